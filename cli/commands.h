@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of commands: one line per file of this folder.
+#pragma once
+
+#include "cli/command.h"
+
+namespace organ::cli {
+
+void add_doctor(CLI::App& app, Context& context);
+
+inline constexpr void (*kCommands[])(CLI::App&, Context&) = {
+    add_doctor,
+};
+
+}  // namespace organ::cli

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// SHA-256 digests. One digest serves OCI blob, OMS resource, store object and manifest entry.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace organ {
+
+// A SHA-256 value. Written as `sha256:` + 64 lower-case hex digits and only ever parsed from
+// exactly that, so a digest can never carry a path.
+class Digest {
+ public:
+  static constexpr std::size_t kSize = 32;
+
+  Digest() = default;  // all zero
+  explicit Digest(const std::array<std::uint8_t, kSize>& bytes) : bytes_(bytes) {}
+
+  // Throws invalid_argument naming `subject` unless the text has exactly the written form.
+  static Digest parse(std::string_view text, std::string_view subject = "digest");
+  // The same for the 64 hex digits alone.
+  static Digest parse_hex(std::string_view hex, std::string_view subject = "digest");
+
+  std::string to_string() const;  // sha256:<hex>
+  std::string hex() const;
+  const std::array<std::uint8_t, kSize>& bytes() const { return bytes_; }
+
+  auto operator<=>(const Digest&) const = default;
+
+ private:
+  std::array<std::uint8_t, kSize> bytes_{};
+};
+
+// Incremental SHA-256. Move-only; not thread-safe. After finish() the object starts afresh.
+class Sha256Hasher {
+ public:
+  Sha256Hasher();
+  ~Sha256Hasher();
+  Sha256Hasher(Sha256Hasher&&) noexcept;
+  Sha256Hasher& operator=(Sha256Hasher&&) noexcept;
+
+  void update(std::span<const std::byte> bytes);
+  void update(std::string_view text);
+  Digest finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+Digest sha256(std::span<const std::byte> bytes);
+Digest sha256(std::string_view text);
+
+// Every file of an organ carries the SHA-256 of each 4 MiB piece, so that verification runs on
+// all cores and names the damaged piece.
+inline constexpr std::uint64_t kChunkSize = std::uint64_t{4} << 20;
+
+// What hashing one file gives: the flat digest and one digest per kChunkSize piece (the last
+// piece may be short; an empty file has no pieces).
+struct FileDigest {
+  std::uint64_t size = 0;
+  Digest digest;
+  std::vector<Digest> chunks;
+};
+
+// Hashes an open regular file from offset 0 to its end by pread; the flat digest and the chunk
+// digests are computed side by side on two threads. Throws io.
+FileDigest hash_file(int fd, std::string_view subject);
+
+// Flat digest only, one thread.
+Digest hash_file_flat(int fd, std::string_view subject);
+
+// A run of bytes to hash independently of the others.
+struct HashRange {
+  int fd = -1;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+};
+
+// One digest per range, in order, on all cores. Throws io when a range reads short.
+std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_view subject);
+
+}  // namespace organ

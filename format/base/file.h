@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files: owning descriptors, whole reads with a limit, durable replacement, temporary folders.
+// Everything opens with O_CLOEXEC and never blocks on a FIFO. No mapping: a file that shrinks
+// while it is read gives an Error, never SIGBUS.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace organ {
+
+// Owns a file descriptor.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  ~UniqueFd() { reset(); }
+  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept;
+  UniqueFd(const UniqueFd&) = delete;
+  UniqueFd& operator=(const UniqueFd&) = delete;
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void reset() noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
+enum class Symlinks { follow, refuse };
+
+// Opens a regular file for reading. Throws not_found, io, or corrupt when it is a folder, FIFO,
+// device or (with refuse) a symlink.
+UniqueFd open_regular(const std::filesystem::path& path, Symlinks symlinks = Symlinks::follow);
+
+std::uint64_t file_size(int fd, std::string_view subject);
+
+// Reads exactly `out.size()` bytes at `offset`; throws corrupt when the file ends earlier, io on
+// a read error. Thread-safe for one fd.
+void read_at(int fd, std::uint64_t offset, std::span<std::byte> out, std::string_view subject);
+
+// The whole file as text; throws corrupt when it is longer than `limit` bytes.
+std::string read_file(const std::filesystem::path& path, std::uint64_t limit,
+                      Symlinks symlinks = Symlinks::follow);
+std::string read_fd(int fd, std::uint64_t limit, std::string_view subject);
+
+// Writes all bytes; throws io (ENOSPC included).
+void write_all(int fd, std::span<const std::byte> bytes, std::string_view subject);
+void write_all(int fd, std::string_view text, std::string_view subject);
+
+// fsync of a file or folder. A failure is fatal for what was written: never retried.
+void sync_fd(int fd, std::string_view subject);
+void sync_folder(const std::filesystem::path& folder);
+
+// A new file that appears under its name whole or not at all: unnamed or temporary in the same
+// folder, then fsync, link or rename, fsync of the folder. Without commit() nothing is left.
+class AtomicFile {
+ public:
+  // The folder of `path` must exist.
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+
+  int fd() const { return fd_.get(); }
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text);
+
+  enum class Mode { replace, create_new };
+  // create_new throws already_exists when the name is taken. `permissions` are set before the
+  // name appears.
+  void commit(Mode mode = Mode::replace, unsigned permissions = 0644);
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  UniqueFd fd_;
+};
+
+// Atomic durable replacement of a small file.
+void write_file(const std::filesystem::path& path, std::string_view text,
+                AtomicFile::Mode mode = AtomicFile::Mode::replace, unsigned permissions = 0644);
+
+// Copies a whole regular file into an empty open one: reflink, else copy_file_range, else
+// read/write. Returns the number of bytes.
+std::uint64_t copy_contents(int from, int to, std::string_view subject);
+
+// A new folder `parent/prefix.XXXXXX`, removed with its contents on destruction unless released.
+class TempFolder {
+ public:
+  TempFolder(const std::filesystem::path& parent, std::string_view prefix);
+  ~TempFolder();
+  TempFolder(TempFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  TempFolder& operator=(TempFolder&&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+  void release() { path_.clear(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Names of the entries of a folder, sorted bytewise, without . and ..; throws not_found, io.
+std::vector<std::string> list_folder(const std::filesystem::path& folder);
+
+// `name` may become one component of a path: 1-255 bytes of [A-Za-z0-9._-], not starting with
+// '.' or '-', and none of the names other systems reserve (con, nul, …).
+bool is_safe_file_name(std::string_view name);
+
+// An advisory flock on a file that is never deleted. A dead process leaves no stale lock.
+class FileLock {
+ public:
+  enum class Kind { shared, exclusive };
+  // Waits up to `timeout_seconds`, then throws conflict naming the holder written in the file.
+  FileLock(const std::filesystem::path& path, Kind kind, double timeout_seconds = 10);
+  FileLock(FileLock&&) noexcept = default;
+
+ private:
+  UniqueFd fd_;
+};
+
+}  // namespace organ

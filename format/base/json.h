@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON from strangers: text only, limits first, duplicate keys refused, integers exact.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace organ {
+
+using Json = nlohmann::json;
+
+struct JsonLimits {
+  std::uint64_t bytes = std::uint64_t{16} << 20;
+  unsigned depth = 32;
+  std::uint64_t string_bytes = std::uint64_t{64} << 10;
+  std::uint64_t keys = 1'000'000;  // keys and array elements together
+  bool reals = false;              // numbers with a point or an exponent; NaN never
+};
+
+// Receives the events of parse_json_events in document order. Throw Error to refuse.
+class JsonEvents {
+ public:
+  virtual ~JsonEvents() = default;
+  virtual void null() = 0;
+  virtual void boolean(bool value) = 0;
+  virtual void integer(std::int64_t value) = 0;            // negative numbers
+  virtual void unsigned_integer(std::uint64_t value) = 0;  // the rest
+  virtual void real(double value) = 0;                     // only with limits.reals
+  virtual void string(std::string&& value) = 0;
+  virtual void key(std::string&& value) = 0;
+  virtual void start_object() = 0;
+  virtual void end_object() = 0;
+  virtual void start_array() = 0;
+  virtual void end_array() = 0;
+};
+
+// One JSON text, UTF-8 without BOM or NUL. Throws corrupt with `subject`, the byte offset and the
+// reason: bad UTF-8, lone surrogate escapes, comments, trailing bytes, a limit passed, an integer
+// beyond 64 bits, -0, a duplicate key in one object (compared after unescaping). Memory stays
+// proportional to nesting and key bytes; no recursion.
+void parse_json_events(std::string_view text, const JsonLimits& limits, std::string_view subject,
+                       JsonEvents& events);
+
+// The same as a value.
+Json parse_json(std::string_view text, const JsonLimits& limits, std::string_view subject);
+
+// Canonical text: keys sorted bytewise, no white space, non-ASCII kept as UTF-8. Throws internal
+// when the value holds a real number: signed documents have none.
+std::string canonical_json(const Json& value);
+
+// Indented text for people, with a final newline.
+std::string pretty_json(const Json& value);
+
+// A finite real number as a C99 hex float string, and back (canonical documents hold reals so).
+std::string real_to_hex(double value);
+double real_from_hex(std::string_view text, std::string_view subject);
+
+// Typed access to one object of a parsed document; every failure is a corrupt Error that names
+// the document, the path, what was expected and what was found. Borrows the value and the texts.
+class JsonObject {
+ public:
+  JsonObject(const Json& value, std::string path);
+
+  const std::string& path() const { return path_; }
+  const Json& value() const { return *value_; }
+  bool has(std::string_view key) const;
+  const Json& at(std::string_view key) const;  // present, maybe null
+  bool is_null(std::string_view key) const;    // absent or null
+
+  std::string string(std::string_view key) const;
+  std::uint64_t unsigned_integer(std::string_view key, std::uint64_t max = INT64_MAX) const;
+  bool boolean(std::string_view key) const;
+  double real(std::string_view key) const;  // a JSON number of either kind, finite
+  JsonObject object(std::string_view key) const;
+  std::vector<JsonObject> objects(std::string_view key) const;      // array of objects
+  std::vector<std::string> strings(std::string_view key) const;     // array of strings
+  std::vector<std::uint64_t> unsigned_integers(std::string_view key) const;
+
+  // Absent or null gives nullopt; a wrong type still throws.
+  std::optional<std::string> optional_string(std::string_view key) const;
+  std::optional<std::uint64_t> optional_unsigned(std::string_view key,
+                                                 std::uint64_t max = INT64_MAX) const;
+  std::optional<bool> optional_boolean(std::string_view key) const;
+  std::optional<double> optional_real(std::string_view key) const;
+
+  // Throws unless every key is in the list.
+  void allow_only(std::initializer_list<std::string_view> keys) const;
+  // Throws corrupt "DOCUMENT: field 'PATH.key': MESSAGE".
+  [[noreturn]] void fail_field(std::string_view key, std::string_view message) const;
+
+ private:
+  const Json* value_;
+  std::string path_;  // "organ.json: files[2]"
+};
+
+}  // namespace organ

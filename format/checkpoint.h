@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hugging Face checkpoint folders: config.json, one or many safetensors shards, tied heads, cache
+// snapshots made of symlinks into blobs/.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "format/architecture.h"
+#include "format/base/digest.h"
+#include "format/safetensors.h"
+
+namespace organ::format {
+
+inline constexpr std::string_view kConfigFile = "config.json";
+inline constexpr std::string_view kSingleShard = "model.safetensors";
+inline constexpr std::string_view kShardIndex = "model.safetensors.index.json";
+
+// A checkpoint opened for reading: config parsed, every shard header validated, the index (if
+// any) proved to agree with the shards: each tensor in exactly the shard it names, none missing,
+// none extra, total_size right. Shard names must be safe file names; symlinks are followed only
+// inside the folder or the Hugging Face cache repository that holds it. Move-only, reading is
+// thread-safe.
+class Checkpoint {
+ public:
+  // Throws not_found (no folder, no config, no weights: a .bin/.pt beside it is named, never
+  // opened), corrupt, unsupported_version.
+  static Checkpoint open(const std::filesystem::path& folder);
+  Checkpoint(Checkpoint&&) noexcept;
+  Checkpoint& operator=(Checkpoint&&) noexcept;
+  ~Checkpoint();
+
+  const std::filesystem::path& folder() const;
+  const nlohmann::json& config() const;
+  const std::string& config_text() const;  // the bytes of config.json
+  Digest config_digest() const;            // of those bytes
+
+  // What its layers are. Throws incompatible for a family or a config value organ does not know;
+  // the folder itself can be opened all the same.
+  const Architecture& architecture() const;
+
+  struct Shard {
+    std::string file_name;
+    SafetensorsFile file;
+  };
+  const std::vector<Shard>& shards() const;
+  bool has_index() const;
+
+  struct Location {
+    std::size_t shard;
+    const TensorInfo* tensor;
+  };
+  std::optional<Location> find(std::string_view tensor_name) const;
+  // Throws corrupt naming the checkpoint when the tensor is absent.
+  Location locate(std::string_view tensor_name) const;
+  std::vector<std::byte> read(const Location& location) const;
+
+  // The tensors of one transformer layer by their names relative to it
+  // (self_attn.q_proj.weight), ready-made buffers (rotary_emb.inv_freq, …) left out.
+  // Throws corrupt when one the family demands is missing, unknown or of another shape.
+  std::map<std::string, Location> layer(std::uint64_t index) const;
+
+  // SHA-256 over the canonical list of (name, dtype, shape, SHA-256 of bytes) of one layer:
+  // lineage, independent of file layout.
+  Digest layer_digest(std::uint64_t index) const;
+
+  // No own head tensor: the output projection is the embedding.
+  bool tied_head() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Digest of tokenizer.json's canonical vocabulary, merges and normaliser (pre-tokeniser and added
+// tokens included), nullopt when the folder has none. Defined in schemas/tokenizer-digest.md.
+std::optional<Digest> tokenizer_digest(const std::filesystem::path& folder);
+
+}  // namespace organ::format

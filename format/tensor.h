@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensor descriptions: element type, shape, place. No arithmetic on values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace organ::format {
+
+// The 22 element types of safetensors (reference crate 0.8), named as in the file.
+enum class DType : std::uint8_t {
+  BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ,
+  I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64,
+};
+
+std::string_view to_string(DType dtype);
+std::optional<DType> parse_dtype(std::string_view name);
+unsigned bit_width(DType dtype);
+
+using Shape = std::vector<std::uint64_t>;  // outermost dimension first; {} is a scalar
+
+std::string to_string(const Shape& shape);  // [49152, 576]
+
+// product(shape) x bits, checked; throws corrupt naming `subject` on overflow or when the bits
+// are not a whole number of bytes. A zero dimension does not hide an overflow of the others.
+std::uint64_t byte_size(DType dtype, const Shape& shape, std::string_view subject);
+
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::F32;
+  Shape shape;
+  std::uint64_t offset = 0;  // from the start of the file's data section
+  std::uint64_t size = 0;    // bytes
+
+  bool operator==(const TensorInfo&) const = default;
+};
+
+}  // namespace organ::format

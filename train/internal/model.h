@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// A causal language model as an embedding, a run of layers and a head, each with a forward and a
+// hand-written backward. No autograd: the trainer decides which layers run, which keep a tape and
+// which receive weight gradients. Maths per family: reference/training.md 5.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "format/checkpoint.h"
+
+namespace organ::train {
+
+enum class Precision { fp32, bf16 };
+
+// Rows of equal length. Row r, position t is flat index r * length + t everywhere.
+struct Batch {
+  std::int64_t rows = 0, length = 0;
+  at::Tensor ids;      // int64 [rows * length]
+  at::Tensor targets;  // int64 [rows * length]: the id at t + 1, or -1 where there is no target
+  // int32 [rows * length]: the lowest position of its row that each query may attend to (start of
+  // its document). Undefined: 0 for all. Sliding windows are added by the layer itself.
+  at::Tensor first_key;
+
+  std::int64_t tokens() const { return rows * length; }
+};
+
+// Where the tensors of one layer lie in one flat run of numbers, so that parameters, gradients
+// and optimiser moments of all trained layers are single contiguous buffers.
+struct ParameterSlot {
+  std::string name;             // relative to the layer: self_attn.q_proj.weight
+  std::vector<std::int64_t> shape;
+  std::int64_t offset = 0;      // elements from the start of the layer's run
+  std::int64_t elements = 0;
+  bool decay = true;            // weight decay applies (2-D tensors)
+};
+
+// The trainable storage of one layer: views of the trainer's flat buffers, each one layer long.
+struct LayerStorage {
+  at::Tensor working;   // the model's precision [elements]; what forward reads
+  at::Tensor gradient;  // fp32 [elements]; backward adds to it
+};
+
+// What forward keeps of one layer for its backward. Opaque; freed by backward.
+struct LayerTape;
+struct LayerTapeDeleter {
+  void operator()(LayerTape* tape) const noexcept;
+};
+using LayerTapePtr = std::unique_ptr<LayerTape, LayerTapeDeleter>;
+
+struct LossSum {
+  double nll = 0;            // sum of -ln p(target), nats
+  std::int64_t targets = 0;  // how many
+};
+
+// Not thread-safe (owns scratch buffers). Throws incompatible for families whose maths is not
+// known, corrupt from the checkpoint, device.
+class Model {
+ public:
+  struct Options {
+    Precision precision = Precision::fp32;
+    // Rows of logits computed at once in the head; never rows x vocabulary.
+    std::int64_t head_chunk = 512;
+  };
+  // Loads layers [first_layer, last_layer) only; embedding, final norm and head are always there.
+  static Model load(const format::Checkpoint& checkpoint, const Options& options,
+                    std::int64_t first_layer = 0, std::int64_t last_layer = -1);
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  const format::Architecture& architecture() const;
+  Precision precision() const;
+  std::int64_t layer_count() const;
+  std::int64_t hidden_size() const;
+  std::int64_t vocab_size() const;
+
+  // Storage order of a layer's parameters (q, k, v adjacent, gate and up adjacent, so that the
+  // fused matrices are views).
+  const std::vector<ParameterSlot>& parameter_layout() const;
+  std::int64_t layer_elements() const;
+
+  // Makes layer `index` trainable: from now on it reads `storage.working` and its backward adds to
+  // `storage.gradient`. The current weights are copied into `working` first.
+  void bind_layer(std::int64_t index, LayerStorage storage);
+  // The current weights of a layer as one flat fp32 run in storage order (exact for bf16 weights).
+  at::Tensor layer_parameters(std::int64_t index) const;
+  void set_layer_parameters(std::int64_t index, const at::Tensor& flat_fp32);
+
+  // The residual stream is fp32 [tokens, hidden_size] in both precisions.
+  at::Tensor embed(const Batch& batch) const;
+  // `tape` null: inference, nothing kept.
+  at::Tensor forward_layer(std::int64_t index, const at::Tensor& x, const Batch& batch,
+                           LayerTapePtr* tape);
+  // Gradient with respect to the layer's input; weight gradients only for a bound layer. With
+  // `need_input_gradient` false (lowest trained layer) the input part is skipped and an undefined
+  // tensor returned.
+  at::Tensor backward_layer(std::int64_t index, const at::Tensor& dy, LayerTapePtr tape,
+                            const Batch& batch, bool need_input_gradient = true);
+
+  // Final norm, head and cross-entropy in chunks of head_chunk rows, rows without a target left
+  // out. `dx`, when given, receives d(sum NLL * scale)/dx as fp32 [tokens, hidden_size].
+  // `per_token`, when given, receives fp32 [tokens] NLL, 0 where there is no target.
+  LossSum head_loss(const at::Tensor& x, const Batch& batch, double scale = 1.0,
+                    at::Tensor* dx = nullptr, at::Tensor* per_token = nullptr);
+  // Logits of the given flat positions, fp32 [n, vocab_size]; for tests, probes and generation.
+  at::Tensor logits(const at::Tensor& x, const std::vector<std::int64_t>& positions);
+
+ private:
+  struct Impl;
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace organ::train
