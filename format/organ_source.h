@@ -3,11 +3,13 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "format/base/error.h"
 #include "format/base/file.h"
 #include "format/manifest.h"
 #include "format/safetensors.h"

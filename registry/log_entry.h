@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// One event of a registry's history (schemas/log-entry.v1.schema.json).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/base/digest.h"
+
+namespace organ::registry {
+
+enum class LogKind {
+  publish,    // name, version, manifest, signatures
+  signature,  // a further signature of a published version: name, version, manifest, signatures
+  alias,      // name, alias, version (absent: the alias is taken away)
+  yank,       // name, version, reason; withdrawn = the yank is taken back
+  revoke,     // name, version, reason
+  key,        // action (log_key | trust | distrust), key, pattern
+};
+std::string_view to_string(LogKind kind);
+
+// A blob by digest and size.
+struct BlobRef {
+  Digest digest;
+  std::uint64_t size = 0;
+  bool operator==(const BlobRef&) const = default;
+};
+
+// Fields a kind does not use are empty.
+struct LogEntry {
+  LogKind kind = LogKind::publish;
+  std::string time;  // RFC 3339 UTC, seconds
+  std::string name;
+  std::string version;
+  std::optional<BlobRef> manifest;    // the OCI manifest: the identity of the version
+  std::vector<BlobRef> signatures;    // OCI manifests whose subject is `manifest`
+  std::string alias;
+  std::string reason;
+  bool withdrawn = false;
+  std::string action;
+  std::string key;      // log_key: C2SP verifier key; trust, distrust: key id
+  std::string pattern;
+
+  // Canonical JSON, one line. parse(to_text()) is the identity.
+  std::string to_text() const;
+  // Throws corrupt naming `subject` or unsupported_version.
+  static LogEntry parse(std::string_view text, std::string_view subject);
+
+  bool operator==(const LogEntry&) const = default;
+};
+
+}  // namespace organ::registry

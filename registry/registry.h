@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// A registry folder: where published organs live (DESIGN 5, schemas/registry.md). The log says
+// what exists, blobs hold it; catalog.db and index.json are views of both.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "format/organ_source.h"
+#include "format/reference.h"
+#include "format/signing.h"
+#include "registry/log_entry.h"
+#include "registry/policy.h"
+
+namespace organ::registry {
+
+struct CreateOptions {
+  // Rules of the first policy.json: this key may publish names that match this pattern.
+  std::vector<std::pair<std::string, format::PublicKey>> trusted;
+};
+
+struct PublishOptions {
+  const format::SecretKey* key = nullptr;  // signs the version while publishing
+};
+
+struct PublishResult {
+  std::string name;
+  std::string version;
+  Digest digest;                // of the OCI manifest
+  std::uint64_t log_index = 0;  // of the publish entry
+  bool already_published = false;  // the same content was there before
+  std::uint64_t bytes = 0;         // of all blobs of the version
+  std::uint64_t new_bytes = 0;     // of blobs that were not here before
+  bool is_signed = false;
+};
+
+// One published version, as the catalog knows it.
+struct VersionInfo {
+  std::string name;
+  std::string version;
+  Digest digest;                 // of the OCI manifest: the identity
+  std::uint64_t manifest_size = 0;
+  std::uint64_t log_index = 0;
+  std::string published;         // RFC 3339 UTC
+  std::string description;
+  std::optional<std::string> license;
+  std::string model_type;
+  Digest architecture_signature;
+  std::uint64_t first_layer = 0, layer_count = 0, donor_layer_count = 0;
+  std::string donor_id;
+  std::uint64_t bytes = 0;       // organ.json and all files
+  std::uint64_t signature_count = 0;
+  std::optional<double> best_nll;             // nats per token, after_recovery
+  std::optional<std::string> yank_reason;     // hidden from new resolution
+  std::optional<std::string> revoke_reason;   // installs refused
+  std::vector<std::string> aliases;
+};
+using ResolvedVersion = VersionInfo;
+
+struct VersionFilter {
+  std::string name;  // exact; empty: all
+  std::optional<Digest> architecture_signature;  // best evaluation first when set
+  bool include_withdrawn = true;                 // yanked and revoked
+  std::uint64_t limit = 0;                       // 0: all
+};
+
+struct LogRecord {
+  std::uint64_t index = 0;
+  LogEntry entry;
+};
+
+// The outcome of checking one version or the whole registry.
+struct VerifyReport {
+  struct Item {
+    std::string subject;  // name:version, or organ/log …
+    Digest digest;        // of the OCI manifest; zero for parts of the registry itself
+    std::vector<format::Finding> findings;  // damage
+    TrustVerdict trust;                     // empty for parts of the registry itself
+  };
+  std::vector<Item> items;
+  std::uint64_t versions = 0;       // how many were looked at
+  std::uint64_t bytes = 0;          // read and compared
+  std::vector<std::string> notes;   // blobs nothing refers to, a torn log tail, …
+};
+
+struct RebuildReport {
+  std::uint64_t entries = 0;
+  std::uint64_t versions = 0;
+};
+
+// Move-only. One object belongs to one thread; several objects and processes may use one folder
+// at the same time. Every function throws corrupt for damage it meets (catalog damage names
+// `organ registry rebuild`), io, and conflict when a lock cannot be had.
+class Registry {
+ public:
+  enum class Mode { read, write };
+
+  // Makes a new registry; `folder` must be absent or an empty folder. Throws already_exists.
+  static void create(const std::filesystem::path& folder, const CreateOptions& options = {});
+
+  // Throws not_found when the folder is no registry (nothing is created), unsupported_version.
+  // A catalog that is absent or lags behind the log is brought up to date first.
+  static Registry open(const std::filesystem::path& folder, Mode mode);
+  Registry(Registry&&) noexcept;
+  Registry& operator=(Registry&&) noexcept;
+  ~Registry();
+
+  const std::filesystem::path& folder() const;
+  const Policy& policy() const;
+
+  // Verifies the contents (flat digests too) and the policy, then adds blobs, log entry, catalog
+  // rows and index in this order; the log entry is the commit point. When name or version differ
+  // from organ.json's, organ.json is written anew with them, which only an organ without a
+  // signature (or options.key) allows. Same content again succeeds; other content under a taken
+  // version throws already_exists. Throws corrupt or untrusted with the first finding.
+  PublishResult publish(const format::OrganSource& organ, const std::string& name,
+                        const format::Version& version, const PublishOptions& options = {});
+
+  // Throws not_found. Without a selector: the newest version that is neither a pre-release nor
+  // yanked nor revoked; a pinned version or digest resolves even when it was withdrawn.
+  ResolvedVersion resolve(const format::Reference& reference) const;
+
+  // Its manifests are read and checked now, file contents by verify_contents. The source does not
+  // depend on this object's lifetime.
+  std::unique_ptr<format::OrganSource> open_organ(const ResolvedVersion& version) const;
+
+  // evaluate_policy for a version of this registry; a revoked version is refused.
+  TrustVerdict evaluate(const ResolvedVersion& version, const format::OrganSource& organ,
+                        const TrustOverride& override = {}) const;
+
+  std::vector<VersionInfo> list(const VersionFilter& filter = {}) const;
+  // In log order; name empty: all entries.
+  std::vector<LogRecord> history(const std::string& name = {}) const;
+
+  // Points `alias` of `name` at a version, or takes it away (nullopt).
+  void set_alias(const std::string& name, const std::string& alias,
+                 const std::optional<format::Version>& version);
+
+  VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {}) const;
+  // Every version, the log against its checkpoint, the catalog and index.json against the log.
+  VerifyReport verify_all(const TrustOverride& override = {}) const;
+
+  // The logical content of the catalog as ordered text: equal text, equal catalog.
+  std::string dump() const;
+
+  // Throws catalog.db and index.json away and makes them anew from log and blobs. Works when the
+  // catalog is damaged.
+  static RebuildReport rebuild(const std::filesystem::path& folder);
+
+ private:
+  struct Impl;
+  explicit Registry(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace organ::registry
