@@ -59,10 +59,13 @@ int worse_exit_code(int a, int b);
 
 // A findings list as lines on stderr and as JSON.
 nlohmann::json to_json(const std::vector<format::Finding>& findings);
-void show_findings(const Context& context, const std::vector<format::Finding>& findings);
+void show_findings(const std::vector<format::Finding>& findings);
+
+// Where organ-train lies, if it was built.
+std::optional<std::filesystem::path> find_train_program();
 
 // Runs `organ-train` (beside this executable, else in libexec) with the same arguments and
 // environment; does not return.
-[[noreturn]] void exec_train_program(int argc, char** argv);
+[[noreturn]] void exec_train_program(char** argv);
 
 }  // namespace organ::cli

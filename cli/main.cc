@@ -18,6 +18,11 @@ namespace {
 // Commands that need LibTorch live in organ-train; `organ` hands them over like git does.
 constexpr std::string_view kTrainCommands[] = {"train", "recover", "eval"};
 
+bool is_train_command(std::string_view word) {
+  return std::find(std::begin(kTrainCommands), std::end(kTrainCommands), word) !=
+         std::end(kTrainCommands);
+}
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -63,7 +68,7 @@ int report(const Context& context, const Error& error) {
                              {"code", to_string(error.code())},
                              {"exit_code", code},
                              {"message", error.what()},
-                             {"hint", error.hint().empty() ? nlohmann::json() : error.hint()}};
+                             {"hint", error.hint().empty() ? nlohmann::json() : nlohmann::json(error.hint())}};
     std::cerr << record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   } else {
     std::cerr << "organ: " << error.what() << '\n';
@@ -76,7 +81,6 @@ int run(CLI::App& app, Context& context, int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const auto parsed = app.get_subcommands();
     const CLI::App* deepest = &app;
     while (!deepest->get_subcommands().empty()) deepest = deepest->get_subcommands().front();
     std::cout << deepest->help() << std::flush;
@@ -108,12 +112,14 @@ int run(CLI::App& app, Context& context, int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace organ::cli;
   std::ios::sync_with_stdio(false);
-  if (argc > 1) {
-    for (const std::string_view name : kTrainCommands) {
-      if (name == argv[1]) exec_train_program(argc, argv);
+  Context context;
+  if (argc > 1 && is_train_command(argv[1])) {
+    try {
+      exec_train_program(argv);
+    } catch (const organ::Error& error) {
+      return report(context, error);
     }
   }
-  Context context;
   CLI::App app{"donor organs: cut, train, sign, publish, check and transplant transformer layers",
                "organ"};
   app.set_version_flag("--version", "organ " ORGAN_VERSION);
@@ -122,7 +128,7 @@ int main(int argc, char** argv) {
   for (const auto add : kCommands) add(app, context);
   if (argc > 1 && argv[1][0] != '-' && !known_command(app, argv[1])) {
     const auto nearest = nearest_command(app, argv[1]);
-    std::cerr << "organ: " << organ::quoted(argv[1]) << " is not a command\nhint: "
+    std::cerr << "organ: " << organ::quote(argv[1]) << " is not a command\nhint: "
               << (nearest ? "did you mean '" + *nearest + "'?" : "organ --help lists the commands")
               << '\n';
     return organ::exit_code(organ::ErrorCode::invalid_argument);

@@ -55,6 +55,9 @@ class Sha256Hasher {
   std::unique_ptr<Impl> impl_;
 };
 
+// Name and version of the library behind all this, as it calls itself.
+std::string crypto_library();
+
 Digest sha256(std::span<const std::byte> bytes);
 Digest sha256(std::string_view text);
 

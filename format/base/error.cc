@@ -49,7 +49,7 @@ Error& Error::with_context(std::string context) {
 void fail_errno(std::string_view subject, std::string_view action) {
   const int error = errno;
   const ErrorCode code = error == ENOENT ? ErrorCode::not_found : ErrorCode::io;
-  throw Error(code, fmt::format("{}: {} failed: {}", quoted(subject), action, std::strerror(error)));
+  throw Error(code, fmt::format("{}: {} failed: {}", quote(subject), action, std::strerror(error)));
 }
 
 void check(bool condition, std::string_view what) {
@@ -108,7 +108,7 @@ std::string escape_text(std::string_view text, std::size_t limit) {
   return out;
 }
 
-std::string quoted(std::string_view text) { return "'" + escape_text(text) + "'"; }
+std::string quote(std::string_view text) { return "'" + escape_text(text) + "'"; }
 
 std::uint64_t checked_add(std::uint64_t a, std::uint64_t b, std::string_view subject) {
   std::uint64_t sum = 0;

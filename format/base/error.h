@@ -78,8 +78,8 @@ void check(bool condition, std::string_view what);
 // longer than `limit` bytes is cut and marked with "…".
 std::string escape_text(std::string_view text, std::size_t limit = 512);
 
-// 'escaped text' in single quotes.
-std::string quoted(std::string_view text);
+// The escaped text in single quotes.
+std::string quote(std::string_view text);
 
 // Arithmetic on numbers that came from a file. `subject` names the number in the corrupt Error
 // thrown on overflow.

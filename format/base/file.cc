@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/base/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <thread>
+
+#include "format/base/deleter.h"
+#include "format/base/error.h"
+
+namespace organ {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kCopySize = std::size_t{4} << 20;
+
+std::string random_suffix() {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::random_device device;
+  std::string out;
+  for (int i = 0; i < 10; ++i) out += kLetters[device() % kLetters.size()];
+  return out;
+}
+
+fs::path folder_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+// Retries a system call that a signal interrupted.
+template <typename Call>
+auto retry(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+std::string_view kind_name(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a FIFO";
+  if (S_ISSOCK(mode)) return "a socket";
+  if (S_ISLNK(mode)) return "a symlink";
+  return "a device";
+}
+
+std::uint64_t copy_by_reading(int from, int to, std::uint64_t offset, std::string_view subject) {
+  std::vector<std::byte> buffer(kCopySize);
+  for (;;) {
+    const ssize_t got = retry(
+        [&] { return ::pread(from, buffer.data(), buffer.size(), static_cast<off_t>(offset)); });
+    if (got < 0) fail_errno(subject, "read");
+    if (got == 0) return offset;
+    write_all(to, std::span(buffer).first(static_cast<std::size_t>(got)), subject);
+    offset += static_cast<std::uint64_t>(got);
+  }
+}
+
+}  // namespace
+
+UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
+  if (this != &other) {
+    reset();
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+void UniqueFd::reset() noexcept {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+UniqueFd open_regular(const fs::path& path, Symlinks symlinks) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY |
+                    (symlinks == Symlinks::refuse ? O_NOFOLLOW : 0);
+  UniqueFd fd(retry([&] { return ::open(path.c_str(), flags); }));
+  if (!fd) {
+    if (errno == ELOOP) {
+      fail(ErrorCode::corrupt, "{}: expected a regular file, got a symlink", quote(path.string()));
+    }
+    fail_errno(path.string(), "open");
+  }
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) fail_errno(path.string(), "stat");
+  if (!S_ISREG(status.st_mode)) {
+    fail(ErrorCode::corrupt, "{}: expected a regular file, got {}", quote(path.string()),
+         kind_name(status.st_mode));
+  }
+  return fd;
+}
+
+std::uint64_t file_size(int fd, std::string_view subject) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+void read_at(int fd, std::uint64_t offset, std::span<std::byte> out, std::string_view subject) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = retry([&] {
+      return ::pread(fd, out.data() + done, out.size() - done,
+                     static_cast<off_t>(offset + done));
+    });
+    if (got < 0) fail_errno(subject, "read");
+    if (got == 0) {
+      fail(ErrorCode::corrupt, "{}: expected {} bytes at offset {}, the file ends after {}",
+           quote(subject), out.size(), offset, done);
+    }
+    done += static_cast<std::size_t>(got);
+  }
+}
+
+std::string read_fd(int fd, std::uint64_t limit, std::string_view subject) {
+  const std::uint64_t size = file_size(fd, subject);
+  if (size > limit) {
+    fail(ErrorCode::corrupt, "{}: expected at most {} bytes, got {}", quote(subject), limit, size);
+  }
+  std::string text(size, '\0');
+  read_at(fd, 0, std::as_writable_bytes(std::span(text)), subject);
+  return text;
+}
+
+std::string read_file(const fs::path& path, std::uint64_t limit, Symlinks symlinks) {
+  return read_fd(open_regular(path, symlinks).get(), limit, path.string());
+}
+
+void write_all(int fd, std::span<const std::byte> bytes, std::string_view subject) {
+  while (!bytes.empty()) {
+    const ssize_t put = retry([&] { return ::write(fd, bytes.data(), bytes.size()); });
+    if (put < 0) fail_errno(subject, "write");
+    bytes = bytes.subspan(static_cast<std::size_t>(put));
+  }
+}
+
+void write_all(int fd, std::string_view text, std::string_view subject) {
+  write_all(fd, std::as_bytes(std::span(text)), subject);
+}
+
+void sync_fd(int fd, std::string_view subject) {
+  if (::fsync(fd) != 0) fail_errno(subject, "fsync");
+}
+
+void sync_folder(const fs::path& folder) {
+  const fs::path path = folder.empty() ? fs::path(".") : folder;
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) fail_errno(path.string(), "open");
+  sync_fd(fd.get(), path.string());
+}
+
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  temporary_ =
+      folder_of(path_) / ("." + path_.filename().string() + "." + random_suffix() + ".tmp");
+  fd_ = UniqueFd(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd_) {
+    temporary_.clear();
+    fail_errno(path_.string(), "create");
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      fd_(std::move(other.fd_)) {}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  write_all(fd_.get(), bytes, path_.string());
+}
+
+void AtomicFile::write(std::string_view text) { write_all(fd_.get(), text, path_.string()); }
+
+void AtomicFile::commit(Mode mode, unsigned permissions) {
+  if (::fchmod(fd_.get(), permissions) != 0) fail_errno(path_.string(), "chmod");
+  sync_fd(fd_.get(), path_.string());
+  const unsigned flags = mode == Mode::create_new ? RENAME_NOREPLACE : 0;
+  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), flags) != 0) {
+    if (errno == EEXIST) {
+      fail(ErrorCode::already_exists, "{}: already exists", quote(path_.string()));
+    }
+    fail_errno(path_.string(), "rename");
+  }
+  temporary_.clear();
+  fd_.reset();
+  sync_folder(folder_of(path_));
+}
+
+void write_file(const fs::path& path, std::string_view text, AtomicFile::Mode mode,
+                unsigned permissions) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit(mode, permissions);
+}
+
+std::uint64_t copy_contents(int from, int to, std::string_view subject) {
+  const std::uint64_t size = file_size(from, subject);
+  if (size > 0 && ::ioctl(to, FICLONE, from) == 0) return size;
+  std::uint64_t done = 0;
+  while (done < size) {
+    off_t offset = static_cast<off_t>(done);
+    const ssize_t copied =
+        retry([&] { return ::copy_file_range(from, &offset, to, nullptr, size - done, 0); });
+    if (copied <= 0) return copy_by_reading(from, to, done, subject);
+    done += static_cast<std::uint64_t>(copied);
+  }
+  return done;
+}
+
+TempFolder::TempFolder(const fs::path& parent, std::string_view prefix)
+    : path_(parent / (std::string(prefix) + "." + random_suffix())) {
+  if (::mkdir(path_.c_str(), 0777) != 0) {
+    const fs::path name = std::exchange(path_, {});
+    fail_errno(name.string(), "create folder");
+  }
+}
+
+TempFolder::~TempFolder() {
+  if (path_.empty()) return;
+  std::error_code ignored;  // a destructor has nobody to tell; a leftover name says what it is
+  fs::remove_all(path_, ignored);
+}
+
+std::vector<std::string> list_folder(const fs::path& folder) {
+  const std::unique_ptr<DIR, Deleter<::closedir>> dir(::opendir(folder.c_str()));
+  if (!dir) fail_errno(folder.string(), "open folder");
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(dir.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) fail_errno(folder.string(), "read folder");
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool is_safe_file_name(std::string_view name) {
+  if (name.empty() || name.size() > 255 || name.front() == '.' || name.front() == '-' ||
+      name.back() == '.') {
+    return false;
+  }
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '.' || c == '_' || c == '-';
+  };
+  if (!std::all_of(name.begin(), name.end(), allowed)) return false;
+  std::string stem(name.substr(0, name.find('.')));
+  std::transform(stem.begin(), stem.end(), stem.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  constexpr std::string_view kReserved[] = {"con", "prn", "aux", "nul"};
+  if (std::find(std::begin(kReserved), std::end(kReserved), stem) != std::end(kReserved)) {
+    return false;
+  }
+  const bool port = stem.size() == 4 && (stem.starts_with("com") || stem.starts_with("lpt"));
+  return !(port && stem[3] >= '0' && stem[3] <= '9');
+}
+
+namespace {
+
+std::string lock_holder(int fd) {
+  std::array<char, 64> buffer{};
+  const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), 0);
+  const std::string_view text(buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
+  return escape_text(text.substr(0, text.find('\n')));
+}
+
+}  // namespace
+
+FileLock::FileLock(const fs::path& path, Kind kind, double timeout_seconds) {
+  fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!fd_ && (errno == EROFS || errno == EACCES) && kind == Kind::shared) {
+    fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  }
+  if (!fd_) fail_errno(path.string(), "open lock");
+  const int operation = (kind == Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_seconds);
+  while (::flock(fd_.get(), operation) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) fail_errno(path.string(), "lock");
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw Error(ErrorCode::conflict,
+                  fmt::format("{}: locked by {} for more than {} s", quote(path.string()),
+                              lock_holder(fd_.get()), timeout_seconds),
+                  "wait for the other command, or end it");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  if (kind == Kind::exclusive) {
+    // The text is for people only: who holds the lock.
+    const std::string text = fmt::format("process {}\n", ::getpid());
+    if (::ftruncate(fd_.get(), 0) != 0 ||
+        ::pwrite(fd_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+      fail_errno(path.string(), "write lock");
+    }
+  }
+}
+
+}  // namespace organ

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/base/json.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+
+namespace organ {
+namespace {
+
+[[noreturn]] void refuse(std::string_view subject, std::string_view reason) {
+  fail(ErrorCode::corrupt, "{}: {}", quote(subject), reason);
+}
+
+// Between nlohmann's tokenizer and JsonEvents: counts, depth, duplicate keys, number rules.
+class Guard {
+ public:
+  using number_integer_t = Json::number_integer_t;
+  using number_unsigned_t = Json::number_unsigned_t;
+  using number_float_t = Json::number_float_t;
+  using string_t = Json::string_t;
+  using binary_t = Json::binary_t;
+
+  Guard(const JsonLimits& limits, std::string_view subject, JsonEvents& events)
+      : limits_(limits), subject_(subject), events_(events) {}
+
+  bool null() {
+    count();
+    events_.null();
+    return true;
+  }
+  bool boolean(bool value) {
+    count();
+    events_.boolean(value);
+    return true;
+  }
+  bool number_integer(number_integer_t value) {
+    count();
+    if (value == 0) refuse(subject_, "expected an integer, got -0");
+    events_.integer(value);
+    return true;
+  }
+  bool number_unsigned(number_unsigned_t value) {
+    count();
+    events_.unsigned_integer(value);
+    return true;
+  }
+  bool number_float(number_float_t value, const string_t& text) {
+    count();
+    // An integer that does not fit 64 bits arrives here too: refuse it in every document.
+    if (text.find_first_of(".eE") == string_t::npos || !limits_.reals || !std::isfinite(value)) {
+      refuse(subject_, fmt::format("expected {}, got {}",
+                                   limits_.reals ? "a finite number or a 64-bit integer"
+                                                 : "an integer of at most 64 bits",
+                                   quote(text)));
+    }
+    events_.real(value);
+    return true;
+  }
+  bool string(string_t& value) {
+    count();
+    check_string(value);
+    events_.string(std::move(value));
+    return true;
+  }
+  bool binary(binary_t&) { return false; }
+  bool start_object(std::size_t) {
+    enter();
+    keys_.emplace_back();
+    events_.start_object();
+    return true;
+  }
+  bool key(string_t& value) {
+    check_string(value);
+    if (!keys_.back().insert(value).second) {
+      refuse(subject_, fmt::format("key {} stands twice in one object", quote(value)));
+    }
+    events_.key(std::move(value));
+    return true;
+  }
+  bool end_object() {
+    keys_.pop_back();
+    --depth_;
+    events_.end_object();
+    return true;
+  }
+  bool start_array(std::size_t) {
+    enter();
+    events_.start_array();
+    return true;
+  }
+  bool end_array() {
+    --depth_;
+    events_.end_array();
+    return true;
+  }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& e) {
+    // nlohmann's text repeats input bytes; its own prefix "[json.exception…] " helps nobody.
+    std::string_view reason = e.what();
+    if (const auto at = reason.find("] "); at != std::string_view::npos) reason.remove_prefix(at + 2);
+    refuse(subject_, fmt::format("bad JSON at byte {}: {}", position, escape_text(reason, 200)));
+  }
+
+ private:
+  void count() {
+    if (++count_ > limits_.keys) {
+      refuse(subject_, fmt::format("expected at most {} values", limits_.keys));
+    }
+  }
+  void enter() {
+    count();
+    if (++depth_ > limits_.depth) {
+      refuse(subject_, fmt::format("expected at most {} nested levels", limits_.depth));
+    }
+  }
+  void check_string(const string_t& value) const {
+    if (value.size() > limits_.string_bytes) {
+      refuse(subject_, fmt::format("expected strings of at most {} bytes, got {}",
+                                   limits_.string_bytes, value.size()));
+    }
+  }
+
+  const JsonLimits& limits_;
+  std::string_view subject_;
+  JsonEvents& events_;
+  std::uint64_t count_ = 0;
+  unsigned depth_ = 0;
+  std::vector<std::set<std::string>> keys_;  // of the objects that are open
+};
+
+// Builds a value; containers that are open form a stack of pointers into their parents.
+class Builder final : public JsonEvents {
+ public:
+  void null() override { add(nullptr); }
+  void boolean(bool value) override { add(value); }
+  void integer(std::int64_t value) override { add(value); }
+  void unsigned_integer(std::uint64_t value) override { add(value); }
+  void real(double value) override { add(value); }
+  void string(std::string&& value) override { add(std::move(value)); }
+  void key(std::string&& value) override { key_ = std::move(value); }
+  void start_object() override { open_.push_back(add(Json::object())); }
+  void end_object() override { open_.pop_back(); }
+  void start_array() override { open_.push_back(add(Json::array())); }
+  void end_array() override { open_.pop_back(); }
+
+  Json root;
+
+ private:
+  Json* add(Json value) {
+    if (open_.empty()) {
+      root = std::move(value);
+      return &root;
+    }
+    Json& parent = *open_.back();
+    if (parent.is_object()) return &(parent[std::move(key_)] = std::move(value));
+    parent.push_back(std::move(value));
+    return &parent.back();
+  }
+
+  std::vector<Json*> open_;
+  std::string key_;
+};
+
+void check_no_reals(const Json& value) {
+  check(!value.is_number_float(), "a canonical document holds a real number");
+  if (value.is_structured()) {
+    for (const Json& element : value) check_no_reals(element);
+  }
+}
+
+}  // namespace
+
+void parse_json_events(std::string_view text, const JsonLimits& limits, std::string_view subject,
+                       JsonEvents& events) {
+  if (text.size() > limits.bytes) {
+    refuse(subject, fmt::format("expected at most {} bytes of JSON, got {}", limits.bytes,
+                                text.size()));
+  }
+  // Both are accepted in silence by the library.
+  if (text.starts_with("\xEF\xBB\xBF")) refuse(subject, "expected JSON, got a byte order mark");
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
+    refuse(subject, fmt::format("bad JSON at byte {}: NUL byte", nul));
+  }
+  Guard guard(limits, subject, events);
+  Json::sax_parse(text.begin(), text.end(), &guard);
+}
+
+Json parse_json(std::string_view text, const JsonLimits& limits, std::string_view subject) {
+  Builder builder;
+  parse_json_events(text, limits, subject, builder);
+  return std::move(builder.root);
+}
+
+std::string canonical_json(const Json& value) {
+  check_no_reals(value);
+  return value.dump();
+}
+
+std::string pretty_json(const Json& value) { return value.dump(2) + "\n"; }
+
+std::string real_to_hex(double value) {
+  check(std::isfinite(value), "a real number of a document is not finite");
+  char buffer[40];
+  std::snprintf(buffer, sizeof buffer, "%a", value);
+  return buffer;
+}
+
+double real_from_hex(std::string_view text, std::string_view subject) {
+  const std::string copy(text);
+  char* end = nullptr;
+  const double value = std::strtod(copy.c_str(), &end);
+  // One spelling per number: what real_to_hex writes.
+  if (copy.empty() || *end != '\0' || !std::isfinite(value) || real_to_hex(value) != copy) {
+    fail(ErrorCode::corrupt, "{}: expected a hex float such as 0x1.8p+1, got {}", subject,
+         quote(text));
+  }
+  return value;
+}
+
+JsonObject::JsonObject(const Json& value, std::string path) : value_(&value), path_(std::move(path)) {
+  if (!value.is_object()) {
+    fail(ErrorCode::corrupt, "{}: expected an object, got {}", path_, value.type_name());
+  }
+}
+
+void JsonObject::fail_field(std::string_view key, std::string_view message) const {
+  fail(ErrorCode::corrupt, "{}: field {}: {}", path_, quote(key), message);
+}
+
+bool JsonObject::has(std::string_view key) const { return value_->find(key) != value_->end(); }
+
+const Json& JsonObject::at(std::string_view key) const {
+  const auto found = value_->find(key);
+  if (found == value_->end()) fail_field(key, "is missing");
+  return *found;
+}
+
+bool JsonObject::is_null(std::string_view key) const {
+  const auto found = value_->find(key);
+  return found == value_->end() || found->is_null();
+}
+
+std::string JsonObject::string(std::string_view key) const {
+  const Json& value = at(key);
+  if (!value.is_string()) {
+    fail_field(key, fmt::format("expected a string, got {}", value.type_name()));
+  }
+  return value.get<std::string>();
+}
+
+std::uint64_t JsonObject::unsigned_integer(std::string_view key, std::uint64_t max) const {
+  const Json& value = at(key);
+  if (!value.is_number_unsigned()) {
+    fail_field(key, fmt::format("expected an unsigned integer, got {}", escape_text(value.dump(), 80)));
+  }
+  const auto number = value.get<std::uint64_t>();
+  if (number > max) fail_field(key, fmt::format("expected at most {}, got {}", max, number));
+  return number;
+}
+
+bool JsonObject::boolean(std::string_view key) const {
+  const Json& value = at(key);
+  if (!value.is_boolean()) {
+    fail_field(key, fmt::format("expected true or false, got {}", value.type_name()));
+  }
+  return value.get<bool>();
+}
+
+double JsonObject::real(std::string_view key) const {
+  const Json& value = at(key);
+  if (!value.is_number()) {
+    fail_field(key, fmt::format("expected a number, got {}", value.type_name()));
+  }
+  return value.get<double>();
+}
+
+JsonObject JsonObject::object(std::string_view key) const {
+  return JsonObject(at(key), fmt::format("{}: {}", path_, escape_text(key, 80)));
+}
+
+std::vector<JsonObject> JsonObject::objects(std::string_view key) const {
+  const Json& value = at(key);
+  if (!value.is_array()) {
+    fail_field(key, fmt::format("expected an array, got {}", value.type_name()));
+  }
+  std::vector<JsonObject> out;
+  out.reserve(value.size());
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    out.emplace_back(value[i], fmt::format("{}: {}[{}]", path_, escape_text(key, 80), i));
+  }
+  return out;
+}
+
+std::vector<std::string> JsonObject::strings(std::string_view key) const {
+  const Json& value = at(key);
+  if (!value.is_array()) {
+    fail_field(key, fmt::format("expected an array, got {}", value.type_name()));
+  }
+  std::vector<std::string> out;
+  for (const Json& element : value) {
+    if (!element.is_string()) {
+      fail_field(key, fmt::format("expected strings, got {}", element.type_name()));
+    }
+    out.push_back(element.get<std::string>());
+  }
+  return out;
+}
+
+std::vector<std::uint64_t> JsonObject::unsigned_integers(std::string_view key) const {
+  const Json& value = at(key);
+  if (!value.is_array()) {
+    fail_field(key, fmt::format("expected an array, got {}", value.type_name()));
+  }
+  std::vector<std::uint64_t> out;
+  for (const Json& element : value) {
+    if (!element.is_number_unsigned()) {
+      fail_field(key, fmt::format("expected unsigned integers, got {}",
+                                  escape_text(element.dump(), 80)));
+    }
+    out.push_back(element.get<std::uint64_t>());
+  }
+  return out;
+}
+
+std::optional<std::string> JsonObject::optional_string(std::string_view key) const {
+  return is_null(key) ? std::nullopt : std::optional(string(key));
+}
+
+std::optional<std::uint64_t> JsonObject::optional_unsigned(std::string_view key,
+                                                           std::uint64_t max) const {
+  return is_null(key) ? std::nullopt : std::optional(unsigned_integer(key, max));
+}
+
+std::optional<bool> JsonObject::optional_boolean(std::string_view key) const {
+  return is_null(key) ? std::nullopt : std::optional(boolean(key));
+}
+
+std::optional<double> JsonObject::optional_real(std::string_view key) const {
+  return is_null(key) ? std::nullopt : std::optional(real(key));
+}
+
+void JsonObject::allow_only(std::initializer_list<std::string_view> keys) const {
+  for (const auto& [key, unused] : value_->items()) {
+    bool known = false;
+    for (const std::string_view allowed : keys) known = known || key == allowed;
+    if (!known) fail_field(key, "is unknown");
+  }
+}
+
+}  // namespace organ
