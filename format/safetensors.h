@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,7 +31,7 @@ struct SafetensorsLimits {
 // The validated header of one file. Everything (names, dtypes, shapes, tiling without hole or
 // overlap up to the end of the file) is checked before it exists.
 struct SafetensorsHeader {
-  std::vector<TensorInfo> tensors;              // in offset order, ties by name
+  std::vector<TensorInfo> tensors;              // in offset order; at one offset empty ones first
   std::map<std::string, std::string> metadata;  // __metadata__
   std::uint64_t data_start = 0;                 // 8 + N
   std::uint64_t file_size = 0;
@@ -40,6 +41,11 @@ struct SafetensorsHeader {
 
   std::vector<std::uint32_t> by_name;  // indices of `tensors`, sorted by name
 };
+
+// Why organ does not take `name` as a tensor name, nullopt when it does: 1 to `limit` bytes of
+// printable ASCII (so no two names look alike or fold together), nothing like a path, not
+// `__metadata__`.
+std::optional<std::string> tensor_name_flaw(std::string_view name, std::uint64_t limit = 512);
 
 // Parses `prefix` = the first 8 + N bytes of a file of `file_size` bytes. Throws corrupt.
 SafetensorsHeader parse_safetensors_header(std::string_view prefix, std::uint64_t file_size,
@@ -83,7 +89,9 @@ TensorSource file_source(TensorInfo info, const SafetensorsFile& file, const Ten
 
 // Canonical form: equal tensors and metadata give equal bytes. Compact JSON with sorted keys,
 // padded with spaces so that data starts at a multiple of 4096; tensors by descending element
-// width, then those whose size is a multiple of 64 first, then name.
+// width, then those whose size is a multiple of 64 first, then name. Puts `tensors` into file order
+// with their offsets and returns the first 8 + N bytes. Throws invalid_argument as
+// write_safetensors does.
 std::string canonical_header(std::vector<TensorInfo>& tensors,
                              const std::map<std::string, std::string>& metadata);
 
