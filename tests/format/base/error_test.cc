@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/base/error.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/support/support.h"
+
+using namespace organ;
+
+TEST_CASE("error: keeps code, message, hint and the context added while unwinding") {
+  Error error(ErrorCode::corrupt, "file 'a': too short", "fetch it again");
+  error.with_context("reading shard 'a'").with_context("opening 'm'");
+  CHECK(error.code() == ErrorCode::corrupt);
+  CHECK(error.hint() == "fetch it again");
+  CHECK(std::string(error.what()) ==
+        "file 'a': too short (while reading shard 'a') (while opening 'm')");
+}
+
+TEST_CASE("error: every class has the exit code of the command contract") {
+  CHECK(exit_code(ErrorCode::invalid_argument) == 2);
+  CHECK(exit_code(ErrorCode::incompatible) == 3);
+  CHECK(exit_code(ErrorCode::corrupt) == 4);
+  CHECK(exit_code(ErrorCode::untrusted) == 5);
+  CHECK(exit_code(ErrorCode::not_found) == 6);
+  CHECK(exit_code(ErrorCode::conflict) == 7);
+  CHECK(exit_code(ErrorCode::cancelled) == 130);
+  for (const ErrorCode code : {ErrorCode::io, ErrorCode::already_exists, ErrorCode::device,
+                               ErrorCode::internal, ErrorCode::unsupported_version}) {
+    CHECK(exit_code(code) == 1);
+  }
+}
+
+TEST_CASE("escape_text: control characters, C1, bidi and bad UTF-8 cannot reach a terminal") {
+  CHECK(escape_text("plain") == "plain");
+  CHECK(escape_text("grün 字 🙂") == "grün 字 🙂");
+  CHECK(escape_text("a\x1b[31mb\n") == "a\\x1b[31mb\\x0a");
+  CHECK(escape_text("\xc2\x9b") == "\\x9b");               // C1 CSI, well-formed UTF-8
+  CHECK(escape_text("\xe2\x80\xae") == "\\u{202e}");       // right-to-left override
+  CHECK(escape_text("\xff\xc0\xaf") == "\\xff\\xc0\\xaf");  // not UTF-8, overlong '/'
+  CHECK(escape_text("\xed\xa0\x80") == "\\xed\\xa0\\x80");  // surrogate
+  CHECK(escape_text(std::string_view("a\0b", 3)) == "a\\x00b");
+  CHECK(escape_text(std::string(600, 'x'), 10) == "xxxxxxxxxx…");
+  CHECK(quote("it's") == "'it's'");
+}
+
+TEST_CASE("checked arithmetic: overflow is a corrupt error that shows both numbers") {
+  CHECK(checked_add(1, 2, "sum") == 3);
+  CHECK(checked_mul(UINT64_MAX, 1, "product") == UINT64_MAX);
+  CHECK(test::error_of([] { checked_add(UINT64_MAX, 1, "tensor 'w' end"); }) ==
+        "corrupt: tensor 'w' end: 18446744073709551615 + 1 does not fit 64 bits");
+  CHECK(test::error_of([] { checked_mul(1ull << 63, 2, "shape"); })
+            .find("corrupt: shape: 9223372036854775808 x 2") == 0);
+}
+
+TEST_CASE("fail_errno: a missing file is not_found, anything else io") {
+  errno = ENOENT;
+  CHECK(test::error_of([] { fail_errno("x", "open"); }) ==
+        "not_found: 'x': open failed: No such file or directory");
+  errno = ENOSPC;
+  CHECK(test::error_of([] { fail_errno("x", "write"); }).find("io: 'x': write failed") == 0);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/base/json.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/support.h"
+
+using namespace organ;
+
+namespace {
+
+std::string refusal(std::string_view text, const JsonLimits& limits = {}) {
+  return test::error_of([&] { parse_json(text, limits, "doc"); });
+}
+
+std::string repeat(std::string_view piece, std::size_t times) {
+  std::string out;
+  for (std::size_t i = 0; i < times; ++i) out += piece;
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("json: a document keeps its values exactly") {
+  const Json value = parse_json(
+      R"({"a":[1,-2,18446744073709551615,-9223372036854775808],"b":{"c":null,"d":true},"e":"\u00fc"})",
+      {}, "doc");
+  CHECK(value["a"][2].get<std::uint64_t>() == UINT64_MAX);
+  CHECK(value["a"][3].get<std::int64_t>() == INT64_MIN);
+  CHECK(value["b"]["c"].is_null());
+  CHECK(value["e"].get<std::string>() == "ü");
+}
+
+TEST_CASE("json: duplicate keys are refused, after unescaping and at any depth") {
+  CHECK(refusal(R"({"a":1,"a":1})").find("key 'a' stands twice") != std::string::npos);
+  CHECK(refusal(R"({"a":1,"\u0061":2})").find("key 'a' stands twice") != std::string::npos);
+  CHECK(refusal(R"({"x":[{"b":1,"c":2,"b":3}]})").find("key 'b' stands twice") != std::string::npos);
+  CHECK(refusal(R"({"a":{"b":1},"b":{"b":1}})") == "no error");
+}
+
+TEST_CASE("json: numbers are never rounded") {
+  for (const char* bad : {"18446744073709551616", "-9223372036854775809", "1e400", "-0", "1.0", "1e3",
+                          "01", "+1", "NaN", "Infinity", "-", "1.", ".5", "0x10"}) {
+    CAPTURE(bad);
+    CHECK(refusal(bad).find("corrupt: 'doc': ") == 0);
+  }
+  JsonLimits reals;
+  reals.reals = true;
+  CHECK(parse_json("1e-5", reals, "doc").get<double>() == 1e-5);
+  CHECK(refusal("1e400", reals).find("corrupt") == 0);
+  CHECK(refusal("18446744073709551616", reals).find("64-bit") != std::string::npos);
+}
+
+TEST_CASE("json: what is not exactly one UTF-8 document is refused") {
+  for (const std::string& bad :
+       {std::string(), std::string(" "), std::string("{} {}"), std::string("{}x"),
+        std::string("\xEF\xBB\xBF{}"), std::string("{}\0", 3), std::string("/**/{}"),
+        std::string("[1,]"), std::string("{\"a\":\"\xff\"}"), std::string("\"\xc0\xaf\""),
+        std::string("\"\xed\xa0\x80\""), std::string(R"("\ud800")"), std::string(R"("\udc00\ud800")"),
+        std::string("\"\x01\""), std::string("{'a':1}"), std::string("{a:1}"), std::string("[1"),
+        std::string("{\"a\":}")}) {
+    CAPTURE(bad);
+    CHECK(refusal(bad).find("corrupt: 'doc': ") == 0);
+  }
+}
+
+TEST_CASE("json: limits hold before memory is spent") {
+  CHECK(refusal(repeat("[", 100'000)).find("expected at most 32 nested levels") != std::string::npos);
+  CHECK(refusal(repeat(R"({"a":)", 100'000)).find("32 nested levels") != std::string::npos);
+  JsonLimits limits;
+  limits.string_bytes = 8;
+  CHECK(refusal(R"("123456789")", limits).find("strings of at most 8 bytes") != std::string::npos);
+  CHECK(refusal(R"({"123456789":1})", limits).find("strings of at most 8 bytes") != std::string::npos);
+  limits.keys = 3;
+  CHECK(refusal("[1,2,3]", limits).find("at most 3 values") != std::string::npos);
+  limits.bytes = 4;
+  CHECK(refusal("[1,2]", limits).find("at most 4 bytes of JSON, got 5") != std::string::npos);
+}
+
+TEST_CASE("json: truncation at every byte is an error, never a value") {
+  const std::string text = R"({"a":[1,{"b":"c\u00e9"}],"d":null})";
+  for (std::size_t length = 0; length < text.size(); ++length) {
+    CHECK(refusal(text.substr(0, length)).find("corrupt") == 0);
+  }
+}
+
+TEST_CASE("canonical json: sorted keys, no white space, no real numbers") {
+  CHECK(canonical_json(parse_json(R"({ "b" : [1, 2], "a" : "ü\n" })", {}, "doc")) ==
+        "{\"a\":\"ü\\n\",\"b\":[1,2]}");
+  CHECK(test::error_of([] { canonical_json(Json{{"a", 1.5}}); }).find("internal") == 0);
+}
+
+TEST_CASE("hex floats: exact both ways, one spelling") {
+  for (const double value : {1e-5, 10000.0, 1.0 / 3, 0.0, -2.5, 5e-324, 1.7976931348623157e308}) {
+    CHECK(real_from_hex(real_to_hex(value), "x") == value);
+  }
+  CHECK(real_to_hex(1e-5) == "0x1.4f8b588e368f1p-17");
+  for (const char* bad : {"", "1", "0x1.80p+1", "0X1.8P+1", "inf", "nan", " 0x1p+0", "0x1p+0 "}) {
+    CHECK(test::error_of([&] { real_from_hex(bad, "x"); }).find("corrupt: x: expected a hex float") == 0);
+  }
+}
+
+TEST_CASE("json object: each wrong field is named with what was expected and found") {
+  const Json value = parse_json(R"({"s":"t","n":5,"neg":-1,"o":{},"a":[{"k":1},{"k":"x"}],"z":null})",
+                                {}, "doc");
+  const JsonObject object(value, "doc");
+  CHECK(object.string("s") == "t");
+  CHECK(object.unsigned_integer("n") == 5);
+  CHECK_FALSE(object.optional_string("z"));
+  CHECK_FALSE(object.optional_string("absent"));
+  CHECK(test::error_of([&] { object.string("n"); }) ==
+        "corrupt: doc: field 'n': expected a string, got number");
+  CHECK(test::error_of([&] { object.string("q"); }) == "corrupt: doc: field 'q': is missing");
+  CHECK(test::error_of([&] { object.unsigned_integer("neg"); })
+            .find("expected an unsigned integer, got -1") != std::string::npos);
+  CHECK(test::error_of([&] { object.unsigned_integer("n", 4); })
+            .find("expected at most 4, got 5") != std::string::npos);
+  CHECK(test::error_of([&] { object.objects("a")[1].unsigned_integer("k"); }) ==
+        "corrupt: doc: a[1]: field 'k': expected an unsigned integer, got \"x\"");
+  CHECK(test::error_of([&] { object.allow_only({"s", "n", "neg", "o", "a"}); })
+            .find("field 'z': is unknown") != std::string::npos);
+}
