@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transplant/extract.h"
+
+#include <map>
+#include <utility>
+
+#include "format/model_card.h"
+#include "format/organ_source.h"
+#include "format/reference.h"
+
+namespace organ::transplant {
+
+format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRange layers,
+                               const std::filesystem::path& out, const ExtractOptions& options) {
+  format::check_name(options.name);
+  format::Manifest manifest = format::draft_manifest(donor, layers, options.donor_id);
+  manifest.name = options.name;
+  manifest.version = format::Version::parse(options.version).to_string();
+  manifest.description = options.description;
+  manifest.license = options.license;
+  manifest.extraction.donor_revision = options.donor_revision;
+
+  format::OrganWriter writer(out);
+  for (std::uint64_t i = 0; i < layers.count; ++i) {
+    const std::map<std::string, std::string> metadata = {{"format", "pt"},
+                                                         {"organ.layer", std::to_string(i)}};
+    writer.add_tensors(format::Manifest::layer_file_name(i), format::FileRole::layer,
+                       format::layer_sources(donor, layers.first + i), metadata);
+  }
+  writer.add_card(format::model_card(manifest));
+  writer.commit(std::move(manifest));
+  return format::OrganFolder::open(out).manifest();
+}
+
+}  // namespace organ::transplant

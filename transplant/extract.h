@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cutting an organ out of a checkpoint.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "format/extraction.h"
+
+namespace organ::transplant {
+
+struct ExtractOptions {
+  std::string name = "organ";
+  std::string version = "0.0.0";
+  std::string description;
+  std::optional<std::string> license;
+  std::string donor_id;  // free text for people
+  std::optional<std::string> donor_revision;
+};
+
+// Writes the layers as a new organ folder: one safetensors file per layer with the donor's bytes,
+// dtypes and layout, README.md and organ.json. Returns the manifest as written. Throws
+// already_exists when `out` exists, invalid_argument for a name or version outside the grammar,
+// corrupt when the donor is incomplete; nothing is left behind.
+format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRange layers,
+                               const std::filesystem::path& out, const ExtractOptions& options);
+
+}  // namespace organ::transplant
