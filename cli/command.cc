@@ -116,8 +116,10 @@ CLI::App* add_command(CLI::App& parent, Context& context, const std::string& nam
                       "registry folder [default: $ORGAN_REGISTRY or "
                       "$XDG_DATA_HOME/organ/registry]")
       ->type_name("DIR");
-  command->add_flag("--progress,!--no-progress", context.progress,
-                    "progress on stderr [default: on a terminal]");
+  command->add_flag_callback("--progress", [&context] { context.progress = true; },
+                             "show progress on stderr [default: on a terminal]");
+  command->add_flag_callback("--no-progress", [&context] { context.progress = false; },
+                             "show no progress");
   command->option_defaults()->group("Options");
   return command;
 }

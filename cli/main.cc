@@ -124,7 +124,6 @@ int main(int argc, char** argv) {
                "organ"};
   app.set_version_flag("--version", "organ " ORGAN_VERSION);
   app.require_subcommand(1);
-  app.set_help_all_flag("--help-all", "the help of every command");
   for (const auto add : kCommands) add(app, context);
   if (argc > 1 && argv[1][0] != '-' && !known_command(app, argv[1])) {
     const auto nearest = nearest_command(app, argv[1]);
