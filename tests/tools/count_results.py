@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adds up meson's testlog.json files and prints `N passed, N failed, N skipped`.
+
+    count_results.py TESTLOG_JSON...
+
+A doctest program counts once per test case, a script that prints `N cases passed` counts N times,
+any other test once. Exits 1 when something failed or nothing passed.
+"""
+import json
+import re
+import sys
+
+DOCTEST = re.compile(r"\[doctest\] test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed")
+CASES = re.compile(r"^(\d+) cases passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def count(test):
+    result = test["result"]
+    if result == "SKIP":
+        return 0, 0, 1
+    text = ANSI.sub("", test.get("stdout", ""))
+    found = DOCTEST.search(text) or CASES.search(text)
+    passed, failed, skipped = (int(n or 0) for n in (*found.groups(), 0)[:3]) if found else (0, 0, 0)
+    if result in ("OK", "EXPECTEDFAIL"):
+        return (passed or 1, 0, skipped)
+    # A crash after the last finished case still counts as one failure.
+    return passed, max(failed, 1), skipped
+
+
+def main():
+    total = [0, 0, 0]
+    for path in sys.argv[1:]:
+        with open(path, encoding="utf-8") as lines:
+            for line in lines:
+                total = [sum(pair) for pair in zip(total, count(json.loads(line)))]
+    print(f"{total[0]} passed, {total[1]} failed" + (f", {total[2]} skipped" if total[2] else ""))
+    return 1 if total[1] or not total[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
