@@ -4,9 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +36,36 @@ struct FamilyLayout {
 const FamilyLayout* find_family(std::string_view model_type);
 std::vector<std::string_view> known_families();
 
+// How rotary frequencies are scaled. Only the numbers of `kind` mean anything; the formulas are
+// those of transformers 5 (modeling_rope_utils).
+struct RopeScaling {
+  std::string kind = "none";  // none | linear | dynamic | llama3 | yarn
+  double factor = 1;
+  std::uint64_t original_max_positions = 0;                // dynamic, llama3, yarn
+  double low_freq_factor = 0, high_freq_factor = 0;        // llama3
+  double beta_fast = 32, beta_slow = 1;                    // yarn
+  bool truncate = true;                                    // yarn
+  // yarn; 0 = not given: derived from factor, mscale and mscale_all_dim
+  double attention_factor = 0, mscale = 0, mscale_all_dim = 0;
+};
+
+// The numbers and words that make a layer's function, typed; layer_fields() is their signed form.
+struct LayerSpec {
+  std::uint64_t hidden_size = 0, intermediate_size = 0;
+  std::uint64_t heads = 0, kv_heads = 0, head_dim = 0;
+  std::string norm;            // rms | layer; always before attention and MLP ("pre")
+  double norm_epsilon = 0;
+  std::string activation;      // silu | gelu | gelu_tanh | relu
+  std::string mlp;             // gated: down(act(gate) * up) | plain
+  std::string position;        // rope (half-split pairs) | learned (added before layer 0)
+  double rope_theta = 0;
+  RopeScaling rope_scaling;
+  std::string attention_bias;  // none | qkv | qkvo
+  bool mlp_bias = false;
+  std::string qk_norm;         // none | rms_per_head (before RoPE, epsilon as norm_epsilon)
+  std::uint64_t window = 0;    // of layers whose attention type is "sliding"; 0 = there are none
+};
+
 // The meaning of one config.json. Immutable value.
 class Architecture {
  public:
@@ -55,14 +82,20 @@ class Architecture {
   std::uint64_t max_positions() const { return max_positions_; }
   bool tied_embeddings() const { return tied_embeddings_; }
 
+  const LayerSpec& spec() const { return spec_; }
+
   // The tensors of every layer, sorted by name.
   const std::vector<LayerTensor>& tensors() const { return tensors_; }
+
+  // `name` (relative to the layer) is a buffer that old files hold and nothing reads.
+  bool is_ready_made(std::string_view name) const;
 
   // "full" or "sliding" for layer i; families without windows say "full".
   std::string_view attention_type(std::uint64_t layer) const;
 
   // architecture.layer of organ.json for layers [first, first + count): canonical fields only
-  // (DESIGN 4), reals as hex float strings, attention_types holding those layers' types.
+  // (DESIGN 4), reals as hex float strings, attention_types holding those layers' types. Defined
+  // in schemas/architecture.md. Throws invalid_argument when the range leaves the model.
   nlohmann::json layer_fields(std::uint64_t first, std::uint64_t count) const;
 
   // SHA-256 of the canonical text of such fields. "Same signature" (level A) is equality of this.
@@ -75,8 +108,8 @@ class Architecture {
   std::uint64_t layer_count_ = 0, hidden_size_ = 0, vocab_size_ = 0, max_positions_ = 0;
   bool tied_embeddings_ = false;
   std::vector<LayerTensor> tensors_;
+  LayerSpec spec_;
   std::vector<std::string> attention_types_;  // one per layer
-  std::shared_ptr<const nlohmann::json> fields_;  // shared: copies of the value are cheap and const
 };
 
 }  // namespace organ::format

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The signed form of an architecture (schemas/architecture.md). Reading config.json is in
+// architecture_config.cc.
+#include "format/architecture.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/json.h"
+#include "format/internal/families.h"
+
+namespace organ::format {
+namespace {
+
+Json scaling_fields(const RopeScaling& scaling) {
+  Json fields = {{"rope_type", scaling.kind}};
+  const auto number = [&](const char* key, double value) { fields[key] = real_to_hex(value); };
+  if (scaling.kind == "none") return fields;
+  number("factor", scaling.factor);
+  if (scaling.kind == "linear") return fields;
+  fields["original_max_position_embeddings"] = scaling.original_max_positions;
+  if (scaling.kind == "llama3") {
+    number("low_freq_factor", scaling.low_freq_factor);
+    number("high_freq_factor", scaling.high_freq_factor);
+  } else if (scaling.kind == "yarn") {
+    number("beta_fast", scaling.beta_fast);
+    number("beta_slow", scaling.beta_slow);
+    fields["truncate"] = scaling.truncate;
+    number("attention_factor", scaling.attention_factor);
+    number("mscale", scaling.mscale);
+    number("mscale_all_dim", scaling.mscale_all_dim);
+  }
+  return fields;
+}
+
+Json spec_fields(const LayerSpec& spec) {
+  Json fields = {{"hidden_size", spec.hidden_size},
+                 {"intermediate_size", spec.intermediate_size},
+                 {"num_attention_heads", spec.heads},
+                 {"num_key_value_heads", spec.kv_heads},
+                 {"head_dim", spec.head_dim},
+                 {"norm", spec.norm},
+                 {"norm_epsilon", real_to_hex(spec.norm_epsilon)},
+                 {"norm_placement", "pre"},
+                 {"activation", spec.activation},
+                 {"mlp", spec.mlp},
+                 {"attention_bias", spec.attention_bias},
+                 {"mlp_bias", spec.mlp_bias},
+                 {"qk_norm", spec.qk_norm},
+                 {"position", spec.position},
+                 {"experts", 0},
+                 {"attention_sinks", false},
+                 {"shared_state", "none"}};
+  if (spec.position == "rope") {
+    fields["rope_theta"] = real_to_hex(spec.rope_theta);
+    fields["rope_scaling"] = scaling_fields(spec.rope_scaling);
+  }
+  return fields;
+}
+
+}  // namespace
+
+const FamilyLayout* find_family(std::string_view model_type) {
+  const internal::Family* family = internal::family_of(model_type);
+  return family ? &family->layout : nullptr;
+}
+
+std::vector<std::string_view> known_families() {
+  std::vector<std::string_view> names;
+  for (const internal::Family& family : internal::families()) {
+    names.push_back(family.layout.model_type);
+  }
+  return names;
+}
+
+bool Architecture::is_ready_made(std::string_view name) const {
+  const auto names = internal::family_of(model_type_)->ready_made;
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string_view Architecture::attention_type(std::uint64_t layer) const {
+  if (layer >= layer_count_) {
+    fail(ErrorCode::invalid_argument, "layer {}: the model has {} layers", layer, layer_count_);
+  }
+  return attention_types_[layer];
+}
+
+Json Architecture::layer_fields(std::uint64_t first, std::uint64_t count) const {
+  if (count == 0 || first >= layer_count_ || count > layer_count_ - first) {
+    fail(ErrorCode::invalid_argument, "{} layers from layer {}: the model has {} layers", count,
+         first, layer_count_);
+  }
+  Json fields = spec_fields(spec_);
+  const auto begin = attention_types_.begin() + static_cast<std::ptrdiff_t>(first);
+  const std::vector<std::string> types(begin, begin + static_cast<std::ptrdiff_t>(count));
+  // A window that none of these layers looks through is not part of their function.
+  const bool sliding = std::find(types.begin(), types.end(), "sliding") != types.end();
+  fields["sliding_window"] = sliding ? spec_.window : 0;
+  fields["attention_types"] = types;
+  Json& tensors = fields["tensors"] = Json::object();
+  for (const LayerTensor& tensor : tensors_) tensors[tensor.name] = tensor.shape;
+  return fields;
+}
+
+Digest Architecture::signature(const Json& layer_fields) {
+  return sha256(canonical_json(layer_fields));
+}
+
+}  // namespace organ::format
