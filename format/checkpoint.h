@@ -26,12 +26,13 @@ inline constexpr std::string_view kShardIndex = "model.safetensors.index.json";
 // A checkpoint opened for reading: config parsed, every shard header validated, the index (if
 // any) proved to agree with the shards: each tensor in exactly the shard it names, none missing,
 // none extra, total_size right. Shard names must be safe file names; symlinks are followed only
-// inside the folder or the Hugging Face cache repository that holds it. Move-only, reading is
-// thread-safe.
+// inside the folder or the Hugging Face cache repository that holds it. Of a known family, layer
+// indices beyond the config and embedding, norm or head of another shape are refused. Move-only,
+// reading is thread-safe.
 class Checkpoint {
  public:
   // Throws not_found (no folder, no config, no weights: a .bin/.pt beside it is named, never
-  // opened), corrupt, unsupported_version.
+  // opened), corrupt.
   static Checkpoint open(const std::filesystem::path& folder);
   Checkpoint(Checkpoint&&) noexcept;
   Checkpoint& operator=(Checkpoint&&) noexcept;
@@ -62,20 +63,31 @@ class Checkpoint {
   Location locate(std::string_view tensor_name) const;
   std::vector<std::byte> read(const Location& location) const;
 
+  // What the names of this checkpoint's tensors begin with: the layout's optional prefix where the
+  // files have it, else "".
+  std::string_view prefix() const;
+  // The name of one tensor of the layout (embedding, final norm) as this checkpoint spells it; the
+  // head is never prefixed.
+  std::string full_name(std::string_view name) const;
+  // "model.layers.7." as this checkpoint spells it.
+  std::string layer_prefix(std::uint64_t index) const;
+
   // The tensors of one transformer layer by their names relative to it
   // (self_attn.q_proj.weight), ready-made buffers (rotary_emb.inv_freq, …) left out.
   // Throws corrupt when one the family demands is missing, unknown or of another shape.
   std::map<std::string, Location> layer(std::uint64_t index) const;
 
-  // SHA-256 over the canonical list of (name, dtype, shape, SHA-256 of bytes) of one layer:
-  // lineage, independent of file layout.
+  // Lineage, independent of file layout: SHA-256 of the canonical JSON
+  // [["input_layernorm.weight","BF16",[576],"<hex SHA-256 of its bytes>"],…], sorted by name.
   Digest layer_digest(std::uint64_t index) const;
 
-  // No own head tensor: the output projection is the embedding.
+  // The output projection is the embedding. Throws corrupt when config and weights disagree: tied
+  // but with a head of other bytes than the embedding, or untied without a head.
   bool tied_head() const;
 
  private:
   struct Impl;
+  explicit Checkpoint(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

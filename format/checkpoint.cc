@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <variant>
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/json.h"
+#include "format/internal/checkpoint_files.h"
+
+namespace organ::format {
+namespace {
+
+using internal::ModelFolder;
+using internal::ShardIndex;
+
+constexpr std::uint64_t kConfigLimit = std::uint64_t{16} << 20;
+constexpr std::uint64_t kIndexLimit = std::uint64_t{64} << 20;
+constexpr std::size_t kMostShards = 4096;
+
+// Weights that only code-running loaders read; named in the error, never opened.
+constexpr std::string_view kForeignEndings[] = {".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack",
+                                                ".gguf"};
+
+// Which shard file each tensor must be in.
+struct ShardPlan {
+  std::vector<std::string> names;
+  std::optional<ShardIndex> index;
+};
+
+[[noreturn]] void fail_without_weights(const ModelFolder& folder) {
+  for (const std::string& name : list_folder(folder.folder())) {
+    for (const std::string_view ending : kForeignEndings) {
+      if (!name.ends_with(ending)) continue;
+      throw Error(ErrorCode::not_found,
+                  fmt::format("{}: has no safetensors weights, only {}",
+                              quote(folder.folder().string()), quote(name)),
+                  "convert the weights to safetensors; organ never opens pickles");
+    }
+  }
+  fail(ErrorCode::not_found, "{}: has neither {} nor {}", quote(folder.folder().string()),
+       kSingleShard, kShardIndex);
+}
+
+ShardPlan plan_shards(const ModelFolder& folder) {
+  const bool single = folder.has(kSingleShard);
+  if (!folder.has(kShardIndex)) {
+    if (!single) fail_without_weights(folder);
+    return {{std::string(kSingleShard)}, std::nullopt};
+  }
+  ShardPlan plan;
+  plan.index = internal::parse_shard_index(folder.read(kShardIndex, kIndexLimit),
+                                           folder.subject(kShardIndex));
+  std::set<std::string> names;
+  for (const auto& [tensor, shard] : plan.index->weight_map) names.insert(shard);
+  if (names.size() > kMostShards) {
+    fail(ErrorCode::corrupt, "{}: names {} shards, the limit is {}",
+         quote(folder.subject(kShardIndex)), names.size(), kMostShards);
+  }
+  // Loaders differ in which of the two they take.
+  if (single && !names.contains(std::string(kSingleShard))) {
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{}: has both {} and {} that does not name it",
+                            quote(folder.folder().string()), kSingleShard, kShardIndex),
+                "remove the one that is out of date");
+  }
+  plan.names.assign(names.begin(), names.end());
+  return plan;
+}
+
+bool is_floating(DType dtype) {
+  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16 ||
+         dtype == DType::F64;
+}
+
+bool is_tensor_of(const Architecture& model, std::string_view name) {
+  const auto& tensors = model.tensors();  // sorted by name
+  const auto found = std::lower_bound(
+      tensors.begin(), tensors.end(), name,
+      [](const LayerTensor& tensor, std::string_view wanted) { return tensor.name < wanted; });
+  return found != tensors.end() && found->name == name;
+}
+
+}  // namespace
+
+struct Checkpoint::Impl {
+  explicit Impl(const std::filesystem::path& path) : folder(path) {}
+
+  void read_config();
+  void open_shards();
+  void index_shard(std::size_t number, const ShardPlan& plan);
+  void check_index(const ShardIndex& index) const;
+  void find_prefix();
+  void check_outer_tensors() const;
+  void check_shape(const std::string& name, const Shape& expected) const;
+  void check_layer_indices() const;
+  void check_layer_tensor(const std::string& start, const LayerTensor& wanted) const;
+  std::optional<Location> find(std::string_view name) const;
+  const Architecture* known() const { return std::get_if<Architecture>(&architecture); }
+  [[noreturn]] void refuse(std::string_view message) const {
+    fail(ErrorCode::corrupt, "{}: {}", quote(folder.folder().string()), message);
+  }
+
+  ModelFolder folder;
+  std::string config_text;
+  Json config;
+  std::variant<std::monostate, Architecture, Error> architecture;
+  std::vector<Shard> shards;
+  bool has_index = false;
+  std::map<std::string, Location, std::less<>> tensors;
+  std::string prefix;
+};
+
+void Checkpoint::Impl::read_config() {
+  config_text = folder.read(kConfigFile, kConfigLimit);
+  JsonLimits limits;
+  limits.bytes = kConfigLimit;
+  limits.reals = true;
+  const std::string subject = folder.subject(kConfigFile);
+  config = parse_json(config_text, limits, subject);
+  JsonObject(config, quote(subject));  // an object, or an error
+  try {
+    architecture = Architecture::from_config(config, subject);
+  } catch (const Error& error) {
+    // A model that organ cannot transplant can still be inspected.
+    if (error.code() != ErrorCode::incompatible) throw;
+    architecture = error;
+  }
+}
+
+void Checkpoint::Impl::index_shard(std::size_t number, const ShardPlan& plan) {
+  const Shard& shard = shards[number];
+  for (const TensorInfo& tensor : shard.file.header().tensors) {
+    if (plan.index) {
+      const auto entry = plan.index->weight_map.find(tensor.name);
+      if (entry == plan.index->weight_map.end()) {
+        refuse(fmt::format("tensor {} of {} is not in {}", quote(tensor.name), shard.file_name,
+                           kShardIndex));
+      }
+      if (entry->second != shard.file_name) {
+        refuse(fmt::format("tensor {} is in {} but {} says {}", quote(tensor.name),
+                           shard.file_name, kShardIndex, entry->second));
+      }
+    }
+    tensors.emplace(tensor.name, Location{number, &tensor});
+  }
+}
+
+void Checkpoint::Impl::check_index(const ShardIndex& index) const {
+  std::uint64_t total = 0;
+  for (const auto& [tensor, shard] : index.weight_map) {
+    const auto found = tensors.find(tensor);
+    if (found == tensors.end()) {
+      refuse(fmt::format("tensor {} is missing from {}", quote(tensor), shard));
+    }
+    total += found->second.tensor->size;  // at most the sizes of all files
+  }
+  if (index.total_size && *index.total_size != total) {
+    refuse(fmt::format("{} says total_size {} but the tensors have {} bytes", kShardIndex,
+                       *index.total_size, total));
+  }
+}
+
+void Checkpoint::Impl::open_shards() {
+  const ShardPlan plan = plan_shards(folder);
+  has_index = plan.index.has_value();
+  for (const std::string& name : plan.names) {
+    shards.push_back({name, SafetensorsFile::from_fd(folder.open(name), folder.subject(name))});
+  }
+  // Only now: `tensors` points into the shards' headers.
+  for (std::size_t i = 0; i < shards.size(); ++i) index_shard(i, plan);
+  if (plan.index) check_index(*plan.index);
+}
+
+std::optional<Checkpoint::Location> Checkpoint::Impl::find(std::string_view name) const {
+  const auto found = tensors.find(name);
+  return found == tensors.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Checkpoint::Impl::find_prefix() {
+  const FamilyLayout& layout = known()->layout();
+  if (layout.optional_prefix.empty()) return;
+  const std::string prefixed = std::string(layout.optional_prefix) +
+                               std::string(layout.layer_prefix);
+  const auto with = tensors.lower_bound(prefixed);
+  const auto without = tensors.lower_bound(layout.layer_prefix);
+  const bool has_with = with != tensors.end() && with->first.starts_with(prefixed);
+  const bool has_without =
+      without != tensors.end() && without->first.starts_with(layout.layer_prefix);
+  if (has_with && has_without) {
+    refuse(fmt::format("tensors {} and {} name layers in two ways", quote(with->first),
+                       quote(without->first)));
+  }
+  if (has_with) prefix = layout.optional_prefix;
+}
+
+void Checkpoint::Impl::check_shape(const std::string& name, const Shape& expected) const {
+  const auto found = find(name);
+  if (!found || found->tensor->shape == expected) return;
+  refuse(fmt::format("tensor {} has shape {} but {} demands {}", quote(name),
+                     to_string(found->tensor->shape), kConfigFile, to_string(expected)));
+}
+
+void Checkpoint::Impl::check_outer_tensors() const {
+  const Architecture& model = *known();
+  const Shape table{model.vocab_size(), model.hidden_size()};
+  check_shape(prefix + std::string(model.layout().embedding), table);
+  check_shape(prefix + std::string(model.layout().final_norm), {model.hidden_size()});
+  check_shape(std::string(model.layout().head), table);
+}
+
+void Checkpoint::Impl::check_layer_indices() const {
+  const std::string start = prefix + std::string(known()->layout().layer_prefix);
+  for (auto at = tensors.lower_bound(start);
+       at != tensors.end() && at->first.starts_with(start); ++at) {
+    const std::string_view rest = std::string_view(at->first).substr(start.size());
+    std::uint64_t index = 0;
+    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), index);
+    const bool canonical = error == std::errc() && end != rest.data() + rest.size() &&
+                           *end == '.' && (rest[0] != '0' || end == rest.data() + 1);
+    if (!canonical) refuse(fmt::format("tensor {} has no layer index", quote(at->first)));
+    if (index >= known()->layer_count()) {
+      refuse(fmt::format("tensor {} is beyond the {} layers of {}", quote(at->first),
+                         known()->layer_count(), kConfigFile));
+    }
+  }
+}
+
+void Checkpoint::Impl::check_layer_tensor(const std::string& start,
+                                          const LayerTensor& wanted) const {
+  const std::string name = start + wanted.name;
+  const auto found = find(name);
+  if (!found) refuse(fmt::format("tensor {} is missing", quote(name)));
+  check_shape(name, wanted.shape);
+  if (!is_floating(found->tensor->dtype)) {
+    refuse(fmt::format("tensor {} is {}, expected F32, F16, BF16 or F64", quote(name),
+                       to_string(found->tensor->dtype)));
+  }
+}
+
+Checkpoint::Checkpoint(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
+Checkpoint& Checkpoint::operator=(Checkpoint&&) noexcept = default;
+Checkpoint::~Checkpoint() = default;
+
+Checkpoint Checkpoint::open(const std::filesystem::path& folder) {
+  auto impl = std::make_unique<Impl>(folder);
+  impl->read_config();
+  impl->open_shards();
+  if (impl->known()) {
+    impl->find_prefix();
+    impl->check_outer_tensors();
+    impl->check_layer_indices();
+  }
+  return Checkpoint(std::move(impl));
+}
+
+const std::filesystem::path& Checkpoint::folder() const { return impl_->folder.folder(); }
+const Json& Checkpoint::config() const { return impl_->config; }
+const std::string& Checkpoint::config_text() const { return impl_->config_text; }
+Digest Checkpoint::config_digest() const { return sha256(impl_->config_text); }
+
+const Architecture& Checkpoint::architecture() const {
+  if (const Architecture* known = impl_->known()) return *known;
+  throw std::get<Error>(impl_->architecture);
+}
+
+const std::vector<Checkpoint::Shard>& Checkpoint::shards() const { return impl_->shards; }
+bool Checkpoint::has_index() const { return impl_->has_index; }
+
+std::optional<Checkpoint::Location> Checkpoint::find(std::string_view tensor_name) const {
+  return impl_->find(tensor_name);
+}
+
+Checkpoint::Location Checkpoint::locate(std::string_view tensor_name) const {
+  const auto found = find(tensor_name);
+  if (!found) impl_->refuse(fmt::format("has no tensor {}", quote(tensor_name)));
+  return *found;
+}
+
+std::vector<std::byte> Checkpoint::read(const Location& location) const {
+  return impl_->shards.at(location.shard).file.read(*location.tensor);
+}
+
+std::string_view Checkpoint::prefix() const { return impl_->prefix; }
+
+std::string Checkpoint::full_name(std::string_view name) const {
+  const bool is_head = name == architecture().layout().head;
+  return (is_head ? "" : impl_->prefix) + std::string(name);
+}
+
+std::string Checkpoint::layer_prefix(std::uint64_t index) const {
+  return fmt::format("{}{}{}.", impl_->prefix, architecture().layout().layer_prefix, index);
+}
+
+std::map<std::string, Checkpoint::Location> Checkpoint::layer(std::uint64_t index) const {
+  const Architecture& model = architecture();
+  if (index >= model.layer_count()) {
+    fail(ErrorCode::invalid_argument, "layer {}: the model has {} layers", index,
+         model.layer_count());
+  }
+  const std::string start = layer_prefix(index);
+  std::map<std::string, Location> found;
+  for (auto at = impl_->tensors.lower_bound(start);
+       at != impl_->tensors.end() && at->first.starts_with(start); ++at) {
+    std::string name = at->first.substr(start.size());
+    if (!model.is_ready_made(name)) found.emplace(std::move(name), at->second);
+  }
+  for (const LayerTensor& wanted : model.tensors()) impl_->check_layer_tensor(start, wanted);
+  for (const auto& [name, location] : found) {
+    if (!is_tensor_of(model, name)) {
+      impl_->refuse(fmt::format("tensor {} does not belong to a {} layer of this {}",
+                                quote(start + name), model.model_type(), kConfigFile));
+    }
+  }
+  return found;
+}
+
+Digest Checkpoint::layer_digest(std::uint64_t index) const {
+  const auto tensors = layer(index);
+  std::vector<HashRange> ranges;
+  for (const auto& [name, location] : tensors) {
+    const SafetensorsFile& file = impl_->shards[location.shard].file;
+    ranges.push_back({file.fd(), file.header().data_start + location.tensor->offset,
+                      location.tensor->size});
+  }
+  const auto digests = hash_ranges(ranges, folder().string());
+  Json list = Json::array();
+  for (const auto& [name, location] : tensors) {
+    list.push_back({name, to_string(location.tensor->dtype), location.tensor->shape,
+                    digests[list.size()].hex()});
+  }
+  return sha256(canonical_json(list));
+}
+
+bool Checkpoint::tied_head() const {
+  const Architecture& model = architecture();
+  const auto head = find(model.layout().head);
+  if (!model.tied_embeddings()) {
+    if (!head) {
+      impl_->refuse(fmt::format("has no tensor {} but {} says that the head is not tied",
+                                quote(model.layout().head), kConfigFile));
+    }
+    return false;
+  }
+  if (!head) return true;
+  const std::string embedding = full_name(model.layout().embedding);
+  const Location table = locate(embedding);
+  if (head->tensor->dtype != table.tensor->dtype || read(*head) != read(table)) {
+    impl_->refuse(fmt::format("{} says that the head is tied but tensors {} and {} differ",
+                              kConfigFile, quote(model.layout().head), quote(embedding)));
+  }
+  return true;
+}
+
+}  // namespace organ::format

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening the files of a Hugging Face folder without leaving it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "format/base/file.h"
+
+namespace organ::format::internal {
+
+// A folder whose files may be symlinks, but only to targets inside `root`: the folder itself, or
+// the cache repository (models--owner--name) whose snapshots/ hold it.
+class ModelFolder {
+ public:
+  // Throws not_found, corrupt (not a folder, symlink loop).
+  explicit ModelFolder(const std::filesystem::path& folder);
+
+  const std::filesystem::path& folder() const { return folder_; }
+  bool has(std::string_view name) const;  // the name stands in the folder, dangling or not
+  // Throws not_found (absent, dangling), corrupt (leads outside, loop, not a regular file).
+  UniqueFd open(std::string_view name) const;
+  std::string read(std::string_view name, std::uint64_t limit) const;
+  std::string subject(std::string_view name) const { return (folder_ / name).string(); }
+
+ private:
+  std::filesystem::path folder_;
+  std::filesystem::path root_;
+};
+
+// *.index.json: which shard holds which tensor.
+struct ShardIndex {
+  std::map<std::string, std::string> weight_map;
+  std::optional<std::uint64_t> total_size;
+};
+
+// Validated: shard names are safe file names that end in .safetensors, tensor names are ours.
+// Throws corrupt.
+ShardIndex parse_shard_index(std::string_view text, std::string_view subject);
+
+}  // namespace organ::format::internal
