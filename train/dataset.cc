@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/dataset.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "format/base/error.h"
+#include "format/base/file.h"
+#include "format/safetensors.h"
+#include "train/documents.h"
+#include "train/tokenizer/tokenizer.h"
+
+namespace organ::train {
+namespace {
+
+constexpr std::uint64_t kTextLimit = std::uint64_t{1} << 30;
+constexpr std::uint64_t kIdsLimit = std::uint64_t{1} << 33;
+
+void check_id(std::int64_t id, std::uint64_t vocab_size, std::string_view file, std::size_t at) {
+  if (id >= 0 && static_cast<std::uint64_t>(id) < vocab_size) return;
+  fail(ErrorCode::invalid_argument, "{}: token {} has id {}, the model's vocabulary has {} entries",
+       file, at, id, vocab_size);
+}
+
+std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view text,
+                                 const std::string& file, std::size_t offset) {
+  try {
+    return tokenizer.encode(text, false);
+  } catch (Error& error) {
+    error.with_context(fmt::format("while reading {} from byte {}", file, offset));
+    throw;
+  }
+}
+
+std::vector<std::int64_t> read_rows(const format::SafetensorsFile& file,
+                                    const format::TensorInfo& ids) {
+  if (ids.dtype != format::DType::I64 || ids.shape.size() != 2) {
+    fail(ErrorCode::corrupt, "{}: tensor 'ids' is {} {}, expected I64 [windows, length]",
+         file.subject(), format::to_string(ids.dtype), format::to_string(ids.shape));
+  }
+  if (ids.size == 0 || ids.shape[1] < 2) {
+    fail(ErrorCode::invalid_argument, "{}: tensor 'ids' has shape {}, no window has a target",
+         file.subject(), format::to_string(ids.shape));
+  }
+  if (ids.size > kIdsLimit) {
+    fail(ErrorCode::invalid_argument, "{}: tensor 'ids' has {} bytes, at most {} are read",
+         file.subject(), ids.size, kIdsLimit);
+  }
+  std::vector<std::int64_t> values(ids.size / sizeof(std::int64_t));
+  file.read(ids, std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+}  // namespace
+
+void Dataset::add_document(std::span<const std::int32_t> ids) {
+  if (ids.empty()) return;
+  document_starts_.push_back(tokens());
+  ids_.insert(ids_.end(), ids.begin(), ids.end());
+}
+
+void Dataset::check_not_empty() const {
+  for (std::int64_t window = 0; window < windows(); ++window) {
+    if (targets_in(window) > 0) return;
+  }
+  fail(ErrorCode::invalid_argument, "{}: no text to predict (empty, or one token per document)",
+       files_.empty() ? "data" : quote(files_.front().name));
+}
+
+Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
+                            const Tokenizer& tokenizer, std::uint64_t vocab_size,
+                            const Options& options) {
+  Dataset data;
+  data.context_ = options.context;
+  data.text_bytes_ = 0;
+  for (const auto& path : files) {
+    const std::string text = read_file(path, kTextLimit);
+    const std::string subject = quote(path.string());
+    const std::int64_t before = data.tokens();
+    for (const auto document : split_documents(text, options.split)) {
+      auto ids = encode(tokenizer, document, subject,
+                        static_cast<std::size_t>(document.data() - text.data()));
+      for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
+      if (options.end_of_sequence && tokenizer.eos()) ids.push_back(*tokenizer.eos());
+      data.add_document(ids);
+      *data.text_bytes_ += document.size();
+    }
+    data.files_.push_back({.name = path.filename().string(),
+                           .digest = sha256(text),
+                           .bytes = text.size(),
+                           .tokens = static_cast<std::uint64_t>(data.tokens() - before)});
+  }
+  data.check_not_empty();
+  return data;
+}
+
+Dataset Dataset::from_ids(const std::filesystem::path& path, std::uint64_t vocab_size) {
+  const auto file = format::SafetensorsFile::open(path);
+  const auto& info = file.tensor("ids");
+  const auto rows = read_rows(file, info);
+  Dataset data;
+  data.context_ = static_cast<std::int64_t>(info.shape[1]);
+  std::vector<std::int32_t> ids(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    check_id(rows[i], vocab_size, file.subject(), i);
+    ids[i] = static_cast<std::int32_t>(rows[i]);
+  }
+  const auto length = static_cast<std::size_t>(data.context_);
+  for (std::size_t start = 0; start < ids.size(); start += length) {
+    data.add_document(std::span(ids).subspan(start, length));
+  }
+  const auto digest = hash_file(file.fd(), file.subject());
+  data.files_.push_back({.name = path.filename().string(),
+                         .digest = digest.digest,
+                         .bytes = digest.size,
+                         .tokens = static_cast<std::uint64_t>(ids.size())});
+  return data;
+}
+
+std::int64_t Dataset::windows() const { return (tokens() + context_ - 1) / context_; }
+
+void Dataset::fill(std::int64_t window, const WindowArrays& out) const {
+  const std::int64_t start = window * context_;
+  const std::int64_t end = std::min(start + context_, tokens());
+  auto next = std::upper_bound(document_starts_.begin(), document_starts_.end(), start);
+  std::int64_t document = *std::prev(next);
+  for (std::int64_t i = 0; i < context_; ++i) {
+    const std::int64_t at = start + i;
+    const auto slot = static_cast<std::size_t>(i);
+    if (at >= end) {  // padding: attends to itself, predicts nothing
+      out.ids[slot] = 0;
+      out.targets[slot] = -1;
+      out.first_key[slot] = static_cast<std::int32_t>(i);
+      continue;
+    }
+    if (next != document_starts_.end() && *next == at) document = *next++;
+    const bool last = at + 1 == end || (next != document_starts_.end() && *next == at + 1);
+    out.ids[slot] = ids_[static_cast<std::size_t>(at)];
+    out.targets[slot] = last ? -1 : ids_[static_cast<std::size_t>(at + 1)];
+    out.first_key[slot] = static_cast<std::int32_t>(std::max<std::int64_t>(0, document - start));
+  }
+}
+
+std::int64_t Dataset::targets_in(std::int64_t window) const {
+  const std::int64_t start = window * context_;
+  const std::int64_t end = std::min(start + context_, tokens());
+  const auto first = std::upper_bound(document_starts_.begin(), document_starts_.end(), start);
+  const auto last = std::lower_bound(first, document_starts_.end(), end);
+  return end - start - 1 - (last - first);
+}
+
+Digest Dataset::digest() const {
+  if (files_.size() == 1) return files_.front().digest;
+  std::string lines;
+  for (const auto& file : files_) lines += file.digest.to_string() + "\n";
+  return sha256(lines);
+}
+
+}  // namespace organ::train

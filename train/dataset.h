@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text or token ids as windows of equal length with targets. Immutable after construction;
+// thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/base/digest.h"
+
+namespace organ::train {
+
+class Tokenizer;
+
+// What ends a document besides the end of its file. Attention and targets never cross documents.
+enum class DocumentSplit { file, blank_lines, end_of_text };
+std::string_view to_string(DocumentSplit split);
+std::optional<DocumentSplit> parse_document_split(std::string_view name);
+
+struct DataFile {
+  std::string name;  // file name without folders
+  Digest digest;     // of the file's bytes
+  std::uint64_t bytes = 0;
+  std::uint64_t tokens = 0;
+};
+
+// One window as model inputs; arrays of `context` numbers.
+struct WindowArrays {
+  std::span<std::int64_t> ids;
+  std::span<std::int64_t> targets;    // the id at t + 1 of the same document, or -1
+  std::span<std::int32_t> first_key;  // start of the token's document in this window
+};
+
+class Dataset {
+ public:
+  struct Options {
+    std::int64_t context = 512;
+    DocumentSplit split = DocumentSplit::file;
+    // Put the tokenizer's end-of-sequence id behind each document. For training; evaluation
+    // counts the tokens of the text alone.
+    bool end_of_sequence = false;
+  };
+
+  // Documents in file order, joined and cut into windows (the last one may be part padding).
+  // Throws invalid_argument for an empty data set, invalid UTF-8 (file and byte offset) or a token
+  // id >= vocab_size; not_found, io.
+  static Dataset from_texts(const std::vector<std::filesystem::path>& files,
+                            const Tokenizer& tokenizer, std::uint64_t vocab_size,
+                            const Options& options);
+
+  // A safetensors file with an I64 tensor `ids` of shape [windows, length]; each row one document.
+  static Dataset from_ids(const std::filesystem::path& file, std::uint64_t vocab_size);
+
+  std::int64_t context() const { return context_; }
+  std::int64_t windows() const;
+  std::int64_t tokens() const { return static_cast<std::int64_t>(ids_.size()); }
+  const std::vector<DataFile>& files() const { return files_; }
+
+  // Bytes of UTF-8 text behind the tokens; nullopt for ids.
+  std::optional<std::uint64_t> text_bytes() const { return text_bytes_; }
+
+  void fill(std::int64_t window, const WindowArrays& out) const;
+  std::int64_t targets_in(std::int64_t window) const;
+  std::span<const std::int32_t> ids() const { return ids_; }
+
+  // One file: its digest. Several: SHA-256 of the lines "sha256:<hex>\n" in order.
+  Digest digest() const;
+
+ private:
+  Dataset() = default;
+  void add_document(std::span<const std::int32_t> ids);
+  void check_not_empty() const;
+
+  std::int64_t context_ = 0;
+  std::vector<std::int32_t> ids_;
+  std::vector<std::int64_t> document_starts_;  // ascending, first 0
+  std::vector<DataFile> files_;
+  std::optional<std::uint64_t> text_bytes_;
+};
+
+// The order in which an epoch visits the windows: a permutation that depends on (seed, epoch) and
+// the number of windows only (Fisher-Yates over SplitMix64).
+std::vector<std::int64_t> epoch_order(std::uint64_t seed, std::uint64_t epoch,
+                                      std::int64_t windows);
+
+// The windows of one step: numbers [step * rows, (step + 1) * rows) of the endless sequence of
+// epochs. Not thread-safe: remembers the last epoch's order.
+class BatchOrder {
+ public:
+  BatchOrder(std::uint64_t seed, std::int64_t windows) : seed_(seed), windows_(windows) {}
+  std::vector<std::int64_t> step(std::uint64_t step, std::int64_t rows);
+
+ private:
+  std::uint64_t seed_;
+  std::int64_t windows_;
+  std::optional<std::uint64_t> epoch_;
+  std::vector<std::int64_t> order_;
+};
+
+// Whole files set aside for evaluation: chosen by hash of (seed, contents) until they hold at
+// least `share` of the bytes, never all of them. Throws invalid_argument for fewer than two files.
+struct HoldOut {
+  std::vector<std::filesystem::path> training, held_out;
+};
+HoldOut hold_out_files(const std::vector<std::filesystem::path>& files, double share,
+                       std::uint64_t seed);
+
+// Throws invalid_argument when a file (by its contents) is in both.
+void check_disjoint(const Dataset& training, const Dataset& held_out);
+
+// Share of the held-out 13-grams of token ids that also occur in the training data.
+double overlap_share(const Dataset& training, const Dataset& held_out);
+
+}  // namespace organ::train

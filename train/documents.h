@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// A text file as documents.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "train/dataset.h"
+
+namespace organ::train {
+
+// The documents of a text (borrowed), without those that are empty. blank_lines: runs of two or
+// more line feeds separate; end_of_text: the characters <|endoftext|> do, with a line feed on
+// either side.
+std::vector<std::string_view> split_documents(std::string_view text, DocumentSplit split);
+
+}  // namespace organ::train

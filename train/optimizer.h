@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// AdamW (arXiv 1711.05101, as torch.optim.AdamW writes it) over flat buffers: one fused pass per
+// step. Results do not depend on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace organ::train {
+
+struct AdamWOptions {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0.01;
+};
+
+// A stretch of the flat buffers with one decay rule.
+struct ParameterRun {
+  std::size_t offset = 0;
+  std::size_t elements = 0;
+  bool decay = true;
+};
+
+// The buffers of all trained parameters, borrowed, of equal length. `working` is the bf16 copy
+// forward reads; it is empty in fp32, where forward reads `master` itself.
+struct FlatParameters {
+  std::span<float> master;
+  std::span<float> first_moment;
+  std::span<float> second_moment;
+  std::span<float> gradient;
+  std::span<std::uint16_t> working;
+};
+
+// Euclidean norm, summed in double in a fixed order. Not finite when any element is not.
+double global_norm(std::span<const float> values);
+
+// min(1, limit / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_; 1 when limit is 0.
+double clip_factor(double norm, double limit);
+
+// One update with gradient * gradient_scale: p -= rate * decay * p, then
+// p -= rate * m_hat / (sqrt(v_hat) + epsilon). `update` counts from 1 (bias correction). The
+// gradient is zero afterwards and `working` rounded from master, to nearest even.
+// The runs must tile the buffers.
+void adamw_step(const FlatParameters& parameters, std::span<const ParameterRun> runs,
+                const AdamWOptions& options, double rate, std::uint64_t update,
+                double gradient_scale = 1.0, unsigned threads = 1);
+
+}  // namespace organ::train

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The learning rate of each step. Formulas as in transformers' get_*_schedule_with_warmup, so that
+// runs can be compared step by step.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace organ::train {
+
+enum class ScheduleKind { cosine, linear, constant };
+std::string_view to_string(ScheduleKind kind);
+std::optional<ScheduleKind> parse_schedule(std::string_view name);
+
+// rate * t / W while t < W, then by kind: cosine rate * (1 + cos(pi * (t - W) / (T - W))) / 2,
+// linear rate * (T - t) / (T - W), constant rate. Step 0 of a warm-up runs at rate 0.
+struct Schedule {
+  ScheduleKind kind = ScheduleKind::cosine;
+  double rate = 1e-4;
+  std::uint64_t warmup_steps = 0;  // W
+  std::uint64_t total_steps = 0;   // T
+
+  double at(std::uint64_t step) const;
+};
+
+// ceil(share * total_steps), as transformers' warmup_ratio.
+std::uint64_t warmup_steps(double share, std::uint64_t total_steps);
+
+}  // namespace organ::train

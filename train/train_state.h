@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The resumable snapshot of a training run; never published. In a run folder:
+//   step-000000050.safetensors   master, first_moment, second_moment: F32 [elements]
+//   step-000000050.json          TrainStateRecord with the SHA-256 of the former, written last
+// Both appear atomically; a snapshot counts only when its record parses and the digest agrees.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "format/base/digest.h"
+
+namespace organ::train {
+
+// Everything but the numbers.
+struct TrainStateRecord {
+  std::uint64_t step = 0;     // steps done; the next batch is derived from (seed, step)
+  std::uint64_t updates = 0;  // optimiser updates applied (bias correction); skipped steps are not
+  std::uint64_t seed = 0;
+  std::uint64_t skipped = 0;                // steps left out for a loss or gradient not finite
+  std::uint64_t skipped_in_a_row = 0;
+  std::uint64_t evaluations_without_gain = 0;  // for early stopping
+  std::optional<double> best_nll;              // held out, nats per token
+  std::optional<double> untouched_nll;         // held out, before training
+  std::uint64_t milliseconds = 0;              // wall time so far
+  Digest config_digest;                        // of every setting that changes the numbers
+  std::vector<Digest> data_digests;            // of the training files, in order
+  std::map<std::string, std::string> software;
+};
+
+// The flat buffers, borrowed while saving.
+struct TrainStateBuffers {
+  std::span<const float> master;
+  std::span<const float> first_moment;
+  std::span<const float> second_moment;
+};
+
+struct TrainState {
+  TrainStateRecord record;
+  std::vector<float> master, first_moment, second_moment;
+};
+
+// Writes a snapshot, reads it back, and only then removes all but the newest `keep` older ones.
+// Throws io; what was there before stays valid.
+void save_train_state(const std::filesystem::path& folder, const TrainStateRecord& record,
+                      const TrainStateBuffers& buffers, std::size_t keep = 2);
+
+// The newest snapshot that verifies; `skipped` receives a line for each newer one that does not.
+// nullopt when there is none. Throws corrupt when there are some and none verifies.
+std::optional<TrainState> load_newest_train_state(const std::filesystem::path& folder,
+                                                  std::vector<std::string>& skipped);
+
+}  // namespace organ::train
