@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Putting an organ into a recipient, and taking it out again. Who may be trusted is decided
+// before: the verdict comes in as a value and goes into the receipt.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "format/organ_source.h"
+#include "transplant/compatibility.h"
+#include "transplant/receipt.h"
+#include "transplant/recovery.h"
+
+namespace organ::transplant {
+
+struct InstallOptions {
+  std::uint64_t position = 0;                // first recipient layer to replace
+  std::optional<std::filesystem::path> out;  // build this new folder, leave the recipient alone
+  bool hard_link = false;                    // with `out`: share unchanged shards by hard link
+  TrustRecord trust;
+  std::string source;  // the reference or folder name, for the receipt
+};
+
+struct InstallOutcome {
+  Receipt receipt;
+  CompatibilityReport compatibility;
+  Recovery recovery = Recovery::nothing;  // what an earlier crash had left in the folder
+  std::filesystem::path folder;           // where the organ now is
+  std::vector<std::string> left_out;      // with `out`: names of the recipient not carried over
+  std::uint64_t hard_links = 0;           // unchanged shards shared that way
+};
+
+// Replaces layer_count layers of the recipient from options.position on. The organ's contents are
+// verified before anything is written and again while they are copied. In place the change is
+// all or nothing (see recovery.h); with `out` the new folder appears whole or not at all. Throws
+// incompatible (level not A), corrupt (organ or recipient damaged), already_exists (`out`),
+// conflict (folder locked, or the recipient changed meanwhile), invalid_argument (in place in a
+// Hugging Face cache), io. After an error the recipient is what it was.
+InstallOutcome install_organ(const format::OrganSource& organ, const std::filesystem::path& model,
+                             const InstallOptions& options);
+
+struct UninstallOutcome {
+  Receipt undone;
+  Recovery recovery = Recovery::nothing;
+  std::vector<std::string> proved;   // files with the SHA-256 they had before the installation
+  std::vector<std::string> changed;  // files somebody else changed since; not touched
+};
+
+// Undoes the newest installation of the folder: changed shards get their former bytes, proved
+// against the receipt before they replace anything. Throws not_found when no organ is installed,
+// corrupt when a shard was changed since or the undo data is damaged (nothing is changed then),
+// conflict, io.
+UninstallOutcome uninstall_organ(const std::filesystem::path& model);
+
+}  // namespace organ::transplant

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an installation changes: which tensors of which shards get which bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "format/checkpoint.h"
+#include "format/organ_source.h"
+#include "transplant/receipt.h"
+
+namespace organ::transplant {
+
+// The new bytes of each shard that changes, by its index in Checkpoint::shards(); sources carry
+// the recipient's tensor names and element types and borrow organ and checkpoint.
+struct InstallPlan {
+  std::map<std::size_t, std::vector<format::TensorSource>> writes;
+  std::vector<Conversion> conversions;
+};
+
+// The organ's layers take the place of the recipient's layers from `position` on. Expects an
+// installable compatibility report; throws incompatible for a tensor without a counterpart.
+InstallPlan plan_replacement(const format::OrganSource& organ,
+                             const format::Checkpoint& recipient, std::uint64_t position);
+
+}  // namespace organ::transplant

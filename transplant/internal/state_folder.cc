@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transplant/internal/state_folder.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "format/base/error.h"
+#include "format/base/file.h"
+
+namespace organ::transplant {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kDigits = 4;
+
+std::string four_digits(std::uint64_t number) { return fmt::format("{:04}", number); }
+
+// 0001.json → 1; 0 for any other name.
+std::uint64_t number_of(const std::string& name) {
+  const std::size_t dot = name.find('.');
+  if (dot < kDigits || dot > 9 || name.substr(dot) != ".json") return 0;
+  std::uint64_t number = 0;
+  for (const char c : name.substr(0, dot)) {
+    if (c < '0' || c > '9') return 0;
+    number = number * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return four_digits(number) + ".json" == name ? number : 0;
+}
+
+}  // namespace
+
+fs::path StateFolder::receipt(std::uint64_t number) const {
+  return receipts() / (four_digits(number) + ".json");
+}
+
+fs::path StateFolder::undo(std::uint64_t number) const { return undos() / four_digits(number); }
+
+bool StateFolder::exists() const {
+  struct stat info{};
+  if (::lstat(root.c_str(), &info) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    fail_errno(root.string(), "stat");
+  }
+  // A link would let a foreign model folder direct our writes elsewhere.
+  if (!S_ISDIR(info.st_mode)) fail(ErrorCode::corrupt, "{}: is not a folder", quote(root.string()));
+  return true;
+}
+
+std::vector<std::uint64_t> StateFolder::receipt_numbers() const {
+  std::vector<std::uint64_t> numbers;
+  if (!exists() || !fs::exists(receipts())) return numbers;
+  for (const std::string& name : list_folder(receipts())) {
+    const std::uint64_t number = number_of(name);
+    if (number != 0) numbers.push_back(number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+void make_folder(const fs::path& folder) {
+  if (::mkdir(folder.c_str(), 0777) == 0) return;
+  if (errno != EEXIST) fail_errno(folder.string(), "create folder");
+  struct stat info{};
+  if (::lstat(folder.c_str(), &info) != 0) fail_errno(folder.string(), "stat");
+  if (!S_ISDIR(info.st_mode)) {
+    fail(ErrorCode::corrupt, "{}: is not a folder", quote(folder.string()));
+  }
+}
+
+}  // namespace organ::transplant

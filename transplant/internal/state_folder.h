@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// MODEL/.organ: where everything lies that organ keeps beside a recipient.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace organ::transplant {
+
+//   lock              flock; never deleted
+//   journal           exists while a change is decided but not finished
+//   stage/            what a change has prepared: files/, undo/, receipt.json
+//   receipts/0001.json, undo/0001/SHARD
+struct StateFolder {
+  explicit StateFolder(std::filesystem::path model_folder)
+      : model(std::move(model_folder)), root(model / ".organ") {}
+
+  std::filesystem::path model;
+  std::filesystem::path root;
+
+  std::filesystem::path lock() const { return root / "lock"; }
+  std::filesystem::path journal() const { return root / "journal"; }
+  std::filesystem::path stage() const { return root / "stage"; }
+  std::filesystem::path staged_files() const { return stage() / "files"; }
+  std::filesystem::path staged_undo() const { return stage() / "undo"; }
+  std::filesystem::path staged_receipt() const { return stage() / "receipt.json"; }
+  std::filesystem::path receipts() const { return root / "receipts"; }
+  std::filesystem::path undos() const { return root / "undo"; }
+  std::filesystem::path receipt(std::uint64_t number) const;
+  std::filesystem::path undo(std::uint64_t number) const;
+
+  // false when there is none; throws corrupt when `.organ` is anything but a folder of ours.
+  bool exists() const;
+  // The numbers of the receipts, ascending.
+  std::vector<std::uint64_t> receipt_numbers() const;
+};
+
+// mkdir that accepts a folder which is there already; throws corrupt for anything else there.
+void make_folder(const std::filesystem::path& folder);
+
+}  // namespace organ::transplant

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// One all-or-nothing change of a model folder in place. Everything new is prepared and synced in
+// .organ/stage; writing .organ/journal decides the change; then the prepared files are renamed to
+// their places. A crash before the journal leaves the old model, after it the next command
+// finishes the renames (redo log; every step may be repeated).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/base/digest.h"
+#include "format/base/file.h"
+#include "transplant/internal/state_folder.h"
+#include "transplant/recovery.h"
+
+namespace organ::transplant {
+
+// What the journal says. `files` lie in stage/files until they are renamed over the model's.
+struct Change {
+  enum class Kind { install, uninstall };
+  struct File {
+    std::string path;
+    Digest before;
+    Digest after;
+  };
+  Kind kind = Kind::install;
+  std::uint64_t number = 0;  // of the receipt that is added or taken away
+  std::vector<File> files;
+
+  static Change parse(std::string_view text, std::string_view subject);
+  std::string to_text() const;
+};
+
+class Transaction {
+ public:
+  // Takes the lock, finishes or discards what a crash left, makes an empty stage. Throws conflict,
+  // io.
+  explicit Transaction(const std::filesystem::path& model);
+  // Discards the stage unless a journal was written.
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  const StateFolder& state() const { return state_; }
+  Recovery recovery() const { return recovery_; }
+
+  // Everything in the stage must be synced except its folders. When this throws after the decision
+  // the next command finishes the change.
+  void commit(const Change& change);
+
+ private:
+  StateFolder state_;
+  std::optional<FileLock> lock_;
+  Recovery recovery_ = Recovery::nothing;
+};
+
+}  // namespace organ::transplant

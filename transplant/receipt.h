@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The record of one installation: what went where, from where, on whose word, and enough to undo
+// it exactly (schemas/receipt.v1.schema.json, schemas/receipt.md).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/base/digest.h"
+#include "format/tensor.h"
+
+namespace organ::transplant {
+
+// Why the origin of the organ was good enough for whoever installed it.
+enum class TrustStatus {
+  verified,    // the keys below signed exactly these contents, and the policy accepts them
+  unverified,  // the policy or the command line let it pass; `reasons` says how
+};
+std::string_view to_string(TrustStatus status);
+
+struct TrustRecord {
+  TrustStatus status = TrustStatus::unverified;
+  std::vector<Digest> keys;          // ids of the keys whose signature is good
+  std::vector<std::string> reasons;  // sentences: the rule that applied, what was overridden
+};
+
+// A tensor whose elements were stored in another type than the organ holds.
+struct Conversion {
+  std::string tensor;  // name in the recipient
+  format::DType from = format::DType::F32;
+  format::DType to = format::DType::F32;
+};
+
+// One file of the recipient. Equal digests: the installation did not touch it.
+struct FileChange {
+  std::string path;  // a safe file name in the model folder
+  std::uint64_t size = 0;
+  Digest before;
+  Digest after;
+  std::optional<Digest> undo;  // of .organ/undo/NNNN/PATH, the replaced tensors' old bytes
+};
+
+struct Receipt {
+  std::uint64_t number = 0;  // 1, 2, …: undone from the highest down
+  std::string created;       // RFC 3339 UTC
+  std::string mode;          // replace
+  std::string organ_name;
+  std::string organ_version;
+  Digest manifest_digest;                // of organ.json
+  std::string source;                    // the reference or folder name it was installed from
+  std::uint64_t first_layer = 0;         // where the organ's layers were in the donor
+  std::uint64_t layer_count = 0;
+  std::uint64_t position = 0;            // first recipient layer replaced
+  TrustRecord trust;
+  std::vector<Conversion> conversions;
+  std::vector<FileChange> files;  // sorted by path; every regular file of the recipient
+
+  // Throws corrupt or unsupported_version.
+  static Receipt parse(std::string_view text, std::string_view subject);
+  std::string to_text() const;
+};
+
+// The receipts of a model folder, oldest first; empty when no organ is installed. Throws corrupt
+// when one is damaged or its number is not that of its file.
+std::vector<Receipt> read_receipts(const std::filesystem::path& model);
+
+}  // namespace organ::transplant
