@@ -14,10 +14,9 @@
 #include <ATen/core/Tensor.h>
 
 #include "format/checkpoint.h"
+#include "train/precision.h"
 
 namespace organ::train {
-
-enum class Precision { fp32, bf16 };
 
 // Rows of equal length. Row r, position t is flat index r * length + t everywhere.
 struct Batch {
