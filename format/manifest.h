@@ -24,9 +24,12 @@ inline constexpr std::uint64_t kSchemaVersion = 1;
 
 enum class FileRole { layer, head, bridge, card };
 std::string_view to_string(FileRole role);
+std::optional<FileRole> parse_file_role(std::string_view text);
 
 // One file beside organ.json. `chunks` has one digest per 4 MiB (kChunkSize) piece. Tensors are in
-// file order with the offsets of the safetensors file; empty for a card.
+// file order with the offsets of the safetensors file; empty for a card. Their digests name the
+// damaged tensor inside a damaged piece; offsets and sizes are not stored, they follow from order,
+// dtype and shape.
 struct FileEntry {
   std::string path;  // layer.00.safetensors: a safe file name, never a path
   FileRole role = FileRole::layer;
@@ -35,6 +38,7 @@ struct FileEntry {
   std::vector<Digest> chunks;
   std::uint64_t data_start = 0;  // 8 + header length; 0 for a card
   std::vector<TensorInfo> tensors;
+  std::vector<Digest> tensor_digests;  // SHA-256 of each tensor's bytes, same order as tensors
 };
 
 struct ExtractionRecord {
@@ -113,13 +117,15 @@ struct Manifest {
   std::vector<FileEntry> files;  // sorted by path
   nlohmann::json extensions = nlohmann::json::object();
 
-  // Throws corrupt (any malformation, signature that does not match architecture.layer, tensors
-  // that contradict it, …) or unsupported_version naming the version needed.
+  // Throws corrupt (any malformation, text that is not canonical, signature that does not match
+  // architecture.layer, tensors that contradict it, …) or unsupported_version naming the version
+  // needed.
   static Manifest parse(std::string_view text, std::string_view subject);
-  std::string to_text() const;  // canonical bytes; parse(to_text()) is the identity
+  // Canonical bytes; parse(to_text()) is the identity for every manifest that parse accepts.
+  std::string to_text() const;
   const FileEntry* find_file(std::string_view path) const;
   std::uint64_t layer_count() const { return extraction.layer_count; }
-  // "layer.07.safetensors": two digits at least, wide enough for layer_count.
+  // "layer.07.safetensors": two digits, three from layer 100 on.
   static std::string layer_file_name(std::uint64_t index);
 };
 
