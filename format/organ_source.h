@@ -37,7 +37,8 @@ class OrganSource {
 // read before verify_contents.
 class OrganFolder final : public OrganSource {
  public:
-  // Throws not_found, corrupt, unsupported_version.
+  // Throws not_found, corrupt (a symlink, sub-folder or device among the entries included),
+  // unsupported_version.
   static OrganFolder open(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const { return folder_; }
@@ -52,6 +53,7 @@ class OrganFolder final : public OrganSource {
   std::filesystem::path folder_;
   std::string text_;
   Manifest manifest_;
+  std::vector<std::string> entries_;  // names in the folder when it was opened
 };
 
 // What was wrong with one thing. `code` is corrupt, untrusted, not_found or unsupported_version.
@@ -62,7 +64,9 @@ struct Finding {
 };
 
 struct ContentOptions {
-  bool flat_digests = false;  // also the flat SHA-256 of every file (publish and sign demand it)
+  // Also the flat SHA-256 of every file and the digest of every tensor: that all digests of the
+  // manifest agree, not only those that verification needs (publish and sign demand it).
+  bool flat_digests = false;
 };
 
 // Reads every byte of the organ and compares size, header, tensor list and digests with the
@@ -70,7 +74,7 @@ struct ContentOptions {
 // contents established.
 std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options = {});
 
-// Builds an organ folder: a temporary sibling folder that is renamed to its name at commit().
+// Builds an organ folder (mode 0755, files 0644): a temporary sibling folder that is renamed to its name at commit().
 class OrganWriter {
  public:
   // Throws already_exists when `folder` exists.
@@ -78,10 +82,12 @@ class OrganWriter {
   ~OrganWriter();
 
   // Writes one canonical safetensors file and returns its manifest entry (also kept).
+  // The reference holds until the next add.
   const FileEntry& add_tensors(std::string path, FileRole role, std::vector<TensorSource> tensors,
                                const std::map<std::string, std::string>& metadata);
   const FileEntry& add_card(std::string_view markdown);  // README.md
   // Fills manifest.files, writes organ.json, makes all durable and renames the folder into place.
+  // Throws invalid_argument when the manifest would not be readable, already_exists.
   void commit(Manifest manifest);
 
  private:
