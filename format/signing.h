@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -42,14 +43,18 @@ class PublicKey {
   Curve curve_ = Curve::p256;
 };
 
+// Gives the passphrase of an encrypted key; called only when one is needed. May throw.
+using PassphraseSource = std::function<std::string()>;
+
 // A signing key. Never copied, never printed.
 class SecretKey {
  public:
   static SecretKey generate(Curve curve);
   // PEM, SEC1 or PKCS#8, encrypted or not. Refuses a file that group or others can read, that is a
-  // symlink or that another user owns. `passphrase` is asked for only when the key is encrypted;
-  // never a terminal prompt of OpenSSL's own.
+  // symlink, that another user owns or that lies in a folder everyone can write. Throws not_found,
+  // invalid_argument. Never a terminal prompt of OpenSSL's own.
   static SecretKey load(const std::filesystem::path& path, const std::string& passphrase = {});
+  static SecretKey load_with(const std::filesystem::path& path, const PassphraseSource& ask);
   SecretKey(SecretKey&&) noexcept = default;
 
   // PKCS#8, encrypted (AES-256-CBC, PBKDF2) when the passphrase is not empty; created 0600 with

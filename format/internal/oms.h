@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layers of an OMS bundle, each in its own file: raw ECDSA (keys.cc), Sigstore bundle and DSSE
+// envelope (oms_envelope.cc), in-toto statement (oms_statement.cc).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/signing.h"
+
+namespace organ::format::internal {
+
+inline constexpr std::uint64_t kBundleLimit = std::uint64_t{32} << 20;
+inline constexpr std::string_view kPayloadType = "application/vnd.in-toto+json";
+
+// DER signature over `message` with the hash of the key's curve.
+std::string sign_message(const SecretKey& key, std::string_view message);
+
+// True only for a strict DER signature, r and s in range, that verifies. False for everything
+// else, whatever OpenSSL thought of it.
+bool verify_message(const PublicKey& key, std::string_view message, std::string_view signature);
+
+// What a bundle says before anything is believed.
+struct Envelope {
+  std::string payload;    // decoded; the signature covers exactly these bytes
+  std::string signature;  // decoded
+  KeyId hint;             // names the key; trusted only after the signature verified
+};
+
+// DSSE 1.0 pre-authentication encoding of an in-toto payload.
+std::string pre_authentication_encoding(std::string_view payload);
+
+std::string write_bundle(std::string_view payload, std::string_view signature, const KeyId& hint);
+Envelope parse_bundle(std::string_view bundle, std::string_view subject);
+
+std::string write_statement(std::string_view subject_name,
+                            const std::vector<SignedResource>& resources);
+// Everything but SignedStatement::key.
+SignedStatement parse_statement(std::string_view payload, std::string_view subject);
+
+// Does an entry of ignore_paths hide this file of the folder?
+bool ignore_covers(const std::string& ignored, std::string_view name);
+
+}  // namespace organ::format::internal
