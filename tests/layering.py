@@ -31,6 +31,7 @@ THIRD_PARTY = {
     r"archive(_entry)?\.h": {"registry", "tests"},
     r"CLI/": {"cli", "train", "tests"},
     r"pcre2\.h": {"train", "tests"},
+    r"unicode/": {"train", "tests"},
     r"(torch|ATen|c10|caffe2)/": {"train", "tests"},
     r"fmt/": set(MODULES),
     r"nlohmann/": set(MODULES),

@@ -2,6 +2,7 @@
 // Text to token ids and back, from a Hugging Face tokenizer.json (or GPT-2's vocab.json and
 // merges.txt). Gives the ids of the PyPI package `tokenizers`, or refuses: a component that is
 // not known exactly is an error with its name, never approximated. No Torch.
+// The identity of a tokenizer for manifests is format::tokenizer_digest.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "format/base/digest.h"
 
 namespace organ::train {
 
@@ -48,11 +47,6 @@ class Tokenizer {
   std::optional<std::int32_t> eos() const;
   std::optional<std::int32_t> unk() const;
   std::optional<std::int32_t> pad() const;
-
-  // Identity for manifests: SHA-256 over the canonical JSON of everything that decides ids
-  // (vocabulary, merges, added tokens, normaliser, pre-tokeniser, post-processor, decoder).
-  // Spacing, key order and the two ways to write merges do not matter.
-  const Digest& digest() const;
 
  private:
   struct Impl;

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/tokenizer/tokenizer.h"
+
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "train/tokenizer/reader.h"
+#include "train/tokenizer/unicode.h"
+
+namespace organ::train {
+namespace {
+
+constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  explicit Impl(const std::filesystem::path& path) : Impl(read_tokenizer_document(path), path) {}
+  Impl(const Json& document, const std::filesystem::path& path);
+
+  void add_tokens(const std::vector<AddedToken>& tokens);
+  void check_template() const;
+  void encode_text(std::string_view text, bool at_start, Bpe::Session& session,
+                   std::vector<std::int32_t>& out) const;
+  void encode_normalized(std::string text, bool at_start, Bpe::Session& session,
+                         std::vector<std::int32_t>& out) const;
+  const std::string* token(std::int32_t id) const;
+  std::optional<std::int32_t> special_id(const std::string& name) const;
+
+  Bpe bpe;
+  NormalizerPtr normalizer;
+  PreTokenizerPtr pre_tokenizer;
+  DecoderPtr decoder;
+  Template around;
+  std::map<std::int32_t, AddedToken> added;  // by id
+  std::map<std::string, std::int32_t, std::less<>> added_ids;
+  AddedTokenFinder verbatim;    // looked for before normalisation
+  AddedTokenFinder normalized;  // and after
+  std::uint32_t ids = 0;
+  std::map<std::string, std::string> special_names;
+};
+
+Tokenizer::Impl::Impl(const Json& json, const std::filesystem::path& path)
+    : bpe(read_bpe(JsonObject(json, "tokenizer.json").object("model")), "tokenizer.json") {
+  const JsonObject document(json, "tokenizer.json");
+  document.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer",
+                       "pre_tokenizer", "post_processor", "decoder", "model"});
+  const auto part = [&](const char* key) {
+    return document.has(key) ? document.at(key) : Json(nullptr);
+  };
+  normalizer = read_normalizer(part("normalizer"), "tokenizer.json: normalizer");
+  pre_tokenizer = read_pre_tokenizer(part("pre_tokenizer"), "tokenizer.json: pre_tokenizer");
+  decoder = read_decoder(part("decoder"), "tokenizer.json: decoder");
+  around = read_post_processor(part("post_processor"), "tokenizer.json: post_processor");
+  if (normalizer && pre_tokenizer && normalizer->prepends() && pre_tokenizer->asks_for_start()) {
+    refuse_component("tokenizer.json: pre_tokenizer", "Metaspace 'first' after Prepend");
+  }
+  add_tokens(read_added_tokens(document, bpe));
+  check_template();
+  special_names = read_special_names(path);
+}
+
+void Tokenizer::Impl::add_tokens(const std::vector<AddedToken>& tokens) {
+  ids = bpe.size();
+  for (const AddedToken& token : tokens) {
+    ids = std::max(ids, static_cast<std::uint32_t>(token.id) + 1);
+    added.emplace(token.id, token);
+    added_ids.emplace(token.content, token.id);
+  }
+  for (const bool special : {true, false}) {  // special tokens win over equal others
+    for (const AddedToken& token : tokens) {
+      if (token.special != special) continue;
+      std::string content = token.content;
+      if (token.normalized && normalizer) normalizer->apply(content);
+      (token.normalized ? normalized : verbatim).add(content, token);
+    }
+  }
+}
+
+void Tokenizer::Impl::check_template() const {
+  for (const auto* side : {&around.before, &around.after}) {
+    for (const std::int32_t id : *side) {
+      if (token(id) == nullptr) {
+        fail(ErrorCode::corrupt, "tokenizer.json: post_processor: id {} names no token", id);
+      }
+    }
+  }
+}
+
+// The token of an id, null when there is none.
+const std::string* Tokenizer::Impl::token(std::int32_t id) const {
+  if (const auto found = added.find(id); found != added.end()) return &found->second.content;
+  const bool known = id >= 0 && static_cast<std::uint32_t>(id) < bpe.size() &&
+                     !bpe.token(static_cast<std::uint32_t>(id)).empty();
+  return known ? &bpe.token(static_cast<std::uint32_t>(id)) : nullptr;
+}
+
+void Tokenizer::Impl::encode_text(std::string_view text, bool at_start, Bpe::Session& session,
+                                  std::vector<std::int32_t>& out) const {
+  std::string current(text);
+  if (normalizer) at_start = normalizer->apply(current) && at_start;
+  if (normalized.empty()) return encode_normalized(std::move(current), at_start, session, out);
+  for (const TokenOrText& part : normalized.split(current)) {
+    if (part.id >= 0) {
+      out.push_back(part.id);
+    } else {
+      encode_normalized(current.substr(part.span.begin, part.span.end - part.span.begin),
+                        at_start && part.span.begin == 0, session, out);
+    }
+  }
+}
+
+void Tokenizer::Impl::encode_normalized(std::string text, bool at_start, Bpe::Session& session,
+                                        std::vector<std::int32_t>& out) const {
+  if (text.empty()) return;
+  const std::uint32_t end = checked_position(text.size());
+  Pieces pieces{std::move(text), {{0, end}}, at_start};
+  if (pre_tokenizer) pre_tokenizer->apply(pieces);
+  for (const Span span : pieces.spans) session.encode(pieces.view(span), out);
+  session.forget();  // its words are views of `pieces`
+}
+
+std::optional<std::int32_t> Tokenizer::Impl::special_id(const std::string& name) const {
+  const auto found = special_names.find(name);
+  if (found == special_names.end()) return std::nullopt;
+  const auto added_id = added_ids.find(found->second);
+  return added_id != added_ids.end() ? std::optional(added_id->second) : bpe.id_of(found->second);
+}
+
+Tokenizer::Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+Tokenizer Tokenizer::open(const std::filesystem::path& path) {
+  return Tokenizer(std::make_shared<const Impl>(path));
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_special) const {
+  if (utf8.size() > kMaxTextBytes) {
+    fail(ErrorCode::invalid_argument, "text: {} bytes, at most {} are encoded at once",
+         utf8.size(), kMaxTextBytes);
+  }
+  if (const auto at = find_invalid_utf8(utf8)) {
+    fail(ErrorCode::invalid_argument, "text: byte {} is not valid UTF-8", *at);
+  }
+  std::vector<std::int32_t> out;
+  if (add_special) out = impl_->around.before;
+  Bpe::Session session(impl_->bpe);
+  for (const TokenOrText& part : impl_->verbatim.split(utf8)) {
+    if (part.id >= 0) {
+      out.push_back(part.id);
+    } else {
+      impl_->encode_text(utf8.substr(part.span.begin, part.span.end - part.span.begin),
+                         part.span.begin == 0, session, out);
+    }
+  }
+  if (add_special) out.insert(out.end(), impl_->around.after.begin(), impl_->around.after.end());
+  return out;
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
+  std::vector<std::string> tokens;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const std::string* token = impl_->token(ids[i]);
+    if (token == nullptr) {
+      fail(ErrorCode::invalid_argument, "ids: position {}: id {} names no token (vocabulary {})",
+           i, ids[i], impl_->ids);
+    }
+    const auto added = impl_->added.find(ids[i]);
+    const bool skipped = skip_special && added != impl_->added.end() && added->second.special;
+    if (!skipped) tokens.push_back(*token);
+  }
+  if (impl_->decoder) impl_->decoder->apply(tokens);
+  std::string text;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (!impl_->decoder && i > 0) text += ' ';
+    text += tokens[i];
+  }
+  return replace_invalid_utf8(std::move(text));
+}
+
+std::uint32_t Tokenizer::vocab_size() const { return impl_->ids; }
+
+std::optional<std::int32_t> Tokenizer::token_to_id(std::string_view token) const {
+  const auto added = impl_->added_ids.find(token);
+  return added != impl_->added_ids.end() ? std::optional(added->second) : impl_->bpe.id_of(token);
+}
+
+std::string_view Tokenizer::id_to_token(std::int32_t id) const {
+  const std::string* token = impl_->token(id);
+  return token == nullptr ? std::string_view() : std::string_view(*token);
+}
+
+std::optional<std::int32_t> Tokenizer::bos() const { return impl_->special_id("bos_token"); }
+std::optional<std::int32_t> Tokenizer::eos() const { return impl_->special_id("eos_token"); }
+std::optional<std::int32_t> Tokenizer::pad() const { return impl_->special_id("pad_token"); }
+std::optional<std::int32_t> Tokenizer::unk() const {
+  const auto named = impl_->special_id("unk_token");
+  return named ? named : impl_->bpe.id_of(impl_->bpe.config().unk_token);
+}
+
+}  // namespace organ::train
