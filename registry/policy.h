@@ -44,6 +44,8 @@ class Policy {
   // a pattern outside the grammar. Returns false when the key was there already.
   bool trust(const std::string& pattern, const format::PublicKey& key);
 
+  // The rule whose pattern matches best; `fallback` when none does (has_rule says which).
+  bool has_rule(std::string_view name) const;
   const PolicyRule& rule_for(std::string_view name) const;
 
  private:

@@ -18,6 +18,7 @@
 #include "format/signing.h"
 #include "registry/log_entry.h"
 #include "registry/policy.h"
+#include "registry/version_info.h"
 
 namespace organ::registry {
 
@@ -39,36 +40,6 @@ struct PublishResult {
   std::uint64_t bytes = 0;         // of all blobs of the version
   std::uint64_t new_bytes = 0;     // of blobs that were not here before
   bool is_signed = false;
-};
-
-// One published version, as the catalog knows it.
-struct VersionInfo {
-  std::string name;
-  std::string version;
-  Digest digest;                 // of the OCI manifest: the identity
-  std::uint64_t manifest_size = 0;
-  std::uint64_t log_index = 0;
-  std::string published;         // RFC 3339 UTC
-  std::string description;
-  std::optional<std::string> license;
-  std::string model_type;
-  Digest architecture_signature;
-  std::uint64_t first_layer = 0, layer_count = 0, donor_layer_count = 0;
-  std::string donor_id;
-  std::uint64_t bytes = 0;       // organ.json and all files
-  std::uint64_t signature_count = 0;
-  std::optional<double> best_nll;             // nats per token, after_recovery
-  std::optional<std::string> yank_reason;     // hidden from new resolution
-  std::optional<std::string> revoke_reason;   // installs refused
-  std::vector<std::string> aliases;
-};
-using ResolvedVersion = VersionInfo;
-
-struct VersionFilter {
-  std::string name;  // exact; empty: all
-  std::optional<Digest> architecture_signature;  // best evaluation first when set
-  bool include_withdrawn = true;                 // yanked and revoked
-  std::uint64_t limit = 0;                       // 0: all
 };
 
 struct LogRecord {

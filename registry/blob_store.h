@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// blobs/sha256/<hex>: every object of a registry, raw, mode 0444, named by its SHA-256. Objects are
+// addressed by Digest only, so no text from outside ever becomes a path.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/base/digest.h"
+#include "format/base/file.h"
+
+namespace organ::registry {
+
+// A value that knows where the blobs lie. Thread-safe, also between processes: an object appears
+// whole or not at all and never changes.
+class BlobStore {
+ public:
+  explicit BlobStore(std::filesystem::path registry);  // the folder that holds blobs/
+
+  // Opens an object that something refers to. Throws corrupt when it is missing, a symlink, folder
+  // or device, of another size or writable. Contents are not read.
+  UniqueFd open(const Digest& digest, std::uint64_t size) const;
+  // A small object whole, its digest checked. Throws as open, and corrupt.
+  std::string read(const Digest& digest, std::uint64_t size) const;
+
+  // Whether the object is here with this size; throws corrupt as open does.
+  bool has(const Digest& digest, std::uint64_t size) const;
+
+  // Adds an object: written to an unnamed file, digest checked, fsync, 0444, linked. Returns false
+  // when it was here already. Its name is durable after sync(), which must precede anything that
+  // refers to it, also when the object was here: its writer may have died before its own sync.
+  // Throws corrupt when the bytes have another digest or size.
+  bool put(std::string_view bytes, const Digest& digest) const;
+  bool put(int fd, std::uint64_t size, const Digest& digest, std::string_view subject) const;
+  void sync() const;
+
+  // Every name in the folder that is an object's; others (temporaries of a crash) in `strangers`.
+  std::vector<Digest> list(std::vector<std::string>& strangers) const;
+
+  std::filesystem::path path(const Digest& digest) const { return folder_ / digest.hex(); }
+
+ private:
+  bool add(const Digest& digest, std::uint64_t size,
+           const std::function<void(int fd)>& write) const;
+  std::filesystem::path folder_;
+};
+
+}  // namespace organ::registry

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of Registry share.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "registry/blob_store.h"
+#include "registry/catalog.h"
+#include "registry/internal/stored_organ.h"
+#include "registry/log.h"
+#include "registry/registry.h"
+
+namespace organ::registry {
+
+inline constexpr std::uint64_t kSmallFileLimit = std::uint64_t{1} << 20;
+// Commits take milliseconds; this bounds a queue of very many publishers.
+inline constexpr double kLockSeconds = 120;
+
+struct RegistryPaths {
+  std::filesystem::path root;
+  std::filesystem::path organ() const { return root / "organ"; }
+  std::filesystem::path catalog() const { return organ() / "catalog.db"; }
+  std::filesystem::path index() const { return root / "index.json"; }
+  std::filesystem::path policy() const { return organ() / "policy.json"; }
+  std::filesystem::path trust() const { return organ() / "trust"; }
+  std::filesystem::path temporary() const { return organ() / "tmp"; }
+  // Shared by everybody who adds or reads objects, exclusive for deleting them.
+  std::filesystem::path store_lock() const { return organ() / "lock"; }
+  // Exclusive while log, checkpoint, catalog and index change; shared to see them all at rest.
+  std::filesystem::path write_lock() const { return organ() / "write.lock"; }
+};
+
+struct Registry::Impl {
+  RegistryPaths paths;
+  BlobStore blobs;
+  Log log;
+  Policy policy;
+  Catalog catalog;
+  bool writable = false;
+
+  // Adds one entry: log (the commit point), checkpoint, catalog, index.json. Requires the write
+  // lock and an up-to-date catalog.
+  std::uint64_t commit(const LogEntry& entry);
+  void commit_version(LogEntry entry, PublishResult& result);
+  VerifyReport::Item verify_version(const VersionInfo& version, const TrustOverride& override,
+                                    std::uint64_t& bytes, std::vector<BlobRef>& seen) const;
+  TrustVerdict evaluate(const VersionInfo& version, const format::OrganSource& organ,
+                        const TrustOverride& override) const;
+  // Publishing and rebuilding both read versions back from their blobs.
+  std::unique_ptr<StoredOrgan> open_version(const VersionInfo& version) const;
+  VersionInfo find_reference(const format::Reference& reference) const;
+};
+
+// Takes the log's entries after the catalog's position into the catalog, completes what a crash
+// left undone (torn line, missing checkpoint, stale index.json). Requires the write lock.
+void bring_up_to_date(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
+                      Catalog& catalog);
+// Takes the rest of the log into `catalog`. `complete` also cuts a torn line off and signs a missing
+// checkpoint before the catalog commits; without it no other file is touched.
+enum class Recovery { none, complete };
+void replay(const Log& log, const BlobStore& blobs, Catalog& catalog, Recovery recovery);
+// A new catalog.db from the whole log. Requires the write lock.
+Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs);
+void write_index(const RegistryPaths& paths, Catalog& catalog);
+
+// Now (or SOURCE_DATE_EPOCH), RFC 3339 UTC.
+std::string log_time();
+
+}  // namespace organ::registry

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// Publishing: blobs → log entry (the commit point) → catalog → index.json.
+#include <algorithm>
+
+#include "format/base/error.h"
+#include "registry/internal/oci.h"
+#include "registry/internal/registry_impl.h"
+
+namespace organ::registry {
+namespace {
+
+using format::FileEntry;
+using format::Finding;
+using format::Manifest;
+using format::OrganSource;
+
+// The organ as it will be published: under its new name, with the signatures that will cover it.
+class PreparedOrgan final : public OrganSource {
+ public:
+  PreparedOrgan(const OrganSource& source, const std::string& name, const std::string& version)
+      : source_(&source), manifest_(source.manifest()), text_(source.manifest_text()),
+        bundles_(source.signature_bundles()) {
+    if (manifest_.name == name && manifest_.version == version) return;
+    if (!bundles_.empty()) renamed_from_ = manifest_.name + ":" + manifest_.version;
+    manifest_.name = name;
+    manifest_.version = version;
+    text_ = manifest_.to_text();
+    bundles_.clear();  // they sign another organ.json
+  }
+
+  // The name that its signature covers, when that is not the new one.
+  const std::string& renamed_from() const { return renamed_from_; }
+  // Signatures the registry has for this very content already.
+  void add_known(std::vector<std::string> bundles) { known_ = std::move(bundles); }
+  void sign(const format::SecretKey& key) {
+    std::vector<format::SignedResource> resources{
+        {std::string(format::kManifestFile), sha256(text_)}};
+    for (const FileEntry& file : manifest_.files) resources.push_back({file.path, file.digest});
+    const std::string subject = manifest_.name.substr(manifest_.name.rfind('/') + 1);
+    bundles_.push_back(
+        format::sign_resources(subject + "-" + manifest_.version, std::move(resources), key));
+  }
+
+  const Manifest& manifest() const override { return manifest_; }
+  const std::string& manifest_text() const override { return text_; }
+  UniqueFd open(const FileEntry& file) const override { return source_->open(file); }
+  std::vector<std::string> signature_bundles() const override {
+    std::vector<std::string> all = known_;
+    for (const std::string& bundle : new_bundles()) all.push_back(bundle);
+    return all;
+  }
+  std::vector<std::string> new_bundles() const {
+    std::vector<std::string> fresh;
+    for (const std::string& bundle : bundles_) {
+      if (std::ranges::find(known_, bundle) == known_.end()) fresh.push_back(bundle);
+    }
+    return fresh;
+  }
+  std::vector<std::string> extra_files() const override { return source_->extra_files(); }
+  std::string describe() const override { return source_->describe(); }
+
+ private:
+  const OrganSource* source_;  // borrowed for the publish call
+  Manifest manifest_;
+  std::string text_;
+  std::vector<std::string> bundles_, known_;
+  std::string renamed_from_;
+};
+
+[[noreturn]] void fail_finding(const OrganSource& organ, const Finding& finding,
+                               std::string hint) {
+  throw Error(finding.code,
+              fmt::format("{}: {}: {}", quote(organ.describe()), escape_text(finding.subject),
+                          escape_text(finding.message, 2048)),
+              std::move(hint));
+}
+
+void check_contents(const OrganSource& organ) {
+  const std::vector<Finding> findings = format::verify_contents(organ, {.flat_digests = true});
+  if (!findings.empty()) {
+    fail_finding(organ, findings.front(),
+                 fmt::format("{} finding(s); nothing was published", findings.size()));
+  }
+}
+
+// A matching rule decides; without one the registry takes anything that is not damaged, and
+// install asks again.
+void check_policy(const Policy& policy, const PreparedOrgan& organ,
+                  const format::SecretKey* key) {
+  TrustOverride override;
+  const std::string& name = organ.manifest().name;
+  if (!policy.has_rule(name) && key != nullptr) override.keys.push_back(key->public_key());
+  const TrustVerdict verdict = evaluate_policy(policy, name, organ, override);
+  for (const Finding& refusal : verdict.refusals) {
+    if (refusal.code == ErrorCode::untrusted && !policy.has_rule(name)) continue;
+    fail_finding(organ, refusal, "organ sign or --key signs it; policy: " + verdict.policy.front());
+  }
+}
+
+// All texts that become blobs of a version, and what they refer to.
+struct VersionBlobs {
+  TextBlob organ_json;
+  TextBlob config;
+  TextBlob manifest;
+
+  explicit VersionBlobs(const PreparedOrgan& organ)
+      : organ_json(organ.manifest_text()), config(model_config(organ.manifest())),
+        manifest(version_manifest(organ.manifest(), organ_json.ref, config.ref)) {}
+};
+
+class BlobWriter {
+ public:
+  BlobWriter(const BlobStore& blobs, PublishResult& result) : blobs_(blobs), result_(result) {}
+
+  void put(const TextBlob& blob) { count(blob.ref, blobs_.put(blob.text, blob.ref.digest)); }
+  void put(const OrganSource& organ, const FileEntry& file) {
+    const UniqueFd fd = organ.open(file);
+    const BlobRef ref{file.digest, file.size};
+    count(ref, blobs_.put(fd.get(), file.size, file.digest, file.path));
+  }
+
+ private:
+  void count(const BlobRef& ref, bool is_new) {
+    result_.bytes += ref.size;
+    if (is_new) result_.new_bytes += ref.size;
+  }
+  const BlobStore& blobs_;
+  PublishResult& result_;
+};
+
+BlobRef put_signature(BlobWriter& writer, const std::string& bundle, const BlobRef& manifest) {
+  const TextBlob text(bundle);
+  const TextBlob attached = signature_manifest(text.ref, manifest);
+  writer.put(text);
+  writer.put(empty_config());
+  writer.put(attached);
+  return attached.ref;
+}
+
+void check_not_taken(const std::optional<VersionInfo>& existing, const Digest& digest) {
+  if (!existing || existing->digest == digest) return;
+  throw Error(ErrorCode::already_exists,
+              fmt::format("{}:{}: already published with other content ({}, this is {})",
+                          existing->name, existing->version, existing->digest.to_string(),
+                          digest.to_string()),
+              "a version never changes: publish under a new one");
+}
+
+// ECDSA signatures differ every time: a second one by the same key says nothing new.
+bool signed_by(const std::vector<std::string>& bundles, const format::PublicKey& key) {
+  for (const std::string& bundle : bundles) {
+    try {
+      format::verify_bundle(bundle, {key}, "signature");
+      return true;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::untrusted && error.code() != ErrorCode::corrupt) throw;
+    }
+  }
+  return false;
+}
+
+// Everything the log entry will refer to, durably; returns the signatures.
+std::vector<BlobRef> put_blobs(const BlobStore& blobs, const PreparedOrgan& organ,
+                               const VersionBlobs& texts, PublishResult& result) {
+  BlobWriter writer(blobs, result);
+  for (const FileEntry& file : organ.manifest().files) writer.put(organ, file);
+  writer.put(texts.organ_json);
+  writer.put(texts.config);
+  writer.put(texts.manifest);
+  std::vector<BlobRef> signatures;
+  for (const std::string& bundle : organ.new_bundles()) {
+    signatures.push_back(put_signature(writer, bundle, texts.manifest.ref));
+  }
+  blobs.sync();
+  return signatures;
+}
+
+LogEntry make_entry(const PreparedOrgan& organ, const BlobRef& manifest,
+                    std::vector<BlobRef> signatures) {
+  LogEntry entry;
+  entry.kind = LogKind::publish;
+  entry.time = log_time();
+  entry.name = organ.manifest().name;
+  entry.version = organ.manifest().version;
+  entry.manifest = manifest;
+  entry.signatures = std::move(signatures);
+  return entry;
+}
+
+}  // namespace
+
+// Decides under the write lock between a publish entry, a signature entry and nothing at all.
+void Registry::Impl::commit_version(LogEntry entry, PublishResult& result) {
+  const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds);
+  bring_up_to_date(paths, log, blobs, catalog);
+  const std::optional<VersionInfo> existing = catalog.find(entry.name, entry.version);
+  check_not_taken(existing, entry.manifest->digest);
+  if (!existing) {
+    result.log_index = commit(entry);
+    return;
+  }
+  result.already_published = true;
+  result.log_index = existing->log_index;
+  if (entry.signatures.empty()) return;
+  entry.kind = LogKind::signature;
+  commit(entry);
+}
+
+PublishResult Registry::publish(const OrganSource& organ, const std::string& name,
+                                const format::Version& version, const PublishOptions& options) {
+  check(impl_->writable, "the registry was opened for reading");
+  format::check_name(name);
+  // Held from the first look at the blobs to the commit: nobody may delete one in between.
+  const FileLock store(impl_->paths.store_lock(), FileLock::Kind::shared, kLockSeconds);
+  PreparedOrgan prepared(organ, name, version.to_string());
+  if (!prepared.renamed_from().empty() && options.key == nullptr) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: is signed as {}, not as {}:{}", quote(organ.describe()),
+                            quote(prepared.renamed_from()), name, version.to_string()),
+                "publish it under the signed name, or give --key to sign it anew");
+  }
+  check_contents(organ);
+  const VersionBlobs texts(prepared);
+  const auto existing = impl_->catalog.find(name, version.to_string());
+  check_not_taken(existing, texts.manifest.ref.digest);
+  if (existing) prepared.add_known(impl_->open_version(*existing)->signature_bundles());
+  if (options.key != nullptr &&
+      !signed_by(prepared.signature_bundles(), options.key->public_key())) {
+    prepared.sign(*options.key);
+  }
+  check_policy(impl_->policy, prepared, options.key);
+
+  PublishResult result{.name = name, .version = version.to_string(),
+                       .digest = texts.manifest.ref.digest};
+  result.is_signed = !prepared.signature_bundles().empty();
+  const std::vector<BlobRef> signatures = put_blobs(impl_->blobs, prepared, texts, result);
+  impl_->commit_version(make_entry(prepared, texts.manifest.ref, signatures), result);
+  return result;
+}
+
+}  // namespace organ::registry

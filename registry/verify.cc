@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checking what is stored: every byte of a version, and the registry's own records.
+#include <set>
+
+#include "format/base/error.h"
+#include "registry/internal/oci.h"
+#include "registry/internal/registry_impl.h"
+
+namespace organ::registry {
+namespace {
+
+namespace fs = std::filesystem;
+using format::Finding;
+using Item = VerifyReport::Item;
+
+// Whatever stops the check of one thing is a finding about that thing; only a failing machine
+// (io, a lock) ends the whole run.
+template <typename Action>
+void collect(Item& item, const std::string& subject, Action&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    const ErrorCode code = error.code();
+    if (code != ErrorCode::corrupt && code != ErrorCode::not_found &&
+        code != ErrorCode::untrusted && code != ErrorCode::unsupported_version) {
+      throw;
+    }
+    item.findings.push_back(
+        {code == ErrorCode::not_found ? ErrorCode::corrupt : code, subject, error.what()});
+  }
+}
+
+Item part(const char* name) { return {.subject = name, .digest = {}, .findings = {}, .trust = {}}; }
+
+Item verify_log(const Log& log) {
+  Item item = part("organ/log");
+  collect(item, item.subject, [&] { log.scan({}, [](std::uint64_t, const LogEntry&) {}); });
+  return item;
+}
+
+Item verify_catalog(const Log& log, const BlobStore& blobs, const Catalog& catalog) {
+  Item item = part("organ/catalog.db");
+  collect(item, item.subject, [&] {
+    Catalog fresh = Catalog::in_memory();
+    replay(log, blobs, fresh, Recovery::none);
+    if (fresh.dump() != catalog.dump()) {
+      item.findings.push_back({ErrorCode::corrupt, item.subject,
+                               "its rows are not what log and blobs say; organ registry rebuild "
+                               "makes it anew"});
+    }
+  });
+  return item;
+}
+
+Item verify_index(const RegistryPaths& paths, const Catalog& catalog) {
+  Item item = part("index.json");
+  collect(item, item.subject, [&] {
+    const std::string expected = index_text(catalog.index_entries());
+    if (read_file(paths.index(), expected.size(), Symlinks::refuse) != expected) {
+      item.findings.push_back({ErrorCode::corrupt, item.subject,
+                               "it does not list what the catalog holds; organ registry rebuild "
+                               "writes it anew"});
+    }
+  });
+  return item;
+}
+
+// Objects nothing refers to are what an interrupted publish leaves; they harm nobody.
+void note_strays(const BlobStore& blobs, const std::vector<BlobRef>& seen, VerifyReport& report) {
+  std::set<Digest> known;
+  for (const BlobRef& blob : seen) known.insert(blob.digest);
+  std::vector<std::string> strangers;
+  std::size_t unreferenced = 0;
+  for (const Digest& digest : blobs.list(strangers)) unreferenced += known.contains(digest) ? 0 : 1;
+  if (unreferenced > 0) {
+    report.notes.push_back(fmt::format("{} blobs that no version refers to", unreferenced));
+  }
+  for (const std::string& name : strangers) {
+    report.notes.push_back("blobs/sha256/" + escape_text(name) + ": not an object's name");
+  }
+}
+
+}  // namespace
+
+TrustVerdict Registry::Impl::evaluate(const VersionInfo& version,
+                                      const format::OrganSource& organ,
+                                      const TrustOverride& override) const {
+  TrustVerdict verdict = evaluate_policy(policy, version.name, organ, override);
+  const std::string subject = version.name + ":" + version.version;
+  verdict.established.push_back(
+      fmt::format("published at {} as entry {} of this registry's log", version.published,
+                  version.log_index));
+  if (version.revoke_reason) {
+    verdict.refusals.push_back({ErrorCode::untrusted, subject, "revoked: " + *version.revoke_reason});
+  }
+  if (version.yank_reason) {
+    verdict.warnings.push_back({ErrorCode::untrusted, subject, "yanked: " + *version.yank_reason});
+  }
+  return verdict;
+}
+
+Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverride& override,
+                                    std::uint64_t& bytes, std::vector<BlobRef>& seen) const {
+  const std::string subject = version.name + ":" + version.version;
+  const BlobRef manifest{version.digest, version.manifest_size};
+  Item item{.subject = subject, .digest = version.digest, .findings = {}, .trust = {}};
+  seen.push_back(manifest);
+  seen.push_back(empty_config().ref);
+  collect(item, subject, [&] {
+    for (const BlobRef& signature : catalog.signatures(version.log_index)) {
+      seen.push_back(signature);
+      seen.push_back(load_signature(blobs, signature, manifest, subject).bundle);
+      const BlobRef empty = empty_config().ref;
+      blobs.read(empty.digest, empty.size);
+    }
+    const StoredVersion stored = load_version(blobs, manifest, subject);
+    blobs.read(stored.config.digest, stored.config.size);
+    seen.push_back(stored.config);
+    seen.push_back(stored.content.organ_json);
+    for (const format::FileEntry& file : stored.content.organ.files) {
+      seen.push_back({file.digest, file.size});
+    }
+    const auto organ = open_version(version);
+    item.findings = format::verify_contents(*organ);
+    bytes += version.bytes;
+    item.trust = evaluate(version, *organ, override);
+    if (item.findings.empty()) {
+      item.trust.established.insert(item.trust.established.begin(),
+                                    "every byte is what organ.json says");
+    }
+  });
+  // In a registry a missing object is damage, not an absent argument.
+  for (Finding& finding : item.findings) {
+    if (finding.code == ErrorCode::not_found) finding.code = ErrorCode::corrupt;
+  }
+  return item;
+}
+
+TrustVerdict Registry::evaluate(const ResolvedVersion& version, const format::OrganSource& organ,
+                                const TrustOverride& override) const {
+  return impl_->evaluate(version, organ, override);
+}
+
+VerifyReport Registry::verify(const ResolvedVersion& version,
+                              const TrustOverride& override) const {
+  VerifyReport report;
+  std::vector<BlobRef> seen;
+  report.items.push_back(impl_->verify_version(version, override, report.bytes, seen));
+  report.versions = 1;
+  return report;
+}
+
+VerifyReport Registry::verify_all(const TrustOverride& override) const {
+  VerifyReport report;
+  std::vector<BlobRef> seen;
+  for (const VersionInfo& version : impl_->catalog.list({})) {
+    report.items.push_back(impl_->verify_version(version, override, report.bytes, seen));
+    ++report.versions;
+  }
+  if (report.versions == 0) {
+    throw Error(ErrorCode::not_found,
+                quote(folder().string()) + ": nothing to verify: no version is published",
+                "organ publish adds one");
+  }
+  const FileLock lock(impl_->paths.write_lock(), FileLock::Kind::shared, kLockSeconds);
+  report.items.push_back(verify_log(impl_->log));
+  report.items.push_back(verify_catalog(impl_->log, impl_->blobs, impl_->catalog));
+  report.items.push_back(verify_index(impl_->paths, impl_->catalog));
+  note_strays(impl_->blobs, seen, report);
+  return report;
+}
+
+}  // namespace organ::registry
