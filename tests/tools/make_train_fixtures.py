@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes tests/data/train/<case>: tiny random models of the Llama family as transformers sees them.
+
+Each case holds config.json and model.safetensors (fp32) and reference.safetensors:
+  ids, targets     int64 [rows, length]; a target of -1 does not count
+  hidden.<i>       input of layer i; hidden.<layers> is what the final norm reads
+  logits           [rows * length, vocabulary]
+  loss             sum of the negative log likelihoods of the targets
+  grad.<tensor>    d(loss / targets)/d(tensor) for every tensor of every layer
+  grad.hidden.0    the same for the input of layer 0
+
+usage: make_train_fixtures.py OUTPUT_FOLDER   (needs torch, transformers, safetensors)
+"""
+import json
+import pathlib
+import sys
+
+import torch
+import transformers
+from safetensors.torch import save_file
+
+BASE = dict(hidden_size=32, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
+            num_key_value_heads=2, vocab_size=61, max_position_embeddings=64, rms_norm_eps=1e-5,
+            bos_token_id=1, eos_token_id=2, pad_token_id=None, attention_dropout=0.0)
+
+
+def rope(theta=10000.0, kind="default", **extra):
+    return {"rope_theta": theta, "rope_type": kind, **extra}
+
+
+# name: (model class, changes to BASE, rows, length)
+CASES = {
+    "llama": ("Llama", dict(tie_word_embeddings=False, rope_parameters=rope()), 2, 21),
+    # One key head, head size that is not hidden / heads, every bias, llama3 rotation, tied head.
+    "llama_odd": ("Llama", dict(num_key_value_heads=1, head_dim=12, attention_bias=True,
+                                mlp_bias=True, tie_word_embeddings=True, max_position_embeddings=32,
+                                rope_parameters=rope(500.0, "llama3", factor=4.0,
+                                                     low_freq_factor=1.0, high_freq_factor=4.0,
+                                                     original_max_position_embeddings=16)), 2, 21),
+    # Longer than one block of queries, linear rotation.
+    "llama_long": ("Llama", dict(hidden_size=16, intermediate_size=24, vocab_size=29,
+                                 num_hidden_layers=2, tie_word_embeddings=True,
+                                 max_position_embeddings=512,
+                                 rope_parameters=rope(1000.0, "linear", factor=2.0)), 1, 150),
+    # Longer than the model was made for.
+    "llama_dynamic": ("Llama", dict(tie_word_embeddings=True, max_position_embeddings=16,
+                                    rope_parameters=rope(100.0, "dynamic", factor=2.0)), 1, 30),
+    "mistral": ("Mistral", dict(sliding_window=3, tie_word_embeddings=False,
+                                rope_parameters=rope()), 2, 21),
+    "qwen2": ("Qwen2", dict(use_sliding_window=True, sliding_window=5, max_window_layers=1,
+                            tie_word_embeddings=True, rope_parameters=rope()), 2, 21),
+    "qwen3": ("Qwen3", dict(head_dim=16, tie_word_embeddings=True, max_position_embeddings=64,
+                            rope_parameters=rope(100.0, "yarn", factor=4.0,
+                                                 original_max_position_embeddings=16)), 2, 21),
+}
+
+
+def make_model(family, changes):
+    config = getattr(transformers, family + "Config")(**{**BASE, **changes})
+    config._attn_implementation = "eager"
+    model = getattr(transformers, family + "ForCausalLM")(config).float().eval()
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in model.parameters():  # norms and biases must not be trivial
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.15
+                            + (1.0 if parameter.ndim == 1 else 0.0))
+        for name, parameter in model.named_parameters():
+            if name.endswith(".bias"):
+                parameter.sub_(1.0)
+    return model
+
+
+def reference(model, rows, length):
+    generator = torch.Generator().manual_seed(11)
+    vocabulary = model.config.vocab_size
+    ids = torch.randint(0, vocabulary, (rows, length), generator=generator)
+    targets = torch.full_like(ids, -1)
+    targets[:, :-1] = ids[:, 1:]
+    targets[0, 3] = -1
+    embedded = model.model.embed_tokens(ids).detach().requires_grad_()
+    hidden = []
+    hooks = [layer.register_forward_pre_hook(lambda _, args: hidden.append(args[0].detach()))
+             for layer in model.model.layers]
+    hooks.append(model.model.norm.register_forward_pre_hook(
+        lambda _, args: hidden.append(args[0].detach())))
+    logits = model(inputs_embeds=embedded).logits.reshape(rows * length, vocabulary)
+    for hook in hooks:
+        hook.remove()
+    loss = torch.nn.functional.cross_entropy(logits, targets.reshape(-1), ignore_index=-1,
+                                             reduction="sum")
+    model.zero_grad()
+    (loss / (targets >= 0).sum()).backward()
+    out = {"ids": ids, "targets": targets, "logits": logits.detach(),
+           "loss": loss.detach().reshape(1), "grad.hidden.0": embedded.grad}
+    out |= {f"hidden.{i}": h for i, h in enumerate(hidden)}
+    out |= {"grad." + n: p.grad for n, p in model.named_parameters() if ".layers." in n}
+    return {name: tensor.contiguous().clone() for name, tensor in out.items()}
+
+
+def main():
+    target = pathlib.Path(sys.argv[1])
+    for name, (family, changes, rows, length) in CASES.items():
+        folder = target / name
+        folder.mkdir(parents=True, exist_ok=True)
+        model = make_model(family, changes)
+        state = {n: p.detach().contiguous().clone() for n, p in model.named_parameters()}
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+        config = model.config.to_dict()
+        config.pop("transformers_version", None)
+        (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        save_file(reference(model, rows, length), folder / "reference.safetensors")
+        sizes = sum(f.stat().st_size for f in folder.iterdir())
+        print(f"{name}: {sizes} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/internal/attention.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "train/kernels/dispatch.h"
+
+namespace organ::train {
+namespace {
+
+using kernels::HeadLayout;
+using kernels::Heads;
+
+// Queries per block: large enough for efficient products, small enough that little above the
+// diagonal is computed.
+constexpr std::int64_t kBlock = 128;
+
+std::int64_t block_count(const HeadLayout& layout) {
+  return (layout.length + kBlock - 1) / kBlock;
+}
+
+// One block of queries of one (row, key head) and the keys that any of them sees.
+struct Block {
+  std::int64_t group, row, kv_head;
+  std::int64_t begin, end;  // query positions
+  std::int64_t first_key;   // keys [first_key, end)
+
+  Block(const HeadLayout& layout, const VisibleSpans& spans, std::int64_t g, std::int64_t index)
+      : group(g), row(g / layout.kv_heads), kv_head(g % layout.kv_heads),
+        begin(index * kBlock), end(std::min(layout.length, begin + kBlock)),
+        first_key(spans.lowest(row, begin, end)) {}
+
+  std::int64_t keys() const { return end - first_key; }
+  at::Tensor queries(const at::Tensor& all, const HeadLayout& layout) const {
+    return all.select(0, group).narrow(0, begin * layout.group, (end - begin) * layout.group);
+  }
+  at::Tensor visible(const at::Tensor& all) const {
+    return all.select(0, group).narrow(0, first_key, keys());
+  }
+};
+
+// row_action(row pointer index, first, last) for each query row of the block's score matrix.
+template <typename RowAction>
+void for_each_query(const Block& block, const HeadLayout& layout, const VisibleSpans& spans,
+                    RowAction action) {
+  for (std::int64_t t = block.begin; t < block.end; ++t) {
+    const std::int64_t first = spans.first(block.row, t) - block.first_key;
+    const std::int64_t last = t + 1 - block.first_key;
+    for (std::int64_t m = 0; m < layout.group; ++m) {
+      action((t - block.begin) * layout.group + m, first, last);
+    }
+  }
+}
+
+at::Tensor block_probabilities(const Block& block, const Heads& heads, const HeadLayout& layout,
+                               const VisibleSpans& spans) {
+  at::Tensor scores =
+      at::mm(block.queries(heads.query, layout), block.visible(heads.key).t());
+  std::vector<float> scratch(static_cast<std::size_t>(block.keys()));
+  kernels::with_type(scores.scalar_type(), [&]<typename T>(T) {
+    T* data = kernels::pointer<T>(scores);
+    for_each_query(block, layout, spans, [&](auto row, auto first, auto last) {
+      kernels::softmax_row(data + row * block.keys(), first, last, block.keys(), scratch.data());
+    });
+  });
+  return scores;
+}
+
+enum class Direction { gather, scatter };
+
+// Between the block's queries as adjacent rows and their places in a [tokens, heads * size]
+// matrix.
+void move_queries(Direction direction, const at::Tensor& rows, const at::Tensor& tokens,
+                  const Block& block, const HeadLayout& layout) {
+  const std::int64_t bytes = layout.group * layout.head_size * rows.element_size();
+  const std::int64_t stride = layout.kv_heads * bytes;
+  auto* compact = static_cast<char*>(rows.data_ptr());
+  auto* spread = static_cast<char*>(tokens.data_ptr()) +
+                 (block.row * layout.length + block.begin) * stride + block.kv_head * bytes;
+  for (std::int64_t t = 0; t < block.end - block.begin; ++t) {
+    char* from = direction == Direction::scatter ? compact + t * bytes : spread + t * stride;
+    char* to = direction == Direction::scatter ? spread + t * stride : compact + t * bytes;
+    std::memcpy(to, from, static_cast<std::size_t>(bytes));
+  }
+}
+
+// Runs action(i) for i in [0, count) on all threads, each taking the next; every i writes to a
+// place of its own, so the order does not matter.
+template <typename Action>
+void share_work(std::int64_t count, Action action) {
+  std::atomic<std::int64_t> next{0};
+  at::parallel_for(0, at::get_num_threads(), 1, [&](std::int64_t, std::int64_t) {
+    const at::AutoDispatchBelowADInplaceOrView no_autograd;
+    for (std::int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) action(i);
+  });
+}
+
+// Gradients of one (row, key head): blocks in order, keys and values summed in fp32.
+class GroupBackward {
+ public:
+  GroupBackward(const at::Tensor& dout, const AttentionTape& tape, const HeadLayout& layout,
+                const VisibleSpans& spans, Heads& gradient)
+      : dout_(dout), tape_(tape), layout_(layout), spans_(spans), gradient_(gradient) {}
+
+  void run(std::int64_t group) const {
+    at::Tensor dkey = at::zeros({layout_.length, layout_.head_size}, at::kFloat);
+    at::Tensor dvalue = at::zeros_like(dkey);
+    for (std::int64_t index = 0; index < block_count(layout_); ++index) {
+      add_block(Block(layout_, spans_, group, index), index, dkey, dvalue);
+    }
+    gradient_.key.select(0, group).copy_(dkey);
+    gradient_.value.select(0, group).copy_(dvalue);
+  }
+
+ private:
+  at::Tensor probabilities(const Block& block, std::int64_t index) const {
+    if (tape_.probabilities.empty()) {
+      return block_probabilities(block, tape_.heads, layout_, spans_);
+    }
+    return tape_.probabilities[static_cast<std::size_t>(block.group * block_count(layout_) +
+                                                        index)];
+  }
+
+  void add_block(const Block& block, std::int64_t index, at::Tensor& dkey,
+                 at::Tensor& dvalue) const {
+    const at::Tensor p = probabilities(block, index);
+    at::Tensor drows = kernels::empty({p.size(0), layout_.head_size}, p.scalar_type());
+    move_queries(Direction::gather, drows, dout_, block, layout_);
+    dvalue.narrow(0, block.first_key, block.keys()).add_(at::mm(p.t(), drows));
+    at::Tensor dscores = at::mm(drows, block.visible(tape_.heads.value).t());
+    kernels::with_type(p.scalar_type(), [&]<typename T>(T) {
+      T* d = kernels::pointer<T>(dscores);
+      const T* probability = kernels::pointer<T>(p);
+      for_each_query(block, layout_, spans_, [&](auto row, auto first, auto last) {
+        const std::int64_t offset = row * block.keys();
+        kernels::softmax_backward_row(d + offset, probability + offset, first, last,
+                                      block.keys());
+      });
+    });
+    at::Tensor dquery = block.queries(gradient_.query, layout_);
+    at::mm_out(dquery, dscores, block.visible(tape_.heads.key));
+    dkey.narrow(0, block.first_key, block.keys())
+        .add_(at::mm(dscores.t(), block.queries(tape_.heads.query, layout_)));
+  }
+
+  const at::Tensor& dout_;
+  const AttentionTape& tape_;
+  const HeadLayout& layout_;
+  const VisibleSpans& spans_;
+  Heads& gradient_;
+};
+
+}  // namespace
+
+VisibleSpans::VisibleSpans(const at::Tensor& first_key, std::int64_t rows, std::int64_t length,
+                           std::int64_t window)
+    : length_(length), first_(static_cast<std::size_t>(rows * length)) {
+  const std::int32_t* document = first_key.defined() ? first_key.const_data_ptr<int>() : nullptr;
+  for (std::int64_t i = 0; i < rows * length; ++i) {
+    const std::int64_t position = i % length;
+    std::int64_t first = document ? document[i] : 0;
+    if (window > 0) first = std::max(first, position - window + 1);
+    first_[static_cast<std::size_t>(i)] =
+        static_cast<std::int32_t>(std::clamp<std::int64_t>(first, 0, position));
+  }
+}
+
+std::int64_t VisibleSpans::lowest(std::int64_t row, std::int64_t begin, std::int64_t end) const {
+  const auto start = first_.begin() + row * length_;
+  return *std::min_element(start + begin, start + end);
+}
+
+at::Tensor attention(const Heads& heads, const HeadLayout& layout, const VisibleSpans& spans,
+                     std::vector<at::Tensor>* probabilities) {
+  const at::ScalarType type = heads.query.scalar_type();
+  at::Tensor out = kernels::empty({layout.rows * layout.length, layout.query_width()}, type);
+  const std::int64_t blocks = block_count(layout), items = layout.groups() * blocks;
+  if (probabilities != nullptr) probabilities->resize(static_cast<std::size_t>(items));
+  share_work(items, [&](std::int64_t item) {
+    // The last blocks see most keys: they go first, so that the threads end together.
+    const std::int64_t group = item % layout.groups(), index = blocks - 1 - item / layout.groups();
+    const Block block(layout, spans, group, index);
+    const at::Tensor p = block_probabilities(block, heads, layout, spans);
+    move_queries(Direction::scatter, at::mm(p, block.visible(heads.value)), out, block, layout);
+    if (probabilities != nullptr) {
+      (*probabilities)[static_cast<std::size_t>(group * blocks + index)] = p;
+    }
+  });
+  return out;
+}
+
+Heads attention_backward(const at::Tensor& dout, const AttentionTape& tape,
+                         const HeadLayout& layout, const VisibleSpans& spans) {
+  const at::ScalarType type = dout.scalar_type();
+  Heads gradient{kernels::empty(tape.heads.query.sizes(), type),
+                 kernels::empty(tape.heads.key.sizes(), type),
+                 kernels::empty(tape.heads.value.sizes(), type)};
+  const GroupBackward backward(dout, tape, layout, spans, gradient);
+  share_work(layout.groups(), [&](std::int64_t group) { backward.run(group); });
+  return gradient;
+}
+
+}  // namespace organ::train

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include <ATen/ops/empty.h>
+
+#include "train/kernels/dispatch.h"
+#include "train/kernels/kernels.h"
+
+namespace organ::train::kernels {
+namespace {
+
+// Numbers per task of a flat loop.
+constexpr std::int64_t kPiece = 16384;
+
+template <typename Action>
+void for_each_piece(std::int64_t count, Action action) {
+  at::parallel_for(0, (count + kPiece - 1) / kPiece, 1, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t first = begin * kPiece, last = std::min(count, end * kPiece);
+    if (first < last) action(first, last - first);
+  });
+}
+
+}  // namespace
+
+at::Tensor empty(at::IntArrayRef shape, at::ScalarType type) {
+  return at::empty(shape, at::TensorOptions().dtype(type));
+}
+
+at::Tensor convert(const at::Tensor& x, at::ScalarType type) {
+  if (x.scalar_type() == type) return x;
+  at::Tensor y = empty(x.sizes(), type);
+  with_type(type, [&]<typename To>(To) {
+    with_type(x.scalar_type(), [&]<typename From>(From) {
+      if constexpr (!std::is_same_v<From, To>) {
+        const From* in = pointer<From>(x);
+        To* out = pointer<To>(y);
+        for_each_piece(x.numel(), [&](std::int64_t first, std::int64_t count) {
+          convert_row(in + first, out + first, count);
+        });
+      }
+    });
+  });
+  return y;
+}
+
+at::Tensor add(const at::Tensor& x, const at::Tensor& delta) {
+  at::Tensor y = empty(x.sizes(), at::kFloat);
+  with_type(delta.scalar_type(), [&]<typename T>(T) {
+    const float* in = floats(x);
+    const T* change = pointer<T>(delta);
+    float* out = floats(y);
+    for_each_piece(x.numel(), [&](std::int64_t first, std::int64_t count) {
+      add_row(in + first, change + first, out + first, count);
+    });
+  });
+  return y;
+}
+
+at::Tensor swiglu(const at::Tensor& gate_up) {
+  const std::int64_t n = gate_up.size(0), f = gate_up.size(1) / 2;
+  at::Tensor out = empty({n, f}, gate_up.scalar_type());
+  with_type(gate_up.scalar_type(), [&]<typename T>(T) {
+    const T* in = pointer<T>(gate_up);
+    T* to = pointer<T>(out);
+    for_each_row(n, f, [&](std::int64_t i) {
+      swiglu_row(in + 2 * i * f, in + (2 * i + 1) * f, to + i * f, f);
+    });
+  });
+  return out;
+}
+
+void swiglu_backward(at::Tensor& gate_up, const at::Tensor& dout) {
+  const std::int64_t n = gate_up.size(0), f = gate_up.size(1) / 2;
+  with_type(gate_up.scalar_type(), [&]<typename T>(T) {
+    T* data = pointer<T>(gate_up);
+    const T* gradient = pointer<T>(dout);
+    for_each_row(n, f, [&](std::int64_t i) {
+      swiglu_backward_row(data + 2 * i * f, data + (2 * i + 1) * f, gradient + i * f, f);
+    });
+  });
+}
+
+namespace {
+
+// Where the heads of one (row, position) start in the packed row and in the three head tensors.
+struct HeadIndex {
+  const HeadLayout& layout;
+  std::int64_t row, position;
+
+  HeadIndex(const HeadLayout& heads, std::int64_t token)
+      : layout(heads), row(token / heads.length), position(token % heads.length) {}
+  std::int64_t packed_query(std::int64_t kv, std::int64_t member) const {
+    return (kv * layout.group + member) * layout.head_size;
+  }
+  std::int64_t packed_key(std::int64_t kv) const {
+    return (layout.kv_heads * layout.group + kv) * layout.head_size;
+  }
+  std::int64_t packed_value(std::int64_t kv) const {
+    return packed_key(layout.kv_heads + kv);
+  }
+  std::int64_t key(std::int64_t kv) const {
+    return ((row * layout.kv_heads + kv) * layout.length + position) * layout.head_size;
+  }
+  std::int64_t query(std::int64_t kv, std::int64_t member) const {
+    return key(kv) * layout.group + member * layout.head_size;
+  }
+};
+
+template <typename T>
+struct HeadPointers {
+  T *query, *key, *value;
+  explicit HeadPointers(const Heads& heads)
+      : query(pointer<T>(heads.query)), key(pointer<T>(heads.key)),
+        value(pointer<T>(heads.value)) {}
+};
+
+Heads empty_heads(const HeadLayout& layout, at::ScalarType type) {
+  const std::int64_t g = layout.groups(), t = layout.length, d = layout.head_size;
+  return {empty({g, t * layout.group, d}, type), empty({g, t, d}, type), empty({g, t, d}, type)};
+}
+
+}  // namespace
+
+Heads split_heads(const at::Tensor& packed, const HeadLayout& layout, const at::Tensor& cosine,
+                  const at::Tensor& sine, double scale) {
+  Heads heads = empty_heads(layout, packed.scalar_type());
+  with_type(packed.scalar_type(), [&]<typename T>(T) {
+    const T* in = pointer<T>(packed);
+    const HeadPointers<T> out(heads);
+    const float *cosines = floats(cosine), *sines = floats(sine);
+    const std::int64_t d = layout.head_size, half = d / 2;
+    for_each_row(layout.rows * layout.length, layout.packed_width(), [&](std::int64_t token) {
+      const HeadIndex at(layout, token);
+      const T* row = in + token * layout.packed_width();
+      const float *c = cosines + at.position * half, *s = sines + at.position * half;
+      for (std::int64_t kv = 0; kv < layout.kv_heads; ++kv) {
+        for (std::int64_t m = 0; m < layout.group; ++m) {
+          rotate_row(row + at.packed_query(kv, m), c, s, 1.0f, static_cast<float>(scale),
+                     out.query + at.query(kv, m), half);
+        }
+        rotate_row(row + at.packed_key(kv), c, s, 1.0f, 1.0f, out.key + at.key(kv), half);
+        std::memcpy(out.value + at.key(kv), row + at.packed_value(kv), d * sizeof(T));
+      }
+    });
+  });
+  return heads;
+}
+
+at::Tensor merge_head_gradients(const Heads& gradient, const HeadLayout& layout,
+                                const at::Tensor& cosine, const at::Tensor& sine, double scale) {
+  at::Tensor packed =
+      empty({layout.rows * layout.length, layout.packed_width()}, gradient.query.scalar_type());
+  with_type(packed.scalar_type(), [&]<typename T>(T) {
+    T* out = pointer<T>(packed);
+    const HeadPointers<T> in(gradient);
+    const float *cosines = floats(cosine), *sines = floats(sine);
+    const std::int64_t d = layout.head_size, half = d / 2;
+    for_each_row(layout.rows * layout.length, layout.packed_width(), [&](std::int64_t token) {
+      const HeadIndex at(layout, token);
+      T* row = out + token * layout.packed_width();
+      const float *c = cosines + at.position * half, *s = sines + at.position * half;
+      for (std::int64_t kv = 0; kv < layout.kv_heads; ++kv) {
+        for (std::int64_t m = 0; m < layout.group; ++m) {
+          rotate_row(in.query + at.query(kv, m), c, s, -1.0f, static_cast<float>(scale),
+                     row + at.packed_query(kv, m), half);
+        }
+        rotate_row(in.key + at.key(kv), c, s, -1.0f, 1.0f, row + at.packed_key(kv), half);
+        std::memcpy(row + at.packed_value(kv), in.value + at.key(kv), d * sizeof(T));
+      }
+    });
+  });
+  return packed;
+}
+
+double cross_entropy(at::Tensor& logits, const at::Tensor& targets, bool gradient,
+                     at::Tensor per_row) {
+  const std::int64_t n = logits.size(0), vocabulary = logits.size(1);
+  std::vector<double> losses(static_cast<std::size_t>(n));
+  const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
+  with_type(logits.scalar_type(), [&]<typename T>(T) {
+    T* data = pointer<T>(logits);
+    at::parallel_for(0, n, 1, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> scratch(static_cast<std::size_t>(vocabulary));
+      for (std::int64_t i = begin; i < end; ++i) {
+        losses[i] = cross_entropy_row(data + i * vocabulary, target[i], vocabulary, gradient,
+                                      scratch.data());
+      }
+    });
+  });
+  double sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    sum += losses[i];
+    if (per_row.defined()) floats(per_row)[i] = static_cast<float>(losses[i]);
+  }
+  return sum;
+}
+
+}  // namespace organ::train::kernels

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Element-wise maths on single rows of numbers, on plain pointers. Every function exists in
+// several instruction-set versions (AVX-512, AVX2, baseline) chosen when the program starts, so
+// one binary runs on any x86-64. Sums are taken in fp32 lanes in a fixed order: the same machine
+// gives the same bits every time. Pure functions, thread-safe; nothing is checked.
+#pragma once
+
+#include <cstdint>
+
+namespace organ::train::kernels {
+
+// bfloat16 as it lies in memory; the same layout as c10::BFloat16.
+struct Bf16 {
+  std::uint16_t bits;
+};
+
+// y = x rounded to the nearest bf16, ties to even, NaN stays NaN; and exactly back.
+void convert_row(const float* x, Bf16* y, std::int64_t n);
+void convert_row(const Bf16* x, float* y, std::int64_t n);
+void convert_row(const float* x, float* y, std::int64_t n);
+
+// y = x + delta. May be in place (y == x).
+void add_row(const float* x, const float* delta, float* y, std::int64_t n);
+void add_row(const float* x, const Bf16* delta, float* y, std::int64_t n);
+
+// RMS norm (arXiv 1910.07467) as transformers' Llama family rounds it: unit = round(x * rstd),
+// out = round(unit * gamma), rstd = 1 / sqrt(mean(x^2) + epsilon), which is returned. `unit` may
+// be null; `out` may be x.
+float rms_norm_row(const float* x, const float* gamma, float epsilon, float* unit, float* out,
+                   std::int64_t n);
+float rms_norm_row(const float* x, const float* gamma, float epsilon, Bf16* unit, Bf16* out,
+                   std::int64_t n);
+float rms_norm_row(const Bf16* x, const float* gamma, float epsilon, Bf16* unit, Bf16* out,
+                   std::int64_t n);
+
+// dx = base + rstd * (g - unit * mean(g * unit)) with g = dout * gamma. `base` null counts as
+// zero; dx may be `base` or `dout`.
+void rms_norm_backward_row(const float* dout, const float* unit, float rstd, const float* gamma,
+                           const float* base, float* dx, std::int64_t n);
+void rms_norm_backward_row(const Bf16* dout, const Bf16* unit, float rstd, const float* gamma,
+                           const float* base, float* dx, std::int64_t n);
+void rms_norm_backward_row(const Bf16* dout, const Bf16* unit, float rstd, const float* gamma,
+                           const float* base, Bf16* dx, std::int64_t n);
+
+// out = round(unit * gamma): the norm's output again, from what its tape keeps.
+void scale_row(const float* unit, const float* gamma, float* out, std::int64_t n);
+void scale_row(const Bf16* unit, const float* gamma, Bf16* out, std::int64_t n);
+// sum += a * b, and sum += a.
+void accumulate_product_row(const float* a, const float* b, float* sum, std::int64_t n);
+void accumulate_product_row(const Bf16* a, const Bf16* b, float* sum, std::int64_t n);
+void accumulate_row(const float* a, float* sum, std::int64_t n);
+void accumulate_row(const Bf16* a, float* sum, std::int64_t n);
+
+// out = silu(gate) * up (SwiGLU, arXiv 2002.05202).
+void swiglu_row(const float* gate, const float* up, float* out, std::int64_t n);
+void swiglu_row(const Bf16* gate, const Bf16* up, Bf16* out, std::int64_t n);
+// Replaces gate and up by their gradients.
+void swiglu_backward_row(float* gate, float* up, const float* dout, std::int64_t n);
+void swiglu_backward_row(Bf16* gate, Bf16* up, const Bf16* dout, std::int64_t n);
+
+// Rotary embedding (arXiv 2104.09864) of one head in Hugging Face's layout, pairs (i, i + half),
+// times `scale`; `direction` -1 turns back (the gradient). May be in place.
+void rotate_row(const float* in, const float* cosine, const float* sine, float direction,
+                float scale, float* out, std::int64_t half);
+void rotate_row(const Bf16* in, const float* cosine, const float* sine, float direction,
+                float scale, Bf16* out, std::int64_t half);
+
+// Softmax in place over [first, last) of a row of n; zero outside. `scratch` holds n floats.
+void softmax_row(float* row, std::int64_t first, std::int64_t last, std::int64_t n,
+                 float* scratch);
+void softmax_row(Bf16* row, std::int64_t first, std::int64_t last, std::int64_t n,
+                 float* scratch);
+// dp becomes the gradient of the scores: p * (dp - sum(dp * p)) over [first, last), zero outside.
+void softmax_backward_row(float* dp, const float* p, std::int64_t first, std::int64_t last,
+                          std::int64_t n);
+void softmax_backward_row(Bf16* dp, const Bf16* p, std::int64_t first, std::int64_t last,
+                          std::int64_t n);
+
+// -ln softmax(row)[target]; with `gradient` the row becomes softmax(row) - onehot(target).
+// `scratch` holds n floats.
+double cross_entropy_row(float* row, std::int64_t target, std::int64_t n, bool gradient,
+                         float* scratch);
+double cross_entropy_row(Bf16* row, std::int64_t target, std::int64_t n, bool gradient,
+                         float* scratch);
+
+}  // namespace organ::train::kernels
