@@ -172,6 +172,12 @@ void check_no_reals(const Json& value) {
   }
 }
 
+// Values that the program built itself hold natural numbers as signed integers too.
+bool is_natural(const Json& value) {
+  return value.is_number_unsigned() ||
+         (value.is_number_integer() && value.get<std::int64_t>() >= 0);
+}
+
 }  // namespace
 
 void parse_json_events(std::string_view text, const JsonLimits& limits, std::string_view subject,
@@ -254,7 +260,7 @@ std::string JsonObject::string(std::string_view key) const {
 
 std::uint64_t JsonObject::unsigned_integer(std::string_view key, std::uint64_t max) const {
   const Json& value = at(key);
-  if (!value.is_number_unsigned()) {
+  if (!is_natural(value)) {
     fail_field(key, fmt::format("expected an unsigned integer, got {}", escape_text(value.dump(), 80)));
   }
   const auto number = value.get<std::uint64_t>();
@@ -317,7 +323,7 @@ std::vector<std::uint64_t> JsonObject::unsigned_integers(std::string_view key) c
   }
   std::vector<std::uint64_t> out;
   for (const Json& element : value) {
-    if (!element.is_number_unsigned()) {
+    if (!is_natural(element)) {
       fail_field(key, fmt::format("expected unsigned integers, got {}",
                                   escape_text(element.dump(), 80)));
     }
