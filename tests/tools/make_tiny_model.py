@@ -20,19 +20,25 @@ def bfloat16(value):
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) & 0xFFFF
 
 
-def random_tensor(rng, shape, scale):
-    count = 1
-    for extent in shape:
-        count *= extent
-    values = [bfloat16(rng.gauss(0.0, scale)) for _ in range(count)]
-    return shape, struct.pack(f"<{count}H", *values)
+def gaussian_tensors(seed):
+    """The default source of weights: a function of shape and scale."""
+    rng = random.Random(seed)
+
+    def make(shape, scale):
+        count = 1
+        for extent in shape:
+            count *= extent
+        values = [bfloat16(rng.gauss(0.0, scale)) for _ in range(count)]
+        return shape, struct.pack(f"<{count}H", *values)
+
+    return make
 
 
 def ones(extent):
     return [extent], struct.pack("<H", bfloat16(1.0)) * extent
 
 
-def layer_tensors(rng, options):
+def layer_tensors(random_tensor, options):
     hidden, inner, scale = options.hidden, options.intermediate, options.hidden ** -0.5
     kv = hidden // options.heads * options.kv_heads
     shapes = {
@@ -41,18 +47,17 @@ def layer_tensors(rng, options):
         "mlp.gate_proj": [inner, hidden], "mlp.up_proj": [inner, hidden],
         "mlp.down_proj": [hidden, inner],
     }
-    tensors = {f"{name}.weight": random_tensor(rng, shape, scale) for name, shape in shapes.items()}
+    tensors = {f"{name}.weight": random_tensor(shape, scale) for name, shape in shapes.items()}
     tensors["input_layernorm.weight"] = ones(hidden)
     tensors["post_attention_layernorm.weight"] = ones(hidden)
     return tensors
 
 
-def model_tensors(options, vocab_size):
-    rng = random.Random(options.seed)
-    tensors = {"model.embed_tokens.weight": random_tensor(rng, [vocab_size, options.hidden], 0.5),
+def model_tensors(options, vocab_size, random_tensor):
+    tensors = {"model.embed_tokens.weight": random_tensor([vocab_size, options.hidden], 0.5),
                "model.norm.weight": ones(options.hidden)}
     for layer in range(options.layers):
-        for name, tensor in layer_tensors(rng, options).items():
+        for name, tensor in layer_tensors(random_tensor, options).items():
             tensors[f"model.layers.{layer}.{name}"] = tensor
     return tensors
 
@@ -124,27 +129,31 @@ def write_json(path, value):
         file.write("\n")
 
 
-def parse_arguments():
+def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
     for name, default in (("hidden", 64), ("layers", 6), ("heads", 4), ("kv-heads", 2),
                           ("intermediate", 128), ("seed", 1), ("shards", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--name", default="tiny-llama")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main():
-    options = parse_arguments()
+def make_model(options, random_tensor):
     vocab = {c: i for i, c in enumerate(byte_characters())}
     vocab[END] = len(vocab)
     os.makedirs(options.out)
-    write_weights(options.out, model_tensors(options, len(vocab)), options.shards)
+    write_weights(options.out, model_tensors(options, len(vocab), random_tensor), options.shards)
     write_json(os.path.join(options.out, "config.json"), config(options, vocab))
     write_json(os.path.join(options.out, "tokenizer.json"), tokenizer(vocab))
     write_json(os.path.join(options.out, "tokenizer_config.json"),
                {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": END, "eos_token": END,
                 "model_max_length": 512, "clean_up_tokenization_spaces": False})
+
+
+def main():
+    options = parse_arguments()
+    make_model(options, gaussian_tensors(options.seed))
 
 
 if __name__ == "__main__":
