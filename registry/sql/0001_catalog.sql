@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The catalog: a view of log and blobs that queries can use (schemas/registry.md). A version's id
 -- is the index of its publish entry in the log, so a rebuild gives the same rows. Digests are
 -- written sha256:<hex>; evaluations hold nats per token.
