@@ -7,9 +7,15 @@
 namespace organ::cli {
 
 void add_doctor(CLI::App& app, Context& context);
+void add_inspect(CLI::App& app, Context& context);
+void add_key(CLI::App& app, Context& context);
+void add_sign(CLI::App& app, Context& context);
 
 inline constexpr void (*kCommands[])(CLI::App&, Context&) = {
     add_doctor,
+    add_inspect,
+    add_key,
+    add_sign,
 };
 
 }  // namespace organ::cli

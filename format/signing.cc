@@ -138,6 +138,13 @@ SignedStatement verify_bundle(std::string_view bundle, const std::vector<PublicK
   return statement;
 }
 
+SignedStatement read_bundle(std::string_view bundle, std::string_view subject) {
+  const internal::Envelope envelope = internal::parse_bundle(bundle, subject);
+  SignedStatement statement = internal::parse_statement(envelope.payload, subject);
+  statement.key = envelope.hint;
+  return statement;
+}
+
 std::vector<Finding> compare_statement(const SignedStatement& statement,
                                        const OrganSource& organ) {
   std::vector<Finding> findings;

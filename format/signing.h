@@ -99,6 +99,10 @@ void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace = 
 SignedStatement verify_bundle(std::string_view bundle, const std::vector<PublicKey>& keys,
                               std::string_view subject);
 
+// What a bundle claims, its signature not checked: only for showing it, and for finding
+// contradictions. Throws corrupt as verify_bundle does. `key` is the one that the bundle names.
+SignedStatement read_bundle(std::string_view bundle, std::string_view subject);
+
 // Does the statement cover exactly this organ? Empty = yes. Names every difference: a file not
 // covered, a digest that disagrees with the manifest or with organ.json's bytes, a resource that
 // does not exist, an ignore list that covers a listed file, an unsigned extra file.
