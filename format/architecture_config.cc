@@ -111,8 +111,8 @@ double given_or(const JsonObject& config, std::string_view key, double absent) {
 }
 
 std::string read_activation(const JsonObject& config, const Family& family) {
-  const auto name = config.optional_string(family.activation)
-                        .value_or(std::string(family.default_activation));
+  const auto name =
+      config.optional_string(family.activation).value_or(std::string(family.default_activation));
   if (name == "silu" || name == "swish") return "silu";
   if (name == "gelu") return "gelu";
   if (name == "gelu_new" || name == "gelu_pytorch_tanh") return "gelu_tanh";
@@ -170,8 +170,8 @@ double read_theta(const JsonObject& config, const std::optional<JsonObject>& rop
   if (!rope || rope->is_null("rope_theta")) return outside;
   const double inside = positive(*rope, "rope_theta");
   if (!config.is_null("rope_theta") && inside != outside) {
-    config.fail_field("rope_theta", fmt::format("{} contradicts {} of 'rope_parameters'", outside,
-                                                inside));
+    config.fail_field("rope_theta",
+                      fmt::format("{} contradicts {} of 'rope_parameters'", outside, inside));
   }
   return inside;
 }
@@ -180,8 +180,8 @@ std::string read_rope_type(const JsonObject& rope) {
   const auto now = rope.optional_string("rope_type");
   const auto before = rope.optional_string("type");
   if (now && before && *now != *before) {
-    rope.fail_field("rope_type", fmt::format("{} contradicts 'type' {}", quote(*now),
-                                             quote(*before)));
+    rope.fail_field("rope_type",
+                    fmt::format("{} contradicts 'type' {}", quote(*now), quote(*before)));
   }
   return now ? *now : before.value_or("default");
 }
@@ -197,9 +197,9 @@ void read_llama3(const JsonObject& rope, RopeScaling& scaling) {
   scaling.low_freq_factor = positive(rope, "low_freq_factor");
   scaling.high_freq_factor = positive(rope, "high_freq_factor");
   if (scaling.high_freq_factor <= scaling.low_freq_factor) {
-    rope.fail_field("high_freq_factor", fmt::format("expected more than low_freq_factor {}, got {}",
-                                                    scaling.low_freq_factor,
-                                                    scaling.high_freq_factor));
+    rope.fail_field("high_freq_factor",
+                    fmt::format("expected more than low_freq_factor {}, got {}",
+                                scaling.low_freq_factor, scaling.high_freq_factor));
   }
 }
 
@@ -284,8 +284,8 @@ std::vector<std::string> read_attention_types(const JsonObject& config, const Fa
   if (config.is_null(kKey)) return types;
   const auto given = config.strings(kKey);
   if (given.size() != layers) {
-    config.fail_field(kKey, fmt::format("has {} entries, the model has {} layers", given.size(),
-                                        layers));
+    config.fail_field(kKey,
+                      fmt::format("has {} entries, the model has {} layers", given.size(), layers));
   }
   for (std::uint64_t i = 0; i < layers; ++i) {
     const bool sliding = given[i] == "sliding_attention";
@@ -341,8 +341,7 @@ std::vector<LayerTensor> layer_tensors(const Family& family, const LayerSpec& sp
   return tensors;
 }
 
-LayerSpec read_spec(const JsonObject& config, const Family& family,
-                    std::uint64_t max_positions) {
+LayerSpec read_spec(const JsonObject& config, const Family& family, std::uint64_t max_positions) {
   LayerSpec spec;
   spec.hidden_size = size(config, family.hidden_size, kMostWidth);
   const bool derived_inner = family.mlp == "plain";  // n_inner null: 4 x hidden

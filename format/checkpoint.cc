@@ -23,8 +23,8 @@ constexpr std::uint64_t kIndexLimit = std::uint64_t{64} << 20;
 constexpr std::size_t kMostShards = 4096;
 
 // Weights that only code-running loaders read; named in the error, never opened.
-constexpr std::string_view kForeignEndings[] = {".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack",
-                                                ".gguf"};
+constexpr std::string_view kForeignEndings[] = {".bin", ".pt",      ".pth", ".ckpt",
+                                                ".h5",  ".msgpack", ".gguf"};
 
 // Which shard file each tensor must be in.
 struct ShardPlan {
@@ -73,8 +73,7 @@ ShardPlan plan_shards(const ModelFolder& folder) {
 }
 
 bool is_floating(DType dtype) {
-  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16 ||
-         dtype == DType::F64;
+  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F64;
 }
 
 bool is_tensor_of(const Architecture& model, std::string_view name) {
@@ -142,8 +141,8 @@ void Checkpoint::Impl::index_shard(std::size_t number, const ShardPlan& plan) {
                            kShardIndex));
       }
       if (entry->second != shard.file_name) {
-        refuse(fmt::format("tensor {} is in {} but {} says {}", quote(tensor.name),
-                           shard.file_name, kShardIndex, entry->second));
+        refuse(fmt::format("tensor {} is in {} but {} says {}", quote(tensor.name), shard.file_name,
+                           kShardIndex, entry->second));
       }
     }
     tensors.emplace(tensor.name, Location{number, &tensor});
@@ -184,8 +183,8 @@ std::optional<Checkpoint::Location> Checkpoint::Impl::find(std::string_view name
 void Checkpoint::Impl::find_prefix() {
   const FamilyLayout& layout = known()->layout();
   if (layout.optional_prefix.empty()) return;
-  const std::string prefixed = std::string(layout.optional_prefix) +
-                               std::string(layout.layer_prefix);
+  const std::string prefixed =
+      std::string(layout.optional_prefix) + std::string(layout.layer_prefix);
   const auto with = tensors.lower_bound(prefixed);
   const auto without = tensors.lower_bound(layout.layer_prefix);
   const bool has_with = with != tensors.end() && with->first.starts_with(prefixed);
@@ -215,8 +214,8 @@ void Checkpoint::Impl::check_outer_tensors() const {
 
 void Checkpoint::Impl::check_layer_indices() const {
   const std::string start = prefix + std::string(known()->layout().layer_prefix);
-  for (auto at = tensors.lower_bound(start);
-       at != tensors.end() && at->first.starts_with(start); ++at) {
+  for (auto at = tensors.lower_bound(start); at != tensors.end() && at->first.starts_with(start);
+       ++at) {
     const std::string_view rest = std::string_view(at->first).substr(start.size());
     std::uint64_t index = 0;
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), index);
@@ -325,8 +324,8 @@ Digest Checkpoint::layer_digest(std::uint64_t index) const {
   std::vector<HashRange> ranges;
   for (const auto& [name, location] : tensors) {
     const SafetensorsFile& file = impl_->shards[location.shard].file;
-    ranges.push_back({file.fd(), file.header().data_start + location.tensor->offset,
-                      location.tensor->size});
+    ranges.push_back(
+        {file.fd(), file.header().data_start + location.tensor->offset, location.tensor->size});
   }
   const auto digests = hash_ranges(ranges, folder().string());
   Json list = Json::array();

@@ -19,15 +19,12 @@ constexpr std::string_view kMetadataKey = "__metadata__";
 // so a hostile header costs no more memory than the tensors the limits admit.
 class HeaderEvents final : public JsonEvents {
  public:
-  HeaderEvents(std::string_view subject, const SafetensorsLimits& limits,
-               SafetensorsHeader& header)
+  HeaderEvents(std::string_view subject, const SafetensorsLimits& limits, SafetensorsHeader& header)
       : subject_(subject), limits_(limits), header_(header) {}
 
   void null() override { refuse_value("null"); }
   void boolean(bool value) override { refuse_value(value ? "true" : "false"); }
-  void integer(std::int64_t value) override {
-    fail_here(fmt::format("{} is negative", value));
-  }
+  void integer(std::int64_t value) override { fail_here(fmt::format("{} is negative", value)); }
   void unsigned_integer(std::uint64_t value) override;
   void real(double value) override { refuse_value(fmt::format("{}", value)); }
   void string(std::string&& value) override;
@@ -41,8 +38,15 @@ class HeaderEvents final : public JsonEvents {
   // Where the next event belongs.
   enum class Place { start, top, metadata, tensor, shape, offsets, end };
   // The key whose value comes next.
-  enum class Awaiting { none, metadata_object, metadata_value, tensor_object, dtype, shape,
-                        offsets };
+  enum class Awaiting {
+    none,
+    metadata_object,
+    metadata_value,
+    tensor_object,
+    dtype,
+    shape,
+    offsets
+  };
 
   void key_on_top(std::string&& name);
   void key_in_tensor(std::string_view name);
@@ -212,8 +216,8 @@ void HeaderEvents::finish_tensor() {
     fail_here(fmt::format("data_offsets begin at {} after their end {}", tensor_.offset, end_));
   }
   tensor_.size = end_ - tensor_.offset;
-  const auto demanded = byte_size(tensor_.dtype, tensor_.shape,
-                                  fmt::format("{}: {}", subject_, where()));
+  const auto demanded =
+      byte_size(tensor_.dtype, tensor_.shape, fmt::format("{}: {}", subject_, where()));
   if (demanded != tensor_.size) {
     fail_here(fmt::format("shape {} of {} needs {} bytes but data_offsets span {}",
                           to_string(tensor_.shape), to_string(tensor_.dtype), demanded,
@@ -307,9 +311,9 @@ std::uint64_t header_length(std::string_view first_bytes, std::uint64_t file_siz
                   fmt::format("header length {} is beyond the limit of {} bytes", length, limit));
   }
   if (length > file_size - kLengthBytes) {
-    refuse_length(first_bytes, subject,
-                  fmt::format("header length {} does not fit the file of {} bytes", length,
-                              file_size));
+    refuse_length(
+        first_bytes, subject,
+        fmt::format("header length {} does not fit the file of {} bytes", length, file_size));
   }
   if (length < 2) {
     fail(ErrorCode::corrupt, "{}: header is empty ({} bytes, expected at least 2)", subject,
@@ -382,8 +386,8 @@ SafetensorsFile SafetensorsFile::from_fd(UniqueFd fd, std::string subject,
   read_at(fd.get(), 0, std::as_writable_bytes(std::span(prefix)), subject);
   const std::uint64_t length = header_length(prefix, size, quote(subject), limits);
   prefix.resize(kLengthBytes + length);
-  read_at(fd.get(), kLengthBytes,
-          std::as_writable_bytes(std::span(prefix)).subspan(kLengthBytes), subject);
+  read_at(fd.get(), kLengthBytes, std::as_writable_bytes(std::span(prefix)).subspan(kLengthBytes),
+          subject);
   SafetensorsFile file;
   file.header_ = parse_safetensors_header(prefix, size, subject, limits);
   file.fd_ = std::move(fd);

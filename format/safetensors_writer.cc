@@ -77,8 +77,8 @@ void check_writable(const TensorInfo& tensor) {
   const auto subject = fmt::format("tensor {}", quote(tensor.name));
   const std::uint64_t demanded = byte_size(tensor.dtype, tensor.shape, subject);
   if (tensor.size != demanded) {
-    fail(ErrorCode::invalid_argument, "{}: shape {} of {} needs {} bytes but {} are given",
-         subject, to_string(tensor.shape), to_string(tensor.dtype), demanded, tensor.size);
+    fail(ErrorCode::invalid_argument, "{}: shape {} of {} needs {} bytes but {} are given", subject,
+         to_string(tensor.shape), to_string(tensor.dtype), demanded, tensor.size);
   }
 }
 
@@ -137,8 +137,8 @@ std::string canonical_header(std::vector<TensorInfo>& tensors,
                              {"data_offsets", {tensor.offset, tensor.offset + tensor.size}}};
   }
   std::string json = canonical_json(document);
-  const std::uint64_t padding = (kDataAlignment - (8 + json.size()) % kDataAlignment) %
-                                kDataAlignment;
+  const std::uint64_t padding =
+      (kDataAlignment - (8 + json.size()) % kDataAlignment) % kDataAlignment;
   json.append(padding, ' ');
   if (json.size() > SafetensorsLimits{}.header_bytes) {
     fail(ErrorCode::invalid_argument, "header of {} bytes is beyond the limit of {}", json.size(),

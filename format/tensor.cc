@@ -67,9 +67,7 @@ std::optional<DType> parse_dtype(std::string_view name) {
 
 unsigned bit_width(DType dtype) { return row(dtype).bits; }
 
-std::string to_string(const Shape& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
+std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 std::uint64_t byte_size(DType dtype, const Shape& shape, std::string_view subject) {
   // Zero dimensions are multiplied last, so that [0, 2^62, 2^62] is an overflow and not empty.

@@ -41,8 +41,8 @@ Json merge_pair(const Json& merge, const JsonObject& model) {
     }
     return {text.substr(0, space), text.substr(space + 1)};
   }
-  const bool pair = merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
-                    merge[1].is_string();
+  const bool pair =
+      merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
   if (!pair) model.fail_field("merges", "holds something that is not a pair of strings");
   return merge;
 }

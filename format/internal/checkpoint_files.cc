@@ -50,8 +50,8 @@ bool is_inside(const fs::path& path, const fs::path& root) {
 void check_shard_name(const std::string& shard, std::string_view tensor,
                       const JsonObject& weight_map) {
   if (!is_safe_file_name(shard) || !shard.ends_with(".safetensors")) {
-    weight_map.fail_field(tensor, fmt::format("{} is not the name of a safetensors file beside it",
-                                              quote(shard)));
+    weight_map.fail_field(
+        tensor, fmt::format("{} is not the name of a safetensors file beside it", quote(shard)));
   }
 }
 
@@ -86,10 +86,10 @@ bool ModelFolder::has(std::string_view name) const {
 UniqueFd ModelFolder::open(std::string_view name) const {
   const fs::path resolved = resolve(folder_ / name);
   if (!is_inside(resolved, root_)) {
-    throw Error(ErrorCode::corrupt,
-                fmt::format("{}: is a symlink that leaves {}", quote(subject(name)),
-                            quote(root_.string())),
-                "copy the file into the folder if you trust it");
+    throw Error(
+        ErrorCode::corrupt,
+        fmt::format("{}: is a symlink that leaves {}", quote(subject(name)), quote(root_.string())),
+        "copy the file into the folder if you trust it");
   }
   return open_regular(resolved, Symlinks::refuse);
 }

@@ -51,18 +51,12 @@ constexpr TensorRule kQwen3Tensors[] = {
 
 // Conv1D: [in, out], y = x W + b.
 constexpr TensorRule kGpt2Tensors[] = {
-    {"attn.c_attn.bias", {fused, none}},
-    {"attn.c_attn.weight", {hidden, fused}},
-    {"attn.c_proj.bias", {hidden, none}},
-    {"attn.c_proj.weight", {queries, hidden}},
-    {"ln_1.bias", {hidden, none}},
-    {"ln_1.weight", {hidden, none}},
-    {"ln_2.bias", {hidden, none}},
-    {"ln_2.weight", {hidden, none}},
-    {"mlp.c_fc.bias", {inner, none}},
-    {"mlp.c_fc.weight", {hidden, inner}},
-    {"mlp.c_proj.bias", {hidden, none}},
-    {"mlp.c_proj.weight", {inner, hidden}},
+    {"attn.c_attn.bias", {fused, none}},  {"attn.c_attn.weight", {hidden, fused}},
+    {"attn.c_proj.bias", {hidden, none}}, {"attn.c_proj.weight", {queries, hidden}},
+    {"ln_1.bias", {hidden, none}},        {"ln_1.weight", {hidden, none}},
+    {"ln_2.bias", {hidden, none}},        {"ln_2.weight", {hidden, none}},
+    {"mlp.c_fc.bias", {inner, none}},     {"mlp.c_fc.weight", {hidden, inner}},
+    {"mlp.c_proj.bias", {hidden, none}},  {"mlp.c_proj.weight", {inner, hidden}},
 };
 
 constexpr FamilyLayout llama_layout(std::string_view model_type) {
@@ -182,10 +176,9 @@ constexpr std::array kFamilies = {gpt2(), llama(), mistral(), qwen2(), qwen3()};
 std::span<const Family> families() { return kFamilies; }
 
 const Family* family_of(std::string_view model_type) {
-  const auto found =
-      std::find_if(kFamilies.begin(), kFamilies.end(), [&](const Family& family) {
-        return family.layout.model_type == model_type;
-      });
+  const auto found = std::find_if(kFamilies.begin(), kFamilies.end(), [&](const Family& family) {
+    return family.layout.model_type == model_type;
+  });
   return found == kFamilies.end() ? nullptr : &*found;
 }
 

@@ -14,7 +14,7 @@ namespace organ::format::internal {
 
 // A dimension of a layer's tensor.
 enum class Size : std::uint8_t {
-  none,     // the tensor has fewer dimensions
+  none,  // the tensor has fewer dimensions
   hidden,
   inner,    // intermediate size
   queries,  // heads x head_dim
@@ -58,7 +58,7 @@ struct Family {
   std::string_view position;  // "rope" | "learned"
   std::string_view qk_norm;   // "none" | "rms_per_head"
   BiasRule attention_bias;
-  bool mlp_bias_by_config;    // else as `mlp_bias`
+  bool mlp_bias_by_config;  // else as `mlp_bias`
   bool mlp_bias;
   WindowRule window;
 

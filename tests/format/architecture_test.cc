@@ -44,9 +44,14 @@ struct Known {
   std::uint64_t per_layer;
 };
 constexpr Known kKnown[] = {
-    {"TinyLlama-1.1B", 44'044'288}, {"Llama-2-7B", 202'383'360}, {"Llama-3.1-8B", 218'112'000},
-    {"Mistral-7B-v0.1", 218'112'000}, {"Mistral-7B-v0.3", 218'112'000},
-    {"SmolLM2-135M", 3'540'096}, {"Qwen2.5-0.5B", 14'912'384}, {"Qwen3-0.6B", 15'730'944},
+    {"TinyLlama-1.1B", 44'044'288},
+    {"Llama-2-7B", 202'383'360},
+    {"Llama-3.1-8B", 218'112'000},
+    {"Mistral-7B-v0.1", 218'112'000},
+    {"Mistral-7B-v0.3", 218'112'000},
+    {"SmolLM2-135M", 3'540'096},
+    {"Qwen2.5-0.5B", 14'912'384},
+    {"Qwen3-0.6B", 15'730'944},
     {"GPT-2", 7'087'872},
 };
 
@@ -117,8 +122,8 @@ TEST_CASE("both generations of config.json mean the same") {
     now.erase("torch_dtype");
     CHECK(signature(now) == signature(old));
   }
-  Json typed = with(model_config("TinyLlama-1.1B"), "rope_scaling",
-                    {{"type", "linear"}, {"factor", 2.0}});
+  Json typed =
+      with(model_config("TinyLlama-1.1B"), "rope_scaling", {{"type", "linear"}, {"factor", 2.0}});
   Json renamed = with(typed, "rope_scaling", {{"rope_type", "linear"}, {"factor", 2}});
   CHECK(signature(typed) == signature(renamed));
 }
@@ -162,9 +167,9 @@ TEST_CASE("each field that makes the function changes the signature") {
   differs(with(base, "model_type", "qwen3"));
   differs(with(with(base, "model_type", "mistral"), "sliding_window", 128));
   differs(with(with(base, "model_type", "mistral"), "sliding_window", 129));
-  for (const Json& scaling :
-       {Json{{"rope_type", "linear"}, {"factor", 2.0}}, Json{{"rope_type", "linear"}, {"factor", 4.0}},
-        Json{{"rope_type", "dynamic"}, {"factor", 2.0}}}) {
+  for (const Json& scaling : {Json{{"rope_type", "linear"}, {"factor", 2.0}},
+                              Json{{"rope_type", "linear"}, {"factor", 4.0}},
+                              Json{{"rope_type", "dynamic"}, {"factor", 2.0}}}) {
     differs(with(base, "rope_scaling", scaling));
   }
   differs(with(with(base, "rope_scaling", {{"rope_type", "dynamic"}, {"factor", 2.0}}),
@@ -174,8 +179,8 @@ TEST_CASE("each field that makes the function changes the signature") {
 TEST_CASE("every parameter of llama3 and YaRN scaling changes the signature") {
   const Json base = model_config("SmolLM2-135M");
   const Json llama3 = model_config("Llama-3.1-8B")["rope_scaling"];
-  const Json yarn = {{"rope_type", "yarn"}, {"factor", 32.0},
-                     {"original_max_position_embeddings", 4096}};
+  const Json yarn = {
+      {"rope_type", "yarn"}, {"factor", 32.0}, {"original_max_position_embeddings", 4096}};
   std::vector<Digest> seen;
   const auto differs = [&](const Json& scaling) {
     CAPTURE(scaling.dump());
@@ -278,8 +283,10 @@ TEST_CASE("what would change the function and is not implemented is refused, not
     CHECK(error.find(expected) != std::string::npos);
   }
   const Json gpt2 = model_config("GPT-2");
-  for (const auto& [key, value] : {std::pair<const char*, Json>{"scale_attn_by_inverse_layer_idx", true},
-                                   {"scale_attn_weights", false}, {"add_cross_attention", true}}) {
+  for (const auto& [key, value] :
+       {std::pair<const char*, Json>{"scale_attn_by_inverse_layer_idx", true},
+        {"scale_attn_weights", false},
+        {"add_cross_attention", true}}) {
     const std::string error = refusal(with(gpt2, key, value));
     CAPTURE(error);
     CHECK(error.starts_with("incompatible: "));

@@ -69,8 +69,8 @@ Json put_sharded(const fs::path& folder) {
   for (const auto& [name, description] : tiny_llama()) {
     const bool first = name.starts_with("model.layers.0.");
     shards[first ? 0 : 1].emplace(name, description);
-    weight_map[name] = first ? "model-00001-of-00002.safetensors"
-                             : "model-00002-of-00002.safetensors";
+    weight_map[name] =
+        first ? "model-00001-of-00002.safetensors" : "model-00002-of-00002.safetensors";
   }
   put_shard(folder / "model-00001-of-00002.safetensors", shards[0]);
   put_shard(folder / "model-00002-of-00002.safetensors", shards[1]);
@@ -140,10 +140,10 @@ TEST_CASE("a layer digest is that of the documented list") {
   std::string list = "[";
   for (const auto& [name, location] : model.layer(0)) {
     const Shape& shape = location.tensor->shape;
-    list += fmt::format(R"({}["{}","F32",[{}],"{}"])", list.size() > 1 ? "," : "", name,
-                        shape.size() == 1 ? fmt::format("{}", shape[0])
-                                          : fmt::format("{},{}", shape[0], shape[1]),
-                        sha256(model.read(location)).hex());
+    list += fmt::format(
+        R"({}["{}","F32",[{}],"{}"])", list.size() > 1 ? "," : "", name,
+        shape.size() == 1 ? fmt::format("{}", shape[0]) : fmt::format("{},{}", shape[0], shape[1]),
+        sha256(model.read(location)).hex());
   }
   CHECK(model.layer_digest(0) == sha256(list + "]"));
 }
@@ -178,16 +178,17 @@ TEST_CASE("an index that lies about the shards is refused") {
   const auto scratch = test::scratch();
   const Json good = put_sharded(scratch.path());
   const auto& folder = scratch.path();
-  const auto expect = [&](const Json& weight_map, std::string_view part, const Json& total = nullptr) {
+  const auto expect = [&](const Json& weight_map, std::string_view part,
+                          const Json& total = nullptr) {
     put_index(folder, weight_map, total);
     const std::string error = refusal(folder);
     CAPTURE(error);
     CHECK((error.starts_with("corrupt: ") || error.starts_with("not_found: ")));
     CHECK(holds(error, part));
   };
-  for (const char* name : {"../x.safetensors", "/etc/x.safetensors", "a\\b.safetensors",
-                           "sub/x.safetensors", ".safetensors", "", "..", "model.bin",
-                           "CON.safetensors"}) {
+  for (const char* name :
+       {"../x.safetensors", "/etc/x.safetensors", "a\\b.safetensors", "sub/x.safetensors",
+        ".safetensors", "", "..", "model.bin", "CON.safetensors"}) {
     CAPTURE(std::string(name));
     Json bad = good;
     bad["model.norm.weight"] = name;
@@ -391,8 +392,9 @@ TEST_CASE("a layer with a missing, surplus, transposed or integer tensor is refu
   tensors["model.layers.1.self_attn.rotary_emb.inv_freq"] = {DType::F32, {2}};
   put_single(scratch.path(), tensors);
   CHECK(Checkpoint::open(scratch.path()).layer(1).size() == 9);
-  CHECK(error_of([&] { Checkpoint::open(scratch.path()).layer(2); })
-            .starts_with("invalid_argument: "));
+  CHECK(error_of([&] {
+          Checkpoint::open(scratch.path()).layer(2);
+        }).starts_with("invalid_argument: "));
 }
 
 TEST_CASE("whether the head is tied is what config and weights agree on") {
@@ -417,7 +419,7 @@ TEST_CASE("whether the head is tied is what config and weights agree on") {
 }
 
 TEST_CASE("GPT-2 files with and without the prefix hold the same layers") {
-  const Json config = {{"model_type", "gpt2"}, {"n_embd", 8},  {"n_layer", 1},
+  const Json config = {{"model_type", "gpt2"}, {"n_embd", 8},      {"n_layer", 1},
                        {"n_head", 2},          {"vocab_size", 16}, {"n_positions", 4}};
   const auto model = Architecture::from_config(config, "config.json");
   const auto scratch = test::scratch();

@@ -43,7 +43,9 @@ long peak_kib() {
 const std::string kSmall = safetensors_bytes(
     R"({"__metadata__":{"format":"pt"},"a":{"dtype":"BF16","shape":[2,2],"data_offsets":[0,8]},)"
     R"("b.weight":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}})",
-    std::string("\1\2\3\4\5\6\7\x08" "abc", 11));
+    std::string("\1\2\3\4\5\6\7\x08"
+                "abc",
+                11));
 
 TEST_CASE("a valid header gives its tensors in offset order and finds them by name") {
   const auto header = parse(kSmall);
@@ -74,12 +76,12 @@ TEST_CASE("white space around the header object is accepted, as by the reference
 }
 
 TEST_CASE("empty tensors may share an offset with a neighbour and scalars have one element") {
-  const auto header = parse(safetensors_bytes(
-      R"({"z":{"dtype":"F32","shape":[0,7],"data_offsets":[4,4]},)"
-      R"("s":{"dtype":"F32","shape":[],"data_offsets":[0,4]},)"
-      R"("a":{"dtype":"U8","shape":[1],"data_offsets":[4,5]},)"
-      R"("e":{"dtype":"F4","shape":[0],"data_offsets":[0,0]}})",
-      "12345"));
+  const auto header =
+      parse(safetensors_bytes(R"({"z":{"dtype":"F32","shape":[0,7],"data_offsets":[4,4]},)"
+                              R"("s":{"dtype":"F32","shape":[],"data_offsets":[0,4]},)"
+                              R"("a":{"dtype":"U8","shape":[1],"data_offsets":[4,5]},)"
+                              R"("e":{"dtype":"F4","shape":[0],"data_offsets":[0,0]}})",
+                              "12345"));
   REQUIRE(header.tensors.size() == 4);
   CHECK(header.tensors[0].name == "e");
   CHECK(header.tensors[1].name == "s");
@@ -114,8 +116,9 @@ TEST_CASE("a flipped bit gives a refusal or another valid header, never anything
 
 TEST_CASE("a header beyond the limit costs no memory, however large the file says it is") {
   const auto scratch = test::scratch();
-  const auto path = put(scratch, "sparse.safetensors",
-                        safetensors_bytes("").replace(0, 8, std::string("\x01\xe1\xf5\x05\0\0\0\0", 8)));
+  const auto path =
+      put(scratch, "sparse.safetensors",
+          safetensors_bytes("").replace(0, 8, std::string("\x01\xe1\xf5\x05\0\0\0\0", 8)));
   std::filesystem::resize_file(path, std::uint64_t{8} << 30);
   const long before = peak_kib();
   CHECK(error_of([&] { SafetensorsFile::open(path); }).find("100000001 is beyond") !=
@@ -155,8 +158,7 @@ TEST_CASE("things that are not regular files are refused without blocking") {
   CHECK(error_of([&] { SafetensorsFile::open(fifo); }).starts_with("corrupt: "));
   CHECK(error_of([&] { SafetensorsFile::open(scratch.path()); }).starts_with("corrupt: "));
   CHECK(error_of([&] { SafetensorsFile::open("/dev/zero"); }).starts_with("corrupt: "));
-  CHECK(error_of([&] { SafetensorsFile::open(scratch.path() / "no"); })
-            .starts_with("not_found: "));
+  CHECK(error_of([&] { SafetensorsFile::open(scratch.path() / "no"); }).starts_with("not_found: "));
   const auto loop = scratch.path() / "loop";
   std::filesystem::create_symlink("loop", loop);
   CHECK(error_of([&] { SafetensorsFile::open(loop); }) != "no error");

@@ -32,8 +32,8 @@ std::vector<TensorSource> sources(const std::vector<Content>& contents) {
 FileDigest write(const std::filesystem::path& path, std::vector<TensorSource> tensors,
                  const std::map<std::string, std::string>& metadata = {}) {
   AtomicFile file(path);
-  const FileDigest digest = write_safetensors(file.fd(), std::move(tensors), metadata,
-                                              path.string());
+  const FileDigest digest =
+      write_safetensors(file.fd(), std::move(tensors), metadata, path.string());
   file.commit();
   return digest;
 }
@@ -95,10 +95,10 @@ TEST_CASE("data starts at a multiple of 4096 and wide, aligned tensors come firs
   const auto scratch = test::scratch();
   std::mt19937_64 random(1);
   const auto path = scratch.path() / "a.safetensors";
-  write(path, sources({content("odd", DType::U8, {3}, random),
-                       content("b", DType::BF16, {64}, random),
-                       content("a", DType::BF16, {5}, random),
-                       content("wide", DType::F32, {16}, random)}));
+  write(
+      path,
+      sources({content("odd", DType::U8, {3}, random), content("b", DType::BF16, {64}, random),
+               content("a", DType::BF16, {5}, random), content("wide", DType::F32, {16}, random)}));
   const auto file = SafetensorsFile::open(path);
   CHECK(file.header().data_start % 4096 == 0);
   std::vector<std::string> order;

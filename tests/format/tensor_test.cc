@@ -35,8 +35,9 @@ TEST_CASE("byte sizes are exact, a scalar has one element and a zero dimension n
 
 TEST_CASE("sizes that overflow or end inside a byte are refused, behind a zero dimension too") {
   const std::uint64_t huge = std::uint64_t{1} << 62;
-  CHECK(error_of([&] { byte_size(DType::U8, {huge, huge}, "tensor 't'"); })
-            .find("tensor 't'") != std::string::npos);
+  CHECK(error_of([&] {
+          byte_size(DType::U8, {huge, huge}, "tensor 't'");
+        }).find("tensor 't'") != std::string::npos);
   CHECK(error_of([&] { byte_size(DType::U8, {0, huge, huge}, "t"); }).starts_with("corrupt: "));
   CHECK(error_of([&] { byte_size(DType::F32, {huge}, "t"); }).starts_with("corrupt: "));
   CHECK(error_of([&] { byte_size(DType::F4, {3}, "t"); }).find("whole number of bytes") !=

@@ -19,12 +19,13 @@ const Json kTokenizer = {
     {"added_tokens", {{{"id", 3}, {"content", "<s>"}, {"special", true}}}},
     {"normalizer", {{"type", "NFC"}}},
     {"pre_tokenizer", nullptr},
-    {"model",
-     {{"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 1}, {"ab", 2}}}, {"merges", {"a b"}}}}};
+    {"model", {{"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 1}, {"ab", 2}}}, {"merges", {"a b"}}}}};
 
 class Folder {
  public:
-  std::optional<Digest> digest(const Json& tokenizer) const { return digest_text(tokenizer.dump()); }
+  std::optional<Digest> digest(const Json& tokenizer) const {
+    return digest_text(tokenizer.dump());
+  }
   std::optional<Digest> digest_text(std::string_view text) const {
     write_file(scratch_.path() / "tokenizer.json", text);
     return tokenizer_digest(scratch_.path());

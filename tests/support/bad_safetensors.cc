@@ -30,11 +30,10 @@ std::string named(std::string_view name) {
 }
 
 std::string two(std::string_view first_range, std::string_view second_range, std::size_t size) {
-  return safetensors_bytes(
-      fmt::format(R"({{"a":{{"dtype":"U8","shape":[4],"data_offsets":{}}},)"
-                  R"("b":{{"dtype":"U8","shape":[4],"data_offsets":{}}}}})",
-                  first_range, second_range),
-      std::string(size, '\0'));
+  return safetensors_bytes(fmt::format(R"({{"a":{{"dtype":"U8","shape":[4],"data_offsets":{}}},)"
+                                       R"("b":{{"dtype":"U8","shape":[4],"data_offsets":{}}}}})",
+                                       first_range, second_range),
+                           std::string(size, '\0'));
 }
 
 std::string repeated_entries(std::size_t count) {
@@ -83,13 +82,14 @@ void add_json(std::vector<BadSafetensors>& bad) {
   text("top-number", "12", "is 12, expected an object");
   text("two-documents", "{}{}", "bad JSON");
   text("deep-arrays", std::string(100'000, '['), "an array, expected an object");
-  text("deep-objects",
-       [] {
-         std::string nested;
-         for (int i = 0; i < 100'000; ++i) nested += R"({"a":)";
-         return nested;
-       }(),
-       "field 'a' is unknown");
+  text(
+      "deep-objects",
+      [] {
+        std::string nested;
+        for (int i = 0; i < 100'000; ++i) nested += R"({"a":)";
+        return nested;
+      }(),
+      "field 'a' is unknown");
   text("deep-shape", R"({"a":{"shape":)" + std::string(100'000, '['), "at most 3 nested levels");
 }
 
@@ -126,8 +126,8 @@ void add_fields(std::vector<BadSafetensors>& bad) {
   text("metadata-null", R"({"__metadata__":null})", "is null, expected an object");
   text("metadata-is-a-tensor",
        R"({"__metadata__":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})", "expected a string");
-  text("metadata-too-long",
-       R"({"__metadata__":{"k":")" + std::string((1 << 20) + 1, 'x') + "\"}}", "at most 1048576");
+  text("metadata-too-long", R"({"__metadata__":{"k":")" + std::string((1 << 20) + 1, 'x') + "\"}}",
+       "at most 1048576");
   text("entry-null", R"({"a":null})", "is null, expected an object");
   text("entry-array", R"({"a":[]})", "an array, expected an object");
   text("entry-true", R"({"a":true})", "is true, expected an object");
@@ -136,11 +136,12 @@ void add_fields(std::vector<BadSafetensors>& bad) {
                  "field 'x' is unknown"});
   bad.push_back({"field-wrong-case", one(R"("Dtype":"U8","shape":[4],"data_offsets":[0,4])"),
                  "field 'Dtype' is unknown"});
-  bad.push_back({"dtype-missing", one(R"("shape":[4],"data_offsets":[0,4])"), "'dtype' is missing"});
-  bad.push_back({"shape-missing", one(R"("dtype":"U8","data_offsets":[0,4])"),
-                 "'shape' is missing"});
-  bad.push_back({"offsets-missing", one(R"("dtype":"U8","shape":[4])"),
-                 "'data_offsets' is missing"});
+  bad.push_back(
+      {"dtype-missing", one(R"("shape":[4],"data_offsets":[0,4])"), "'dtype' is missing"});
+  bad.push_back(
+      {"shape-missing", one(R"("dtype":"U8","data_offsets":[0,4])"), "'shape' is missing"});
+  bad.push_back(
+      {"offsets-missing", one(R"("dtype":"U8","shape":[4])"), "'data_offsets' is missing"});
   bad.push_back({"dtype-unknown", shaped("F128", "[4]", "[0,4]"), "'F128' is unknown"});
   bad.push_back({"dtype-lower-case", shaped("u8", "[4]", "[0,4]"), "'u8' is unknown"});
   bad.push_back({"dtype-number", one(R"("dtype":8,"shape":[4],"data_offsets":[0,4])"),
@@ -157,10 +158,10 @@ void add_numbers(std::vector<BadSafetensors>& bad) {
   bad.push_back({"dimension-minus-0", shaped("U8", "[-0]", "[0,0]", 0), "-0"});
   bad.push_back({"dimension-string", shaped("U8", "[\"4\"]", "[0,4]"), "expected an integer"});
   bad.push_back({"dimension-null", shaped("U8", "[null]", "[0,4]"), "holds null"});
-  bad.push_back({"dimension-2-63", shaped("U8", "[9223372036854775808]", "[0,4]"),
-                 "beyond 2^63 - 1"});
-  bad.push_back({"dimension-2-64-2", shaped("U8", "[2,18446744073709551614]", "[0,4]"),
-                 "beyond 2^63 - 1"});
+  bad.push_back(
+      {"dimension-2-63", shaped("U8", "[9223372036854775808]", "[0,4]"), "beyond 2^63 - 1"});
+  bad.push_back(
+      {"dimension-2-64-2", shaped("U8", "[2,18446744073709551614]", "[0,4]"), "beyond 2^63 - 1"});
   bad.push_back({"dimension-2-64", shaped("U8", "[18446744073709551616]", "[0,4]"), "64-bit"});
   bad.push_back({"leading-zero", shaped("U8", "[04]", "[0,4]"), "bad JSON"});
   bad.push_back({"plus-sign", shaped("U8", "[+4]", "[0,4]"), "bad JSON"});
@@ -207,8 +208,8 @@ void add_ranges(std::vector<BadSafetensors>& bad) {
                  "expected 4 (overlap)"});
   bad.push_back({"trailing-byte", shaped("U8", "[4]", "[0,4]", 5), "1 bytes follow"});
   bad.push_back({"no-tensors-but-data", safetensors_bytes("{}", "x"), "1 bytes follow"});
-  bad.push_back({"zip-tail", shaped("U8", "[4]", "[0,4]") + std::string("PK\x05\x06") +
-                                 std::string(18, '\0'),
+  bad.push_back({"zip-tail",
+                 shaped("U8", "[4]", "[0,4]") + std::string("PK\x05\x06") + std::string(18, '\0'),
                  "22 bytes follow"});
 }
 

@@ -45,12 +45,18 @@ json skeleton(const Numbers& model) {
 }
 
 json gpt2() {
-  return {{"model_type", "gpt2"},       {"n_embd", 768},
-          {"n_layer", 12},              {"n_head", 12},
-          {"n_positions", 1024},        {"n_ctx", 1024},
-          {"n_inner", nullptr},         {"vocab_size", 50257},
-          {"activation_function", "gelu_new"}, {"layer_norm_epsilon", 1e-5},
-          {"scale_attn_weights", true}, {"attn_pdrop", 0.1}};
+  return {{"model_type", "gpt2"},
+          {"n_embd", 768},
+          {"n_layer", 12},
+          {"n_head", 12},
+          {"n_positions", 1024},
+          {"n_ctx", 1024},
+          {"n_inner", nullptr},
+          {"vocab_size", 50257},
+          {"activation_function", "gelu_new"},
+          {"layer_norm_epsilon", 1e-5},
+          {"scale_attn_weights", true},
+          {"attn_pdrop", 0.1}};
 }
 
 void add_particulars(json& config, std::string_view name) {
