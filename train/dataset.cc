@@ -123,11 +123,15 @@ Dataset Dataset::from_ids(const std::filesystem::path& path, std::uint64_t vocab
 std::int64_t Dataset::windows() const { return (tokens() + context_ - 1) / context_; }
 
 void Dataset::fill(std::int64_t window, const WindowArrays& out) const {
-  const std::int64_t start = window * context_;
-  const std::int64_t end = std::min(start + context_, tokens());
+  fill_from(window * context_, out);
+}
+
+void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
+  const auto length = static_cast<std::int64_t>(out.ids.size());
+  const std::int64_t end = std::min(start + length, tokens());
   auto next = std::upper_bound(document_starts_.begin(), document_starts_.end(), start);
   std::int64_t document = *std::prev(next);
-  for (std::int64_t i = 0; i < context_; ++i) {
+  for (std::int64_t i = 0; i < length; ++i) {
     const std::int64_t at = start + i;
     const auto slot = static_cast<std::size_t>(i);
     if (at >= end) {  // padding: attends to itself, predicts nothing

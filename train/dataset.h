@@ -65,8 +65,12 @@ class Dataset {
   std::optional<std::uint64_t> text_bytes() const { return text_bytes_; }
 
   void fill(std::int64_t window, const WindowArrays& out) const;
+  // The same for the window whose first token is token `start` of the stream.
+  void fill_from(std::int64_t start, const WindowArrays& out) const;
   std::int64_t targets_in(std::int64_t window) const;
   std::span<const std::int32_t> ids() const { return ids_; }
+  // Where each document starts in ids(), ascending; the first is 0.
+  std::span<const std::int64_t> document_starts() const { return document_starts_; }
 
   // One file: its digest. Several: SHA-256 of the lines "sha256:<hex>\n" in order.
   Digest digest() const;

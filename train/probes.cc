@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/probes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "format/base/error.h"
+#include "train/internal/model.h"
+
+namespace organ::train {
+namespace {
+
+// Long enough for windows and documents to matter, short enough to cost nothing.
+constexpr std::int64_t kProbeLength = 64;
+
+struct Probe {
+  Model& model;
+  ProbeLayers layers;
+  Batch batch;  // one row
+
+  at::Tensor run(const Batch& input) const {
+    at::Tensor x = model.embed(input);
+    for (std::int64_t i = layers.first; i < layers.last; ++i) {
+      x = model.forward_layer(i, x, input, nullptr);
+    }
+    return x;
+  }
+};
+
+// The first `kProbeLength` positions of the first row, all of one document.
+Batch first_row(const Batch& batch) {
+  Batch row;
+  row.rows = 1;
+  row.length = std::min(batch.length, kProbeLength);
+  row.ids = batch.ids.narrow(0, 0, row.length).clone();
+  row.targets = batch.targets.narrow(0, 0, row.length).clone();
+  row.targets.narrow(0, row.length - 1, 1).fill_(-1);
+  return row;
+}
+
+std::vector<std::int64_t> positions_before(std::int64_t end) {
+  std::vector<std::int64_t> positions(static_cast<std::size_t>(end));
+  std::iota(positions.begin(), positions.end(), 0);
+  return positions;
+}
+
+ProbeFinding finding(std::string name, double measured, double limit, std::string message) {
+  // Written so that NaN fails.
+  return {std::move(name), measured <= limit, measured, limit, std::move(message)};
+}
+
+ProbeFinding causality(const Probe& probe) {
+  const std::int64_t changed_at = probe.batch.length / 2;
+  Batch changed = probe.batch;
+  changed.ids = probe.batch.ids.clone();
+  std::int64_t& id = changed.ids.mutable_data_ptr<std::int64_t>()[changed_at];
+  id = (id + 1) % probe.model.vocab_size();
+  const auto before = positions_before(changed_at);
+  const at::Tensor difference = probe.model.logits(probe.run(probe.batch), before) -
+                                probe.model.logits(probe.run(changed), before);
+  return finding("causality", difference.abs().max().item<double>(), 0,
+                 fmt::format("largest change of a logit before position {} when its token changes",
+                             changed_at));
+}
+
+// Share of the batch's targets that are not the id that follows in their row.
+double wrong_target_share(const Batch& batch) {
+  const std::int64_t* ids = batch.ids.const_data_ptr<std::int64_t>();
+  const std::int64_t* targets = batch.targets.const_data_ptr<std::int64_t>();
+  std::int64_t wrong = 0, all = 0;
+  for (std::int64_t i = 0; i < batch.tokens(); ++i) {
+    if (targets[i] < 0 || i % batch.length == batch.length - 1) continue;
+    ++all;
+    if (targets[i] != ids[i + 1]) ++wrong;
+  }
+  return all == 0 ? 0 : static_cast<double>(wrong) / static_cast<double>(all);
+}
+
+ProbeFinding target_alignment(const Batch& batch) {
+  return finding("shift", wrong_target_share(batch), 0,
+                 "share of the targets that are not the next token of their row");
+}
+
+// The head's loss per position against -ln softmax of that position's logits, taken in fp64.
+ProbeFinding loss_alignment(const Probe& probe) {
+  const at::Tensor x = probe.run(probe.batch);
+  at::Tensor per_token;
+  probe.model.head_loss(x, probe.batch, 1.0, nullptr, &per_token);
+  const at::Tensor scores =
+      probe.model.logits(x, positions_before(probe.batch.length)).to(at::kDouble);
+  const at::Tensor expected = scores.logsumexp(-1) -
+                              scores.gather(1, probe.batch.targets.clamp_min(0).unsqueeze(1))
+                                  .squeeze(1);
+  const at::Tensor difference =
+      (expected - per_token.to(at::kDouble)).abs().masked_fill(probe.batch.targets.lt(0), 0.0);
+  return finding("shift", difference.max().item<double>(), 1e-3,
+                 "largest difference between a position's loss and that of its next token");
+}
+
+ProbeFinding padding(const Probe& probe) {
+  const std::int64_t length = probe.batch.length, padded = length + 5;
+  Batch more;
+  more.rows = 2;
+  more.length = padded;
+  more.ids = at::zeros({2 * padded}, at::kLong);
+  more.targets = at::full({2 * padded}, -1, at::kLong);
+  more.ids.narrow(0, 0, length).copy_(probe.batch.ids);
+  more.targets.narrow(0, 0, length).copy_(probe.batch.targets);
+  const LossSum plain = probe.model.head_loss(probe.run(probe.batch), probe.batch);
+  const LossSum with_padding = probe.model.head_loss(probe.run(more), more);
+  const double limit = probe.model.precision() == Precision::bf16 ? 1e-2 : 1e-5;
+  const double scale = std::max(1.0, std::abs(plain.nll));
+  const bool counted = plain.targets == with_padding.targets;
+  return finding("padding", counted ? std::abs(plain.nll - with_padding.nll) / scale : INFINITY,
+                 limit, "relative change of the loss when padding is added");
+}
+
+ProbeFinding uniform(const Probe& probe) {
+  const at::Tensor x = at::zeros({probe.batch.length, probe.model.hidden_size()}, at::kFloat);
+  const LossSum sum = probe.model.head_loss(x, probe.batch);
+  const double expected = std::log(static_cast<double>(probe.model.vocab_size()));
+  const double mean = sum.nll / static_cast<double>(sum.targets);
+  return finding("uniform", std::abs(mean - expected), 1e-4,
+                 fmt::format("distance of the loss of equal logits from ln(vocabulary) = {:.4f}",
+                             expected));
+}
+
+}  // namespace
+
+std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch) {
+  const Probe probe{model, layers, first_row(batch)};
+  std::vector<ProbeFinding> findings = {causality(probe), target_alignment(batch)};
+  if (probe.batch.targets.ge(0).any().item<bool>()) {
+    findings.push_back(loss_alignment(probe));
+    findings.push_back(padding(probe));
+    findings.push_back(uniform(probe));
+  }
+  return findings;
+}
+
+}  // namespace organ::train
