@@ -37,7 +37,8 @@ std::size_t space_after(std::string_view text, std::size_t begin) {
 
 }  // namespace
 
-void AddedTokenFinder::add(std::string_view content, const AddedToken& token) {
+void AddedTokenFinder::add(const AddedToken& token) {
+  const std::string_view content = token.content;
   if (content.empty()) return;
   starts_[static_cast<unsigned char>(content.front())] = true;
   std::uint32_t node = 0;
@@ -48,7 +49,6 @@ void AddedTokenFinder::add(std::string_view content, const AddedToken& token) {
     node = edge->second;
     if (inserted) nodes_.emplace_back();
   }
-  if (nodes_[node].token >= 0) return;
   nodes_[node].token = static_cast<std::int32_t>(tokens_.size());
   tokens_.push_back(token);
 }

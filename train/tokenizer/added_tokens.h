@@ -34,8 +34,8 @@ struct TokenOrText {
 // Finds a set of added tokens, leftmost and longest first. Immutable and thread-safe.
 class AddedTokenFinder {
  public:
-  // Looks for `content`; of two equal contents the first counts.
-  void add(std::string_view content, const AddedToken& token);
+  // No two tokens have equal contents; an empty one is never found.
+  void add(const AddedToken& token);
   bool empty() const { return tokens_.empty(); }
   std::vector<TokenOrText> split(std::string_view text) const;
 

@@ -33,7 +33,16 @@ class Bpe {
   Bpe(BpeConfig config, std::string_view subject);
 
   std::optional<std::int32_t> id_of(std::string_view token) const;
-  const std::string& token(std::uint32_t id) const { return config_.tokens[id]; }
+  bool has(std::int32_t id) const {
+    const auto index = static_cast<std::size_t>(id);
+    return id >= 0 && index < config_.tokens.size() && !config_.tokens[index].empty();
+  }
+  // The text of an id that has() a token.
+  const std::string& token(std::int32_t id) const {
+    return config_.tokens[static_cast<std::size_t>(id)];
+  }
+  std::uint32_t token_count() const { return static_cast<std::uint32_t>(ids_.size()); }
+  // One more than the largest id.
   std::uint32_t size() const { return static_cast<std::uint32_t>(config_.tokens.size()); }
   const BpeConfig& config() const { return config_; }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/tokenizer/tokenizer.h"
 
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -34,7 +36,7 @@ struct Tokenizer::Impl {
   PreTokenizerPtr pre_tokenizer;
   DecoderPtr decoder;
   Template around;
-  std::map<std::int32_t, AddedToken> added;  // by id
+  std::map<std::int32_t, AddedToken> added;  // by id; contents as they are looked for
   std::map<std::string, std::int32_t, std::less<>> added_ids;
   AddedTokenFinder verbatim;    // looked for before normalisation
   AddedTokenFinder normalized;  // and after
@@ -66,16 +68,22 @@ void Tokenizer::Impl::add_tokens(const std::vector<AddedToken>& tokens) {
   ids = bpe.size();
   for (const AddedToken& token : tokens) {
     ids = std::max(ids, static_cast<std::uint32_t>(token.id) + 1);
-    added.emplace(token.id, token);
     added_ids.emplace(token.content, token.id);
   }
-  for (const bool special : {true, false}) {  // special tokens win over equal others
-    for (const AddedToken& token : tokens) {
-      if (token.special != special) continue;
-      std::string content = token.content;
-      if (token.normalized && normalizer) normalizer->apply(content);
-      (token.normalized ? normalized : verbatim).add(content, token);
+  std::set<std::string> special, seen;
+  for (const AddedToken& token : tokens) {
+    if (token.special) special.insert(token.content);
+  }
+  for (AddedToken token : tokens) {
+    if (token.normalized && normalizer) normalizer->apply(token.content);
+    if (!seen.insert((token.normalized ? "n" : "v") + token.content).second) {
+      refuse_component("tokenizer.json: added_tokens", "two tokens that normalise to " +
+                                                           quote(token.content) + ": this");
     }
+    // `tokenizers` knows special tokens by their text, so one that normalisation changes is none.
+    token.special = special.contains(token.content);
+    (token.normalized ? normalized : verbatim).add(token);
+    added.emplace(token.id, std::move(token));
   }
 }
 
@@ -92,9 +100,7 @@ void Tokenizer::Impl::check_template() const {
 // The token of an id, null when there is none.
 const std::string* Tokenizer::Impl::token(std::int32_t id) const {
   if (const auto found = added.find(id); found != added.end()) return &found->second.content;
-  const bool known = id >= 0 && static_cast<std::uint32_t>(id) < bpe.size() &&
-                     !bpe.token(static_cast<std::uint32_t>(id)).empty();
-  return known ? &bpe.token(static_cast<std::uint32_t>(id)) : nullptr;
+  return bpe.has(id) ? &bpe.token(id) : nullptr;
 }
 
 void Tokenizer::Impl::encode_text(std::string_view text, bool at_start, Bpe::Session& session,

@@ -38,9 +38,10 @@ class Tokenizer {
 
   // One more than the largest id.
   std::uint32_t vocab_size() const;
-  // The id of exactly this token, as written in the vocabulary ("Ġthe", "<s>").
+  // The id of exactly this token, as written in the file ("Ġthe", "<s>").
   std::optional<std::int32_t> token_to_id(std::string_view token) const;
-  // The token of an id; empty for an id that names no token. Valid while a copy of this lives.
+  // The token of an id (an added token as it is looked for, that is normalised where it says so);
+  // empty for an id that names no token. Valid while a copy of this lives.
   std::string_view id_to_token(std::int32_t id) const;
 
   std::optional<std::int32_t> bos() const;

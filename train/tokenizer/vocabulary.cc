@@ -120,24 +120,33 @@ BpeConfig read_bpe(const JsonObject& model) {
   return config;
 }
 
+// `tokenizers` numbers added tokens anew while it reads them: those of the vocabulary keep its id,
+// the others go on after it, whatever the file says.
 std::vector<AddedToken> read_added_tokens(const JsonObject& document, const Bpe& bpe) {
   std::vector<AddedToken> tokens;
   if (document.is_null("added_tokens")) return tokens;
   std::set<std::string> contents;
-  std::set<std::int32_t> ids;
+  std::int32_t next = static_cast<std::int32_t>(bpe.token_count());
   for (const JsonObject& object : document.objects("added_tokens")) {
     AddedToken token = read_added_token(object);
+    if (!contents.insert(token.content).second) {
+      object.fail_field("content", quote(token.content) + " is there twice");
+    }
     const auto known = bpe.id_of(token.content);
-    const bool taken = static_cast<std::uint32_t>(token.id) < bpe.size() &&
-                       !bpe.token(static_cast<std::uint32_t>(token.id)).empty();
-    if (known ? *known != token.id : taken) {
-      object.fail_field("id", fmt::format("{} contradicts the vocabulary for token {}", token.id,
-                                          quote(token.content)));
+    if (known && *known != token.id) {
+      object.fail_field("id", fmt::format("{} has id {} in the vocabulary, got {}",
+                                          quote(token.content), *known, token.id));
     }
-    if (!contents.insert(token.content).second || !ids.insert(token.id).second) {
-      object.fail_field("id", fmt::format("token {} with id {} is there twice",
-                                          quote(token.content), token.id));
+    if (!known && token.id != next) {
+      refuse_component(object.path(),
+                       fmt::format("token {} with id {} instead of {}, the next free one,",
+                                   quote(token.content), token.id, next));
     }
+    if (!known && bpe.has(token.id)) {
+      object.fail_field("id", fmt::format("{} is taken by {}", token.id,
+                                          quote(bpe.token(token.id))));
+    }
+    next = std::max(next, token.id + 1);
     tokens.push_back(std::move(token));
   }
   return tokens;
