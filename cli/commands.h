@@ -6,16 +6,24 @@
 
 namespace organ::cli {
 
+void add_check(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
+void add_extract(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
+void add_install(CLI::App& app, Context& context);
 void add_key(CLI::App& app, Context& context);
 void add_sign(CLI::App& app, Context& context);
+void add_uninstall(CLI::App& app, Context& context);
 
 inline constexpr void (*kCommands[])(CLI::App&, Context&) = {
+    add_check,
     add_doctor,
+    add_extract,
     add_inspect,
+    add_install,
     add_key,
     add_sign,
+    add_uninstall,
 };
 
 }  // namespace organ::cli

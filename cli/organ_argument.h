@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The argument REF|DIR of many commands: an organ folder or a version of the registry.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "format/organ_source.h"
+#include "registry/policy.h"
+#include "registry/registry.h"
+
+namespace organ::cli {
+
+struct OrganArgument {
+  std::unique_ptr<format::OrganSource> organ;
+  std::string text;  // as a person would write it: the folder, or name:version
+  std::optional<registry::Registry> registry;        // the registry in use, if there is one
+  std::optional<registry::ResolvedVersion> version;  // set when it came from there
+
+  // Judges who signed it: by the registry's policy, or by the default policy without a registry.
+  registry::TrustVerdict judge_origin(const registry::TrustOverride& override) const;
+};
+
+// Throws not_found, corrupt, invalid_argument.
+OrganArgument open_organ(const Context& context, const std::string& text);
+
+// The options --key and --allow-unsigned.
+struct TrustOptions {
+  std::vector<std::string> key_files;
+  bool allow_unsigned = false;
+
+  registry::TrustOverride load() const;  // throws for a file that is no public key
+};
+void add_trust_options(CLI::App* command, TrustOptions& options);
+
+}  // namespace organ::cli
