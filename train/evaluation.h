@@ -19,7 +19,8 @@ struct EvaluationOptions {
   std::int64_t stride = 512;        // between the starts of windows, 1..context
   std::int64_t windows = 0;         // only the first so many; 0: all
   std::int64_t batch_tokens = 2048; // tokens computed at once, at least one window
-  std::function<void(std::int64_t done, std::int64_t total)> progress;  // in windows, or empty
+  // In windows; may be empty.
+  std::function<void(std::int64_t done, std::int64_t total)> progress = nullptr;
 };
 
 struct DocumentScore {
