@@ -123,8 +123,9 @@ void check_layer(const FileEntry& file, const TensorShapes& expected, std::strin
   }
   if (file.tensors.size() == expected.size()) return;
   for (const auto& [name, shape] : expected) {
-    const bool there = std::any_of(file.tensors.begin(), file.tensors.end(),
-                                   [&](const TensorInfo& tensor) { return tensor.name == name; });
+    const bool there = std::any_of(
+        file.tensors.begin(), file.tensors.end(),
+        [&name = name](const TensorInfo& tensor) { return tensor.name == name; });
     if (!there) refuse(subject, file, fmt::format("tensor {} is missing", quote(name)));
   }
 }

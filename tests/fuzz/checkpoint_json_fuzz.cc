@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Input: one JSON text, read as config.json and as a shard index.
+#include <algorithm>
+#include <cstdlib>
+
+#include <nlohmann/json.hpp>
+
+#include "format/architecture.h"
+#include "format/base/error.h"
+#include "format/base/json.h"
+#include "format/internal/checkpoint_files.h"
+
+namespace organ::format {
+namespace {
+
+void read_config(std::string_view text) {
+  JsonLimits limits;
+  limits.reals = true;
+  const auto model = Architecture::from_config(parse_json(text, limits, "config.json"), "config");
+  const std::uint64_t layers = std::min<std::uint64_t>(model.layer_count(), 3);
+  const Json fields = model.layer_fields(model.layer_count() - layers, layers);
+  if (Architecture::signature(fields) != sha256(canonical_json(fields))) std::abort();
+  for (const LayerTensor& tensor : model.tensors()) byte_size(DType::F64, tensor.shape, "tensor");
+}
+
+void expect_refusal(const Error& error) {
+  if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::incompatible) std::abort();
+}
+
+}  // namespace
+}  // namespace organ::format
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  try {
+    organ::format::read_config(text);
+  } catch (const organ::Error& error) {
+    organ::format::expect_refusal(error);
+  }
+  try {
+    organ::format::internal::parse_shard_index(text, "index");
+  } catch (const organ::Error& error) {
+    organ::format::expect_refusal(error);
+  }
+  return 0;
+}
