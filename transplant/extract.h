@@ -13,10 +13,10 @@ namespace organ::transplant {
 struct ExtractOptions {
   std::string name = "organ";
   std::string version = "0.0.0";
-  std::string description;
-  std::optional<std::string> license;
+  std::string description = {};
+  std::optional<std::string> license = {};
   std::string donor_id;  // free text for people
-  std::optional<std::string> donor_revision;
+  std::optional<std::string> donor_revision = {};
 };
 
 // Writes the layers as a new organ folder: one safetensors file per layer with the donor's bytes,

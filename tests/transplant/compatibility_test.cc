@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transplant/compatibility.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/support/checkpoint_maker.h"
+#include "tests/support/support.h"
+#include "transplant/extract.h"
+
+using namespace organ;
+using namespace organ::transplant;
+using nlohmann::json;
+
+namespace {
+
+// An organ of layers 1 and 2 of the small model, and recipients beside it.
+struct Bench {
+  TempFolder folder = test::scratch();
+  format::Manifest organ;
+
+  explicit Bench(const json& donor = test::small_config(),
+                 format::DType dtype = format::DType::F32) {
+    test::make_checkpoint(folder.path() / "donor", donor, {.dtype = dtype});
+    const auto checkpoint = format::Checkpoint::open(folder.path() / "donor");
+    organ = extract_organ(checkpoint, {1, 2}, folder.path() / "organ", {.donor_id = "donor"});
+  }
+
+  CompatibilityReport check(const json& config, std::uint64_t position = 1,
+                            test::CheckpointOptions options = {}) {
+    const auto path = folder.path() / "recipient";
+    std::filesystem::remove_all(path);
+    test::make_checkpoint(path, config, options);
+    return check_compatibility(organ, format::Checkpoint::open(path), position);
+  }
+};
+
+json changed(std::string_view key, json value, json config = test::small_config()) {
+  config[std::string(key)] = std::move(value);
+  return config;
+}
+
+format::FileEntry file_of(std::string path, format::FileRole role) {
+  format::FileEntry file;
+  file.path = std::move(path);
+  file.role = role;
+  return file;
+}
+
+const CompatibilityFinding* find(const CompatibilityReport& report, std::string_view rule) {
+  const auto found =
+      std::find_if(report.findings.begin(), report.findings.end(),
+                   [&](const CompatibilityFinding& one) { return one.rule == rule; });
+  return found == report.findings.end() ? nullptr : &*found;
+}
+
+void expect(const CompatibilityReport& report, Level level, std::string_view rule,
+            std::string_view expected, std::string_view actual) {
+  CAPTURE(rule);
+  CHECK(report.level == level);
+  const CompatibilityFinding* finding = find(report, rule);
+  REQUIRE(finding != nullptr);
+  CHECK(finding->severity == (level == Level::A ? finding->severity : Severity::refusal));
+  CHECK(finding->expected == expected);
+  CHECK(finding->actual == actual);
+}
+
+}  // namespace
+
+TEST_CASE("an organ fits the model it came from, which is named as the same donor") {
+  Bench bench;
+  const auto report = check_compatibility(
+      bench.organ, format::Checkpoint::open(bench.folder.path() / "donor"), 1);
+  CHECK(report.level == Level::A);
+  CHECK(report.installable());
+  expect(report, Level::A, "lineage", "same donor", "same donor");
+  CHECK(report.fitting_positions == std::vector<std::uint64_t>{0, 1, 2});
+}
+
+TEST_CASE("another model of the family fits with a warning about lineage") {
+  Bench bench;
+  const auto report = bench.check(test::small_config(), 1, {.seed = 2});
+  expect(report, Level::A, "lineage", "same donor", "same family");
+  CHECK(find(report, "lineage")->severity == Severity::warning);
+}
+
+TEST_CASE("a Llama organ fits a Mistral recipient with equal layers") {
+  Bench bench;
+  auto config = changed("model_type", "mistral");
+  config["sliding_window"] = nullptr;
+  expect(bench.check(config, 1, {.seed = 2}), Level::A, "lineage", "llama", "mistral");
+}
+
+TEST_CASE("every differing field is named with its level and both values") {
+  Bench bench;
+  expect(bench.check(changed("hidden_size", 16)), Level::C, "hidden_size", "8", "16");
+  expect(bench.check(changed("intermediate_size", 20)), Level::B, "intermediate_size", "12", "20");
+  expect(bench.check(changed("num_key_value_heads", 2)), Level::B, "num_key_value_heads", "1",
+         "2");
+  expect(bench.check(changed("num_attention_heads", 4)), Level::B, "num_attention_heads", "2",
+         "4");
+  expect(bench.check(changed("rms_norm_eps", 1e-6)), Level::B, "norm_epsilon", "1e-05", "1e-06");
+  expect(bench.check(changed("rope_theta", 500000.0)), Level::B, "rope_theta", "10000", "500000");
+  expect(bench.check(changed("attention_bias", true)), Level::B, "attention_bias", "none",
+         "qkvo");
+  expect(bench.check(changed("mlp_bias", true)), Level::B, "mlp_bias", "false", "true");
+  const auto scaled =
+      bench.check(changed("rope_scaling", {{"rope_type", "linear"}, {"factor", 2.0}}));
+  CHECK(scaled.level == Level::B);
+  CHECK(find(scaled, "rope_scaling") != nullptr);
+}
+
+TEST_CASE("another position scheme needs a bridge") {
+  Bench bench;
+  const json gpt2 = {{"model_type", "gpt2"}, {"n_embd", 8},  {"n_layer", 4}, {"n_head", 2},
+                     {"n_positions", 32},    {"n_ctx", 32},  {"vocab_size", 16},
+                     {"activation_function", "gelu_new"},    {"layer_norm_epsilon", 1e-5}};
+  const auto report = bench.check(gpt2);
+  CHECK(report.level == Level::C);
+  CHECK(find(report, "position") != nullptr);
+}
+
+TEST_CASE("a position out of range is refused with the numbers") {
+  Bench bench;
+  const auto report = bench.check(test::small_config(), 3);
+  CHECK(report.level == Level::D);
+  REQUIRE(find(report, "range") != nullptr);
+  CHECK(find(report, "range")->message ==
+        "position 3 + 2 layers is beyond the recipient's 4 layers");
+  CHECK(find(report, "range")->hint == "positions 0 to 2 are in range");
+  CHECK(bench.check(test::small_config(), ~std::uint64_t{0}).level == Level::D);
+  CHECK(bench.check(changed("num_hidden_layers", 1), 0).level == Level::D);
+}
+
+TEST_CASE("an unknown family is a verdict, not an exception") {
+  Bench bench;
+  test::make_checkpoint(bench.folder.path() / "r", test::small_config());
+  write_file(bench.folder.path() / "r" / "config.json",
+             changed("model_type", "mamba").dump());
+  const auto report =
+      check_compatibility(bench.organ, format::Checkpoint::open(bench.folder.path() / "r"), 1);
+  CHECK(report.level == Level::D);
+  CHECK(find(report, "family") != nullptr);
+}
+
+TEST_CASE("element types that are converted give a warning, others a refusal") {
+  Bench bench;
+  const auto rounds = bench.check(test::small_config(), 1, {.dtype = format::DType::BF16});
+  expect(rounds, Level::A, "dtype", "F32", "BF16");
+  CHECK(find(rounds, "dtype")->severity == Severity::warning);
+  Bench narrow(test::small_config(), format::DType::BF16);
+  expect(narrow.check(test::small_config(), 1, {.dtype = format::DType::F16}), Level::B, "dtype",
+         "BF16", "F16");
+}
+
+TEST_CASE("training and other parts of the organ give their own findings") {
+  Bench bench;
+  CHECK(find(bench.check(test::small_config(), 0), "home_position")->severity == Severity::note);
+  bench.organ.training.emplace();
+  bench.organ.training->mode = "wrapper";
+  const auto report = bench.check(test::small_config(), 0);
+  CHECK(find(report, "wrapper") != nullptr);
+  CHECK(find(report, "home_position")->severity == Severity::warning);
+  bench.organ.files.push_back(file_of("head.safetensors", format::FileRole::head));
+  expect(bench.check(test::small_config()), Level::A, "head", "head.safetensors",
+         "tied to the embedding");
+  bench.organ.files.push_back(file_of("bridge.safetensors", format::FileRole::bridge));
+  expect(bench.check(test::small_config()), Level::C, "bridge", "bridge.safetensors", "none");
+}
+
+TEST_CASE("a tokenizer that is unknown or another one is mentioned") {
+  Bench bench;
+  CHECK(find(bench.check(test::small_config()), "tokenizer")->severity == Severity::note);
+}
+
+TEST_CASE("a refused report becomes an error with every reason") {
+  Bench bench;
+  auto config = changed("rope_theta", 5000.0);
+  config["intermediate_size"] = 20;
+  const auto report = bench.check(config);
+  const std::string error =
+      test::error_of([&] { require_installable(report, "legal", "recipient"); });
+  CHECK(error.starts_with("incompatible: 'legal': does not fit 'recipient' at layer 1 (level B)"));
+  CHECK(error.find("intermediate_size is 12 in the organ and 20") != std::string::npos);
+  CHECK(error.find("rope_theta is 10000 in the organ and 5000") != std::string::npos);
+}

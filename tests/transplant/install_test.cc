@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transplant/install.h"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+
+#include "tests/support/checkpoint_maker.h"
+#include "tests/support/support.h"
+#include "transplant/extract.h"
+
+using namespace organ;
+using namespace organ::transplant;
+using test::digests_of;
+using test::error_of;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A recipient, and an organ of a donor with other weights.
+struct Bench {
+  TempFolder folder = test::scratch();
+  fs::path model = folder.path() / "model";
+  fs::path organ_path = folder.path() / "organ";
+
+  explicit Bench(test::CheckpointOptions options = {}) {
+    test::make_checkpoint(model, test::small_config(), options);
+    test::make_checkpoint(folder.path() / "donor", test::small_config(), {.seed = 9});
+    extract("donor", organ_path);
+  }
+
+  void extract(const std::string& from, const fs::path& to) {
+    extract_organ(format::Checkpoint::open(folder.path() / from), {1, 2}, to,
+                  {.donor_id = "donor"});
+  }
+
+  InstallOutcome install(std::uint64_t position, std::optional<fs::path> out = std::nullopt,
+                         bool hard_link = false) {
+    const auto organ = format::OrganFolder::open(organ_path);
+    return install_organ(organ, model,
+                         {.position = position, .out = std::move(out), .hard_link = hard_link,
+                          .trust = {}, .source = "organ"});
+  }
+
+  std::string refusal(std::uint64_t position = 1) {
+    return error_of([&] { install(position); });
+  }
+};
+
+std::vector<std::byte> tensor(const fs::path& model, const std::string& name) {
+  const auto checkpoint = format::Checkpoint::open(model);
+  return checkpoint.read(checkpoint.locate(name));
+}
+
+void flip_byte(const fs::path& path, std::uint64_t offset) {
+  std::string bytes = read_file(path, 1 << 20);
+  bytes[static_cast<std::size_t>(offset)] ^= 1;
+  write_file(path, bytes);
+}
+
+}  // namespace
+
+TEST_CASE("install then uninstall gives equal SHA-256 for every file") {
+  for (const unsigned shards : {1u, 3u}) {
+    CAPTURE(shards);
+    Bench bench({.shards = shards});
+    const auto before = digests_of(bench.model);
+    const InstallOutcome outcome = bench.install(0);
+    CHECK(digests_of(bench.model) != before);
+    CHECK(tensor(bench.model, "model.layers.0.mlp.up_proj.weight") ==
+          tensor(bench.folder.path() / "donor", "model.layers.1.mlp.up_proj.weight"));
+    for (const FileChange& file : outcome.receipt.files) {
+      CHECK(file.before == before.at(file.path));
+      CHECK(file.after == digests_of(bench.model).at(file.path));
+    }
+    const UninstallOutcome undone = uninstall_organ(bench.model);
+    CHECK(digests_of(bench.model) == before);
+    CHECK(undone.proved.size() == before.size());
+    CHECK(undone.changed.empty());
+    CHECK(read_receipts(bench.model).empty());
+  }
+}
+
+TEST_CASE("the recipient's own layers change no byte") {
+  Bench bench({.shards = 2});
+  const auto before = digests_of(bench.model);
+  fs::remove_all(bench.organ_path);
+  bench.extract("model", bench.organ_path);
+  bench.install(1);
+  CHECK(digests_of(bench.model) == before);
+}
+
+TEST_CASE("a new folder gets the organ and can be undone there, the recipient stays") {
+  Bench bench({.shards = 5});
+  const auto before = digests_of(bench.model);
+  const fs::path out = bench.folder.path() / "out";
+  write_file(bench.model / "pytorch_model.bin", "old weights");
+  const InstallOutcome outcome = bench.install(1, out, true);
+  CHECK(outcome.left_out == std::vector<std::string>{"pytorch_model.bin"});
+  CHECK_FALSE(fs::exists(out / "pytorch_model.bin"));
+  fs::remove(bench.model / "pytorch_model.bin");
+  CHECK(digests_of(bench.model) == before);
+  CHECK_FALSE(fs::exists(bench.model / ".organ"));
+  CHECK(tensor(out, "model.layers.2.input_layernorm.weight") ==
+        tensor(bench.folder.path() / "donor", "model.layers.2.input_layernorm.weight"));
+  CHECK(error_of([&] { bench.install(1, out); }).starts_with("already_exists"));
+  uninstall_organ(out);
+  CHECK(digests_of(out) == before);
+  CHECK(digests_of(bench.model) == before);
+}
+
+TEST_CASE("several organs are undone last in, first out") {
+  Bench bench;
+  const auto untouched = digests_of(bench.model);
+  bench.install(0);
+  const auto first = digests_of(bench.model);
+  CHECK(bench.install(1).receipt.number == 2);
+  CHECK(read_receipts(bench.model).size() == 2);
+  CHECK(uninstall_organ(bench.model).undone.position == 1);
+  CHECK(digests_of(bench.model) == first);
+  CHECK(uninstall_organ(bench.model).undone.position == 0);
+  CHECK(digests_of(bench.model) == untouched);
+  CHECK(error_of([&] { uninstall_organ(bench.model); }).starts_with("not_found"));
+}
+
+TEST_CASE("the organ's tensors take the recipient's element type and the receipt says so") {
+  Bench bench({.dtype = format::DType::BF16});
+  const auto before = digests_of(bench.model);
+  const InstallOutcome outcome = bench.install(1);
+  CHECK(outcome.receipt.conversions.size() == 18);
+  CHECK(outcome.receipt.conversions[0].from == format::DType::F32);
+  CHECK(outcome.receipt.conversions[0].to == format::DType::BF16);
+  CHECK(tensor(bench.model, "model.layers.1.mlp.up_proj.weight").size() == 8 * 12 * 2);
+  uninstall_organ(bench.model);
+  CHECK(digests_of(bench.model) == before);
+}
+
+TEST_CASE("what does not fit or is damaged is refused and nothing is written") {
+  Bench bench;
+  const auto before = digests_of(bench.model);
+  CHECK(bench.refusal(3).starts_with("incompatible: "));
+  flip_byte(bench.organ_path / "layer.01.safetensors", 4096 + 5);
+  const std::string damaged = bench.refusal();
+  CHECK(damaged.starts_with("corrupt: "));
+  CHECK(damaged.find("layer.01.safetensors") != std::string::npos);
+  CHECK(digests_of(bench.model) == before);
+  CHECK_FALSE(fs::exists(bench.model / ".organ"));
+}
+
+TEST_CASE("a shard that is a link into a shared cache is not changed in place") {
+  Bench bench;
+  const fs::path snapshot = bench.folder.path() / "models--x--y" / "snapshots" / "abc";
+  const fs::path blobs = bench.folder.path() / "models--x--y" / "blobs";
+  fs::create_directories(snapshot);
+  fs::create_directories(blobs);
+  for (const std::string& name : list_folder(bench.model)) {
+    fs::rename(bench.model / name, blobs / name);
+    fs::create_symlink("../../blobs/" + name, snapshot / name);
+  }
+  bench.model = snapshot;
+  const auto before = digests_of(blobs);
+  CHECK(bench.refusal().find("is a link into a cache") != std::string::npos);
+  CHECK(digests_of(blobs) == before);
+  const fs::path out = bench.folder.path() / "out";
+  bench.install(1, out);
+  CHECK(digests_of(blobs) == before);
+  CHECK_FALSE(fs::is_symlink(out / "model.safetensors"));
+  uninstall_organ(out);
+  CHECK(digests_of(out) == before);
+}
+
+TEST_CASE("uninstall refuses a changed shard and damaged undo data, and leaves all as it is") {
+  Bench bench;
+  bench.install(1);
+  const fs::path shard = bench.model / "model.safetensors";
+  const auto installed = digests_of(bench.model);
+  const std::uint64_t end = fs::file_size(shard) - 1;
+  flip_byte(shard, end);
+  CHECK(error_of([&] { uninstall_organ(bench.model); }).find("changed since the installation") !=
+        std::string::npos);
+  flip_byte(shard, end);
+  const fs::path undo = bench.model / ".organ" / "undo" / "0001" / "model.safetensors";
+  flip_byte(undo, 4100);
+  CHECK(error_of([&] { uninstall_organ(bench.model); }).find("the undo data is damaged") !=
+        std::string::npos);
+  flip_byte(undo, 4100);
+  CHECK(digests_of(bench.model) == installed);
+  CHECK(read_receipts(bench.model).size() == 1);
+}
+
+TEST_CASE("a file that somebody edited meanwhile is reported, not touched") {
+  Bench bench;
+  bench.install(1);
+  write_file(bench.model / "generation_config.json", "{\"max_length\": 9}");
+  const UninstallOutcome outcome = uninstall_organ(bench.model);
+  CHECK(outcome.changed == std::vector<std::string>{"generation_config.json"});
+  CHECK(read_file(bench.model / "generation_config.json", 100) == "{\"max_length\": 9}");
+}
+
+TEST_CASE("a .organ that is a link is refused") {
+  Bench bench;
+  fs::create_directory(bench.folder.path() / "elsewhere");
+  fs::create_symlink("../elsewhere", bench.model / ".organ");
+  CHECK(bench.refusal().find("is not a folder") != std::string::npos);
+  CHECK(fs::is_empty(bench.folder.path() / "elsewhere"));
+}
+
+TEST_CASE("a receipt survives its text form and refuses what is malformed") {
+  Bench bench;
+  const Receipt receipt = bench.install(1).receipt;
+  const std::string text = receipt.to_text();
+  CHECK(Receipt::parse(text, "r").to_text() == text);
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string other = text;
+    other.replace(other.find(from), from.size(), to);
+    return error_of([&] { Receipt::parse(other, "r"); });
+  };
+  CHECK(with("\"schema_version\": 1", "\"schema_version\": 2").starts_with("unsupported_version"));
+  CHECK(with("\"config.json\"", "\"../x.json\"").find("safe file name") != std::string::npos);
+  CHECK(with("\"replace\"", "\"insert\"").starts_with("corrupt"));
+  CHECK(with("sha256:", "sha255:").starts_with("corrupt"));
+  CHECK(with("\"unverified\"", "\"sure\"").find("status") != std::string::npos);
+}
