@@ -167,6 +167,8 @@ void save_train_state(const std::filesystem::path& folder, const TrainStateRecor
   remove_older(folder, keep);
 }
 
+void remove_train_states(const std::filesystem::path& folder) { remove_older(folder, 0); }
+
 std::optional<TrainState> load_newest_train_state(const std::filesystem::path& folder,
                                                   std::vector<std::string>& skipped) {
   if (!std::filesystem::exists(folder)) return std::nullopt;

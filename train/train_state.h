@@ -55,4 +55,7 @@ void save_train_state(const std::filesystem::path& folder, const TrainStateRecor
 std::optional<TrainState> load_newest_train_state(const std::filesystem::path& folder,
                                                   std::vector<std::string>& skipped);
 
+// Removes every snapshot of a finished run; other files stay.
+void remove_train_states(const std::filesystem::path& folder);
+
 }  // namespace organ::train

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of organ-train.
+#pragma once
+
+#include "cli/command.h"
+
+namespace organ::cli {
+
+void add_eval(CLI::App& app, Context& context);
+void add_recover(CLI::App& app, Context& context);
+void add_train(CLI::App& app, Context& context);
+
+inline constexpr void (*kTrainProgramCommands[])(CLI::App&, Context&) = {
+    add_eval,
+    add_recover,
+    add_train,
+};
+
+}  // namespace organ::cli

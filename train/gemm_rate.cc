@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/gemm_rate.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <ATen/ATen.h>
+
+namespace organ::train {
+
+double measure_gemm_rate(Precision precision) {
+  constexpr std::int64_t kRows = 512, kInner = 768, kColumns = 3072;
+  const auto type = precision == Precision::fp32 ? at::kFloat : at::kBFloat16;
+  const at::Tensor a = at::ones({kRows, kInner}, type);
+  const at::Tensor b = at::ones({kInner, kColumns}, type);
+  at::Tensor c = at::empty({kRows, kColumns}, type);
+  double best = 0;
+  for (int round = 0; round < 8; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    at::mm_out(c, a, b);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    best = std::max(best, 2.0 * kRows * kInner * kColumns / elapsed.count() / 1e9);
+  }
+  return best;
+}
+
+}  // namespace organ::train

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Windows of a data set as model inputs.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "train/dataset.h"
+#include "train/internal/model.h"
+
+namespace organ::train {
+
+// The given windows as the rows of one batch. first_key is left undefined when every row is one
+// document, which spares the attention its lower bound.
+Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows);
+
+}  // namespace organ::train

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layers that run while an organ trains, from its input to the loss, and their flat storage.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "format/extraction.h"
+#include "train/internal/model.h"
+#include "train/optimizer.h"
+
+namespace organ::train {
+
+// Parameters of the trained layers with gradient and AdamW moments: flat buffers of
+// layers x layer_elements numbers, to which the model's layers are bound.
+class FlatOrgan {
+ public:
+  FlatOrgan(Model& model, format::LayerRange layers, bool decay_all);
+
+  FlatParameters view();
+  const std::vector<ParameterRun>& runs() const { return runs_; }
+  // After writing to master: the working copy follows.
+  void refresh_working();
+  // The slice of master that holds one slot of the n-th trained layer.
+  at::Tensor slot(std::int64_t layer, const ParameterSlot& slot) const;
+
+ private:
+  std::int64_t layer_elements_;
+  at::Tensor master_, working_, gradient_, first_moment_, second_moment_;
+  std::vector<ParameterRun> runs_;
+};
+
+// Forward and backward from the organ's input to the loss. Layers [first, last) train, layers
+// [last, top) pass gradients through.
+class OrganStack {
+ public:
+  OrganStack(Model& model, std::int64_t first, std::int64_t last, std::int64_t top)
+      : model_(model), first_(first), last_(last), top_(top) {}
+
+  // Adds d(sum NLL x scale)/dw of the trained layers to their gradients.
+  LossSum accumulate_gradient(at::Tensor x, const Batch& batch, double scale);
+  LossSum loss(at::Tensor x, const Batch& batch);
+
+  // Floating-point operations of one accumulate_gradient per token, matrix products only.
+  double flops_per_token() const;
+
+ private:
+  Model& model_;
+  std::int64_t first_, last_, top_;
+};
+
+}  // namespace organ::train

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/organ_output.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <deque>
+#include <numbers>
+#include <span>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/file.h"
+#include "format/base/json.h"
+#include "format/convert.h"
+#include "format/model_card.h"
+#include "format/organ_source.h"
+#include "format/reference.h"
+#include "format/shard_edit.h"
+
+namespace organ::train {
+namespace {
+
+// One trained tensor in its stored type.
+struct StoredTensor {
+  const TrainedTensor* trained;
+  format::TensorInfo info;  // name relative to the layer
+  std::vector<std::byte> bytes;
+  format::TensorChange change;
+};
+
+std::vector<float> as_floats(const format::TensorInfo& info, std::span<const std::byte> bytes) {
+  std::vector<float> values(bytes.size() * 8 / format::bit_width(info.dtype));
+  if (info.dtype == format::DType::F32) {
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    return values;
+  }
+  format::convert_elements(info.dtype, format::DType::F32, bytes,
+                           std::as_writable_bytes(std::span(values)), quote(info.name));
+  return values;
+}
+
+std::vector<std::byte> as_stored(const format::TensorInfo& info, std::span<const float> values) {
+  const auto in = std::as_bytes(values);
+  if (info.dtype == format::DType::F32) return {in.begin(), in.end()};
+  std::vector<std::byte> bytes(info.size);
+  format::convert_elements(format::DType::F32, info.dtype, in, bytes, quote(info.name));
+  return bytes;
+}
+
+std::string change_name(std::uint64_t layer, std::string_view tensor) {
+  return fmt::format("layer.{:02}/{}", layer, tensor);
+}
+
+double rms(std::span<const float> values) {
+  double sum = 0;
+  for (const float value : values) sum += static_cast<double>(value) * value;
+  return values.empty() ? 0 : std::sqrt(sum / static_cast<double>(values.size()));
+}
+
+// r = rms(change) / rms(before), on the stored values.
+format::TensorChange measure_change(std::string name, std::span<const float> before,
+                                    std::span<const float> after) {
+  std::vector<float> difference(before.size());
+  std::size_t unchanged = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    difference[i] = after[i] - before[i];
+    unchanged += std::bit_cast<std::uint32_t>(before[i]) == std::bit_cast<std::uint32_t>(after[i]);
+  }
+  const double weight = rms(before);
+  return {std::move(name), weight > 0 ? rms(difference) / weight : rms(difference),
+          static_cast<double>(unchanged) /
+              static_cast<double>(std::max<std::size_t>(1, before.size()))};
+}
+
+StoredTensor store(const TrainedRun& run, const TrainedTensor& tensor) {
+  const auto layer = run.checkpoint.layer(tensor.layer);
+  const auto location = layer.at(tensor.name);
+  StoredTensor stored{.trained = &tensor, .info = *location.tensor, .bytes = {}, .change = {}};
+  stored.info.name = tensor.name;
+  stored.bytes = as_stored(stored.info, tensor.values);
+  const auto before = run.checkpoint.read(location);
+  const std::string name =
+      change_name(tensor.layer - run.settings.layers.first, tensor.name);
+  stored.change = measure_change(name, as_floats(stored.info, before),
+                                 as_floats(stored.info, stored.bytes));
+  return stored;
+}
+
+// A deque: sources borrow the bytes of its elements.
+std::deque<StoredTensor> store_all(const TrainedRun& run) {
+  std::deque<StoredTensor> all;
+  for (const auto& tensor : run.result.tensors) all.push_back(store(run, tensor));
+  return all;
+}
+
+format::TrainingRecord training_record(const TrainedRun& run,
+                                       const std::deque<StoredTensor>& tensors,
+                                       const std::optional<std::string>& data_license) {
+  format::TrainingRecord record;
+  record.mode = to_string(run.settings.mode);
+  record.head = run.checkpoint.tied_head() ? "tied" : "frozen";
+  record.hyperparameters = hyperparameters(run.settings);
+  record.hyperparameters["steps_done"] = run.result.steps;
+  record.hyperparameters["steps_skipped"] = run.result.skipped;
+  record.seed = run.settings.seed;
+  for (const auto& file : run.data.files()) {
+    record.data.push_back({file.name, file.digest, file.tokens, data_license});
+  }
+  record.software = software_versions();
+  record.wall_milliseconds = run.result.milliseconds;
+  for (const auto& tensor : tensors) {
+    record.trained_tensors.push_back(tensor.change.tensor);
+    record.changes.push_back(tensor.change);
+  }
+  return record;
+}
+
+format::Evaluation evaluation_of(const TrainedRun& run, std::string_view subject,
+                                 const HeldOutLoss& loss) {
+  const Dataset& data = *run.held_out;
+  format::Evaluation evaluation;
+  evaluation.subject = subject;
+  evaluation.protocol = "P0";
+  evaluation.context = static_cast<std::uint64_t>(data.context());
+  evaluation.stride = evaluation.context;
+  evaluation.tokens = static_cast<std::uint64_t>(loss.targets);
+  evaluation.nll = loss.nll;
+  evaluation.perplexity = std::exp(loss.nll);
+  if (data.text_bytes()) {
+    const double tokens_per_byte =
+        static_cast<double>(data.tokens()) / static_cast<double>(*data.text_bytes());
+    evaluation.bits_per_byte = loss.nll / std::numbers::ln2 * tokens_per_byte;
+  }
+  evaluation.dataset = data.files().front().name;
+  if (data.files().size() > 1) {
+    evaluation.dataset += fmt::format(" and {} more", data.files().size() - 1);
+  }
+  evaluation.dataset_digest = data.digest();
+  evaluation.tokenizer_digest = run.tokenizer;
+  return evaluation;
+}
+
+Json to_json(const format::Evaluation& e) {
+  return {{"subject", e.subject},
+          {"position", e.position ? Json(*e.position) : Json()},
+          {"protocol", e.protocol},
+          {"context", e.context},
+          {"stride", e.stride},
+          {"tokens", e.tokens},
+          {"nll", real_to_hex(e.nll)},
+          {"perplexity", real_to_hex(e.perplexity)},
+          {"bits_per_byte", e.bits_per_byte ? Json(real_to_hex(*e.bits_per_byte)) : Json()},
+          {"dataset", e.dataset},
+          {"dataset_digest", e.dataset_digest.to_string()},
+          {"tokenizer_digest", e.tokenizer_digest ? Json(e.tokenizer_digest->to_string()) : Json()}};
+}
+
+Json recovery_record(const TrainedRun& run, const std::deque<StoredTensor>& tensors) {
+  Json evaluations = Json::array();
+  for (const auto& e : recovery_evaluations(run)) evaluations.push_back(to_json(e));
+  Json data = Json::array();
+  for (const auto& file : run.data.files()) {
+    data.push_back({{"name", file.name},
+                    {"digest", file.digest.to_string()},
+                    {"tokens", file.tokens}});
+  }
+  Json changes = Json::array();
+  for (const auto& tensor : tensors) {
+    changes.push_back(
+        {{"tensor", fmt::format("layer.{:02}/{}", tensor.trained->layer, tensor.info.name)},
+         {"relative_rms", real_to_hex(tensor.change.relative_rms)},
+         {"unchanged_fraction", real_to_hex(tensor.change.unchanged_fraction)}});
+  }
+  return {{"schema_version", 1},
+          {"created", format::creation_time()},
+          {"first_layer", run.settings.layers.first},
+          {"layer_count", run.settings.layers.count},
+          {"hyperparameters", hyperparameters(run.settings)},
+          {"seed", run.settings.seed},
+          {"steps_done", run.result.steps},
+          {"steps_skipped", run.result.skipped},
+          {"wall_milliseconds", run.result.milliseconds},
+          {"software", software_versions()},
+          {"data", data},
+          {"changes", changes},
+          {"evaluations", evaluations}};
+}
+
+// The full name of a stored tensor in the checkpoint, by its place in the shard.
+format::TensorSource replacement(const TrainedRun& run, const StoredTensor& tensor,
+                                 std::size_t& shard) {
+  const auto location = run.checkpoint.layer(tensor.trained->layer).at(tensor.info.name);
+  shard = location.shard;
+  return format::memory_source(*location.tensor, tensor.bytes);
+}
+
+UniqueFd create_file(const std::filesystem::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!fd) fail_errno(quote(path.string()), "create");
+  return fd;
+}
+
+void copy_plain_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const UniqueFd source = open_regular(from);
+  const UniqueFd target = create_file(to);
+  copy_contents(source.get(), target.get(), quote(from.string()));
+  sync_fd(target.get(), quote(to.string()));
+}
+
+void copy_shards(const TrainedRun& run, const std::deque<StoredTensor>& tensors,
+                 const std::filesystem::path& folder) {
+  const auto& shards = run.checkpoint.shards();
+  std::vector<std::vector<format::TensorSource>> replacements(shards.size());
+  for (const auto& tensor : tensors) {
+    std::size_t shard = 0;
+    auto source = replacement(run, tensor, shard);
+    replacements[shard].push_back(std::move(source));
+  }
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const auto path = folder / shards[i].file_name;
+    const UniqueFd target = create_file(path);
+    format::copy_shard_with(shards[i].file, target.get(), replacements[i]);
+    sync_fd(target.get(), quote(path.string()));
+  }
+}
+
+}  // namespace
+
+std::vector<format::Evaluation> training_evaluations(const TrainedRun& run) {
+  std::vector<format::Evaluation> all;
+  if (run.result.before) {
+    all.push_back(evaluation_of(run, "recipient_untouched", *run.result.before));
+  }
+  if (run.result.after) {
+    all.push_back(evaluation_of(run, "as_transplanted", *run.result.after));
+    all.back().position = run.settings.layers.first;
+  }
+  if (run.result.wrapper) all.push_back(evaluation_of(run, "wrapper", *run.result.wrapper));
+  return all;
+}
+
+std::vector<format::Evaluation> recovery_evaluations(const TrainedRun& run) {
+  std::vector<format::Evaluation> all;
+  if (run.result.before) all.push_back(evaluation_of(run, "as_transplanted", *run.result.before));
+  if (run.result.after) all.push_back(evaluation_of(run, "after_recovery", *run.result.after));
+  return all;
+}
+
+format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identity,
+                             const std::filesystem::path& out) {
+  format::check_name(identity.name);
+  const auto tensors = store_all(run);
+  format::Manifest manifest =
+      format::draft_manifest(run.checkpoint, run.settings.layers, identity.donor_id);
+  manifest.name = identity.name;
+  manifest.version = format::Version::parse(identity.version).to_string();
+  manifest.description = identity.description;
+  manifest.license = identity.license;
+  manifest.training = training_record(run, tensors, identity.data_license);
+  manifest.evaluations = training_evaluations(run);
+  format::OrganWriter writer(out);
+  for (std::uint64_t i = 0; i < run.settings.layers.count; ++i) {
+    std::vector<format::TensorSource> sources;
+    for (const auto& tensor : tensors) {
+      if (tensor.trained->layer != run.settings.layers.first + i) continue;
+      sources.push_back(format::memory_source(tensor.info, tensor.bytes));
+    }
+    writer.add_tensors(format::Manifest::layer_file_name(i), format::FileRole::layer,
+                       std::move(sources),
+                       {{"format", "pt"}, {"organ.layer", std::to_string(i)}});
+  }
+  writer.add_card(format::model_card(manifest));
+  writer.commit(std::move(manifest));
+  return format::OrganFolder::open(out).manifest();
+}
+
+void write_recovered_checkpoint(const TrainedRun& run, const std::filesystem::path& out) {
+  if (std::filesystem::exists(std::filesystem::symlink_status(out))) {
+    fail(ErrorCode::already_exists, "{}: exists already", quote(out.string()));
+  }
+  const auto tensors = store_all(run);
+  const auto target = std::filesystem::absolute(out).lexically_normal();
+  TempFolder temporary(target.parent_path(), ".organ-recover");
+  const auto& from = run.checkpoint.folder();
+  copy_shards(run, tensors, temporary.path());
+  for (const auto& name : list_folder(from)) {
+    if (name.starts_with('.') || !std::filesystem::is_regular_file(from / name)) continue;
+    if (name.ends_with(".safetensors") || name == "recovery.json") continue;
+    copy_plain_file(from / name, temporary.path() / name);
+  }
+  write_file(temporary.path() / "recovery.json", pretty_json(recovery_record(run, tensors)));
+  std::filesystem::permissions(temporary.path(), std::filesystem::perms(0755));
+  sync_folder(temporary.path());
+  if (::rename(temporary.path().c_str(), target.c_str()) != 0) {
+    fail_errno(quote(out.string()), "rename");
+  }
+  temporary.release();
+  sync_folder(target.parent_path());
+}
+
+}  // namespace organ::train

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trains a run of layers of a checkpoint on a data set, the rest frozen. Deterministic on one CPU
+// type for a fixed number of threads: one seed gives one result, and a resumed run gives the bits
+// of the straight one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/checkpoint.h"
+#include "train/dataset.h"
+#include "train/metrics.h"
+#include "train/settings.h"
+
+namespace organ::train {
+
+// Receives what happens while a run goes; called on the training thread.
+class TrainObserver {
+ public:
+  virtual ~TrainObserver() = default;
+  virtual void note(std::string_view line) = 0;
+  virtual void warn(std::string_view line) = 0;
+  virtual void step(const StepMetrics& metrics, std::uint64_t total_steps) = 0;
+  virtual void evaluation(const EvaluationMetrics& metrics) = 0;
+};
+
+// One trained tensor in fp32, rounded to what its stored type can hold.
+struct TrainedTensor {
+  std::uint64_t layer = 0;  // index in the model
+  std::string name;         // relative to the layer
+  std::vector<float> values;
+};
+
+// Mean NLL on the held-out windows, protocol P0.
+struct HeldOutLoss {
+  double nll = 0;
+  std::int64_t targets = 0;
+};
+
+struct TrainResult {
+  std::vector<TrainedTensor> tensors;   // by layer, then name
+  std::optional<HeldOutLoss> before;    // the whole model as it came
+  std::optional<HeldOutLoss> after;     // the whole model with the trained layers in place
+  std::optional<HeldOutLoss> wrapper;   // Embed o Organ o Head after training, wrapper mode only
+  std::uint64_t steps = 0;
+  std::uint64_t skipped = 0;            // steps whose loss or gradient was not finite
+  std::uint64_t milliseconds = 0;       // of all parts of a resumed run
+  std::optional<double> last_loss;
+  bool stopped_early = false;
+};
+
+// `held_out` may be null. Throws invalid_argument (settings; a run folder that holds another
+// run), cancelled when SIGINT or SIGTERM arrived (the step is finished and a train state written),
+// device after three steps in a row whose loss or gradient was not finite (parameters are the last
+// good ones and saved), io, and what Model throws.
+TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                         const Dataset& data, const Dataset* held_out, TrainObserver& observer);
+
+// The versions that decide a run's bits: organ, torch.
+std::map<std::string, std::string> software_versions();
+
+}  // namespace organ::train
