@@ -8,6 +8,7 @@
 #include "format/safetensors.h"
 #include "tests/support/support.h"
 #include "tests/train/fixture.h"
+#include "train/tokenizer/tokenizer.h"
 
 namespace organ::test {
 namespace {
@@ -74,6 +75,25 @@ TEST_CASE("the loss of whole rows equals transformers'") {
   CHECK(result.nll_sum == doctest::Approx(expected).epsilon(1e-6));
   CHECK(result.perplexity() == doctest::Approx(std::exp(expected / static_cast<double>(2 * n - 2))));
   CHECK_FALSE(result.bits_per_byte(c.data).has_value());
+}
+
+TEST_CASE("a real model on real text has the loss that transformers gives it") {
+  const auto model_folder = shared_data("stories260K"), text = shared_data("tinyshakespeare.txt");
+  if (model_folder.empty() || text.empty()) {
+    MESSAGE("skipped: shared data is not here");
+    return;
+  }
+  const auto checkpoint = format::Checkpoint::open(model_folder);
+  const auto tokenizer = train::Tokenizer::open(model_folder / "tokenizer.json");
+  const Dataset data = Dataset::from_texts({text}, tokenizer, 512, {.context = 256});
+  Model model = Model::load(checkpoint, {});
+  const EvaluationResult result =
+      evaluate(model, data, {.context = 256, .stride = 256, .windows = 40});
+  CHECK(result.targets == 10200);
+  // tests/tools/reference_nll.py stories260K tinyshakespeare.txt --context 256 --windows 40
+  CHECK(result.nll() == doctest::Approx(4.503105971392463).epsilon(1e-6));
+  CHECK(result.perplexity() == doctest::Approx(90.29715658531637).epsilon(1e-5));
+  CHECK(*result.bits_per_byte(data) > 1.0);
 }
 
 TEST_CASE("each token is a target once whatever the stride") {

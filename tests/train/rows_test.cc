@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/kernels/rows.h"
+
+#include <doctest/doctest.h>
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace organ::test {
+namespace {
+
+using namespace train::kernels;
+
+float exact(Bf16 value) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
+}
+
+// Nearest bf16, ties to even, by comparing the two neighbours.
+std::uint16_t nearest_bf16(float value) {
+  const auto below = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16);
+  const auto above = static_cast<std::uint16_t>(below + 1);
+  const double low = std::abs(static_cast<double>(value) - exact({below}));
+  const double high = std::abs(static_cast<double>(exact({above})) - value);
+  if (low != high) return low < high ? below : above;
+  return below % 2 == 0 ? below : above;
+}
+
+// Lengths that leave every kind of remainder behind full vectors.
+const std::vector<std::int64_t> kLengths = {1, 2, 7, 8, 15, 16, 17, 31, 33, 64, 100};
+
+std::vector<float> wave(std::int64_t n, float step) {
+  std::vector<float> values(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = 3.0f * std::sin(step * static_cast<float>(i + 1));
+  }
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("bf16 conversion rounds to nearest even at every kind of value") {
+  std::vector<float> values = {0.0f, -0.0f, 1.0f, 1.00390625f, 1.01171875f, 3.0e38f, 1e-40f, 65504.0f};
+  for (std::uint32_t i = 0; i < 4096; ++i) {
+    const float value = std::bit_cast<float>(i * 1048573u);
+    if (std::abs(value) < 3.3e38f) values.push_back(value);  // not finite or rounds to infinity
+  }
+  std::vector<Bf16> rounded(values.size());
+  convert_row(values.data(), rounded.data(), static_cast<std::int64_t>(values.size()));
+  std::vector<float> back(values.size());
+  convert_row(rounded.data(), back.data(), static_cast<std::int64_t>(values.size()));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    CAPTURE(values[i]);
+    CHECK(rounded[i].bits == nearest_bf16(values[i]));
+    CHECK(back[i] == exact(rounded[i]));
+  }
+}
+
+TEST_CASE("bf16 conversion keeps infinities and makes no number of a NaN") {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> values = {infinity, -infinity, std::bit_cast<float>(0x7f800001u),
+                                     std::bit_cast<float>(0xffffffffu), 3.4e38f};
+  std::vector<Bf16> rounded(values.size());
+  convert_row(values.data(), rounded.data(), 5);
+  CHECK(exact(rounded[0]) == infinity);
+  CHECK(exact(rounded[1]) == -infinity);
+  CHECK(std::isnan(exact(rounded[2])));
+  CHECK(std::isnan(exact(rounded[3])));
+  CHECK(exact(rounded[4]) == infinity);  // the nearest bf16 of a number above the largest one
+}
+
+TEST_CASE("softmax over a range is exact to fp32 and zero outside") {
+  for (const std::int64_t n : kLengths) {
+    CAPTURE(n);
+    const std::int64_t first = n / 4, last = n - n / 8;
+    const std::vector<float> scores = wave(n, 0.7f);
+    std::vector<float> row = scores, scratch(row.size());
+    softmax_row(row.data(), first, last, n, scratch.data());
+    double sum = 0;
+    for (std::int64_t i = first; i < last; ++i) sum += std::exp(static_cast<double>(scores[i]));
+    for (std::int64_t i = 0; i < n; ++i) {
+      const bool inside = i >= first && i < last;
+      const double expected = inside ? std::exp(static_cast<double>(scores[i])) / sum : 0.0;
+      CHECK(row[i] == doctest::Approx(expected).epsilon(1e-6));
+    }
+  }
+}
+
+TEST_CASE("softmax survives large scores") {
+  std::vector<float> row = {-1e30f, 1e30f, 1e30f, -3e38f}, scratch(4);
+  softmax_row(row.data(), 0, 4, 4, scratch.data());
+  CHECK(row[0] == doctest::Approx(0.0));
+  CHECK(row[1] == doctest::Approx(0.5));
+  CHECK(row[2] == doctest::Approx(0.5));
+}
+
+TEST_CASE("cross-entropy and its gradient are those of the definition") {
+  for (const std::int64_t n : kLengths) {
+    CAPTURE(n);
+    const std::vector<float> logits = wave(n, 1.3f);
+    std::vector<float> row = logits, scratch(row.size());
+    double sum = 0;
+    for (const float value : logits) sum += std::exp(static_cast<double>(value));
+    const std::int64_t target = n / 2;
+    const double loss = cross_entropy_row(row.data(), target, n, true, scratch.data());
+    CHECK(loss == doctest::Approx(std::log(sum) - logits[target]).epsilon(1e-6));
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double probability = std::exp(static_cast<double>(logits[i])) / sum;
+      CHECK(std::abs(row[i] - (probability - (i == target ? 1.0 : 0.0))) < 1e-6);
+    }
+  }
+}
+
+TEST_CASE("a NaN among the logits gives a NaN loss") {
+  std::vector<float> row = wave(40, 0.3f), scratch(row.size());
+  row[17] = std::nanf("");
+  CHECK(std::isnan(cross_entropy_row(row.data(), 3, 40, false, scratch.data())));
+}
+
+TEST_CASE("SwiGLU and its gradient agree with differences in fp64") {
+  const auto value = [](double gate, double up) { return gate / (1 + std::exp(-gate)) * up; };
+  for (const std::int64_t n : kLengths) {
+    const std::vector<float> gate = wave(n, 0.9f), up = wave(n, 0.4f), dout = wave(n, 2.1f);
+    std::vector<float> out(gate.size()), dgate = gate, dup = up;
+    swiglu_row(gate.data(), up.data(), out.data(), n);
+    swiglu_backward_row(dgate.data(), dup.data(), dout.data(), n);
+    for (std::size_t i = 0; i < gate.size(); ++i) {
+      const double g = gate[i], u = up[i], h = 1e-5;
+      CHECK(std::abs(out[i] - value(g, u)) < 1e-5);
+      CHECK(std::abs(dgate[i] - dout[i] * (value(g + h, u) - value(g - h, u)) / (2 * h)) < 1e-4);
+      CHECK(std::abs(dup[i] - dout[i] * (value(g, u + h) - value(g, u - h)) / (2 * h)) < 1e-4);
+    }
+  }
+}
+
+TEST_CASE("turning a head back is the inverse of turning it") {
+  const std::int64_t half = 9;
+  std::vector<float> in = wave(2 * half, 0.8f), cosine(half), sine(half), out(in.size());
+  for (std::int64_t i = 0; i < half; ++i) {
+    cosine[i] = std::cos(0.3f * static_cast<float>(i));
+    sine[i] = std::sin(0.3f * static_cast<float>(i));
+  }
+  rotate_row(in.data(), cosine.data(), sine.data(), 1.0f, 2.0f, out.data(), half);
+  CHECK(out[1] == doctest::Approx(2 * (in[1] * cosine[1] - in[1 + half] * sine[1])));
+  rotate_row(out.data(), cosine.data(), sine.data(), -1.0f, 0.5f, out.data(), half);
+  for (std::size_t i = 0; i < in.size(); ++i) CHECK(out[i] == doctest::Approx(in[i]));
+}
+
+}  // namespace organ::test
