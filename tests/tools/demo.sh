@@ -6,7 +6,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PATH=$PWD/build/cli:$PWD/build/train:$PATH
-tools=$PWD/tests/tools
 started=$SECONDS
 
 tell() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
@@ -51,7 +50,7 @@ export ORGAN_REGISTRY=registry
 
 tell "1. A model and texts of one domain: licences, whole families of them held out"
 cp -r --reflink=auto "$ORGAN_MODELS/smollm2" recipient
-run python3 "$tools/demo_corpus.py" .
+run python3 ../tests/tools/demo_corpus.py .
 
 tell "2. The recipient, untouched, on the held-out files"
 measure untouched recipient
@@ -61,30 +60,30 @@ run organ train recipient --middle-third --data train/*.txt --held-out held-out/
   --epochs 3 --lr 3e-4 --precision bf16 --seed 1 \
   --name legal --organ-version 1.0.0 --out legal-1.0.0
 
-tell "4. An unsigned organ is refused by policy: nothing was said yet about whom to trust"
-run organ registry init
+tell "4. Say once whose organs to trust; the organ just made is unsigned, so policy refuses it"
+run organ key generate publisher
+run organ registry init --key publisher.pub
 refused 5 organ install legal-1.0.0 --into recipient --at 10
 
-tell "5. Sign it, trust the key, publish it"
-run organ key generate publisher
+tell "5. Sign it and publish it"
 run organ sign legal-1.0.0 --key publisher.key
 run organ publish legal-1.0.0 legal:1.0.0
-run organ verify legal:1.0.0 --key publisher.pub
 run organ list
+run organ verify legal:1.0.0
 
-tell "6. One flipped byte in a copy: refused with file, tensor and offset"
+tell "6. One flipped bit in a copy: refused with file, tensor and offset"
 run cp -r legal-1.0.0 damaged
-run python3 "$tools/flip_byte.py" damaged/layer.01.safetensors 1000000
-refused 4 organ install damaged --into recipient --at 10 --key publisher.pub
+run python3 ../tests/tools/flip_byte.py damaged/layer.01.safetensors 1000000
+refused 4 organ install damaged --into recipient --at 10
 
 tell "7. A second recipient that this organ does not fit: refused before any weight is read"
-run python3 "$tools/make_tiny_model.py" other --name other-recipient
+run python3 ../tests/tools/make_tiny_model.py other --name other-recipient
 refused 3 organ check legal:1.0.0 --recipient other --at 2
 
 tell "8. Transplant into the recipient that fits"
 run sh -c 'sha256sum recipient/*.* >before.sha256'
 run organ check legal:1.0.0 --recipient recipient --at 10
-run organ install legal:1.0.0 --into recipient --at 10 --key publisher.pub
+run organ install legal:1.0.0 --into recipient --at 10
 measure as_transplanted recipient
 
 tell "9. Recovery: train the organ and its two neighbours a little more where they now live"
@@ -98,5 +97,5 @@ run sha256sum --quiet --check before.sha256
 printf 'every file of the recipient is what it was\n'
 
 tell "Result on the held-out files (perplexity, lower is better)"
-python3 "$tools/demo_report.py" eval
+python3 ../tests/tools/demo_report.py eval
 printf '\nfinished in %d s; what was made lies in demo/\n' "$((SECONDS - started))"
