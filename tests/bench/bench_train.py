@@ -84,7 +84,7 @@ def main():
     parser.add_argument("--precision", choices=("bf16", "fp32"), nargs="*",
                         default=["bf16", "fp32"])
     options = parser.parse_args()
-    organ = (options.build / "cli" / "organ").resolve()
+    organ = (options.build / "cli" / "organ").absolute()
     model = Path(os.environ["ORGAN_MODELS"]) / "smollm2"
     with tempfile.TemporaryDirectory() as scratch:
         for precision in options.precision:

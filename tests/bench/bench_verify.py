@@ -48,7 +48,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--scratch", type=Path)
     options = parser.parse_args()
-    organ = (options.build / "cli" / "organ").resolve()
+    organ = (options.build / "cli" / "organ").absolute()
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         folder = Path(scratch)
         target = make_signed_organ(organ, folder)
