@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/registry.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+
+#include "registry/internal/sqlite.h"
+#include "tests/registry/support.h"
+
+using namespace organ;
+using namespace organ::registry;
+using namespace organ::test;
+using format::Reference;
+using format::Version;
+using Mode = Registry::Mode;
+
+namespace {
+
+Reference ref(const std::string& text) { return Reference::parse(text); }
+
+std::string verify_all(const Fixture& fixture) {
+  return first_finding(fixture.open(Mode::read).verify_all());
+}
+
+// Runs `action(i)` in `count` processes at once; returns how many ended with 0.
+int in_processes(int count, const std::function<int(int)>& action) {
+  std::vector<pid_t> children;
+  for (int i = 0; i < count; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      int result = 99;
+      try {
+        result = action(i);
+      } catch (const Error&) {
+        result = 1;
+      }
+      ::_exit(result);
+    }
+    children.push_back(child);
+  }
+  int good = 0;
+  for (const pid_t child : children) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    good += WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 1 : 0;
+  }
+  return good;
+}
+
+}  // namespace
+
+TEST_CASE("registry: what is published can be resolved, opened and verified") {
+  const Fixture fixture;
+  const PublishResult result = fixture.publish();
+  CHECK(result.is_signed);
+  CHECK(result.log_index == 2);  // after the log's key and the trusted key
+  const Registry registry = fixture.open(Mode::read);
+  const ResolvedVersion version = registry.resolve(ref("legal/contracts"));
+  CHECK(version.digest == result.digest);
+  CHECK(version.signature_count == 1);
+  const auto organ = registry.open_organ(version);
+  CHECK(organ->manifest().name == "legal/contracts");
+  CHECK(organ->manifest().files.size() ==
+        format::OrganFolder::open(fixture.organ_folder).manifest().files.size());
+  CHECK(format::verify_contents(*organ, {.flat_digests = true}).empty());
+  CHECK(registry.evaluate(version, *organ).trusted());
+  CHECK(verify_all(fixture) == "no finding");
+}
+
+TEST_CASE("registry: init refuses a folder with something in it and open makes nothing") {
+  const Fixture fixture;
+  CHECK(contains(error_of([&] { Registry::create(fixture.root); }), "already_exists: "));
+  const fs::path nowhere = fixture.folder.path() / "nowhere";
+  CHECK(contains(error_of([&] { Registry::open(nowhere, Mode::write); }), "not_found: "));
+  CHECK_FALSE(fs::exists(nowhere));
+  fs::create_directory(nowhere);
+  CHECK(contains(error_of([&] { Registry::open(nowhere, Mode::read); }), "not an organ registry"));
+  CHECK(fs::is_empty(nowhere));
+  CHECK_NOTHROW(Registry::create(nowhere));
+}
+
+TEST_CASE("registry: the same content again is fine, other content under a taken version is not") {
+  const Fixture fixture;
+  const PublishResult first = fixture.publish();
+  const PublishResult again = fixture.publish();
+  CHECK(again.already_published);
+  CHECK(again.digest == first.digest);
+  CHECK(again.new_bytes == 0);
+  CHECK(fixture.open().history().size() == 3);
+
+  const fs::path other = write_tiny_organ(fixture.folder.path() / "other", 2);
+  const std::string refusal = error_of([&] {
+    fixture.open().publish(format::OrganFolder::open(other), "legal/contracts",
+                           Version::parse("1.0.0"), {.key = &fixture.key});
+  });
+  CHECK(contains(refusal, "already_exists: legal/contracts:1.0.0: already published"));
+  CHECK(verify_all(fixture) == "no finding");
+}
+
+TEST_CASE("registry: a second key's signature is added to the version, not a new version") {
+  const Fixture fixture;
+  fixture.publish();
+  const auto second = format::SecretKey::generate(format::Curve::p521);
+  fixture.open().publish(format::OrganFolder::open(fixture.organ_folder), "legal/contracts",
+                         Version::parse("1.0.0"), {.key = &second});
+  const Registry registry = fixture.open(Mode::read);
+  CHECK(registry.resolve(ref("legal/contracts:1.0.0")).signature_count == 2);
+  CHECK(registry.history().back().entry.kind == LogKind::signature);
+  CHECK(registry.list().size() == 1);
+  CHECK(verify_all(fixture) == "no finding");
+}
+
+TEST_CASE("registry: a rule refuses unsigned organs, a name without a rule does not") {
+  const Fixture fixture;
+  const auto publish = [&](const std::string& name) {
+    return error_of([&] {
+      fixture.open().publish(format::OrganFolder::open(fixture.organ_folder), name,
+                             Version::parse("1.0.0"));
+    });
+  };
+  CHECK(contains(publish("legal/contracts"), "untrusted: "));
+  CHECK(fixture.open().list().empty());
+  CHECK(publish("medical/notes") == "no error");
+  CHECK(contains(verify_all(fixture), "untrusted: medical/notes"));
+}
+
+TEST_CASE("registry: a signed organ cannot be published under another name without a key") {
+  const Fixture fixture;
+  format::sign_folder(format::OrganFolder::open(fixture.organ_folder), fixture.key);
+  CHECK(contains(error_of([&] {
+          fixture.open().publish(format::OrganFolder::open(fixture.organ_folder), "legal/contracts",
+                                 Version::parse("9.0.0"));
+        }),
+        "invalid_argument: "));
+  CHECK_NOTHROW(fixture.publish("9.0.0"));
+}
+
+TEST_CASE("registry: a damaged organ is refused before anything is written") {
+  const Fixture fixture;
+  const fs::path file = fixture.organ_folder / "layer.00.safetensors";
+  std::string bytes = slurp(file);
+  bytes[bytes.size() - 5] = static_cast<char>(bytes[bytes.size() - 5] ^ 4);
+  spill(file, bytes);
+  CHECK(contains(error_of([&] { fixture.publish(); }), "corrupt: "));
+  CHECK(fs::is_empty(fixture.root / "blobs" / "sha256"));
+  CHECK(fixture.open().history().size() == 2);
+}
+
+TEST_CASE("registry: references choose the newest release, an alias, a version or a digest") {
+  const Fixture fixture;
+  for (const char* version : {"1.9.0", "1.10.0", "2.0.0-rc.1"}) fixture.publish(version);
+  Registry registry = fixture.open();
+  registry.set_alias("legal/contracts", "stable", Version::parse("1.9.0"));
+  CHECK(registry.resolve(ref("legal/contracts")).version == "1.10.0");
+  CHECK(registry.resolve(ref("legal/contracts@stable")).version == "1.9.0");
+  const Digest digest = registry.resolve(ref("legal/contracts:2.0.0-rc.1")).digest;
+  CHECK(registry.resolve(ref("legal/contracts@" + digest.to_string())).version == "2.0.0-rc.1");
+  registry.set_alias("legal/contracts", "stable", std::nullopt);
+  CHECK(contains(error_of([&] { registry.resolve(ref("legal/contracts@stable")); }),
+                 "not_found: "));
+  CHECK(contains(error_of([&] { registry.resolve(ref("legal/contracts:3.0.0")); }),
+                 "no such version"));
+  CHECK(contains(error_of([&] { registry.resolve(ref("legal/none")); }), "no such organ"));
+  CHECK(verify_all(fixture) == "no finding");
+}
+
+TEST_CASE("registry: a rebuilt catalog holds exactly the same rows") {
+  const Fixture fixture;
+  for (const char* version : {"1.0.0", "1.1.0"}) fixture.publish(version);
+  fixture.open().set_alias("legal/contracts", "stable", Version::parse("1.0.0"));
+  const std::string before = fixture.open(Mode::read).dump();
+  const std::string index = slurp(fixture.root / "index.json");
+  CHECK(contains(before, "1.1.0"));
+  SUBCASE("by the command") {
+    spill(fixture.root / "organ" / "catalog.db", "nothing of use");
+    fs::remove(fixture.root / "index.json");
+    const RebuildReport report = Registry::rebuild(fixture.root);
+    CHECK(report.versions == 2);
+    CHECK(report.entries == 5);
+  }
+  SUBCASE("by opening a registry without one") { fs::remove(fixture.root / "organ" / "catalog.db"); }
+  CHECK(fixture.open(Mode::read).dump() == before);
+  CHECK(slurp(fixture.root / "index.json") == index);
+  CHECK(verify_all(fixture) == "no finding");
+}
+
+TEST_CASE("registry: a catalog that lags behind the log catches up when it is opened") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const std::string old = slurp(fixture.root / "organ" / "catalog.db");
+  fixture.publish("1.1.0");
+  const std::string full = fixture.open(Mode::read).dump();
+  spill(fixture.root / "organ" / "catalog.db", old);
+  CHECK(fixture.open(Mode::read).dump() == full);
+  CHECK(verify_all(fixture) == "no finding");
+}
+
+TEST_CASE("registry: damage to the catalog names the rebuild") {
+  const Fixture fixture;
+  fixture.publish();
+  const fs::path path = fixture.root / "organ" / "catalog.db";
+  const auto hint = [&]() -> std::string {
+    try {
+      const Registry registry = fixture.open(Mode::read);
+      return first_finding(registry.verify_all());
+    } catch (const Error& error) {
+      return std::string(to_string(error.code())) + ": " + error.hint();
+    }
+  };
+  SUBCASE("empty") { spill(path, ""); }
+  SUBCASE("not SQLite") { spill(path, std::string(8192, 'x')); }
+  SUBCASE("half of it") { spill(path, slurp(path).substr(0, 8192)); }
+  SUBCASE("another program's database") {
+    fs::remove(path);
+    Database(path, Database::Open::create).execute("CREATE TABLE t (a)");
+  }
+  SUBCASE("a trigger of somebody else") {
+    Database(path, Database::Open::existing)
+        .execute("CREATE TRIGGER t AFTER INSERT ON aliases BEGIN DELETE FROM versions; END");
+  }
+  SUBCASE("a changed row") {
+    Database(path, Database::Open::existing).execute("UPDATE versions SET version = '6.6.6'");
+  }
+  CHECK(contains(hint(), "corrupt: "));
+  CHECK(contains(hint(), "organ registry rebuild"));
+  Registry::rebuild(fixture.root);
+  CHECK(verify_all(fixture) == "no finding");
+}
+
+TEST_CASE("registry: every flipped bit of the log is found") {
+  const Fixture fixture;
+  fixture.publish();
+  const fs::path path = fixture.root / "organ" / "log";
+  const std::string good = slurp(path);
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 8)));
+    spill(path, bad);
+    const std::string finding = verify_all(fixture);
+    REQUIRE(contains(finding, "corrupt: "));
+    REQUIRE(contains(finding, "organ/log"));
+  }
+  spill(path, good);
+  CHECK(verify_all(fixture) == "no finding");
+}
+
+TEST_CASE("registry: a log that lost acknowledged entries is a rollback") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const std::string old_log = slurp(fixture.root / "organ" / "log");
+  const std::string old_checkpoint = slurp(fixture.root / "organ" / "checkpoint");
+  fixture.publish("1.1.0");
+  fixture.publish("1.2.0");
+  SUBCASE("log cut back") {
+    spill(fixture.root / "organ" / "log", old_log);
+    CHECK(contains(error_of([&] { fixture.open(); }), "rollback"));
+  }
+  SUBCASE("log and checkpoint of yesterday") {
+    spill(fixture.root / "organ" / "log", old_log);
+    spill(fixture.root / "organ" / "checkpoint", old_checkpoint);
+    CHECK(contains(error_of([&] { fixture.open(); }), "corrupt: "));
+  }
+  SUBCASE("checkpoint of yesterday") {
+    fs::remove(fixture.root / "organ" / "catalog.db");
+    spill(fixture.root / "organ" / "checkpoint", old_checkpoint);
+    CHECK(contains(error_of([&] { fixture.open(); }), "rollback of the checkpoint"));
+  }
+  SUBCASE("last byte") {
+    const std::string log = slurp(fixture.root / "organ" / "log");
+    spill(fixture.root / "organ" / "log", log.substr(0, log.size() - 1));
+    CHECK(contains(error_of([&] { fixture.open(); }), "corrupt: "));
+  }
+}
+
+TEST_CASE("registry: a torn last line that nobody was promised is cut off") {
+  const Fixture fixture;
+  fixture.publish();
+  const fs::path path = fixture.root / "organ" / "log";
+  const std::string good = slurp(path);
+  for (const std::string& torn : {std::string("3"), good.substr(0, 80), std::string(4096, '\0')}) {
+    spill(path, good + torn);
+    CHECK(fixture.open().list().size() == 1);
+    CHECK(slurp(path) == good);
+  }
+  spill(path, good + std::string(70000, '\0'));
+  CHECK(contains(error_of([&] { fixture.open(); }), "corrupt: "));
+}
+
+TEST_CASE("registry: damaged objects are named with version and file") {
+  const Fixture fixture;
+  fixture.publish();
+  const Registry registry = fixture.open(Mode::read);
+  const auto version = registry.resolve(ref("legal/contracts"));
+  const auto& files = registry.open_organ(version)->manifest().files;
+  const fs::path weights = fixture.blob(files[0].digest);
+  SUBCASE("one bit of a weight") {
+    std::string bytes = slurp(weights);
+    bytes[bytes.size() - 9] = static_cast<char>(bytes[bytes.size() - 9] ^ 1);
+    spill(weights, bytes);
+    CHECK(contains(verify_all(fixture), "corrupt: " + files[0].path));
+  }
+  SUBCASE("missing weight") {
+    fs::remove(weights);
+    CHECK(contains(verify_all(fixture), "corrupt: "));
+  }
+  SUBCASE("manifest") {
+    std::string bytes = slurp(fixture.blob(version.digest));
+    bytes[20] = static_cast<char>(bytes[20] ^ 1);
+    spill(fixture.blob(version.digest), bytes);
+    CHECK(contains(verify_all(fixture), "corrupt: legal/contracts:1.0.0"));
+    CHECK(contains(error_of([&] { registry.open_organ(version); }), "content has digest"));
+  }
+  SUBCASE("index.json") {
+    spill(fixture.root / "index.json", "{}");
+    CHECK(contains(verify_all(fixture), "corrupt: index.json"));
+    Registry::rebuild(fixture.root);
+    CHECK(verify_all(fixture) == "no finding");
+  }
+}
+
+TEST_CASE("registry: verifying an empty registry is a failure") {
+  const Fixture fixture;
+  CHECK(contains(error_of([&] { fixture.open(Mode::read).verify_all(); }),
+                 "nothing to verify"));
+}
+
+TEST_CASE("registry: many publishers at once all succeed") {
+  const Fixture fixture;
+  constexpr int kProcesses = 12;
+  CHECK(in_processes(kProcesses, [&](int i) {
+          fixture.publish("1.0." + std::to_string(i));
+          return 0;
+        }) == kProcesses);
+  CHECK(fixture.open().list().size() == kProcesses);
+  CHECK(verify_all(fixture) == "no finding");
+}
+
+TEST_CASE("registry: of many different organs under one version exactly one wins") {
+  const Fixture fixture;
+  std::vector<fs::path> folders;
+  for (int i = 0; i < 6; ++i) {
+    folders.push_back(fixture.folder.path() / ("rival" + std::to_string(i)));
+    fs::copy(fixture.organ_folder, folders.back());
+    auto manifest = format::Manifest::parse(slurp(folders.back() / "organ.json"), "organ.json");
+    manifest.description = "rival " + std::to_string(i);
+    spill(folders.back() / "organ.json", manifest.to_text());
+  }
+  CHECK(in_processes(6, [&](int i) {
+          fixture.open().publish(format::OrganFolder::open(folders[i]), "legal/contracts",
+                                 Version::parse("1.0.0"), {.key = &fixture.key});
+          return 0;
+        }) == 1);
+  CHECK(fixture.open().list().size() == 1);
+  CHECK(verify_all(fixture) == "no finding");
+}
+
+TEST_CASE("registry: versions with one architecture come best evaluation first") {
+  const Fixture fixture;
+  const auto publish = [&](const char* version, std::optional<double> nll) {
+    const fs::path folder = fixture.folder.path() / version;
+    fs::copy(fixture.organ_folder, folder);
+    auto manifest = format::Manifest::parse(slurp(folder / "organ.json"), "organ.json");
+    if (nll) {
+      format::Evaluation evaluation;
+      evaluation.subject = "after_recovery";
+      evaluation.protocol = "P0";
+      evaluation.context = evaluation.stride = 8;
+      evaluation.tokens = 100;
+      evaluation.nll = *nll;
+      evaluation.perplexity = std::exp(*nll);
+      evaluation.dataset = "held out";
+      evaluation.dataset_digest = sha256("held out");
+      manifest.evaluations = {evaluation};
+    } else {
+      manifest.evaluations.clear();
+    }
+    spill(folder / "organ.json", manifest.to_text());
+    fixture.open().publish(format::OrganFolder::open(folder), "legal/contracts",
+                           Version::parse(version), {.key = &fixture.key});
+  };
+  publish("1.0.0", 3.5);
+  publish("1.1.0", std::nullopt);
+  publish("1.2.0", 2.25);
+  const Registry registry = fixture.open(Mode::read);
+  VersionFilter filter;
+  filter.architecture_signature = registry.list().front().architecture_signature;
+  std::vector<std::string> order;
+  for (const VersionInfo& version : registry.list(filter)) order.push_back(version.version);
+  CHECK(order == std::vector<std::string>{"1.2.0", "1.0.0", "1.1.0"});
+  filter.architecture_signature = sha256("another");
+  CHECK(registry.list(filter).empty());
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the registry's tests share: a registry with one signed organ in it.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "registry/registry.h"
+#include "tests/support/support.h"
+#include "tests/support/tiny_organ.h"
+
+namespace organ::test {
+
+namespace fs = std::filesystem;
+
+inline std::string slurp(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// Overwrites a file in place, whatever its mode.
+inline void spill(const fs::path& path, const std::string& text) {
+  const auto mode = fs::status(path).permissions();
+  fs::permissions(path, fs::perms::owner_write, fs::perm_options::add);
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
+  fs::permissions(path, mode);
+}
+
+struct Fixture {
+  TempFolder folder = scratch();
+  fs::path root = folder.path() / "registry";
+  fs::path organ_folder = write_tiny_organ(folder.path() / "organ");
+  format::SecretKey key = format::SecretKey::generate(format::Curve::p256);
+
+  Fixture() {
+    registry::CreateOptions options;
+    options.trusted.emplace_back("legal/*", key.public_key());
+    registry::Registry::create(root, options);
+  }
+
+  registry::Registry open(registry::Registry::Mode mode = registry::Registry::Mode::write) const {
+    return registry::Registry::open(root, mode);
+  }
+  registry::PublishResult publish(const std::string& version = "1.0.0",
+                                  const std::string& name = "legal/contracts") const {
+    return open().publish(format::OrganFolder::open(organ_folder), name,
+                          format::Version::parse(version), {.key = &key});
+  }
+  fs::path blob(const Digest& digest) const { return root / "blobs" / "sha256" / digest.hex(); }
+};
+
+// The first finding of a report as "CODE: subject: message".
+inline std::string first_finding(const registry::VerifyReport& report) {
+  for (const auto& item : report.items) {
+    for (const auto* list : {&item.findings, &item.trust.refusals}) {
+      for (const auto& finding : *list) {
+        return std::string(to_string(finding.code)) + ": " + finding.subject + ": " +
+               finding.message;
+      }
+    }
+  }
+  return "no finding";
+}
+
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace organ::test
