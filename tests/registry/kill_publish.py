@@ -27,7 +27,8 @@ class Sweep:
         self.organ, self.folder = organ, folder
         self.registry = folder / "registry"
         self.home = {"HOME": str(folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-        subprocess.run([make, folder / "organ", folder / "key"], check=True)
+        subprocess.run([make, folder / "organ"], check=True)
+        self.run("key", "generate", folder / "key")
         self.run("registry", "init", "--key", folder / "key.pub")
         self.publish(OLD)
         self.pristine = folder / "pristine"

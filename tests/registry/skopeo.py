@@ -50,7 +50,8 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         registry = folder / "registry"
-        run(make, folder / "organ", folder / "key")
+        run(make, folder / "organ")
+        run(organ, "key", "generate", folder / "key")
         run(organ, "registry", "init", "--registry", registry, "--key", folder / "key.pub")
         published = json.loads(run(organ, "publish", folder / "organ", TAG, "--registry", registry,
                                    "--key", folder / "key.key", "--json"))
