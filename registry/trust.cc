@@ -14,7 +14,8 @@ constexpr std::size_t kMaxBundles = 64;
 // The good keys of an organ's bundles, and everything that was wrong with the others.
 struct Evidence {
   std::vector<format::KeyId> keys;
-  std::vector<Finding> problems;
+  std::vector<Finding> problems;        // no signature, unknown key, malformed
+  std::vector<Finding> contradictions;  // a trusted key signed something else
 };
 
 void judge_bundle(const std::string& bundle, const std::vector<format::PublicKey>& keys,
@@ -23,7 +24,7 @@ void judge_bundle(const std::string& bundle, const std::vector<format::PublicKey
     const format::SignedStatement statement = format::verify_bundle(bundle, keys, subject);
     std::vector<Finding> differences = format::compare_statement(statement, organ);
     if (!differences.empty()) {
-      out.problems.insert(out.problems.end(), differences.begin(), differences.end());
+      out.contradictions.insert(out.contradictions.end(), differences.begin(), differences.end());
     } else if (std::ranges::find(out.keys, statement.key) == out.keys.end()) {
       out.keys.push_back(statement.key);  // one key counts once, however often it signed
     }
@@ -112,6 +113,7 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
   }
   if (override.allow_unsigned) verdict.policy.push_back("overridden by --allow-unsigned");
   sort_problems(problems, satisfied, lenient, verdict);
+  sort_problems(evidence.contradictions, satisfied, false, verdict);
   return verdict;
 }
 

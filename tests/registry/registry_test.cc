@@ -18,10 +18,10 @@ using Mode = Registry::Mode;
 
 namespace {
 
-Reference ref(const std::string& text) { return Reference::parse(text); }
+Reference reference(const std::string& text) { return Reference::parse(text); }
 
 std::string verify_all(const Fixture& fixture) {
-  return first_finding(fixture.open(Mode::read).verify_all());
+  return all_findings(fixture.open(Mode::read).verify_all());
 }
 
 // Runs `action(i)` in `count` processes at once; returns how many ended with 0.
@@ -57,7 +57,7 @@ TEST_CASE("registry: what is published can be resolved, opened and verified") {
   CHECK(result.is_signed);
   CHECK(result.log_index == 2);  // after the log's key and the trusted key
   const Registry registry = fixture.open(Mode::read);
-  const ResolvedVersion version = registry.resolve(ref("legal/contracts"));
+  const ResolvedVersion version = registry.resolve(reference("legal/contracts"));
   CHECK(version.digest == result.digest);
   CHECK(version.signature_count == 1);
   const auto organ = registry.open_organ(version);
@@ -106,7 +106,7 @@ TEST_CASE("registry: a second key's signature is added to the version, not a new
   fixture.open().publish(format::OrganFolder::open(fixture.organ_folder), "legal/contracts",
                          Version::parse("1.0.0"), {.key = &second});
   const Registry registry = fixture.open(Mode::read);
-  CHECK(registry.resolve(ref("legal/contracts:1.0.0")).signature_count == 2);
+  CHECK(registry.resolve(reference("legal/contracts:1.0.0")).signature_count == 2);
   CHECK(registry.history().back().entry.kind == LogKind::signature);
   CHECK(registry.list().size() == 1);
   CHECK(verify_all(fixture) == "no finding");
@@ -153,16 +153,16 @@ TEST_CASE("registry: references choose the newest release, an alias, a version o
   for (const char* version : {"1.9.0", "1.10.0", "2.0.0-rc.1"}) fixture.publish(version);
   Registry registry = fixture.open();
   registry.set_alias("legal/contracts", "stable", Version::parse("1.9.0"));
-  CHECK(registry.resolve(ref("legal/contracts")).version == "1.10.0");
-  CHECK(registry.resolve(ref("legal/contracts@stable")).version == "1.9.0");
-  const Digest digest = registry.resolve(ref("legal/contracts:2.0.0-rc.1")).digest;
-  CHECK(registry.resolve(ref("legal/contracts@" + digest.to_string())).version == "2.0.0-rc.1");
+  CHECK(registry.resolve(reference("legal/contracts")).version == "1.10.0");
+  CHECK(registry.resolve(reference("legal/contracts@stable")).version == "1.9.0");
+  const Digest digest = registry.resolve(reference("legal/contracts:2.0.0-rc.1")).digest;
+  CHECK(registry.resolve(reference("legal/contracts@" + digest.to_string())).version == "2.0.0-rc.1");
   registry.set_alias("legal/contracts", "stable", std::nullopt);
-  CHECK(contains(error_of([&] { registry.resolve(ref("legal/contracts@stable")); }),
+  CHECK(contains(error_of([&] { registry.resolve(reference("legal/contracts@stable")); }),
                  "not_found: "));
-  CHECK(contains(error_of([&] { registry.resolve(ref("legal/contracts:3.0.0")); }),
+  CHECK(contains(error_of([&] { registry.resolve(reference("legal/contracts:3.0.0")); }),
                  "no such version"));
-  CHECK(contains(error_of([&] { registry.resolve(ref("legal/none")); }), "no such organ"));
+  CHECK(contains(error_of([&] { registry.resolve(reference("legal/none")); }), "no such organ"));
   CHECK(verify_all(fixture) == "no finding");
 }
 
@@ -204,7 +204,7 @@ TEST_CASE("registry: damage to the catalog names the rebuild") {
   const auto hint = [&]() -> std::string {
     try {
       const Registry registry = fixture.open(Mode::read);
-      return first_finding(registry.verify_all());
+      return all_findings(registry.verify_all());
     } catch (const Error& error) {
       return std::string(to_string(error.code())) + ": " + error.hint();
     }
@@ -292,14 +292,17 @@ TEST_CASE("registry: damaged objects are named with version and file") {
   const Fixture fixture;
   fixture.publish();
   const Registry registry = fixture.open(Mode::read);
-  const auto version = registry.resolve(ref("legal/contracts"));
-  const auto& files = registry.open_organ(version)->manifest().files;
-  const fs::path weights = fixture.blob(files[0].digest);
+  const auto version = registry.resolve(reference("legal/contracts"));
+  const auto organ = registry.open_organ(version);
+  const auto& files = organ->manifest().files;
+  const format::FileEntry& layer = files.back();
+  REQUIRE(layer.role == format::FileRole::layer);
+  const fs::path weights = fixture.blob(layer.digest);
   SUBCASE("one bit of a weight") {
     std::string bytes = slurp(weights);
     bytes[bytes.size() - 9] = static_cast<char>(bytes[bytes.size() - 9] ^ 1);
     spill(weights, bytes);
-    CHECK(contains(verify_all(fixture), "corrupt: " + files[0].path));
+    CHECK(contains(verify_all(fixture), "corrupt: " + layer.path));
   }
   SUBCASE("missing weight") {
     fs::remove(weights);

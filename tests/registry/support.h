@@ -55,17 +55,18 @@ struct Fixture {
   fs::path blob(const Digest& digest) const { return root / "blobs" / "sha256" / digest.hex(); }
 };
 
-// The first finding of a report as "CODE: subject: message".
-inline std::string first_finding(const registry::VerifyReport& report) {
+// Every finding of a report as a line "CODE: subject: message".
+inline std::string all_findings(const registry::VerifyReport& report) {
+  std::string text;
   for (const auto& item : report.items) {
     for (const auto* list : {&item.findings, &item.trust.refusals}) {
       for (const auto& finding : *list) {
-        return std::string(to_string(finding.code)) + ": " + finding.subject + ": " +
-               finding.message;
+        text += std::string(to_string(finding.code)) + ": " + finding.subject + ": " +
+                finding.message + "\n";
       }
     }
   }
-  return "no finding";
+  return text.empty() ? "no finding" : text;
 }
 
 inline bool contains(const std::string& text, const std::string& part) {
