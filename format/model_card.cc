@@ -77,13 +77,16 @@ std::string model_card(const Manifest& manifest) {
   std::string out = fmt::format("# {} {}\n\n", cell(manifest.name), cell(manifest.version));
   if (!manifest.description.empty()) out += cell(manifest.description) + "\n\n";
   out += fmt::format(
-      "A donor organ: {} contiguous transformer layers as safetensors, described by organ.json.\n\n",
+      "A donor organ: {} contiguous transformer layers as safetensors, "
+      "described by organ.json.\n\n",
       manifest.extraction.layer_count);
   out += "## Origin\n\n" + origin(manifest);
   out += "\n## Training\n\n" + training(manifest);
   out += "\n## Measurements\n\n" + evaluations(manifest);
-  out += "\n## Use\n\n```\norgan check DIR --recipient MODEL\norgan install DIR --into MODEL --at " +
-         std::to_string(manifest.extraction.first_layer) + "\norgan uninstall MODEL\n```\n";
+  out += fmt::format(
+      "\n## Use\n\n```\norgan check DIR --recipient MODEL\n"
+      "organ install DIR --into MODEL --at {}\norgan uninstall MODEL\n```\n",
+      manifest.extraction.first_layer);
   return out;
 }
 

@@ -143,9 +143,11 @@ void copy_unchanged(const Checkpoint& recipient, const std::map<std::string, Mod
                     const fs::path& to, bool hard_link, InstallOutcome& outcome) {
   std::vector<FileChange>& changes = outcome.receipt.files;
   for (auto change = changes.begin(); change != changes.end();) {
+    const auto has_name = [&](const Checkpoint::Shard& shard) {
+      return shard.file_name == change->path;
+    };
     const bool is_shard =
-        std::any_of(recipient.shards().begin(), recipient.shards().end(),
-                    [&](const Checkpoint::Shard& shard) { return shard.file_name == change->path; });
+        std::any_of(recipient.shards().begin(), recipient.shards().end(), has_name);
     if (!is_shard && stays_behind(change->path)) {
       outcome.left_out.push_back(change->path);
       change = changes.erase(change);
@@ -162,7 +164,9 @@ void copy_unchanged(const Checkpoint& recipient, const std::map<std::string, Mod
 
 void publish_folder(TempFolder& built, const fs::path& out) {
   if (::renameat2(AT_FDCWD, built.path().c_str(), AT_FDCWD, out.c_str(), RENAME_NOREPLACE) != 0) {
-    if (errno == EEXIST) fail(ErrorCode::already_exists, "{}: already exists", quote(out.string()));
+    if (errno == EEXIST) {
+      fail(ErrorCode::already_exists, "{}: already exists", quote(out.string()));
+    }
     fail_errno(out.string(), "rename");
   }
   built.release();

@@ -58,13 +58,16 @@ void prove(const fs::path& model, UninstallOutcome& outcome) {
 UninstallOutcome uninstall_organ(const fs::path& model) {
   const Recovery recovery = recover_journal(model);
   if (StateFolder(model).receipt_numbers().empty()) {
-    throw Error(ErrorCode::not_found, fmt::format("{}: no organ is installed", quote(model.string())),
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: no organ is installed", quote(model.string())),
                 "only folders that organ install made or changed can be undone");
   }
   Transaction transaction(model);
   const StateFolder& state = transaction.state();
   std::vector<Receipt> receipts = read_receipts(model);
-  if (receipts.empty()) fail(ErrorCode::not_found, "{}: no organ is installed", quote(model.string()));
+  if (receipts.empty()) {  // another process took it out between the two looks
+    fail(ErrorCode::not_found, "{}: no organ is installed", quote(model.string()));
+  }
   UninstallOutcome outcome;
   outcome.recovery = recovery;
   outcome.undone = std::move(receipts.back());

@@ -172,6 +172,17 @@ TEST_CASE("training and other parts of the organ give their own findings") {
 TEST_CASE("a tokenizer that is unknown or another one is mentioned") {
   Bench bench;
   CHECK(find(bench.check(test::small_config()), "tokenizer")->severity == Severity::note);
+  const std::string tokenizer = R"({"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":[]}})";
+  write_file(bench.folder.path() / "recipient" / "tokenizer.json", tokenizer);
+  const auto recipient = format::Checkpoint::open(bench.folder.path() / "recipient");
+  const auto theirs = format::tokenizer_digest(recipient.folder());
+  REQUIRE(theirs.has_value());
+  bench.organ.tokenizer = format::TokenizerRecord{*theirs, {}};
+  CHECK(find(check_compatibility(bench.organ, recipient, 1), "tokenizer") == nullptr);
+  bench.organ.tokenizer->digest = sha256("another");
+  const auto report = check_compatibility(bench.organ, recipient, 1);
+  expect(report, Level::A, "tokenizer", sha256("another").to_string(), theirs->to_string());
+  CHECK(find(report, "tokenizer")->severity == Severity::warning);
 }
 
 TEST_CASE("a refused report becomes an error with every reason") {

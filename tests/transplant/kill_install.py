@@ -6,7 +6,8 @@ usage: kill_install.py ORGAN [--every N]
 strace delivers SIGKILL at the n-th call of one kind, for every n until the command ends by itself.
 After each kill the next command recovers the folder, and then every file of the model must be what
 it was or what it was to become, together with the receipt that belongs to it; an installed state
-must go back to the old one by `organ uninstall`. --every N looks at every N-th openat only.
+must go back to the old one by `organ uninstall`. The same is demanded when the n-th call fails for
+want of space instead. --every N looks at every N-th openat only.
 """
 import hashlib
 import pathlib
@@ -101,6 +102,27 @@ class Sweep:
                 judge(folder, f"{name} killed at {call} {when}")
                 when += step
 
+    def fail_calls(self, name, template, arguments):
+        """Every call but openat (which loads the program) fails once with ENOSPC."""
+        for call in CALLS[:-1]:
+            when = 1
+            while True:
+                folder = self.work / "victim"
+                shutil.rmtree(folder, ignore_errors=True)
+                shutil.copytree(template, folder)
+                trace = self.work / "trace"
+                strace = ["strace", "-f", "-qq", "-o", trace, "-e", f"trace={call}",
+                          "-e", f"inject={call}:error=ENOSPC:when={when}"]
+                result = self.run(*arguments(folder), wrapper=strace)
+                if "(INJECTED)" not in trace.read_text():
+                    break
+                point = f"{name} without space at {call} {when}"
+                if result.returncode not in (0, 1):
+                    self.problems.append(f"{point}: exit {result.returncode}: {result.stderr}")
+                self.points += 1
+                self.judge(folder, point)
+                when += 1
+
     def judge_beside(self, folder, point):
         if digests(folder) != self.old:
             self.problems.append(f"{point}: the recipient changed")
@@ -132,11 +154,14 @@ def main():
         sweep.sweep("install --out", sweep.model,
                     lambda folder: sweep.install(folder, "--out", sweep.work / "out"),
                     sweep.judge_beside)
-    print(f"{sweep.points} kill points, {sweep.completed} of them after the decision, "
-          f"{len(sweep.problems)} problems")
+        killed = sweep.points
+        sweep.fail_calls("install", sweep.model, sweep.install)
+        sweep.fail_calls("uninstall", sweep.installed, lambda folder: ["uninstall", folder])
+    print(f"{killed} kill points, {sweep.points - killed} failing calls, "
+          f"{sweep.completed} of them after the decision, {len(sweep.problems)} problems")
     for problem in sweep.problems[:20]:
         print(problem)
-    sys.exit(1 if sweep.problems or sweep.points < 50 else 0)
+    sys.exit(1 if sweep.problems or killed < 50 else 0)
 
 
 if __name__ == "__main__":

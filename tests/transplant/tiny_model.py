@@ -49,7 +49,8 @@ def write_shard(path, tensors, rng):
     """F32 tensors under a header with white space and unsorted keys: nobody's canonical form."""
     header, data = {}, b""
     for name, shape in tensors:
-        values = struct.pack(f"<{count(shape)}f", *(rng.gauss(0, 0.05) for _ in range(count(shape))))
+        total = count(shape)
+        values = struct.pack(f"<{total}f", *(rng.gauss(0, 0.05) for _ in range(total)))
         header[name] = {"shape": shape, "data_offsets": [len(data), len(data) + len(values)],
                         "dtype": "F32"}
         data += values
