@@ -15,8 +15,6 @@ namespace organ::cli {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::uint64_t kTextLimit = std::uint64_t{32} << 20;
-
 std::string field(std::string_view label, std::string_view value) {
   return fmt::format("{:<14}{}", label, value);
 }
@@ -110,7 +108,7 @@ void show_manifest_file(const Context& context, const fs::path& path) {
 // --- single files
 
 void show_bundle(const Context& context, const fs::path& path) {
-  const std::string text = read_file(path, kTextLimit);
+  const std::string text = read_file(path, format::kSignatureLimit);
   const auto statement = format::read_bundle(text, escape_text(path.string()));
   if (context.json) {
     context.print_json("inspect",
@@ -192,7 +190,7 @@ void show_config(const Context& context, const fs::path& path) {
   JsonLimits limits;
   limits.reals = true;
   const std::string subject = escape_text(path.string());
-  const auto config = parse_json(read_file(path, kTextLimit), limits, subject);
+  const auto config = parse_json(read_file(path, limits.bytes), limits, subject);
   const auto architecture = format::Architecture::from_config(config, subject);
   if (context.json) {
     context.print_json("inspect", {{"kind", "config"},

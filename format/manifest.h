@@ -20,6 +20,7 @@ namespace organ::format {
 inline constexpr std::string_view kManifestFile = "organ.json";
 inline constexpr std::string_view kSignatureFile = "model.sig";
 inline constexpr std::uint64_t kManifestLimit = std::uint64_t{16} << 20;
+inline constexpr std::uint64_t kSignatureLimit = std::uint64_t{32} << 20;
 inline constexpr std::uint64_t kSchemaVersion = 1;
 
 enum class FileRole { layer, head, bridge, card };

@@ -108,12 +108,6 @@ void check_architecture(const Manifest& manifest, const Checker& checker) {
                             computed.to_string()),
                 "if the organ is signed, it is signed but inconsistent; ask its publisher");
   }
-  const JsonObject layer(manifest.architecture.layer,
-                         std::string(checker.subject) + ": architecture.layer");
-  const auto types = layer.strings("attention_types");
-  checker.require(types.size() == manifest.layer_count(), "architecture.layer.attention_types",
-                  fmt::format("has {} entries for {} layers", types.size(),
-                              manifest.layer_count()));
 }
 
 void check_extraction(const ExtractionRecord& record, const Checker& checker) {
@@ -130,6 +124,15 @@ void check_extraction(const ExtractionRecord& record, const Checker& checker) {
   checker.require(record.layer_digests.size() == record.layer_count, "extraction.layer_digests",
                   fmt::format("has {} digests for {} layers", record.layer_digests.size(),
                               record.layer_count));
+}
+
+void check_layer_count(const Manifest& manifest, const Checker& checker) {
+  const JsonObject layer(manifest.architecture.layer,
+                         std::string(checker.subject) + ": architecture.layer");
+  const auto types = layer.strings("attention_types");
+  checker.require(types.size() == manifest.layer_count(), "architecture.layer.attention_types",
+                  fmt::format("has {} entries for {} layers", types.size(),
+                              manifest.layer_count()));
 }
 
 void check_training(const TrainingRecord& record, const Checker& checker) {
@@ -169,6 +172,7 @@ void check_manifest(const Manifest& manifest, std::string_view subject) {
   check_identity(manifest, checker);
   check_architecture(manifest, checker);
   check_extraction(manifest.extraction, checker);
+  check_layer_count(manifest, checker);
   if (manifest.training) check_training(*manifest.training, checker);
   for (const Evaluation& evaluation : manifest.evaluations) check_evaluation(evaluation, checker);
   if (manifest.tokenizer) {

@@ -114,8 +114,8 @@ std::string write_bundle(std::string_view payload, std::string_view signature,
 
 Envelope parse_bundle(std::string_view bundle, std::string_view subject) {
   JsonLimits limits;
-  limits.bytes = kBundleLimit;
-  limits.string_bytes = kBundleLimit;
+  limits.bytes = kSignatureLimit;
+  limits.string_bytes = kSignatureLimit;
   limits.keys = 1000;
   const Json document = parse_json(bundle, limits, subject);
   const JsonObject root(document, std::string(subject));

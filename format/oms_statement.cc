@@ -164,7 +164,7 @@ std::string write_statement(std::string_view subject_name,
 
 SignedStatement parse_statement(std::string_view payload, std::string_view subject) {
   JsonLimits limits;
-  limits.bytes = kBundleLimit;
+  limits.bytes = kSignatureLimit;
   const Json document = parse_json(payload, limits, subject);
   const JsonObject root(document, std::string(subject));
   expect(root, "_type", kStatementType);

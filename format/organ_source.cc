@@ -9,8 +9,6 @@ namespace organ::format {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::uint64_t kSignatureLimit = std::uint64_t{32} << 20;
-
 // What OMS verifiers leave out by default; git keeps them beside an organ under version control.
 bool is_git_entry(std::string_view name) {
   return name == ".git" || name == ".gitattributes" || name == ".github" || name == ".gitignore";

@@ -62,6 +62,28 @@ void check_signatures(const OrganSource& organ, const VerifyOptions& options,
   }
 }
 
+// What the signature still says when organ.json cannot be read: whether these are its bytes.
+void check_manifest_bytes(const std::filesystem::path& folder, const VerifyOptions& options,
+                          Verification& result) {
+  const std::filesystem::path signature = folder / kSignatureFile;
+  if (!std::filesystem::exists(std::filesystem::symlink_status(signature))) return;
+  result.bundles = 1;
+  try {
+    const std::string bundle = read_file(signature, kSignatureLimit, Symlinks::refuse);
+    const std::string text = read_file(folder / kManifestFile, kManifestLimit, Symlinks::refuse);
+    const SignedStatement statement = verify_bundle(bundle, options.keys, kSignatureFile);
+    const Digest found = sha256(text);
+    for (const SignedResource& resource : statement.resources) {
+      if (resource.name != kManifestFile || resource.digest == found) continue;
+      result.findings.push_back({ErrorCode::untrusted, std::string(kManifestFile),
+                                 fmt::format("has digest {} but {} was signed", found.hex(),
+                                             resource.digest.hex())});
+    }
+  } catch (const Error& error) {
+    result.findings.push_back(finding_of(kSignatureFile, error));
+  }
+}
+
 }  // namespace
 
 Verification verify_organ(const OrganSource& organ, const VerifyOptions& options) {
@@ -88,6 +110,7 @@ Verification verify_organ_folder(const std::filesystem::path& folder,
   } catch (const Error& error) {
     if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::io) throw;
     result.findings.push_back(finding_of(escape_text(folder.string()), error));
+    check_manifest_bytes(folder, options, result);
     return result;
   }
   return verify_organ(*organ, options);

@@ -29,7 +29,7 @@ struct Verification {
 Verification verify_organ(const OrganSource& organ, const VerifyOptions& options);
 
 // The same for a folder; what keeps it from being opened (damaged organ.json, a symlink, …) is a
-// finding too. Throws not_found when there is no organ.
+// finding too, and model.sig is still asked about organ.json's bytes. Throws not_found when there is no organ.
 Verification verify_organ_folder(const std::filesystem::path& folder,
                                  const VerifyOptions& options);
 

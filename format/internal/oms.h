@@ -12,7 +12,6 @@
 
 namespace organ::format::internal {
 
-inline constexpr std::uint64_t kBundleLimit = std::uint64_t{32} << 20;
 inline constexpr std::string_view kPayloadType = "application/vnd.in-toto+json";
 
 // DER signature over `message` with the hash of the key's curve.
