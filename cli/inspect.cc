@@ -5,9 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/organ_argument.h"
 #include "format/architecture.h"
 #include "format/base/json.h"
 #include "format/checkpoint.h"
+#include "format/reference.h"
 #include "format/safetensors.h"
 #include "format/signing.h"
 
@@ -256,14 +258,14 @@ void inspect_file(const Context& context, const fs::path& path) {
   }
 }
 
-void inspect(const Context& context, const fs::path& path) {
-  if (!fs::exists(path)) {
-    throw Error(ErrorCode::not_found, quote(path.string()) + ": no such file or folder");
-  }
+void inspect(const Context& context, const std::string& argument) {
+  const fs::path path(argument);
   if (fs::is_directory(path)) {
     inspect_folder(context, path);
-  } else {
+  } else if (fs::exists(path) || format::looks_like_folder(argument)) {
     inspect_file(context, path);
+  } else {
+    show_organ(context, *open_organ(context, argument).organ);
   }
 }
 
@@ -292,14 +294,15 @@ void show_organ(const Context& context, const format::OrganSource& organ) {
 }
 
 void add_inspect(CLI::App& app, Context& context) {
-  auto path = std::make_shared<fs::path>();
+  auto argument = std::make_shared<std::string>();
   CLI::App* command =
       add_command(app, context, "inspect",
                   "show an organ folder, checkpoint, safetensors file, signature or public key",
                   "  organ inspect legal-1.0.0\n"
                   "  organ inspect --json legal-1.0.0/layer.00.safetensors");
-  command->add_option("PATH", *path, "what to show; nothing is verified")->required();
-  on_run(command, [&context, path] { inspect(context, *path); });
+  command->add_option("PATH", *argument, "path, or name:version of the registry; nothing is verified")
+      ->required();
+  on_run(command, [&context, argument] { inspect(context, *argument); });
 }
 
 }  // namespace organ::cli

@@ -19,7 +19,6 @@ constexpr std::string_view kPredicateTypeOfVersion02 = "https://model_signing/Di
 constexpr std::size_t kMostResources = 100'000;
 constexpr std::size_t kNameBytes = 4096;
 
-// What model_signing leaves out by default, and the signature itself.
 constexpr std::string_view kIgnored[] = {".git", ".gitattributes", ".github", ".gitignore",
                                          kSignatureFile};
 
@@ -130,6 +129,10 @@ void check_ignored(const SignedStatement& statement, const JsonObject& root) {
 }
 
 }  // namespace
+
+bool is_ignored_by_default(std::string_view name) {
+  return std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
+}
 
 bool ignore_covers(const std::string& ignored, std::string_view name) {
   std::string path = std::filesystem::path(ignored).lexically_normal().string();

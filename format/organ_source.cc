@@ -4,20 +4,16 @@
 #include <algorithm>
 
 #include "format/base/error.h"
+#include "format/internal/oms.h"
 
 namespace organ::format {
 namespace fs = std::filesystem;
 namespace {
 
-// What OMS verifiers leave out by default; git keeps them beside an organ under version control.
-bool is_git_entry(std::string_view name) {
-  return name == ".git" || name == ".gitattributes" || name == ".github" || name == ".gitignore";
-}
-
 std::vector<std::string> list_entries(const fs::path& folder) {
   std::vector<std::string> entries;
   for (std::string& name : list_folder(folder)) {
-    if (is_git_entry(name)) continue;
+    if (name != kSignatureFile && internal::is_ignored_by_default(name)) continue;
     const fs::file_status status = fs::symlink_status(folder / name);
     if (!fs::is_regular_file(status)) {
       throw Error(ErrorCode::corrupt,

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "format/base/error.h"
 #include "format/base/file.h"
@@ -48,15 +47,6 @@ void require_clean(const OrganFolder& organ) {
               fmt::format("{} findings; a damaged organ is not signed", findings.size()));
 }
 
-bool is_git_entry(std::string_view name) {
-  return name == ".git" || name == ".gitattributes" || name == ".github" || name == ".gitignore";
-}
-
-struct FolderFile {
-  std::string name;  // relative, '/' between components
-  UniqueFd fd;
-};
-
 // Every regular file below `folder` that no default or signed ignore rule leaves out. Symlinks,
 // FIFOs and devices become findings.
 struct FolderWalk {
@@ -66,7 +56,7 @@ struct FolderWalk {
   std::vector<Finding> findings;
 
   bool ignored(const std::string& name) const {
-    if (name == kSignatureFile || is_git_entry(name)) return true;
+    if (internal::is_ignored_by_default(name)) return true;
     return std::any_of(
         statement.ignore_paths.begin(), statement.ignore_paths.end(),
         [&](const std::string& path) { return internal::ignore_covers(path, name); });
@@ -93,6 +83,23 @@ struct FolderWalk {
     std::sort(names.begin(), names.end());
   }
 };
+
+// Flat digests of files, some of them open at a time.
+std::vector<Digest> hash_files(const fs::path& folder, const std::vector<std::string>& names) {
+  constexpr std::size_t kBatch = 64;
+  std::vector<Digest> digests;
+  for (std::size_t at = 0; at < names.size(); at += kBatch) {
+    std::vector<UniqueFd> files;
+    std::vector<HashRange> ranges;
+    for (std::size_t i = at; i < std::min(names.size(), at + kBatch); ++i) {
+      files.push_back(open_regular(folder / names[i], Symlinks::refuse));
+      ranges.push_back({files.back().get(), 0, file_size(files.back().get(), names[i])});
+    }
+    const auto batch = hash_ranges(ranges, folder.string());
+    digests.insert(digests.end(), batch.begin(), batch.end());
+  }
+  return digests;
+}
 
 }  // namespace
 
@@ -177,22 +184,15 @@ std::vector<Finding> verify_model_folder(const fs::path& folder,
                                          const SignedStatement& statement) {
   FolderWalk walk{folder, statement, {}, {}};
   walk.run();
-  std::vector<FolderFile> files;
-  std::vector<HashRange> ranges;
-  for (const std::string& name : walk.names) {
-    files.push_back({name, open_regular(folder / name, Symlinks::refuse)});
-    const int fd = files.back().fd.get();
-    ranges.push_back({fd, 0, file_size(fd, name)});
-  }
-  const std::vector<Digest> digests = hash_ranges(ranges, folder.string());
+  const std::vector<Digest> digests = hash_files(folder, walk.names);
   std::map<std::string, Digest> expected;
   for (const auto& resource : statement.resources) {
     expected.emplace(resource.name, resource.digest);
   }
   std::vector<Finding> findings = std::move(walk.findings);
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    const std::string shown = escape_text(files[i].name);
-    const auto found = expected.find(files[i].name);
+  for (std::size_t i = 0; i < walk.names.size(); ++i) {
+    const std::string shown = escape_text(walk.names[i]);
+    const auto found = expected.find(walk.names[i]);
     if (found == expected.end()) {
       findings.push_back({ErrorCode::untrusted, shown, "is not covered by the signature"});
       continue;
