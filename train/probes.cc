@@ -101,16 +101,20 @@ ProbeFinding loss_alignment(const Probe& probe) {
                  "largest difference between a position's loss and that of its next token");
 }
 
+// The length stays as it is: dynamically scaled rotations depend on it.
 ProbeFinding padding(const Probe& probe) {
-  const std::int64_t length = probe.batch.length, padded = length + 5;
+  const std::int64_t length = probe.batch.length, pads = length / 4, kept = length - pads;
+  Batch text = probe.batch;
+  text.targets = text.targets.clone();
+  text.targets.narrow(0, kept - 1, pads + 1).fill_(-1);
   Batch more;
   more.rows = 2;
-  more.length = padded;
-  more.ids = at::zeros({2 * padded}, at::kLong);
-  more.targets = at::full({2 * padded}, -1, at::kLong);
-  more.ids.narrow(0, 0, length).copy_(probe.batch.ids);
-  more.targets.narrow(0, 0, length).copy_(probe.batch.targets);
-  const LossSum plain = probe.model.head_loss(probe.run(probe.batch), probe.batch);
+  more.length = length;
+  more.ids = at::zeros({2 * length}, at::kLong);
+  more.targets = at::full({2 * length}, -1, at::kLong);
+  more.ids.narrow(0, 0, kept).copy_(text.ids.narrow(0, 0, kept));
+  more.targets.narrow(0, 0, length).copy_(text.targets);
+  const LossSum plain = probe.model.head_loss(probe.run(text), text);
   const LossSum with_padding = probe.model.head_loss(probe.run(more), more);
   const double limit = probe.model.precision() == Precision::bf16 ? 1e-2 : 1e-5;
   const double scale = std::max(1.0, std::abs(plain.nll));
