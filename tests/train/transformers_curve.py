@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The losses of `organ train` are those of a plain transformers loop, and training helps.
+
+usage: transformers_curve.py ORGAN_TRAIN
+
+stories260K in fp32 on tinyshakespeare, layers 1-3, AdamW with decay on every tensor, gradient
+clipping as torch does it: the first ten losses and the norms of the gradients agree within 1e-4
+relative, and the held-out loss falls. Then transformers loads a recovered checkpoint. Needs
+$ORGAN_PEERS (torch, transformers) and $ORGAN_SHARED; exits 77 without them.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = sys.argv[1]
+LAYERS, STEPS, CONTEXT, BATCH, RATE = range(1, 4), 10, 128, 4, 1e-3
+
+
+def skip(reason):
+    print(f"skipped: {reason}")
+    sys.exit(77)
+
+
+def reenter_in_peers():
+    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
+    if os.environ.get("ORGAN_IN_PEERS") or not python.is_file():
+        skip("ORGAN_PEERS names no Python with torch and transformers")
+    os.environ["ORGAN_IN_PEERS"] = "1"
+    os.execv(python, [str(python), *sys.argv])
+
+
+def organ(*arguments):
+    result = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"organ-train {' '.join(map(str, arguments))}: {result.stderr}")
+    return json.loads(result.stdout)
+
+
+def windows_of(model_folder, text):
+    """The windows organ makes of one file: ids of the text, closed by </s>, cut and padded."""
+    import tokenizers
+    tokenizer = tokenizers.Tokenizer.from_file(str(model_folder / "tokenizer.json"))
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    special = json.loads((model_folder / "tokenizer_config.json").read_text())
+    eos = special["eos_token"]
+    ids.append(tokenizer.token_to_id(eos["content"] if isinstance(eos, dict) else eos))
+    rows = []
+    for start in range(0, len(ids), CONTEXT):
+        row = ids[start:start + CONTEXT]
+        padding = CONTEXT - len(row)
+        rows.append((row + [0] * padding, row + [-100] * padding))
+    return rows
+
+
+def reference_losses(model_folder, rows, order):
+    import torch
+    import transformers
+    torch.set_num_threads(2)
+    model = transformers.AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
+    model.requires_grad_(False)
+    trained = [p for i in LAYERS for p in model.model.layers[i].parameters()]
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.01)
+    curve = []
+    for windows in order:
+        ids = torch.tensor([rows[w][0] for w in windows])
+        labels = torch.tensor([rows[w][1] for w in windows])
+        logits = model(input_ids=ids).logits[:, :-1]
+        loss = torch.nn.functional.cross_entropy(
+            logits.reshape(-1, logits.shape[-1]), labels[:, 1:].reshape(-1), ignore_index=-100)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        curve.append((loss.item(), norm.item()))
+    return curve
+
+
+def compare(model_folder, folder, shared):
+    text = (shared / "tinyshakespeare.txt").read_text()
+    train_file, held_out = folder / "train.txt", folder / "held_out.txt"
+    train_file.write_text(text[:40000])
+    held_out.write_text(text[-8000:])
+    record = organ("train", model_folder, "--layers", "1:4", "--data", train_file, "--held-out",
+                   held_out, "--context", CONTEXT, "--batch", BATCH, "--steps", STEPS, "--lr",
+                   RATE, "--schedule", "constant", "--warmup-share", 0, "--decay-all",
+                   "--precision", "fp32", "--out", folder / "organ", "--json")
+    lines = (folder / "organ.run" / "metrics.jsonl").read_text().splitlines()
+    steps = [r for r in map(json.loads, lines) if r["event"] == "step"]
+    assert len(steps) == STEPS
+    reference = reference_losses(model_folder, windows_of(model_folder, train_file.read_text()),
+                                 [s["windows"] for s in steps])
+    worst = 0
+    for step, (loss, norm) in zip(steps, reference, strict=True):
+        worst = max(worst, abs(step["loss"] / loss - 1), abs(step["gradient_norm"] / norm - 1))
+    print(f"largest relative difference of {STEPS} losses and gradient norms: {worst:.2e}")
+    assert worst < 1e-4, (steps, reference)
+    before, after = (e["nll"] for e in record["evaluations"])
+    print(f"held out: {before:.4f} before, {after:.4f} after")
+    assert after < before
+    measured = organ("eval", model_folder, "--data", held_out, "--context", CONTEXT, "--json")
+    assert abs(measured["nll"] / before - 1) < 1e-6, (measured, before)
+
+
+def recover(model_folder, folder):
+    import torch
+    import transformers
+    organ("recover", model_folder, "--layers", "1:3", "--data", folder / "train.txt", "--context",
+          CONTEXT, "--steps", 3, "--precision", "fp32", "--out", folder / "recovered", "--json")
+    before = transformers.AutoModelForCausalLM.from_pretrained(model_folder).state_dict()
+    after = transformers.AutoModelForCausalLM.from_pretrained(folder / "recovered").state_dict()
+    for name, tensor in before.items():
+        trained = name.startswith(tuple(f"model.layers.{i}." for i in range(0, 4)))
+        assert torch.equal(tensor, after[name]) != trained, name
+
+
+def main():
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        reenter_in_peers()
+    shared = pathlib.Path(os.environ.get("ORGAN_SHARED", "../shared")) / "data"
+    model_folder = shared / "stories260K"
+    if not model_folder.is_dir():
+        skip("ORGAN_SHARED has no stories260K")
+    with tempfile.TemporaryDirectory(prefix="organ-curve") as name:
+        compare(model_folder, pathlib.Path(name), shared)
+        recover(model_folder, pathlib.Path(name))
+
+
+main()
