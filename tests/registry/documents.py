@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a registry writes fits its schemas, and the schemas refuse what it never writes.
+
+    documents.py ORGAN_PROGRAM MAKE_TINY_ORGAN SCHEMAS_FOLDER
+
+Runs in the Python of $ORGAN_PEERS when its own lacks jsonschema; exits 77 without either.
+"""
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+try:
+    import jsonschema
+except ImportError:
+    peer = Path(os.environ.get("ORGAN_PEERS", "/nonexistent")) / "bin" / "python"
+    if not peer.exists() or Path(sys.executable) == peer:
+        print("skipped: the Python package jsonschema is needed", file=sys.stderr)
+        sys.exit(77)
+    os.execv(peer, [str(peer), *sys.argv])
+
+
+def accepted(schema, document):
+    return jsonschema.Draft7Validator(schema).is_valid(document)
+
+
+def broken(document):
+    """One copy per field: missing, of another type; and one with an unknown field."""
+    for key in document:
+        for value in (None, [0]):
+            other = copy.deepcopy(document)
+            if value is None:
+                del other[key]
+            else:
+                other[key] = value
+            if other != document:
+                yield other
+    yield document | {"surprise": 1}
+
+
+def main():
+    organ, make, schemas = (Path(a).resolve() for a in sys.argv[1:4])
+    entry_schema = json.loads((schemas / "log-entry.v1.schema.json").read_text())
+    policy_schema = json.loads((schemas / "policy.v1.schema.json").read_text())
+    passed = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        registry = folder / "registry"
+        for command in ([make, folder / "organ"], [organ, "key", "generate", folder / "key"],
+                        [organ, "registry", "init", "--registry", registry, "--key",
+                         folder / "key.pub", "--pattern", "legal/*"],
+                        [organ, "publish", folder / "organ", "legal/contracts:1.0.0", "--registry",
+                         registry, "--key", folder / "key.key"]):
+            subprocess.run([str(c) for c in command], check=True, capture_output=True)
+        lines = (registry / "organ/log").read_text().splitlines()
+        documents = [(entry_schema, json.loads(line[65:])) for line in lines]
+        documents.append((policy_schema, json.loads((registry / "organ/policy.json").read_text())))
+        assert [d["kind"] for _, d in documents[:-1]] == ["key", "key", "publish"]
+        for schema, document in documents:
+            assert accepted(schema, document), document
+            for other in broken(document):
+                assert not accepted(schema, other), other
+                passed += 1
+            passed += 1
+    print(f"{passed} cases passed, 0 failed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
