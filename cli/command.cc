@@ -102,6 +102,13 @@ bool Context::show_progress() const {
          !environment("NO_COLOR");
 }
 
+CLI::App* add_group(CLI::App& parent, const std::string& name, const std::string& description) {
+  CLI::App* group = parent.add_subcommand(name, description);
+  group->formatter(std::make_shared<Formatter>());
+  group->require_subcommand(1);
+  return group;
+}
+
 CLI::App* add_command(CLI::App& parent, Context& context, const std::string& name,
                       const std::string& description, const std::string& examples) {
   CLI::App* command = parent.add_subcommand(name, description);

@@ -51,6 +51,8 @@ class Context {
 // and the exit-code footer. `run` is called after parsing; what it throws ends in main().
 CLI::App* add_command(CLI::App& parent, Context& context, const std::string& name,
                       const std::string& description, const std::string& examples);
+// A word that only holds commands, such as `organ key`.
+CLI::App* add_group(CLI::App& parent, const std::string& name, const std::string& description);
 void on_run(CLI::App* command, std::function<void()> run);
 
 // Precedence of exit codes when several findings meet: 4 corrupt > 5 untrusted > 3 incompatible >

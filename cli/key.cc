@@ -48,8 +48,7 @@ void generate(const Context& context, const Options& options) {
 }  // namespace
 
 void add_key(CLI::App& app, Context& context) {
-  CLI::App* group = app.add_subcommand("key", "make keys that sign organs");
-  group->require_subcommand(1);
+  CLI::App* group = add_group(app, "key", "make keys that sign organs");
   auto options = std::make_shared<Options>();
   CLI::App* command =
       add_command(*group, context, "generate",

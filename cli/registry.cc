@@ -81,8 +81,7 @@ void add_rebuild(CLI::App& group, Context& context) {
 }  // namespace
 
 void add_registry(CLI::App& app, Context& context) {
-  CLI::App* group = app.add_subcommand("registry", "make and mend a registry");
-  group->require_subcommand(1);
+  CLI::App* group = add_group(app, "registry", "make and mend a registry");
   add_init(*group, context);
   add_rebuild(*group, context);
 }

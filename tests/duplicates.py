@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds code that stands in two places and words that stand twice in a row.
+"""Finds code that stands in two places, words that stand twice in a row, and tests that the README
+names but nobody wrote.
 
     duplicates.py SOURCE_ROOT
 
@@ -65,14 +66,21 @@ def doubled_words(root, files):
                 yield f"{path}:{number}: doubled word: '{match.group()}'"
 
 
+def missing_tests(root):
+    for number, line in enumerate((root / "README.md").read_text(encoding="utf-8").splitlines(), 1):
+        for path in re.findall(r"`(tests/[\w./]+)`", line):
+            if not (root / path).exists():
+                yield f"README.md:{number}: '{path}' does not exist"
+
+
 def main():
     root = Path(sys.argv[1]).resolve()
     if not (root / ".git").exists():
         print("not a git checkout")
         return 77
     files = tracked(root)
-    found = [*duplicate_code(root, files), *doubled_words(root, files)]
-    print("\n".join(found) or "nothing stands twice")
+    found = [*duplicate_code(root, files), *doubled_words(root, files), *missing_tests(root)]
+    print("\n".join(found) or "nothing stands twice, nothing is missing")
     return 1 if found else 0
 
 
