@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The losses of `organ train` are those of a plain transformers loop, and training helps.
 
-usage: transformers_curve.py ORGAN_TRAIN
+usage: transformers_curve.py ORGAN_TRAIN SCHEMAS
 
 stories260K in fp32 on tinyshakespeare, layers 1-3, AdamW with decay on every tensor, gradient
 clipping as torch does it: the first ten losses and the norms of the gradients agree within 1e-4
-relative, and the held-out loss falls. Then transformers loads a recovered checkpoint. Needs
-$ORGAN_PEERS (torch, transformers) and $ORGAN_SHARED; exits 77 without them.
+relative, and the held-out loss falls. Then transformers loads a recovered checkpoint. Documents
+written on the way validate against their schemas. Needs $ORGAN_PEERS (torch, transformers,
+jsonschema) and $ORGAN_SHARED; exits 77 without them.
 """
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
-PROGRAM = sys.argv[1]
+PROGRAM, SCHEMAS = sys.argv[1], pathlib.Path(sys.argv[2])
 LAYERS, STEPS, CONTEXT, BATCH, RATE = range(1, 4), 10, 128, 4, 1e-3
 
 
@@ -37,6 +40,13 @@ def organ(*arguments):
     if result.returncode != 0:
         sys.exit(f"organ-train {' '.join(map(str, arguments))}: {result.stderr}")
     return json.loads(result.stdout)
+
+
+def validate(schema, *documents):
+    import jsonschema
+    rules = json.loads((SCHEMAS / f"{schema}.v1.schema.json").read_text())
+    for document in documents:
+        jsonschema.validate(document, rules)
 
 
 def windows_of(model_folder, text):
@@ -90,7 +100,9 @@ def compare(model_folder, folder, shared):
                    RATE, "--schedule", "constant", "--warmup-share", 0, "--decay-all",
                    "--precision", "fp32", "--out", folder / "organ", "--json")
     lines = (folder / "organ.run" / "metrics.jsonl").read_text().splitlines()
-    steps = [r for r in map(json.loads, lines) if r["event"] == "step"]
+    records = list(map(json.loads, lines))
+    validate("metrics", *records)
+    steps = [r for r in records if r["event"] == "step"]
     assert len(steps) == STEPS
     reference = reference_losses(model_folder, windows_of(model_folder, train_file.read_text()),
                                  [s["windows"] for s in steps])
@@ -103,7 +115,22 @@ def compare(model_folder, folder, shared):
     print(f"held out: {before:.4f} before, {after:.4f} after")
     assert after < before
     measured = organ("eval", model_folder, "--data", held_out, "--context", CONTEXT, "--json")
+    validate("eval", measured)
     assert abs(measured["nll"] / before - 1) < 1e-6, (measured, before)
+
+
+def interrupt(model_folder, folder):
+    """A run that is interrupted leaves a train state that validates."""
+    process = subprocess.Popen(
+        [PROGRAM, "train", str(model_folder), "--layers", "1:4", "--data",
+         str(folder / "train.txt"), "--steps", "100000", "--save-every", "1", "--out",
+         str(folder / "endless")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run = folder / "endless.run"
+    while process.poll() is None and not list(run.glob("step-*.json")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    validate("train-state", *(json.loads(p.read_text()) for p in run.glob("step-*.json")))
 
 
 def recover(model_folder, folder):
@@ -130,6 +157,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="organ-curve") as name:
         compare(model_folder, pathlib.Path(name), shared)
         recover(model_folder, pathlib.Path(name))
+        interrupt(model_folder, pathlib.Path(name))
 
 
 main()
