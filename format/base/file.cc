@@ -284,17 +284,52 @@ std::string lock_holder(int fd) {
 
 }  // namespace
 
-FileLock::FileLock(const fs::path& path, Kind kind, double timeout_seconds) {
-  fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
-  if (!fd_ && (errno == EROFS || errno == EACCES) && kind == Kind::shared) {
-    fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+namespace {
+
+UniqueFd open_lock(const fs::path& path, FileLock::Kind kind) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!fd && (errno == EROFS || errno == EACCES) && kind == FileLock::Kind::shared) {
+    fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   }
-  if (!fd_) fail_errno(path.string(), "open lock");
-  const int operation = (kind == Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  if (!fd) fail_errno(path.string(), "open lock");
+  return fd;
+}
+
+// A holder may remove the file with the folder it guards; a lock on such a file guards nothing.
+bool names_this_file(const fs::path& path, int fd) {
+  struct stat named {}, opened {};
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &opened) == 0 &&
+         named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+bool try_lock(int fd, FileLock::Kind kind, const fs::path& path) {
+  const int operation = (kind == FileLock::Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  if (::flock(fd, operation) == 0) return true;
+  if (errno != EWOULDBLOCK && errno != EINTR) fail_errno(path.string(), "lock");
+  return false;
+}
+
+// The text is for people only: who holds the lock.
+void write_holder(int fd, const fs::path& path) {
+  const std::string text = fmt::format("process {}\n", ::getpid());
+  if (::ftruncate(fd, 0) != 0 ||
+      ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    fail_errno(path.string(), "write lock");
+  }
+}
+
+}  // namespace
+
+FileLock::FileLock(const fs::path& path, Kind kind, double timeout_seconds)
+    : fd_(open_lock(path, kind)) {
   const auto deadline =
       std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_seconds);
-  while (::flock(fd_.get(), operation) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) fail_errno(path.string(), "lock");
+  for (;;) {
+    if (try_lock(fd_.get(), kind, path)) {
+      if (names_this_file(path, fd_.get())) break;
+      fd_ = open_lock(path, kind);
+      continue;
+    }
     if (std::chrono::steady_clock::now() >= deadline) {
       throw Error(ErrorCode::conflict,
                   fmt::format("{}: locked by {} for more than {} s", quote(path.string()),
@@ -303,14 +338,7 @@ FileLock::FileLock(const fs::path& path, Kind kind, double timeout_seconds) {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  if (kind == Kind::exclusive) {
-    // The text is for people only: who holds the lock.
-    const std::string text = fmt::format("process {}\n", ::getpid());
-    if (::ftruncate(fd_.get(), 0) != 0 ||
-        ::pwrite(fd_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-      fail_errno(path.string(), "write lock");
-    }
-  }
+  if (kind == Kind::exclusive) write_holder(fd_.get(), path);
 }
 
 }  // namespace organ

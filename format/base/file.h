@@ -113,7 +113,8 @@ std::vector<std::string> list_folder(const std::filesystem::path& folder);
 // '.' or '-', and none of the names other systems reserve (con, nul, …).
 bool is_safe_file_name(std::string_view name);
 
-// An advisory flock on a file that is never deleted. A dead process leaves no stale lock.
+// An advisory flock. A dead process leaves no stale lock. Only a holder of the exclusive lock may
+// remove the file, with the folder it guards; whoever waited for it then opens the new one.
 class FileLock {
  public:
   enum class Kind { shared, exclusive };

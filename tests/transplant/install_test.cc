@@ -120,6 +120,7 @@ TEST_CASE("several organs are undone last in, first out") {
   CHECK(digests_of(bench.model) == first);
   CHECK(uninstall_organ(bench.model).undone.position == 0);
   CHECK(digests_of(bench.model) == untouched);
+  CHECK_FALSE(fs::exists(bench.model / ".organ"));
   CHECK(error_of([&] { uninstall_organ(bench.model); }).starts_with("not_found"));
 }
 

@@ -9,7 +9,7 @@
 
 namespace organ::transplant {
 
-//   lock              flock; never deleted
+//   lock              flock; goes with the folder when the last organ is taken out
 //   journal           exists while a change is decided but not finished
 //   stage/            what a change has prepared: files/, undo/, receipt.json
 //   receipts/0001.json, undo/0001/SHARD

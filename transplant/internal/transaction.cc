@@ -109,6 +109,13 @@ void finish(const StateFolder& state, const Change& change) {
   remove_empty_folders(state);
 }
 
+// Without receipts nothing of organ is left in the model folder. Expects the exclusive lock.
+void remove_state_if_empty(const StateFolder& state) {
+  if (list_folder(state.root) != std::vector<std::string>{state.lock().filename().string()}) return;
+  remove_file(state.lock());
+  remove_if_empty(state.root);
+}
+
 void discard(const StateFolder& state) {
   remove_tree(state.stage());
   remove_empty_folders(state);
@@ -193,6 +200,7 @@ Transaction::Transaction(const fs::path& model) : state_(model) {
 Transaction::~Transaction() {
   try {
     if (!is_there(state_.journal())) discard(state_);
+    remove_state_if_empty(state_);
   } catch (const std::exception&) {
     // The next command discards the stage: a stage without a journal means nothing.
   }
@@ -222,7 +230,9 @@ Recovery recover_journal(const fs::path& model) {
     return Recovery::nothing;
   }
   const FileLock lock(state.lock(), FileLock::Kind::exclusive);
-  return recover(state);
+  const Recovery recovery = recover(state);
+  remove_state_if_empty(state);
+  return recovery;
 }
 
 }  // namespace organ::transplant

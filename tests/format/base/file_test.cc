@@ -126,3 +126,25 @@ TEST_CASE("file lock: a second process waits, then gets a conflict that names th
   ::close(ready[1]);
   CHECK(test::error_of([&] { FileLock(path, FileLock::Kind::exclusive, 0.1); }) == "no error");
 }
+
+TEST_CASE("file lock: who waited for a removed lock file locks the new one") {
+  const auto folder = test::scratch();
+  const fs::path path = folder.path() / "lock";
+  int ready[2];
+  REQUIRE(::pipe(ready) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const FileLock lock(path, FileLock::Kind::exclusive);
+    (void)!::write(ready[1], "x", 1);
+    ::usleep(100'000);
+    ::unlink(path.c_str());
+    ::_exit(0);
+  }
+  char byte = 0;
+  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  const FileLock lock(path, FileLock::Kind::exclusive, 5);
+  CHECK(read_file(path, 100) == "process " + std::to_string(::getpid()) + "\n");
+  ::waitpid(child, nullptr, 0);
+  ::close(ready[0]);
+  ::close(ready[1]);
+}
