@@ -61,8 +61,9 @@ void add_check(CLI::App& app, Context& context) {
   command->add_option("--recipient", arguments->recipient, "checkpoint folder")
       ->required()
       ->type_name("MODEL");
-  command->add_option("--at", arguments->position,
-                      "first recipient layer to replace [default: where the organ comes from]")
+  command
+      ->add_option("--at", arguments->position,
+                   "first recipient layer to replace [default: where the organ comes from]")
       ->type_name("P");
   on_run(command, [&context, arguments] { run_check(context, *arguments); });
 }

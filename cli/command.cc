@@ -119,14 +119,16 @@ CLI::App* add_command(CLI::App& parent, Context& context, const std::string& nam
   command->add_flag("-q,--quiet", context.quiet, "only errors and data");
   command->add_flag("-v,--verbose", context.verbose, "more on stderr");
   command->add_flag("--json", context.json, "one JSON record on stdout");
-  command->add_option("--registry", context.registry,
-                      "registry folder [default: $ORGAN_REGISTRY or "
-                      "$XDG_DATA_HOME/organ/registry]")
+  command
+      ->add_option("--registry", context.registry,
+                   "registry folder [default: $ORGAN_REGISTRY or "
+                   "$XDG_DATA_HOME/organ/registry]")
       ->type_name("DIR");
-  command->add_flag_callback("--progress", [&context] { context.progress = true; },
-                             "show progress on stderr [default: on a terminal]");
-  command->add_flag_callback("--no-progress", [&context] { context.progress = false; },
-                             "show no progress");
+  command->add_flag_callback(
+      "--progress", [&context] { context.progress = true; },
+      "show progress on stderr [default: on a terminal]");
+  command->add_flag_callback(
+      "--no-progress", [&context] { context.progress = false; }, "show no progress");
   command->option_defaults()->group("Options");
   return command;
 }

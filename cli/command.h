@@ -29,18 +29,18 @@ class Context {
   bool json = false;
   bool quiet = false;
   int verbose = 0;
-  std::optional<bool> progress;                    // --progress / --no-progress
-  std::optional<std::filesystem::path> registry;   // --registry
+  std::optional<bool> progress;                   // --progress / --no-progress
+  std::optional<std::filesystem::path> registry;  // --registry
 
   int exit_code = 0;  // a command raises it by worsen(); "the worst finding wins"
 
-  void print(std::string_view line) const;          // stdout, adds a newline
+  void print(std::string_view line) const;  // stdout, adds a newline
   // One record: schema_version 1 and "command" are put in front of `record`'s own fields.
   void print_json(std::string_view command, nlohmann::json record) const;
-  void note(std::string_view line) const;           // stderr unless --quiet
-  void warn(std::string_view line) const;           // stderr, "warning: "
-  void detail(std::string_view line) const;         // stderr with -v
-  void worsen(ErrorCode code);                      // exit_code of the worst class seen
+  void note(std::string_view line) const;    // stderr unless --quiet
+  void warn(std::string_view line) const;    // stderr, "warning: "
+  void detail(std::string_view line) const;  // stderr with -v
+  void worsen(ErrorCode code);               // exit_code of the worst class seen
 
   // --registry, ORGAN_REGISTRY, $XDG_DATA_HOME/organ/registry, ~/.local/share/organ/registry.
   std::filesystem::path registry_path() const;

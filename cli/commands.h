@@ -22,20 +22,8 @@ void add_uninstall(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
 
 inline constexpr void (*kCommands[])(CLI::App&, Context&) = {
-    add_check,
-    add_doctor,
-    add_extract,
-    add_inspect,
-    add_install,
-    add_key,
-    add_list,
-    add_log,
-    add_publish,
-    add_registry,
-    add_show,
-    add_sign,
-    add_uninstall,
-    add_verify,
+    add_check, add_doctor,  add_extract,  add_inspect, add_install, add_key,       add_list,
+    add_log,   add_publish, add_registry, add_show,    add_sign,    add_uninstall, add_verify,
 };
 
 }  // namespace organ::cli

@@ -25,11 +25,13 @@ nlohmann::json to_json(const transplant::CompatibilityReport& report) {
 
 void show(const Context& context, const transplant::CompatibilityReport& report) {
   for (const transplant::CompatibilityFinding& finding : report.findings) {
-    const std::string line = fmt::format(
-        "{} [{}]: {}{}", to_string(finding.severity), finding.rule, finding.message,
-        finding.hint.empty() ? std::string() : "\n  hint: " + finding.hint);
-    if (finding.severity == transplant::Severity::note) context.detail(line);
-    else context.note(line);
+    const std::string line =
+        fmt::format("{} [{}]: {}{}", to_string(finding.severity), finding.rule, finding.message,
+                    finding.hint.empty() ? std::string() : "\n  hint: " + finding.hint);
+    if (finding.severity == transplant::Severity::note)
+      context.detail(line);
+    else
+      context.note(line);
   }
 }
 

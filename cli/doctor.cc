@@ -26,13 +26,13 @@ void run_doctor(const Context& context) {
   const std::string crypto = crypto_library();
   const auto train = find_train_program();
   if (context.json) {
-    context.print_json("doctor",
-                       {{"version", ORGAN_VERSION},
-                        {"cores", std::thread::hardware_concurrency()},
-                        {"crypto", crypto},
-                        {"sha256_gb_per_s_per_core", rate},
-                        {"registry", context.registry_path().string()},
-                        {"organ_train", train ? nlohmann::json(train->string()) : nlohmann::json()}});
+    context.print_json(
+        "doctor", {{"version", ORGAN_VERSION},
+                   {"cores", std::thread::hardware_concurrency()},
+                   {"crypto", crypto},
+                   {"sha256_gb_per_s_per_core", rate},
+                   {"registry", context.registry_path().string()},
+                   {"organ_train", train ? nlohmann::json(train->string()) : nlohmann::json()}});
     return;
   }
   context.print(fmt::format("organ      {}", ORGAN_VERSION));

@@ -111,14 +111,15 @@ void run_eval(const Context& context, const Arguments& a) {
 
 void add_eval(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_command(
-      app, context, "eval", "measure a checkpoint's perplexity under protocol P0",
-      "  organ eval SmolLM2-135M --data test.txt --context 1024\n"
-      "  organ eval SmolLM2-135M --ids windows.safetensors --json");
+  CLI::App* command =
+      add_command(app, context, "eval", "measure a checkpoint's perplexity under protocol P0",
+                  "  organ eval SmolLM2-135M --data test.txt --context 1024\n"
+                  "  organ eval SmolLM2-135M --ids windows.safetensors --json");
   command->add_option("model", arguments->model, "checkpoint folder")->required();
   command->add_option("--data", arguments->data, "text files")->type_name("FILE");
-  command->add_option("--ids", arguments->ids,
-                      "safetensors file with I64 'ids' [windows, length] instead")
+  command
+      ->add_option("--ids", arguments->ids,
+                   "safetensors file with I64 'ids' [windows, length] instead")
       ->type_name("FILE");
   command->add_option("--documents", arguments->documents, "file, blank-lines or end-of-text")
       ->capture_default_str();

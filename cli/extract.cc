@@ -34,8 +34,7 @@ void run_extract(const Context& context, Arguments arguments) {
   transplant::recover_journal(arguments.model);
   const format::Checkpoint donor = format::Checkpoint::open(arguments.model);
   if (arguments.options.donor_id.empty()) {
-    arguments.options.donor_id =
-        std::filesystem::canonical(arguments.model).filename().string();
+    arguments.options.donor_id = std::filesystem::canonical(arguments.model).filename().string();
   }
   const format::Manifest manifest = transplant::extract_organ(
       donor, chosen_layers(arguments, donor), arguments.out, arguments.options);
@@ -65,10 +64,10 @@ void run_extract(const Context& context, Arguments arguments) {
 
 void add_extract(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_command(
-      app, context, "extract", "cut contiguous layers out of a checkpoint folder",
-      "  organ extract SmolLM2-135M --layers 10:13 --out legal-0.1.0 --name legal\n"
-      "  organ extract SmolLM2-135M --middle-third --out middle --license Apache-2.0");
+  CLI::App* command =
+      add_command(app, context, "extract", "cut contiguous layers out of a checkpoint folder",
+                  "  organ extract SmolLM2-135M --layers 10:13 --out legal-0.1.0 --name legal\n"
+                  "  organ extract SmolLM2-135M --middle-third --out middle --license Apache-2.0");
   command->add_option("model", arguments->model, "checkpoint folder")->required();
   command->add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
       ->type_name("A:B");

@@ -71,11 +71,11 @@ void show_lineage(const Context& context, const format::Manifest& manifest) {
     context.print(field("trained", "no"));
   }
   for (const auto& evaluation : manifest.evaluations) {
-    context.print(field("evaluation",
-                        fmt::format("{}: nll {:.4f}, perplexity {:.3f} ({}, {} tokens of {})",
-                                    evaluation.subject, evaluation.nll, evaluation.perplexity,
-                                    evaluation.protocol, evaluation.tokens,
-                                    escape_text(evaluation.dataset))));
+    context.print(field(
+        "evaluation",
+        fmt::format("{}: nll {:.4f}, perplexity {:.3f} ({}, {} tokens of {})", evaluation.subject,
+                    evaluation.nll, evaluation.perplexity, evaluation.protocol, evaluation.tokens,
+                    escape_text(evaluation.dataset))));
   }
 }
 
@@ -100,8 +100,8 @@ void show_manifest_file(const Context& context, const fs::path& path) {
   const std::string text = read_file(path, format::kManifestLimit);
   const auto manifest = format::Manifest::parse(text, escape_text(path.string()));
   if (context.json) {
-    context.print_json("inspect", {{"kind", "manifest"},
-                                   {"manifest", nlohmann::json::parse(text)}});
+    context.print_json("inspect",
+                       {{"kind", "manifest"}, {"manifest", nlohmann::json::parse(text)}});
     return;
   }
   show_manifest(context, manifest);
@@ -131,9 +131,8 @@ void show_public_key(const Context& context, const fs::path& path) {
   constexpr std::string_view kNames[] = {"P-256", "P-384", "P-521"};
   const std::string_view curve = kNames[static_cast<std::size_t>(key.curve())];
   if (context.json) {
-    context.print_json("inspect", {{"kind", "public_key"},
-                                   {"curve", curve},
-                                   {"key_id", key.id().hex()}});
+    context.print_json("inspect",
+                       {{"kind", "public_key"}, {"curve", curve}, {"key_id", key.id().hex()}});
     return;
   }
   context.print(field("public key", curve));
@@ -183,8 +182,8 @@ void show_architecture(const Context& context, const format::Architecture& archi
   context.print(field("vocabulary", std::to_string(architecture.vocab_size())));
   context.print("tensors of a layer");
   for (const auto& tensor : architecture.tensors()) {
-    context.print(fmt::format("  {:<48} {}", escape_text(tensor.name),
-                              format::to_string(tensor.shape)));
+    context.print(
+        fmt::format("  {:<48} {}", escape_text(tensor.name), format::to_string(tensor.shape)));
   }
 }
 
@@ -195,8 +194,8 @@ void show_config(const Context& context, const fs::path& path) {
   const auto config = parse_json(read_file(path, limits.bytes), limits, subject);
   const auto architecture = format::Architecture::from_config(config, subject);
   if (context.json) {
-    context.print_json("inspect", {{"kind", "config"},
-                                   {"architecture", architecture_json(architecture)}});
+    context.print_json("inspect",
+                       {{"kind", "config"}, {"architecture", architecture_json(architecture)}});
     return;
   }
   show_architecture(context, architecture);
@@ -300,7 +299,8 @@ void add_inspect(CLI::App& app, Context& context) {
                   "show an organ folder, checkpoint, safetensors file, signature or public key",
                   "  organ inspect legal-1.0.0\n"
                   "  organ inspect --json legal-1.0.0/layer.00.safetensors");
-  command->add_option("PATH", *argument, "path, or name:version of the registry; nothing is verified")
+  command
+      ->add_option("PATH", *argument, "path, or name:version of the registry; nothing is verified")
       ->required();
   on_run(command, [&context, argument] { inspect(context, *argument); });
 }

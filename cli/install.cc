@@ -107,14 +107,16 @@ void add_install(CLI::App& app, Context& context) {
   command->add_option("--into", arguments->model, "checkpoint folder of the recipient")
       ->required()
       ->type_name("MODEL");
-  command->add_option("--at", arguments->position,
-                      "first recipient layer to replace [default: where the organ comes from]")
+  command
+      ->add_option("--at", arguments->position,
+                   "first recipient layer to replace [default: where the organ comes from]")
       ->type_name("P");
   command->add_option("--mode", arguments->mode, "what happens to the layers at P")
       ->check(CLI::IsMember({"replace"}))
       ->capture_default_str();
-  command->add_option("--out", arguments->options.out,
-                      "build this new folder, leave the recipient as it is")
+  command
+      ->add_option("--out", arguments->options.out,
+                   "build this new folder, leave the recipient as it is")
       ->type_name("DIR");
   command->add_flag("--hard-link", arguments->options.hard_link,
                     "with --out: share unchanged shards by hard link");

@@ -57,9 +57,8 @@ void add_key(CLI::App& app, Context& context) {
                   "  organ key generate --curve p384 --passphrase-file secret.txt keys/acme");
   command->add_option("PREFIX", options->prefix, "path of the two files without .key and .pub")
       ->required();
-  const std::map<std::string, format::Curve> curves = {{"p256", format::Curve::p256},
-                                                       {"p384", format::Curve::p384},
-                                                       {"p521", format::Curve::p521}};
+  const std::map<std::string, format::Curve> curves = {
+      {"p256", format::Curve::p256}, {"p384", format::Curve::p384}, {"p521", format::Curve::p521}};
   command->add_option("--curve", options->curve, "p256, p384 or p521 [default: p256]")
       ->transform(CLI::CheckedTransformer(curves))
       ->type_name("NAME");

@@ -53,9 +53,8 @@ void run(const Context& context, const std::string& name) {
 }  // namespace
 
 void add_list(CLI::App& app, Context& context) {
-  CLI::App* command =
-      add_command(app, context, "list", "show what the registry holds",
-                  "  organ list\n  organ list legal/contracts --json");
+  CLI::App* command = add_command(app, context, "list", "show what the registry holds",
+                                  "  organ list\n  organ list legal/contracts --json");
   auto name = std::make_shared<std::string>();
   command->add_option("NAME", *name, "only the versions of this organ");
   on_run(command, [&context, name] { run(context, *name); });

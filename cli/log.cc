@@ -49,18 +49,17 @@ void run(const Context& context, const std::string& name) {
     return;
   }
   for (const LogRecord& record : records) {
-    context.print(fmt::format("{:>6}  {}  {:<9}  {}", record.index,
-                              escape_text(record.entry.time), to_string(record.entry.kind),
-                              describe(record.entry)));
+    context.print(fmt::format("{:>6}  {}  {:<9}  {}", record.index, escape_text(record.entry.time),
+                              to_string(record.entry.kind), describe(record.entry)));
   }
 }
 
 }  // namespace
 
 void add_log(CLI::App& app, Context& context) {
-  CLI::App* command = add_command(app, context, "log",
-                                  "show the registry's signed history, oldest entry first",
-                                  "  organ log\n  organ log legal/contracts --json");
+  CLI::App* command =
+      add_command(app, context, "log", "show the registry's signed history, oldest entry first",
+                  "  organ log\n  organ log legal/contracts --json");
   auto name = std::make_shared<std::string>();
   command->add_option("NAME", *name, "only the entries of this organ");
   on_run(command, [&context, name] { run(context, *name); });

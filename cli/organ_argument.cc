@@ -26,8 +26,7 @@ OrganArgument open_organ(const Context& context, const std::string& text) {
   OrganArgument argument;
   argument.text = text;
   if (format::looks_like_folder(text)) {
-    argument.organ =
-        std::make_unique<format::OrganFolder>(format::OrganFolder::open(text));
+    argument.organ = std::make_unique<format::OrganFolder>(format::OrganFolder::open(text));
     argument.registry = open_registry_if_there(context);
     return argument;
   }
@@ -50,8 +49,9 @@ registry::TrustOverride TrustOptions::load() const {
 }
 
 void add_trust_options(CLI::App* command, TrustOptions& options) {
-  command->add_option("--key", options.key_files,
-                      "public key that must have signed it, instead of the policy's")
+  command
+      ->add_option("--key", options.key_files,
+                   "public key that must have signed it, instead of the policy's")
       ->type_name("PUB");
   command->add_flag("--allow-unsigned", options.allow_unsigned,
                     "accept an organ without a trusted signature; noted in the receipt");

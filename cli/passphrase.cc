@@ -79,7 +79,8 @@ format::PassphraseSource passphrase_source(const PassphraseOptions& options) {
   return [options]() -> std::string {
     if (auto given = given_passphrase(options)) return *given;
     if (has_terminal()) return ask("passphrase of the private key: ");
-    throw Error(ErrorCode::invalid_argument, "the private key is encrypted and no passphrase is given",
+    throw Error(ErrorCode::invalid_argument,
+                "the private key is encrypted and no passphrase is given",
                 "use --passphrase-file, --passphrase-fd or ORGAN_KEY_PASSPHRASE");
   };
 }

@@ -60,12 +60,13 @@ bool known_command(const CLI::App& app, std::string_view word) {
 int report(const Context& context, const Error& error) {
   const int code = exit_code(error.code());
   if (context.json) {
-    nlohmann::json record = {{"schema_version", 1},
-                             {"message_type", "exit_error"},
-                             {"code", to_string(error.code())},
-                             {"exit_code", code},
-                             {"message", error.what()},
-                             {"hint", error.hint().empty() ? nlohmann::json() : nlohmann::json(error.hint())}};
+    nlohmann::json record = {
+        {"schema_version", 1},
+        {"message_type", "exit_error"},
+        {"code", to_string(error.code())},
+        {"exit_code", code},
+        {"message", error.what()},
+        {"hint", error.hint().empty() ? nlohmann::json() : nlohmann::json(error.hint())}};
     std::cerr << record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   } else {
     std::cerr << "organ: " << error.what() << '\n';

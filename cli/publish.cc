@@ -28,8 +28,7 @@ std::pair<std::string, format::Version> target(const Arguments& arguments,
   if (const auto* version = std::get_if<format::Version>(&reference.selector)) {
     return {std::move(reference.name), *version};
   }
-  throw Error(ErrorCode::invalid_argument,
-              quote(arguments.reference) + ": expected NAME:VERSION",
+  throw Error(ErrorCode::invalid_argument, quote(arguments.reference) + ": expected NAME:VERSION",
               "for example legal/contracts:1.0.0");
 }
 
@@ -57,8 +56,8 @@ void run(const Context& context, const Arguments& arguments) {
   const auto [name, version] = target(arguments, organ.manifest());
   std::optional<format::SecretKey> key;
   if (!arguments.key_file.empty()) {
-    key.emplace(format::SecretKey::load_with(arguments.key_file,
-                                             passphrase_source(arguments.passphrase)));
+    key.emplace(
+        format::SecretKey::load_with(arguments.key_file, passphrase_source(arguments.passphrase)));
   }
   Registry registry = Registry::open(context.registry_path(), Registry::Mode::write);
   report(context, registry.publish(organ, name, version, {.key = key ? &*key : nullptr}));
@@ -67,10 +66,10 @@ void run(const Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_publish(CLI::App& app, Context& context) {
-  CLI::App* command = add_command(
-      app, context, "publish", "verify an organ folder and add it to the registry for good",
-      "  organ publish ./legal-1.0.0\n"
-      "  organ publish ./legal legal/contracts:1.0.0 --key legal.key");
+  CLI::App* command = add_command(app, context, "publish",
+                                  "verify an organ folder and add it to the registry for good",
+                                  "  organ publish ./legal-1.0.0\n"
+                                  "  organ publish ./legal legal/contracts:1.0.0 --key legal.key");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("DIR", arguments->folder, "organ folder")->required();
   command->add_option("NAME:VERSION", arguments->reference,

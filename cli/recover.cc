@@ -54,8 +54,8 @@ void run_recover(const Context& context, Arguments& arguments) {
   const auto observer = make_observer(context);
   const auto result =
       train::train_layers(checkpoint, common.settings, data.training, held_out, *observer);
-  const train::TrainedRun run{checkpoint, common.settings, result,
-                              data.training, held_out, data.tokenizer};
+  const train::TrainedRun run{checkpoint,    common.settings, result,
+                              data.training, held_out,        data.tokenizer};
   train::write_recovered_checkpoint(run, common.out);
   train::remove_train_states(common.settings.run_folder);
   const auto evaluations = train::recovery_evaluations(run);
@@ -84,9 +84,12 @@ void add_recover(CLI::App& app, Context& context) {
       app, context, "recover",
       "train an installed organ and its two neighbours in the recipient, into a new folder",
       "  organ recover recipient --data law/*.txt --epochs 1 --out recovered\n"
-      "  organ recover recipient --layers 10:13 --data law/*.txt --held-out test/*.txt --out better");
-  command->add_option("--layers", arguments->layers,
-                      "where the organ is [default: the newest receipt]")->type_name("A:B");
+      "  organ recover recipient --layers 10:13 --data law/*.txt --held-out test/*.txt --out "
+      "better");
+  command
+      ->add_option("--layers", arguments->layers,
+                   "where the organ is [default: the newest receipt]")
+      ->type_name("A:B");
   add_train_arguments(*command, arguments->common);
   on_run(command, [&context, arguments] { run_recover(context, *arguments); });
 }

@@ -48,8 +48,8 @@ void run_rebuild(const Context& context) {
                        {{"entries", report.entries}, {"versions", report.versions}});
     return;
   }
-  context.print(fmt::format("rebuilt from {} log entries: {} versions", report.entries,
-                            report.versions));
+  context.print(
+      fmt::format("rebuilt from {} log entries: {} versions", report.entries, report.versions));
 }
 
 void add_init(CLI::App& group, Context& context) {

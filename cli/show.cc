@@ -38,20 +38,19 @@ nlohmann::json evaluations_json(const format::Manifest& organ) {
   return out;
 }
 
-void print_text(const Context& context, const VersionInfo& version,
-                const format::Manifest& organ) {
+void print_text(const Context& context, const VersionInfo& version, const format::Manifest& organ) {
   const auto line = [&](const char* label, const std::string& value) {
     if (!value.empty()) context.print(fmt::format("{:<13} {}", label, value));
   };
   line("organ", version.name + ":" + version.version);
   line("digest", version.digest.to_string());
-  line("published", fmt::format("{}, log entry {}", escape_text(version.published),
-                                version.log_index));
+  line("published",
+       fmt::format("{}, log entry {}", escape_text(version.published), version.log_index));
   line("description", escape_text(version.description, 2000));
   line("license", escape_text(version.license.value_or("")));
-  line("layers", fmt::format("{} to {} of {}", version.first_layer,
-                             version.first_layer + version.layer_count - 1,
-                             version.donor_layer_count));
+  line("layers",
+       fmt::format("{} to {} of {}", version.first_layer,
+                   version.first_layer + version.layer_count - 1, version.donor_layer_count));
   line("family", escape_text(version.model_type));
   line("donor", escape_text(version.donor_id));
   line("architecture", version.architecture_signature.to_string());
@@ -61,14 +60,14 @@ void print_text(const Context& context, const VersionInfo& version,
   if (version.yank_reason) line("yanked", escape_text(*version.yank_reason));
   if (version.revoke_reason) line("revoked", escape_text(*version.revoke_reason));
   for (const format::FileEntry& file : organ.files) {
-    line("file", fmt::format("{:<22} {:>9}  {}", file.path, size_text(file.size),
-                             file.digest.to_string()));
+    line("file",
+         fmt::format("{:<22} {:>9}  {}", file.path, size_text(file.size), file.digest.to_string()));
   }
   for (const format::Evaluation& evaluation : organ.evaluations) {
-    line("evaluation", fmt::format("{} {}: NLL {:.4f}, perplexity {:.2f} on {}",
-                                   escape_text(evaluation.protocol),
-                                   escape_text(evaluation.subject), evaluation.nll,
-                                   evaluation.perplexity, escape_text(evaluation.dataset)));
+    line("evaluation",
+         fmt::format("{} {}: NLL {:.4f}, perplexity {:.2f} on {}", escape_text(evaluation.protocol),
+                     escape_text(evaluation.subject), evaluation.nll, evaluation.perplexity,
+                     escape_text(evaluation.dataset)));
   }
 }
 

@@ -23,9 +23,9 @@ void sign(const Context& context, const Options& options) {
   const std::string path = (options.folder / format::kSignatureFile).string();
   const std::string id = key.public_key().id().hex();
   if (context.json) {
-    context.print_json("sign", {{"signature", path},
-                                {"key_id", id},
-                                {"files", organ.manifest().files.size() + 1}});
+    context.print_json(
+        "sign",
+        {{"signature", path}, {"key_id", id}, {"files", organ.manifest().files.size() + 1}});
     return;
   }
   context.print("signed  " + escape_text(path));

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <iostream>
 
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "train/measure.h"
@@ -123,8 +123,7 @@ void add_train_arguments(CLI::App& command, TrainArguments& a) {
   command.add_option("--steps", a.steps, "steps instead of epochs");
   command.add_option("--lr", s.rate, "peak learning rate")->capture_default_str();
   command.add_option("--warmup-share", s.warmup_share, "of the steps")->capture_default_str();
-  command.add_option("--schedule", a.schedule, "cosine, linear or constant")
-      ->capture_default_str();
+  command.add_option("--schedule", a.schedule, "cosine, linear or constant")->capture_default_str();
   command.add_option("--weight-decay", s.adamw.weight_decay, "of AdamW")->capture_default_str();
   command.add_flag("--decay-all", s.decay_all, "decay 1-D tensors too, as torch does");
   command.add_option("--clip-norm", s.clip_norm, "gradient norm limit, 0: none")
@@ -191,8 +190,8 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
   }
   if (tokenizer) data.tokenizer = format::tokenizer_digest(checkpoint.folder());
   if (!a.steps) {
-    s.steps = train::steps_of_epochs(a.epochs.value_or(3), data.training.windows(),
-                                     s.rows_per_step());
+    s.steps =
+        train::steps_of_epochs(a.epochs.value_or(3), data.training.windows(), s.rows_per_step());
   }
   context.note(fmt::format("{} tokens in {} windows of {}, {} steps of {} windows",
                            data.training.tokens(), data.training.windows(), s.context, s.steps,
@@ -204,16 +203,14 @@ std::unique_ptr<train::TrainObserver> make_observer(const Context& context) {
   return std::make_unique<ConsoleObserver>(context);
 }
 
-void print_evaluations(const Context& context,
-                       const std::vector<format::Evaluation>& evaluations) {
+void print_evaluations(const Context& context, const std::vector<format::Evaluation>& evaluations) {
   for (const auto& e : evaluations) {
-    const auto label = train::protocol_label(static_cast<std::int64_t>(e.context),
-                                             static_cast<std::int64_t>(e.stride),
-                                             e.tokenizer_digest);
-    context.print(fmt::format("{:20} {} {:.4f} (nll {:.6f}, {} targets{})", e.subject, label,
-                              e.perplexity, e.nll, e.tokens,
-                              e.bits_per_byte ? fmt::format(", {:.4f} bits/byte", *e.bits_per_byte)
-                                              : ""));
+    const auto label =
+        train::protocol_label(static_cast<std::int64_t>(e.context),
+                              static_cast<std::int64_t>(e.stride), e.tokenizer_digest);
+    context.print(fmt::format(
+        "{:20} {} {:.4f} (nll {:.6f}, {} targets{})", e.subject, label, e.perplexity, e.nll,
+        e.tokens, e.bits_per_byte ? fmt::format(", {:.4f} bits/byte", *e.bits_per_byte) : ""));
   }
 }
 
@@ -221,15 +218,15 @@ nlohmann::json run_record(const train::TrainResult& result,
                           const std::vector<format::Evaluation>& evaluations) {
   nlohmann::json list = nlohmann::json::array();
   for (const auto& e : evaluations) {
-    list.push_back({{"subject", e.subject},
-                    {"protocol", e.protocol},
-                    {"context", e.context},
-                    {"stride", e.stride},
-                    {"tokens", e.tokens},
-                    {"nll", e.nll},
-                    {"ppl", e.perplexity},
-                    {"bits_per_byte", e.bits_per_byte ? nlohmann::json(*e.bits_per_byte)
-                                                      : nlohmann::json()}});
+    list.push_back(
+        {{"subject", e.subject},
+         {"protocol", e.protocol},
+         {"context", e.context},
+         {"stride", e.stride},
+         {"tokens", e.tokens},
+         {"nll", e.nll},
+         {"ppl", e.perplexity},
+         {"bits_per_byte", e.bits_per_byte ? nlohmann::json(*e.bits_per_byte) : nlohmann::json()}});
   }
   return {{"steps", result.steps},
           {"skipped", result.skipped},

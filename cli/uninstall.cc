@@ -38,10 +38,9 @@ void run_uninstall(const Context& context, const std::string& model) {
 
 void add_uninstall(CLI::App& app, Context& context) {
   const auto model = std::make_shared<std::string>();  // lives as long as the parser's callback
-  CLI::App* command =
-      add_command(app, context, "uninstall",
-                  "undo the newest installation of a model folder, byte for byte",
-                  "  organ uninstall SmolLM2-135M\n  organ uninstall legal-model --json");
+  CLI::App* command = add_command(
+      app, context, "uninstall", "undo the newest installation of a model folder, byte for byte",
+      "  organ uninstall SmolLM2-135M\n  organ uninstall legal-model --json");
   command->add_option("model", *model, "checkpoint folder with an installed organ")->required();
   on_run(command, [&context, model] { run_uninstall(context, *model); });
 }

@@ -99,17 +99,17 @@ nlohmann::json to_json(const VerifyReport& report) {
     good = good && failures(item).empty();
     nlohmann::json keys = nlohmann::json::array();
     for (const format::KeyId& key : item.trust.keys) keys.push_back(key.to_string());
-    items.push_back({{"subject", escape_text(item.subject)},
-                     {"digest", is_version(item) ? nlohmann::json(item.digest.to_string())
-                                                 : nlohmann::json()},
-                     {"ok", failures(item).empty()},
-                     {"findings", to_json(item.findings)},
-                     {"refusals", to_json(item.trust.refusals)},
-                     {"warnings", to_json(item.trust.warnings)},
-                     {"established", item.trust.established},
-                     {"not_established", item.trust.not_established},
-                     {"policy", item.trust.policy},
-                     {"keys", keys}});
+    items.push_back(
+        {{"subject", escape_text(item.subject)},
+         {"digest", is_version(item) ? nlohmann::json(item.digest.to_string()) : nlohmann::json()},
+         {"ok", failures(item).empty()},
+         {"findings", to_json(item.findings)},
+         {"refusals", to_json(item.trust.refusals)},
+         {"warnings", to_json(item.trust.warnings)},
+         {"established", item.trust.established},
+         {"not_established", item.trust.not_established},
+         {"policy", item.trust.policy},
+         {"keys", keys}});
   }
   return {{"ok", good},
           {"items", items},
@@ -132,8 +132,8 @@ std::string to_junit(const VerifyReport& report) {
     ++failed;
     cases += ">\n";
     for (const Finding& finding : all) {
-      cases += fmt::format("    <failure type=\"{}\" message=\"{}\"/>\n",
-                           to_string(finding.code), xml_escape(sentence(finding)));
+      cases += fmt::format("    <failure type=\"{}\" message=\"{}\"/>\n", to_string(finding.code),
+                           xml_escape(sentence(finding)));
     }
     cases += "  </testcase>\n";
   }

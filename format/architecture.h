@@ -24,13 +24,13 @@ struct LayerTensor {
 // Where a family keeps things in a checkpoint. Plain data; one entry per model_type.
 struct FamilyLayout {
   std::string_view model_type;
-  std::string_view layer_prefix;    // "model.layers." + index + "."
-  std::string_view embedding;       // "model.embed_tokens.weight"
-  std::string_view final_norm;      // "model.norm.weight" (LayerNorm: its .bias beside it)
-  std::string_view head;            // "lm_head.weight"
-  std::string_view layer_count_key; // "num_hidden_layers"
+  std::string_view layer_prefix;     // "model.layers." + index + "."
+  std::string_view embedding;        // "model.embed_tokens.weight"
+  std::string_view final_norm;       // "model.norm.weight" (LayerNorm: its .bias beside it)
+  std::string_view head;             // "lm_head.weight"
+  std::string_view layer_count_key;  // "num_hidden_layers"
   // GPT-2 hub files lack "transformer."; both spellings are tried.
-  std::string_view optional_prefix; // "" or "transformer."
+  std::string_view optional_prefix;  // "" or "transformer."
 };
 
 const FamilyLayout* find_family(std::string_view model_type);
@@ -41,10 +41,10 @@ std::vector<std::string_view> known_families();
 struct RopeScaling {
   std::string kind = "none";  // none | linear | dynamic | llama3 | yarn
   double factor = 1;
-  std::uint64_t original_max_positions = 0;                // dynamic, llama3, yarn
-  double low_freq_factor = 0, high_freq_factor = 0;        // llama3
-  double beta_fast = 32, beta_slow = 1;                    // yarn
-  bool truncate = true;                                    // yarn
+  std::uint64_t original_max_positions = 0;          // dynamic, llama3, yarn
+  double low_freq_factor = 0, high_freq_factor = 0;  // llama3
+  double beta_fast = 32, beta_slow = 1;              // yarn
+  bool truncate = true;                              // yarn
   // yarn; 0 = not given: derived from factor, mscale and mscale_all_dim
   double attention_factor = 0, mscale = 0, mscale_all_dim = 0;
 };
@@ -53,17 +53,17 @@ struct RopeScaling {
 struct LayerSpec {
   std::uint64_t hidden_size = 0, intermediate_size = 0;
   std::uint64_t heads = 0, kv_heads = 0, head_dim = 0;
-  std::string norm;            // rms | layer; always before attention and MLP ("pre")
+  std::string norm;  // rms | layer; always before attention and MLP ("pre")
   double norm_epsilon = 0;
-  std::string activation;      // silu | gelu | gelu_tanh | relu
-  std::string mlp;             // gated: down(act(gate) * up) | plain
-  std::string position;        // rope (half-split pairs) | learned (added before layer 0)
+  std::string activation;  // silu | gelu | gelu_tanh | relu
+  std::string mlp;         // gated: down(act(gate) * up) | plain
+  std::string position;    // rope (half-split pairs) | learned (added before layer 0)
   double rope_theta = 0;
   RopeScaling rope_scaling;
   std::string attention_bias;  // none | qkv | qkvo
   bool mlp_bias = false;
-  std::string qk_norm;         // none | rms_per_head (before RoPE, epsilon as norm_epsilon)
-  std::uint64_t window = 0;    // of layers whose attention type is "sliding"; 0 = there are none
+  std::string qk_norm;       // none | rms_per_head (before RoPE, epsilon as norm_epsilon)
+  std::uint64_t window = 0;  // of layers whose attention type is "sliding"; 0 = there are none
 };
 
 // The meaning of one config.json. Immutable value.

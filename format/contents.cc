@@ -78,8 +78,8 @@ void locate(const OpenFile& file, std::size_t piece, const Digest& found, Damage
   const FileEntry& entry = *file.entry;
   const std::uint64_t begin = piece * kChunkSize;
   const std::uint64_t end = std::min(begin + kChunkSize, entry.size);
-  const std::string digests = fmt::format("piece {} has digest {}, expected {}", piece,
-                                          found.hex(), entry.chunks[piece].hex());
+  const std::string digests = fmt::format("piece {} has digest {}, expected {}", piece, found.hex(),
+                                          entry.chunks[piece].hex());
   const std::size_t before = findings.size();
   for (std::size_t i = 0; i < entry.tensors.size(); ++i) {
     const TensorInfo& tensor = entry.tensors[i];
@@ -92,10 +92,10 @@ void locate(const OpenFile& file, std::size_t piece, const Digest& found, Damage
   }
   if (findings.size() != before) return;
   const bool in_header = begin < entry.data_start;
-  findings.push_back(damage(
-      in_header ? entry.path + ": header" : entry.path,
-      fmt::format("damaged between bytes {} and {} of the file: {}", begin,
-                  (in_header ? std::min(end, entry.data_start) : end) - 1, digests)));
+  findings.push_back(
+      damage(in_header ? entry.path + ": header" : entry.path,
+             fmt::format("damaged between bytes {} and {} of the file: {}", begin,
+                         (in_header ? std::min(end, entry.data_start) : end) - 1, digests)));
 }
 
 // Does the file's own header say what the manifest says?
@@ -161,10 +161,10 @@ std::optional<OpenFile> open_file(const OrganSource& organ, const FileEntry& ent
     OpenFile file{&entry, organ.open(entry)};
     const std::uint64_t size = file_size(file.fd.get(), entry.path);
     if (size == entry.size) return file;
-    findings.push_back(damage(entry.path,
-                              fmt::format("has {} bytes, expected {}: {}", size, entry.size,
-                                          entry.tensors.empty() ? "not the file that was published"
-                                                                : first_cut_off(entry, size))));
+    findings.push_back(
+        damage(entry.path, fmt::format("has {} bytes, expected {}: {}", size, entry.size,
+                                       entry.tensors.empty() ? "not the file that was published"
+                                                             : first_cut_off(entry, size))));
   } catch (const Error& error) {
     findings.push_back(finding_of(entry, error));
   }
@@ -197,8 +197,7 @@ std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOpti
   std::vector<Finding> findings;
   const std::span<const FileEntry> files(organ.manifest().files);
   for (std::size_t at = 0; at < files.size(); at += kBatch) {
-    verify_batch(organ, files.subspan(at, std::min(kBatch, files.size() - at)), options,
-                 findings);
+    verify_batch(organ, files.subspan(at, std::min(kBatch, files.size() - at)), options, findings);
   }
   return findings;
 }

@@ -34,8 +34,7 @@ std::vector<std::pair<std::string, std::uint64_t>> special_ids(const nlohmann::j
 LayerRange LayerRange::parse(std::string_view text, std::uint64_t layer_count) {
   const std::size_t colon = text.find(':');
   const auto first = parse_number(text.substr(0, colon));
-  const auto end =
-      colon == text.npos ? std::nullopt : parse_number(text.substr(colon + 1));
+  const auto end = colon == text.npos ? std::nullopt : parse_number(text.substr(colon + 1));
   if (!first || !end || *first >= *end || *end > layer_count) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("layers {}: expected A:B with A < B <= {}", quote(text), layer_count),

@@ -293,9 +293,9 @@ void SecretKey::save(const std::filesystem::path& path, const std::string& passp
     require_openssl(PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio.get(), plain.get()) == 1,
                     "writing the private key");
   } else {
-    const EncryptedPkcs8 encrypted(PKCS8_encrypt(
-        -1, EVP_aes_256_cbc(), passphrase.data(), static_cast<int>(passphrase.size()), nullptr, 0,
-        kPbkdf2Rounds, plain.get()));
+    const EncryptedPkcs8 encrypted(PKCS8_encrypt(-1, EVP_aes_256_cbc(), passphrase.data(),
+                                                 static_cast<int>(passphrase.size()), nullptr, 0,
+                                                 kPbkdf2Rounds, plain.get()));
     require_openssl(encrypted != nullptr && PEM_write_bio_PKCS8(bio.get(), encrypted.get()) == 1,
                     "encrypting the private key");
   }
@@ -349,17 +349,15 @@ std::string sign_message(const SecretKey& key, std::string_view message) {
   const EVP_MD* hash = facts_of(curve_of(key.handle(), "private key")).hash();
   const Context context(EVP_MD_CTX_new());
   require_openssl(context != nullptr, "EVP_MD_CTX_new");
-  require_openssl(
-      EVP_DigestSignInit(context.get(), nullptr, hash, nullptr, key.handle()) == 1,
-      "EVP_DigestSignInit");
+  require_openssl(EVP_DigestSignInit(context.get(), nullptr, hash, nullptr, key.handle()) == 1,
+                  "EVP_DigestSignInit");
   std::size_t size = 0;
   require_openssl(
       EVP_DigestSign(context.get(), nullptr, &size, bytes(message), message.size()) == 1,
       "EVP_DigestSign");
   std::string signature(size, '\0');
-  require_openssl(EVP_DigestSign(context.get(),
-                                 reinterpret_cast<unsigned char*>(signature.data()), &size,
-                                 bytes(message), message.size()) == 1,
+  require_openssl(EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()),
+                                 &size, bytes(message), message.size()) == 1,
                   "EVP_DigestSign");
   signature.resize(size);
   return signature;

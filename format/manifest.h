@@ -43,10 +43,10 @@ struct FileEntry {
 };
 
 struct ExtractionRecord {
-  std::string donor_id;                        // free text: folder or hub name
+  std::string donor_id;  // free text: folder or hub name
   std::optional<std::string> donor_revision;
   Digest config_digest;
-  std::vector<Digest> layer_digests;           // of the untouched donor layers, layer_count of them
+  std::vector<Digest> layer_digests;  // of the untouched donor layers, layer_count of them
   std::uint64_t first_layer = 0;
   std::uint64_t layer_count = 0;
   std::uint64_t donor_layer_count = 0;
@@ -62,7 +62,7 @@ struct TensorChange {
 struct TrainingRecord {
   std::string mode;  // in_situ | wrapper
   std::vector<std::string> trained_tensors;
-  std::string head;  // frozen | trained | tied
+  std::string head;                // frozen | trained | tied
   nlohmann::json hyperparameters;  // integers, strings, hex-float strings
   std::uint64_t seed = 0;
   struct Data {
@@ -78,14 +78,14 @@ struct TrainingRecord {
 };
 
 struct Evaluation {
-  std::string subject;   // recipient_untouched | as_transplanted | after_recovery | wrapper
+  std::string subject;  // recipient_untouched | as_transplanted | after_recovery | wrapper
   std::optional<std::uint64_t> position;
   std::string protocol;  // P0 …
   std::uint64_t context = 0, stride = 0, tokens = 0;
-  double nll = 0;             // nats per token
+  double nll = 0;  // nats per token
   double perplexity = 0;
   std::optional<double> bits_per_byte;
-  std::string dataset;        // name for people
+  std::string dataset;  // name for people
   Digest dataset_digest;
   std::optional<Digest> tokenizer_digest;
 };

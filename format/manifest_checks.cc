@@ -48,8 +48,9 @@ struct Checker {
   // Identifiers that become words of a table or a column.
   void word(const std::string& value, std::string_view field) const {
     const bool good = !value.empty() && value.size() <= 64 &&
-                      value.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                              "0123456789._-") == value.npos;
+                      value.find_first_not_of(
+                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                          "0123456789._-") == value.npos;
     require(good, field,
             fmt::format("expected 1 to 64 characters of [A-Za-z0-9._-], got {}", quote(value)));
   }
@@ -119,20 +120,20 @@ void check_extraction(const ExtractionRecord& record, const Checker& checker) {
   const std::uint64_t end =
       checked_add(record.first_layer, record.layer_count, "extraction.first_layer");
   checker.require(end <= record.donor_layer_count, "extraction.donor_layer_count",
-                  fmt::format("layers {}..{} are outside a donor of {} layers",
-                              record.first_layer, end - 1, record.donor_layer_count));
-  checker.require(record.layer_digests.size() == record.layer_count, "extraction.layer_digests",
-                  fmt::format("has {} digests for {} layers", record.layer_digests.size(),
-                              record.layer_count));
+                  fmt::format("layers {}..{} are outside a donor of {} layers", record.first_layer,
+                              end - 1, record.donor_layer_count));
+  checker.require(
+      record.layer_digests.size() == record.layer_count, "extraction.layer_digests",
+      fmt::format("has {} digests for {} layers", record.layer_digests.size(), record.layer_count));
 }
 
 void check_layer_count(const Manifest& manifest, const Checker& checker) {
   const JsonObject layer(manifest.architecture.layer,
                          std::string(checker.subject) + ": architecture.layer");
   const auto types = layer.strings("attention_types");
-  checker.require(types.size() == manifest.layer_count(), "architecture.layer.attention_types",
-                  fmt::format("has {} entries for {} layers", types.size(),
-                              manifest.layer_count()));
+  checker.require(
+      types.size() == manifest.layer_count(), "architecture.layer.attention_types",
+      fmt::format("has {} entries for {} layers", types.size(), manifest.layer_count()));
 }
 
 void check_training(const TrainingRecord& record, const Checker& checker) {

@@ -77,8 +77,7 @@ void check_card(const FileEntry& file, std::string_view subject) {
   }
 }
 
-void check_tensor_name(const FileEntry& file, const TensorInfo& tensor,
-                       std::string_view subject) {
+void check_tensor_name(const FileEntry& file, const TensorInfo& tensor, std::string_view subject) {
   if (const auto flaw = tensor_name_flaw(tensor.name)) {
     refuse(subject, file, fmt::format("tensor {}: {}", quote(tensor.name), *flaw));
   }
@@ -123,9 +122,9 @@ void check_layer(const FileEntry& file, const TensorShapes& expected, std::strin
   }
   if (file.tensors.size() == expected.size()) return;
   for (const auto& [name, shape] : expected) {
-    const bool there = std::any_of(
-        file.tensors.begin(), file.tensors.end(),
-        [&name = name](const TensorInfo& tensor) { return tensor.name == name; });
+    const bool there =
+        std::any_of(file.tensors.begin(), file.tensors.end(),
+                    [&name = name](const TensorInfo& tensor) { return tensor.name == name; });
     if (!there) refuse(subject, file, fmt::format("tensor {} is missing", quote(name)));
   }
 }
@@ -168,13 +167,13 @@ void check_files(const Manifest& manifest, std::string_view subject) {
       check_layer(file, expected, subject);
       layer_paths.insert(file.path);
     } else if (file.path != fixed_path(file.role)) {
-      refuse(subject, file, fmt::format("a {} is stored as '{}'", to_string(file.role),
-                                        fixed_path(file.role)));
+      refuse(subject, file,
+             fmt::format("a {} is stored as '{}'", to_string(file.role), fixed_path(file.role)));
     }
   }
   if (layer_paths.size() != manifest.layer_count()) {
-    fail(ErrorCode::corrupt, "{}: expected {} layer files, got {}", subject,
-         manifest.layer_count(), layer_paths.size());
+    fail(ErrorCode::corrupt, "{}: expected {} layer files, got {}", subject, manifest.layer_count(),
+         layer_paths.size());
   }
   for (std::uint64_t i = 0; i < manifest.layer_count(); ++i) {
     if (!layer_paths.contains(Manifest::layer_file_name(i))) {

@@ -13,8 +13,8 @@ namespace organ::format {
 namespace {
 
 constexpr std::array<std::string_view, 12> kTopLevel = {
-    "architecture", "created", "description", "evaluations", "extraction",     "files",
-    "license",      "name",    "schema_version", "tokenizer", "training", "version"};
+    "architecture", "created", "description",    "evaluations", "extraction", "files",
+    "license",      "name",    "schema_version", "tokenizer",   "training",   "version"};
 
 // Exactly these keys: a missing one and an unknown one are both refused.
 void require_keys(const JsonObject& object, std::initializer_list<std::string_view> keys) {
@@ -88,8 +88,8 @@ ExtractionRecord read_extraction(const JsonObject& object) {
 
 TrainingRecord::Data read_data(const JsonObject& object) {
   require_keys(object, {"digest", "license", "name", "tokens"});
-  return {object.string("name"), read_digest(object, "digest"),
-          object.unsigned_integer("tokens"), object.optional_string("license")};
+  return {object.string("name"), read_digest(object, "digest"), object.unsigned_integer("tokens"),
+          object.optional_string("license")};
 }
 
 TensorChange read_change(const JsonObject& object) {
@@ -119,9 +119,9 @@ TrainingRecord read_training(const JsonObject& object) {
 }
 
 Evaluation read_evaluation(const JsonObject& object) {
-  require_keys(object, {"bits_per_byte", "context", "dataset", "dataset_digest", "nll",
-                        "perplexity", "position", "protocol", "stride", "subject",
-                        "tokenizer_digest", "tokens"});
+  require_keys(object,
+               {"bits_per_byte", "context", "dataset", "dataset_digest", "nll", "perplexity",
+                "position", "protocol", "stride", "subject", "tokenizer_digest", "tokens"});
   Evaluation evaluation;
   evaluation.subject = object.string("subject");
   evaluation.position = object.optional_unsigned("position");
@@ -175,8 +175,8 @@ FileEntry read_file_entry(const JsonObject& object) {
   file.path = object.string("path");
   const std::string role = object.string("role");
   const auto parsed = parse_file_role(role);
-  if (!parsed) object.fail_field("role", "expected layer, head, bridge or card, got " +
-                                             quote(role));
+  if (!parsed)
+    object.fail_field("role", "expected layer, head, bridge or card, got " + quote(role));
   file.role = *parsed;
   file.size = object.unsigned_integer("size");
   file.digest = read_digest(object, "digest");
@@ -203,10 +203,10 @@ Json read_extensions(const JsonObject& root, std::string_view subject) {
   for (const auto& [key, value] : root.value().items()) {
     if (std::find(kTopLevel.begin(), kTopLevel.end(), key) != kTopLevel.end()) continue;
     if (key.starts_with("critical_")) {
-      throw Error(ErrorCode::unsupported_version,
-                  fmt::format("{}: critical field {} is unknown to this organ", quote(subject),
-                              quote(key)),
-                  "install a newer organ");
+      throw Error(
+          ErrorCode::unsupported_version,
+          fmt::format("{}: critical field {} is unknown to this organ", quote(subject), quote(key)),
+          "install a newer organ");
     }
     extensions[key] = value;
   }
@@ -217,8 +217,8 @@ Json read_extensions(const JsonObject& root, std::string_view subject) {
 void check_canonical(const Manifest& manifest, std::string_view text, std::string_view subject) {
   const std::string canonical = manifest.to_text();
   if (canonical == text) return;
-  const auto difference = std::mismatch(canonical.begin(), canonical.end(), text.begin(),
-                                        text.end());
+  const auto difference =
+      std::mismatch(canonical.begin(), canonical.end(), text.begin(), text.end());
   throw Error(ErrorCode::corrupt,
               fmt::format("{}: not canonical JSON from byte {} on", quote(subject),
                           difference.second - text.begin()),

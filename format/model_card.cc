@@ -30,10 +30,10 @@ std::string origin(const Manifest& manifest) {
   out += fmt::format("| layers | {} to {} of {} (counted from 0) |\n", from.first_layer,
                      last_layer(from), from.donor_layer_count);
   out += fmt::format("| family | {} |\n", cell(manifest.architecture.model_type));
-  out += fmt::format("| architecture signature | {} |\n",
-                     manifest.architecture.signature.to_string());
-  out += fmt::format("| licence | {} |\n",
-                     manifest.license ? cell(*manifest.license) : "not stated");
+  out +=
+      fmt::format("| architecture signature | {} |\n", manifest.architecture.signature.to_string());
+  out +=
+      fmt::format("| licence | {} |\n", manifest.license ? cell(*manifest.license) : "not stated");
   out += fmt::format("| created | {} |\n", cell(manifest.created));
   return out;
 }
@@ -43,10 +43,10 @@ std::string training(const Manifest& manifest) {
     return "These are the donor's own layers, byte for byte. Nothing was trained.\n";
   }
   const TrainingRecord& record = *manifest.training;
-  std::string out = fmt::format("Trained {} with seed {}, {} tensors, head {}.\n\n",
-                                record.mode == "wrapper" ? "in a wrapper (not inside a model)"
-                                                         : "in place inside the donor",
-                                record.seed, record.trained_tensors.size(), cell(record.head));
+  std::string out = fmt::format(
+      "Trained {} with seed {}, {} tensors, head {}.\n\n",
+      record.mode == "wrapper" ? "in a wrapper (not inside a model)" : "in place inside the donor",
+      record.seed, record.trained_tensors.size(), cell(record.head));
   out += "| data | tokens | licence | digest |\n|---|---|---|---|\n";
   for (const TrainingRecord::Data& data : record.data) {
     out += fmt::format("| {} | {} | {} | {} |\n", cell(data.name), data.tokens,

@@ -99,8 +99,7 @@ std::string pre_authentication_encoding(std::string_view payload) {
                      payload);
 }
 
-std::string write_bundle(std::string_view payload, std::string_view signature,
-                         const KeyId& hint) {
+std::string write_bundle(std::string_view payload, std::string_view signature, const KeyId& hint) {
   const Json bundle = {
       {"mediaType", kMediaType},
       {"verificationMaterial",

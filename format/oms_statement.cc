@@ -99,8 +99,8 @@ void read_serialization(const JsonObject& object, SignedStatement& statement) {
 void read_resources(const JsonObject& predicate, SignedStatement& statement) {
   const auto resources = predicate.objects("resources");
   if (resources.empty() || resources.size() > kMostResources) {
-    predicate.fail_field("resources", fmt::format("expected 1 to {} files, got {}",
-                                                  kMostResources, resources.size()));
+    predicate.fail_field("resources", fmt::format("expected 1 to {} files, got {}", kMostResources,
+                                                  resources.size()));
   }
   std::set<std::string> names;
   for (const JsonObject& resource : resources) {
@@ -145,9 +145,8 @@ std::string write_statement(std::string_view subject_name,
                             const std::vector<SignedResource>& resources) {
   Json list = Json::array();
   for (const SignedResource& resource : resources) {
-    list.push_back({{"name", resource.name},
-                    {"digest", resource.digest.hex()},
-                    {"algorithm", "sha256"}});
+    list.push_back(
+        {{"name", resource.name}, {"digest", resource.digest.hex()}, {"algorithm", "sha256"}});
   }
   const Json statement = {
       {"_type", kStatementType},
@@ -172,10 +171,10 @@ SignedStatement parse_statement(std::string_view payload, std::string_view subje
   const JsonObject root(document, std::string(subject));
   expect(root, "_type", kStatementType);
   if (root.string("predicateType") == kPredicateTypeOfVersion02) {
-    throw Error(ErrorCode::corrupt,
-                fmt::format("{}: a bundle of model_signing 0.2, before the format was settled",
-                            subject),
-                "sign again with a current tool");
+    throw Error(
+        ErrorCode::corrupt,
+        fmt::format("{}: a bundle of model_signing 0.2, before the format was settled", subject),
+        "sign again with a current tool");
   }
   expect(root, "predicateType", kPredicateType);
   root.allow_only({"_type", "subject", "predicateType", "predicate"});

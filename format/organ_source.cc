@@ -17,8 +17,8 @@ std::vector<std::string> list_entries(const fs::path& folder) {
     const fs::file_status status = fs::symlink_status(folder / name);
     if (!fs::is_regular_file(status)) {
       throw Error(ErrorCode::corrupt,
-                  fmt::format("{}: entry {} is {}, expected a regular file",
-                              quote(folder.string()), quote(name),
+                  fmt::format("{}: entry {} is {}, expected a regular file", quote(folder.string()),
+                              quote(name),
                               fs::is_symlink(status)     ? "a symlink"
                               : fs::is_directory(status) ? "a folder"
                                                          : "neither file nor folder"),
@@ -39,10 +39,10 @@ OrganFolder OrganFolder::open(const fs::path& folder) {
   organ.folder_ = folder;
   const fs::path path = folder / kManifestFile;
   if (!fs::exists(fs::symlink_status(path))) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("{}: no organ.json, so this is no organ folder",
-                            quote(folder.string())),
-                "organ extract makes one from a checkpoint");
+    throw Error(
+        ErrorCode::not_found,
+        fmt::format("{}: no organ.json, so this is no organ folder", quote(folder.string())),
+        "organ extract makes one from a checkpoint");
   }
   organ.entries_ = list_entries(folder);
   organ.text_ = read_file(path, kManifestLimit, Symlinks::refuse);
@@ -62,8 +62,8 @@ std::vector<std::string> OrganFolder::signature_bundles() const {
 std::vector<std::string> OrganFolder::extra_files() const {
   std::vector<std::string> extra;
   for (const std::string& name : entries_) {
-    const bool known = name == kManifestFile || name == kSignatureFile ||
-                       manifest_.find_file(name) != nullptr;
+    const bool known =
+        name == kManifestFile || name == kSignatureFile || manifest_.find_file(name) != nullptr;
     if (!known) extra.push_back(name);
   }
   return extra;

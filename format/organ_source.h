@@ -74,7 +74,8 @@ struct ContentOptions {
 // contents established.
 std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options = {});
 
-// Builds an organ folder (mode 0755, files 0644): a temporary sibling folder that is renamed to its name at commit().
+// Builds an organ folder (mode 0755, files 0644): a temporary sibling folder that is renamed to its
+// name at commit().
 class OrganWriter {
  public:
   // Throws already_exists when `folder` exists.

@@ -69,8 +69,8 @@ const FileEntry& OrganWriter::add_tensors(std::string path, FileRole role,
   }
   const fs::path full = temporary_.path() / path;
   const UniqueFd fd = create(full);
-  FileEntry entry = entry_of(path, role,
-                             write_safetensors(fd.get(), std::move(tensors), metadata, path));
+  FileEntry entry =
+      entry_of(path, role, write_safetensors(fd.get(), std::move(tensors), metadata, path));
   sync_fd(fd.get(), path);
   const SafetensorsFile written = SafetensorsFile::open(full);
   entry.data_start = written.header().data_start;

@@ -106,14 +106,13 @@ bool parses_as_version(std::string_view text) {
 Alias parse_alias(std::string_view text, std::string_view reference) {
   if (text.size() > kAliasBytes || !is_name_part(text)) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("reference {}: {} is neither an alias nor a digest",
-                            quote(reference), quote(text)),
+                fmt::format("reference {}: {} is neither an alias nor a digest", quote(reference),
+                            quote(text)),
                 "aliases are lower-case words such as 'stable'; digests are sha256:<64 hex>");
   }
   if (text == "sha256" || parses_as_version(text)) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("reference {}: {} cannot be an alias", quote(reference),
-                            quote(text)),
+                fmt::format("reference {}: {} cannot be an alias", quote(reference), quote(text)),
                 "a version follows ':', a digest follows '@sha256:'");
   }
   return Alias{std::string(text)};
@@ -124,8 +123,8 @@ Alias parse_alias(std::string_view text, std::string_view reference) {
 void check_name(std::string_view name) {
   if (name.empty()) fail(ErrorCode::invalid_argument, "name '': a name cannot be empty");
   if (name.size() > kNameBytes) {
-    fail(ErrorCode::invalid_argument, "name {}: has {} bytes, at most {} are allowed",
-         quote(name), name.size(), kNameBytes);
+    fail(ErrorCode::invalid_argument, "name {}: has {} bytes, at most {} are allowed", quote(name),
+         name.size(), kNameBytes);
   }
   split(name, '/', [&](std::string_view part) {
     if (!is_name_part(part)) {
@@ -140,8 +139,8 @@ void check_name(std::string_view name) {
 Version Version::parse(std::string_view text) {
   if (text.empty()) fail_version(text, "a version cannot be empty");
   if (text.size() > kVersionBytes) {
-    fail_version(text, fmt::format("has {} bytes, at most {} are allowed", text.size(),
-                                   kVersionBytes));
+    fail_version(text,
+                 fmt::format("has {} bytes, at most {} are allowed", text.size(), kVersionBytes));
   }
   Version version;
   version.text_ = text;
@@ -149,9 +148,7 @@ Version Version::parse(std::string_view text) {
   if (const auto build = cut_suffix(core, '+')) check_identifiers(*build, false, text);
   if (const auto prerelease = cut_suffix(core, '-')) {
     check_identifiers(*prerelease, true, text);
-    split(*prerelease, '.', [&](std::string_view part) {
-      version.prerelease_.emplace_back(part);
-    });
+    split(*prerelease, '.', [&](std::string_view part) { version.prerelease_.emplace_back(part); });
   }
   std::vector<std::uint64_t> numbers;
   split(core, '.', [&](std::string_view part) { numbers.push_back(parse_number(part, text)); });

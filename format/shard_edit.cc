@@ -44,9 +44,9 @@ void require_same_form(const TensorInfo& stored, const TensorInfo& given,
   if (stored.dtype == given.dtype && stored.shape == given.shape && stored.size == given.size) {
     return;
   }
-  fail(ErrorCode::invalid_argument, "{}: tensor {} is {} {}, its replacement {} {}",
-       quote(subject), quote(stored.name), to_string(stored.dtype), to_string(stored.shape),
-       to_string(given.dtype), to_string(given.shape));
+  fail(ErrorCode::invalid_argument, "{}: tensor {} is {} {}, its replacement {} {}", quote(subject),
+       quote(stored.name), to_string(stored.dtype), to_string(stored.shape), to_string(given.dtype),
+       to_string(given.shape));
 }
 
 }  // namespace

@@ -111,8 +111,8 @@ std::string sign_resources(std::string_view subject_name, std::vector<SignedReso
   const std::string payload = internal::write_statement(subject_name, resources);
   const std::string message = internal::pre_authentication_encoding(payload);
   const PublicKey public_key = key.public_key();
-  const std::string bundle = internal::write_bundle(
-      payload, internal::sign_message(key, message), public_key.id());
+  const std::string bundle =
+      internal::write_bundle(payload, internal::sign_message(key, message), public_key.id());
   verify_bundle(bundle, {public_key}, kSignatureFile);  // what we refuse to read we do not write
   return bundle;
 }
@@ -152,8 +152,7 @@ SignedStatement read_bundle(std::string_view bundle, std::string_view subject) {
   return statement;
 }
 
-std::vector<Finding> compare_statement(const SignedStatement& statement,
-                                       const OrganSource& organ) {
+std::vector<Finding> compare_statement(const SignedStatement& statement, const OrganSource& organ) {
   std::vector<Finding> findings;
   const auto add = [&](std::string_view name, std::string message) {
     findings.push_back({ErrorCode::untrusted, escape_text(name), std::move(message)});
@@ -180,8 +179,7 @@ std::vector<Finding> compare_statement(const SignedStatement& statement,
   return findings;
 }
 
-std::vector<Finding> verify_model_folder(const fs::path& folder,
-                                         const SignedStatement& statement) {
+std::vector<Finding> verify_model_folder(const fs::path& folder, const SignedStatement& statement) {
   FolderWalk walk{folder, statement, {}, {}};
   walk.run();
   const std::vector<Digest> digests = hash_files(folder, walk.names);
@@ -198,9 +196,9 @@ std::vector<Finding> verify_model_folder(const fs::path& folder,
       continue;
     }
     if (found->second != digests[i]) {
-      findings.push_back({ErrorCode::corrupt, shown,
-                          fmt::format("has digest {} but {} was signed", digests[i].hex(),
-                                      found->second.hex())});
+      findings.push_back(
+          {ErrorCode::corrupt, shown,
+           fmt::format("has digest {} but {} was signed", digests[i].hex(), found->second.hex())});
     }
     expected.erase(found);
   }

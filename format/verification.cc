@@ -75,9 +75,9 @@ void check_manifest_bytes(const std::filesystem::path& folder, const VerifyOptio
     const Digest found = sha256(text);
     for (const SignedResource& resource : statement.resources) {
       if (resource.name != kManifestFile || resource.digest == found) continue;
-      result.findings.push_back({ErrorCode::untrusted, std::string(kManifestFile),
-                                 fmt::format("has digest {} but {} was signed", found.hex(),
-                                             resource.digest.hex())});
+      result.findings.push_back(
+          {ErrorCode::untrusted, std::string(kManifestFile),
+           fmt::format("has digest {} but {} was signed", found.hex(), resource.digest.hex())});
     }
   } catch (const Error& error) {
     result.findings.push_back(finding_of(kSignatureFile, error));
@@ -90,8 +90,9 @@ Verification verify_organ(const OrganSource& organ, const VerifyOptions& options
   Verification result;
   check_signatures(organ, options, result);
   for (const std::string& name : organ.extra_files()) {
-    const auto known = std::find_if(result.findings.begin(), result.findings.end(),
-                                    [&](const Finding& f) { return f.subject == escape_text(name); });
+    const auto known =
+        std::find_if(result.findings.begin(), result.findings.end(),
+                     [&](const Finding& f) { return f.subject == escape_text(name); });
     if (known == result.findings.end()) {
       result.findings.push_back({ErrorCode::untrusted, escape_text(name),
                                  "lies in the folder but is not part of the organ"});

@@ -12,8 +12,8 @@
 namespace organ::format {
 
 struct VerifyOptions {
-  std::vector<PublicKey> keys;     // whose signatures count
-  bool require_signature = true;   // no good signature of these keys is then a finding
+  std::vector<PublicKey> keys;    // whose signatures count
+  bool require_signature = true;  // no good signature of these keys is then a finding
   ContentOptions contents;
 };
 
@@ -29,8 +29,8 @@ struct Verification {
 Verification verify_organ(const OrganSource& organ, const VerifyOptions& options);
 
 // The same for a folder; what keeps it from being opened (damaged organ.json, a symlink, …) is a
-// finding too, and model.sig is still asked about organ.json's bytes. Throws not_found when there is no organ.
-Verification verify_organ_folder(const std::filesystem::path& folder,
-                                 const VerifyOptions& options);
+// finding too, and model.sig is still asked about organ.json's bytes. Throws not_found when there
+// is no organ.
+Verification verify_organ_folder(const std::filesystem::path& folder, const VerifyOptions& options);
 
 }  // namespace organ::format

@@ -33,8 +33,10 @@ void migrate(const Database& database, std::uint64_t from) {
 
 void initialise(const Database& database) {
   migrate(database, 0);
-  database.prepare("INSERT INTO state VALUES ('position.bytes', '0'), ('position.tree', ?), "
-                   "('index.stale', '1')")
+  database
+      .prepare(
+          "INSERT INTO state VALUES ('position.bytes', '0'), ('position.tree', ?), "
+          "('index.stale', '1')")
       .bind(MerkleTree().to_text())
       .run();
 }
@@ -164,8 +166,8 @@ struct Catalog::Update::State {
 };
 
 std::uint64_t Catalog::Update::State::version_id(const LogEntry& entry) const {
-  Statement row = database.prepare(
-      "SELECT id, manifest_digest FROM versions WHERE name = ? AND version = ?");
+  Statement row =
+      database.prepare("SELECT id, manifest_digest FROM versions WHERE name = ? AND version = ?");
   if (!row.bind(entry.name, entry.version).step()) {
     fail(ErrorCode::corrupt, "log: {} entry for {}:{}, which was never published",
          to_string(entry.kind), entry.name, entry.version);
@@ -190,8 +192,9 @@ void Catalog::Update::State::add_version(std::uint64_t id, const LogEntry& entry
   std::optional<std::string> mode;
   if (organ.training) mode = organ.training->mode;
   database
-      .prepare("INSERT INTO versions VALUES "
-               "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL,NULL)")
+      .prepare(
+          "INSERT INTO versions VALUES "
+          "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL,NULL)")
       .bind(id, entry.name, entry.version, entry.manifest->digest, entry.manifest->size,
             content.organ_json.digest, content.organ_json.size, entry.time, organ.created,
             organ.description, organ.license, organ.architecture.model_type,
@@ -200,8 +203,10 @@ void Catalog::Update::State::add_version(std::uint64_t id, const LogEntry& entry
             organ.extraction.first_layer, organ.extraction.layer_count,
             organ.extraction.donor_layer_count, mode, total_bytes(content), best_nll(organ))
       .run();
-  database.prepare("INSERT INTO texts (rowid, name, description, donor, license) "
-                   "VALUES (?,?,?,?,?)")
+  database
+      .prepare(
+          "INSERT INTO texts (rowid, name, description, donor, license) "
+          "VALUES (?,?,?,?,?)")
       .bind(id, entry.name, organ.description, organ.extraction.donor_id,
             organ.license.value_or(""))
       .run();
@@ -213,8 +218,10 @@ void Catalog::Update::State::add_details(std::uint64_t id, const Manifest& organ
   for (const auto& entry : organ.files) {
     file.bind(id, entry.path, to_string(entry.role), entry.size, entry.digest).run();
     for (const auto& info : entry.tensors) {
-      tensor.bind(id, entry.path, info.name, format::to_string(info.dtype),
-                  format::to_string(info.shape)).run();
+      tensor
+          .bind(id, entry.path, info.name, format::to_string(info.dtype),
+                format::to_string(info.shape))
+          .run();
     }
   }
   Statement field = database.prepare("INSERT INTO architecture_fields VALUES (?,?,?)");
@@ -281,9 +288,7 @@ void Catalog::Update::add(std::uint64_t index, const LogEntry& entry,
       state_->add_details(index, content->organ);
       state_->add_signatures(index, index, entry);
       break;
-    case LogKind::signature:
-      state_->add_signatures(state_->version_id(entry), index, entry);
-      break;
+    case LogKind::signature: state_->add_signatures(state_->version_id(entry), index, entry); break;
     case LogKind::alias: state_->set_alias(index, entry); break;
     case LogKind::yank: state_->set_reason("yank_reason", entry); break;
     case LogKind::revoke: state_->set_reason("revoke_reason", entry); break;

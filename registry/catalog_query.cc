@@ -84,8 +84,7 @@ constexpr DumpTable kDump[] = {
 
 std::optional<VersionInfo> Catalog::find(const std::string& name,
                                          const std::string& version) const {
-  Statement rows =
-      impl_->database.prepare(select_versions("WHERE v.name = ? AND v.version = ?"));
+  Statement rows = impl_->database.prepare(select_versions("WHERE v.name = ? AND v.version = ?"));
   return first_version(impl_->database, rows.bind(name, version));
 }
 

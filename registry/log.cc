@@ -31,9 +31,7 @@ NoteVerifier load_verifier(const fs::path& folder) {
   return NoteVerifier::parse(text, quote(path.string()));
 }
 
-std::string to_line(const std::string& json) {
-  return merkle_leaf(json).hex() + " " + json + "\n";
-}
+std::string to_line(const std::string& json) { return merkle_leaf(json).hex() + " " + json + "\n"; }
 
 // Lines of the log from an offset on, with the number of bytes behind each.
 class LineReader {
@@ -98,9 +96,8 @@ void check_root(const MerkleTree& tree, const Checkpoint& checkpoint, const std:
 void check_end(const LogScan& scan, const std::string& subject) {
   const std::uint64_t entries = scan.end.entries();
   if (entries < scan.checkpoint.size) {
-    fail(ErrorCode::corrupt,
-         "{}: rollback: it has {} entries, but the signed checkpoint covers {}", subject, entries,
-         scan.checkpoint.size);
+    fail(ErrorCode::corrupt, "{}: rollback: it has {} entries, but the signed checkpoint covers {}",
+         subject, entries, scan.checkpoint.size);
   }
   if (entries > scan.checkpoint.size + 1) {
     fail(ErrorCode::corrupt,
@@ -205,8 +202,7 @@ LogPosition Log::append(const LogPosition& end, const LogEntry& entry) const {
 }
 
 bool Log::is_writable() const {
-  return ::access(folder_.c_str(), W_OK) == 0 &&
-         ::access((folder_ / "log").c_str(), W_OK) == 0 &&
+  return ::access(folder_.c_str(), W_OK) == 0 && ::access((folder_ / "log").c_str(), W_OK) == 0 &&
          ::access((folder_ / "log.key").c_str(), R_OK) == 0;
 }
 

@@ -65,8 +65,7 @@ void parse_published(const JsonObject& object, LogEntry& entry) {
 }
 
 void parse_withdrawal(const JsonObject& object, LogEntry& entry) {
-  object.allow_only(
-      {"kind", "name", "reason", "schema_version", "time", "version", "withdrawn"});
+  object.allow_only({"kind", "name", "reason", "schema_version", "time", "version", "withdrawn"});
   check_subject(object, entry);
   entry.reason = object.string("reason");
   entry.withdrawn = object.boolean("withdrawn");
@@ -85,8 +84,8 @@ void parse_key(const JsonObject& object, LogEntry& entry) {
   entry.key = object.string("key");
   entry.pattern = object.optional_string("pattern").value_or("");
   if (entry.action != "log_key" && entry.action != "trust" && entry.action != "distrust") {
-    object.fail_field("action", "is " + quote(entry.action) +
-                                    ", expected log_key, trust or distrust");
+    object.fail_field("action",
+                      "is " + quote(entry.action) + ", expected log_key, trust or distrust");
   }
 }
 
@@ -108,12 +107,8 @@ void add_fields(const LogEntry& entry, Json& out) {
         out["signatures"].push_back(to_json(signature));
       }
       break;
-    case LogKind::alias:
-      out["alias"] = entry.alias;
-      break;
-    default:
-      out["reason"] = entry.reason;
-      out["withdrawn"] = entry.withdrawn;
+    case LogKind::alias: out["alias"] = entry.alias; break;
+    default: out["reason"] = entry.reason; out["withdrawn"] = entry.withdrawn;
   }
 }
 
@@ -132,10 +127,10 @@ LogEntry LogEntry::parse(std::string_view text, std::string_view subject) {
   const JsonObject object(json, std::string(subject));
   if (const std::uint64_t version = object.unsigned_integer("schema_version");
       version != kEntryVersion) {
-    throw Error(ErrorCode::unsupported_version,
-                fmt::format("{}: schema version {}, this organ knows {}", subject, version,
-                            kEntryVersion),
-                "a newer organ wrote this registry");
+    throw Error(
+        ErrorCode::unsupported_version,
+        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kEntryVersion),
+        "a newer organ wrote this registry");
   }
   LogEntry entry;
   entry.kind = parse_kind(object);

@@ -35,13 +35,13 @@ struct LogEntry {
   std::string time;  // RFC 3339 UTC, seconds
   std::string name;
   std::string version;
-  std::optional<BlobRef> manifest;    // the OCI manifest: the identity of the version
-  std::vector<BlobRef> signatures;    // OCI manifests whose subject is `manifest`
+  std::optional<BlobRef> manifest;  // the OCI manifest: the identity of the version
+  std::vector<BlobRef> signatures;  // OCI manifests whose subject is `manifest`
   std::string alias;
   std::string reason;
   bool withdrawn = false;
   std::string action;
-  std::string key;      // log_key: C2SP verifier key; trust, distrust: key id
+  std::string key;  // log_key: C2SP verifier key; trust, distrust: key id
   std::string pattern;
 
   // Canonical JSON, one line. parse(to_text()) is the identity.

@@ -24,8 +24,8 @@ bool is_wildcard(std::string_view pattern) { return pattern == "*" || pattern.en
 // A name, "*", or a name followed by "/*".
 void check_pattern(std::string_view pattern) {
   if (pattern == "*") return;
-  const std::string_view name = is_wildcard(pattern) ? pattern.substr(0, pattern.size() - 2)
-                                                     : pattern;
+  const std::string_view name =
+      is_wildcard(pattern) ? pattern.substr(0, pattern.size() - 2) : pattern;
   try {
     format::check_name(name);
   } catch (const Error& error) {
@@ -108,10 +108,10 @@ Policy Policy::parse(std::string_view text, std::string_view subject,
   const JsonObject object(json, std::string(subject));
   if (const std::uint64_t version = object.unsigned_integer("schema_version");
       version != kPolicyVersion) {
-    throw Error(ErrorCode::unsupported_version,
-                fmt::format("{}: schema version {}, this organ knows {}", subject, version,
-                            kPolicyVersion),
-                "a newer organ wrote it");
+    throw Error(
+        ErrorCode::unsupported_version,
+        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kPolicyVersion),
+        "a newer organ wrote it");
   }
   object.allow_only({"rules", "schema_version"});
   Policy policy;

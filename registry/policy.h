@@ -75,7 +75,6 @@ struct TrustVerdict {
 // result. A key counts once. Bundles of unknown keys are reported, never counted. Reads no file
 // contents: combine with verify_contents.
 TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
-                             const format::OrganSource& organ,
-                             const TrustOverride& override = {});
+                             const format::OrganSource& organ, const TrustOverride& override = {});
 
 }  // namespace organ::registry

@@ -18,7 +18,9 @@ using format::OrganSource;
 class PreparedOrgan final : public OrganSource {
  public:
   PreparedOrgan(const OrganSource& source, const std::string& name, const std::string& version)
-      : source_(&source), manifest_(source.manifest()), text_(source.manifest_text()),
+      : source_(&source),
+        manifest_(source.manifest()),
+        text_(source.manifest_text()),
         bundles_(source.signature_bundles()) {
     if (manifest_.name == name && manifest_.version == version) return;
     if (!bundles_.empty()) renamed_from_ = manifest_.name + ":" + manifest_.version;
@@ -67,8 +69,7 @@ class PreparedOrgan final : public OrganSource {
   std::string renamed_from_;
 };
 
-[[noreturn]] void fail_finding(const OrganSource& organ, const Finding& finding,
-                               std::string hint) {
+[[noreturn]] void fail_finding(const OrganSource& organ, const Finding& finding, std::string hint) {
   throw Error(finding.code,
               fmt::format("{}: {}: {}", quote(organ.describe()), escape_text(finding.subject),
                           escape_text(finding.message, 2048)),
@@ -85,8 +86,7 @@ void check_contents(const OrganSource& organ) {
 
 // A matching rule decides; without one the registry takes anything that is not damaged, and
 // install asks again.
-void check_policy(const Policy& policy, const PreparedOrgan& organ,
-                  const format::SecretKey* key) {
+void check_policy(const Policy& policy, const PreparedOrgan& organ, const format::SecretKey* key) {
   TrustOverride override;
   const std::string& name = organ.manifest().name;
   if (!policy.has_rule(name) && key != nullptr) override.keys.push_back(key->public_key());
@@ -104,7 +104,8 @@ struct VersionBlobs {
   TextBlob manifest;
 
   explicit VersionBlobs(const PreparedOrgan& organ)
-      : organ_json(organ.manifest_text()), config(model_config(organ.manifest())),
+      : organ_json(organ.manifest_text()),
+        config(model_config(organ.manifest())),
         manifest(version_manifest(organ.manifest(), organ_json.ref, config.ref)) {}
 };
 
@@ -139,11 +140,11 @@ BlobRef put_signature(BlobWriter& writer, const std::string& bundle, const BlobR
 
 void check_not_taken(const std::optional<VersionInfo>& existing, const Digest& digest) {
   if (!existing || existing->digest == digest) return;
-  throw Error(ErrorCode::already_exists,
-              fmt::format("{}:{}: already published with other content ({}, this is {})",
-                          existing->name, existing->version, existing->digest.to_string(),
-                          digest.to_string()),
-              "a version never changes: publish under a new one");
+  throw Error(
+      ErrorCode::already_exists,
+      fmt::format("{}:{}: already published with other content ({}, this is {})", existing->name,
+                  existing->version, existing->digest.to_string(), digest.to_string()),
+      "a version never changes: publish under a new one");
 }
 
 // ECDSA signatures differ every time: a second one by the same key says nothing new.
@@ -230,8 +231,8 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   }
   check_policy(impl_->policy, prepared, options.key);
 
-  PublishResult result{.name = name, .version = version.to_string(),
-                       .digest = texts.manifest.ref.digest};
+  PublishResult result{
+      .name = name, .version = version.to_string(), .digest = texts.manifest.ref.digest};
   result.is_signed = !prepared.signature_bundles().empty();
   const std::vector<BlobRef> signatures = put_blobs(impl_->blobs, prepared, texts, result);
   impl_->commit_version(make_entry(prepared, texts.manifest.ref, signatures), result);

@@ -67,8 +67,7 @@ RegistryPaths find_registry(const fs::path& folder) {
                 "organ registry init makes one in an empty folder");
   }
   if (read_file(layout, kSmallFileLimit) != kOciLayoutText) {
-    fail(ErrorCode::unsupported_version, "{}: expected {}", quote(layout.string()),
-         kOciLayoutText);
+    fail(ErrorCode::unsupported_version, "{}: expected {}", quote(layout.string()), kOciLayoutText);
   }
   return paths;
 }
@@ -171,9 +170,9 @@ Registry Registry::open(const fs::path& folder, Mode mode) {
   Policy policy = load_policy(paths);
   Catalog catalog = open_catalog(paths, log, blobs, mode, writable);
   if (mode == Mode::read) catalog.forbid_writes();
-  return Registry(std::make_unique<Impl>(
-      Impl{paths, std::move(blobs), std::move(log), std::move(policy), std::move(catalog),
-           mode == Mode::write}));
+  return Registry(
+      std::make_unique<Impl>(Impl{paths, std::move(blobs), std::move(log), std::move(policy),
+                                  std::move(catalog), mode == Mode::write}));
 }
 
 RebuildReport Registry::rebuild(const fs::path& folder) {
@@ -198,9 +197,9 @@ VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
     found = catalog.find_alias(reference.name, alias->name);
   } else {
     for (VersionInfo& candidate : catalog.list({.name = reference.name,
-                                              .architecture_signature = {},
-                                              .include_withdrawn = false,
-                                              .limit = 0})) {
+                                  .architecture_signature = {},
+                                  .include_withdrawn = false,
+                                  .limit = 0})) {
       if (Version::parse(candidate.version).is_prerelease()) continue;
       if (!found || is_newer(candidate, *found)) found = std::move(candidate);
     }
@@ -267,8 +266,10 @@ void Registry::set_alias(const std::string& name, const std::string& alias,
   entry.time = log_time();
   entry.name = name;
   entry.alias = alias;
-  if (version) entry.version = impl_->find_reference({name, *version}).version;
-  else impl_->find_reference(reference);
+  if (version)
+    entry.version = impl_->find_reference({name, *version}).version;
+  else
+    impl_->find_reference(reference);
   impl_->commit(entry);
 }
 

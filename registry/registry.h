@@ -34,8 +34,8 @@ struct PublishOptions {
 struct PublishResult {
   std::string name;
   std::string version;
-  Digest digest;                // of the OCI manifest
-  std::uint64_t log_index = 0;  // of the publish entry
+  Digest digest;                   // of the OCI manifest
+  std::uint64_t log_index = 0;     // of the publish entry
   bool already_published = false;  // the same content was there before
   std::uint64_t bytes = 0;         // of all blobs of the version
   std::uint64_t new_bytes = 0;     // of blobs that were not here before
@@ -56,9 +56,9 @@ struct VerifyReport {
     TrustVerdict trust;                     // empty for parts of the registry itself
   };
   std::vector<Item> items;
-  std::uint64_t versions = 0;       // how many were looked at
-  std::uint64_t bytes = 0;          // read and compared
-  std::vector<std::string> notes;   // blobs nothing refers to, a torn log tail, …
+  std::uint64_t versions = 0;      // how many were looked at
+  std::uint64_t bytes = 0;         // read and compared
+  std::vector<std::string> notes;  // blobs nothing refers to, a torn log tail, …
 };
 
 struct RebuildReport {

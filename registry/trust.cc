@@ -38,8 +38,8 @@ Evidence gather(const std::vector<format::PublicKey>& keys, const format::OrganS
   Evidence evidence;
   const std::vector<std::string> bundles = organ.signature_bundles();
   if (bundles.size() > kMaxBundles) {
-    fail(ErrorCode::corrupt, "{}: {} signatures, at most {} are looked at",
-         quote(organ.describe()), bundles.size(), kMaxBundles);
+    fail(ErrorCode::corrupt, "{}: {} signatures, at most {} are looked at", quote(organ.describe()),
+         bundles.size(), kMaxBundles);
   }
   for (std::size_t i = 0; i < bundles.size(); ++i) {
     const std::string subject =
@@ -53,8 +53,7 @@ Evidence gather(const std::vector<format::PublicKey>& keys, const format::OrganS
   return evidence;
 }
 
-PolicyRule applicable(const Policy& policy, std::string_view name,
-                      const TrustOverride& override) {
+PolicyRule applicable(const Policy& policy, std::string_view name, const TrustOverride& override) {
   if (override.keys.empty()) return policy.rule_for(name);
   return {std::string(name), PolicyMode::enforce, 1, override.keys};
 }
@@ -97,9 +96,8 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
   const Evidence evidence = gather(rule.keys, organ);
   verdict.keys = evidence.keys;
   for (const format::KeyId& key : evidence.keys) {
-    verdict.established.push_back(
-        fmt::format("organ.json and its {} files are signed by key {}",
-                    organ.manifest().files.size(), key.to_string()));
+    verdict.established.push_back(fmt::format("organ.json and its {} files are signed by key {}",
+                                              organ.manifest().files.size(), key.to_string()));
   }
   const bool satisfied = !rule.keys.empty() && evidence.keys.size() >= rule.threshold;
   const bool lenient = override.allow_unsigned || rule.mode == PolicyMode::warn;

@@ -97,16 +97,15 @@ void note_strays(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verif
 
 }  // namespace
 
-TrustVerdict Registry::Impl::evaluate(const VersionInfo& version,
-                                      const format::OrganSource& organ,
+TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::OrganSource& organ,
                                       const TrustOverride& override) const {
   TrustVerdict verdict = evaluate_policy(policy, version.name, organ, override);
   const std::string subject = version.name + ":" + version.version;
-  verdict.established.push_back(
-      fmt::format("published at {} as entry {} of this registry's log", version.published,
-                  version.log_index));
+  verdict.established.push_back(fmt::format("published at {} as entry {} of this registry's log",
+                                            version.published, version.log_index));
   if (version.revoke_reason) {
-    verdict.refusals.push_back({ErrorCode::untrusted, subject, "revoked: " + *version.revoke_reason});
+    verdict.refusals.push_back(
+        {ErrorCode::untrusted, subject, "revoked: " + *version.revoke_reason});
   }
   if (version.yank_reason) {
     verdict.warnings.push_back({ErrorCode::untrusted, subject, "yanked: " + *version.yank_reason});
@@ -156,8 +155,7 @@ TrustVerdict Registry::evaluate(const ResolvedVersion& version, const format::Or
   return impl_->evaluate(version, organ, override);
 }
 
-VerifyReport Registry::verify(const ResolvedVersion& version,
-                              const TrustOverride& override) const {
+VerifyReport Registry::verify(const ResolvedVersion& version, const TrustOverride& override) const {
   VerifyReport report;
   std::vector<BlobRef> seen;
   report.items.push_back(impl_->verify_version(version, override, report.bytes, seen));

@@ -15,27 +15,27 @@ namespace organ::registry {
 struct VersionInfo {
   std::string name;
   std::string version;
-  Digest digest;                 // of the OCI manifest: the identity
+  Digest digest;  // of the OCI manifest: the identity
   std::uint64_t manifest_size = 0;
   std::uint64_t log_index = 0;
-  std::string published;         // RFC 3339 UTC
+  std::string published;  // RFC 3339 UTC
   std::string description;
   std::optional<std::string> license;
   std::string model_type;
   Digest architecture_signature;
   std::uint64_t first_layer = 0, layer_count = 0, donor_layer_count = 0;
   std::string donor_id;
-  std::uint64_t bytes = 0;       // organ.json and all files
+  std::uint64_t bytes = 0;  // organ.json and all files
   std::uint64_t signature_count = 0;
-  std::optional<double> best_nll;             // nats per token, after_recovery
-  std::optional<std::string> yank_reason;     // hidden from new resolution
-  std::optional<std::string> revoke_reason;   // installs refused
+  std::optional<double> best_nll;            // nats per token, after_recovery
+  std::optional<std::string> yank_reason;    // hidden from new resolution
+  std::optional<std::string> revoke_reason;  // installs refused
   std::vector<std::string> aliases;
 };
 using ResolvedVersion = VersionInfo;
 
 struct VersionFilter {
-  std::string name;  // exact; empty: all
+  std::string name;                              // exact; empty: all
   std::optional<Digest> architecture_signature;  // best evaluation first when set
   bool include_withdrawn = true;                 // yanked and revoked
   std::uint64_t limit = 0;                       // 0: all

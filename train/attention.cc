@@ -22,9 +22,7 @@ using kernels::Heads;
 // diagonal is computed.
 constexpr std::int64_t kBlock = 128;
 
-std::int64_t block_count(const HeadLayout& layout) {
-  return (layout.length + kBlock - 1) / kBlock;
-}
+std::int64_t block_count(const HeadLayout& layout) { return (layout.length + kBlock - 1) / kBlock; }
 
 // One block of queries of one (row, key head) and the keys that any of them sees.
 struct Block {
@@ -33,8 +31,11 @@ struct Block {
   std::int64_t first_key;   // keys [first_key, end)
 
   Block(const HeadLayout& layout, const VisibleSpans& spans, std::int64_t g, std::int64_t index)
-      : group(g), row(g / layout.kv_heads), kv_head(g % layout.kv_heads),
-        begin(index * kBlock), end(std::min(layout.length, begin + kBlock)),
+      : group(g),
+        row(g / layout.kv_heads),
+        kv_head(g % layout.kv_heads),
+        begin(index * kBlock),
+        end(std::min(layout.length, begin + kBlock)),
         first_key(spans.lowest(row, begin, end)) {}
 
   std::int64_t keys() const { return end - first_key; }
@@ -61,8 +62,7 @@ void for_each_query(const Block& block, const HeadLayout& layout, const VisibleS
 
 at::Tensor block_probabilities(const Block& block, const Heads& heads, const HeadLayout& layout,
                                const VisibleSpans& spans) {
-  at::Tensor scores =
-      at::mm(block.queries(heads.query, layout), block.visible(heads.key).t());
+  at::Tensor scores = at::mm(block.queries(heads.query, layout), block.visible(heads.key).t());
   std::vector<float> scratch(static_cast<std::size_t>(block.keys()));
   kernels::with_type(scores.scalar_type(), [&]<typename T>(T) {
     T* data = kernels::pointer<T>(scores);
@@ -124,8 +124,8 @@ class GroupBackward {
     if (tape_.probabilities.empty()) {
       return block_probabilities(block, tape_.heads, layout_, spans_);
     }
-    return tape_.probabilities[static_cast<std::size_t>(block.group * block_count(layout_) +
-                                                        index)];
+    return tape_
+        .probabilities[static_cast<std::size_t>(block.group * block_count(layout_) + index)];
   }
 
   void add_block(const Block& block, std::int64_t index, at::Tensor& dkey,
@@ -140,8 +140,7 @@ class GroupBackward {
       const T* probability = kernels::pointer<T>(p);
       for_each_query(block, layout_, spans_, [&](auto row, auto first, auto last) {
         const std::int64_t offset = row * block.keys();
-        kernels::softmax_backward_row(d + offset, probability + offset, first, last,
-                                      block.keys());
+        kernels::softmax_backward_row(d + offset, probability + offset, first, last, block.keys());
       });
     });
     at::Tensor dquery = block.queries(gradient_.query, layout_);

@@ -71,8 +71,7 @@ class Evaluator {
 
   // The positions at the start of a window whose targets the window before has counted.
   std::int64_t counted_before(std::int64_t window) const {
-    return window == 0 ? 0
-                       : std::max<std::int64_t>(0, options_.context - options_.stride - 1);
+    return window == 0 ? 0 : std::max<std::int64_t>(0, options_.context - options_.stride - 1);
   }
 
   void score(std::int64_t first_window, std::int64_t rows) {

@@ -15,16 +15,16 @@ namespace organ::train {
 class Model;
 
 struct EvaluationOptions {
-  std::int64_t context = 512;       // tokens a window
-  std::int64_t stride = 512;        // between the starts of windows, 1..context
-  std::int64_t windows = 0;         // only the first so many; 0: all
-  std::int64_t batch_tokens = 2048; // tokens computed at once, at least one window
+  std::int64_t context = 512;        // tokens a window
+  std::int64_t stride = 512;         // between the starts of windows, 1..context
+  std::int64_t windows = 0;          // only the first so many; 0: all
+  std::int64_t batch_tokens = 2048;  // tokens computed at once, at least one window
   // In windows; may be empty.
   std::function<void(std::int64_t done, std::int64_t total)> progress = nullptr;
 };
 
 struct DocumentScore {
-  double nll = 0;            // sum, nats
+  double nll = 0;  // sum, nats
   std::int64_t targets = 0;
 };
 

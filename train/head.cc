@@ -42,8 +42,8 @@ at::Tensor& Head::logits_buffer(std::int64_t rows) {
 double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient) {
   at::Tensor logits = buffer_.narrow(0, 0, count);
   at::mm_out(logits, rows.norm.out.narrow(0, first, count), projection_.t());
-  const double loss = kernels::cross_entropy(logits, rows.targets.narrow(0, first, count),
-                                             gradient, rows.nll.narrow(0, first, count));
+  const double loss = kernels::cross_entropy(logits, rows.targets.narrow(0, first, count), gradient,
+                                             rows.nll.narrow(0, first, count));
   if (gradient) {
     at::Tensor place = rows.gradient.narrow(0, first, count);
     at::mm_out(place, logits, projection_);
@@ -61,8 +61,9 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
   for (std::int64_t i = 0; i < tokens; ++i) {
     if (target[i] < 0) continue;
     if (target[i] >= projection_.size(0)) {
-      fail(ErrorCode::invalid_argument, "target at position {}: token id {} but the vocabulary has {}",
-           i, target[i], projection_.size(0));
+      fail(ErrorCode::invalid_argument,
+           "target at position {}: token id {} but the vocabulary has {}", i, target[i],
+           projection_.size(0));
     }
     index.push_back(i);
     wanted.push_back(target[i]);
@@ -89,9 +90,8 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
 }
 
 at::Tensor Head::logits(const at::Tensor& x, const std::vector<std::int64_t>& positions) const {
-  const kernels::Norm norm =
-      kernels::rms_norm(at::index_select(x, 0, index_tensor(positions)), norm_, epsilon_,
-                        projection_.scalar_type(), false);
+  const kernels::Norm norm = kernels::rms_norm(at::index_select(x, 0, index_tensor(positions)),
+                                               norm_, epsilon_, projection_.scalar_type(), false);
   return kernels::convert(at::mm(norm.out, projection_.t()), at::kFloat);
 }
 

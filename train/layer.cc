@@ -35,8 +35,8 @@ at::Tensor LlamaLayer::attend(const at::Tensor& normed, const Pass& pass, LayerT
   at::Tensor packed = linear(normed, weights_.qkv, weights_.qkv_bias);
   if (geometry_.qk_norm) {
     const double epsilon = geometry_.norm_epsilon;
-    auto query = kernels::head_norm(packed, query_heads(geometry_), as_float(weights_.query_norm),
-                                    epsilon);
+    auto query =
+        kernels::head_norm(packed, query_heads(geometry_), as_float(weights_.query_norm), epsilon);
     auto key =
         kernels::head_norm(packed, key_heads(geometry_), as_float(weights_.key_norm), epsilon);
     if (tape != nullptr) {
@@ -46,10 +46,9 @@ at::Tensor LlamaLayer::attend(const at::Tensor& normed, const Pass& pass, LayerT
   }
   kernels::Heads heads = kernels::split_heads(packed, pass.layout, pass.rope.cosine(),
                                               pass.rope.sine(), query_scale());
-  const bool keep =
-      tape != nullptr && keep_probabilities(pass.layout, heads.query.element_size());
-  at::Tensor attended = attention(heads, pass.layout, pass.spans,
-                                  keep ? &tape->attention.probabilities : nullptr);
+  const bool keep = tape != nullptr && keep_probabilities(pass.layout, heads.query.element_size());
+  at::Tensor attended =
+      attention(heads, pass.layout, pass.spans, keep ? &tape->attention.probabilities : nullptr);
   if (tape != nullptr) {
     tape->attention.heads = std::move(heads);
     if (gradient_ != nullptr) tape->attended = attended;
@@ -60,15 +59,14 @@ at::Tensor LlamaLayer::attend(const at::Tensor& normed, const Pass& pass, LayerT
 at::Tensor LlamaLayer::forward(const at::Tensor& x, const Pass& pass, LayerTape* tape) const {
   const at::ScalarType working = weights_.qkv.scalar_type();
   const auto normalise = [&](const at::Tensor& in, const at::Tensor& gamma, kernels::Norm* kept) {
-    kernels::Norm norm = kernels::rms_norm(in, as_float(gamma), geometry_.norm_epsilon, working,
-                                           kept != nullptr);
+    kernels::Norm norm =
+        kernels::rms_norm(in, as_float(gamma), geometry_.norm_epsilon, working, kept != nullptr);
     at::Tensor out = std::move(norm.out);
     if (kept != nullptr) *kept = std::move(norm);
     return out;
   };
-  at::Tensor attended =
-      attend(normalise(x, weights_.attention_norm, tape ? &tape->attention_norm : nullptr), pass,
-             tape);
+  at::Tensor attended = attend(
+      normalise(x, weights_.attention_norm, tape ? &tape->attention_norm : nullptr), pass, tape);
   const at::Tensor middle =
       kernels::add(x, linear(attended, weights_.output, weights_.output_bias));
   attended.reset();
@@ -76,8 +74,7 @@ at::Tensor LlamaLayer::forward(const at::Tensor& x, const Pass& pass, LayerTape*
       linear(normalise(middle, weights_.mlp_norm, tape ? &tape->mlp_norm : nullptr),
              weights_.gate_up, weights_.gate_up_bias);
   if (tape != nullptr) tape->gate_up = gate_up;
-  return kernels::add(middle,
-                      linear(kernels::swiglu(gate_up), weights_.down, weights_.down_bias));
+  return kernels::add(middle, linear(kernels::swiglu(gate_up), weights_.down, weights_.down_bias));
 }
 
 // Gradient with respect to the stream between attention and mlp.

@@ -49,7 +49,8 @@ struct Model::Impl {
   std::optional<Head> head;
 
   Impl(const format::Checkpoint& checkpoint, const Options& chosen)
-      : architecture(checkpoint.architecture()), options(chosen),
+      : architecture(checkpoint.architecture()),
+        options(chosen),
         geometry(llama_geometry(architecture)),
         layout(llama_layout(architecture.tensors(), geometry)),
         rope({geometry.rope_theta, geometry.rope_scaling, geometry.head_size}) {

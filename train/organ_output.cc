@@ -84,10 +84,9 @@ StoredTensor store(const TrainedRun& run, const TrainedTensor& tensor) {
   stored.info.name = tensor.name;
   stored.bytes = as_stored(stored.info, tensor.values);
   const auto before = run.checkpoint.read(location);
-  const std::string name =
-      change_name(tensor.layer - run.settings.layers.first, tensor.name);
-  stored.change = measure_change(name, as_floats(stored.info, before),
-                                 as_floats(stored.info, stored.bytes));
+  const std::string name = change_name(tensor.layer - run.settings.layers.first, tensor.name);
+  stored.change =
+      measure_change(name, as_floats(stored.info, before), as_floats(stored.info, stored.bytes));
   return stored;
 }
 
@@ -146,18 +145,19 @@ format::Evaluation evaluation_of(const TrainedRun& run, std::string_view subject
 }
 
 Json to_json(const format::Evaluation& e) {
-  return {{"subject", e.subject},
-          {"position", e.position ? Json(*e.position) : Json()},
-          {"protocol", e.protocol},
-          {"context", e.context},
-          {"stride", e.stride},
-          {"tokens", e.tokens},
-          {"nll", real_to_hex(e.nll)},
-          {"perplexity", real_to_hex(e.perplexity)},
-          {"bits_per_byte", e.bits_per_byte ? Json(real_to_hex(*e.bits_per_byte)) : Json()},
-          {"dataset", e.dataset},
-          {"dataset_digest", e.dataset_digest.to_string()},
-          {"tokenizer_digest", e.tokenizer_digest ? Json(e.tokenizer_digest->to_string()) : Json()}};
+  return {
+      {"subject", e.subject},
+      {"position", e.position ? Json(*e.position) : Json()},
+      {"protocol", e.protocol},
+      {"context", e.context},
+      {"stride", e.stride},
+      {"tokens", e.tokens},
+      {"nll", real_to_hex(e.nll)},
+      {"perplexity", real_to_hex(e.perplexity)},
+      {"bits_per_byte", e.bits_per_byte ? Json(real_to_hex(*e.bits_per_byte)) : Json()},
+      {"dataset", e.dataset},
+      {"dataset_digest", e.dataset_digest.to_string()},
+      {"tokenizer_digest", e.tokenizer_digest ? Json(e.tokenizer_digest->to_string()) : Json()}};
 }
 
 Json recovery_record(const TrainedRun& run, const std::deque<StoredTensor>& tensors) {
@@ -165,9 +165,8 @@ Json recovery_record(const TrainedRun& run, const std::deque<StoredTensor>& tens
   for (const auto& e : recovery_evaluations(run)) evaluations.push_back(to_json(e));
   Json data = Json::array();
   for (const auto& file : run.data.files()) {
-    data.push_back({{"name", file.name},
-                    {"digest", file.digest.to_string()},
-                    {"tokens", file.tokens}});
+    data.push_back(
+        {{"name", file.name}, {"digest", file.digest.to_string()}, {"tokens", file.tokens}});
   }
   Json changes = Json::array();
   for (const auto& tensor : tensors) {
@@ -271,8 +270,7 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
       sources.push_back(format::memory_source(tensor.info, tensor.bytes));
     }
     writer.add_tensors(format::Manifest::layer_file_name(i), format::FileRole::layer,
-                       std::move(sources),
-                       {{"format", "pt"}, {"organ.layer", std::to_string(i)}});
+                       std::move(sources), {{"format", "pt"}, {"organ.layer", std::to_string(i)}});
   }
   writer.add_card(format::model_card(manifest));
   writer.commit(std::move(manifest));

@@ -46,8 +46,8 @@ FlatOrgan::FlatOrgan(Model& model, format::LayerRange layers, bool decay_all)
 }
 
 FlatParameters FlatOrgan::view() {
-  FlatParameters view{floats(master_), floats(first_moment_), floats(second_moment_),
-                      floats(gradient_), {}};
+  FlatParameters view{
+      floats(master_), floats(first_moment_), floats(second_moment_), floats(gradient_), {}};
   if (working_.scalar_type() == at::kBFloat16) {
     view.working = {reinterpret_cast<std::uint16_t*>(working_.data_ptr()),
                     static_cast<std::size_t>(working_.numel())};

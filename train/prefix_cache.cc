@@ -6,8 +6,8 @@
 
 namespace organ::train {
 
-PrefixCache::PrefixCache(Model& model, const Dataset& data, std::int64_t layers_below,
-                         bool rounded, std::uint64_t byte_limit)
+PrefixCache::PrefixCache(Model& model, const Dataset& data, std::int64_t layers_below, bool rounded,
+                         std::uint64_t byte_limit)
     : model_(model),
       data_(data),
       layers_below_(layers_below),
@@ -19,8 +19,8 @@ at::Tensor PrefixCache::inputs(std::span<const std::int64_t> windows) {
   // An embedding is cheaper to look up than to keep.
   if (layers_below_ == 0) return model_.embed(make_batch(data_, windows));
   const std::int64_t length = data_.context();
-  at::Tensor all = at::empty({static_cast<std::int64_t>(windows.size()) * length,
-                              model_.hidden_size()}, at::kFloat);
+  at::Tensor all = at::empty(
+      {static_cast<std::int64_t>(windows.size()) * length, model_.hidden_size()}, at::kFloat);
   for (std::size_t row = 0; row < windows.size(); ++row) {
     all.narrow(0, static_cast<std::int64_t>(row) * length, length).copy_(window(windows[row]));
   }

@@ -92,9 +92,9 @@ ProbeFinding loss_alignment(const Probe& probe) {
   probe.model.head_loss(x, probe.batch, 1.0, nullptr, &per_token);
   const at::Tensor scores =
       probe.model.logits(x, positions_before(probe.batch.length)).to(at::kDouble);
-  const at::Tensor expected = scores.logsumexp(-1) -
-                              scores.gather(1, probe.batch.targets.clamp_min(0).unsqueeze(1))
-                                  .squeeze(1);
+  const at::Tensor expected =
+      scores.logsumexp(-1) -
+      scores.gather(1, probe.batch.targets.clamp_min(0).unsqueeze(1)).squeeze(1);
   const at::Tensor difference =
       (expected - per_token.to(at::kDouble)).abs().masked_fill(probe.batch.targets.lt(0), 0.0);
   return finding("shift", difference.max().item<double>(), 1e-3,
@@ -128,9 +128,9 @@ ProbeFinding uniform(const Probe& probe) {
   const LossSum sum = probe.model.head_loss(x, probe.batch);
   const double expected = std::log(static_cast<double>(probe.model.vocab_size()));
   const double mean = sum.nll / static_cast<double>(sum.targets);
-  return finding("uniform", std::abs(mean - expected), 1e-4,
-                 fmt::format("distance of the loss of equal logits from ln(vocabulary) = {:.4f}",
-                             expected));
+  return finding(
+      "uniform", std::abs(mean - expected), 1e-4,
+      fmt::format("distance of the loss of equal logits from ln(vocabulary) = {:.4f}", expected));
 }
 
 }  // namespace

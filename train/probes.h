@@ -13,7 +13,7 @@ class Model;
 struct Batch;
 
 struct ProbeFinding {
-  std::string name;     // causality | shift | padding | uniform
+  std::string name;  // causality | shift | padding | uniform
   bool passed = false;
   double measured = 0;
   double limit = 0;     // measured must not be above it

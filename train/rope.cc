@@ -85,8 +85,7 @@ double rope_attention_factor(const format::RopeScaling& scaling) {
 
 std::vector<float> rope_frequencies(const RopeScheme& scheme, std::int64_t length) {
   const format::RopeScaling& scaling = scheme.scaling;
-  const double theta =
-      scaling.kind == "dynamic" ? dynamic_theta(scheme, length) : scheme.theta;
+  const double theta = scaling.kind == "dynamic" ? dynamic_theta(scheme, length) : scheme.theta;
   std::vector<float> frequencies(static_cast<std::size_t>(scheme.head_size / 2));
   for (std::int64_t pair = 0; pair < scheme.head_size / 2; ++pair) {
     float frequency = plain_frequency(theta, pair, scheme.head_size);

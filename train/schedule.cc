@@ -20,7 +20,8 @@ constexpr std::pair<ScheduleKind, std::string_view> kNames[] = {
 
 std::string_view to_string(ScheduleKind kind) {
   return std::find_if(std::begin(kNames), std::end(kNames),
-                      [&](const auto& entry) { return entry.first == kind; })->second;
+                      [&](const auto& entry) { return entry.first == kind; })
+      ->second;
 }
 
 std::optional<ScheduleKind> parse_schedule(std::string_view name) {

@@ -18,8 +18,7 @@ constexpr std::int64_t kMaxRows = 1 << 16;
 constexpr std::uint64_t kMaxSteps = 100'000'000;
 
 // Written so that NaN fails it.
-void check_real(std::string_view option, double value, double low, double high,
-                bool low_included) {
+void check_real(std::string_view option, double value, double low, double high, bool low_included) {
   if ((low_included ? value >= low : value > low) && value <= high) return;
   fail(ErrorCode::invalid_argument, "{}: {} is out of range, expected {} {} and at most {}", option,
        value, low_included ? "at least" : "more than", low, high);

@@ -28,25 +28,25 @@ struct TrainSettings {
   TrainMode mode = TrainMode::in_situ;
   format::LayerRange layers;  // the layers that train
   Precision precision = Precision::bf16;
-  std::int64_t context = 512;    // tokens per window
-  std::int64_t batch = 4;        // windows per forward pass
-  std::int64_t accumulate = 1;   // passes per step
-  std::uint64_t steps = 0;       // in all
+  std::int64_t context = 512;   // tokens per window
+  std::int64_t batch = 4;       // windows per forward pass
+  std::int64_t accumulate = 1;  // passes per step
+  std::uint64_t steps = 0;      // in all
   ScheduleKind schedule = ScheduleKind::cosine;
-  double rate = 1e-4;            // peak learning rate
-  double warmup_share = 0.1;     // of the steps
+  double rate = 1e-4;         // peak learning rate
+  double warmup_share = 0.1;  // of the steps
   AdamWOptions adamw;
-  bool decay_all = false;        // weight decay for 1-D tensors too, as torch does
-  double clip_norm = 1.0;        // 0: no clipping
+  bool decay_all = false;  // weight decay for 1-D tensors too, as torch does
+  double clip_norm = 1.0;  // 0: no clipping
   std::uint64_t seed = 0;
 
   // What does not.
-  unsigned threads = 0;                              // 0: all cores
+  unsigned threads = 0;                                // 0: all cores
   std::uint64_t cache_bytes = std::uint64_t{4} << 30;  // for the outputs of the layers below
-  std::uint64_t evaluate_every = 0;                  // steps; 0: before and after only
-  std::uint64_t patience = 0;  // stop after so many evaluations without gain; 0: never
-  std::uint64_t save_every = 100;                    // steps
-  std::filesystem::path run_folder;                  // train states and metrics.jsonl
+  std::uint64_t evaluate_every = 0;                    // steps; 0: before and after only
+  std::uint64_t patience = 0;        // stop after so many evaluations without gain; 0: never
+  std::uint64_t save_every = 100;    // steps
+  std::filesystem::path run_folder;  // train states and metrics.jsonl
   bool resume = false;
 
   std::int64_t rows_per_step() const { return batch * accumulate; }

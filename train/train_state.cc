@@ -140,8 +140,8 @@ void remove_older(const std::filesystem::path& folder, std::size_t keep) {
 
 Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers& buffers) {
   const auto source = [](std::string name, std::span<const float> values) {
-    format::TensorInfo info{std::move(name), format::DType::F32, {values.size()}, 0,
-                            values.size_bytes()};
+    format::TensorInfo info{
+        std::move(name), format::DType::F32, {values.size()}, 0, values.size_bytes()};
     return format::memory_source(std::move(info), std::as_bytes(values));
   };
   AtomicFile file(path);

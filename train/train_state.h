@@ -22,7 +22,7 @@ struct TrainStateRecord {
   std::uint64_t step = 0;     // steps done; the next batch is derived from (seed, step)
   std::uint64_t updates = 0;  // optimiser updates applied (bias correction); skipped steps are not
   std::uint64_t seed = 0;
-  std::uint64_t skipped = 0;                // steps left out for a loss or gradient not finite
+  std::uint64_t skipped = 0;  // steps left out for a loss or gradient not finite
   std::uint64_t skipped_in_a_row = 0;
   std::uint64_t evaluations_without_gain = 0;  // for early stopping
   std::optional<double> best_nll;              // held out, nats per token

@@ -205,8 +205,10 @@ void TrainRun::step() {
   const auto rows = static_cast<std::size_t>(settings_.batch);
   for (std::size_t at = 0; at < all.size(); at += rows) {
     const auto windows = all.subspan(at, rows);
-    nll += trained_stack_.accumulate_gradient(inputs_.inputs(windows), make_batch(data_, windows),
-                                              1 / targets).nll;
+    nll +=
+        trained_stack_
+            .accumulate_gradient(inputs_.inputs(windows), make_batch(data_, windows), 1 / targets)
+            .nll;
   }
   const FlatParameters view = organ_.view();
   metrics.loss = nll / targets;
@@ -285,8 +287,8 @@ std::vector<TrainedTensor> TrainRun::collect() const {
     for (const auto& slot : model_.parameter_layout()) {
       const at::Tensor values = organ_.slot(static_cast<std::int64_t>(i), slot);
       const float* data = values.data_ptr<float>();
-      tensors.push_back({settings_.layers.first + i, slot.name,
-                         std::vector<float>(data, data + slot.elements)});
+      tensors.push_back(
+          {settings_.layers.first + i, slot.name, std::vector<float>(data, data + slot.elements)});
     }
   }
   std::sort(tensors.begin(), tensors.end(), [](const TrainedTensor& a, const TrainedTensor& b) {

@@ -42,13 +42,13 @@ struct HeldOutLoss {
 };
 
 struct TrainResult {
-  std::vector<TrainedTensor> tensors;   // by layer, then name
-  std::optional<HeldOutLoss> before;    // the whole model as it came
-  std::optional<HeldOutLoss> after;     // the whole model with the trained layers in place
-  std::optional<HeldOutLoss> wrapper;   // Embed o Organ o Head after training, wrapper mode only
+  std::vector<TrainedTensor> tensors;  // by layer, then name
+  std::optional<HeldOutLoss> before;   // the whole model as it came
+  std::optional<HeldOutLoss> after;    // the whole model with the trained layers in place
+  std::optional<HeldOutLoss> wrapper;  // Embed o Organ o Head after training, wrapper mode only
   std::uint64_t steps = 0;
-  std::uint64_t skipped = 0;            // steps whose loss or gradient was not finite
-  std::uint64_t milliseconds = 0;       // of all parts of a resumed run
+  std::uint64_t skipped = 0;       // steps whose loss or gradient was not finite
+  std::uint64_t milliseconds = 0;  // of all parts of a resumed run
   std::optional<double> last_loss;
   bool stopped_early = false;
 };

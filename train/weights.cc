@@ -5,7 +5,6 @@
 #include <span>
 #include <vector>
 
-
 #include "format/base/error.h"
 #include "format/base/file.h"
 #include "train/kernels/kernels.h"

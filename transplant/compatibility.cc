@@ -142,10 +142,12 @@ bool check_range(const Manifest& organ, const Architecture& architecture, std::u
   const std::uint64_t count = organ.layer_count(), layers = architecture.layer_count();
   if (count <= layers && position <= layers - count) return true;
   judge.refuse(Level::D,
-               {"range", {}, fmt::format("{} layers from layer {}", count, position),
+               {"range",
+                {},
+                fmt::format("{} layers from layer {}", count, position),
                 fmt::format("{} layers", layers),
-                fmt::format("position {} + {} layers is beyond the recipient's {} layers",
-                            position, count, layers),
+                fmt::format("position {} + {} layers is beyond the recipient's {} layers", position,
+                            count, layers),
                 count <= layers ? fmt::format("positions 0 to {} are in range", layers - count)
                                 : "the organ is longer than the recipient"});
   return false;
@@ -158,7 +160,10 @@ void compare_tensors(const nlohmann::json& ours, const nlohmann::json& theirs, J
   for (const std::string& name : names) {
     const std::string expected = value_text(ours, name), actual = value_text(theirs, name);
     if (expected == actual) continue;
-    judge.refuse(Level::B, {"tensors", {}, expected, actual,
+    judge.refuse(Level::B, {"tensors",
+                            {},
+                            expected,
+                            actual,
                             fmt::format("tensor {} is {} in the organ and {} in the recipient",
                                         quote(name), expected, actual),
                             std::string(kInner)});
@@ -178,11 +183,13 @@ void compare_fields(const Case& one, Judge& judge) {
     if (ours.contains(key) && theirs.contains(key) && ours.at(key) == theirs.at(key)) continue;
     const FieldRule& rule = rule_of(key);
     const std::string expected = value_text(ours, key), actual = value_text(theirs, key);
-    judge.refuse(rule.level,
-                 {escape_text(key), {}, expected, actual,
-                  fmt::format("{} is {} in the organ and {} in the recipient", escape_text(key),
-                              expected, actual),
-                  std::string(rule.hint)});
+    judge.refuse(rule.level, {escape_text(key),
+                              {},
+                              expected,
+                              actual,
+                              fmt::format("{} is {} in the organ and {} in the recipient",
+                                          escape_text(key), expected, actual),
+                              std::string(rule.hint)});
   }
   // Other sizes mean other shapes: shapes alone are news only when nothing else differs.
   if (judge.report().findings.size() == before) {
@@ -208,14 +215,19 @@ void compare_dtypes(const Case& one, Judge& judge) {
   for (const auto& [pair, tensors] : pairs) {
     const std::string from(to_string(pair.first)), to(to_string(pair.second));
     if (!format::can_convert(pair.first, pair.second)) {
-      judge.refuse(Level::B,
-                   {"dtype", {}, from, to,
-                    fmt::format("{} tensors are {} in the organ and {} in the recipient", tensors,
-                                from, to),
-                    "convert the recipient or the donor first"});
+      judge.refuse(Level::B, {"dtype",
+                              {},
+                              from,
+                              to,
+                              fmt::format("{} tensors are {} in the organ and {} in the recipient",
+                                          tensors, from, to),
+                              "convert the recipient or the donor first"});
       continue;
     }
-    judge.warn({"dtype", {}, from, to,
+    judge.warn({"dtype",
+                {},
+                from,
+                to,
                 fmt::format("{} tensors are converted from {} to {}{}", tensors, from, to,
                             pair.first == format::DType::F32 ? ", which rounds" : ""),
                 "the receipt lists every converted tensor"});
@@ -235,17 +247,27 @@ bool same_donor_layers(const Case& one) {
 void compare_lineage(const Case& one, Judge& judge) {
   const std::string& family = one.organ.architecture.model_type;
   const auto& fits = judge.report().fitting_positions;
-  const bool comparable = std::find(fits.begin(), fits.end(),
-                                    one.organ.extraction.first_layer) != fits.end();
+  const bool comparable =
+      std::find(fits.begin(), fits.end(), one.organ.extraction.first_layer) != fits.end();
   if (comparable && same_donor_layers(one)) {
-    judge.note({"lineage", {}, "same donor", "same donor",
-                "the recipient still holds the very layers the organ was made of", ""});
+    judge.note({"lineage",
+                {},
+                "same donor",
+                "same donor",
+                "the recipient still holds the very layers the organ was made of",
+                ""});
   } else if (family == one.architecture.model_type()) {
-    judge.warn({"lineage", {}, "same donor", "same family",
+    judge.warn({"lineage",
+                {},
+                "same donor",
+                "same family",
                 "the recipient's layers are not those the organ was made of",
                 "measure the result before you rely on it (organ eval)"});
   } else {
-    judge.warn({"lineage", {}, escape_text(family), escape_text(one.architecture.model_type()),
+    judge.warn({"lineage",
+                {},
+                escape_text(family),
+                escape_text(one.architecture.model_type()),
                 fmt::format("the organ comes from a {} model, the recipient is a {} model",
                             escape_text(family), escape_text(one.architecture.model_type())),
                 "measure the result before you rely on it (organ eval)"});
@@ -255,12 +277,17 @@ void compare_lineage(const Case& one, Judge& judge) {
 void compare_tokenizer(const Case& one, Judge& judge) {
   const auto theirs = format::tokenizer_digest(one.recipient.folder());
   if (!one.organ.tokenizer || !theirs) {
-    judge.note({"tokenizer", {},
+    judge.note({"tokenizer",
+                {},
                 one.organ.tokenizer ? one.organ.tokenizer->digest.to_string() : "not recorded",
                 theirs ? theirs->to_string() : "no tokenizer.json",
-                "whether both models use the same tokenizer is not known", ""});
+                "whether both models use the same tokenizer is not known",
+                ""});
   } else if (one.organ.tokenizer->digest != *theirs) {
-    judge.warn({"tokenizer", {}, one.organ.tokenizer->digest.to_string(), theirs->to_string(),
+    judge.warn({"tokenizer",
+                {},
+                one.organ.tokenizer->digest.to_string(),
+                theirs->to_string(),
                 "the organ was made under another tokenizer than the recipient's",
                 "what the organ learned may not apply"});
   }
@@ -270,31 +297,45 @@ void compare_training(const Case& one, Judge& judge) {
   const std::uint64_t home = one.organ.extraction.first_layer;
   const auto& training = one.organ.training;
   if (training && training->mode == "wrapper") {
-    judge.warn({"wrapper", {}, "trained in place", "trained in a wrapper",
+    judge.warn({"wrapper",
+                {},
+                "trained in place",
+                "trained in a wrapper",
                 "the organ was trained on embeddings, not on what reaches it inside a model",
                 "expect a loss until the recipient is recovered (organ recover)"});
   }
   if (one.position == home) return;
   CompatibilityFinding finding = {
-      "home_position", {}, std::to_string(home), std::to_string(one.position),
+      "home_position",
+      {},
+      std::to_string(home),
+      std::to_string(one.position),
       fmt::format("the organ was {} at layer {} and goes to layer {}",
                   training ? "trained" : "extracted", home, one.position),
       fmt::format("--at {} is where it comes from", home)};
-  if (training) judge.warn(std::move(finding));
-  else judge.note(std::move(finding));
+  if (training)
+    judge.warn(std::move(finding));
+  else
+    judge.note(std::move(finding));
 }
 
 void compare_other_parts(const Case& one, Judge& judge) {
   for (const format::FileEntry& file : one.organ.files) {
     if (file.role == format::FileRole::bridge) {
-      judge.refuse(Level::C, {"bridge", {}, escape_text(file.path), "none",
+      judge.refuse(Level::C, {"bridge",
+                              {},
+                              escape_text(file.path),
+                              "none",
                               "the organ works only behind its bridge, which a plain Hugging Face "
                               "checkpoint cannot hold",
                               std::string(kBridge)});
     }
     if (file.role == format::FileRole::head) {
       const bool tied = one.recipient.tied_head();
-      judge.warn({"head", {}, escape_text(file.path), tied ? "tied to the embedding" : "own head",
+      judge.warn({"head",
+                  {},
+                  escape_text(file.path),
+                  tied ? "tied to the embedding" : "own head",
                   "the organ's own output head is not installed; its measurements with that head "
                   "do not apply",
                   ""});
@@ -322,8 +363,12 @@ CompatibilityReport check_compatibility(const Manifest& organ, const Checkpoint&
     architecture = &recipient.architecture();
   } catch (const Error& error) {
     if (error.code() != ErrorCode::incompatible) throw;
-    judge.refuse(Level::D, {"family", {}, escape_text(organ.architecture.model_type), "unknown",
-                            error.message(), error.hint()});
+    judge.refuse(Level::D, {"family",
+                            {},
+                            escape_text(organ.architecture.model_type),
+                            "unknown",
+                            error.message(),
+                            error.hint()});
     return judge.finish();
   }
   judge.report().fitting_positions = find_fitting_positions(organ, *architecture);

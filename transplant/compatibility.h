@@ -36,9 +36,9 @@ struct CompatibilityFinding {
 struct CompatibilityReport {
   Level level = Level::A;
   std::uint64_t position = 0;
-  std::uint64_t layer_count = 0;                  // of the organ
-  std::vector<CompatibilityFinding> findings;     // refusals first
-  std::vector<std::uint64_t> fitting_positions;   // where the architecture fits, ascending
+  std::uint64_t layer_count = 0;                 // of the organ
+  std::vector<CompatibilityFinding> findings;    // refusals first
+  std::vector<std::uint64_t> fitting_positions;  // where the architecture fits, ascending
 
   bool installable() const { return level == Level::A; }
 };

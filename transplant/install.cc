@@ -29,12 +29,12 @@ void require_sound(const OrganSource& organ) {
   const std::vector<format::Finding> findings = format::verify_contents(organ);
   if (findings.empty()) return;
   const format::Finding& first = findings.front();
-  throw Error(first.code,
-              fmt::format("{}: {}: {}{}", quote(organ.describe()), first.subject, first.message,
-                          findings.size() > 1
-                              ? fmt::format(" (and {} more findings)", findings.size() - 1)
-                              : ""),
-              "organ verify lists everything that is damaged");
+  throw Error(
+      first.code,
+      fmt::format(
+          "{}: {}: {}{}", quote(organ.describe()), first.subject, first.message,
+          findings.size() > 1 ? fmt::format(" (and {} more findings)", findings.size() - 1) : ""),
+      "organ verify lists everything that is damaged");
 }
 
 CompatibilityReport judge(const OrganSource& organ, const Checkpoint& recipient,
@@ -44,8 +44,8 @@ CompatibilityReport judge(const OrganSource& organ, const Checkpoint& recipient,
   return report;
 }
 
-Receipt draft_receipt(const OrganSource& organ, const InstallOptions& options,
-                      std::uint64_t number, const std::map<std::string, ModelFile>& files) {
+Receipt draft_receipt(const OrganSource& organ, const InstallOptions& options, std::uint64_t number,
+                      const std::map<std::string, ModelFile>& files) {
   const format::Manifest& manifest = organ.manifest();
   Receipt receipt;
   receipt.number = number;
@@ -155,8 +155,10 @@ void copy_unchanged(const Checkpoint& recipient, const std::map<std::string, Mod
     }
     if (!change->undo) {
       const int fd = files.at(change->path).fd.get();
-      if (is_shard && hard_link && try_hard_link(fd, to / change->path)) ++outcome.hard_links;
-      else copy_file(fd, to / change->path);
+      if (is_shard && hard_link && try_hard_link(fd, to / change->path))
+        ++outcome.hard_links;
+      else
+        copy_file(fd, to / change->path);
     }
     ++change;
   }
@@ -213,8 +215,8 @@ InstallOutcome install_organ(const OrganSource& organ, const fs::path& model,
   // Every reason to refuse is found before the first byte is written.
   judge(organ, Checkpoint::open(model), options.position);
   require_sound(organ);
-  InstallOutcome outcome = options.out ? install_beside(organ, model, options)
-                                       : install_in_place(organ, model, options);
+  InstallOutcome outcome =
+      options.out ? install_beside(organ, model, options) : install_in_place(organ, model, options);
   if (recovery != Recovery::nothing) outcome.recovery = recovery;
   return outcome;
 }

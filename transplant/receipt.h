@@ -50,11 +50,11 @@ struct Receipt {
   std::string mode;          // replace
   std::string organ_name;
   std::string organ_version;
-  Digest manifest_digest;                // of organ.json
-  std::string source;                    // the reference or folder name it was installed from
-  std::uint64_t first_layer = 0;         // where the organ's layers were in the donor
+  Digest manifest_digest;         // of organ.json
+  std::string source;             // the reference or folder name it was installed from
+  std::uint64_t first_layer = 0;  // where the organ's layers were in the donor
   std::uint64_t layer_count = 0;
-  std::uint64_t position = 0;            // first recipient layer replaced
+  std::uint64_t position = 0;  // first recipient layer replaced
   TrustRecord trust;
   std::vector<Conversion> conversions;
   std::vector<FileChange> files;  // sorted by path; every regular file of the recipient

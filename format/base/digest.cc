@@ -56,7 +56,8 @@ Digest hash_range(const HashRange& range, std::string_view subject) {
   thread_local std::vector<std::byte> buffer(kReadSize);
   Sha256Hasher hasher;
   for (std::uint64_t done = 0; done < range.size;) {
-    const auto piece = std::span(buffer).first(std::min<std::uint64_t>(kReadSize, range.size - done));
+    const auto piece =
+        std::span(buffer).first(std::min<std::uint64_t>(kReadSize, range.size - done));
     read_at(range.fd, range.offset + done, piece, subject);
     hasher.update(piece);
     done += piece.size();
@@ -172,8 +173,7 @@ Digest hash_file_flat(int fd, std::string_view subject) {
 
 std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_view subject) {
   std::vector<Digest> digests(ranges.size());
-  parallel_for(ranges.size(),
-               [&](std::size_t i) { digests[i] = hash_range(ranges[i], subject); });
+  parallel_for(ranges.size(), [&](std::size_t i) { digests[i] = hash_range(ranges[i], subject); });
   return digests;
 }
 

@@ -112,8 +112,7 @@ void read_at(int fd, std::uint64_t offset, std::span<std::byte> out, std::string
   std::size_t done = 0;
   while (done < out.size()) {
     const ssize_t got = retry([&] {
-      return ::pread(fd, out.data() + done, out.size() - done,
-                     static_cast<off_t>(offset + done));
+      return ::pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     });
     if (got < 0) fail_errno(subject, "read");
     if (got == 0) {
@@ -258,8 +257,8 @@ bool is_safe_file_name(std::string_view name) {
     return false;
   }
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   };
   if (!std::all_of(name.begin(), name.end(), allowed)) return false;
   std::string stem(name.substr(0, name.find('.')));
@@ -297,7 +296,8 @@ UniqueFd open_lock(const fs::path& path, FileLock::Kind kind) {
 
 // A holder may remove the file with the folder it guards; a lock on such a file guards nothing.
 bool names_this_file(const fs::path& path, int fd) {
-  struct stat named {}, opened {};
+  struct stat named {
+  }, opened{};
   return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &opened) == 0 &&
          named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }

@@ -101,7 +101,8 @@ class Guard {
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& e) {
     // nlohmann's text repeats input bytes; its own prefix "[json.exception…] " helps nobody.
     std::string_view reason = e.what();
-    if (const auto at = reason.find("] "); at != std::string_view::npos) reason.remove_prefix(at + 2);
+    if (const auto at = reason.find("] "); at != std::string_view::npos)
+      reason.remove_prefix(at + 2);
     refuse(subject_, fmt::format("bad JSON at byte {}: {}", position, escape_text(reason, 200)));
   }
 
@@ -183,8 +184,8 @@ bool is_natural(const Json& value) {
 void parse_json_events(std::string_view text, const JsonLimits& limits, std::string_view subject,
                        JsonEvents& events) {
   if (text.size() > limits.bytes) {
-    refuse(subject, fmt::format("expected at most {} bytes of JSON, got {}", limits.bytes,
-                                text.size()));
+    refuse(subject,
+           fmt::format("expected at most {} bytes of JSON, got {}", limits.bytes, text.size()));
   }
   // Both are accepted in silence by the library.
   if (text.starts_with("\xEF\xBB\xBF")) refuse(subject, "expected JSON, got a byte order mark");
@@ -227,7 +228,8 @@ double real_from_hex(std::string_view text, std::string_view subject) {
   return value;
 }
 
-JsonObject::JsonObject(const Json& value, std::string path) : value_(&value), path_(std::move(path)) {
+JsonObject::JsonObject(const Json& value, std::string path)
+    : value_(&value), path_(std::move(path)) {
   if (!value.is_object()) {
     fail(ErrorCode::corrupt, "{}: expected an object, got {}", path_, value.type_name());
   }
@@ -261,7 +263,8 @@ std::string JsonObject::string(std::string_view key) const {
 std::uint64_t JsonObject::unsigned_integer(std::string_view key, std::uint64_t max) const {
   const Json& value = at(key);
   if (!is_natural(value)) {
-    fail_field(key, fmt::format("expected an unsigned integer, got {}", escape_text(value.dump(), 80)));
+    fail_field(key,
+               fmt::format("expected an unsigned integer, got {}", escape_text(value.dump(), 80)));
   }
   const auto number = value.get<std::uint64_t>();
   if (number > max) fail_field(key, fmt::format("expected at most {}, got {}", max, number));
@@ -324,8 +327,8 @@ std::vector<std::uint64_t> JsonObject::unsigned_integers(std::string_view key) c
   std::vector<std::uint64_t> out;
   for (const Json& element : value) {
     if (!is_natural(element)) {
-      fail_field(key, fmt::format("expected unsigned integers, got {}",
-                                  escape_text(element.dump(), 80)));
+      fail_field(
+          key, fmt::format("expected unsigned integers, got {}", escape_text(element.dump(), 80)));
     }
     out.push_back(element.get<std::uint64_t>());
   }

@@ -79,8 +79,8 @@ class JsonObject {
   bool boolean(std::string_view key) const;
   double real(std::string_view key) const;  // a JSON number of either kind, finite
   JsonObject object(std::string_view key) const;
-  std::vector<JsonObject> objects(std::string_view key) const;      // array of objects
-  std::vector<std::string> strings(std::string_view key) const;     // array of strings
+  std::vector<JsonObject> objects(std::string_view key) const;   // array of objects
+  std::vector<std::string> strings(std::string_view key) const;  // array of strings
   std::vector<std::uint64_t> unsigned_integers(std::string_view key) const;
 
   // Absent or null gives nullopt; a wrong type still throws.

@@ -24,7 +24,7 @@ using EvpMdCtx = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 using EvpPkey = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using BioHandle = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 
-constexpr std::uint8_t kEd25519 = 0x01;           // signature type byte of C2SP signed notes
+constexpr std::uint8_t kEd25519 = 0x01;              // signature type byte of C2SP signed notes
 constexpr std::string_view kDash = "\xE2\x80\x94 ";  // em dash, space
 constexpr std::size_t kSignatureSize = 64;
 constexpr std::size_t kMaxSignatures = 16;
@@ -120,9 +120,9 @@ bool verify_ed25519(const std::array<std::uint8_t, 32>& key, std::string_view te
     fail_openssl("EVP_DigestVerifyInit");
   }
   // Only 1 is success: malformed signatures give 0 or a negative value.
-  const int result = EVP_DigestVerify(context.get(), signature.data(), signature.size(),
-                                      reinterpret_cast<const unsigned char*>(text.data()),
-                                      text.size());
+  const int result =
+      EVP_DigestVerify(context.get(), signature.data(), signature.size(),
+                       reinterpret_cast<const unsigned char*>(text.data()), text.size());
   ERR_clear_error();
   return result == 1;
 }
@@ -179,11 +179,12 @@ Checkpoint NoteVerifier::open(std::string_view note, std::string_view subject) c
     }
     good = true;
   }
-  if (!good) fail(ErrorCode::untrusted, "{}: no signature of the registry's key {}", subject, name_);
+  if (!good)
+    fail(ErrorCode::untrusted, "{}: no signature of the registry's key {}", subject, name_);
   Checkpoint checkpoint = parse_checkpoint(text, subject);
   if (checkpoint.origin != name_) {
-    fail(ErrorCode::untrusted, "{}: origin is {}, expected {}", subject,
-         quote(checkpoint.origin), quote(name_));
+    fail(ErrorCode::untrusted, "{}: origin is {}, expected {}", subject, quote(checkpoint.origin),
+         quote(name_));
   }
   return checkpoint;
 }
@@ -256,8 +257,7 @@ std::string NoteSigner::sign(const Checkpoint& checkpoint) const {
   const auto id = key_id(checkpoint.origin, public_key());
   std::copy(id.begin(), id.end(), value.begin());
   std::size_t size = kSignatureSize;
-  if (!context ||
-      EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) != 1 ||
+  if (!context || EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) != 1 ||
       EVP_DigestSign(context.get(), value.data() + 4, &size,
                      reinterpret_cast<const unsigned char*>(text.data()), text.size()) != 1) {
     fail_openssl("signing a checkpoint");

@@ -129,12 +129,9 @@ TextBlob version_manifest(const Manifest& organ, const BlobRef& organ_json, cons
                    organ.extraction.donor_layer_count)},
   };
   if (organ.license) annotations["org.opencontainers.image.licenses"] = *organ.license;
-  const Json manifest = {{"schemaVersion", 2},
-                         {"mediaType", kManifestType},
-                         {"artifactType", kModelType},
-                         {"config", descriptor(kConfigType, config)},
-                         {"layers", layers},
-                         {"annotations", annotations}};
+  const Json manifest = {{"schemaVersion", 2},         {"mediaType", kManifestType},
+                         {"artifactType", kModelType}, {"config", descriptor(kConfigType, config)},
+                         {"layers", layers},           {"annotations", annotations}};
   return TextBlob(canonical_json(manifest));
 }
 
@@ -150,11 +147,13 @@ VersionManifest parse_version_manifest(std::string_view text, std::string_view s
     if (first != (type == kWeightConfigType)) {
       layer.fail_field("mediaType", "organ.json must be the first layer and the only of its type");
     }
-    const BlobRef blob = parse_descriptor(layer, first ? kWeightConfigType
+    const BlobRef blob = parse_descriptor(layer, first              ? kWeightConfigType
                                                  : type == kDocType ? kDocType
                                                                     : kWeightType);
-    if (first) out.organ = blob;
-    else out.files.push_back(blob);
+    if (first)
+      out.organ = blob;
+    else
+      out.files.push_back(blob);
     first = false;
   }
   if (first) object.fail_field("layers", "is empty");

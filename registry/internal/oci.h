@@ -27,9 +27,9 @@ struct TextBlob {
 
 // The manifest of a version. Equal organs give equal bytes: no clock, no machine in it.
 struct VersionManifest {
-  BlobRef organ;                // organ.json
-  BlobRef config;               // ModelPack config
-  std::vector<BlobRef> files;   // in the order of Manifest::files
+  BlobRef organ;               // organ.json
+  BlobRef config;              // ModelPack config
+  std::vector<BlobRef> files;  // in the order of Manifest::files
 };
 
 TextBlob model_config(const format::Manifest& organ);

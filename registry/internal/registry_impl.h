@@ -57,8 +57,8 @@ struct Registry::Impl {
 // left undone (torn line, missing checkpoint, stale index.json). Requires the write lock.
 void bring_up_to_date(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
                       Catalog& catalog);
-// Takes the rest of the log into `catalog`. `complete` also cuts a torn line off and signs a missing
-// checkpoint before the catalog commits; without it no other file is touched.
+// Takes the rest of the log into `catalog`. `complete` also cuts a torn line off and signs a
+// missing checkpoint before the catalog commits; without it no other file is touched.
 enum class Recovery { none, complete };
 void replay(const Log& log, const BlobStore& blobs, Catalog& catalog, Recovery recovery);
 // A new catalog.db from the whole log. Requires the write lock.

@@ -27,26 +27,23 @@ ErrorCode code_of(int result) {
     case SQLITE_NOTADB:
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
-    case SQLITE_TOOBIG:
-      return ErrorCode::corrupt;
+    case SQLITE_TOOBIG: return ErrorCode::corrupt;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return ErrorCode::conflict;
+    case SQLITE_LOCKED: return ErrorCode::conflict;
     case SQLITE_MISUSE:
-    case SQLITE_RANGE:
-      return ErrorCode::internal;
+    case SQLITE_RANGE: return ErrorCode::internal;
     case SQLITE_ERROR:  // also what a table of another shape gives: the file is not our catalog
       return ErrorCode::corrupt;
-    default:
-      return ErrorCode::io;
+    default: return ErrorCode::io;
   }
 }
 
 [[noreturn]] void fail_sqlite(sqlite3* database, int result, const std::string& subject) {
   const char* text = database != nullptr ? sqlite3_errmsg(database) : sqlite3_errstr(result);
   const ErrorCode code = code_of(result);
-  throw Error(code, fmt::format("{}: {} (SQLite result {})", quote(subject), escape_text(text),
-                                database != nullptr ? sqlite3_extended_errcode(database) : result),
+  throw Error(code,
+              fmt::format("{}: {} (SQLite result {})", quote(subject), escape_text(text),
+                          database != nullptr ? sqlite3_extended_errcode(database) : result),
               code == ErrorCode::corrupt ? kRebuildHint : "");
 }
 
@@ -76,9 +73,8 @@ struct Setting {
 
 // Grounds: reference/reliability.md 2. No WAL: SQLite up to 3.51.2 carries the WAL-reset race.
 constexpr Setting kSettings[] = {
-    {"synchronous", "EXTRA", "3"},   {"foreign_keys", "ON", "1"},
-    {"trusted_schema", "OFF", "0"},  {"cell_size_check", "ON", "1"},
-    {"mmap_size", "0", "0"},
+    {"synchronous", "EXTRA", "3"},  {"foreign_keys", "ON", "1"}, {"trusted_schema", "OFF", "0"},
+    {"cell_size_check", "ON", "1"}, {"mmap_size", "0", "0"},
 };
 
 int open_flags(Database::Open how) {
@@ -96,8 +92,8 @@ int open_flags(Database::Open how) {
 Statement::Statement(sqlite3* database, std::string_view sql, const std::string* subject)
     : database_(database), subject_(subject) {
   sqlite3_stmt* statement = nullptr;
-  const int result = sqlite3_prepare_v2(database, sql.data(), static_cast<int>(sql.size()),
-                                        &statement, nullptr);
+  const int result =
+      sqlite3_prepare_v2(database, sql.data(), static_cast<int>(sql.size()), &statement, nullptr);
   statement_.reset(statement);
   if (result != SQLITE_OK) fail_sqlite(database, result, *subject);
 }

@@ -67,8 +67,10 @@ class Statement {
   void bind_one(int index, std::nullopt_t);
   template <typename T>
   void bind_one(int index, const std::optional<T>& value) {
-    if (value) bind_one(index, *value);
-    else bind_one(index, std::nullopt);
+    if (value)
+      bind_one(index, *value);
+    else
+      bind_one(index, std::nullopt);
   }
 
   sqlite3* database_;  // borrowed

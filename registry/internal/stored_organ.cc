@@ -42,8 +42,7 @@ StoredVersion load_version(const BlobStore& blobs, const BlobRef& manifest,
   StoredVersion version;
   version.organ_text = read_limited(blobs, parsed.organ, format::kManifestLimit, subject);
   version.config = parsed.config;
-  version.content.organ =
-      format::Manifest::parse(version.organ_text, subject + ": organ.json");
+  version.content.organ = format::Manifest::parse(version.organ_text, subject + ": organ.json");
   version.content.organ_json = parsed.organ;
   check_files(parsed, version.content.organ, subject);
   const format::Manifest& organ = version.content.organ;

@@ -34,7 +34,9 @@ class StoredOrgan final : public format::OrganSource {
  public:
   StoredOrgan(BlobStore blobs, StoredVersion version, std::vector<std::string> bundles,
               std::string description)
-      : blobs_(std::move(blobs)), version_(std::move(version)), bundles_(std::move(bundles)),
+      : blobs_(std::move(blobs)),
+        version_(std::move(version)),
+        bundles_(std::move(bundles)),
         description_(std::move(description)) {}
 
   const format::Manifest& manifest() const override { return version_.content.organ; }

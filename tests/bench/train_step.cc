@@ -35,8 +35,7 @@ struct Phases {
 
 class Bench {
  public:
-  Bench(Model& model, std::int64_t first, std::int64_t last, std::int64_t rows,
-        std::int64_t length)
+  Bench(Model& model, std::int64_t first, std::int64_t last, std::int64_t rows, std::int64_t length)
       : model_(model), first_(first), last_(last) {
     batch_.rows = rows;
     batch_.length = length;

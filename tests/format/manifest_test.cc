@@ -28,9 +28,8 @@ std::string parse_error(const std::string& text) {
 const json& full_document() {
   static const json document = [] {
     const TempFolder folder = scratch();
-    return json::parse(
-        OrganFolder::open(test::write_tiny_organ(folder.path() / "organ", 2, true))
-            .manifest_text());
+    return json::parse(OrganFolder::open(test::write_tiny_organ(folder.path() / "organ", 2, true))
+                           .manifest_text());
   }();
   return document;
 }
@@ -55,8 +54,8 @@ bool is_free(const json::json_pointer& at) {
 
 bool is_nullable(const json::json_pointer& at) {
   static const std::vector<std::string> keys = {
-      "license", "donor_revision", "training", "tokenizer", "position", "bits_per_byte",
-      "tokenizer_digest"};
+      "license",  "donor_revision", "training",        "tokenizer",
+      "position", "bits_per_byte",  "tokenizer_digest"};
   return std::find(keys.begin(), keys.end(), at.back()) != keys.end();
 }
 
@@ -116,9 +115,9 @@ TEST_CASE("unknown fields: top level kept, inside refused, critical needs a newe
   CHECK(Manifest::parse(document.dump(), "organ.json").to_text() == document.dump());
   document["critical_future"] = 1;
   CHECK(parse_error(document.dump()).starts_with("unsupported_version: "));
-  for (const char* object : {"/architecture", "/extraction", "/training", "/training/data/0",
-                             "/training/changes/0", "/evaluations/0", "/tokenizer", "/files/0",
-                             "/files/1/tensors/0"}) {
+  for (const char* object :
+       {"/architecture", "/extraction", "/training", "/training/data/0", "/training/changes/0",
+        "/evaluations/0", "/tokenizer", "/files/0", "/files/1/tensors/0"}) {
     json damaged = full_document();
     damaged[json::json_pointer(object)]["Digest"] = 1;
     const std::string error = parse_error(damaged.dump());
@@ -231,11 +230,18 @@ TEST_CASE("every truncation of a manifest is refused as damage") {
 
 TEST_CASE("bad JSON, duplicate keys and real numbers are refused") {
   const std::string text = full_document().dump();
-  const std::vector<std::string> refused = {
-      "", "[]", "null", "{}", "{\"schema_version\":1}", text + "x", "\xEF\xBB\xBF" + text,
-      text + std::string(1, '\0'), "{\"name\":\"a\"," + text.substr(1),
-      "{\"\\u006eame\":\"a\"," + text.substr(1), "{\"a_real\":1.5," + text.substr(1),
-      std::string(100'000, '[')};
+  const std::vector<std::string> refused = {"",
+                                            "[]",
+                                            "null",
+                                            "{}",
+                                            "{\"schema_version\":1}",
+                                            text + "x",
+                                            "\xEF\xBB\xBF" + text,
+                                            text + std::string(1, '\0'),
+                                            "{\"name\":\"a\"," + text.substr(1),
+                                            "{\"\\u006eame\":\"a\"," + text.substr(1),
+                                            "{\"a_real\":1.5," + text.substr(1),
+                                            std::string(100'000, '[')};
   for (const std::string& one : refused) CHECK(parse_error(one).starts_with("corrupt: "));
 }
 

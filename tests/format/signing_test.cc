@@ -40,8 +40,8 @@ struct Forge {
   json bundle() const {
     const std::string payload = statement.dump(2);
     const std::string message = internal::pre_authentication_encoding(payload);
-    return json::parse(internal::write_bundle(
-        payload, internal::sign_message(key, message), key.public_key().id()));
+    return json::parse(internal::write_bundle(payload, internal::sign_message(key, message),
+                                              key.public_key().id()));
   }
 
   std::string verify(const std::string& text) const {
@@ -63,14 +63,16 @@ bool says(const std::string& error, std::string_view code, std::string_view word
 TEST_CASE("a bundle of each curve verifies with its key and with no other") {
   for (const Curve curve : {Curve::p256, Curve::p384, Curve::p521}) {
     const SecretKey key = SecretKey::generate(curve);
-    const std::string bundle = sign_resources("model", {{"b", sha256("b")}, {"a", sha256("a")}}, key);
+    const std::string bundle =
+        sign_resources("model", {{"b", sha256("b")}, {"a", sha256("a")}}, key);
     const PublicKey other = SecretKey::generate(curve).public_key();
     const SignedStatement statement = verify_bundle(bundle, {other, key.public_key()}, "model.sig");
     CHECK(statement.key == key.public_key().id());
     CHECK(statement.resources[0].name == "a");
     CHECK(statement.resources.size() == 2);
     says(error_of([&] { verify_bundle(bundle, {other}, "model.sig"); }), "untrusted", "none of");
-    says(error_of([&] { verify_bundle(bundle, {}, "model.sig"); }), "untrusted", "no key was given");
+    says(error_of([&] { verify_bundle(bundle, {}, "model.sig"); }), "untrusted",
+         "no key was given");
   }
 }
 

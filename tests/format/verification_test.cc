@@ -150,8 +150,9 @@ TEST_CASE("extra, missing and replaced files are findings, symlinks and folders 
   const SignedOrgan organ;
   write_file(organ.folder / "notes.txt", "x");
   CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 5);
-  CHECK(error_of([&] { sign_folder(OrganFolder::open(organ.folder), organ.key, true); })
-            .find("would stay unsigned") != std::string::npos);
+  CHECK(error_of([&] {
+          sign_folder(OrganFolder::open(organ.folder), organ.key, true);
+        }).find("would stay unsigned") != std::string::npos);
   fs::remove(organ.folder / "notes.txt");
 
   fs::create_directory(organ.folder / ".git");

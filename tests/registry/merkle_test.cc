@@ -51,8 +51,10 @@ TEST_CASE("merkle tree: every size up to 70 has the root of the recursive defini
 }
 
 TEST_CASE("merkle tree: refuses a state whose subtrees do not fit its size") {
-  for (const char* text : {"", "1", "1:", "2:00", "x:", "-1:", "3:" "00000000000000000000000000000000"
-                                                            "00000000000000000000000000000000"}) {
+  for (const char* text : {"", "1", "1:", "2:00", "x:", "-1:",
+                           "3:"
+                           "00000000000000000000000000000000"
+                           "00000000000000000000000000000000"}) {
     CHECK(test::error_of([&] { MerkleTree::parse(text, "state"); }).starts_with("corrupt: state"));
   }
 }

@@ -75,7 +75,8 @@ TEST_CASE("policy: refuses malformed rules by name") {
   CHECK(contains(refusal(rule("legal/*", "enforce", 1, {&fixture.key, &fixture.key})),
                  "one key twice"));
   CHECK(contains(refusal("{\"pattern\":\"a\",\"mode\":\"enforce\",\"threshold\":1,\"keys\":"
-                         "[\"sha256:" + std::string(64, '0') + "\"]}"),
+                         "[\"sha256:" +
+                         std::string(64, '0') + "\"]}"),
                  "corrupt: "));
   CHECK(error_of([&] {
           Policy::parse("{\"schema_version\":2,\"rules\":[]}", "policy.json", trust.path());
@@ -124,7 +125,7 @@ TEST_CASE("policy: a trusted signature over other bytes is refused, whatever the
     const Policy policy = parse(trust.path(), rule("*", mode, 1, {&fixture.key}));
     const TrustVerdict verdict = evaluate_policy(policy, "legal/x", organ, {{}, true});
     REQUIRE_FALSE(verdict.trusted());
-    CHECK(contains(verdict.refusals.back().subject + verdict.refusals.back().message,
-                   "organ.json"));
+    CHECK(
+        contains(verdict.refusals.back().subject + verdict.refusals.back().message, "organ.json"));
   }
 }

@@ -130,10 +130,10 @@ TEST_CASE("registry: a signed organ cannot be published under another name witho
   const Fixture fixture;
   format::sign_folder(format::OrganFolder::open(fixture.organ_folder), fixture.key);
   CHECK(contains(error_of([&] {
-          fixture.open().publish(format::OrganFolder::open(fixture.organ_folder), "legal/contracts",
-                                 Version::parse("9.0.0"));
-        }),
-        "invalid_argument: "));
+                   fixture.open().publish(format::OrganFolder::open(fixture.organ_folder),
+                                          "legal/contracts", Version::parse("9.0.0"));
+                 }),
+                 "invalid_argument: "));
   CHECK_NOTHROW(fixture.publish("9.0.0"));
 }
 
@@ -156,7 +156,8 @@ TEST_CASE("registry: references choose the newest release, an alias, a version o
   CHECK(registry.resolve(reference("legal/contracts")).version == "1.10.0");
   CHECK(registry.resolve(reference("legal/contracts@stable")).version == "1.9.0");
   const Digest digest = registry.resolve(reference("legal/contracts:2.0.0-rc.1")).digest;
-  CHECK(registry.resolve(reference("legal/contracts@" + digest.to_string())).version == "2.0.0-rc.1");
+  CHECK(registry.resolve(reference("legal/contracts@" + digest.to_string())).version ==
+        "2.0.0-rc.1");
   registry.set_alias("legal/contracts", "stable", std::nullopt);
   CHECK(contains(error_of([&] { registry.resolve(reference("legal/contracts@stable")); }),
                  "not_found: "));
@@ -180,7 +181,9 @@ TEST_CASE("registry: a rebuilt catalog holds exactly the same rows") {
     CHECK(report.versions == 2);
     CHECK(report.entries == 5);
   }
-  SUBCASE("by opening a registry without one") { fs::remove(fixture.root / "organ" / "catalog.db"); }
+  SUBCASE("by opening a registry without one") {
+    fs::remove(fixture.root / "organ" / "catalog.db");
+  }
   CHECK(fixture.open(Mode::read).dump() == before);
   CHECK(slurp(fixture.root / "index.json") == index);
   CHECK(verify_all(fixture) == "no finding");
@@ -325,8 +328,7 @@ TEST_CASE("registry: damaged objects are named with version and file") {
 
 TEST_CASE("registry: verifying an empty registry is a failure") {
   const Fixture fixture;
-  CHECK(contains(error_of([&] { fixture.open(Mode::read).verify_all(); }),
-                 "nothing to verify"));
+  CHECK(contains(error_of([&] { fixture.open(Mode::read).verify_all(); }), "nothing to verify"));
 }
 
 TEST_CASE("registry: many publishers at once all succeed") {

@@ -68,16 +68,15 @@ void write_shard(const fs::path& path,
 }  // namespace
 
 json small_config() {
-  return {{"model_type", "llama"},          {"hidden_size", 8},
-          {"intermediate_size", 12},        {"num_hidden_layers", 4},
-          {"num_attention_heads", 2},       {"num_key_value_heads", 1},
-          {"vocab_size", 16},               {"max_position_embeddings", 32},
-          {"rms_norm_eps", 1e-5},           {"rope_theta", 10000.0},
-          {"hidden_act", "silu"},           {"tie_word_embeddings", true}};
+  return {{"model_type", "llama"},    {"hidden_size", 8},
+          {"intermediate_size", 12},  {"num_hidden_layers", 4},
+          {"num_attention_heads", 2}, {"num_key_value_heads", 1},
+          {"vocab_size", 16},         {"max_position_embeddings", 32},
+          {"rms_norm_eps", 1e-5},     {"rope_theta", 10000.0},
+          {"hidden_act", "silu"},     {"tie_word_embeddings", true}};
 }
 
-void make_checkpoint(const fs::path& folder, const json& config,
-                     const CheckpointOptions& options) {
+void make_checkpoint(const fs::path& folder, const json& config, const CheckpointOptions& options) {
   fs::create_directories(folder);
   write_file(folder / "config.json", config.dump(2));
   write_file(folder / "generation_config.json", "{}\n");
@@ -90,8 +89,7 @@ void make_checkpoint(const fs::path& folder, const json& config,
   json weight_map = json::object();
   std::uint64_t total = 0;
   for (unsigned i = 0; i < options.shards; ++i) {
-    const std::string name =
-        fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, options.shards);
+    const std::string name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, options.shards);
     std::vector<std::pair<std::string, format::Shape>> part;
     for (std::size_t j = i; j < tensors.size(); j += options.shards) {
       part.push_back(tensors[j]);

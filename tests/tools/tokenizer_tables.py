@@ -100,6 +100,7 @@ def main():
     assert unicodedata.unidata_version == "14.0.0"
     print("// SPDX-License-Identifier: Apache-2.0")
     print("// Made by tests/tools/tokenizer_tables.py; do not edit.")
+    print("// clang-format off")
     print('#include "train/tokenizer/unicode_tables.h"\n\n#include <iterator>\n')
     print("namespace organ::train {\n")
     print_ranges("WhiteSpace", removed(pre_tokenizers.WhitespaceSplit()))

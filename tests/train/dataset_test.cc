@@ -33,7 +33,8 @@ std::filesystem::path write_tokenizer(const std::filesystem::path& folder) {
                  "model": {"type": "BPE", "dropout": null, "unk_token": null,
                    "continuing_subword_prefix": null, "end_of_word_suffix": null,
                    "fuse_unk": false, "byte_fallback": false,
-                   "vocab": {)" + vocabulary + R"(}, "merges": []}})");
+                   "vocab": {)" +
+                 vocabulary + R"(}, "merges": []}})");
   write_file(folder / "tokenizer_config.json", R"({"eos_token": "<|endoftext|>"})");
   return folder;
 }
@@ -89,9 +90,9 @@ TEST_CASE("documents are packed into windows without a target across documents")
 
 TEST_CASE("an end-of-sequence id closes each document when asked for") {
   const Texts texts;
-  const auto data = texts.load(
-      {texts.write("a.txt", "ab\n\n\ncd\n")},
-      {.context = 8, .split = DocumentSplit::blank_lines, .end_of_sequence = true});
+  const auto data =
+      texts.load({texts.write("a.txt", "ab\n\n\ncd\n")},
+                 {.context = 8, .split = DocumentSplit::blank_lines, .end_of_sequence = true});
   const Window window = window_of(data, 0);
   CHECK(window.ids == std::vector<std::int64_t>{0, 1, 28, 2, 3, 28, 0, 0});
   CHECK(window.targets == std::vector<std::int64_t>{1, 28, -1, 3, 28, -1, -1, -1});

@@ -25,10 +25,12 @@ Dataset dataset_of(const at::Tensor& ids, std::uint64_t vocabulary) {
   const auto path = folder.path() / "ids.safetensors";
   const std::vector<std::byte> bytes(static_cast<const std::byte*>(ids.data_ptr()),
                                      static_cast<const std::byte*>(ids.data_ptr()) + ids.nbytes());
-  format::TensorInfo info{"ids", format::DType::I64,
-                          {static_cast<std::uint64_t>(ids.size(0)),
-                           static_cast<std::uint64_t>(ids.size(1))},
-                          0, ids.nbytes()};
+  format::TensorInfo info{
+      "ids",
+      format::DType::I64,
+      {static_cast<std::uint64_t>(ids.size(0)), static_cast<std::uint64_t>(ids.size(1))},
+      0,
+      ids.nbytes()};
   AtomicFile file(path);
   format::write_safetensors(file.fd(), {format::memory_source(info, bytes)}, {}, "ids");
   file.commit();
@@ -40,7 +42,8 @@ struct Case {
   Model model;
   Dataset data;
   explicit Case(const std::string& name)
-      : fixture(name), model(Model::load(fixture.checkpoint, {})),
+      : fixture(name),
+        model(Model::load(fixture.checkpoint, {})),
         data(dataset_of(fixture.reference.at("ids"),
                         static_cast<std::uint64_t>(model.vocab_size()))) {}
 
@@ -73,7 +76,8 @@ TEST_CASE("the loss of whole rows equals transformers'") {
   const double left_out = c.score_of(0, 4);
   const double expected = c.fixture.reference.at("loss").item<float>() + left_out;
   CHECK(result.nll_sum == doctest::Approx(expected).epsilon(1e-6));
-  CHECK(result.perplexity() == doctest::Approx(std::exp(expected / static_cast<double>(2 * n - 2))));
+  CHECK(result.perplexity() ==
+        doctest::Approx(std::exp(expected / static_cast<double>(2 * n - 2))));
   CHECK_FALSE(result.bits_per_byte(c.data).has_value());
 }
 
@@ -129,7 +133,9 @@ TEST_CASE("how many tokens are computed at once changes nothing but rounding") {
   std::int64_t last_done = 0;
   const EvaluationResult all = evaluate(
       c.model, c.data,
-      {.context = 8, .stride = 8, .batch_tokens = 1000,
+      {.context = 8,
+       .stride = 8,
+       .batch_tokens = 1000,
        .progress = [&](std::int64_t done, std::int64_t total) { last_done = done * 100 + total; }});
   CHECK(one.targets == all.targets);
   CHECK(one.nll_sum == doctest::Approx(all.nll_sum).epsilon(1e-6));

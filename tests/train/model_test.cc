@@ -95,7 +95,8 @@ TEST_CASE("frozen layers pass the gradient on and get none") {
   at::Tensor x = frozen.embed(fixture.batch), dx;
   for (int i = 0; i < 3; ++i) x = frozen.forward_layer(i, x, fixture.batch, &tapes[i]);
   frozen.head_loss(x, fixture.batch, 1.0 / static_cast<double>(expected.loss.targets), &dx);
-  for (int i = 2; i >= 0; --i) dx = frozen.backward_layer(i, dx, std::move(tapes[i]), fixture.batch);
+  for (int i = 2; i >= 0; --i)
+    dx = frozen.backward_layer(i, dx, std::move(tapes[i]), fixture.batch);
   CHECK(dx.equal(expected.input_gradient));
 }
 

@@ -41,7 +41,8 @@ std::vector<float> wave(std::int64_t n, float step) {
 }  // namespace
 
 TEST_CASE("bf16 conversion rounds to nearest even at every kind of value") {
-  std::vector<float> values = {0.0f, -0.0f, 1.0f, 1.00390625f, 1.01171875f, 3.0e38f, 1e-40f, 65504.0f};
+  std::vector<float> values = {0.0f,        -0.0f,   1.0f,   1.00390625f,
+                               1.01171875f, 3.0e38f, 1e-40f, 65504.0f};
   for (std::uint32_t i = 0; i < 4096; ++i) {
     const float value = std::bit_cast<float>(i * 1048573u);
     if (std::abs(value) < 3.3e38f) values.push_back(value);  // not finite or rounds to infinity

@@ -100,8 +100,7 @@ TEST_CASE("a folder whose states are all damaged is refused, an empty one is not
   CHECK_FALSE(load_newest_train_state(folder.path() / "none", skipped));
   save(folder.path(), example(10));
   flip_bit(folder.path() / "step-000000010.safetensors", 4100);
-  const auto error =
-      test::error_of([&] { (void)load_newest_train_state(folder.path(), skipped); });
+  const auto error = test::error_of([&] { (void)load_newest_train_state(folder.path(), skipped); });
   CHECK(error.starts_with("corrupt:"));
   CHECK(error.find("none of its 1 train states") != std::string::npos);
 }
@@ -116,8 +115,9 @@ TEST_CASE("a state of a newer schema names the version it needs") {
   text.replace(text.find(version), version.size(), "\"schema_version\": 2");
   write_file(record, text);
   std::vector<std::string> skipped;
-  CHECK(test::error_of([&] { (void)load_newest_train_state(folder.path(), skipped); })
-            .find("schema_version is 2") != std::string::npos);
+  CHECK(test::error_of([&] {
+          (void)load_newest_train_state(folder.path(), skipped);
+        }).find("schema_version is 2") != std::string::npos);
 }
 
 }  // namespace organ::train

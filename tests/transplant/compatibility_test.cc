@@ -70,8 +70,8 @@ void expect(const CompatibilityReport& report, Level level, std::string_view rul
 
 TEST_CASE("an organ fits the model it came from, which is named as the same donor") {
   Bench bench;
-  const auto report = check_compatibility(
-      bench.organ, format::Checkpoint::open(bench.folder.path() / "donor"), 1);
+  const auto report =
+      check_compatibility(bench.organ, format::Checkpoint::open(bench.folder.path() / "donor"), 1);
   CHECK(report.level == Level::A);
   CHECK(report.installable());
   expect(report, Level::A, "lineage", "same donor", "same donor");
@@ -96,14 +96,11 @@ TEST_CASE("every differing field is named with its level and both values") {
   Bench bench;
   expect(bench.check(changed("hidden_size", 16)), Level::C, "hidden_size", "8", "16");
   expect(bench.check(changed("intermediate_size", 20)), Level::B, "intermediate_size", "12", "20");
-  expect(bench.check(changed("num_key_value_heads", 2)), Level::B, "num_key_value_heads", "1",
-         "2");
-  expect(bench.check(changed("num_attention_heads", 4)), Level::B, "num_attention_heads", "2",
-         "4");
+  expect(bench.check(changed("num_key_value_heads", 2)), Level::B, "num_key_value_heads", "1", "2");
+  expect(bench.check(changed("num_attention_heads", 4)), Level::B, "num_attention_heads", "2", "4");
   expect(bench.check(changed("rms_norm_eps", 1e-6)), Level::B, "norm_epsilon", "1e-05", "1e-06");
   expect(bench.check(changed("rope_theta", 500000.0)), Level::B, "rope_theta", "10000", "500000");
-  expect(bench.check(changed("attention_bias", true)), Level::B, "attention_bias", "none",
-         "qkvo");
+  expect(bench.check(changed("attention_bias", true)), Level::B, "attention_bias", "none", "qkvo");
   expect(bench.check(changed("mlp_bias", true)), Level::B, "mlp_bias", "false", "true");
   const auto scaled =
       bench.check(changed("rope_scaling", {{"rope_type", "linear"}, {"factor", 2.0}}));
@@ -113,9 +110,15 @@ TEST_CASE("every differing field is named with its level and both values") {
 
 TEST_CASE("another position scheme needs a bridge") {
   Bench bench;
-  const json gpt2 = {{"model_type", "gpt2"}, {"n_embd", 8},  {"n_layer", 4}, {"n_head", 2},
-                     {"n_positions", 32},    {"n_ctx", 32},  {"vocab_size", 16},
-                     {"activation_function", "gelu_new"},    {"layer_norm_epsilon", 1e-5}};
+  const json gpt2 = {{"model_type", "gpt2"},
+                     {"n_embd", 8},
+                     {"n_layer", 4},
+                     {"n_head", 2},
+                     {"n_positions", 32},
+                     {"n_ctx", 32},
+                     {"vocab_size", 16},
+                     {"activation_function", "gelu_new"},
+                     {"layer_norm_epsilon", 1e-5}};
   const auto report = bench.check(gpt2);
   CHECK(report.level == Level::C);
   CHECK(find(report, "position") != nullptr);
@@ -136,8 +139,7 @@ TEST_CASE("a position out of range is refused with the numbers") {
 TEST_CASE("an unknown family is a verdict, not an exception") {
   Bench bench;
   test::make_checkpoint(bench.folder.path() / "r", test::small_config());
-  write_file(bench.folder.path() / "r" / "config.json",
-             changed("model_type", "mamba").dump());
+  write_file(bench.folder.path() / "r" / "config.json", changed("model_type", "mamba").dump());
   const auto report =
       check_compatibility(bench.organ, format::Checkpoint::open(bench.folder.path() / "r"), 1);
   CHECK(report.level == Level::D);

@@ -15,16 +15,15 @@ TEST_CASE("an extracted organ holds the donor's bytes under names relative to th
   test::make_checkpoint(folder.path() / "donor", test::small_config(),
                         {.shards = 2, .dtype = format::DType::BF16});
   const auto donor = format::Checkpoint::open(folder.path() / "donor");
-  const auto manifest =
-      extract_organ(donor, {1, 2}, folder.path() / "cut",
-                    {.name = "team/legal", .version = "1.2.0", .license = "MIT",
-                     .donor_id = "a|b"});
+  const auto manifest = extract_organ(
+      donor, {1, 2}, folder.path() / "cut",
+      {.name = "team/legal", .version = "1.2.0", .license = "MIT", .donor_id = "a|b"});
   const auto organ = format::OrganFolder::open(folder.path() / "cut");
   CHECK(format::verify_contents(organ, {.flat_digests = true}).empty());
   CHECK(manifest.extraction.first_layer == 1);
   for (std::uint64_t i = 0; i < 2; ++i) {
-    const auto file = format::SafetensorsFile::open(folder.path() / "cut" /
-                                                    format::Manifest::layer_file_name(i));
+    const auto file =
+        format::SafetensorsFile::open(folder.path() / "cut" / format::Manifest::layer_file_name(i));
     const auto layer = donor.layer(1 + i);
     CHECK(file.header().tensors.size() == layer.size());
     for (const auto& [name, location] : layer) {
@@ -43,8 +42,7 @@ TEST_CASE("a bad name, a bad version or a taken folder leaves nothing behind") {
   test::make_checkpoint(folder.path() / "donor", test::small_config());
   const auto donor = format::Checkpoint::open(folder.path() / "donor");
   const auto refusal = [&](const std::string& out, ExtractOptions options) {
-    return test::error_of(
-        [&] { extract_organ(donor, {0, 1}, folder.path() / out, options); });
+    return test::error_of([&] { extract_organ(donor, {0, 1}, folder.path() / out, options); });
   };
   CHECK(refusal("cut", {.name = "../x", .donor_id = "d"}).starts_with("invalid_argument"));
   CHECK(refusal("cut", {.version = "one", .donor_id = "d"}).starts_with("invalid_argument"));

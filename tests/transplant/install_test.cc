@@ -38,8 +38,11 @@ struct Bench {
                          bool hard_link = false) {
     const auto organ = format::OrganFolder::open(organ_path);
     return install_organ(organ, model,
-                         {.position = position, .out = std::move(out), .hard_link = hard_link,
-                          .trust = {}, .source = "organ"});
+                         {.position = position,
+                          .out = std::move(out),
+                          .hard_link = hard_link,
+                          .trust = {},
+                          .source = "organ"});
   }
 
   std::string refusal(std::uint64_t position = 1) {

@@ -21,8 +21,8 @@ struct Pending {
 
   Pending() {
     write_file(folder.path() / "weights", "old");
-    for (const fs::path& path : {state.root, state.stage(), state.staged_files(),
-                                 state.staged_undo()}) {
+    for (const fs::path& path :
+         {state.root, state.stage(), state.staged_files(), state.staged_undo()}) {
       make_folder(path);
     }
     write_file(state.staged_files() / "weights", "new");
@@ -82,11 +82,13 @@ TEST_CASE("a journal that names a path outside the folder is refused") {
   Pending pending;
   pending.change.files[0].path = "../weights";
   pending.decide();
-  CHECK(test::error_of([&] { recover_journal(pending.folder.path()); })
-            .find("is not a safe file name") != std::string::npos);
+  CHECK(test::error_of([&] {
+          recover_journal(pending.folder.path());
+        }).find("is not a safe file name") != std::string::npos);
   write_file(pending.state.journal(), "{\"schema_version\": 7}");
-  CHECK(test::error_of([&] { recover_journal(pending.folder.path()); })
-            .starts_with("unsupported_version"));
+  CHECK(test::error_of([&] {
+          recover_journal(pending.folder.path());
+        }).starts_with("unsupported_version"));
   write_file(pending.state.journal(), "");
   CHECK(test::error_of([&] { recover_journal(pending.folder.path()); }).starts_with("corrupt"));
 }

@@ -15,7 +15,9 @@ class Head {
  public:
   // norm: fp32 [d]; projection: working [vocabulary, d], maybe the embedding itself.
   Head(at::Tensor norm, double epsilon, at::Tensor projection, std::int64_t chunk)
-      : norm_(std::move(norm)), epsilon_(epsilon), projection_(std::move(projection)),
+      : norm_(std::move(norm)),
+        epsilon_(epsilon),
+        projection_(std::move(projection)),
         chunk_(chunk) {}
 
   // See Model::head_loss and Model::logits.

@@ -33,11 +33,11 @@ struct Batch {
 // Where the tensors of one layer lie in one flat run of numbers, so that parameters, gradients
 // and optimiser moments of all trained layers are single contiguous buffers.
 struct ParameterSlot {
-  std::string name;             // relative to the layer: self_attn.q_proj.weight
+  std::string name;  // relative to the layer: self_attn.q_proj.weight
   std::vector<std::int64_t> shape;
-  std::int64_t offset = 0;      // elements from the start of the layer's run
+  std::int64_t offset = 0;  // elements from the start of the layer's run
   std::int64_t elements = 0;
-  bool decay = true;            // weight decay applies (2-D tensors)
+  bool decay = true;  // weight decay applies (2-D tensors)
 };
 
 // The trainable storage of one layer: views of the trainer's flat buffers, each one layer long.

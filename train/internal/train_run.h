@@ -5,9 +5,9 @@
 #include <chrono>
 #include <optional>
 
-#include "train/interrupt.h"
 #include "train/internal/organ_stack.h"
 #include "train/internal/prefix_cache.h"
+#include "train/interrupt.h"
 #include "train/train_state.h"
 #include "train/trainer.h"
 
@@ -15,8 +15,8 @@ namespace organ::train {
 
 class TrainRun {
  public:
-  TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-           const Dataset& data, const Dataset* held_out, TrainObserver& observer);
+  TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& settings, const Dataset& data,
+           const Dataset* held_out, TrainObserver& observer);
   TrainResult run();
 
  private:
@@ -26,7 +26,7 @@ class TrainRun {
   void restore(const TrainState& state);
   void train();
   void step();
-  bool evaluate_now();       // true: patience is spent
+  bool evaluate_now();         // true: patience is spent
   void finish_skipped_step();  // throws after too many in a row
   void save();
   void stop_if_interrupted();

@@ -97,9 +97,7 @@ struct HeadIndex {
   std::int64_t packed_key(std::int64_t kv) const {
     return (layout.kv_heads * layout.group + kv) * layout.head_size;
   }
-  std::int64_t packed_value(std::int64_t kv) const {
-    return packed_key(layout.kv_heads + kv);
-  }
+  std::int64_t packed_value(std::int64_t kv) const { return packed_key(layout.kv_heads + kv); }
   std::int64_t key(std::int64_t kv) const {
     return ((row * layout.kv_heads + kv) * layout.length + position) * layout.head_size;
   }
@@ -112,7 +110,8 @@ template <typename T>
 struct HeadPointers {
   T *query, *key, *value;
   explicit HeadPointers(const Heads& heads)
-      : query(pointer<T>(heads.query)), key(pointer<T>(heads.key)),
+      : query(pointer<T>(heads.query)),
+        key(pointer<T>(heads.key)),
         value(pointer<T>(heads.value)) {}
 };
 

@@ -22,8 +22,8 @@ struct Norm {
   at::Tensor rstd;  // fp32 [n]
 };
 // RMS norm of fp32 rows x [n, d], gamma fp32 [d].
-Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon,
-              at::ScalarType working, bool keep_unit);
+Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::ScalarType working,
+              bool keep_unit);
 // base + d(norm)/dx applied to dout; base fp32 [n, d] or undefined (zero).
 at::Tensor rms_norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,
                              const at::Tensor& base);
@@ -58,7 +58,7 @@ void swiglu_backward(at::Tensor& gate_up, const at::Tensor& dout);
 struct HeadLayout {
   std::int64_t rows = 0, length = 0;
   std::int64_t kv_heads = 0;
-  std::int64_t group = 0;      // query heads per key head
+  std::int64_t group = 0;  // query heads per key head
   std::int64_t head_size = 0;
 
   std::int64_t query_width() const { return kv_heads * group * head_size; }

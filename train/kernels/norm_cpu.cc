@@ -31,8 +31,8 @@ void sum_rows(std::int64_t rows, at::Tensor& sum, AddRow add_row) {
 
 }  // namespace
 
-Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon,
-              at::ScalarType working, bool keep_unit) {
+Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::ScalarType working,
+              bool keep_unit) {
   const std::int64_t n = x.size(0), d = x.size(1);
   Norm norm{empty({n, d}, working), keep_unit ? empty({n, d}, working) : at::Tensor(),
             empty({n}, at::kFloat)};
@@ -133,8 +133,7 @@ void accumulate_rows(const at::Tensor& a, at::Tensor sum) {
   const std::int64_t n = a.size(0), d = a.size(1);
   with_type(a.scalar_type(), [&]<typename T>(T) {
     const T* data = pointer<T>(a);
-    sum_rows(n, sum,
-             [&](std::int64_t i, float* part) { accumulate_row(data + i * d, part, d); });
+    sum_rows(n, sum, [&](std::int64_t i, float* part) { accumulate_row(data + i * d, part, d); });
   });
 }
 

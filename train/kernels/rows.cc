@@ -7,8 +7,7 @@
 
 // The loops live in always-inlined templates; the public functions below are compiled once per
 // instruction set and the templates are inlined into each version.
-#define ORGAN_VERSIONS \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define ORGAN_VERSIONS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define ORGAN_INLINE inline __attribute__((always_inline))
 
 namespace organ::train::kernels {
@@ -302,8 +301,7 @@ ORGAN_VERSIONS void swiglu_row(const float* gate, const float* up, float* out, s
 ORGAN_VERSIONS void swiglu_row(const Bf16* gate, const Bf16* up, Bf16* out, std::int64_t n) {
   swiglu(gate, up, out, n);
 }
-ORGAN_VERSIONS void swiglu_backward_row(float* gate, float* up, const float* dout,
-                                        std::int64_t n) {
+ORGAN_VERSIONS void swiglu_backward_row(float* gate, float* up, const float* dout, std::int64_t n) {
   swiglu_backward(gate, up, dout, n);
 }
 ORGAN_VERSIONS void swiglu_backward_row(Bf16* gate, Bf16* up, const Bf16* dout, std::int64_t n) {

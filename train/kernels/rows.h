@@ -66,10 +66,8 @@ void rotate_row(const Bf16* in, const float* cosine, const float* sine, float di
                 float scale, Bf16* out, std::int64_t half);
 
 // Softmax in place over [first, last) of a row of n; zero outside. `scratch` holds n floats.
-void softmax_row(float* row, std::int64_t first, std::int64_t last, std::int64_t n,
-                 float* scratch);
-void softmax_row(Bf16* row, std::int64_t first, std::int64_t last, std::int64_t n,
-                 float* scratch);
+void softmax_row(float* row, std::int64_t first, std::int64_t last, std::int64_t n, float* scratch);
+void softmax_row(Bf16* row, std::int64_t first, std::int64_t last, std::int64_t n, float* scratch);
 // dp becomes the gradient of the scores: p * (dp - sum(dp * p)) over [first, last), zero outside.
 void softmax_backward_row(float* dp, const float* p, std::int64_t first, std::int64_t last,
                           std::int64_t n);

@@ -53,8 +53,7 @@ void AddedTokenFinder::add(const AddedToken& token) {
   tokens_.push_back(token);
 }
 
-AddedTokenFinder::Found AddedTokenFinder::longest_at(std::string_view text,
-                                                     std::size_t at) const {
+AddedTokenFinder::Found AddedTokenFinder::longest_at(std::string_view text, std::size_t at) const {
   Found found{-1, at};
   std::uint32_t node = 0;
   for (std::size_t i = at; i < text.size(); ++i) {
@@ -75,8 +74,8 @@ std::vector<TokenOrText> AddedTokenFinder::split(std::string_view text) const {
     }
   };
   for (std::size_t at = 0; !empty() && at < text.size();) {
-    const Found found = starts_[static_cast<unsigned char>(text[at])] ? longest_at(text, at)
-                                                                      : Found{-1, at};
+    const Found found =
+        starts_[static_cast<unsigned char>(text[at])] ? longest_at(text, at) : Found{-1, at};
     if (found.token < 0) {
       ++at;
       continue;

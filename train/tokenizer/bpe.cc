@@ -72,11 +72,11 @@ void Bpe::index_merges(std::string_view subject) {
   for (std::size_t rank = 0; rank < config_.merges.size(); ++rank) {
     const auto& [left, right] = config_.merges[rank];
     if (right.size() < prefix) {
-      fail(ErrorCode::corrupt, "{}: merge {}: {} is shorter than the subword prefix", subject,
-           rank, quote(right));
+      fail(ErrorCode::corrupt, "{}: merge {}: {} is shorter than the subword prefix", subject, rank,
+           quote(right));
     }
-    insert_merge({pair_key(known(left, rank), known(right, rank)),
-                  static_cast<std::uint32_t>(rank), known(left + right.substr(prefix), rank)});
+    insert_merge({pair_key(known(left, rank), known(right, rank)), static_cast<std::uint32_t>(rank),
+                  known(left + right.substr(prefix), rank)});
   }
 }
 
@@ -87,8 +87,7 @@ void Bpe::index_cuts() {
   for (const auto& [left, right] : config_.merges) {
     const std::size_t last = previous_utf8(left, left.size());
     const std::string_view before = std::string_view(left).substr(last);
-    const std::string_view after =
-        std::string_view(right).substr(0, decode_utf8(right, 0).length);
+    const std::string_view after = std::string_view(right).substr(0, decode_utf8(right, 0).length);
     const auto before_id = id_of(before);
     const auto after_id = id_of(after);
     // A merge of byte tokens or of <unk> is not a merge of characters.

@@ -96,10 +96,10 @@ class Bpe {
 
   BpeConfig config_;
   std::unordered_map<std::string_view, std::int32_t> ids_;
-  std::vector<std::int32_t> characters_;       // ids of U+0000-U+FFFF, -1 for none
-  std::vector<std::int32_t> bytes_;            // ids of <0x00>-<0xFF>, -1 for none
-  std::vector<Merge> merges_;                  // open addressing, a power of two
-  std::vector<std::uint64_t> joined_;          // sorted pairs of characters inside some merge
+  std::vector<std::int32_t> characters_;  // ids of U+0000-U+FFFF, -1 for none
+  std::vector<std::int32_t> bytes_;       // ids of <0x00>-<0xFF>, -1 for none
+  std::vector<Merge> merges_;             // open addressing, a power of two
+  std::vector<std::uint64_t> joined_;     // sorted pairs of characters inside some merge
   bool cuts_ = false;
   std::int32_t unk_ = -1;
 };

@@ -78,8 +78,8 @@ Json read_tokenizer_document(const fs::path& path) {
   if (fs::exists(path / "vocab.json") && fs::exists(path / "merges.txt")) {
     return read_gpt2_pair(path);
   }
-  fail(ErrorCode::not_found,
-       "{}: holds no tokenizer.json, nor both vocab.json and merges.txt", quote(path.string()));
+  fail(ErrorCode::not_found, "{}: holds no tokenizer.json, nor both vocab.json and merges.txt",
+       quote(path.string()));
 }
 
 std::map<std::string, std::string> read_special_names(const fs::path& path) {
@@ -92,8 +92,8 @@ std::map<std::string, std::string> read_special_names(const fs::path& path) {
   for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
     if (config.is_null(key)) continue;
     // A token is its text, or an object that holds it.
-    names[key] = config.at(key).is_object() ? config.object(key).string("content")
-                                            : config.string(key);
+    names[key] =
+        config.at(key).is_object() ? config.object(key).string("content") : config.string(key);
   }
   return names;
 }

@@ -113,8 +113,7 @@ void split_at_characters(Pieces& pieces, SplitBehavior behavior, Predicate predi
   });
 }
 
-void split_at_pattern(Pieces& pieces, const Pattern& pattern, SplitBehavior behavior,
-                      bool invert) {
+void split_at_pattern(Pieces& pieces, const Pattern& pattern, SplitBehavior behavior, bool invert) {
   Search search(pattern);
   split_pieces(pieces, behavior, invert, [&](std::string_view view, Parts& parts) {
     for (auto match = search.find(view, 0); match; match = search.find(view, match->end)) {
@@ -202,9 +201,7 @@ class CharacterSplit : public PreTokenizer {
  public:
   CharacterSplit(bool (*predicate)(char32_t), SplitBehavior behavior)
       : predicate_(predicate), behavior_(behavior) {}
-  void apply(Pieces& pieces) const override {
-    split_at_characters(pieces, behavior_, predicate_);
-  }
+  void apply(Pieces& pieces) const override { split_at_characters(pieces, behavior_, predicate_); }
 
  private:
   bool (*predicate_)(char32_t);

@@ -17,8 +17,7 @@ constexpr std::uint32_t kMatchLimit = 50'000'000;
 constexpr std::size_t kStackStart = 32 << 10;
 constexpr std::size_t kStackMax = 64 << 20;
 
-using CompileContext =
-    std::unique_ptr<pcre2_compile_context, Deleter<&pcre2_compile_context_free>>;
+using CompileContext = std::unique_ptr<pcre2_compile_context, Deleter<&pcre2_compile_context_free>>;
 using MatchContext = std::unique_ptr<pcre2_match_context, Deleter<&pcre2_match_context_free>>;
 using MatchData = std::unique_ptr<pcre2_match_data, Deleter<&pcre2_match_data_free>>;
 using JitStack = std::unique_ptr<pcre2_jit_stack, Deleter<&pcre2_jit_stack_free>>;
@@ -73,8 +72,8 @@ Pattern Pattern::regex(std::string_view oniguruma, std::string_view subject) {
   std::uint32_t matches_empty = 0;
   pcre2_pattern_info(code, PCRE2_INFO_MATCHEMPTY, &matches_empty);
   if (matches_empty != 0) {
-    fail(ErrorCode::incompatible, "{}: regex {} can match the empty string, not supported",
-         subject, quote(oniguruma));
+    fail(ErrorCode::incompatible, "{}: regex {} can match the empty string, not supported", subject,
+         quote(oniguruma));
   }
   // Without JIT (error ignored: some processors have none) the interpreter gives the same answer.
   pcre2_jit_compile(pattern.code_->compiled.get(), PCRE2_JIT_COMPLETE);
@@ -94,8 +93,8 @@ Search::Search(const Pattern& pattern) : pattern_(&pattern) {
   pcre2_set_match_limit(state_->context.get(), kMatchLimit);
   state_->stack.reset(allocated(pcre2_jit_stack_create(kStackStart, kStackMax, nullptr)));
   pcre2_jit_stack_assign(state_->context.get(), nullptr, state_->stack.get());
-  state_->data.reset(allocated(
-      pcre2_match_data_create_from_pattern(pattern.code_->compiled.get(), nullptr)));
+  state_->data.reset(
+      allocated(pcre2_match_data_create_from_pattern(pattern.code_->compiled.get(), nullptr)));
 }
 
 Search::~Search() = default;
@@ -107,9 +106,8 @@ std::optional<Match> Search::find(std::string_view text, std::size_t from) {
     return Match{at, at + pattern_->literal_.size()};
   }
   // The text was checked once for UTF-8 before the first split.
-  const int found =
-      pcre2_match(pattern_->code_->compiled.get(), units(text), text.size(), from,
-                  PCRE2_NO_UTF_CHECK, state_->data.get(), state_->context.get());
+  const int found = pcre2_match(pattern_->code_->compiled.get(), units(text), text.size(), from,
+                                PCRE2_NO_UTF_CHECK, state_->data.get(), state_->context.get());
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0) {
     fail(ErrorCode::invalid_argument,

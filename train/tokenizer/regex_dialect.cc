@@ -102,8 +102,8 @@ class Translator {
     if (take("(?i:")) {
       opening = "(?i:";
       fold = true;
-    } else if (const auto kind = std::ranges::find_if(
-                   kKinds, [&](std::string_view k) { return looking_at(k); });
+    } else if (const auto kind =
+                   std::ranges::find_if(kKinds, [&](std::string_view k) { return looking_at(k); });
                kind != std::end(kKinds)) {
       opening = *kind;
       at_ += opening.size();
@@ -279,7 +279,7 @@ class Translator {
   std::size_t at_ = 0;
   std::string out_;
   std::vector<bool> groups_;  // the open ones: caseless or not
-  char32_t previous_ = 0;  // the literal just before, in a caseless group
+  char32_t previous_ = 0;     // the literal just before, in a caseless group
 };
 
 }  // namespace

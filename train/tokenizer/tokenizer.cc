@@ -77,8 +77,8 @@ void Tokenizer::Impl::add_tokens(const std::vector<AddedToken>& tokens) {
   for (AddedToken token : tokens) {
     if (token.normalized && normalizer) normalizer->apply(token.content);
     if (!seen.insert((token.normalized ? "n" : "v") + token.content).second) {
-      refuse_component("tokenizer.json: added_tokens", "two tokens that normalise to " +
-                                                           quote(token.content) + ": this");
+      refuse_component("tokenizer.json: added_tokens",
+                       "two tokens that normalise to " + quote(token.content) + ": this");
     }
     // `tokenizers` knows special tokens by their text, so one that normalisation changes is none.
     token.special = special.contains(token.content);
@@ -143,8 +143,8 @@ Tokenizer Tokenizer::open(const std::filesystem::path& path) {
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_special) const {
   if (utf8.size() > kMaxTextBytes) {
-    fail(ErrorCode::invalid_argument, "text: {} bytes, at most {} are encoded at once",
-         utf8.size(), kMaxTextBytes);
+    fail(ErrorCode::invalid_argument, "text: {} bytes, at most {} are encoded at once", utf8.size(),
+         kMaxTextBytes);
   }
   if (const auto at = find_invalid_utf8(utf8)) {
     fail(ErrorCode::invalid_argument, "text: byte {} is not valid UTF-8", *at);
@@ -169,8 +169,8 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_speci
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const std::string* token = impl_->token(ids[i]);
     if (token == nullptr) {
-      fail(ErrorCode::invalid_argument, "ids: position {}: id {} names no token (vocabulary {})",
-           i, ids[i], impl_->ids);
+      fail(ErrorCode::invalid_argument, "ids: position {}: id {} names no token (vocabulary {})", i,
+           ids[i], impl_->ids);
     }
     const auto added = impl_->added.find(ids[i]);
     const bool skipped = skip_special && added != impl_->added.end() && added->second.special;

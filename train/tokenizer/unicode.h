@@ -44,10 +44,10 @@ std::optional<std::size_t> find_invalid_utf8(std::string_view text);
 // Every maximal broken part becomes one U+FFFD (Unicode 15.0, 3.9; as Rust's from_utf8_lossy).
 std::string replace_invalid_utf8(std::string text);
 
-bool is_white_space(char32_t c);   // White_Space
-bool is_numeric(char32_t c);       // N
-bool is_punctuation(char32_t c);   // what the Punctuation pre-tokeniser cuts at
-bool is_word(char32_t c);          // \w of Rust's regex crate
+bool is_white_space(char32_t c);  // White_Space
+bool is_numeric(char32_t c);      // N
+bool is_punctuation(char32_t c);  // what the Punctuation pre-tokeniser cuts at
+bool is_word(char32_t c);         // \w of Rust's regex crate
 // Appends the lower case of `c`: one code point, except U+0130, which gives two.
 void append_lower(std::string& out, char32_t c);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Made by tests/tools/tokenizer_tables.py; do not edit.
+// clang-format off
 #include "train/tokenizer/unicode_tables.h"
 
 #include <iterator>

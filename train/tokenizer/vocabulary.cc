@@ -72,8 +72,7 @@ std::vector<std::pair<std::string, std::string>> read_merges(const JsonObject& m
 }
 
 AddedToken read_added_token(const JsonObject& object) {
-  object.allow_only(
-      {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
+  object.allow_only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
   AddedToken token;
   token.id = static_cast<std::int32_t>(object.unsigned_integer("id", kMaxTokenizerIds - 1));
   token.content = object.string("content");
@@ -143,8 +142,8 @@ std::vector<AddedToken> read_added_tokens(const JsonObject& document, const Bpe&
                                    quote(token.content), token.id, next));
     }
     if (!known && bpe.has(token.id)) {
-      object.fail_field("id", fmt::format("{} is taken by {}", token.id,
-                                          quote(bpe.token(token.id))));
+      object.fail_field("id",
+                        fmt::format("{} is taken by {}", token.id, quote(bpe.token(token.id))));
     }
     next = std::max(next, token.id + 1);
     tokens.push_back(std::move(token));

@@ -90,17 +90,18 @@ void require_own_files(const format::Checkpoint& recipient) {
   for (const std::string& name : names) {
     const fs::path path = recipient.folder() / name;
     if (!fs::is_symlink(path)) continue;
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: is a link into a cache that other models share",
-                            quote(path.string())),
-                "build a new folder with --out DIR");
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: is a link into a cache that other models share", quote(path.string())),
+        "build a new folder with --out DIR");
   }
 }
 
 void require_unchanged(const fs::path& model, const std::map<std::string, ModelFile>& files) {
   std::vector<HashRange> ranges;
   for (const auto& [name, file] : files) {
-    struct stat now{}, opened{};
+    struct stat now {
+    }, opened{};
     const bool there = ::stat((model / name).c_str(), &now) == 0;
     if (::fstat(file.fd.get(), &opened) != 0) fail_errno(name, "stat");
     if (!there || place(now) != place(opened) || file_size(file.fd.get(), name) != file.size) {
@@ -118,7 +119,7 @@ void require_unchanged(const fs::path& model, const std::map<std::string, ModelF
 }
 
 UniqueFd create_like(int model_fd, const fs::path& path) {
-  struct stat info{};
+  struct stat info {};
   if (::fstat(model_fd, &info) != 0) fail_errno(path.string(), "stat");
   return create_file(path, info.st_mode & 0777);
 }

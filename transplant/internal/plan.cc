@@ -58,15 +58,15 @@ void plan_layer(const format::OrganSource& organ, const format::FileEntry& entry
         fit(verified_source(file, entry, tensor), *found->second.tensor, plan));
   }
   if (placed != layer.size()) {
-    fail(ErrorCode::incompatible, "{}: has {} tensors, the recipient's layer {}",
-         quote(entry.path), placed, layer.size());
+    fail(ErrorCode::incompatible, "{}: has {} tensors, the recipient's layer {}", quote(entry.path),
+         placed, layer.size());
   }
 }
 
 }  // namespace
 
-InstallPlan plan_replacement(const format::OrganSource& organ,
-                             const format::Checkpoint& recipient, std::uint64_t position) {
+InstallPlan plan_replacement(const format::OrganSource& organ, const format::Checkpoint& recipient,
+                             std::uint64_t position) {
   InstallPlan plan;
   for (std::uint64_t i = 0; i < organ.manifest().layer_count(); ++i) {
     const std::string name = format::Manifest::layer_file_name(i);

@@ -23,7 +23,7 @@ struct InstallPlan {
 
 // The organ's layers take the place of the recipient's layers from `position` on. Expects an
 // installable compatibility report; throws incompatible for a tensor without a counterpart.
-InstallPlan plan_replacement(const format::OrganSource& organ,
-                             const format::Checkpoint& recipient, std::uint64_t position);
+InstallPlan plan_replacement(const format::OrganSource& organ, const format::Checkpoint& recipient,
+                             std::uint64_t position);
 
 }  // namespace organ::transplant

@@ -39,7 +39,7 @@ fs::path StateFolder::receipt(std::uint64_t number) const {
 fs::path StateFolder::undo(std::uint64_t number) const { return undos() / four_digits(number); }
 
 bool StateFolder::exists() const {
-  struct stat info{};
+  struct stat info {};
   if (::lstat(root.c_str(), &info) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return false;
     fail_errno(root.string(), "stat");
@@ -63,7 +63,7 @@ std::vector<std::uint64_t> StateFolder::receipt_numbers() const {
 void make_folder(const fs::path& folder) {
   if (::mkdir(folder.c_str(), 0777) == 0) return;
   if (errno != EEXIST) fail_errno(folder.string(), "create folder");
-  struct stat info{};
+  struct stat info {};
   if (::lstat(folder.c_str(), &info) != 0) fail_errno(folder.string(), "stat");
   if (!S_ISDIR(info.st_mode)) {
     fail(ErrorCode::corrupt, "{}: is not a folder", quote(folder.string()));

@@ -21,7 +21,7 @@ constexpr std::uint64_t kVersion = 1;
 constexpr std::uint64_t kJournalLimit = std::uint64_t{16} << 20;
 
 bool is_there(const fs::path& path) {
-  struct stat info{};
+  struct stat info {};
   if (::lstat(path.c_str(), &info) == 0) return true;
   if (errno != ENOENT) fail_errno(path.string(), "stat");
   return false;
@@ -123,8 +123,8 @@ void discard(const StateFolder& state) {
 
 Recovery recover(const StateFolder& state) {
   if (is_there(state.journal())) {
-    const Change change = Change::parse(
-        read_file(state.journal(), kJournalLimit, Symlinks::refuse), state.journal().string());
+    const Change change = Change::parse(read_file(state.journal(), kJournalLimit, Symlinks::refuse),
+                                        state.journal().string());
     make_folder(state.receipts());
     make_folder(state.undos());
     for (const Change::File& file : change.files) check_file(state, file);
@@ -138,7 +138,8 @@ Recovery recover(const StateFolder& state) {
 
 // rename() works only inside one file system.
 void require_one_device(const StateFolder& state) {
-  struct stat model{}, own{};
+  struct stat model {
+  }, own{};
   if (::stat(state.model.c_str(), &model) != 0) fail_errno(state.model.string(), "stat");
   if (::lstat(state.root.c_str(), &own) != 0) fail_errno(state.root.string(), "stat");
   if (model.st_dev != own.st_dev) {

@@ -19,8 +19,8 @@ void VerifiedFile::load(std::uint64_t chunk) {
   read_at(fd_.get(), start, bytes_, subject_);
   const Digest found = sha256(bytes_);
   if (found != entry_.chunks.at(static_cast<std::size_t>(chunk))) {
-    fail(ErrorCode::corrupt, "{}: bytes {}..{} have digest {}, expected {}", quote(subject_),
-         start, start + bytes_.size() - 1, found.to_string(),
+    fail(ErrorCode::corrupt, "{}: bytes {}..{} have digest {}, expected {}", quote(subject_), start,
+         start + bytes_.size() - 1, found.to_string(),
          entry_.chunks[static_cast<std::size_t>(chunk)].to_string());
   }
   loaded_ = chunk;

@@ -33,19 +33,20 @@ TEST_CASE("digest: parses only sha256: and 64 lower-case hex digits") {
   const std::string hex = sha256("abc").hex();
   for (const std::string& bad :
        {std::string(), std::string("sha256:"), "sha256:" + hex + "0", "sha256:" + hex.substr(1),
-        "sha512:" + hex, "sha256-" + hex, hex, "sha256:../../" + hex.substr(6),
-        "SHA256:" + hex, "sha256:" + hex.substr(0, 63) + "A", "sha256: " + hex.substr(1),
+        "sha512:" + hex, "sha256-" + hex, hex, "sha256:../../" + hex.substr(6), "SHA256:" + hex,
+        "sha256:" + hex.substr(0, 63) + "A", "sha256: " + hex.substr(1),
         "sha256:" + hex.substr(0, 63) + std::string(1, '\0')}) {
-    CHECK(test::error_of([&] { Digest::parse(bad, "blob"); }).find("invalid_argument: blob: expected") == 0);
+    CHECK(test::error_of([&] {
+            Digest::parse(bad, "blob");
+          }).find("invalid_argument: blob: expected") == 0);
   }
 }
 
 TEST_CASE("hash_file: flat digest and one digest per 4 MiB piece") {
   const auto folder = test::scratch();
   std::mt19937_64 random(7);
-  for (const std::uint64_t size :
-       {std::uint64_t{0}, std::uint64_t{1}, kChunkSize - 1, kChunkSize, kChunkSize + 1,
-        3 * kChunkSize + 17}) {
+  for (const std::uint64_t size : {std::uint64_t{0}, std::uint64_t{1}, kChunkSize - 1, kChunkSize,
+                                   kChunkSize + 1, 3 * kChunkSize + 17}) {
     std::string bytes(size, '\0');
     for (char& c : bytes) c = static_cast<char>(random());
     const auto path = folder.path() / "file";
@@ -71,5 +72,7 @@ TEST_CASE("hash_ranges: a range past the end of the file is an error, not a shor
   CHECK(digests[0] == sha256("234"));
   CHECK(digests[1] == sha256("0123456789"));
   const HashRange bad[] = {{fd.get(), 8, 3}};
-  CHECK(test::error_of([&] { hash_ranges(bad, "f"); }).find("corrupt: 'f': expected 3 bytes at offset 8") == 0);
+  CHECK(test::error_of([&] {
+          hash_ranges(bad, "f");
+        }).find("corrupt: 'f': expected 3 bytes at offset 8") == 0);
 }

@@ -34,8 +34,8 @@ TEST_CASE("escape_text: control characters, C1, bidi and bad UTF-8 cannot reach 
   CHECK(escape_text("plain") == "plain");
   CHECK(escape_text("grün 字 🙂") == "grün 字 🙂");
   CHECK(escape_text("a\x1b[31mb\n") == "a\\x1b[31mb\\x0a");
-  CHECK(escape_text("\xc2\x9b") == "\\x9b");               // C1 CSI, well-formed UTF-8
-  CHECK(escape_text("\xe2\x80\xae") == "\\u{202e}");       // right-to-left override
+  CHECK(escape_text("\xc2\x9b") == "\\x9b");                // C1 CSI, well-formed UTF-8
+  CHECK(escape_text("\xe2\x80\xae") == "\\u{202e}");        // right-to-left override
   CHECK(escape_text("\xff\xc0\xaf") == "\\xff\\xc0\\xaf");  // not UTF-8, overlong '/'
   CHECK(escape_text("\xed\xa0\x80") == "\\xed\\xa0\\x80");  // surrogate
   CHECK(escape_text(std::string_view("a\0b", 3)) == "a\\x00b");
@@ -48,8 +48,9 @@ TEST_CASE("checked arithmetic: overflow is a corrupt error that shows both numbe
   CHECK(checked_mul(UINT64_MAX, 1, "product") == UINT64_MAX);
   CHECK(test::error_of([] { checked_add(UINT64_MAX, 1, "tensor 'w' end"); }) ==
         "corrupt: tensor 'w' end: 18446744073709551615 + 1 does not fit 64 bits");
-  CHECK(test::error_of([] { checked_mul(1ull << 63, 2, "shape"); })
-            .find("corrupt: shape: 9223372036854775808 x 2") == 0);
+  CHECK(test::error_of([] {
+          checked_mul(1ull << 63, 2, "shape");
+        }).find("corrupt: shape: 9223372036854775808 x 2") == 0);
 }
 
 TEST_CASE("fail_errno: a missing file is not_found, anything else io") {

@@ -21,11 +21,14 @@ TEST_CASE("open_regular: refuses folder, FIFO, device and symlink without blocki
   fs::create_symlink("loop", root / "loop");
   CHECK(open_regular(root / "file").get() >= 0);
   CHECK(open_regular(root / "link").get() >= 0);
-  CHECK(test::error_of([&] { open_regular(root / "link", Symlinks::refuse); }).find("corrupt") == 0);
+  CHECK(test::error_of([&] { open_regular(root / "link", Symlinks::refuse); }).find("corrupt") ==
+        0);
   CHECK(test::error_of([&] { open_regular(root / "loop"); }).find("corrupt") == 0);
-  CHECK(test::error_of([&] { open_regular(root / "fifo"); }).find("got a FIFO") != std::string::npos);
+  CHECK(test::error_of([&] { open_regular(root / "fifo"); }).find("got a FIFO") !=
+        std::string::npos);
   CHECK(test::error_of([&] { open_regular(root); }).find("got a folder") != std::string::npos);
-  CHECK(test::error_of([&] { open_regular("/dev/null"); }).find("got a device") != std::string::npos);
+  CHECK(test::error_of([&] { open_regular("/dev/null"); }).find("got a device") !=
+        std::string::npos);
   CHECK(test::error_of([&] { open_regular(root / "no"); }).find("not_found") == 0);
 }
 
@@ -33,8 +36,9 @@ TEST_CASE("read_file: the limit is checked before anything is read") {
   const auto folder = test::scratch();
   write_file(folder.path() / "f", "12345");
   CHECK(read_file(folder.path() / "f", 5) == "12345");
-  CHECK(test::error_of([&] { read_file(folder.path() / "f", 4); })
-            .find("expected at most 4 bytes, got 5") != std::string::npos);
+  CHECK(test::error_of([&] {
+          read_file(folder.path() / "f", 4);
+        }).find("expected at most 4 bytes, got 5") != std::string::npos);
 }
 
 TEST_CASE("atomic file: without commit nothing is left, with it the file is whole") {
@@ -46,8 +50,9 @@ TEST_CASE("atomic file: without commit nothing is left, with it the file is whol
   }
   CHECK(list_folder(folder.path()).empty());
   write_file(path, "first");
-  CHECK(test::error_of([&] { write_file(path, "x", AtomicFile::Mode::create_new); })
-            .find("already_exists") == 0);
+  CHECK(test::error_of([&] {
+          write_file(path, "x", AtomicFile::Mode::create_new);
+        }).find("already_exists") == 0);
   CHECK(read_file(path, 100) == "first");
   write_file(path, "second", AtomicFile::Mode::replace, 0444);
   CHECK(read_file(path, 100) == "second");
@@ -95,8 +100,8 @@ TEST_CASE("safe file names: one plain component on every system") {
   for (const char* good : {"layer.00.safetensors", "README.md", "a", "A-b_c.d"}) {
     CHECK(is_safe_file_name(good));
   }
-  for (const char* bad : {"", ".", "..", ".hidden", "-rf", "a/b", "a\\b", "a b", "a\n", "con", "NUL.txt",
-                          "com1", "lpt9.x", "trailing.", "ü", "a:b", "a*"}) {
+  for (const char* bad : {"", ".", "..", ".hidden", "-rf", "a/b", "a\\b", "a b", "a\n", "con",
+                          "NUL.txt", "com1", "lpt9.x", "trailing.", "ü", "a:b", "a*"}) {
     CHECK_FALSE(is_safe_file_name(bad));
   }
   CHECK_FALSE(is_safe_file_name(std::string(256, 'a')));
@@ -116,8 +121,7 @@ TEST_CASE("file lock: a second process waits, then gets a conflict that names th
   }
   char byte = 0;
   REQUIRE(::read(ready[0], &byte, 1) == 1);
-  const std::string error =
-      test::error_of([&] { FileLock(path, FileLock::Kind::shared, 0.1); });
+  const std::string error = test::error_of([&] { FileLock(path, FileLock::Kind::shared, 0.1); });
   CHECK(error.find("conflict: ") == 0);
   CHECK(error.find("process " + std::to_string(child)) != std::string::npos);
   ::kill(child, SIGKILL);

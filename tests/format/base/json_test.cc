@@ -37,13 +37,14 @@ TEST_CASE("json: a document keeps its values exactly") {
 TEST_CASE("json: duplicate keys are refused, after unescaping and at any depth") {
   CHECK(refusal(R"({"a":1,"a":1})").find("key 'a' stands twice") != std::string::npos);
   CHECK(refusal(R"({"a":1,"\u0061":2})").find("key 'a' stands twice") != std::string::npos);
-  CHECK(refusal(R"({"x":[{"b":1,"c":2,"b":3}]})").find("key 'b' stands twice") != std::string::npos);
+  CHECK(refusal(R"({"x":[{"b":1,"c":2,"b":3}]})").find("key 'b' stands twice") !=
+        std::string::npos);
   CHECK(refusal(R"({"a":{"b":1},"b":{"b":1}})") == "no error");
 }
 
 TEST_CASE("json: numbers are never rounded") {
-  for (const char* bad : {"18446744073709551616", "-9223372036854775809", "1e400", "-0", "1.0", "1e3",
-                          "01", "+1", "NaN", "Infinity", "-", "1.", ".5", "0x10"}) {
+  for (const char* bad : {"18446744073709551616", "-9223372036854775809", "1e400", "-0", "1.0",
+                          "1e3", "01", "+1", "NaN", "Infinity", "-", "1.", ".5", "0x10"}) {
     CAPTURE(bad);
     CHECK(refusal(bad).find("corrupt: 'doc': ") == 0);
   }
@@ -59,21 +60,23 @@ TEST_CASE("json: what is not exactly one UTF-8 document is refused") {
        {std::string(), std::string(" "), std::string("{} {}"), std::string("{}x"),
         std::string("\xEF\xBB\xBF{}"), std::string("{}\0", 3), std::string("/**/{}"),
         std::string("[1,]"), std::string("{\"a\":\"\xff\"}"), std::string("\"\xc0\xaf\""),
-        std::string("\"\xed\xa0\x80\""), std::string(R"("\ud800")"), std::string(R"("\udc00\ud800")"),
-        std::string("\"\x01\""), std::string("{'a':1}"), std::string("{a:1}"), std::string("[1"),
-        std::string("{\"a\":}")}) {
+        std::string("\"\xed\xa0\x80\""), std::string(R"("\ud800")"),
+        std::string(R"("\udc00\ud800")"), std::string("\"\x01\""), std::string("{'a':1}"),
+        std::string("{a:1}"), std::string("[1"), std::string("{\"a\":}")}) {
     CAPTURE(bad);
     CHECK(refusal(bad).find("corrupt: 'doc': ") == 0);
   }
 }
 
 TEST_CASE("json: limits hold before memory is spent") {
-  CHECK(refusal(repeat("[", 100'000)).find("expected at most 32 nested levels") != std::string::npos);
+  CHECK(refusal(repeat("[", 100'000)).find("expected at most 32 nested levels") !=
+        std::string::npos);
   CHECK(refusal(repeat(R"({"a":)", 100'000)).find("32 nested levels") != std::string::npos);
   JsonLimits limits;
   limits.string_bytes = 8;
   CHECK(refusal(R"("123456789")", limits).find("strings of at most 8 bytes") != std::string::npos);
-  CHECK(refusal(R"({"123456789":1})", limits).find("strings of at most 8 bytes") != std::string::npos);
+  CHECK(refusal(R"({"123456789":1})", limits).find("strings of at most 8 bytes") !=
+        std::string::npos);
   limits.keys = 3;
   CHECK(refusal("[1,2,3]", limits).find("at most 3 values") != std::string::npos);
   limits.bytes = 4;
@@ -99,13 +102,15 @@ TEST_CASE("hex floats: exact both ways, one spelling") {
   }
   CHECK(real_to_hex(1e-5) == "0x1.4f8b588e368f1p-17");
   for (const char* bad : {"", "1", "0x1.80p+1", "0X1.8P+1", "inf", "nan", " 0x1p+0", "0x1p+0 "}) {
-    CHECK(test::error_of([&] { real_from_hex(bad, "x"); }).find("corrupt: x: expected a hex float") == 0);
+    CHECK(test::error_of([&] {
+            real_from_hex(bad, "x");
+          }).find("corrupt: x: expected a hex float") == 0);
   }
 }
 
 TEST_CASE("json object: each wrong field is named with what was expected and found") {
-  const Json value = parse_json(R"({"s":"t","n":5,"neg":-1,"o":{},"a":[{"k":1},{"k":"x"}],"z":null})",
-                                {}, "doc");
+  const Json value =
+      parse_json(R"({"s":"t","n":5,"neg":-1,"o":{},"a":[{"k":1},{"k":"x"}],"z":null})", {}, "doc");
   const JsonObject object(value, "doc");
   CHECK(object.string("s") == "t");
   CHECK(object.unsigned_integer("n") == 5);
@@ -114,12 +119,15 @@ TEST_CASE("json object: each wrong field is named with what was expected and fou
   CHECK(test::error_of([&] { object.string("n"); }) ==
         "corrupt: doc: field 'n': expected a string, got number");
   CHECK(test::error_of([&] { object.string("q"); }) == "corrupt: doc: field 'q': is missing");
-  CHECK(test::error_of([&] { object.unsigned_integer("neg"); })
-            .find("expected an unsigned integer, got -1") != std::string::npos);
-  CHECK(test::error_of([&] { object.unsigned_integer("n", 4); })
-            .find("expected at most 4, got 5") != std::string::npos);
+  CHECK(test::error_of([&] {
+          object.unsigned_integer("neg");
+        }).find("expected an unsigned integer, got -1") != std::string::npos);
+  CHECK(test::error_of([&] {
+          object.unsigned_integer("n", 4);
+        }).find("expected at most 4, got 5") != std::string::npos);
   CHECK(test::error_of([&] { object.objects("a")[1].unsigned_integer("k"); }) ==
         "corrupt: doc: a[1]: field 'k': expected an unsigned integer, got \"x\"");
-  CHECK(test::error_of([&] { object.allow_only({"s", "n", "neg", "o", "a"}); })
-            .find("field 'z': is unknown") != std::string::npos);
+  CHECK(test::error_of([&] {
+          object.allow_only({"s", "n", "neg", "o", "a"});
+        }).find("field 'z': is unknown") != std::string::npos);
 }

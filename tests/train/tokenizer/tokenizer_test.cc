@@ -100,8 +100,9 @@ TEST_CASE("the names of special tokens come from tokenizer_config.json") {
 TEST_CASE("invalid UTF-8 is refused with its byte offset") {
   const Tokenizer tokenizer = open_text(load("byte_level.json").dump());
   const std::pair<std::string, std::string> cases[] = {
-      {"ab\xC3", "byte 2"},         {"\xC0\xAF", "byte 0"},     {"a\xED\xA0\x80", "byte 1"},
-      {"abc\xF4\x90\x80\x80", "byte 3"}, {"\xE2\x82", "byte 0"}, {"a\xFF", "byte 1"}};
+      {"ab\xC3", "byte 2"},        {"\xC0\xAF", "byte 0"},
+      {"a\xED\xA0\x80", "byte 1"}, {"abc\xF4\x90\x80\x80", "byte 3"},
+      {"\xE2\x82", "byte 0"},      {"a\xFF", "byte 1"}};
   for (const auto& [text, where] : cases) {
     const std::string error = error_of([&] { tokenizer.encode(text, false); });
     CHECK(has(error, "invalid_argument: text: " + where + " is not valid UTF-8"));
@@ -124,13 +125,15 @@ TEST_CASE("broken byte sequences decode to replacement characters") {
 }
 
 TEST_CASE("components that are not known are refused by name") {
-  const std::pair<const char*, std::string> parts[] = {
-      {"normalizer", "BertNormalizer"}, {"normalizer", "Precompiled"},
-      {"pre_tokenizer", "UnicodeScripts"}, {"pre_tokenizer", "BertPreTokenizer"},
-      {"post_processor", "BertProcessing"}, {"decoder", "WordPiece"}, {"decoder", "CTC"}};
+  const std::pair<const char*, std::string> parts[] = {{"normalizer", "BertNormalizer"},
+                                                       {"normalizer", "Precompiled"},
+                                                       {"pre_tokenizer", "UnicodeScripts"},
+                                                       {"pre_tokenizer", "BertPreTokenizer"},
+                                                       {"post_processor", "BertProcessing"},
+                                                       {"decoder", "WordPiece"},
+                                                       {"decoder", "CTC"}};
   for (const auto& [part, type] : parts) {
-    const std::string error =
-        error_after([&](Json& json) { json[part] = {{"type", type}}; });
+    const std::string error = error_after([&](Json& json) { json[part] = {{"type", type}}; });
     CHECK(has(error, "incompatible: tokenizer.json: " + std::string(part)));
     CHECK(has(error, "'" + type + "' is not supported"));
   }
@@ -146,15 +149,24 @@ TEST_CASE("components that are not known are refused by name") {
 
 TEST_CASE("regex constructs that Oniguruma and PCRE2 read differently are refused by name") {
   const std::pair<const char*, const char*> patterns[] = {
-      {R"(\w+)", "escape '\\w' at byte 2"}, {R"(\b)", "escape '\\b'"},
-      {"[a[bc]]", "a nested class"},        {"[a&&b]", "an intersection"},
-      {R"(\xE9)", "a raw byte"},            {R"(\p{Greek})", "property 'Greek'"},
-      {"(?i:ss)", "its own case folding"},  {"(?i:é)", "beyond ASCII"},
-      {"(?<name>a)", "this kind of group"}, {"a{2}+", "quantifier after a quantifier"},
-      {R"((a)\1)", "escape '\\1'"},         {"(a", "an open group"},
-      {"a*", "can match the empty string"}, {"a)", "a ')' too many"},
-      {"[a", "an open class"},              {"*a", "quantifier without operand"},
-      {"a\\", "an end after a backslash"},  {"(?i:[a-z])", "a set in a caseless group"}};
+      {R"(\w+)", "escape '\\w' at byte 2"},
+      {R"(\b)", "escape '\\b'"},
+      {"[a[bc]]", "a nested class"},
+      {"[a&&b]", "an intersection"},
+      {R"(\xE9)", "a raw byte"},
+      {R"(\p{Greek})", "property 'Greek'"},
+      {"(?i:ss)", "its own case folding"},
+      {"(?i:é)", "beyond ASCII"},
+      {"(?<name>a)", "this kind of group"},
+      {"a{2}+", "quantifier after a quantifier"},
+      {R"((a)\1)", "escape '\\1'"},
+      {"(a", "an open group"},
+      {"a*", "can match the empty string"},
+      {"a)", "a ')' too many"},
+      {"[a", "an open class"},
+      {"*a", "quantifier without operand"},
+      {"a\\", "an end after a backslash"},
+      {"(?i:[a-z])", "a set in a caseless group"}};
   for (const auto& [pattern, reason] : patterns) {
     CAPTURE(pattern);
     const std::string error = error_after([&](Json& json) {
@@ -171,10 +183,19 @@ TEST_CASE("regex constructs that Oniguruma and PCRE2 read differently are refuse
 TEST_CASE("a tokenizer.json that contradicts itself is corrupt with the reason") {
   using Edit = void (*)(Json&);
   const std::pair<Edit, const char*> edits[] = {
-      {[](Json& j) { j["model"]["merges"].push_back({"q", "qq"}); }, "needs token 'qq'"},
+      {[](Json& j) {
+         j["model"]["merges"].push_back({"q", "qq"});
+       },
+       "needs token 'qq'"},
       {[](Json& j) { j["model"]["merges"].push_back("one"); }, "expected \"a b\""},
-      {[](Json& j) { j["model"]["merges"].push_back({"", "a"}); }, "expected \"a b\""},
-      {[](Json& j) { j["model"]["merges"].push_back({"a", 1}); }, "expected \"a b\""},
+      {[](Json& j) {
+         j["model"]["merges"].push_back({"", "a"});
+       },
+       "expected \"a b\""},
+      {[](Json& j) {
+         j["model"]["merges"].push_back({"a", 1});
+       },
+       "expected \"a b\""},
       {[](Json& j) { j["model"]["merges"] = "a b"; }, "expected an array"},
       {[](Json& j) { j["model"]["vocab"]["zz"] = 3; }, "share id 3"},
       {[](Json& j) { j["model"]["vocab"]["zz"] = -1; }, "expected an id below"},
