@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -65,6 +66,10 @@ void show_findings(const std::vector<format::Finding>& findings);
 
 // Where organ-train lies, if it was built.
 std::optional<std::filesystem::path> find_train_program();
+
+// What `organ-train ARGUMENT...` prints on stdout, 64 KiB at most. Throws io when it cannot be
+// started or fails; its stderr is ours.
+std::string output_of(const std::filesystem::path& program, std::vector<std::string> arguments);
 
 // Runs `organ-train` (beside this executable, else in libexec) with the same arguments and
 // environment; does not return.

@@ -8,6 +8,8 @@
 
 #include "cli/commands.h"
 #include "format/base/digest.h"
+#include "format/base/json.h"
+#include "registry/registry.h"
 
 namespace organ::cli {
 namespace {
@@ -21,28 +23,49 @@ double sha256_rate() {
   return static_cast<double>(data.size()) / elapsed.count() / 1e9;
 }
 
+// What organ-train says of itself; null when it was not built.
+nlohmann::json training_facts() {
+  const auto program = find_train_program();
+  if (!program) return nullptr;
+  const std::string text = output_of(*program, {"doctor", "--json"});
+  JsonLimits limits;
+  limits.reals = true;
+  nlohmann::json facts = parse_json(text, limits, "organ-train doctor");
+  facts.erase("command");
+  facts.erase("schema_version");
+  facts["program"] = program->string();
+  return facts;
+}
+
 void run_doctor(const Context& context) {
   const double rate = sha256_rate();
-  const std::string crypto = crypto_library();
-  const auto train = find_train_program();
+  const nlohmann::json training = training_facts();
   if (context.json) {
-    context.print_json(
-        "doctor", {{"version", ORGAN_VERSION},
-                   {"cores", std::thread::hardware_concurrency()},
-                   {"crypto", crypto},
-                   {"sha256_gb_per_s_per_core", rate},
-                   {"registry", context.registry_path().string()},
-                   {"organ_train", train ? nlohmann::json(train->string()) : nlohmann::json()}});
+    context.print_json("doctor", {{"version", ORGAN_VERSION},
+                                  {"cores", std::thread::hardware_concurrency()},
+                                  {"crypto", crypto_library()},
+                                  {"database", registry::database_library()},
+                                  {"sha256_gb_per_s_per_core", rate},
+                                  {"registry", context.registry_path().string()},
+                                  {"training", training}});
     return;
   }
   context.print(fmt::format("organ      {}", ORGAN_VERSION));
   context.print(fmt::format("cores      {}", std::thread::hardware_concurrency()));
-  context.print(fmt::format("crypto     {}", escape_text(crypto)));
+  context.print(fmt::format("crypto     {}", escape_text(crypto_library())));
+  context.print(fmt::format("database   {}", escape_text(registry::database_library())));
   context.print(fmt::format("sha-256    {:.2f} GB/s on one core{}", rate,
                             rate < 1.0 ? " (no SHA instructions in use)" : ""));
   context.print(fmt::format("registry   {}", escape_text(context.registry_path().string())));
-  context.print(fmt::format("training   {}", train ? escape_text(train->string())
-                                                   : "not installed (built without LibTorch)"));
+  if (training.is_null()) {
+    context.print("training   not installed (built without LibTorch)");
+    return;
+  }
+  const JsonObject facts(training, "organ-train doctor");
+  context.print(fmt::format("training   {}", escape_text(facts.string("library"))));
+  context.print(fmt::format("gemm       {:.0f} GFLOP/s fp32, {:.0f} bf16 on {} threads",
+                            facts.real("gemm_fp32_gflops"), facts.real("gemm_bf16_gflops"),
+                            facts.unsigned_integer("threads")));
 }
 
 }  // namespace

@@ -9,11 +9,13 @@ namespace organ::cli {
 void add_eval(CLI::App& app, Context& context);
 void add_recover(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);
+void add_train_doctor(CLI::App& app, Context& context);
 
 inline constexpr void (*kTrainProgramCommands[])(CLI::App&, Context&) = {
     add_eval,
     add_recover,
     add_train,
+    add_train_doctor,
 };
 
 }  // namespace organ::cli

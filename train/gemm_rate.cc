@@ -5,6 +5,10 @@
 #include <chrono>
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <fmt/core.h>
+#include <torch/version.h>
 
 namespace organ::train {
 
@@ -23,5 +27,11 @@ double measure_gemm_rate(Precision precision) {
   }
   return best;
 }
+
+std::string tensor_library() {
+  return fmt::format("LibTorch {} ({})", TORCH_VERSION, at::get_cpu_capability());
+}
+
+int thread_count() { return at::get_num_threads(); }
 
 }  // namespace organ::train

@@ -7,6 +7,7 @@
 
 #include "format/base/error.h"
 #include "format/base/json.h"
+#include "registry/registry.h"
 
 namespace organ::registry {
 
@@ -241,6 +242,11 @@ Transaction::~Transaction() {
 void Transaction::commit() {
   database_->execute("COMMIT");
   database_ = nullptr;
+}
+
+std::string database_library() {
+  return fmt::format("SQLite {} (rollback journal, synchronous EXTRA; no WAL)",
+                     sqlite3_libversion());
 }
 
 }  // namespace organ::registry

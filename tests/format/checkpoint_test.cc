@@ -231,7 +231,8 @@ TEST_CASE("a right total_size is accepted as an integer and as a real number") {
   const auto scratch = test::scratch();
   const Json weight_map = put_sharded(scratch.path());
   std::uint64_t total = 0;
-  for (const auto& shard : Checkpoint::open(scratch.path()).shards()) {
+  const Checkpoint checkpoint = Checkpoint::open(scratch.path());
+  for (const auto& shard : checkpoint.shards()) {
     for (const auto& tensor : shard.file.header().tensors) total += tensor.size;
   }
   put_index(scratch.path(), weight_map, total);

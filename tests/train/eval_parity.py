@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`organ eval` and transformers agree on the mean NLL of the same windows, in fp32.
+
+usage: eval_parity.py ORGAN
+
+Models: stories260K of the shared data on tinyshakespeare; the same with an organ installed; and
+SmolLM2-135M of $ORGAN_MODELS on WikiText-2. Ids from the text and ids from a file must give the
+same. Needs $ORGAN_PEERS and $ORGAN_SHARED; exits 77 without them.
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOLERANCE = 1e-5  # relative; the contract is 1e-4
+TOOL = pathlib.Path(__file__).parent.parent / "tools" / "reference_nll.py"
+
+
+def skip(reason):
+    print(f"skipped: {reason}")
+    sys.exit(77)
+
+
+def run(*command):
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise SystemExit(f"{command[0]} {command[1]}: exit {result.returncode}: {result.stderr}")
+    return result.stdout
+
+
+def compare(organ, python, name, model, text, context, windows, work):
+    ids = work / "ids.safetensors"
+    theirs = json.loads(run(python, TOOL, model, text, ids, "--context", context, "--windows",
+                            windows).splitlines()[-1])
+    ours = json.loads(run(organ, "eval", model, "--ids", ids, "--context", context, "--stride",
+                          context, "--precision", "fp32", "--json"))
+    assert ours["protocol"] == "P0", ours
+    assert ours["tokens"] == theirs["tokens"], (name, ours["tokens"], theirs["tokens"])
+    difference = abs(ours["nll"] - theirs["nll"]) / theirs["nll"]
+    print(f"{name}: {ours['tokens']} targets, organ {ours['nll']:.10f}, transformers "
+          f"{theirs['nll']:.10f}, relative difference {difference:.1e}")
+    assert difference < TOLERANCE, name
+    text_nll = json.loads(run(organ, "eval", model, "--data", text, "--context", context, "--stride",
+                              context, "--windows", windows, "--precision", "fp32", "--json"))
+    assert text_nll["tokens"] == ours["tokens"], (name, text_nll["tokens"])
+    assert abs(text_nll["nll"] - ours["nll"]) / ours["nll"] < TOLERANCE, (name, text_nll["nll"])
+    return ours["nll"]
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    organ = sys.argv[1]
+    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
+    shared = pathlib.Path(os.environ.get("ORGAN_SHARED", "")) / "data"
+    if not os.environ.get("ORGAN_PEERS") or not python.exists():
+        skip("ORGAN_PEERS names no folder with the Python peers")
+    if not (shared / "stories260K").exists():
+        skip("ORGAN_SHARED names no folder with the shared data")
+    with tempfile.TemporaryDirectory() as scratch:
+        work = pathlib.Path(scratch)
+        model = work / "stories"
+        shutil.copytree(shared / "stories260K", model)
+        text = shared / "tinyshakespeare.txt"
+        untouched = compare(organ, python, "stories260K", model, text, 256, 40, work)
+        run(organ, "extract", model, "--layers", "1:3", "--out", work / "cut")
+        run(organ, "install", work / "cut", "--into", model, "--at", 2, "--allow-unsigned")
+        installed = compare(organ, python, "stories260K with an organ", model, text, 256, 40, work)
+        assert abs(installed - untouched) > 1e-3, "the organ changed nothing"
+        run(organ, "uninstall", model)
+        assert compare(organ, python, "stories260K again", model, text, 256, 40,
+                       work) == untouched
+        smollm2 = pathlib.Path(os.environ.get("ORGAN_MODELS", "")) / "smollm2"
+        if os.environ.get("ORGAN_MODELS") and smollm2.exists():
+            compare(organ, python, "SmolLM2-135M", smollm2, shared / "wikitext2" / "test.txt",
+                    1024, 4, work)
+        else:
+            print("SmolLM2-135M left out: ORGAN_MODELS names no folder with it")
+
+
+main()
