@@ -29,7 +29,7 @@ struct TrainSettings {
   format::LayerRange layers;  // the layers that train
   Precision precision = Precision::bf16;
   std::int64_t context = 512;   // tokens per window
-  std::int64_t batch = 4;       // windows per forward pass
+  std::int64_t batch = 4;       // windows per pass; a few of them run at once
   std::int64_t accumulate = 1;  // passes per step
   std::uint64_t steps = 0;      // in all
   ScheduleKind schedule = ScheduleKind::cosine;

@@ -194,6 +194,18 @@ void TrainRun::finish_skipped_step() {
                           quote(settings_.run_folder.string())));
 }
 
+namespace {
+
+// On a CPU the matrix products are at full speed from about a thousand tokens on; more at once
+// only leave the caches and cost memory.
+constexpr std::int64_t kTokensAtOnce = 1024;
+
+std::int64_t rows_at_once(const TrainSettings& settings) {
+  return std::clamp<std::int64_t>(kTokensAtOnce / settings.context, 1, settings.batch);
+}
+
+}  // namespace
+
 void TrainRun::step() {
   const auto start = std::chrono::steady_clock::now();
   StepMetrics metrics;
@@ -202,7 +214,7 @@ void TrainRun::step() {
   const double targets = static_cast<double>(std::max<std::int64_t>(1, metrics.targets));
   double nll = 0;
   const std::span all(metrics.windows);
-  const auto rows = static_cast<std::size_t>(settings_.batch);
+  const auto rows = static_cast<std::size_t>(rows_at_once(settings_));
   for (std::size_t at = 0; at < all.size(); at += rows) {
     const auto windows = all.subspan(at, rows);
     nll +=

