@@ -6,11 +6,11 @@
 #include <cstring>
 
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "train/kernels/dispatch.h"
+#include "train/kernels/product.h"
 
 namespace organ::train {
 namespace {
@@ -62,7 +62,8 @@ void for_each_query(const Block& block, const HeadLayout& layout, const VisibleS
 
 at::Tensor block_probabilities(const Block& block, const Heads& heads, const HeadLayout& layout,
                                const VisibleSpans& spans) {
-  at::Tensor scores = at::mm(block.queries(heads.query, layout), block.visible(heads.key).t());
+  at::Tensor scores =
+      kernels::product(block.queries(heads.query, layout), block.visible(heads.key).t());
   std::vector<float> scratch(static_cast<std::size_t>(block.keys()));
   kernels::with_type(scores.scalar_type(), [&]<typename T>(T) {
     T* data = kernels::pointer<T>(scores);
@@ -133,8 +134,8 @@ class GroupBackward {
     const at::Tensor p = probabilities(block, index);
     at::Tensor drows = kernels::empty({p.size(0), layout_.head_size}, p.scalar_type());
     move_queries(Direction::gather, drows, dout_, block, layout_);
-    dvalue.narrow(0, block.first_key, block.keys()).add_(at::mm(p.t(), drows));
-    at::Tensor dscores = at::mm(drows, block.visible(tape_.heads.value).t());
+    dvalue.narrow(0, block.first_key, block.keys()).add_(kernels::product(p.t(), drows));
+    at::Tensor dscores = kernels::product(drows, block.visible(tape_.heads.value).t());
     kernels::with_type(p.scalar_type(), [&]<typename T>(T) {
       T* d = kernels::pointer<T>(dscores);
       const T* probability = kernels::pointer<T>(p);
@@ -144,9 +145,9 @@ class GroupBackward {
       });
     });
     at::Tensor dquery = block.queries(gradient_.query, layout_);
-    at::mm_out(dquery, dscores, block.visible(tape_.heads.key));
+    dquery.copy_(kernels::product(dscores, block.visible(tape_.heads.key)));
     dkey.narrow(0, block.first_key, block.keys())
-        .add_(at::mm(dscores.t(), block.queries(tape_.heads.query, layout_)));
+        .add_(kernels::product(dscores.t(), block.queries(tape_.heads.query, layout_)));
   }
 
   const at::Tensor& dout_;
@@ -187,7 +188,8 @@ at::Tensor attention(const Heads& heads, const HeadLayout& layout, const Visible
     const std::int64_t group = item % layout.groups(), index = blocks - 1 - item / layout.groups();
     const Block block(layout, spans, group, index);
     const at::Tensor p = block_probabilities(block, heads, layout, spans);
-    move_queries(Direction::scatter, at::mm(p, block.visible(heads.value)), out, block, layout);
+    move_queries(Direction::scatter, kernels::product(p, block.visible(heads.value)), out, block,
+                 layout);
     if (probabilities != nullptr) {
       (*probabilities)[static_cast<std::size_t>(group * blocks + index)] = p;
     }

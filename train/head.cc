@@ -4,11 +4,11 @@
 #include <algorithm>
 
 #include <ATen/ops/index_select.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
 #include "format/base/error.h"
 #include "train/kernels/kernels.h"
+#include "train/kernels/product.h"
 
 namespace organ::train {
 namespace {
@@ -30,23 +30,12 @@ struct Head::Rows {
   at::Tensor nll;       // fp32 [n]
 };
 
-at::Tensor& Head::logits_buffer(std::int64_t rows) {
-  const std::int64_t wanted = std::min(chunk_, rows);
-  if (!buffer_.defined() || buffer_.size(0) < wanted) {
-    buffer_ = at::Tensor();  // free the old one before the new one is made
-    buffer_ = kernels::empty({wanted, projection_.size(0)}, projection_.scalar_type());
-  }
-  return buffer_;
-}
-
 double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient) {
-  at::Tensor logits = buffer_.narrow(0, 0, count);
-  at::mm_out(logits, rows.norm.out.narrow(0, first, count), projection_.t());
+  at::Tensor logits = kernels::product(rows.norm.out.narrow(0, first, count), projection_.t());
   const double loss = kernels::cross_entropy(logits, rows.targets.narrow(0, first, count), gradient,
                                              rows.nll.narrow(0, first, count));
   if (gradient) {
-    at::Tensor place = rows.gradient.narrow(0, first, count);
-    at::mm_out(place, logits, projection_);
+    rows.gradient.narrow(0, first, count).copy_(kernels::product(logits, projection_));
   }
   return loss;
 }
@@ -75,7 +64,6 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
   rows.norm = kernels::rms_norm(at::index_select(x, 0, rows.index), norm_, epsilon_,
                                 projection_.scalar_type(), gradient);
   if (gradient) rows.gradient = kernels::empty({n, d}, projection_.scalar_type());
-  logits_buffer(n);
   LossSum sum{0, n};
   for (std::int64_t first = 0; first < n; first += chunk_) {
     sum.nll += chunk_loss(rows, first, std::min(chunk_, n - first), gradient);
@@ -92,7 +80,7 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
 at::Tensor Head::logits(const at::Tensor& x, const std::vector<std::int64_t>& positions) const {
   const kernels::Norm norm = kernels::rms_norm(at::index_select(x, 0, index_tensor(positions)),
                                                norm_, epsilon_, projection_.scalar_type(), false);
-  return kernels::convert(at::mm(norm.out, projection_.t()), at::kFloat);
+  return kernels::convert(kernels::product(norm.out, projection_.t()), at::kFloat);
 }
 
 }  // namespace organ::train

@@ -28,13 +28,11 @@ class Head {
  private:
   struct Rows;
   double chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient);
-  at::Tensor& logits_buffer(std::int64_t rows);
 
   at::Tensor norm_;
   double epsilon_;
   at::Tensor projection_;
   std::int64_t chunk_;
-  at::Tensor buffer_;
 };
 
 }  // namespace organ::train
