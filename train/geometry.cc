@@ -16,7 +16,7 @@ void need(bool known, const format::Architecture& architecture, std::string_view
 
 }  // namespace
 
-Geometry llama_geometry(const format::Architecture& architecture) {
+Geometry read_geometry(const format::Architecture& architecture) {
   const format::LayerSpec& spec = architecture.spec();
   need(spec.norm == "rms", architecture, "its norm");
   need(spec.mlp == "gated" && spec.activation == "silu", architecture, "its MLP");
@@ -30,8 +30,7 @@ Geometry llama_geometry(const format::Architecture& architecture) {
   g.head_size = static_cast<std::int64_t>(spec.head_dim);
   g.norm_epsilon = spec.norm_epsilon;
   g.qk_norm = spec.qk_norm == "rms_per_head";
-  g.rope_theta = spec.rope_theta;
-  g.rope_scaling = spec.rope_scaling;
+  g.rope = RopeScheme{spec.rope_theta, spec.rope_scaling, g.head_size};
   for (std::uint64_t i = 0; i < architecture.layer_count(); ++i) {
     const bool sliding = architecture.attention_type(i) == "sliding";
     g.windows.push_back(sliding ? static_cast<std::int64_t>(spec.window) : 0);

@@ -23,15 +23,16 @@ at::Tensor index_tensor(const std::vector<std::int64_t>& values) {
 
 // The rows that have a target, gathered.
 struct Head::Rows {
-  at::Tensor index;    // int64 [n]: flat positions
-  at::Tensor targets;  // int64 [n]
-  kernels::Norm norm;
+  at::Tensor index;     // int64 [n]: flat positions
+  at::Tensor targets;   // int64 [n]
+  at::Tensor normed;    // working [n, d]
+  kernels::Norm norm;   // of the backward
   at::Tensor gradient;  // working [n, d]: of the norm's output
   at::Tensor nll;       // fp32 [n]
 };
 
 double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient) {
-  at::Tensor logits = kernels::product(rows.norm.out.narrow(0, first, count), projection_.t());
+  at::Tensor logits = kernels::product(rows.normed.narrow(0, first, count), projection_.t());
   const double loss = kernels::cross_entropy(logits, rows.targets.narrow(0, first, count), gradient,
                                              rows.nll.narrow(0, first, count));
   if (gradient) {
@@ -60,16 +61,16 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
   const auto n = static_cast<std::int64_t>(index.size());
   if (n == 0) return {};
   const bool gradient = dx != nullptr;
-  Rows rows{index_tensor(index), index_tensor(wanted), {}, {}, kernels::empty({n}, at::kFloat)};
-  rows.norm = kernels::rms_norm(at::index_select(x, 0, rows.index), norm_, epsilon_,
-                                projection_.scalar_type(), gradient);
+  Rows rows{index_tensor(index), index_tensor(wanted), {}, {}, {}, kernels::empty({n}, at::kFloat)};
+  rows.normed = norm_.forward(at::index_select(x, 0, rows.index), projection_.scalar_type(),
+                              gradient ? &rows.norm : nullptr);
   if (gradient) rows.gradient = kernels::empty({n, d}, projection_.scalar_type());
   LossSum sum{0, n};
   for (std::int64_t first = 0; first < n; first += chunk_) {
     sum.nll += chunk_loss(rows, first, std::min(chunk_, n - first), gradient);
   }
   if (gradient) {
-    at::Tensor part = kernels::rms_norm_backward(rows.gradient, rows.norm, norm_, {});
+    at::Tensor part = norm_.input_gradient(rows.gradient, rows.norm, {});
     // Scaled in fp32, after the sum over the vocabulary: bf16 has too few bits for 1 / tokens.
     dx->index_copy_(0, rows.index, part.mul_(scale));
   }
@@ -78,9 +79,9 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
 }
 
 at::Tensor Head::logits(const at::Tensor& x, const std::vector<std::int64_t>& positions) const {
-  const kernels::Norm norm = kernels::rms_norm(at::index_select(x, 0, index_tensor(positions)),
-                                               norm_, epsilon_, projection_.scalar_type(), false);
-  return kernels::convert(kernels::product(norm.out, projection_.t()), at::kFloat);
+  const at::Tensor normed = norm_.forward(at::index_select(x, 0, index_tensor(positions)),
+                                          projection_.scalar_type(), nullptr);
+  return kernels::convert(kernels::product(normed, projection_.t()), at::kFloat);
 }
 
 }  // namespace organ::train

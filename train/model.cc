@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/internal/model.h"
 
-#include <algorithm>
 #include <optional>
 
 #include <ATen/core/LegacyTypeDispatch.h>
 
 #include "format/base/error.h"
+#include "train/internal/embedding.h"
 #include "train/internal/geometry.h"
 #include "train/internal/head.h"
 #include "train/internal/layer.h"
+#include "train/internal/layout.h"
 #include "train/internal/weights.h"
-#include "train/kernels/dispatch.h"
+#include "train/kernels/kernels.h"
 
 namespace organ::train {
 namespace {
@@ -27,62 +28,67 @@ void check_batch(const Batch& batch) {
 
 }  // namespace
 
-void LayerTapeDeleter::operator()(LayerTape* tape) const noexcept { delete tape; }
-
 struct Model::Impl {
-  // Weights of one loaded layer; `gradient` only once it is bound.
+  // One loaded layer: its weights, and its maths over views of them.
   struct Slot {
     at::Tensor flat;
-    LayerTensors weights;
-    std::optional<LayerTensors> gradients;
+    std::unique_ptr<Layer> layer;
   };
 
   format::Architecture architecture;
   Options options;
   Geometry geometry;
-  std::int64_t first_layer = 0;
+  const TensorNames& names;
   std::vector<ParameterSlot> layout;
   std::int64_t layer_elements = 0;
-  at::Tensor embedding;  // working [vocabulary, hidden]
+  std::int64_t first_layer = 0;
+  std::optional<Embedding> embedding;
   std::vector<Slot> layers;
-  RopeTables rope;
+  std::optional<RopeTables> rope;
   std::optional<Head> head;
 
   Impl(const format::Checkpoint& checkpoint, const Options& chosen)
       : architecture(checkpoint.architecture()),
         options(chosen),
-        geometry(llama_geometry(architecture)),
-        layout(llama_layout(architecture.tensors(), geometry)),
-        rope({geometry.rope_theta, geometry.rope_scaling, geometry.head_size}) {
+        geometry(read_geometry(architecture)),
+        names(tensor_names(architecture.tensors())),
+        layout(storage_layout(architecture.tensors(), names)) {
     check(options.head_chunk > 0, "head_chunk must be positive");
     layer_elements = layout.back().offset + layout.back().elements;
+    if (geometry.rope) rope.emplace(*geometry.rope);
   }
 
   at::ScalarType working() const { return scalar_type(options.precision); }
 
   void load_ends(const format::Checkpoint& checkpoint) {
-    const format::FamilyLayout& names = architecture.layout();
+    const format::FamilyLayout& outer = architecture.layout();
     const auto vocabulary = static_cast<std::int64_t>(architecture.vocab_size());
     const std::int64_t d = geometry.hidden_size;
-    embedding = read_tensor(checkpoint, names.embedding, {vocabulary, d}, working());
-    const at::Tensor projection =
-        checkpoint.tied_head() ? embedding
-                               : read_tensor(checkpoint, names.head, {vocabulary, d}, working());
-    const at::Tensor norm = read_tensor(checkpoint, names.final_norm, {d}, working());
-    head.emplace(kernels::convert(norm, at::kFloat), geometry.norm_epsilon, projection,
+    const auto read = [&](std::string_view name, at::IntArrayRef shape) {
+      return read_tensor(checkpoint, checkpoint.full_name(name), shape, working());
+    };
+    const at::Tensor tokens = read(outer.embedding, {vocabulary, d});
+    embedding.emplace(tokens);
+    head.emplace(Normalization(geometry.norm_epsilon, {read(outer.final_norm, {d}), {}}),
+                 checkpoint.tied_head() ? tokens : read(outer.head, {vocabulary, d}),
                  options.head_chunk);
   }
 
   void load_layer(const format::Checkpoint& checkpoint, std::int64_t index) {
     const auto tensors = checkpoint.layer(static_cast<std::uint64_t>(index));
-    Slot slot;
-    slot.flat = kernels::empty({layer_elements}, working());
+    const at::Tensor flat = kernels::empty({layer_elements}, working());
     for (const ParameterSlot& parameter : layout) {
       read_weights(checkpoint, tensors.at(parameter.name),
-                   slot.flat.narrow(0, parameter.offset, parameter.elements));
+                   flat.narrow(0, parameter.offset, parameter.elements));
     }
-    slot.weights = layer_views(slot.flat, layout, geometry);
-    layers.push_back(std::move(slot));
+    layers.emplace_back();
+    place_layer(index, flat, {});
+  }
+
+  // Makes layer `index` read `flat` and, where given, add to `gradient`.
+  void place_layer(std::int64_t index, const at::Tensor& flat, const at::Tensor& gradient) {
+    slot(index) = {flat,
+                   make_layer(geometry, index, names, LayerParameters(layout, flat, gradient))};
   }
 
   Slot& slot(std::int64_t index) {
@@ -91,20 +97,10 @@ struct Model::Impl {
     return layers[static_cast<std::size_t>(index - first_layer)];
   }
 
-  // Calls action(layer, pass) for the maths of layer `index` over the batch.
-  template <typename Action>
-  at::Tensor with_layer(std::int64_t index, const Batch& batch, Action action) {
-    const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  Pass pass(const Batch& batch) {
     check_batch(batch);
-    Slot& chosen = slot(index);
-    rope.prepare(batch.length);
-    const VisibleSpans spans(batch.first_key, batch.rows, batch.length,
-                             geometry.windows[static_cast<std::size_t>(index)]);
-    const kernels::HeadLayout heads{batch.rows, batch.length, geometry.kv_heads,
-                                    geometry.heads / geometry.kv_heads, geometry.head_size};
-    const LlamaLayer layer(geometry, chosen.weights,
-                           chosen.gradients ? &*chosen.gradients : nullptr);
-    return action(layer, Pass{heads, spans, rope});
+    if (rope) rope->prepare(batch.length);
+    return {batch, rope ? &*rope : nullptr};
   }
 };
 
@@ -132,22 +128,20 @@ std::int64_t Model::layer_count() const {
   return static_cast<std::int64_t>(impl_->architecture.layer_count());
 }
 std::int64_t Model::hidden_size() const { return impl_->geometry.hidden_size; }
-std::int64_t Model::vocab_size() const { return impl_->embedding.size(0); }
+std::int64_t Model::vocab_size() const { return impl_->embedding->vocab_size(); }
 const std::vector<ParameterSlot>& Model::parameter_layout() const { return impl_->layout; }
 std::int64_t Model::layer_elements() const { return impl_->layer_elements; }
 
 void Model::bind_layer(std::int64_t index, LayerStorage storage) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  Impl::Slot& slot = impl_->slot(index);
+  const Impl::Slot& slot = impl_->slot(index);
   check(storage.working.numel() == impl_->layer_elements &&
             storage.working.scalar_type() == impl_->working() &&
             storage.gradient.numel() == impl_->layer_elements &&
             storage.gradient.scalar_type() == at::kFloat,
         "bind_layer got storage of another size or type");
   storage.working.copy_(slot.flat);
-  slot.flat = storage.working;
-  slot.weights = layer_views(slot.flat, impl_->layout, impl_->geometry);
-  slot.gradients = layer_views(storage.gradient, impl_->layout, impl_->geometry);
+  impl_->place_layer(index, storage.working, storage.gradient);
 }
 
 at::Tensor Model::layer_parameters(std::int64_t index) const {
@@ -162,39 +156,22 @@ void Model::set_layer_parameters(std::int64_t index, const at::Tensor& flat_fp32
 
 at::Tensor Model::embed(const Batch& batch) const {
   check_batch(batch);
-  const std::int64_t d = hidden_size(), vocabulary = vocab_size();
-  const std::int64_t* ids = batch.ids.const_data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < batch.tokens(); ++i) {
-    if (ids[i] < 0 || ids[i] >= vocabulary) {
-      fail(ErrorCode::invalid_argument, "position {}: token id {} but the vocabulary has {}", i,
-           ids[i], vocabulary);
-    }
-  }
-  at::Tensor x = kernels::empty({batch.tokens(), d}, at::kFloat);
-  kernels::with_type(impl_->working(), [&]<typename T>(T) {
-    const T* table = kernels::pointer<T>(impl_->embedding);
-    float* out = kernels::floats(x);
-    kernels::for_each_row(batch.tokens(), d, [&](std::int64_t i) {
-      kernels::convert_row(table + ids[i] * d, out + i * d, d);
-    });
-  });
-  return x;
+  return impl_->embedding->forward(batch);
 }
 
 at::Tensor Model::forward_layer(std::int64_t index, const at::Tensor& x, const Batch& batch,
                                 LayerTapePtr* tape) {
-  if (tape != nullptr) tape->reset(new LayerTape);
-  return impl_->with_layer(index, batch, [&](const LlamaLayer& layer, const Pass& pass) {
-    return layer.forward(x, pass, tape ? tape->get() : nullptr);
-  });
+  const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  const Pass pass = impl_->pass(batch);
+  return impl_->slot(index).layer->forward(x, pass, tape);
 }
 
 at::Tensor Model::backward_layer(std::int64_t index, const at::Tensor& dy, LayerTapePtr tape,
                                  const Batch& batch, bool need_input_gradient) {
+  const at::AutoDispatchBelowADInplaceOrView no_autograd;
   check(tape != nullptr, "backward_layer needs the tape of a forward pass");
-  return impl_->with_layer(index, batch, [&](const LlamaLayer& layer, const Pass& pass) {
-    return layer.backward(dy, *tape, pass, need_input_gradient);
-  });
+  const Pass pass = impl_->pass(batch);
+  return impl_->slot(index).layer->backward(dy, *tape, pass, need_input_gradient);
 }
 
 LossSum Model::head_loss(const at::Tensor& x, const Batch& batch, double scale, at::Tensor* dx,

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The numbers the Llama skeleton's maths needs, read once from the architecture's signed fields.
+// The numbers and choices that a family's layer maths needs, read once from the architecture's
+// signed fields.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "format/architecture.h"
+#include "train/internal/rope.h"
 
 namespace organ::train {
 
@@ -14,8 +17,7 @@ struct Geometry {
   std::int64_t heads = 0, kv_heads = 0, head_size = 0;
   double norm_epsilon = 0;
   bool qk_norm = false;  // RMS norm of each query and key head before the rotation
-  double rope_theta = 0;
-  format::RopeScaling rope_scaling;
+  std::optional<RopeScheme> rope;
   // Per layer: how many positions a query sees, itself included; 0 = all before it.
   std::vector<std::int64_t> windows;
 
@@ -24,7 +26,7 @@ struct Geometry {
   std::int64_t packed_width() const { return query_width() + 2 * kv_width(); }
 };
 
-// Throws incompatible for a family whose maths is not that of the Llama skeleton.
-Geometry llama_geometry(const format::Architecture& architecture);
+// Throws incompatible for a layer whose maths training does not know.
+Geometry read_geometry(const format::Architecture& architecture);
 
 }  // namespace organ::train

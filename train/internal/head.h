@@ -8,17 +8,15 @@
 #include <ATen/core/Tensor.h>
 
 #include "train/internal/model.h"
+#include "train/internal/normalization.h"
 
 namespace organ::train {
 
 class Head {
  public:
-  // norm: fp32 [d]; projection: working [vocabulary, d], maybe the embedding itself.
-  Head(at::Tensor norm, double epsilon, at::Tensor projection, std::int64_t chunk)
-      : norm_(std::move(norm)),
-        epsilon_(epsilon),
-        projection_(std::move(projection)),
-        chunk_(chunk) {}
+  // projection: working [vocabulary, d], maybe the embedding itself.
+  Head(Normalization norm, at::Tensor projection, std::int64_t chunk)
+      : norm_(std::move(norm)), projection_(std::move(projection)), chunk_(chunk) {}
 
   // See Model::head_loss and Model::logits.
   LossSum loss(const at::Tensor& x, const at::Tensor& targets, double scale, at::Tensor* dx,
@@ -29,8 +27,7 @@ class Head {
   struct Rows;
   double chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient);
 
-  at::Tensor norm_;
-  double epsilon_;
+  Normalization norm_;
   at::Tensor projection_;
   std::int64_t chunk_;
 };

@@ -46,12 +46,12 @@ struct LayerStorage {
   at::Tensor gradient;  // fp32 [elements]; backward adds to it
 };
 
-// What forward keeps of one layer for its backward. Opaque; freed by backward.
-struct LayerTape;
-struct LayerTapeDeleter {
-  void operator()(LayerTape* tape) const noexcept;
+// What forward keeps of one layer for its backward. Each kind of layer has its own; freed by
+// backward.
+struct LayerTape {
+  virtual ~LayerTape() = default;
 };
-using LayerTapePtr = std::unique_ptr<LayerTape, LayerTapeDeleter>;
+using LayerTapePtr = std::unique_ptr<LayerTape>;
 
 struct LossSum {
   double nll = 0;            // sum of -ln p(target), nats

@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "train/internal/geometry.h"
+#include "format/architecture.h"
 
 namespace organ::train {
 

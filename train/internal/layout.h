@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the parameters of a layer lie in one flat run of numbers, and views of that run.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "format/architecture.h"
+#include "train/internal/model.h"
+#include "train/internal/projection.h"
+
+namespace organ::train {
+
+// What a kind of layer calls its tensors. Projections are named without ".weight" and ".bias";
+// where several are one fused matrix, by the first of them. "" where the layer has none.
+struct TensorNames {
+  std::span<const std::string_view> storage_order;  // parts of one fused matrix are adjacent
+  std::string_view qkv, attention_output, query_norm, key_norm;
+  std::string_view mlp_in, mlp_out;  // gate and up, or the only one; down
+  std::string_view attention_norm, mlp_norm;
+  Orientation orientation;
+};
+
+// Throws incompatible when no kind of layer that training knows has all of these tensors.
+const TensorNames& tensor_names(const std::vector<format::LayerTensor>& tensors);
+
+// The slots of the tensors that an architecture lists, in the order of `names`.
+std::vector<ParameterSlot> storage_layout(const std::vector<format::LayerTensor>& tensors,
+                                          const TensorNames& names);
+
+// The parameters of one layer and, where it trains, their gradients.
+class LayerParameters {
+ public:
+  // Borrows the layout. values [elements] of the model's precision; gradients fp32 [elements], or
+  // undefined for a frozen layer.
+  LayerParameters(const std::vector<ParameterSlot>& layout, at::Tensor values, at::Tensor gradients)
+      : layout_(layout), values_(std::move(values)), gradients_(std::move(gradients)) {}
+
+  at::ScalarType type() const { return values_.scalar_type(); }
+
+  // The whole slots from the one called `first` on that together have `shape`; undefined when
+  // the layer has no such slot.
+  Parameter run(std::string_view first, at::IntArrayRef shape) const;
+  // Of `in` to `out` numbers; its bias where the layer has one.
+  Projection projection(std::string_view first, std::int64_t in, std::int64_t out,
+                        Orientation orientation) const;
+
+ private:
+  const std::vector<ParameterSlot>& layout_;
+  at::Tensor values_, gradients_;
+};
+
+}  // namespace organ::train

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The norm of a layer or of a head: its weights and what it does with them.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "train/internal/projection.h"
+#include "train/kernels/kernels.h"
+
+namespace organ::train {
+
+class Normalization {
+ public:
+  // gamma [d]
+  Normalization(double epsilon, Parameter gamma) : epsilon_(epsilon), gamma_(std::move(gamma)) {}
+
+  // x fp32 [n, d]; the result has the type `working`. A tape, when given, receives what backward
+  // needs; the result is not kept there, output() makes it again.
+  at::Tensor forward(const at::Tensor& x, at::ScalarType working, kernels::Norm* tape) const;
+  at::Tensor output(const kernels::Norm& tape) const;
+
+  // Adds the gradient of the weights, where they train.
+  void add_gradient(const at::Tensor& dout, const kernels::Norm& tape) const;
+  // base + the gradient of x, fp32; base fp32 [n, d] or undefined (zero).
+  at::Tensor input_gradient(const at::Tensor& dout, const kernels::Norm& tape,
+                            const at::Tensor& base) const;
+
+ private:
+  double epsilon_;
+  Parameter gamma_;
+};
+
+}  // namespace organ::train

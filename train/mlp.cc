@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/internal/mlp.h"
+
+#include "train/kernels/kernels.h"
+
+namespace organ::train {
+namespace {
+
+// down(silu(gate) * up), gate and up as one product.
+class GatedMlp : public Mlp {
+ public:
+  GatedMlp(const Geometry& g, const TensorNames& names, const LayerParameters& parameters)
+      : gate_up_(parameters.projection(names.mlp_in, g.hidden_size, 2 * g.intermediate_size,
+                                       names.orientation)),
+        down_(parameters.projection(names.mlp_out, g.intermediate_size, g.hidden_size,
+                                    names.orientation)) {}
+
+  at::Tensor forward(at::Tensor x, std::unique_ptr<MlpTape>* tape) const override {
+    const at::Tensor gate_up = gate_up_.forward(x);
+    x.reset();
+    if (tape != nullptr) *tape = std::make_unique<Tape>(gate_up);
+    return down_.forward(kernels::swiglu(gate_up));
+  }
+
+  at::Tensor backward(const at::Tensor& dout, MlpTape& tape,
+                      const MakeInput& input) const override {
+    at::Tensor dgate_up = std::move(static_cast<Tape&>(tape).gate_up);
+    if (down_.needs_input()) down_.add_gradient(dout, kernels::swiglu(dgate_up));
+    kernels::swiglu_backward(dgate_up, down_.input_gradient(dout));
+    if (gate_up_.needs_input()) gate_up_.add_gradient(dgate_up, input());
+    return gate_up_.input_gradient(dgate_up);
+  }
+
+ private:
+  struct Tape : MlpTape {
+    explicit Tape(at::Tensor kept) : gate_up(std::move(kept)) {}
+    at::Tensor gate_up;
+  };
+  Projection gate_up_, down_;
+};
+
+}  // namespace
+
+std::unique_ptr<Mlp> make_mlp(const Geometry& geometry, const TensorNames& names,
+                              const LayerParameters& parameters) {
+  return std::make_unique<GatedMlp>(geometry, names, parameters);
+}
+
+}  // namespace organ::train

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/internal/normalization.h"
+
+namespace organ::train {
+namespace {
+
+at::Tensor as_float(const Parameter& weight) { return kernels::convert(weight.value, at::kFloat); }
+
+}  // namespace
+
+at::Tensor Normalization::forward(const at::Tensor& x, at::ScalarType working,
+                                  kernels::Norm* tape) const {
+  kernels::Norm norm = kernels::rms_norm(x, as_float(gamma_), epsilon_, working, tape != nullptr);
+  at::Tensor out = std::move(norm.out);
+  if (tape != nullptr) *tape = std::move(norm);
+  return out;
+}
+
+at::Tensor Normalization::output(const kernels::Norm& tape) const {
+  return kernels::rms_norm_output(tape.unit, as_float(gamma_));
+}
+
+void Normalization::add_gradient(const at::Tensor& dout, const kernels::Norm& tape) const {
+  if (gamma_.gradient.defined()) kernels::accumulate_products(dout, tape.unit, gamma_.gradient);
+}
+
+at::Tensor Normalization::input_gradient(const at::Tensor& dout, const kernels::Norm& tape,
+                                         const at::Tensor& base) const {
+  return kernels::rms_norm_backward(dout, tape, as_float(gamma_), base);
+}
+
+}  // namespace organ::train

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/internal/projection.h"
+
+#include "train/kernels/kernels.h"
+#include "train/kernels/product.h"
+
+namespace organ::train {
+
+at::Tensor Projection::forward(const at::Tensor& x) const {
+  const bool out_in = orientation_ == Orientation::out_in;
+  return kernels::product(x, out_in ? weight_.value.t() : weight_.value, bias_.value);
+}
+
+at::Tensor Projection::input_gradient(const at::Tensor& dy) const {
+  const bool out_in = orientation_ == Orientation::out_in;
+  return kernels::product(dy, out_in ? weight_.value : weight_.value.t());
+}
+
+void Projection::add_gradient(const at::Tensor& dy, const at::Tensor& x) const {
+  const bool out_in = orientation_ == Orientation::out_in;
+  // In bf16 the product itself is rounded; the sum over micro-batches stays fp32.
+  at::Tensor gradient = weight_.gradient;
+  gradient.add_(out_in ? kernels::product(dy.t(), x) : kernels::product(x.t(), dy));
+  if (bias_.gradient.defined()) kernels::accumulate_rows(dy, bias_.gradient);
+}
+
+}  // namespace organ::train

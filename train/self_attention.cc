@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/internal/self_attention.h"
+
+#include <cmath>
+
+namespace organ::train {
+namespace {
+
+// Attention probabilities of one layer above this many bytes are computed again in backward
+// instead of kept: one more product in eight, for a memory that grows with the square of length.
+constexpr std::int64_t kKeptProbabilityBytes = std::int64_t{32} << 20;
+
+bool keep_probabilities(const kernels::HeadLayout& layout, std::int64_t element_size) {
+  const std::int64_t scores = layout.groups() * layout.group * layout.length * layout.length;
+  return scores * element_size <= kKeptProbabilityBytes;
+}
+
+at::Tensor as_float(const Parameter& weight) { return kernels::convert(weight.value, at::kFloat); }
+
+VisibleSpans visible_spans(const Batch& batch, std::int64_t window) {
+  return {batch.first_key, batch.rows, batch.length, window};
+}
+
+}  // namespace
+
+SelfAttention::SelfAttention(const Geometry& g, std::int64_t window, const TensorNames& names,
+                             const LayerParameters& parameters)
+    : heads_(g.heads),
+      kv_heads_(g.kv_heads),
+      head_size_(g.head_size),
+      window_(window),
+      qkv_(parameters.projection(names.qkv, g.hidden_size, g.packed_width(), names.orientation)),
+      output_(parameters.projection(names.attention_output, g.query_width(), g.hidden_size,
+                                    names.orientation)),
+      query_norm_(head_norm(parameters, names.query_norm, g)),
+      key_norm_(head_norm(parameters, names.key_norm, g)) {}
+
+std::optional<SelfAttention::PerHeadNorm> SelfAttention::head_norm(
+    const LayerParameters& parameters, std::string_view name, const Geometry& g) const {
+  if (!g.qk_norm) return std::nullopt;
+  return PerHeadNorm{parameters.run(std::string(name) + ".weight", {g.head_size}), g.norm_epsilon};
+}
+
+kernels::HeadLayout SelfAttention::layout(const Batch& batch) const {
+  return {batch.rows, batch.length, kv_heads_, heads_ / kv_heads_, head_size_};
+}
+
+double SelfAttention::query_scale() const {
+  return 1.0 / std::sqrt(static_cast<double>(head_size_));
+}
+
+at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionTape* tape) const {
+  at::Tensor packed = qkv_.forward(x);
+  x.reset();
+  const auto normalise = [&](const std::optional<PerHeadNorm>& norm, kernels::HeadRange range) {
+    return norm ? kernels::head_norm(packed, range, as_float(norm->gamma), norm->epsilon)
+                : kernels::HeadNorm();
+  };
+  kernels::HeadNorm query_norm = normalise(query_norm_, query_heads());
+  kernels::HeadNorm key_norm = normalise(key_norm_, key_heads());
+  const kernels::HeadLayout heads_layout = layout(pass.batch);
+  kernels::Heads heads = kernels::split_heads(packed, heads_layout, pass.rope->cosine(),
+                                              pass.rope->sine(), query_scale());
+  packed.reset();
+  const bool keep = tape != nullptr && keep_probabilities(heads_layout, heads.query.element_size());
+  at::Tensor attended = attention(heads, heads_layout, visible_spans(pass.batch, window_),
+                                  keep ? &tape->attention.probabilities : nullptr);
+  if (tape != nullptr) {
+    tape->query_norm = std::move(query_norm);
+    tape->key_norm = std::move(key_norm);
+    tape->attention.heads = std::move(heads);
+    if (output_.needs_input()) tape->attended = attended;
+  }
+  return output_.forward(attended);
+}
+
+// From the heads' outputs back to the packed q|k|v rows.
+at::Tensor SelfAttention::packed_gradient(const at::Tensor& dattended, SelfAttentionTape& tape,
+                                          const Pass& pass) const {
+  const kernels::HeadLayout heads_layout = layout(pass.batch);
+  const kernels::Heads dheads = attention_backward(dattended, tape.attention, heads_layout,
+                                                   visible_spans(pass.batch, window_));
+  tape.attention = {};
+  at::Tensor dpacked = kernels::merge_head_gradients(dheads, heads_layout, pass.rope->cosine(),
+                                                     pass.rope->sine(), query_scale());
+  const auto go_back = [&](const std::optional<PerHeadNorm>& norm, kernels::HeadRange range,
+                           const kernels::HeadNorm& kept) {
+    if (!norm) return;
+    kernels::head_norm_backward(dpacked, range, kept, as_float(norm->gamma), norm->gamma.gradient);
+  };
+  go_back(query_norm_, query_heads(), tape.query_norm);
+  go_back(key_norm_, key_heads(), tape.key_norm);
+  return dpacked;
+}
+
+at::Tensor SelfAttention::backward(const at::Tensor& dout, SelfAttentionTape& tape,
+                                   const Pass& pass, const MakeInput& input) const {
+  if (output_.needs_input()) output_.add_gradient(dout, tape.attended);
+  const at::Tensor dpacked = packed_gradient(output_.input_gradient(dout), tape, pass);
+  if (qkv_.needs_input()) qkv_.add_gradient(dpacked, input());
+  return qkv_.input_gradient(dpacked);
+}
+
+}  // namespace organ::train
