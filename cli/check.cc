@@ -13,9 +13,8 @@ namespace organ::cli {
 namespace {
 
 struct Arguments {
-  std::string organ;
+  Placement placement;
   std::string recipient;
-  std::optional<std::uint64_t> position;
 };
 
 std::string verdict(const transplant::CompatibilityReport& report) {
@@ -30,12 +29,12 @@ std::string verdict(const transplant::CompatibilityReport& report) {
 }
 
 void run_check(Context& context, const Arguments& arguments) {
-  const OrganArgument organ = open_organ(context, arguments.organ);
+  const OrganArgument organ = open_organ(context, arguments.placement.organ);
   transplant::recover_journal(arguments.recipient);
   const format::Checkpoint recipient = format::Checkpoint::open(arguments.recipient);
   const format::Manifest& manifest = organ.organ->manifest();
-  const transplant::CompatibilityReport report = transplant::check_compatibility(
-      manifest, recipient, arguments.position.value_or(manifest.extraction.first_layer));
+  const transplant::CompatibilityReport report =
+      transplant::check_compatibility(manifest, recipient, arguments.placement.position_of(organ));
   if (!report.installable()) context.worsen(ErrorCode::incompatible);
   if (context.json) {
     nlohmann::json record = to_json(report);
@@ -57,14 +56,10 @@ void add_check(CLI::App& app, Context& context) {
       app, context, "check", "say whether an organ fits a recipient, from the manifest alone",
       "  organ check legal:1.0.0 --recipient SmolLM2-135M\n"
       "  organ check ./legal-1.0.0 --recipient TinyLlama --at 7 --json");
-  command->add_option("organ", arguments->organ, "reference or organ folder")->required();
+  add_placement_options(command, arguments->placement);
   command->add_option("--recipient", arguments->recipient, "checkpoint folder")
       ->required()
       ->type_name("MODEL");
-  command
-      ->add_option("--at", arguments->position,
-                   "first recipient layer to replace [default: where the organ comes from]")
-      ->type_name("P");
   on_run(command, [&context, arguments] { run_check(context, *arguments); });
 }
 

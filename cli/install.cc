@@ -14,9 +14,8 @@ namespace organ::cli {
 namespace {
 
 struct Arguments {
-  std::string organ;
+  Placement placement;
   std::string model;
-  std::optional<std::uint64_t> position;
   std::string mode = "replace";
   transplant::InstallOptions options;
   TrustOptions trust;
@@ -70,9 +69,8 @@ void run_install(Context& context, Arguments arguments) {
     throw Error(ErrorCode::invalid_argument, "--hard-link shares shards with a new folder",
                 "add --out DIR");
   }
-  const OrganArgument organ = open_organ(context, arguments.organ);
-  arguments.options.position =
-      arguments.position.value_or(organ.organ->manifest().extraction.first_layer);
+  const OrganArgument organ = open_organ(context, arguments.placement.organ);
+  arguments.options.position = arguments.placement.position_of(organ);
   arguments.options.source = organ.text;
   arguments.options.trust = require_trusted(context, organ, arguments.trust);
   const transplant::InstallOutcome outcome =
@@ -103,14 +101,10 @@ void add_install(CLI::App& app, Context& context) {
       app, context, "install", "put an organ into a recipient; undone by organ uninstall",
       "  organ install legal:1.0.0 --into SmolLM2-135M --at 10\n"
       "  organ install ./legal-1.0.0 --into SmolLM2-135M --out legal-model --key team.pub");
-  command->add_option("organ", arguments->organ, "reference or organ folder")->required();
+  add_placement_options(command, arguments->placement);
   command->add_option("--into", arguments->model, "checkpoint folder of the recipient")
       ->required()
       ->type_name("MODEL");
-  command
-      ->add_option("--at", arguments->position,
-                   "first recipient layer to replace [default: where the organ comes from]")
-      ->type_name("P");
   command->add_option("--mode", arguments->mode, "what happens to the layers at P")
       ->check(CLI::IsMember({"replace"}))
       ->capture_default_str();

@@ -48,6 +48,18 @@ registry::TrustOverride TrustOptions::load() const {
   return override;
 }
 
+std::uint64_t Placement::position_of(const OrganArgument& opened) const {
+  return position.value_or(opened.organ->manifest().extraction.first_layer);
+}
+
+void add_placement_options(CLI::App* command, Placement& placement) {
+  command->add_option("organ", placement.organ, "reference or organ folder")->required();
+  command
+      ->add_option("--at", placement.position,
+                   "first recipient layer to replace [default: where the organ comes from]")
+      ->type_name("P");
+}
+
 void add_trust_options(CLI::App* command, TrustOptions& options) {
   command
       ->add_option("--key", options.key_files,

@@ -24,6 +24,17 @@ struct OrganArgument {
   registry::TrustVerdict judge_origin(const registry::TrustOverride& override) const;
 };
 
+// The positional argument "organ" and the option --at of the commands that bring an organ and a
+// recipient together.
+struct Placement {
+  std::string organ;
+  std::optional<std::uint64_t> position;
+
+  // --at, else the layer the organ comes from.
+  std::uint64_t position_of(const OrganArgument& opened) const;
+};
+void add_placement_options(CLI::App* command, Placement& placement);
+
 // Throws not_found, corrupt, invalid_argument.
 OrganArgument open_organ(const Context& context, const std::string& text);
 

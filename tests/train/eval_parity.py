@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`organ eval` and transformers agree on the mean NLL of the same windows, in fp32.
 
-usage: eval_parity.py ORGAN
+usage: eval_parity.py ORGAN stories260K|smollm2
 
 Models: stories260K of the shared data on tinyshakespeare; the same with an organ installed; and
 SmolLM2-135M of $ORGAN_MODELS on WikiText-2. Ids from the text and ids from a file must give the
@@ -50,10 +50,31 @@ def compare(organ, python, name, model, text, context, windows, work):
     return ours["nll"]
 
 
+def compare_stories(organ, python, shared, work):
+    """The untouched model, the same with an organ, and the same after the organ is out again."""
+    model = work / "stories"
+    shutil.copytree(shared / "stories260K", model)
+    text = shared / "tinyshakespeare.txt"
+    untouched = compare(organ, python, "stories260K", model, text, 256, 40, work)
+    run(organ, "extract", model, "--layers", "1:3", "--out", work / "cut")
+    run(organ, "install", work / "cut", "--into", model, "--at", 2, "--allow-unsigned")
+    installed = compare(organ, python, "stories260K with an organ", model, text, 256, 40, work)
+    assert abs(installed - untouched) > 1e-3, "the organ changed nothing"
+    run(organ, "uninstall", model)
+    assert compare(organ, python, "stories260K again", model, text, 256, 40, work) == untouched
+
+
+def compare_smollm2(organ, python, shared, work):
+    model = pathlib.Path(os.environ.get("ORGAN_MODELS", "")) / "smollm2"
+    if not os.environ.get("ORGAN_MODELS") or not model.exists():
+        skip("ORGAN_MODELS names no folder with smollm2")
+    compare(organ, python, "SmolLM2-135M", model, shared / "wikitext2" / "test.txt", 1024, 4, work)
+
+
 def main():
-    if len(sys.argv) != 2:
+    models = {"stories260K": compare_stories, "smollm2": compare_smollm2}
+    if len(sys.argv) != 3 or sys.argv[2] not in models:
         sys.exit(__doc__)
-    organ = sys.argv[1]
     python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
     shared = pathlib.Path(os.environ.get("ORGAN_SHARED", "")) / "data"
     if not os.environ.get("ORGAN_PEERS") or not python.exists():
@@ -61,24 +82,7 @@ def main():
     if not (shared / "stories260K").exists():
         skip("ORGAN_SHARED names no folder with the shared data")
     with tempfile.TemporaryDirectory() as scratch:
-        work = pathlib.Path(scratch)
-        model = work / "stories"
-        shutil.copytree(shared / "stories260K", model)
-        text = shared / "tinyshakespeare.txt"
-        untouched = compare(organ, python, "stories260K", model, text, 256, 40, work)
-        run(organ, "extract", model, "--layers", "1:3", "--out", work / "cut")
-        run(organ, "install", work / "cut", "--into", model, "--at", 2, "--allow-unsigned")
-        installed = compare(organ, python, "stories260K with an organ", model, text, 256, 40, work)
-        assert abs(installed - untouched) > 1e-3, "the organ changed nothing"
-        run(organ, "uninstall", model)
-        assert compare(organ, python, "stories260K again", model, text, 256, 40,
-                       work) == untouched
-        smollm2 = pathlib.Path(os.environ.get("ORGAN_MODELS", "")) / "smollm2"
-        if os.environ.get("ORGAN_MODELS") and smollm2.exists():
-            compare(organ, python, "SmolLM2-135M", smollm2, shared / "wikitext2" / "test.txt",
-                    1024, 4, work)
-        else:
-            print("SmolLM2-135M left out: ORGAN_MODELS names no folder with it")
+        models[sys.argv[2]](sys.argv[1], python, shared, pathlib.Path(scratch))
 
 
 main()

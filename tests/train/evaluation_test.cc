@@ -81,12 +81,10 @@ TEST_CASE("the loss of whole rows equals transformers'") {
   CHECK_FALSE(result.bits_per_byte(c.data).has_value());
 }
 
-TEST_CASE("a real model on real text has the loss that transformers gives it") {
+TEST_CASE("a real model on real text has the loss that transformers gives it" *
+          doctest::description("needs the shared data") *
+          doctest::skip(shared_data("tinyshakespeare.txt").empty())) {
   const auto model_folder = shared_data("stories260K"), text = shared_data("tinyshakespeare.txt");
-  if (model_folder.empty() || text.empty()) {
-    MESSAGE("skipped: shared data is not here");
-    return;
-  }
   const auto checkpoint = format::Checkpoint::open(model_folder);
   const auto tokenizer = train::Tokenizer::open(model_folder / "tokenizer.json");
   const Dataset data = Dataset::from_texts({text}, tokenizer, 512, {.context = 256});

@@ -107,48 +107,61 @@ TEST_CASE("safe file names: one plain component on every system") {
   CHECK_FALSE(is_safe_file_name(std::string(256, 'a')));
 }
 
+namespace {
+
+// Another process that holds a lock and then does `afterwards`; ended and reaped by the destructor.
+class LockHolder {
+ public:
+  template <typename Action>
+  LockHolder(const fs::path& path, Action afterwards) {
+    int ready[2];
+    REQUIRE(::pipe(ready) == 0);
+    process_ = ::fork();
+    if (process_ == 0) {
+      const FileLock lock(path, FileLock::Kind::exclusive);
+      (void)!::write(ready[1], "x", 1);
+      afterwards();
+      ::_exit(0);
+    }
+    char byte = 0;
+    const ssize_t got = ::read(ready[0], &byte, 1);
+    ::close(ready[0]);
+    ::close(ready[1]);
+    REQUIRE(got == 1);
+  }
+  LockHolder(const LockHolder&) = delete;
+  LockHolder& operator=(const LockHolder&) = delete;
+  ~LockHolder() {
+    ::kill(process_, SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+  }
+  pid_t process() const { return process_; }
+
+ private:
+  pid_t process_ = 0;
+};
+
+}  // namespace
+
 TEST_CASE("file lock: a second process waits, then gets a conflict that names the holder") {
   const auto folder = test::scratch();
   const fs::path path = folder.path() / "lock";
-  int ready[2];
-  REQUIRE(::pipe(ready) == 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const FileLock lock(path, FileLock::Kind::exclusive);
-    (void)!::write(ready[1], "x", 1);
-    ::pause();
-    ::_exit(0);
+  {
+    const LockHolder holder(path, [] { ::pause(); });
+    const std::string error = test::error_of([&] { FileLock(path, FileLock::Kind::shared, 0.1); });
+    CHECK(error.find("conflict: ") == 0);
+    CHECK(error.find("process " + std::to_string(holder.process())) != std::string::npos);
   }
-  char byte = 0;
-  REQUIRE(::read(ready[0], &byte, 1) == 1);
-  const std::string error = test::error_of([&] { FileLock(path, FileLock::Kind::shared, 0.1); });
-  CHECK(error.find("conflict: ") == 0);
-  CHECK(error.find("process " + std::to_string(child)) != std::string::npos);
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
-  ::close(ready[0]);
-  ::close(ready[1]);
   CHECK(test::error_of([&] { FileLock(path, FileLock::Kind::exclusive, 0.1); }) == "no error");
 }
 
 TEST_CASE("file lock: who waited for a removed lock file locks the new one") {
   const auto folder = test::scratch();
   const fs::path path = folder.path() / "lock";
-  int ready[2];
-  REQUIRE(::pipe(ready) == 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const FileLock lock(path, FileLock::Kind::exclusive);
-    (void)!::write(ready[1], "x", 1);
+  const LockHolder holder(path, [&] {
     ::usleep(100'000);
     ::unlink(path.c_str());
-    ::_exit(0);
-  }
-  char byte = 0;
-  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  });
   const FileLock lock(path, FileLock::Kind::exclusive, 5);
   CHECK(read_file(path, 100) == "process " + std::to_string(::getpid()) + "\n");
-  ::waitpid(child, nullptr, 0);
-  ::close(ready[0]);
-  ::close(ready[1]);
 }
