@@ -31,8 +31,9 @@ std::string verdict(const transplant::CompatibilityReport& report) {
 void run_check(Context& context, const Arguments& arguments) {
   const OrganArgument organ = open_organ(context, arguments.placement.organ);
   transplant::recover_journal(arguments.recipient);
-  const format::Checkpoint recipient = format::Checkpoint::open(arguments.recipient);
   const format::Manifest& manifest = organ.organ->manifest();
+  const format::Checkpoint recipient =
+      format::Checkpoint::open(arguments.recipient, manifest.stack());
   const transplant::CompatibilityReport report =
       transplant::check_compatibility(manifest, recipient, arguments.placement.position_of(organ));
   if (!report.installable()) context.worsen(ErrorCode::incompatible);

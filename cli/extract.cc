@@ -15,6 +15,7 @@ namespace {
 struct Arguments {
   std::string model;
   std::string layers;
+  std::string stack;
   bool middle_third = false;
   std::string out;
   transplant::ExtractOptions options;
@@ -32,7 +33,7 @@ void run_extract(const Context& context, Arguments arguments) {
                 "--layers 4:7 takes layers 4, 5 and 6, counted from 0");
   }
   transplant::recover_journal(arguments.model);
-  const format::Checkpoint donor = format::Checkpoint::open(arguments.model);
+  const format::Checkpoint donor = format::Checkpoint::open(arguments.model, arguments.stack);
   if (arguments.options.donor_id.empty()) {
     arguments.options.donor_id = std::filesystem::canonical(arguments.model).filename().string();
   }
@@ -67,12 +68,17 @@ void add_extract(CLI::App& app, Context& context) {
   CLI::App* command =
       add_command(app, context, "extract", "cut contiguous layers out of a checkpoint folder",
                   "  organ extract SmolLM2-135M --layers 10:13 --out legal-0.1.0 --name legal\n"
-                  "  organ extract SmolLM2-135M --middle-third --out middle --license Apache-2.0");
+                  "  organ extract SmolLM2-135M --middle-third --out middle --license Apache-2.0\n"
+                  "  organ extract t5-base --stack encoder --layers 4:7 --out encoder-0.1.0");
   command->add_option("model", arguments->model, "checkpoint folder")->required();
   command->add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
       ->type_name("A:B");
   command->add_flag("--middle-third", arguments->middle_third,
                     "three layers from one third of the depth on");
+  command
+      ->add_option("--stack", arguments->stack,
+                   "which stack of layers, where the model has several [default for T5: decoder]")
+      ->type_name("encoder|decoder");
   command->add_option("--out", arguments->out, "new organ folder")->required()->type_name("DIR");
   transplant::ExtractOptions& options = arguments->options;
   command->add_option("--name", options.name, "name of the organ")->capture_default_str();

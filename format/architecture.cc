@@ -35,6 +35,25 @@ Json scaling_fields(const RopeScaling& scaling) {
   return fields;
 }
 
+void add_expert_fields(const ExpertSpec& experts, Json& fields) {
+  fields["experts"] = experts.count;
+  if (experts.count == 0) return;
+  fields["experts_per_token"] = experts.per_token;
+  fields["routing"] = "softmax_of_top_k";
+  fields["swiglu_limit"] = real_to_hex(experts.swiglu_limit);
+  fields["swiglu_alpha"] = real_to_hex(experts.swiglu_alpha);
+}
+
+// Only families that differ have these, so that the signatures of the others stay what they were.
+void add_rare_fields(const LayerSpec& spec, Json& fields) {
+  if (spec.attention_scale != 0) fields["attention_scale"] = real_to_hex(spec.attention_scale);
+  if (spec.cross_attention) fields["cross_attention"] = true;
+  if (spec.position == "relative") {
+    fields["relative_attention_num_buckets"] = spec.relative_buckets;
+    fields["relative_attention_max_distance"] = spec.relative_max_distance;
+  }
+}
+
 Json spec_fields(const LayerSpec& spec) {
   Json fields = {{"hidden_size", spec.hidden_size},
                  {"intermediate_size", spec.intermediate_size},
@@ -43,16 +62,17 @@ Json spec_fields(const LayerSpec& spec) {
                  {"head_dim", spec.head_dim},
                  {"norm", spec.norm},
                  {"norm_epsilon", real_to_hex(spec.norm_epsilon)},
-                 {"norm_placement", "pre"},
+                 {"norm_placement", spec.norm_placement},
                  {"activation", spec.activation},
                  {"mlp", spec.mlp},
                  {"attention_bias", spec.attention_bias},
                  {"mlp_bias", spec.mlp_bias},
                  {"qk_norm", spec.qk_norm},
                  {"position", spec.position},
-                 {"experts", 0},
-                 {"attention_sinks", false},
+                 {"attention_sinks", spec.attention_sinks},
                  {"shared_state", "none"}};
+  add_expert_fields(spec.experts, fields);
+  add_rare_fields(spec, fields);
   if (spec.position == "rope") {
     fields["rope_theta"] = real_to_hex(spec.rope_theta);
     fields["rope_scaling"] = scaling_fields(spec.rope_scaling);
@@ -62,21 +82,25 @@ Json spec_fields(const LayerSpec& spec) {
 
 }  // namespace
 
-const FamilyLayout* find_family(std::string_view model_type) {
-  const internal::Family* family = internal::family_of(model_type);
-  return family ? &family->layout : nullptr;
+std::vector<FamilyLayout> family_stacks(std::string_view model_type) {
+  std::vector<FamilyLayout> stacks;
+  for (const internal::Family& family : internal::families()) {
+    if (family.layout.model_type == model_type) stacks.push_back(family.layout);
+  }
+  return stacks;
 }
 
 std::vector<std::string_view> known_families() {
   std::vector<std::string_view> names;
   for (const internal::Family& family : internal::families()) {
-    names.push_back(family.layout.model_type);
+    const std::string_view name = family.layout.model_type;  // stacks of one stand together
+    if (names.empty() || names.back() != name) names.push_back(name);
   }
   return names;
 }
 
 bool Architecture::is_ready_made(std::string_view name) const {
-  const auto names = internal::family_of(model_type_)->ready_made;
+  const auto names = internal::family_of(model_type_, layout_->stack)->ready_made;
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -99,9 +123,19 @@ Json Architecture::layer_fields(std::uint64_t first, std::uint64_t count) const 
   const bool sliding = std::find(types.begin(), types.end(), "sliding") != types.end();
   fields["sliding_window"] = sliding ? spec_.window : 0;
   fields["attention_types"] = types;
+  if (!layout_->stack.empty()) fields["stack"] = layout_->stack;
+  if (!layout_->shared_tensor.empty()) {
+    fields["shared_state"] = kSharedTensor;
+    if (shared_digest_) fields["shared_digest"] = shared_digest_->to_string();
+  }
   Json& tensors = fields["tensors"] = Json::object();
   for (const LayerTensor& tensor : tensors_) tensors[tensor.name] = tensor.shape;
   return fields;
+}
+
+Shape Architecture::shared_shape() const {
+  if (layout_->shared_tensor.empty()) return {};
+  return {spec_.relative_buckets, spec_.heads};
 }
 
 Digest Architecture::signature(const Json& layer_fields) {

@@ -3,36 +3,33 @@
 // reads them; a key that would change a layer's function in a way organ does not implement is
 // refused, never ignored.
 #include <algorithm>
-#include <cmath>
 
 #include <nlohmann/json.hpp>
 
 #include "format/architecture.h"
 #include "format/base/error.h"
 #include "format/base/json.h"
+#include "format/internal/config_values.h"
 #include "format/internal/families.h"
+#include "format/internal/rope_config.h"
 
 namespace organ::format {
 namespace {
 
 using internal::BiasRule;
 using internal::Family;
+using internal::kMostInner;
+using internal::kMostLayers;
+using internal::kMostPositions;
+using internal::kMostVocabulary;
+using internal::kMostWidth;
+using internal::positive_or;
+using internal::refuse_value;
 using internal::Size;
+using internal::size;
+using internal::size_or;
 using internal::When;
 using internal::WindowRule;
-
-constexpr std::uint64_t kMostWidth = std::uint64_t{1} << 20;  // hidden, heads, head_dim
-constexpr std::uint64_t kMostInner = std::uint64_t{1} << 24;
-constexpr std::uint64_t kMostLayers = 100'000;
-constexpr std::uint64_t kMostVocabulary = std::uint64_t{1} << 26;
-constexpr std::uint64_t kMostPositions = std::uint64_t{1} << 32;
-
-[[noreturn]] void refuse_value(const JsonObject& config, std::string_view key,
-                               std::string_view expected) {
-  throw Error(ErrorCode::incompatible,
-              fmt::format("{}: field {}: {} is not supported, expected {}", config.path(),
-                          quote(key), escape_text(config.at(key).dump(), 80), expected));
-}
 
 // Keys of any family that change the function; null or the harmless value is accepted.
 struct Harmless {
@@ -73,46 +70,35 @@ bool is_harmless(const Json& value, Harmless::Value wanted) {
   return false;
 }
 
-void refuse_unsupported_keys(const JsonObject& config) {
+void refuse_unsupported_keys(const JsonObject& config, const Family& family) {
   for (const Harmless& rule : kHarmless) {
-    if (config.has(rule.key) && !is_harmless(config.at(rule.key), rule.value)) {
+    const bool handled =
+        std::find(family.handled.begin(), family.handled.end(), rule.key) != family.handled.end();
+    if (!handled && config.has(rule.key) && !is_harmless(config.at(rule.key), rule.value)) {
       refuse_value(config, rule.key, rule.text);
     }
   }
-}
-
-std::uint64_t size(const JsonObject& config, std::string_view key, std::uint64_t max) {
-  const std::uint64_t value = config.unsigned_integer(key, max);
-  if (value == 0) config.fail_field(key, "expected at least 1, got 0");
-  return value;
-}
-
-std::uint64_t size_or(const JsonObject& config, std::string_view key, std::uint64_t max,
-                      std::uint64_t absent) {
-  return key.empty() || config.is_null(key) ? absent : size(config, key, max);
-}
-
-double positive(const JsonObject& config, std::string_view key) {
-  const double value = config.real(key);
-  if (!std::isfinite(value) || value <= 0) {
-    config.fail_field(key, fmt::format("expected a finite number above 0, got {}", value));
+  if (family.position == "rope") return;
+  // The same class of transformers can be an encoder and a decoder.
+  if (config.optional_boolean("is_decoder").value_or(false)) {
+    refuse_value(config, "is_decoder", "false");
   }
-  return value;
-}
-
-double positive_or(const JsonObject& config, std::string_view key, double absent) {
-  return config.is_null(key) ? absent : positive(config, key);
-}
-
-// transformers treats null, absent and 0 of these alike: not given.
-double given_or(const JsonObject& config, std::string_view key, double absent) {
-  if (config.is_null(key) || config.at(key) == 0) return absent;
-  return positive(config, key);
+  if (config.optional_string("position_embedding_type").value_or("absolute") != "absolute") {
+    refuse_value(config, "position_embedding_type", "absolute");
+  }
 }
 
 std::string read_activation(const JsonObject& config, const Family& family) {
-  const auto name =
+  auto name =
       config.optional_string(family.activation).value_or(std::string(family.default_activation));
+  if (family.mlp == "experts") {
+    if (name == "silu") return "clamped_swiglu";
+    refuse_value(config, family.activation, "silu");
+  }
+  if (family.mlp.empty()) {  // T5 says both in one word: "relu", "gated-gelu"
+    if (name == "gated-gelu") return "gelu_tanh";
+    if (name.starts_with("gated-")) name.erase(0, 6);
+  }
   if (name == "silu" || name == "swish") return "silu";
   if (name == "gelu") return "gelu";
   if (name == "gelu_new" || name == "gelu_pytorch_tanh") return "gelu_tanh";
@@ -127,7 +113,8 @@ std::string read_attention_bias(const JsonObject& config, const Family& family) 
     case BiasRule::qkvo: return "qkvo";
     case BiasRule::by_config: break;
   }
-  return config.optional_boolean("attention_bias").value_or(false) ? "qkvo" : "none";
+  return config.optional_boolean("attention_bias").value_or(family.default_attention_bias) ? "qkvo"
+                                                                                           : "none";
 }
 
 void read_heads(const JsonObject& config, const Family& family, LayerSpec& spec) {
@@ -152,109 +139,69 @@ void read_heads(const JsonObject& config, const Family& family, LayerSpec& spec)
   }
 }
 
-// RoPE stands in rope_parameters (transformers 5) or in rope_theta and rope_scaling (before).
-// transformers takes a non-null rope_scaling for rope_parameters; two that differ are refused.
-std::optional<JsonObject> rope_object(const JsonObject& config) {
-  const bool now = !config.is_null("rope_parameters");
-  const bool before = !config.is_null("rope_scaling");
-  if (now && before && config.at("rope_parameters") != config.at("rope_scaling")) {
-    config.fail_field("rope_scaling", "contradicts 'rope_parameters'");
+// Whether the experts are stored as MXFP4, from quantization_config.
+bool read_mxfp4(const JsonObject& config) {
+  constexpr std::string_view kKey = "quantization_config";
+  if (config.is_null(kKey)) return false;
+  const JsonObject quantization = config.object(kKey);
+  if (quantization.optional_string("quant_method") != "mxfp4") refuse_value(config, kKey, "mxfp4");
+  for (const auto& [key, value] : quantization.value().items()) {
+    if (key == "quant_method" || key == "modules_to_not_convert" || value.is_null()) continue;
+    if (key != "dequantize" || value != false) refuse_value(quantization, key, "null");
   }
-  if (!now && !before) return std::nullopt;
-  return config.object(now ? "rope_parameters" : "rope_scaling");
+  if (quantization.is_null("modules_to_not_convert")) return true;
+  for (const std::string& module : quantization.strings("modules_to_not_convert")) {
+    // Some layers' experts in blocks and others not: no one list of tensors describes that.
+    if (module.find("experts") != module.npos || module.ends_with(".mlp")) {
+      refuse_value(quantization, "modules_to_not_convert", "all experts converted");
+    }
+  }
+  return true;
 }
 
-double read_theta(const JsonObject& config, const std::optional<JsonObject>& rope) {
-  constexpr double kDefaultTheta = 10'000;
-  const double outside = positive_or(config, "rope_theta", kDefaultTheta);
-  if (!rope || rope->is_null("rope_theta")) return outside;
-  const double inside = positive(*rope, "rope_theta");
-  if (!config.is_null("rope_theta") && inside != outside) {
-    config.fail_field("rope_theta",
-                      fmt::format("{} contradicts {} of 'rope_parameters'", outside, inside));
+ExpertSpec read_experts(const JsonObject& config, const LayerSpec& spec) {
+  constexpr std::uint64_t kDefaultCount = 128, kDefaultChosen = 4, kMost = 1 << 16;
+  constexpr std::uint64_t kBlock = 32;
+  constexpr std::string_view kChosen = "num_experts_per_tok", kAlias = "experts_per_token";
+  ExpertSpec experts;
+  experts.count = size_or(config, "num_local_experts", kMost, kDefaultCount);
+  experts.per_token = size_or(config, kChosen, kMost, kDefaultChosen);
+  if (size_or(config, kAlias, kMost, experts.per_token) != experts.per_token) {
+    config.fail_field(kAlias, fmt::format("contradicts {} of {}", experts.per_token, kChosen));
   }
-  return inside;
+  if (experts.per_token > experts.count) {
+    config.fail_field(kChosen, fmt::format("{} of {} experts", experts.per_token, experts.count));
+  }
+  experts.swiglu_limit = positive_or(config, "swiglu_limit", 7.0);
+  experts.swiglu_alpha = positive_or(config, "swiglu_alpha", 1.702);
+  experts.mxfp4 = read_mxfp4(config);
+  if (experts.mxfp4 && (spec.hidden_size % kBlock != 0 || spec.intermediate_size % kBlock != 0)) {
+    config.fail_field("quantization_config",
+                      fmt::format("sizes {} and {} are not made of blocks of 32", spec.hidden_size,
+                                  spec.intermediate_size));
+  }
+  return experts;
 }
 
-std::string read_rope_type(const JsonObject& rope) {
-  const auto now = rope.optional_string("rope_type");
-  const auto before = rope.optional_string("type");
-  if (now && before && *now != *before) {
-    rope.fail_field("rope_type",
-                    fmt::format("{} contradicts 'type' {}", quote(*now), quote(*before)));
+void read_relative_positions(const JsonObject& config, LayerSpec& spec) {
+  constexpr std::uint64_t kDefaultBuckets = 32, kDefaultDistance = 128;
+  constexpr std::string_view kBuckets = "relative_attention_num_buckets";
+  spec.relative_buckets = size_or(config, kBuckets, kMostWidth, kDefaultBuckets);
+  spec.relative_max_distance =
+      size_or(config, "relative_attention_max_distance", kMostPositions, kDefaultDistance);
+  // Half of them are exact (a quarter in each direction); the rest spread to the distance.
+  if (spec.relative_buckets < 4 || spec.relative_max_distance <= spec.relative_buckets / 2) {
+    config.fail_field(kBuckets, fmt::format("{} buckets do not spread over {} positions",
+                                            spec.relative_buckets, spec.relative_max_distance));
   }
-  return now ? *now : before.value_or("default");
-}
-
-void read_original_positions(const JsonObject& config, const JsonObject& rope,
-                             std::uint64_t max_positions, RopeScaling& scaling) {
-  constexpr std::string_view kKey = "original_max_position_embeddings";
-  const std::uint64_t inside = size_or(rope, kKey, kMostPositions, max_positions);
-  scaling.original_max_positions = size_or(config, kKey, kMostPositions, inside);
-}
-
-void read_llama3(const JsonObject& rope, RopeScaling& scaling) {
-  scaling.low_freq_factor = positive(rope, "low_freq_factor");
-  scaling.high_freq_factor = positive(rope, "high_freq_factor");
-  if (scaling.high_freq_factor <= scaling.low_freq_factor) {
-    rope.fail_field("high_freq_factor",
-                    fmt::format("expected more than low_freq_factor {}, got {}",
-                                scaling.low_freq_factor, scaling.high_freq_factor));
-  }
-}
-
-void read_yarn(const JsonObject& rope, RopeScaling& scaling) {
-  scaling.beta_fast = given_or(rope, "beta_fast", 32);
-  scaling.beta_slow = given_or(rope, "beta_slow", 1);
-  scaling.truncate = rope.optional_boolean("truncate").value_or(true);
-  scaling.attention_factor = positive_or(rope, "attention_factor", 0);
-  scaling.mscale = given_or(rope, "mscale", 0);
-  scaling.mscale_all_dim = given_or(rope, "mscale_all_dim", 0);
-  if (scaling.mscale == 0 || scaling.mscale_all_dim == 0 || scaling.attention_factor != 0) {
-    scaling.mscale = scaling.mscale_all_dim = 0;  // only both together mean anything
-  }
-}
-
-RopeScaling read_scaling(const JsonObject& config, const JsonObject& rope,
-                         std::uint64_t max_positions) {
-  RopeScaling scaling;
-  const std::string type = read_rope_type(rope);
-  if (type == "default") return scaling;
-  scaling.kind = type;
-  if (type != "linear" && type != "dynamic" && type != "llama3" && type != "yarn") {
-    refuse_value(rope, rope.is_null("rope_type") ? "type" : "rope_type",
-                 "default, linear, dynamic, llama3 or yarn");
-  }
-  scaling.factor = positive(rope, "factor");
-  if (type == "dynamic") scaling.original_max_positions = max_positions;
-  if (type == "llama3" || type == "yarn") {
-    read_original_positions(config, rope, max_positions, scaling);
-  }
-  if (type == "llama3") read_llama3(rope, scaling);
-  if (type == "yarn") read_yarn(rope, scaling);
-  return scaling;
-}
-
-void read_rope(const JsonObject& config, std::uint64_t max_positions, LayerSpec& spec) {
-  if (spec.head_dim % 2 != 0) {
-    fail(ErrorCode::corrupt, "{}: head dimension {} is odd, rotary positions need pairs",
-         config.path(), spec.head_dim);
-  }
-  const auto rope = rope_object(config);
-  spec.rope_theta = read_theta(config, rope);
-  if (!rope) return;
-  for (const auto& [key, value] : rope->value().items()) {
-    if (value.is_object()) refuse_value(*rope, key, "one set of parameters for all layers");
-  }
-  if (!rope->is_null("partial_rotary_factor") && rope->at("partial_rotary_factor") != 1) {
-    refuse_value(*rope, "partial_rotary_factor", "1");
-  }
-  spec.rope_scaling = read_scaling(config, *rope, max_positions);
 }
 
 // The window that config.json switches on, 0 for none.
 std::uint64_t read_window(const JsonObject& config, const Family& family) {
   constexpr std::string_view kKey = "sliding_window";
+  if (family.window == WindowRule::alternating) {
+    return config.has(kKey) ? size(config, kKey, kMostPositions) : family.default_window;
+  }
   const bool on = family.window == WindowRule::every_layer ||
                   (family.window == WindowRule::from_layer &&
                    config.optional_boolean("use_sliding_window").value_or(false));
@@ -273,7 +220,10 @@ std::vector<std::string> derived_types(const JsonObject& config, const Family& f
     first = config.optional_unsigned("max_window_layers").value_or(kDefaultFirstSliding);
   }
   std::vector<std::string> types;
-  for (std::uint64_t i = 0; i < layers; ++i) types.push_back(i >= first ? "sliding" : "full");
+  for (std::uint64_t i = 0; i < layers; ++i) {
+    const bool sliding = family.window == WindowRule::alternating ? i % 2 == 0 : i >= first;
+    types.emplace_back(sliding ? "sliding" : family.sight);
+  }
   return types;
 }
 
@@ -297,7 +247,9 @@ std::vector<std::string> read_attention_types(const JsonObject& config, const Fa
     }
     const std::string_view type = sliding ? "sliding" : "full";
     // Families that do not read layer_types would run as `types` says.
-    if (family.window != WindowRule::from_layer && types[i] != type) {
+    const bool listed =
+        family.window == WindowRule::from_layer || family.window == WindowRule::alternating;
+    if (!listed && types[i] != type) {
       refuse_value(config, kKey, fmt::format("every layer {} in this family", types[i]));
     }
     types[i] = type;
@@ -313,6 +265,12 @@ std::uint64_t dimension(Size size, const LayerSpec& spec) {
     case Size::keys: return spec.kv_heads * spec.head_dim;
     case Size::fused: return (spec.heads + 2 * spec.kv_heads) * spec.head_dim;
     case Size::head: return spec.head_dim;
+    case Size::heads: return spec.heads;
+    case Size::experts: return spec.experts.count;
+    case Size::gate_up: return 2 * spec.intermediate_size;
+    case Size::hidden_blocks: return spec.hidden_size / 32;
+    case Size::inner_blocks: return spec.intermediate_size / 32;
+    case Size::block: return 16;
     case Size::none: break;
   }
   return 0;
@@ -324,6 +282,10 @@ bool exists(When when, const LayerSpec& spec) {
     case When::qkv_bias: return spec.attention_bias != "none";
     case When::output_bias: return spec.attention_bias == "qkvo";
     case When::mlp_bias: return spec.mlp_bias;
+    case When::gated: return spec.mlp == "gated";
+    case When::plain: return spec.mlp == "plain";
+    case When::mxfp4: return spec.experts.mxfp4;
+    case When::not_mxfp4: return !spec.experts.mxfp4;
   }
   return false;
 }
@@ -333,6 +295,7 @@ std::vector<LayerTensor> layer_tensors(const Family& family, const LayerSpec& sp
   for (const internal::TensorRule& rule : family.tensors) {
     if (!exists(rule.when, spec)) continue;
     LayerTensor tensor{std::string(rule.name), {}};
+    if (rule.when == When::mxfp4) tensor.dtype = DType::U8;
     for (const Size size : rule.shape) {
       if (size != Size::none) tensor.shape.push_back(dimension(size, spec));
     }
@@ -344,12 +307,13 @@ std::vector<LayerTensor> layer_tensors(const Family& family, const LayerSpec& sp
 LayerSpec read_spec(const JsonObject& config, const Family& family, std::uint64_t max_positions) {
   LayerSpec spec;
   spec.hidden_size = size(config, family.hidden_size, kMostWidth);
-  const bool derived_inner = family.mlp == "plain";  // n_inner null: 4 x hidden
   spec.intermediate_size =
-      derived_inner ? size_or(config, family.intermediate_size, kMostInner, 4 * spec.hidden_size)
-                    : size(config, family.intermediate_size, kMostInner);
+      family.derived_inner
+          ? size_or(config, family.intermediate_size, kMostInner, 4 * spec.hidden_size)
+          : size(config, family.intermediate_size, kMostInner);
   read_heads(config, family, spec);
   spec.norm = family.norm;
+  spec.norm_placement = family.norm_placement;
   spec.norm_epsilon = positive_or(config, family.norm_epsilon, family.default_epsilon);
   if (spec.norm_epsilon >= 1) {
     config.fail_field(family.norm_epsilon,
@@ -357,18 +321,34 @@ LayerSpec read_spec(const JsonObject& config, const Family& family, std::uint64_
   }
   spec.activation = read_activation(config, family);
   spec.mlp = family.mlp;
+  if (family.mlp.empty()) {
+    const auto projection = config.optional_string(family.activation);
+    spec.mlp = projection && projection->starts_with("gated-") ? "gated" : "plain";
+  }
   spec.position = family.position;
   spec.attention_bias = read_attention_bias(config, family);
   spec.mlp_bias = family.mlp_bias_by_config ? config.optional_boolean("mlp_bias").value_or(false)
                                             : family.mlp_bias;
   spec.qk_norm = family.qk_norm;
-  if (spec.position == "rope") read_rope(config, max_positions, spec);
+  spec.attention_scale = family.attention_scale;
+  spec.attention_sinks = family.sinks;
+  spec.cross_attention = family.cross_attention;
+  if (spec.position == "rope") internal::read_rope(config, family, max_positions, spec);
+  if (spec.position == "relative") read_relative_positions(config, spec);
+  if (spec.mlp == "experts") spec.experts = read_experts(config, spec);
   return spec;
 }
 
-const Family& read_family(const JsonObject& config) {
+const Family& read_family(const JsonObject& config, std::string_view stack) {
   const std::string model_type = config.string("model_type");
-  if (const Family* family = internal::family_of(model_type)) return *family;
+  if (const Family* family = internal::family_of(model_type, stack)) return *family;
+  if (const Family* family = internal::family_of(model_type)) {
+    throw Error(
+        ErrorCode::incompatible,
+        fmt::format("{}: a {} model has no stack {}", config.path(), model_type, quote(stack)),
+        family->layout.stack.empty() ? "it has one stack, which needs no name"
+                                     : "its stacks are encoder and decoder");
+  }
   std::string known;
   for (const auto name : known_families()) known += (known.empty() ? "" : ", ") + std::string(name);
   refuse_value(config, "model_type", "one of " + known);
@@ -376,14 +356,19 @@ const Family& read_family(const JsonObject& config) {
 
 }  // namespace
 
-Architecture Architecture::from_config(const Json& json, std::string_view subject) {
+Architecture Architecture::from_config(const Json& json, std::string_view subject,
+                                       std::string_view stack) {
   const JsonObject config(json, quote(subject));
-  const Family& family = read_family(config);
-  refuse_unsupported_keys(config);
+  const Family& family = read_family(config, stack);
+  refuse_unsupported_keys(config, family);
   Architecture result;
   result.model_type_ = family.layout.model_type;
   result.layout_ = &family.layout;
-  result.layer_count_ = size(config, family.layout.layer_count_key, kMostLayers);
+  const std::string_view counted =
+      config.is_null(family.layout.layer_count_key) && !family.other_layer_count.empty()
+          ? family.other_layer_count
+          : family.layout.layer_count_key;
+  result.layer_count_ = size(config, counted, kMostLayers);
   result.vocab_size_ = size(config, "vocab_size", kMostVocabulary);
   result.max_positions_ =
       size_or(config, family.max_positions, kMostPositions, family.default_max_positions);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <set>
 #include <variant>
 
@@ -90,6 +91,8 @@ struct Checkpoint::Impl {
   explicit Impl(const std::filesystem::path& path) : folder(path) {}
 
   void read_config();
+  void read_architecture(std::string_view stack);
+  std::string_view first_stack() const;
   void open_shards();
   void index_shard(std::size_t number, const ShardPlan& plan);
   void check_index(const ShardIndex& index) const;
@@ -97,8 +100,12 @@ struct Checkpoint::Impl {
   void check_outer_tensors() const;
   void check_shape(const std::string& name, const Shape& expected) const;
   void check_layer_indices() const;
+  std::string shared_name() const;
+  void read_shared_state();
   void check_layer_tensor(const std::string& start, const LayerTensor& wanted) const;
+  [[noreturn]] void refuse_missing(const std::string& name) const;
   std::optional<Location> find(std::string_view name) const;
+  bool holds(std::string_view start) const;  // a tensor whose name begins so
   const Architecture* known() const { return std::get_if<Architecture>(&architecture); }
   [[noreturn]] void refuse(std::string_view message) const {
     fail(ErrorCode::corrupt, "{}: {}", quote(folder.folder().string()), message);
@@ -122,8 +129,27 @@ void Checkpoint::Impl::read_config() {
   const std::string subject = folder.subject(kConfigFile);
   config = parse_json(config_text, limits, subject);
   JsonObject(config, quote(subject));  // an object, or an error
+}
+
+bool Checkpoint::Impl::holds(std::string_view start) const {
+  const auto found = tensors.lower_bound(start);
+  return found != tensors.end() && found->first.starts_with(start);
+}
+
+// T5 encoders are also shipped without their decoder.
+std::string_view Checkpoint::Impl::first_stack() const {
+  const auto type = config.find("model_type");
+  if (type == config.end() || !type->is_string()) return "";
+  for (const FamilyLayout& layout : family_stacks(type->get<std::string>())) {
+    if (holds(layout.layer_prefix)) return layout.stack;
+  }
+  return "";
+}
+
+void Checkpoint::Impl::read_architecture(std::string_view stack) {
   try {
-    architecture = Architecture::from_config(config, subject);
+    architecture = Architecture::from_config(config, folder.subject(kConfigFile),
+                                             stack.empty() ? first_stack() : stack);
   } catch (const Error& error) {
     // A model that organ cannot transplant can still be inspected.
     if (error.code() != ErrorCode::incompatible) throw;
@@ -208,7 +234,9 @@ void Checkpoint::Impl::check_outer_tensors() const {
   const Architecture& model = *known();
   const Shape table{model.vocab_size(), model.hidden_size()};
   check_shape(prefix + std::string(model.layout().embedding), table);
-  check_shape(prefix + std::string(model.layout().final_norm), {model.hidden_size()});
+  if (!model.layout().final_norm.empty()) {
+    check_shape(prefix + std::string(model.layout().final_norm), {model.hidden_size()});
+  }
   check_shape(std::string(model.layout().head), table);
 }
 
@@ -229,13 +257,49 @@ void Checkpoint::Impl::check_layer_indices() const {
   }
 }
 
+std::string Checkpoint::Impl::shared_name() const {
+  const FamilyLayout& layout = known()->layout();
+  return fmt::format("{}{}0.{}", prefix, layout.layer_prefix, layout.shared_tensor);
+}
+
+void Checkpoint::Impl::read_shared_state() {
+  Architecture& model = std::get<Architecture>(architecture);
+  if (model.layout().shared_tensor.empty()) return;
+  const auto found = find(shared_name());
+  if (!found) refuse(fmt::format("tensor {} is missing", quote(shared_name())));
+  check_shape(shared_name(), model.shared_shape());
+  const SafetensorsFile& file = shards[found->shard].file;
+  const HashRange range{file.fd(), file.header().data_start + found->tensor->offset,
+                        found->tensor->size};
+  model.set_shared_digest(hash_ranges({&range, 1}, folder.folder().string())[0]);
+}
+
+// The names that TensorFlow conversions gave BERT's norms.
+[[noreturn]] void Checkpoint::Impl::refuse_missing(const std::string& name) const {
+  for (const auto& [now, before] : {std::pair("LayerNorm.weight", "LayerNorm.gamma"),
+                                    std::pair("LayerNorm.bias", "LayerNorm.beta")}) {
+    if (!name.ends_with(now)) continue;
+    const std::string old = name.substr(0, name.size() - std::strlen(now)) + before;
+    if (!find(old)) continue;
+    throw Error(ErrorCode::incompatible,
+                fmt::format("{}: tensor {} has its name of 2018, expected {}",
+                            quote(folder.folder().string()), quote(old), quote(name)),
+                "load the model with transformers and save it again");
+  }
+  refuse(fmt::format("tensor {} is missing", quote(name)));
+}
+
 void Checkpoint::Impl::check_layer_tensor(const std::string& start,
                                           const LayerTensor& wanted) const {
   const std::string name = start + wanted.name;
   const auto found = find(name);
-  if (!found) refuse(fmt::format("tensor {} is missing", quote(name)));
+  if (!found) refuse_missing(name);
   check_shape(name, wanted.shape);
-  if (!is_floating(found->tensor->dtype)) {
+  if (wanted.dtype && found->tensor->dtype != *wanted.dtype) {
+    refuse(fmt::format("tensor {} is {}, expected {}", quote(name), to_string(found->tensor->dtype),
+                       to_string(*wanted.dtype)));
+  }
+  if (!wanted.dtype && !is_floating(found->tensor->dtype)) {
     refuse(fmt::format("tensor {} is {}, expected F32, F16, BF16 or F64", quote(name),
                        to_string(found->tensor->dtype)));
   }
@@ -246,14 +310,16 @@ Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
 Checkpoint& Checkpoint::operator=(Checkpoint&&) noexcept = default;
 Checkpoint::~Checkpoint() = default;
 
-Checkpoint Checkpoint::open(const std::filesystem::path& folder) {
+Checkpoint Checkpoint::open(const std::filesystem::path& folder, std::string_view stack) {
   auto impl = std::make_unique<Impl>(folder);
   impl->read_config();
   impl->open_shards();
+  impl->read_architecture(stack);
   if (impl->known()) {
     impl->find_prefix();
     impl->check_outer_tensors();
     impl->check_layer_indices();
+    impl->read_shared_state();
   }
   return Checkpoint(std::move(impl));
 }
@@ -307,7 +373,8 @@ std::map<std::string, Checkpoint::Location> Checkpoint::layer(std::uint64_t inde
   for (auto at = impl_->tensors.lower_bound(start);
        at != impl_->tensors.end() && at->first.starts_with(start); ++at) {
     std::string name = at->first.substr(start.size());
-    if (!model.is_ready_made(name)) found.emplace(std::move(name), at->second);
+    const bool shared = index == 0 && name == model.layout().shared_tensor;
+    if (!shared && !model.is_ready_made(name)) found.emplace(std::move(name), at->second);
   }
   for (const LayerTensor& wanted : model.tensors()) impl_->check_layer_tensor(start, wanted);
   for (const auto& [name, location] : found) {
@@ -317,6 +384,11 @@ std::map<std::string, Checkpoint::Location> Checkpoint::layer(std::uint64_t inde
     }
   }
   return found;
+}
+
+std::optional<Checkpoint::Location> Checkpoint::shared_state() const {
+  if (architecture().layout().shared_tensor.empty()) return std::nullopt;
+  return locate(impl_->shared_name());
 }
 
 Digest Checkpoint::layer_digest(std::uint64_t index) const {

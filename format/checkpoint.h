@@ -29,11 +29,14 @@ inline constexpr std::string_view kShardIndex = "model.safetensors.index.json";
 // inside the folder or the Hugging Face cache repository that holds it. Of a known family, layer
 // indices beyond the config and embedding, norm or head of another shape are refused. Move-only,
 // reading is thread-safe.
+//
+// Of a model with several stacks of layers (T5: encoder, decoder) it shows one.
 class Checkpoint {
  public:
+  // `stack` names the stack; "" takes the first that the files hold (T5: decoder, then encoder).
   // Throws not_found (no folder, no config, no weights: a .bin/.pt beside it is named, never
   // opened), corrupt.
-  static Checkpoint open(const std::filesystem::path& folder);
+  static Checkpoint open(const std::filesystem::path& folder, std::string_view stack = "");
   Checkpoint(Checkpoint&&) noexcept;
   Checkpoint& operator=(Checkpoint&&) noexcept;
   ~Checkpoint();
@@ -43,8 +46,8 @@ class Checkpoint {
   const std::string& config_text() const;  // the bytes of config.json
   Digest config_digest() const;            // of those bytes
 
-  // What its layers are. Throws incompatible for a family or a config value organ does not know;
-  // the folder itself can be opened all the same.
+  // What its layers are. Throws incompatible for a family, a config value or a stack that organ
+  // does not know; the folder itself can be opened all the same.
   const Architecture& architecture() const;
 
   struct Shard {
@@ -73,9 +76,13 @@ class Checkpoint {
   std::string layer_prefix(std::uint64_t index) const;
 
   // The tensors of one transformer layer by their names relative to it
-  // (self_attn.q_proj.weight), ready-made buffers (rotary_emb.inv_freq, …) left out.
-  // Throws corrupt when one the family demands is missing, unknown or of another shape.
+  // (self_attn.q_proj.weight), ready-made buffers (rotary_emb.inv_freq, …) and shared state left
+  // out. Throws corrupt when one the family demands is missing, unknown or of another shape.
   std::map<std::string, Location> layer(std::uint64_t index) const;
+
+  // What all layers of the stack read although layer 0 alone holds it (T5's table of position
+  // biases); nullopt where the family has no such thing.
+  std::optional<Location> shared_state() const;
 
   // Lineage, independent of file layout: SHA-256 of the canonical JSON
   // [["input_layernorm.weight","BF16",[576],"<hex SHA-256 of its bytes>"],…], sorted by name.

@@ -29,6 +29,13 @@ std::vector<std::pair<std::string, std::uint64_t>> special_ids(const nlohmann::j
   return ids;
 }
 
+TensorSource renamed_source(const Checkpoint& donor, const Checkpoint::Location& location,
+                            std::string name) {
+  TensorInfo info = *location.tensor;
+  info.name = std::move(name);
+  return file_source(std::move(info), donor.shards()[location.shard].file, *location.tensor);
+}
+
 }  // namespace
 
 LayerRange LayerRange::parse(std::string_view text, std::uint64_t layer_count) {
@@ -79,10 +86,15 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
 std::vector<TensorSource> layer_sources(const Checkpoint& donor, std::uint64_t layer) {
   std::vector<TensorSource> sources;
   for (const auto& [name, location] : donor.layer(layer)) {
-    TensorInfo info = *location.tensor;
-    info.name = name;
-    sources.push_back(
-        file_source(std::move(info), donor.shards()[location.shard].file, *location.tensor));
+    sources.push_back(renamed_source(donor, location, name));
+  }
+  return sources;
+}
+
+std::vector<TensorSource> shared_sources(const Checkpoint& donor) {
+  std::vector<TensorSource> sources;
+  if (const auto state = donor.shared_state()) {
+    sources.push_back(renamed_source(donor, *state, std::string(kSharedTensor)));
   }
   return sources;
 }

@@ -28,4 +28,7 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
 // The tensors of one donor layer as writer sources (borrow the checkpoint), bytes untouched.
 std::vector<TensorSource> layer_sources(const Checkpoint& donor, std::uint64_t layer);
 
+// What goes into shared.safetensors; empty when the family shares nothing between its layers.
+std::vector<TensorSource> shared_sources(const Checkpoint& donor);
+
 }  // namespace organ::format

@@ -9,8 +9,9 @@
 namespace organ::format {
 namespace {
 
-constexpr std::array<std::pair<FileRole, std::string_view>, 4> kRoles = {{
+constexpr std::array<std::pair<FileRole, std::string_view>, 5> kRoles = {{
     {FileRole::layer, "layer"},
+    {FileRole::shared, "shared"},
     {FileRole::head, "head"},
     {FileRole::bridge, "bridge"},
     {FileRole::card, "card"},
@@ -36,6 +37,11 @@ const FileEntry* Manifest::find_file(std::string_view path) const {
   const auto found = std::find_if(files.begin(), files.end(),
                                   [&](const FileEntry& file) { return file.path == path; });
   return found == files.end() ? nullptr : &*found;
+}
+
+std::string Manifest::stack() const {
+  const auto found = architecture.layer.find("stack");
+  return found == architecture.layer.end() ? std::string() : found->get<std::string>();
 }
 
 std::string Manifest::layer_file_name(std::uint64_t index) {

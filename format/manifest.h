@@ -23,7 +23,8 @@ inline constexpr std::uint64_t kManifestLimit = std::uint64_t{16} << 20;
 inline constexpr std::uint64_t kSignatureLimit = std::uint64_t{32} << 20;
 inline constexpr std::uint64_t kSchemaVersion = 1;
 
-enum class FileRole { layer, head, bridge, card };
+enum class FileRole { layer, shared, head, bridge, card };
+inline constexpr std::string_view kSharedFile = "shared.safetensors";
 std::string_view to_string(FileRole role);
 std::optional<FileRole> parse_file_role(std::string_view text);
 
@@ -126,6 +127,8 @@ struct Manifest {
   std::string to_text() const;
   const FileEntry* find_file(std::string_view path) const;
   std::uint64_t layer_count() const { return extraction.layer_count; }
+  // The stack of the donor its layers belong to; "" when models of the family have one.
+  std::string stack() const;
   // "layer.07.safetensors": two digits, three from layer 100 on.
   static std::string layer_file_name(std::uint64_t index);
 };

@@ -100,6 +100,9 @@ void check_identity(const Manifest& manifest, const Checker& checker) {
 
 void check_architecture(const Manifest& manifest, const Checker& checker) {
   checker.word(manifest.architecture.model_type, "architecture.model_type");
+  const JsonObject layer(manifest.architecture.layer,
+                         std::string(checker.subject) + ": architecture.layer");
+  layer.optional_string("stack");  // a string, if anything
   const Digest computed = Architecture::signature(manifest.architecture.layer);
   if (computed != manifest.architecture.signature) {
     throw Error(ErrorCode::corrupt,

@@ -40,6 +40,7 @@ TensorShapes expected_tensors(const Manifest& manifest, std::string_view subject
 // The one name of a file that is not a layer.
 std::string_view fixed_path(FileRole role) {
   switch (role) {
+    case FileRole::shared: return kSharedFile;
     case FileRole::head: return "head.safetensors";
     case FileRole::bridge: return "bridge.safetensors";
     case FileRole::card: return "README.md";
@@ -129,6 +130,30 @@ void check_layer(const FileEntry& file, const TensorShapes& expected, std::strin
   }
 }
 
+// State that the layers share travels with them, and the signature names its digest.
+void check_shared_state(const Manifest& manifest, std::string_view subject) {
+  const JsonObject layer(manifest.architecture.layer,
+                         std::string(subject) + ": architecture.layer");
+  const std::string state = layer.optional_string("shared_state").value_or("none");
+  const FileEntry* file = manifest.find_file(kSharedFile);
+  if (state == "none") {
+    if (file != nullptr) refuse(subject, *file, "architecture.layer names no shared state");
+    return;
+  }
+  if (file == nullptr) {
+    fail(ErrorCode::corrupt, "{}: file '{}' is missing, the layers share {}", subject, kSharedFile,
+         quote(state));
+  }
+  if (file->tensors.size() != 1 || file->tensors[0].name != state) {
+    refuse(subject, *file, fmt::format("expected the tensor {} alone", quote(state)));
+  }
+  if (layer.string("shared_digest") != file->tensor_digests[0].to_string()) {
+    refuse(subject, *file,
+           fmt::format("tensor {} has digest {}, architecture.layer says {}", quote(state),
+                       file->tensor_digests[0].to_string(), quote(layer.string("shared_digest"))));
+  }
+}
+
 std::string fold_case(std::string text) {
   for (char& c : text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -171,6 +196,7 @@ void check_files(const Manifest& manifest, std::string_view subject) {
              fmt::format("a {} is stored as '{}'", to_string(file.role), fixed_path(file.role)));
     }
   }
+  check_shared_state(manifest, subject);
   if (layer_paths.size() != manifest.layer_count()) {
     fail(ErrorCode::corrupt, "{}: expected {} layer files, got {}", subject, manifest.layer_count(),
          layer_paths.size());

@@ -27,6 +27,10 @@ format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRan
     writer.add_tensors(format::Manifest::layer_file_name(i), format::FileRole::layer,
                        format::layer_sources(donor, layers.first + i), metadata);
   }
+  if (auto shared = format::shared_sources(donor); !shared.empty()) {
+    writer.add_tensors(std::string(format::kSharedFile), format::FileRole::shared,
+                       std::move(shared), {{"format", "pt"}});
+  }
   writer.add_card(format::model_card(manifest));
   writer.commit(std::move(manifest));
   return format::OrganFolder::open(out).manifest();

@@ -75,7 +75,7 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
   require_own_files(Checkpoint::open(model));
   Transaction transaction(model);
   // Opened again under the lock: nobody but us changes it from here on.
-  const Checkpoint recipient = Checkpoint::open(model);
+  const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
   InstallOutcome outcome;
   outcome.folder = model;
   outcome.recovery = transaction.recovery();
@@ -181,7 +181,7 @@ InstallOutcome install_beside(const OrganSource& organ, const fs::path& model,
   if (fs::exists(fs::symlink_status(out))) {
     fail(ErrorCode::already_exists, "{}: already exists", quote(options.out->string()));
   }
-  const Checkpoint recipient = Checkpoint::open(model);
+  const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
   InstallOutcome outcome;
   outcome.folder = *options.out;
   outcome.compatibility = judge(organ, recipient, options.position);
@@ -213,7 +213,7 @@ InstallOutcome install_organ(const OrganSource& organ, const fs::path& model,
                              const InstallOptions& options) {
   const Recovery recovery = recover_journal(model);
   // Every reason to refuse is found before the first byte is written.
-  judge(organ, Checkpoint::open(model), options.position);
+  judge(organ, Checkpoint::open(model, organ.manifest().stack()), options.position);
   require_sound(organ);
   InstallOutcome outcome =
       options.out ? install_beside(organ, model, options) : install_in_place(organ, model, options);

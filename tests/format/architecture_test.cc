@@ -53,6 +53,9 @@ constexpr Known kKnown[] = {
     {"Qwen2.5-0.5B", 14'912'384},
     {"Qwen3-0.6B", 15'730'944},
     {"GPT-2", 7'087'872},
+    {"GPT-OSS-20B", 823'186'976},
+    {"BERT-base", 7'087'872},
+    {"T5-base", 9'439'488},  // a decoder layer
 };
 
 TEST_CASE("the parameters of one layer are those the models' documents count") {
@@ -259,7 +262,7 @@ TEST_CASE("absent keys take the family's defaults") {
 TEST_CASE("what would change the function and is not implemented is refused, not ignored") {
   const Json base = model_config("SmolLM2-135M");
   const std::tuple<const char*, Json, const char*> cases[] = {
-      {"model_type", "gemma2", "one of gpt2, llama, mistral, qwen2, qwen3"},
+      {"model_type", "gemma2", "one of bert, gpt2, gpt_oss, llama, mistral, qwen2, qwen3, t5"},
       {"quantization_config", {{"quant_method", "mxfp4"}}, "expected null"},
       {"attn_logit_softcapping", 50.0, "expected null"},
       {"final_logit_softcapping", 30.0, "expected null"},
@@ -352,6 +355,135 @@ TEST_CASE("values out of range or against each other are corrupt") {
             .find("expected more than low_freq_factor") != std::string::npos);
   CHECK(refusal(with(llama3, "rope_parameters", Json{{"rope_type", "default"}}))
             .find("contradicts 'rope_parameters'") != std::string::npos);
+}
+
+const LayerTensor* find(const Architecture& model, std::string_view name) {
+  for (const LayerTensor& tensor : model.tensors()) {
+    if (tensor.name == name) return &tensor;
+  }
+  return nullptr;
+}
+
+TEST_CASE("GPT-OSS: experts, sinks, windows in turn and both forms of storage") {
+  Json config = model_config("GPT-OSS-20B");
+  const auto plain = read(config);
+  CHECK(plain.attention_type(0) == "sliding");
+  CHECK(plain.attention_type(1) == "full");
+  const Json fields = plain.layer_fields(2, 2);
+  CHECK(fields["experts"] == 32);
+  CHECK(fields["experts_per_token"] == 4);
+  CHECK(fields["swiglu_limit"] == "0x1.cp+2");
+  CHECK(fields["attention_sinks"] == true);
+  CHECK(fields["attention_bias"] == "qkvo");
+  CHECK(fields["rope_scaling"]["truncate"] == false);
+  CHECK(signature(config, 0, 3) != signature(config, 1, 3));
+  CHECK(signature(config, 0, 3) == signature(config, 2, 3));
+  REQUIRE(find(plain, "mlp.experts.gate_up_proj") != nullptr);
+  CHECK(find(plain, "mlp.experts.gate_up_proj")->shape == Shape{32, 2880, 5760});
+  CHECK(find(plain, "mlp.experts.down_proj_blocks") == nullptr);
+
+  config["quantization_config"] = {
+      {"quant_method", "mxfp4"},
+      {"modules_to_not_convert",
+       {"model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"}}};
+  const auto packed = read(config);
+  REQUIRE(find(packed, "mlp.experts.gate_up_proj_blocks") != nullptr);
+  CHECK(find(packed, "mlp.experts.gate_up_proj_blocks")->shape == Shape{32, 5760, 90, 16});
+  CHECK(find(packed, "mlp.experts.gate_up_proj_blocks")->dtype == DType::U8);
+  CHECK(find(packed, "mlp.experts.down_proj_scales")->shape == Shape{32, 2880, 90});
+  CHECK(find(packed, "mlp.experts.gate_up_proj") == nullptr);
+  CHECK(signature(config) != signature(model_config("GPT-OSS-20B")));
+
+  // What transformers assumes is what the published config says.
+  Json bare = model_config("GPT-OSS-20B");
+  for (const char* key : {"rope_scaling", "rope_theta", "layer_types", "sliding_window", "head_dim",
+                          "num_key_value_heads", "attention_bias", "swiglu_limit", "rms_norm_eps",
+                          "num_experts_per_tok", "experts_per_token", "hidden_act"}) {
+    bare.erase(key);
+  }
+  CHECK(signature(bare) == signature(model_config("GPT-OSS-20B")));
+}
+
+TEST_CASE("GPT-OSS: what is not implemented or contradicts itself is refused") {
+  const Json base = model_config("GPT-OSS-20B");
+  const std::tuple<const char*, Json, const char*> cases[] = {
+      {"quantization_config", {{"quant_method", "awq"}}, "incompatible: "},
+      {"quantization_config", {{"quant_method", "mxfp4"}, {"bits", 3}}, "incompatible: "},
+      {"quantization_config",
+       {{"quant_method", "mxfp4"}, {"modules_to_not_convert", {"model.layers.3.mlp.experts"}}},
+       "incompatible: "},
+      {"hidden_act", "gelu", "incompatible: "},
+      {"num_experts", 8, "incompatible: "},
+      {"experts_per_token", 2, "corrupt: "},
+      {"num_experts_per_tok", 33, "corrupt: "},
+      {"num_local_experts", 1 << 20, "corrupt: "},
+      {"swiglu_limit", -1.0, "corrupt: "},
+      {"sliding_window", nullptr, "corrupt: "},
+  };
+  for (const auto& [key, value, expected] : cases) {
+    CAPTURE(value.dump());
+    const std::string error = refusal(with(base, key, value));
+    CAPTURE(error);
+    CHECK(error.starts_with(expected));
+    const bool named = error.find("expert") != error.npos || error.find(key) != error.npos;
+    CHECK(named);
+  }
+  Json odd = with(base, "quantization_config", {{"quant_method", "mxfp4"}});
+  odd["intermediate_size"] = 2890;
+  CHECK(refusal(odd).find("blocks of 32") != std::string::npos);
+}
+
+TEST_CASE("BERT: norms after the sums, everything seen, exact gelu") {
+  const Json fields = read(model_config("BERT-base")).layer_fields(0, 2);
+  CHECK(fields["norm_placement"] == "post");
+  CHECK(fields["activation"] == "gelu");
+  CHECK(fields["attention_types"] == Json{"bidirectional", "bidirectional"});
+  CHECK(fields["position"] == "learned");
+  CHECK(read(model_config("BERT-base")).tied_embeddings());
+  for (const auto& [key, value] : {std::pair<const char*, Json>{"is_decoder", true},
+                                   {"add_cross_attention", true},
+                                   {"position_embedding_type", "relative_key"}}) {
+    const std::string error = refusal(with(model_config("BERT-base"), key, value));
+    CHECK(error.starts_with("incompatible: "));
+    CHECK(error.find(key) != std::string::npos);
+  }
+}
+
+TEST_CASE("T5: two stacks, relative positions, plain and gated") {
+  const Json config = model_config("T5-base");
+  const auto decoder = read(config);
+  const auto encoder = Architecture::from_config(config, "config.json", "encoder");
+  CHECK(decoder.layout().stack == "decoder");
+  CHECK(layer_parameters(encoder) == 7'079'424);
+  CHECK(encoder.shared_shape() == Shape{32, 12});
+  const Json theirs = decoder.layer_fields(0, 2), ours = encoder.layer_fields(0, 2);
+  CHECK(theirs["cross_attention"] == true);
+  CHECK(!ours.contains("cross_attention"));
+  CHECK(theirs["attention_types"] == Json{"full", "full"});
+  CHECK(ours["attention_types"] == Json{"bidirectional", "bidirectional"});
+  CHECK(ours["shared_state"] == "relative_attention_bias.weight");
+  CHECK(ours["mlp"] == "plain");
+  CHECK(ours["activation"] == "relu");
+  CHECK(ours["attention_scale"] == "0x1p+0");
+  auto with_table = encoder;
+  with_table.set_shared_digest(sha256("table"));
+  CHECK(with_table.layer_fields(0, 2)["shared_digest"] == sha256("table").to_string());
+
+  const auto gated = read(with(config, "feed_forward_proj", "gated-gelu"));
+  CHECK(gated.spec().mlp == "gated");
+  CHECK(gated.spec().activation == "gelu_tanh");
+  CHECK(find(gated, "layer.2.DenseReluDense.wi_0.weight") != nullptr);
+  CHECK(find(gated, "layer.2.DenseReluDense.wi.weight") == nullptr);
+  CHECK(read(with(config, "feed_forward_proj", "gated-silu")).spec().activation == "silu");
+  CHECK(read(with(config, "num_decoder_layers", 5)).layer_count() == 5);
+  CHECK(refusal(with(config, "feed_forward_proj", "gated-tanh")).starts_with("incompatible: "));
+  CHECK(refusal(with(config, "relative_attention_num_buckets", 2)).starts_with("corrupt: "));
+  CHECK(refusal(with(config, "relative_attention_max_distance", 16)).starts_with("corrupt: "));
+  CHECK(error_of([&] { Architecture::from_config(config, "c", "middle"); }) ==
+        "incompatible: 'c': a t5 model has no stack 'middle'");
+  CHECK(error_of([&] {
+          Architecture::from_config(model_config("GPT-2"), "c", "decoder");
+        }).starts_with("incompatible: "));
 }
 
 TEST_CASE("layers outside the model are an argument error") {

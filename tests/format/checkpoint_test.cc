@@ -443,5 +443,102 @@ TEST_CASE("GPT-2 files with and without the prefix hold the same layers") {
   }
 }
 
+TEST_CASE("BERT files with and without the prefix hold the same layers") {
+  const Json config = {{"model_type", "bert"},    {"hidden_size", 8},
+                       {"num_hidden_layers", 1},  {"num_attention_heads", 2},
+                       {"intermediate_size", 12}, {"vocab_size", 16}};
+  const auto model = Architecture::from_config(config, "config.json");
+  const auto scratch = test::scratch();
+  for (const std::string prefix : {"", "bert."}) {
+    Tensors tensors = {{prefix + "embeddings.word_embeddings.weight", {DType::F32, {16, 8}}},
+                       {prefix + "embeddings.position_ids", {DType::I64, {1, 4}}}};
+    for (const auto& tensor : model.tensors()) {
+      tensors[prefix + "encoder.layer.0." + tensor.name] = {DType::F32, tensor.shape};
+    }
+    put_single(scratch.path(), tensors, config);
+    const auto checkpoint = Checkpoint::open(scratch.path());
+    CHECK(checkpoint.prefix() == prefix);
+    CHECK(checkpoint.layer(0).size() == 16);
+    CHECK(checkpoint.tied_head());
+
+    const auto norm = prefix + "encoder.layer.0.output.LayerNorm.";
+    tensors[norm + "gamma"] = tensors[norm + "weight"];
+    tensors.erase(norm + "weight");
+    put_single(scratch.path(), tensors, config);
+    const std::string error = error_of([&] { Checkpoint::open(scratch.path()).layer(0); });
+    CAPTURE(error);
+    CHECK(error.starts_with("incompatible: "));
+    CHECK(holds(error, "output.LayerNorm.gamma' has its name of 2018"));
+  }
+}
+
+const Json kT5 = {{"model_type", "t5"}, {"d_model", 8},    {"d_kv", 4},
+                  {"d_ff", 12},         {"num_layers", 2}, {"num_decoder_layers", 1},
+                  {"num_heads", 2},     {"vocab_size", 16}};
+
+Tensors tiny_t5(std::initializer_list<std::string_view> stacks) {
+  Tensors tensors = {{"shared.weight", {DType::F32, {16, 8}}}};
+  for (const std::string_view stack : stacks) {
+    const auto model = Architecture::from_config(kT5, "config.json", stack);
+    const std::string start = std::string(stack) + ".block.";
+    tensors[std::string(stack) + ".final_layer_norm.weight"] = {DType::F32, {8}};
+    tensors[start + "0.layer.0.SelfAttention.relative_attention_bias.weight"] = {DType::F32,
+                                                                                 {32, 2}};
+    for (std::uint64_t layer = 0; layer < model.layer_count(); ++layer) {
+      for (const LayerTensor& tensor : model.tensors()) {
+        tensors[fmt::format("{}{}.{}", start, layer, tensor.name)] = {DType::F32, tensor.shape};
+      }
+    }
+  }
+  return tensors;
+}
+
+TEST_CASE("T5 shows the stack that was asked for and its shared table") {
+  const auto scratch = test::scratch();
+  put_single(scratch.path(), tiny_t5({"encoder", "decoder"}), kT5);
+  const auto decoder = Checkpoint::open(scratch.path());
+  const auto encoder = Checkpoint::open(scratch.path(), "encoder");
+  CHECK(decoder.architecture().layer_count() == 1);
+  CHECK(decoder.layer_prefix(0) == "decoder.block.0.");
+  CHECK(encoder.architecture().layer_count() == 2);
+  CHECK(encoder.layer(0).size() == 8);
+  CHECK(encoder.layer(1).size() == 8);
+  CHECK(decoder.layer(0).size() == 13);
+  REQUIRE(encoder.shared_state().has_value());
+  const auto bytes = encoder.read(*encoder.shared_state());
+  CHECK(encoder.architecture().shared_digest() == sha256(bytes));
+  CHECK(decoder.architecture().shared_digest() != encoder.architecture().shared_digest());
+  const auto none = Checkpoint::open(scratch.path(), "middle");
+  CHECK(error_of([&] { none.architecture(); }).starts_with("incompatible: "));
+
+  put_single(scratch.path(), tiny_t5({"encoder"}), kT5);
+  CHECK(Checkpoint::open(scratch.path()).architecture().layout().stack == "encoder");
+  Tensors tensors = tiny_t5({"encoder"});
+  tensors.erase("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
+  put_single(scratch.path(), tensors, kT5);
+  CHECK(holds(refusal(scratch.path()), "relative_attention_bias.weight' is missing"));
+}
+
+TEST_CASE("MXFP4 blocks must be bytes") {
+  const Json config = {
+      {"model_type", "gpt_oss"},  {"hidden_size", 32},
+      {"intermediate_size", 32},  {"num_hidden_layers", 1},
+      {"num_attention_heads", 8}, {"head_dim", 4},
+      {"vocab_size", 16},         {"num_local_experts", 2},
+      {"num_experts_per_tok", 1}, {"quantization_config", {{"quant_method", "mxfp4"}}}};
+  const auto model = Architecture::from_config(config, "config.json");
+  Tensors tensors;
+  for (const LayerTensor& tensor : model.tensors()) {
+    tensors["model.layers.0." + tensor.name] = {tensor.dtype.value_or(DType::BF16), tensor.shape};
+  }
+  const auto scratch = test::scratch();
+  put_single(scratch.path(), tensors, config);
+  CHECK(Checkpoint::open(scratch.path()).layer(0).size() == model.tensors().size());
+  tensors["model.layers.0.mlp.experts.down_proj_scales"].first = DType::I8;
+  put_single(scratch.path(), tensors, config);
+  CHECK(holds(error_of([&] { Checkpoint::open(scratch.path()).layer(0); }),
+              "down_proj_scales' is I8, expected U8"));
+}
+
 }  // namespace
 }  // namespace organ::format

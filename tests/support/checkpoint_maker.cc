@@ -2,6 +2,8 @@
 #include "tests/support/checkpoint_maker.h"
 
 #include <bit>
+#include <map>
+#include <optional>
 #include <random>
 #include <utility>
 #include <vector>
@@ -17,19 +19,35 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-std::vector<std::pair<std::string, format::Shape>> tensors_of(const json& config) {
-  const auto model = format::Architecture::from_config(config, "config.json");
-  const format::FamilyLayout& layout = model.layout();
-  std::vector<std::pair<std::string, format::Shape>> tensors = {
-      {std::string(layout.embedding), {model.vocab_size(), model.hidden_size()}},
-      {std::string(layout.final_norm), {model.hidden_size()}}};
-  for (std::uint64_t i = 0; i < model.layer_count(); ++i) {
-    for (const format::LayerTensor& tensor : model.tensors()) {
-      tensors.emplace_back(fmt::format("{}{}.{}", layout.layer_prefix, i, tensor.name),
-                           tensor.shape);
+struct Tensor {
+  std::string name;
+  format::Shape shape;
+  format::DType dtype;
+};
+
+std::vector<Tensor> tensors_of(const json& config, format::DType dtype) {
+  std::map<std::string, Tensor> tensors;  // stacks of one model share the embedding
+  const auto add = [&](std::string name, format::Shape shape, std::optional<format::DType> own) {
+    if (!name.empty()) tensors[name] = {name, std::move(shape), own.value_or(dtype)};
+  };
+  for (const auto& layout : format::family_stacks(config.at("model_type").get<std::string>())) {
+    const auto model = format::Architecture::from_config(config, "config.json", layout.stack);
+    add(std::string(layout.embedding), {model.vocab_size(), model.hidden_size()}, {});
+    add(std::string(layout.final_norm), {model.hidden_size()}, {});
+    for (std::uint64_t i = 0; i < model.layer_count(); ++i) {
+      for (const format::LayerTensor& tensor : model.tensors()) {
+        add(fmt::format("{}{}.{}", layout.layer_prefix, i, tensor.name), tensor.shape,
+            tensor.dtype);
+      }
+    }
+    if (!layout.shared_tensor.empty()) {
+      add(fmt::format("{}0.{}", layout.layer_prefix, layout.shared_tensor), model.shared_shape(),
+          {});
     }
   }
-  return tensors;
+  std::vector<Tensor> list;
+  for (auto& [name, tensor] : tensors) list.push_back(std::move(tensor));
+  return list;
 }
 
 std::string weights(format::DType dtype, std::uint64_t bytes, std::mt19937_64& random) {
@@ -37,7 +55,7 @@ std::string weights(format::DType dtype, std::uint64_t bytes, std::mt19937_64& r
   std::uniform_real_distribution<float> value(-1, 1);
   while (out.size() < bytes) {
     const auto bits = std::bit_cast<std::uint32_t>(value(random));
-    const std::uint32_t stored = dtype == format::DType::F32 ? bits
+    const std::uint32_t stored = dtype == format::DType::F32 || dtype == format::DType::U8 ? bits
                                  : dtype == format::DType::BF16
                                      ? bits >> 16
                                      : 0x3000u | (bits >> 8 & 0x8BFFu);  // F16 below 1
@@ -48,16 +66,15 @@ std::string weights(format::DType dtype, std::uint64_t bytes, std::mt19937_64& r
   return out;
 }
 
-void write_shard(const fs::path& path,
-                 const std::vector<std::pair<std::string, format::Shape>>& tensors,
-                 const CheckpointOptions& options, std::mt19937_64& random) {
+void write_shard(const fs::path& path, const std::vector<Tensor>& tensors,
+                 std::mt19937_64& random) {
   std::string header = "{\n", data;
-  for (const auto& [name, shape] : tensors) {
-    const std::uint64_t size = format::byte_size(options.dtype, shape, name);
+  for (const auto& [name, shape, dtype] : tensors) {
+    const std::uint64_t size = format::byte_size(dtype, shape, name);
     header += fmt::format("{} \"{}\" : {{\"shape\":{}, \"data_offsets\":[{},{}],\"dtype\":\"{}\"}}",
                           header.size() > 2 ? ",\n" : "", name, json(shape).dump(), data.size(),
-                          data.size() + size, to_string(options.dtype));
-    data += weights(options.dtype, size, random);
+                          data.size() + size, to_string(dtype));
+    data += weights(dtype, size, random);
   }
   header += "\n}   ";
   std::string length(8, '\0');
@@ -81,22 +98,22 @@ void make_checkpoint(const fs::path& folder, const json& config, const Checkpoin
   write_file(folder / "config.json", config.dump(2));
   write_file(folder / "generation_config.json", "{}\n");
   std::mt19937_64 random(options.seed);
-  const auto tensors = tensors_of(config);
+  const auto tensors = tensors_of(config, options.dtype);
   if (options.shards == 1) {
-    write_shard(folder / "model.safetensors", tensors, options, random);
+    write_shard(folder / "model.safetensors", tensors, random);
     return;
   }
   json weight_map = json::object();
   std::uint64_t total = 0;
   for (unsigned i = 0; i < options.shards; ++i) {
     const std::string name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, options.shards);
-    std::vector<std::pair<std::string, format::Shape>> part;
+    std::vector<Tensor> part;
     for (std::size_t j = i; j < tensors.size(); j += options.shards) {
       part.push_back(tensors[j]);
-      weight_map[tensors[j].first] = name;
-      total += format::byte_size(options.dtype, tensors[j].second, tensors[j].first);
+      weight_map[tensors[j].name] = name;
+      total += format::byte_size(tensors[j].dtype, tensors[j].shape, tensors[j].name);
     }
-    write_shard(folder / name, part, options, random);
+    write_shard(folder / name, part, random);
   }
   write_file(folder / "model.safetensors.index.json",
              json{{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}}.dump(1));

@@ -59,6 +59,62 @@ json gpt2() {
           {"attn_pdrop", 0.1}};
 }
 
+json gpt_oss() {
+  json types = json::array();
+  for (int i = 0; i < 24; ++i) types.push_back(i % 2 == 0 ? "sliding_attention" : "full_attention");
+  return {{"model_type", "gpt_oss"},
+          {"hidden_size", 2880},
+          {"intermediate_size", 2880},
+          {"num_hidden_layers", 24},
+          {"num_attention_heads", 64},
+          {"num_key_value_heads", 8},
+          {"head_dim", 64},
+          {"vocab_size", 201088},
+          {"num_local_experts", 32},
+          {"num_experts_per_tok", 4},
+          {"experts_per_token", 4},
+          {"sliding_window", 128},
+          {"layer_types", types},
+          {"rms_norm_eps", 1e-5},
+          {"rope_theta", 150000},
+          {"rope_scaling",
+           {{"rope_type", "yarn"},
+            {"factor", 32.0},
+            {"beta_fast", 32.0},
+            {"beta_slow", 1.0},
+            {"truncate", false},
+            {"original_max_position_embeddings", 4096}}},
+          {"max_position_embeddings", 131072},
+          {"attention_bias", true},
+          {"hidden_act", "silu"},
+          {"swiglu_limit", 7.0},
+          {"tie_word_embeddings", false}};
+}
+
+json bert() {
+  return {{"model_type", "bert"},      {"hidden_size", 768},
+          {"num_hidden_layers", 12},   {"num_attention_heads", 12},
+          {"intermediate_size", 3072}, {"hidden_act", "gelu"},
+          {"layer_norm_eps", 1e-12},   {"max_position_embeddings", 512},
+          {"type_vocab_size", 2},      {"vocab_size", 30522},
+          {"pad_token_id", 0},         {"position_embedding_type", "absolute"}};
+}
+
+json t5() {
+  return {{"model_type", "t5"},
+          {"d_model", 768},
+          {"d_kv", 64},
+          {"d_ff", 3072},
+          {"num_layers", 12},
+          {"num_heads", 12},
+          {"relative_attention_num_buckets", 32},
+          {"layer_norm_epsilon", 1e-6},
+          {"n_positions", 512},
+          {"is_encoder_decoder", true},
+          {"decoder_start_token_id", 0},
+          {"vocab_size", 32128}};
+}
+
 void add_particulars(json& config, std::string_view name) {
   if (name == "Llama-3.1-8B") {
     config["rope_scaling"] = {{"factor", 8.0},
@@ -81,6 +137,9 @@ void add_particulars(json& config, std::string_view name) {
 
 json model_config(std::string_view name) {
   if (name == "GPT-2") return gpt2();
+  if (name == "GPT-OSS-20B") return gpt_oss();
+  if (name == "BERT-base") return bert();
+  if (name == "T5-base") return t5();
   for (const Numbers& model : kModels) {
     if (model.name != name) continue;
     json config = skeleton(model);
