@@ -77,8 +77,9 @@ void add_extract(CLI::App& app, Context& context) {
                     "three layers from one third of the depth on");
   command
       ->add_option("--stack", arguments->stack,
-                   "which stack of layers, where the model has several [default for T5: decoder]")
-      ->type_name("encoder|decoder");
+                   "which stack of layers, where the model has several: encoder, decoder, "
+                   "or the name of their list of tensors [T5: decoder]")
+      ->type_name("NAME");
   command->add_option("--out", arguments->out, "new organ folder")->required()->type_name("DIR");
   transplant::ExtractOptions& options = arguments->options;
   command->add_option("--name", options.name, "name of the organ")->capture_default_str();

@@ -165,26 +165,43 @@ void show_safetensors(const Context& context, const fs::path& path) {
 
 nlohmann::json architecture_json(const format::Architecture& architecture) {
   const std::uint64_t layers = architecture.layer_count();
-  const nlohmann::json fields = architecture.layer_fields(0, layers);
-  return {{"model_type", architecture.model_type()},
-          {"layer_count", layers},
-          {"hidden_size", architecture.hidden_size()},
-          {"vocab_size", architecture.vocab_size()},
-          {"max_positions", architecture.max_positions()},
-          {"tied_embeddings", architecture.tied_embeddings()},
-          {"layer", fields}};
+  nlohmann::json record = {{"model_type", architecture.model_type()},
+                           {"stack", architecture.stack()},
+                           {"layer_count", layers},
+                           {"maths_known", !architecture.is_opaque()},
+                           {"layer", architecture.layer_fields(0, layers)}};
+  if (architecture.is_opaque()) return record;
+  record["hidden_size"] = architecture.hidden_size();
+  record["vocab_size"] = architecture.vocab_size();
+  record["max_positions"] = architecture.max_positions();
+  record["tied_embeddings"] = architecture.tied_embeddings();
+  return record;
+}
+
+void show_layer_tensors(const Context& context, const format::Architecture& architecture,
+                        std::uint64_t layer) {
+  for (const auto& tensor : architecture.tensors(layer)) {
+    context.print(fmt::format("  {:<48} {}{}", escape_text(tensor.name),
+                              format::to_string(tensor.shape),
+                              tensor.dtype ? fmt::format(" {}", to_string(*tensor.dtype)) : ""));
+  }
 }
 
 void show_architecture(const Context& context, const format::Architecture& architecture) {
   context.print(field("architecture", escape_text(architecture.model_type())));
-  context.print(field("layers", std::to_string(architecture.layer_count())));
-  context.print(field("hidden size", std::to_string(architecture.hidden_size())));
-  context.print(field("vocabulary", std::to_string(architecture.vocab_size())));
-  context.print("tensors of a layer");
-  for (const auto& tensor : architecture.tensors()) {
-    context.print(
-        fmt::format("  {:<48} {}", escape_text(tensor.name), format::to_string(tensor.shape)));
+  if (!architecture.stack().empty()) {
+    context.print(field("stack", escape_text(architecture.stack())));
   }
+  context.print(field("layers", std::to_string(architecture.layer_count())));
+  if (architecture.is_opaque()) {
+    context.print(field("maths", "not known: fits only a recipient alike in everything"));
+    context.print("tensors of layer 0");
+  } else {
+    context.print(field("hidden size", std::to_string(architecture.hidden_size())));
+    context.print(field("vocabulary", std::to_string(architecture.vocab_size())));
+    context.print("tensors of a layer");
+  }
+  show_layer_tensors(context, architecture, 0);
 }
 
 void show_config(const Context& context, const fs::path& path) {
@@ -201,8 +218,8 @@ void show_config(const Context& context, const fs::path& path) {
   show_architecture(context, architecture);
 }
 
-void show_checkpoint(const Context& context, const fs::path& path) {
-  const auto checkpoint = format::Checkpoint::open(path);
+void show_checkpoint(const Context& context, const fs::path& path, const std::string& stack) {
+  const auto checkpoint = format::Checkpoint::open(path, stack);
   const auto& architecture = checkpoint.architecture();
   std::uint64_t bytes = 0;
   nlohmann::json shards = nlohmann::json::array();
@@ -227,11 +244,11 @@ void show_checkpoint(const Context& context, const fs::path& path) {
 
 // --- what is it?
 
-void inspect_folder(const Context& context, const fs::path& path) {
+void inspect_folder(const Context& context, const fs::path& path, const std::string& stack) {
   if (fs::exists(path / format::kManifestFile)) {
     show_organ(context, format::OrganFolder::open(path));
   } else if (fs::exists(path / format::kConfigFile)) {
-    show_checkpoint(context, path);
+    show_checkpoint(context, path, stack);
   } else {
     throw Error(ErrorCode::not_found,
                 quote(path.string()) + ": has neither organ.json nor config.json",
@@ -257,10 +274,10 @@ void inspect_file(const Context& context, const fs::path& path) {
   }
 }
 
-void inspect(const Context& context, const std::string& argument) {
+void inspect(const Context& context, const std::string& argument, const std::string& stack) {
   const fs::path path(argument);
   if (fs::is_directory(path)) {
-    inspect_folder(context, path);
+    inspect_folder(context, path, stack);
   } else if (fs::exists(path) || format::looks_like_folder(argument)) {
     inspect_file(context, path);
   } else {
@@ -293,7 +310,8 @@ void show_organ(const Context& context, const format::OrganSource& organ) {
 }
 
 void add_inspect(CLI::App& app, Context& context) {
-  auto argument = std::make_shared<std::string>();
+  // Both live as long as the parser's callback.
+  const auto argument = std::make_shared<std::string>(), stack = std::make_shared<std::string>();
   CLI::App* command =
       add_command(app, context, "inspect",
                   "show an organ folder, checkpoint, safetensors file, signature or public key",
@@ -302,7 +320,9 @@ void add_inspect(CLI::App& app, Context& context) {
   command
       ->add_option("PATH", *argument, "path, or name:version of the registry; nothing is verified")
       ->required();
-  on_run(command, [&context, argument] { inspect(context, *argument); });
+  command->add_option("--stack", *stack, "which stack of layers, where a checkpoint has several")
+      ->type_name("NAME");
+  on_run(command, [&context, argument, stack] { inspect(context, *argument, *stack); });
 }
 
 }  // namespace organ::cli

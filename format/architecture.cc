@@ -10,6 +10,7 @@
 #include "format/base/error.h"
 #include "format/base/json.h"
 #include "format/internal/families.h"
+#include "format/internal/opaque_layers.h"
 
 namespace organ::format {
 namespace {
@@ -99,7 +100,33 @@ std::vector<std::string_view> known_families() {
   return names;
 }
 
+const Architecture& Architecture::known() const {
+  if (!opaque_) return *this;
+  std::string names;
+  for (const std::string_view name : known_families()) {
+    names += (names.empty() ? "" : ", ") + std::string(name);
+  }
+  throw Error(
+      ErrorCode::incompatible, opaque_->reason.message(),
+      "extract, inspect, sign, publish, verify, check, install and uninstall need no maths; "
+      "organ knows that of " +
+          names);
+}
+
+std::string_view Architecture::stack() const {
+  return opaque_ ? std::string_view(opaque_->stack) : layout_->stack;
+}
+
+std::string_view Architecture::layer_prefix() const {
+  return opaque_ ? std::string_view(opaque_->prefix) : layout_->layer_prefix;
+}
+
+const std::vector<LayerTensor>& Architecture::tensors(std::uint64_t layer) const {
+  return opaque_ ? opaque_->layers.at(layer) : tensors_;
+}
+
 bool Architecture::is_ready_made(std::string_view name) const {
+  if (opaque_) return false;
   const auto names = internal::family_of(model_type_, layout_->stack)->ready_made;
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -108,7 +135,7 @@ std::string_view Architecture::attention_type(std::uint64_t layer) const {
   if (layer >= layer_count_) {
     fail(ErrorCode::invalid_argument, "layer {}: the model has {} layers", layer, layer_count_);
   }
-  return attention_types_[layer];
+  return known().attention_types_[layer];
 }
 
 Json Architecture::layer_fields(std::uint64_t first, std::uint64_t count) const {
@@ -116,6 +143,7 @@ Json Architecture::layer_fields(std::uint64_t first, std::uint64_t count) const 
     fail(ErrorCode::invalid_argument, "{} layers from layer {}: the model has {} layers", count,
          first, layer_count_);
   }
+  if (opaque_) return opaque_fields(first, count);
   Json fields = spec_fields(spec_);
   const auto begin = attention_types_.begin() + static_cast<std::ptrdiff_t>(first);
   const std::vector<std::string> types(begin, begin + static_cast<std::ptrdiff_t>(count));
@@ -134,7 +162,7 @@ Json Architecture::layer_fields(std::uint64_t first, std::uint64_t count) const 
 }
 
 Shape Architecture::shared_shape() const {
-  if (layout_->shared_tensor.empty()) return {};
+  if (opaque_ || layout_->shared_tensor.empty()) return {};
   return {spec_.relative_buckets, spec_.heads};
 }
 

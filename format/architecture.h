@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +14,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "format/base/digest.h"
+#include "format/base/error.h"
 #include "format/tensor.h"
 
 namespace organ::format {
@@ -92,7 +95,16 @@ struct LayerSpec {
   ExpertSpec experts;
 };
 
-// The meaning of one config.json. Immutable value.
+namespace internal {
+struct OpaqueLayers;
+}
+
+// What the layers of one model are. Immutable value.
+//
+// Of a family whose maths organ does not know, or with a config value it does not implement, the
+// layers are opaque: their tensors are known by name, shape and type, their function is not. Then
+// everything that can be seen is signed, and what needs the maths throws incompatible with the
+// reason. organ's own families are those of known_families().
 class Architecture {
  public:
   // Reads both config generations (rope_theta + rope_scaling, or rope_parameters; torch_dtype or
@@ -102,23 +114,35 @@ class Architecture {
   static Architecture from_config(const nlohmann::json& config, std::string_view subject,
                                   std::string_view stack = "");
 
+  // Opaque layers: the only list of modules numbered from 0 without gap among `tensors` (of all
+  // shards, any order), or the one called `stack` (model.layers). `reason` says why the maths is
+  // not known. Throws incompatible when there is none, or several and no `stack`.
+  static Architecture from_tensors(const nlohmann::json& config, std::string_view subject,
+                                   std::span<const TensorInfo* const> tensors,
+                                   std::string_view stack, const Error& reason);
+
   const std::string& model_type() const { return model_type_; }
-  const FamilyLayout& layout() const { return *layout_; }
   std::uint64_t layer_count() const { return layer_count_; }
-  std::uint64_t hidden_size() const { return hidden_size_; }
-  std::uint64_t vocab_size() const { return vocab_size_; }
-  std::uint64_t max_positions() const { return max_positions_; }
-  bool tied_embeddings() const { return tied_embeddings_; }
+  bool is_opaque() const { return opaque_ != nullptr; }
+  std::string_view stack() const;
+  std::string_view layer_prefix() const;  // "model.layers.", without the layout's optional prefix
 
-  const LayerSpec& spec() const { return spec_; }
+  // These throw incompatible for opaque layers.
+  const FamilyLayout& layout() const { return *known().layout_; }
+  std::uint64_t hidden_size() const { return known().hidden_size_; }
+  std::uint64_t vocab_size() const { return known().vocab_size_; }
+  std::uint64_t max_positions() const { return known().max_positions_; }
+  bool tied_embeddings() const { return known().tied_embeddings_; }
+  const LayerSpec& spec() const { return known().spec_; }
 
-  // The tensors of every layer, sorted by name.
-  const std::vector<LayerTensor>& tensors() const { return tensors_; }
+  // The tensors of one layer, sorted by name; equal for all layers unless they are opaque.
+  const std::vector<LayerTensor>& tensors(std::uint64_t layer = 0) const;
 
   // `name` (relative to the layer) is a buffer that old files hold and nothing reads.
   bool is_ready_made(std::string_view name) const;
 
   // What layer i sees: "full" (its past), "sliding" (the last keys of it) or "bidirectional".
+  // Throws incompatible for opaque layers.
   std::string_view attention_type(std::uint64_t layer) const;
 
   // architecture.layer of organ.json for layers [first, first + count): canonical fields only
@@ -138,6 +162,9 @@ class Architecture {
 
  private:
   Architecture() = default;
+  const Architecture& known() const;  // *this, or throws why it is not
+  nlohmann::json opaque_fields(std::uint64_t first, std::uint64_t count) const;
+
   std::string model_type_;
   const FamilyLayout* layout_ = nullptr;
   std::uint64_t layer_count_ = 0, hidden_size_ = 0, vocab_size_ = 0, max_positions_ = 0;
@@ -146,6 +173,7 @@ class Architecture {
   LayerSpec spec_;
   std::vector<std::string> attention_types_;  // one per layer
   std::optional<Digest> shared_digest_;
+  std::shared_ptr<const internal::OpaqueLayers> opaque_;  // shared: copies of one immutable value
 };
 
 }  // namespace organ::format

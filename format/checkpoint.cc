@@ -77,8 +77,7 @@ bool is_floating(DType dtype) {
   return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F64;
 }
 
-bool is_tensor_of(const Architecture& model, std::string_view name) {
-  const auto& tensors = model.tensors();  // sorted by name
+bool is_tensor_of(const std::vector<LayerTensor>& tensors, std::string_view name) {
   const auto found = std::lower_bound(
       tensors.begin(), tensors.end(), name,
       [](const LayerTensor& tensor, std::string_view wanted) { return tensor.name < wanted; });
@@ -92,6 +91,7 @@ struct Checkpoint::Impl {
 
   void read_config();
   void read_architecture(std::string_view stack);
+  Architecture opaque_architecture(std::string_view stack, const Error& reason) const;
   std::string_view first_stack() const;
   void open_shards();
   void index_shard(std::size_t number, const ShardPlan& plan);
@@ -106,7 +106,10 @@ struct Checkpoint::Impl {
   [[noreturn]] void refuse_missing(const std::string& name) const;
   std::optional<Location> find(std::string_view name) const;
   bool holds(std::string_view start) const;  // a tensor whose name begins so
-  const Architecture* known() const { return std::get_if<Architecture>(&architecture); }
+  const Architecture* known() const {
+    const auto* model = std::get_if<Architecture>(&architecture);
+    return model && !model->is_opaque() ? model : nullptr;
+  }
   [[noreturn]] void refuse(std::string_view message) const {
     fail(ErrorCode::corrupt, "{}: {}", quote(folder.folder().string()), message);
   }
@@ -146,14 +149,30 @@ std::string_view Checkpoint::Impl::first_stack() const {
   return "";
 }
 
+Architecture Checkpoint::Impl::opaque_architecture(std::string_view stack,
+                                                   const Error& reason) const {
+  std::vector<const TensorInfo*> all;
+  for (const auto& [name, location] : tensors) all.push_back(location.tensor);
+  return Architecture::from_tensors(config, folder.subject(kConfigFile), all, stack, reason);
+}
+
 void Checkpoint::Impl::read_architecture(std::string_view stack) {
+  const auto incompatible = [](const Error& error) {
+    if (error.code() != ErrorCode::incompatible) throw error;
+    return error;
+  };
+  std::optional<Error> reason;
   try {
     architecture = Architecture::from_config(config, folder.subject(kConfigFile),
                                              stack.empty() ? first_stack() : stack);
+    return;
   } catch (const Error& error) {
-    // A model that organ cannot transplant can still be inspected.
-    if (error.code() != ErrorCode::incompatible) throw;
-    architecture = error;
+    reason = incompatible(error);
+  }
+  try {
+    architecture = opaque_architecture(stack, *reason);
+  } catch (const Error& error) {
+    architecture = incompatible(error);  // it can still be inspected
   }
 }
 
@@ -330,7 +349,7 @@ const std::string& Checkpoint::config_text() const { return impl_->config_text; 
 Digest Checkpoint::config_digest() const { return sha256(impl_->config_text); }
 
 const Architecture& Checkpoint::architecture() const {
-  if (const Architecture* known = impl_->known()) return *known;
+  if (const auto* model = std::get_if<Architecture>(&impl_->architecture)) return *model;
   throw std::get<Error>(impl_->architecture);
 }
 
@@ -359,7 +378,7 @@ std::string Checkpoint::full_name(std::string_view name) const {
 }
 
 std::string Checkpoint::layer_prefix(std::uint64_t index) const {
-  return fmt::format("{}{}{}.", impl_->prefix, architecture().layout().layer_prefix, index);
+  return fmt::format("{}{}{}.", impl_->prefix, architecture().layer_prefix(), index);
 }
 
 std::map<std::string, Checkpoint::Location> Checkpoint::layer(std::uint64_t index) const {
@@ -373,12 +392,12 @@ std::map<std::string, Checkpoint::Location> Checkpoint::layer(std::uint64_t inde
   for (auto at = impl_->tensors.lower_bound(start);
        at != impl_->tensors.end() && at->first.starts_with(start); ++at) {
     std::string name = at->first.substr(start.size());
-    const bool shared = index == 0 && name == model.layout().shared_tensor;
+    const bool shared = index == 0 && !model.is_opaque() && name == model.layout().shared_tensor;
     if (!shared && !model.is_ready_made(name)) found.emplace(std::move(name), at->second);
   }
-  for (const LayerTensor& wanted : model.tensors()) impl_->check_layer_tensor(start, wanted);
+  for (const LayerTensor& wanted : model.tensors(index)) impl_->check_layer_tensor(start, wanted);
   for (const auto& [name, location] : found) {
-    if (!is_tensor_of(model, name)) {
+    if (!is_tensor_of(model.tensors(index), name)) {
       impl_->refuse(fmt::format("tensor {} does not belong to a {} layer of this {}",
                                 quote(start + name), model.model_type(), kConfigFile));
     }
@@ -387,7 +406,8 @@ std::map<std::string, Checkpoint::Location> Checkpoint::layer(std::uint64_t inde
 }
 
 std::optional<Checkpoint::Location> Checkpoint::shared_state() const {
-  if (architecture().layout().shared_tensor.empty()) return std::nullopt;
+  const Architecture& model = architecture();
+  if (model.is_opaque() || model.layout().shared_tensor.empty()) return std::nullopt;
   return locate(impl_->shared_name());
 }
 

@@ -30,7 +30,8 @@ inline constexpr std::string_view kShardIndex = "model.safetensors.index.json";
 // indices beyond the config and embedding, norm or head of another shape are refused. Move-only,
 // reading is thread-safe.
 //
-// Of a model with several stacks of layers (T5: encoder, decoder) it shows one.
+// Of a model with several stacks of layers (T5: encoder, decoder; a vision tower beside a language
+// model) it shows one.
 class Checkpoint {
  public:
   // `stack` names the stack; "" takes the first that the files hold (T5: decoder, then encoder).
@@ -46,8 +47,9 @@ class Checkpoint {
   const std::string& config_text() const;  // the bytes of config.json
   Digest config_digest() const;            // of those bytes
 
-  // What its layers are. Throws incompatible for a family, a config value or a stack that organ
-  // does not know; the folder itself can be opened all the same.
+  // What its layers are: opaque for a family or a config value that organ does not know. Throws
+  // incompatible when the stack is unknown or not decided, or nothing looks like layers; the folder
+  // itself can be opened all the same.
   const Architecture& architecture() const;
 
   struct Shard {

@@ -133,10 +133,22 @@ void check_extraction(const ExtractionRecord& record, const Checker& checker) {
 void check_layer_count(const Manifest& manifest, const Checker& checker) {
   const JsonObject layer(manifest.architecture.layer,
                          std::string(checker.subject) + ": architecture.layer");
-  const auto types = layer.strings("attention_types");
+  // Opaque layers are described one by one, and belong where they come from.
+  const bool opaque = layer.has("maths");
+  const std::string_view key = opaque ? "tensors" : "attention_types";
+  const std::size_t described = opaque ? layer.objects(key).size() : layer.strings(key).size();
+  checker.require(described == manifest.layer_count(), fmt::format("architecture.layer.{}", key),
+                  fmt::format("has {} entries for {} layers", described, manifest.layer_count()));
+  if (!opaque) return;
+  checker.require(layer.string("maths") == "unknown", "architecture.layer.maths",
+                  "expected unknown");
+  checker.require(layer.unsigned_integer("first_layer") == manifest.extraction.first_layer,
+                  "architecture.layer.first_layer", "is not extraction.first_layer");
   checker.require(
-      types.size() == manifest.layer_count(), "architecture.layer.attention_types",
-      fmt::format("has {} entries for {} layers", types.size(), manifest.layer_count()));
+      layer.unsigned_integer("model_layer_count") == manifest.extraction.donor_layer_count,
+      "architecture.layer.model_layer_count", "is not extraction.donor_layer_count");
+  layer.string("stack");
+  layer.object("config");
 }
 
 void check_training(const TrainingRecord& record, const Checker& checker) {

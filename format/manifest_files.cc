@@ -23,16 +23,36 @@ constexpr std::uint64_t kMostHeaderBytes = (std::uint64_t{16} << 20) + kAlignmen
   fail(ErrorCode::corrupt, "{}: file {}: {}", subject, quote(file.path), message);
 }
 
-using TensorShapes = std::map<std::string, Shape>;
+// A layer's tensors by name; opaque layers sign their element types too.
+struct ExpectedTensor {
+  Shape shape;
+  std::optional<std::string> dtype;
+};
+using ExpectedTensors = std::map<std::string, ExpectedTensor>;
 
-// architecture.layer's tensors: names relative to the layer and their shapes.
-TensorShapes expected_tensors(const Manifest& manifest, std::string_view subject) {
+ExpectedTensors read_tensors(const JsonObject& tensors, bool opaque) {
+  ExpectedTensors expected;
+  for (const auto& item : tensors.value().items()) {
+    ExpectedTensor& tensor = expected[item.key()];
+    if (!opaque) {
+      tensor.shape = tensors.unsigned_integers(item.key());
+      continue;
+    }
+    const JsonObject described = tensors.object(item.key());
+    tensor.shape = described.unsigned_integers("shape");
+    tensor.dtype = described.string("dtype");
+  }
+  return expected;
+}
+
+// What architecture.layer says of each layer's tensors; one entry for all layers, or one per layer.
+std::vector<ExpectedTensors> expected_tensors(const Manifest& manifest, std::string_view subject) {
   const JsonObject layer(manifest.architecture.layer,
                          std::string(subject) + ": architecture.layer");
-  const JsonObject tensors = layer.object("tensors");
-  TensorShapes expected;
-  for (const auto& item : tensors.value().items()) {
-    expected.emplace(item.key(), tensors.unsigned_integers(item.key()));
+  if (!layer.has("maths")) return {read_tensors(layer.object("tensors"), false)};
+  std::vector<ExpectedTensors> expected;
+  for (const JsonObject& tensors : layer.objects("tensors")) {
+    expected.push_back(read_tensors(tensors, true));
   }
   return expected;
 }
@@ -108,21 +128,27 @@ void check_tensors(const FileEntry& file, std::string_view subject) {
   }
 }
 
-void check_layer(const FileEntry& file, const TensorShapes& expected, std::string_view subject) {
+void check_layer(const FileEntry& file, const ExpectedTensors& expected, std::string_view subject) {
   for (const TensorInfo& tensor : file.tensors) {
     const auto found = expected.find(tensor.name);
     if (found == expected.end()) {
       refuse(subject, file,
              fmt::format("tensor {} is not one of architecture.layer", quote(tensor.name)));
     }
-    if (found->second != tensor.shape) {
+    const auto& [shape, dtype] = found->second;
+    if (shape != tensor.shape) {
       refuse(subject, file,
              fmt::format("tensor {}: architecture.layer has shape {}, the file {}",
-                         quote(tensor.name), to_string(found->second), to_string(tensor.shape)));
+                         quote(tensor.name), to_string(shape), to_string(tensor.shape)));
+    }
+    if (dtype && *dtype != to_string(tensor.dtype)) {
+      refuse(subject, file,
+             fmt::format("tensor {}: architecture.layer has dtype {}, the file {}",
+                         quote(tensor.name), quote(*dtype), to_string(tensor.dtype)));
     }
   }
   if (file.tensors.size() == expected.size()) return;
-  for (const auto& [name, shape] : expected) {
+  for (const auto& [name, described] : expected) {
     const bool there =
         std::any_of(file.tensors.begin(), file.tensors.end(),
                     [&name = name](const TensorInfo& tensor) { return tensor.name == name; });
@@ -179,7 +205,11 @@ void check_paths(const std::vector<FileEntry>& files, std::string_view subject) 
 
 void check_files(const Manifest& manifest, std::string_view subject) {
   check_paths(manifest.files, subject);
-  const TensorShapes expected = expected_tensors(manifest, subject);
+  const std::vector<ExpectedTensors> expected = expected_tensors(manifest, subject);
+  std::map<std::string, std::uint64_t> numbers;  // of the files that must be there
+  for (std::uint64_t i = 0; i < manifest.layer_count(); ++i) {
+    numbers.emplace(Manifest::layer_file_name(i), i);
+  }
   std::set<std::string> layer_paths;
   for (const FileEntry& file : manifest.files) {
     check_chunks(file, subject);
@@ -189,7 +219,9 @@ void check_files(const Manifest& manifest, std::string_view subject) {
       check_tensors(file, subject);
     }
     if (file.role == FileRole::layer) {
-      check_layer(file, expected, subject);
+      const auto number = numbers.find(file.path);
+      const bool one_by_one = expected.size() > 1 && number != numbers.end();
+      check_layer(file, expected[one_by_one ? number->second : 0], subject);
       layer_paths.insert(file.path);
     } else if (file.path != fixed_path(file.role)) {
       refuse(subject, file,

@@ -30,6 +30,7 @@ std::string origin(const Manifest& manifest) {
   out += fmt::format("| layers | {} to {} of {} (counted from 0) |\n", from.first_layer,
                      last_layer(from), from.donor_layer_count);
   out += fmt::format("| family | {} |\n", cell(manifest.architecture.model_type));
+  if (!manifest.stack().empty()) out += fmt::format("| stack | {} |\n", cell(manifest.stack()));
   out +=
       fmt::format("| architecture signature | {} |\n", manifest.architecture.signature.to_string());
   out +=

@@ -11,6 +11,7 @@
 #include "format/base/error.h"
 #include "format/base/json.h"
 #include "format/convert.h"
+#include "transplant/internal/judge.h"
 
 namespace organ::transplant {
 namespace {
@@ -18,15 +19,6 @@ namespace {
 using format::Architecture;
 using format::Checkpoint;
 using format::Manifest;
-
-// What the rules compare.
-struct Case {
-  const Manifest& organ;
-  const Checkpoint& recipient;
-  const Architecture& architecture;  // of the recipient
-  std::uint64_t position;
-  std::uint64_t count;
-};
 
 // A rule over one field of architecture.layer. A field that no row names falls under the last.
 struct FieldRule {
@@ -87,36 +79,6 @@ std::string value_text(const nlohmann::json& fields, const std::string& key) {
   return escape_text(text, 200);
 }
 
-class Judge {
- public:
-  explicit Judge(std::uint64_t position, std::uint64_t count) {
-    report_.position = position;
-    report_.layer_count = count;
-  }
-
-  void refuse(Level level, CompatibilityFinding finding) {
-    report_.level = std::max(report_.level, level);
-    finding.severity = Severity::refusal;
-    report_.findings.push_back(std::move(finding));
-  }
-  void warn(CompatibilityFinding finding) { add(Severity::warning, std::move(finding)); }
-  void note(CompatibilityFinding finding) { add(Severity::note, std::move(finding)); }
-
-  CompatibilityReport finish() {
-    std::stable_sort(report_.findings.begin(), report_.findings.end(),
-                     [](const auto& a, const auto& b) { return a.severity < b.severity; });
-    return std::move(report_);
-  }
-  CompatibilityReport& report() { return report_; }
-
- private:
-  void add(Severity severity, CompatibilityFinding finding) {
-    finding.severity = severity;
-    report_.findings.push_back(std::move(finding));
-  }
-  CompatibilityReport report_;
-};
-
 // Every p with the organ's signature. Only the attention types depend on p, so each pattern is
 // judged once.
 std::vector<std::uint64_t> find_fitting_positions(const Manifest& organ,
@@ -124,6 +86,15 @@ std::vector<std::uint64_t> find_fitting_positions(const Manifest& organ,
   const std::uint64_t count = organ.layer_count();
   std::vector<std::uint64_t> positions;
   std::map<std::string, bool> judged;
+  if (architecture.is_opaque()) {  // they fit where they come from, or nowhere
+    const std::uint64_t home = organ.extraction.first_layer;
+    if (is_opaque(organ) && home + count <= architecture.layer_count() &&
+        Architecture::signature(architecture.layer_fields(home, count)) ==
+            organ.architecture.signature) {
+      positions.push_back(home);
+    }
+    return positions;
+  }
   for (std::uint64_t p = 0; p + count <= architecture.layer_count(); ++p) {
     std::string pattern;
     for (std::uint64_t i = p; i < p + count; ++i) {
@@ -175,6 +146,7 @@ void compare_tensors(const nlohmann::json& ours, const nlohmann::json& theirs, J
 }
 
 void compare_fields(const Case& one, Judge& judge) {
+  if (one.architecture.is_opaque()) return compare_opaque(one, judge);
   const nlohmann::json& ours = one.organ.architecture.layer;
   const nlohmann::json theirs = one.architecture.layer_fields(one.position, one.count);
   if (Architecture::signature(theirs) == one.organ.architecture.signature) return;
@@ -335,7 +307,7 @@ void compare_other_parts(const Case& one, Judge& judge) {
                               std::string(kBridge)});
     }
     if (file.role == format::FileRole::head) {
-      const bool tied = one.recipient.tied_head();
+      const bool tied = !one.architecture.is_opaque() && one.recipient.tied_head();
       judge.warn({"head",
                   {},
                   escape_text(file.path),
@@ -377,6 +349,7 @@ CompatibilityReport check_compatibility(const Manifest& organ, const Checkpoint&
   }
   judge.report().fitting_positions = find_fitting_positions(organ, *architecture);
   const Case one = {organ, recipient, *architecture, position, organ.layer_count()};
+  if (!check_kinds(one, judge)) return judge.finish();
   compare_other_parts(one, judge);
   if (!check_range(organ, *architecture, position, judge)) return judge.finish();
   compare_fields(one, judge);

@@ -2,6 +2,7 @@
 #include "format/internal/families.h"
 
 #include <algorithm>
+#include <string>
 
 namespace organ::format::internal {
 namespace {
@@ -365,14 +366,20 @@ constexpr Family t5_decoder() {
 constexpr std::array kFamilies = {bert(),  gpt2(),  gpt_oss(),    llama(),     mistral(),
                                   qwen2(), qwen3(), t5_decoder(), t5_encoder()};
 
+// A stack goes by its short name or by that of its list of tensors.
+bool is_called(const FamilyLayout& layout, std::string_view stack) {
+  const std::string list = std::string(stack) + '.';
+  return stack.empty() || layout.stack == stack || layout.layer_prefix == list ||
+         std::string(layout.optional_prefix) + std::string(layout.layer_prefix) == list;
+}
+
 }  // namespace
 
 std::span<const Family> families() { return kFamilies; }
 
 const Family* family_of(std::string_view model_type, std::string_view stack) {
   const auto found = std::find_if(kFamilies.begin(), kFamilies.end(), [&](const Family& family) {
-    return family.layout.model_type == model_type &&
-           (stack.empty() || family.layout.stack == stack);
+    return family.layout.model_type == model_type && is_called(family.layout, stack);
   });
   return found == kFamilies.end() ? nullptr : &*found;
 }

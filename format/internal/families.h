@@ -94,7 +94,8 @@ struct Family {
 };
 
 std::span<const Family> families();
-// The first one when `stack` is "".
+// `stack` is a short name (decoder), the name of the list of layers (decoder.block), or "" for the
+// first one.
 const Family* family_of(std::string_view model_type, std::string_view stack = "");
 
 }  // namespace organ::format::internal

@@ -9,47 +9,18 @@
 
 #include "format/base/json.h"
 #include "tests/support/support.h"
+#include "tests/support/tensor_files.h"
 
 namespace organ::format {
 namespace {
 
 namespace fs = std::filesystem;
 using test::error_of;
+using test::put_shard;
+using test::Tensors;
+using test::tiny_llama;
 
-const Json kConfig = {{"model_type", "llama"},    {"hidden_size", 8},
-                      {"intermediate_size", 12},  {"num_hidden_layers", 2},
-                      {"num_attention_heads", 2}, {"num_key_value_heads", 1},
-                      {"vocab_size", 16},         {"tie_word_embeddings", true}};
-
-using Tensors = std::map<std::string, std::pair<DType, Shape>>;
-
-Tensors tiny_llama(const Json& config = kConfig) {
-  Tensors tensors = {{"model.embed_tokens.weight", {DType::F32, {16, 8}}},
-                     {"model.norm.weight", {DType::F32, {8}}}};
-  const auto model = Architecture::from_config(config, "config.json");
-  for (std::uint64_t layer = 0; layer < model.layer_count(); ++layer) {
-    for (const LayerTensor& tensor : model.tensors()) {
-      tensors[fmt::format("model.layers.{}.{}", layer, tensor.name)] = {DType::F32, tensor.shape};
-    }
-  }
-  return tensors;
-}
-
-// Bytes that depend on nothing but the tensor's name.
-void put_shard(const fs::path& path, const Tensors& tensors) {
-  std::vector<TensorSource> sources;
-  for (const auto& [name, description] : tensors) {
-    TensorInfo info{name, description.first, description.second, 0, 0};
-    info.size = byte_size(info.dtype, info.shape, name);
-    const auto seed = static_cast<unsigned char>(sha256(name).bytes()[0]);
-    sources.push_back({info, [seed](std::uint64_t offset, std::span<std::byte> out) {
-                         for (std::byte& b : out) b = static_cast<std::byte>(seed + offset++);
-                       }});
-  }
-  AtomicFile file(path);
-  write_safetensors(file.fd(), std::move(sources), {}, path.string());
-  file.commit();
-}
+const Json kConfig = test::tiny_llama_config();
 
 void put_config(const fs::path& folder, const Json& config = kConfig) {
   write_file(folder / "config.json", config.dump());
@@ -80,8 +51,7 @@ Json put_sharded(const fs::path& folder) {
 
 void put_single(const fs::path& folder, const Tensors& tensors = tiny_llama(),
                 const Json& config = kConfig) {
-  put_config(folder, config);
-  put_shard(folder / kSingleShard, tensors);
+  test::put_model(folder, tensors, config);
 }
 
 std::string refusal(const fs::path& folder) {
@@ -160,18 +130,6 @@ TEST_CASE("a folder without config or weights is not found and pickles are only 
   CHECK(holds(error, "only 'pytorch_model.bin'"));
   write_file(scratch.path() / "file", "");
   CHECK(holds(refusal(scratch.path() / "file"), "is not a folder"));
-}
-
-TEST_CASE("an unknown family can be opened but has no architecture") {
-  const auto scratch = test::scratch();
-  Json config = kConfig;
-  config["model_type"] = "gemma2";
-  put_single(scratch.path(), tiny_llama(), config);
-  const auto model = Checkpoint::open(scratch.path());
-  const std::string error = error_of([&] { model.architecture(); });
-  CHECK(error.starts_with("incompatible: "));
-  CHECK(holds(error, "\"gemma2\""));
-  CHECK(model.find("model.norm.weight").has_value());
 }
 
 TEST_CASE("an index that lies about the shards is refused") {
@@ -441,103 +399,6 @@ TEST_CASE("GPT-2 files with and without the prefix hold the same layers") {
     CHECK(checkpoint.layer(0).size() == 12);
     CHECK(checkpoint.tied_head());
   }
-}
-
-TEST_CASE("BERT files with and without the prefix hold the same layers") {
-  const Json config = {{"model_type", "bert"},    {"hidden_size", 8},
-                       {"num_hidden_layers", 1},  {"num_attention_heads", 2},
-                       {"intermediate_size", 12}, {"vocab_size", 16}};
-  const auto model = Architecture::from_config(config, "config.json");
-  const auto scratch = test::scratch();
-  for (const std::string prefix : {"", "bert."}) {
-    Tensors tensors = {{prefix + "embeddings.word_embeddings.weight", {DType::F32, {16, 8}}},
-                       {prefix + "embeddings.position_ids", {DType::I64, {1, 4}}}};
-    for (const auto& tensor : model.tensors()) {
-      tensors[prefix + "encoder.layer.0." + tensor.name] = {DType::F32, tensor.shape};
-    }
-    put_single(scratch.path(), tensors, config);
-    const auto checkpoint = Checkpoint::open(scratch.path());
-    CHECK(checkpoint.prefix() == prefix);
-    CHECK(checkpoint.layer(0).size() == 16);
-    CHECK(checkpoint.tied_head());
-
-    const auto norm = prefix + "encoder.layer.0.output.LayerNorm.";
-    tensors[norm + "gamma"] = tensors[norm + "weight"];
-    tensors.erase(norm + "weight");
-    put_single(scratch.path(), tensors, config);
-    const std::string error = error_of([&] { Checkpoint::open(scratch.path()).layer(0); });
-    CAPTURE(error);
-    CHECK(error.starts_with("incompatible: "));
-    CHECK(holds(error, "output.LayerNorm.gamma' has its name of 2018"));
-  }
-}
-
-const Json kT5 = {{"model_type", "t5"}, {"d_model", 8},    {"d_kv", 4},
-                  {"d_ff", 12},         {"num_layers", 2}, {"num_decoder_layers", 1},
-                  {"num_heads", 2},     {"vocab_size", 16}};
-
-Tensors tiny_t5(std::initializer_list<std::string_view> stacks) {
-  Tensors tensors = {{"shared.weight", {DType::F32, {16, 8}}}};
-  for (const std::string_view stack : stacks) {
-    const auto model = Architecture::from_config(kT5, "config.json", stack);
-    const std::string start = std::string(stack) + ".block.";
-    tensors[std::string(stack) + ".final_layer_norm.weight"] = {DType::F32, {8}};
-    tensors[start + "0.layer.0.SelfAttention.relative_attention_bias.weight"] = {DType::F32,
-                                                                                 {32, 2}};
-    for (std::uint64_t layer = 0; layer < model.layer_count(); ++layer) {
-      for (const LayerTensor& tensor : model.tensors()) {
-        tensors[fmt::format("{}{}.{}", start, layer, tensor.name)] = {DType::F32, tensor.shape};
-      }
-    }
-  }
-  return tensors;
-}
-
-TEST_CASE("T5 shows the stack that was asked for and its shared table") {
-  const auto scratch = test::scratch();
-  put_single(scratch.path(), tiny_t5({"encoder", "decoder"}), kT5);
-  const auto decoder = Checkpoint::open(scratch.path());
-  const auto encoder = Checkpoint::open(scratch.path(), "encoder");
-  CHECK(decoder.architecture().layer_count() == 1);
-  CHECK(decoder.layer_prefix(0) == "decoder.block.0.");
-  CHECK(encoder.architecture().layer_count() == 2);
-  CHECK(encoder.layer(0).size() == 8);
-  CHECK(encoder.layer(1).size() == 8);
-  CHECK(decoder.layer(0).size() == 13);
-  REQUIRE(encoder.shared_state().has_value());
-  const auto bytes = encoder.read(*encoder.shared_state());
-  CHECK(encoder.architecture().shared_digest() == sha256(bytes));
-  CHECK(decoder.architecture().shared_digest() != encoder.architecture().shared_digest());
-  const auto none = Checkpoint::open(scratch.path(), "middle");
-  CHECK(error_of([&] { none.architecture(); }).starts_with("incompatible: "));
-
-  put_single(scratch.path(), tiny_t5({"encoder"}), kT5);
-  CHECK(Checkpoint::open(scratch.path()).architecture().layout().stack == "encoder");
-  Tensors tensors = tiny_t5({"encoder"});
-  tensors.erase("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
-  put_single(scratch.path(), tensors, kT5);
-  CHECK(holds(refusal(scratch.path()), "relative_attention_bias.weight' is missing"));
-}
-
-TEST_CASE("MXFP4 blocks must be bytes") {
-  const Json config = {
-      {"model_type", "gpt_oss"},  {"hidden_size", 32},
-      {"intermediate_size", 32},  {"num_hidden_layers", 1},
-      {"num_attention_heads", 8}, {"head_dim", 4},
-      {"vocab_size", 16},         {"num_local_experts", 2},
-      {"num_experts_per_tok", 1}, {"quantization_config", {{"quant_method", "mxfp4"}}}};
-  const auto model = Architecture::from_config(config, "config.json");
-  Tensors tensors;
-  for (const LayerTensor& tensor : model.tensors()) {
-    tensors["model.layers.0." + tensor.name] = {tensor.dtype.value_or(DType::BF16), tensor.shape};
-  }
-  const auto scratch = test::scratch();
-  put_single(scratch.path(), tensors, config);
-  CHECK(Checkpoint::open(scratch.path()).layer(0).size() == model.tensors().size());
-  tensors["model.layers.0.mlp.experts.down_proj_scales"].first = DType::I8;
-  put_single(scratch.path(), tensors, config);
-  CHECK(holds(error_of([&] { Checkpoint::open(scratch.path()).layer(0); }),
-              "down_proj_scales' is I8, expected U8"));
 }
 
 }  // namespace

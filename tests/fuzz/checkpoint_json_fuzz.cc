@@ -13,14 +13,26 @@
 namespace organ::format {
 namespace {
 
-void read_config(std::string_view text) {
-  JsonLimits limits;
-  limits.reals = true;
-  const auto model = Architecture::from_config(parse_json(text, limits, "config.json"), "config");
+void use(const Architecture& model) {
   const std::uint64_t layers = std::min<std::uint64_t>(model.layer_count(), 3);
   const Json fields = model.layer_fields(model.layer_count() - layers, layers);
   if (Architecture::signature(fields) != sha256(canonical_json(fields))) std::abort();
   for (const LayerTensor& tensor : model.tensors()) byte_size(DType::F64, tensor.shape, "tensor");
+}
+
+void read_config(std::string_view text) {
+  JsonLimits limits;
+  limits.reals = true;
+  const Json config = parse_json(text, limits, "config.json");
+  const TensorInfo tensor{"h.0.w", DType::F32, {1}, 0, 4};
+  const TensorInfo* const all[] = {&tensor};
+  JsonObject(config, "config");
+  try {
+    use(Architecture::from_config(config, "config"));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::incompatible) throw;
+    use(Architecture::from_tensors(config, "config", all, "", error));
+  }
 }
 
 void expect_refusal(const Error& error) {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "tests/support/checkpoint_maker.h"
 #include "tests/support/support.h"
 #include "transplant/extract.h"
@@ -144,6 +146,41 @@ TEST_CASE("an unknown family is a verdict, not an exception") {
       check_compatibility(bench.organ, format::Checkpoint::open(bench.folder.path() / "r"), 1);
   CHECK(report.level == Level::D);
   CHECK(find(report, "family") != nullptr);
+}
+
+TEST_CASE("opaque layers fit where they come from in a model that is alike in everything") {
+  const auto make = [](const std::filesystem::path& path, const json& config,
+                       const test::CheckpointOptions& options) {
+    test::make_checkpoint(path, test::small_config(), options);
+    write_file(path / "config.json", config.dump());
+    return format::Checkpoint::open(path);
+  };
+  const json family = changed("model_type", "made_up");
+  const TempFolder folder = test::scratch();
+  const auto donor = make(folder.path() / "donor", family, {.seed = 1});
+  const auto organ = extract_organ(donor, {1, 2}, folder.path() / "organ", {.donor_id = "donor"});
+  int number = 0;
+  const auto check = [&](const json& config, std::uint64_t position,
+                         const test::CheckpointOptions& options = {.seed = 2}) {
+    const auto path = folder.path() / fmt::format("recipient-{}", number++);
+    return check_compatibility(organ, make(path, config, options), position);
+  };
+  const auto fits = check(changed("_name_or_path", "elsewhere", family), 1);
+  CHECK(fits.level == Level::A);
+  CHECK(fits.fitting_positions == std::vector<std::uint64_t>{1});
+  const auto moved = check(family, 2);
+  expect(moved, Level::D, "first_layer", "1", "2");
+  CHECK(find(moved, "first_layer")->hint == "--at 1 is where it comes from");
+  CHECK(moved.fitting_positions == std::vector<std::uint64_t>{1});
+  expect(check(changed("rms_norm_eps", 1e-6, family), 1), Level::D, "config", "1e-05", "1e-06");
+  expect(check(changed("extra", "x", family), 1), Level::D, "config", "absent", "\"x\"");
+  const auto other_type = check(family, 1, {.dtype = format::DType::BF16});
+  CHECK(other_type.level == Level::D);
+  CHECK(find(other_type, "tensors") != nullptr);
+  CHECK(check(changed("model_type", "other", family), 1).level == Level::D);
+  const auto known = check(test::small_config(), 1);
+  expect(known, Level::D, "family", "made_up", "llama");
+  CHECK(known.fitting_positions.empty());
 }
 
 TEST_CASE("element types that are converted give a warning, others a refusal") {

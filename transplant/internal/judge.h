@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the compatibility rules compare and where they put their findings.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "format/checkpoint.h"
+#include "format/manifest.h"
+#include "transplant/compatibility.h"
+
+namespace organ::transplant {
+
+struct Case {
+  const format::Manifest& organ;
+  const format::Checkpoint& recipient;
+  const format::Architecture& architecture;  // of the recipient
+  std::uint64_t position;
+  std::uint64_t count;
+};
+
+class Judge {
+ public:
+  explicit Judge(std::uint64_t position, std::uint64_t count) {
+    report_.position = position;
+    report_.layer_count = count;
+  }
+
+  void refuse(Level level, CompatibilityFinding finding) {
+    report_.level = std::max(report_.level, level);
+    finding.severity = Severity::refusal;
+    report_.findings.push_back(std::move(finding));
+  }
+  void warn(CompatibilityFinding finding) { add(Severity::warning, std::move(finding)); }
+  void note(CompatibilityFinding finding) { add(Severity::note, std::move(finding)); }
+
+  CompatibilityReport finish() {
+    std::stable_sort(report_.findings.begin(), report_.findings.end(),
+                     [](const auto& a, const auto& b) { return a.severity < b.severity; });
+    return std::move(report_);
+  }
+  CompatibilityReport& report() { return report_; }
+
+ private:
+  void add(Severity severity, CompatibilityFinding finding) {
+    finding.severity = severity;
+    report_.findings.push_back(std::move(finding));
+  }
+  CompatibilityReport report_;
+};
+
+// The organ's layers are of a family whose maths organ does not know.
+bool is_opaque(const format::Manifest& organ);
+
+// Refuses everything but layers that are alike in all that can be seen, their place in the model
+// included. Both organ and recipient are opaque.
+void compare_opaque(const Case& one, Judge& judge);
+
+// Refuses what cannot be compared: the maths of one is known and that of the other is not.
+bool check_kinds(const Case& one, Judge& judge);
+
+}  // namespace organ::transplant
