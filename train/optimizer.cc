@@ -20,12 +20,20 @@ struct StepConstants {
   float gradient_scale;
 };
 
-// Round to nearest even, NaN kept: format/convert.h's rule in a form that vectorises in place.
-std::uint16_t to_bf16(float value) {
+// 32 well mixed bits of a counter (Wellons' lowbias32 constants).
+std::uint32_t mix(std::uint32_t x) {
+  x = (x ^ (x >> 16)) * 0x21f0aaadu;
+  x = (x ^ (x >> 15)) * 0x735a2d97u;
+  return x ^ (x >> 15);
+}
+
+// Up or down with the odds of the distance: the mean is the value, and a value that bf16 holds
+// stays itself. Infinities and NaN are kept.
+std::uint16_t to_bf16(float value, std::uint32_t dice) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const std::uint32_t quiet_nan = (bits >> 16) | 0x40u;
-  return static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded);
+  const std::uint32_t rounded = (bits + (dice & 0xffffu)) >> 16;
+  const std::uint32_t kept = (bits >> 16) | ((bits & 0xffffu) != 0 ? 0x40u : 0u);
+  return static_cast<std::uint16_t>((bits & 0x7f800000u) == 0x7f800000u ? kept : rounded);
 }
 
 // A loop that must vectorise on any x86-64: one clone per instruction set, chosen at load.
@@ -48,21 +56,31 @@ ORGAN_VECTOR_LOOP void update_range(float* __restrict master, float* __restrict 
   }
 }
 
+// `first` is the index of master[0] in the whole buffer, so that blocks do not show.
 ORGAN_VECTOR_LOOP void round_range(const float* __restrict master,
-                                   std::uint16_t* __restrict working, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) working[i] = to_bf16(master[i]);
+                                   std::uint16_t* __restrict working, std::size_t count,
+                                   std::uint32_t first, std::uint32_t salt) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t index = first + static_cast<std::uint32_t>(i);
+    working[i] = to_bf16(master[i], mix(index ^ salt));
+  }
 }
 
 // Blocks that stay in cache between the update and the rounding of the working copy.
 constexpr std::size_t kBlock = 16384;
 
+void round_block(const FlatParameters& p, std::size_t at, std::size_t count, std::uint64_t update) {
+  round_range(p.master.data() + at, p.working.data() + at, count, static_cast<std::uint32_t>(at),
+              mix(static_cast<std::uint32_t>(update)));
+}
+
 void update_run(const FlatParameters& p, std::size_t begin, std::size_t end,
-                const StepConstants& constants) {
+                const StepConstants& constants, std::uint64_t update) {
   for (std::size_t at = begin; at < end; at += kBlock) {
     const std::size_t count = std::min(kBlock, end - at);
     update_range(p.master.data() + at, p.first_moment.data() + at, p.second_moment.data() + at,
                  p.gradient.data() + at, count, constants);
-    if (!p.working.empty()) round_range(p.master.data() + at, p.working.data() + at, count);
+    if (!p.working.empty()) round_block(p, at, count, update);
   }
 }
 
@@ -112,6 +130,11 @@ double clip_factor(double norm, double limit) {
   return limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;
 }
 
+void round_working(const FlatParameters& parameters, std::uint64_t update) {
+  check_buffers(parameters);
+  if (!parameters.working.empty()) round_block(parameters, 0, parameters.master.size(), update);
+}
+
 void adamw_step(const FlatParameters& parameters, std::span<const ParameterRun> runs,
                 const AdamWOptions& options, double rate, std::uint64_t update,
                 double gradient_scale, unsigned threads) {
@@ -123,7 +146,9 @@ void adamw_step(const FlatParameters& parameters, std::span<const ParameterRun> 
     for (const auto& run : runs) {
       const std::size_t first = std::max(begin, run.offset);
       const std::size_t last = std::min(end, run.offset + run.elements);
-      if (first < last) update_run(parameters, first, last, run.decay ? with_decay : without);
+      if (first < last) {
+        update_run(parameters, first, last, run.decay ? with_decay : without, update);
+      }
     }
   };
   const std::size_t size = parameters.master.size();

@@ -39,10 +39,16 @@ double global_norm(std::span<const float> values);
 // min(1, limit / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_; 1 when limit is 0.
 double clip_factor(double norm, double limit);
 
+// Makes `working` from master by stochastic rounding: up or down with the odds of the distance.
+// Rounding to nearest would drop every update smaller than half a bf16 step, which at usual rates
+// is most of the first ones. The dice depend on the element's index and on `update` alone, so a
+// resumed run rounds as the straight one did. A master that bf16 holds exactly is copied.
+void round_working(const FlatParameters& parameters, std::uint64_t update);
+
 // One update with gradient * gradient_scale: p -= rate * decay * p, then
 // p -= rate * m_hat / (sqrt(v_hat) + epsilon). `update` counts from 1 (bias correction). The
-// gradient is zero afterwards and `working` rounded from master, to nearest even.
-// The runs must tile the buffers.
+// gradient is zero afterwards and `working` as round_working leaves it. The runs must tile the
+// buffers.
 void adamw_step(const FlatParameters& parameters, std::span<const ParameterRun> runs,
                 const AdamWOptions& options, double rate, std::uint64_t update,
                 double gradient_scale = 1.0, unsigned threads = 1);

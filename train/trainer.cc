@@ -152,7 +152,7 @@ void TrainRun::restore(const TrainState& state) {
   std::copy(state.master.begin(), state.master.end(), view.master.begin());
   std::copy(state.first_moment.begin(), state.first_moment.end(), view.first_moment.begin());
   std::copy(state.second_moment.begin(), state.second_moment.end(), view.second_moment.begin());
-  organ_.refresh_working();
+  organ_.refresh_working(state.record.updates);
   record_ = state.record;
   observer_.note(fmt::format("resumed at step {} of {}", record_.step, settings_.steps));
 }

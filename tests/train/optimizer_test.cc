@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -64,15 +65,41 @@ TEST_CASE("an AdamW step gives the same bits with one and with three threads") {
   CHECK(one.working == three.working);
 }
 
-TEST_CASE("the working copy is the master rounded to nearest even") {
-  Buffers buffers(4);
-  buffers.master = {1.00390625f, 1.01171875f, -2.0f, std::numeric_limits<float>::quiet_NaN()};
-  const ParameterRun runs[] = {{0, 4, false}};
-  adamw_step(buffers.view(), runs, {.weight_decay = 0}, 0.0, 1);
-  CHECK(buffers.working[0] == 0x3f80);  // half way, down to even
-  CHECK(buffers.working[1] == 0x3f82);  // half way, up to even
-  CHECK(buffers.working[2] == 0xc000);
-  CHECK((buffers.working[3] & 0x7fc0) == 0x7fc0);
+TEST_CASE("the working copy keeps what bf16 holds, infinities and NaN") {
+  Buffers buffers(5);
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  buffers.master = {1.0078125f, -2.0f, 0.0f, -kInfinity, std::numeric_limits<float>::quiet_NaN()};
+  for (std::uint64_t update = 0; update < 100; ++update) {
+    round_working(buffers.view(), update);
+    CHECK(buffers.working[0] == 0x3f81);
+    CHECK(buffers.working[1] == 0xc000);
+    CHECK(buffers.working[2] == 0x0000);
+    CHECK(buffers.working[3] == 0xff80);
+    CHECK((buffers.working[4] & 0x7fc0) == 0x7fc0);
+  }
+}
+
+TEST_CASE("the working copy is rounded up with the odds of the distance, anew in each update") {
+  constexpr std::size_t kSize = 100'000;
+  Buffers buffers(kSize);
+  for (const double odds : {0.01, 0.25, 0.5, 0.9}) {
+    std::fill(buffers.master.begin(), buffers.master.end(),
+              static_cast<float>(-1.0 - odds / 128));  // bf16 has 128 steps between 1 and 2
+    std::vector<std::uint16_t> last;
+    for (const std::uint64_t update : {1, 2, 1000}) {
+      round_working(buffers.view(), update);
+      const auto up = std::count(buffers.working.begin(), buffers.working.end(), 0xbf81);
+      const auto down = std::count(buffers.working.begin(), buffers.working.end(), 0xbf80);
+      CHECK(up + down == kSize);
+      // Five standard deviations of a binomial count.
+      CHECK(std::abs(static_cast<double>(up) - odds * kSize) <
+            5 * std::sqrt(odds * (1 - odds) * kSize));
+      CHECK(buffers.working != last);
+      last = buffers.working;
+    }
+    round_working(buffers.view(), 1000);
+    CHECK(buffers.working == last);
+  }
 }
 
 TEST_CASE("the global norm sees every element and every value that is not finite") {

@@ -18,6 +18,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tools"))
+from reference_training import train_curve, windows_of  # noqa: E402
+
 PROGRAM, SCHEMAS = sys.argv[1], pathlib.Path(sys.argv[2])
 LAYERS, STEPS, CONTEXT, BATCH, RATE = range(1, 4), 10, 128, 4, 1e-3
 
@@ -49,47 +52,6 @@ def validate(schema, *documents):
         jsonschema.validate(document, rules)
 
 
-def windows_of(model_folder, text):
-    """The windows organ makes of one file: ids of the text, closed by </s>, cut and padded."""
-    import tokenizers
-    tokenizer = tokenizers.Tokenizer.from_file(str(model_folder / "tokenizer.json"))
-    ids = tokenizer.encode(text, add_special_tokens=False).ids
-    special = json.loads((model_folder / "tokenizer_config.json").read_text())
-    eos = special["eos_token"]
-    ids.append(tokenizer.token_to_id(eos["content"] if isinstance(eos, dict) else eos))
-    rows = []
-    for start in range(0, len(ids), CONTEXT):
-        row = ids[start:start + CONTEXT]
-        padding = CONTEXT - len(row)
-        rows.append((row + [0] * padding, row + [-100] * padding))
-    return rows
-
-
-def reference_losses(model_folder, rows, order):
-    import torch
-    import transformers
-    torch.set_num_threads(2)
-    model = transformers.AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
-    model.requires_grad_(False)
-    trained = [p for i in LAYERS for p in model.model.layers[i].parameters()]
-    for parameter in trained:
-        parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.01)
-    curve = []
-    for windows in order:
-        ids = torch.tensor([rows[w][0] for w in windows])
-        labels = torch.tensor([rows[w][1] for w in windows])
-        logits = model(input_ids=ids).logits[:, :-1]
-        loss = torch.nn.functional.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), labels[:, 1:].reshape(-1), ignore_index=-100)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        curve.append((loss.item(), norm.item()))
-    return curve
-
-
 def compare(model_folder, folder, shared):
     text = (shared / "tinyshakespeare.txt").read_text()
     train_file, held_out = folder / "train.txt", folder / "held_out.txt"
@@ -104,8 +66,8 @@ def compare(model_folder, folder, shared):
     validate("metrics", *records)
     steps = [r for r in records if r["event"] == "step"]
     assert len(steps) == STEPS
-    reference = reference_losses(model_folder, windows_of(model_folder, train_file.read_text()),
-                                 [s["windows"] for s in steps])
+    rows = windows_of(model_folder, train_file.read_text(), CONTEXT)
+    reference = train_curve(model_folder, LAYERS, rows, [s["windows"] for s in steps], RATE)
     worst = 0
     for step, (loss, norm) in zip(steps, reference, strict=True):
         worst = max(worst, abs(step["loss"] / loss - 1), abs(step["gradient_norm"] / norm - 1))

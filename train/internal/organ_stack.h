@@ -20,8 +20,10 @@ class FlatOrgan {
 
   FlatParameters view();
   const std::vector<ParameterRun>& runs() const { return runs_; }
-  // After writing to master: the working copy follows.
+  // After writing to master: the working copy follows, to nearest or as update number `update`
+  // left it.
   void refresh_working();
+  void refresh_working(std::uint64_t update) { round_working(view(), update); }
   // The slice of master that holds one slot of the n-th trained layer.
   at::Tensor slot(std::int64_t layer, const ParameterSlot& slot) const;
 
