@@ -29,9 +29,10 @@ struct LayerTensor {
 // Where a family keeps things in a checkpoint. Plain data; one entry per model_type and stack.
 struct FamilyLayout {
   std::string_view model_type;
-  std::string_view stack = "";       // "encoder" | "decoder" where the model has two, else ""
-  std::string_view layer_prefix;     // "model.layers." + index + "."
-  std::string_view embedding;        // "model.embed_tokens.weight"
+  std::string_view stack = "";    // "encoder" | "decoder" where the model has two, else ""
+  std::string_view layer_prefix;  // "model.layers." + index + "."
+  std::string_view embedding;     // "model.embed_tokens.weight"
+  std::string_view position_embedding = "";  // "wpe.weight", where positions are learned
   std::string_view final_norm;       // "model.norm.weight" (LayerNorm: its .bias beside it), or ""
   std::string_view head;             // "lm_head.weight"
   std::string_view layer_count_key;  // "num_hidden_layers"

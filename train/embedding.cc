@@ -24,7 +24,28 @@ at::Tensor Embedding::forward(const Batch& batch) const {
       kernels::convert_row(table + ids[i] * d, out + i * d, d);
     });
   });
+  if (positions_.defined()) add_positions(batch, x);
   return x;
+}
+
+void Embedding::add_positions(const Batch& batch, at::Tensor& x) const {
+  const std::int64_t d = x.size(1);
+  const std::int32_t* first =
+      batch.first_key.defined() ? batch.first_key.const_data_ptr<int>() : nullptr;
+  const auto position = [&](std::int64_t i) { return i % batch.length - (first ? first[i] : 0); };
+  for (std::int64_t i = 0; i < batch.tokens(); ++i) {
+    if (position(i) >= positions_.size(0)) {
+      fail(ErrorCode::invalid_argument, "a document reaches position {} but the model has {}",
+           position(i), positions_.size(0));
+    }
+  }
+  kernels::with_type(positions_.scalar_type(), [&]<typename T>(T) {
+    const T* table = kernels::pointer<T>(positions_);
+    float* rows = kernels::floats(x);
+    kernels::for_each_row(batch.tokens(), d, [&](std::int64_t i) {
+      kernels::add_row(rows + i * d, table + position(i) * d, rows + i * d, d);
+    });
+  });
 }
 
 }  // namespace organ::train

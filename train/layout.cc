@@ -20,7 +20,23 @@ constexpr std::array<std::string_view, 18> kLlamaOrder = {
     "mlp.down_proj.bias",      "input_layernorm.weight",  "post_attention_layernorm.weight",
 };
 
+constexpr std::array<std::string_view, 12> kGpt2Order = {
+    "attn.c_attn.weight", "attn.c_attn.bias", "attn.c_proj.weight", "attn.c_proj.bias",
+    "mlp.c_fc.weight",    "mlp.c_fc.bias",    "mlp.c_proj.weight",  "mlp.c_proj.bias",
+    "ln_1.weight",        "ln_1.bias",        "ln_2.weight",        "ln_2.bias",
+};
+
 constexpr TensorNames kKinds[] = {
+    {.storage_order = kGpt2Order,
+     .qkv = "attn.c_attn",
+     .attention_output = "attn.c_proj",
+     .query_norm = "",
+     .key_norm = "",
+     .mlp_in = "mlp.c_fc",
+     .mlp_out = "mlp.c_proj",
+     .attention_norm = "ln_1",
+     .mlp_norm = "ln_2",
+     .orientation = Orientation::in_out},
     {.storage_order = kLlamaOrder,
      .qkv = "self_attn.q_proj",
      .attention_output = "self_attn.o_proj",

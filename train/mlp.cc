@@ -39,10 +39,48 @@ class GatedMlp : public Mlp {
   Projection gate_up_, down_;
 };
 
+// out(f(in(x)))
+class PlainMlp : public Mlp {
+ public:
+  PlainMlp(const Geometry& g, const TensorNames& names, const LayerParameters& parameters)
+      : in_(parameters.projection(names.mlp_in, g.hidden_size, g.intermediate_size,
+                                  names.orientation)),
+        out_(parameters.projection(names.mlp_out, g.intermediate_size, g.hidden_size,
+                                   names.orientation)),
+        activation_(g.activation) {}
+
+  at::Tensor forward(at::Tensor x, std::unique_ptr<MlpTape>* tape) const override {
+    const at::Tensor inner = in_.forward(x);
+    x.reset();
+    if (tape != nullptr) *tape = std::make_unique<Tape>(inner);
+    return out_.forward(kernels::activate(activation_, inner));
+  }
+
+  at::Tensor backward(const at::Tensor& dout, MlpTape& tape,
+                      const MakeInput& input) const override {
+    at::Tensor dinner = std::move(static_cast<Tape&>(tape).inner);
+    if (out_.needs_input()) out_.add_gradient(dout, kernels::activate(activation_, dinner));
+    kernels::activate_backward(activation_, dinner, out_.input_gradient(dout));
+    if (in_.needs_input()) in_.add_gradient(dinner, input());
+    return in_.input_gradient(dinner);
+  }
+
+ private:
+  struct Tape : MlpTape {
+    explicit Tape(at::Tensor kept) : inner(std::move(kept)) {}
+    at::Tensor inner;
+  };
+  Projection in_, out_;
+  kernels::Activation activation_;
+};
+
 }  // namespace
 
 std::unique_ptr<Mlp> make_mlp(const Geometry& geometry, const TensorNames& names,
                               const LayerParameters& parameters) {
+  if (geometry.mlp == MlpKind::plain) {
+    return std::make_unique<PlainMlp>(geometry, names, parameters);
+  }
   return std::make_unique<GatedMlp>(geometry, names, parameters);
 }
 

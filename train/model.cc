@@ -68,10 +68,26 @@ struct Model::Impl {
       return read_tensor(checkpoint, checkpoint.full_name(name), shape, working());
     };
     const at::Tensor tokens = read(outer.embedding, {vocabulary, d});
-    embedding.emplace(tokens);
-    head.emplace(Normalization(geometry.norm_epsilon, {read(outer.final_norm, {d}), {}}),
+    const auto positions = static_cast<std::int64_t>(architecture.max_positions());
+    embedding.emplace(
+        tokens, geometry.rope ? at::Tensor() : read(outer.position_embedding, {positions, d}));
+    head.emplace(load_final_norm(checkpoint),
                  checkpoint.tied_head() ? tokens : read(outer.head, {vocabulary, d}),
                  options.head_chunk);
+  }
+
+  Normalization load_final_norm(const format::Checkpoint& checkpoint) const {
+    std::string name = checkpoint.full_name(architecture.layout().final_norm);
+    const auto read = [&](const std::string& tensor) {
+      return read_tensor(checkpoint, tensor, {geometry.hidden_size}, working());
+    };
+    const at::Tensor gamma = read(name);
+    at::Tensor beta;
+    if (geometry.norm == NormKind::layer) {
+      name.replace(name.rfind("weight"), std::string::npos, "bias");
+      beta = read(name);
+    }
+    return {geometry.norm, geometry.norm_epsilon, {gamma, {}}, {beta, {}}};
   }
 
   void load_layer(const format::Checkpoint& checkpoint, std::int64_t index) {

@@ -4,29 +4,37 @@
 namespace organ::train {
 namespace {
 
-at::Tensor as_float(const Parameter& weight) { return kernels::convert(weight.value, at::kFloat); }
+at::Tensor as_float(const Parameter& weight) {
+  return weight.value.defined() ? kernels::convert(weight.value, at::kFloat) : at::Tensor();
+}
 
 }  // namespace
 
 at::Tensor Normalization::forward(const at::Tensor& x, at::ScalarType working,
                                   kernels::Norm* tape) const {
-  kernels::Norm norm = kernels::rms_norm(x, as_float(gamma_), epsilon_, working, tape != nullptr);
+  const bool keep = tape != nullptr;
+  kernels::Norm norm =
+      kind_ == NormKind::layer
+          ? kernels::layer_norm(x, as_float(gamma_), as_float(beta_), epsilon_, working, keep)
+          : kernels::rms_norm(x, as_float(gamma_), epsilon_, working, keep);
   at::Tensor out = std::move(norm.out);
   if (tape != nullptr) *tape = std::move(norm);
   return out;
 }
 
 at::Tensor Normalization::output(const kernels::Norm& tape) const {
-  return kernels::rms_norm_output(tape.unit, as_float(gamma_));
+  return kernels::norm_output(tape.unit, as_float(gamma_), as_float(beta_));
 }
 
 void Normalization::add_gradient(const at::Tensor& dout, const kernels::Norm& tape) const {
   if (gamma_.gradient.defined()) kernels::accumulate_products(dout, tape.unit, gamma_.gradient);
+  if (beta_.gradient.defined()) kernels::accumulate_rows(dout, beta_.gradient);
 }
 
 at::Tensor Normalization::input_gradient(const at::Tensor& dout, const kernels::Norm& tape,
                                          const at::Tensor& base) const {
-  return kernels::rms_norm_backward(dout, tape, as_float(gamma_), base);
+  return kind_ == NormKind::layer ? kernels::layer_norm_backward(dout, tape, as_float(gamma_), base)
+                                  : kernels::rms_norm_backward(dout, tape, as_float(gamma_), base);
 }
 
 }  // namespace organ::train

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// x + attention(norm(x)), then x + mlp(norm(x)): Llama, Mistral, Qwen2 and Qwen3.
+// x + attention(norm(x)), then x + mlp(norm(x)): GPT-2, Llama, Mistral, Qwen2 and Qwen3.
 #include "train/internal/layer.h"
 #include "train/internal/mlp.h"
 #include "train/internal/normalization.h"
@@ -16,8 +16,10 @@ struct PreNormTape : LayerTape {
 
 Normalization make_norm(const Geometry& geometry, std::string_view name,
                         const LayerParameters& parameters) {
-  return {geometry.norm_epsilon,
-          parameters.run(std::string(name) + ".weight", {geometry.hidden_size})};
+  const auto of = [&](const char* part) {
+    return parameters.run(std::string(name) + part, {geometry.hidden_size});
+  };
+  return {geometry.norm, geometry.norm_epsilon, of(".weight"), of(".bias")};
 }
 
 class PreNormLayer : public Layer {

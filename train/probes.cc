@@ -10,6 +10,7 @@
 
 #include "format/base/error.h"
 #include "train/internal/model.h"
+#include "train/kernels/kernels.h"
 
 namespace organ::train {
 namespace {
@@ -123,11 +124,14 @@ ProbeFinding padding(const Probe& probe) {
                  limit, "relative change of the loss when padding is added");
 }
 
+// On logits that are made equal: no input of the model gives such where the final norm has a bias.
 ProbeFinding uniform(const Probe& probe) {
-  const at::Tensor x = at::zeros({probe.batch.length, probe.model.hidden_size()}, at::kFloat);
-  const LossSum sum = probe.model.head_loss(x, probe.batch);
+  constexpr std::int64_t kRows = 4;
+  const auto type = probe.model.precision() == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  at::Tensor logits = at::zeros({kRows, probe.model.vocab_size()}, type);
+  const at::Tensor targets = at::arange(kRows, at::kLong).remainder_(probe.model.vocab_size());
+  const double mean = kernels::cross_entropy(logits, targets, false, {}) / kRows;
   const double expected = std::log(static_cast<double>(probe.model.vocab_size()));
-  const double mean = sum.nll / static_cast<double>(sum.targets);
   return finding(
       "uniform", std::abs(mean - expected), 1e-4,
       fmt::format("distance of the loss of equal logits from ln(vocabulary) = {:.4f}", expected));

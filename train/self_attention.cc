@@ -17,6 +17,10 @@ bool keep_probabilities(const kernels::HeadLayout& layout, std::int64_t element_
 
 at::Tensor as_float(const Parameter& weight) { return kernels::convert(weight.value, at::kFloat); }
 
+// Undefined where positions are no matter of the layers.
+at::Tensor cosine(const Pass& pass) { return pass.rope ? pass.rope->cosine() : at::Tensor(); }
+at::Tensor sine(const Pass& pass) { return pass.rope ? pass.rope->sine() : at::Tensor(); }
+
 VisibleSpans visible_spans(const Batch& batch, std::int64_t window) {
   return {batch.first_key, batch.rows, batch.length, window};
 }
@@ -59,8 +63,8 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
   kernels::HeadNorm query_norm = normalise(query_norm_, query_heads());
   kernels::HeadNorm key_norm = normalise(key_norm_, key_heads());
   const kernels::HeadLayout heads_layout = layout(pass.batch);
-  kernels::Heads heads = kernels::split_heads(packed, heads_layout, pass.rope->cosine(),
-                                              pass.rope->sine(), query_scale());
+  kernels::Heads heads =
+      kernels::split_heads(packed, heads_layout, cosine(pass), sine(pass), query_scale());
   packed.reset();
   const bool keep = tape != nullptr && keep_probabilities(heads_layout, heads.query.element_size());
   at::Tensor attended = attention(heads, heads_layout, visible_spans(pass.batch, window_),
@@ -81,8 +85,8 @@ at::Tensor SelfAttention::packed_gradient(const at::Tensor& dattended, SelfAtten
   const kernels::Heads dheads = attention_backward(dattended, tape.attention, heads_layout,
                                                    visible_spans(pass.batch, window_));
   tape.attention = {};
-  at::Tensor dpacked = kernels::merge_head_gradients(dheads, heads_layout, pass.rope->cosine(),
-                                                     pass.rope->sine(), query_scale());
+  at::Tensor dpacked =
+      kernels::merge_head_gradients(dheads, heads_layout, cosine(pass), sine(pass), query_scale());
   const auto go_back = [&](const std::optional<PerHeadNorm>& norm, kernels::HeadRange range,
                            const kernels::HeadNorm& kept) {
     if (!norm) return;

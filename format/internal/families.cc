@@ -221,6 +221,7 @@ constexpr Family gpt2() {
   return {.layout = {.model_type = "gpt2",
                      .layer_prefix = "h.",
                      .embedding = "wte.weight",
+                     .position_embedding = "wpe.weight",
                      .final_norm = "ln_f.weight",
                      .head = "lm_head.weight",
                      .layer_count_key = "n_layer",

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes tests/data/train/<case>: tiny random models of the Llama family as transformers sees them.
+"""Writes tests/data/train/<case>: tiny random models as transformers sees them.
 
 Each case holds config.json and model.safetensors (fp32) and reference.safetensors:
   ids, targets     int64 [rows, length]; a target of -1 does not count
@@ -10,7 +10,9 @@ Each case holds config.json and model.safetensors (fp32) and reference.safetenso
   grad.<tensor>    d(loss / targets)/d(tensor) for every tensor of every layer
   grad.hidden.0    the same for the input of layer 0
 
-usage: make_train_fixtures.py OUTPUT_FOLDER   (needs torch, transformers, safetensors)
+Tensors are named as in the case's model.safetensors.
+
+usage: make_train_fixtures.py OUTPUT_FOLDER [CASE...]   (needs torch, transformers, safetensors)
 """
 import json
 import pathlib
@@ -20,16 +22,21 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-BASE = dict(hidden_size=32, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
-            num_key_value_heads=2, vocab_size=61, max_position_embeddings=64, rms_norm_eps=1e-5,
-            bos_token_id=1, eos_token_id=2, pad_token_id=None, attention_dropout=0.0)
+LLAMA = dict(hidden_size=32, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
+             num_key_value_heads=2, vocab_size=61, max_position_embeddings=64, rms_norm_eps=1e-5,
+             bos_token_id=1, eos_token_id=2, pad_token_id=None, attention_dropout=0.0)
+GPT2 = dict(n_embd=24, n_layer=3, n_head=4, vocab_size=61, n_positions=64, bos_token_id=1,
+            eos_token_id=2, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0)
+# Of each family: what its cases share, and the names of the model's parts.
+FAMILIES = {"GPT2": (GPT2, "transformer", "wte", "h", "ln_f")}
+LLAMA_PARTS = (LLAMA, "model", "embed_tokens", "layers", "norm")
 
 
 def rope(theta=10000.0, kind="default", **extra):
     return {"rope_theta": theta, "rope_type": kind, **extra}
 
 
-# name: (model class, changes to BASE, rows, length)
+# name: (model class, changes to the family's configuration, rows, length)
 CASES = {
     "llama": ("Llama", dict(tie_word_embeddings=False, rope_parameters=rope()), 2, 21),
     # One key head, head size that is not hidden / heads, every bias, llama3 rotation, tied head.
@@ -53,13 +60,26 @@ CASES = {
     "qwen3": ("Qwen3", dict(head_dim=16, tie_word_embeddings=True, max_position_embeddings=64,
                             rope_parameters=rope(100.0, "yarn", factor=4.0,
                                                  original_max_position_embeddings=16)), 2, 21),
+    "gpt2": ("GPT2", dict(), 2, 21),
+    # An odd head size, an inner size that is not 4 x hidden, erf gelu, its own head; longer than
+    # one block of queries.
+    "gpt2_odd": ("GPT2", dict(n_embd=15, n_head=3, n_layer=2, n_inner=44, n_positions=140,
+                              activation_function="gelu", layer_norm_epsilon=1e-3, vocab_size=29,
+                              tie_word_embeddings=False), 1, 140),
 }
+# Saved as GPT-2 lies on the hub.
+WITHOUT_PREFIX = {"gpt2"}
+
+
+def parts_of(family):
+    return FAMILIES.get(family, LLAMA_PARTS)
 
 
 def make_model(family, changes):
-    config = getattr(transformers, family + "Config")(**{**BASE, **changes})
+    config = getattr(transformers, family + "Config")(**{**parts_of(family)[0], **changes})
     config._attn_implementation = "eager"
-    model = getattr(transformers, family + "ForCausalLM")(config).float().eval()
+    kind = "LMHeadModel" if family == "GPT2" else "ForCausalLM"
+    model = getattr(transformers, family + kind)(config).float().eval()
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in model.parameters():  # norms and biases must not be trivial
@@ -71,18 +91,20 @@ def make_model(family, changes):
     return model
 
 
-def reference(model, rows, length):
+def reference(model, family, rows, length):
+    _, body, embedding, layers, norm = parts_of(family)
+    body = getattr(model, body)
     generator = torch.Generator().manual_seed(11)
     vocabulary = model.config.vocab_size
     ids = torch.randint(0, vocabulary, (rows, length), generator=generator)
     targets = torch.full_like(ids, -1)
     targets[:, :-1] = ids[:, 1:]
     targets[0, 3] = -1
-    embedded = model.model.embed_tokens(ids).detach().requires_grad_()
+    embedded = getattr(body, embedding)(ids).detach().requires_grad_()
     hidden = []
     hooks = [layer.register_forward_pre_hook(lambda _, args: hidden.append(args[0].detach()))
-             for layer in model.model.layers]
-    hooks.append(model.model.norm.register_forward_pre_hook(
+             for layer in getattr(body, layers)]
+    hooks.append(getattr(body, norm).register_forward_pre_hook(
         lambda _, args: hidden.append(args[0].detach())))
     logits = model(inputs_embeds=embedded).logits.reshape(rows * length, vocabulary)
     for hook in hooks:
@@ -94,22 +116,27 @@ def reference(model, rows, length):
     out = {"ids": ids, "targets": targets, "logits": logits.detach(),
            "loss": loss.detach().reshape(1), "grad.hidden.0": embedded.grad}
     out |= {f"hidden.{i}": h for i, h in enumerate(hidden)}
-    out |= {"grad." + n: p.grad for n, p in model.named_parameters() if ".layers." in n}
+    out |= {"grad." + n: p.grad for n, p in model.named_parameters() if f".{layers}." in n}
     return {name: tensor.contiguous().clone() for name, tensor in out.items()}
 
 
 def main():
     target = pathlib.Path(sys.argv[1])
-    for name, (family, changes, rows, length) in CASES.items():
+    for name in sys.argv[2:] or CASES:
+        family, changes, rows, length = CASES[name]
         folder = target / name
         folder.mkdir(parents=True, exist_ok=True)
         model = make_model(family, changes)
         state = {n: p.detach().contiguous().clone() for n, p in model.named_parameters()}
+        expected = reference(model, family, rows, length)
+        if name in WITHOUT_PREFIX:
+            state = {n.removeprefix("transformer."): p for n, p in state.items()}
+            expected = {n.replace(".transformer.", "."): p for n, p in expected.items()}
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
         config = model.config.to_dict()
         config.pop("transformers_version", None)
         (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-        save_file(reference(model, rows, length), folder / "reference.safetensors")
+        save_file(expected, folder / "reference.safetensors")
         sizes = sum(f.stat().st_size for f in folder.iterdir())
         print(f"{name}: {sizes} bytes")
 

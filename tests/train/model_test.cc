@@ -26,7 +26,7 @@ void for_each_gradient(const Model& model, const FullPass& pass, const Fixture& 
   for (std::int64_t layer = 0; layer < model.layer_count(); ++layer) {
     if (!pass.gradients[layer].defined()) continue;
     for (const train::ParameterSlot& slot : model.parameter_layout()) {
-      const std::string name = "model.layers." + std::to_string(layer) + "." + slot.name;
+      const std::string name = fixture.checkpoint.layer_prefix(layer) + slot.name;
       compare(name, pass.gradients[layer].narrow(0, slot.offset, slot.elements).view(slot.shape),
               fixture.reference.at("grad." + name));
     }
@@ -110,6 +110,8 @@ TEST_CASE("bf16 stays close to fp32") {
       CAPTURE(i);
       CHECK(cosine(pass.hidden[i], fixture.reference.at("hidden." + std::to_string(i))) > 0.9999);
     }
+    const at::Tensor logits = model.logits(pass.hidden.back(), all_positions(fixture.batch));
+    CHECK(cosine(logits, fixture.reference.at("logits")) > 0.9999);
     const double expected = fixture.reference.at("loss").item<float>();
     CHECK(pass.loss.nll == doctest::Approx(expected).epsilon(5e-3));
     for_each_gradient(model, pass, fixture, [](const auto& tensor, auto ours, auto theirs) {
@@ -146,7 +148,7 @@ TEST_CASE("the same pass twice gives the same bits") {
 }
 
 TEST_CASE("documents packed in one row equal separate rows") {
-  for (const char* name : {"llama", "mistral", "qwen3"}) {
+  for (const char* name : {"llama", "mistral", "qwen3", "gpt2"}) {
     CAPTURE(name);
     const Fixture fixture(name);
     const std::int64_t n = fixture.batch.length;
@@ -205,6 +207,14 @@ TEST_CASE("storage keeps the parts of fused matrices adjacent and covers each la
   CHECK(offset == model.layer_elements());
   CHECK(model.parameter_layout()[0].name == "self_attn.q_proj.weight");
   CHECK(model.parameter_layout()[2].name == "self_attn.v_proj.weight");
+}
+
+TEST_CASE("a document longer than the learned positions is refused") {
+  const Fixture fixture("gpt2");
+  const Model model = load(fixture);
+  const Batch batch{1, 65, at::zeros({65}, at::kLong), at::zeros({65}, at::kLong), {}};
+  CHECK(error_of([&] { model.embed(batch); }) ==
+        "invalid_argument: a document reaches position 64 but the model has 64");
 }
 
 TEST_CASE("ids and targets outside of the vocabulary are refused") {

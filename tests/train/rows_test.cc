@@ -5,7 +5,9 @@
 
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <map>
 #include <vector>
 
 namespace organ::test {
@@ -131,6 +133,70 @@ TEST_CASE("SwiGLU and its gradient agree with differences in fp64") {
       CHECK(std::abs(out[i] - value(g, u)) < 1e-5);
       CHECK(std::abs(dgate[i] - dout[i] * (value(g + h, u) - value(g - h, u)) / (2 * h)) < 1e-4);
       CHECK(std::abs(dup[i] - dout[i] * (value(g, u + h) - value(g, u - h)) / (2 * h)) < 1e-4);
+    }
+  }
+}
+
+TEST_CASE("each activation and its slope are those of the definition, large numbers included") {
+  const auto phi = [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); };
+  const std::map<Activation, std::function<double(double)>> definitions = {
+      {Activation::silu, [](double x) { return x / (1 + std::exp(-x)); }},
+      {Activation::gelu, [&](double x) { return x * phi(x); }},
+      {Activation::gelu_tanh,
+       [](double x) {
+         constexpr double kRoot = 0.79788456080286535588;  // sqrt(2 / pi)
+         return 0.5 * x * (1 + std::tanh(kRoot * (x + 0.044715 * x * x * x)));
+       }},
+      {Activation::relu, [](double x) { return std::max(0.0, x); }},
+  };
+  for (const auto& [kind, definition] : definitions) {
+    for (const std::int64_t n : kLengths) {
+      std::vector<float> x = wave(n, 0.9f), out(x.size());
+      x[0] = n % 2 == 0 ? 200.0f : -200.0f;
+      const std::vector<float> dout = wave(n, 2.1f);
+      std::vector<float> dx = x;
+      activate_row(kind, x.data(), out.data(), n);
+      activate_backward_row(kind, dx.data(), dout.data(), n);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        CAPTURE(x[i]);
+        const double h = 1e-6, slope = (definition(x[i] + h) - definition(x[i] - h)) / (2 * h);
+        CHECK(std::abs(out[i] - definition(x[i])) < 5e-7);
+        CHECK(std::abs(dx[i] - dout[i] * slope) < 3e-6);
+      }
+    }
+  }
+}
+
+TEST_CASE("layer norm and its gradient are those of the definition") {
+  for (const std::int64_t n : kLengths) {
+    CAPTURE(n);
+    const auto size = static_cast<std::size_t>(n);
+    const std::vector<float> x = wave(n, 0.7f), gamma = wave(n, 0.2f), beta = wave(n, 1.9f);
+    const std::vector<float> dout = wave(n, 1.1f), base = wave(n, 0.05f);
+    constexpr float epsilon = 1e-2f;
+    const auto value = [&](std::size_t out, std::size_t moved, double by) {
+      double mean = by, squares = 0;
+      for (const float each : x) mean += each;
+      mean /= static_cast<double>(n);
+      const auto centred = [&](std::size_t i) { return x[i] + (i == moved ? by : 0.0) - mean; };
+      for (std::size_t i = 0; i < size; ++i) squares += centred(i) * centred(i);
+      const double rstd = 1 / std::sqrt(squares / static_cast<double>(n) + epsilon);
+      return centred(out) * rstd * gamma[out] + beta[out];
+    };
+    std::vector<float> unit(size), out(size), dx(size), again(size);
+    const float rstd =
+        layer_norm_row(x.data(), gamma.data(), beta.data(), epsilon, unit.data(), out.data(), n);
+    layer_norm_backward_row(dout.data(), unit.data(), rstd, gamma.data(), base.data(), dx.data(),
+                            n);
+    affine_row(unit.data(), gamma.data(), beta.data(), again.data(), n);
+    for (std::size_t i = 0; i < size; ++i) {
+      CHECK(std::abs(out[i] - value(i, i, 0)) < 2e-5);
+      CHECK(std::abs(again[i] - out[i]) < 2e-6);
+      double slope = base[i];
+      for (std::size_t j = 0; j < size; ++j) {
+        slope += dout[j] * (value(j, i, 1e-6) - value(j, i, -1e-6)) / 2e-6;
+      }
+      CHECK(std::abs(dx[i] - slope) < 2e-4);
     }
   }
 }

@@ -10,16 +10,22 @@ namespace organ::train {
 
 class Embedding {
  public:
-  // tokens: working [vocabulary, hidden]
-  explicit Embedding(at::Tensor tokens) : tokens_(std::move(tokens)) {}
+  // tokens: working [vocabulary, hidden]; positions: working [positions, hidden], added to them,
+  // or undefined.
+  Embedding(at::Tensor tokens, at::Tensor positions)
+      : tokens_(std::move(tokens)), positions_(std::move(positions)) {}
 
   std::int64_t vocab_size() const { return tokens_.size(0); }
 
-  // fp32 [tokens, hidden]. Throws invalid_argument for an id outside of the vocabulary.
+  // fp32 [tokens, hidden]. Positions count from the start of each document. Throws
+  // invalid_argument for an id outside of the vocabulary, and for a document with more positions
+  // than the model has.
   at::Tensor forward(const Batch& batch) const;
 
  private:
-  at::Tensor tokens_;
+  void add_positions(const Batch& batch, at::Tensor& x) const;
+
+  at::Tensor tokens_, positions_;
 };
 
 }  // namespace organ::train

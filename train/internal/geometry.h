@@ -9,15 +9,22 @@
 
 #include "format/architecture.h"
 #include "train/internal/rope.h"
+#include "train/kernels/rows.h"
 
 namespace organ::train {
+
+enum class NormKind : std::uint8_t { rms, layer };
+enum class MlpKind : std::uint8_t { gated, plain };
 
 struct Geometry {
   std::int64_t hidden_size = 0, intermediate_size = 0;
   std::int64_t heads = 0, kv_heads = 0, head_size = 0;
+  NormKind norm = NormKind::rms;
   double norm_epsilon = 0;
-  bool qk_norm = false;  // RMS norm of each query and key head before the rotation
-  std::optional<RopeScheme> rope;
+  MlpKind mlp = MlpKind::gated;
+  kernels::Activation activation = kernels::Activation::silu;
+  bool qk_norm = false;            // RMS norm of each query and key head before the rotation
+  std::optional<RopeScheme> rope;  // absent: positions are added to the embedding
   // Per layer: how many positions a query sees, itself included; 0 = all before it.
   std::vector<std::int64_t> windows;
 

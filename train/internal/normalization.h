@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "train/internal/geometry.h"
 #include "train/internal/projection.h"
 #include "train/kernels/kernels.h"
 
@@ -11,23 +12,25 @@ namespace organ::train {
 
 class Normalization {
  public:
-  // gamma [d]
-  Normalization(double epsilon, Parameter gamma) : epsilon_(epsilon), gamma_(std::move(gamma)) {}
+  // gamma [d]; beta [d] of a layer norm, undefined for an RMS norm.
+  Normalization(NormKind kind, double epsilon, Parameter gamma, Parameter beta)
+      : kind_(kind), epsilon_(epsilon), gamma_(std::move(gamma)), beta_(std::move(beta)) {}
 
   // x fp32 [n, d]; the result has the type `working`. A tape, when given, receives what backward
   // needs; the result is not kept there, output() makes it again.
   at::Tensor forward(const at::Tensor& x, at::ScalarType working, kernels::Norm* tape) const;
   at::Tensor output(const kernels::Norm& tape) const;
 
-  // Adds the gradient of the weights, where they train.
+  // Adds the gradients of the weights, where they train.
   void add_gradient(const at::Tensor& dout, const kernels::Norm& tape) const;
   // base + the gradient of x, fp32; base fp32 [n, d] or undefined (zero).
   at::Tensor input_gradient(const at::Tensor& dout, const kernels::Norm& tape,
                             const at::Tensor& base) const;
 
  private:
+  NormKind kind_;
   double epsilon_;
-  Parameter gamma_;
+  Parameter gamma_, beta_;
 };
 
 }  // namespace organ::train

@@ -82,6 +82,28 @@ void swiglu_backward(at::Tensor& gate_up, const at::Tensor& dout) {
   });
 }
 
+at::Tensor activate(Activation kind, const at::Tensor& x) {
+  at::Tensor out = empty(x.sizes(), x.scalar_type());
+  with_type(x.scalar_type(), [&]<typename T>(T) {
+    const T* in = pointer<T>(x);
+    T* to = pointer<T>(out);
+    for_each_piece(x.numel(), [&](std::int64_t first, std::int64_t count) {
+      activate_row(kind, in + first, to + first, count);
+    });
+  });
+  return out;
+}
+
+void activate_backward(Activation kind, at::Tensor& x, const at::Tensor& dout) {
+  with_type(x.scalar_type(), [&]<typename T>(T) {
+    T* data = pointer<T>(x);
+    const T* gradient = pointer<T>(dout);
+    for_each_piece(x.numel(), [&](std::int64_t first, std::int64_t count) {
+      activate_backward_row(kind, data + first, gradient + first, count);
+    });
+  });
+}
+
 namespace {
 
 // Where the heads of one (row, position) start in the packed row and in the three head tensors.
@@ -115,6 +137,28 @@ struct HeadPointers {
         value(pointer<T>(heads.value)) {}
 };
 
+// Turns a head to its position or back, times a factor; without tables only the factor.
+struct Rotation {
+  const float *cosine = nullptr, *sine = nullptr;  // of the first position
+  std::int64_t half;
+
+  Rotation(const at::Tensor& cosines, const at::Tensor& sines, const HeadLayout& layout)
+      : cosine(cosines.defined() ? floats(cosines) : nullptr),
+        sine(sines.defined() ? floats(sines) : nullptr),
+        half(layout.head_size / 2) {}
+
+  template <typename T>
+  void turn(const T* in, std::int64_t position, float direction, double factor, T* out,
+            std::int64_t head_size) const {
+    if (cosine != nullptr) {
+      rotate_row(in, cosine + position * half, sine + position * half, direction,
+                 static_cast<float>(factor), out, half);
+    } else {
+      scale_row(in, static_cast<float>(factor), out, head_size);
+    }
+  }
+};
+
 Heads empty_heads(const HeadLayout& layout, at::ScalarType type) {
   const std::int64_t g = layout.groups(), t = layout.length, d = layout.head_size;
   return {empty({g, t * layout.group, d}, type), empty({g, t, d}, type), empty({g, t, d}, type)};
@@ -128,18 +172,17 @@ Heads split_heads(const at::Tensor& packed, const HeadLayout& layout, const at::
   with_type(packed.scalar_type(), [&]<typename T>(T) {
     const T* in = pointer<T>(packed);
     const HeadPointers<T> out(heads);
-    const float *cosines = floats(cosine), *sines = floats(sine);
-    const std::int64_t d = layout.head_size, half = d / 2;
+    const Rotation rotation(cosine, sine, layout);
+    const std::int64_t d = layout.head_size;
     for_each_row(layout.rows * layout.length, layout.packed_width(), [&](std::int64_t token) {
       const HeadIndex at(layout, token);
       const T* row = in + token * layout.packed_width();
-      const float *c = cosines + at.position * half, *s = sines + at.position * half;
       for (std::int64_t kv = 0; kv < layout.kv_heads; ++kv) {
         for (std::int64_t m = 0; m < layout.group; ++m) {
-          rotate_row(row + at.packed_query(kv, m), c, s, 1.0f, static_cast<float>(scale),
-                     out.query + at.query(kv, m), half);
+          rotation.turn(row + at.packed_query(kv, m), at.position, 1.0f, scale,
+                        out.query + at.query(kv, m), d);
         }
-        rotate_row(row + at.packed_key(kv), c, s, 1.0f, 1.0f, out.key + at.key(kv), half);
+        rotation.turn(row + at.packed_key(kv), at.position, 1.0f, 1.0, out.key + at.key(kv), d);
         std::memcpy(out.value + at.key(kv), row + at.packed_value(kv), d * sizeof(T));
       }
     });
@@ -154,18 +197,17 @@ at::Tensor merge_head_gradients(const Heads& gradient, const HeadLayout& layout,
   with_type(packed.scalar_type(), [&]<typename T>(T) {
     T* out = pointer<T>(packed);
     const HeadPointers<T> in(gradient);
-    const float *cosines = floats(cosine), *sines = floats(sine);
-    const std::int64_t d = layout.head_size, half = d / 2;
+    const Rotation rotation(cosine, sine, layout);
+    const std::int64_t d = layout.head_size;
     for_each_row(layout.rows * layout.length, layout.packed_width(), [&](std::int64_t token) {
       const HeadIndex at(layout, token);
       T* row = out + token * layout.packed_width();
-      const float *c = cosines + at.position * half, *s = sines + at.position * half;
       for (std::int64_t kv = 0; kv < layout.kv_heads; ++kv) {
         for (std::int64_t m = 0; m < layout.group; ++m) {
-          rotate_row(in.query + at.query(kv, m), c, s, -1.0f, static_cast<float>(scale),
-                     row + at.packed_query(kv, m), half);
+          rotation.turn(in.query + at.query(kv, m), at.position, -1.0f, scale,
+                        row + at.packed_query(kv, m), d);
         }
-        rotate_row(in.key + at.key(kv), c, s, -1.0f, 1.0f, row + at.packed_key(kv), half);
+        rotation.turn(in.key + at.key(kv), at.position, -1.0f, 1.0, row + at.packed_key(kv), d);
         std::memcpy(row + at.packed_value(kv), in.value + at.key(kv), d * sizeof(T));
       }
     });

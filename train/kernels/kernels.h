@@ -7,6 +7,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "train/kernels/rows.h"
+
 namespace organ::train::kernels {
 
 // An uninitialised tensor.
@@ -27,8 +29,13 @@ Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::
 // base + d(norm)/dx applied to dout; base fp32 [n, d] or undefined (zero).
 at::Tensor rms_norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,
                              const at::Tensor& base);
-// unit * gamma again.
-at::Tensor rms_norm_output(const at::Tensor& unit, const at::Tensor& gamma);
+// Layer norm, the same way; gamma and beta fp32 [d].
+Norm layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
+                double epsilon, at::ScalarType working, bool keep_unit);
+at::Tensor layer_norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,
+                               const at::Tensor& base);
+// unit * gamma + beta again; beta undefined for a norm without.
+at::Tensor norm_output(const at::Tensor& unit, const at::Tensor& gamma, const at::Tensor& beta);
 
 // The same norm over each head of a packed [n, width] matrix, in place: heads of `size` columns
 // starting at column 0, gammas [heads] choose the weight of each head.
@@ -54,6 +61,10 @@ at::Tensor swiglu(const at::Tensor& gate_up);
 // In place: gate_up becomes its gradient.
 void swiglu_backward(at::Tensor& gate_up, const at::Tensor& dout);
 
+// Of each number, a new tensor. Backward in place: x becomes its gradient.
+at::Tensor activate(Activation kind, const at::Tensor& x);
+void activate_backward(Activation kind, at::Tensor& x, const at::Tensor& dout);
+
 // How the columns of a packed q|k|v row are laid out, and how rows group into sequences.
 struct HeadLayout {
   std::int64_t rows = 0, length = 0;
@@ -73,7 +84,7 @@ struct Heads {
   at::Tensor key;    // working [rows * kv_heads, length, head_size]
   at::Tensor value;
 };
-// Splits packed rows and applies the rotary tables (fp32 [length, head_size / 2]).
+// Splits packed rows and applies the rotary tables (fp32 [length, head_size / 2]; undefined: none).
 Heads split_heads(const at::Tensor& packed, const HeadLayout& layout, const at::Tensor& cosine,
                   const at::Tensor& sine, double scale);
 // The adjoint: gradients of the heads back to the packed rows.

@@ -29,13 +29,37 @@ void sum_rows(std::int64_t rows, at::Tensor& sum, AddRow add_row) {
   }
 }
 
+Norm empty_norm(std::int64_t n, std::int64_t d, at::ScalarType working, bool keep_unit) {
+  return {empty({n, d}, working), keep_unit ? empty({n, d}, working) : at::Tensor(),
+          empty({n}, at::kFloat)};
+}
+
+// row_backward(dout, unit, rstd, gamma, base, dx, d) for every row.
+template <typename RowBackward>
+at::Tensor norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,
+                         const at::Tensor& base, RowBackward row_backward) {
+  const std::int64_t n = dout.size(0), d = dout.size(1);
+  at::Tensor dx = empty({n, d}, at::kFloat);
+  with_type(dout.scalar_type(), [&]<typename T>(T) {
+    const T* gradient = pointer<T>(dout);
+    const T* unit = pointer<T>(norm.unit);
+    const float* residual = base.defined() ? floats(base) : nullptr;
+    const float *rstd = floats(norm.rstd), *weight = floats(gamma);
+    float* out = floats(dx);
+    for_each_row(n, d, [&](std::int64_t i) {
+      row_backward(gradient + i * d, unit + i * d, rstd[i], weight,
+                   residual ? residual + i * d : nullptr, out + i * d, d);
+    });
+  });
+  return dx;
+}
+
 }  // namespace
 
 Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::ScalarType working,
               bool keep_unit) {
   const std::int64_t n = x.size(0), d = x.size(1);
-  Norm norm{empty({n, d}, working), keep_unit ? empty({n, d}, working) : at::Tensor(),
-            empty({n}, at::kFloat)};
+  Norm norm = empty_norm(n, d, working, keep_unit);
   with_type(working, [&]<typename T>(T) {
     const float* in = floats(x);
     const float* weight = floats(gamma);
@@ -52,30 +76,43 @@ Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::
 
 at::Tensor rms_norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,
                              const at::Tensor& base) {
-  const std::int64_t n = dout.size(0), d = dout.size(1);
-  at::Tensor dx = empty({n, d}, at::kFloat);
-  with_type(dout.scalar_type(), [&]<typename T>(T) {
-    const T* gradient = pointer<T>(dout);
-    const T* unit = pointer<T>(norm.unit);
-    const float* residual = base.defined() ? floats(base) : nullptr;
-    const float *rstd = floats(norm.rstd), *weight = floats(gamma);
-    float* out = floats(dx);
-    for_each_row(n, d, [&](std::int64_t i) {
-      rms_norm_backward_row(gradient + i * d, unit + i * d, rstd[i], weight,
-                            residual ? residual + i * d : nullptr, out + i * d, d);
-    });
-  });
-  return dx;
+  return norm_backward(dout, norm, gamma, base,
+                       [](auto... arguments) { rms_norm_backward_row(arguments...); });
 }
 
-at::Tensor rms_norm_output(const at::Tensor& unit, const at::Tensor& gamma) {
+Norm layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
+                double epsilon, at::ScalarType working, bool keep_unit) {
+  const std::int64_t n = x.size(0), d = x.size(1);
+  Norm norm = empty_norm(n, d, working, keep_unit);
+  with_type(working, [&]<typename T>(T) {
+    const float *in = floats(x), *weight = floats(gamma), *shift = floats(beta);
+    float* rstd = floats(norm.rstd);
+    T* out = pointer<T>(norm.out);
+    T* unit = keep_unit ? pointer<T>(norm.unit) : nullptr;
+    for_each_row(n, d, [&](std::int64_t i) {
+      rstd[i] = layer_norm_row(in + i * d, weight, shift, static_cast<float>(epsilon),
+                               unit ? unit + i * d : nullptr, out + i * d, d);
+    });
+  });
+  return norm;
+}
+
+at::Tensor layer_norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,
+                               const at::Tensor& base) {
+  return norm_backward(dout, norm, gamma, base,
+                       [](auto... arguments) { layer_norm_backward_row(arguments...); });
+}
+
+at::Tensor norm_output(const at::Tensor& unit, const at::Tensor& gamma, const at::Tensor& beta) {
   const std::int64_t n = unit.size(0), d = unit.size(1);
   at::Tensor out = empty({n, d}, unit.scalar_type());
   with_type(unit.scalar_type(), [&]<typename T>(T) {
     const T* in = pointer<T>(unit);
     const float* weight = floats(gamma);
+    const float* shift = beta.defined() ? floats(beta) : nullptr;
     T* to = pointer<T>(out);
-    for_each_row(n, d, [&](std::int64_t i) { scale_row(in + i * d, weight, to + i * d, d); });
+    for_each_row(n, d,
+                 [&](std::int64_t i) { affine_row(in + i * d, weight, shift, to + i * d, d); });
   });
   return out;
 }

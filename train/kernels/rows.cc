@@ -1,61 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/kernels/rows.h"
 
-#include <bit>
 #include <cmath>
 #include <cstring>
 
-// The loops live in always-inlined templates; the public functions below are compiled once per
-// instruction set and the templates are inlined into each version.
-#define ORGAN_VERSIONS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#define ORGAN_INLINE inline __attribute__((always_inline))
+#include "train/kernels/row_math.h"
 
 namespace organ::train::kernels {
 namespace {
-
-ORGAN_INLINE float load(float value) { return value; }
-ORGAN_INLINE float load(Bf16 value) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
-}
-
-ORGAN_INLINE void store(float& place, float value) { place = value; }
-ORGAN_INLINE void store(Bf16& place, float value) {
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const std::uint32_t quiet_nan = (bits >> 16) | 0x40u;
-  const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
-  place.bits = static_cast<std::uint16_t>(nan ? quiet_nan : rounded);
-}
-
-// The value as the element type holds it.
-ORGAN_INLINE float rounded_as(float value, const float*) { return value; }
-ORGAN_INLINE float rounded_as(float value, const Bf16*) {
-  Bf16 stored;
-  store(stored, value);
-  return load(stored);
-}
-
-// e^x, relative error below 2e-7, for x <= 88 (callers pass differences to a maximum, or clamp).
-// Cody-Waite reduction and the polynomial of Cephes' expf; the nearest integer by the "magic
-// number" addition, which every instruction set has.
-ORGAN_INLINE float fast_exp(float x) {
-  x = x < -87.0f ? -87.0f : (x > 88.0f ? 88.0f : x);
-  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: the integer lands in the low bits
-  const float shifted = x * 1.44269504088896341f + kMagic;
-  const float k = shifted - kMagic;
-  const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) + 127u) << 23;
-  return p * std::bit_cast<float>(exponent);
-}
-
-ORGAN_INLINE float sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
 
 template <typename From, typename To>
 ORGAN_INLINE void convert(const From* x, To* y, std::int64_t n) {
@@ -113,9 +65,59 @@ ORGAN_INLINE void rms_norm_backward(const T* dout, const T* unit, float rstd, co
 }
 
 template <typename T>
-ORGAN_INLINE void scale(const T* unit, const float* gamma, T* out, std::int64_t n) {
+ORGAN_INLINE float layer_norm(const float* x, const float* gamma, const float* beta, float epsilon,
+                              T* unit, T* out, std::int64_t n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; ++i) sum += x[i];
+  const float mean = sum / static_cast<float>(n);
+  float squares = 0;
+#pragma omp simd reduction(+ : squares)
+  for (std::int64_t i = 0; i < n; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  const float rstd = 1.0f / std::sqrt(squares / static_cast<float>(n) + epsilon);
+  if (unit != nullptr) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) store(out[i], load(unit[i]) * gamma[i]);
+    for (std::int64_t i = 0; i < n; ++i) store(unit[i], (x[i] - mean) * rstd);
+  }
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) store(out[i], (x[i] - mean) * rstd * gamma[i] + beta[i]);
+  return rstd;
+}
+
+template <typename T>
+ORGAN_INLINE void layer_norm_backward(const T* dout, const T* unit, float rstd, const float* gamma,
+                                      const float* base, float* dx, std::int64_t n) {
+  float sum = 0, dot = 0;
+#pragma omp simd reduction(+ : sum, dot)
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float g = load(dout[i]) * gamma[i];
+    sum += g;
+    dot += g * load(unit[i]);
+  }
+  const float mean = sum / static_cast<float>(n), slope = dot / static_cast<float>(n);
+  if (base != nullptr) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) {
+      dx[i] = base[i] + rstd * (load(dout[i]) * gamma[i] - mean - load(unit[i]) * slope);
+    }
+  } else {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) {
+      dx[i] = rstd * (load(dout[i]) * gamma[i] - mean - load(unit[i]) * slope);
+    }
+  }
+}
+
+template <typename T>
+ORGAN_INLINE void affine(const T* unit, const float* gamma, const float* beta, T* out,
+                         std::int64_t n) {
+  if (beta != nullptr) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) store(out[i], load(unit[i]) * gamma[i] + beta[i]);
+  } else {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) store(out[i], load(unit[i]) * gamma[i]);
+  }
 }
 
 template <typename T>
@@ -131,22 +133,9 @@ ORGAN_INLINE void accumulate(const T* a, float* sum, std::int64_t n) {
 }
 
 template <typename T>
-ORGAN_INLINE void swiglu(const T* gate, const T* up, T* out, std::int64_t n) {
+ORGAN_INLINE void scale(const T* in, float factor, T* out, std::int64_t n) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float g = load(gate[i]);
-    store(out[i], rounded_as(g * sigmoid(g), out) * load(up[i]));
-  }
-}
-
-template <typename T>
-ORGAN_INLINE void swiglu_backward(T* gate, T* up, const T* dout, std::int64_t n) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float g = load(gate[i]), u = load(up[i]), d = load(dout[i]), s = sigmoid(g);
-    store(up[i], d * g * s);
-    store(gate[i], d * u * s * (1.0f + g * (1.0f - s)));
-  }
+  for (std::int64_t i = 0; i < n; ++i) store(out[i], load(in[i]) * factor);
 }
 
 template <typename T>
@@ -274,11 +263,32 @@ ORGAN_VERSIONS void rms_norm_backward_row(const Bf16* dout, const Bf16* unit, fl
   rms_norm_backward(dout, unit, rstd, gamma, base, dx, n);
 }
 
-ORGAN_VERSIONS void scale_row(const float* unit, const float* gamma, float* out, std::int64_t n) {
-  scale(unit, gamma, out, n);
+ORGAN_VERSIONS float layer_norm_row(const float* x, const float* gamma, const float* beta,
+                                    float epsilon, float* unit, float* out, std::int64_t n) {
+  return layer_norm(x, gamma, beta, epsilon, unit, out, n);
 }
-ORGAN_VERSIONS void scale_row(const Bf16* unit, const float* gamma, Bf16* out, std::int64_t n) {
-  scale(unit, gamma, out, n);
+ORGAN_VERSIONS float layer_norm_row(const float* x, const float* gamma, const float* beta,
+                                    float epsilon, Bf16* unit, Bf16* out, std::int64_t n) {
+  return layer_norm(x, gamma, beta, epsilon, unit, out, n);
+}
+ORGAN_VERSIONS void layer_norm_backward_row(const float* dout, const float* unit, float rstd,
+                                            const float* gamma, const float* base, float* dx,
+                                            std::int64_t n) {
+  layer_norm_backward(dout, unit, rstd, gamma, base, dx, n);
+}
+ORGAN_VERSIONS void layer_norm_backward_row(const Bf16* dout, const Bf16* unit, float rstd,
+                                            const float* gamma, const float* base, float* dx,
+                                            std::int64_t n) {
+  layer_norm_backward(dout, unit, rstd, gamma, base, dx, n);
+}
+
+ORGAN_VERSIONS void affine_row(const float* unit, const float* gamma, const float* beta, float* out,
+                               std::int64_t n) {
+  affine(unit, gamma, beta, out, n);
+}
+ORGAN_VERSIONS void affine_row(const Bf16* unit, const float* gamma, const float* beta, Bf16* out,
+                               std::int64_t n) {
+  affine(unit, gamma, beta, out, n);
 }
 ORGAN_VERSIONS void accumulate_product_row(const float* a, const float* b, float* sum,
                                            std::int64_t n) {
@@ -295,17 +305,11 @@ ORGAN_VERSIONS void accumulate_row(const Bf16* a, float* sum, std::int64_t n) {
   accumulate(a, sum, n);
 }
 
-ORGAN_VERSIONS void swiglu_row(const float* gate, const float* up, float* out, std::int64_t n) {
-  swiglu(gate, up, out, n);
+ORGAN_VERSIONS void scale_row(const float* in, float factor, float* out, std::int64_t n) {
+  scale(in, factor, out, n);
 }
-ORGAN_VERSIONS void swiglu_row(const Bf16* gate, const Bf16* up, Bf16* out, std::int64_t n) {
-  swiglu(gate, up, out, n);
-}
-ORGAN_VERSIONS void swiglu_backward_row(float* gate, float* up, const float* dout, std::int64_t n) {
-  swiglu_backward(gate, up, dout, n);
-}
-ORGAN_VERSIONS void swiglu_backward_row(Bf16* gate, Bf16* up, const Bf16* dout, std::int64_t n) {
-  swiglu_backward(gate, up, dout, n);
+ORGAN_VERSIONS void scale_row(const Bf16* in, float factor, Bf16* out, std::int64_t n) {
+  scale(in, factor, out, n);
 }
 
 ORGAN_VERSIONS void rotate_row(const float* in, const float* cosine, const float* sine,

@@ -42,9 +42,24 @@ void rms_norm_backward_row(const Bf16* dout, const Bf16* unit, float rstd, const
 void rms_norm_backward_row(const Bf16* dout, const Bf16* unit, float rstd, const float* gamma,
                            const float* base, Bf16* dx, std::int64_t n);
 
-// out = round(unit * gamma): the norm's output again, from what its tape keeps.
-void scale_row(const float* unit, const float* gamma, float* out, std::int64_t n);
-void scale_row(const Bf16* unit, const float* gamma, Bf16* out, std::int64_t n);
+// Layer norm (arXiv 1607.06450): unit = (x - mean) * rstd, out = round(unit * gamma + beta), rstd =
+// 1 / sqrt(variance + epsilon), which is returned. `unit` may be null.
+float layer_norm_row(const float* x, const float* gamma, const float* beta, float epsilon,
+                     float* unit, float* out, std::int64_t n);
+float layer_norm_row(const float* x, const float* gamma, const float* beta, float epsilon,
+                     Bf16* unit, Bf16* out, std::int64_t n);
+// dx = base + rstd * (g - mean(g) - unit * mean(g * unit)) with g = dout * gamma. `base` null
+// counts as zero; dx may be `base` or `dout`.
+void layer_norm_backward_row(const float* dout, const float* unit, float rstd, const float* gamma,
+                             const float* base, float* dx, std::int64_t n);
+void layer_norm_backward_row(const Bf16* dout, const Bf16* unit, float rstd, const float* gamma,
+                             const float* base, float* dx, std::int64_t n);
+
+// out = round(unit * gamma + beta), beta null: zero. A norm's output again, from what its tape
+// keeps.
+void affine_row(const float* unit, const float* gamma, const float* beta, float* out,
+                std::int64_t n);
+void affine_row(const Bf16* unit, const float* gamma, const float* beta, Bf16* out, std::int64_t n);
 // sum += a * b, and sum += a.
 void accumulate_product_row(const float* a, const float* b, float* sum, std::int64_t n);
 void accumulate_product_row(const Bf16* a, const Bf16* b, float* sum, std::int64_t n);
@@ -57,6 +72,19 @@ void swiglu_row(const Bf16* gate, const Bf16* up, Bf16* out, std::int64_t n);
 // Replaces gate and up by their gradients.
 void swiglu_backward_row(float* gate, float* up, const float* dout, std::int64_t n);
 void swiglu_backward_row(Bf16* gate, Bf16* up, const Bf16* dout, std::int64_t n);
+
+// The element-wise functions of plain MLPs; gelu is x * Phi(x), gelu_tanh its approximation
+// (arXiv 1606.08415).
+enum class Activation : std::uint8_t { silu, gelu, gelu_tanh, relu };
+void activate_row(Activation kind, const float* x, float* out, std::int64_t n);
+void activate_row(Activation kind, const Bf16* x, Bf16* out, std::int64_t n);
+// Replaces x by its gradient.
+void activate_backward_row(Activation kind, float* x, const float* dout, std::int64_t n);
+void activate_backward_row(Activation kind, Bf16* x, const Bf16* dout, std::int64_t n);
+
+// out = in * factor
+void scale_row(const float* in, float factor, float* out, std::int64_t n);
+void scale_row(const Bf16* in, float factor, Bf16* out, std::int64_t n);
 
 // Rotary embedding (arXiv 2104.09864) of one head in Hugging Face's layout, pairs (i, i + half),
 // times `scale`; `direction` -1 turns back (the gradient). May be in place.

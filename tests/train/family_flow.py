@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small random model of each family through the commands, with transformers as the judge.
+
+usage: family_flow.py ORGAN FAMILY
+
+The organ is trained, checked and installed; transformers loads the result and agrees with
+`organ eval` on its mean NLL in fp32; uninstall gives every byte back. Needs $ORGAN_PEERS (torch,
+transformers, tokenizers) and $ORGAN_SHARED; exits 77 without them.
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOLERANCE = 1e-5  # relative
+CONTEXT = 64
+TOOL = pathlib.Path(__file__).parent.parent / "tools" / "reference_nll.py"
+SIZES = dict(bos_token_id=0, eos_token_id=0, vocab_size=50257)
+
+
+def skip(reason):
+    print(f"skipped: {reason}")
+    sys.exit(77)
+
+
+def reenter_in_peers():
+    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
+    if os.environ.get("ORGAN_IN_PEERS") or not python.is_file():
+        skip("ORGAN_PEERS names no Python with torch and transformers")
+    os.environ["ORGAN_IN_PEERS"] = "1"
+    os.execv(python, [str(python), *sys.argv])
+
+
+def run(*command):
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command[:3]))}: exit {result.returncode}: {result.stderr}")
+    return result.stdout
+
+
+def gpt2():
+    import transformers
+    config = transformers.GPT2Config(n_embd=20, n_layer=4, n_head=4, n_positions=CONTEXT, **SIZES)
+    return transformers.GPT2LMHeadModel(config)
+
+
+FAMILIES = {"gpt2": gpt2}
+
+
+def make_model(family, folder, tokenizer_files):
+    import tokenizers
+    import torch
+    torch.manual_seed(3)
+    torch.set_num_threads(1)
+    model = FAMILIES[family]()
+    with torch.no_grad():
+        for parameter in model.parameters():  # far from its start: every tensor matters
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    model.save_pretrained(folder)
+    files = (str(tokenizer_files / name) for name in ("vocab.json", "merges.txt"))
+    tokenizers.ByteLevelBPETokenizer(*files).save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(
+        {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>"}))
+
+
+def same_loss(organ, model, text, work):
+    """The mean NLL of organ, proved to be that of transformers."""
+    ids = work / "ids.safetensors"
+    theirs = json.loads(run(sys.executable, TOOL, model, text, ids, "--context", CONTEXT,
+                            "--windows", 20).splitlines()[-1])
+    ours = json.loads(run(organ, "eval", model, "--ids", ids, "--context", CONTEXT, "--stride",
+                          CONTEXT, "--precision", "fp32", "--json"))
+    assert ours["tokens"] == theirs["tokens"], (ours, theirs)
+    difference = abs(ours["nll"] / theirs["nll"] - 1)
+    print(f"{model.name}: organ {ours['nll']:.8f}, transformers {theirs['nll']:.8f}, relative "
+          f"difference {difference:.1e}")
+    assert difference < TOLERANCE
+    return ours["nll"]
+
+
+def contents(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+def train(organ, model, text, work):
+    (work / "train.txt").write_text(text[:30000])
+    (work / "held_out.txt").write_text(text[-6000:])
+    record = json.loads(run(organ, "train", model, "--layers", "1:3", "--data", work / "train.txt",
+                            "--held-out", work / "held_out.txt", "--context", CONTEXT, "--batch", 4,
+                            "--steps", 20, "--lr", "3e-3", "--precision", "fp32", "--out",
+                            work / "organ", "--json"))
+    before, after = (e["nll"] for e in record["evaluations"])
+    print(f"held out: {before:.4f} before, {after:.4f} after")
+    assert after < before - 0.01
+
+
+def flow(organ, family, shared, work):
+    model, text_file = work / family, shared / "tinyshakespeare.txt"
+    make_model(family, model, shared / "gpt2-tokenizer")
+    recipient = shutil.copytree(model, work / "recipient")
+    before = contents(recipient)
+    untouched = same_loss(organ, recipient, text_file, work)
+    train(organ, model, text_file.read_text(), work)
+    verdict = json.loads(run(organ, "check", work / "organ", "--recipient", recipient, "--at", 1,
+                             "--json"))
+    assert verdict["level"] == "A", verdict
+    run(organ, "install", work / "organ", "--into", recipient, "--at", 1, "--allow-unsigned")
+    trained = same_loss(organ, recipient, text_file, work)
+    assert trained < untouched - 0.01
+    run(organ, "uninstall", recipient)
+    assert contents(recipient) == before
+    run(organ, "extract", model, "--layers", "2:4", "--out", work / "cut")
+    run(organ, "install", work / "cut", "--into", recipient, "--at", 0, "--allow-unsigned")
+    assert abs(same_loss(organ, recipient, text_file, work) - untouched) > 1e-4
+    run(organ, "uninstall", recipient)
+    assert same_loss(organ, recipient, text_file, work) == untouched
+
+
+def main():
+    organ, family = sys.argv[1:]
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        reenter_in_peers()
+    shared = pathlib.Path(os.environ.get("ORGAN_SHARED", "")) / "data"
+    if not (shared / "gpt2-tokenizer").is_dir():
+        skip("ORGAN_SHARED names no folder with the shared data")
+    with tempfile.TemporaryDirectory(prefix="organ-family") as scratch:
+        flow(organ, family, shared, pathlib.Path(scratch))
+
+
+main()

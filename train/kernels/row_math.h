@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the row kernels are made of. Included only by their source files: what is here is inlined
+// into each instruction-set version of a kernel.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+#include "train/kernels/rows.h"
+
+// The loops live in always-inlined templates; the public functions below are compiled once per
+// instruction set and the templates are inlined into each version.
+#define ORGAN_VERSIONS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define ORGAN_INLINE inline __attribute__((always_inline))
+
+namespace organ::train::kernels {
+
+ORGAN_INLINE float load(float value) { return value; }
+ORGAN_INLINE float load(Bf16 value) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
+}
+
+ORGAN_INLINE void store(float& place, float value) { place = value; }
+ORGAN_INLINE void store(Bf16& place, float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const std::uint32_t quiet_nan = (bits >> 16) | 0x40u;
+  const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+  place.bits = static_cast<std::uint16_t>(nan ? quiet_nan : rounded);
+}
+
+// The value as the element type holds it.
+ORGAN_INLINE float rounded_as(float value, const float*) { return value; }
+ORGAN_INLINE float rounded_as(float value, const Bf16*) {
+  Bf16 stored;
+  store(stored, value);
+  return load(stored);
+}
+
+// e^x, relative error below 2e-7, for x <= 88 (callers pass differences to a maximum, or clamp).
+// Cody-Waite reduction and the polynomial of Cephes' expf; the nearest integer by the "magic
+// number" addition, which every instruction set has.
+ORGAN_INLINE float fast_exp(float x) {
+  x = x < -87.0f ? -87.0f : (x > 88.0f ? 88.0f : x);
+  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: the integer lands in the low bits
+  const float shifted = x * 1.44269504088896341f + kMagic;
+  const float k = shifted - kMagic;
+  const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) + 127u) << 23;
+  return p * std::bit_cast<float>(exponent);
+}
+
+ORGAN_INLINE float sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+
+}  // namespace organ::train::kernels
