@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <limits>
 
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/zeros.h>
@@ -60,15 +61,41 @@ void for_each_query(const Block& block, const HeadLayout& layout, const VisibleS
   }
 }
 
-at::Tensor block_probabilities(const Block& block, const Heads& heads, const HeadLayout& layout,
-                               const VisibleSpans& spans) {
+// The sinks and shares of a group's queries; nothing where there are no sinks.
+class GroupSinks {
+ public:
+  GroupSinks(const AttentionTape& tape, const HeadLayout& layout, std::int64_t group)
+      : members_(layout.group) {
+    if (!tape.sinks.defined()) return;
+    sinks_ = kernels::floats(tape.sinks) + group % layout.kv_heads * members_;
+    shares_ = kernels::floats(tape.sink_share) + group * layout.length * members_;
+  }
+  bool none() const { return sinks_ == nullptr; }
+  // `query` counts the group's query rows: position x group + member.
+  float sink(std::int64_t query) const {
+    return none() ? -std::numeric_limits<float>::infinity() : sinks_[query % members_];
+  }
+  float* share(std::int64_t query) const { return none() ? nullptr : shares_ + query; }
+
+ private:
+  std::int64_t members_;
+  const float* sinks_ = nullptr;
+  float* shares_ = nullptr;
+};
+
+at::Tensor block_probabilities(const Block& block, const AttentionTape& tape,
+                               const HeadLayout& layout, const VisibleSpans& spans) {
   at::Tensor scores =
-      kernels::product(block.queries(heads.query, layout), block.visible(heads.key).t());
+      kernels::product(block.queries(tape.heads.query, layout), block.visible(tape.heads.key).t());
   std::vector<float> scratch(static_cast<std::size_t>(block.keys()));
+  const GroupSinks sinks(tape, layout, block.group);
   kernels::with_type(scores.scalar_type(), [&]<typename T>(T) {
     T* data = kernels::pointer<T>(scores);
     for_each_query(block, layout, spans, [&](auto row, auto first, auto last) {
-      kernels::softmax_row(data + row * block.keys(), first, last, block.keys(), scratch.data());
+      const std::int64_t query = block.begin * layout.group + row;
+      const float share = kernels::softmax_row(data + row * block.keys(), first, last, block.keys(),
+                                               sinks.sink(query), scratch.data());
+      if (!sinks.none()) *sinks.share(query) = share;
     });
   });
   return scores;
@@ -107,8 +134,13 @@ void share_work(std::int64_t count, Action action) {
 class GroupBackward {
  public:
   GroupBackward(const at::Tensor& dout, const AttentionTape& tape, const HeadLayout& layout,
-                const VisibleSpans& spans, Heads& gradient)
-      : dout_(dout), tape_(tape), layout_(layout), spans_(spans), gradient_(gradient) {}
+                const VisibleSpans& spans, Heads& gradient, at::Tensor& dsinks)
+      : dout_(dout),
+        tape_(tape),
+        layout_(layout),
+        spans_(spans),
+        gradient_(gradient),
+        dsinks_(dsinks) {}
 
   void run(std::int64_t group) const {
     at::Tensor dkey = at::zeros({layout_.length, layout_.head_size}, at::kFloat);
@@ -123,7 +155,7 @@ class GroupBackward {
  private:
   at::Tensor probabilities(const Block& block, std::int64_t index) const {
     if (tape_.probabilities.empty()) {
-      return block_probabilities(block, tape_.heads, layout_, spans_);
+      return block_probabilities(block, tape_, layout_, spans_);
     }
     return tape_
         .probabilities[static_cast<std::size_t>(block.group * block_count(layout_) + index)];
@@ -136,12 +168,18 @@ class GroupBackward {
     move_queries(Direction::gather, drows, dout_, block, layout_);
     dvalue.narrow(0, block.first_key, block.keys()).add_(kernels::product(p.t(), drows));
     at::Tensor dscores = kernels::product(drows, block.visible(tape_.heads.value).t());
+    const GroupSinks sinks(tape_, layout_, block.group);
     kernels::with_type(p.scalar_type(), [&]<typename T>(T) {
       T* d = kernels::pointer<T>(dscores);
       const T* probability = kernels::pointer<T>(p);
       for_each_query(block, layout_, spans_, [&](auto row, auto first, auto last) {
         const std::int64_t offset = row * block.keys();
-        kernels::softmax_backward_row(d + offset, probability + offset, first, last, block.keys());
+        const float dot = kernels::softmax_backward_row(d + offset, probability + offset, first,
+                                                        last, block.keys());
+        if (sinks.none()) return;
+        const std::int64_t query = block.begin * layout_.group + row;
+        kernels::floats(dsinks_)[block.group * layout_.group + query % layout_.group] -=
+            *sinks.share(query) * dot;
       });
     });
     at::Tensor dquery = block.queries(gradient_.query, layout_);
@@ -155,6 +193,7 @@ class GroupBackward {
   const HeadLayout& layout_;
   const VisibleSpans& spans_;
   Heads& gradient_;
+  at::Tensor& dsinks_;  // fp32 [groups, queries per key head]
 };
 
 }  // namespace
@@ -177,34 +216,46 @@ std::int64_t VisibleSpans::lowest(std::int64_t row, std::int64_t begin, std::int
   return *std::min_element(start + begin, start + end);
 }
 
-at::Tensor attention(const Heads& heads, const HeadLayout& layout, const VisibleSpans& spans,
-                     std::vector<at::Tensor>* probabilities) {
-  const at::ScalarType type = heads.query.scalar_type();
+at::Tensor attention(AttentionTape& tape, const HeadLayout& layout, const VisibleSpans& spans,
+                     bool keep_probabilities) {
+  const at::ScalarType type = tape.heads.query.scalar_type();
+  if (tape.sinks.defined()) {
+    tape.sink_share = kernels::empty({layout.groups(), layout.length * layout.group}, at::kFloat);
+  }
   at::Tensor out = kernels::empty({layout.rows * layout.length, layout.query_width()}, type);
   const std::int64_t blocks = block_count(layout), items = layout.groups() * blocks;
-  if (probabilities != nullptr) probabilities->resize(static_cast<std::size_t>(items));
+  if (keep_probabilities) tape.probabilities.resize(static_cast<std::size_t>(items));
   share_work(items, [&](std::int64_t item) {
     // The last blocks see most keys: they go first, so that the threads end together.
     const std::int64_t group = item % layout.groups(), index = blocks - 1 - item / layout.groups();
     const Block block(layout, spans, group, index);
-    const at::Tensor p = block_probabilities(block, heads, layout, spans);
-    move_queries(Direction::scatter, kernels::product(p, block.visible(heads.value)), out, block,
-                 layout);
-    if (probabilities != nullptr) {
-      (*probabilities)[static_cast<std::size_t>(group * blocks + index)] = p;
+    const at::Tensor p = block_probabilities(block, tape, layout, spans);
+    move_queries(Direction::scatter, kernels::product(p, block.visible(tape.heads.value)), out,
+                 block, layout);
+    if (keep_probabilities) {
+      tape.probabilities[static_cast<std::size_t>(group * blocks + index)] = p;
     }
   });
   return out;
 }
 
 Heads attention_backward(const at::Tensor& dout, const AttentionTape& tape,
-                         const HeadLayout& layout, const VisibleSpans& spans) {
+                         const HeadLayout& layout, const VisibleSpans& spans, at::Tensor dsinks) {
   const at::ScalarType type = dout.scalar_type();
   Heads gradient{kernels::empty(tape.heads.query.sizes(), type),
                  kernels::empty(tape.heads.key.sizes(), type),
                  kernels::empty(tape.heads.value.sizes(), type)};
-  const GroupBackward backward(dout, tape, layout, spans, gradient);
+  at::Tensor sinks_of_groups;
+  if (tape.sinks.defined()) {
+    sinks_of_groups = at::zeros({layout.groups(), layout.group}, at::kFloat);
+  }
+  const GroupBackward backward(dout, tape, layout, spans, gradient, sinks_of_groups);
   share_work(layout.groups(), [&](std::int64_t group) { backward.run(group); });
+  // Group g is key head g % kv_heads of one row: a row of the sum is all query heads in order.
+  if (dsinks.defined()) {
+    kernels::accumulate_rows(sinks_of_groups.view({layout.rows, layout.kv_heads * layout.group}),
+                             dsinks);
+  }
   return gradient;
 }
 

@@ -11,7 +11,22 @@ void need(bool known, const format::Architecture& architecture, std::string_view
   throw Error(ErrorCode::incompatible,
               fmt::format("model type {}: {} is not supported in training and evaluation",
                           quote(architecture.model_type()), what),
-              "gpt2, llama, mistral, qwen2 and qwen3 models can be trained");
+              "gpt2, gpt_oss, llama, mistral, qwen2 and qwen3 models can be trained");
+}
+
+NormKind read_norm(const format::Architecture& architecture) {
+  const std::string& name = architecture.spec().norm;
+  need(name == "rms" || name == "layer", architecture, "its norm");
+  if (name == "layer") return NormKind::layer;
+  return architecture.model_type() == "gpt_oss" ? NormKind::rms_late : NormKind::rms;
+}
+
+MlpKind read_mlp(const format::Architecture& architecture) {
+  const std::string& name = architecture.spec().mlp;
+  if (name == "gated") return MlpKind::gated;
+  if (name == "plain") return MlpKind::plain;
+  need(name == "experts", architecture, "its MLP");
+  return MlpKind::experts;
 }
 
 kernels::Activation read_activation(const format::Architecture& architecture) {
@@ -27,16 +42,20 @@ kernels::Activation read_activation(const format::Architecture& architecture) {
 
 Geometry read_geometry(const format::Architecture& architecture) {
   const format::LayerSpec& spec = architecture.spec();
-  const bool rope = spec.position == "rope", gated = spec.mlp == "gated";
-  need(spec.norm == "rms" || spec.norm == "layer", architecture, "its norm");
-  need(gated || spec.mlp == "plain", architecture, "its MLP");
+  const bool rope = spec.position == "rope";
+  need(spec.norm_placement == "pre", architecture, "its placement of the norms");
+  need(!spec.cross_attention && spec.attention_scale == 0, architecture, "its attention");
   need(rope || spec.position == "learned", architecture, "its position scheme");
   Geometry g;
-  g.norm = spec.norm == "rms" ? NormKind::rms : NormKind::layer;
-  g.mlp = gated ? MlpKind::gated : MlpKind::plain;
-  g.activation = read_activation(architecture);
-  need(!gated || g.activation == kernels::Activation::silu, architecture,
+  g.norm = read_norm(architecture);
+  g.mlp = read_mlp(architecture);
+  if (g.mlp != MlpKind::experts) g.activation = read_activation(architecture);
+  need(g.mlp != MlpKind::gated || g.activation == kernels::Activation::silu, architecture,
        "a gated MLP with another function than silu");
+  g.sinks = spec.attention_sinks;
+  g.experts = static_cast<std::int64_t>(spec.experts.count);
+  g.experts_per_token = static_cast<std::int64_t>(spec.experts.per_token);
+  g.swiglu = {spec.experts.swiglu_limit, spec.experts.swiglu_alpha};
   g.hidden_size = static_cast<std::int64_t>(spec.hidden_size);
   g.intermediate_size = static_cast<std::int64_t>(spec.intermediate_size);
   g.heads = static_cast<std::int64_t>(spec.heads);
@@ -46,7 +65,9 @@ Geometry read_geometry(const format::Architecture& architecture) {
   g.qk_norm = spec.qk_norm == "rms_per_head";
   if (rope) g.rope = RopeScheme{spec.rope_theta, spec.rope_scaling, g.head_size};
   for (std::uint64_t i = 0; i < architecture.layer_count(); ++i) {
-    const bool sliding = architecture.attention_type(i) == "sliding";
+    const std::string_view type = architecture.attention_type(i);
+    const bool sliding = type == "sliding";
+    need(sliding || type == "full", architecture, fmt::format("{} attention", type));
     g.windows.push_back(sliding ? static_cast<std::int64_t>(spec.window) : 0);
   }
   return g;

@@ -26,6 +26,26 @@ constexpr std::array<std::string_view, 12> kGpt2Order = {
     "ln_1.weight",        "ln_1.bias",        "ln_2.weight",        "ln_2.bias",
 };
 
+constexpr std::array<std::string_view, 17> kGptOssOrder = {
+    "self_attn.q_proj.weight",
+    "self_attn.k_proj.weight",
+    "self_attn.v_proj.weight",
+    "self_attn.q_proj.bias",
+    "self_attn.k_proj.bias",
+    "self_attn.v_proj.bias",
+    "self_attn.o_proj.weight",
+    "self_attn.o_proj.bias",
+    "self_attn.sinks",
+    "mlp.router.weight",
+    "mlp.router.bias",
+    "mlp.experts.gate_up_proj",
+    "mlp.experts.gate_up_proj_bias",
+    "mlp.experts.down_proj",
+    "mlp.experts.down_proj_bias",
+    "input_layernorm.weight",
+    "post_attention_layernorm.weight",
+};
+
 constexpr TensorNames kKinds[] = {
     {.storage_order = kGpt2Order,
      .qkv = "attn.c_attn",
@@ -47,6 +67,18 @@ constexpr TensorNames kKinds[] = {
      .attention_norm = "input_layernorm",
      .mlp_norm = "post_attention_layernorm",
      .orientation = Orientation::out_in},
+    {.storage_order = kGptOssOrder,
+     .qkv = "self_attn.q_proj",
+     .attention_output = "self_attn.o_proj",
+     .query_norm = "",
+     .key_norm = "",
+     .mlp_in = "mlp.experts.gate_up_proj",
+     .mlp_out = "mlp.experts.down_proj",
+     .sinks = "self_attn.sinks",
+     .router = "mlp.router",
+     .attention_norm = "input_layernorm",
+     .mlp_norm = "post_attention_layernorm",
+     .orientation = Orientation::out_in},
 };
 
 bool names_all(const TensorNames& names, const std::vector<format::LayerTensor>& tensors) {
@@ -62,7 +94,8 @@ ParameterSlot make_slot(const format::LayerTensor& tensor, std::int64_t offset) 
     slot.shape.push_back(static_cast<std::int64_t>(size));
     slot.elements *= slot.shape.back();
   }
-  slot.decay = slot.shape.size() == 2;
+  // Matrices; experts' biases are as many rows as there are experts.
+  slot.decay = slot.shape.size() >= 2 && !slot.name.ends_with("bias");
   return slot;
 }
 

@@ -78,6 +78,7 @@ class PlainMlp : public Mlp {
 
 std::unique_ptr<Mlp> make_mlp(const Geometry& geometry, const TensorNames& names,
                               const LayerParameters& parameters) {
+  if (geometry.mlp == MlpKind::experts) return make_experts(geometry, names, parameters);
   if (geometry.mlp == MlpKind::plain) {
     return std::make_unique<PlainMlp>(geometry, names, parameters);
   }

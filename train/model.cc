@@ -6,6 +6,7 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 
 #include "format/base/error.h"
+#include "format/mxfp4.h"
 #include "train/internal/embedding.h"
 #include "train/internal/geometry.h"
 #include "train/internal/head.h"
@@ -38,6 +39,7 @@ struct Model::Impl {
   format::Architecture architecture;
   Options options;
   Geometry geometry;
+  std::vector<format::LayerTensor> tensors;
   const TensorNames& names;
   std::vector<ParameterSlot> layout;
   std::int64_t layer_elements = 0;
@@ -51,8 +53,9 @@ struct Model::Impl {
       : architecture(checkpoint.architecture()),
         options(chosen),
         geometry(read_geometry(architecture)),
-        names(tensor_names(architecture.tensors())),
-        layout(storage_layout(architecture.tensors(), names)) {
+        tensors(format::unpacked_tensors(architecture.tensors())),
+        names(tensor_names(tensors)),
+        layout(storage_layout(tensors, names)) {
     check(options.head_chunk > 0, "head_chunk must be positive");
     layer_elements = layout.back().offset + layout.back().elements;
     if (geometry.rope) rope.emplace(*geometry.rope);
@@ -91,11 +94,11 @@ struct Model::Impl {
   }
 
   void load_layer(const format::Checkpoint& checkpoint, std::int64_t index) {
-    const auto tensors = checkpoint.layer(static_cast<std::uint64_t>(index));
+    const auto stored = checkpoint.layer(static_cast<std::uint64_t>(index));
     const at::Tensor flat = kernels::empty({layer_elements}, working());
     for (const ParameterSlot& parameter : layout) {
-      read_weights(checkpoint, tensors.at(parameter.name),
-                   flat.narrow(0, parameter.offset, parameter.elements));
+      read_layer_tensor(checkpoint, stored, parameter.name,
+                        flat.narrow(0, parameter.offset, parameter.elements));
     }
     layers.emplace_back();
     place_layer(index, flat, {});
@@ -147,6 +150,18 @@ std::int64_t Model::hidden_size() const { return impl_->geometry.hidden_size; }
 std::int64_t Model::vocab_size() const { return impl_->embedding->vocab_size(); }
 const std::vector<ParameterSlot>& Model::parameter_layout() const { return impl_->layout; }
 std::int64_t Model::layer_elements() const { return impl_->layer_elements; }
+
+std::int64_t Model::layer_multiplications() const {
+  std::int64_t sum = 0;
+  for (const ParameterSlot& slot : impl_->layout) {
+    if (slot.name.ends_with("bias")) continue;
+    if (slot.shape.size() == 2) sum += slot.elements;
+    if (slot.shape.size() == 3) {
+      sum += slot.elements / impl_->geometry.experts * impl_->geometry.experts_per_token;
+    }
+  }
+  return sum;
+}
 
 void Model::bind_layer(std::int64_t index, LayerStorage storage) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;

@@ -13,10 +13,17 @@ at::Tensor as_float(const Parameter& weight) {
 at::Tensor Normalization::forward(const at::Tensor& x, at::ScalarType working,
                                   kernels::Norm* tape) const {
   const bool keep = tape != nullptr;
-  kernels::Norm norm =
-      kind_ == NormKind::layer
-          ? kernels::layer_norm(x, as_float(gamma_), as_float(beta_), epsilon_, working, keep)
-          : kernels::rms_norm(x, as_float(gamma_), epsilon_, working, keep);
+  const at::Tensor gamma = as_float(gamma_);
+  kernels::Norm norm;
+  switch (kind_) {
+    case NormKind::rms: norm = kernels::rms_norm(x, gamma, epsilon_, working, keep); break;
+    case NormKind::rms_late:
+      norm = kernels::late_rms_norm(x, gamma, epsilon_, working, keep);
+      break;
+    case NormKind::layer:
+      norm = kernels::layer_norm(x, gamma, as_float(beta_), epsilon_, working, keep);
+      break;
+  }
   at::Tensor out = std::move(norm.out);
   if (tape != nullptr) *tape = std::move(norm);
   return out;

@@ -18,9 +18,12 @@
 #include "format/base/json.h"
 #include "format/convert.h"
 #include "format/model_card.h"
+#include "format/mxfp4.h"
 #include "format/organ_source.h"
 #include "format/reference.h"
 #include "format/shard_edit.h"
+#include "train/internal/weights.h"
+#include "train/kernels/kernels.h"
 
 namespace organ::train {
 namespace {
@@ -77,17 +80,49 @@ format::TensorChange measure_change(std::string name, std::span<const float> bef
               static_cast<double>(std::max<std::size_t>(1, before.size()))};
 }
 
+// The numbers of a tensor before training.
+std::vector<float> read_before(const TrainedRun& run, const StoredLayer& layer,
+                               const TrainedTensor& tensor) {
+  at::Tensor values = kernels::empty({static_cast<std::int64_t>(tensor.values.size())}, at::kFloat);
+  read_layer_tensor(run.checkpoint, layer, tensor.name, values);
+  const float* data = values.const_data_ptr<float>();
+  return {data, data + tensor.values.size()};
+}
+
+// How a trained tensor is stored: as the donor's, or what training sees of the donor's.
+format::TensorInfo stored_info(const TrainedRun& run, const StoredLayer& layer,
+                               const TrainedTensor& tensor) {
+  const auto tensors = format::unpacked_tensors(run.checkpoint.architecture().tensors());
+  const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                  [&](const auto& each) { return each.name == tensor.name; });
+  check(found != tensors.end(), "a trained tensor is none of its layer");
+  format::TensorInfo info{tensor.name, trained_type(layer, tensor.name), found->shape, 0, 0};
+  info.size = format::byte_size(info.dtype, info.shape, quote(info.name));
+  return info;
+}
+
 StoredTensor store(const TrainedRun& run, const TrainedTensor& tensor) {
   const auto layer = run.checkpoint.layer(tensor.layer);
-  const auto location = layer.at(tensor.name);
-  StoredTensor stored{.trained = &tensor, .info = *location.tensor, .bytes = {}, .change = {}};
-  stored.info.name = tensor.name;
+  StoredTensor stored{
+      .trained = &tensor, .info = stored_info(run, layer, tensor), .bytes = {}, .change = {}};
   stored.bytes = as_stored(stored.info, tensor.values);
-  const auto before = run.checkpoint.read(location);
   const std::string name = change_name(tensor.layer - run.settings.layers.first, tensor.name);
   stored.change =
-      measure_change(name, as_floats(stored.info, before), as_floats(stored.info, stored.bytes));
+      measure_change(name, read_before(run, layer, tensor), as_floats(stored.info, stored.bytes));
   return stored;
+}
+
+// What was MXFP4 is trained and stored as plain numbers: the organ's layers are those of a model
+// that is not packed.
+void sign_unpacked(const TrainedRun& run, format::Manifest& manifest) {
+  const format::Architecture& architecture = run.checkpoint.architecture();
+  if (!architecture.spec().experts.mxfp4) return;
+  Json& fields = manifest.architecture.layer;
+  fields["tensors"] = Json::object();
+  for (const auto& tensor : format::unpacked_tensors(architecture.tensors())) {
+    fields["tensors"][tensor.name] = tensor.shape;
+  }
+  manifest.architecture.signature = format::Architecture::signature(fields);
 }
 
 // A deque: sources borrow the bytes of its elements.
@@ -256,6 +291,7 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
   const auto tensors = store_all(run);
   format::Manifest manifest =
       format::draft_manifest(run.checkpoint, run.settings.layers, identity.donor_id);
+  sign_unpacked(run, manifest);
   manifest.name = identity.name;
   manifest.version = format::Version::parse(identity.version).to_string();
   manifest.description = identity.description;
@@ -280,6 +316,11 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
 void write_recovered_checkpoint(const TrainedRun& run, const std::filesystem::path& out) {
   if (std::filesystem::exists(std::filesystem::symlink_status(out))) {
     fail(ErrorCode::already_exists, "{}: exists already", quote(out.string()));
+  }
+  if (run.checkpoint.architecture().spec().experts.mxfp4) {
+    throw Error(ErrorCode::incompatible,
+                "a checkpoint with MXFP4 experts cannot hold trained ones beside them",
+                "train an organ instead; it holds the experts as BF16");
   }
   const auto tensors = store_all(run);
   const auto target = std::filesystem::absolute(out).lexically_normal();

@@ -87,13 +87,9 @@ LossSum OrganStack::loss(at::Tensor x, const Batch& batch) {
 }
 
 double OrganStack::flops_per_token() const {
-  std::int64_t matrices = 0;
-  for (const auto& slot : model_.parameter_layout()) {
-    if (slot.shape.size() == 2) matrices += slot.elements;
-  }
   const auto layers = static_cast<double>(top_ - first_);
   const auto trained = static_cast<double>(last_ - first_);
-  const auto per_layer = static_cast<double>(matrices);
+  const auto per_layer = static_cast<double>(model_.layer_multiplications());
   const double head = static_cast<double>(model_.vocab_size() * model_.hidden_size());
   return 2 * per_layer * (2 * layers + trained) + 4 * head;
 }

@@ -36,6 +36,7 @@ SelfAttention::SelfAttention(const Geometry& g, std::int64_t window, const Tenso
       qkv_(parameters.projection(names.qkv, g.hidden_size, g.packed_width(), names.orientation)),
       output_(parameters.projection(names.attention_output, g.query_width(), g.hidden_size,
                                     names.orientation)),
+      sinks_(g.sinks ? parameters.run(names.sinks, {g.heads}) : Parameter()),
       query_norm_(head_norm(parameters, names.query_norm, g)),
       key_norm_(head_norm(parameters, names.key_norm, g)) {}
 
@@ -63,16 +64,18 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
   kernels::HeadNorm query_norm = normalise(query_norm_, query_heads());
   kernels::HeadNorm key_norm = normalise(key_norm_, key_heads());
   const kernels::HeadLayout heads_layout = layout(pass.batch);
-  kernels::Heads heads =
+  AttentionTape attended_heads;
+  attended_heads.heads =
       kernels::split_heads(packed, heads_layout, cosine(pass), sine(pass), query_scale());
+  if (sinks_.value.defined()) attended_heads.sinks = as_float(sinks_);
+  const bool keep = tape != nullptr && keep_probabilities(heads_layout, packed.element_size());
   packed.reset();
-  const bool keep = tape != nullptr && keep_probabilities(heads_layout, heads.query.element_size());
-  at::Tensor attended = attention(heads, heads_layout, visible_spans(pass.batch, window_),
-                                  keep ? &tape->attention.probabilities : nullptr);
+  at::Tensor attended =
+      attention(attended_heads, heads_layout, visible_spans(pass.batch, window_), keep);
   if (tape != nullptr) {
     tape->query_norm = std::move(query_norm);
     tape->key_norm = std::move(key_norm);
-    tape->attention.heads = std::move(heads);
+    tape->attention = std::move(attended_heads);
     if (output_.needs_input()) tape->attended = attended;
   }
   return output_.forward(attended);
@@ -82,8 +85,8 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
 at::Tensor SelfAttention::packed_gradient(const at::Tensor& dattended, SelfAttentionTape& tape,
                                           const Pass& pass) const {
   const kernels::HeadLayout heads_layout = layout(pass.batch);
-  const kernels::Heads dheads = attention_backward(dattended, tape.attention, heads_layout,
-                                                   visible_spans(pass.batch, window_));
+  const kernels::Heads dheads = attention_backward(
+      dattended, tape.attention, heads_layout, visible_spans(pass.batch, window_), sinks_.gradient);
   tape.attention = {};
   at::Tensor dpacked =
       kernels::merge_head_gradients(dheads, heads_layout, cosine(pass), sine(pass), query_scale());

@@ -15,6 +15,7 @@
 #include "train/gemm_rate.h"
 #include "train/internal/batches.h"
 #include "train/internal/train_run.h"
+#include "train/internal/weights.h"
 #include "train/measure.h"
 #include "train/memory.h"
 
@@ -285,7 +286,7 @@ void TrainRun::round_to_stored_types() {
   for (std::uint64_t i = 0; i < settings_.layers.count; ++i) {
     const auto stored = checkpoint_.layer(settings_.layers.first + i);
     for (const auto& slot : model_.parameter_layout()) {
-      const auto type = scalar_type(stored.at(slot.name).tensor->dtype, slot.name);
+      const auto type = scalar_type(trained_type(stored, slot.name), slot.name);
       at::Tensor values = organ_.slot(static_cast<std::int64_t>(i), slot);
       values.copy_(values.to(type));
     }

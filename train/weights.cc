@@ -7,6 +7,7 @@
 
 #include "format/base/error.h"
 #include "format/base/file.h"
+#include "format/mxfp4.h"
 #include "train/kernels/kernels.h"
 
 namespace organ::train {
@@ -25,6 +26,38 @@ at::ScalarType stored_type(const format::TensorInfo& tensor) {
 
 std::vector<std::int64_t> signed_shape(const format::Shape& shape) {
   return {shape.begin(), shape.end()};
+}
+
+std::vector<std::byte> read_rows(const format::Checkpoint& checkpoint,
+                                 format::Checkpoint::Location location, std::uint64_t first,
+                                 std::uint64_t bytes) {
+  const format::SafetensorsFile& file = checkpoint.shards()[location.shard].file;
+  std::vector<std::byte> data(bytes);
+  read_at(file.fd(), file.header().data_start + location.tensor->offset + first * bytes, data,
+          file.subject());
+  return data;
+}
+
+// One expert at a time: the tensor of all of them is many gigabytes.
+void read_mxfp4(const format::Checkpoint& checkpoint, format::Checkpoint::Location blocks,
+                format::Checkpoint::Location scales, at::Tensor out) {
+  const format::Shape& shape = blocks.tensor->shape;  // [experts, out, in / 32, 16]
+  check(shape.size() == 4 && scales.tensor->shape == format::Shape(shape.begin(), shape.end() - 1),
+        "MXFP4 blocks and scales of other shapes than their architecture says");
+  const auto experts = static_cast<std::int64_t>(shape[0]);
+  const auto rows = static_cast<std::int64_t>(shape[1]);
+  const auto columns = static_cast<std::int64_t>(shape[2] * format::kMxfp4BlockValues);
+  at::Tensor numbers = kernels::empty({rows, columns}, at::kFloat);
+  const std::span<float> values(numbers.mutable_data_ptr<float>(),
+                                static_cast<std::size_t>(numbers.numel()));
+  const at::Tensor placed = out.view({experts, columns, rows});
+  for (std::int64_t expert = 0; expert < experts; ++expert) {
+    const auto index = static_cast<std::uint64_t>(expert);
+    format::decode_mxfp4(read_rows(checkpoint, blocks, index, blocks.tensor->size / shape[0]),
+                         read_rows(checkpoint, scales, index, scales.tensor->size / shape[0]),
+                         values);
+    placed.select(0, expert).copy_(numbers.t());
+  }
 }
 
 // Elements converted at once, so that no second copy of a large tensor exists.
@@ -50,6 +83,21 @@ void read_weights(const format::Checkpoint& checkpoint, format::Checkpoint::Loca
     read_at(file.fd(), start + static_cast<std::uint64_t>(first * width), bytes, file.subject());
     flat.narrow(0, first, count).copy_(piece);
   }
+}
+
+void read_layer_tensor(const format::Checkpoint& checkpoint, const StoredLayer& layer,
+                       const std::string& name, at::Tensor out) {
+  if (const auto plain = layer.find(name); plain != layer.end()) {
+    read_weights(checkpoint, plain->second, std::move(out));
+  } else {
+    read_mxfp4(checkpoint, layer.at(name + std::string(format::kMxfp4Blocks)),
+               layer.at(name + std::string(format::kMxfp4Scales)), std::move(out));
+  }
+}
+
+format::DType trained_type(const StoredLayer& layer, const std::string& name) {
+  const auto plain = layer.find(name);
+  return plain != layer.end() ? plain->second.tensor->dtype : format::DType::BF16;
 }
 
 at::Tensor read_tensor(const format::Checkpoint& checkpoint, std::string_view name,

@@ -27,9 +27,14 @@ LLAMA = dict(hidden_size=32, intermediate_size=40, num_hidden_layers=3, num_atte
              bos_token_id=1, eos_token_id=2, pad_token_id=None, attention_dropout=0.0)
 GPT2 = dict(n_embd=24, n_layer=3, n_head=4, vocab_size=61, n_positions=64, bos_token_id=1,
             eos_token_id=2, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0)
+GPT_OSS = dict(hidden_size=24, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4,
+               num_key_value_heads=2, head_dim=8, num_local_experts=4, num_experts_per_tok=2,
+               vocab_size=61, sliding_window=3, max_position_embeddings=64,
+               bos_token_id=1, eos_token_id=2, pad_token_id=None, attention_dropout=0.0)
 # Of each family: what its cases share, and the names of the model's parts.
-FAMILIES = {"GPT2": (GPT2, "transformer", "wte", "h", "ln_f")}
 LLAMA_PARTS = (LLAMA, "model", "embed_tokens", "layers", "norm")
+FAMILIES = {"GPT2": (GPT2, "transformer", "wte", "h", "ln_f"),
+            "GptOss": (GPT_OSS, *LLAMA_PARTS[1:])}
 
 
 def rope(theta=10000.0, kind="default", **extra):
@@ -66,7 +71,18 @@ CASES = {
     "gpt2_odd": ("GPT2", dict(n_embd=15, n_head=3, n_layer=2, n_inner=44, n_positions=140,
                               activation_function="gelu", layer_norm_epsilon=1e-3, vocab_size=29,
                               tie_word_embeddings=False), 1, 140),
+    "gpt_oss": ("GptOss", dict(rope_parameters=rope(150000.0, "yarn", factor=4.0, beta_fast=4.0,
+                                                    beta_slow=1.0, truncate=False,
+                                                    original_max_position_embeddings=16)), 2, 21),
+    # Experts stored as MXFP4, whose blocks are 32 wide; a limit low enough to cut; one key head.
+    "gpt_oss_mxfp4": ("GptOss", dict(hidden_size=32, intermediate_size=32, num_key_value_heads=1,
+                                     swiglu_alpha=1.5, swiglu_limit=0.7,
+                                     rope_parameters=rope(100.0)), 1, 30),
 }
+# Experts stored as MXFP4.
+PACKED = {"gpt_oss_mxfp4"}
+# No token of these ids is so near a tie of two experts that rounding to bf16 could decide it.
+IDS_SEED = {"gpt_oss": 237}
 # Saved as GPT-2 lies on the hub.
 WITHOUT_PREFIX = {"gpt2"}
 
@@ -91,10 +107,39 @@ def make_model(family, changes):
     return model
 
 
-def reference(model, family, rows, length):
+def pack_experts(model):
+    """Puts random MXFP4 numbers into the experts; returns their blocks and scales by name."""
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+    generator = torch.Generator().manual_seed(13)
+    packed = {}
+    for name, parameter in model.named_parameters():
+        if not name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            continue
+        experts, columns, rows = parameter.shape
+        shape = (experts, rows, columns // 32)
+        blocks = torch.randint(0, 256, (*shape, 16), generator=generator, dtype=torch.uint8)
+        scales = torch.randint(121, 125, shape, generator=generator, dtype=torch.uint8)
+        packed |= {name + "_blocks": blocks, name + "_scales": scales}
+        with torch.no_grad():
+            parameter.copy_(convert_moe_packed_tensors(blocks, scales, dtype=torch.float32))
+    model.config.quantization_config = {
+        "quant_method": "mxfp4",
+        "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router",
+                                   "model.embed_tokens", "lm_head"]}
+    return packed
+
+
+def check_packed(folder, model):
+    """transformers reads the folder as the model it was made from."""
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    for name, parameter in loaded.named_parameters():
+        assert torch.equal(parameter, model.get_parameter(name)), name
+
+
+def reference(model, family, rows, length, seed):
     _, body, embedding, layers, norm = parts_of(family)
     body = getattr(model, body)
-    generator = torch.Generator().manual_seed(11)
+    generator = torch.Generator().manual_seed(seed)
     vocabulary = model.config.vocab_size
     ids = torch.randint(0, vocabulary, (rows, length), generator=generator)
     targets = torch.full_like(ids, -1)
@@ -127,8 +172,10 @@ def main():
         folder = target / name
         folder.mkdir(parents=True, exist_ok=True)
         model = make_model(family, changes)
-        state = {n: p.detach().contiguous().clone() for n, p in model.named_parameters()}
-        expected = reference(model, family, rows, length)
+        packed = pack_experts(model) if name in PACKED else {}
+        state = {n: p.detach().contiguous().clone() for n, p in model.named_parameters()
+                 if n + "_blocks" not in packed} | packed
+        expected = reference(model, family, rows, length, IDS_SEED.get(name, 11))
         if name in WITHOUT_PREFIX:
             state = {n.removeprefix("transformer."): p for n, p in state.items()}
             expected = {n.replace(".transformer.", "."): p for n, p in expected.items()}
@@ -136,6 +183,8 @@ def main():
         config = model.config.to_dict()
         config.pop("transformers_version", None)
         (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        if packed:
+            check_packed(folder, model)
         save_file(expected, folder / "reference.safetensors")
         sizes = sum(f.stat().st_size for f in folder.iterdir())
         print(f"{name}: {sizes} bytes")

@@ -47,7 +47,19 @@ def gpt2():
     return transformers.GPT2LMHeadModel(config)
 
 
-FAMILIES = {"gpt2": gpt2}
+def gpt_oss():
+    import transformers
+    config = transformers.GptOssConfig(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, num_local_experts=4, num_experts_per_tok=2,
+        sliding_window=8, max_position_embeddings=256, dtype="bfloat16",
+        rope_parameters={"rope_type": "yarn", "rope_theta": 150000.0, "factor": 4.0,
+                         "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False,
+                         "original_max_position_embeddings": 64}, **SIZES)
+    return transformers.GptOssForCausalLM(config)
+
+
+FAMILIES = {"gpt2": gpt2, "gpt_oss": gpt_oss, "gpt_oss_mxfp4": gpt_oss}
 
 
 def make_model(family, folder, tokenizer_files):
@@ -59,11 +71,38 @@ def make_model(family, folder, tokenizer_files):
     with torch.no_grad():
         for parameter in model.parameters():  # far from its start: every tensor matters
             parameter.add_(torch.randn_like(parameter) * 0.05)
+    if family.startswith("gpt_oss"):
+        model.bfloat16()
     model.save_pretrained(folder)
     files = (str(tokenizer_files / name) for name in ("vocab.json", "merges.txt"))
     tokenizers.ByteLevelBPETokenizer(*files).save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps(
         {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>"}))
+
+
+def pack_experts(plain, folder):
+    """A copy of a gpt-oss folder with random MXFP4 experts; and puts their numbers into `plain`."""
+    import torch
+    from safetensors.torch import load_file, save_file
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+    shutil.copytree(plain, folder)
+    tensors, packed = load_file(plain / "model.safetensors"), {}
+    for name in [n for n in tensors if n.endswith(("experts.gate_up_proj", "experts.down_proj"))]:
+        experts, columns, rows = tensors[name].shape
+        shape = (experts, rows, columns // 32)
+        blocks = torch.randint(0, 256, (*shape, 16), dtype=torch.uint8)
+        scales = torch.randint(120, 125, shape, dtype=torch.uint8)
+        tensors[name] = convert_moe_packed_tensors(blocks, scales, dtype=torch.bfloat16)
+        packed |= {name + "_blocks": blocks, name + "_scales": scales}
+    save_file(tensors, plain / "model.safetensors", metadata={"format": "pt"})
+    rest = {n: t for n, t in tensors.items() if n + "_blocks" not in packed}
+    save_file(rest | packed, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {
+        "quant_method": "mxfp4",
+        "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router",
+                                   "model.embed_tokens", "lm_head"]}
+    (folder / "config.json").write_text(json.dumps(config, indent=2))
 
 
 def same_loss(organ, model, text, work):
@@ -97,10 +136,29 @@ def train(organ, model, text, work):
     assert after < before - 0.01
 
 
+def cut_and_put_back(organ, model, recipient, text_file, work, untouched):
+    """Layers 2 and 3 in the place of 0 and 1, and out again."""
+    before = contents(recipient)
+    run(organ, "extract", model, "--layers", "2:4", "--out", work / "cut")
+    run(organ, "install", work / "cut", "--into", recipient, "--at", 0, "--allow-unsigned")
+    assert abs(same_loss(organ, recipient, text_file, work) - untouched) > 1e-4
+    run(organ, "uninstall", recipient)
+    assert contents(recipient) == before
+    assert same_loss(organ, recipient, text_file, work) == untouched
+
+
 def flow(organ, family, shared, work):
     model, text_file = work / family, shared / "tinyshakespeare.txt"
     make_model(family, model, shared / "gpt2-tokenizer")
-    recipient = shutil.copytree(model, work / "recipient")
+    if family == "gpt_oss_mxfp4":
+        plain, model = model, work / "packed"
+        pack_experts(plain, model)
+        packed = shutil.copytree(model, work / "packed_recipient")
+        cut_and_put_back(organ, model, packed, text_file, work,
+                         same_loss(organ, packed, text_file, work))
+        recipient = plain  # a trained organ holds plain experts
+    else:
+        recipient = shutil.copytree(model, work / "recipient")
     before = contents(recipient)
     untouched = same_loss(organ, recipient, text_file, work)
     train(organ, model, text_file.read_text(), work)
@@ -112,11 +170,8 @@ def flow(organ, family, shared, work):
     assert trained < untouched - 0.01
     run(organ, "uninstall", recipient)
     assert contents(recipient) == before
-    run(organ, "extract", model, "--layers", "2:4", "--out", work / "cut")
-    run(organ, "install", work / "cut", "--into", recipient, "--at", 0, "--allow-unsigned")
-    assert abs(same_loss(organ, recipient, text_file, work) - untouched) > 1e-4
-    run(organ, "uninstall", recipient)
-    assert same_loss(organ, recipient, text_file, work) == untouched
+    if family != "gpt_oss_mxfp4":
+        cut_and_put_back(organ, model, recipient, text_file, work, untouched)
 
 
 def main():

@@ -28,9 +28,9 @@ std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& path
 }
 
 const std::vector<std::string>& fixture_names() {
-  static const std::vector<std::string> names = {"llama",         "llama_odd", "llama_long",
-                                                 "mistral",       "qwen2",     "qwen3",
-                                                 "llama_dynamic", "gpt2",      "gpt2_odd"};
+  static const std::vector<std::string> names = {
+      "llama",         "llama_odd", "llama_long", "mistral", "qwen2",        "qwen3",
+      "llama_dynamic", "gpt2",      "gpt2_odd",   "gpt_oss", "gpt_oss_mxfp4"};
   return names;
 }
 

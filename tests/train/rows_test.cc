@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <functional>
@@ -31,6 +32,8 @@ std::uint16_t nearest_bf16(float value) {
 
 // Lengths that leave every kind of remainder behind full vectors.
 const std::vector<std::int64_t> kLengths = {1, 2, 7, 8, 15, 16, 17, 31, 33, 64, 100};
+
+constexpr float kNoSink = -std::numeric_limits<float>::infinity();
 
 std::vector<float> wave(std::int64_t n, float step) {
   std::vector<float> values(static_cast<std::size_t>(n));
@@ -79,7 +82,7 @@ TEST_CASE("softmax over a range is exact to fp32 and zero outside") {
     const std::int64_t first = n / 4, last = n - n / 8;
     const std::vector<float> scores = wave(n, 0.7f);
     std::vector<float> row = scores, scratch(row.size());
-    softmax_row(row.data(), first, last, n, scratch.data());
+    softmax_row(row.data(), first, last, n, kNoSink, scratch.data());
     double sum = 0;
     for (std::int64_t i = first; i < last; ++i) sum += std::exp(static_cast<double>(scores[i]));
     for (std::int64_t i = 0; i < n; ++i) {
@@ -92,10 +95,53 @@ TEST_CASE("softmax over a range is exact to fp32 and zero outside") {
 
 TEST_CASE("softmax survives large scores") {
   std::vector<float> row = {-1e30f, 1e30f, 1e30f, -3e38f}, scratch(4);
-  softmax_row(row.data(), 0, 4, 4, scratch.data());
+  softmax_row(row.data(), 0, 4, 4, kNoSink, scratch.data());
   CHECK(row[0] == doctest::Approx(0.0));
   CHECK(row[1] == doctest::Approx(0.5));
   CHECK(row[2] == doctest::Approx(0.5));
+}
+
+TEST_CASE("a sink takes its share of a softmax and gets its gradient") {
+  const std::int64_t n = 9, first = 2, last = 8;
+  const std::vector<float> scores = wave(n, 0.7f), dp = wave(n, 1.9f);
+  for (const float sink : {-2.0f, 0.4f, 50.0f}) {
+    const auto value = [&](double moved) {  // sum of dp * p, without the sink
+      double sum = std::exp(sink + moved), dot = 0;
+      for (std::int64_t i = first; i < last; ++i) sum += std::exp(static_cast<double>(scores[i]));
+      for (std::int64_t i = first; i < last; ++i) dot += dp[i] * std::exp(double{scores[i]}) / sum;
+      return dot;
+    };
+    std::vector<float> p = scores, scratch(p.size()), gradient = dp;
+    const float share = softmax_row(p.data(), first, last, n, sink, scratch.data());
+    double total = share;
+    for (const float each : p) total += each;
+    CHECK(total == doctest::Approx(1.0));
+    const float dot = softmax_backward_row(gradient.data(), p.data(), first, last, n);
+    CHECK(dot == doctest::Approx(value(0)).epsilon(1e-5));
+    CHECK(-share * dot == doctest::Approx((value(1e-6) - value(-1e-6)) / 2e-6).epsilon(1e-3));
+  }
+}
+
+TEST_CASE("the experts' SwiGLU is cut at its limit, and what was cut has no gradient") {
+  constexpr float limit = 1.5f, alpha = 1.3f;
+  const auto value = [&](double gate, double up) {
+    const double g = std::min(gate, double{limit}), u = std::clamp(up, -1.5, 1.5);
+    return (u + 1) * g / (1 + std::exp(-alpha * g));
+  };
+  for (const std::int64_t n : kLengths) {
+    const std::vector<float> gate_up = wave(2 * n, 0.9f), dout = wave(n, 2.1f);
+    std::vector<float> out(dout.size()), gradient = gate_up;
+    clamped_swiglu_row(gate_up.data(), limit, alpha, out.data(), n);
+    clamped_swiglu_backward_row(gradient.data(), limit, alpha, dout.data(), n);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const double g = gate_up[2 * i], u = gate_up[2 * i + 1], h = 1e-5;
+      CHECK(std::abs(out[i] - value(g, u)) < 1e-5);
+      const double dgate = dout[i] * (value(g + h, u) - value(g - h, u)) / (2 * h);
+      const double dup = dout[i] * (value(g, u + h) - value(g, u - h)) / (2 * h);
+      CHECK(std::abs(gradient[2 * i] - dgate) < 1e-4);
+      CHECK(std::abs(gradient[2 * i + 1] - dup) < 1e-4);
+    }
+  }
 }
 
 TEST_CASE("cross-entropy and its gradient are those of the definition") {

@@ -29,20 +29,24 @@ class VisibleSpans {
   std::vector<std::int32_t> first_;
 };
 
-// What backward needs: the heads, and the probabilities of each (group, block) or nothing, then
-// they are computed again.
+// What goes in, and what backward needs.
 struct AttentionTape {
   kernels::Heads heads;
+  // One learned logit per query head that joins each softmax (arXiv 2309.17453), fp32; undefined:
+  // none. `sink_share`, fp32 [rows * kv_heads, length * group]: the probability it took.
+  at::Tensor sinks, sink_share;
+  // Of each (group, block), or nothing: then they are computed again.
   std::vector<at::Tensor> probabilities;
 };
 
-// The heads' outputs, working [rows * length, query heads * head_size]. `probabilities` non-null:
-// keeps them there.
-at::Tensor attention(const kernels::Heads& heads, const kernels::HeadLayout& layout,
-                     const VisibleSpans& spans, std::vector<at::Tensor>* probabilities);
+// The heads' outputs, working [rows * length, query heads * head_size].
+at::Tensor attention(AttentionTape& tape, const kernels::HeadLayout& layout,
+                     const VisibleSpans& spans, bool keep_probabilities);
 
-// Gradients of the heads, given that of the output.
+// Gradients of the heads, given that of the output. Adds that of the sinks to `dsinks` (fp32
+// [query heads]) when it is defined.
 kernels::Heads attention_backward(const at::Tensor& dout, const AttentionTape& tape,
-                                  const kernels::HeadLayout& layout, const VisibleSpans& spans);
+                                  const kernels::HeadLayout& layout, const VisibleSpans& spans,
+                                  at::Tensor dsinks);
 
 }  // namespace organ::train

@@ -9,12 +9,14 @@
 
 #include "format/architecture.h"
 #include "train/internal/rope.h"
+#include "train/kernels/experts.h"
 #include "train/kernels/rows.h"
 
 namespace organ::train {
 
-enum class NormKind : std::uint8_t { rms, layer };
-enum class MlpKind : std::uint8_t { gated, plain };
+// rms_late: gpt-oss rounds to the working type once, after the product with gamma.
+enum class NormKind : std::uint8_t { rms, rms_late, layer };
+enum class MlpKind : std::uint8_t { gated, plain, experts };
 
 struct Geometry {
   std::int64_t hidden_size = 0, intermediate_size = 0;
@@ -25,6 +27,9 @@ struct Geometry {
   kernels::Activation activation = kernels::Activation::silu;
   bool qk_norm = false;            // RMS norm of each query and key head before the rotation
   std::optional<RopeScheme> rope;  // absent: positions are added to the embedding
+  bool sinks = false;              // a learned logit per query head joins each softmax
+  std::int64_t experts = 0, experts_per_token = 0;
+  kernels::ClampedSwiglu swiglu;  // of experts
   // Per layer: how many positions a query sees, itself included; 0 = all before it.
   std::vector<std::int64_t> windows;
 

@@ -21,6 +21,7 @@ struct TensorNames {
   std::span<const std::string_view> storage_order;  // parts of one fused matrix are adjacent
   std::string_view qkv, attention_output, query_norm, key_norm;
   std::string_view mlp_in, mlp_out;  // gate and up, or the only one; down
+  std::string_view sinks = "", router = "";
   std::string_view attention_norm, mlp_norm;
   Orientation orientation;
 };

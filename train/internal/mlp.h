@@ -24,6 +24,10 @@ class Mlp {
                               const MakeInput& input) const = 0;
 };
 
+// Of a layer with experts.
+std::unique_ptr<Mlp> make_experts(const Geometry& geometry, const TensorNames& names,
+                                  const LayerParameters& parameters);
+// Of any layer.
 std::unique_ptr<Mlp> make_mlp(const Geometry& geometry, const TensorNames& names,
                               const LayerParameters& parameters);
 

@@ -84,6 +84,9 @@ class Model {
   // fused matrices are views).
   const std::vector<ParameterSlot>& parameter_layout() const;
   std::int64_t layer_elements() const;
+  // Of one token with the matrices of a layer, attention scores left out; of experts those that a
+  // token goes to.
+  std::int64_t layer_multiplications() const;
 
   // Makes layer `index` trainable: from now on it reads `storage.working` and its backward adds to
   // `storage.gradient`. The current weights are copied into `working` first.

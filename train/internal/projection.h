@@ -28,6 +28,7 @@ class Projection {
   // x working [n, in]
   at::Tensor forward(const at::Tensor& x) const;
   at::Tensor input_gradient(const at::Tensor& dy) const;
+  const at::Tensor& bias() const { return bias_.value; }  // undefined: none
   // Whether backward must call add_gradient.
   bool needs_input() const { return weight_.gradient.defined(); }
   // Adds the gradients of weight and bias for the input x that gave y.

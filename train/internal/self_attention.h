@@ -44,6 +44,7 @@ class SelfAttention {
 
   std::int64_t heads_, kv_heads_, head_size_, window_;
   Projection qkv_, output_;
+  Parameter sinks_;
   std::optional<PerHeadNorm> query_norm_, key_norm_;
 };
 

@@ -25,6 +25,40 @@ ORGAN_INLINE void swiglu_backward(T* gate, T* up, const T* dout, std::int64_t n)
   }
 }
 
+// A gate at most `limit`, an up value within both limits, and which of them was cut.
+struct Clamped {
+  float gate, up;
+  bool gate_free, up_free;
+};
+
+ORGAN_INLINE Clamped clamped(float gate, float up, float limit) {
+  const float cut_up = up > limit ? limit : (up < -limit ? -limit : up);
+  return {gate > limit ? limit : gate, cut_up, gate <= limit, up <= limit && up >= -limit};
+}
+
+template <typename T>
+ORGAN_INLINE void clamped_swiglu(const T* gate_up, float limit, float alpha, T* out,
+                                 std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Clamped c = clamped(load(gate_up[2 * i]), load(gate_up[2 * i + 1]), limit);
+    store(out[i], (c.up + 1.0f) * c.gate * sigmoid(alpha * c.gate));
+  }
+}
+
+template <typename T>
+ORGAN_INLINE void clamped_swiglu_backward(T* gate_up, float limit, float alpha, const T* dout,
+                                          std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Clamped c = clamped(load(gate_up[2 * i]), load(gate_up[2 * i + 1]), limit);
+    const float d = load(dout[i]), s = sigmoid(alpha * c.gate);
+    const float dgate = d * (c.up + 1.0f) * s * (1.0f + alpha * c.gate * (1.0f - s));
+    store(gate_up[2 * i], c.gate_free ? dgate : 0.0f);
+    store(gate_up[2 * i + 1], c.up_free ? d * c.gate * s : 0.0f);
+  }
+}
+
 // f(x) and f'(x) of each activation.
 struct Curve {
   float value, slope;
@@ -105,6 +139,23 @@ ORGAN_VERSIONS void swiglu_backward_row(float* gate, float* up, const float* dou
 }
 ORGAN_VERSIONS void swiglu_backward_row(Bf16* gate, Bf16* up, const Bf16* dout, std::int64_t n) {
   swiglu_backward(gate, up, dout, n);
+}
+
+ORGAN_VERSIONS void clamped_swiglu_row(const float* gate_up, float limit, float alpha, float* out,
+                                       std::int64_t n) {
+  clamped_swiglu(gate_up, limit, alpha, out, n);
+}
+ORGAN_VERSIONS void clamped_swiglu_row(const Bf16* gate_up, float limit, float alpha, Bf16* out,
+                                       std::int64_t n) {
+  clamped_swiglu(gate_up, limit, alpha, out, n);
+}
+ORGAN_VERSIONS void clamped_swiglu_backward_row(float* gate_up, float limit, float alpha,
+                                                const float* dout, std::int64_t n) {
+  clamped_swiglu_backward(gate_up, limit, alpha, dout, n);
+}
+ORGAN_VERSIONS void clamped_swiglu_backward_row(Bf16* gate_up, float limit, float alpha,
+                                                const Bf16* dout, std::int64_t n) {
+  clamped_swiglu_backward(gate_up, limit, alpha, dout, n);
 }
 
 ORGAN_VERSIONS void activate_row(Activation kind, const float* x, float* out, std::int64_t n) {

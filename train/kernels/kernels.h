@@ -26,6 +26,9 @@ struct Norm {
 // RMS norm of fp32 rows x [n, d], gamma fp32 [d].
 Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::ScalarType working,
               bool keep_unit);
+// The same, rounded once, after the product with gamma (gpt-oss).
+Norm late_rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon,
+                   at::ScalarType working, bool keep_unit);
 // base + d(norm)/dx applied to dout; base fp32 [n, d] or undefined (zero).
 at::Tensor rms_norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,
                              const at::Tensor& base);

@@ -29,9 +29,22 @@ void sum_rows(std::int64_t rows, at::Tensor& sum, AddRow add_row) {
   }
 }
 
-Norm empty_norm(std::int64_t n, std::int64_t d, at::ScalarType working, bool keep_unit) {
-  return {empty({n, d}, working), keep_unit ? empty({n, d}, working) : at::Tensor(),
-          empty({n}, at::kFloat)};
+// rstd = row_norm(x, unit, out) for every row.
+template <typename RowNorm>
+Norm norm_forward(const at::Tensor& x, at::ScalarType working, bool keep_unit, RowNorm row_norm) {
+  const std::int64_t n = x.size(0), d = x.size(1);
+  Norm norm{empty({n, d}, working), keep_unit ? empty({n, d}, working) : at::Tensor(),
+            empty({n}, at::kFloat)};
+  with_type(working, [&]<typename T>(T) {
+    const float* in = floats(x);
+    float* rstd = floats(norm.rstd);
+    T* out = pointer<T>(norm.out);
+    T* unit = keep_unit ? pointer<T>(norm.unit) : nullptr;
+    for_each_row(n, d, [&](std::int64_t i) {
+      rstd[i] = row_norm(in + i * d, unit ? unit + i * d : nullptr, out + i * d);
+    });
+  });
+  return norm;
 }
 
 // row_backward(dout, unit, rstd, gamma, base, dx, d) for every row.
@@ -58,20 +71,16 @@ at::Tensor norm_backward(const at::Tensor& dout, const Norm& norm, const at::Ten
 
 Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::ScalarType working,
               bool keep_unit) {
-  const std::int64_t n = x.size(0), d = x.size(1);
-  Norm norm = empty_norm(n, d, working, keep_unit);
-  with_type(working, [&]<typename T>(T) {
-    const float* in = floats(x);
-    const float* weight = floats(gamma);
-    float* rstd = floats(norm.rstd);
-    T* out = pointer<T>(norm.out);
-    T* unit = keep_unit ? pointer<T>(norm.unit) : nullptr;
-    for_each_row(n, d, [&](std::int64_t i) {
-      rstd[i] = rms_norm_row(in + i * d, weight, static_cast<float>(epsilon),
-                             unit ? unit + i * d : nullptr, out + i * d, d);
-    });
+  return norm_forward(x, working, keep_unit, [&](const float* in, auto* unit, auto* out) {
+    return rms_norm_row(in, floats(gamma), static_cast<float>(epsilon), unit, out, x.size(1));
   });
-  return norm;
+}
+
+Norm late_rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon,
+                   at::ScalarType working, bool keep_unit) {
+  return norm_forward(x, working, keep_unit, [&](const float* in, auto* unit, auto* out) {
+    return late_rms_norm_row(in, floats(gamma), static_cast<float>(epsilon), unit, out, x.size(1));
+  });
 }
 
 at::Tensor rms_norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,
@@ -82,19 +91,10 @@ at::Tensor rms_norm_backward(const at::Tensor& dout, const Norm& norm, const at:
 
 Norm layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
                 double epsilon, at::ScalarType working, bool keep_unit) {
-  const std::int64_t n = x.size(0), d = x.size(1);
-  Norm norm = empty_norm(n, d, working, keep_unit);
-  with_type(working, [&]<typename T>(T) {
-    const float *in = floats(x), *weight = floats(gamma), *shift = floats(beta);
-    float* rstd = floats(norm.rstd);
-    T* out = pointer<T>(norm.out);
-    T* unit = keep_unit ? pointer<T>(norm.unit) : nullptr;
-    for_each_row(n, d, [&](std::int64_t i) {
-      rstd[i] = layer_norm_row(in + i * d, weight, shift, static_cast<float>(epsilon),
-                               unit ? unit + i * d : nullptr, out + i * d, d);
-    });
+  return norm_forward(x, working, keep_unit, [&](const float* in, auto* unit, auto* out) {
+    return layer_norm_row(in, floats(gamma), floats(beta), static_cast<float>(epsilon), unit, out,
+                          x.size(1));
   });
-  return norm;
 }
 
 at::Tensor layer_norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,

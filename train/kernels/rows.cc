@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "train/kernels/row_math.h"
 
@@ -21,13 +22,18 @@ ORGAN_INLINE void add(const float* x, const T* delta, float* y, std::int64_t n) 
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] + load(delta[i]);
 }
 
-template <typename In, typename T>
-ORGAN_INLINE float rms_norm(const In* x, const float* gamma, float epsilon, T* unit, T* out,
-                            std::int64_t n) {
+template <typename In>
+ORGAN_INLINE float reciprocal_rms(const In* x, float epsilon, std::int64_t n) {
   float squares = 0;
 #pragma omp simd reduction(+ : squares)
   for (std::int64_t i = 0; i < n; ++i) squares += load(x[i]) * load(x[i]);
-  const float rstd = 1.0f / std::sqrt(squares / static_cast<float>(n) + epsilon);
+  return 1.0f / std::sqrt(squares / static_cast<float>(n) + epsilon);
+}
+
+template <typename In, typename T>
+ORGAN_INLINE float rms_norm(const In* x, const float* gamma, float epsilon, T* unit, T* out,
+                            std::int64_t n) {
+  const float rstd = reciprocal_rms(x, epsilon, n);
   if (unit != nullptr) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
@@ -41,6 +47,19 @@ ORGAN_INLINE float rms_norm(const In* x, const float* gamma, float epsilon, T* u
       store(out[i], rounded_as(load(x[i]) * rstd, out) * gamma[i]);
     }
   }
+  return rstd;
+}
+
+template <typename T>
+ORGAN_INLINE float late_rms_norm(const float* x, const float* gamma, float epsilon, T* unit, T* out,
+                                 std::int64_t n) {
+  const float rstd = reciprocal_rms(x, epsilon, n);
+  if (unit != nullptr) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) store(unit[i], x[i] * rstd);
+  }
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) store(out[i], x[i] * rstd * gamma[i]);
   return rstd;
 }
 
@@ -133,6 +152,20 @@ ORGAN_INLINE void accumulate(const T* a, float* sum, std::int64_t n) {
 }
 
 template <typename T>
+ORGAN_INLINE void accumulate_scaled(const T* a, float factor, float* sum, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) sum[i] += load(a[i]) * factor;
+}
+
+template <typename A, typename B>
+ORGAN_INLINE float dot_product(const A* a, const B* b, std::int64_t n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; ++i) sum += load(a[i]) * load(b[i]);
+  return sum;
+}
+
+template <typename T>
 ORGAN_INLINE void scale(const T* in, float factor, T* out, std::int64_t n) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) store(out[i], load(in[i]) * factor);
@@ -186,24 +219,27 @@ ORGAN_INLINE void zero_outside(T* row, std::int64_t first, std::int64_t last, st
 }
 
 template <typename T>
-ORGAN_INLINE void softmax(T* row, std::int64_t first, std::int64_t last, std::int64_t n,
-                          float* scratch) {
+ORGAN_INLINE float softmax(T* row, std::int64_t first, std::int64_t last, std::int64_t n,
+                           float sink, float* scratch) {
   const std::int64_t count = last - first;
-  const float top = maximum(row + first, count);
-  const float sum = exponentials(row + first, top, scratch, count);
-  store_scaled(scratch, 1.0f / sum, row + first, count);
+  const bool has_sink = sink != -std::numeric_limits<float>::infinity();
+  float top = maximum(row + first, count);
+  if (has_sink && sink > top) top = sink;
+  const float share = has_sink ? fast_exp(sink - top) : 0.0f;
+  const float scale = 1.0f / (exponentials(row + first, top, scratch, count) + share);
+  store_scaled(scratch, scale, row + first, count);
   zero_outside(row, first, last, n);
+  return share * scale;
 }
 
 template <typename T>
-ORGAN_INLINE void softmax_backward(T* dp, const T* p, std::int64_t first, std::int64_t last,
-                                   std::int64_t n) {
-  float dot = 0;
-#pragma omp simd reduction(+ : dot)
-  for (std::int64_t i = first; i < last; ++i) dot += load(dp[i]) * load(p[i]);
+ORGAN_INLINE float softmax_backward(T* dp, const T* p, std::int64_t first, std::int64_t last,
+                                    std::int64_t n) {
+  const float dot = dot_product(dp + first, p + first, last - first);
 #pragma omp simd
   for (std::int64_t i = first; i < last; ++i) store(dp[i], load(p[i]) * (load(dp[i]) - dot));
   zero_outside(dp, first, last, n);
+  return dot;
 }
 
 template <typename T>
@@ -245,6 +281,15 @@ ORGAN_VERSIONS float rms_norm_row(const float* x, const float* gamma, float epsi
 ORGAN_VERSIONS float rms_norm_row(const Bf16* x, const float* gamma, float epsilon, Bf16* unit,
                                   Bf16* out, std::int64_t n) {
   return rms_norm(x, gamma, epsilon, unit, out, n);
+}
+
+ORGAN_VERSIONS float late_rms_norm_row(const float* x, const float* gamma, float epsilon,
+                                       float* unit, float* out, std::int64_t n) {
+  return late_rms_norm(x, gamma, epsilon, unit, out, n);
+}
+ORGAN_VERSIONS float late_rms_norm_row(const float* x, const float* gamma, float epsilon,
+                                       Bf16* unit, Bf16* out, std::int64_t n) {
+  return late_rms_norm(x, gamma, epsilon, unit, out, n);
 }
 
 ORGAN_VERSIONS void rms_norm_backward_row(const float* dout, const float* unit, float rstd,
@@ -305,6 +350,23 @@ ORGAN_VERSIONS void accumulate_row(const Bf16* a, float* sum, std::int64_t n) {
   accumulate(a, sum, n);
 }
 
+ORGAN_VERSIONS void accumulate_scaled_row(const float* a, float factor, float* sum,
+                                          std::int64_t n) {
+  accumulate_scaled(a, factor, sum, n);
+}
+ORGAN_VERSIONS void accumulate_scaled_row(const Bf16* a, float factor, float* sum, std::int64_t n) {
+  accumulate_scaled(a, factor, sum, n);
+}
+ORGAN_VERSIONS float dot_row(const float* a, const float* b, std::int64_t n) {
+  return dot_product(a, b, n);
+}
+ORGAN_VERSIONS float dot_row(const Bf16* a, const Bf16* b, std::int64_t n) {
+  return dot_product(a, b, n);
+}
+ORGAN_VERSIONS float dot_row(const Bf16* a, const float* b, std::int64_t n) {
+  return dot_product(a, b, n);
+}
+
 ORGAN_VERSIONS void scale_row(const float* in, float factor, float* out, std::int64_t n) {
   scale(in, factor, out, n);
 }
@@ -321,21 +383,21 @@ ORGAN_VERSIONS void rotate_row(const Bf16* in, const float* cosine, const float*
   rotate(in, cosine, sine, direction, scale, out, half);
 }
 
-ORGAN_VERSIONS void softmax_row(float* row, std::int64_t first, std::int64_t last, std::int64_t n,
-                                float* scratch) {
-  softmax(row, first, last, n, scratch);
+ORGAN_VERSIONS float softmax_row(float* row, std::int64_t first, std::int64_t last, std::int64_t n,
+                                 float sink, float* scratch) {
+  return softmax(row, first, last, n, sink, scratch);
 }
-ORGAN_VERSIONS void softmax_row(Bf16* row, std::int64_t first, std::int64_t last, std::int64_t n,
-                                float* scratch) {
-  softmax(row, first, last, n, scratch);
+ORGAN_VERSIONS float softmax_row(Bf16* row, std::int64_t first, std::int64_t last, std::int64_t n,
+                                 float sink, float* scratch) {
+  return softmax(row, first, last, n, sink, scratch);
 }
-ORGAN_VERSIONS void softmax_backward_row(float* dp, const float* p, std::int64_t first,
-                                         std::int64_t last, std::int64_t n) {
-  softmax_backward(dp, p, first, last, n);
+ORGAN_VERSIONS float softmax_backward_row(float* dp, const float* p, std::int64_t first,
+                                          std::int64_t last, std::int64_t n) {
+  return softmax_backward(dp, p, first, last, n);
 }
-ORGAN_VERSIONS void softmax_backward_row(Bf16* dp, const Bf16* p, std::int64_t first,
-                                         std::int64_t last, std::int64_t n) {
-  softmax_backward(dp, p, first, last, n);
+ORGAN_VERSIONS float softmax_backward_row(Bf16* dp, const Bf16* p, std::int64_t first,
+                                          std::int64_t last, std::int64_t n) {
+  return softmax_backward(dp, p, first, last, n);
 }
 
 ORGAN_VERSIONS double cross_entropy_row(float* row, std::int64_t target, std::int64_t n,

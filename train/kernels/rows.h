@@ -33,6 +33,12 @@ float rms_norm_row(const float* x, const float* gamma, float epsilon, Bf16* unit
 float rms_norm_row(const Bf16* x, const float* gamma, float epsilon, Bf16* unit, Bf16* out,
                    std::int64_t n);
 
+// As gpt-oss rounds it: out = round(x * rstd * gamma).
+float late_rms_norm_row(const float* x, const float* gamma, float epsilon, float* unit, float* out,
+                        std::int64_t n);
+float late_rms_norm_row(const float* x, const float* gamma, float epsilon, Bf16* unit, Bf16* out,
+                        std::int64_t n);
+
 // dx = base + rstd * (g - unit * mean(g * unit)) with g = dout * gamma. `base` null counts as
 // zero; dx may be `base` or `dout`.
 void rms_norm_backward_row(const float* dout, const float* unit, float rstd, const float* gamma,
@@ -65,6 +71,13 @@ void accumulate_product_row(const float* a, const float* b, float* sum, std::int
 void accumulate_product_row(const Bf16* a, const Bf16* b, float* sum, std::int64_t n);
 void accumulate_row(const float* a, float* sum, std::int64_t n);
 void accumulate_row(const Bf16* a, float* sum, std::int64_t n);
+// sum += a * factor
+void accumulate_scaled_row(const float* a, float factor, float* sum, std::int64_t n);
+void accumulate_scaled_row(const Bf16* a, float factor, float* sum, std::int64_t n);
+// sum of a * b
+float dot_row(const float* a, const float* b, std::int64_t n);
+float dot_row(const Bf16* a, const Bf16* b, std::int64_t n);
+float dot_row(const Bf16* a, const float* b, std::int64_t n);
 
 // out = silu(gate) * up (SwiGLU, arXiv 2002.05202).
 void swiglu_row(const float* gate, const float* up, float* out, std::int64_t n);
@@ -72,6 +85,16 @@ void swiglu_row(const Bf16* gate, const Bf16* up, Bf16* out, std::int64_t n);
 // Replaces gate and up by their gradients.
 void swiglu_backward_row(float* gate, float* up, const float* dout, std::int64_t n);
 void swiglu_backward_row(Bf16* gate, Bf16* up, const Bf16* dout, std::int64_t n);
+
+// gpt-oss' experts: gate and up alternate; (up + 1) * gate * sigmoid(alpha * gate) with gate at
+// most `limit` and up between -limit and limit.
+void clamped_swiglu_row(const float* gate_up, float limit, float alpha, float* out, std::int64_t n);
+void clamped_swiglu_row(const Bf16* gate_up, float limit, float alpha, Bf16* out, std::int64_t n);
+// Replaces gate and up by their gradients; a number that was cut has none.
+void clamped_swiglu_backward_row(float* gate_up, float limit, float alpha, const float* dout,
+                                 std::int64_t n);
+void clamped_swiglu_backward_row(Bf16* gate_up, float limit, float alpha, const Bf16* dout,
+                                 std::int64_t n);
 
 // The element-wise functions of plain MLPs; gelu is x * Phi(x), gelu_tanh its approximation
 // (arXiv 1606.08415).
@@ -93,14 +116,18 @@ void rotate_row(const float* in, const float* cosine, const float* sine, float d
 void rotate_row(const Bf16* in, const float* cosine, const float* sine, float direction,
                 float scale, Bf16* out, std::int64_t half);
 
-// Softmax in place over [first, last) of a row of n; zero outside. `scratch` holds n floats.
-void softmax_row(float* row, std::int64_t first, std::int64_t last, std::int64_t n, float* scratch);
-void softmax_row(Bf16* row, std::int64_t first, std::int64_t last, std::int64_t n, float* scratch);
-// dp becomes the gradient of the scores: p * (dp - sum(dp * p)) over [first, last), zero outside.
-void softmax_backward_row(float* dp, const float* p, std::int64_t first, std::int64_t last,
-                          std::int64_t n);
-void softmax_backward_row(Bf16* dp, const Bf16* p, std::int64_t first, std::int64_t last,
-                          std::int64_t n);
+// Softmax in place over [first, last) of a row of n; zero outside. `scratch` holds n floats. One
+// more score, `sink`, takes its share, which is returned (none: -infinity, 0).
+float softmax_row(float* row, std::int64_t first, std::int64_t last, std::int64_t n, float sink,
+                  float* scratch);
+float softmax_row(Bf16* row, std::int64_t first, std::int64_t last, std::int64_t n, float sink,
+                  float* scratch);
+// dp becomes the gradient of the scores: p * (dp - dot) over [first, last), zero outside, with
+// dot = sum(dp * p), which is returned. The gradient of a sink is -share * dot.
+float softmax_backward_row(float* dp, const float* p, std::int64_t first, std::int64_t last,
+                           std::int64_t n);
+float softmax_backward_row(Bf16* dp, const Bf16* p, std::int64_t first, std::int64_t last,
+                           std::int64_t n);
 
 // -ln softmax(row)[target]; with `gradient` the row becomes softmax(row) - onehot(target).
 // `scratch` holds n floats.
