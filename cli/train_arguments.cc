@@ -63,13 +63,13 @@ class ConsoleObserver final : public train::TrainObserver {
     context_.warn(line);
   }
   void step(const train::StepMetrics& m, std::uint64_t total) override {
-    const auto tokens = static_cast<double>(m.targets);
-    const double seconds = tokens / std::max(1e-9, m.tokens_per_second);
-    average_ = average_ ? 0.9 * *average_ + 0.1 * seconds : seconds;
+    average_ = average_ ? 0.9 * *average_ + 0.1 * m.seconds : m.seconds;
     const auto left = static_cast<long>(*average_ * static_cast<double>(total - m.step));
-    const std::string line =
-        fmt::format("step {}/{}  loss {:.4f}  {:.0f} tok/s  {:.0f} GFLOP/s  {}:{:02} left", m.step,
-                    total, m.loss, m.tokens_per_second, m.gflops, left / 60, left % 60);
+    const std::string line = fmt::format(
+        "step {}/{}  loss {:.4f}  {:.0f} tok/s  {:.0f} GFLOP/s, {:.0f} % of this machine's  "
+        "{}:{:02} left",
+        m.step, total, m.loss, m.tokens_per_second, m.gflops, 100 * m.gemm_share, left / 60,
+        left % 60);
     if (progress_) {
       std::cerr << '\r' << line << "\x1b[K" << std::flush;
       open_line_ = true;
@@ -117,6 +117,10 @@ void add_train_arguments(CLI::App& command, TrainArguments& a) {
       ->type_name("DIR");
   command.add_flag("--resume", s.resume, "go on from the newest train state of --run-dir");
   command.add_option("--context", s.context, "tokens per window")->capture_default_str();
+  command
+      .add_option("--pack", a.packing,
+                  "how documents fill windows: ffd (first-fit decreasing) or concat")
+      ->capture_default_str();
   command.add_option("--batch", s.batch, "windows per pass")->capture_default_str();
   command.add_option("--accumulate", s.accumulate, "passes per step")->capture_default_str();
   command.add_option("--epochs", a.epochs, "passes over the data [default: 3]");
@@ -128,14 +132,27 @@ void add_train_arguments(CLI::App& command, TrainArguments& a) {
   command.add_flag("--decay-all", s.decay_all, "decay 1-D tensors too, as torch does");
   command.add_option("--clip-norm", s.clip_norm, "gradient norm limit, 0: none")
       ->capture_default_str();
+  command
+      .add_option("--ema", s.ema,
+                  "decay of the weights' moving average, which is published, 0: none")
+      ->capture_default_str();
   command.add_option("--seed", s.seed, "decides the order of the data")->capture_default_str();
   command.add_option("--precision", a.precision, "bf16 or fp32")->capture_default_str();
   command.add_option("--threads", s.threads, "0: all cores")->capture_default_str();
-  command.add_option("--cache-bytes", s.cache_bytes, "memory for outputs of the layers below")
+  command.add_flag("--checkpoint-activations", s.checkpoint_activations,
+                   "keep layer inputs only and compute the rest again: less memory, more time");
+  command
+      .add_option("--cache", a.cache_folder,
+                  "keep outputs of the layers below there, for later runs [default: in memory]")
+      ->type_name("DIR");
+  command.add_option("--cache-bytes", s.cache_bytes, "bound of the cache, in memory or in --cache")
       ->capture_default_str();
   command.add_option("--evaluate-every", s.evaluate_every, "steps, 0: before and after only")
       ->capture_default_str();
-  command.add_option("--patience", s.patience, "stop after evaluations without gain, 0: never")
+  command
+      .add_option(
+          "--patience", s.patience,
+          "stop after evaluations without gain and publish the best weights, 0: publish the last")
       ->capture_default_str();
   command.add_option("--save-every", s.save_every, "steps between train states")
       ->capture_default_str();
@@ -149,12 +166,14 @@ void prepare_settings(TrainArguments& a) {
       parsed(train::parse_precision(a.precision), "--precision", a.precision, "bf16 or fp32");
   s.schedule = parsed(train::parse_schedule(a.schedule), "--schedule", a.schedule,
                       "cosine, linear or constant");
+  s.packing = parsed(train::parse_packing(a.packing), "--pack", a.packing, "ffd or concat");
   if (a.steps && *a.steps < 1) {
     fail(ErrorCode::invalid_argument, "--steps: {} is out of range, expected 1 or more", *a.steps);
   }
   s.steps = static_cast<std::uint64_t>(a.steps.value_or(1));
   if (!a.steps) (void)train::steps_of_epochs(a.epochs.value_or(3), 1, 1);
   train::check_settings(s);
+  s.cache_folder = a.cache_folder;
   s.run_folder = a.run_folder.empty() ? a.out + ".run" : a.run_folder;
   if (std::filesystem::exists(std::filesystem::symlink_status(a.out))) {
     fail(ErrorCode::already_exists, "{}: exists already", quote(a.out));
@@ -170,7 +189,8 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
       .context = s.context,
       .split = parsed(train::parse_document_split(a.documents), "--documents", a.documents,
                       "file, blank-lines or end-of-text"),
-      .end_of_sequence = true};
+      .end_of_sequence = true,
+      .packing = s.packing};
   const std::uint64_t vocabulary = checkpoint.architecture().vocab_size();
   const bool texts = a.ids.empty() || !files.held_out.empty();
   std::optional<train::Tokenizer> tokenizer;
@@ -182,6 +202,7 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
   s.context = data.training.context();
   options.context = s.context;
   options.end_of_sequence = false;
+  options.packing = train::Packing::concat;  // held-out figures are those of `organ eval`
   if (!files.held_out.empty()) {
     data.held_out = train::Dataset::from_texts(files.held_out, *tokenizer, vocabulary, options);
     train::check_disjoint(data.training, *data.held_out);
@@ -193,9 +214,10 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
     s.steps =
         train::steps_of_epochs(a.epochs.value_or(3), data.training.windows(), s.rows_per_step());
   }
-  context.note(fmt::format("{} tokens in {} windows of {}, {} steps of {} windows",
-                           data.training.tokens(), data.training.windows(), s.context, s.steps,
-                           s.rows_per_step()));
+  context.note(
+      fmt::format("{} tokens in {} windows of {} ({:.1f} % filled), {} steps of {} windows",
+                  data.training.tokens(), data.training.windows(), s.context,
+                  100 * data.training.filled_share(), s.steps, s.rows_per_step()));
   return data;
 }
 
@@ -233,6 +255,12 @@ nlohmann::json run_record(const train::TrainResult& result,
           {"stopped_early", result.stopped_early},
           {"last_loss", result.last_loss ? nlohmann::json(*result.last_loss) : nlohmann::json()},
           {"wall_milliseconds", result.milliseconds},
+          {"published_weights", train::to_string(result.published)},
+          {"published_step", result.published_step},
+          {"prefix_cache",
+           {{"computed", result.prefix.computed},
+            {"read", result.prefix.read},
+            {"damaged", result.prefix.damaged}}},
           {"evaluations", list}};
 }
 

@@ -22,10 +22,10 @@ struct TrainArguments {
   std::string ids;
   std::optional<double> held_out_share;
   std::string documents = "file";
-  std::string out, run_folder;
+  std::string out, run_folder, cache_folder;
   std::optional<double> epochs;
   std::optional<std::int64_t> steps;
-  std::string mode = "in_situ", precision = "bf16", schedule = "cosine";
+  std::string mode = "in_situ", precision = "bf16", schedule = "cosine", packing = "ffd";
   train::TrainSettings settings;
 };
 

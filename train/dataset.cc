@@ -54,6 +54,15 @@ std::vector<std::int64_t> read_rows(const format::SafetensorsFile& file,
   return values;
 }
 
+// Padding attends to itself and predicts nothing.
+void pad_from(std::size_t slot, const WindowArrays& out) {
+  for (; slot < out.ids.size(); ++slot) {
+    out.ids[slot] = 0;
+    out.targets[slot] = -1;
+    out.first_key[slot] = static_cast<std::int32_t>(slot);
+  }
+}
+
 }  // namespace
 
 void Dataset::add_document(std::span<const std::int32_t> ids) {
@@ -93,6 +102,9 @@ Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
                            .bytes = text.size(),
                            .tokens = static_cast<std::uint64_t>(data.tokens() - before)});
   }
+  if (options.packing == Packing::ffd) {
+    data.packed_ = pack_first_fit_decreasing(data.document_starts_, data.tokens(), options.context);
+  }
   data.check_not_empty();
   return data;
 }
@@ -120,10 +132,36 @@ Dataset Dataset::from_ids(const std::filesystem::path& path, std::uint64_t vocab
   return data;
 }
 
-std::int64_t Dataset::windows() const { return (tokens() + context_ - 1) / context_; }
+std::int64_t Dataset::windows() const {
+  return packed_ ? packed_->count() : (tokens() + context_ - 1) / context_;
+}
+
+double Dataset::filled_share() const {
+  std::int64_t placed = tokens();
+  if (packed_) {
+    placed = 0;
+    for (const Piece& piece : packed_->pieces) placed += piece.length;
+  }
+  return static_cast<double>(placed) / static_cast<double>(windows() * context_);
+}
 
 void Dataset::fill(std::int64_t window, const WindowArrays& out) const {
+  if (packed_) return fill_pieces(packed_->window(window), out);
   fill_from(window * context_, out);
+}
+
+void Dataset::fill_pieces(std::span<const Piece> pieces, const WindowArrays& out) const {
+  std::size_t slot = 0;
+  for (const Piece& piece : pieces) {
+    const auto first = static_cast<std::int32_t>(slot);
+    for (std::int64_t i = 0; i < piece.length; ++i, ++slot) {
+      const auto at = static_cast<std::size_t>(piece.start + i);
+      out.ids[slot] = ids_[at];
+      out.targets[slot] = i + 1 < piece.length ? ids_[at + 1] : -1;
+      out.first_key[slot] = first;
+    }
+  }
+  pad_from(slot, out);
 }
 
 void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
@@ -134,12 +172,7 @@ void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
   for (std::int64_t i = 0; i < length; ++i) {
     const std::int64_t at = start + i;
     const auto slot = static_cast<std::size_t>(i);
-    if (at >= end) {  // padding: attends to itself, predicts nothing
-      out.ids[slot] = 0;
-      out.targets[slot] = -1;
-      out.first_key[slot] = static_cast<std::int32_t>(i);
-      continue;
-    }
+    if (at >= end) return pad_from(slot, out);
     if (next != document_starts_.end() && *next == at) document = *next++;
     const bool last = at + 1 == end || (next != document_starts_.end() && *next == at + 1);
     out.ids[slot] = ids_[static_cast<std::size_t>(at)];
@@ -149,6 +182,11 @@ void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
 }
 
 std::int64_t Dataset::targets_in(std::int64_t window) const {
+  if (packed_) {
+    std::int64_t targets = 0;
+    for (const Piece& piece : packed_->window(window)) targets += piece.length - 1;
+    return targets;
+  }
   const std::int64_t start = window * context_;
   const std::int64_t end = std::min(start + context_, tokens());
   const auto first = std::upper_bound(document_starts_.begin(), document_starts_.end(), start);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "format/base/digest.h"
+#include "train/packing.h"
 
 namespace organ::train {
 
@@ -44,11 +45,12 @@ class Dataset {
     // Put the tokenizer's end-of-sequence id behind each document. For training; evaluation
     // counts the tokens of the text alone.
     bool end_of_sequence = false;
+    // How the documents fill the windows of fill(); what is left of a window is padding.
+    Packing packing = Packing::concat;
   };
 
-  // Documents in file order, joined and cut into windows (the last one may be part padding).
-  // Throws invalid_argument for an empty data set, invalid UTF-8 (file and byte offset) or a token
-  // id >= vocab_size; not_found, io.
+  // Documents in file order. Throws invalid_argument for an empty data set, invalid UTF-8 (file and
+  // byte offset) or a token id >= vocab_size; not_found, io.
   static Dataset from_texts(const std::vector<std::filesystem::path>& files,
                             const Tokenizer& tokenizer, std::uint64_t vocab_size,
                             const Options& options);
@@ -64,8 +66,11 @@ class Dataset {
   // Bytes of UTF-8 text behind the tokens; nullopt for ids.
   std::optional<std::uint64_t> text_bytes() const { return text_bytes_; }
 
+  // Tokens per place of all windows: 1 without padding.
+  double filled_share() const;
+
   void fill(std::int64_t window, const WindowArrays& out) const;
-  // The same for the window whose first token is token `start` of the stream.
+  // The same for the window whose first token is token `start` of the stream, as concat packs.
   void fill_from(std::int64_t start, const WindowArrays& out) const;
   std::int64_t targets_in(std::int64_t window) const;
   std::span<const std::int32_t> ids() const { return ids_; }
@@ -79,10 +84,12 @@ class Dataset {
   Dataset() = default;
   void add_document(std::span<const std::int32_t> ids);
   void check_not_empty() const;
+  void fill_pieces(std::span<const Piece> pieces, const WindowArrays& out) const;
 
   std::int64_t context_ = 0;
   std::vector<std::int32_t> ids_;
   std::vector<std::int64_t> document_starts_;  // ascending, first 0
+  std::optional<PackedWindows> packed_;        // absent: concat
   std::vector<DataFile> files_;
   std::optional<std::uint64_t> text_bytes_;
 };

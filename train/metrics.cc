@@ -16,44 +16,50 @@ constexpr std::uint64_t kLogLimit = std::uint64_t{1} << 30;
 
 Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
-// The step of a whole line, nullopt for a torn or foreign one.
-std::optional<std::uint64_t> step_of(std::string_view line, std::string_view subject) {
-  JsonLimits limits;
-  limits.reals = true;
-  try {
-    const Json value = parse_json(line, limits, subject);
-    return JsonObject(value, std::string(subject)).unsigned_integer("step");
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
+// What a resumed run keeps of its log.
+struct Kept {
+  std::uint64_t step = 0;
+  std::optional<std::uint64_t> evaluation;
 
-// The lines that a run resumed at `step` keeps.
-std::string lines_until(const std::string& text, std::uint64_t step, std::string_view subject) {
-  std::string kept;
-  std::size_t start = 0;
-  while (start < text.size()) {
-    const std::size_t end = text.find('\n', start);
-    if (end == std::string::npos) break;
-    const std::string_view line(text.data() + start, end - start);
-    const auto at = step_of(line, subject);
-    if (!at || *at > step) break;
-    kept += text.substr(start, end + 1 - start);
-    start = end + 1;
+  // False for a torn or foreign line too.
+  bool includes(std::string_view line, std::string_view subject) const {
+    JsonLimits limits;
+    limits.reals = true;
+    try {
+      const Json value = parse_json(line, limits, subject);
+      const JsonObject object(value, std::string(subject));
+      const std::uint64_t at = object.unsigned_integer("step");
+      if (object.string("event") != "evaluation") return at <= step;
+      return evaluation && at <= *evaluation;
+    } catch (const Error&) {
+      return false;
+    }
   }
-  return kept;
+};
+
+std::string lines_of(const std::string& text, const Kept& kept, std::string_view subject) {
+  std::size_t end = 0;
+  while (true) {
+    const std::size_t next = text.find('\n', end);
+    if (next == std::string::npos) break;
+    if (!kept.includes(std::string_view(text).substr(end, next - end), subject)) break;
+    end = next + 1;
+  }
+  return text.substr(0, end);
 }
 
 }  // namespace
 
-MetricsLog::MetricsLog(const std::filesystem::path& folder, std::uint64_t resumed_step)
+MetricsLog::MetricsLog(const std::filesystem::path& folder, std::uint64_t resumed_step,
+                       std::optional<std::uint64_t> evaluated_step)
     : path_(folder / "metrics.jsonl") {
   std::filesystem::create_directories(folder);
   const std::string subject = escape_text(path_.string());
   std::string kept;
   if (std::filesystem::exists(path_)) {
-    kept = lines_until(read_file(path_, kLogLimit), resumed_step, subject);
+    kept = lines_of(read_file(path_, kLogLimit), {resumed_step, evaluated_step}, subject);
   }
+  empty_ = kept.empty();
   write_file(path_, kept);
   fd_ = UniqueFd(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
   if (!fd_) fail_errno(subject, "open");
@@ -61,6 +67,20 @@ MetricsLog::MetricsLog(const std::filesystem::path& folder, std::uint64_t resume
 
 void MetricsLog::append(const std::string& line) {
   write_all(fd_.get(), line + "\n", escape_text(path_.string()));
+  empty_ = false;
+}
+
+void MetricsLog::write(const RunMetrics& m) {
+  append(Json{{"schema_version", 1},
+              {"event", "run"},
+              {"step", 0},
+              {"packing", m.packing},
+              {"context", m.context},
+              {"windows", m.windows},
+              {"tokens", m.tokens},
+              {"filled_share", m.filled_share},
+              {"gemm_gflops", m.gemm_gflops}}
+             .dump());
 }
 
 void MetricsLog::write(const StepMetrics& m) {
@@ -73,8 +93,10 @@ void MetricsLog::write(const StepMetrics& m) {
               {"targets", m.targets},
               {"skipped", m.skipped},
               {"windows", m.windows},
+              {"seconds", m.seconds},
               {"tokens_per_second", m.tokens_per_second},
-              {"gflops", m.gflops}}
+              {"gflops", m.gflops},
+              {"gemm_share", m.gemm_share}}
              .dump());
 }
 

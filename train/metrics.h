@@ -13,6 +13,14 @@
 
 namespace organ::train {
 
+// What a run starts with.
+struct RunMetrics {
+  std::string packing;
+  std::int64_t context = 0, windows = 0, tokens = 0;
+  double filled_share = 0;  // of the windows' places
+  double gemm_gflops = 0;   // the machine's rate of matrix products, measured at the start
+};
+
 struct StepMetrics {
   std::uint64_t step = 0;  // counts from 1: steps done
   double loss = 0;         // mean NLL of the step's targets, nats
@@ -21,8 +29,10 @@ struct StepMetrics {
   std::int64_t targets = 0;
   bool skipped = false;  // loss or gradient not finite: parameters unchanged
   std::vector<std::int64_t> windows;
+  double seconds = 0;
   double tokens_per_second = 0;
-  double gflops = 0;  // matrix products done per second, estimated from the shapes
+  double gflops = 0;      // matrix products done per second, estimated from the shapes
+  double gemm_share = 0;  // gflops per RunMetrics::gemm_gflops
 };
 
 struct EvaluationMetrics {
@@ -31,13 +41,16 @@ struct EvaluationMetrics {
   std::int64_t targets = 0;
 };
 
-// Append-only log. After a resume it continues behind the line of the resumed step, so that an
+// Append-only log. After a resume it continues behind the lines of the resumed state, so that an
 // interrupted and a straight run leave the same lines (but for times).
 class MetricsLog {
  public:
-  // Opens FOLDER/metrics.jsonl; lines of steps after `resumed_step` are dropped. A line that a
-  // crash left torn is dropped too.
-  MetricsLog(const std::filesystem::path& folder, std::uint64_t resumed_step);
+  // Opens FOLDER/metrics.jsonl; lines of steps after `resumed_step` are dropped, and of evaluations
+  // after `evaluated_step` (nullopt: of all). A line that a crash left torn is dropped too.
+  MetricsLog(const std::filesystem::path& folder, std::uint64_t resumed_step,
+             std::optional<std::uint64_t> evaluated_step);
+  bool empty() const { return empty_; }  // nothing was kept and nothing written
+  void write(const RunMetrics& metrics);
   void write(const StepMetrics& metrics);
   void write(const EvaluationMetrics& metrics);
   void sync();
@@ -46,6 +59,7 @@ class MetricsLog {
   void append(const std::string& line);
   std::filesystem::path path_;
   UniqueFd fd_;
+  bool empty_ = true;
 };
 
 }  // namespace organ::train

@@ -66,6 +66,11 @@ ORGAN_VECTOR_LOOP void round_range(const float* __restrict master,
   }
 }
 
+ORGAN_VECTOR_LOOP void average_range(float* __restrict average, const float* __restrict values,
+                                     std::size_t count, float share) {
+  for (std::size_t i = 0; i < count; ++i) average[i] += share * (values[i] - average[i]);
+}
+
 // Blocks that stay in cache between the update and the rounding of the working copy.
 constexpr std::size_t kBlock = 16384;
 
@@ -102,6 +107,17 @@ void check_buffers(const FlatParameters& p) {
   check(p.first_moment.size() == n && p.second_moment.size() == n && p.gradient.size() == n &&
             (p.working.empty() || p.working.size() == n),
         "optimiser buffers of one length");
+}
+
+// Calls work(begin, end) for `threads` stretches of whole blocks.
+template <typename Work>
+void share_blocks(std::size_t size, unsigned threads, Work work) {
+  const std::size_t share = (size / std::max(1u, threads) / kBlock + 1) * kBlock;
+  std::vector<std::jthread> others;
+  for (std::size_t begin = share; begin < size; begin += share) {
+    others.emplace_back(work, begin, std::min(size, begin + share));
+  }
+  work(std::size_t{0}, std::min(size, share));
 }
 
 }  // namespace
@@ -151,13 +167,16 @@ void adamw_step(const FlatParameters& parameters, std::span<const ParameterRun> 
       }
     }
   };
-  const std::size_t size = parameters.master.size();
-  const std::size_t share = (size / std::max(1u, threads) / kBlock + 1) * kBlock;
-  std::vector<std::jthread> others;
-  for (std::size_t begin = share; begin < size; begin += share) {
-    others.emplace_back(work, begin, std::min(size, begin + share));
-  }
-  work(0, std::min(size, share));
+  share_blocks(parameters.master.size(), threads, work);
+}
+
+void average_step(std::span<float> average, std::span<const float> values, double decay,
+                  unsigned threads) {
+  check(average.size() == values.size(), "an average as long as its values");
+  const auto share = static_cast<float>(1 - decay);
+  share_blocks(average.size(), threads, [&](std::size_t begin, std::size_t end) {
+    average_range(average.data() + begin, values.data() + begin, end - begin, share);
+  });
 }
 
 }  // namespace organ::train

@@ -53,4 +53,8 @@ void adamw_step(const FlatParameters& parameters, std::span<const ParameterRun> 
                 const AdamWOptions& options, double rate, std::uint64_t update,
                 double gradient_scale = 1.0, unsigned threads = 1);
 
+// average += (1 - decay) * (values - average): the exponential moving average of weights.
+void average_step(std::span<float> average, std::span<const float> values, double decay,
+                  unsigned threads = 1);
+
 }  // namespace organ::train

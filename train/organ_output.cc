@@ -141,6 +141,8 @@ format::TrainingRecord training_record(const TrainedRun& run,
   record.hyperparameters = hyperparameters(run.settings);
   record.hyperparameters["steps_done"] = run.result.steps;
   record.hyperparameters["steps_skipped"] = run.result.skipped;
+  record.hyperparameters["published_weights"] = to_string(run.result.published);
+  record.hyperparameters["published_step"] = run.result.published_step;
   record.seed = run.settings.seed;
   for (const auto& file : run.data.files()) {
     record.data.push_back({file.name, file.digest, file.tokens, data_license});
@@ -218,6 +220,8 @@ Json recovery_record(const TrainedRun& run, const std::deque<StoredTensor>& tens
           {"seed", run.settings.seed},
           {"steps_done", run.result.steps},
           {"steps_skipped", run.result.skipped},
+          {"published_weights", to_string(run.result.published)},
+          {"published_step", run.result.published_step},
           {"wall_milliseconds", run.result.milliseconds},
           {"software", software_versions()},
           {"data", data},

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ATen/ATen.h>
-
 #include "train/internal/organ_stack.h"
+
+#include <utility>
+
+#include <ATen/ATen.h>
 
 namespace organ::train {
 namespace {
@@ -64,17 +66,22 @@ at::Tensor FlatOrgan::slot(std::int64_t layer, const ParameterSlot& slot) const 
 }
 
 LossSum OrganStack::accumulate_gradient(at::Tensor x, const Batch& batch, double scale) {
-  std::vector<LayerTapePtr> tapes(static_cast<std::size_t>(top_ - first_));
-  for (std::int64_t layer = first_; layer < top_; ++layer) {
-    x = model_.forward_layer(layer, x, batch, &tapes[static_cast<std::size_t>(layer - first_)]);
+  const bool recompute = activations_ == Activations::recomputed;
+  const auto count = static_cast<std::size_t>(top_ - first_);
+  std::vector<LayerTapePtr> tapes(count);
+  std::vector<at::Tensor> inputs(recompute ? count : 0);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (recompute) inputs[i] = x;
+    x = model_.forward_layer(first_ + static_cast<std::int64_t>(i), x, batch,
+                             recompute ? nullptr : &tapes[i]);
   }
   at::Tensor gradient;
   const LossSum sum = model_.head_loss(x, batch, scale, &gradient);
   x.reset();
-  for (std::int64_t layer = top_ - 1; layer >= first_; --layer) {
-    gradient = model_.backward_layer(layer, gradient,
-                                     std::move(tapes[static_cast<std::size_t>(layer - first_)]),
-                                     batch, layer > first_);
+  for (std::size_t i = count; i-- > 0;) {
+    const std::int64_t layer = first_ + static_cast<std::int64_t>(i);
+    if (recompute) model_.forward_layer(layer, std::exchange(inputs[i], {}), batch, &tapes[i]);
+    gradient = model_.backward_layer(layer, gradient, std::move(tapes[i]), batch, i > 0);
   }
   return sum;
 }

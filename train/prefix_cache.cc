@@ -1,23 +1,95 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ATen/ATen.h>
-
-#include "train/internal/batches.h"
 #include "train/internal/prefix_cache.h"
 
-namespace organ::train {
+#include <algorithm>
+#include <string>
 
-PrefixCache::PrefixCache(Model& model, const Dataset& data, std::int64_t layers_below, bool rounded,
-                         std::uint64_t byte_limit)
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <fmt/core.h>
+#include <torch/version.h>
+
+#include "train/internal/batches.h"
+
+namespace organ::train {
+namespace {
+
+std::span<std::byte> bytes_of(const at::Tensor& tensor) {
+  return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
+}
+
+// Nothing at or above the organ enters a prefix.
+class AbovePrefix {
+ public:
+  AbovePrefix(const format::Checkpoint& checkpoint, std::int64_t layers_below)
+      : head_(checkpoint.architecture().layout().head),
+        norm_(checkpoint.full_name(checkpoint.architecture().layout().final_norm)) {
+    const auto layers = static_cast<std::int64_t>(checkpoint.architecture().layer_count());
+    for (std::int64_t i = layers_below; i < layers; ++i) {
+      layers_.push_back(checkpoint.layer_prefix(static_cast<std::uint64_t>(i)));
+    }
+  }
+  bool operator()(std::string_view tensor) const {
+    return tensor == head_ || tensor == norm_ ||
+           std::any_of(layers_.begin(), layers_.end(),
+                       [&](const std::string& layer) { return tensor.starts_with(layer); });
+  }
+
+ private:
+  std::string_view head_;
+  std::string norm_;
+  std::vector<std::string> layers_;
+};
+
+// One line per tensor below the organ, sorted: name, type, shape, digest of its bytes.
+std::vector<std::string> tensor_lines(const format::Checkpoint& checkpoint,
+                                      std::int64_t layers_below) {
+  const AbovePrefix above(checkpoint, layers_below);
+  std::vector<std::string> lines;
+  for (const auto& shard : checkpoint.shards()) {
+    const auto& header = shard.file.header();
+    std::vector<const format::TensorInfo*> tensors;
+    std::vector<HashRange> ranges;
+    for (const auto& tensor : header.tensors) {
+      if (above(tensor.name)) continue;
+      tensors.push_back(&tensor);
+      ranges.push_back({shard.file.fd(), header.data_start + tensor.offset, tensor.size});
+    }
+    const auto digests = hash_ranges(ranges, shard.file.subject());
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      lines.push_back(fmt::format("{} {} {} {}\n", tensors[i]->name,
+                                  format::to_string(tensors[i]->dtype),
+                                  format::to_string(tensors[i]->shape), digests[i].to_string()));
+    }
+  }
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+}  // namespace
+
+Digest prefix_digest(const format::Checkpoint& checkpoint, std::int64_t layers_below,
+                     Precision precision) {
+  Sha256Hasher hasher;
+  hasher.update(fmt::format("organ prefix 1\norgan {}\ntorch {}\ncpu {}\nthreads {}\n",
+                            ORGAN_VERSION, TORCH_VERSION, at::get_cpu_capability(),
+                            at::get_num_threads()));
+  hasher.update(fmt::format("precision {}\nlayers {}\nconfig {}\n", to_string(precision),
+                            layers_below, checkpoint.config_digest().to_string()));
+  for (const auto& line : tensor_lines(checkpoint, layers_below)) hasher.update(line);
+  return hasher.finish();
+}
+
+PrefixCache::PrefixCache(Model& model, const Dataset& data, const PrefixOptions& options)
     : model_(model),
       data_(data),
-      layers_below_(layers_below),
-      rounded_(rounded),
-      byte_limit_(byte_limit),
-      kept_(static_cast<std::size_t>(data.windows())) {}
+      options_(options),
+      kept_(static_cast<std::size_t>(options.folder ? 0 : data.windows())) {}
 
 at::Tensor PrefixCache::inputs(std::span<const std::int64_t> windows) {
   // An embedding is cheaper to look up than to keep.
-  if (layers_below_ == 0) return model_.embed(make_batch(data_, windows));
+  if (options_.layers_below == 0) return model_.embed(make_batch(data_, windows));
   const std::int64_t length = data_.context();
   at::Tensor all = at::empty(
       {static_cast<std::int64_t>(windows.size()) * length, model_.hidden_size()}, at::kFloat);
@@ -28,23 +100,46 @@ at::Tensor PrefixCache::inputs(std::span<const std::int64_t> windows) {
 }
 
 at::Tensor PrefixCache::window(std::int64_t index) {
+  if (options_.folder) return read_or_compute(make_batch(data_, {&index, 1}));
   at::Tensor& kept = kept_[static_cast<std::size_t>(index)];
   if (kept.defined()) return kept;
-  at::Tensor computed = compute(index);
-  if (bytes_ + computed.nbytes() <= byte_limit_) {
+  at::Tensor computed = compute(make_batch(data_, {&index, 1}));
+  if (bytes_ + computed.nbytes() <= options_.memory_bytes) {
     kept = computed;
     bytes_ += computed.nbytes();
   }
   return computed;
 }
 
-at::Tensor PrefixCache::compute(std::int64_t index) {
-  const Batch batch = make_batch(data_, {&index, 1});
+at::Tensor PrefixCache::read_or_compute(const Batch& batch) {
+  const Digest name = key(batch);
+  at::Tensor found = at::empty({batch.tokens(), model_.hidden_size()},
+                               options_.rounded ? at::kBFloat16 : at::kFloat);
+  if (options_.folder->read(name, bytes_of(found))) {
+    ++counts_.read;
+    return found;
+  }
+  at::Tensor computed = compute(batch);
+  options_.folder->write(name, bytes_of(computed));
+  return computed;
+}
+
+Digest PrefixCache::key(const Batch& batch) const {
+  Sha256Hasher hasher;
+  hasher.update(fmt::format("{} {} {}\n", options_.prefix.to_string(),
+                            options_.rounded ? "bf16" : "fp32", batch.tokens()));
+  hasher.update(bytes_of(batch.ids));
+  if (batch.first_key.defined()) hasher.update(bytes_of(batch.first_key));
+  return hasher.finish();
+}
+
+at::Tensor PrefixCache::compute(const Batch& batch) {
+  ++counts_.computed;
   at::Tensor x = model_.embed(batch);
-  for (std::int64_t layer = 0; layer < layers_below_; ++layer) {
+  for (std::int64_t layer = 0; layer < options_.layers_below; ++layer) {
     x = model_.forward_layer(layer, x, batch, nullptr);
   }
-  return rounded_ ? x.to(at::kBFloat16) : x;
+  return options_.rounded ? x.to(at::kBFloat16) : x.contiguous();
 }
 
 }  // namespace organ::train

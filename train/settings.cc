@@ -48,6 +48,7 @@ void check_settings(const TrainSettings& s) {
   check_real("--warmup-share", s.warmup_share, 0, 1, true);
   check_real("--weight-decay", s.adamw.weight_decay, 0, 1, true);
   check_real("--clip-norm", s.clip_norm, 0, 1e6, true);
+  check_real("--ema", s.ema, 0, 0.999999, true);
   check_integer<std::int64_t>("--context", s.context, 2, kMaxContext);
   check_integer<std::int64_t>("--batch", s.batch, 1, kMaxRows);
   check_integer<std::int64_t>("--accumulate", s.accumulate, 1, kMaxRows);
@@ -56,6 +57,10 @@ void check_settings(const TrainSettings& s) {
   check_integer<std::uint64_t>("--save-every", s.save_every, 1, kMaxSteps);
   check_integer<std::uint64_t>("--seed", s.seed, 0, INT64_MAX);
   check_integer<unsigned>("--threads", s.threads, 0, 1024);
+  if (s.patience > 0 && s.evaluate_every == 0) {
+    throw Error(ErrorCode::invalid_argument, "--patience: counts evaluations, but none is made",
+                "give --evaluate-every STEPS too");
+  }
 }
 
 std::uint64_t steps_of_epochs(double epochs, std::int64_t windows, std::int64_t rows_per_step) {
@@ -76,6 +81,8 @@ Json hyperparameters(const TrainSettings& s) {
           {"weight_decay", real_to_hex(s.adamw.weight_decay)},
           {"decay_scope", s.decay_all ? "all" : "2d"},
           {"clip_norm", real_to_hex(s.clip_norm)},
+          {"ema", real_to_hex(s.ema)},
+          {"packing", to_string(s.packing)},
           {"context", s.context},
           {"batch", s.batch},
           {"accumulate", s.accumulate},

@@ -12,6 +12,7 @@
 #include "format/base/digest.h"
 #include "format/extraction.h"
 #include "train/optimizer.h"
+#include "train/packing.h"
 #include "train/precision.h"
 #include "train/schedule.h"
 
@@ -28,6 +29,7 @@ struct TrainSettings {
   TrainMode mode = TrainMode::in_situ;
   format::LayerRange layers;  // the layers that train
   Precision precision = Precision::bf16;
+  Packing packing = Packing::ffd;
   std::int64_t context = 512;   // tokens per window
   std::int64_t batch = 4;       // windows per pass; a few of them run at once
   std::int64_t accumulate = 1;  // passes per step
@@ -38,13 +40,17 @@ struct TrainSettings {
   AdamWOptions adamw;
   bool decay_all = false;  // weight decay for 1-D tensors too, as torch does
   double clip_norm = 1.0;  // 0: no clipping
+  double ema = 0;          // decay of the weights' moving average, which is published; 0: none
   std::uint64_t seed = 0;
 
   // What does not.
-  unsigned threads = 0;                                // 0: all cores
-  std::uint64_t cache_bytes = std::uint64_t{4} << 30;  // for the outputs of the layers below
+  unsigned threads = 0;                 // 0: all cores
+  bool checkpoint_activations = false;  // keep layer inputs only, compute the rest again
+  std::filesystem::path cache_folder;   // of the outputs of the layers below; empty: in memory
+  std::uint64_t cache_bytes = std::uint64_t{4} << 30;  // bound of either
   std::uint64_t evaluate_every = 0;                    // steps; 0: before and after only
-  std::uint64_t patience = 0;        // stop after so many evaluations without gain; 0: never
+  // Stop after so many evaluations without gain and publish the best weights; 0: publish the last.
+  std::uint64_t patience = 0;
   std::uint64_t save_every = 100;    // steps
   std::filesystem::path run_folder;  // train states and metrics.jsonl
   bool resume = false;

@@ -48,6 +48,8 @@ Json to_json(const TrainStateRecord& record, const Digest& weights) {
           {"skipped_in_a_row", record.skipped_in_a_row},
           {"evaluations_without_gain", record.evaluations_without_gain},
           {"best_nll", real(record.best_nll)},
+          {"best_step", record.best_step},
+          {"evaluated_step", record.evaluated_step},
           {"untouched_nll", real(record.untouched_nll)},
           {"milliseconds", record.milliseconds},
           {"config_digest", record.config_digest.to_string()},
@@ -69,8 +71,9 @@ void check_schema(const JsonObject& object) {
          object.path(), version);
   }
   object.allow_only({"schema_version", "step", "updates", "seed", "skipped", "skipped_in_a_row",
-                     "evaluations_without_gain", "best_nll", "untouched_nll", "milliseconds",
-                     "config_digest", "data_digests", "software", "weights_digest"});
+                     "evaluations_without_gain", "best_nll", "best_step", "evaluated_step",
+                     "untouched_nll", "milliseconds", "config_digest", "data_digests", "software",
+                     "weights_digest"});
 }
 
 TrainStateRecord parse_record(const JsonObject& object) {
@@ -83,6 +86,8 @@ TrainStateRecord parse_record(const JsonObject& object) {
   record.skipped_in_a_row = object.unsigned_integer("skipped_in_a_row", record.skipped);
   record.evaluations_without_gain = object.unsigned_integer("evaluations_without_gain");
   record.best_nll = optional_hex(object, "best_nll");
+  record.best_step = object.unsigned_integer("best_step", record.step);
+  record.evaluated_step = object.unsigned_integer("evaluated_step", record.step);
   record.untouched_nll = optional_hex(object, "untouched_nll");
   record.milliseconds = object.unsigned_integer("milliseconds");
   record.config_digest = Digest::parse(object.string("config_digest"), "config_digest");
@@ -126,6 +131,8 @@ TrainState load(const std::filesystem::path& folder, std::uint64_t step) {
   state.master = read_floats(file, "master");
   state.first_moment = read_floats(file, "first_moment");
   state.second_moment = read_floats(file, "second_moment");
+  if (file.header().find("average")) state.average = read_floats(file, "average");
+  if (file.header().find("best")) state.best = read_floats(file, "best");
   return state;
 }
 
@@ -144,12 +151,14 @@ Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers&
         std::move(name), format::DType::F32, {values.size()}, 0, values.size_bytes()};
     return format::memory_source(std::move(info), std::as_bytes(values));
   };
+  std::vector<format::TensorSource> sources = {source("master", buffers.master),
+                                               source("first_moment", buffers.first_moment),
+                                               source("second_moment", buffers.second_moment)};
+  if (!buffers.average.empty()) sources.push_back(source("average", buffers.average));
+  if (!buffers.best.empty()) sources.push_back(source("best", buffers.best));
   AtomicFile file(path);
-  const auto digest = format::write_safetensors(
-      file.fd(),
-      {source("master", buffers.master), source("first_moment", buffers.first_moment),
-       source("second_moment", buffers.second_moment)},
-      {{"format", "pt"}}, escape_text(path.string()));
+  const auto digest =
+      format::write_safetensors(file.fd(), sources, {{"format", "pt"}}, escape_text(path.string()));
   file.commit();
   return digest.digest;
 }

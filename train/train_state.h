@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The resumable snapshot of a training run; never published. In a run folder:
-//   step-000000050.safetensors   master, first_moment, second_moment: F32 [elements]
+//   step-000000050.safetensors   master, first_moment, second_moment: F32 [elements]; average with
+//                                --ema, best with --patience once there is one
 //   step-000000050.json          TrainStateRecord with the SHA-256 of the former, written last
 // Both appear atomically; a snapshot counts only when its record parses and the digest agrees.
 #pragma once
@@ -26,6 +27,8 @@ struct TrainStateRecord {
   std::uint64_t skipped_in_a_row = 0;
   std::uint64_t evaluations_without_gain = 0;  // for early stopping
   std::optional<double> best_nll;              // held out, nats per token
+  std::uint64_t best_step = 0;                 // whose weights gave best_nll
+  std::uint64_t evaluated_step = 0;            // of the newest evaluation
   std::optional<double> untouched_nll;         // held out, before training
   std::uint64_t milliseconds = 0;              // wall time so far
   Digest config_digest;                        // of every setting that changes the numbers
@@ -33,16 +36,14 @@ struct TrainStateRecord {
   std::map<std::string, std::string> software;
 };
 
-// The flat buffers, borrowed while saving.
+// The flat buffers, borrowed while saving; average and best may be empty.
 struct TrainStateBuffers {
-  std::span<const float> master;
-  std::span<const float> first_moment;
-  std::span<const float> second_moment;
+  std::span<const float> master, first_moment, second_moment, average, best;
 };
 
 struct TrainState {
   TrainStateRecord record;
-  std::vector<float> master, first_moment, second_moment;
+  std::vector<float> master, first_moment, second_moment, average, best;
 };
 
 // Writes a snapshot, reads it back, and only then removes all but the newest `keep` older ones.

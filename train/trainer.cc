@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <thread>
 
 #include <ATen/ATen.h>
@@ -15,7 +16,6 @@
 #include "train/gemm_rate.h"
 #include "train/internal/batches.h"
 #include "train/internal/train_run.h"
-#include "train/internal/weights.h"
 #include "train/measure.h"
 #include "train/memory.h"
 
@@ -39,7 +39,8 @@ Model load_model(const format::Checkpoint& checkpoint, const TrainSettings& sett
 OrganStack make_stack(Model& model, const TrainSettings& settings, TrainMode mode) {
   const auto first = static_cast<std::int64_t>(settings.layers.first);
   const auto last = first + static_cast<std::int64_t>(settings.layers.count);
-  return {model, first, last, mode == TrainMode::in_situ ? model.layer_count() : last};
+  return {model, first, last, mode == TrainMode::in_situ ? model.layer_count() : last,
+          settings.checkpoint_activations ? Activations::recomputed : Activations::kept};
 }
 
 std::int64_t layers_below(const TrainSettings& settings) {
@@ -52,15 +53,20 @@ std::vector<Digest> digests_of(const Dataset& data) {
   return digests;
 }
 
-at::ScalarType scalar_type(format::DType dtype, const std::string& tensor) {
-  switch (dtype) {
-    case format::DType::F32: return at::kFloat;
-    case format::DType::BF16: return at::kBFloat16;
-    case format::DType::F16: return at::kHalf;
-    default:
-      fail(ErrorCode::incompatible, "tensor {}: stored as {}, only F32, BF16 and F16 train",
-           quote(tensor), format::to_string(dtype));
-  }
+std::optional<CacheFolder> open_cache(const TrainSettings& settings) {
+  if (settings.cache_folder.empty()) return std::nullopt;
+  return CacheFolder(settings.cache_folder, settings.cache_bytes);
+}
+
+// How the streams that enter layer `below` are kept.
+PrefixOptions prefix_options(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                             std::optional<CacheFolder>& folder, std::int64_t below, bool rounded,
+                             std::uint64_t memory_bytes) {
+  PrefixOptions options{.layers_below = below, .rounded = rounded, .memory_bytes = memory_bytes};
+  if (!folder || below == 0) return options;
+  options.folder = &*folder;
+  options.prefix = prefix_digest(checkpoint, below, settings.precision);
+  return options;
 }
 
 }  // namespace
@@ -77,16 +83,22 @@ TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& se
       organ_(model_, settings.layers, settings.decay_all),
       trained_stack_(make_stack(model_, settings, settings.mode)),
       whole_stack_(make_stack(model_, settings, TrainMode::in_situ)),
-      inputs_(model_, data, layers_below(settings), settings.precision == Precision::bf16,
-              settings.cache_bytes),
+      cache_(open_cache(settings)),
+      inputs_(model_, data,
+              prefix_options(checkpoint, settings, cache_, layers_below(settings),
+                             settings.precision == Precision::bf16, settings.cache_bytes)),
       order_(settings.seed, data.windows()),
       schedule_{settings.schedule, settings.rate,
                 warmup_steps(settings.warmup_share, settings.steps), settings.steps} {
+  const std::span<const float> master = organ_.view().master;
+  if (settings.ema > 0) average_.assign(master.begin(), master.end());
   if (!held_out) return;
   // Never rounded: the figures are those of `organ eval`.
   const auto below = static_cast<std::int64_t>(settings.layers.first);
-  held_out_inputs_.emplace(model_, *held_out, below, false, settings.cache_bytes / 4);
-  held_out_embeddings_.emplace(model_, *held_out, 0, false, 0);
+  held_out_inputs_.emplace(
+      model_, *held_out,
+      prefix_options(checkpoint, settings, cache_, below, false, settings.cache_bytes / 4));
+  held_out_embeddings_.emplace(model_, *held_out, PrefixOptions{});
 }
 
 void TrainRun::prove_model() {
@@ -101,13 +113,13 @@ void TrainRun::prove_model() {
   require_passed(findings);
 }
 
-void TrainRun::warn_if_slow() {
-  const double rate = measure_gemm_rate(settings_.precision);
-  observer_.note(fmt::format("matrix products run at {:.0f} GFLOP/s in {} with {} threads", rate,
-                             to_string(settings_.precision), at::get_num_threads()));
-  if (rate < kSlowGemmRate) {
+void TrainRun::measure_machine() {
+  gemm_rate_ = measure_gemm_rate(settings_.precision);
+  observer_.note(fmt::format("matrix products run at {:.0f} GFLOP/s in {} with {} threads",
+                             gemm_rate_, to_string(settings_.precision), at::get_num_threads()));
+  if (gemm_rate_ < kSlowGemmRate) {
     observer_.warn(fmt::format("matrix products run at {:.0f} GFLOP/s only (expected {} or more)",
-                               rate, kSlowGemmRate));
+                               gemm_rate_, kSlowGemmRate));
   }
 }
 
@@ -128,8 +140,31 @@ void TrainRun::resume_or_start() {
   if (state) restore(*state);
   if (!state && settings_.resume) observer_.note("no train state to resume: starting at step 0");
   saved_step_ = record_.step;
-  log_.emplace(settings_.run_folder, record_.step);
+  log_.emplace(settings_.run_folder, record_.step,
+               record_.untouched_nll ? std::optional(record_.evaluated_step) : std::nullopt);
+  if (log_->empty()) log_start();
 }
+
+void TrainRun::log_start() {
+  log_->write(RunMetrics{.packing = std::string(to_string(settings_.packing)),
+                         .context = data_.context(),
+                         .windows = data_.windows(),
+                         .tokens = data_.tokens(),
+                         .filled_share = data_.filled_share(),
+                         .gemm_gflops = gemm_rate_});
+}
+
+namespace {
+
+void copy_buffer(std::string_view name, const std::vector<float>& from, std::span<float> to) {
+  if (from.size() != to.size()) {
+    fail(ErrorCode::corrupt, "train state: tensor '{}' has {} numbers, expected {}", name,
+         from.size(), to.size());
+  }
+  std::copy(from.begin(), from.end(), to.begin());
+}
+
+}  // namespace
 
 void TrainRun::restore(const TrainState& state) {
   const auto mismatch = [&](std::string_view what) {
@@ -144,15 +179,14 @@ void TrainRun::restore(const TrainState& state) {
     observer_.warn("--resume: the train state comes from other versions; bits may differ");
   }
   const FlatParameters view = organ_.view();
-  if (state.master.size() != view.master.size() ||
-      state.first_moment.size() != view.master.size() ||
-      state.second_moment.size() != view.master.size()) {
-    fail(ErrorCode::corrupt, "train state: has {} parameters, expected {}", state.master.size(),
-         view.master.size());
+  copy_buffer("master", state.master, view.master);
+  copy_buffer("first_moment", state.first_moment, view.first_moment);
+  copy_buffer("second_moment", state.second_moment, view.second_moment);
+  copy_buffer("average", state.average, average_);
+  if (settings_.patience > 0 && !state.best.empty()) {
+    best_.resize(view.master.size());
+    copy_buffer("best", state.best, best_);
   }
-  std::copy(state.master.begin(), state.master.end(), view.master.begin());
-  std::copy(state.first_moment.begin(), state.first_moment.end(), view.first_moment.begin());
-  std::copy(state.second_moment.begin(), state.second_moment.end(), view.second_moment.begin());
   organ_.refresh_working(state.record.updates);
   record_ = state.record;
   observer_.note(fmt::format("resumed at step {} of {}", record_.step, settings_.steps));
@@ -162,9 +196,11 @@ void TrainRun::save() {
   TrainStateRecord record = record_;
   record.milliseconds = milliseconds();
   const FlatParameters view = organ_.view();
+  std::span<const float> master = view.master, average = average_;
+  if (average_in_place_) std::swap(master, average);
   log_->sync();
   save_train_state(settings_.run_folder, record,
-                   {view.master, view.first_moment, view.second_moment});
+                   {master, view.first_moment, view.second_moment, average, best_});
   saved_step_ = record_.step;
 }
 
@@ -207,107 +243,50 @@ std::int64_t rows_at_once(const TrainSettings& settings) {
 
 }  // namespace
 
+// Adds the gradient of the mean loss over the windows; returns the sum of the NLL.
+double TrainRun::accumulate_gradients(std::span<const std::int64_t> windows, double targets) {
+  double nll = 0;
+  const auto rows = static_cast<std::size_t>(rows_at_once(settings_));
+  for (std::size_t at = 0; at < windows.size(); at += rows) {
+    const auto some = windows.subspan(at, std::min(rows, windows.size() - at));
+    nll += trained_stack_
+               .accumulate_gradient(inputs_.inputs(some), make_batch(data_, some), 1 / targets)
+               .nll;
+  }
+  return nll;
+}
+
+void TrainRun::update_weights(StepMetrics& metrics) {
+  const FlatParameters view = organ_.view();
+  metrics.gradient_norm = global_norm(view.gradient);
+  metrics.rate = schedule_.at(record_.step);
+  metrics.skipped = !std::isfinite(metrics.loss) || !std::isfinite(metrics.gradient_norm);
+  if (metrics.skipped) return finish_skipped_step();
+  const auto threads = static_cast<unsigned>(at::get_num_threads());
+  record_.skipped_in_a_row = 0;
+  adamw_step(view, organ_.runs(), settings_.adamw, metrics.rate, ++record_.updates,
+             clip_factor(metrics.gradient_norm, settings_.clip_norm), threads);
+  if (!average_.empty()) average_step(average_, view.master, settings_.ema, threads);
+  last_loss_ = metrics.loss;
+}
+
 void TrainRun::step() {
   const auto start = std::chrono::steady_clock::now();
   StepMetrics metrics;
   metrics.windows = order_.step(record_.step, settings_.rows_per_step());
   for (const auto window : metrics.windows) metrics.targets += data_.targets_in(window);
   const double targets = static_cast<double>(std::max<std::int64_t>(1, metrics.targets));
-  double nll = 0;
-  const std::span all(metrics.windows);
-  const auto rows = static_cast<std::size_t>(rows_at_once(settings_));
-  for (std::size_t at = 0; at < all.size(); at += rows) {
-    const auto windows = all.subspan(at, rows);
-    nll +=
-        trained_stack_
-            .accumulate_gradient(inputs_.inputs(windows), make_batch(data_, windows), 1 / targets)
-            .nll;
-  }
-  const FlatParameters view = organ_.view();
-  metrics.loss = nll / targets;
-  metrics.gradient_norm = global_norm(view.gradient);
-  metrics.rate = schedule_.at(record_.step);
-  metrics.skipped = !std::isfinite(metrics.loss) || !std::isfinite(metrics.gradient_norm);
-  if (metrics.skipped) {
-    finish_skipped_step();
-  } else {
-    record_.skipped_in_a_row = 0;
-    adamw_step(view, organ_.runs(), settings_.adamw, metrics.rate, ++record_.updates,
-               clip_factor(metrics.gradient_norm, settings_.clip_norm),
-               static_cast<unsigned>(at::get_num_threads()));
-    last_loss_ = metrics.loss;
-  }
+  metrics.loss = accumulate_gradients(metrics.windows, targets) / targets;
+  update_weights(metrics);
   metrics.step = ++record_.step;
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   const auto tokens = static_cast<double>(settings_.rows_per_step() * data_.context());
-  metrics.tokens_per_second = tokens / elapsed.count();
+  metrics.seconds = elapsed.count();
+  metrics.tokens_per_second = tokens / metrics.seconds;
   metrics.gflops = metrics.tokens_per_second * trained_stack_.flops_per_token() / 1e9;
+  metrics.gemm_share = metrics.gflops / gemm_rate_;
   log_->write(metrics);
   observer_.step(metrics, settings_.steps);
-}
-
-HeldOutLoss TrainRun::measure(OrganStack& stack, PrefixCache& inputs) {
-  HeldOutLoss result;
-  double nll = 0;
-  std::vector<std::int64_t> windows;
-  for (std::int64_t first = 0; first < held_out_->windows(); first += settings_.batch) {
-    stop_if_interrupted();
-    windows.clear();
-    for (std::int64_t i = first; i < std::min(first + settings_.batch, held_out_->windows()); ++i) {
-      windows.push_back(i);
-    }
-    const LossSum sum = stack.loss(inputs.inputs(windows), make_batch(*held_out_, windows));
-    nll += sum.nll;
-    result.targets += sum.targets;
-  }
-  result.nll = nll / static_cast<double>(result.targets);
-  return result;
-}
-
-void TrainRun::log_evaluation(const HeldOutLoss& loss) {
-  const EvaluationMetrics metrics{record_.step, loss.nll, loss.targets};
-  log_->write(metrics);
-  observer_.evaluation(metrics);
-}
-
-bool TrainRun::evaluate_now() {
-  const HeldOutLoss loss = measure(whole_stack_, *held_out_inputs_);
-  log_evaluation(loss);
-  if (!record_.best_nll || loss.nll < *record_.best_nll) {
-    record_.best_nll = loss.nll;
-    record_.evaluations_without_gain = 0;
-    return false;
-  }
-  ++record_.evaluations_without_gain;
-  return settings_.patience > 0 && record_.evaluations_without_gain >= settings_.patience;
-}
-
-void TrainRun::round_to_stored_types() {
-  for (std::uint64_t i = 0; i < settings_.layers.count; ++i) {
-    const auto stored = checkpoint_.layer(settings_.layers.first + i);
-    for (const auto& slot : model_.parameter_layout()) {
-      const auto type = scalar_type(trained_type(stored, slot.name), slot.name);
-      at::Tensor values = organ_.slot(static_cast<std::int64_t>(i), slot);
-      values.copy_(values.to(type));
-    }
-  }
-  organ_.refresh_working();
-}
-
-std::vector<TrainedTensor> TrainRun::collect() const {
-  std::vector<TrainedTensor> tensors;
-  for (std::uint64_t i = 0; i < settings_.layers.count; ++i) {
-    for (const auto& slot : model_.parameter_layout()) {
-      const at::Tensor values = organ_.slot(static_cast<std::int64_t>(i), slot);
-      const float* data = values.data_ptr<float>();
-      tensors.push_back(
-          {settings_.layers.first + i, slot.name, std::vector<float>(data, data + slot.elements)});
-    }
-  }
-  std::sort(tensors.begin(), tensors.end(), [](const TrainedTensor& a, const TrainedTensor& b) {
-    return std::tie(a.layer, a.name) < std::tie(b.layer, b.name);
-  });
-  return tensors;
 }
 
 std::uint64_t TrainRun::milliseconds() const {
@@ -317,37 +296,42 @@ std::uint64_t TrainRun::milliseconds() const {
              std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count());
 }
 
+bool TrainRun::finished() const {
+  return record_.step >= settings_.steps ||
+         (settings_.patience > 0 && record_.evaluations_without_gain >= settings_.patience);
+}
+
 void TrainRun::train() {
-  while (record_.step < settings_.steps) {
+  while (true) {
     stop_if_interrupted();
+    if (evaluation_due()) evaluate();
+    if (record_.step % settings_.save_every == 0 && saved_step_ != record_.step) save();
+    if (finished()) return;
     step();
-    const bool evaluate = held_out_ && settings_.evaluate_every > 0 &&
-                          record_.step % settings_.evaluate_every == 0 &&
-                          record_.step < settings_.steps;
-    const bool spent = evaluate && evaluate_now();
-    if (record_.step % settings_.save_every == 0) save();
-    if (spent) return;
   }
 }
 
+void TrainRun::measure_untouched(TrainResult& result) {
+  if (!record_.untouched_nll) {
+    const HeldOutLoss before = measure(whole_stack_, *held_out_inputs_);
+    log_evaluation(before);
+    record_.untouched_nll = before.nll;
+  }
+  std::int64_t targets = 0;
+  for (std::int64_t i = 0; i < held_out_->windows(); ++i) targets += held_out_->targets_in(i);
+  result.before = HeldOutLoss{*record_.untouched_nll, targets};
+}
+
 TrainResult TrainRun::run() {
-  warn_if_slow();
+  measure_machine();
   prove_model();
   resume_or_start();
   TrainResult result;
-  if (held_out_) {
-    if (!record_.untouched_nll) {
-      const HeldOutLoss before = measure(whole_stack_, *held_out_inputs_);
-      log_evaluation(before);
-      record_.untouched_nll = before.nll;
-    }
-    std::int64_t targets = 0;
-    for (std::int64_t i = 0; i < held_out_->windows(); ++i) targets += held_out_->targets_in(i);
-    result.before = HeldOutLoss{*record_.untouched_nll, targets};
-  }
+  if (held_out_) measure_untouched(result);
   train();
   result.stopped_early = record_.step < settings_.steps;
   if (saved_step_ != record_.step) save();
+  choose_published(result);
   round_to_stored_types();
   if (held_out_) {
     result.after = measure(whole_stack_, *held_out_inputs_);
@@ -357,6 +341,7 @@ TrainResult TrainRun::run() {
     }
   }
   result.tensors = collect();
+  result.prefix = prefix_use();
   result.steps = record_.step;
   result.skipped = record_.skipped;
   result.milliseconds = milliseconds();
@@ -368,6 +353,10 @@ TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettin
                          const Dataset& data, const Dataset* held_out, TrainObserver& observer) {
   check_settings(settings);
   if (held_out) check_disjoint(data, *held_out);
+  if (!held_out && settings.evaluate_every > 0) {
+    throw Error(ErrorCode::invalid_argument, "--evaluate-every: there is no held-out data",
+                "give --held-out FILES or --held-out-share SHARE too");
+  }
   const c10::NoGradGuard no_grad;
   keep_large_blocks();
   return TrainRun(checkpoint, settings, data, held_out, observer).run();

@@ -41,8 +41,22 @@ struct HeldOutLoss {
   std::int64_t targets = 0;
 };
 
+// Whose weights a run publishes: of the last step, their moving average, or those (averaged or not)
+// of the evaluation with the lowest held-out loss.
+enum class PublishedWeights { last, average, best };
+std::string_view to_string(PublishedWeights weights);
+
+// Windows whose stream below the organ was computed, or read from the cache folder; entries of it
+// that were damaged and computed again.
+struct PrefixUse {
+  std::uint64_t computed = 0, read = 0, damaged = 0;
+};
+
 struct TrainResult {
   std::vector<TrainedTensor> tensors;  // by layer, then name
+  PublishedWeights published = PublishedWeights::last;
+  std::uint64_t published_step = 0;
+  PrefixUse prefix;
   std::optional<HeldOutLoss> before;   // the whole model as it came
   std::optional<HeldOutLoss> after;    // the whole model with the trained layers in place
   std::optional<HeldOutLoss> wrapper;  // Embed o Organ o Head after training, wrapper mode only

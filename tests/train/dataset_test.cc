@@ -6,38 +6,12 @@
 #include <doctest/doctest.h>
 
 #include "tests/support/support.h"
+#include "tests/train/letter_tokenizer.h"
 #include "train/documents.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::train {
 namespace {
-
-// One id per letter: 0..25 for a..z, 26 line feed, 27 space, 28 the end of text.
-std::filesystem::path write_tokenizer(const std::filesystem::path& folder) {
-  std::string vocabulary;
-  for (char letter = 'a'; letter <= 'z'; ++letter) {
-    vocabulary += std::string("\"") + letter + "\": " + std::to_string(letter - 'a') + ", ";
-  }
-  // Byte-level BPE writes a line feed as U+010A and a space as U+0120.
-  vocabulary += "\"\u010a\": 26, \"\u0120\": 27, \"<|endoftext|>\": 28";
-  write_file(folder / "tokenizer.json",
-             R"({"version": "1.0", "truncation": null, "padding": null,
-                 "added_tokens": [{"id": 28, "content": "<|endoftext|>", "single_word": false,
-                   "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
-                 "normalizer": null,
-                 "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false,
-                   "trim_offsets": true, "use_regex": true},
-                 "post_processor": null,
-                 "decoder": {"type": "ByteLevel", "add_prefix_space": true,
-                   "trim_offsets": true, "use_regex": true},
-                 "model": {"type": "BPE", "dropout": null, "unk_token": null,
-                   "continuing_subword_prefix": null, "end_of_word_suffix": null,
-                   "fuse_unk": false, "byte_fallback": false,
-                   "vocab": {)" +
-                 vocabulary + R"(}, "merges": []}})");
-  write_file(folder / "tokenizer_config.json", R"({"eos_token": "<|endoftext|>"})");
-  return folder;
-}
 
 struct Window {
   std::vector<std::int64_t> ids, targets;
@@ -54,7 +28,7 @@ Window window_of(const Dataset& data, std::int64_t index) {
 
 // A scratch folder with the tokenizer and text files.
 struct Texts {
-  Texts() : tokenizer(Tokenizer::open(write_tokenizer(folder.path()))) {}
+  Texts() : tokenizer(Tokenizer::open(test::write_letter_tokenizer(folder.path()))) {}
   std::filesystem::path write(const std::string& name, std::string_view text) const {
     write_file(folder.path() / name, text);
     return folder.path() / name;
@@ -86,6 +60,43 @@ TEST_CASE("documents are packed into windows without a target across documents")
   CHECK(data.targets_in(1) == 1);
   CHECK(data.text_bytes() == 7);
   CHECK(data.files()[1].tokens == 4);
+}
+
+TEST_CASE("packed documents share a window without seeing each other") {
+  const Texts texts;
+  const auto data =
+      texts.load({texts.write("a.txt", "abcdefg\n\nhi\n\njklm\n\np")},
+                 {.context = 6, .split = DocumentSplit::blank_lines, .packing = Packing::ffd});
+  REQUIRE(data.windows() == 2);  // "abcdef" without its one token of rest; "jklm" and "hi"
+  const Window second = window_of(data, 1);
+  CHECK(second.ids == std::vector<std::int64_t>{9, 10, 11, 12, 7, 8});
+  CHECK(second.targets == std::vector<std::int64_t>{10, 11, 12, -1, 8, -1});
+  CHECK(second.first_key == std::vector<std::int32_t>{0, 0, 0, 0, 4, 4});
+  CHECK(data.targets_in(0) == 5);
+  CHECK(data.targets_in(1) == 4);
+  CHECK(data.filled_share() == 1.0);
+  const auto padded =
+      texts.load({texts.write("b.txt", "abcd\n\nefg")},
+                 {.context = 6, .split = DocumentSplit::blank_lines, .packing = Packing::ffd});
+  REQUIRE(padded.windows() == 2);
+  const Window last = window_of(padded, 1);
+  CHECK(last.ids == std::vector<std::int64_t>{4, 5, 6, 0, 0, 0});
+  CHECK(last.targets == std::vector<std::int64_t>{5, 6, -1, -1, -1, -1});
+  CHECK(last.first_key == std::vector<std::int32_t>{0, 0, 0, 3, 4, 5});
+  CHECK(padded.filled_share() == doctest::Approx(7.0 / 12));
+}
+
+TEST_CASE("one document gives the same windows however it is packed") {
+  const Texts texts;
+  const auto file = texts.write("a.txt", "abcdefghijklmnopqrst");
+  const auto joined = texts.load({file}, {.context = 8});
+  const auto packed = texts.load({file}, {.context = 8, .packing = Packing::ffd});
+  REQUIRE(joined.windows() == packed.windows());
+  for (std::int64_t i = 0; i < joined.windows(); ++i) {
+    CHECK(window_of(joined, i).ids == window_of(packed, i).ids);
+    CHECK(window_of(joined, i).targets == window_of(packed, i).targets);
+    CHECK(window_of(joined, i).first_key == window_of(packed, i).first_key);
+  }
 }
 
 TEST_CASE("an end-of-sequence id closes each document when asked for") {

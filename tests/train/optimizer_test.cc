@@ -65,6 +65,26 @@ TEST_CASE("an AdamW step gives the same bits with one and with three threads") {
   CHECK(one.working == three.working);
 }
 
+TEST_CASE("three steps of the average equal torch's") {
+  // Oracle: torch 2.11 torch._foreach_lerp_(average, values, 1 - 0.9), as torch.optim.swa_utils.
+  const float expected[] = {0x1.aeb1c6p-2f, -0x1.ee4f78p-1f, 0x1.817c1cp+0f, 0x1.8c6a06p-11f};
+  std::vector<float> average = {0.5f, -1.25f, 2.0f, 1e-3f};
+  for (int t = 1; t <= 3; ++t) {
+    const auto step = static_cast<float>(t);
+    const std::vector<float> values = {0.1f * step, -0.2f, 0.3f / step, 1e-4f};
+    average_step(average, values, 0.9);
+  }
+  for (std::size_t i = 0; i < average.size(); ++i) {
+    CHECK(average[i] == doctest::Approx(expected[i]).epsilon(1e-6));
+  }
+  constexpr std::size_t kSize = 100'003;
+  std::vector<float> values(kSize), one(kSize), three(kSize);
+  fill(values, 0.37f);
+  average_step(one, values, 0.5, 1);
+  average_step(three, values, 0.5, 3);
+  CHECK(one == three);
+}
+
 TEST_CASE("the working copy keeps what bf16 holds, infinities and NaN") {
   Buffers buffers(5);
   constexpr float kInfinity = std::numeric_limits<float>::infinity();

@@ -11,6 +11,7 @@ import pathlib
 import random
 import shutil
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -18,9 +19,12 @@ import tempfile
 import time
 import unittest
 
+import letters
+
 PROGRAM, FIXTURE = sys.argv[1], pathlib.Path(sys.argv[2])
 CONFIG = json.loads((FIXTURE / "config.json").read_text())
 STEPS = 12
+FLAGS = ("--resume", "--checkpoint-activations")
 
 
 def read_safetensors(path):
@@ -68,11 +72,11 @@ class Runs(unittest.TestCase):
 
     def command(self, out, *more, model=FIXTURE, steps=STEPS):
         """The command line; options in `more` replace the usual ones."""
-        options = {"--layers": "1:2", "--ids": self.folder / "ids.safetensors",
-                   "--out": self.folder / out, "--lr": "1e-2", "--precision": "fp32",
+        data = {} if "--data" in more else {"--ids": self.folder / "ids.safetensors"}
+        options = {**data, "--layers": "1:2", "--out": self.folder / out, "--lr": "1e-2", "--precision": "fp32",
                    "--threads": 2, "--steps": steps, "--batch": 2, "--save-every": 1}
-        flags = [word for word in more if word == "--resume"]
-        pairs = [word for word in more if word != "--resume"]
+        flags = [word for word in more if word in FLAGS]
+        pairs = [word for word in more if word not in FLAGS]
         options.update(zip(pairs[::2], pairs[1::2], strict=True))
         return [PROGRAM, "train", str(model), *flags,
                 *(f"{name}={value}" for name, value in options.items())]
@@ -87,17 +91,26 @@ class Runs(unittest.TestCase):
         return {p.name: hashlib.sha256(p.read_bytes()).hexdigest()
                 for p in sorted((self.folder / out).glob("layer.*.safetensors"))}
 
-    def losses(self, out):
+    def records(self, out, event):
         lines = (self.folder / f"{out}.run" / "metrics.jsonl").read_text().splitlines()
-        return [(r["step"], r["loss"], r["windows"]) for r in map(json.loads, lines)
-                if r["event"] == "step"]
+        return [r for r in map(json.loads, lines) if r["event"] == event]
 
-    def stop_after(self, out, step, how, *more):
+    def losses(self, out):
+        return [(r["step"], r["loss"], r["windows"]) for r in self.records(out, "step")]
+
+    def evaluations(self, out):
+        return [(r["step"], r["nll"]) for r in self.records(out, "evaluation")]
+
+    def training(self, out):
+        return json.loads((self.folder / out / "organ.json").read_text())["training"]
+
+    def stop_after(self, out, step, how, *more, **keywords):
         """Starts a run and signals it as soon as `step` steps are logged."""
-        process = subprocess.Popen(self.command(out, *more), stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(self.command(out, *more, **keywords), stderr=subprocess.PIPE,
+                                   text=True)
         log = self.folder / f"{out}.run" / "metrics.jsonl"
         while process.poll() is None and (not log.exists() or
-                                          len(log.read_text().splitlines()) < step):
+                                          log.read_text().count('"event":"step"') < step):
             time.sleep(0.001)
         process.send_signal(how)
         error = process.communicate()[1]
@@ -193,6 +206,156 @@ class Runs(unittest.TestCase):
         self.train("recomputed", "--cache-bytes", 0)
         self.assertEqual(self.tensors("kept"), self.tensors("recomputed"))
 
+    def text_model(self):
+        """A copy of the model with a tokenizer of letters."""
+        model = self.folder / "lettered"
+        shutil.copytree(FIXTURE, model)
+        letters.write_tokenizer(model)
+        return model
+
+    def texts(self):
+        """Options of a run over short documents with held-out data."""
+        for name, seed in (("train.txt", 1), ("held_out.txt", 2)):
+            (self.folder / name).write_text(letters.random_text(seed, 30, 24))
+        return ("--data", self.folder / "train.txt", "--held-out", self.folder / "held_out.txt",
+                "--documents", "blank-lines", "--context", 16)
+
+    def test_packing_fills_the_windows_and_says_how_far(self):
+        model, options = self.text_model(), self.texts()
+        shares = {}
+        for packing in ("ffd", "concat"):
+            result = self.train(packing, *options, "--pack", packing, model=model, steps=2)
+            (start,) = self.records(packing, "run")
+            shares[packing] = start["filled_share"]
+            self.assertEqual(start["packing"], packing)
+            self.assertIn(f"({100 * start['filled_share']:.1f} % filled)", result.stderr)
+            self.assertEqual(self.training(packing)["hyperparameters"]["packing"], packing)
+            places = start["windows"] * start["context"]
+            self.assertLessEqual(start["filled_share"] * places, start["tokens"])
+        self.assertGreater(shares["ffd"], 0.9)
+
+    def test_recomputed_activations_change_no_bit(self):
+        self.train("kept")
+        self.train("recomputed", "--checkpoint-activations")
+        self.assertEqual(self.tensors("kept"), self.tensors("recomputed"))
+
+    def prefix_use(self, result):
+        return json.loads(result.stdout)["prefix_cache"]
+
+    def cached(self, out, *more, **keywords):
+        command = self.command(out, "--cache", self.folder / "cache", *more, **keywords)
+        result = subprocess.run([*command, "--json"], capture_output=True, text=True)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return self.prefix_use(result)
+
+    def test_a_second_run_reads_every_window_from_the_cache_folder(self):
+        self.train("without")
+        self.assertEqual(self.cached("first"), {"computed": 20, "read": 4, "damaged": 0})
+        self.assertEqual(self.cached("second"), {"computed": 0, "read": 24, "damaged": 0})
+        for entry in (self.folder / "cache").glob("[0-9a-f]*"):
+            raw = bytearray(entry.read_bytes())
+            raw[7] ^= 1
+            entry.write_bytes(raw)
+        self.assertEqual(self.cached("third"), {"computed": 20, "read": 4, "damaged": 20})
+        self.assertEqual(self.cached("longer", "--seed", 5, steps=30),
+                         {"computed": 0, "read": 60, "damaged": 0})
+        for out in ("first", "second", "third"):
+            self.assertEqual(self.tensors(out), self.tensors("without"))
+
+    def test_two_runs_at_once_share_a_small_cache_folder(self):
+        entry = 16 * CONFIG["hidden_size"] * 4 + 32
+        bound = ("--cache", self.folder / "cache", "--cache-bytes", 16 * entry)
+        self.train("alone", *bound)
+        pair = [subprocess.Popen(self.command(out, *bound, "--seed", seed))
+                for out, seed in (("a", 0), ("b", 1))]
+        self.assertEqual([process.wait() for process in pair], [0, 0])
+        kept = sum(p.stat().st_size for p in (self.folder / "cache").glob("[0-9a-f]*"))
+        self.assertLessEqual(kept, 18 * entry)
+        self.assertEqual(self.tensors("a"), self.tensors("alone"))
+        self.train("c", "--seed", 1)
+        self.assertEqual(self.tensors("b"), self.tensors("c"))
+
+    def test_a_stopped_early_run_publishes_its_best_weights(self):
+        model, options = self.text_model(), self.texts()
+        self.train("out", *options, "--lr", "3e-2", "--evaluate-every", 2, "--patience", 3,
+                   model=model, steps=60)
+        training = self.training("out")["hyperparameters"]
+        during, after = self.evaluations("out")[1:-1], self.evaluations("out")[-1]
+        best = min(during, key=lambda e: e[1])
+        self.assertEqual(training["published_weights"], "best")
+        self.assertEqual(training["published_step"], best[0])
+        self.assertEqual(during[-1][0], best[0] + 6)  # three evaluations without gain
+        self.assertLess(training["steps_done"], 60)
+        self.assertEqual(after[1], best[1])
+        self.assertGreater(during[-1][1], best[1])
+
+    def test_the_last_weights_are_candidates_for_the_best(self):
+        model, options = self.text_model(), self.texts()
+        self.train("out", *options, "--lr", "1e-3", "--evaluate-every", 2, "--patience", 3,
+                   model=model, steps=5)
+        training = self.training("out")["hyperparameters"]
+        self.assertEqual(training["published_step"], 5)
+        self.assertEqual([step for step, _ in self.evaluations("out")], [0, 2, 4, 5, 5])
+        self.assertIn("--evaluate-every",
+                      self.train("no", *options, "--patience", 3, model=model, expect=2).stderr)
+
+    def test_the_average_is_published_and_the_weights_that_train_go_on(self):
+        self.train("plain")
+        self.train("averaged", "--ema", "0.5")
+        self.assertEqual(self.losses("plain"), self.losses("averaged"))
+        self.assertNotEqual(self.tensors("plain"), self.tensors("averaged"))
+        training = self.training("averaged")["hyperparameters"]
+        self.assertEqual(training["published_weights"], "average")
+        self.assertEqual(float.fromhex(training["ema"]), 0.5)
+        self.assertEqual(self.training("plain")["hyperparameters"]["published_weights"], "last")
+
+    def test_resume_with_average_best_packing_and_cache_equals_the_straight_run(self):
+        options = (*self.texts(), "--ema", "0.8", "--evaluate-every", 3, "--patience", 2, "--lr",
+                   "3e-2", "--accumulate", 2)
+        keywords = {"model": self.text_model(), "steps": 30}
+        cache = ("--cache", self.folder / "cache")
+        for precision, step, how in (("fp32", 1, signal.SIGKILL), ("fp32", 3, signal.SIGINT),
+                                     ("fp32", 6, signal.SIGTERM), ("bf16", 4, signal.SIGKILL)):
+            with self.subTest(precision=precision, step=step):
+                more = (*options, "--precision", precision)
+                straight, out = f"straight-{precision}", f"{precision}-{step}"
+                if not (self.folder / straight).exists():
+                    self.train(straight, *more, **keywords)
+                self.stop_after(out, step, how, *more, *cache, **keywords)
+                if not (self.folder / out).exists():
+                    self.train(out, "--resume", *more, *cache, **keywords)
+                self.assertEqual(self.tensors(out), self.tensors(straight))
+                self.assertEqual(self.losses(out), self.losses(straight))
+                self.assertEqual(self.evaluations(out), self.evaluations(straight))
+
+    def resident_bytes(self, process):
+        """Anonymous memory of a process; None once it has ended."""
+        try:
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        lines = [line for line in status.splitlines() if line.startswith("RssAnon:")]
+        return int(lines[0].split()[1]) * 1024 if lines else None
+
+    def test_memory_stays_flat_over_a_thousand_steps(self):
+        """One leaked tensor of a step (32 tokens of 32 numbers) would be 4 MB in a thousand."""
+        process = subprocess.Popen(self.command("out", "--threads", 1, "--save-every", 100, "--ema",
+                                                "0.9", steps=1500), stderr=subprocess.PIPE)
+        self.addCleanup(process.stderr.close)
+        samples = []
+        log = self.folder / "out.run" / "metrics.jsonl"
+        while process.poll() is None:
+            resident = self.resident_bytes(process)
+            if resident and log.exists():
+                samples.append((log.read_text().count('"event":"step"'), resident))
+            time.sleep(0.005)
+        self.assertEqual(process.returncode, 0, process.stderr.read())
+        early = [resident for step, resident in samples if 300 <= step < 500]
+        late = [resident for step, resident in samples if 1300 <= step < 1500]
+        growth = statistics.median(late) - statistics.median(early)
+        print(f"resident memory grew by {growth / 1024:.0f} KiB in 1,000 steps")
+        self.assertLess(growth, 512 * 1024)
+
     def poisoned_model(self, token):
         """A copy of the model whose embedding of one token is NaN; the head is its own tensor."""
         model = self.folder / "poisoned"
@@ -218,8 +381,7 @@ class Runs(unittest.TestCase):
         write_ids(self.folder / "ids.safetensors", windows=8, poison=token)
         # Four steps of two windows visit each window once: exactly one step meets the NaN.
         result = self.train("out", model=model, steps=4)
-        records = [json.loads(line) for line in
-                   (self.folder / "out.run" / "metrics.jsonl").read_text().splitlines()]
+        records = self.records("out", "step")
         bad = [r for r in records if r["skipped"]]
         self.assertEqual([7 in r["windows"] for r in records], [r["skipped"] for r in records])
         self.assertEqual(len(bad), 1)
@@ -248,7 +410,8 @@ class Runs(unittest.TestCase):
         for option, value in (("--lr", "0"), ("--lr", "nan"), ("--lr", "1e30"), ("--batch", "0"),
                               ("--batch", "2147483648"), ("--steps", "0"), ("--accumulate", "-1"),
                               ("--save-every", "0"), ("--warmup-share", "1.5"),
-                              ("--precision", "fp8"), ("--schedule", "step"), ("--mode", "both")):
+                              ("--precision", "fp8"), ("--schedule", "step"), ("--mode", "both"),
+                              ("--ema", "1"), ("--ema", "-0.1"), ("--pack", "best")):
             with self.subTest(option=option, value=value):
                 result = self.train("out", option, value, expect=2)
                 self.assertIn(option + ":", result.stderr)

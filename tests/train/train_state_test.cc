@@ -17,17 +17,23 @@ TrainState example(std::uint64_t step) {
   state.record.seed = 7;
   state.record.skipped = 1;
   state.record.best_nll = 0.1;
+  state.record.best_step = 1;
+  state.record.evaluated_step = 2;
   state.record.config_digest = sha256("settings");
   state.record.data_digests = {sha256("a"), sha256("b")};
   state.record.software = {{"organ", "0.1.0"}};
   state.master = {1.0f, -2.5f, static_cast<float>(step)};
   state.first_moment = {0.1f, 0.2f, 0.3f};
   state.second_moment = {0.4f, 0.5f, 0.6f};
+  state.average = {0.7f, 0.8f, 0.9f};
+  state.best = {1.1f, 1.2f, 1.3f};
   return state;
 }
 
 void save(const std::filesystem::path& folder, const TrainState& state) {
-  save_train_state(folder, state.record, {state.master, state.first_moment, state.second_moment});
+  save_train_state(
+      folder, state.record,
+      {state.master, state.first_moment, state.second_moment, state.average, state.best});
 }
 
 void flip_bit(const std::filesystem::path& path, std::streamoff at) {
@@ -58,7 +64,24 @@ TEST_CASE("a train state is read back as it was saved") {
   CHECK(loaded->master == state.master);
   CHECK(loaded->first_moment == state.first_moment);
   CHECK(loaded->second_moment == state.second_moment);
+  CHECK(loaded->average == state.average);
+  CHECK(loaded->best == state.best);
+  CHECK(loaded->record.best_step == 1);
+  CHECK(loaded->record.evaluated_step == 2);
   CHECK(skipped.empty());
+}
+
+TEST_CASE("a run without average and best saves none") {
+  const auto folder = test::scratch();
+  TrainState state = example(50);
+  state.average.clear();
+  state.best.clear();
+  save(folder.path(), state);
+  std::vector<std::string> skipped;
+  const auto loaded = load_newest_train_state(folder.path(), skipped);
+  REQUIRE(loaded);
+  CHECK(loaded->average.empty());
+  CHECK(loaded->best.empty());
 }
 
 TEST_CASE("two train states are kept and the newest is used") {

@@ -33,23 +33,30 @@ class FlatOrgan {
   std::vector<ParameterRun> runs_;
 };
 
+// What a forward pass keeps for its backward: everything, or each layer's input alone, from which
+// the layer is computed again (T. Chen et al., arXiv 1604.06174). The bits are the same.
+enum class Activations { kept, recomputed };
+
 // Forward and backward from the organ's input to the loss. Layers [first, last) train, layers
 // [last, top) pass gradients through.
 class OrganStack {
  public:
-  OrganStack(Model& model, std::int64_t first, std::int64_t last, std::int64_t top)
-      : model_(model), first_(first), last_(last), top_(top) {}
+  OrganStack(Model& model, std::int64_t first, std::int64_t last, std::int64_t top,
+             Activations activations = Activations::kept)
+      : model_(model), first_(first), last_(last), top_(top), activations_(activations) {}
 
   // Adds d(sum NLL x scale)/dw of the trained layers to their gradients.
   LossSum accumulate_gradient(at::Tensor x, const Batch& batch, double scale);
   LossSum loss(at::Tensor x, const Batch& batch);
 
-  // Floating-point operations of one accumulate_gradient per token, matrix products only.
+  // Floating-point operations of one accumulate_gradient per token, matrix products only; those
+  // computed again are not counted.
   double flops_per_token() const;
 
  private:
   Model& model_;
   std::int64_t first_, last_, top_;
+  Activations activations_;
 };
 
 }  // namespace organ::train

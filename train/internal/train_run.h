@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 
+#include "train/cache_folder.h"
 #include "train/internal/organ_stack.h"
 #include "train/internal/prefix_cache.h"
 #include "train/interrupt.h"
@@ -20,21 +21,32 @@ class TrainRun {
   TrainResult run();
 
  private:
-  void warn_if_slow();
+  void measure_machine();
   void prove_model();
   void resume_or_start();
   void restore(const TrainState& state);
+  void log_start();
+  void measure_untouched(TrainResult& result);
   void train();
+  bool finished() const;
   void step();
-  bool evaluate_now();         // true: patience is spent
+  double accumulate_gradients(std::span<const std::int64_t> windows, double targets);
+  void update_weights(StepMetrics& metrics);
   void finish_skipped_step();  // throws after too many in a row
   void save();
   void stop_if_interrupted();
+  std::uint64_t milliseconds() const;
+
+  // What is measured and published: published_weights.cc.
+  bool evaluation_due() const;
+  void evaluate();
   HeldOutLoss measure(OrganStack& stack, PrefixCache& inputs);
   void log_evaluation(const HeldOutLoss& loss);
+  void swap_average();
+  void choose_published(TrainResult& result);
   void round_to_stored_types();
   std::vector<TrainedTensor> collect() const;
-  std::uint64_t milliseconds() const;
+  PrefixUse prefix_use() const;
 
   const format::Checkpoint& checkpoint_;
   const TrainSettings& settings_;
@@ -45,8 +57,12 @@ class TrainRun {
   std::chrono::steady_clock::time_point start_;
   Model model_;
   FlatOrgan organ_;
-  OrganStack trained_stack_;  // what trains
-  OrganStack whole_stack_;    // to the top of the model
+  std::vector<float> average_,
+      best_;                       // flat as the master weights; empty without --ema, --patience
+  bool average_in_place_ = false;  // average_ and the master weights have changed places
+  OrganStack trained_stack_;       // what trains
+  OrganStack whole_stack_;         // to the top of the model
+  std::optional<CacheFolder> cache_;
   PrefixCache inputs_;
   std::optional<PrefixCache> held_out_inputs_, held_out_embeddings_;
   BatchOrder order_;
@@ -54,6 +70,7 @@ class TrainRun {
   TrainStateRecord record_;
   std::uint64_t saved_step_ = 0;
   std::optional<double> last_loss_;
+  double gemm_rate_ = 0;  // GFLOP/s
   std::optional<MetricsLog> log_;
 };
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Computed bytes kept in a folder under the digest of everything they were computed from, so that
+// later runs need not compute them again. Several runs may share one folder.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "format/base/digest.h"
+
+namespace organ::train {
+
+// An entry is a file <hex of key>: the bytes, then SHA-256(key, bytes). It appears whole or not at
+// all, is checked at every reading, and one that does not hold what it says is removed, never
+// used. Other files of the folder are left alone. Not thread-safe.
+class CacheFolder {
+ public:
+  // Makes the folder. The entries of all runs together take `byte_limit` bytes; runs that write at
+  // the same time may pass it by a sixteenth each, until one of them looks again. Throws io.
+  CacheFolder(std::filesystem::path folder, std::uint64_t byte_limit);
+
+  // Fills `out` from the entry of `key`; false when there is none of this size that is sound.
+  bool read(const Digest& key, std::span<std::byte> out);
+  // Keeps an entry. Where there is no room, entries that were not used for longest go first, but
+  // none that this run has used; when nothing else is left, nothing is kept from then on.
+  void write(const Digest& key, std::span<const std::byte> bytes);
+
+  std::uint64_t damaged() const { return damaged_; }  // entries removed for what they held
+
+ private:
+  bool make_room(std::uint64_t bytes);
+
+  std::filesystem::path folder_;
+  std::uint64_t byte_limit_;
+  std::uint64_t bytes_ = 0;         // of all entries, when last looked, and what was added since
+  std::uint64_t unseen_bytes_ = 0;  // added since
+  std::uint64_t damaged_ = 0;
+  bool looked_ = false, full_ = false;
+  std::set<std::string> used_;  // names of this run's entries
+};
+
+}  // namespace organ::train

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which weights a run measures on held-out data and leaves behind.
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+#include <utility>
+
+#include <ATen/ATen.h>
+#include <fmt/core.h>
+
+#include "format/base/error.h"
+#include "train/internal/batches.h"
+#include "train/internal/train_run.h"
+
+namespace organ::train {
+namespace {
+
+at::ScalarType scalar_type(format::DType dtype, const std::string& tensor) {
+  switch (dtype) {
+    case format::DType::F32: return at::kFloat;
+    case format::DType::BF16: return at::kBFloat16;
+    case format::DType::F16: return at::kHalf;
+    default:
+      fail(ErrorCode::incompatible, "tensor {}: stored as {}, only F32, BF16 and F16 train",
+           quote(tensor), format::to_string(dtype));
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(PublishedWeights weights) {
+  switch (weights) {
+    case PublishedWeights::last: return "last";
+    case PublishedWeights::average: return "average";
+    case PublishedWeights::best: return "best";
+  }
+  return {};
+}
+
+HeldOutLoss TrainRun::measure(OrganStack& stack, PrefixCache& inputs) {
+  HeldOutLoss result;
+  double nll = 0;
+  std::vector<std::int64_t> windows;
+  for (std::int64_t first = 0; first < held_out_->windows(); first += settings_.batch) {
+    stop_if_interrupted();
+    windows.clear();
+    for (std::int64_t i = first; i < std::min(first + settings_.batch, held_out_->windows()); ++i) {
+      windows.push_back(i);
+    }
+    const LossSum sum = stack.loss(inputs.inputs(windows), make_batch(*held_out_, windows));
+    nll += sum.nll;
+    result.targets += sum.targets;
+  }
+  result.nll = nll / static_cast<double>(result.targets);
+  return result;
+}
+
+void TrainRun::log_evaluation(const HeldOutLoss& loss) {
+  const EvaluationMetrics metrics{record_.step, loss.nll, loss.targets};
+  log_->write(metrics);
+  observer_.evaluation(metrics);
+}
+
+// The layers compute with the average, and average_ holds the weights that train; and back.
+void TrainRun::swap_average() {
+  if (average_.empty()) return;
+  const std::span<float> master = organ_.view().master;
+  std::swap_ranges(average_.begin(), average_.end(), master.begin());
+  organ_.refresh_working();
+  average_in_place_ = !average_in_place_;
+}
+
+// With patience the last weights are candidates too.
+bool TrainRun::evaluation_due() const {
+  if (!held_out_ || settings_.evaluate_every == 0 || record_.step == 0) return false;
+  if (record_.evaluated_step == record_.step) return false;
+  return record_.step < settings_.steps ? record_.step % settings_.evaluate_every == 0
+                                        : settings_.patience > 0;
+}
+
+void TrainRun::evaluate() {
+  swap_average();
+  const HeldOutLoss loss = measure(whole_stack_, *held_out_inputs_);
+  log_evaluation(loss);
+  record_.evaluated_step = record_.step;
+  ++record_.evaluations_without_gain;
+  if (std::isfinite(loss.nll) && (!record_.best_nll || loss.nll < *record_.best_nll)) {
+    record_.best_nll = loss.nll;
+    record_.best_step = record_.step;
+    record_.evaluations_without_gain = 0;
+    const std::span<const float> weights = organ_.view().master;
+    if (settings_.patience > 0) best_.assign(weights.begin(), weights.end());
+  }
+  swap_average();
+}
+
+// Puts the weights to publish in place.
+void TrainRun::choose_published(TrainResult& result) {
+  result.published_step = record_.step;
+  if (!best_.empty()) {
+    std::copy(best_.begin(), best_.end(), organ_.view().master.begin());
+    organ_.refresh_working();
+    result.published = PublishedWeights::best;
+    result.published_step = record_.best_step;
+  } else if (!average_.empty()) {
+    swap_average();
+    result.published = PublishedWeights::average;
+  }
+}
+
+void TrainRun::round_to_stored_types() {
+  for (std::uint64_t i = 0; i < settings_.layers.count; ++i) {
+    const auto stored = checkpoint_.layer(settings_.layers.first + i);
+    for (const auto& slot : model_.parameter_layout()) {
+      const auto type = scalar_type(stored.at(slot.name).tensor->dtype, slot.name);
+      at::Tensor values = organ_.slot(static_cast<std::int64_t>(i), slot);
+      values.copy_(values.to(type));
+    }
+  }
+  organ_.refresh_working();
+}
+
+std::vector<TrainedTensor> TrainRun::collect() const {
+  std::vector<TrainedTensor> tensors;
+  for (std::uint64_t i = 0; i < settings_.layers.count; ++i) {
+    for (const auto& slot : model_.parameter_layout()) {
+      const at::Tensor values = organ_.slot(static_cast<std::int64_t>(i), slot);
+      const float* data = values.data_ptr<float>();
+      tensors.push_back(
+          {settings_.layers.first + i, slot.name, std::vector<float>(data, data + slot.elements)});
+    }
+  }
+  std::sort(tensors.begin(), tensors.end(), [](const TrainedTensor& a, const TrainedTensor& b) {
+    return std::tie(a.layer, a.name) < std::tie(b.layer, b.name);
+  });
+  return tensors;
+}
+
+PrefixUse TrainRun::prefix_use() const {
+  PrefixUse use{inputs_.counts().computed, inputs_.counts().read, cache_ ? cache_->damaged() : 0};
+  if (held_out_inputs_) {
+    use.computed += held_out_inputs_->counts().computed;
+    use.read += held_out_inputs_->counts().read;
+  }
+  return use;
+}
+
+}  // namespace organ::train
