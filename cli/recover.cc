@@ -54,6 +54,7 @@ void run_recover(const Context& context, Arguments& arguments) {
   const auto observer = make_observer(context);
   const auto result =
       train::train_layers(checkpoint, common.settings, data.training, held_out, *observer);
+  if (!result.writes_files) return;
   const train::TrainedRun run{checkpoint,    common.settings, result,
                               data.training, held_out,        data.tokenizer};
   train::write_recovered_checkpoint(run, common.out);

@@ -45,6 +45,7 @@ void run_train(const Context& context, Arguments& arguments) {
   const auto observer = make_observer(context);
   const auto result =
       train::train_layers(checkpoint, common.settings, data.training, held_out, *observer);
+  if (!result.writes_files) return;
   const auto manifest = train::write_organ(
       {checkpoint, common.settings, result, data.training, held_out, data.tokenizer},
       arguments.identity, common.out);

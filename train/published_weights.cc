@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which weights a run measures on held-out data and leaves behind.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <tuple>
 #include <utility>
@@ -38,26 +39,27 @@ std::string_view to_string(PublishedWeights weights) {
 }
 
 HeldOutLoss TrainRun::measure(OrganStack& stack, PrefixCache& inputs) {
-  HeldOutLoss result;
-  double nll = 0;
+  std::array<double, 2> sums{};  // of the NLL, of the targets
   std::vector<std::int64_t> windows;
+  std::int64_t turn = 0;
   for (std::int64_t first = 0; first < held_out_->windows(); first += settings_.batch) {
     stop_if_interrupted();
+    if (turn++ % group_.size() != group_.rank()) continue;
     windows.clear();
     for (std::int64_t i = first; i < std::min(first + settings_.batch, held_out_->windows()); ++i) {
       windows.push_back(i);
     }
     const LossSum sum = stack.loss(inputs.inputs(windows), make_batch(*held_out_, windows));
-    nll += sum.nll;
-    result.targets += sum.targets;
+    sums[0] += sum.nll;
+    sums[1] += static_cast<double>(sum.targets);
   }
-  result.nll = nll / static_cast<double>(result.targets);
-  return result;
+  group_.sum(sums);
+  return {sums[0] / sums[1], static_cast<std::int64_t>(sums[1])};
 }
 
 void TrainRun::log_evaluation(const HeldOutLoss& loss) {
   const EvaluationMetrics metrics{record_.step, loss.nll, loss.targets};
-  log_->write(metrics);
+  if (log_) log_->write(metrics);
   observer_.evaluation(metrics);
 }
 

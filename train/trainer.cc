@@ -2,7 +2,9 @@
 #include "train/trainer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <thread>
 
@@ -18,23 +20,31 @@
 #include "train/internal/train_run.h"
 #include "train/measure.h"
 #include "train/memory.h"
+#include "train/process_place.h"
 
 namespace organ::train {
 namespace {
 
 constexpr std::uint64_t kMaxSkippedInARow = 3;
 
-unsigned use_threads(unsigned wanted) {
-  const unsigned threads = wanted ? wanted : std::max(1u, std::thread::hardware_concurrency());
-  at::set_num_threads(static_cast<int>(threads));
-  return threads;
+// Processes on one machine share its cores.
+void use_threads(unsigned wanted, unsigned processes) {
+  const unsigned share = std::max(1u, std::thread::hardware_concurrency() / processes);
+  at::set_num_threads(static_cast<int>(wanted ? wanted : share));
 }
 
-// Model weights come after the thread count: loading already computes.
-Model load_model(const format::Checkpoint& checkpoint, const TrainSettings& settings) {
-  use_threads(settings.threads);
-  return Model::load(checkpoint, {.precision = settings.precision});
-}
+// What the processes that write no files have to say.
+class WarningsOnly final : public TrainObserver {
+ public:
+  explicit WarningsOnly(TrainObserver& observer) : observer_(observer) {}
+  void note(std::string_view /*line*/) override {}
+  void warn(std::string_view line) override { observer_.warn(line); }
+  void step(const StepMetrics& /*metrics*/, std::uint64_t /*total_steps*/) override {}
+  void evaluation(const EvaluationMetrics& /*metrics*/) override {}
+
+ private:
+  TrainObserver& observer_;
+};
 
 OrganStack make_stack(Model& model, const TrainSettings& settings, TrainMode mode) {
   const auto first = static_cast<std::int64_t>(settings.layers.first);
@@ -72,14 +82,16 @@ PrefixOptions prefix_options(const format::Checkpoint& checkpoint, const TrainSe
 }  // namespace
 
 TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                   const Dataset& data, const Dataset* held_out, TrainObserver& observer)
+                   const Dataset& data, const Dataset* held_out, TrainObserver& observer,
+                   ProcessGroup& group)
     : checkpoint_(checkpoint),
       settings_(settings),
       data_(data),
       held_out_(held_out),
       observer_(observer),
+      group_(group),
       start_(std::chrono::steady_clock::now()),
-      model_(load_model(checkpoint, settings)),
+      model_(Model::load(checkpoint, {.precision = settings.precision})),
       organ_(model_, settings.layers, settings.decay_all),
       trained_stack_(make_stack(model_, settings, settings.mode)),
       whole_stack_(make_stack(model_, settings, TrainMode::in_situ)),
@@ -140,9 +152,27 @@ void TrainRun::resume_or_start() {
   if (state) restore(*state);
   if (!state && settings_.resume) observer_.note("no train state to resume: starting at step 0");
   saved_step_ = record_.step;
+  require_agreement();
+  if (!group_.writes_files()) return;
   log_.emplace(settings_.run_folder, record_.step,
                record_.untouched_nll ? std::optional(record_.evaluated_step) : std::nullopt);
   if (log_->empty()) log_start();
+}
+
+// Nothing is written before every process has read the same train state, or none.
+void TrainRun::require_agreement() {
+  Sha256Hasher hasher;
+  hasher.update(record_.config_digest.to_string());
+  for (const auto& digest : record_.data_digests) hasher.update(digest.to_string());
+  const Digest digest = hasher.finish();
+  std::vector<double> facts(digest.bytes().begin(), digest.bytes().end());
+  facts.push_back(static_cast<double>(record_.step));
+  if (group_.agree(facts)) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("process {} of {}: another process has other settings, data or train "
+                          "state",
+                          group_.rank(), group_.size()),
+              "start all with the same command and files, --run-dir on a file system they share");
 }
 
 void TrainRun::log_start() {
@@ -195,17 +225,23 @@ void TrainRun::restore(const TrainState& state) {
 void TrainRun::save() {
   TrainStateRecord record = record_;
   record.milliseconds = milliseconds();
+  saved_step_ = record_.step;
+  if (!group_.writes_files()) return;
   const FlatParameters view = organ_.view();
   std::span<const float> master = view.master, average = average_;
   if (average_in_place_) std::swap(master, average);
   log_->sync();
   save_train_state(settings_.run_folder, record,
                    {master, view.first_moment, view.second_moment, average, best_});
-  saved_step_ = record_.step;
+}
+
+// Several processes stop at the same step: where the last sums say that one was told to.
+bool TrainRun::interrupted() const {
+  return group_.alone() ? interrupt_.requested() : stop_agreed_;
 }
 
 void TrainRun::stop_if_interrupted() {
-  if (!interrupt_.requested()) return;
+  if (!interrupted()) return;
   if (saved_step_ != record_.step || record_.step == 0) save();
   throw Error(ErrorCode::cancelled,
               fmt::format("training: interrupted at step {} of {}; train state saved in {}",
@@ -243,6 +279,14 @@ std::int64_t rows_at_once(const TrainSettings& settings) {
 
 }  // namespace
 
+// The windows of a step that this process computes.
+std::span<const std::int64_t> TrainRun::own_share(std::span<const std::int64_t> windows) const {
+  const auto rank = static_cast<std::size_t>(group_.rank());
+  const auto size = static_cast<std::size_t>(group_.size());
+  const std::size_t begin = windows.size() * rank / size;
+  return windows.subspan(begin, windows.size() * (rank + 1) / size - begin);
+}
+
 // Adds the gradient of the mean loss over the windows; returns the sum of the NLL.
 double TrainRun::accumulate_gradients(std::span<const std::int64_t> windows, double targets) {
   double nll = 0;
@@ -276,7 +320,12 @@ void TrainRun::step() {
   metrics.windows = order_.step(record_.step, settings_.rows_per_step());
   for (const auto window : metrics.windows) metrics.targets += data_.targets_in(window);
   const double targets = static_cast<double>(std::max<std::int64_t>(1, metrics.targets));
-  metrics.loss = accumulate_gradients(metrics.windows, targets) / targets;
+  std::array<double, 2> sums = {accumulate_gradients(own_share(metrics.windows), targets),
+                                interrupt_.requested() ? 1.0 : 0.0};
+  group_.sum(organ_.view().gradient);
+  group_.sum(sums);
+  metrics.loss = sums[0] / targets;
+  stop_agreed_ = sums[1] > 0;
   update_weights(metrics);
   metrics.step = ++record_.step;
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
@@ -284,8 +333,8 @@ void TrainRun::step() {
   metrics.seconds = elapsed.count();
   metrics.tokens_per_second = tokens / metrics.seconds;
   metrics.gflops = metrics.tokens_per_second * trained_stack_.flops_per_token() / 1e9;
-  metrics.gemm_share = metrics.gflops / gemm_rate_;
-  log_->write(metrics);
+  metrics.gemm_share = metrics.gflops / (gemm_rate_ * group_.size());
+  if (log_) log_->write(metrics);
   observer_.step(metrics, settings_.steps);
 }
 
@@ -327,8 +376,14 @@ TrainResult TrainRun::run() {
   prove_model();
   resume_or_start();
   TrainResult result;
-  if (held_out_) measure_untouched(result);
-  train();
+  try {
+    if (held_out_) measure_untouched(result);
+    train();
+  } catch (const Error&) {
+    // What is done so far can be resumed.
+    if (group_.broken() && saved_step_ != record_.step) save();
+    throw;
+  }
   result.stopped_early = record_.step < settings_.steps;
   if (saved_step_ != record_.step) save();
   choose_published(result);
@@ -357,9 +412,21 @@ TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettin
     throw Error(ErrorCode::invalid_argument, "--evaluate-every: there is no held-out data",
                 "give --held-out FILES or --held-out-share SHARE too");
   }
+  const auto place = process_place([](const char* name) { return std::getenv(name); });
+  if (place && settings.rows_per_step() < place->size) {
+    fail(ErrorCode::invalid_argument,
+         "--batch x --accumulate: {} windows for {} processes, expected one or more for each",
+         settings.rows_per_step(), place->size);
+  }
   const c10::NoGradGuard no_grad;
   keep_large_blocks();
-  return TrainRun(checkpoint, settings, data, held_out, observer).run();
+  use_threads(settings.threads, static_cast<unsigned>(place ? place->local_size : 1));
+  ProcessGroup group = place ? ProcessGroup(*place) : ProcessGroup();
+  WarningsOnly warnings(observer);
+  TrainObserver& heard = group.writes_files() ? observer : warnings;
+  TrainResult result = TrainRun(checkpoint, settings, data, held_out, heard, group).run();
+  result.writes_files = group.writes_files();
+  return result;
 }
 
 std::map<std::string, std::string> software_versions() {

@@ -57,6 +57,8 @@ struct TrainResult {
   PublishedWeights published = PublishedWeights::last;
   std::uint64_t published_step = 0;
   PrefixUse prefix;
+  // False in all processes of a run but the first: what is to be written is written there.
+  bool writes_files = true;
   std::optional<HeldOutLoss> before;   // the whole model as it came
   std::optional<HeldOutLoss> after;    // the whole model with the trained layers in place
   std::optional<HeldOutLoss> wrapper;  // Embed o Organ o Head after training, wrapper mode only
@@ -67,10 +69,12 @@ struct TrainResult {
   bool stopped_early = false;
 };
 
-// `held_out` may be null. Throws invalid_argument (settings; a run folder that holds another
+// `held_out` may be null. Where the variables of torchrun name several processes
+// (train/process_place.h), this one is one of them: each computes its share of every step, all end
+// with the same weights, the first writes files and reports. Throws invalid_argument (settings; a run folder that holds another
 // run), cancelled when SIGINT or SIGTERM arrived (the step is finished and a train state written),
 // device after three steps in a row whose loss or gradient was not finite (parameters are the last
-// good ones and saved), io, and what Model throws.
+// good ones and saved) or when another process was lost, io, and what Model throws.
 TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
                          const Dataset& data, const Dataset* held_out, TrainObserver& observer);
 

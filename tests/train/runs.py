@@ -266,7 +266,8 @@ class Runs(unittest.TestCase):
         entry = 16 * CONFIG["hidden_size"] * 4 + 32
         bound = ("--cache", self.folder / "cache", "--cache-bytes", 16 * entry)
         self.train("alone", *bound)
-        pair = [subprocess.Popen(self.command(out, *bound, "--seed", seed))
+        pair = [subprocess.Popen(self.command(out, *bound, "--seed", seed),
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 for out, seed in (("a", 0), ("b", 1))]
         self.assertEqual([process.wait() for process in pair], [0, 0])
         kept = sum(p.stat().st_size for p in (self.folder / "cache").glob("[0-9a-f]*"))
@@ -340,7 +341,8 @@ class Runs(unittest.TestCase):
     def test_memory_stays_flat_over_a_thousand_steps(self):
         """One leaked tensor of a step (32 tokens of 32 numbers) would be 4 MB in a thousand."""
         process = subprocess.Popen(self.command("out", "--threads", 1, "--save-every", 100, "--ema",
-                                                "0.9", steps=1500), stderr=subprocess.PIPE)
+                                                "0.9", steps=1500), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE)
         self.addCleanup(process.stderr.close)
         samples = []
         log = self.folder / "out.run" / "metrics.jsonl"

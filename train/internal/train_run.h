@@ -8,6 +8,7 @@
 #include "train/cache_folder.h"
 #include "train/internal/organ_stack.h"
 #include "train/internal/prefix_cache.h"
+#include "train/internal/process_group.h"
 #include "train/interrupt.h"
 #include "train/train_state.h"
 #include "train/trainer.h"
@@ -17,7 +18,7 @@ namespace organ::train {
 class TrainRun {
  public:
   TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& settings, const Dataset& data,
-           const Dataset* held_out, TrainObserver& observer);
+           const Dataset* held_out, TrainObserver& observer, ProcessGroup& group);
   TrainResult run();
 
  private:
@@ -25,15 +26,18 @@ class TrainRun {
   void prove_model();
   void resume_or_start();
   void restore(const TrainState& state);
+  void require_agreement();
   void log_start();
   void measure_untouched(TrainResult& result);
   void train();
   bool finished() const;
   void step();
+  std::span<const std::int64_t> own_share(std::span<const std::int64_t> windows) const;
   double accumulate_gradients(std::span<const std::int64_t> windows, double targets);
   void update_weights(StepMetrics& metrics);
   void finish_skipped_step();  // throws after too many in a row
   void save();
+  bool interrupted() const;
   void stop_if_interrupted();
   std::uint64_t milliseconds() const;
 
@@ -53,12 +57,13 @@ class TrainRun {
   const Dataset& data_;
   const Dataset* held_out_;
   TrainObserver& observer_;
+  ProcessGroup& group_;
   InterruptGuard interrupt_;
   std::chrono::steady_clock::time_point start_;
   Model model_;
   FlatOrgan organ_;
-  std::vector<float> average_,
-      best_;                       // flat as the master weights; empty without --ema, --patience
+  // Flat as the master weights; empty without --ema and --patience.
+  std::vector<float> average_, best_;
   bool average_in_place_ = false;  // average_ and the master weights have changed places
   OrganStack trained_stack_;       // what trains
   OrganStack whole_stack_;         // to the top of the model
@@ -70,8 +75,9 @@ class TrainRun {
   TrainStateRecord record_;
   std::uint64_t saved_step_ = 0;
   std::optional<double> last_loss_;
-  double gemm_rate_ = 0;  // GFLOP/s
-  std::optional<MetricsLog> log_;
+  double gemm_rate_ = 0;           // GFLOP/s
+  bool stop_agreed_ = false;       // a process of several was told to stop
+  std::optional<MetricsLog> log_;  // of the process that writes files
 };
 
 }  // namespace organ::train
