@@ -22,7 +22,7 @@ import unittest
 import letters
 
 PROGRAM, FIXTURE = sys.argv[1], pathlib.Path(sys.argv[2])
-STEPS, LIMIT = 10, 120
+STEPS, LONG, LIMIT = 10, 150, 120
 
 
 def free_port():
@@ -67,8 +67,8 @@ class Processes(unittest.TestCase):
         results = [process.communicate(timeout=LIMIT) for process in processes]
         return [(p.returncode, *result) for p, result in zip(processes, results)]
 
-    def run_all(self, size, out, *more):
-        results = self.finish(self.start(size, [self.command(out, *more)]))
+    def run_all(self, size, out, *more, steps=STEPS):
+        results = self.finish(self.start(size, [self.command(out, *more, steps=steps)]))
         for code, _, error in results:
             self.assertEqual(code, 0, error)
         return results
@@ -108,8 +108,8 @@ class Processes(unittest.TestCase):
             time.sleep(0.002)
 
     def test_a_lost_process_ends_the_others_with_a_state_to_resume(self):
-        self.run_all(2, "straight")
-        processes = self.start(2, [self.command("out", steps=STEPS)])
+        self.run_all(2, "straight", steps=LONG)
+        processes = self.start(2, [self.command("out", steps=LONG)])
         self.wait_for_step("out", 4, processes[0])
         processes[1].kill()
         (code, _, error), _ = self.finish(processes)
@@ -118,19 +118,19 @@ class Processes(unittest.TestCase):
         self.assertEqual(code, 1, error)
         self.assertIn("lost another process", error)
         self.assertFalse((self.folder / "out").exists())
-        self.run_all(2, "out", "--resume")
+        self.run_all(2, "out", "--resume", steps=LONG)
         self.assertEqual(self.layer("out"), self.layer("straight"))
 
     def test_a_signal_to_one_process_stops_all_of_them(self):
-        self.run_all(2, "straight")
-        processes = self.start(2, [self.command("out", steps=STEPS)])
+        self.run_all(2, "straight", steps=LONG)
+        processes = self.start(2, [self.command("out", steps=LONG)])
         self.wait_for_step("out", 3, processes[0])
         processes[1].send_signal(signal.SIGINT)
         results = self.finish(processes)
         if results[0][0] == 0:
             self.skipTest("the run was faster than the signal")
         self.assertEqual([code for code, _, _ in results], [130, 130], results)
-        self.run_all(2, "out", "--resume")
+        self.run_all(2, "out", "--resume", steps=LONG)
         self.assertEqual(self.layer("out"), self.layer("straight"))
 
     def test_processes_that_do_not_train_the_same_thing_refuse(self):
