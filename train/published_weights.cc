@@ -63,13 +63,27 @@ void TrainRun::log_evaluation(const HeldOutLoss& loss) {
   observer_.evaluation(metrics);
 }
 
-// The layers compute with the average, and average_ holds the weights that train; and back.
-void TrainRun::swap_average() {
-  if (average_.empty()) return;
-  const std::span<float> master = organ_.view().master;
-  std::swap_ranges(average_.begin(), average_.end(), master.begin());
+// Until put_trained_in_place the layers compute with what would be published now, rounded to
+// nearest; with --ema average_ holds the weights that train.
+void TrainRun::put_candidate_in_place() {
+  if (!average_.empty()) {
+    std::swap_ranges(average_.begin(), average_.end(), organ_.view().master.begin());
+    average_in_place_ = true;
+  }
   organ_.refresh_working();
-  average_in_place_ = !average_in_place_;
+}
+
+// Working weights as the last update left them.
+void TrainRun::put_trained_in_place() {
+  if (average_in_place_) {
+    std::swap_ranges(average_.begin(), average_.end(), organ_.view().master.begin());
+    average_in_place_ = false;
+  }
+  if (record_.updates > 0) {
+    organ_.refresh_working(record_.updates);
+  } else {
+    organ_.refresh_working();
+  }
 }
 
 // With patience the last weights are candidates too.
@@ -81,7 +95,7 @@ bool TrainRun::evaluation_due() const {
 }
 
 void TrainRun::evaluate() {
-  swap_average();
+  put_candidate_in_place();
   const HeldOutLoss loss = measure(whole_stack_, *held_out_inputs_);
   log_evaluation(loss);
   record_.evaluated_step = record_.step;
@@ -93,21 +107,19 @@ void TrainRun::evaluate() {
     const std::span<const float> weights = organ_.view().master;
     if (settings_.patience > 0) best_.assign(weights.begin(), weights.end());
   }
-  swap_average();
+  put_trained_in_place();
 }
 
 // Puts the weights to publish in place.
 void TrainRun::choose_published(TrainResult& result) {
+  put_candidate_in_place();
+  result.published = average_.empty() ? PublishedWeights::last : PublishedWeights::average;
   result.published_step = record_.step;
-  if (!best_.empty()) {
-    std::copy(best_.begin(), best_.end(), organ_.view().master.begin());
-    organ_.refresh_working();
-    result.published = PublishedWeights::best;
-    result.published_step = record_.best_step;
-  } else if (!average_.empty()) {
-    swap_average();
-    result.published = PublishedWeights::average;
-  }
+  if (best_.empty()) return;
+  std::copy(best_.begin(), best_.end(), organ_.view().master.begin());
+  organ_.refresh_working();
+  result.published = PublishedWeights::best;
+  result.published_step = record_.best_step;
 }
 
 void TrainRun::round_to_stored_types() {

@@ -217,8 +217,8 @@ void TrainRun::restore(const TrainState& state) {
     best_.resize(view.master.size());
     copy_buffer("best", state.best, best_);
   }
-  organ_.refresh_working(state.record.updates);
   record_ = state.record;
+  put_trained_in_place();
   observer_.note(fmt::format("resumed at step {} of {}", record_.step, settings_.steps));
 }
 

@@ -46,7 +46,8 @@ class TrainRun {
   void evaluate();
   HeldOutLoss measure(OrganStack& stack, PrefixCache& inputs);
   void log_evaluation(const HeldOutLoss& loss);
-  void swap_average();
+  void put_candidate_in_place();
+  void put_trained_in_place();
   void choose_published(TrainResult& result);
   void round_to_stored_types();
   std::vector<TrainedTensor> collect() const;
