@@ -12,6 +12,7 @@
 #include "format/base/error.h"
 #include "train/internal/batches.h"
 #include "train/internal/train_run.h"
+#include "train/internal/weights.h"
 
 namespace organ::train {
 namespace {
@@ -126,7 +127,7 @@ void TrainRun::round_to_stored_types() {
   for (std::uint64_t i = 0; i < settings_.layers.count; ++i) {
     const auto stored = checkpoint_.layer(settings_.layers.first + i);
     for (const auto& slot : model_.parameter_layout()) {
-      const auto type = scalar_type(stored.at(slot.name).tensor->dtype, slot.name);
+      const auto type = scalar_type(trained_type(stored, slot.name), slot.name);
       at::Tensor values = organ_.slot(static_cast<std::int64_t>(i), slot);
       values.copy_(values.to(type));
     }
