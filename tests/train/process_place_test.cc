@@ -42,7 +42,7 @@ TEST_CASE("torchrun's variables say which process this is") {
   CHECK(place->address == "node-7");
   CHECK(place->port == 29500);
   auto spread = kTwo;
-  spread["LOCAL_WORLD_SIZE"] = "1";
+  spread.emplace("LOCAL_WORLD_SIZE", "1");
   CHECK(place_of(spread)->local_size == 1);
 }
 
@@ -51,7 +51,7 @@ TEST_CASE("a variable that is missing or out of range is named") {
     auto variables = kTwo;
     variables.erase(name);
     const auto error = test::error_of([&] { (void)place_of(variables); });
-    CHECK(error.starts_with(std::string("invalid_argument: ") + name));
+    CHECK(error.starts_with(std::string("invalid_argument: ").append(name)));
   }
   CHECK(error_with("RANK", "2").find("RANK: '2' is out of range") != std::string::npos);
   for (const auto& [name, value] : std::map<std::string, std::string>{{"RANK", "-1"},
@@ -60,7 +60,7 @@ TEST_CASE("a variable that is missing or out of range is named") {
                                                                       {"LOCAL_WORLD_SIZE", "3"},
                                                                       {"MASTER_ADDR", ""}}) {
     CAPTURE(name);
-    CHECK(error_with(name, value).starts_with("invalid_argument: " + name));
+    CHECK(error_with(name, value).starts_with(std::string("invalid_argument: ").append(name)));
   }
 }
 

@@ -91,8 +91,8 @@ class Processes(unittest.TestCase):
                          [r["windows"] for r in self.records(other, "step")])
 
     def test_two_and_three_processes_give_the_curve_of_one(self):
-        self.finish([subprocess.Popen(list(map(str, self.command("one"))), text=True,
-                                      stderr=subprocess.PIPE)])
+        subprocess.run(list(map(str, self.command("one"))), check=True, capture_output=True,
+                       timeout=LIMIT)
         for size in (2, 3):
             with self.subTest(size=size):
                 results = self.run_all(size, f"of{size}")
