@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/resources.h"
 #include "cli/train_arguments.h"
 #include "cli/train_commands.h"
 #include "train/train_state.h"
@@ -40,6 +41,7 @@ format::LayerRange with_neighbours(format::LayerRange organ, std::uint64_t layer
 }
 
 void run_recover(const Context& context, Arguments& arguments) {
+  ResourceWatch resources;
   TrainArguments& common = arguments.common;
   prepare_settings(common);
   transplant::recover_journal(common.model);
@@ -62,6 +64,8 @@ void run_recover(const Context& context, Arguments& arguments) {
   const auto evaluations = train::recovery_evaluations(run);
   if (context.json) {
     nlohmann::json record = run_record(result, evaluations);
+    resources.add_to(record);
+    record["overlap_share"] = data.overlap ? nlohmann::json(*data.overlap) : nlohmann::json();
     record["folder"] = common.out;
     record["organ_first_layer"] = organ.first;
     record["organ_layer_count"] = organ.count;
@@ -75,6 +79,7 @@ void run_recover(const Context& context, Arguments& arguments) {
                             common.settings.layers.first + common.settings.layers.count - 1,
                             result.steps, result.skipped));
   print_evaluations(context, evaluations);
+  resources.note(context);
 }
 
 }  // namespace

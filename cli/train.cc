@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/resources.h"
 #include "cli/train_arguments.h"
 #include "cli/train_commands.h"
 #include "format/reference.h"
@@ -24,6 +25,7 @@ void check_identity(const train::OrganIdentity& identity) {
 }
 
 void run_train(const Context& context, Arguments& arguments) {
+  ResourceWatch resources;
   TrainArguments& common = arguments.common;
   if (arguments.middle_third == !arguments.layers.empty()) {
     throw Error(ErrorCode::invalid_argument, "which layers: give either --layers or --middle-third",
@@ -52,6 +54,8 @@ void run_train(const Context& context, Arguments& arguments) {
   train::remove_train_states(common.settings.run_folder);
   if (context.json) {
     nlohmann::json record = run_record(result, manifest.evaluations);
+    resources.add_to(record);
+    record["overlap_share"] = data.overlap ? nlohmann::json(*data.overlap) : nlohmann::json();
     record["folder"] = common.out;
     record["name"] = manifest.name;
     record["version"] = manifest.version;
@@ -66,6 +70,7 @@ void run_train(const Context& context, Arguments& arguments) {
                             common.settings.layers.first + common.settings.layers.count - 1,
                             result.steps, result.skipped));
   print_evaluations(context, manifest.evaluations);
+  resources.note(context);
 }
 
 }  // namespace

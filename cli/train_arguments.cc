@@ -8,19 +8,13 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/parse_option.h"
 #include "train/measure.h"
+#include "train/overlap.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::cli {
 namespace {
-
-template <typename T>
-T parsed(std::optional<T> value, std::string_view option, const std::string& text,
-         std::string_view expected) {
-  if (value) return *value;
-  fail(ErrorCode::invalid_argument, "{}: {} is unknown, expected {}", option, quote(text),
-       expected);
-}
 
 std::vector<std::filesystem::path> as_paths(const std::vector<std::string>& names) {
   return {names.begin(), names.end()};
@@ -198,7 +192,7 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
   TrainData data{a.ids.empty()
                      ? train::Dataset::from_texts(files.training, *tokenizer, vocabulary, options)
                      : train::Dataset::from_ids(a.ids, vocabulary),
-                 std::nullopt, std::nullopt};
+                 std::nullopt, std::nullopt, std::nullopt};
   s.context = data.training.context();
   options.context = s.context;
   options.end_of_sequence = false;
@@ -206,8 +200,10 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
   if (!files.held_out.empty()) {
     data.held_out = train::Dataset::from_texts(files.held_out, *tokenizer, vocabulary, options);
     train::check_disjoint(data.training, *data.held_out);
-    context.note(fmt::format("{:.2f} % of the held-out 13-grams also occur in the training data",
-                             100 * train::overlap_share(data.training, *data.held_out)));
+    data.overlap = train::overlap_share(data.training, *data.held_out);
+    const auto finding = train::overlap_finding(*data.overlap);
+    context.note(train::describe(finding));
+    if (!finding.passed) context.warn("held-out figures are partly memory: " + finding.hint);
   }
   if (tokenizer) data.tokenizer = format::tokenizer_digest(checkpoint.folder());
   if (!a.steps) {
@@ -228,7 +224,7 @@ std::unique_ptr<train::TrainObserver> make_observer(const Context& context) {
 void print_evaluations(const Context& context, const std::vector<format::Evaluation>& evaluations) {
   for (const auto& e : evaluations) {
     const auto label =
-        train::protocol_label(static_cast<std::int64_t>(e.context),
+        train::protocol_label(e.protocol, static_cast<std::int64_t>(e.context),
                               static_cast<std::int64_t>(e.stride), e.tokenizer_digest);
     context.print(fmt::format(
         "{:20} {} {:.4f} (nll {:.6f}, {} targets{})", e.subject, label, e.perplexity, e.nll,

@@ -36,6 +36,7 @@ struct TrainData {
   train::Dataset training;
   std::optional<train::Dataset> held_out;
   std::optional<Digest> tokenizer;
+  std::optional<double> overlap;  // overlap_share() with the held-out data
 };
 
 // Checks names and ranges that need no data and fills settings; then reads the data and derives

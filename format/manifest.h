@@ -81,7 +81,7 @@ struct TrainingRecord {
 struct Evaluation {
   std::string subject;  // recipient_untouched | as_transplanted | after_recovery | wrapper
   std::optional<std::uint64_t> position;
-  std::string protocol;  // P0 …
+  std::string protocol;  // P0 …, never a diagnostic (P1 to P6)
   std::uint64_t context = 0, stride = 0, tokens = 0;
   double nll = 0;  // nats per token
   double perplexity = 0;

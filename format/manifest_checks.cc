@@ -172,6 +172,10 @@ void check_evaluation(const Evaluation& evaluation, const Checker& checker) {
   checker.one_of(evaluation.subject, "evaluations[].subject",
                  {"recipient_untouched", "as_transplanted", "after_recovery", "wrapper"});
   checker.word(evaluation.protocol, "evaluations[].protocol");
+  const bool diagnostic = evaluation.protocol.size() == 2 && evaluation.protocol[0] == 'P' &&
+                          evaluation.protocol[1] >= '1' && evaluation.protocol[1] <= '6';
+  checker.require(!diagnostic, "evaluations[].protocol",
+                  fmt::format("{} is a diagnostic, no figure of the organ", evaluation.protocol));
   checker.text(evaluation.dataset, "evaluations[].dataset");
   constexpr double kMost = 1.7e308;
   checker.finite(evaluation.nll, "evaluations[].nll", kMost);

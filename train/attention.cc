@@ -29,7 +29,7 @@ std::int64_t block_count(const HeadLayout& layout) { return (layout.length + kBl
 struct Block {
   std::int64_t group, row, kv_head;
   std::int64_t begin, end;  // query positions
-  std::int64_t first_key;   // keys [first_key, end)
+  std::int64_t first_key, end_key;
 
   Block(const HeadLayout& layout, const VisibleSpans& spans, std::int64_t g, std::int64_t index)
       : group(g),
@@ -37,9 +37,10 @@ struct Block {
         kv_head(g % layout.kv_heads),
         begin(index * kBlock),
         end(std::min(layout.length, begin + kBlock)),
-        first_key(spans.lowest(row, begin, end)) {}
+        first_key(spans.lowest(row, begin, end)),
+        end_key(spans.highest(row, begin, end)) {}
 
-  std::int64_t keys() const { return end - first_key; }
+  std::int64_t keys() const { return end_key - first_key; }
   at::Tensor queries(const at::Tensor& all, const HeadLayout& layout) const {
     return all.select(0, group).narrow(0, begin * layout.group, (end - begin) * layout.group);
   }
@@ -54,7 +55,7 @@ void for_each_query(const Block& block, const HeadLayout& layout, const VisibleS
                     RowAction action) {
   for (std::int64_t t = block.begin; t < block.end; ++t) {
     const std::int64_t first = spans.first(block.row, t) - block.first_key;
-    const std::int64_t last = t + 1 - block.first_key;
+    const std::int64_t last = spans.end(block.row, t) - block.first_key;
     for (std::int64_t m = 0; m < layout.group; ++m) {
       action((t - block.begin) * layout.group + m, first, last);
     }
@@ -198,10 +199,18 @@ class GroupBackward {
 
 }  // namespace
 
-VisibleSpans::VisibleSpans(const at::Tensor& first_key, std::int64_t rows, std::int64_t length,
-                           std::int64_t window)
+VisibleSpans::VisibleSpans(const at::Tensor& first_key, const at::Tensor& end_key,
+                           std::int64_t rows, std::int64_t length, std::int64_t window)
     : length_(length), first_(static_cast<std::size_t>(rows * length)) {
   const std::int32_t* document = first_key.defined() ? first_key.const_data_ptr<int>() : nullptr;
+  if (end_key.defined()) {
+    window = 0;
+    const std::int32_t* ends = end_key.const_data_ptr<int>();
+    for (std::int64_t i = 0; i < rows * length; ++i) {
+      end_.push_back(
+          static_cast<std::int32_t>(std::clamp<std::int64_t>(ends[i], i % length + 1, length)));
+    }
+  }
   for (std::int64_t i = 0; i < rows * length; ++i) {
     const std::int64_t position = i % length;
     std::int64_t first = document ? document[i] : 0;
@@ -214,6 +223,12 @@ VisibleSpans::VisibleSpans(const at::Tensor& first_key, std::int64_t rows, std::
 std::int64_t VisibleSpans::lowest(std::int64_t row, std::int64_t begin, std::int64_t end) const {
   const auto start = first_.begin() + row * length_;
   return *std::min_element(start + begin, start + end);
+}
+
+std::int64_t VisibleSpans::highest(std::int64_t row, std::int64_t begin, std::int64_t end) const {
+  if (end_.empty()) return end;
+  const auto start = end_.begin() + row * length_;
+  return *std::max_element(start + begin, start + end);
 }
 
 at::Tensor attention(AttentionTape& tape, const HeadLayout& layout, const VisibleSpans& spans,

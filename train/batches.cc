@@ -1,37 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include <ATen/ATen.h>
-
 #include "train/internal/batches.h"
+#include "train/kernels/kernels.h"
 
 namespace organ::train {
 namespace {
 
-template <typename T>
-std::span<T> row_of(const at::Tensor& tensor, std::size_t row, std::size_t length) {
-  return {tensor.data_ptr<T>() + row * length, length};
+// A batch whose rows fill(row, arrays) writes.
+template <typename Fill>
+Batch filled_batch(std::size_t rows, std::int64_t length, Fill fill) {
+  Batch batch;
+  batch.rows = static_cast<std::int64_t>(rows);
+  batch.length = length;
+  batch.ids = kernels::empty({batch.tokens()}, at::kLong);
+  batch.targets = kernels::empty({batch.tokens()}, at::kLong);
+  const at::Tensor first_key = kernels::empty({batch.tokens()}, at::kInt);
+  auto* ids = batch.ids.mutable_data_ptr<std::int64_t>();
+  auto* targets = batch.targets.mutable_data_ptr<std::int64_t>();
+  auto* keys = first_key.mutable_data_ptr<std::int32_t>();
+  const auto size = static_cast<std::size_t>(length);
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::size_t at = row * size;
+    fill(row, WindowArrays{{ids + at, size}, {targets + at, size}, {keys + at, size}});
+  }
+  const bool whole =
+      std::all_of(keys, keys + batch.tokens(), [](std::int32_t key) { return key == 0; });
+  if (!whole) batch.first_key = first_key;
+  return batch;
+}
+
+// One past the last position of each position's document in its row.
+at::Tensor document_ends(const Batch& batch) {
+  at::Tensor ends = kernels::empty({batch.tokens()}, at::kInt);
+  auto* end = ends.mutable_data_ptr<std::int32_t>();
+  const auto* first =
+      batch.first_key.defined() ? batch.first_key.const_data_ptr<std::int32_t>() : nullptr;
+  for (std::int64_t i = batch.tokens() - 1; i >= 0; --i) {
+    const std::int64_t position = i % batch.length;
+    const bool last = position + 1 == batch.length || (first && first[i + 1] == position + 1);
+    end[i] = last ? static_cast<std::int32_t>(position + 1) : end[i + 1];
+  }
+  return ends;
 }
 
 }  // namespace
 
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows) {
-  Batch batch;
-  batch.rows = static_cast<std::int64_t>(windows.size());
-  batch.length = data.context();
-  batch.ids = at::empty({batch.tokens()}, at::kLong);
-  batch.targets = at::empty({batch.tokens()}, at::kLong);
-  at::Tensor first_key = at::empty({batch.tokens()}, at::kInt);
-  const auto length = static_cast<std::size_t>(batch.length);
-  for (std::size_t row = 0; row < windows.size(); ++row) {
-    data.fill(windows[row], {row_of<std::int64_t>(batch.ids, row, length),
-                             row_of<std::int64_t>(batch.targets, row, length),
-                             row_of<std::int32_t>(first_key, row, length)});
-  }
-  const auto keys = row_of<std::int32_t>(first_key, 0, length * windows.size());
-  if (std::any_of(keys.begin(), keys.end(), [](std::int32_t key) { return key != 0; })) {
-    batch.first_key = first_key;
-  }
+  return filled_batch(windows.size(), data.context(), [&](std::size_t row, const auto& arrays) {
+    data.fill(windows[row], arrays);
+  });
+}
+
+Batch make_batch(const Dataset& data, const EvaluationOptions& options,
+                 std::span<const EvaluationRow> rows) {
+  Batch batch = filled_batch(
+      rows.size(), options.context,
+      [&](std::size_t row, const auto& arrays) { fill_row(data, options, rows[row], arrays); });
+  if (options.protocol == Protocol::p5) batch.end_key = document_ends(batch);
   return batch;
 }
 

@@ -2,56 +2,16 @@
 // Which data is used when, and which is kept apart.
 #include <algorithm>
 #include <numeric>
-#include <unordered_set>
 
 #include <fmt/core.h>
 
 #include "format/base/error.h"
 #include "format/base/file.h"
 #include "train/dataset.h"
+#include "train/random.h"
 
 namespace organ::train {
 namespace {
-
-// SplitMix64 (Steele, Lea, Flood 2014): the whole state is one number, so an order needs no
-// stored generator.
-class SplitMix64 {
- public:
-  explicit SplitMix64(std::uint64_t state) : state_(state) {}
-  std::uint64_t next() {
-    state_ += 0x9e3779b97f4a7c15u;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
-  // Uniform in [0, bound), without modulo bias.
-  std::uint64_t below(std::uint64_t bound) {
-    const std::uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
-    std::uint64_t value = next();
-    while (value >= limit) value = next();
-    return value % bound;
-  }
-
- private:
-  std::uint64_t state_;
-};
-
-constexpr std::size_t kGram = 13;
-
-// Rolling polynomial hash of every kGram consecutive ids.
-template <typename Visit>
-void for_each_gram(std::span<const std::int32_t> ids, Visit visit) {
-  constexpr std::uint64_t kBase = 0x100000001b3u;
-  std::uint64_t top = 1;
-  for (std::size_t i = 0; i < kGram; ++i) top *= kBase;
-  std::uint64_t hash = 0;
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    hash = hash * kBase + static_cast<std::uint64_t>(ids[i]) + 1;
-    if (i >= kGram) hash -= top * (static_cast<std::uint64_t>(ids[i - kGram]) + 1);
-    if (i + 1 >= kGram) visit(hash);
-  }
-}
 
 struct RankedFile {
   std::filesystem::path path;
@@ -127,17 +87,6 @@ void check_disjoint(const Dataset& training, const Dataset& held_out) {
            quote(other.name));
     }
   }
-}
-
-double overlap_share(const Dataset& training, const Dataset& held_out) {
-  std::unordered_set<std::uint64_t> seen;
-  for_each_gram(training.ids(), [&](std::uint64_t hash) { seen.insert(hash); });
-  std::uint64_t total = 0, found = 0;
-  for_each_gram(held_out.ids(), [&](std::uint64_t hash) {
-    ++total;
-    if (seen.contains(hash)) ++found;
-  });
-  return total ? static_cast<double>(found) / static_cast<double>(total) : 0;
 }
 
 }  // namespace organ::train

@@ -35,6 +35,21 @@ std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view te
   }
 }
 
+std::optional<std::int32_t> lead_in_of(const Tokenizer& tokenizer, bool wanted) {
+  if (!wanted) return std::nullopt;
+  if (tokenizer.bos()) return tokenizer.bos();
+  if (tokenizer.eos()) return tokenizer.eos();
+  throw Error(ErrorCode::invalid_argument,
+              "tokenizer: names neither bos_token nor eos_token to put before a document");
+}
+
+// The ids up to the padding.
+std::span<const std::int32_t> without_padding(std::span<const std::int32_t> ids,
+                                              std::optional<std::int32_t> padding_id) {
+  while (padding_id && !ids.empty() && ids.back() == *padding_id) ids = ids.first(ids.size() - 1);
+  return ids;
+}
+
 std::vector<std::int64_t> read_rows(const format::SafetensorsFile& file,
                                     const format::TensorInfo& ids) {
   if (ids.dtype != format::DType::I64 || ids.shape.size() != 2) {
@@ -85,6 +100,9 @@ Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
   Dataset data;
   data.context_ = options.context;
   data.text_bytes_ = 0;
+  data.text_words_ = 0;
+  data.lead_in_ = options.lead_in;
+  const auto lead_in = lead_in_of(tokenizer, options.lead_in);
   for (const auto& path : files) {
     const std::string text = read_file(path, kTextLimit);
     const std::string subject = quote(path.string());
@@ -94,8 +112,10 @@ Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
                         static_cast<std::size_t>(document.data() - text.data()));
       for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
       if (options.end_of_sequence && tokenizer.eos()) ids.push_back(*tokenizer.eos());
+      if (lead_in) ids.insert(ids.begin(), *lead_in);
       data.add_document(ids);
       *data.text_bytes_ += document.size();
+      *data.text_words_ += count_words(document);
     }
     data.files_.push_back({.name = path.filename().string(),
                            .digest = sha256(text),
@@ -109,7 +129,8 @@ Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
   return data;
 }
 
-Dataset Dataset::from_ids(const std::filesystem::path& path, std::uint64_t vocab_size) {
+Dataset Dataset::from_ids(const std::filesystem::path& path, std::uint64_t vocab_size,
+                          std::optional<std::int32_t> padding_id) {
   const auto file = format::SafetensorsFile::open(path);
   const auto& info = file.tensor("ids");
   const auto rows = read_rows(file, info);
@@ -122,13 +143,14 @@ Dataset Dataset::from_ids(const std::filesystem::path& path, std::uint64_t vocab
   }
   const auto length = static_cast<std::size_t>(data.context_);
   for (std::size_t start = 0; start < ids.size(); start += length) {
-    data.add_document(std::span(ids).subspan(start, length));
+    data.add_document(without_padding(std::span(ids).subspan(start, length), padding_id));
   }
   const auto digest = hash_file(file.fd(), file.subject());
   data.files_.push_back({.name = path.filename().string(),
                          .digest = digest.digest,
                          .bytes = digest.size,
-                         .tokens = static_cast<std::uint64_t>(ids.size())});
+                         .tokens = static_cast<std::uint64_t>(data.tokens())});
+  data.check_not_empty();
   return data;
 }
 

@@ -47,6 +47,9 @@ class Dataset {
     bool end_of_sequence = false;
     // How the documents fill the windows of fill(); what is left of a window is padding.
     Packing packing = Packing::concat;
+    // Put the beginning-of-sequence id, else the end-of-sequence id, before each document: context
+    // that is no target, as lm-eval does. Throws invalid_argument for a tokenizer that has neither.
+    bool lead_in = false;
   };
 
   // Documents in file order. Throws invalid_argument for an empty data set, invalid UTF-8 (file and
@@ -55,8 +58,10 @@ class Dataset {
                             const Tokenizer& tokenizer, std::uint64_t vocab_size,
                             const Options& options);
 
-  // A safetensors file with an I64 tensor `ids` of shape [windows, length]; each row one document.
-  static Dataset from_ids(const std::filesystem::path& file, std::uint64_t vocab_size);
+  // A safetensors file with an I64 tensor `ids` of shape [windows, length]; each row one document,
+  // without the `padding_id`s at its end.
+  static Dataset from_ids(const std::filesystem::path& file, std::uint64_t vocab_size,
+                          std::optional<std::int32_t> padding_id = std::nullopt);
 
   std::int64_t context() const { return context_; }
   std::int64_t windows() const;
@@ -65,6 +70,9 @@ class Dataset {
 
   // Bytes of UTF-8 text behind the tokens; nullopt for ids.
   std::optional<std::uint64_t> text_bytes() const { return text_bytes_; }
+  // Words of the text, as count_words counts them; nullopt for ids.
+  std::optional<std::uint64_t> text_words() const { return text_words_; }
+  bool has_lead_in() const { return lead_in_; }
 
   // Tokens per place of all windows: 1 without padding.
   double filled_share() const;
@@ -91,7 +99,8 @@ class Dataset {
   std::vector<std::int64_t> document_starts_;  // ascending, first 0
   std::optional<PackedWindows> packed_;        // absent: concat
   std::vector<DataFile> files_;
-  std::optional<std::uint64_t> text_bytes_;
+  std::optional<std::uint64_t> text_bytes_, text_words_;
+  bool lead_in_ = false;
 };
 
 // The order in which an epoch visits the windows: a permutation that depends on (seed, epoch) and
@@ -123,8 +132,5 @@ HoldOut hold_out_files(const std::vector<std::filesystem::path>& files, double s
 
 // Throws invalid_argument when a file (by its contents) is in both.
 void check_disjoint(const Dataset& training, const Dataset& held_out);
-
-// Share of the held-out 13-grams of token ids that also occur in the training data.
-double overlap_share(const Dataset& training, const Dataset& held_out);
 
 }  // namespace organ::train

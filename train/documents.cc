@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "train/tokenizer/unicode.h"
+
 namespace organ::train {
 namespace {
 
@@ -56,6 +58,21 @@ std::vector<std::string_view> split_documents(std::string_view text, DocumentSpl
   }
   if (text.empty()) return {};
   return {text};
+}
+
+std::uint64_t count_words(std::string_view text) {
+  std::uint64_t runs = 0;
+  bool in_run = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const Decoded next = decode_utf8(text, at);
+    at += next.length;
+    // Python also counts the separators of ASCII.
+    const bool separator = next.code_point >= 0x1C && next.code_point <= 0x1F;
+    const bool space = separator || is_white_space(next.code_point);
+    if (space && !in_run) ++runs;
+    in_run = space;
+  }
+  return runs + 1;
 }
 
 }  // namespace organ::train

@@ -2,6 +2,7 @@
 // A text file as documents.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -13,5 +14,9 @@ namespace organ::train {
 // more line feeds separate; end_of_text: the characters <|endoftext|> do, with a line feed on
 // either side.
 std::vector<std::string_view> split_documents(std::string_view text, DocumentSplit split);
+
+// Parts between runs of white space, as lm-eval counts the words of a text (Python's
+// len(re.split(r"\s+", text))): white space at either end adds an empty one. Valid UTF-8.
+std::uint64_t count_words(std::string_view text);
 
 }  // namespace organ::train

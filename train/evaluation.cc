@@ -4,78 +4,43 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <span>
 
 #include "format/base/error.h"
+#include "train/internal/batches.h"
+#include "train/internal/evaluation_rows.h"
 #include "train/internal/model.h"
-#include "train/kernels/kernels.h"
 
 namespace organ::train {
 namespace {
 
-void check_options(const EvaluationOptions& options) {
-  if (options.context < 2) {
-    fail(ErrorCode::invalid_argument, "context: expected at least 2 tokens, got {}",
-         options.context);
-  }
-  if (options.stride < 1 || options.stride > options.context) {
-    fail(ErrorCode::invalid_argument, "stride: expected 1..{} (the context), got {}",
-         options.context, options.stride);
-  }
-}
-
-// Windows until one reaches the end of the stream.
-std::int64_t window_count(std::int64_t tokens, const EvaluationOptions& options) {
-  const std::int64_t rest = std::max<std::int64_t>(0, tokens - options.context);
-  const std::int64_t all = 1 + (rest + options.stride - 1) / options.stride;
-  return options.windows > 0 ? std::min(options.windows, all) : all;
-}
-
 class Evaluator {
  public:
   Evaluator(Model& model, const Dataset& data, const EvaluationOptions& options)
-      : model_(model), data_(data), options_(options) {
+      : model_(model), data_(data), options_(options), rows_(evaluation_rows(data, options)) {
+    result_.protocol = options.protocol;
+    result_.batch_rows = options.batch_rows;
     result_.documents.resize(data.document_starts().size());
+    if (options.protocol == Protocol::p0w) result_.words = data.text_words().value();
   }
 
   EvaluationResult run() {
-    const std::int64_t total = window_count(data_.tokens(), options_);
-    const std::int64_t rows = std::max<std::int64_t>(1, options_.batch_tokens / options_.context);
-    for (std::int64_t window = 0; window < total; window += rows) {
-      score(window, std::min(rows, total - window));
-      if (options_.progress) options_.progress(std::min(window + rows, total), total);
+    const auto at_once = static_cast<std::size_t>(
+        std::max<std::int64_t>(1, options_.batch_tokens / options_.context));
+    const auto total = static_cast<std::int64_t>(rows_.size());
+    for (std::size_t first = 0; first < rows_.size(); first += at_once) {
+      score(std::span(rows_).subspan(first, std::min(at_once, rows_.size() - first)));
+      if (options_.progress) {
+        options_.progress(std::min(static_cast<std::int64_t>(first + at_once), total), total);
+      }
     }
     result_.windows = total;
     return std::move(result_);
   }
 
  private:
-  Batch make_batch(std::int64_t first_window, std::int64_t rows) const {
-    Batch batch;
-    batch.rows = rows;
-    batch.length = options_.context;
-    batch.ids = kernels::empty({batch.tokens()}, at::kLong);
-    batch.targets = kernels::empty({batch.tokens()}, at::kLong);
-    batch.first_key = kernels::empty({batch.tokens()}, at::kInt);
-    const auto length = static_cast<std::size_t>(batch.length);
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const std::int64_t offset = row * batch.length;
-      std::int64_t* targets = batch.targets.mutable_data_ptr<std::int64_t>() + offset;
-      data_.fill_from((first_window + row) * options_.stride,
-                      {{batch.ids.mutable_data_ptr<std::int64_t>() + offset, length},
-                       {targets, length},
-                       {batch.first_key.mutable_data_ptr<std::int32_t>() + offset, length}});
-      std::fill_n(targets, counted_before(first_window + row), -1);
-    }
-    return batch;
-  }
-
-  // The positions at the start of a window whose targets the window before has counted.
-  std::int64_t counted_before(std::int64_t window) const {
-    return window == 0 ? 0 : std::max<std::int64_t>(0, options_.context - options_.stride - 1);
-  }
-
-  void score(std::int64_t first_window, std::int64_t rows) {
-    const Batch batch = make_batch(first_window, rows);
+  void score(std::span<const EvaluationRow> rows) {
+    const Batch batch = make_batch(data_, options_, rows);
     at::Tensor x = model_.embed(batch);
     for (std::int64_t layer = 0; layer < model_.layer_count(); ++layer) {
       x = model_.forward_layer(layer, x, batch, nullptr);
@@ -84,44 +49,90 @@ class Evaluator {
     const LossSum sum = model_.head_loss(x, batch, 1.0, nullptr, &per_token);
     result_.nll_sum += sum.nll;
     result_.targets += sum.targets;
-    share_among_documents(batch, first_window, per_token);
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const std::int64_t offset = static_cast<std::int64_t>(row) * batch.length;
+      share_among_documents(rows[row], batch.targets.const_data_ptr<std::int64_t>() + offset,
+                            per_token.const_data_ptr<float>() + offset);
+    }
   }
 
-  void share_among_documents(const Batch& batch, std::int64_t first_window,
-                             const at::Tensor& per_token) {
-    const std::int64_t* targets = batch.targets.const_data_ptr<std::int64_t>();
-    const float* nll = per_token.const_data_ptr<float>();
+  void share_among_documents(const EvaluationRow& row, const std::int64_t* targets,
+                             const float* nll) {
     const auto starts = data_.document_starts();
-    for (std::int64_t i = 0; i < batch.tokens(); ++i) {
+    for (std::int64_t i = 0; i < options_.context; ++i) {
       if (targets[i] < 0) continue;
-      const std::int64_t window = first_window + i / batch.length;
-      const std::int64_t token = window * options_.stride + i % batch.length;
+      const std::int64_t token = row.start + std::min(i, row.tokens - 1);
       const auto next = std::upper_bound(starts.begin(), starts.end(), token);
-      DocumentScore& score = result_.documents[static_cast<std::size_t>(next - starts.begin() - 1)];
-      score.nll += static_cast<double>(nll[i]);
-      ++score.targets;
+      add(result_.documents[static_cast<std::size_t>(next - starts.begin() - 1)], nll[i]);
+      const bool padding = options_.protocol == Protocol::p1 && i + 1 >= row.tokens;
+      if (padding) add(result_.padding, nll[i]);
     }
+  }
+
+  static void add(DocumentScore& score, float nll) {
+    score.nll += static_cast<double>(nll);
+    ++score.targets;
   }
 
   Model& model_;
   const Dataset& data_;
   const EvaluationOptions& options_;
+  std::vector<EvaluationRow> rows_;
   EvaluationResult result_;
 };
 
+// P6: of consecutive documents, `rows` at a time.
+double mean_of_batch_means(std::span<const DocumentScore> documents, std::int64_t rows) {
+  double sum = 0;
+  std::int64_t batches = 0;
+  const auto step = static_cast<std::size_t>(rows);
+  for (std::size_t first = 0; first < documents.size(); first += step) {
+    DocumentScore batch;
+    for (const auto& one : documents.subspan(first, std::min(step, documents.size() - first))) {
+      batch.nll += one.nll;
+      batch.targets += one.targets;
+    }
+    if (batch.targets == 0) continue;
+    sum += batch.nll / static_cast<double>(batch.targets);
+    ++batches;
+  }
+  return sum / static_cast<double>(batches);
+}
+
+// P2: the logarithm of the mean over documents of exp(mean NLL).
+double log_mean_perplexity(std::span<const DocumentScore> documents) {
+  double sum = 0;
+  std::int64_t count = 0;
+  for (const auto& one : documents) {
+    if (one.targets == 0) continue;
+    sum += std::exp(one.nll / static_cast<double>(one.targets));
+    ++count;
+  }
+  return std::log(sum / static_cast<double>(count));
+}
+
 }  // namespace
+
+double EvaluationResult::nll() const {
+  switch (protocol) {
+    case Protocol::p0w: return nll_sum / static_cast<double>(words);
+    case Protocol::p2: return log_mean_perplexity(documents);
+    case Protocol::p6: return mean_of_batch_means(documents, batch_rows);
+    default: return nll_sum / static_cast<double>(targets);
+  }
+}
 
 double EvaluationResult::perplexity() const { return std::exp(nll()); }
 
 std::optional<double> EvaluationResult::bits_per_byte(const Dataset& data) const {
   const auto bytes = data.text_bytes();
-  if (!bytes || *bytes == 0) return std::nullopt;
-  return nll() / std::numbers::ln2 * static_cast<double>(data.tokens()) /
-         static_cast<double>(*bytes);
+  if (!bytes || *bytes == 0 || is_diagnostic(protocol)) return std::nullopt;
+  const double bits_per_nat_byte = 1 / (std::numbers::ln2 * static_cast<double>(*bytes));
+  if (protocol == Protocol::p0w) return nll_sum * bits_per_nat_byte;
+  return nll() * static_cast<double>(data.tokens()) * bits_per_nat_byte;
 }
 
 EvaluationResult evaluate(Model& model, const Dataset& data, const EvaluationOptions& options) {
-  check_options(options);
   EvaluationResult result = Evaluator(model, data, options).run();
   if (result.targets == 0) {
     throw Error(ErrorCode::invalid_argument, "data: no token has a token before it in its document",

@@ -15,6 +15,21 @@
 
 namespace organ::train {
 
+namespace {
+
+ProbeLayers whole(const Model& model) { return {0, model.layer_count()}; }
+
+// The self-tests over the first rows as the protocol builds them.
+std::vector<ProbeFinding> diagnose(Model& model, const Dataset& data,
+                                   const EvaluationOptions& options) {
+  constexpr std::size_t kRows = 8;
+  const auto rows = evaluation_rows(data, options);
+  return run_probes(model, whole(model),
+                    make_batch(data, options, std::span(rows).first(std::min(kRows, rows.size()))));
+}
+
+}  // namespace
+
 Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
                                unsigned threads, const Dataset& data,
                                const EvaluationOptions& options) {
@@ -25,10 +40,15 @@ Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision p
   Model model = Model::load(checkpoint, {.precision = precision});
   const std::int64_t first_window = 0;
   Measurement measurement;
-  measurement.probes =
-      run_probes(model, {0, model.layer_count()}, make_batch(data, {&first_window, 1}));
+  measurement.probes = run_probes(model, whole(model), make_batch(data, {&first_window, 1}));
+  measurement.probes.push_back(probe_trailing_padding(data));
   require_passed(measurement.probes);
   measurement.result = evaluate(model, data, options);
+  if (!is_diagnostic(options.protocol)) return measurement;
+  EvaluationOptions sound = options;
+  sound.protocol = Protocol::p0;
+  measurement.sound = evaluate(model, data, sound);
+  measurement.diagnosis = diagnose(model, data, options);
   return measurement;
 }
 
@@ -40,14 +60,8 @@ std::string describe(const ProbeFinding& finding) {
 
 void require_passed(const std::vector<ProbeFinding>& findings) {
   for (const auto& finding : findings) {
-    if (!finding.passed) throw Error(ErrorCode::internal, describe(finding));
+    if (!finding.passed) throw Error(finding.code, describe(finding), finding.hint);
   }
-}
-
-std::string protocol_label(std::int64_t context, std::int64_t stride,
-                           const std::optional<Digest>& tokenizer) {
-  return fmt::format("ppl[P0,ctx={},stride={},tok={}]", context, stride,
-                     tokenizer ? tokenizer->hex().substr(0, 12) : "none");
 }
 
 }  // namespace organ::train

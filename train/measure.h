@@ -2,6 +2,7 @@
 // Evaluation of a checkpoint folder in one call.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,14 @@ namespace organ::train {
 struct Measurement {
   EvaluationResult result;
   std::vector<ProbeFinding> probes;  // all passed
+  // Of a diagnostic protocol: P0 over the same data, and the self-tests of its own batches, whose
+  // failures tell what is wrong with it.
+  std::optional<EvaluationResult> sound;
+  std::vector<ProbeFinding> diagnosis;
 };
 
-// Loads the model, proves it by its self-tests and scores the data. `threads` 0: all cores. Throws
-// what Model, run_probes and evaluate throw, internal when a self-test fails.
+// Loads the model, proves it and the data by the self-tests and scores the data. `threads` 0: all
+// cores. Throws what Model, run_probes and evaluate throw, and what a failed self-test says.
 Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
                                unsigned threads, const Dataset& data,
                                const EvaluationOptions& options);
@@ -26,11 +31,7 @@ Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision p
 // One line per self-test: "causality ok: …".
 std::string describe(const ProbeFinding& finding);
 
-// Throws internal naming the first finding that did not pass.
+// Throws the first finding that did not pass.
 void require_passed(const std::vector<ProbeFinding>& findings);
-
-// How a figure is written: ppl[P0,ctx=512,stride=512,tok=1a2b3c4d5e6f].
-std::string protocol_label(std::int64_t context, std::int64_t stride,
-                           const std::optional<Digest>& tokenizer);
 
 }  // namespace organ::train

@@ -10,6 +10,7 @@
 
 #include "format/base/error.h"
 #include "train/internal/model.h"
+#include "train/internal/trailing_runs.h"
 #include "train/kernels/kernels.h"
 
 namespace organ::train {
@@ -37,6 +38,7 @@ Batch first_row(const Batch& batch) {
   Batch row;
   row.rows = 1;
   row.length = std::min(batch.length, kProbeLength);
+  if (batch.end_key.defined()) row.end_key = batch.end_key.narrow(0, 0, row.length).clone();
   row.ids = batch.ids.narrow(0, 0, row.length).clone();
   row.targets = batch.targets.narrow(0, 0, row.length).clone();
   row.targets.narrow(0, row.length - 1, 1).fill_(-1);
@@ -51,7 +53,13 @@ std::vector<std::int64_t> positions_before(std::int64_t end) {
 
 ProbeFinding finding(std::string name, double measured, double limit, std::string message) {
   // Written so that NaN fails.
-  return {std::move(name), measured <= limit, measured, limit, std::move(message)};
+  ProbeFinding result;
+  result.name = std::move(name);
+  result.passed = measured <= limit;
+  result.measured = measured;
+  result.limit = limit;
+  result.message = std::move(message);
+  return result;
 }
 
 ProbeFinding causality(const Probe& probe) {
@@ -115,6 +123,7 @@ ProbeFinding padding(const Probe& probe) {
   more.targets = at::full({2 * length}, -1, at::kLong);
   more.ids.narrow(0, 0, kept).copy_(text.ids.narrow(0, 0, kept));
   more.targets.narrow(0, 0, length).copy_(text.targets);
+  if (text.end_key.defined()) more.end_key = at::cat({text.end_key, text.end_key});
   const LossSum plain = probe.model.head_loss(probe.run(text), text);
   const LossSum with_padding = probe.model.head_loss(probe.run(more), more);
   const double limit = probe.model.precision() == Precision::bf16 ? 1e-2 : 1e-5;
@@ -122,6 +131,21 @@ ProbeFinding padding(const Probe& probe) {
   const bool counted = plain.targets == with_padding.targets;
   return finding("padding", counted ? std::abs(plain.nll - with_padding.nll) / scale : INFINITY,
                  limit, "relative change of the loss when padding is added");
+}
+
+// The scored part of each row of the batch.
+ProbeFinding trailing_padding(const Batch& batch) {
+  const std::int64_t* targets = batch.targets.const_data_ptr<std::int64_t>();
+  TrailingRuns runs;
+  std::vector<std::int64_t> scored;
+  for (std::int64_t row = 0; row < batch.rows; ++row) {
+    scored.clear();
+    for (std::int64_t i = row * batch.length; i < (row + 1) * batch.length; ++i) {
+      if (targets[i] >= 0) scored.push_back(targets[i]);
+    }
+    runs.add(std::span<const std::int64_t>(scored));
+  }
+  return runs.finding();
 }
 
 // On logits that are made equal: no input of the model gives such where the final norm has a bias.
@@ -141,7 +165,8 @@ ProbeFinding uniform(const Probe& probe) {
 
 std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch) {
   const Probe probe{model, layers, first_row(batch)};
-  std::vector<ProbeFinding> findings = {causality(probe), target_alignment(batch)};
+  std::vector<ProbeFinding> findings = {causality(probe), target_alignment(batch),
+                                        trailing_padding(batch)};
   if (probe.batch.targets.ge(0).any().item<bool>()) {
     findings.push_back(loss_alignment(probe));
     findings.push_back(padding(probe));

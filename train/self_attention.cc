@@ -22,7 +22,7 @@ at::Tensor cosine(const Pass& pass) { return pass.rope ? pass.rope->cosine() : a
 at::Tensor sine(const Pass& pass) { return pass.rope ? pass.rope->sine() : at::Tensor(); }
 
 VisibleSpans visible_spans(const Batch& batch, std::int64_t window) {
-  return {batch.first_key, batch.rows, batch.length, window};
+  return {batch.first_key, batch.end_key, batch.rows, batch.length, window};
 }
 
 }  // namespace

@@ -120,7 +120,8 @@ void TrainRun::prove_model() {
   const auto count = static_cast<std::int64_t>(settings_.layers.count);
   const ProbeLayers layers =
       whole ? ProbeLayers{0, model_.layer_count()} : ProbeLayers{first, first + count};
-  const auto findings = run_probes(model_, layers, make_batch(data_, {&window, 1}));
+  auto findings = run_probes(model_, layers, make_batch(data_, {&window, 1}));
+  findings.push_back(probe_trailing_padding(data_));
   for (const auto& finding : findings) observer_.note(describe(finding));
   require_passed(findings);
 }

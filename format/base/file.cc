@@ -137,6 +137,21 @@ std::string read_file(const fs::path& path, std::uint64_t limit, Symlinks symlin
   return read_fd(open_regular(path, symlinks).get(), limit, path.string());
 }
 
+std::string read_kernel_file(const fs::path& path, std::uint64_t limit) {
+  const UniqueFd fd = open_regular(path);
+  std::string text;
+  for (;;) {
+    char block[4096];
+    const ssize_t got = retry([&] { return ::read(fd.get(), block, sizeof block); });
+    if (got < 0) fail_errno(path.string(), "read");
+    if (got == 0) return text;
+    text.append(block, static_cast<std::size_t>(got));
+    if (text.size() > limit) {
+      fail(ErrorCode::corrupt, "{}: expected at most {} bytes", quote(path.string()), limit);
+    }
+  }
+}
+
 void write_all(int fd, std::span<const std::byte> bytes, std::string_view subject) {
   while (!bytes.empty()) {
     const ssize_t put = retry([&] { return ::write(fd, bytes.data(), bytes.size()); });

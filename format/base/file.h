@@ -51,6 +51,9 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t limit,
                       Symlinks symlinks = Symlinks::follow);
 std::string read_fd(int fd, std::uint64_t limit, std::string_view subject);
 
+// The same for files of /proc and /sys, whose size is not that of their text.
+std::string read_kernel_file(const std::filesystem::path& path, std::uint64_t limit);
+
 // Writes all bytes; throws io (ENOSPC included).
 void write_all(int fd, std::span<const std::byte> bytes, std::string_view subject);
 void write_all(int fd, std::string_view text, std::string_view subject);

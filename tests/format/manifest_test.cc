@@ -172,6 +172,7 @@ TEST_CASE("values that contradict each other are refused with the reason") {
       {"/training/changes/0/relative_rms", "nan", "hex float"},
       {"/training/changes/0/relative_rms", "-0x1p-1", "from 0 to"},
       {"/evaluations/0/subject", "me", "expected one of"},
+      {"/evaluations/0/protocol", "P4", "P4 is a diagnostic"},
       {"/evaluations/0/nll", "inf", "hex float"},
       {"/files/1/role", "engine", "expected layer, head, bridge or card"},
       {"/files/1/role", "head", "is stored as 'head.safetensors'"},

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/support/support.h"
+#include "tests/train/ids_file.h"
 #include "tests/train/letter_tokenizer.h"
 #include "train/documents.h"
 #include "train/tokenizer/tokenizer.h"
@@ -118,6 +119,42 @@ TEST_CASE("documents are separated as asked") {
   CHECK(split_documents("", DocumentSplit::file).empty());
 }
 
+TEST_CASE("words are counted as Python splits at white space") {
+  CHECK(count_words("one two  three\n\tfour") == 4);
+  CHECK(count_words(" one ") == 3);  // an empty word on either side
+  CHECK(count_words("") == 1);
+  CHECK(count_words("a\u00a0b\u2003c\u3000d\x1c"
+                    "e\u200bf") == 5);
+  const Texts texts;
+  const auto data = texts.load({texts.write("a.txt", "ab cd\n\nef g")},
+                               {.context = 8, .split = DocumentSplit::blank_lines});
+  CHECK(data.text_words() == 4);
+}
+
+TEST_CASE("a lead-in stands before each document and is no target") {
+  const Texts texts;
+  const auto data =
+      texts.load({texts.write("a.txt", "ab\n\ncd")},
+                 {.context = 6, .split = DocumentSplit::blank_lines, .lead_in = true});
+  CHECK(data.has_lead_in());
+  const Window window = window_of(data, 0);
+  CHECK(window.ids == std::vector<std::int64_t>{28, 0, 1, 28, 2, 3});
+  CHECK(window.targets == std::vector<std::int64_t>{0, 1, -1, 2, 3, -1});
+}
+
+TEST_CASE("rows of ids lose the padding at their end") {
+  const std::vector<std::int64_t> ids = {1, 0, 2, 0, 0, 0, 0, 0, 0, 3, 4, 5};
+  const auto data = test::dataset_of(ids, 4, 29, 0);
+  CHECK(data.context() == 4);
+  CHECK(data.tokens() == 7);
+  CHECK(std::vector<std::int64_t>(data.document_starts().begin(), data.document_starts().end()) ==
+        std::vector<std::int64_t>{0, 3});
+  const Window window = window_of(data, 0);
+  CHECK(window.ids == std::vector<std::int64_t>{1, 0, 2, 0});
+  CHECK(window.targets == std::vector<std::int64_t>{0, 2, -1, -1});
+  CHECK(test::dataset_of(ids, 4, 29).tokens() == 12);
+}
+
 TEST_CASE("data that cannot train is refused with its file and place") {
   const Texts texts;
   const auto error_for = [&](std::string_view text, std::uint64_t vocabulary) {
@@ -146,8 +183,6 @@ TEST_CASE("held-out data that equals training data is refused") {
   const auto error = test::error_of([&] { check_disjoint(a, b); });
   CHECK(error.starts_with("invalid_argument: held-out file 'b.txt'"));
   CHECK(test::error_of([&] { check_disjoint(a, c); }) == "no error");
-  CHECK(overlap_share(a, b) == 1.0);
-  CHECK(overlap_share(a, c) == 0.0);
 }
 
 TEST_CASE("an epoch visits every window once, in an order of its own") {

@@ -4,10 +4,15 @@
 #include "tests/train/doctest.h"
 
 #include <cmath>
+#include <optional>
+#include <span>
+#include <vector>
 
-#include "format/safetensors.h"
+#include <ATen/ops/full.h>
+
 #include "tests/support/support.h"
 #include "tests/train/fixture.h"
+#include "tests/train/ids_file.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::test {
@@ -18,23 +23,14 @@ using train::evaluate;
 using train::EvaluationOptions;
 using train::EvaluationResult;
 using train::Model;
+using train::Protocol;
 
-// A data set of rows of ids, by way of the file format that `--ids` takes.
-Dataset dataset_of(const at::Tensor& ids, std::uint64_t vocabulary) {
-  const TempFolder folder = scratch();
-  const auto path = folder.path() / "ids.safetensors";
-  const std::vector<std::byte> bytes(static_cast<const std::byte*>(ids.data_ptr()),
-                                     static_cast<const std::byte*>(ids.data_ptr()) + ids.nbytes());
-  format::TensorInfo info{
-      "ids",
-      format::DType::I64,
-      {static_cast<std::uint64_t>(ids.size(0)), static_cast<std::uint64_t>(ids.size(1))},
-      0,
-      ids.nbytes()};
-  AtomicFile file(path);
-  format::write_safetensors(file.fd(), {format::memory_source(info, bytes)}, {}, "ids");
-  file.commit();
-  return Dataset::from_ids(path, vocabulary);
+Dataset dataset_of(const at::Tensor& ids, std::uint64_t vocabulary,
+                   std::optional<std::int32_t> padding_id = std::nullopt) {
+  const auto length = static_cast<std::size_t>(ids.size(1));
+  return dataset_of(
+      std::span(ids.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(ids.numel())), length,
+      vocabulary, padding_id);
 }
 
 struct Case {
@@ -64,7 +60,135 @@ struct Case {
   }
 };
 
+// The fixture's rows with padding: the first keeps 5 tokens, the second all but 2.
+struct Padded : Case {
+  std::int64_t length = fixture.batch.length;
+  std::vector<std::int64_t> kept = {5, length - 2};
+  at::Tensor ids = fixture.reference.at("ids").clone();
+  Dataset documents = [this] {
+    for (std::int64_t row = 0; row < 2; ++row) ids[row].slice(0, kept[row]).fill_(0);
+    return dataset_of(ids, static_cast<std::uint64_t>(model.vocab_size()), 0);
+  }();
+
+  Padded() : Case("llama") {}
+
+  EvaluationResult under(Protocol protocol) {
+    return evaluate(model, documents,
+                    {.protocol = protocol, .context = length, .stride = length, .batch_rows = 1});
+  }
+  // The loss of each position of whole rows for the given targets [2, length], -1 for none.
+  at::Tensor losses(const at::Tensor& targets) {
+    train::Batch batch;
+    batch.rows = 2;
+    batch.length = length;
+    batch.ids = ids.flatten();
+    batch.targets = targets.flatten().contiguous();
+    at::Tensor x = model.embed(batch);
+    for (std::int64_t i = 0; i < model.layer_count(); ++i) {
+      x = model.forward_layer(i, x, batch, nullptr);
+    }
+    at::Tensor per_token;
+    model.head_loss(x, batch, 1.0, nullptr, &per_token);
+    return per_token.view({2, length}).to(at::kDouble);
+  }
+  // The id `distance` positions on; -1 beyond `ends` of each row.
+  at::Tensor targets(std::int64_t distance, const std::vector<std::int64_t>& ends) const {
+    at::Tensor result = at::full({2, length}, -1, at::kLong);
+    for (std::int64_t row = 0; row < 2; ++row) {
+      for (std::int64_t i = 0; i + distance < ends[row]; ++i) {
+        result[row][i] = ids[row][i + distance];
+      }
+    }
+    return result;
+  }
+};
+
+double sum_of(const at::Tensor& losses) { return losses.sum().item<double>(); }
+
 }  // namespace
+
+TEST_CASE("P0 leaves padding out, P1 counts it") {
+  Padded c;
+  const EvaluationResult sound = evaluate(c.model, c.documents, {.context = 64, .stride = 64});
+  const at::Tensor real = c.losses(c.targets(1, c.kept));
+  CHECK(sound.targets == c.kept[0] + c.kept[1] - 2);
+  CHECK(sound.nll_sum == doctest::Approx(sum_of(real)).epsilon(1e-5));
+  const EvaluationResult wrong = c.under(Protocol::p1);
+  const at::Tensor all = c.losses(c.targets(1, {c.length, c.length}));
+  CHECK(wrong.targets == 2 * c.length - 2);
+  CHECK(wrong.nll_sum == doctest::Approx(sum_of(all)).epsilon(1e-5));
+  CHECK(wrong.padding.targets == wrong.targets - sound.targets);
+  CHECK(wrong.padding.nll == doctest::Approx(sum_of(all) - sum_of(real)).epsilon(1e-5));
+  // exp(f * NLL_real + (1 - f) * NLL_pad)
+  const double f = static_cast<double>(sound.targets) / static_cast<double>(wrong.targets);
+  const double pads = wrong.padding.nll / static_cast<double>(wrong.padding.targets);
+  CHECK(wrong.perplexity() ==
+        doctest::Approx(std::exp(f * sound.nll() + (1 - f) * pads)).epsilon(1e-5));
+  CHECK_FALSE(wrong.bits_per_byte(c.documents).has_value());
+}
+
+TEST_CASE("P2 averages perplexities, P6 the means of batches") {
+  Padded c;
+  const at::Tensor sums = c.losses(c.targets(1, c.kept)).sum(1);
+  const double first = sums[0].item<double>() / static_cast<double>(c.kept[0] - 1);
+  const double second = sums[1].item<double>() / static_cast<double>(c.kept[1] - 1);
+  CHECK(c.under(Protocol::p2).perplexity() ==
+        doctest::Approx((std::exp(first) + std::exp(second)) / 2).epsilon(1e-5));
+  CHECK(c.under(Protocol::p6).nll() == doctest::Approx((first + second) / 2).epsilon(1e-5));
+  const EvaluationResult whole = evaluate(
+      c.model, c.documents,
+      {.protocol = Protocol::p6, .context = c.length, .stride = c.length, .batch_rows = 2});
+  CHECK(whole.nll() == doctest::Approx(whole.nll_sum / static_cast<double>(whole.targets)));
+}
+
+TEST_CASE("P3 shifts the labels twice, P4 not at all") {
+  Padded c;
+  const std::vector<std::int64_t> whole = {c.length, c.length};
+  c.ids = c.fixture.reference.at("ids").clone();
+  const auto under = [&](Protocol protocol) {
+    return evaluate(c.model, c.data,
+                    {.protocol = protocol, .context = c.length, .stride = c.length});
+  };
+  CHECK(under(Protocol::p3).targets == 2 * (c.length - 2));
+  CHECK(under(Protocol::p3).nll_sum ==
+        doctest::Approx(sum_of(c.losses(c.targets(2, whole)))).epsilon(1e-5));
+  CHECK(under(Protocol::p4).targets == 2 * c.length);
+  CHECK(under(Protocol::p4).nll_sum ==
+        doctest::Approx(sum_of(c.losses(c.targets(0, whole)))).epsilon(1e-5));
+}
+
+TEST_CASE("under P5 what follows a token changes its loss") {
+  Padded c;
+  const EvaluationOptions options{
+      .protocol = Protocol::p5, .context = c.length, .stride = c.length};
+  at::Tensor other = c.fixture.reference.at("ids").clone();
+  other[0][c.length - 1] = 1 - other[0][c.length - 1].clamp_max(1);
+  const auto changed = dataset_of(other, static_cast<std::uint64_t>(c.model.vocab_size()));
+  const auto first_part = [&](const Dataset& data, Protocol protocol) {
+    EvaluationOptions chosen = options;
+    chosen.protocol = protocol;
+    return evaluate(c.model, data, chosen).documents[0].nll;
+  };
+  const EvaluationResult leaking = evaluate(c.model, c.data, options);
+  CHECK(leaking.targets == 2 * (c.length - 1));
+  CHECK(leaking.nll_sum !=
+        doctest::Approx(
+            evaluate(c.model, c.data, {.context = c.length, .stride = c.length}).nll_sum));
+  CHECK(first_part(c.data, Protocol::p5) != first_part(changed, Protocol::p5));
+}
+
+TEST_CASE("a protocol without what it needs is refused") {
+  Case c("llama");
+  const auto refused = [&](EvaluationOptions options) {
+    return error_of([&] { evaluate(c.model, c.data, options); });
+  };
+  CHECK(refused({.protocol = Protocol::p0w, .context = 8, .stride = 8}).find("P0w: needs a text") !=
+        std::string::npos);
+  CHECK(refused({.protocol = Protocol::p4, .context = 8, .stride = 4})
+            .find("only P0 takes a stride") != std::string::npos);
+  CHECK(refused({.protocol = Protocol::p6, .context = 8, .stride = 8, .batch_rows = 0})
+            .find("batch: expected at least 1") != std::string::npos);
+}
 
 TEST_CASE("the loss of whole rows equals transformers'") {
   Case c("llama");

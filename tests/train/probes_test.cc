@@ -3,6 +3,13 @@
 
 #include "tests/train/doctest.h"
 
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "format/safetensors.h"
+#include "tests/support/support.h"
 #include "tests/train/fixture.h"
 
 namespace organ::test {
@@ -19,6 +26,18 @@ const ProbeFinding* failed(const std::vector<ProbeFinding>& findings) {
   return nullptr;
 }
 
+// Every number of an F32 tensor becomes `value`.
+void overwrite_tensor(const std::filesystem::path& path, const std::string& name, float value) {
+  const auto file = format::SafetensorsFile::open(path);
+  const auto& info = file.tensor(name);
+  REQUIRE(info.dtype == format::DType::F32);
+  std::fstream stream(path, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekp(static_cast<std::streamoff>(file.header().data_start + info.offset));
+  for (std::uint64_t i = 0; i < info.size / sizeof value; ++i) {
+    stream.write(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("a sound model passes every probe, whole and as a wrapper") {
@@ -28,7 +47,7 @@ TEST_CASE("a sound model passes every probe, whole and as a wrapper") {
       const Fixture fixture(name);
       Model model = Model::load(fixture.checkpoint, {.precision = precision});
       const auto findings = run_probes(model, {0, model.layer_count()}, fixture.batch);
-      CHECK(findings.size() == 5);
+      CHECK(findings.size() == 6);
       const ProbeFinding* bad = failed(findings);
       CHECK_MESSAGE(bad == nullptr, (bad ? bad->name + ": " + std::to_string(bad->measured) : ""));
       CHECK(failed(run_probes(model, {1, 2}, fixture.batch)) == nullptr);
@@ -46,6 +65,66 @@ TEST_CASE("labels that are not shifted are found") {
   REQUIRE(bad != nullptr);
   CHECK(bad->name == "shift");
   CHECK(bad->measured > 0.9);
+}
+
+TEST_CASE("labels that are shifted twice are found") {
+  const Fixture fixture("llama");
+  Model model = Model::load(fixture.checkpoint, {});
+  train::Batch late = fixture.batch;
+  const std::int64_t n = late.tokens();
+  late.targets = at::full({n}, -1, at::kLong);
+  late.targets.narrow(0, 0, n - 2).copy_(late.ids.narrow(0, 2, n - 2));
+  const auto findings = run_probes(model, {0, 3}, late);
+  const ProbeFinding* bad = failed(findings);
+  REQUIRE(bad != nullptr);
+  CHECK(bad->name == "shift");
+}
+
+TEST_CASE("attention that is not causal is found") {
+  for (const std::string& name : fixture_names()) {
+    CAPTURE(name);
+    const Fixture fixture(name);
+    Model model = Model::load(fixture.checkpoint, {});
+    train::Batch seeing = fixture.batch;
+    seeing.end_key = at::full({seeing.tokens()}, seeing.length, at::kInt);
+    const auto findings = run_probes(model, {0, model.layer_count()}, seeing);
+    const ProbeFinding* bad = failed(findings);
+    REQUIRE(bad != nullptr);
+    CHECK(bad->name == "causality");
+  }
+}
+
+TEST_CASE("padding that counts as text is found") {
+  const Fixture fixture("llama");
+  Model model = Model::load(fixture.checkpoint, {});
+  train::Batch padded = fixture.batch;
+  const std::int64_t length = padded.length;
+  padded.ids = padded.ids.clone();
+  padded.targets = padded.targets.clone();
+  for (std::int64_t row = 0; row < padded.rows; ++row) {
+    const std::int64_t pads = 10, first = (row + 1) * length - pads;
+    REQUIRE(pads < length);
+    padded.ids.narrow(0, first, pads).fill_(0);
+    padded.targets.narrow(0, first - 1, pads).fill_(0);
+  }
+  const auto findings = run_probes(model, {0, 3}, padded);
+  const ProbeFinding* bad = failed(findings);
+  REQUIRE(bad != nullptr);
+  CHECK(bad->name == "padding");
+  CHECK(bad->code == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("a head that does not give equal logits for nothing is found") {
+  const Fixture fixture("llama");
+  const TempFolder folder = scratch();
+  std::filesystem::copy(fixture.checkpoint.folder(), folder.path() / "model");
+  overwrite_tensor(folder.path() / "model" / "model.safetensors", "model.norm.weight", INFINITY);
+  Model model = Model::load(format::Checkpoint::open(folder.path() / "model"), {});
+  const auto findings = run_probes(model, {0, 3}, fixture.batch);
+  const auto uniform = std::find_if(findings.begin(), findings.end(),
+                                    [](const auto& one) { return one.name == "uniform"; });
+  REQUIRE(uniform != findings.end());
+  CHECK_FALSE(uniform->passed);
 }
 
 TEST_CASE("a model whose numbers are not finite fails") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Causal attention as matrix products over blocks of queries, exact, with a lower bound per query
-// (documents, sliding windows). Memory: probabilities of the visible blocks only.
+// Attention as matrix products over blocks of queries, exact, with bounds per query (causality,
+// documents, sliding windows). Memory: probabilities of the visible blocks only.
 #pragma once
 
 #include <cstdint>
@@ -12,21 +12,26 @@
 
 namespace organ::train {
 
-// For each flat position the first position of its row that it may attend to.
+// For each flat position the positions of its row that it may attend to: [first, end).
 class VisibleSpans {
  public:
-  // first_key: int32 [rows * length] or undefined; window 0 = unlimited.
-  VisibleSpans(const at::Tensor& first_key, std::int64_t rows, std::int64_t length,
-               std::int64_t window);
+  // first_key and end_key as in Batch; window 0 = unlimited.
+  VisibleSpans(const at::Tensor& first_key, const at::Tensor& end_key, std::int64_t rows,
+               std::int64_t length, std::int64_t window);
   std::int64_t first(std::int64_t row, std::int64_t position) const {
     return first_[static_cast<std::size_t>(row * length_ + position)];
   }
-  // The lowest first() of positions [begin, end).
+  std::int64_t end(std::int64_t row, std::int64_t position) const {
+    return end_.empty() ? position + 1 : end_[static_cast<std::size_t>(row * length_ + position)];
+  }
+  // The lowest first() and the highest end() of positions [begin, end).
   std::int64_t lowest(std::int64_t row, std::int64_t begin, std::int64_t end) const;
+  std::int64_t highest(std::int64_t row, std::int64_t begin, std::int64_t end) const;
 
  private:
   std::int64_t length_;
   std::vector<std::int32_t> first_;
+  std::vector<std::int32_t> end_;  // empty: causal
 };
 
 // What goes in, and what backward needs.

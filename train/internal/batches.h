@@ -6,6 +6,7 @@
 #include <span>
 
 #include "train/dataset.h"
+#include "train/internal/evaluation_rows.h"
 #include "train/internal/model.h"
 
 namespace organ::train {
@@ -13,5 +14,9 @@ namespace organ::train {
 // The given windows as the rows of one batch. first_key is left undefined when every row is one
 // document, which spares the attention its lower bound.
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows);
+
+// The same for the windows of an evaluation, under its protocol.
+Batch make_batch(const Dataset& data, const EvaluationOptions& options,
+                 std::span<const EvaluationRow> rows);
 
 }  // namespace organ::train

@@ -26,6 +26,9 @@ struct Batch {
   // int32 [rows * length]: the lowest position of its row that each query may attend to (start of
   // its document). Undefined: 0 for all. Sliding windows are added by the layer itself.
   at::Tensor first_key;
+  // int32 [rows * length]: one past the highest position of its row that each query may attend to,
+  // and no sliding window. Undefined: causal, each query sees nothing behind itself.
+  at::Tensor end_key;
 
   std::int64_t tokens() const { return rows * length; }
 };

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a command of organ-train costs: memory and energy.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "cli/command.h"
+#include "train/energy.h"
+
+namespace organ::cli {
+
+// Counts from construction on.
+class ResourceWatch {
+ public:
+  // Adds "peak_memory_bytes" and "energy" to a record; null where the machine does not tell.
+  void add_to(nlohmann::json& record);
+  // The same as notes for people; with -v also why a meter is missing.
+  void note(const Context& context);
+
+ private:
+  train::EnergyMeter meter_;
+};
+
+}  // namespace organ::cli

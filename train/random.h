@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pseudo-random numbers whose whole state is one number, so that an order or an initialisation
+// needs no stored generator. The same seed gives the same numbers everywhere.
+#pragma once
+
+#include <cstdint>
+
+namespace organ::train {
+
+// SplitMix64 (Steele, Lea, Flood 2014).
+class SplitMix64 {
+ public:
+  explicit SplitMix64(std::uint64_t state) : state_(state) {}
+
+  std::uint64_t next() {
+    state_ += 0x9e3779b97f4a7c15u;
+    std::uint64_t z = state_;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+
+  // Uniform in [0, bound), without modulo bias.
+  std::uint64_t below(std::uint64_t bound) {
+    const std::uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
+    std::uint64_t value = next();
+    while (value >= limit) value = next();
+    return value % bound;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+}  // namespace organ::train
