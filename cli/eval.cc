@@ -44,7 +44,10 @@ void check_range(std::string_view option, std::int64_t value, std::int64_t low, 
 }
 
 Settings check_arguments(const Arguments& a) {
-  if (a.windows) check_range("--windows", *a.windows, 1, INT64_MAX);
+  if (a.windows && *a.windows < 1) {
+    fail(ErrorCode::invalid_argument, "--windows: {} is out of range, expected 1 or more",
+         *a.windows);
+  }
   check_range("--context", a.context, 2, 1 << 20);
   check_range("--threads", a.threads, 0, 1024);
   check_range("--batch", a.batch, 1, 1 << 20);
@@ -240,7 +243,8 @@ std::vector<std::string> Measured::lines() const {
 
 // A saved record where `source` is a file, else a measurement of the model folder.
 EvalRecord side_of(const Context& context, const Arguments& a, const std::string& source) {
-  if (std::filesystem::is_regular_file(source)) return read_eval_record(source);
+  std::error_code unreadable;
+  if (std::filesystem::is_regular_file(source, unreadable)) return read_eval_record(source);
   const Measured measured(context, a, source);
   if (!context.json) {
     for (const auto& line : measured.lines()) {

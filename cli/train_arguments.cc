@@ -25,6 +25,10 @@ void check_data_arguments(const TrainArguments& a) {
     throw Error(ErrorCode::invalid_argument, "what to train on: give either --data or --ids",
                 "--data FILE... reads text files");
   }
+  if (a.padding_id && *a.padding_id < 0) {
+    fail(ErrorCode::invalid_argument, "--pad-id: {} is out of range, expected 0 or more",
+         *a.padding_id);
+  }
   if (a.held_out_share && (!a.held_out.empty() || !a.ids.empty())) {
     fail(ErrorCode::invalid_argument,
          "--held-out-share: chooses among --data files; it cannot be joined with {}",
@@ -92,6 +96,7 @@ void add_data_arguments(CLI::App& command, TrainArguments& a) {
   command.add_option("--data", a.data, "text files to train on")->type_name("FILE");
   command.add_option("--ids", a.ids, "safetensors file with I64 'ids' [windows, length] instead")
       ->type_name("FILE");
+  command.add_option("--pad-id", a.padding_id, "the id that fills up rows of --ids, no text");
   command.add_option("--held-out", a.held_out, "text files to measure on, never trained on")
       ->type_name("FILE");
   command.add_option("--held-out-share", a.held_out_share,
@@ -191,7 +196,7 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
   if (texts) tokenizer = train::Tokenizer::open(checkpoint.folder());
   TrainData data{a.ids.empty()
                      ? train::Dataset::from_texts(files.training, *tokenizer, vocabulary, options)
-                     : train::Dataset::from_ids(a.ids, vocabulary),
+                     : train::Dataset::from_ids(a.ids, vocabulary, a.padding_id),
                  std::nullopt, std::nullopt, std::nullopt};
   s.context = data.training.context();
   options.context = s.context;

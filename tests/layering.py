@@ -44,9 +44,9 @@ IN_HEADERS = re.compile(r"nlohmann/json_fwd\.hpp|fmt/core\.h")  # cheap, and our
 HEADER_EXCEPTIONS = {("format/manifest.h", "nlohmann/json.hpp")}
 
 SYSTEM = re.compile(r"[a-z_0-9]+|(sys|linux|netinet|arpa)/[a-z_0-9]+\.h|"
-                    r"(assert|ctype|dirent|errno|fcntl|fenv|float|grp|immintrin|inttypes|limits|locale|"
-                    r"malloc|math|mntent|poll|pthread|pwd|sched|signal|spawn|stdarg|stddef|stdint|"
-                    r"stdio|stdlib|string|strings|termios|time|unistd|utime|cpuid|x86intrin)\.h")
+                    r"(assert|ctype|dirent|dlfcn|errno|fcntl|fenv|float|grp|immintrin|inttypes|"
+                    r"limits|locale|malloc|math|mntent|poll|pthread|pwd|sched|signal|spawn|stdarg|"
+                    r"stddef|stdint|stdio|stdlib|string|strings|termios|time|unistd|utime|cpuid|x86intrin)\.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 SOURCE_SUFFIXES = {".cc", ".h", ".cu", ".cuh"}

@@ -107,6 +107,20 @@ TEST_CASE("what cannot be read is absent, with a reason") {
   CHECK(EnergyMeter(nowhere).read().missing.size() == 1);
 }
 
+TEST_CASE("GPUs are counted by their driver's library") {
+  const Powercap powercap;
+  powercap.zone("intel-rapl:0", "package-0", 100);
+  EnergyOptions options = powercap.options();
+  options.nvml = ORGAN_MADE_NVML;
+  EnergyMeter meter(options);
+  const auto reading = meter.read();
+  REQUIRE(reading.domains.size() == 2);
+  CHECK(reading.domains[1].name == "gpu-0");
+  CHECK(reading.domains[1].joules == doctest::Approx(1.5));
+  REQUIRE(reading.missing.size() == 1);
+  CHECK(reading.missing[0] == "gpu-1: NVML reads no energy (code 3)");
+}
+
 TEST_CASE("a meter that goes back without a range has lost its figure") {
   const Powercap powercap;
   powercap.zone("intel-rapl:0", "package-0", 900, 500);

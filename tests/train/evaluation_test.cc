@@ -28,7 +28,7 @@ using train::Protocol;
 Dataset dataset_of(const at::Tensor& ids, std::uint64_t vocabulary,
                    std::optional<std::int32_t> padding_id = std::nullopt) {
   const auto length = static_cast<std::size_t>(ids.size(1));
-  return dataset_of(
+  return test::dataset_of(
       std::span(ids.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(ids.numel())), length,
       vocabulary, padding_id);
 }
