@@ -33,9 +33,13 @@ struct FamilyLayout {
   std::string_view layer_prefix;  // "model.layers." + index + "."
   std::string_view embedding;     // "model.embed_tokens.weight"
   std::string_view position_embedding = "";  // "wpe.weight", where positions are learned
-  std::string_view final_norm;       // "model.norm.weight" (LayerNorm: its .bias beside it), or ""
-  std::string_view head;             // "lm_head.weight"
-  std::string_view layer_count_key;  // "num_hidden_layers"
+  std::string_view final_norm;        // "model.norm.weight" (LayerNorm: its .bias beside it), or ""
+  std::string_view head;              // "lm_head.weight"
+  std::string_view layer_count_key;   // "num_hidden_layers"
+  std::string_view token_types = "";  // its row 0 is added to every embedding
+  std::string_view embedding_norm = "";  // NAME.weight and NAME.bias norm the embedding
+  // NAME.dense, the activation and NAME.LayerNorm come before the head, HEAD_BIAS after it.
+  std::string_view head_transform = "", head_bias = "";
   // GPT-2 hub files lack "transformer.", BERT files may lack "bert."; both spellings are tried.
   std::string_view optional_prefix;  // "" or "transformer."
   // What all layers of the stack read although only layer 0 holds it, relative to that layer.

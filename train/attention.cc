@@ -203,20 +203,16 @@ VisibleSpans::VisibleSpans(const at::Tensor& first_key, const at::Tensor& end_ke
                            std::int64_t rows, std::int64_t length, std::int64_t window)
     : length_(length), first_(static_cast<std::size_t>(rows * length)) {
   const std::int32_t* document = first_key.defined() ? first_key.const_data_ptr<int>() : nullptr;
-  if (end_key.defined()) {
-    window = 0;
-    const std::int32_t* ends = end_key.const_data_ptr<int>();
-    for (std::int64_t i = 0; i < rows * length; ++i) {
-      end_.push_back(
-          static_cast<std::int32_t>(std::clamp<std::int64_t>(ends[i], i % length + 1, length)));
-    }
-  }
+  const std::int32_t* ends = end_key.defined() ? end_key.const_data_ptr<int>() : nullptr;
+  if (ends != nullptr) window = 0;
   for (std::int64_t i = 0; i < rows * length; ++i) {
     const std::int64_t position = i % length;
     std::int64_t first = document ? document[i] : 0;
     if (window > 0) first = std::max(first, position - window + 1);
-    first_[static_cast<std::size_t>(i)] =
-        static_cast<std::int32_t>(std::clamp<std::int64_t>(first, 0, position));
+    first = std::clamp<std::int64_t>(first, 0, position);
+    first_[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(first);
+    if (ends == nullptr) continue;
+    end_.push_back(static_cast<std::int32_t>(std::clamp<std::int64_t>(ends[i], first + 1, length)));
   }
 }
 

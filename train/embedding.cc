@@ -24,8 +24,9 @@ at::Tensor Embedding::forward(const Batch& batch) const {
       kernels::convert_row(table + ids[i] * d, out + i * d, d);
     });
   });
+  if (common_.defined()) x.add_(common_);
   if (positions_.defined()) add_positions(batch, x);
-  return x;
+  return norm_ ? norm_->forward(x, at::kFloat, nullptr) : x;
 }
 
 void Embedding::add_positions(const Batch& batch, at::Tensor& x) const {

@@ -11,7 +11,7 @@ void need(bool known, const format::Architecture& architecture, std::string_view
   throw Error(ErrorCode::incompatible,
               fmt::format("model type {}: {} is not supported in training and evaluation",
                           quote(architecture.model_type()), what),
-              "gpt2, gpt_oss, llama, mistral, qwen2 and qwen3 models can be trained");
+              "bert, gpt2, gpt_oss, llama, mistral, qwen2 and qwen3 models can be trained");
 }
 
 NormKind read_norm(const format::Architecture& architecture) {
@@ -43,11 +43,13 @@ kernels::Activation read_activation(const format::Architecture& architecture) {
 Geometry read_geometry(const format::Architecture& architecture) {
   const format::LayerSpec& spec = architecture.spec();
   const bool rope = spec.position == "rope";
-  need(spec.norm_placement == "pre", architecture, "its placement of the norms");
   need(!spec.cross_attention && spec.attention_scale == 0, architecture, "its attention");
   need(rope || spec.position == "learned", architecture, "its position scheme");
   Geometry g;
   g.norm = read_norm(architecture);
+  g.placement = spec.norm_placement == "post" ? NormPlacement::post : NormPlacement::pre;
+  g.sight =
+      architecture.attention_type(0) == "bidirectional" ? Sight::bidirectional : Sight::causal;
   g.mlp = read_mlp(architecture);
   if (g.mlp != MlpKind::experts) g.activation = read_activation(architecture);
   need(g.mlp != MlpKind::gated || g.activation == kernels::Activation::silu, architecture,
@@ -67,7 +69,8 @@ Geometry read_geometry(const format::Architecture& architecture) {
   for (std::uint64_t i = 0; i < architecture.layer_count(); ++i) {
     const std::string_view type = architecture.attention_type(i);
     const bool sliding = type == "sliding";
-    need(sliding || type == "full", architecture, fmt::format("{} attention", type));
+    need(sliding || type == "full" || type == "bidirectional", architecture,
+         fmt::format("{} attention", type));
     g.windows.push_back(sliding ? static_cast<std::int64_t>(spec.window) : 0);
   }
   return g;

@@ -26,13 +26,38 @@ struct Head::Rows {
   at::Tensor index;     // int64 [n]: flat positions
   at::Tensor targets;   // int64 [n]
   at::Tensor normed;    // working [n, d]
+  at::Tensor inner;     // working [n, d]: the transform's dense output
   kernels::Norm norm;   // of the backward
   at::Tensor gradient;  // working [n, d]: of the norm's output
   at::Tensor nll;       // fp32 [n]
 };
 
+at::Tensor Head::prepare(const at::Tensor& x, Rows* rows) const {
+  const at::ScalarType working = projection_.scalar_type();
+  kernels::Norm* tape = rows != nullptr ? &rows->norm : nullptr;
+  if (!transform_) return norm_.forward(x, working, tape);
+  const at::Tensor inner = transform_->dense.forward(kernels::convert(x, working));
+  if (rows != nullptr) rows->inner = inner;
+  const at::Tensor active = kernels::activate(transform_->activation, inner);
+  return norm_.forward(kernels::convert(active, at::kFloat), working, tape);
+}
+
+at::Tensor Head::input_gradient(Rows& rows) const {
+  at::Tensor gradient = norm_.input_gradient(rows.gradient, rows.norm, {});
+  if (!transform_) return gradient;
+  kernels::activate_backward(transform_->activation, rows.inner,
+                             kernels::convert(gradient, rows.inner.scalar_type()));
+  return kernels::convert(transform_->dense.input_gradient(rows.inner), at::kFloat);
+}
+
+at::Tensor Head::chunk_logits(const at::Tensor& normed) const {
+  at::Tensor logits = kernels::product(normed, projection_.t());
+  if (bias_.defined()) logits.add_(bias_);
+  return logits;
+}
+
 double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient) {
-  at::Tensor logits = kernels::product(rows.normed.narrow(0, first, count), projection_.t());
+  at::Tensor logits = chunk_logits(rows.normed.narrow(0, first, count));
   const double loss = kernels::cross_entropy(logits, rows.targets.narrow(0, first, count), gradient,
                                              rows.nll.narrow(0, first, count));
   if (gradient) {
@@ -61,16 +86,16 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
   const auto n = static_cast<std::int64_t>(index.size());
   if (n == 0) return {};
   const bool gradient = dx != nullptr;
-  Rows rows{index_tensor(index), index_tensor(wanted), {}, {}, {}, kernels::empty({n}, at::kFloat)};
-  rows.normed = norm_.forward(at::index_select(x, 0, rows.index), projection_.scalar_type(),
-                              gradient ? &rows.norm : nullptr);
+  Rows rows{
+      index_tensor(index), index_tensor(wanted), {}, {}, {}, {}, kernels::empty({n}, at::kFloat)};
+  rows.normed = prepare(at::index_select(x, 0, rows.index), gradient ? &rows : nullptr);
   if (gradient) rows.gradient = kernels::empty({n, d}, projection_.scalar_type());
   LossSum sum{0, n};
   for (std::int64_t first = 0; first < n; first += chunk_) {
     sum.nll += chunk_loss(rows, first, std::min(chunk_, n - first), gradient);
   }
   if (gradient) {
-    at::Tensor part = norm_.input_gradient(rows.gradient, rows.norm, {});
+    at::Tensor part = input_gradient(rows);
     // Scaled in fp32, after the sum over the vocabulary: bf16 has too few bits for 1 / tokens.
     dx->index_copy_(0, rows.index, part.mul_(scale));
   }
@@ -79,9 +104,8 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
 }
 
 at::Tensor Head::logits(const at::Tensor& x, const std::vector<std::int64_t>& positions) const {
-  const at::Tensor normed = norm_.forward(at::index_select(x, 0, index_tensor(positions)),
-                                          projection_.scalar_type(), nullptr);
-  return kernels::convert(kernels::product(normed, projection_.t()), at::kFloat);
+  const at::Tensor normed = prepare(at::index_select(x, 0, index_tensor(positions)), nullptr);
+  return kernels::convert(chunk_logits(normed), at::kFloat);
 }
 
 }  // namespace organ::train

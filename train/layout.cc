@@ -46,7 +46,36 @@ constexpr std::array<std::string_view, 17> kGptOssOrder = {
     "post_attention_layernorm.weight",
 };
 
+constexpr std::array<std::string_view, 16> kBertOrder = {
+    "attention.self.query.weight",
+    "attention.self.key.weight",
+    "attention.self.value.weight",
+    "attention.self.query.bias",
+    "attention.self.key.bias",
+    "attention.self.value.bias",
+    "attention.output.dense.weight",
+    "attention.output.dense.bias",
+    "intermediate.dense.weight",
+    "intermediate.dense.bias",
+    "output.dense.weight",
+    "output.dense.bias",
+    "attention.output.LayerNorm.weight",
+    "attention.output.LayerNorm.bias",
+    "output.LayerNorm.weight",
+    "output.LayerNorm.bias",
+};
+
 constexpr TensorNames kKinds[] = {
+    {.storage_order = kBertOrder,
+     .qkv = "attention.self.query",
+     .attention_output = "attention.output.dense",
+     .query_norm = "",
+     .key_norm = "",
+     .mlp_in = "intermediate.dense",
+     .mlp_out = "output.dense",
+     .attention_norm = "attention.output.LayerNorm",
+     .mlp_norm = "output.LayerNorm",
+     .orientation = Orientation::out_in},
     {.storage_order = kGpt2Order,
      .qkv = "attn.c_attn",
      .attention_output = "attn.c_proj",

@@ -63,34 +63,87 @@ struct Model::Impl {
 
   at::ScalarType working() const { return scalar_type(options.precision); }
 
+  at::Tensor read(const format::Checkpoint& checkpoint, const std::string& name,
+                  at::IntArrayRef shape) const {
+    return read_tensor(checkpoint, name, shape, working());
+  }
+
+  // The norm of the embedding, of the model's end or of its head: NAME.weight, NAME.bias.
+  Normalization read_norm(const format::Checkpoint& checkpoint, const std::string& name) const {
+    const at::IntArrayRef shape(geometry.hidden_size);
+    const at::Tensor gamma = read(checkpoint, name + ".weight", shape);
+    const bool shifted = geometry.norm == NormKind::layer;
+    const at::Tensor beta = shifted ? read(checkpoint, name + ".bias", shape) : at::Tensor();
+    return {geometry.norm, geometry.norm_epsilon, {gamma, {}}, {beta, {}}};
+  }
+
   void load_ends(const format::Checkpoint& checkpoint) {
     const format::FamilyLayout& outer = architecture.layout();
     const auto vocabulary = static_cast<std::int64_t>(architecture.vocab_size());
     const std::int64_t d = geometry.hidden_size;
-    const auto read = [&](std::string_view name, at::IntArrayRef shape) {
-      return read_tensor(checkpoint, checkpoint.full_name(name), shape, working());
+    const at::Tensor tokens =
+        read(checkpoint, checkpoint.full_name(outer.embedding), {vocabulary, d});
+    load_embedding(checkpoint, tokens);
+    const auto projection = [&] {
+      return checkpoint.tied_head() ? tokens
+                                    : read(checkpoint, std::string(outer.head), {vocabulary, d});
     };
-    const at::Tensor tokens = read(outer.embedding, {vocabulary, d});
-    const auto positions = static_cast<std::int64_t>(architecture.max_positions());
-    embedding.emplace(
-        tokens, geometry.rope ? at::Tensor() : read(outer.position_embedding, {positions, d}));
-    head.emplace(load_final_norm(checkpoint),
-                 checkpoint.tied_head() ? tokens : read(outer.head, {vocabulary, d}),
-                 options.head_chunk);
+    if (!outer.head_transform.empty()) {
+      load_masked_head(checkpoint, projection);
+      return;
+    }
+    std::string norm = checkpoint.full_name(outer.final_norm);
+    norm.resize(norm.rfind(".weight"));
+    head.emplace(read_norm(checkpoint, norm), projection(), options.head_chunk);
   }
 
-  Normalization load_final_norm(const format::Checkpoint& checkpoint) const {
-    std::string name = checkpoint.full_name(architecture.layout().final_norm);
-    const auto read = [&](const std::string& tensor) {
-      return read_tensor(checkpoint, tensor, {geometry.hidden_size}, working());
-    };
-    const at::Tensor gamma = read(name);
-    at::Tensor beta;
-    if (geometry.norm == NormKind::layer) {
-      name.replace(name.rfind("weight"), std::string::npos, "bias");
-      beta = read(name);
+  void load_embedding(const format::Checkpoint& checkpoint, const at::Tensor& tokens) {
+    const format::FamilyLayout& outer = architecture.layout();
+    const std::int64_t d = geometry.hidden_size;
+    at::Tensor positions, common;
+    std::optional<Normalization> norm;
+    if (!geometry.rope) {
+      positions = read(checkpoint, checkpoint.full_name(outer.position_embedding),
+                       {static_cast<std::int64_t>(architecture.max_positions()), d});
     }
-    return {geometry.norm, geometry.norm_epsilon, {gamma, {}}, {beta, {}}};
+    if (!outer.token_types.empty()) {
+      const std::string name = checkpoint.full_name(outer.token_types);
+      const auto& shape = checkpoint.locate(name).tensor->shape;
+      const auto types = static_cast<std::int64_t>(shape.empty() ? 0 : shape[0]);
+      if (types == 0) fail(ErrorCode::corrupt, "tensor {}: is empty", quote(name));
+      common = read(checkpoint, name, {types, d})[0];
+    }
+    if (!outer.embedding_norm.empty()) {
+      norm = read_norm(checkpoint, checkpoint.full_name(outer.embedding_norm));
+    }
+    embedding.emplace(tokens, positions, common, std::move(norm));
+  }
+
+  // A folder of a masked model may come without its head.
+  template <typename ReadProjection>
+  void load_masked_head(const format::Checkpoint& checkpoint, ReadProjection projection) {
+    const format::FamilyLayout& outer = architecture.layout();
+    const std::string dense = std::string(outer.head_transform) + ".dense";
+    if (!checkpoint.find(dense + ".weight")) return;
+    const std::int64_t d = geometry.hidden_size;
+    const auto vocabulary = static_cast<std::int64_t>(architecture.vocab_size());
+    // Tied, the decoder has the head's bias; else its own.
+    std::string bias(outer.head);
+    bias.replace(bias.rfind("weight"), std::string::npos, "bias");
+    if (checkpoint.tied_head() || !checkpoint.find(bias)) bias = outer.head_bias;
+    HeadTransform transform{
+        Projection({read(checkpoint, dense + ".weight", {d, d}), {}},
+                   {read(checkpoint, dense + ".bias", {d}), {}}, Orientation::out_in),
+        geometry.activation};
+    head.emplace(read_norm(checkpoint, std::string(outer.head_transform) + ".LayerNorm"),
+                 projection(), options.head_chunk, read(checkpoint, bias, {vocabulary}),
+                 std::move(transform));
+  }
+
+  Head& required_head() {
+    if (head) return *head;
+    fail(ErrorCode::incompatible, "the checkpoint has no {}: it cannot be trained or measured",
+         quote(std::string(architecture.layout().head_transform) + ".dense.weight"));
   }
 
   void load_layer(const format::Checkpoint& checkpoint, std::int64_t index) {
@@ -205,15 +258,17 @@ at::Tensor Model::backward_layer(std::int64_t index, const at::Tensor& dy, Layer
   return impl_->slot(index).layer->backward(dy, *tape, pass, need_input_gradient);
 }
 
+bool Model::has_head() const { return impl_->head.has_value(); }
+
 LossSum Model::head_loss(const at::Tensor& x, const Batch& batch, double scale, at::Tensor* dx,
                          at::Tensor* per_token) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  return impl_->head->loss(x, batch.targets, scale, dx, per_token);
+  return impl_->required_head().loss(x, batch.targets, scale, dx, per_token);
 }
 
 at::Tensor Model::logits(const at::Tensor& x, const std::vector<std::int64_t>& positions) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  return impl_->head->logits(x, positions);
+  return impl_->required_head().logits(x, positions);
 }
 
 }  // namespace organ::train

@@ -44,4 +44,12 @@ at::Tensor Normalization::input_gradient(const at::Tensor& dout, const kernels::
                                   : kernels::rms_norm_backward(dout, tape, as_float(gamma_), base);
 }
 
+Normalization make_norm(const Geometry& geometry, std::string_view name,
+                        const LayerParameters& parameters) {
+  const auto of = [&](const char* part) {
+    return parameters.run(std::string(name) + part, {geometry.hidden_size});
+  };
+  return {geometry.norm, geometry.norm_epsilon, of(".weight"), of(".bias")};
+}
+
 }  // namespace organ::train

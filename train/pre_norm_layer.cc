@@ -14,14 +14,6 @@ struct PreNormTape : LayerTape {
   std::unique_ptr<MlpTape> mlp;
 };
 
-Normalization make_norm(const Geometry& geometry, std::string_view name,
-                        const LayerParameters& parameters) {
-  const auto of = [&](const char* part) {
-    return parameters.run(std::string(name) + part, {geometry.hidden_size});
-  };
-  return {geometry.norm, geometry.norm_epsilon, of(".weight"), of(".bias")};
-}
-
 class PreNormLayer : public Layer {
  public:
   PreNormLayer(const Geometry& geometry, std::int64_t window, const TensorNames& names,
@@ -69,10 +61,10 @@ class PreNormLayer : public Layer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_layer(const Geometry& geometry, std::int64_t index,
-                                  const TensorNames& names, const LayerParameters& parameters) {
-  return std::make_unique<PreNormLayer>(geometry, geometry.windows[static_cast<std::size_t>(index)],
-                                        names, parameters);
+std::unique_ptr<Layer> make_pre_norm_layer(const Geometry& geometry, std::int64_t window,
+                                           const TensorNames& names,
+                                           const LayerParameters& parameters) {
+  return std::make_unique<PreNormLayer>(geometry, window, names, parameters);
 }
 
 }  // namespace organ::train

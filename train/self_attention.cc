@@ -21,8 +21,12 @@ at::Tensor as_float(const Parameter& weight) { return kernels::convert(weight.va
 at::Tensor cosine(const Pass& pass) { return pass.rope ? pass.rope->cosine() : at::Tensor(); }
 at::Tensor sine(const Pass& pass) { return pass.rope ? pass.rope->sine() : at::Tensor(); }
 
-VisibleSpans visible_spans(const Batch& batch, std::int64_t window) {
-  return {batch.first_key, batch.end_key, batch.rows, batch.length, window};
+VisibleSpans visible_spans(const Batch& batch, Sight sight, std::int64_t window) {
+  at::Tensor end_key = batch.end_key;
+  if (sight == Sight::bidirectional && !end_key.defined()) {
+    end_key = kernels::empty({batch.tokens()}, at::kInt).fill_(batch.length);
+  }
+  return {batch.first_key, end_key, batch.rows, batch.length, window};
 }
 
 }  // namespace
@@ -33,6 +37,7 @@ SelfAttention::SelfAttention(const Geometry& g, std::int64_t window, const Tenso
       kv_heads_(g.kv_heads),
       head_size_(g.head_size),
       window_(window),
+      sight_(g.sight),
       qkv_(parameters.projection(names.qkv, g.hidden_size, g.packed_width(), names.orientation)),
       output_(parameters.projection(names.attention_output, g.query_width(), g.hidden_size,
                                     names.orientation)),
@@ -71,7 +76,7 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
   const bool keep = tape != nullptr && keep_probabilities(heads_layout, packed.element_size());
   packed.reset();
   at::Tensor attended =
-      attention(attended_heads, heads_layout, visible_spans(pass.batch, window_), keep);
+      attention(attended_heads, heads_layout, visible_spans(pass.batch, sight_, window_), keep);
   if (tape != nullptr) {
     tape->query_norm = std::move(query_norm);
     tape->key_norm = std::move(key_norm);
@@ -85,8 +90,9 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
 at::Tensor SelfAttention::packed_gradient(const at::Tensor& dattended, SelfAttentionTape& tape,
                                           const Pass& pass) const {
   const kernels::HeadLayout heads_layout = layout(pass.batch);
-  const kernels::Heads dheads = attention_backward(
-      dattended, tape.attention, heads_layout, visible_spans(pass.batch, window_), sinks_.gradient);
+  const kernels::Heads dheads =
+      attention_backward(dattended, tape.attention, heads_layout,
+                         visible_spans(pass.batch, sight_, window_), sinks_.gradient);
   tape.attention = {};
   at::Tensor dpacked =
       kernels::merge_head_gradients(dheads, heads_layout, cosine(pass), sine(pass), query_scale());

@@ -9,6 +9,7 @@ Each case holds config.json and model.safetensors (fp32) and reference.safetenso
   loss             sum of the negative log likelihoods of the targets
   grad.<tensor>    d(loss / targets)/d(tensor) for every tensor of every layer
   grad.hidden.0    the same for the input of layer 0
+  end_key         int64 [rows, length], of masked models: one past the last token of the row's text
 
 Tensors are named as in the case's model.safetensors.
 
@@ -31,10 +32,13 @@ GPT_OSS = dict(hidden_size=24, intermediate_size=20, num_hidden_layers=2, num_at
                num_key_value_heads=2, head_dim=8, num_local_experts=4, num_experts_per_tok=2,
                vocab_size=61, sliding_window=3, max_position_embeddings=64,
                bos_token_id=1, eos_token_id=2, pad_token_id=None, attention_dropout=0.0)
+BERT = dict(hidden_size=24, num_hidden_layers=3, num_attention_heads=4, intermediate_size=40,
+            vocab_size=61, max_position_embeddings=64, attention_probs_dropout_prob=0.0,
+            hidden_dropout_prob=0.0)
 # Of each family: what its cases share, and the names of the model's parts.
 LLAMA_PARTS = (LLAMA, "model", "embed_tokens", "layers", "norm")
 FAMILIES = {"GPT2": (GPT2, "transformer", "wte", "h", "ln_f"),
-            "GptOss": (GPT_OSS, *LLAMA_PARTS[1:])}
+            "GptOss": (GPT_OSS, *LLAMA_PARTS[1:]), "Bert": (BERT, "bert", None, None, None)}
 
 
 def rope(theta=10000.0, kind="default", **extra):
@@ -78,6 +82,13 @@ CASES = {
     "gpt_oss_mxfp4": ("GptOss", dict(hidden_size=32, intermediate_size=32, num_key_value_heads=1,
                                      swiglu_alpha=1.5, swiglu_limit=0.7,
                                      rope_parameters=rope(100.0)), 1, 30),
+    # Masked: targets are the ids behind the mask; the last row ends in padding.
+    "bert": ("Bert", dict(), 2, 21),
+    # Longer than one block of queries, an odd head size, its own head.
+    "bert_odd": ("Bert", dict(hidden_size=15, num_attention_heads=3, num_hidden_layers=2,
+                              intermediate_size=44, vocab_size=29, max_position_embeddings=140,
+                              hidden_act="gelu_new", layer_norm_eps=1e-3,
+                              tie_word_embeddings=False), 2, 140),
 }
 # Experts stored as MXFP4.
 PACKED = {"gpt_oss_mxfp4"}
@@ -94,7 +105,7 @@ def parts_of(family):
 def make_model(family, changes):
     config = getattr(transformers, family + "Config")(**{**parts_of(family)[0], **changes})
     config._attn_implementation = "eager"
-    kind = "LMHeadModel" if family == "GPT2" else "ForCausalLM"
+    kind = {"GPT2": "LMHeadModel", "Bert": "ForMaskedLM"}.get(family, "ForCausalLM")
     model = getattr(transformers, family + kind)(config).float().eval()
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
@@ -165,6 +176,40 @@ def reference(model, family, rows, length, seed):
     return {name: tensor.contiguous().clone() for name, tensor in out.items()}
 
 
+def masked_reference(model, rows, length):
+    """A masked model: ids drawn, some of them behind the mask, the last row ended by padding."""
+    generator = torch.Generator().manual_seed(11)
+    vocabulary = model.config.vocab_size
+    text = torch.randint(3, vocabulary, (rows, length), generator=generator)
+    chosen = torch.rand((rows, length), generator=generator) < 0.3
+    end_key = torch.full((rows, length), length)
+    end_key[-1] = length - 5
+    real = torch.arange(length) < end_key
+    targets = text.masked_fill(~(chosen & real), -1)
+    ids = text.masked_fill(chosen, 2).masked_fill(~real, 0)
+    hidden = []
+
+    def keep(_, args):
+        hidden.append(args[0])
+        if args[0].requires_grad:
+            args[0].retain_grad()
+
+    hooks = [layer.register_forward_pre_hook(keep) for layer in model.bert.encoder.layer]
+    hooks.append(model.cls.register_forward_pre_hook(keep))
+    logits = model(ids, attention_mask=real.long()).logits.reshape(rows * length, vocabulary)
+    for hook in hooks:
+        hook.remove()
+    loss = torch.nn.functional.cross_entropy(logits, targets.reshape(-1), ignore_index=-1,
+                                             reduction="sum")
+    model.zero_grad()
+    (loss / (targets >= 0).sum()).backward()
+    out = {"ids": ids, "targets": targets, "end_key": end_key, "logits": logits.detach(),
+           "loss": loss.detach().reshape(1), "grad.hidden.0": hidden[0].grad}
+    out |= {f"hidden.{i}": h.detach() for i, h in enumerate(hidden)}
+    out |= {"grad." + n: p.grad for n, p in model.named_parameters() if ".layer." in n}
+    return {name: tensor.contiguous().clone() for name, tensor in out.items()}
+
+
 def main():
     target = pathlib.Path(sys.argv[1])
     for name in sys.argv[2:] or CASES:
@@ -175,7 +220,8 @@ def main():
         packed = pack_experts(model) if name in PACKED else {}
         state = {n: p.detach().contiguous().clone() for n, p in model.named_parameters()
                  if n + "_blocks" not in packed} | packed
-        expected = reference(model, family, rows, length, IDS_SEED.get(name, 11))
+        expected = (masked_reference(model, rows, length) if family == "Bert"
+                    else reference(model, family, rows, length, IDS_SEED.get(name, 11)))
         if name in WITHOUT_PREFIX:
             state = {n.removeprefix("transformer."): p for n, p in state.items()}
             expected = {n.replace(".transformer.", "."): p for n, p in expected.items()}

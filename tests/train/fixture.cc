@@ -29,8 +29,8 @@ std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& path
 
 const std::vector<std::string>& fixture_names() {
   static const std::vector<std::string> names = {
-      "llama",         "llama_odd", "llama_long", "mistral", "qwen2",        "qwen3",
-      "llama_dynamic", "gpt2",      "gpt2_odd",   "gpt_oss", "gpt_oss_mxfp4"};
+      "llama",         "llama_odd", "llama_long", "mistral", "qwen2",         "qwen3",   "bert",
+      "llama_dynamic", "gpt2",      "gpt2_odd",   "gpt_oss", "gpt_oss_mxfp4", "bert_odd"};
   return names;
 }
 
@@ -42,6 +42,8 @@ Fixture::Fixture(const std::string& name)
   batch.length = ids.size(1);
   batch.ids = ids.flatten();
   batch.targets = reference.at("targets").flatten();
+  const auto end_key = reference.find("end_key");
+  if (end_key != reference.end()) batch.end_key = end_key->second.flatten().to(at::kInt);
 }
 
 FullPass::FullPass(train::Model& model, const train::Batch& batch, std::int64_t first_trained) {

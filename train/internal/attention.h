@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "train/internal/model.h"
 #include "train/kernels/kernels.h"
 
 namespace organ::train {

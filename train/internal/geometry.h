@@ -16,15 +16,20 @@ namespace organ::train {
 
 // rms_late: gpt-oss rounds to the working type once, after the product with gamma.
 enum class NormKind : std::uint8_t { rms, rms_late, layer };
+enum class NormPlacement : std::uint8_t { pre, post };
+// What a token of a row attends to when the batch does not say more.
+enum class Sight : std::uint8_t { causal, bidirectional };
 enum class MlpKind : std::uint8_t { gated, plain, experts };
 
 struct Geometry {
   std::int64_t hidden_size = 0, intermediate_size = 0;
   std::int64_t heads = 0, kv_heads = 0, head_size = 0;
   NormKind norm = NormKind::rms;
+  NormPlacement placement = NormPlacement::pre;
   double norm_epsilon = 0;
   MlpKind mlp = MlpKind::gated;
   kernels::Activation activation = kernels::Activation::silu;
+  Sight sight = Sight::causal;
   bool qk_norm = false;            // RMS norm of each query and key head before the rotation
   std::optional<RopeScheme> rope;  // absent: positions are added to the embedding
   bool sinks = false;              // a learned logit per query head joins each softmax

@@ -3,6 +3,7 @@
 // tokens are never there at once.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -12,11 +13,23 @@
 
 namespace organ::train {
 
+// What a masked language model does before the norm of its head.
+struct HeadTransform {
+  Projection dense;
+  kernels::Activation activation;
+};
+
 class Head {
  public:
-  // projection: working [vocabulary, d], maybe the embedding itself.
-  Head(Normalization norm, at::Tensor projection, std::int64_t chunk)
-      : norm_(std::move(norm)), projection_(std::move(projection)), chunk_(chunk) {}
+  // projection: working [vocabulary, d], maybe the embedding itself; bias: working [vocabulary] or
+  // undefined.
+  Head(Normalization norm, at::Tensor projection, std::int64_t chunk, at::Tensor bias = {},
+       std::optional<HeadTransform> transform = {})
+      : norm_(std::move(norm)),
+        projection_(std::move(projection)),
+        bias_(std::move(bias)),
+        transform_(std::move(transform)),
+        chunk_(chunk) {}
 
   // See Model::head_loss and Model::logits.
   LossSum loss(const at::Tensor& x, const at::Tensor& targets, double scale, at::Tensor* dx,
@@ -25,10 +38,15 @@ class Head {
 
  private:
   struct Rows;
+  at::Tensor chunk_logits(const at::Tensor& normed) const;
+  // x fp32 [n, d] to what the projection reads; rows, when given, keep what backward needs.
+  at::Tensor prepare(const at::Tensor& x, Rows* rows) const;
+  at::Tensor input_gradient(Rows& rows) const;
   double chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient);
 
   Normalization norm_;
-  at::Tensor projection_;
+  at::Tensor projection_, bias_;
+  std::optional<HeadTransform> transform_;
   std::int64_t chunk_;
 };
 

@@ -35,6 +35,15 @@ class Layer {
                               bool need_input_gradient) const = 0;
 };
 
+// x + attention(norm(x)), then x + mlp(norm(x)). window 0: none.
+std::unique_ptr<Layer> make_pre_norm_layer(const Geometry& geometry, std::int64_t window,
+                                           const TensorNames& names,
+                                           const LayerParameters& parameters);
+// norm(x + attention(x)), then norm(x + mlp(x)).
+std::unique_ptr<Layer> make_post_norm_layer(const Geometry& geometry, std::int64_t window,
+                                            const TensorNames& names,
+                                            const LayerParameters& parameters);
+
 // Layer `index` of the model.
 std::unique_ptr<Layer> make_layer(const Geometry& geometry, std::int64_t index,
                                   const TensorNames& names, const LayerParameters& parameters);

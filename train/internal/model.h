@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A causal language model as an embedding, a run of layers and a head, each with a forward and a
-// hand-written backward. No autograd: the trainer decides which layers run, which keep a tape and
-// which receive weight gradients. Maths per family: reference/training.md 5.
+// A language model, causal or masked, as an embedding, a run of layers and a head, each with a
+// forward and a hand-written backward. No autograd: the trainer decides which layers run, which
+// keep a tape and which receive weight gradients. Maths per family: reference/training.md 5.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +21,16 @@ namespace organ::train {
 // Rows of equal length. Row r, position t is flat index r * length + t everywhere.
 struct Batch {
   std::int64_t rows = 0, length = 0;
-  at::Tensor ids;      // int64 [rows * length]
-  at::Tensor targets;  // int64 [rows * length]: the id at t + 1, or -1 where there is no target
+  at::Tensor ids;  // int64 [rows * length]
+  // int64 [rows * length]: the id that the head shall find at t (a causal model: the id at t + 1;
+  // a masked one: the id behind the mask), or -1 where there is no target.
+  at::Tensor targets;
   // int32 [rows * length]: the lowest position of its row that each query may attend to (start of
   // its document). Undefined: 0 for all. Sliding windows are added by the layer itself.
   at::Tensor first_key;
   // int32 [rows * length]: one past the highest position of its row that each query may attend to,
-  // and no sliding window. Undefined: causal, each query sees nothing behind itself.
+  // and no sliding window. Undefined: a causal model sees nothing behind the query, a bidirectional
+  // one its whole row.
   at::Tensor end_key;
 
   std::int64_t tokens() const { return rows * length; }
@@ -109,6 +112,9 @@ class Model {
   at::Tensor backward_layer(std::int64_t index, const at::Tensor& dy, LayerTapePtr tape,
                             const Batch& batch, bool need_input_gradient = true);
 
+  // Whether the checkpoint has a head; one of BERT may have none. Without it head_loss and logits
+  // throw incompatible.
+  bool has_head() const;
   // Final norm, head and cross-entropy in chunks of head_chunk rows, rows without a target left
   // out. `dx`, when given, receives d(sum NLL * scale)/dx as fp32 [tokens, hidden_size].
   // `per_token`, when given, receives fp32 [tokens] NLL, 0 where there is no target.

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "train/internal/geometry.h"
+#include "train/internal/layout.h"
 #include "train/internal/projection.h"
 #include "train/kernels/kernels.h"
 
@@ -32,5 +33,9 @@ class Normalization {
   double epsilon_;
   Parameter gamma_, beta_;
 };
+
+// The norm of a layer whose weights are called NAME.weight and, with a shift, NAME.bias.
+Normalization make_norm(const Geometry& geometry, std::string_view name,
+                        const LayerParameters& parameters);
 
 }  // namespace organ::train

@@ -43,6 +43,7 @@ class SelfAttention {
                              const Pass& pass) const;
 
   std::int64_t heads_, kv_heads_, head_size_, window_;
+  Sight sight_;
   Projection qkv_, output_;
   Parameter sinks_;
   std::optional<PerHeadNorm> query_norm_, key_norm_;
