@@ -7,6 +7,7 @@
 #include "cli/resources.h"
 #include "cli/train_commands.h"
 #include "format/checkpoint.h"
+#include "train/masking.h"
 #include "train/measure.h"
 #include "train/overlap.h"
 #include "train/tokenizer/tokenizer.h"
@@ -25,6 +26,7 @@ struct Arguments {
   std::optional<std::int64_t> windows;
   std::optional<std::int32_t> padding_id;
   std::int64_t batch = 8;
+  std::uint64_t mask_seed = 0;
   unsigned threads = 0;
   bool per_document = false;
   train::BootstrapOptions bootstrap;
@@ -51,6 +53,9 @@ Settings check_arguments(const Arguments& a) {
   check_range("--context", a.context, 2, 1 << 20);
   check_range("--threads", a.threads, 0, 1024);
   check_range("--batch", a.batch, 1, 1 << 20);
+  if (a.mask_seed != 0 && (a.per_document || !a.against.empty())) {
+    fail(ErrorCode::invalid_argument, "--mask-seed: figures of different draws are not comparable");
+  }
   if (a.padding_id) check_range("--pad-id", *a.padding_id, 0, INT32_MAX);
   return {parsed(train::parse_precision(a.precision), "--precision", a.precision, "fp32 or bf16"),
           parsed(train::parse_protocol(a.protocol), "--protocol", a.protocol,
@@ -121,17 +126,21 @@ class Measured {
 void Measured::read_data(const format::Checkpoint& checkpoint) {
   const Arguments& a = arguments_;
   const std::uint64_t vocabulary = checkpoint.architecture().vocab_size();
+  const bool masked = train::is_masked_model(checkpoint.architecture());
   const train::Dataset::Options options{.context = a.context,
                                         .split = settings_.split,
-                                        .lead_in = settings_.protocol == train::Protocol::p0w};
+                                        .lead_in = settings_.protocol == train::Protocol::p0w,
+                                        .special_tokens = masked};
   std::optional<train::Tokenizer> tokenizer;
-  if (a.ids.empty() || !a.training_data.empty()) {
+  if (a.ids.empty() || !a.training_data.empty() || masked) {
     tokenizer = train::Tokenizer::open(checkpoint.folder());
   }
   data_ = a.ids.empty() ? train::Dataset::from_texts({a.data.begin(), a.data.end()}, *tokenizer,
                                                      vocabulary, options)
                         : train::Dataset::from_ids(a.ids, vocabulary, a.padding_id);
-  options_.protocol = settings_.protocol;
+  if (masked) data_->hide_tokens(train::read_mask_draw(*tokenizer, vocabulary, a.mask_seed));
+  options_.protocol = masked && settings_.protocol == train::Protocol::p0 ? train::Protocol::mlm
+                                                                          : settings_.protocol;
   options_.context = data_->context();
   options_.stride = a.stride.value_or(options_.context);
   options_.windows = a.windows.value_or(0);
@@ -333,6 +342,10 @@ void add_eval(CLI::App& app, Context& context) {
   command->add_option("--resamples", arguments->bootstrap.resamples, "of the paired bootstrap")
       ->capture_default_str();
   command->add_option("--seed", arguments->bootstrap.seed, "of the paired bootstrap")
+      ->capture_default_str();
+  command
+      ->add_option("--mask-seed", arguments->mask_seed,
+                   "of a masked model (BERT): which tokens are hidden")
       ->capture_default_str();
   command->add_option("--precision", arguments->precision, "fp32 or bf16")->capture_default_str();
   command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/parse_option.h"
+#include "train/masking.h"
 #include "train/measure.h"
 #include "train/overlap.h"
 #include "train/tokenizer/tokenizer.h"
@@ -191,7 +192,10 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
       .end_of_sequence = true,
       .packing = s.packing};
   const std::uint64_t vocabulary = checkpoint.architecture().vocab_size();
-  const bool texts = a.ids.empty() || !files.held_out.empty();
+  const bool masked = train::is_masked_model(checkpoint.architecture());
+  options.special_tokens = masked;
+  if (masked) options.end_of_sequence = false;
+  const bool texts = a.ids.empty() || !files.held_out.empty() || masked;
   std::optional<train::Tokenizer> tokenizer;
   if (texts) tokenizer = train::Tokenizer::open(checkpoint.folder());
   TrainData data{a.ids.empty()
@@ -209,6 +213,11 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
     const auto finding = train::overlap_finding(*data.overlap);
     context.note(train::describe(finding));
     if (!finding.passed) context.warn("held-out figures are partly memory: " + finding.hint);
+  }
+  if (masked) {
+    // The held-out draw is that of `organ eval`, whatever the seed of the run.
+    data.training.hide_tokens(train::read_mask_draw(*tokenizer, vocabulary, s.seed));
+    if (data.held_out) data.held_out->hide_tokens(train::read_mask_draw(*tokenizer, vocabulary, 0));
   }
   if (tokenizer) data.tokenizer = format::tokenizer_digest(checkpoint.folder());
   if (!a.steps) {

@@ -47,9 +47,11 @@ at::Tensor document_ends(const Batch& batch) {
 }  // namespace
 
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows) {
-  return filled_batch(windows.size(), data.context(), [&](std::size_t row, const auto& arrays) {
-    data.fill(windows[row], arrays);
-  });
+  Batch batch =
+      filled_batch(windows.size(), data.context(),
+                   [&](std::size_t row, const auto& arrays) { data.fill(windows[row], arrays); });
+  if (data.hides_tokens()) batch.end_key = document_ends(batch);
+  return batch;
 }
 
 Batch make_batch(const Dataset& data, const EvaluationOptions& options,
@@ -57,7 +59,7 @@ Batch make_batch(const Dataset& data, const EvaluationOptions& options,
   Batch batch = filled_batch(
       rows.size(), options.context,
       [&](std::size_t row, const auto& arrays) { fill_row(data, options, rows[row], arrays); });
-  if (options.protocol == Protocol::p5) batch.end_key = document_ends(batch);
+  if (options.protocol == Protocol::p5 || data.hides_tokens()) batch.end_key = document_ends(batch);
   return batch;
 }
 

@@ -25,10 +25,10 @@ void check_id(std::int64_t id, std::uint64_t vocab_size, std::string_view file, 
        file, at, id, vocab_size);
 }
 
-std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view text,
+std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view text, bool special,
                                  const std::string& file, std::size_t offset) {
   try {
-    return tokenizer.encode(text, false);
+    return tokenizer.encode(text, special);
   } catch (Error& error) {
     error.with_context(fmt::format("while reading {} from byte {}", file, offset));
     throw;
@@ -70,6 +70,12 @@ std::vector<std::int64_t> read_rows(const format::SafetensorsFile& file,
 }
 
 // Padding attends to itself and predicts nothing.
+// Slots [first, first + count) of a window.
+WindowArrays part_of(const WindowArrays& window, std::size_t first, std::size_t count) {
+  return {window.ids.subspan(first, count), window.targets.subspan(first, count),
+          window.first_key.subspan(first, count)};
+}
+
 void pad_from(std::size_t slot, const WindowArrays& out) {
   for (; slot < out.ids.size(); ++slot) {
     out.ids[slot] = 0;
@@ -108,7 +114,7 @@ Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
     const std::string subject = quote(path.string());
     const std::int64_t before = data.tokens();
     for (const auto document : split_documents(text, options.split)) {
-      auto ids = encode(tokenizer, document, subject,
+      auto ids = encode(tokenizer, document, options.special_tokens, subject,
                         static_cast<std::size_t>(document.data() - text.data()));
       for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
       if (options.end_of_sequence && tokenizer.eos()) ids.push_back(*tokenizer.eos());
@@ -182,6 +188,8 @@ void Dataset::fill_pieces(std::span<const Piece> pieces, const WindowArrays& out
       out.targets[slot] = i + 1 < piece.length ? ids_[at + 1] : -1;
       out.first_key[slot] = first;
     }
+    const auto count = static_cast<std::size_t>(piece.length);
+    hide(piece.start, count, part_of(out, slot - count, count));
   }
   pad_from(slot, out);
 }
@@ -194,16 +202,33 @@ void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
   for (std::int64_t i = 0; i < length; ++i) {
     const std::int64_t at = start + i;
     const auto slot = static_cast<std::size_t>(i);
-    if (at >= end) return pad_from(slot, out);
+    if (at >= end) {
+      pad_from(slot, out);
+      break;
+    }
     if (next != document_starts_.end() && *next == at) document = *next++;
     const bool last = at + 1 == end || (next != document_starts_.end() && *next == at + 1);
     out.ids[slot] = ids_[static_cast<std::size_t>(at)];
     out.targets[slot] = last ? -1 : ids_[static_cast<std::size_t>(at + 1)];
     out.first_key[slot] = static_cast<std::int32_t>(std::max<std::int64_t>(0, document - start));
   }
+  hide(start, static_cast<std::size_t>(end - start), out);
+}
+
+void Dataset::hide(std::int64_t start, std::size_t count, const WindowArrays& out) const {
+  if (mask_) train::hide_tokens(*mask_, static_cast<std::uint64_t>(start), count, out);
+}
+
+std::int64_t Dataset::hidden_in(std::int64_t window) const {
+  const auto length = static_cast<std::size_t>(context_);
+  std::vector<std::int64_t> ids(length), targets(length);
+  std::vector<std::int32_t> first_key(length);
+  fill(window, {ids, targets, first_key});
+  return std::count_if(targets.begin(), targets.end(), [](std::int64_t id) { return id >= 0; });
 }
 
 std::int64_t Dataset::targets_in(std::int64_t window) const {
+  if (mask_) return hidden_in(window);
   if (packed_) {
     std::int64_t targets = 0;
     for (const Piece& piece : packed_->window(window)) targets += piece.length - 1;

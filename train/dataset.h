@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "format/base/digest.h"
+#include "train/masking.h"
 #include "train/packing.h"
 
 namespace organ::train {
@@ -33,7 +34,7 @@ struct DataFile {
 // One window as model inputs; arrays of `context` numbers.
 struct WindowArrays {
   std::span<std::int64_t> ids;
-  std::span<std::int64_t> targets;    // the id at t + 1 of the same document, or -1
+  std::span<std::int64_t> targets;    // the id at t + 1 of the same document, a hidden id, or -1
   std::span<std::int32_t> first_key;  // start of the token's document in this window
 };
 
@@ -50,6 +51,8 @@ class Dataset {
     // Put the beginning-of-sequence id, else the end-of-sequence id, before each document: context
     // that is no target, as lm-eval does. Throws invalid_argument for a tokenizer that has neither.
     bool lead_in = false;
+    // Put what the tokenizer puts around a text ([CLS], [SEP]) around each document.
+    bool special_tokens = false;
   };
 
   // Documents in file order. Throws invalid_argument for an empty data set, invalid UTF-8 (file and
@@ -76,6 +79,9 @@ class Dataset {
 
   // Tokens per place of all windows: 1 without padding.
   double filled_share() const;
+  // From now on windows hide tokens and ask for these, for a masked language model.
+  void hide_tokens(MaskDraw draw) { mask_ = std::move(draw); }
+  bool hides_tokens() const { return mask_.has_value(); }
 
   void fill(std::int64_t window, const WindowArrays& out) const;
   // The same for the window whose first token is token `start` of the stream, as concat packs.
@@ -93,6 +99,8 @@ class Dataset {
   void add_document(std::span<const std::int32_t> ids);
   void check_not_empty() const;
   void fill_pieces(std::span<const Piece> pieces, const WindowArrays& out) const;
+  std::int64_t hidden_in(std::int64_t window) const;
+  void hide(std::int64_t start, std::size_t count, const WindowArrays& out) const;
 
   std::int64_t context_ = 0;
   std::vector<std::int32_t> ids_;
@@ -101,6 +109,7 @@ class Dataset {
   std::vector<DataFile> files_;
   std::optional<std::uint64_t> text_bytes_, text_words_;
   bool lead_in_ = false;
+  std::optional<MaskDraw> mask_;
 };
 
 // The order in which an epoch visits the windows: a permutation that depends on (seed, epoch) and

@@ -125,6 +125,7 @@ double EvaluationResult::nll() const {
 double EvaluationResult::perplexity() const { return std::exp(nll()); }
 
 std::optional<double> EvaluationResult::bits_per_byte(const Dataset& data) const {
+  if (data.hides_tokens()) return std::nullopt;  // most of the text was shown
   const auto bytes = data.text_bytes();
   if (!bytes || *bytes == 0 || is_diagnostic(protocol)) return std::nullopt;
   const double bits_per_nat_byte = 1 / (std::numbers::ln2 * static_cast<double>(*bytes));
@@ -133,6 +134,12 @@ std::optional<double> EvaluationResult::bits_per_byte(const Dataset& data) const
 }
 
 EvaluationResult evaluate(Model& model, const Dataset& data, const EvaluationOptions& options) {
+  require_task(model.architecture(), data);
+  if (data.hides_tokens() != (options.protocol == Protocol::mlm)) {
+    fail(ErrorCode::invalid_argument, "protocol {}: {}", to_string(options.protocol),
+         data.hides_tokens() ? "a masked model is measured under MLM alone"
+                             : "is for masked models");
+  }
   EvaluationResult result = Evaluator(model, data, options).run();
   if (result.targets == 0) {
     throw Error(ErrorCode::invalid_argument, "data: no token has a token before it in its document",

@@ -111,7 +111,8 @@ std::vector<EvaluationRow> evaluation_rows(const Dataset& data, const Evaluation
     case Protocol::p0:
     case Protocol::p3:
     case Protocol::p4:
-    case Protocol::p5: rows = stream_rows(data.tokens(), options); break;
+    case Protocol::p5:
+    case Protocol::mlm: rows = stream_rows(data.tokens(), options); break;
     case Protocol::p0w:
     case Protocol::p1:
     case Protocol::p2:
@@ -140,7 +141,8 @@ void fill_row(const Dataset& data, const EvaluationOptions& options, const Evalu
     case Protocol::p0:
     case Protocol::p2:
     case Protocol::p5:
-    case Protocol::p6: break;
+    case Protocol::p6:
+    case Protocol::mlm: break;
   }
   std::fill_n(out.targets.begin(), static_cast<std::size_t>(row.first_scored), -1);
 }

@@ -161,13 +161,13 @@ format::Evaluation evaluation_of(const TrainedRun& run, std::string_view subject
   const Dataset& data = *run.held_out;
   format::Evaluation evaluation;
   evaluation.subject = subject;
-  evaluation.protocol = "P0";
+  evaluation.protocol = data.hides_tokens() ? "MLM" : "P0";
   evaluation.context = static_cast<std::uint64_t>(data.context());
   evaluation.stride = evaluation.context;
   evaluation.tokens = static_cast<std::uint64_t>(loss.targets);
   evaluation.nll = loss.nll;
   evaluation.perplexity = std::exp(loss.nll);
-  if (data.text_bytes()) {
+  if (data.text_bytes() && !data.hides_tokens()) {
     const double tokens_per_byte =
         static_cast<double>(data.tokens()) / static_cast<double>(*data.text_bytes());
     evaluation.bits_per_byte = loss.nll / std::numbers::ln2 * tokens_per_byte;

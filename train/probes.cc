@@ -12,6 +12,7 @@
 #include "train/internal/model.h"
 #include "train/internal/trailing_runs.h"
 #include "train/kernels/kernels.h"
+#include "train/masking.h"
 
 namespace organ::train {
 namespace {
@@ -76,6 +77,23 @@ ProbeFinding causality(const Probe& probe) {
                              changed_at));
 }
 
+// Of a masked model: the share of the batch's targets that its input shows, there or at the next
+// place. One in ten is shown, by chance some more of a few; all of them: nothing was hidden, or the
+// targets are those of a causal model.
+ProbeFinding hidden_targets(const Batch& batch) {
+  const std::int64_t* ids = batch.ids.const_data_ptr<std::int64_t>();
+  const std::int64_t* targets = batch.targets.const_data_ptr<std::int64_t>();
+  std::int64_t shown = 0, all = 0;
+  for (std::int64_t i = 0; i < batch.tokens(); ++i) {
+    if (targets[i] < 0) continue;
+    ++all;
+    const bool next = i % batch.length + 1 < batch.length && targets[i] == ids[i + 1];
+    if (targets[i] == ids[i] || next) ++shown;
+  }
+  return finding("hidden", all == 0 ? 0 : static_cast<double>(shown) / static_cast<double>(all),
+                 0.75, "share of the targets that the model's input shows");
+}
+
 // Share of the batch's targets that are not the id that follows in their row.
 double wrong_target_share(const Batch& batch) {
   const std::int64_t* ids = batch.ids.const_data_ptr<std::int64_t>();
@@ -107,7 +125,7 @@ ProbeFinding loss_alignment(const Probe& probe) {
   const at::Tensor difference =
       (expected - per_token.to(at::kDouble)).abs().masked_fill(probe.batch.targets.lt(0), 0.0);
   return finding("shift", difference.max().item<double>(), 1e-3,
-                 "largest difference between a position's loss and that of its next token");
+                 "largest difference between a position's loss and that of its target");
 }
 
 // The length stays as it is: dynamically scaled rotations depend on it.
@@ -124,6 +142,10 @@ ProbeFinding padding(const Probe& probe) {
   more.ids.narrow(0, 0, kept).copy_(text.ids.narrow(0, 0, kept));
   more.targets.narrow(0, 0, length).copy_(text.targets);
   if (text.end_key.defined()) more.end_key = at::cat({text.end_key, text.end_key});
+  if (is_masked_model(probe.model.architecture())) {  // its tokens must not see the padding
+    text.end_key = at::full({length}, kept, at::kInt);
+    more.end_key = at::full({2 * length}, kept, at::kInt);
+  }
   const LossSum plain = probe.model.head_loss(probe.run(text), text);
   const LossSum with_padding = probe.model.head_loss(probe.run(more), more);
   const double limit = probe.model.precision() == Precision::bf16 ? 1e-2 : 1e-5;
@@ -165,8 +187,12 @@ ProbeFinding uniform(const Probe& probe) {
 
 std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch) {
   const Probe probe{model, layers, first_row(batch)};
-  std::vector<ProbeFinding> findings = {causality(probe), target_alignment(batch),
-                                        trailing_padding(batch)};
+  std::vector<ProbeFinding> findings;
+  if (is_masked_model(model.architecture())) {
+    findings = {hidden_targets(batch), trailing_padding(batch)};
+  } else {
+    findings = {causality(probe), target_alignment(batch), trailing_padding(batch)};
+  }
   if (probe.batch.targets.ge(0).any().item<bool>()) {
     findings.push_back(loss_alignment(probe));
     findings.push_back(padding(probe));

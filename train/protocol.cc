@@ -21,6 +21,7 @@ constexpr Entry kEntries[] = {
     {Protocol::p4, "P4", "labels are not shifted: copying the input is rewarded"},
     {Protocol::p5, "P5", "attention is not causal: each token sees the one it predicts"},
     {Protocol::p6, "P6", "means of batches are averaged, so short batches weigh too much"},
+    {Protocol::mlm, "MLM", ""},
 };
 
 const Entry& entry(Protocol protocol) { return kEntries[static_cast<std::size_t>(protocol)]; }
@@ -51,9 +52,11 @@ std::string protocol_name(Protocol protocol, std::int64_t context, std::int64_t 
 std::string protocol_label(std::string_view name, std::int64_t context, std::int64_t stride,
                            const std::optional<Digest>& tokenizer) {
   const auto protocol = parse_protocol(name);
+  const std::string settings = fmt::format("ctx={},stride={},tok={}", context, stride,
+                                           tokenizer ? tokenizer->hex().substr(0, 12) : "none");
+  if (protocol == Protocol::mlm) return fmt::format("MLM-PPL[{}]", settings);
   const bool diagnostic = protocol && is_diagnostic(*protocol);
-  return fmt::format("{}[{},ctx={},stride={},tok={}]", diagnostic ? "diagnostic" : "ppl", name,
-                     context, stride, tokenizer ? tokenizer->hex().substr(0, 12) : "none");
+  return fmt::format("{}[{},{}]", diagnostic ? "diagnostic" : "ppl", name, settings);
 }
 
 }  // namespace organ::train

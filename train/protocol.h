@@ -15,8 +15,9 @@ namespace organ::train {
 // p0: the mean over real targets, one shift, documents masked. p0w: the same sum per original
 // word, in the rolling windows of lm-eval. The others explain figures that were measured wrongly:
 // p1 counts padding as targets, p2 averages the documents' perplexities, p3 shifts the labels
-// twice, p4 not at all, p5 lets every token see its whole document, p6 averages batch means.
-enum class Protocol : std::uint8_t { p0, p0w, p1, p2, p3, p4, p5, p6 };
+// twice, p4 not at all, p5 lets every token see its whole document, p6 averages batch means. mlm:
+// the mean over the hidden tokens of a masked model (train/masking.h).
+enum class Protocol : std::uint8_t { p0, p0w, p1, p2, p3, p4, p5, p6, mlm };
 
 std::string_view to_string(Protocol protocol);  // "P0", "P0w", "P1" …
 std::optional<Protocol> parse_protocol(std::string_view name);
@@ -29,7 +30,7 @@ std::string watermark(Protocol protocol);
 // "P0s" for windows that overlap (stride < context), else the protocol's name.
 std::string protocol_name(Protocol protocol, std::int64_t context, std::int64_t stride);
 // How a figure of a protocol_name() is written: ppl[P0,ctx=512,stride=512,tok=1a2b3c4d5e6f];
-// diagnostic[P4,…] for what is no perplexity.
+// diagnostic[P4,…] for what is no perplexity; MLM-PPL[…] for masked models.
 std::string protocol_label(std::string_view name, std::int64_t context, std::int64_t stride,
                            const std::optional<Digest>& tokenizer);
 

@@ -408,6 +408,7 @@ TrainResult TrainRun::run() {
 TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
                          const Dataset& data, const Dataset* held_out, TrainObserver& observer) {
   check_settings(settings);
+  require_task(checkpoint.architecture(), data);
   if (held_out) check_disjoint(data, *held_out);
   if (!held_out && settings.evaluate_every > 0) {
     throw Error(ErrorCode::invalid_argument, "--evaluate-every: there is no held-out data",

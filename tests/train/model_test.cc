@@ -151,12 +151,16 @@ TEST_CASE("the same pass twice gives the same bits") {
 }
 
 TEST_CASE("documents packed in one row equal separate rows") {
-  for (const char* name : {"llama", "mistral", "qwen3", "gpt2", "gpt_oss"}) {
+  for (const char* name : {"llama", "mistral", "qwen3", "gpt2", "gpt_oss", "bert"}) {
     CAPTURE(name);
     const Fixture fixture(name);
     const std::int64_t n = fixture.batch.length;
     Batch packed{1, 2 * n, fixture.batch.ids, fixture.batch.targets, {}};
     packed.first_key = at::cat({at::zeros({n}, at::kInt), at::full({n}, n, at::kInt)});
+    if (fixture.batch.end_key.defined()) {
+      packed.end_key = fixture.batch.end_key.clone();
+      packed.end_key.narrow(0, n, n).add_(n);
+    }
     Model apart = load(fixture), together = load(fixture);
     const FullPass expected(apart, fixture.batch), pass(together, packed);
     CHECK(pass.loss.nll == doctest::Approx(expected.loss.nll).epsilon(1e-5));
@@ -164,7 +168,7 @@ TEST_CASE("documents packed in one row equal separate rows") {
     for (std::size_t i = 0; i < pass.gradients.size(); ++i) {
       CHECK(relative_error(pass.gradients[i], expected.gradients[i]) < 1e-3);
     }
-    packed.first_key = at::Tensor();
+    packed.first_key = packed.end_key = at::Tensor();
     CHECK(relative_error(run_layers(apart, packed), expected.hidden.back()) > 1e-3);
   }
 }
