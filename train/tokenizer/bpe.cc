@@ -27,30 +27,34 @@ std::uint64_t mixed(std::uint64_t key) {
 
 }  // namespace
 
-Bpe::Bpe(BpeConfig config, std::string_view subject) : config_(std::move(config)) {
+Bpe::Bpe(Vocabulary vocabulary, BpeConfig config, std::string_view subject)
+    : TokenModel(std::move(vocabulary)), config_(std::move(config)) {
   index_tokens(subject);
   index_merges(subject);
   index_cuts();
 }
 
+std::optional<std::int32_t> Bpe::unk() const {
+  return unk_ < 0 ? std::nullopt : std::optional(unk_);
+}
+
+std::unique_ptr<TokenModel::Session> Bpe::session() const {
+  return std::make_unique<Session>(*this);
+}
+
 void Bpe::index_tokens(std::string_view subject) {
-  ids_.reserve(config_.tokens.size());
   characters_.assign(0x10000, -1);
-  for (std::size_t i = 0; i < config_.tokens.size(); ++i) {
-    const std::string& token = config_.tokens[i];
-    if (token.empty()) continue;
-    ids_.emplace(token, static_cast<std::int32_t>(i));
-    const Decoded first = decode_utf8(token, 0);
-    if (first.length == token.size() && first.code_point < 0x10000) {
+  const std::vector<std::string>& tokens = vocabulary().tokens();
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i].empty()) continue;
+    const Decoded first = decode_utf8(tokens[i], 0);
+    if (first.length == tokens[i].size() && first.code_point < 0x10000) {
       characters_[first.code_point] = static_cast<std::int32_t>(i);
     }
   }
-  bytes_.reserve(256);
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    bytes_.push_back(id_of(fmt::format("<0x{:02X}>", byte)).value_or(-1));
-  }
+  bytes_ = vocabulary().byte_ids();
   if (config_.unk_token.empty()) return;
-  const auto unk = id_of(config_.unk_token);
+  const auto unk = vocabulary().id_of(config_.unk_token);
   if (!unk) {
     fail(ErrorCode::corrupt, "{}: unk_token {} is not in the vocabulary", subject,
          quote(config_.unk_token));
@@ -61,7 +65,7 @@ void Bpe::index_tokens(std::string_view subject) {
 void Bpe::index_merges(std::string_view subject) {
   merges_.resize(std::bit_ceil(2 * config_.merges.size() + 2));
   const auto known = [&](const std::string& token, std::size_t rank) {
-    const auto id = id_of(token);
+    const auto id = vocabulary().id_of(token);
     if (!id) {
       fail(ErrorCode::corrupt, "{}: merge {} needs token {}, which is not in the vocabulary",
            subject, rank, quote(token));
@@ -88,11 +92,11 @@ void Bpe::index_cuts() {
     const std::size_t last = previous_utf8(left, left.size());
     const std::string_view before = std::string_view(left).substr(last);
     const std::string_view after = std::string_view(right).substr(0, decode_utf8(right, 0).length);
-    const auto before_id = id_of(before);
-    const auto after_id = id_of(after);
+    const auto before_id = vocabulary().id_of(before);
+    const auto after_id = vocabulary().id_of(after);
     // A merge of byte tokens or of <unk> is not a merge of characters.
     for (const std::string* side : {&left, &right}) {
-      const std::int32_t id = *id_of(*side);
+      const std::int32_t id = *vocabulary().id_of(*side);
       if (id == unk_ || std::ranges::find(bytes_, id) != bytes_.end()) return;
     }
     if (before_id && after_id) joined_.push_back(pair_key(*before_id, *after_id));
@@ -125,18 +129,13 @@ bool Bpe::may_cut(std::int32_t left, std::int32_t right) const {
   return !std::ranges::binary_search(joined_, pair_key(left, right));
 }
 
-std::optional<std::int32_t> Bpe::id_of(std::string_view token) const {
-  const auto found = ids_.find(token);
-  return found == ids_.end() ? std::nullopt : std::optional(found->second);
-}
-
 std::int32_t Bpe::id_of_character(std::string_view text, char32_t code_point) const {
-  return code_point < 0x10000 ? characters_[code_point] : id_of(text).value_or(-1);
+  return code_point < 0x10000 ? characters_[code_point] : vocabulary().id_of(text).value_or(-1);
 }
 
 void Bpe::Session::encode(std::string_view piece, std::vector<std::int32_t>& out) {
   if (bpe_.config_.ignore_merges) {
-    if (const auto id = bpe_.id_of(piece)) {
+    if (const auto id = bpe_.vocabulary().id_of(piece)) {
       out.push_back(*id);
       return;
     }
@@ -205,7 +204,7 @@ void Bpe::Session::add_symbols(std::string_view piece) {
       with_affixes += text;
       if (at + next.length == piece.size()) with_affixes += config.end_of_word_suffix;
       text = with_affixes;
-      id = bpe_.id_of(text).value_or(-1);
+      id = bpe_.vocabulary().id_of(text).value_or(-1);
     } else {
       id = bpe_.id_of_character(text, next.code_point);
     }

@@ -12,10 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "train/tokenizer/token_model.h"
+
 namespace organ::train {
 
 struct BpeConfig {
-  std::vector<std::string> tokens;  // by id; an empty text is an id without token
   std::vector<std::pair<std::string, std::string>> merges;  // by rank
   std::string unk_token;                                    // empty: none
   std::string continuing_subword_prefix;
@@ -25,36 +26,22 @@ struct BpeConfig {
   bool ignore_merges = false;
 };
 
-// Immutable and thread-safe.
-class Bpe {
+class Bpe final : public TokenModel {
  public:
   // Throws corrupt when a merge or the unknown token names a token that is not in the vocabulary;
   // `subject` names the file.
-  Bpe(BpeConfig config, std::string_view subject);
+  Bpe(Vocabulary vocabulary, BpeConfig config, std::string_view subject);
 
-  std::optional<std::int32_t> id_of(std::string_view token) const;
-  bool has(std::int32_t id) const {
-    const auto index = static_cast<std::size_t>(id);
-    return id >= 0 && index < config_.tokens.size() && !config_.tokens[index].empty();
-  }
-  // The text of an id that has() a token.
-  const std::string& token(std::int32_t id) const {
-    return config_.tokens[static_cast<std::size_t>(id)];
-  }
-  std::uint32_t token_count() const { return static_cast<std::uint32_t>(ids_.size()); }
-  // One more than the largest id.
-  std::uint32_t size() const { return static_cast<std::uint32_t>(config_.tokens.size()); }
-  const BpeConfig& config() const { return config_; }
+  std::optional<std::int32_t> unk() const override;
+  std::unique_ptr<TokenModel::Session> session() const override;
 
-  // What one encode() call remembers: words it has met and scratch memory. One thread at a time;
-  // keeps views of the pieces, which must outlive it.
-  class Session {
+ private:
+  // Words it has met, as views, and scratch memory.
+  class Session final : public TokenModel::Session {
    public:
     explicit Session(const Bpe& bpe) : bpe_(bpe) {}
-    // Appends the ids of one piece. O(n log n) in the bytes of the piece.
-    void encode(std::string_view piece, std::vector<std::int32_t>& out);
-    // The pieces met so far are about to change or go away.
-    void forget() { words_.clear(); }
+    void encode(std::string_view piece, std::vector<std::int32_t>& out) override;
+    void forget() override { words_.clear(); }
 
    private:
     struct Symbol {
@@ -79,7 +66,6 @@ class Bpe {
     std::vector<std::uint64_t> queue_;  // rank << 32 | position, a min-heap
   };
 
- private:
   struct Merge {
     std::uint64_t key = UINT64_MAX;  // left << 32 | right
     std::uint32_t rank = 0;
@@ -95,7 +81,6 @@ class Bpe {
   bool may_cut(std::int32_t left, std::int32_t right) const;
 
   BpeConfig config_;
-  std::unordered_map<std::string_view, std::int32_t> ids_;
   std::vector<std::int32_t> characters_;  // ids of U+0000-U+FFFF, -1 for none
   std::vector<std::int32_t> bytes_;       // ids of <0x00>-<0xFF>, -1 for none
   std::vector<Merge> merges_;             // open addressing, a power of two

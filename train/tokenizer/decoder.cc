@@ -140,6 +140,34 @@ class StripDecoder : public Decoder {
   std::size_t start_, stop_;
 };
 
+class WordPieceDecoder : public Decoder {
+ public:
+  WordPieceDecoder(std::string prefix, bool cleanup) : prefix_(std::move(prefix)) {
+    // In this order, each in what the ones before it left (" do not" included, as it is there).
+    static constexpr std::pair<const char*, const char*> kRules[] = {
+        {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+        {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+        {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+    if (!cleanup) return;
+    for (const auto& [from, to] : kRules) rules_.emplace_back(Pattern::literal(from), to);
+  }
+  void apply(std::vector<std::string>& tokens) const override {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      std::string& token = tokens[i];
+      if (i > 0 && token.starts_with(prefix_)) {
+        token.erase(0, prefix_.size());
+      } else if (i > 0) {
+        token.insert(0, 1, ' ');
+      }
+      for (const auto& [pattern, content] : rules_) replace_all(token, pattern, content);
+    }
+  }
+
+ private:
+  std::string prefix_;
+  std::vector<std::pair<Pattern, std::string>> rules_;
+};
+
 class MetaspaceDecoder : public Decoder {
  public:
   MetaspaceDecoder(std::string replacement, PrependScheme scheme)
@@ -169,6 +197,9 @@ DecoderPtr make_replace_decoder(Pattern pattern, std::string content) {
 }
 DecoderPtr make_strip_decoder(std::string character, std::size_t start, std::size_t stop) {
   return std::make_unique<StripDecoder>(std::move(character), start, stop);
+}
+DecoderPtr make_wordpiece_decoder(std::string prefix, bool cleanup) {
+  return std::make_unique<WordPieceDecoder>(std::move(prefix), cleanup);
 }
 DecoderPtr make_metaspace_decoder(std::string replacement, PrependScheme scheme) {
   return std::make_unique<MetaspaceDecoder>(std::move(replacement), scheme);

@@ -27,6 +27,8 @@ DecoderPtr make_fuse_decoder();
 DecoderPtr make_replace_decoder(Pattern pattern, std::string content);
 // Takes up to `start` and `stop` copies of `character` off both ends of each text.
 DecoderPtr make_strip_decoder(std::string character, std::size_t start, std::size_t stop);
+// Tokens that begin with `prefix` join the one before; `cleanup` takes out spaces before marks.
+DecoderPtr make_wordpiece_decoder(std::string prefix, bool cleanup);
 DecoderPtr make_metaspace_decoder(std::string replacement, PrependScheme scheme);
 
 }  // namespace organ::train

@@ -4,6 +4,8 @@
 #include "train/tokenizer/normalizer.h"
 
 #ifdef ORGAN_ICU
+#include <algorithm>
+
 #include <unicode/unorm2.h>
 #include <unicode/uset.h>
 #include <unicode/ustring.h>
@@ -35,7 +37,8 @@ constexpr char16_t kKnownCharacters[] = u"[:age=11.0:]";
 
 class IcuNormalizer : public Normalizer {
  public:
-  explicit IcuNormalizer(NormalForm form) {
+  explicit IcuNormalizer(NormalForm form)
+      : composes_(form == NormalForm::nfc || form == NormalForm::nfkc) {
     UErrorCode error = U_ZERO_ERROR;
     known_.reset(uset_openPattern(reinterpret_cast<const UChar*>(kKnownCharacters), -1, &error));
     check_icu(error);
@@ -46,7 +49,29 @@ class IcuNormalizer : public Normalizer {
     check_icu(error);
   }
 
+  // ASCII characters neither decompose nor trade places, so what lies between them is decomposed
+  // alone. The text around them can compose with them.
   bool apply(std::string& text) const override {
+    const auto ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+    auto at = std::ranges::find_if_not(text, ascii);
+    if (at == text.end()) return true;
+    if (composes_) {
+      text = normalized(text);
+      return true;
+    }
+    std::string out(text.begin(), at);
+    while (at != text.end()) {
+      const auto end = std::find_if(at, text.end(), ascii);
+      out += normalized(std::string(at, end));
+      at = std::find_if_not(end, text.end(), ascii);
+      out.append(end, at);
+    }
+    text = std::move(out);
+    return true;
+  }
+
+ private:
+  std::string normalized(const std::string& text) const {
     const std::u16string from = utf16(text);
     std::u16string to(from.size() + 16, u'\0');
     UErrorCode error = U_ZERO_ERROR;
@@ -58,11 +83,9 @@ class IcuNormalizer : public Normalizer {
     }
     check_icu(error);
     to.resize(static_cast<std::size_t>(length));
-    text = utf8(to);
-    return true;
+    return utf8(to);
   }
 
- private:
   std::int32_t run(const std::u16string& from, std::u16string& to, UErrorCode& error) const {
     return unorm2_normalize(handle_.get(), from.data(), static_cast<std::int32_t>(from.size()),
                             to.data(), static_cast<std::int32_t>(to.size()), &error);
@@ -97,6 +120,7 @@ class IcuNormalizer : public Normalizer {
     return out;
   }
 
+  bool composes_;
   SetHandle known_;  // outlives the handle, which borrows it
   NormalizerHandle handle_;
 };

@@ -88,6 +88,13 @@ class StripNormalizer : public Normalizer {
   bool left_, right_;
 };
 
+class StripAccentsNormalizer : public Normalizer {
+ public:
+  bool apply(std::string& text) const override {
+    return filter_characters(text, [](char32_t c) { return !is_combining_mark(c); });
+  }
+};
+
 }  // namespace
 
 NormalizerPtr make_sequence(std::vector<NormalizerPtr> parts) {
@@ -103,6 +110,8 @@ NormalizerPtr make_lowercase() { return std::make_unique<LowercaseNormalizer>();
 NormalizerPtr make_strip(bool left, bool right) {
   return std::make_unique<StripNormalizer>(left, right);
 }
+
+NormalizerPtr make_strip_accents() { return std::make_unique<StripAccentsNormalizer>(); }
 
 bool replace_all(std::string& text, const Pattern& pattern, std::string_view content) {
   Search search(pattern);

@@ -32,6 +32,22 @@ enum class NormalForm { nfc, nfd, nfkc, nfkd };
 // Throws incompatible with `subject` in a build without ICU.
 NormalizerPtr make_normal_form(NormalForm form, std::string_view subject);
 
+// Takes out combining marks (M).
+NormalizerPtr make_strip_accents();
+
+struct BertNormalizerOptions {
+  bool clean_text = true;            // without control characters, all white space a space
+  bool handle_chinese_chars = true;  // spaces around them
+  bool strip_accents = true;         // NFD without non-spacing marks
+  bool lowercase = true;
+};
+// Throws incompatible with `subject` for strip_accents in a build without ICU.
+NormalizerPtr make_bert_normalizer(const BertNormalizerOptions& options, std::string_view subject);
+
+// sentencepiece's map from short texts to their replacements (nmt_nfkc and others), as it stands
+// in its models. Throws corrupt with `subject` for a map that contradicts itself.
+NormalizerPtr make_precompiled(std::string_view charsmap, std::string_view subject);
+
 // Replaces every match; returns false when the match at the start was removed or was longer than
 // one character (the first character then counts as coming from a later one).
 bool replace_all(std::string& text, const Pattern& pattern, std::string_view content);

@@ -12,10 +12,10 @@
 
 #include "format/base/json.h"
 #include "train/tokenizer/added_tokens.h"
-#include "train/tokenizer/bpe.h"
 #include "train/tokenizer/decoder.h"
 #include "train/tokenizer/normalizer.h"
 #include "train/tokenizer/pre_tokenizer.h"
+#include "train/tokenizer/token_model.h"
 
 namespace organ::train {
 
@@ -38,8 +38,8 @@ DecoderPtr read_decoder(const Json& json, const std::string& path);
 Template read_post_processor(const Json& json, const std::string& path);
 
 // In vocabulary.cc.
-BpeConfig read_bpe(const JsonObject& model);
-std::vector<AddedToken> read_added_tokens(const JsonObject& document, const Bpe& bpe);
+TokenModelPtr read_token_model(const JsonObject& model);
+std::vector<AddedToken> read_added_tokens(const JsonObject& document, const Vocabulary& vocabulary);
 
 // "bos_token", "eos_token", "unk_token", "pad_token" and their texts from tokenizer_config.json
 // beside the tokenizer; those that are absent or null are left out.

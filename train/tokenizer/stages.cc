@@ -2,6 +2,7 @@
 // Which component of tokenizer.json becomes which stage.
 #include <nlohmann/json.hpp>
 
+#include "format/base/base64.h"
 #include "train/tokenizer/reader.h"
 #include "train/tokenizer/unicode.h"
 
@@ -104,6 +105,15 @@ PreTokenizerPtr read_pre_tokenizer_sequence(const JsonObject& object) {
   return make_pre_tokenizer_sequence(std::move(parts));
 }
 
+std::vector<std::int32_t> read_special_pair(const JsonObject& object, std::string_view key) {
+  const Json& pair = object.at(key);
+  if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() ||
+      !pair[1].is_number_unsigned() || pair[1].get<std::uint64_t>() >= kMaxTokenizerIds) {
+    object.fail_field(key, "expected [token, id]");
+  }
+  return {pair[1].get<std::int32_t>()};
+}
+
 // The ids of one special token of a template.
 std::vector<std::int32_t> read_template_ids(const JsonObject& special_tokens,
                                             const std::string& name) {
@@ -136,6 +146,23 @@ Template read_template(const JsonObject& object) {
   }
   if (!text_seen) refuse_component(object.path(), "a template without the text");
   return result;
+}
+
+NormalizerPtr read_bert_normalizer(const JsonObject& object) {
+  object.allow_only({"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
+  BertNormalizerOptions options;
+  options.clean_text = object.boolean("clean_text");
+  options.handle_chinese_chars = object.boolean("handle_chinese_chars");
+  options.lowercase = object.boolean("lowercase");
+  options.strip_accents = object.optional_boolean("strip_accents").value_or(options.lowercase);
+  return make_bert_normalizer(options, object.path());
+}
+
+NormalizerPtr read_precompiled(const JsonObject& object) {
+  object.allow_only({"type", "precompiled_charsmap"});
+  const auto charsmap = base64_decode(object.string("precompiled_charsmap"));
+  if (!charsmap) object.fail_field("precompiled_charsmap", "is not base64");
+  return make_precompiled(*charsmap, object.path());
 }
 
 }  // namespace
@@ -176,6 +203,12 @@ NormalizerPtr read_normalizer(const Json& json, const std::string& path) {
     object.allow_only({"type", "strip_left", "strip_right"});
     return make_strip(object.boolean("strip_left"), object.boolean("strip_right"));
   }
+  if (type == "StripAccents") {
+    object.allow_only({"type"});
+    return make_strip_accents();
+  }
+  if (type == "BertNormalizer") return read_bert_normalizer(object);
+  if (type == "Precompiled") return read_precompiled(object);
   refuse_component(path, "normalizer " + quote(type));
 }
 
@@ -199,6 +232,18 @@ PreTokenizerPtr read_pre_tokenizer(const Json& json, const std::string& path) {
   if (type == "Whitespace" || type == "WhitespaceSplit") {
     object.allow_only({"type"});
     return type == "Whitespace" ? make_whitespace() : make_whitespace_split();
+  }
+  if (type == "BertPreTokenizer") {
+    object.allow_only({"type"});
+    std::vector<PreTokenizerPtr> parts;
+    parts.push_back(make_whitespace_split());
+    parts.push_back(make_punctuation(SplitBehavior::isolated));
+    return make_pre_tokenizer_sequence(std::move(parts));
+  }
+  if (type == "CharDelimiterSplit") {
+    object.allow_only({"type", "delimiter"});
+    return make_split(Pattern::literal(read_character(object, "delimiter")), SplitBehavior::removed,
+                      false);
   }
   refuse_component(path, "pre-tokenizer " + quote(type));
 }
@@ -229,6 +274,10 @@ DecoderPtr read_decoder(const Json& json, const std::string& path) {
                               object.unsigned_integer("start", UINT32_MAX),
                               object.unsigned_integer("stop", UINT32_MAX));
   }
+  if (type == "WordPiece") {
+    object.allow_only({"type", "prefix", "cleanup"});
+    return make_wordpiece_decoder(object.string("prefix"), object.boolean("cleanup"));
+  }
   if (type == "Metaspace") {
     allow_metaspace_fields(object);
     return make_metaspace_decoder(read_character(object, "replacement"), read_scheme(object));
@@ -244,6 +293,10 @@ Template read_post_processor(const Json& json, const std::string& path) {
   if (type == "ByteLevel") {
     allow_byte_level_fields(object);  // moves offsets only, which nobody asks for
     return {};
+  }
+  if (type == "BertProcessing" || type == "RobertaProcessing") {
+    object.allow_only({"type", "sep", "cls", "trim_offsets", "add_prefix_space"});
+    return {read_special_pair(object, "cls"), read_special_pair(object, "sep")};
   }
   if (type != "Sequence") refuse_component(path, "post-processor " + quote(type));
   object.allow_only({"type", "processors"});

@@ -24,14 +24,14 @@ struct Tokenizer::Impl {
 
   void add_tokens(const std::vector<AddedToken>& tokens);
   void check_template() const;
-  void encode_text(std::string_view text, bool at_start, Bpe::Session& session,
+  void encode_text(std::string_view text, bool at_start, TokenModel::Session& session,
                    std::vector<std::int32_t>& out) const;
-  void encode_normalized(std::string text, bool at_start, Bpe::Session& session,
+  void encode_normalized(std::string text, bool at_start, TokenModel::Session& session,
                          std::vector<std::int32_t>& out) const;
   const std::string* token(std::int32_t id) const;
   std::optional<std::int32_t> special_id(const std::string& name) const;
 
-  Bpe bpe;
+  TokenModelPtr model;
   NormalizerPtr normalizer;
   PreTokenizerPtr pre_tokenizer;
   DecoderPtr decoder;
@@ -45,7 +45,7 @@ struct Tokenizer::Impl {
 };
 
 Tokenizer::Impl::Impl(const Json& json, const std::filesystem::path& path)
-    : bpe(read_bpe(JsonObject(json, "tokenizer.json").object("model")), "tokenizer.json") {
+    : model(read_token_model(JsonObject(json, "tokenizer.json").object("model"))) {
   const JsonObject document(json, "tokenizer.json");
   document.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer",
                        "pre_tokenizer", "post_processor", "decoder", "model"});
@@ -59,13 +59,13 @@ Tokenizer::Impl::Impl(const Json& json, const std::filesystem::path& path)
   if (normalizer && pre_tokenizer && normalizer->prepends() && pre_tokenizer->asks_for_start()) {
     refuse_component("tokenizer.json: pre_tokenizer", "Metaspace 'first' after Prepend");
   }
-  add_tokens(read_added_tokens(document, bpe));
+  add_tokens(read_added_tokens(document, model->vocabulary()));
   check_template();
   special_names = read_special_names(path);
 }
 
 void Tokenizer::Impl::add_tokens(const std::vector<AddedToken>& tokens) {
-  ids = bpe.size();
+  ids = model->vocabulary().size();
   for (const AddedToken& token : tokens) {
     ids = std::max(ids, static_cast<std::uint32_t>(token.id) + 1);
     added_ids.emplace(token.content, token.id);
@@ -100,10 +100,12 @@ void Tokenizer::Impl::check_template() const {
 // The token of an id, null when there is none.
 const std::string* Tokenizer::Impl::token(std::int32_t id) const {
   if (const auto found = added.find(id); found != added.end()) return &found->second.content;
-  return bpe.has(id) ? &bpe.token(id) : nullptr;
+  const Vocabulary& vocabulary = model->vocabulary();
+  return vocabulary.has(id) ? &vocabulary.token(id) : nullptr;
 }
 
-void Tokenizer::Impl::encode_text(std::string_view text, bool at_start, Bpe::Session& session,
+void Tokenizer::Impl::encode_text(std::string_view text, bool at_start,
+                                  TokenModel::Session& session,
                                   std::vector<std::int32_t>& out) const {
   std::string current(text);
   if (normalizer) at_start = normalizer->apply(current) && at_start;
@@ -118,7 +120,8 @@ void Tokenizer::Impl::encode_text(std::string_view text, bool at_start, Bpe::Ses
   }
 }
 
-void Tokenizer::Impl::encode_normalized(std::string text, bool at_start, Bpe::Session& session,
+void Tokenizer::Impl::encode_normalized(std::string text, bool at_start,
+                                        TokenModel::Session& session,
                                         std::vector<std::int32_t>& out) const {
   if (text.empty()) return;
   const std::uint32_t end = checked_position(text.size());
@@ -132,7 +135,8 @@ std::optional<std::int32_t> Tokenizer::Impl::special_id(const std::string& name)
   const auto found = special_names.find(name);
   if (found == special_names.end()) return std::nullopt;
   const auto added_id = added_ids.find(found->second);
-  return added_id != added_ids.end() ? std::optional(added_id->second) : bpe.id_of(found->second);
+  return added_id != added_ids.end() ? std::optional(added_id->second)
+                                     : model->vocabulary().id_of(found->second);
 }
 
 Tokenizer::Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -151,13 +155,13 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_spec
   }
   std::vector<std::int32_t> out;
   if (add_special) out = impl_->around.before;
-  Bpe::Session session(impl_->bpe);
+  const auto session = impl_->model->session();
   for (const TokenOrText& part : impl_->verbatim.split(utf8)) {
     if (part.id >= 0) {
       out.push_back(part.id);
     } else {
       impl_->encode_text(utf8.substr(part.span.begin, part.span.end - part.span.begin),
-                         part.span.begin == 0, session, out);
+                         part.span.begin == 0, *session, out);
     }
   }
   if (add_special) out.insert(out.end(), impl_->around.after.begin(), impl_->around.after.end());
@@ -189,7 +193,8 @@ std::uint32_t Tokenizer::vocab_size() const { return impl_->ids; }
 
 std::optional<std::int32_t> Tokenizer::token_to_id(std::string_view token) const {
   const auto added = impl_->added_ids.find(token);
-  return added != impl_->added_ids.end() ? std::optional(added->second) : impl_->bpe.id_of(token);
+  return added != impl_->added_ids.end() ? std::optional(added->second)
+                                         : impl_->model->vocabulary().id_of(token);
 }
 
 std::string_view Tokenizer::id_to_token(std::int32_t id) const {
@@ -202,7 +207,7 @@ std::optional<std::int32_t> Tokenizer::eos() const { return impl_->special_id("e
 std::optional<std::int32_t> Tokenizer::pad() const { return impl_->special_id("pad_token"); }
 std::optional<std::int32_t> Tokenizer::unk() const {
   const auto named = impl_->special_id("unk_token");
-  return named ? named : impl_->bpe.id_of(impl_->bpe.config().unk_token);
+  return named ? named : impl_->model->unk();
 }
 
 }  // namespace organ::train

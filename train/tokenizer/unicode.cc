@@ -86,8 +86,17 @@ bool is_white_space(char32_t c) { return contains({kWhiteSpace, kWhiteSpaceSize}
 bool is_numeric(char32_t c) { return contains({kNumeric, kNumericSize}, c); }
 bool is_punctuation(char32_t c) { return contains({kPunctuation, kPunctuationSize}, c); }
 bool is_word(char32_t c) { return contains({kWord, kWordSize}, c); }
+bool is_combining_mark(char32_t c) { return contains({kCombiningMarks, kCombiningMarksSize}, c); }
+bool is_nonspacing_mark(char32_t c) {
+  return contains({kNonspacingMarks, kNonspacingMarksSize}, c);
+}
+bool is_bert_unwanted(char32_t c) { return contains({kBertUnwanted, kBertUnwantedSize}, c); }
 
 void append_lower(std::string& out, char32_t c) {
+  if (c < 0x80) {
+    out += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    return;
+  }
   if (c == 0x130) {
     out += "i\u0307";
     return;

@@ -2,6 +2,7 @@
 // UTF-8 and the character classes of the PyPI package `tokenizers`. All functions are pure.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -44,11 +45,33 @@ std::optional<std::size_t> find_invalid_utf8(std::string_view text);
 // Every maximal broken part becomes one U+FFFD (Unicode 15.0, 3.9; as Rust's from_utf8_lossy).
 std::string replace_invalid_utf8(std::string text);
 
-bool is_white_space(char32_t c);  // White_Space
-bool is_numeric(char32_t c);      // N
-bool is_punctuation(char32_t c);  // what the Punctuation pre-tokeniser cuts at
-bool is_word(char32_t c);         // \w of Rust's regex crate
+bool is_white_space(char32_t c);      // White_Space
+bool is_numeric(char32_t c);          // N
+bool is_punctuation(char32_t c);      // what the Punctuation pre-tokeniser cuts at
+bool is_word(char32_t c);             // \w of Rust's regex crate
+bool is_combining_mark(char32_t c);   // what StripAccents takes out
+bool is_nonspacing_mark(char32_t c);  // what BertNormalizer takes out of a decomposed text
+bool is_bert_unwanted(char32_t c);    // and what it cleans away: controls, unassigned and others
 // Appends the lower case of `c`: one code point, except U+0130, which gives two.
 void append_lower(std::string& out, char32_t c);
+
+// The text without the characters that `keep` refuses; returns whether the first one stayed.
+template <typename Keep>
+bool filter_characters(std::string& text, Keep keep) {
+  std::size_t kept = 0;
+  bool first_kept = true;
+  for (std::size_t at = 0; at < text.size();) {
+    const Decoded next = decode_utf8(text, at);
+    if (keep(next.code_point)) {
+      std::copy_n(text.data() + at, next.length, text.data() + kept);
+      kept += next.length;
+    } else if (at == 0) {
+      first_kept = false;
+    }
+    at += next.length;
+  }
+  text.resize(kept);
+  return first_kept;
+}
 
 }  // namespace organ::train

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Synthetic tokenizer.json documents that exercise one component each, on GPT-2's vocabulary."""
+import base64
 import json
+import random
+
+from charsmap import charsmap
 
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
               "use_regex": True}
@@ -16,18 +20,67 @@ DEEPSEEK = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\
 DIALECT = r"^\S+$|\d{2,}|[\S]+?\u0041|[a-f\x{e9}-\u00FF]+|\p{Nd}\P{L}|(?<=a)[^b\s]|(?>\D)."
 
 
+# Keys that begin others, that a cluster begins with, of one to five bytes, and empty values.
+RULES = {"a": "A", "ab": "never", "e\u0301": "É", "\u0301": "'", "\r\n": " ", "\r": "R", "ﬁ": "fi",
+         "Ａ": "A", "\u00ad": "", "©": "(c)", "각": "GAG", "ᆨ": "g",
+         "क": "ka", "🙂": ":)", "\u0600": "#",
+         "é": "e", "　": " ", "\u200d": "", "ab\u0301": "never either"}
+
+
 def added(token_id, content, **flags):
     return {"id": token_id, "content": content, "single_word": False, "lstrip": False,
             "rstrip": False, "normalized": False, "special": True} | flags
+
+
+def with_model(model, **parts):
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
+            "normalizer": None, "pre_tokenizer": None, "post_processor": None,
+            "decoder": None} | parts | {"model": model}
 
 
 def document(vocab, merges, **parts):
     model = {"type": "BPE", "dropout": None, "unk_token": None,
              "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": False,
              "byte_fallback": False, "ignore_merges": False} | parts.pop("model", {})
-    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
-            "normalizer": None, "pre_tokenizer": None, "post_processor": None,
-            "decoder": None} | parts | {"model": model | {"vocab": vocab, "merges": merges}}
+    return with_model(model | {"vocab": vocab, "merges": merges}, **parts)
+
+
+def precompiled(data):
+    return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(data).decode()}
+
+
+def bert_normalizer(clean=True, chinese=True, strip=None, lower=True):
+    return {"type": "BertNormalizer", "clean_text": clean, "handle_chinese_chars": chinese,
+            "strip_accents": strip, "lowercase": lower}
+
+
+def wordpiece(vocab, lower=True, cleanup=True, **model):
+    """As Google's BERT is converted; the vocabulary holds [UNK], [CLS] and [SEP]."""
+    return with_model(
+        {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+         "max_input_chars_per_word": 100, "vocab": vocab} | model,
+        added_tokens=[added(vocab[name], name) for name in ("[UNK]", "[CLS]", "[SEP]")],
+        normalizer=bert_normalizer(lower=lower), pre_tokenizer={"type": "BertPreTokenizer"},
+        post_processor={"type": "BertProcessing", "sep": ["[SEP]", vocab["[SEP]"]],
+                        "cls": ["[CLS]", vocab["[CLS]"]]},
+        decoder={"type": "WordPiece", "prefix": "##", "cleanup": cleanup})
+
+
+METASPACE = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+
+
+def t5_like(pieces, unk_id, end_id, normalizer, byte_fallback=False):
+    """As T5 is converted from sentencepiece; pieces are [text, score]."""
+    text, end = {"Sequence": {"id": "A", "type_id": 0}}, pieces[end_id][0]
+    last = {"SpecialToken": {"id": end, "type_id": 0}}
+    return with_model(
+        {"type": "Unigram", "unk_id": unk_id, "vocab": pieces, "byte_fallback": byte_fallback},
+        added_tokens=[added(i, pieces[i][0]) for i in sorted({unk_id, end_id})],
+        normalizer=normalizer, pre_tokenizer=METASPACE,
+        post_processor={"type": "TemplateProcessing", "single": [text, last],
+                        "pair": [text, last], "special_tokens": {
+                            end: {"id": end, "ids": [end_id], "tokens": [end]}}},
+        decoder=METASPACE)
 
 
 def llama_like(vocab, merges):
@@ -84,6 +137,8 @@ def pre_tokenizers():
         {"type": "WhitespaceSplit"},
         {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True},
         BYTES_ONLY)
+    yield "bert-pieces", sequence({"type": "BertPreTokenizer"}, BYTES_ONLY)
+    yield "delimiter", sequence({"type": "CharDelimiterSplit", "delimiter": "e"}, BYTES_ONLY)
     yield "prefix-space", BYTE_LEVEL | {"add_prefix_space": True}
 
 
@@ -95,6 +150,14 @@ def normalizers():
         for right in (False, True):
             yield f"strip-{left}-{right}", {"type": "Strip", "strip_left": left,
                                             "strip_right": right}
+    yield "strip-accents", {"type": "StripAccents"}
+    yield "nfd-strip-accents", {"type": "Sequence", "normalizers": [
+        {"type": "NFD"}, {"type": "StripAccents"}]}
+    for flags in range(16):
+        options = [bool(flags >> bit & 1) for bit in range(4)]
+        yield f"bert-{flags:04b}", bert_normalizer(*options)
+    yield "bert-default", bert_normalizer(True, True, None, False)
+    yield "precompiled", precompiled(charsmap(RULES))
     yield "replace-regex", {"type": "Sequence", "normalizers": [
         {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
         {"type": "Lowercase"}, {"type": "Prepend", "prepend": "é"}]}
@@ -103,7 +166,8 @@ def normalizers():
 def added_token_lists(vocab):
     words = [(" and", {}), ("the", {"single_word": True}), ("<s>", {"lstrip": True}),
              ("</s>", {"rstrip": True}), ("don't", {"lstrip": True, "rstrip": True}),
-             ("e", {"single_word": True, "rstrip": True}), ("OF", {"rstrip": True}), ("E\u0301", {"special": False})]
+             ("e", {"single_word": True, "rstrip": True}), ("OF", {"rstrip": True}),
+             ("O\u0301x", {"special": False})]
     for name, normalized in (("verbatim", False), ("normalized", True)):
         tokens = []
         for text, flags in words:
@@ -152,6 +216,43 @@ def small_models():
             {"type": "Replace", "pattern": {"Regex": "[aeh]+"}, "content": "_"}]})
 
 
+def small_unigrams():
+    """Many equal sums: scores that are added in another order, tokens with equal scores, and an
+    unknown run that is a token itself."""
+    rng = random.Random(5)
+    letters = "abcdeght"
+    for name, scores in (("tenths", [-0.1, -0.2, -0.3, -0.4, -0.7]), ("ones", [-1.0]),
+                         ("drawn", [-rng.random() * 9 for _ in range(7)])):
+        pieces = [["<unk>", 0.0], ["</s>", 0.0], ["zz", -50.0], ["日本", -90.25]]
+        texts = {"".join(rng.choice(letters) for _ in range(rng.choice([2, 2, 3, 3, 4, 6])))
+                 for _ in range(150)}
+        pieces += [[text, rng.choice(scores)] for text in ["▁", *letters[:6], *sorted(texts)]]
+        yield f"unigram-{name}", t5_like(pieces, 0, 1, None)
+        yield f"unigram-{name}-whole", with_model(
+            {"type": "Unigram", "unk_id": 0, "vocab": pieces, "byte_fallback": False})
+        some = [[f"<0x{b:02X}>", -60.0] for b in range(0x41, 0xE8)]
+        every = [[f"<0x{b:02X}>", -60.0] for b in range(256)]
+        for kind, fallback in (("some", some), ("every", every)):
+            yield f"unigram-{name}-{kind}-bytes", t5_like(pieces + fallback, 0, 1, None, True)
+        yield f"unigram-{name}-twice", t5_like([*pieces, *pieces[8:20]], 0, 1, None)
+
+
+def small_wordpieces():
+    words = ["[UNK]", "[CLS]", "[SEP]", "a", "b", "ab", "the", "he", "##a", "##b", "##he", "##the",
+             "##", "t", "##t", "##h", "##e", "##日", "日", "'", ".", "##abab", "n",
+             "##n", "do", "not"]
+    vocab = {word: i for i, word in enumerate(words)}
+    for cleanup in (False, True):
+        yield f"wordpiece-{cleanup}", wordpiece(vocab, cleanup=cleanup)
+    yield "wordpiece-short", wordpiece(vocab, max_input_chars_per_word=4)
+    yield "wordpiece-no-prefix", wordpiece(vocab, continuing_subword_prefix="")
+    yield "wordpiece-other-prefix", wordpiece(vocab, continuing_subword_prefix="日")
+    roberta = wordpiece(vocab, lower=False)
+    roberta["post_processor"] |= {"type": "RobertaProcessing", "trim_offsets": True,
+                                  "add_prefix_space": False}
+    yield "wordpiece-roberta", roberta
+
+
 def documents(gpt2):
     vocab = json.loads((gpt2 / "vocab.json").read_text(encoding="utf-8"))
     lines = (gpt2 / "merges.txt").read_text(encoding="utf-8").split("\n")[1:]
@@ -167,3 +268,5 @@ def documents(gpt2):
             yield f"{name}-{kind}", document(vocab, merges, normalizer=part, added_tokens=tokens,
                                              pre_tokenizer=BYTE_LEVEL, **shared)
     yield from small_models()
+    yield from small_unigrams()
+    yield from small_wordpieces()

@@ -3,8 +3,9 @@
 
     fixtures.py FOLDER
 
-Two small tokenizer.json files (byte-level, Llama-like with byte fallback), trained on nothing but
-the sentences below, and for each `NAME.cases.json`: texts, their ids, and the decoded texts.
+Four small tokenizer.json files (byte-level, Llama-like with byte fallback, BERT-like WordPiece,
+T5-like Unigram with a character map), trained on nothing but the sentences below, and for each
+`NAME.cases.json`: texts, their ids, and the decoded texts.
 """
 import json
 import pathlib
@@ -16,6 +17,8 @@ SENTENCES = ["The cat sat on the mat, and the cat's hat sat on the cat.",
              "Once upon a time there was a little cat named Tim."]
 TEXTS = ["", " ", "the cat", "The cat's hat.", "the  cat\n\nsat \t on", "naïve café",
          "e\u0301 日本語 한국어", "🐈‍⬛ cat", "<s>the</s> cat<|end|>s", "x" * 300, "123 4567",
+         "Ａ\u0301 e\u0301clair ﬁne © क\u094d\u200dक\u0301 \r\n각ᆨ",
+         "The ÉCLAIR isn't 中国 . .", "cat\u0000s \ufffd\u00ad",
          "\u1680\u180e\u200b", "\u01ae'LL 'll", "▁the▁ cat", "a\u0000b", "\U00031350\U0002ebf0 \U000e0001"]
 
 
@@ -65,6 +68,25 @@ def llama_like():
     return components.llama_like({token: i for i, token in enumerate(tokens)}, merges)
 
 
+def wordpiece():
+    words = [word for s in SENTENCES
+             for word in s.lower().replace(".", " .").replace(",", " ,").split()]
+    pieces = {piece for word in words for piece in (word, word[:2], word[:1], *(
+        "##" + word[i:] for i in range(1, len(word))))}
+    tokens = ["[UNK]", "[CLS]", "[SEP]", *sorted(pieces), "中", "e", "##é", "##t", "'", "isn", "n"]
+    return components.wordpiece({token: i for i, token in enumerate(tokens)})
+
+
+def unigram():
+    words = ["▁" + word for s in SENTENCES for word in s.split()]
+    pieces = sorted({word[i:j] for word in words for i in range(len(word))
+                     for j in range(i + 1, min(len(word), i + 4) + 1)})
+    vocab = [["<unk>", 0.0], ["</s>", 0.0], *([f"<0x{b:02X}>", -40.5] for b in range(256)),
+             *([piece, -9.1 + 0.3 * (i % 7) - 0.1 * len(piece)] for i, piece in enumerate(pieces))]
+    return components.t5_like(vocab, 0, 1, components.precompiled(
+        components.charsmap(components.RULES)), byte_fallback=True)
+
+
 def write(folder, name, document):
     from tokenizers import Tokenizer
     path = folder / f"{name}.json"
@@ -87,3 +109,5 @@ if __name__ == "__main__":
     target = pathlib.Path(sys.argv[1])
     write(target, "byte_level", byte_level())
     write(target, "llama_like", llama_like())
+    write(target, "wordpiece", wordpiece())
+    write(target, "unigram", unigram())

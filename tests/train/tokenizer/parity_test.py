@@ -3,9 +3,10 @@
 
     parity_test.py TOKENIZE_IDS          (environment: ORGAN_SHARED, ORGAN_PEERS, ORGAN_MODELS)
 
-Tokenizers: stories260K, SmolLM2 (where ORGAN_MODELS holds it), GPT-2's pair, the Llama-2
-SentencePiece model put into the form of a tokenizer.json, and the synthetic components of
-components.py. Texts: WikiText-2 test, tinyshakespeare, 10,000 seeded random Unicode strings.
+Tokenizers: stories260K, SmolLM2 and all-MiniLM-L6-v2 (where ORGAN_MODELS holds them), GPT-2's pair,
+the Llama-2 SentencePiece model put into the form of a tokenizer.json, WordPiece, Unigram and BPE
+tokenizers trained here on WikiText-2 (trained.py), and the synthetic components of components.py.
+Texts: WikiText-2 test, tinyshakespeare, 10,000 seeded random Unicode strings.
 Exits 77 with the reason when `tokenizers` or the data are missing.
 """
 import argparse
@@ -19,6 +20,7 @@ import tempfile
 import time
 
 import components
+import trained
 
 SEED = 20260117
 SCRIPTS = [
@@ -59,6 +61,13 @@ def random_text(rng):
         return "".join(chr(rng.randint(low, high)) for _ in range(length))
     return "".join(rng.choice(WORDS) if rng.random() < 0.15 else random_character(rng)
                    for _ in range(length))
+
+
+def letter_texts(count, seed=SEED):
+    """Texts of few letters, in which small vocabularies find many ways."""
+    rng = random.Random(seed)
+    return ["".join(rng.choice("aabbcdeeghhtt t.'z日本é\u0301n?") for _ in range(rng.randrange(40)))
+            for _ in range(count)]
 
 
 def random_texts(count, seed=SEED):
@@ -141,6 +150,13 @@ def skip(reason):
     sys.exit(77)
 
 
+def without_cuts(tokenizer):
+    """Ours never cuts or fills a text, whatever the file says."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 def subjects(shared, scratch):
     """(name, reference, path for ours, kind of texts)."""
     from tokenizers import Tokenizer
@@ -153,17 +169,22 @@ def subjects(shared, scratch):
     stories = shared / "stories260K" / "tokenizer.json"
     yield "stories260K", Tokenizer.from_file(str(stories)), stories, "all"
     models = os.environ.get("ORGAN_MODELS")
-    smollm = pathlib.Path(models) / "smollm2" / "tokenizer.json" if models else None
-    if smollm and smollm.exists():
-        yield "smollm2", Tokenizer.from_file(str(smollm)), smollm, "all"
-    else:
-        print("smollm2: left out, ORGAN_MODELS holds no smollm2/tokenizer.json")
+    for name in ("smollm2", "minilm"):
+        path = pathlib.Path(models) / name / "tokenizer.json" if models else None
+        if path and path.exists():
+            yield name, without_cuts(Tokenizer.from_file(str(path))), path, "all"
+        else:
+            print(f"{name}: left out, ORGAN_MODELS holds no {name}/tokenizer.json")
     gpt2 = shared / "gpt2-tokenizer"
     yield "gpt2", gpt2_reference(gpt2), gpt2, "all"
     yield from_json("llama2", llama_tokenizer(shared / "llama-tokenizer" / "tokenizer.model"),
                     "all")
+    lines = (shared / "wikitext2" / "valid.txt").read_text(encoding="utf-8").split("\n")
+    for name, document in trained.documents(lines):
+        yield from_json(name, document, "all")
     for name, document in components.documents(gpt2):
-        yield from_json(name, document, "random")
+        yield from_json(name, document,
+                        "letters" if name.startswith(("unigram", "wordpiece")) else "random")
 
 
 def report_speed(name, reference, ours, text):
@@ -205,6 +226,8 @@ def main():
             ours = Ours(options.program, str(path))
             chosen = [wikitext, plays, *texts] if kind == "all" else [wikitext[:20_000],
                                                                       *texts[:options.count // 10]]
+            if kind == "letters":
+                chosen += letter_texts(options.count)
             differences = compare(name, reference, ours, chosen)
             failures += differences
             print(f"{name}: {len(chosen)} texts, {differences} comparisons differ", flush=True)

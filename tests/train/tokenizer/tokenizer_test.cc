@@ -2,10 +2,12 @@
 #include "train/tokenizer/tokenizer.h"
 
 #include <fstream>
+#include <tuple>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "format/base/base64.h"
 #include "format/base/json.h"
 #include "tests/support/support.h"
 
@@ -17,7 +19,9 @@ namespace {
 
 Json load(const std::string& name) {
   const auto path = std::filesystem::path(ORGAN_TOKENIZER_DATA) / name;
-  return organ::parse_json(organ::read_file(path, 1 << 20), {}, name);
+  organ::JsonLimits limits;
+  limits.reals = true;
+  return organ::parse_json(organ::read_file(path, 1 << 20), limits, name);
 }
 
 Tokenizer open_text(const std::string& text) {
@@ -26,10 +30,10 @@ Tokenizer open_text(const std::string& text) {
   return Tokenizer::open(folder.path());
 }
 
-// The error of the byte-level fixture after `edit`.
+// The error of a fixture after `edit`.
 template <typename Edit>
-std::string error_after(Edit edit) {
-  Json document = load("byte_level.json");
+std::string error_after(Edit edit, const std::string& name = "byte_level.json") {
+  Json document = load(name);
   edit(document);
   return error_of([&] { open_text(document.dump()); });
 }
@@ -69,6 +73,14 @@ TEST_CASE("a byte-level tokenizer gives the ids and texts of the tokenizers pack
 
 TEST_CASE("a Llama-like tokenizer gives the ids and texts of the tokenizers package") {
   check_cases("llama_like");
+}
+
+TEST_CASE("a BERT-like tokenizer gives the ids and texts of the tokenizers package") {
+  check_cases("wordpiece");
+}
+
+TEST_CASE("a T5-like tokenizer gives the ids and texts of the tokenizers package") {
+  check_cases("unigram");
 }
 
 TEST_CASE("GPT-2's pair of files is read as byte-level BPE with one special token") {
@@ -125,23 +137,21 @@ TEST_CASE("broken byte sequences decode to replacement characters") {
 }
 
 TEST_CASE("components that are not known are refused by name") {
-  const std::pair<const char*, std::string> parts[] = {{"normalizer", "BertNormalizer"},
-                                                       {"normalizer", "Precompiled"},
+  const std::pair<const char*, std::string> parts[] = {{"normalizer", "Nmt"},
+                                                       {"normalizer", "ByteLevel"},
                                                        {"pre_tokenizer", "UnicodeScripts"},
-                                                       {"pre_tokenizer", "BertPreTokenizer"},
-                                                       {"post_processor", "BertProcessing"},
-                                                       {"decoder", "WordPiece"},
+                                                       {"pre_tokenizer", "FixedLength"},
+                                                       {"post_processor", "Unknown"},
+                                                       {"decoder", "BPEDecoder"},
                                                        {"decoder", "CTC"}};
   for (const auto& [part, type] : parts) {
     const std::string error = error_after([&](Json& json) { json[part] = {{"type", type}}; });
     CHECK(has(error, "incompatible: tokenizer.json: " + std::string(part)));
     CHECK(has(error, "'" + type + "' is not supported"));
   }
-  for (const char* type : {"Unigram", "WordPiece", "WordLevel"}) {
-    const std::string error = error_after([&](Json& json) { json["model"]["type"] = type; });
-    CHECK(has(error, "incompatible"));
-    CHECK(has(error, "model '" + std::string(type) + "'"));
-  }
+  const std::string level = error_after([](Json& json) { json["model"]["type"] = "WordLevel"; });
+  CHECK(has(level, "incompatible"));
+  CHECK(has(level, "model 'WordLevel'"));
   const std::string dropout = error_after([](Json& json) { json["model"]["dropout"] = 0.1; });
   CHECK(has(dropout, "incompatible"));
   CHECK(has(dropout, "dropout is not supported"));
@@ -218,6 +228,104 @@ TEST_CASE("a tokenizer.json that contradicts itself is corrupt with the reason")
   }
 }
 
+TEST_CASE("a WordPiece or Unigram model that contradicts itself is refused with the reason") {
+  using Edit = void (*)(Json&);
+  const std::tuple<const char*, Edit, const char*> edits[] = {
+      {"wordpiece.json", [](Json& j) { j["model"]["unk_token"] = "<none>"; },
+       "corrupt: tokenizer.json: unk_token '<none>'"},
+      {"wordpiece.json", [](Json& j) { j["model"].erase("max_input_chars_per_word"); },
+       "max_input_chars_per_word"},
+      {"wordpiece.json", [](Json& j) { j["model"]["merges"] = Json::array(); }, "merges"},
+      {"wordpiece.json", [](Json& j) { j["model"]["vocab"][std::string(1025, 'a')] = 4000; },
+       "incompatible: tokenizer.json: model: a token of more than 1024 bytes is not supported"},
+      {"wordpiece.json", [](Json& j) { j["post_processor"]["sep"] = "[SEP]"; },
+       "expected [token, id]"},
+      {"wordpiece.json", [](Json& j) { j["post_processor"]["sep"][1] = 3999; },
+       "id 3999 names no token"},
+      {"wordpiece.json", [](Json& j) { j["post_processor"]["cls"][1] = -1; },
+       "expected [token, id]"},
+      {"wordpiece.json", [](Json& j) { j["normalizer"]["surprise"] = true; }, "surprise"},
+      {"wordpiece.json", [](Json& j) { j["normalizer"]["lowercase"] = 1; }, "lowercase"},
+      {"unigram.json", [](Json& j) { j["model"]["vocab"] = Json::array(); }, "expected an array"},
+      {"unigram.json",
+       [](Json& j) {
+         j["model"]["vocab"] = {{"a", 0}};
+       },
+       "expected [text, score]"},
+      {"unigram.json", [](Json& j) { j["model"]["vocab"].push_back({"x"}); },
+       "expected [text, score]"},
+      {"unigram.json",
+       [](Json& j) {
+         j["model"]["vocab"].push_back({"x", "1"});
+       },
+       "expected [text, score]"},
+      {"unigram.json",
+       [](Json& j) {
+         j["model"]["vocab"].push_back({"", -1.5});
+       },
+       "is empty"},
+      {"unigram.json",
+       [](Json& j) {
+         j["model"]["vocab"].push_back({std::string(1025, 'a'), -1.5});
+       },
+       "a token of more than 1024 bytes"},
+      {"unigram.json", [](Json& j) { j["model"]["unk_id"] = 100000; }, "100000 is no token"},
+      {"unigram.json", [](Json& j) { j["model"]["unk_id"] = -1; }, "unk_id"},
+      {"unigram.json", [](Json& j) { j["model"]["dropout"] = 0.1; }, "dropout"}};
+  for (const auto& [name, edit, reason] : edits) {
+    const std::string error = error_after(edit, name);
+    CHECK_MESSAGE(has(error, reason), error);
+  }
+}
+
+TEST_CASE("a character no token holds is refused where there is no unknown token") {
+  Json document = load("unigram.json");
+  document["model"].erase("unk_id");
+  const Tokenizer tokenizer = open_text(document.dump());
+  CHECK_FALSE(tokenizer.unk().has_value());
+  CHECK(tokenizer.encode("cat", false).size() > 0);
+  const std::string error = error_of([&] { tokenizer.encode("cat 日", false); });
+  CHECK(has(error, "invalid_argument: text: '日' is in no token"));
+}
+
+TEST_CASE("a damaged character map is refused when it is opened, never followed") {
+  const std::string good = *organ::base64_decode(
+      load("unigram.json")["normalizer"]["precompiled_charsmap"].get<std::string>());
+  const auto error_with = [&](const std::string& bytes) {
+    return error_after(
+        [&](Json& j) { j["normalizer"]["precompiled_charsmap"] = organ::base64_encode(bytes); },
+        "unigram.json");
+  };
+  CHECK(has(error_with(""), "has no size of its trie"));
+  CHECK(has(error_with(std::string(4, '\0')), "an empty trie"));
+  CHECK(has(error_with(good.substr(0, 40)), "in a map of 40"));
+  CHECK(has(error_with("\x03" + good.substr(1)), "a trie of"));
+  CHECK(has(error_with(good + "\xFF"), "is not valid UTF-8"));
+  std::string without_texts = good;
+  const std::size_t trie = without_texts.find("never", 0);
+  REQUIRE(trie != std::string::npos);
+  CHECK(has(error_with(without_texts.substr(0, trie - 2)), "no replacement begins at byte"));
+  std::string lost = good;
+  lost[7] = '\x7F';  // the upper byte of the root's offset
+  CHECK(has(error_with(lost), "the trie leads to unit"));
+  CHECK(has(
+      error_after([](Json& j) { j["normalizer"]["precompiled_charsmap"] = "%"; }, "unigram.json"),
+      "is not base64"));
+  // Whatever one byte says, the map is refused or leads to valid text.
+  for (std::size_t at = 0; at < good.size(); at += 61) {
+    Json document = load("unigram.json");
+    std::string bytes = good;
+    bytes[at] = static_cast<char>(bytes[at] ^ 0x5A);
+    document["normalizer"]["precompiled_charsmap"] = organ::base64_encode(bytes);
+    try {
+      const Tokenizer tokenizer = open_text(document.dump());
+      (void)tokenizer.encode("a ab e\u0301 \r\n ﬁ Ａ © 각ᆨ क 🙂 \u0600x é", true);
+    } catch (const organ::Error& error) {
+      CHECK(error.code() == organ::ErrorCode::corrupt);
+    }
+  }
+}
+
 TEST_CASE("an added token that the tokenizers package would number differently is refused") {
   const std::string error = error_after([](Json& json) {
     Json token = json["added_tokens"][0];
@@ -251,6 +359,21 @@ TEST_CASE("one word of megabytes takes n log n steps, not n squared") {
       const auto ids = split_ids(tokenizer, text);
       CHECK(ids.size() > 1000);
       CHECK(tokenizer.decode(ids) == text);
+    }
+  }
+}
+
+TEST_CASE("one piece of megabytes takes Unigram and WordPiece a step for a byte") {
+  Json whole = load("unigram.json");
+  whole.erase("normalizer");
+  whole["pre_tokenizer"]["split"] = false;
+  Json word = load("wordpiece.json");
+  word["model"]["max_input_chars_per_word"] = 1 << 30;
+  for (const Tokenizer& tokenizer : {open_text(whole.dump()), open_text(word.dump())}) {
+    for (const std::string unit : {"cat", "hat", "a"}) {
+      std::string text;
+      while (text.size() < 1'000'000) text += unit;
+      CHECK(split_ids(tokenizer, text).size() >= 1);
     }
   }
 }

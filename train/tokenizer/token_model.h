@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vocabulary of a tokenizer and the rule that turns one piece of text into its ids.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace organ::train {
+
+// Tokens and their ids. Immutable and thread-safe.
+class Vocabulary {
+ public:
+  // By id; an empty text is an id without token. Of equal texts the last id counts.
+  explicit Vocabulary(std::vector<std::string> tokens);
+  Vocabulary(Vocabulary&&) = default;
+
+  std::optional<std::int32_t> id_of(std::string_view token) const;
+  bool has(std::int32_t id) const {
+    const auto index = static_cast<std::size_t>(id);
+    return id >= 0 && index < tokens_.size() && !tokens_[index].empty();
+  }
+  // The text of an id that has() a token.
+  const std::string& token(std::int32_t id) const { return tokens_[static_cast<std::size_t>(id)]; }
+  const std::vector<std::string>& tokens() const { return tokens_; }
+  std::uint32_t token_count() const { return count_; }
+  // One more than the largest id.
+  std::uint32_t size() const { return static_cast<std::uint32_t>(tokens_.size()); }
+  // The ids of <0x00>-<0xFF>, -1 for those that are no tokens.
+  std::vector<std::int32_t> byte_ids() const;
+
+ private:
+  std::vector<std::string> tokens_;
+  std::unordered_map<std::string_view, std::int32_t> ids_;
+  std::uint32_t count_ = 0;
+};
+
+// Immutable and thread-safe.
+class TokenModel {
+ public:
+  explicit TokenModel(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {}
+  virtual ~TokenModel() = default;
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+  // The id of what has no token, where the model names one.
+  virtual std::optional<std::int32_t> unk() const = 0;
+
+  // What one encode() call remembers. One thread at a time; may keep views of the pieces.
+  class Session {
+   public:
+    virtual ~Session() = default;
+    // Appends the ids of one piece. O(n log n) in the bytes of the piece.
+    virtual void encode(std::string_view piece, std::vector<std::int32_t>& out) = 0;
+    // The pieces met so far are about to change or go away.
+    virtual void forget() {}
+  };
+  virtual std::unique_ptr<Session> session() const = 0;
+
+ private:
+  Vocabulary vocabulary_;
+};
+
+using TokenModelPtr = std::unique_ptr<const TokenModel>;
+
+}  // namespace organ::train
