@@ -30,10 +30,17 @@ void check_data_arguments(const TrainArguments& a) {
     fail(ErrorCode::invalid_argument, "--pad-id: {} is out of range, expected 0 or more",
          *a.padding_id);
   }
-  if (a.held_out_share && (!a.held_out.empty() || !a.ids.empty())) {
+  const std::string_view other = !a.ids.empty()            ? "--ids"
+                                 : !a.held_out.empty()     ? "--held-out"
+                                 : !a.held_out_ids.empty() ? "--held-out-ids"
+                                                           : "";
+  if (a.held_out_share && !other.empty()) {
     fail(ErrorCode::invalid_argument,
-         "--held-out-share: chooses among --data files; it cannot be joined with {}",
-         a.ids.empty() ? "--held-out" : "--ids");
+         "--held-out-share: chooses among --data files; it cannot be joined with {}", other);
+  }
+  if (!a.held_out.empty() && !a.held_out_ids.empty()) {
+    fail(ErrorCode::invalid_argument,
+         "what to measure on: give either --held-out or --held-out-ids");
   }
   if (a.held_out_share && !(*a.held_out_share > 0 && *a.held_out_share < 1)) {
     fail(ErrorCode::invalid_argument,
@@ -97,13 +104,24 @@ void add_data_arguments(CLI::App& command, TrainArguments& a) {
   command.add_option("--data", a.data, "text files to train on")->type_name("FILE");
   command.add_option("--ids", a.ids, "safetensors file with I64 'ids' [windows, length] instead")
       ->type_name("FILE");
-  command.add_option("--pad-id", a.padding_id, "the id that fills up rows of --ids, no text");
+  command.add_option("--pad-id", a.padding_id, "the id that fills up rows of --ids and --held-out-ids, no text");
   command.add_option("--held-out", a.held_out, "text files to measure on, never trained on")
+      ->type_name("FILE");
+  command
+      .add_option("--held-out-ids", a.held_out_ids, "safetensors file like that of --ids instead")
       ->type_name("FILE");
   command.add_option("--held-out-share", a.held_out_share,
                      "set whole --data files aside, this share of the bytes");
   command.add_option("--documents", a.documents, "file, blank-lines or end-of-text")
       ->capture_default_str();
+}
+
+train::Dataset read_held_out_ids(const TrainArguments& a, std::uint64_t vocabulary,
+                                 std::int64_t context) {
+  train::Dataset data = train::Dataset::from_ids(a.held_out_ids, vocabulary, a.padding_id);
+  if (data.context() == context) return data;
+  fail(ErrorCode::invalid_argument, "{}: windows of {} tokens, but those to train on have {}",
+       quote(a.held_out_ids), data.context(), context);
 }
 
 }  // namespace
@@ -208,6 +226,10 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
   options.packing = train::Packing::concat;  // held-out figures are those of `organ eval`
   if (!files.held_out.empty()) {
     data.held_out = train::Dataset::from_texts(files.held_out, *tokenizer, vocabulary, options);
+  } else if (!a.held_out_ids.empty()) {
+    data.held_out = read_held_out_ids(a, vocabulary, s.context);
+  }
+  if (data.held_out) {
     train::check_disjoint(data.training, *data.held_out);
     data.overlap = train::overlap_share(data.training, *data.held_out);
     const auto finding = train::overlap_finding(*data.overlap);

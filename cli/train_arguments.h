@@ -19,8 +19,8 @@ namespace organ::cli {
 struct TrainArguments {
   std::string model;
   std::vector<std::string> data, held_out;
-  std::string ids;
-  std::optional<std::int32_t> padding_id;  // of ids
+  std::string ids, held_out_ids;
+  std::optional<std::int32_t> padding_id;  // of ids and held_out_ids
   std::optional<double> held_out_share;
   std::string documents = "file";
   std::string out, run_folder, cache_folder;

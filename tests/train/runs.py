@@ -434,6 +434,31 @@ class Runs(unittest.TestCase):
                 self.assertIn(words, self.train("out", expect=code).stderr)
                 self.assertFalse((self.folder / "out").exists())
 
+    def test_held_out_ids_are_measured_on(self):
+        held_out = self.folder / "held-out.safetensors"
+        write_ids(held_out, windows=4, seed=7)
+        self.train("out", "--held-out-ids", held_out, steps=2)
+        manifest = json.loads((self.folder / "out/organ.json").read_text())
+        figures = {e["subject"]: e for e in manifest["evaluations"]}
+        self.assertIn("recipient_untouched", figures)
+        self.assertEqual(figures["recipient_untouched"]["tokens"], 4 * 15)
+        evaluation = subprocess.run(
+            [PROGRAM, "eval", str(FIXTURE), "--ids", str(held_out), "--json"],
+            capture_output=True, text=True, check=True)
+        self.assertAlmostEqual(json.loads(evaluation.stdout)["nll"],
+                               float.fromhex(figures["recipient_untouched"]["nll"]), places=4)
+
+    def test_held_out_ids_that_do_not_fit_are_refused(self):
+        held_out = self.folder / "held-out.safetensors"
+        write_ids(held_out, windows=4, length=8, seed=7)
+        self.assertIn("windows of 8 tokens, but those to train on have 16",
+                      self.train("out", "--held-out-ids", held_out, expect=2).stderr)
+        for option, value in (("--held-out", "text"), ("--held-out-share", "0.5")):
+            self.assertIn("--held-out", self.train("out", "--held-out-ids", held_out, option, value,
+                                                   expect=2).stderr)
+        self.assertIn("same contents", self.train("out", "--held-out-ids",
+                                            self.folder / "ids.safetensors", expect=2).stderr)
+
     def test_an_existing_folder_is_never_overwritten(self):
         (self.folder / "out").mkdir()
         self.assertIn("exists already", self.train("out", expect=1).stderr)
