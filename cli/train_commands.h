@@ -7,12 +7,14 @@
 namespace organ::cli {
 
 void add_eval(CLI::App& app, Context& context);
+void add_generate(CLI::App& app, Context& context);
 void add_recover(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);
 void add_train_doctor(CLI::App& app, Context& context);
 
 inline constexpr void (*kTrainProgramCommands[])(CLI::App&, Context&) = {
     add_eval,
+    add_generate,
     add_recover,
     add_train,
     add_train_doctor,

@@ -28,8 +28,8 @@ std::int64_t block_count(const HeadLayout& layout) { return (layout.length + kBl
 // One block of queries of one (row, key head) and the keys that any of them sees.
 struct Block {
   std::int64_t group, row, kv_head;
-  std::int64_t begin, end;  // query positions
-  std::int64_t first_key, end_key;
+  std::int64_t begin, end;          // queries
+  std::int64_t first_key, end_key;  // keys [first_key, end_key)
 
   Block(const HeadLayout& layout, const VisibleSpans& spans, std::int64_t g, std::int64_t index)
       : group(g),
@@ -200,19 +200,21 @@ class GroupBackward {
 }  // namespace
 
 VisibleSpans::VisibleSpans(const at::Tensor& first_key, const at::Tensor& end_key,
-                           std::int64_t rows, std::int64_t length, std::int64_t window)
-    : length_(length), first_(static_cast<std::size_t>(rows * length)) {
+                           std::int64_t rows, std::int64_t length, std::int64_t window,
+                           std::int64_t past)
+    : length_(length), past_(past), first_(static_cast<std::size_t>(rows * length)) {
   const std::int32_t* document = first_key.defined() ? first_key.const_data_ptr<int>() : nullptr;
   const std::int32_t* ends = end_key.defined() ? end_key.const_data_ptr<int>() : nullptr;
   if (ends != nullptr) window = 0;
   for (std::int64_t i = 0; i < rows * length; ++i) {
-    const std::int64_t position = i % length;
+    const std::int64_t position = past + i % length;
     std::int64_t first = document ? document[i] : 0;
     if (window > 0) first = std::max(first, position - window + 1);
     first = std::clamp<std::int64_t>(first, 0, position);
     first_[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(first);
     if (ends == nullptr) continue;
-    end_.push_back(static_cast<std::int32_t>(std::clamp<std::int64_t>(ends[i], first + 1, length)));
+    end_.push_back(
+        static_cast<std::int32_t>(std::clamp<std::int64_t>(ends[i], first + 1, past + length)));
   }
 }
 
@@ -222,7 +224,7 @@ std::int64_t VisibleSpans::lowest(std::int64_t row, std::int64_t begin, std::int
 }
 
 std::int64_t VisibleSpans::highest(std::int64_t row, std::int64_t begin, std::int64_t end) const {
-  if (end_.empty()) return end;
+  if (end_.empty()) return past_ + end;
   const auto start = end_.begin() + row * length_;
   return *std::max_element(start + begin, start + end);
 }

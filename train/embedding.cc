@@ -33,7 +33,9 @@ void Embedding::add_positions(const Batch& batch, at::Tensor& x) const {
   const std::int64_t d = x.size(1);
   const std::int32_t* first =
       batch.first_key.defined() ? batch.first_key.const_data_ptr<int>() : nullptr;
-  const auto position = [&](std::int64_t i) { return i % batch.length - (first ? first[i] : 0); };
+  const auto position = [&](std::int64_t i) {
+    return batch.past + i % batch.length - (first ? first[i] : 0);
+  };
   for (std::int64_t i = 0; i < batch.tokens(); ++i) {
     if (position(i) >= positions_.size(0)) {
       fail(ErrorCode::invalid_argument, "a document reaches position {} but the model has {}",

@@ -7,6 +7,7 @@
 
 #include "format/base/error.h"
 #include "format/mxfp4.h"
+#include "train/internal/decode_cache.h"
 #include "train/internal/embedding.h"
 #include "train/internal/geometry.h"
 #include "train/internal/head.h"
@@ -169,10 +170,10 @@ struct Model::Impl {
     return layers[static_cast<std::size_t>(index - first_layer)];
   }
 
-  Pass pass(const Batch& batch) {
+  Pass pass(const Batch& batch, KeyValues* cache = nullptr) {
     check_batch(batch);
-    if (rope) rope->prepare(batch.length);
-    return {batch, rope ? &*rope : nullptr};
+    if (rope) rope->prepare(batch.past + batch.length);
+    return {batch, rope ? &*rope : nullptr, cache};
   }
 };
 
@@ -259,6 +260,30 @@ at::Tensor Model::backward_layer(std::int64_t index, const at::Tensor& dy, Layer
 }
 
 bool Model::has_head() const { return impl_->head.has_value(); }
+
+at::Tensor Model::decode(const std::vector<std::int64_t>& ids, DecodeCache& cache) {
+  const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  check(!ids.empty(), "nothing to decode");
+  cache.ids_.insert(cache.ids_.end(), ids.begin(), ids.end());
+  cache.layers_.resize(static_cast<std::size_t>(layer_count()));
+  const auto total = static_cast<std::int64_t>(cache.ids_.size());
+  const auto fresh = static_cast<std::int64_t>(ids.size());
+  // Where every position turns anew, nothing that was kept is of use.
+  const bool anew = impl_->rope && impl_->rope->depends_on(total);
+  Batch batch;
+  batch.rows = 1;
+  batch.length = anew ? total : fresh;
+  batch.past = total - batch.length;
+  batch.ids = kernels::empty({batch.length}, at::kLong);
+  std::copy(cache.ids_.begin() + batch.past, cache.ids_.end(),
+            batch.ids.mutable_data_ptr<std::int64_t>());
+  at::Tensor x = embed(batch);
+  for (std::int64_t i = 0; i < layer_count(); ++i) {
+    const Pass pass = impl_->pass(batch, &cache.layers_[static_cast<std::size_t>(i)]);
+    x = impl_->slot(i).layer->forward(x, pass, nullptr);
+  }
+  return x.narrow(0, batch.length - fresh, fresh);
+}
 
 LossSum Model::head_loss(const at::Tensor& x, const Batch& batch, double scale, at::Tensor* dx,
                          at::Tensor* per_token) {

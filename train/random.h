@@ -28,6 +28,9 @@ class SplitMix64 {
     return value % bound;
   }
 
+  // Uniform in [0, 1), 53 bits.
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+
  private:
   std::uint64_t state_;
 };

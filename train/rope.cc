@@ -102,9 +102,16 @@ std::vector<float> rope_frequencies(const RopeScheme& scheme, std::int64_t lengt
 
 RopeTables::RopeTables(RopeScheme scheme) : scheme_(std::move(scheme)) {}
 
+bool RopeTables::depends_on(std::int64_t length) const {
+  return scheme_.scaling.kind == "dynamic" &&
+         length > static_cast<std::int64_t>(scheme_.scaling.original_max_positions);
+}
+
 void RopeTables::prepare(std::int64_t length) {
-  const bool dynamic = scheme_.scaling.kind == "dynamic";
-  if (dynamic ? length == length_ : length <= length_) return;
+  const bool same = depends_on(length) ? length == length_ : !depends_on(length_);
+  if (same && length <= length_) return;
+  // Decoding adds a position at a time: twice as many are made then.
+  if (length_ > 0 && !depends_on(2 * length_) && length == length_ + 1) length = 2 * length_;
   const std::vector<float> frequencies = rope_frequencies(scheme_, length);
   const auto pairs = static_cast<std::int64_t>(frequencies.size());
   cosine_ = kernels::empty({length, pairs}, at::kFloat);

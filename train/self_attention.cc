@@ -17,16 +17,24 @@ bool keep_probabilities(const kernels::HeadLayout& layout, std::int64_t element_
 
 at::Tensor as_float(const Parameter& weight) { return kernels::convert(weight.value, at::kFloat); }
 
-// Undefined where positions are no matter of the layers.
-at::Tensor cosine(const Pass& pass) { return pass.rope ? pass.rope->cosine() : at::Tensor(); }
-at::Tensor sine(const Pass& pass) { return pass.rope ? pass.rope->sine() : at::Tensor(); }
-
 VisibleSpans visible_spans(const Batch& batch, Sight sight, std::int64_t window) {
   at::Tensor end_key = batch.end_key;
   if (sight == Sight::bidirectional && !end_key.defined()) {
     end_key = kernels::empty({batch.tokens()}, at::kInt).fill_(batch.length);
   }
-  return {batch.first_key, end_key, batch.rows, batch.length, window};
+  return {batch.first_key, end_key, batch.rows, batch.length, window, batch.past};
+}
+
+at::Tensor running_rows(const at::Tensor& table, const Batch& batch) {
+  return table.narrow(0, batch.past, batch.length);
+}
+
+// The rotations of the positions that run; undefined where positions are no matter of the layers.
+at::Tensor cosine(const Pass& pass) {
+  return pass.rope ? running_rows(pass.rope->cosine(), pass.batch) : at::Tensor();
+}
+at::Tensor sine(const Pass& pass) {
+  return pass.rope ? running_rows(pass.rope->sine(), pass.batch) : at::Tensor();
 }
 
 }  // namespace
@@ -52,7 +60,7 @@ std::optional<SelfAttention::PerHeadNorm> SelfAttention::head_norm(
 }
 
 kernels::HeadLayout SelfAttention::layout(const Batch& batch) const {
-  return {batch.rows, batch.length, kv_heads_, heads_ / kv_heads_, head_size_};
+  return {batch.rows, batch.length, kv_heads_, heads_ / kv_heads_, head_size_, batch.past};
 }
 
 double SelfAttention::query_scale() const {
@@ -72,6 +80,7 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
   AttentionTape attended_heads;
   attended_heads.heads =
       kernels::split_heads(packed, heads_layout, cosine(pass), sine(pass), query_scale());
+  if (pass.cache != nullptr) pass.cache->extend(attended_heads.heads, pass.batch.past);
   if (sinks_.value.defined()) attended_heads.sinks = as_float(sinks_);
   const bool keep = tape != nullptr && keep_probabilities(heads_layout, packed.element_size());
   packed.reset();

@@ -16,21 +16,23 @@ namespace organ::train {
 // For each flat position the positions of its row that it may attend to: [first, end).
 class VisibleSpans {
  public:
-  // first_key and end_key as in Batch; window 0 = unlimited.
+  // first_key and end_key as in Batch; window 0 = unlimited; past: positions of each row before
+  // these.
   VisibleSpans(const at::Tensor& first_key, const at::Tensor& end_key, std::int64_t rows,
-               std::int64_t length, std::int64_t window);
-  std::int64_t first(std::int64_t row, std::int64_t position) const {
-    return first_[static_cast<std::size_t>(row * length_ + position)];
+               std::int64_t length, std::int64_t window, std::int64_t past);
+  // Of query `query` of a row.
+  std::int64_t first(std::int64_t row, std::int64_t query) const {
+    return first_[static_cast<std::size_t>(row * length_ + query)];
   }
-  std::int64_t end(std::int64_t row, std::int64_t position) const {
-    return end_.empty() ? position + 1 : end_[static_cast<std::size_t>(row * length_ + position)];
+  std::int64_t end(std::int64_t row, std::int64_t query) const {
+    return end_.empty() ? past_ + query + 1 : end_[static_cast<std::size_t>(row * length_ + query)];
   }
-  // The lowest first() and the highest end() of positions [begin, end).
+  // The lowest first() and the highest end() of queries [begin, end).
   std::int64_t lowest(std::int64_t row, std::int64_t begin, std::int64_t end) const;
   std::int64_t highest(std::int64_t row, std::int64_t begin, std::int64_t end) const;
 
  private:
-  std::int64_t length_;
+  std::int64_t length_, past_;
   std::vector<std::int32_t> first_;
   std::vector<std::int32_t> end_;  // empty: causal
 };

@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "train/internal/decode_cache.h"
 #include "train/internal/geometry.h"
 #include "train/internal/layout.h"
 #include "train/internal/model.h"
@@ -18,7 +19,8 @@ namespace organ::train {
 // What all layers share while they run over a batch.
 struct Pass {
   const Batch& batch;
-  const RopeTables* rope;  // null: positions are no matter of the layers
+  const RopeTables* rope;      // null: positions are no matter of the layers
+  KeyValues* cache = nullptr;  // of the layer that runs; only while decoding
 };
 
 // Makes the input of a part of a layer again, for weight gradients: cheaper than to keep it.

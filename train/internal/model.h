@@ -32,6 +32,7 @@ struct Batch {
   // and no sliding window. Undefined: a causal model sees nothing behind the query, a bidirectional
   // one its whole row.
   at::Tensor end_key;
+  std::int64_t past = 0;  // positions of each row that ran before these (decode() alone)
 
   std::int64_t tokens() const { return rows * length; }
 };
@@ -58,6 +59,8 @@ struct LayerTape {
   virtual ~LayerTape() = default;
 };
 using LayerTapePtr = std::unique_ptr<LayerTape>;
+
+class DecodeCache;
 
 struct LossSum {
   double nll = 0;            // sum of -ln p(target), nats
@@ -122,6 +125,11 @@ class Model {
                     at::Tensor* dx = nullptr, at::Tensor* per_token = nullptr);
   // Logits of the given flat positions, fp32 [n, vocab_size]; for tests, probes and generation.
   at::Tensor logits(const at::Tensor& x, const std::vector<std::int64_t>& positions);
+
+  // Runs the next positions of one sequence through all layers: their residual stream, fp32
+  // [ids, hidden_size]. What ran before is in the cache (empty at first), which belongs to this
+  // model alone.
+  at::Tensor decode(const std::vector<std::int64_t>& ids, DecodeCache& cache);
 
  private:
   struct Impl;

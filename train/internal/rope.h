@@ -21,12 +21,15 @@ std::vector<float> rope_frequencies(const RopeScheme& scheme, std::int64_t lengt
 // What cosine and sine are multiplied by; 1 except for yarn.
 double rope_attention_factor(const format::RopeScaling& scaling);
 
-// Cosine and sine of every (position, pair), fp32 [length, head_size / 2], made when a longer
-// sequence than before comes (dynamic scaling: when another length comes).
+// Cosine and sine of every (position, pair), fp32 [at least length, head_size / 2], made when a
+// longer sequence than before comes (dynamic scaling: when another length comes).
 class RopeTables {
  public:
   explicit RopeTables(RopeScheme scheme);
   void prepare(std::int64_t length);
+  // Every position turns otherwise in a sequence of `length` than in a shorter one (dynamic
+  // scaling beyond the length of training).
+  bool depends_on(std::int64_t length) const;
   const at::Tensor& cosine() const { return cosine_; }
   const at::Tensor& sine() const { return sine_; }
 

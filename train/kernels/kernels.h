@@ -74,10 +74,12 @@ struct HeadLayout {
   std::int64_t kv_heads = 0;
   std::int64_t group = 0;  // query heads per key head
   std::int64_t head_size = 0;
+  std::int64_t past = 0;  // positions before the first query, whose keys are there too
 
   std::int64_t query_width() const { return kv_heads * group * head_size; }
   std::int64_t packed_width() const { return query_width() + 2 * kv_heads * head_size; }
   std::int64_t groups() const { return rows * kv_heads; }
+  std::int64_t keys() const { return past + length; }
 };
 
 // One matrix per (row, key head); the `group` queries of a position are adjacent rows, so that

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/train_commands.h"
+#include "format/checkpoint.h"
+#include "train/generation.h"
+#include "train/interrupt.h"
+#include "train/tokenizer/text_stream.h"
+#include "transplant/receipt.h"
+#include "transplant/recovery.h"
+
+namespace organ::cli {
+namespace {
+
+struct Arguments {
+  std::string model, compare, prompt;
+  std::string precision = "fp32";
+  unsigned threads = 0;
+  train::GenerationOptions options;
+};
+
+void check_arguments(const Arguments& a) {
+  train::check_sampling(a.options.sampling);
+  if (a.threads > 1024) {
+    fail(ErrorCode::invalid_argument, "--threads: {} is out of range, expected 0 to 1024",
+         a.threads);
+  }
+}
+
+// Text for a terminal: a control character, which a terminal could obey, becomes U+FFFD.
+std::string without_controls(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F) {
+      out += "\uFFFD";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+// "SmolLM2-135M with legal 1.0.0 in layers 10 to 12"
+std::string title(const std::string& folder) {
+  std::string text = escape_text(folder);
+  for (const auto& receipt : transplant::read_receipts(folder)) {
+    text += fmt::format(" with {} {} in layers {} to {}", escape_text(receipt.organ_name),
+                        escape_text(receipt.organ_version), receipt.position,
+                        receipt.position + receipt.layer_count - 1);
+  }
+  return text;
+}
+
+struct Continuation {
+  std::string model, text;
+  train::Generation generation;
+  std::size_t prompt_tokens = 0;
+};
+
+// With `stream` the text goes to stdout as it comes.
+Continuation continue_prompt(const std::string& folder, const Arguments& a,
+                             train::Precision precision, bool stream,
+                             const train::InterruptGuard& interrupt) {
+  transplant::recover_journal(folder);
+  const auto checkpoint = format::Checkpoint::open(folder);
+  const auto tokenizer = train::Tokenizer::open(folder);
+  const auto prompt = tokenizer.encode(a.prompt, true);
+  train::GenerationOptions options = a.options;
+  options.stop_ids = train::stop_ids(checkpoint);
+  train::Generator generator(checkpoint, precision, a.threads);
+  train::TextStream text(tokenizer, prompt);
+  Continuation result{folder, {}, {}, prompt.size()};
+  const auto add = [&](const std::string& piece) {
+    result.text += piece;
+    if (stream) std::cout << without_controls(piece) << std::flush;
+  };
+  result.generation = generator.run(prompt, options, [&](std::int32_t id) {
+    add(text.push(id));
+    return !interrupt.requested();
+  });
+  add(text.finish());
+  if (stream) std::cout << '\n';
+  if (interrupt.requested()) fail(ErrorCode::cancelled, "interrupted");
+  return result;
+}
+
+double tokens_per_second(const train::Generation& generation) {
+  return generation.ids.size() > 1 && generation.seconds > 0
+             ? static_cast<double>(generation.ids.size() - 1) / generation.seconds
+             : 0;
+}
+
+nlohmann::json to_json(const Continuation& c) {
+  const double rate = tokens_per_second(c.generation);
+  return {{"model", c.model},
+          {"prompt_tokens", c.prompt_tokens},
+          {"tokens", c.generation.ids.size()},
+          {"ids", c.generation.ids},
+          {"text", c.text},
+          {"stopped", c.generation.stopped ? "end_of_text" : "max_tokens"},
+          {"tokens_per_second", rate > 0 ? nlohmann::json(rate) : nlohmann::json()}};
+}
+
+void run_generate(const Context& context, const Arguments& a) {
+  check_arguments(a);
+  const auto precision = train::parse_precision(a.precision);
+  if (!precision) {
+    fail(ErrorCode::invalid_argument, "--precision: {} is unknown, expected fp32 or bf16",
+         quote(a.precision));
+  }
+  const train::InterruptGuard interrupt;
+  std::vector<std::string> models = {a.model};
+  if (!a.compare.empty()) models.push_back(a.compare);
+  nlohmann::json list = nlohmann::json::array();
+  for (const std::string& model : models) {
+    if (!context.json && models.size() > 1) context.print(fmt::format("--- {}", title(model)));
+    const auto result = continue_prompt(model, a, *precision, !context.json, interrupt);
+    context.detail(fmt::format("{} tokens after {} of the prompt, {:.1f} tokens/s",
+                               result.generation.ids.size(), result.prompt_tokens,
+                               tokens_per_second(result.generation)));
+    list.push_back(to_json(result));
+  }
+  if (!context.json) return;
+  context.print_json("generate", {{"prompt", a.prompt},
+                                  {"precision", to_string(*precision)},
+                                  {"temperature", a.options.sampling.temperature},
+                                  {"top_p", a.options.sampling.top_p},
+                                  {"seed", a.options.sampling.seed},
+                                  {"max_tokens", a.options.max_tokens},
+                                  {"continuations", list}});
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  CLI::App* command = add_command(
+      app, context, "generate", "let a checkpoint continue a text",
+      "  organ generate SmolLM2-135M --prompt 'The law says' --max-tokens 64\n"
+      "  organ generate SmolLM2-legal --compare SmolLM2-135M --prompt 'The law says' \\\n"
+      "      --temperature 0.8 --top-p 0.95 --seed 7");
+  train::GenerationOptions& options = arguments->options;
+  command->add_option("model", arguments->model, "checkpoint folder")->required();
+  command->add_option("--prompt", arguments->prompt, "the text to continue")->required();
+  command
+      ->add_option("--compare", arguments->compare,
+                   "another checkpoint folder that continues it too, such as the untouched "
+                   "recipient")
+      ->type_name("MODEL");
+  command->add_option("--max-tokens", options.max_tokens, "at most so many")->capture_default_str();
+  command
+      ->add_option("--temperature", options.sampling.temperature,
+                   "spread of the choice, 0: always the most likely token")
+      ->capture_default_str();
+  command
+      ->add_option("--top-p", options.sampling.top_p,
+                   "choose among the likeliest tokens of this probability together")
+      ->capture_default_str();
+  command->add_option("--seed", options.sampling.seed, "equal seeds choose equally")
+      ->capture_default_str();
+  command->add_option("--precision", arguments->precision, "fp32 or bf16")->capture_default_str();
+  command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();
+  on_run(command, [&context, arguments] { run_generate(context, *arguments); });
+}
+
+}  // namespace organ::cli

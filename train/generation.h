@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text generation: one token after the other, each position computed once.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "format/checkpoint.h"
+#include "train/precision.h"
+#include "train/sampler.h"
+
+namespace organ::train {
+
+struct GenerationOptions {
+  SamplingOptions sampling = {};
+  std::uint64_t max_tokens = 128;
+  std::vector<std::int32_t> stop_ids = {};  // one of them ends the text and does not belong to it
+};
+
+struct Generation {
+  std::vector<std::int32_t> ids;  // without the prompt and without the stop id
+  bool stopped = false;           // by a stop id; else by max_tokens or by on_token
+  double seconds = 0;             // from the first generated token to the last
+};
+
+// The ids that end a text: eos_token_id of generation_config.json, else of config.json; empty when
+// neither names one. Throws corrupt for ids that are none.
+std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint);
+
+// A loaded model. Not thread-safe.
+class Generator {
+ public:
+  // `threads` 0: all cores. Throws what Model throws, incompatible for a family that does not
+  // generate text.
+  Generator(const format::Checkpoint& checkpoint, Precision precision, unsigned threads);
+  ~Generator();
+
+  // Calls on_token with each id as it comes; false ends the generation. Throws invalid_argument
+  // for an empty prompt, an id outside of the vocabulary, options out of range and when prompt
+  // and max_tokens are more than the model has positions.
+  Generation run(std::span<const std::int32_t> prompt, const GenerationOptions& options,
+                 const std::function<bool(std::int32_t)>& on_token);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace organ::train

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a sequence leaves behind for the tokens that follow, so that each costs one position.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "train/kernels/kernels.h"
+
+namespace organ::train {
+
+// The keys and values of the positions that ran through one layer. Those a sliding window has
+// passed stay too: a window is a bound of the queries, and memory is asked for what a full layer
+// needs.
+class KeyValues {
+ public:
+  // Puts those of `heads` behind the first `past` positions, and all of them into `heads`.
+  void extend(kernels::Heads& heads, std::int64_t past);
+
+ private:
+  at::Tensor key_, value_;  // working [kv_heads, room for positions, head_size]
+};
+
+// All layers of one sequence. Filled by Model::decode.
+class DecodeCache {
+ public:
+  std::int64_t length() const { return static_cast<std::int64_t>(ids_.size()); }
+
+ private:
+  friend class Model;
+  std::vector<KeyValues> layers_;
+  std::vector<std::int64_t> ids_;
+};
+
+}  // namespace organ::train

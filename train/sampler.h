@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which token comes next, given the logits.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace organ::train {
+
+struct SamplingOptions {
+  double temperature = 0;  // 0: always the most likely token, of equal ones the lowest id
+  double top_p = 1;        // only the most likely tokens that have this probability together
+  std::uint64_t seed = 0;
+};
+
+// Throws invalid_argument naming the option that is out of range.
+void check_sampling(const SamplingOptions& options);
+
+// Equal options and logits give equal tokens. Not thread-safe: draws from one sequence.
+class Sampler {
+ public:
+  explicit Sampler(const SamplingOptions& options);
+  // Throws corrupt when the largest logit is not a finite number.
+  std::int32_t choose(std::span<const float> logits);
+
+ private:
+  struct Candidate {
+    double weight;
+    std::int32_t id;
+  };
+  double draw();
+
+  SamplingOptions options_;
+  std::uint64_t drawn_ = 0;
+  std::vector<Candidate> candidates_;
+};
+
+}  // namespace organ::train

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/tokenizer/text_stream.h"
+
+#include <algorithm>
+#include <span>
+
+namespace organ::train {
+namespace {
+
+// Ids before the new ones that decoders look at (a space that only the first token loses).
+constexpr std::size_t kLookBack = 6;
+constexpr std::string_view kUnfinished = "\uFFFD";  // what part of a character decodes to
+
+}  // namespace
+
+TextStream::TextStream(Tokenizer tokenizer, std::vector<std::int32_t> prompt)
+    : tokenizer_(std::move(tokenizer)),
+      ids_(std::move(prompt)),
+      begin_(ids_.size() - std::min(ids_.size(), kLookBack)),
+      done_(ids_.size()) {}
+
+std::string TextStream::push(std::int32_t id) {
+  ids_.push_back(id);
+  return take(false);
+}
+
+std::string TextStream::finish() { return take(true); }
+
+std::string TextStream::text_of(std::size_t begin, std::size_t end) const {
+  return tokenizer_.decode(std::span(ids_).subspan(begin, end - begin), true);
+}
+
+std::string TextStream::take(bool all) {
+  const std::string before = text_of(begin_, done_);
+  const std::string now = text_of(begin_, ids_.size());
+  if (now.size() <= before.size() || (!all && now.ends_with(kUnfinished))) return {};
+  begin_ = done_;
+  done_ = ids_.size();
+  return now.substr(before.size());
+}
+
+}  // namespace organ::train

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Token ids to text while they come. What a later id may still change is held back.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "train/tokenizer/tokenizer.h"
+
+namespace organ::train {
+
+// Special tokens are left out. Not thread-safe.
+class TextStream {
+ public:
+  // The text goes on after `prompt`.
+  TextStream(Tokenizer tokenizer, std::vector<std::int32_t> prompt);
+
+  // The text that is certain now and was not before.
+  std::string push(std::int32_t id);
+  // The rest.
+  std::string finish();
+
+ private:
+  std::string text_of(std::size_t begin, std::size_t end) const;
+  std::string take(bool all);
+
+  Tokenizer tokenizer_;
+  std::vector<std::int32_t> ids_;
+  std::size_t begin_, done_;  // ids from begin_ on are decoded together; up to done_ was given out
+};
+
+}  // namespace organ::train
