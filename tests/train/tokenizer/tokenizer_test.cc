@@ -10,6 +10,7 @@
 #include "format/base/base64.h"
 #include "format/base/json.h"
 #include "tests/support/support.h"
+#include "train/tokenizer/text_stream.h"
 
 using organ::Json;
 using organ::test::error_of;
@@ -119,6 +120,34 @@ TEST_CASE("invalid UTF-8 is refused with its byte offset") {
     const std::string error = error_of([&] { tokenizer.encode(text, false); });
     CHECK(has(error, "invalid_argument: text: " + where + " is not valid UTF-8"));
   }
+}
+
+TEST_CASE("text comes out of a stream in whole characters as soon as it is certain") {
+  const std::string text = "na\u00efve caf\u00e9 \u65e5\u672c \U0001F408 cat";
+  for (const char* name : {"byte_level.json", "llama_like.json", "unigram.json"}) {
+    CAPTURE(name);
+    const Tokenizer tokenizer = Tokenizer::open(std::filesystem::path(ORGAN_TOKENIZER_DATA) / name);
+    const auto ids = tokenizer.encode(text, false);
+    const auto prompt = static_cast<std::ptrdiff_t>(name == std::string("byte_level.json") ? 2 : 1);
+    organ::train::TextStream stream(tokenizer, {ids.begin(), ids.begin() + prompt});
+    std::string streamed;
+    for (const std::int32_t id : std::vector(ids.begin() + prompt, ids.end())) {
+      const std::string piece = stream.push(id);
+      CHECK_FALSE(has(piece, "\uFFFD"));
+      streamed += piece;
+    }
+    streamed += stream.finish();
+    const std::string whole = tokenizer.decode(ids, true);
+    CHECK(whole ==
+          tokenizer.decode(std::vector(ids.begin(), ids.begin() + prompt), true) + streamed);
+  }
+}
+
+TEST_CASE("a text that ends within a character gives it up when the stream is finished") {
+  const Tokenizer tokenizer = open_text(load("byte_level.json").dump());
+  organ::train::TextStream stream(tokenizer, tokenizer.encode("the", false));
+  CHECK(stream.push(tokenizer.encode("\u00e9", false).front()).empty());
+  CHECK(stream.finish() == "\uFFFD");
 }
 
 TEST_CASE("an id that names no token is refused with its position") {
@@ -281,6 +310,7 @@ TEST_CASE("a WordPiece or Unigram model that contradicts itself is refused with 
 TEST_CASE("a character no token holds is refused where there is no unknown token") {
   Json document = load("unigram.json");
   document["model"].erase("unk_id");
+  document.erase("normalizer");
   const Tokenizer tokenizer = open_text(document.dump());
   CHECK_FALSE(tokenizer.unk().has_value());
   CHECK(tokenizer.encode("cat", false).size() > 0);
