@@ -49,6 +49,13 @@ void check_length(const format::Architecture& architecture, std::size_t prompt,
   }
 }
 
+// Of a model that sees the whole text there is no next token.
+void check_causal(const format::Architecture& architecture) {
+  if (architecture.attention_type(0) != "bidirectional") return;
+  fail(ErrorCode::incompatible, "family {} reads a text as a whole and does not continue one",
+       quote(architecture.model_type()));
+}
+
 }  // namespace
 
 std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint) {
@@ -69,6 +76,7 @@ struct Generator::Impl {
 };
 
 Generator::Generator(const format::Checkpoint& checkpoint, Precision precision, unsigned threads) {
+  check_causal(checkpoint.architecture());
   keep_large_blocks();
   at::set_num_threads(
       static_cast<int>(threads ? threads : std::max(1u, std::thread::hardware_concurrency())));
