@@ -46,6 +46,7 @@ void run_recover(const Context& context, Arguments& arguments) {
   prepare_settings(common);
   transplant::recover_journal(common.model);
   const auto checkpoint = format::Checkpoint::open(common.model);
+  train::check_recoverable(checkpoint);
   const auto organ = organ_layers(arguments, checkpoint);
   common.settings.layers = with_neighbours(organ, checkpoint.architecture().layer_count());
   context.note(fmt::format("organ in layers {} to {}; layers {} to {} are trained", organ.first,

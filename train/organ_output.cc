@@ -317,14 +317,17 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
   return format::OrganFolder::open(out).manifest();
 }
 
+void check_recoverable(const format::Checkpoint& checkpoint) {
+  if (!checkpoint.architecture().spec().experts.mxfp4) return;
+  throw Error(ErrorCode::incompatible,
+              fmt::format("{}: has MXFP4 experts and cannot hold trained ones beside them",
+                          quote(checkpoint.folder().string())),
+              "organ train makes an organ that holds the trained experts as BF16");
+}
+
 void write_recovered_checkpoint(const TrainedRun& run, const std::filesystem::path& out) {
   if (std::filesystem::exists(std::filesystem::symlink_status(out))) {
     fail(ErrorCode::already_exists, "{}: exists already", quote(out.string()));
-  }
-  if (run.checkpoint.architecture().spec().experts.mxfp4) {
-    throw Error(ErrorCode::incompatible,
-                "a checkpoint with MXFP4 experts cannot hold trained ones beside them",
-                "train an organ instead; it holds the experts as BF16");
   }
   const auto tensors = store_all(run);
   const auto target = std::filesystem::absolute(out).lexically_normal();

@@ -37,11 +37,15 @@ struct TrainedRun {
 std::vector<format::Evaluation> training_evaluations(const TrainedRun& run);
 std::vector<format::Evaluation> recovery_evaluations(const TrainedRun& run);
 
-// Writes the organ folder `out` with the trained layers in the donor's stored types (rounded to
-// nearest even) and returns its manifest. Throws already_exists, io, incompatible when a value
-// does not fit the stored type.
+// Writes the organ folder `out` with the trained layers in the donor's stored types, BF16 for
+// MXFP4 (rounded to nearest even), and returns its manifest. Throws already_exists, io,
+// incompatible when a value does not fit the stored type.
 format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identity,
                              const std::filesystem::path& out);
+
+// Throws incompatible when a copy of the checkpoint cannot hold trained layers: the experts of one
+// config.json are all MXFP4 or none.
+void check_recoverable(const format::Checkpoint& checkpoint);
 
 // Writes a copy of the checkpoint folder with the trained layers in place; shards without one are
 // shared by reflink where the file system can, and copied otherwise. recovery.json beside the

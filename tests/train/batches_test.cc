@@ -11,6 +11,7 @@
 #include "tests/train/fixture.h"
 #include "tests/train/letter_tokenizer.h"
 #include "train/internal/batches.h"
+#include "train/masking.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::test {
@@ -37,7 +38,8 @@ Batch alone(std::span<const std::int32_t> document) {
           .length = static_cast<std::int64_t>(ids.size()),
           .ids = at::tensor(ids),
           .targets = at::tensor(targets),
-          .first_key = {}};
+          .first_key = {},
+          .end_key = {}};
 }
 
 }  // namespace
@@ -54,6 +56,8 @@ TEST_CASE("a packed document's loss is that of the document alone, in every fami
   for (const std::string& name : fixture_names()) {
     CAPTURE(name);
     const Fixture fixture(name);
+    // A masked model is never asked for the next token (masking.h).
+    if (train::is_masked_model(fixture.checkpoint.architecture())) continue;
     Model model = Model::load(fixture.checkpoint, {});
     // Dynamic scaling follows the length of the whole window.
     if (fixture.checkpoint.architecture().spec().rope_scaling.kind == "dynamic") continue;

@@ -147,6 +147,14 @@ def cut_and_put_back(organ, model, recipient, text_file, work, untouched):
     assert same_loss(organ, recipient, text_file, work) == untouched
 
 
+def refuse_recovery(organ, packed, text_file, work):
+    """MXFP4 experts and trained ones do not lie in one folder."""
+    result = subprocess.run([organ, "recover", packed, "--layers", "1:2", "--data", text_file,
+                             "--out", work / "recovered"], capture_output=True, text=True)
+    assert result.returncode == 3 and "MXFP4" in result.stderr, result
+    assert not (work / "recovered").exists()
+
+
 def flow(organ, family, shared, work):
     model, text_file = work / family, shared / "tinyshakespeare.txt"
     make_model(family, model, shared / "gpt2-tokenizer")
@@ -156,6 +164,7 @@ def flow(organ, family, shared, work):
         packed = shutil.copytree(model, work / "packed_recipient")
         cut_and_put_back(organ, model, packed, text_file, work,
                          same_loss(organ, packed, text_file, work))
+        refuse_recovery(organ, packed, text_file, work)
         recipient = plain  # a trained organ holds plain experts
     else:
         recipient = shutil.copytree(model, work / "recipient")

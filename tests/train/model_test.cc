@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/train/doctest.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -32,6 +33,8 @@ void for_each_gradient(const Model& model, const FullPass& pass, const Fixture& 
     }
   }
 }
+
+double greatest(const at::Tensor& tensor) { return tensor.abs().max().item<double>(); }
 
 std::vector<std::int64_t> all_positions(const Batch& batch) {
   std::vector<std::int64_t> positions(static_cast<std::size_t>(batch.tokens()));
@@ -74,9 +77,19 @@ TEST_CASE("gradients of every tensor equal transformers' autograd in fp32") {
     const Fixture fixture(name);
     Model model = load(fixture);
     const FullPass pass(model, fixture.batch);
-    for_each_gradient(model, pass, fixture, [](const auto& tensor, auto ours, auto theirs) {
+    double largest = 0;
+    for_each_gradient(model, pass, fixture, [&](const auto&, auto, auto theirs) {
+      largest = std::max(largest, greatest(theirs));
+    });
+    for_each_gradient(model, pass, fixture, [&](const auto& tensor, auto ours, auto theirs) {
       CAPTURE(tensor);
-      CHECK(relative_error(ours, theirs) < 1e-4);
+      // A key bias without rotation shifts all scores of a query alike: its gradient is zero, and
+      // what is left is rounding on both sides.
+      if (greatest(theirs) < 1e-6 * largest) {
+        CHECK(greatest(ours) < 1e-6 * largest);
+      } else {
+        CHECK(relative_error(ours, theirs) < 1e-4);
+      }
     });
     const at::Tensor& input = fixture.reference.at("grad.hidden.0");
     CHECK(relative_error(pass.input_gradient, input.view(pass.input_gradient.sizes())) < 1e-4);
@@ -155,7 +168,7 @@ TEST_CASE("documents packed in one row equal separate rows") {
     CAPTURE(name);
     const Fixture fixture(name);
     const std::int64_t n = fixture.batch.length;
-    Batch packed{1, 2 * n, fixture.batch.ids, fixture.batch.targets, {}};
+    Batch packed{1, 2 * n, fixture.batch.ids, fixture.batch.targets, {}, {}};
     packed.first_key = at::cat({at::zeros({n}, at::kInt), at::full({n}, n, at::kInt)});
     if (fixture.batch.end_key.defined()) {
       packed.end_key = fixture.batch.end_key.clone();

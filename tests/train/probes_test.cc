@@ -3,13 +3,6 @@
 
 #include "tests/train/doctest.h"
 
-#include <algorithm>
-#include <cmath>
-#include <filesystem>
-#include <fstream>
-
-#include "format/safetensors.h"
-#include "tests/support/support.h"
 #include "tests/train/fixture.h"
 #include "train/masking.h"
 
@@ -25,18 +18,6 @@ const ProbeFinding* failed(const std::vector<ProbeFinding>& findings) {
     if (!finding.passed) return &finding;
   }
   return nullptr;
-}
-
-// Every number of an F32 tensor becomes `value`.
-void overwrite_tensor(const std::filesystem::path& path, const std::string& name, float value) {
-  const auto file = format::SafetensorsFile::open(path);
-  const auto& info = file.tensor(name);
-  REQUIRE(info.dtype == format::DType::F32);
-  std::fstream stream(path, std::ios::in | std::ios::out | std::ios::binary);
-  stream.seekp(static_cast<std::streamoff>(file.header().data_start + info.offset));
-  for (std::uint64_t i = 0; i < info.size / sizeof value; ++i) {
-    stream.write(reinterpret_cast<const char*>(&value), sizeof value);
-  }
 }
 
 }  // namespace
@@ -100,6 +81,7 @@ TEST_CASE("attention that is not causal is found") {
     CAPTURE(name);
     const Fixture fixture(name);
     Model model = Model::load(fixture.checkpoint, {});
+    if (train::is_masked_model(model.architecture())) continue;  // nothing there is causal
     train::Batch seeing = fixture.batch;
     seeing.end_key = at::full({seeing.tokens()}, seeing.length, at::kInt);
     const auto findings = run_probes(model, {0, model.layer_count()}, seeing);
@@ -127,19 +109,6 @@ TEST_CASE("padding that counts as text is found") {
   REQUIRE(bad != nullptr);
   CHECK(bad->name == "padding");
   CHECK(bad->code == ErrorCode::invalid_argument);
-}
-
-TEST_CASE("a head that does not give equal logits for nothing is found") {
-  const Fixture fixture("llama");
-  const TempFolder folder = scratch();
-  std::filesystem::copy(fixture.checkpoint.folder(), folder.path() / "model");
-  overwrite_tensor(folder.path() / "model" / "model.safetensors", "model.norm.weight", INFINITY);
-  Model model = Model::load(format::Checkpoint::open(folder.path() / "model"), {});
-  const auto findings = run_probes(model, {0, 3}, fixture.batch);
-  const auto uniform = std::find_if(findings.begin(), findings.end(),
-                                    [](const auto& one) { return one.name == "uniform"; });
-  REQUIRE(uniform != findings.end());
-  CHECK_FALSE(uniform->passed);
 }
 
 TEST_CASE("a model whose numbers are not finite fails") {
