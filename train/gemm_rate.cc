@@ -22,9 +22,11 @@ double measure_gemm_rate(Precision precision) {
   const at::Generator random = at::detail::createCPUGenerator(1);
   const at::Tensor a = at::randn({kRows, kInner}, random).to(type);
   const at::Tensor b = at::randn({kInner, kColumns}, random).to(type);
+  // The first products wake the threads and make the kernels; a quarter of a second outlasts that.
+  constexpr std::chrono::milliseconds kAtLeast(250);
   double best = 0;
-  for (int round = 0; round < 8; ++round) {
-    const auto start = std::chrono::steady_clock::now();
+  const auto begin = std::chrono::steady_clock::now();
+  for (auto start = begin; start - begin < kAtLeast; start = std::chrono::steady_clock::now()) {
     kernels::product(a, b);
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     best = std::max(best, 2.0 * kRows * kInner * kColumns / elapsed.count() / 1e9);
