@@ -128,6 +128,11 @@ ParameterSlot make_slot(const format::LayerTensor& tensor, std::int64_t offset) 
   return slot;
 }
 
+auto find_slot(const std::vector<ParameterSlot>& layout, std::string_view name) {
+  return std::find_if(layout.begin(), layout.end(),
+                      [&](const ParameterSlot& each) { return each.name == name; });
+}
+
 }  // namespace
 
 const TensorNames& tensor_names(const std::vector<format::LayerTensor>& tensors) {
@@ -153,8 +158,7 @@ std::vector<ParameterSlot> storage_layout(const std::vector<format::LayerTensor>
 }
 
 Parameter LayerParameters::run(std::string_view first, at::IntArrayRef shape) const {
-  auto slot = std::find_if(layout_.begin(), layout_.end(),
-                           [&](const ParameterSlot& each) { return each.name == first; });
+  auto slot = find_slot(layout_, first);
   if (slot == layout_.end()) return {};
   const std::int64_t start = slot->offset, elements = c10::multiply_integers(shape);
   std::int64_t covered = 0;
@@ -171,7 +175,24 @@ Projection LayerParameters::projection(std::string_view first, std::int64_t in, 
   const auto shape = orientation == Orientation::out_in ? std::array{out, in} : std::array{in, out};
   Parameter weight = run(std::string(first) + ".weight", shape);
   check(weight.value.defined(), "a layer lacks one of its matrices");
-  return {std::move(weight), run(std::string(first) + ".bias", {out}), orientation};
+  return {std::move(weight), run(std::string(first) + ".bias", {out}), orientation,
+          adaptation(*find_slot(layout_, std::string(first) + ".weight"), in, out)};
+}
+
+// The adapters of the matrices that lie in the run of the product that starts with `first`. Only
+// Linear matrices are joined to one product, so a part's rows are columns of its output.
+std::unique_ptr<Adaptation> LayerParameters::adaptation(const ParameterSlot& first, std::int64_t in,
+                                                        std::int64_t out) const {
+  std::vector<AdaptedPart> parts;
+  for (const AdapterParameters& adapter : adapters_) {
+    const auto slot = find_slot(layout_, adapter.projection.name + ".weight");
+    if (slot == layout_.end() || slot->offset < first.offset ||
+        slot->offset >= first.offset + in * out) {
+      continue;
+    }
+    parts.push_back({(slot->offset - first.offset) / in, adapter});
+  }
+  return parts.empty() ? nullptr : make_adaptation(std::move(parts), out);
 }
 
 }  // namespace organ::train

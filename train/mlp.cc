@@ -25,10 +25,9 @@ class GatedMlp : public Mlp {
   at::Tensor backward(const at::Tensor& dout, MlpTape& tape,
                       const MakeInput& input) const override {
     at::Tensor dgate_up = std::move(static_cast<Tape&>(tape).gate_up);
-    if (down_.needs_input()) down_.add_gradient(dout, kernels::swiglu(dgate_up));
-    kernels::swiglu_backward(dgate_up, down_.input_gradient(dout));
-    if (gate_up_.needs_input()) gate_up_.add_gradient(dgate_up, input());
-    return gate_up_.input_gradient(dgate_up);
+    const at::Tensor dactive = down_.backward(dout, [&] { return kernels::swiglu(dgate_up); });
+    kernels::swiglu_backward(dgate_up, dactive);
+    return gate_up_.backward(dgate_up, input);
   }
 
  private:
@@ -59,10 +58,10 @@ class PlainMlp : public Mlp {
   at::Tensor backward(const at::Tensor& dout, MlpTape& tape,
                       const MakeInput& input) const override {
     at::Tensor dinner = std::move(static_cast<Tape&>(tape).inner);
-    if (out_.needs_input()) out_.add_gradient(dout, kernels::activate(activation_, dinner));
-    kernels::activate_backward(activation_, dinner, out_.input_gradient(dout));
-    if (in_.needs_input()) in_.add_gradient(dinner, input());
-    return in_.input_gradient(dinner);
+    const at::Tensor dactive =
+        out_.backward(dout, [&] { return kernels::activate(activation_, dinner); });
+    kernels::activate_backward(activation_, dinner, dactive);
+    return in_.backward(dinner, input);
   }
 
  private:

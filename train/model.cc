@@ -33,7 +33,8 @@ void check_batch(const Batch& batch) {
 struct Model::Impl {
   // One loaded layer: its weights, and its maths over views of them.
   struct Slot {
-    at::Tensor flat;
+    at::Tensor flat, gradient;
+    std::vector<AdapterParameters> adapters;
     std::unique_ptr<Layer> layer;
   };
 
@@ -154,14 +155,15 @@ struct Model::Impl {
       read_layer_tensor(checkpoint, stored, parameter.name,
                         flat.narrow(0, parameter.offset, parameter.elements));
     }
-    layers.emplace_back();
-    place_layer(index, flat, {});
+    layers.push_back({flat, {}, {}, nullptr});
+    remake_layer(index);
   }
 
-  // Makes layer `index` read `flat` and, where given, add to `gradient`.
-  void place_layer(std::int64_t index, const at::Tensor& flat, const at::Tensor& gradient) {
-    slot(index) = {flat,
-                   make_layer(geometry, index, names, LayerParameters(layout, flat, gradient))};
+  // After a change of what layer `index` reads or adds to.
+  void remake_layer(std::int64_t index) {
+    Slot& s = slot(index);
+    s.layer =
+        make_layer(geometry, index, names, LayerParameters(layout, s.flat, s.gradient, s.adapters));
   }
 
   Slot& slot(std::int64_t index) {
@@ -219,14 +221,21 @@ std::int64_t Model::layer_multiplications() const {
 
 void Model::bind_layer(std::int64_t index, LayerStorage storage) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  const Impl::Slot& slot = impl_->slot(index);
+  Impl::Slot& slot = impl_->slot(index);
   check(storage.working.numel() == impl_->layer_elements &&
             storage.working.scalar_type() == impl_->working() &&
             storage.gradient.numel() == impl_->layer_elements &&
             storage.gradient.scalar_type() == at::kFloat,
         "bind_layer got storage of another size or type");
   storage.working.copy_(slot.flat);
-  impl_->place_layer(index, storage.working, storage.gradient);
+  slot.flat = storage.working;
+  slot.gradient = storage.gradient;
+  impl_->remake_layer(index);
+}
+
+void Model::adapt_layer(std::int64_t index, std::vector<AdapterParameters> adapters) {
+  impl_->slot(index).adapters = std::move(adapters);
+  impl_->remake_layer(index);
 }
 
 at::Tensor Model::layer_parameters(std::int64_t index) const {

@@ -4,26 +4,23 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <deque>
 #include <numbers>
 #include <span>
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "format/base/error.h"
-#include "format/base/file.h"
 #include "format/base/json.h"
-#include "format/convert.h"
 #include "format/model_card.h"
 #include "format/mxfp4.h"
 #include "format/organ_source.h"
 #include "format/reference.h"
-#include "format/shard_edit.h"
+#include "train/checkpoint_copy.h"
 #include "train/internal/weights.h"
 #include "train/kernels/kernels.h"
+#include "train/stored_values.h"
 
 namespace organ::train {
 namespace {
@@ -35,25 +32,6 @@ struct StoredTensor {
   std::vector<std::byte> bytes;
   format::TensorChange change;
 };
-
-std::vector<float> as_floats(const format::TensorInfo& info, std::span<const std::byte> bytes) {
-  std::vector<float> values(bytes.size() * 8 / format::bit_width(info.dtype));
-  if (info.dtype == format::DType::F32) {
-    std::memcpy(values.data(), bytes.data(), bytes.size());
-    return values;
-  }
-  format::convert_elements(info.dtype, format::DType::F32, bytes,
-                           std::as_writable_bytes(std::span(values)), quote(info.name));
-  return values;
-}
-
-std::vector<std::byte> as_stored(const format::TensorInfo& info, std::span<const float> values) {
-  const auto in = std::as_bytes(values);
-  if (info.dtype == format::DType::F32) return {in.begin(), in.end()};
-  std::vector<std::byte> bytes(info.size);
-  format::convert_elements(format::DType::F32, info.dtype, in, bytes, quote(info.name));
-  return bytes;
-}
 
 std::string change_name(std::uint64_t layer, std::string_view tensor) {
   return fmt::format("layer.{:02}/{}", layer, tensor);
@@ -105,10 +83,10 @@ StoredTensor store(const TrainedRun& run, const TrainedTensor& tensor) {
   const auto layer = run.checkpoint.layer(tensor.layer);
   StoredTensor stored{
       .trained = &tensor, .info = stored_info(run, layer, tensor), .bytes = {}, .change = {}};
-  stored.bytes = as_stored(stored.info, tensor.values);
+  stored.bytes = stored_bytes(stored.info, tensor.values);
   const std::string name = change_name(tensor.layer - run.settings.layers.first, tensor.name);
   stored.change =
-      measure_change(name, read_before(run, layer, tensor), as_floats(stored.info, stored.bytes));
+      measure_change(name, read_before(run, layer, tensor), floats_of(stored.info, stored.bytes));
   return stored;
 }
 
@@ -229,44 +207,6 @@ Json recovery_record(const TrainedRun& run, const std::deque<StoredTensor>& tens
           {"evaluations", evaluations}};
 }
 
-// The full name of a stored tensor in the checkpoint, by its place in the shard.
-format::TensorSource replacement(const TrainedRun& run, const StoredTensor& tensor,
-                                 std::size_t& shard) {
-  const auto location = run.checkpoint.layer(tensor.trained->layer).at(tensor.info.name);
-  shard = location.shard;
-  return format::memory_source(*location.tensor, tensor.bytes);
-}
-
-UniqueFd create_file(const std::filesystem::path& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  if (!fd) fail_errno(quote(path.string()), "create");
-  return fd;
-}
-
-void copy_plain_file(const std::filesystem::path& from, const std::filesystem::path& to) {
-  const UniqueFd source = open_regular(from);
-  const UniqueFd target = create_file(to);
-  copy_contents(source.get(), target.get(), quote(from.string()));
-  sync_fd(target.get(), quote(to.string()));
-}
-
-void copy_shards(const TrainedRun& run, const std::deque<StoredTensor>& tensors,
-                 const std::filesystem::path& folder) {
-  const auto& shards = run.checkpoint.shards();
-  std::vector<std::vector<format::TensorSource>> replacements(shards.size());
-  for (const auto& tensor : tensors) {
-    std::size_t shard = 0;
-    auto source = replacement(run, tensor, shard);
-    replacements[shard].push_back(std::move(source));
-  }
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    const auto path = folder / shards[i].file_name;
-    const UniqueFd target = create_file(path);
-    format::copy_shard_with(shards[i].file, target.get(), replacements[i]);
-    sync_fd(target.get(), quote(path.string()));
-  }
-}
-
 }  // namespace
 
 std::vector<format::Evaluation> training_evaluations(const TrainedRun& run) {
@@ -326,27 +266,14 @@ void check_recoverable(const format::Checkpoint& checkpoint) {
 }
 
 void write_recovered_checkpoint(const TrainedRun& run, const std::filesystem::path& out) {
-  if (std::filesystem::exists(std::filesystem::symlink_status(out))) {
-    fail(ErrorCode::already_exists, "{}: exists already", quote(out.string()));
-  }
   const auto tensors = store_all(run);
-  const auto target = std::filesystem::absolute(out).lexically_normal();
-  TempFolder temporary(target.parent_path(), ".organ-recover");
-  const auto& from = run.checkpoint.folder();
-  copy_shards(run, tensors, temporary.path());
-  for (const auto& name : list_folder(from)) {
-    if (name.starts_with('.') || !std::filesystem::is_regular_file(from / name)) continue;
-    if (name.ends_with(".safetensors") || name == "recovery.json") continue;
-    copy_plain_file(from / name, temporary.path() / name);
+  std::vector<ReplacedTensor> replaced;
+  for (const auto& tensor : tensors) {
+    const auto location = run.checkpoint.layer(tensor.trained->layer).at(tensor.info.name);
+    replaced.push_back({location.shard, format::memory_source(*location.tensor, tensor.bytes)});
   }
-  write_file(temporary.path() / "recovery.json", pretty_json(recovery_record(run, tensors)));
-  std::filesystem::permissions(temporary.path(), std::filesystem::perms(0755));
-  sync_folder(temporary.path());
-  if (::rename(temporary.path().c_str(), target.c_str()) != 0) {
-    fail_errno(quote(out.string()), "rename");
-  }
-  temporary.release();
-  sync_folder(target.parent_path());
+  copy_checkpoint_with(run.checkpoint, std::move(replaced), out, "recovery.json",
+                       pretty_json(recovery_record(run, tensors)));
 }
 
 }  // namespace organ::train

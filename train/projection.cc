@@ -1,14 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/internal/projection.h"
 
+#include "train/internal/adaptation.h"
 #include "train/kernels/kernels.h"
 #include "train/kernels/product.h"
 
 namespace organ::train {
 
+Projection::Projection(Parameter weight, Parameter bias, Orientation orientation,
+                       std::unique_ptr<Adaptation> adaptation)
+    : weight_(std::move(weight)),
+      bias_(std::move(bias)),
+      orientation_(orientation),
+      adaptation_(std::move(adaptation)) {}
+Projection::Projection(Projection&&) noexcept = default;
+Projection::~Projection() = default;
+
 at::Tensor Projection::forward(const at::Tensor& x) const {
+  return adaptation_ ? adaptation_->forward(*this, x) : product(x);
+}
+
+at::Tensor Projection::backward(const at::Tensor& dy, const MakeInput& input) const {
+  return adaptation_ ? adaptation_->backward(*this, dy, input) : product_backward(dy, input);
+}
+
+at::Tensor Projection::product(const at::Tensor& x) const {
   const bool out_in = orientation_ == Orientation::out_in;
   return kernels::product(x, out_in ? weight_.value.t() : weight_.value, bias_.value);
+}
+
+at::Tensor Projection::product_backward(const at::Tensor& dy, const MakeInput& input) const {
+  if (weight_.gradient.defined()) add_gradient(dy, input());
+  return input_gradient(dy);
 }
 
 at::Tensor Projection::input_gradient(const at::Tensor& dy) const {

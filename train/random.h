@@ -3,7 +3,9 @@
 // needs no stored generator. The same seed gives the same numbers everywhere.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+#include <numbers>
 
 namespace organ::train {
 
@@ -28,8 +30,14 @@ class SplitMix64 {
     return value % bound;
   }
 
-  // Uniform in [0, 1), 53 bits.
+  // Uniform in [0, 1).
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+
+  // Standard normal (Box and Muller 1958), one of the pair.
+  double normal() {
+    const double radius = std::sqrt(-2 * std::log(1 - uniform()));
+    return radius * std::cos(2 * std::numbers::pi * uniform());
+  }
 
  private:
   std::uint64_t state_;

@@ -117,10 +117,8 @@ at::Tensor SelfAttention::packed_gradient(const at::Tensor& dattended, SelfAtten
 
 at::Tensor SelfAttention::backward(const at::Tensor& dout, SelfAttentionTape& tape,
                                    const Pass& pass, const MakeInput& input) const {
-  if (output_.needs_input()) output_.add_gradient(dout, tape.attended);
-  const at::Tensor dpacked = packed_gradient(output_.input_gradient(dout), tape, pass);
-  if (qkv_.needs_input()) qkv_.add_gradient(dpacked, input());
-  return qkv_.input_gradient(dpacked);
+  const at::Tensor dattended = output_.backward(dout, [&] { return tape.attended; });
+  return qkv_.backward(packed_gradient(dattended, tape, pass), input);
 }
 
 }  // namespace organ::train

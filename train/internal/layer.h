@@ -3,7 +3,6 @@
 // attention and an MLP; which of them, the architecture's fields say.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include <ATen/core/Tensor.h>
@@ -22,9 +21,6 @@ struct Pass {
   const RopeTables* rope;      // null: positions are no matter of the layers
   KeyValues* cache = nullptr;  // of the layer that runs; only while decoding
 };
-
-// Makes the input of a part of a layer again, for weight gradients: cheaper than to keep it.
-using MakeInput = std::function<at::Tensor()>;
 
 // Borrows its weights and the place of their gradients; stateless.
 class Layer {

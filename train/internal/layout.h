@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "format/architecture.h"
+#include "train/internal/adaptation.h"
 #include "train/internal/model.h"
 #include "train/internal/projection.h"
 
@@ -33,13 +34,18 @@ const TensorNames& tensor_names(const std::vector<format::LayerTensor>& tensors)
 std::vector<ParameterSlot> storage_layout(const std::vector<format::LayerTensor>& tensors,
                                           const TensorNames& names);
 
-// The parameters of one layer and, where it trains, their gradients.
+// The parameters of one layer and, where it trains, their gradients; and what an adapter does at
+// its projections.
 class LayerParameters {
  public:
-  // Borrows the layout. values [elements] of the model's precision; gradients fp32 [elements], or
-  // undefined for a frozen layer.
-  LayerParameters(const std::vector<ParameterSlot>& layout, at::Tensor values, at::Tensor gradients)
-      : layout_(layout), values_(std::move(values)), gradients_(std::move(gradients)) {}
+  // Borrows the layout and the adapters. values [elements] of the model's precision; gradients fp32
+  // [elements], or undefined for a frozen layer.
+  LayerParameters(const std::vector<ParameterSlot>& layout, at::Tensor values, at::Tensor gradients,
+                  const std::vector<AdapterParameters>& adapters)
+      : layout_(layout),
+        values_(std::move(values)),
+        gradients_(std::move(gradients)),
+        adapters_(adapters) {}
 
   at::ScalarType type() const { return values_.scalar_type(); }
 
@@ -51,8 +57,12 @@ class LayerParameters {
                         Orientation orientation) const;
 
  private:
+  std::unique_ptr<Adaptation> adaptation(const ParameterSlot& first, std::int64_t in,
+                                         std::int64_t out) const;
+
   const std::vector<ParameterSlot>& layout_;
   at::Tensor values_, gradients_;
+  const std::vector<AdapterParameters>& adapters_;
 };
 
 }  // namespace organ::train

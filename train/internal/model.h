@@ -61,6 +61,7 @@ struct LayerTape {
 using LayerTapePtr = std::unique_ptr<LayerTape>;
 
 class DecodeCache;
+struct AdapterParameters;
 
 struct LossSum {
   double nll = 0;            // sum of -ln p(target), nats
@@ -100,6 +101,9 @@ class Model {
   // Makes layer `index` trainable: from now on it reads `storage.working` and its backward adds to
   // `storage.gradient`. The current weights are copied into `working` first.
   void bind_layer(std::int64_t index, LayerStorage storage);
+  // From now on the projections of layer `index` that `adapters` name compute with them, and its
+  // backward adds to their gradients. Throws incompatible for what cannot be adapted so.
+  void adapt_layer(std::int64_t index, std::vector<AdapterParameters> adapters);
   // The current weights of a layer as one flat fp32 run in storage order (exact for bf16 weights).
   at::Tensor layer_parameters(std::int64_t index) const;
   void set_layer_parameters(std::int64_t index, const at::Tensor& flat_fp32);

@@ -4,10 +4,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 
 #include <ATen/core/Tensor.h>
 
 namespace organ::train {
+
+class Adaptation;
+
+// Makes the input of a part of a layer again, for weight gradients: cheaper than to keep it.
+using MakeInput = std::function<at::Tensor()>;
 
 // Some weights of a layer and the place for their gradient.
 struct Parameter {
@@ -21,22 +28,33 @@ enum class Orientation : std::uint8_t { out_in, in_out };
 // A linear map of rows, borrowed weights.
 class Projection {
  public:
-  // weight [out, in] or [in, out]; bias [out] or undefined.
-  Projection(Parameter weight, Parameter bias, Orientation orientation)
-      : weight_(std::move(weight)), bias_(std::move(bias)), orientation_(orientation) {}
+  // weight [out, in] or [in, out]; bias [out] or undefined; adaptation null: none.
+  Projection(Parameter weight, Parameter bias, Orientation orientation,
+             std::unique_ptr<Adaptation> adaptation);
+  Projection(Projection&&) noexcept;
+  ~Projection();
 
   // x working [n, in]
   at::Tensor forward(const at::Tensor& x) const;
-  at::Tensor input_gradient(const at::Tensor& dy) const;
+  // The gradient of the input that gave y; adds those of weight, bias and adaptation where they
+  // train.
+  at::Tensor backward(const at::Tensor& dy, const MakeInput& input) const;
+  // Whether backward asks for the input.
+  bool needs_input() const { return weight_.gradient.defined() || adaptation_; }
+
   const at::Tensor& bias() const { return bias_.value; }  // undefined: none
-  // Whether backward must call add_gradient.
-  bool needs_input() const { return weight_.gradient.defined(); }
-  // Adds the gradients of weight and bias for the input x that gave y.
+
+  // The same without the adaptation: for the adaptation itself, and for what is never adapted.
+  at::Tensor product(const at::Tensor& x) const;
+  at::Tensor product_backward(const at::Tensor& dy, const MakeInput& input) const;
+  // Its parts. add_gradient must be called where needs_input.
+  at::Tensor input_gradient(const at::Tensor& dy) const;
   void add_gradient(const at::Tensor& dy, const at::Tensor& x) const;
 
  private:
   Parameter weight_, bias_;
   Orientation orientation_;
+  std::unique_ptr<Adaptation> adaptation_;
 };
 
 }  // namespace organ::train

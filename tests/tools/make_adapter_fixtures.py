@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes tests/data/adapters/<case>: an adapter as PEFT saves it for one of the models of
+make_train_fixtures.py, with random numbers, and what PEFT computes with it.
+
+reference.safetensors holds
+  logits         [rows * length, vocabulary] for the ids of the model's own reference
+  loss           sum of the negative log likelihoods of its targets
+  grad.<tensor>  d(loss / targets)/d(tensor) by autograd, names as in adapter_model.safetensors
+  merged.<name>  the base model's tensors that merging changes, after it (LoRA, IA3)
+
+usage: make_adapter_fixtures.py MODELS_FOLDER OUTPUT_FOLDER   (needs torch, transformers, peft)
+"""
+import json
+import pathlib
+import sys
+
+import peft
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+LORA, IA3 = peft.LoraConfig, peft.IA3Config
+PROMPT, PREFIX = peft.PromptTuningConfig, peft.PrefixTuningConfig
+
+# name: (model, configuration class, its arguments)
+CASES = {
+    "lora": ("llama", LORA, dict(r=4, lora_alpha=16)),
+    "lora_all_linear": ("llama_odd", LORA,
+                        dict(r=3, lora_alpha=5, use_rslora=True, target_modules="all-linear",
+                             rank_pattern={"k_proj": 2, r"layers\.1\.mlp\.up_proj": 1},
+                             alpha_pattern={"down_proj": 7.5})),
+    "lora_regex": ("qwen3", LORA,
+                   dict(r=2, lora_alpha=2,
+                        target_modules=r"model\.layers\.[02]\.(self_attn\.o_proj|mlp\.gate_proj)")),
+    "lora_layers": ("mistral", LORA,
+                    dict(r=2, lora_alpha=3, target_modules=["v_proj", "mlp.down_proj"],
+                         layers_to_transform=[1, 2])),
+    "ia3": ("llama", IA3, dict()),
+    "ia3_bias": ("llama_odd", IA3,
+                 dict(target_modules=["q_proj", "v_proj", "o_proj", "down_proj"],
+                      feedforward_modules=["o_proj", "down_proj"])),
+    "prompt": ("llama", PROMPT, dict(num_virtual_tokens=5)),
+    "prefix": ("llama_odd", PREFIX, dict(num_virtual_tokens=4)),
+    "lora_gpt2": ("gpt2", LORA, dict(r=3, lora_alpha=6, target_modules=["c_attn", "mlp.c_proj"],
+                                     fan_in_fan_out=True)),
+    "ia3_gpt2": ("gpt2", IA3, dict(fan_in_fan_out=True)),
+    "prompt_gpt2": ("gpt2", PROMPT, dict(num_virtual_tokens=3)),
+    "prefix_gpt2": ("gpt2", PREFIX, dict(num_virtual_tokens=3)),
+}
+MERGEABLE = (LORA, IA3)
+
+
+def make_adapter(model, kind, arguments):
+    adapted = peft.get_peft_model(model, kind(task_type="CAUSAL_LM", **arguments))
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if parameter.requires_grad:
+                noise = torch.randn(parameter.shape, generator=generator)
+                parameter.copy_(1 + 0.3 * noise if "ia3" in name else 0.2 * noise)
+    return adapted.eval()
+
+
+def stored_name(name):
+    """As save_pretrained strips it; virtual tokens are one table."""
+    if name.startswith("prompt_encoder"):
+        return "prompt_embeddings"
+    return name.replace(".default", "")
+
+
+def reference(adapted, base, kind):
+    ids, targets = base["ids"], base["targets"]
+    logits = adapted(input_ids=ids).logits
+    if kind is PROMPT:  # the virtual tokens have logits too
+        logits = logits[:, -ids.shape[1]:]
+    logits = logits.reshape(-1, logits.shape[-1])
+    loss = torch.nn.functional.cross_entropy(logits, targets.reshape(-1), ignore_index=-1,
+                                             reduction="sum")
+    (loss / (targets >= 0).sum()).backward()
+    out = {"logits": logits.detach(), "loss": loss.detach().reshape(1)}
+    out |= {"grad." + stored_name(n): p.grad for n, p in adapted.named_parameters()
+            if p.requires_grad}
+    if kind in MERGEABLE:
+        before = {n.replace(".base_layer", ""): p.detach().clone()
+                  for n, p in adapted.base_model.model.named_parameters()}
+        merged = dict(adapted.merge_and_unload().named_parameters())
+        out |= {"merged." + n: p.detach() for n, p in merged.items()
+                if not torch.equal(p, before[n])}
+    return {name: tensor.contiguous().clone() for name, tensor in out.items()}
+
+
+def main():
+    models, target = map(pathlib.Path, sys.argv[1:3])
+    torch.set_num_threads(1)
+    for name, (model_name, kind, arguments) in CASES.items():
+        folder = target / name
+        folder.mkdir(parents=True, exist_ok=True)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            models / model_name, dtype=torch.float32, attn_implementation="eager")
+        adapted = make_adapter(model, kind, arguments)
+        adapted.save_pretrained(folder)
+        (folder / "README.md").unlink()
+        config = json.loads((folder / "adapter_config.json").read_text())
+        config["base_model_name_or_path"] = model_name
+        for key, value in config.items():  # sets are saved in an order that changes
+            if isinstance(value, list) and all(isinstance(v, str) for v in value):
+                config[key] = sorted(value)
+        (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
+        base = load_file(models / model_name / "reference.safetensors")
+        save_file(reference(adapted, base, kind), folder / "reference.safetensors")
+        print(f"{name}: {sum(f.stat().st_size for f in folder.iterdir())} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/adapter/adapter.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/core.h>
+
+#include "format/base/error.h"
+#include "train/random.h"
+
+namespace organ::train {
+namespace {
+
+constexpr std::string_view kWeight = ".weight";
+
+// The projections bottleneck adapters stand behind.
+constexpr std::string_view kAttentionOutputs[] = {"self_attn.o_proj", "attn.c_proj"};
+constexpr std::string_view kMlpOutputs[] = {"mlp.down_proj", "mlp.c_proj"};
+
+bool contains(const auto& values, const auto& value) {
+  return std::find(std::begin(values), std::end(values), value) != std::end(values);
+}
+
+std::string_view suffix(AdapterRole role) {
+  switch (role) {
+    case AdapterRole::lora_a: return ".lora_A.weight";
+    case AdapterRole::lora_b: return ".lora_B.weight";
+    case AdapterRole::ia3: return ".ia3_l";
+    case AdapterRole::down: return ".adapter_down.weight";
+    case AdapterRole::down_bias: return ".adapter_down.bias";
+    case AdapterRole::up: return ".adapter_up.weight";
+    case AdapterRole::up_bias: return ".adapter_up.bias";
+    case AdapterRole::virtual_tokens: return "prompt_embeddings";
+  }
+  throw Error(ErrorCode::internal, "an adapter role without a name");
+}
+
+// A module of a layer that owns a tensor called NAME.weight.
+struct Module {
+  std::string name;
+  const format::Shape* shape;
+
+  // PEFT adapts nn.Linear and Conv1D; a router and a table of positions are neither.
+  bool is_projection() const {
+    return shape->size() == 2 && !name.ends_with("router") && !name.ends_with("attention_bias");
+  }
+};
+
+std::vector<Module> modules_of(const format::Architecture& architecture) {
+  std::vector<Module> modules;
+  for (const auto& tensor : architecture.tensors()) {
+    if (!tensor.name.ends_with(kWeight)) continue;
+    modules.push_back({tensor.name.substr(0, tensor.name.size() - kWeight.size()), &tensor.shape});
+  }
+  return modules;
+}
+
+AdaptedProjection make_projection(std::uint64_t layer, const Module& module,
+                                  const format::Architecture& architecture) {
+  AdaptedProjection projection;
+  projection.layer = layer;
+  projection.name = module.name;
+  projection.transposed = architecture.model_type() == "gpt2";
+  projection.out = static_cast<std::int64_t>((*module.shape)[projection.transposed ? 1 : 0]);
+  projection.in = static_cast<std::int64_t>((*module.shape)[projection.transposed ? 0 : 1]);
+  return projection;
+}
+
+bool wants_layer(const PeftConfig& config, std::uint64_t layer) {
+  return !config.layers || contains(*config.layers, layer);
+}
+
+class Planner {
+ public:
+  Planner(PeftConfig config, const format::Architecture& architecture)
+      : architecture_(architecture) {
+    adapter_.config = std::move(config);
+  }
+
+  Adapter plan() {
+    const AdapterKind kind = adapter_.config.kind;
+    if (kind == AdapterKind::prompt || kind == AdapterKind::prefix) {
+      add_virtual_tokens();
+    } else {
+      if (kind != AdapterKind::bottleneck) refuse_outer_modules();
+      for (std::uint64_t layer = 0; layer < architecture_.layer_count(); ++layer) add_layer(layer);
+      if (adapter_.projections.empty()) {
+        fail(ErrorCode::incompatible, "adapter_config.json: names no projection of this model");
+      }
+    }
+    return std::move(adapter_);
+  }
+
+ private:
+  void add_slot(AdapterRole role, std::vector<std::int64_t> shape) {
+    AdapterSlot slot{role,
+                     adapter_.projections.empty() ? 0 : adapter_.projections.size() - 1,
+                     std::move(shape),
+                     adapter_.elements(),
+                     1,
+                     false};
+    for (const std::int64_t size : slot.shape) slot.elements *= size;
+    slot.decay = role == AdapterRole::lora_a || role == AdapterRole::lora_b ||
+                 role == AdapterRole::down || role == AdapterRole::up;
+    adapter_.slots.push_back(std::move(slot));
+  }
+
+  void add_virtual_tokens() {
+    const format::LayerSpec& spec = architecture_.spec();
+    const auto n = static_cast<std::int64_t>(adapter_.config.virtual_tokens);
+    const bool prompt = adapter_.config.kind == AdapterKind::prompt;
+    const std::uint64_t width =
+        prompt ? architecture_.hidden_size() : spec.kv_heads * spec.head_dim;
+    if (adapter_.config.token_dim != width) {
+      fail(ErrorCode::incompatible, "adapter_config.json: token_dim is {}, the model's is {}",
+           adapter_.config.token_dim, width);
+    }
+    const std::uint64_t parts = prompt ? 1 : 2 * architecture_.layer_count();
+    add_slot(AdapterRole::virtual_tokens, {n, static_cast<std::int64_t>(parts * width)});
+  }
+
+  bool targets(const std::string& module) const {
+    return adapter_.config.targets.matches(module) && !adapter_.config.excluded.matches(module);
+  }
+
+  // Embeddings and heads: PEFT could adapt them, we cannot.
+  void refuse_outer_modules() const {
+    const format::FamilyLayout& layout = architecture_.layout();
+    for (std::string_view name : {layout.embedding, layout.final_norm}) {
+      refuse_module(std::string(layout.optional_prefix) + std::string(name));
+    }
+    refuse_module(std::string(layout.head));
+  }
+
+  void refuse_module(std::string name) const {
+    if (name.ends_with(kWeight)) name.resize(name.size() - kWeight.size());
+    if (!targets(name)) return;
+    fail(ErrorCode::incompatible,
+         "adapter_config.json: module {} is named, only projections of layers can be adapted",
+         quote(name));
+  }
+
+  void add_layer(std::uint64_t layer) {
+    const PeftConfig& config = adapter_.config;
+    if (!wants_layer(config, layer)) return;
+    for (const Module& module : modules_of(architecture_)) {
+      if (config.kind == AdapterKind::bottleneck) {
+        add_bottleneck(layer, module);
+        continue;
+      }
+      const std::string name =
+          fmt::format("{}.{}", peft_layer_name(architecture_, layer), module.name);
+      if (config.targets.all_linear()) {
+        if (module.is_projection() && !config.excluded.matches(name))
+          add_module(layer, module, name);
+      } else if (targets(name)) {
+        if (!module.is_projection()) refuse_module(name);
+        add_module(layer, module, name);
+      }
+    }
+  }
+
+  void add_module(std::uint64_t layer, const Module& module, const std::string& name) {
+    const PeftConfig& config = adapter_.config;
+    AdaptedProjection p = make_projection(layer, module, architecture_);
+    if (config.kind == AdapterKind::ia3) {
+      p.feed_forward = config.feed_forward.matches(name);
+      adapter_.projections.push_back(p);
+      add_slot(AdapterRole::ia3, p.feed_forward ? std::vector<std::int64_t>{1, p.in}
+                                                : std::vector<std::int64_t>{p.out, 1});
+      return;
+    }
+    p.rank = static_cast<std::int64_t>(config.rank_of(name));
+    p.scale = config.scale_of(name);
+    adapter_.projections.push_back(p);
+    add_slot(AdapterRole::lora_a, {p.rank, p.in});
+    add_slot(AdapterRole::lora_b, {p.out, p.rank});
+  }
+
+  void add_bottleneck(std::uint64_t layer, const Module& module) {
+    const PeftConfig& config = adapter_.config;
+    const bool wanted =
+        contains(kMlpOutputs, module.name) || (config.placement == BottleneckPlacement::houlsby &&
+                                               contains(kAttentionOutputs, module.name));
+    if (!wanted) return;
+    const AdaptedProjection p = make_projection(layer, module, architecture_);
+    const auto size = static_cast<std::int64_t>(config.bottleneck_size);
+    adapter_.projections.push_back(p);
+    add_slot(AdapterRole::down, {size, p.out});
+    add_slot(AdapterRole::down_bias, {size});
+    add_slot(AdapterRole::up, {p.out, size});
+    add_slot(AdapterRole::up_bias, {p.out});
+  }
+
+  const format::Architecture& architecture_;
+  Adapter adapter_;
+};
+
+}  // namespace
+
+std::int64_t Adapter::elements() const {
+  return slots.empty() ? 0 : slots.back().offset + slots.back().elements;
+}
+
+std::string Adapter::slot_name(const AdapterSlot& slot) const {
+  if (slot.role == AdapterRole::virtual_tokens) return std::string(suffix(slot.role));
+  return projections[slot.projection].name + std::string(suffix(slot.role));
+}
+
+std::string Adapter::stored_name(const AdapterSlot& slot,
+                                 const format::Architecture& architecture) const {
+  if (slot.role == AdapterRole::virtual_tokens) return slot_name(slot);
+  return fmt::format("base_model.model.{}.{}",
+                     peft_layer_name(architecture, projections[slot.projection].layer),
+                     slot_name(slot));
+}
+
+Adapter plan_adapter(PeftConfig config, const format::Architecture& architecture) {
+  return Planner(std::move(config), architecture).plan();
+}
+
+void initialise(Adapter& adapter, std::uint64_t seed) {
+  adapter.values.assign(static_cast<std::size_t>(adapter.elements()), 0.0f);
+  SplitMix64 random(seed);
+  for (const AdapterSlot& slot : adapter.slots) {
+    const auto fill = [&](auto make) {
+      float* values = adapter.values.data() + slot.offset;
+      std::generate_n(values, slot.elements, [&] { return static_cast<float>(make()); });
+    };
+    switch (slot.role) {
+      case AdapterRole::lora_a: {
+        const double bound = 1 / std::sqrt(static_cast<double>(slot.shape[1]));
+        fill([&] { return bound * (2 * random.uniform() - 1); });
+        break;
+      }
+      case AdapterRole::ia3: fill([] { return 1.0; }); break;
+      case AdapterRole::down: fill([&] { return 0.02 * random.normal(); }); break;
+      case AdapterRole::virtual_tokens: fill([&] { return random.normal(); }); break;
+      case AdapterRole::lora_b:
+      case AdapterRole::down_bias:
+      case AdapterRole::up:
+      case AdapterRole::up_bias: break;
+    }
+  }
+}
+
+}  // namespace organ::train

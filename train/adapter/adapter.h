@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small set of trained numbers beside a frozen model: which projections it changes, how, and the
+// numbers as one flat run. Formulas and stored names: reference/training.md 3.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "format/architecture.h"
+#include "train/adapter/peft_config.h"
+
+namespace organ::train {
+
+// y = x W^T + b of a layer, with what is added to it.
+struct AdaptedProjection {
+  std::uint64_t layer = 0;
+  std::string name;  // relative to the layer: self_attn.q_proj
+  std::int64_t in = 0, out = 0;
+  bool transposed = false;  // Conv1D: the weight is stored [in, out]
+  std::int64_t rank = 0;    // LoRA: y += scale * B (A x)
+  double scale = 1;
+  bool feed_forward = false;  // IA3: scales x instead of y
+};
+
+enum class AdapterRole {
+  lora_a,          // [rank, in]
+  lora_b,          // [out, rank]
+  ia3,             // [out, 1], feed-forward [1, in]
+  down,            // bottleneck: y += up(relu(down(y) + down_bias)) + up_bias; [size, out]
+  down_bias,       // [size]
+  up,              // [out, size]
+  up_bias,         // [out]
+  virtual_tokens,  // prompt [n, hidden]; prefix [n, 2 layers x KV heads x head_dim], K before V
+};
+
+// One tensor in the flat run.
+struct AdapterSlot {
+  AdapterRole role;
+  std::size_t projection = 0;  // index; means nothing for virtual_tokens
+  std::vector<std::int64_t> shape;
+  std::int64_t offset = 0, elements = 0;
+  bool decay = false;  // weight decay applies: LoRA and bottleneck matrices
+};
+
+struct Adapter {
+  PeftConfig config;
+  std::vector<AdaptedProjection> projections;  // by layer, then name
+  std::vector<AdapterSlot> slots;              // by projection, then role
+  std::vector<float> values;                   // [elements()], empty until filled
+
+  std::int64_t elements() const;
+  // "self_attn.q_proj.lora_A.weight", or "prompt_embeddings".
+  std::string slot_name(const AdapterSlot& slot) const;
+  // The key of the slot in adapter_model.safetensors.
+  std::string stored_name(const AdapterSlot& slot, const format::Architecture& architecture) const;
+};
+
+// What `config` adapts in a model of this architecture; no values yet. Throws incompatible when
+// it names nothing, a module that is no projection of a layer, or sizes that are not the model's.
+Adapter plan_adapter(PeftConfig config, const format::Architecture& architecture);
+
+// Values as PEFT starts them: A uniform in +-1/sqrt(in), B zero; IA3 ones; prompt and prefix
+// standard normal; bottleneck down N(0, 0.02^2), the rest zero. All but prompt and prefix leave
+// the model's function as it is.
+void initialise(Adapter& adapter, std::uint64_t seed);
+
+inline constexpr std::string_view kAdapterConfig = "adapter_config.json";
+inline constexpr std::string_view kAdapterWeights = "adapter_model.safetensors";
+
+// A PEFT folder whose adapter fits the model: every tensor the configuration asks for, of its
+// shape, and no other. Throws not_found, corrupt, incompatible.
+Adapter read_adapter(const std::filesystem::path& folder, const format::Architecture& architecture);
+
+// Writes the two files of a PEFT folder into an existing one, F32. Throws already_exists, io.
+void write_adapter(const Adapter& adapter, const format::Architecture& architecture,
+                   const std::filesystem::path& folder);
+
+}  // namespace organ::train

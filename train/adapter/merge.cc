@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/adapter/merge.h"
+
+#include <cstring>
+#include <memory>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/json.h"
+#include "train/checkpoint_copy.h"
+#include "train/stored_values.h"
+
+namespace organ::train {
+namespace {
+
+// One adapted projection with its numbers.
+struct Part {
+  const AdaptedProjection* projection;
+  std::span<const float> lora_a, lora_b, ia3;
+};
+
+std::span<const float> values_of(const Adapter& adapter, const AdapterSlot& slot) {
+  return std::span(adapter.values)
+      .subspan(static_cast<std::size_t>(slot.offset), static_cast<std::size_t>(slot.elements));
+}
+
+std::vector<Part> parts_of(const Adapter& adapter) {
+  std::vector<Part> parts(adapter.projections.size());
+  for (std::size_t i = 0; i < parts.size(); ++i) parts[i].projection = &adapter.projections[i];
+  for (const AdapterSlot& slot : adapter.slots) {
+    Part& part = parts[slot.projection];
+    switch (slot.role) {
+      case AdapterRole::lora_a: part.lora_a = values_of(adapter, slot); break;
+      case AdapterRole::lora_b: part.lora_b = values_of(adapter, slot); break;
+      case AdapterRole::ia3: part.ia3 = values_of(adapter, slot); break;
+      default:
+        fail(ErrorCode::incompatible,
+             "{} adapters are no change of weights and cannot be merged into them",
+             to_string(adapter.config.kind));
+    }
+  }
+  return parts;
+}
+
+// weight[row] += scale * sum_r left[row, r] * right[r], r over `rank`.
+void add_product(std::span<double> weight, std::span<const float> left,
+                 std::span<const float> right, std::size_t rank, double scale) {
+  const std::size_t rows = left.size() / rank, columns = right.size() / rank;
+  for (std::size_t row = 0; row < rows; ++row) {
+    double* out = weight.data() + row * columns;
+    for (std::size_t r = 0; r < rank; ++r) {
+      const double factor = scale * static_cast<double>(left[row * rank + r]);
+      const float* in = right.data() + r * columns;
+      for (std::size_t j = 0; j < columns; ++j) out[j] += factor * static_cast<double>(in[j]);
+    }
+  }
+}
+
+std::vector<float> transposed(std::span<const float> matrix, std::size_t columns) {
+  const std::size_t rows = matrix.size() / columns;
+  std::vector<float> out(matrix.size());
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < columns; ++j) out[j * rows + i] = matrix[i * columns + j];
+  }
+  return out;
+}
+
+void scale_rows(std::span<double> weight, std::span<const float> factors) {
+  const std::size_t columns = weight.size() / factors.size();
+  for (std::size_t i = 0; i < weight.size(); ++i) {
+    weight[i] *= static_cast<double>(factors[i / columns]);
+  }
+}
+
+void scale_columns(std::span<double> weight, std::span<const float> factors) {
+  for (std::size_t i = 0; i < weight.size(); ++i) {
+    weight[i] *= static_cast<double>(factors[i % factors.size()]);
+  }
+}
+
+void change_weight(std::span<double> weight, const Part& part) {
+  const AdaptedProjection& p = *part.projection;
+  if (part.ia3.empty()) {
+    const auto rank = static_cast<std::size_t>(p.rank);
+    if (p.transposed) {
+      add_product(weight, transposed(part.lora_a, static_cast<std::size_t>(p.in)),
+                  transposed(part.lora_b, rank), rank, p.scale);
+    } else {
+      add_product(weight, part.lora_b, part.lora_a, rank, p.scale);
+    }
+  } else if (p.feed_forward == p.transposed) {
+    scale_rows(weight, part.ia3);
+  } else {
+    scale_columns(weight, part.ia3);
+  }
+}
+
+// A change that is computed when the first byte is asked for and freed with the last, so that one
+// tensor is in memory at a time.
+template <typename Change>
+ReplacedTensor lazily(const format::Checkpoint& checkpoint, format::Checkpoint::Location location,
+                      Change change) {
+  const auto bytes = std::make_shared<std::vector<std::byte>>();  // std::function wants a copy
+  const auto read = [&checkpoint, location, change, bytes](std::uint64_t offset,
+                                                           std::span<std::byte> out) {
+    if (bytes->empty()) {
+      const auto stored = floats_of(*location.tensor, checkpoint.read(location));
+      std::vector<double> values(stored.begin(), stored.end());
+      change(std::span(values));
+      *bytes = stored_bytes(*location.tensor, std::vector<float>(values.begin(), values.end()));
+    }
+    std::memcpy(out.data(), bytes->data() + offset, out.size());
+    if (offset + out.size() == bytes->size()) *bytes = {};
+  };
+  return {location.shard, {*location.tensor, read}};
+}
+
+}  // namespace
+
+void merge_adapter(const format::Checkpoint& checkpoint, const Adapter& adapter,
+                   const std::filesystem::path& out) {
+  const std::vector<Part> parts = parts_of(adapter);
+  std::vector<ReplacedTensor> changes;
+  Json names = Json::array();
+  const auto add = [&](const format::Checkpoint::Location& location, auto change) {
+    check_floating(*location.tensor);
+    changes.push_back(lazily(checkpoint, location, change));
+    names.push_back(location.tensor->name);
+  };
+  for (const Part& part : parts) {
+    const auto layer = checkpoint.layer(part.projection->layer);
+    add(layer.at(part.projection->name + ".weight"),
+        [&part](std::span<double> weight) { change_weight(weight, part); });
+    const auto bias = layer.find(part.projection->name + ".bias");
+    if (part.ia3.empty() || part.projection->feed_forward || bias == layer.end()) continue;
+    add(bias->second, [&part](std::span<double> values) { scale_rows(values, part.ia3); });
+  }
+  const Json record = {
+      {"schema_version", 1},
+      {"adapter", parse_json(adapter.config.text, {.reals = true}, kAdapterConfig)},
+      {"changed_tensors", names}};
+  copy_checkpoint_with(checkpoint, std::move(changes), out, "merge.json", pretty_json(record));
+}
+
+}  // namespace organ::train

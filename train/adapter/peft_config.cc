@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/adapter/peft_config.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <span>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/json.h"
+
+namespace organ::train {
+namespace {
+
+constexpr std::uint64_t kMaxSize = 65'536;  // rank, virtual tokens, bottleneck
+
+struct KindName {
+  AdapterKind kind;
+  std::string_view name, peft_type;
+};
+
+constexpr std::array kKinds = {
+    KindName{AdapterKind::lora, "lora", "LORA"},
+    KindName{AdapterKind::ia3, "ia3", "IA3"},
+    KindName{AdapterKind::prompt, "prompt", "PROMPT_TUNING"},
+    KindName{AdapterKind::prefix, "prefix", "PREFIX_TUNING"},
+    KindName{AdapterKind::bottleneck, "bottleneck", "BOTTLENECK"},
+};
+
+// The keys that are read here, and those that do not change what a stored adapter computes:
+// names, dropout (training only), how the numbers were initialised. Any other key must be null,
+// false or empty.
+constexpr std::string_view kCommonKeys[] = {"auto_mapping",   "base_model_name_or_path",
+                                            "inference_mode", "peft_type",
+                                            "peft_version",   "revision",
+                                            "task_type"};
+constexpr std::string_view kLoraKeys[] = {"alpha_pattern",
+                                          "bias",
+                                          "corda_config",
+                                          "eva_config",
+                                          "exclude_modules",
+                                          "fan_in_fan_out",
+                                          "init_lora_weights",
+                                          "layers_to_transform",
+                                          "loftq_config",
+                                          "lora_alpha",
+                                          "lora_dropout",
+                                          "lora_ga_config",
+                                          "megatron_core",
+                                          "qalora_group_size",
+                                          "r",
+                                          "rank_pattern",
+                                          "runtime_config",
+                                          "target_modules",
+                                          "use_rslora"};
+constexpr std::string_view kIa3Keys[] = {"exclude_modules", "fan_in_fan_out", "feedforward_modules",
+                                         "init_ia3_weights", "target_modules"};
+constexpr std::string_view kPromptKeys[] = {
+    "num_attention_heads", "num_layers",         "num_transformer_submodules",
+    "num_virtual_tokens",  "prompt_tuning_init", "prompt_tuning_init_text",
+    "token_dim",           "tokenizer_kwargs",   "tokenizer_name_or_path"};
+constexpr std::string_view kPrefixKeys[] = {
+    "encoder_hidden_size",        "init_weights",       "num_attention_heads", "num_layers",
+    "num_transformer_submodules", "num_virtual_tokens", "prefix_projection",   "token_dim"};
+constexpr std::string_view kBottleneckKeys[] = {"bottleneck_size", "non_linearity", "placement",
+                                                "layers_to_transform"};
+
+// How A and B started does not matter once they are stored; other words (pissa, olora, loftq,
+// corda, lora_ga) change the base weights when the adapter is loaded.
+constexpr std::string_view kHarmlessStarts[] = {"gaussian", "orthogonal", "eva"};
+
+std::span<const std::string_view> keys_of(AdapterKind kind) {
+  switch (kind) {
+    case AdapterKind::lora: return kLoraKeys;
+    case AdapterKind::ia3: return kIa3Keys;
+    case AdapterKind::prompt: return kPromptKeys;
+    case AdapterKind::prefix: return kPrefixKeys;
+    case AdapterKind::bottleneck: return kBottleneckKeys;
+  }
+  throw Error(ErrorCode::internal, "an adapter kind without keys");
+}
+
+bool contains(std::span<const std::string_view> words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+bool is_neutral(const Json& value) {
+  return value.is_null() || value == false || value == "" ||
+         (value.is_structured() && value.empty());
+}
+
+[[noreturn]] void refuse(const std::string& subject, std::string_view key, const Json& value) {
+  fail(ErrorCode::incompatible, "{}: {} is {}, which is not supported", subject, quote(key),
+       quote(value.dump(-1, ' ', true, Json::error_handler_t::replace)));
+}
+
+void check_keys(const Json& json, AdapterKind kind, const std::string& subject) {
+  for (const auto& [key, value] : json.items()) {
+    if (contains(kCommonKeys, key) || contains(keys_of(kind), key)) continue;
+    if (!is_neutral(value)) refuse(subject, key, value);
+  }
+}
+
+AdapterKind kind_of(const JsonObject& object, const std::string& subject) {
+  const std::string type = object.string("peft_type");
+  for (const auto& known : kKinds) {
+    if (known.peft_type == type) return known.kind;
+  }
+  throw Error(ErrorCode::incompatible,
+              fmt::format("{}: adapters of type {} are not supported", subject, quote(type)),
+              "LORA, IA3, PROMPT_TUNING and PREFIX_TUNING are");
+}
+
+std::uint64_t size_field(const JsonObject& object, std::string_view key) {
+  const std::uint64_t value = object.unsigned_integer(key, kMaxSize);
+  if (value == 0) object.fail_field(key, "expected 1 or more, got 0");
+  return value;
+}
+
+ModuleFilter filter_field(const JsonObject& object, std::string_view key, bool dotted = true) {
+  return ModuleFilter::parse(object.is_null(key) ? Json() : object.at(key), dotted,
+                             fmt::format("{}.{}", object.path(), key));
+}
+
+std::optional<std::vector<std::uint64_t>> layers_field(const JsonObject& object) {
+  constexpr std::string_view kKey = "layers_to_transform";
+  if (object.is_null(kKey)) return std::nullopt;
+  if (object.at(kKey).is_array()) {
+    auto layers = object.unsigned_integers(kKey);
+    if (layers.empty()) return std::nullopt;
+    return layers;
+  }
+  return std::vector<std::uint64_t>{object.unsigned_integer(kKey)};
+}
+
+template <typename Value, typename Read>
+std::vector<std::pair<NamePattern, Value>> pattern_field(const JsonObject& object,
+                                                         std::string_view key, Read read) {
+  std::vector<std::pair<NamePattern, Value>> patterns;
+  if (object.is_null(key)) return patterns;
+  const JsonObject entries = object.object(key);
+  for (const auto& [pattern, value] : entries.value().items()) {
+    patterns.emplace_back(NamePattern::suffix(pattern, fmt::format("{}.{}", object.path(), key)),
+                          read(entries, pattern));
+  }
+  return patterns;
+}
+
+void read_lora(PeftConfig& config, const JsonObject& object, const std::string& subject) {
+  config.rank = size_field(object, "r");
+  config.alpha = object.real("lora_alpha");
+  config.rank_stabilised = object.optional_boolean("use_rslora").value_or(false);
+  config.targets = filter_field(object, "target_modules");
+  config.excluded = filter_field(object, "exclude_modules");
+  config.layers = layers_field(object);
+  config.rank_pattern = pattern_field<std::uint64_t>(
+      object, "rank_pattern",
+      [](const JsonObject& entries, const std::string& key) { return size_field(entries, key); });
+  config.alpha_pattern = pattern_field<double>(
+      object, "alpha_pattern",
+      [](const JsonObject& entries, const std::string& key) { return entries.real(key); });
+  if (object.optional_string("bias").value_or("none") != "none") {
+    refuse(subject, "bias", object.at("bias"));
+  }
+  if (object.is_null("init_lora_weights")) return;
+  const Json& start = object.at("init_lora_weights");
+  if (start.is_boolean()) return;
+  if (!start.is_string() || !contains(kHarmlessStarts, start.get<std::string>())) {
+    refuse(subject, "init_lora_weights", start);
+  }
+}
+
+void read_virtual_tokens(PeftConfig& config, const JsonObject& object, const std::string& subject) {
+  config.virtual_tokens = size_field(object, "num_virtual_tokens");
+  config.token_dim = size_field(object, "token_dim");
+  if (object.optional_unsigned("num_transformer_submodules").value_or(1) != 1) {
+    refuse(subject, "num_transformer_submodules", object.at("num_transformer_submodules"));
+  }
+}
+
+void read_bottleneck(PeftConfig& config, const JsonObject& object, const std::string& subject) {
+  config.bottleneck_size = size_field(object, "bottleneck_size");
+  config.layers = layers_field(object);
+  const std::string placement = object.string("placement");
+  if (placement != "houlsby" && placement != "pfeiffer") {
+    refuse(subject, "placement", object.at("placement"));
+  }
+  config.placement =
+      placement == "houlsby" ? BottleneckPlacement::houlsby : BottleneckPlacement::pfeiffer;
+  if (object.string("non_linearity") != "relu") {
+    refuse(subject, "non_linearity", object.at("non_linearity"));
+  }
+}
+
+// The value of the patterns that match, else `fallback`.
+template <typename Value>
+Value by_pattern(const std::vector<std::pair<NamePattern, Value>>& patterns,
+                 std::string_view module, Value fallback) {
+  std::optional<Value> found;
+  for (const auto& [pattern, value] : patterns) {
+    if (!pattern.matches(module)) continue;
+    if (found && *found != value) {
+      fail(ErrorCode::incompatible,
+           "module {}: several entries of rank_pattern or alpha_pattern name it, with different "
+           "values",
+           quote(module));
+    }
+    found = value;
+  }
+  return found.value_or(fallback);
+}
+
+}  // namespace
+
+std::string_view to_string(AdapterKind kind) {
+  const auto known =
+      std::find_if(kKinds.begin(), kKinds.end(), [&](const KindName& k) { return k.kind == kind; });
+  return known->name;
+}
+
+std::optional<AdapterKind> parse_adapter_kind(std::string_view name) {
+  const auto known =
+      std::find_if(kKinds.begin(), kKinds.end(), [&](const KindName& k) { return k.name == name; });
+  if (known == kKinds.end()) return std::nullopt;
+  return known->kind;
+}
+
+std::uint64_t PeftConfig::rank_of(std::string_view module) const {
+  return by_pattern(rank_pattern, module, rank);
+}
+
+double PeftConfig::scale_of(std::string_view module) const {
+  const auto r = static_cast<double>(rank_of(module));
+  return by_pattern(alpha_pattern, module, alpha) / (rank_stabilised ? std::sqrt(r) : r);
+}
+
+PeftConfig parse_peft_config(const Json& json, const std::string& subject) {
+  PeftConfig config;
+  const JsonObject object(json, subject);
+  config.text = pretty_json(json);
+  config.kind = kind_of(object, subject);
+  check_keys(json, config.kind, subject);
+  if (object.optional_string("task_type").value_or("CAUSAL_LM") != "CAUSAL_LM") {
+    refuse(subject, "task_type", object.at("task_type"));
+  }
+  switch (config.kind) {
+    case AdapterKind::lora: read_lora(config, object, subject); break;
+    case AdapterKind::ia3:
+      config.targets = filter_field(object, "target_modules");
+      config.excluded = filter_field(object, "exclude_modules");
+      config.feed_forward = filter_field(object, "feedforward_modules", false);
+      break;
+    case AdapterKind::prompt:
+    case AdapterKind::prefix: read_virtual_tokens(config, object, subject); break;
+    case AdapterKind::bottleneck: read_bottleneck(config, object, subject); break;
+  }
+  return config;
+}
+
+std::string peft_layer_name(const format::Architecture& architecture, std::uint64_t layer) {
+  const auto& layout = architecture.layout();
+  return fmt::format("{}{}{}", layout.optional_prefix, layout.layer_prefix, layer);
+}
+
+}  // namespace organ::train

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// adapter_config.json as PEFT 0.21 writes it, for LoRA, IA3, prompt and prefix tuning, and in the
+// same form for bottleneck adapters, which PEFT has none of (schemas/adapter.md).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "format/architecture.h"
+#include "format/extraction.h"
+#include "train/adapter/module_filter.h"
+
+namespace organ::train {
+
+enum class AdapterKind { lora, ia3, prompt, prefix, bottleneck };
+std::string_view to_string(AdapterKind kind);  // "lora"
+std::optional<AdapterKind> parse_adapter_kind(std::string_view name);
+
+// Where bottleneck adapters stand: after attention and MLP (arXiv 1902.00751) or after the MLP
+// alone (arXiv 2005.00247).
+enum class BottleneckPlacement { houlsby, pfeiffer };
+
+// One configuration, read once. Fields of other kinds are empty.
+struct PeftConfig {
+  AdapterKind kind = AdapterKind::lora;
+
+  ModuleFilter targets, excluded, feed_forward;      // lora, ia3
+  std::optional<std::vector<std::uint64_t>> layers;  // lora: layers_to_transform
+  std::uint64_t rank = 0;                            // lora
+  double alpha = 0;
+  bool rank_stabilised = false;  // alpha / sqrt(rank) instead of alpha / rank
+  std::vector<std::pair<NamePattern, std::uint64_t>> rank_pattern;
+  std::vector<std::pair<NamePattern, double>> alpha_pattern;
+
+  std::uint64_t virtual_tokens = 0;  // prompt, prefix
+  std::uint64_t token_dim = 0;
+
+  std::uint64_t bottleneck_size = 0;
+  BottleneckPlacement placement = BottleneckPlacement::houlsby;
+
+  std::string text;  // the document, indented
+
+  // Rank and scale of one LoRA module. Throws incompatible when several patterns name it with
+  // different values: PEFT takes the first in file order, which JSON does not keep.
+  std::uint64_t rank_of(std::string_view module) const;
+  double scale_of(std::string_view module) const;
+};
+
+// Throws corrupt for values of a wrong type or range, incompatible for a kind, or for a key that
+// changes the function and is not supported; the key is named.
+PeftConfig parse_peft_config(const nlohmann::json& json, const std::string& subject);
+
+// What a new adapter shall be.
+struct AdapterOptions {
+  AdapterKind kind = AdapterKind::lora;
+  std::vector<std::string> targets;  // empty: PEFT's defaults for the family
+  std::uint64_t rank = 8;
+  double alpha = 16;
+  bool rank_stabilised = false;
+  std::uint64_t virtual_tokens = 20;
+  std::uint64_t bottleneck_size = 64;
+  BottleneckPlacement placement = BottleneckPlacement::houlsby;
+  format::LayerRange layers;  // adapted layers
+  std::string base_model;     // base_model_name_or_path
+};
+
+// The configuration of a new adapter, with every key PEFT needs. Throws invalid_argument for
+// sizes out of range, incompatible for a family without default targets.
+PeftConfig make_peft_config(const AdapterOptions& options,
+                            const format::Architecture& architecture);
+
+// "model.layers.3" or "transformer.h.3": what PEFT calls a layer of this family.
+std::string peft_layer_name(const format::Architecture& architecture, std::uint64_t layer);
+
+}  // namespace organ::train

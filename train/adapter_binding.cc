@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/internal/adapter_binding.h"
+
+#include <algorithm>
+#include <map>
+
+#include <ATen/ops/zeros_like.h>
+
+#include "format/base/error.h"
+#include "train/internal/adaptation.h"
+#include "train/kernels/kernels.h"
+
+namespace organ::train {
+namespace {
+
+Parameter& place_of(AdapterParameters& parameters, AdapterRole role) {
+  switch (role) {
+    case AdapterRole::lora_a: return parameters.lora_a;
+    case AdapterRole::lora_b: return parameters.lora_b;
+    case AdapterRole::ia3: return parameters.ia3;
+    case AdapterRole::down: return parameters.down;
+    case AdapterRole::down_bias: return parameters.down_bias;
+    case AdapterRole::up: return parameters.up;
+    case AdapterRole::up_bias: return parameters.up_bias;
+    case AdapterRole::virtual_tokens: break;
+  }
+  throw Error(ErrorCode::internal, "virtual tokens belong to no projection");
+}
+
+Parameter view_of(const AdapterSlot& slot, const AdapterBuffers& buffers) {
+  const bool vector = slot.role == AdapterRole::ia3;
+  const at::Tensor& values = vector ? buffers.master : buffers.working;
+  const auto view = [&](const at::Tensor& flat) {
+    if (!flat.defined()) return at::Tensor();
+    const at::Tensor run = flat.narrow(0, slot.offset, slot.elements);
+    return vector ? run : run.view(slot.shape);
+  };
+  return {view(values), view(buffers.gradient)};
+}
+
+}  // namespace
+
+AdapterBuffers make_buffers(const Adapter& adapter, Precision precision, bool trains) {
+  AdapterBuffers buffers;
+  buffers.master = kernels::empty({adapter.elements()}, at::kFloat);
+  std::copy(adapter.values.begin(), adapter.values.end(), buffers.master.data_ptr<float>());
+  buffers.working =
+      precision == Precision::bf16 ? buffers.master.to(at::kBFloat16) : buffers.master;
+  if (trains) buffers.gradient = at::zeros_like(buffers.master);
+  return buffers;
+}
+
+void bind_adapter(Model& model, const Adapter& adapter, const AdapterBuffers& buffers) {
+  std::vector<AdapterParameters> all;
+  for (const AdaptedProjection& projection : adapter.projections) {
+    all.push_back({.kind = adapter.config.kind, .projection = projection});
+  }
+  for (const AdapterSlot& slot : adapter.slots) {
+    place_of(all[slot.projection], slot.role) = view_of(slot, buffers);
+  }
+  std::map<std::uint64_t, std::vector<AdapterParameters>> by_layer;
+  for (AdapterParameters& parameters : all) {
+    by_layer[parameters.projection.layer].push_back(std::move(parameters));
+  }
+  for (auto& [layer, parameters] : by_layer) {
+    model.adapt_layer(static_cast<std::int64_t>(layer), std::move(parameters));
+  }
+}
+
+}  // namespace organ::train
