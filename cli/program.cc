@@ -13,7 +13,8 @@ namespace organ::cli {
 namespace {
 
 // Commands that need LibTorch live in organ-train; `organ` hands them over like git does.
-constexpr std::string_view kTrainCommands[] = {"train", "recover", "eval", "generate"};
+constexpr std::string_view kTrainCommands[] = {"train",    "recover",  "eval",
+                                               "generate", "baseline", "import"};
 
 bool is_train_command(std::string_view word) {
   return std::find(std::begin(kTrainCommands), std::end(kTrainCommands), word) !=

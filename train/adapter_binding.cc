@@ -22,9 +22,8 @@ Parameter& place_of(AdapterParameters& parameters, AdapterRole role) {
     case AdapterRole::down_bias: return parameters.down_bias;
     case AdapterRole::up: return parameters.up;
     case AdapterRole::up_bias: return parameters.up_bias;
-    case AdapterRole::virtual_tokens: break;
   }
-  throw Error(ErrorCode::internal, "virtual tokens belong to no projection");
+  throw Error(ErrorCode::internal, "an adapter role without a place");
 }
 
 Parameter view_of(const AdapterSlot& slot, const AdapterBuffers& buffers) {

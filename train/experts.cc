@@ -39,7 +39,8 @@ class Experts : public Mlp {
     const Parameter gate_up_bias = find(in + "_bias", {count, 2 * f});
     const Parameter down_bias = find(out + "_bias", {count, d});
     for (std::int64_t e = 0; e < count; ++e) {
-      gate_up_.emplace_back(slice(gate_up, e), slice(gate_up_bias, e), Orientation::in_out, nullptr);
+      gate_up_.emplace_back(slice(gate_up, e), slice(gate_up_bias, e), Orientation::in_out,
+                            nullptr);
       down_.emplace_back(slice(down, e), slice(down_bias, e), Orientation::in_out, nullptr);
     }
   }

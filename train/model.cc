@@ -135,7 +135,7 @@ struct Model::Impl {
     if (checkpoint.tied_head() || !checkpoint.find(bias)) bias = outer.head_bias;
     HeadTransform transform{
         Projection({read(checkpoint, dense + ".weight", {d, d}), {}},
-                   {read(checkpoint, dense + ".bias", {d}), {}}, Orientation::out_in),
+                   {read(checkpoint, dense + ".bias", {d}), {}}, Orientation::out_in, nullptr),
         geometry.activation};
     head.emplace(read_norm(checkpoint, std::string(outer.head_transform) + ".LayerNorm"),
                  projection(), options.head_chunk, read(checkpoint, bias, {vocabulary}),

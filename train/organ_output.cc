@@ -207,6 +207,17 @@ Json recovery_record(const TrainedRun& run, const std::deque<StoredTensor>& tens
           {"evaluations", evaluations}};
 }
 
+void copy_checkpoint(const TrainedRun& run, const std::deque<StoredTensor>& tensors,
+                     const std::filesystem::path& out, std::string_view record_name,
+                     std::string_view record) {
+  std::vector<ReplacedTensor> replaced;
+  for (const auto& tensor : tensors) {
+    const auto location = run.checkpoint.layer(tensor.trained->layer).at(tensor.info.name);
+    replaced.push_back({location.shard, format::memory_source(*location.tensor, tensor.bytes)});
+  }
+  copy_checkpoint_with(run.checkpoint, std::move(replaced), out, record_name, record);
+}
+
 }  // namespace
 
 std::vector<format::Evaluation> training_evaluations(const TrainedRun& run) {
@@ -265,15 +276,14 @@ void check_recoverable(const format::Checkpoint& checkpoint) {
               "organ train makes an organ that holds the trained experts as BF16");
 }
 
+void write_trained_checkpoint(const TrainedRun& run, const std::filesystem::path& out,
+                              std::string_view record_name, std::string_view record) {
+  copy_checkpoint(run, store_all(run), out, record_name, record);
+}
+
 void write_recovered_checkpoint(const TrainedRun& run, const std::filesystem::path& out) {
   const auto tensors = store_all(run);
-  std::vector<ReplacedTensor> replaced;
-  for (const auto& tensor : tensors) {
-    const auto location = run.checkpoint.layer(tensor.trained->layer).at(tensor.info.name);
-    replaced.push_back({location.shard, format::memory_source(*location.tensor, tensor.bytes)});
-  }
-  copy_checkpoint_with(run.checkpoint, std::move(replaced), out, "recovery.json",
-                       pretty_json(recovery_record(run, tensors)));
+  copy_checkpoint(run, tensors, out, "recovery.json", pretty_json(recovery_record(run, tensors)));
 }
 
 }  // namespace organ::train

@@ -47,6 +47,11 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
 // config.json are all MXFP4 or none.
 void check_recoverable(const format::Checkpoint& checkpoint);
 
+// Writes a copy of the checkpoint folder with the trained layers in place and the file
+// `record_name` holding `record` beside the weights. Throws already_exists, io.
+void write_trained_checkpoint(const TrainedRun& run, const std::filesystem::path& out,
+                              std::string_view record_name, std::string_view record);
+
 // Writes a copy of the checkpoint folder with the trained layers in place; shards without one are
 // shared by reflink where the file system can, and copied otherwise. recovery.json beside the
 // weights tells what was trained and measured. Throws already_exists, io.

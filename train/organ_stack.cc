@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/internal/organ_stack.h"
 
+#include <algorithm>
+#include <numeric>
+#include <tuple>
 #include <utility>
 
 #include <ATen/ATen.h>
+
+#include "format/base/error.h"
+#include "train/internal/weights.h"
 
 namespace organ::train {
 namespace {
@@ -11,6 +17,25 @@ namespace {
 std::span<float> floats(const at::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
 }
+
+at::ScalarType scalar_type(format::DType dtype, const std::string& tensor) {
+  switch (dtype) {
+    case format::DType::F32: return at::kFloat;
+    case format::DType::BF16: return at::kBFloat16;
+    case format::DType::F16: return at::kHalf;
+    default:
+      fail(ErrorCode::incompatible, "tensor {}: stored as {}, only F32, BF16 and F16 train",
+           quote(tensor), format::to_string(dtype));
+  }
+}
+
+std::vector<std::uint64_t> indices_of(format::LayerRange layers) {
+  std::vector<std::uint64_t> indices(layers.count);
+  std::iota(indices.begin(), indices.end(), layers.first);
+  return indices;
+}
+
+}  // namespace
 
 void add_run(std::vector<ParameterRun>& runs, std::int64_t offset, std::int64_t elements,
              bool decay) {
@@ -24,11 +49,26 @@ void add_run(std::vector<ParameterRun>& runs, std::int64_t offset, std::int64_t 
   }
 }
 
-}  // namespace
+FlatParameters flat_view(const at::Tensor& master, const at::Tensor& first_moment,
+                         const at::Tensor& second_moment, const at::Tensor& gradient,
+                         const at::Tensor& working) {
+  FlatParameters view{
+      floats(master), floats(first_moment), floats(second_moment), floats(gradient), {}};
+  if (working.scalar_type() == at::kBFloat16) {
+    view.working = {reinterpret_cast<std::uint16_t*>(working.data_ptr()),
+                    static_cast<std::size_t>(working.numel())};
+  }
+  return view;
+}
 
 FlatOrgan::FlatOrgan(Model& model, format::LayerRange layers, bool decay_all)
-    : layer_elements_(model.layer_elements()) {
-  const auto count = static_cast<std::int64_t>(layers.count);
+    : FlatOrgan(model, indices_of(layers), decay_all) {}
+
+FlatOrgan::FlatOrgan(Model& model, std::span<const std::uint64_t> layers, bool decay_all)
+    : model_(model),
+      layers_(layers.begin(), layers.end()),
+      layer_elements_(model.layer_elements()) {
+  const auto count = static_cast<std::int64_t>(layers.size());
   const auto zeros = [&] { return at::zeros({count * layer_elements_}, at::kFloat); };
   master_ = zeros();
   gradient_ = zeros();
@@ -36,7 +76,7 @@ FlatOrgan::FlatOrgan(Model& model, format::LayerRange layers, bool decay_all)
   second_moment_ = zeros();
   working_ = model.precision() == Precision::fp32 ? master_ : master_.to(at::kBFloat16);
   for (std::int64_t i = 0; i < count; ++i) {
-    const auto index = static_cast<std::int64_t>(layers.first) + i;
+    const auto index = static_cast<std::int64_t>(layers_[static_cast<std::size_t>(i)]);
     const std::int64_t start = i * layer_elements_;
     master_.narrow(0, start, layer_elements_).copy_(model.layer_parameters(index));
     model.bind_layer(index, {working_.narrow(0, start, layer_elements_),
@@ -48,21 +88,44 @@ FlatOrgan::FlatOrgan(Model& model, format::LayerRange layers, bool decay_all)
 }
 
 FlatParameters FlatOrgan::view() {
-  FlatParameters view{
-      floats(master_), floats(first_moment_), floats(second_moment_), floats(gradient_), {}};
-  if (working_.scalar_type() == at::kBFloat16) {
-    view.working = {reinterpret_cast<std::uint16_t*>(working_.data_ptr()),
-                    static_cast<std::size_t>(working_.numel())};
-  }
-  return view;
+  return flat_view(master_, first_moment_, second_moment_, gradient_, working_);
 }
 
 void FlatOrgan::refresh_working() {
   if (!working_.is_same(master_)) working_.copy_(master_);
 }
 
-at::Tensor FlatOrgan::slot(std::int64_t layer, const ParameterSlot& slot) const {
-  return master_.narrow(0, layer * layer_elements_ + slot.offset, slot.elements);
+at::Tensor FlatOrgan::slot(std::size_t layer, const ParameterSlot& slot) const {
+  const std::int64_t start = static_cast<std::int64_t>(layer) * layer_elements_;
+  return master_.narrow(0, start + slot.offset, slot.elements);
+}
+
+void FlatOrgan::round_to_stored_types(const format::Checkpoint& checkpoint) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const auto stored = checkpoint.layer(layers_[i]);
+    for (const auto& parameter : model_.parameter_layout()) {
+      const auto type = scalar_type(trained_type(stored, parameter.name), parameter.name);
+      at::Tensor values = slot(i, parameter);
+      values.copy_(values.to(type));
+    }
+  }
+  refresh_working();
+}
+
+std::vector<TrainedTensor> FlatOrgan::collect() const {
+  std::vector<TrainedTensor> tensors;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    for (const auto& parameter : model_.parameter_layout()) {
+      const at::Tensor values = slot(i, parameter);
+      const float* data = values.const_data_ptr<float>();
+      tensors.push_back(
+          {layers_[i], parameter.name, std::vector<float>(data, data + parameter.elements)});
+    }
+  }
+  std::sort(tensors.begin(), tensors.end(), [](const TrainedTensor& a, const TrainedTensor& b) {
+    return std::tie(a.layer, a.name) < std::tie(b.layer, b.name);
+  });
+  return tensors;
 }
 
 LossSum OrganStack::accumulate_gradient(at::Tensor x, const Batch& batch, double scale) {

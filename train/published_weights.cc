@@ -3,32 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <tuple>
 #include <utility>
 
-#include <ATen/ATen.h>
-#include <fmt/core.h>
-
-#include "format/base/error.h"
 #include "train/internal/batches.h"
 #include "train/internal/train_run.h"
-#include "train/internal/weights.h"
 
 namespace organ::train {
-namespace {
-
-at::ScalarType scalar_type(format::DType dtype, const std::string& tensor) {
-  switch (dtype) {
-    case format::DType::F32: return at::kFloat;
-    case format::DType::BF16: return at::kBFloat16;
-    case format::DType::F16: return at::kHalf;
-    default:
-      fail(ErrorCode::incompatible, "tensor {}: stored as {}, only F32, BF16 and F16 train",
-           quote(tensor), format::to_string(dtype));
-  }
-}
-
-}  // namespace
 
 std::string_view to_string(PublishedWeights weights) {
   switch (weights) {
@@ -121,34 +101,6 @@ void TrainRun::choose_published(TrainResult& result) {
   organ_.refresh_working();
   result.published = PublishedWeights::best;
   result.published_step = record_.best_step;
-}
-
-void TrainRun::round_to_stored_types() {
-  for (std::uint64_t i = 0; i < settings_.layers.count; ++i) {
-    const auto stored = checkpoint_.layer(settings_.layers.first + i);
-    for (const auto& slot : model_.parameter_layout()) {
-      const auto type = scalar_type(trained_type(stored, slot.name), slot.name);
-      at::Tensor values = organ_.slot(static_cast<std::int64_t>(i), slot);
-      values.copy_(values.to(type));
-    }
-  }
-  organ_.refresh_working();
-}
-
-std::vector<TrainedTensor> TrainRun::collect() const {
-  std::vector<TrainedTensor> tensors;
-  for (std::uint64_t i = 0; i < settings_.layers.count; ++i) {
-    for (const auto& slot : model_.parameter_layout()) {
-      const at::Tensor values = organ_.slot(static_cast<std::int64_t>(i), slot);
-      const float* data = values.data_ptr<float>();
-      tensors.push_back(
-          {settings_.layers.first + i, slot.name, std::vector<float>(data, data + slot.elements)});
-    }
-  }
-  std::sort(tensors.begin(), tensors.end(), [](const TrainedTensor& a, const TrainedTensor& b) {
-    return std::tie(a.layer, a.name) < std::tie(b.layer, b.name);
-  });
-  return tensors;
 }
 
 PrefixUse TrainRun::prefix_use() const {

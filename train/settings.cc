@@ -91,12 +91,14 @@ Json hyperparameters(const TrainSettings& s) {
 }
 
 Digest settings_digest(const TrainSettings& s, const Digest& model_config) {
-  return sha256(canonical_json(Json{{"hyperparameters", hyperparameters(s)},
-                                    {"mode", to_string(s.mode)},
-                                    {"first_layer", s.layers.first},
-                                    {"layer_count", s.layers.count},
-                                    {"seed", s.seed},
-                                    {"model_config", model_config.to_string()}}));
+  Json deciding = {{"hyperparameters", hyperparameters(s)},
+                   {"mode", to_string(s.mode)},
+                   {"first_layer", s.layers.first},
+                   {"layer_count", s.layers.count},
+                   {"seed", s.seed},
+                   {"model_config", model_config.to_string()}};
+  if (!s.method.empty()) deciding["method"] = s.method;
+  return sha256(canonical_json(deciding));
 }
 
 }  // namespace organ::train

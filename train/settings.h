@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
@@ -28,6 +29,9 @@ struct TrainSettings {
   // What decides the numbers; resuming demands the same.
   TrainMode mode = TrainMode::in_situ;
   format::LayerRange layers;  // the layers that train
+  // JSON text of the configuration of a baseline (an adapter, a choice of layers); empty: `layers`
+  // themselves train.
+  std::string method;
   Precision precision = Precision::bf16;
   Packing packing = Packing::ffd;
   std::int64_t context = 512;   // tokens per window

@@ -46,9 +46,10 @@ class WarningsOnly final : public TrainObserver {
   TrainObserver& observer_;
 };
 
-OrganStack make_stack(Model& model, const TrainSettings& settings, TrainMode mode) {
+OrganStack make_stack(Model& model, const TrainSettings& settings, TrainMode mode,
+                      const TrainedParameters& trained) {
   const auto first = static_cast<std::int64_t>(settings.layers.first);
-  const auto last = first + static_cast<std::int64_t>(settings.layers.count);
+  const std::int64_t last = first + trained.trained_layers();
   return {model, first, last, mode == TrainMode::in_situ ? model.layer_count() : last,
           settings.checkpoint_activations ? Activations::recomputed : Activations::kept};
 }
@@ -83,7 +84,7 @@ PrefixOptions prefix_options(const format::Checkpoint& checkpoint, const TrainSe
 
 TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& settings,
                    const Dataset& data, const Dataset* held_out, TrainObserver& observer,
-                   ProcessGroup& group)
+                   ProcessGroup& group, const MakeTrained& make_trained)
     : checkpoint_(checkpoint),
       settings_(settings),
       data_(data),
@@ -92,9 +93,10 @@ TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& se
       group_(group),
       start_(std::chrono::steady_clock::now()),
       model_(Model::load(checkpoint, {.precision = settings.precision})),
-      organ_(model_, settings.layers, settings.decay_all),
-      trained_stack_(make_stack(model_, settings, settings.mode)),
-      whole_stack_(make_stack(model_, settings, TrainMode::in_situ)),
+      trained_(make_trained(model_)),
+      organ_(*trained_),
+      trained_stack_(make_stack(model_, settings, settings.mode, organ_)),
+      whole_stack_(make_stack(model_, settings, TrainMode::in_situ, organ_)),
       cache_(open_cache(settings)),
       inputs_(model_, data,
               prefix_options(checkpoint, settings, cache_, layers_below(settings),
@@ -388,7 +390,7 @@ TrainResult TrainRun::run() {
   result.stopped_early = record_.step < settings_.steps;
   if (saved_step_ != record_.step) save();
   choose_published(result);
-  round_to_stored_types();
+  organ_.round_to_stored_types(checkpoint_);
   if (held_out_) {
     result.after = measure(whole_stack_, *held_out_inputs_);
     log_evaluation(*result.after);
@@ -396,7 +398,8 @@ TrainResult TrainRun::run() {
       result.wrapper = measure(trained_stack_, *held_out_embeddings_);
     }
   }
-  result.tensors = collect();
+  result.tensors = organ_.collect();
+  result.flops_per_token = trained_stack_.flops_per_token();
   result.prefix = prefix_use();
   result.steps = record_.step;
   result.skipped = record_.skipped;
@@ -405,8 +408,9 @@ TrainResult TrainRun::run() {
   return result;
 }
 
-TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                         const Dataset& data, const Dataset* held_out, TrainObserver& observer) {
+TrainResult run_training(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                         const Dataset& data, const Dataset* held_out, TrainObserver& observer,
+                         const MakeTrained& make_trained) {
   check_settings(settings);
   require_task(checkpoint.architecture(), data);
   if (held_out) check_disjoint(data, *held_out);
@@ -426,9 +430,17 @@ TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettin
   ProcessGroup group = place ? ProcessGroup(*place) : ProcessGroup();
   WarningsOnly warnings(observer);
   TrainObserver& heard = group.writes_files() ? observer : warnings;
-  TrainResult result = TrainRun(checkpoint, settings, data, held_out, heard, group).run();
+  TrainResult result =
+      TrainRun(checkpoint, settings, data, held_out, heard, group, make_trained).run();
   result.writes_files = group.writes_files();
   return result;
+}
+
+TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                         const Dataset& data, const Dataset* held_out, TrainObserver& observer) {
+  return run_training(checkpoint, settings, data, held_out, observer, [&](Model& model) {
+    return std::make_unique<FlatOrgan>(model, settings.layers, settings.decay_all);
+  });
 }
 
 std::map<std::string, std::string> software_versions() {

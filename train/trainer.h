@@ -53,7 +53,7 @@ struct PrefixUse {
 };
 
 struct TrainResult {
-  std::vector<TrainedTensor> tensors;  // by layer, then name
+  std::vector<TrainedTensor> tensors;  // by layer, then name; an adapter's in its own order
   PublishedWeights published = PublishedWeights::last;
   std::uint64_t published_step = 0;
   PrefixUse prefix;
@@ -66,15 +66,17 @@ struct TrainResult {
   std::uint64_t skipped = 0;       // steps whose loss or gradient was not finite
   std::uint64_t milliseconds = 0;  // of all parts of a resumed run
   std::optional<double> last_loss;
+  double flops_per_token = 0;  // matrix products of a step, forward and backward
   bool stopped_early = false;
 };
 
 // `held_out` may be null. Where the variables of torchrun name several processes
 // (train/process_place.h), this one is one of them: each computes its share of every step, all end
-// with the same weights, the first writes files and reports. Throws invalid_argument (settings; a run folder that holds another
-// run), cancelled when SIGINT or SIGTERM arrived (the step is finished and a train state written),
-// device after three steps in a row whose loss or gradient was not finite (parameters are the last
-// good ones and saved) or when another process was lost, io, and what Model throws.
+// with the same weights, the first writes files and reports. Throws invalid_argument (settings; a
+// run folder that holds another run), cancelled when SIGINT or SIGTERM arrived (the step is
+// finished and a train state written), device after three steps in a row whose loss or gradient was
+// not finite (parameters are the last good ones and saved) or when another process was lost, io,
+// and what Model throws.
 TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
                          const Dataset& data, const Dataset* held_out, TrainObserver& observer);
 

@@ -29,27 +29,27 @@ def freeze_all_but(model, first, end):
     return [p for p in model.parameters() if p.requires_grad]
 
 
-def parse_arguments():
+def loop_arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("texts", nargs="+")
-    parser.add_argument("--layers", default="10:13")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--context", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    return parser.parse_args()
+    return parser
 
 
-def main():
-    options = parse_arguments()
+def load_model(options):
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(options.model, dtype=dtype)
+    return AutoModelForCausalLM.from_pretrained(options.model, dtype=dtype)
+
+
+def run(model, trained, options):
     model.train()
-    trained = freeze_all_but(model, *map(int, options.layers.split(":")))
     optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=0.01)
     source = batches(AutoTokenizer.from_pretrained(options.model), options.texts, options.batch,
                      options.context)
@@ -65,6 +65,14 @@ def main():
         seconds.append(time.perf_counter() - start)
     print(json.dumps({"tokens_per_step": options.batch * options.context,
                       "step_seconds": seconds[1:], "losses": losses}))
+
+
+def main():
+    parser = loop_arguments()
+    parser.add_argument("--layers", default="10:13")
+    options = parser.parse_args()
+    model = load_model(options)
+    run(model, freeze_all_but(model, *map(int, options.layers.split(":"))), options)
 
 
 if __name__ == "__main__":

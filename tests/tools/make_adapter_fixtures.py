@@ -7,7 +7,7 @@ reference.safetensors holds
   logits         [rows * length, vocabulary] for the ids of the model's own reference
   loss           sum of the negative log likelihoods of its targets
   grad.<tensor>  d(loss / targets)/d(tensor) by autograd, names as in adapter_model.safetensors
-  merged.<name>  the base model's tensors that merging changes, after it (LoRA, IA3)
+  merged.<name>  the base model's tensors that merging changes, after it
 
 usage: make_adapter_fixtures.py MODELS_FOLDER OUTPUT_FOLDER   (needs torch, transformers, peft)
 """
@@ -21,7 +21,6 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 LORA, IA3 = peft.LoraConfig, peft.IA3Config
-PROMPT, PREFIX = peft.PromptTuningConfig, peft.PrefixTuningConfig
 
 # name: (model, configuration class, its arguments)
 CASES = {
@@ -40,15 +39,10 @@ CASES = {
     "ia3_bias": ("llama_odd", IA3,
                  dict(target_modules=["q_proj", "v_proj", "o_proj", "down_proj"],
                       feedforward_modules=["o_proj", "down_proj"])),
-    "prompt": ("llama", PROMPT, dict(num_virtual_tokens=5)),
-    "prefix": ("llama_odd", PREFIX, dict(num_virtual_tokens=4)),
     "lora_gpt2": ("gpt2", LORA, dict(r=3, lora_alpha=6, target_modules=["c_attn", "mlp.c_proj"],
                                      fan_in_fan_out=True)),
     "ia3_gpt2": ("gpt2", IA3, dict(fan_in_fan_out=True)),
-    "prompt_gpt2": ("gpt2", PROMPT, dict(num_virtual_tokens=3)),
-    "prefix_gpt2": ("gpt2", PREFIX, dict(num_virtual_tokens=3)),
 }
-MERGEABLE = (LORA, IA3)
 
 
 def make_adapter(model, kind, arguments):
@@ -63,17 +57,13 @@ def make_adapter(model, kind, arguments):
 
 
 def stored_name(name):
-    """As save_pretrained strips it; virtual tokens are one table."""
-    if name.startswith("prompt_encoder"):
-        return "prompt_embeddings"
+    """As save_pretrained strips it."""
     return name.replace(".default", "")
 
 
-def reference(adapted, base, kind):
+def reference(adapted, base):
     ids, targets = base["ids"], base["targets"]
     logits = adapted(input_ids=ids).logits
-    if kind is PROMPT:  # the virtual tokens have logits too
-        logits = logits[:, -ids.shape[1]:]
     logits = logits.reshape(-1, logits.shape[-1])
     loss = torch.nn.functional.cross_entropy(logits, targets.reshape(-1), ignore_index=-1,
                                              reduction="sum")
@@ -81,12 +71,11 @@ def reference(adapted, base, kind):
     out = {"logits": logits.detach(), "loss": loss.detach().reshape(1)}
     out |= {"grad." + stored_name(n): p.grad for n, p in adapted.named_parameters()
             if p.requires_grad}
-    if kind in MERGEABLE:
-        before = {n.replace(".base_layer", ""): p.detach().clone()
-                  for n, p in adapted.base_model.model.named_parameters()}
-        merged = dict(adapted.merge_and_unload().named_parameters())
-        out |= {"merged." + n: p.detach() for n, p in merged.items()
-                if not torch.equal(p, before[n])}
+    before = {n.replace(".base_layer", ""): p.detach().clone()
+              for n, p in adapted.base_model.model.named_parameters()}
+    merged = dict(adapted.merge_and_unload().named_parameters())
+    out |= {"merged." + n: p.detach() for n, p in merged.items()
+            if not torch.equal(p, before[n])}
     return {name: tensor.contiguous().clone() for name, tensor in out.items()}
 
 
@@ -108,7 +97,7 @@ def main():
                 config[key] = sorted(value)
         (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
         base = load_file(models / model_name / "reference.safetensors")
-        save_file(reference(adapted, base, kind), folder / "reference.safetensors")
+        save_file(reference(adapted, base), folder / "reference.safetensors")
         print(f"{name}: {sum(f.stat().st_size for f in folder.iterdir())} bytes")
 
 

@@ -31,7 +31,6 @@ std::string_view suffix(AdapterRole role) {
     case AdapterRole::down_bias: return ".adapter_down.bias";
     case AdapterRole::up: return ".adapter_up.weight";
     case AdapterRole::up_bias: return ".adapter_up.bias";
-    case AdapterRole::virtual_tokens: return "prompt_embeddings";
   }
   throw Error(ErrorCode::internal, "an adapter role without a name");
 }
@@ -79,15 +78,10 @@ class Planner {
   }
 
   Adapter plan() {
-    const AdapterKind kind = adapter_.config.kind;
-    if (kind == AdapterKind::prompt || kind == AdapterKind::prefix) {
-      add_virtual_tokens();
-    } else {
-      if (kind != AdapterKind::bottleneck) refuse_outer_modules();
-      for (std::uint64_t layer = 0; layer < architecture_.layer_count(); ++layer) add_layer(layer);
-      if (adapter_.projections.empty()) {
-        fail(ErrorCode::incompatible, "adapter_config.json: names no projection of this model");
-      }
+    if (adapter_.config.kind != AdapterKind::bottleneck) refuse_outer_modules();
+    for (std::uint64_t layer = 0; layer < architecture_.layer_count(); ++layer) add_layer(layer);
+    if (adapter_.projections.empty()) {
+      fail(ErrorCode::incompatible, "adapter_config.json: names no projection of this model");
     }
     return std::move(adapter_);
   }
@@ -104,20 +98,6 @@ class Planner {
     slot.decay = role == AdapterRole::lora_a || role == AdapterRole::lora_b ||
                  role == AdapterRole::down || role == AdapterRole::up;
     adapter_.slots.push_back(std::move(slot));
-  }
-
-  void add_virtual_tokens() {
-    const format::LayerSpec& spec = architecture_.spec();
-    const auto n = static_cast<std::int64_t>(adapter_.config.virtual_tokens);
-    const bool prompt = adapter_.config.kind == AdapterKind::prompt;
-    const std::uint64_t width =
-        prompt ? architecture_.hidden_size() : spec.kv_heads * spec.head_dim;
-    if (adapter_.config.token_dim != width) {
-      fail(ErrorCode::incompatible, "adapter_config.json: token_dim is {}, the model's is {}",
-           adapter_.config.token_dim, width);
-    }
-    const std::uint64_t parts = prompt ? 1 : 2 * architecture_.layer_count();
-    add_slot(AdapterRole::virtual_tokens, {n, static_cast<std::int64_t>(parts * width)});
   }
 
   bool targets(const std::string& module) const {
@@ -204,13 +184,11 @@ std::int64_t Adapter::elements() const {
 }
 
 std::string Adapter::slot_name(const AdapterSlot& slot) const {
-  if (slot.role == AdapterRole::virtual_tokens) return std::string(suffix(slot.role));
   return projections[slot.projection].name + std::string(suffix(slot.role));
 }
 
 std::string Adapter::stored_name(const AdapterSlot& slot,
                                  const format::Architecture& architecture) const {
-  if (slot.role == AdapterRole::virtual_tokens) return slot_name(slot);
   return fmt::format("base_model.model.{}.{}",
                      peft_layer_name(architecture, projections[slot.projection].layer),
                      slot_name(slot));
@@ -236,7 +214,6 @@ void initialise(Adapter& adapter, std::uint64_t seed) {
       }
       case AdapterRole::ia3: fill([] { return 1.0; }); break;
       case AdapterRole::down: fill([&] { return 0.02 * random.normal(); }); break;
-      case AdapterRole::virtual_tokens: fill([&] { return random.normal(); }); break;
       case AdapterRole::lora_b:
       case AdapterRole::down_bias:
       case AdapterRole::up:

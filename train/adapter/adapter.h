@@ -26,20 +26,19 @@ struct AdaptedProjection {
 };
 
 enum class AdapterRole {
-  lora_a,          // [rank, in]
-  lora_b,          // [out, rank]
-  ia3,             // [out, 1], feed-forward [1, in]
-  down,            // bottleneck: y += up(relu(down(y) + down_bias)) + up_bias; [size, out]
-  down_bias,       // [size]
-  up,              // [out, size]
-  up_bias,         // [out]
-  virtual_tokens,  // prompt [n, hidden]; prefix [n, 2 layers x KV heads x head_dim], K before V
+  lora_a,     // [rank, in]
+  lora_b,     // [out, rank]
+  ia3,        // [out, 1], feed-forward [1, in]
+  down,       // bottleneck: y += up(relu(down(y) + down_bias)) + up_bias; [size, out]
+  down_bias,  // [size]
+  up,         // [out, size]
+  up_bias,    // [out]
 };
 
 // One tensor in the flat run.
 struct AdapterSlot {
   AdapterRole role;
-  std::size_t projection = 0;  // index; means nothing for virtual_tokens
+  std::size_t projection = 0;  // index
   std::vector<std::int64_t> shape;
   std::int64_t offset = 0, elements = 0;
   bool decay = false;  // weight decay applies: LoRA and bottleneck matrices
@@ -52,7 +51,7 @@ struct Adapter {
   std::vector<float> values;                   // [elements()], empty until filled
 
   std::int64_t elements() const;
-  // "self_attn.q_proj.lora_A.weight", or "prompt_embeddings".
+  // "self_attn.q_proj.lora_A.weight"
   std::string slot_name(const AdapterSlot& slot) const;
   // The key of the slot in adapter_model.safetensors.
   std::string stored_name(const AdapterSlot& slot, const format::Architecture& architecture) const;
@@ -62,9 +61,8 @@ struct Adapter {
 // it names nothing, a module that is no projection of a layer, or sizes that are not the model's.
 Adapter plan_adapter(PeftConfig config, const format::Architecture& architecture);
 
-// Values as PEFT starts them: A uniform in +-1/sqrt(in), B zero; IA3 ones; prompt and prefix
-// standard normal; bottleneck down N(0, 0.02^2), the rest zero. All but prompt and prefix leave
-// the model's function as it is.
+// Values as PEFT starts them: A uniform in +-1/sqrt(in), B zero; IA3 ones; bottleneck down
+// N(0, 0.02^2), the rest zero. They leave the model's function as it is.
 void initialise(Adapter& adapter, std::uint64_t seed);
 
 inline constexpr std::string_view kAdapterConfig = "adapter_config.json";

@@ -12,7 +12,7 @@ namespace organ::train {
 // Writes `out`, a copy of the checkpoint folder in which every adapted weight W is W + scale B A
 // (LoRA) or scaled along its outputs, bias too, or its inputs (IA3): computed in double, then
 // rounded to the stored type. merge.json beside the weights says which adapter and which tensors.
-// Throws incompatible for prompt, prefix and bottleneck adapters, which are no change of weights,
+// Throws incompatible for bottleneck adapters, which are no change of weights,
 // and for weights not stored as F32, BF16 or F16; already_exists, io.
 void merge_adapter(const format::Checkpoint& checkpoint, const Adapter& adapter,
                    const std::filesystem::path& out);

@@ -15,7 +15,7 @@
 namespace organ::train {
 namespace {
 
-constexpr std::uint64_t kMaxSize = 65'536;  // rank, virtual tokens, bottleneck
+constexpr std::uint64_t kMaxSize = 65'536;  // rank, bottleneck
 
 struct KindName {
   AdapterKind kind;
@@ -25,8 +25,6 @@ struct KindName {
 constexpr std::array kKinds = {
     KindName{AdapterKind::lora, "lora", "LORA"},
     KindName{AdapterKind::ia3, "ia3", "IA3"},
-    KindName{AdapterKind::prompt, "prompt", "PROMPT_TUNING"},
-    KindName{AdapterKind::prefix, "prefix", "PREFIX_TUNING"},
     KindName{AdapterKind::bottleneck, "bottleneck", "BOTTLENECK"},
 };
 
@@ -58,13 +56,6 @@ constexpr std::string_view kLoraKeys[] = {"alpha_pattern",
                                           "use_rslora"};
 constexpr std::string_view kIa3Keys[] = {"exclude_modules", "fan_in_fan_out", "feedforward_modules",
                                          "init_ia3_weights", "target_modules"};
-constexpr std::string_view kPromptKeys[] = {
-    "num_attention_heads", "num_layers",         "num_transformer_submodules",
-    "num_virtual_tokens",  "prompt_tuning_init", "prompt_tuning_init_text",
-    "token_dim",           "tokenizer_kwargs",   "tokenizer_name_or_path"};
-constexpr std::string_view kPrefixKeys[] = {
-    "encoder_hidden_size",        "init_weights",       "num_attention_heads", "num_layers",
-    "num_transformer_submodules", "num_virtual_tokens", "prefix_projection",   "token_dim"};
 constexpr std::string_view kBottleneckKeys[] = {"bottleneck_size", "non_linearity", "placement",
                                                 "layers_to_transform"};
 
@@ -76,8 +67,6 @@ std::span<const std::string_view> keys_of(AdapterKind kind) {
   switch (kind) {
     case AdapterKind::lora: return kLoraKeys;
     case AdapterKind::ia3: return kIa3Keys;
-    case AdapterKind::prompt: return kPromptKeys;
-    case AdapterKind::prefix: return kPrefixKeys;
     case AdapterKind::bottleneck: return kBottleneckKeys;
   }
   throw Error(ErrorCode::internal, "an adapter kind without keys");
@@ -111,7 +100,7 @@ AdapterKind kind_of(const JsonObject& object, const std::string& subject) {
   }
   throw Error(ErrorCode::incompatible,
               fmt::format("{}: adapters of type {} are not supported", subject, quote(type)),
-              "LORA, IA3, PROMPT_TUNING and PREFIX_TUNING are");
+              "LORA and IA3 are");
 }
 
 std::uint64_t size_field(const JsonObject& object, std::string_view key) {
@@ -170,14 +159,6 @@ void read_lora(PeftConfig& config, const JsonObject& object, const std::string& 
   if (start.is_boolean()) return;
   if (!start.is_string() || !contains(kHarmlessStarts, start.get<std::string>())) {
     refuse(subject, "init_lora_weights", start);
-  }
-}
-
-void read_virtual_tokens(PeftConfig& config, const JsonObject& object, const std::string& subject) {
-  config.virtual_tokens = size_field(object, "num_virtual_tokens");
-  config.token_dim = size_field(object, "token_dim");
-  if (object.optional_unsigned("num_transformer_submodules").value_or(1) != 1) {
-    refuse(subject, "num_transformer_submodules", object.at("num_transformer_submodules"));
   }
 }
 
@@ -253,8 +234,6 @@ PeftConfig parse_peft_config(const Json& json, const std::string& subject) {
       config.excluded = filter_field(object, "exclude_modules");
       config.feed_forward = filter_field(object, "feedforward_modules", false);
       break;
-    case AdapterKind::prompt:
-    case AdapterKind::prefix: read_virtual_tokens(config, object, subject); break;
     case AdapterKind::bottleneck: read_bottleneck(config, object, subject); break;
   }
   return config;

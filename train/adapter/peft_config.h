@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// adapter_config.json as PEFT 0.21 writes it, for LoRA, IA3, prompt and prefix tuning, and in the
-// same form for bottleneck adapters, which PEFT has none of (schemas/adapter.md).
+// adapter_config.json as PEFT 0.21 writes it, for LoRA and IA3, and in the same form for bottleneck
+// adapters, which PEFT has none of (schemas/training.md).
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace organ::train {
 
-enum class AdapterKind { lora, ia3, prompt, prefix, bottleneck };
+enum class AdapterKind { lora, ia3, bottleneck };
 std::string_view to_string(AdapterKind kind);  // "lora"
 std::optional<AdapterKind> parse_adapter_kind(std::string_view name);
 
@@ -37,9 +37,6 @@ struct PeftConfig {
   std::vector<std::pair<NamePattern, std::uint64_t>> rank_pattern;
   std::vector<std::pair<NamePattern, double>> alpha_pattern;
 
-  std::uint64_t virtual_tokens = 0;  // prompt, prefix
-  std::uint64_t token_dim = 0;
-
   std::uint64_t bottleneck_size = 0;
   BottleneckPlacement placement = BottleneckPlacement::houlsby;
 
@@ -58,15 +55,14 @@ PeftConfig parse_peft_config(const nlohmann::json& json, const std::string& subj
 // What a new adapter shall be.
 struct AdapterOptions {
   AdapterKind kind = AdapterKind::lora;
-  std::vector<std::string> targets;  // empty: PEFT's defaults for the family
+  std::vector<std::string> targets = {};  // empty: PEFT's defaults for the family
   std::uint64_t rank = 8;
   double alpha = 16;
   bool rank_stabilised = false;
-  std::uint64_t virtual_tokens = 20;
   std::uint64_t bottleneck_size = 64;
   BottleneckPlacement placement = BottleneckPlacement::houlsby;
-  format::LayerRange layers;  // adapted layers
-  std::string base_model;     // base_model_name_or_path
+  format::LayerRange layers = {};  // adapted layers
+  std::string base_model = {};     // base_model_name_or_path
 };
 
 // The configuration of a new adapter, with every key PEFT needs. Throws invalid_argument for

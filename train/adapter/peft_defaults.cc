@@ -112,9 +112,10 @@ Json named_in(const std::vector<std::string>& names, const AdapterOptions& optio
     const std::string layer = peft_layer_name(architecture, options.layers.first + i);
     for (const auto& tensor : architecture.tensors()) {
       if (!tensor.name.ends_with(".weight") || tensor.shape.size() != 2) continue;
-      const std::string module = "." + tensor.name.substr(0, tensor.name.size() - 7);
+      const std::string module =
+          fmt::format(".{}", std::string_view(tensor.name).substr(0, tensor.name.size() - 7));
       const bool named = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-        return module.ends_with("." + name);
+        return module.ends_with(fmt::format(".{}", name));
       });
       if (named) full.push_back(layer + module);
     }
@@ -143,31 +144,6 @@ Json ia3_config(const AdapterOptions& options, const format::Architecture& archi
           {"init_ia3_weights", true}};
 }
 
-Json virtual_token_config(const AdapterOptions& options, const format::Architecture& architecture) {
-  check_size("--virtual-tokens", options.virtual_tokens);
-  if (!whole_model(options, architecture)) {
-    fail(ErrorCode::invalid_argument, "--layers: {} tuning changes the whole model",
-         to_string(options.kind));
-  }
-  const format::LayerSpec& spec = architecture.spec();
-  Json config = {{"num_virtual_tokens", options.virtual_tokens},
-                 {"num_layers", architecture.layer_count()},
-                 {"num_transformer_submodules", 1}};
-  if (options.kind == AdapterKind::prompt) {
-    config["peft_type"] = "PROMPT_TUNING";
-    config["num_attention_heads"] = spec.heads;
-    config["token_dim"] = architecture.hidden_size();
-    config["prompt_tuning_init"] = "RANDOM";
-  } else {
-    config["peft_type"] = "PREFIX_TUNING";
-    config["num_attention_heads"] = spec.kv_heads;
-    config["token_dim"] = spec.kv_heads * spec.head_dim;
-    config["encoder_hidden_size"] = architecture.hidden_size();
-    config["prefix_projection"] = false;
-  }
-  return config;
-}
-
 Json bottleneck_config(const AdapterOptions& options, const format::Architecture& architecture) {
   check_size("--bottleneck", options.bottleneck_size);
   return {
@@ -182,8 +158,6 @@ Json kind_config(const AdapterOptions& options, const format::Architecture& arch
   switch (options.kind) {
     case AdapterKind::lora: return lora_config(options, architecture);
     case AdapterKind::ia3: return ia3_config(options, architecture);
-    case AdapterKind::prompt:
-    case AdapterKind::prefix: return virtual_token_config(options, architecture);
     case AdapterKind::bottleneck: return bottleneck_config(options, architecture);
   }
   throw Error(ErrorCode::internal, "an adapter kind without a configuration");
@@ -194,7 +168,9 @@ Json kind_config(const AdapterOptions& options, const format::Architecture& arch
 PeftConfig make_peft_config(const AdapterOptions& options,
                             const format::Architecture& architecture) {
   Json config = kind_config(options, architecture);
-  config["task_type"] = "CAUSAL_LM";
+  // PEFT has no word for masked language models.
+  const bool causal = architecture.attention_type(0) != "bidirectional";
+  config["task_type"] = causal ? Json("CAUSAL_LM") : Json();
   config["base_model_name_or_path"] = options.base_model;
   config["revision"] = nullptr;
   config["inference_mode"] = true;

@@ -26,10 +26,10 @@ class Adaptation {
 // The tensors of an adapter at one projection; only those of its kind are defined.
 struct AdapterParameters {
   AdapterKind kind = AdapterKind::lora;
-  AdaptedProjection projection;
-  Parameter lora_a, lora_b;                // [rank, in], [out, rank]
-  Parameter ia3;                           // [out] or, feed-forward, [in]
-  Parameter down, down_bias, up, up_bias;  // [size, out], [size], [out, size], [out]
+  AdaptedProjection projection = {};
+  Parameter lora_a = {}, lora_b = {};                          // [rank, in], [out, rank]
+  Parameter ia3 = {};                                          // [out] or, feed-forward, [in]
+  Parameter down = {}, down_bias = {}, up = {}, up_bias = {};  // [size, out], …, [out, size], …
 };
 
 // One of the projections that a product computes at once: columns [first_column, + projection.out)

@@ -20,7 +20,7 @@ struct AdapterBuffers {
 AdapterBuffers make_buffers(const Adapter& adapter, Precision precision, bool trains);
 
 // From now on the model computes with the numbers in the buffers, and its backward adds to their
-// gradient. Scales and virtual tokens are read from master, matrices from working.
+// gradient. IA3 vectors are read from master, matrices from working.
 void bind_adapter(Model& model, const Adapter& adapter, const AdapterBuffers& buffers);
 
 }  // namespace organ::train

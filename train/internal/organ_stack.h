@@ -8,26 +8,39 @@
 
 #include "format/extraction.h"
 #include "train/internal/model.h"
-#include "train/optimizer.h"
+#include "train/internal/trained_parameters.h"
 
 namespace organ::train {
 
+// Joins the stretch to the last one where it can.
+void add_run(std::vector<ParameterRun>& runs, std::int64_t offset, std::int64_t elements,
+             bool decay);
+// The buffers of one set of parameters; working is master itself in fp32.
+FlatParameters flat_view(const at::Tensor& master, const at::Tensor& first_moment,
+                         const at::Tensor& second_moment, const at::Tensor& gradient,
+                         const at::Tensor& working);
+
 // Parameters of the trained layers with gradient and AdamW moments: flat buffers of
 // layers x layer_elements numbers, to which the model's layers are bound.
-class FlatOrgan {
+class FlatOrgan : public TrainedParameters {
  public:
   FlatOrgan(Model& model, format::LayerRange layers, bool decay_all);
+  // Layers in any order, each once.
+  FlatOrgan(Model& model, std::span<const std::uint64_t> layers, bool decay_all);
 
-  FlatParameters view();
-  const std::vector<ParameterRun>& runs() const { return runs_; }
-  // After writing to master: the working copy follows, to nearest or as update number `update`
-  // left it.
-  void refresh_working();
-  void refresh_working(std::uint64_t update) { round_working(view(), update); }
-  // The slice of master that holds one slot of the n-th trained layer.
-  at::Tensor slot(std::int64_t layer, const ParameterSlot& slot) const;
+  std::int64_t trained_layers() const override { return static_cast<std::int64_t>(layers_.size()); }
+  FlatParameters view() override;
+  const std::vector<ParameterRun>& runs() const override { return runs_; }
+  void refresh_working() override;
+  void round_to_stored_types(const format::Checkpoint& checkpoint) override;
+  std::vector<TrainedTensor> collect() const override;  // by layer, then name
 
  private:
+  // The slice of master that holds one slot of the n-th trained layer.
+  at::Tensor slot(std::size_t layer, const ParameterSlot& slot) const;
+
+  const Model& model_;
+  std::vector<std::uint64_t> layers_;
   std::int64_t layer_elements_;
   at::Tensor master_, working_, gradient_, first_moment_, second_moment_;
   std::vector<ParameterRun> runs_;

@@ -9,6 +9,7 @@
 #include "train/internal/organ_stack.h"
 #include "train/internal/prefix_cache.h"
 #include "train/internal/process_group.h"
+#include "train/internal/trained_parameters.h"
 #include "train/interrupt.h"
 #include "train/train_state.h"
 #include "train/trainer.h"
@@ -18,7 +19,8 @@ namespace organ::train {
 class TrainRun {
  public:
   TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& settings, const Dataset& data,
-           const Dataset* held_out, TrainObserver& observer, ProcessGroup& group);
+           const Dataset* held_out, TrainObserver& observer, ProcessGroup& group,
+           const MakeTrained& make_trained);
   TrainResult run();
 
  private:
@@ -49,8 +51,6 @@ class TrainRun {
   void put_candidate_in_place();
   void put_trained_in_place();
   void choose_published(TrainResult& result);
-  void round_to_stored_types();
-  std::vector<TrainedTensor> collect() const;
   PrefixUse prefix_use() const;
 
   const format::Checkpoint& checkpoint_;
@@ -62,7 +62,8 @@ class TrainRun {
   InterruptGuard interrupt_;
   std::chrono::steady_clock::time_point start_;
   Model model_;
-  FlatOrgan organ_;
+  std::unique_ptr<TrainedParameters> trained_;
+  TrainedParameters& organ_;
   // Flat as the master weights; empty without --ema and --patience.
   std::vector<float> average_, best_;
   bool average_in_place_ = false;  // average_ and the master weights have changed places

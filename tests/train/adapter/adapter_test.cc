@@ -65,7 +65,9 @@ TEST_CASE("a new LoRA adapts the family's default targets and starts as PEFT doe
   const float bound = 1 / std::sqrt(32.0f);
   double sum = 0;
   for (const auto& slot : adapter.slots) {
-    const auto values = std::span(adapter.values).subspan(slot.offset, slot.elements);
+    const auto values = std::span(adapter.values)
+                            .subspan(static_cast<std::size_t>(slot.offset),
+                                     static_cast<std::size_t>(slot.elements));
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     if (slot.role == AdapterRole::lora_b) {
       CHECK(*low == 0);
@@ -109,9 +111,6 @@ TEST_CASE("what cannot be adapted is refused") {
         "incompatible: adapter_config.json: names no projection of this model");
   CHECK(error_of([] { make({.rank = 0}); }).starts_with("invalid_argument: --rank"));
   CHECK(error_of([] { make({.alpha = NAN}); }).starts_with("invalid_argument: --alpha"));
-  CHECK(error_of([] {
-          make({.kind = AdapterKind::prefix}, {0, 2});
-        }).starts_with("invalid_argument: --layers"));
 }
 
 TEST_CASE("a folder that does not fit is refused before anything is allocated") {
@@ -126,9 +125,6 @@ TEST_CASE("a folder that does not fit is refused before anything is allocated") 
   const Copy less("lora");
   less.set("target_modules", {"q_proj"});
   CHECK(less.error().find("is nothing that adapter_config.json asks for") != std::string::npos);
-  const Copy width("prompt");
-  width.set("token_dim", 33);
-  CHECK(width.error() == "incompatible: adapter_config.json: token_dim is 33, the model's is 32");
   const Copy gone("lora");
   std::filesystem::remove(gone.folder.path() / "adapter_model.safetensors");
   CHECK(gone.error().starts_with("not_found"));

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <numeric>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/train_arguments.h"
+#include "cli/train_commands.h"
+#include "train/baseline.h"
+#include "train/train_state.h"
+#include "transplant/recovery.h"
+
+namespace organ::cli {
+namespace {
+
+struct Arguments {
+  std::string method, layers, placement = "houlsby";
+  std::uint64_t count = 3;
+  TrainArguments common;
+  train::AdapterOptions adapter;
+};
+
+constexpr std::string_view kSameLayers = "same_layers", kTopLayers = "top_k_layers";
+
+format::LayerRange adapted_layers(const Arguments& arguments, std::uint64_t layer_count) {
+  if (!arguments.layers.empty()) return format::LayerRange::parse(arguments.layers, layer_count);
+  if (arguments.method == kSameLayers) {
+    throw Error(ErrorCode::invalid_argument, "which layers: same_layers needs --layers",
+                "--layers 4:7 trains layers 4, 5 and 6, counted from 0");
+  }
+  return {0, layer_count};
+}
+
+void read_method(Arguments& arguments) {
+  if (arguments.method == kTopLayers && !arguments.layers.empty()) {
+    fail(ErrorCode::invalid_argument, "--layers: top_k_layers chooses them, --count says how many");
+  }
+  if (arguments.method == kSameLayers || arguments.method == kTopLayers) return;
+  const auto kind = train::parse_adapter_kind(arguments.method);
+  if (!kind) {
+    fail(ErrorCode::invalid_argument,
+         "method {}: is unknown, expected lora, ia3, bottleneck, same_layers or top_k_layers",
+         quote(arguments.method));
+  }
+  arguments.adapter.kind = *kind;
+  if (arguments.placement != "houlsby" && arguments.placement != "pfeiffer") {
+    fail(ErrorCode::invalid_argument, "--placement: {} is unknown, expected houlsby or pfeiffer",
+         quote(arguments.placement));
+  }
+  arguments.adapter.placement = arguments.placement == "houlsby"
+                                    ? train::BottleneckPlacement::houlsby
+                                    : train::BottleneckPlacement::pfeiffer;
+}
+
+// Everything a method needs, and what is printed of it.
+class Baseline {
+ public:
+  Baseline(const Context& context, Arguments& arguments)
+      : context_(context),
+        arguments_(arguments),
+        common_(arguments.common),
+        checkpoint_(format::Checkpoint::open(common_.model)) {
+    common_.settings.layers = adapted_layers(arguments, checkpoint_.architecture().layer_count());
+  }
+
+  // Nothing in the processes of a run that write no files.
+  std::optional<train::BaselineReport> run() {
+    if (arguments_.method == kSameLayers || arguments_.method == kTopLayers) return train_layers();
+    return train_adapter();
+  }
+
+ private:
+  // The layers that train, and how they were chosen.
+  std::vector<std::uint64_t> choose_layers(const TrainData& data, nlohmann::json& config) const {
+    if (arguments_.method == kTopLayers) {
+      const auto magnitudes =
+          train::gradient_magnitudes(checkpoint_, common_.settings, data.training);
+      config["gradient_magnitudes"] = magnitudes;
+      return train::top_layers(magnitudes, arguments_.count);
+    }
+    std::vector<std::uint64_t> layers(common_.settings.layers.count);
+    std::iota(layers.begin(), layers.end(), common_.settings.layers.first);
+    return layers;
+  }
+
+  std::optional<train::BaselineReport> train_layers() {
+    train::check_recoverable(checkpoint_);
+    const TrainData data = read_train_data(context_, common_, checkpoint_);
+    nlohmann::json config = nlohmann::json::object();
+    const auto layers = choose_layers(data, config);
+    config["layers"] = layers;
+    common_.settings.layers = {layers.front(), layers.back() - layers.front() + 1};
+    common_.settings.method = nlohmann::json(layers).dump();
+    const auto observer = make_observer(context_);
+    const auto result = train::train_chosen_layers(checkpoint_, common_.settings, layers,
+                                                   data.training, held_out(data), *observer);
+    if (!result.writes_files) return std::nullopt;
+    const train::TrainedRun run = trained(data, result);
+    std::uint64_t trainable = 0;
+    for (const auto& tensor : result.tensors) trainable += tensor.values.size();
+    const auto report =
+        train::make_baseline_report(arguments_.method, config.dump(), trainable, run);
+    train::write_checkpoint_baseline(report, run, common_.out);
+    return report;
+  }
+
+  std::optional<train::BaselineReport> train_adapter() {
+    const auto& architecture = checkpoint_.architecture();
+    arguments_.adapter.layers = common_.settings.layers;
+    arguments_.adapter.base_model = common_.model;
+    train::Adapter adapter = train::plan_adapter(
+        train::make_peft_config(arguments_.adapter, architecture), architecture);
+    train::initialise(adapter, common_.settings.seed);
+    common_.settings.method = adapter.config.text;
+    const TrainData data = read_train_data(context_, common_, checkpoint_);
+    const auto observer = make_observer(context_);
+    const auto result = train::train_adapter(checkpoint_, common_.settings, adapter, data.training,
+                                             held_out(data), *observer);
+    if (!result.writes_files) return std::nullopt;
+    const auto report = train::make_baseline_report(arguments_.method, adapter.config.text,
+                                                    adapter.values.size(), trained(data, result));
+    train::write_adapter_baseline(report, adapter, architecture, common_.out);
+    return report;
+  }
+
+  train::TrainedRun trained(const TrainData& data, const train::TrainResult& result) const {
+    return {checkpoint_, common_.settings, result, data.training, held_out(data), data.tokenizer};
+  }
+  static const train::Dataset* held_out(const TrainData& data) {
+    return data.held_out ? &*data.held_out : nullptr;
+  }
+
+  const Context& context_;
+  Arguments& arguments_;
+  TrainArguments& common_;
+  format::Checkpoint checkpoint_;
+};
+
+void print_report(const Context& context, const train::BaselineReport& r, const std::string& out) {
+  const auto row = [&](std::string_view name, const std::string& value) {
+    context.print(fmt::format("{:22} {}", name, value));
+  };
+  row("method", r.method);
+  row("folder", escape_text(out));
+  row("trainable parameters",
+      fmt::format("{} ({:.4f} % of {})", r.trainable,
+                  100 * static_cast<double>(r.trainable) / static_cast<double>(r.model_parameters),
+                  r.model_parameters));
+  row("steps", fmt::format("{} ({} skipped), {} tokens", r.steps, r.skipped, r.tokens));
+  row("work", fmt::format("{:.1f} MFLOP per token", r.flops_per_token / 1e6));
+  row("wall time", fmt::format("{:.1f} s", static_cast<double>(r.milliseconds) / 1000));
+  row("peak memory", r.peak_memory
+                         ? fmt::format("{:.2f} GB", static_cast<double>(*r.peak_memory) / 1e9)
+                         : "not told by this system");
+  print_evaluations(context, r.evaluations);
+}
+
+void run_baseline(const Context& context, Arguments& arguments) {
+  TrainArguments& common = arguments.common;
+  read_method(arguments);
+  prepare_settings(common);
+  transplant::recover_journal(common.model);
+  const auto report = Baseline(context, arguments).run();
+  if (!report) return;
+  train::remove_train_states(common.settings.run_folder);
+  if (!context.json) return print_report(context, *report, common.out);
+  nlohmann::json record = train::to_json(*report);
+  record["folder"] = common.out;
+  context.print_json("baseline", std::move(record));
+}
+
+}  // namespace
+
+void add_baseline(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  CLI::App* command = add_command(
+      app, context, "baseline", "train a rival of an organ on the same data and report its budget",
+      "  organ baseline lora SmolLM2-135M --data law/*.txt --held-out test/*.txt --out law-lora\n"
+      "  organ baseline same_layers SmolLM2-135M --layers 10:13 --data law/*.txt --out law-base");
+  command
+      ->add_option("method", arguments->method,
+                   "lora, ia3, bottleneck, same_layers or top_k_layers")
+      ->required();
+  train::AdapterOptions& adapter = arguments->adapter;
+  command->add_option("--layers", arguments->layers, "layers A to B-1 [adapters: all]")
+      ->type_name("A:B");
+  command->add_option("--count", arguments->count, "of top_k_layers: how many layers")
+      ->capture_default_str();
+  command->add_option("--targets", adapter.targets,
+                      "projections to adapt, or all-linear [default: PEFT's for the family]");
+  command->add_option("--rank", adapter.rank, "of LoRA")->capture_default_str();
+  command->add_option("--alpha", adapter.alpha, "of LoRA: the scale is alpha / rank")
+      ->capture_default_str();
+  command->add_flag("--rslora", adapter.rank_stabilised, "alpha / sqrt(rank) instead");
+  command->add_option("--bottleneck", adapter.bottleneck_size, "width of bottleneck adapters")
+      ->capture_default_str();
+  command
+      ->add_option("--placement", arguments->placement,
+                   "of bottleneck adapters: houlsby (attention and MLP) or pfeiffer (MLP)")
+      ->capture_default_str();
+  add_train_arguments(*command, arguments->common);
+  on_run(command, [&context, arguments] { run_baseline(context, *arguments); });
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PEFT and `organ baseline`/`organ import` read each other's adapters: what organ trains, PEFT loads
+with the loss organ measured; what organ merges is W + dW within one unit of the stored type.
+
+usage: adapters_peer.py ORGAN_TRAIN FIXTURES SCHEMAS     (peers environment; skips without)
+"""
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PEERS = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
+if not os.environ.get("ORGAN_IN_PEERS"):
+    if not PEERS.is_file():
+        print("skipped: ORGAN_PEERS names no Python with torch, transformers and peft")
+        sys.exit(77)
+    os.environ["ORGAN_IN_PEERS"] = "1"
+    os.execv(PEERS, [str(PEERS), *sys.argv])
+
+import jsonschema  # noqa: E402  (these are in the peers environment only)
+import numpy  # noqa: E402
+import peft  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+PROGRAM, FIXTURES, SCHEMAS = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+METHODS = {"lora": ["--rank", "4", "--alpha", "8"],
+           "lora all": ["--targets", "all-linear", "--rank", "2", "--rslora"],
+           "lora two": ["--layers", "1:3", "--targets", "o_proj", "up_proj"],
+           "ia3": [], "ia3 one": ["--layers", "2:3"]}
+
+
+def organ(*arguments):
+    done = subprocess.run([PROGRAM, *map(str, arguments), "--json"], capture_output=True, text=True,
+                          check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"{arguments}: exit {done.returncode}\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def write_ids(path, vocabulary, windows=16, length=24):
+    rows = random.Random(5)
+    ids = [[rows.randrange(vocabulary) for _ in range(length)] for _ in range(windows)]
+    save_file({"ids": torch.tensor(ids)}, path)
+    return torch.tensor(ids)
+
+
+def load(model, dtype=torch.float32):
+    return transformers.AutoModelForCausalLM.from_pretrained(model, dtype=dtype).eval()
+
+
+def mean_nll(model, ids):
+    with torch.no_grad():
+        return model(input_ids=ids, labels=ids).loss.item()
+
+
+def ulps(a, b):
+    """Distance in units in the last place of bf16."""
+    def ordered(t):
+        bits = t.contiguous().view(torch.int16).to(torch.int32)
+        return torch.where(bits < 0, -32768 - bits, bits)
+    return (ordered(a) - ordered(b)).abs().max().item()
+
+
+class Adapters(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = pathlib.Path(holder.name)
+        self.model = FIXTURES / "llama"
+        vocabulary = json.loads((self.model / "config.json").read_text())["vocab_size"]
+        self.ids = write_ids(self.folder / "ids.safetensors", vocabulary)
+
+    def train(self, method, out, options=(), precision="fp32"):
+        return organ("baseline", method, self.model, "--ids", self.folder / "ids.safetensors",
+                     "--steps", 6, "--lr", 0.02, "--precision", precision,
+                     "--threads", 1, "--out", out, *options)
+
+    def test_peft_loads_what_organ_trained(self):
+        untrained = mean_nll(load(self.model), self.ids)
+        for name, options in METHODS.items():
+            with self.subTest(name):
+                out = self.folder / name.replace(" ", "-")
+                record = self.train(name.split()[0], out, options)
+                adapted = peft.PeftModel.from_pretrained(load(self.model), out)
+                adapted.eval()
+                trained = mean_nll(adapted, self.ids)
+                self.assertLess(trained, untrained)
+                numbers = sum(t.numel() for t in load_file(out / "adapter_model.safetensors").values())
+                self.assertEqual(record["trainable_parameters"], numbers)
+                merged = self.folder / (out.name + "-merged")
+                organ("import", out, "--into", self.model, "--out", merged)
+                self.assertAlmostEqual(mean_nll(load(merged), self.ids), trained, delta=1e-5)
+
+    def test_bottlenecks_train_and_cannot_be_merged(self):
+        out = self.folder / "bottleneck"
+        record = self.train("bottleneck", out, ["--bottleneck", "4"])
+        self.assertEqual(record["trainable_parameters"], 3 * 2 * (2 * 4 * 32 + 4 + 32))
+        done = subprocess.run([PROGRAM, "import", out, "--into", self.model, "--out",
+                               self.folder / "merged"], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("cannot be merged", done.stderr)
+
+    def test_the_same_layers_in_place(self):
+        out = self.folder / "same"
+        record = self.train("same_layers", out, ["--layers", "1:2"])
+        before, after = (load_file(m / "model.safetensors") for m in (self.model, out))
+        changed = {n for n in before if not torch.equal(before[n], after[n])}
+        self.assertTrue(changed and all(".layers.1." in n for n in changed))
+        self.assertEqual(record["trainable_parameters"], sum(
+            t.numel() for n, t in before.items() if ".layers.1." in n))
+
+    def test_the_layers_of_largest_gradient(self):
+        model = load(self.model)
+        model(input_ids=self.ids, labels=self.ids).loss.backward()
+        mean = [numpy.mean(numpy.concatenate(
+            [p.grad.abs().flatten().numpy() for p in layer.parameters()]), dtype="f8")
+            for layer in model.model.layers]
+        chosen = sorted(int(i) for i in numpy.argsort(mean)[::-1][:2])
+        out = self.folder / "top"
+        record = self.train("top_k_layers", out, ["--count", "2", "--batch", "16"])
+        self.assertEqual(record["config"]["layers"], chosen)
+        ours = numpy.array(record["config"]["gradient_magnitudes"])
+        numpy.testing.assert_allclose(ours / ours.sum(), numpy.array(mean) / sum(mean), rtol=1e-4)
+        before, after = (load_file(m / "model.safetensors") for m in (self.model, out))
+        changed = {int(n.split(".")[2]) for n in before if not torch.equal(before[n], after[n])}
+        self.assertEqual(sorted(changed), chosen)
+
+    def test_merging_in_bf16_is_peft_s_within_one_unit(self):
+        model = self.folder / "bf16"
+        load(self.model, torch.bfloat16).save_pretrained(model)
+        for name in ("lora", "ia3"):
+            with self.subTest(name):
+                adapter = FIXTURES.parent / "adapters" / name
+                merged = self.folder / f"merged-{name}"
+                organ("import", adapter, "--into", model, "--out", merged)
+                ours = load_file(merged / "model.safetensors")
+                exact = peft.PeftModel.from_pretrained(load(model), adapter).merge_and_unload()
+                for key, tensor in exact.named_parameters():
+                    if key in ours:
+                        self.assertLessEqual(ulps(ours[key], tensor.detach().bfloat16()), 1, key)
+
+    def test_one_seed_gives_one_adapter(self):
+        weights = []
+        for name in "ab":
+            self.train("lora", self.folder / name, precision="bf16")
+            weights.append((self.folder / name / "adapter_model.safetensors").read_bytes())
+        self.assertEqual(*weights)
+
+    def test_the_report_is_what_its_schema_says(self):
+        out = self.folder / "out"
+        record = self.train("lora", out, precision="bf16")
+        schema = json.loads((SCHEMAS / "baseline.v1.schema.json").read_text())
+        jsonschema.validate(record, schema)
+        stored = json.loads((out / "baseline.json").read_text())
+        jsonschema.validate(stored, schema)
+        self.assertEqual(record["config"], stored["config"])
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
