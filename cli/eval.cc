@@ -7,6 +7,7 @@
 #include "cli/resources.h"
 #include "cli/train_commands.h"
 #include "format/checkpoint.h"
+#include "train/adapter/adapter.h"
 #include "train/masking.h"
 #include "train/measure.h"
 #include "train/overlap.h"
@@ -17,7 +18,7 @@ namespace organ::cli {
 namespace {
 
 struct Arguments {
-  std::string model, against;
+  std::string model, adapter, against;
   std::vector<std::string> data, training_data;
   std::string ids;
   std::string documents = "file", precision = "fp32", protocol = "P0";
@@ -67,8 +68,13 @@ Settings check_arguments(const Arguments& a) {
 // One model on the data.
 class Measured {
  public:
-  Measured(const Context& context, const Arguments& a, const std::string& folder)
-      : arguments_(a), settings_(check_arguments(a)), source_(folder) {
+  // adapter_folder "": none.
+  Measured(const Context& context, const Arguments& a, const std::string& folder,
+           const std::string& adapter_folder)
+      : arguments_(a),
+        settings_(check_arguments(a)),
+        source_(folder),
+        adapter_folder_(adapter_folder) {
     if (a.data.empty() == a.ids.empty()) {
       throw Error(ErrorCode::invalid_argument, "what to measure on: give either --data or --ids",
                   "--data FILE... reads text files");
@@ -77,8 +83,12 @@ class Measured {
     const auto checkpoint = format::Checkpoint::open(folder);
     tokenizer_ = format::tokenizer_digest(checkpoint.folder());
     read_data(checkpoint);
-    measurement_ =
-        train::measure_checkpoint(checkpoint, settings_.precision, a.threads, *data_, options_);
+    std::optional<train::Adapter> adapter;
+    if (!adapter_folder.empty()) {
+      adapter = train::read_adapter(adapter_folder, checkpoint.architecture());
+    }
+    measurement_ = train::measure_checkpoint(checkpoint, settings_.precision, a.threads, *data_,
+                                             options_, adapter ? &*adapter : nullptr);
     for (const auto& probe : measurement_.probes) context.detail(train::describe(probe));
     for (const auto& probe : measurement_.diagnosis) {
       if (!probe.passed) context.note(train::describe(probe));
@@ -115,7 +125,7 @@ class Measured {
 
   const Arguments& arguments_;
   Settings settings_;
-  std::string source_;
+  std::string source_, adapter_folder_;
   std::optional<Digest> tokenizer_;
   std::optional<train::Dataset> data_;
   train::EvaluationOptions options_;
@@ -194,6 +204,7 @@ nlohmann::json Measured::json() const {
       {"ppl", result.perplexity()},
       {"bits_per_byte", bits ? nlohmann::json(*bits) : nlohmann::json()},
       {"dataset", dataset_record()},
+      {"adapter", adapter_folder_.empty() ? nlohmann::json() : nlohmann::json(adapter_folder_)},
       {"tokenizer", tokenizer_ ? nlohmann::json(tokenizer_->to_string()) : nlohmann::json()}};
   if (options_.protocol == train::Protocol::p0w) record["words"] = result.words;
   if (!overlap_.is_null()) record["overlap"] = overlap_;
@@ -251,10 +262,15 @@ std::vector<std::string> Measured::lines() const {
 }
 
 // A saved record where `source` is a file, else a measurement of the model folder.
-EvalRecord side_of(const Context& context, const Arguments& a, const std::string& source) {
+EvalRecord side_of(const Context& context, const Arguments& a, const std::string& source,
+                   const std::string& adapter_folder) {
   std::error_code unreadable;
-  if (std::filesystem::is_regular_file(source, unreadable)) return read_eval_record(source);
-  const Measured measured(context, a, source);
+  if (std::filesystem::is_regular_file(source, unreadable)) {
+    if (adapter_folder.empty()) return read_eval_record(source);
+    fail(ErrorCode::invalid_argument, "--adapter: {} is a record of a measurement, no model",
+         quote(source));
+  }
+  const Measured measured(context, a, source, adapter_folder);
   if (!context.json) {
     for (const auto& line : measured.lines()) {
       context.print(fmt::format("{}: {}", escape_text(source), line));
@@ -272,8 +288,8 @@ void run_comparison(const Context& context, const Arguments& a) {
   if (train::is_diagnostic(settings.protocol)) {
     fail(ErrorCode::invalid_argument, "--against: figures of {} are not comparable", a.protocol);
   }
-  const EvalRecord first = side_of(context, a, a.model);
-  const EvalRecord second = side_of(context, a, a.against);
+  const EvalRecord first = side_of(context, a, a.model, a.adapter);
+  const EvalRecord second = side_of(context, a, a.against, "");
   check_comparable(first, second);
   const auto difference = train::paired_bootstrap(first.documents, second.documents, a.bootstrap);
   if (context.json) {
@@ -286,7 +302,7 @@ void run_comparison(const Context& context, const Arguments& a) {
 void run_eval(const Context& context, const Arguments& a) {
   if (!a.against.empty()) return run_comparison(context, a);
   ResourceWatch resources;
-  const Measured measured(context, a, a.model);
+  const Measured measured(context, a, a.model, a.adapter);
   if (context.json) {
     nlohmann::json record = measured.json();
     resources.add_to(record);
@@ -307,9 +323,14 @@ void add_eval(CLI::App& app, Context& context) {
                   "  organ eval SmolLM2-135M --ids windows.safetensors --json\n"
                   "  organ eval recovered --against SmolLM2-135M --data test.txt \\\n"
                   "      --documents blank-lines\n"
-                  "  organ eval SmolLM2-135M --data test.txt --protocol P4");
+                  "  organ eval SmolLM2-135M --data test.txt --protocol P4\n"
+                  "  organ eval SmolLM2-135M --adapter law-lora --data test.txt");
   command->add_option("model", arguments->model, "checkpoint folder (or saved --json record)")
       ->required();
+  command
+      ->add_option("--adapter", arguments->adapter,
+                   "folder of a PEFT adapter (LoRA, IA3) or bottlenecks to measure it with")
+      ->type_name("DIR");
   command->add_option("--data", arguments->data, "text files")->type_name("FILE");
   command
       ->add_option("--ids", arguments->ids,

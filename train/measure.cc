@@ -9,6 +9,7 @@
 #include <fmt/core.h>
 
 #include "format/base/error.h"
+#include "train/internal/adapter_binding.h"
 #include "train/internal/batches.h"
 #include "train/internal/model.h"
 #include "train/memory.h"
@@ -32,12 +33,15 @@ std::vector<ProbeFinding> diagnose(Model& model, const Dataset& data,
 
 Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
                                unsigned threads, const Dataset& data,
-                               const EvaluationOptions& options) {
+                               const EvaluationOptions& options, const Adapter* adapter) {
   const c10::NoGradGuard no_grad;
   keep_large_blocks();
   at::set_num_threads(
       static_cast<int>(threads ? threads : std::max(1u, std::thread::hardware_concurrency())));
   Model model = Model::load(checkpoint, {.precision = precision});
+  if (adapter != nullptr) {
+    bind_adapter(model, *adapter, make_buffers(*adapter, precision, false));
+  }
   const std::int64_t first_window = 0;
   Measurement measurement;
   measurement.probes = run_probes(model, whole(model), make_batch(data, {&first_window, 1}));

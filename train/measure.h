@@ -13,6 +13,8 @@
 
 namespace organ::train {
 
+struct Adapter;
+
 struct Measurement {
   EvaluationResult result;
   std::vector<ProbeFinding> probes;  // all passed
@@ -22,11 +24,12 @@ struct Measurement {
   std::vector<ProbeFinding> diagnosis;
 };
 
-// Loads the model, proves it and the data by the self-tests and scores the data. `threads` 0: all
-// cores. Throws what Model, run_probes and evaluate throw, and what a failed self-test says.
+// Loads the model, with the adapter when one is given, proves it and the data by the self-tests and
+// scores the data. `threads` 0: all cores. Throws what Model, run_probes and evaluate throw, and
+// what a failed self-test says.
 Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
                                unsigned threads, const Dataset& data,
-                               const EvaluationOptions& options);
+                               const EvaluationOptions& options, const Adapter* adapter = nullptr);
 
 // One line per self-test: "causality ok: …".
 std::string describe(const ProbeFinding& finding);

@@ -22,6 +22,42 @@ from safetensors.torch import load_file, save_file
 
 LORA, IA3 = peft.LoraConfig, peft.IA3Config
 
+
+class Bottlenecks(torch.nn.Module):
+    """What PEFT has none of: y + up(relu(down(y))) behind some modules (schemas/training.md)."""
+
+    def __init__(self, model, size, placement, modules):
+        super().__init__()
+        self.model = model
+        self.config = {"peft_type": "BOTTLENECK", "task_type": "CAUSAL_LM", "bottleneck_size": size,
+                       "placement": placement, "non_linearity": "relu",
+                       "layers_to_transform": None}
+        self.parts = {}
+        model.requires_grad_(False)
+        for name, module in model.named_modules():
+            if name.split(".", 3)[-1] in modules:
+                self.attach(name, module, size)
+
+    def attach(self, name, module, size):
+        width = module.nf if hasattr(module, "nf") else module.out_features
+        down, up = torch.nn.Linear(width, size), torch.nn.Linear(size, width)
+        module.register_forward_hook(lambda _, __, y: y + up(torch.relu(down(y))))
+        self.parts[f"base_model.model.{name}.adapter_down"] = down
+        self.parts[f"base_model.model.{name}.adapter_up"] = up
+
+    def named_parameters(self, **_):
+        return [(f"{n}.{k}", p) for n, part in self.parts.items()
+                for k, p in part.named_parameters()]
+
+    def forward(self, **inputs):
+        return self.model(**inputs)
+
+    def save_pretrained(self, folder):
+        (folder / "adapter_config.json").write_text(json.dumps(self.config))
+        save_file({n: p.detach() for n, p in self.named_parameters()},
+                  folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        (folder / "README.md").touch()
+
 # name: (model, configuration class, its arguments)
 CASES = {
     "lora": ("llama", LORA, dict(r=4, lora_alpha=16)),
@@ -41,12 +77,21 @@ CASES = {
                       feedforward_modules=["o_proj", "down_proj"])),
     "lora_gpt2": ("gpt2", LORA, dict(r=3, lora_alpha=6, target_modules=["c_attn", "mlp.c_proj"],
                                      fan_in_fan_out=True)),
+    "lora_gpt_oss": ("gpt_oss", LORA, dict(r=2, lora_alpha=3,
+                                           target_modules=["q_proj", "v_proj", "o_proj"])),
     "ia3_gpt2": ("gpt2", IA3, dict(fan_in_fan_out=True)),
+    "bottleneck": ("llama_odd", Bottlenecks,
+                   dict(size=3, placement="houlsby", modules=["self_attn.o_proj", "mlp.down_proj"])),
+    "bottleneck_gpt2": ("gpt2", Bottlenecks,
+                        dict(size=2, placement="pfeiffer", modules=["mlp.c_proj"])),
 }
 
 
 def make_adapter(model, kind, arguments):
-    adapted = peft.get_peft_model(model, kind(task_type="CAUSAL_LM", **arguments))
+    if kind is Bottlenecks:
+        adapted = Bottlenecks(model, **arguments)
+    else:
+        adapted = peft.get_peft_model(model, kind(task_type="CAUSAL_LM", **arguments))
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
@@ -71,6 +116,8 @@ def reference(adapted, base):
     out = {"logits": logits.detach(), "loss": loss.detach().reshape(1)}
     out |= {"grad." + stored_name(n): p.grad for n, p in adapted.named_parameters()
             if p.requires_grad}
+    if isinstance(adapted, Bottlenecks):
+        return out
     before = {n.replace(".base_layer", ""): p.detach().clone()
               for n, p in adapted.base_model.model.named_parameters()}
     merged = dict(adapted.merge_and_unload().named_parameters())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Adapters that PEFT wrote, against what PEFT computes with them
+// Adapters that PEFT wrote (bottlenecks: autograd), against what it computes with them
 // (tests/tools/make_adapter_fixtures.py).
 #include "tests/train/doctest.h"
 
@@ -23,14 +23,22 @@ using train::Precision;
 
 struct Case {
   std::string adapter, model;
-  bool merges;
+  bool merges = true;
 };
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = {
-      {"lora", "llama", true},       {"lora_all_linear", "llama_odd", true},
-      {"lora_regex", "qwen3", true}, {"lora_layers", "mistral", true},
-      {"ia3", "llama", true},        {"ia3_bias", "llama_odd", true},
+      {"lora", "llama"},
+      {"lora_all_linear", "llama_odd"},
+      {"lora_regex", "qwen3"},
+      {"lora_layers", "mistral"},
+      {"ia3", "llama"},
+      {"ia3_bias", "llama_odd"},
+      {"lora_gpt2", "gpt2"},
+      {"ia3_gpt2", "gpt2"},
+      {"lora_gpt_oss", "gpt_oss"},
+      {"bottleneck", "llama_odd", false},
+      {"bottleneck_gpt2", "gpt2", false},
   };
   return all;
 }

@@ -81,6 +81,10 @@ class Adapters(unittest.TestCase):
                      "--steps", 6, "--lr", 0.02, "--precision", precision,
                      "--threads", 1, "--out", out, *options)
 
+    def evaluate(self, model, *options):
+        return organ("eval", model, "--ids", self.folder / "ids.safetensors", "--threads", 1,
+                     *options)["nll"]
+
     def test_peft_loads_what_organ_trained(self):
         untrained = mean_nll(load(self.model), self.ids)
         for name, options in METHODS.items():
@@ -93,6 +97,8 @@ class Adapters(unittest.TestCase):
                 self.assertLess(trained, untrained)
                 numbers = sum(t.numel() for t in load_file(out / "adapter_model.safetensors").values())
                 self.assertEqual(record["trainable_parameters"], numbers)
+                self.assertAlmostEqual(self.evaluate(self.model, "--adapter", out), trained,
+                                       delta=1e-5)
                 merged = self.folder / (out.name + "-merged")
                 organ("import", out, "--into", self.model, "--out", merged)
                 self.assertAlmostEqual(mean_nll(load(merged), self.ids), trained, delta=1e-5)
@@ -100,6 +106,7 @@ class Adapters(unittest.TestCase):
     def test_bottlenecks_train_and_cannot_be_merged(self):
         out = self.folder / "bottleneck"
         record = self.train("bottleneck", out, ["--bottleneck", "4"])
+        self.assertLess(self.evaluate(self.model, "--adapter", out), self.evaluate(self.model))
         self.assertEqual(record["trainable_parameters"], 3 * 2 * (2 * 4 * 32 + 4 + 32))
         done = subprocess.run([PROGRAM, "import", out, "--into", self.model, "--out",
                                self.folder / "merged"], capture_output=True, text=True, check=False)
