@@ -7,7 +7,9 @@ reference.safetensors holds
   logits         [rows * length, vocabulary] for the ids of the model's own reference
   loss           sum of the negative log likelihoods of its targets
   grad.<tensor>  d(loss / targets)/d(tensor) by autograd, names as in adapter_model.safetensors
-  merged.<name>  the base model's tensors that merging changes, after it
+  merged.<name>  the base model's tensors that merging changes, after it, names as in its file
+  bf16_error     1 - cosine of all grad.<tensor> at once when PEFT computes them on the model in
+                 bf16 (the adapter in fp32, as PEFT keeps it)
 
 usage: make_adapter_fixtures.py MODELS_FOLDER OUTPUT_FOLDER   (needs torch, transformers, peft)
 """
@@ -41,7 +43,8 @@ class Bottlenecks(torch.nn.Module):
     def attach(self, name, module, size):
         width = module.nf if hasattr(module, "nf") else module.out_features
         down, up = torch.nn.Linear(width, size), torch.nn.Linear(size, width)
-        module.register_forward_hook(lambda _, __, y: y + up(torch.relu(down(y))))
+        module.register_forward_hook(
+            lambda _, __, y: y + up(torch.relu(down(y.float()))).to(y.dtype))
         self.parts[f"base_model.model.{name}.adapter_down"] = down
         self.parts[f"base_model.model.{name}.adapter_up"] = up
 
@@ -106,23 +109,38 @@ def stored_name(name):
     return name.replace(".default", "")
 
 
-def reference(adapted, base):
+def run(adapted, base):
+    """Logits, loss and, per trained tensor, its gradient."""
     ids, targets = base["ids"], base["targets"]
     logits = adapted(input_ids=ids).logits
     logits = logits.reshape(-1, logits.shape[-1])
-    loss = torch.nn.functional.cross_entropy(logits, targets.reshape(-1), ignore_index=-1,
-                                             reduction="sum")
+    loss = torch.nn.functional.cross_entropy(logits.float(), targets.reshape(-1),
+                                             ignore_index=-1, reduction="sum")
     (loss / (targets >= 0).sum()).backward()
-    out = {"logits": logits.detach(), "loss": loss.detach().reshape(1)}
-    out |= {"grad." + stored_name(n): p.grad for n, p in adapted.named_parameters()
-            if p.requires_grad}
+    gradients = {stored_name(n): p.grad.float() for n, p in adapted.named_parameters()
+                 if p.requires_grad}
+    return logits.detach(), loss.detach(), gradients
+
+
+def bf16_error(load, kind, arguments, base, exact):
+    _, _, rounded = run(make_adapter(load(torch.bfloat16), kind, arguments), base)
+    a, b = (torch.cat([g[n].flatten().double() for n in exact]) for g in (rounded, exact))
+    return 1 - torch.nn.functional.cosine_similarity(a, b, dim=0)
+
+
+def reference(load, kind, arguments, base, stored):
+    adapted = make_adapter(load(torch.float32), kind, arguments)
+    logits, loss, gradients = run(adapted, base)
+    out = {"logits": logits, "loss": loss.reshape(1)}
+    out |= {"grad." + n: g for n, g in gradients.items()}
+    out["bf16_error"] = bf16_error(load, kind, arguments, base, gradients).float().reshape(1)
     if isinstance(adapted, Bottlenecks):
         return out
     before = {n.replace(".base_layer", ""): p.detach().clone()
               for n, p in adapted.base_model.model.named_parameters()}
     merged = dict(adapted.merge_and_unload().named_parameters())
-    out |= {"merged." + n: p.detach() for n, p in merged.items()
-            if not torch.equal(p, before[n])}
+    out |= {"merged." + (n if n in stored else n.removeprefix("transformer.")): p.detach()
+            for n, p in merged.items() if not torch.equal(p, before[n])}
     return {name: tensor.contiguous().clone() for name, tensor in out.items()}
 
 
@@ -132,10 +150,13 @@ def main():
     for name, (model_name, kind, arguments) in CASES.items():
         folder = target / name
         folder.mkdir(parents=True, exist_ok=True)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            models / model_name, dtype=torch.float32, attn_implementation="eager")
-        adapted = make_adapter(model, kind, arguments)
-        adapted.save_pretrained(folder)
+
+        def load(dtype):
+            return transformers.AutoModelForCausalLM.from_pretrained(
+                models / model_name, dtype=dtype, attn_implementation="eager",
+                experts_implementation="eager")
+
+        make_adapter(load(torch.float32), kind, arguments).save_pretrained(folder)
         (folder / "README.md").unlink()
         config = json.loads((folder / "adapter_config.json").read_text())
         config["base_model_name_or_path"] = model_name
@@ -144,7 +165,8 @@ def main():
                 config[key] = sorted(value)
         (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
         base = load_file(models / model_name / "reference.safetensors")
-        save_file(reference(adapted, base), folder / "reference.safetensors")
+        stored = load_file(models / model_name / "model.safetensors")
+        save_file(reference(load, kind, arguments, base, stored), folder / "reference.safetensors")
         print(f"{name}: {sum(f.stat().st_size for f in folder.iterdir())} bytes")
 
 

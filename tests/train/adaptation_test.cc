@@ -105,16 +105,20 @@ TEST_CASE("logits, loss and gradients of an adapted model equal PEFT's in fp32")
   }
 }
 
-TEST_CASE("an adapted model in bf16 stays close to PEFT's in fp32") {
+TEST_CASE("in bf16 the gradient is off by no more than PEFT's in bf16") {
   for (const Case& c : cases()) {
     CAPTURE(c.adapter);
     AdaptedPass pass(c, Precision::bf16);
     const double expected = pass.reference.at("loss").item<float>();
     CHECK(pass.loss.nll == doctest::Approx(expected).epsilon(5e-3));
-    pass.for_each_gradient([](const std::string& name, const auto& ours, const auto& theirs) {
-      CAPTURE(name);
-      CHECK(cosine(ours, theirs) > 0.998);
+    std::vector<at::Tensor> ours, exact;
+    pass.for_each_gradient([&](const std::string&, const auto& a, const auto& b) {
+      ours.push_back(a.flatten());
+      exact.push_back(b.flatten());
     });
+    const double error = 1 - cosine(at::cat(ours), at::cat(exact));
+    // Two roundings of one size are never equal; twice is one half of a bit more.
+    CHECK(error < 2 * pass.reference.at("bf16_error").item<float>());
   }
 }
 
