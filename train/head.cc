@@ -2,16 +2,22 @@
 #include "train/internal/head.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/zeros.h>
 
 #include "format/base/error.h"
+#include "train/kernels/cross_entropy.h"
 #include "train/kernels/kernels.h"
 #include "train/kernels/product.h"
 
 namespace organ::train {
 namespace {
+
+// Ids whose logits are there at once: few enough that they stay in the cache between the product
+// that makes them, the softmax and the product that reads them.
+constexpr std::int64_t kStretch = 4096;
 
 at::Tensor index_tensor(const std::vector<std::int64_t>& values) {
   at::Tensor tensor = kernels::empty({static_cast<std::int64_t>(values.size())}, at::kLong);
@@ -50,20 +56,35 @@ at::Tensor Head::input_gradient(Rows& rows) const {
   return kernels::convert(transform_->dense.input_gradient(rows.inner), at::kFloat);
 }
 
-at::Tensor Head::chunk_logits(const at::Tensor& normed) const {
-  at::Tensor logits = kernels::product(normed, projection_.t());
-  if (bias_.defined()) logits.add_(bias_);
+at::Tensor Head::stretch_logits(const at::Tensor& normed, std::int64_t first,
+                                std::int64_t count) const {
+  at::Tensor logits = kernels::product(normed, projection_.narrow(0, first, count).t());
+  if (bias_.defined()) logits.add_(bias_.narrow(0, first, count));
   return logits;
 }
 
 double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient) {
-  at::Tensor logits = chunk_logits(rows.normed.narrow(0, first, count));
-  const double loss = kernels::cross_entropy(logits, rows.targets.narrow(0, first, count), gradient,
-                                             rows.nll.narrow(0, first, count));
-  if (gradient) {
-    rows.gradient.narrow(0, first, count).copy_(kernels::product(logits, projection_));
+  const at::Tensor normed = rows.normed.narrow(0, first, count);
+  const at::Tensor targets = rows.targets.narrow(0, first, count);
+  const kernels::SoftmaxSums sums = kernels::empty_sums(count);
+  at::Tensor total;
+  if (gradient) total = at::zeros({count, projection_.size(1)}, at::kFloat);
+  for (std::int64_t id = 0; id < projection_.size(0); id += kStretch) {
+    const std::int64_t width = std::min(kStretch, projection_.size(0) - id);
+    at::Tensor logits = stretch_logits(normed, id, width);
+    const at::Tensor factor = kernels::add_logits(sums, logits, targets, id, gradient);
+    if (!gradient) continue;
+    kernels::rescale_and_add(total, factor,
+                             kernels::product(logits, projection_.narrow(0, id, width)));
   }
-  return loss;
+  if (gradient) {
+    kernels::finish_gradient(sums, total, projection_, targets);
+    rows.gradient.narrow(0, first, count).copy_(total);
+  }
+  const at::Tensor losses = kernels::losses(sums);
+  rows.nll.narrow(0, first, count).copy_(losses);
+  const double* nll = losses.const_data_ptr<double>();
+  return std::accumulate(nll, nll + count, 0.0);
 }
 
 LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale, at::Tensor* dx,
@@ -105,7 +126,7 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
 
 at::Tensor Head::logits(const at::Tensor& x, const std::vector<std::int64_t>& positions) const {
   const at::Tensor normed = prepare(at::index_select(x, 0, index_tensor(positions)), nullptr);
-  return kernels::convert(chunk_logits(normed), at::kFloat);
+  return kernels::convert(stretch_logits(normed, 0, projection_.size(0)), at::kFloat);
 }
 
 }  // namespace organ::train

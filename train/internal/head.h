@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Final norm, output projection and cross-entropy, a few rows at a time: the logits of all
-// tokens are never there at once.
+// Final norm, output projection and cross-entropy, a few rows and a stretch of the vocabulary at
+// a time: the logits of a whole row are there only where they are asked for.
 #pragma once
 
 #include <optional>
@@ -38,7 +38,8 @@ class Head {
 
  private:
   struct Rows;
-  at::Tensor chunk_logits(const at::Tensor& normed) const;
+  // Of ids [first, first + count).
+  at::Tensor stretch_logits(const at::Tensor& normed, std::int64_t first, std::int64_t count) const;
   // x fp32 [n, d] to what the projection reads; rows, when given, keep what backward needs.
   at::Tensor prepare(const at::Tensor& x, Rows* rows) const;
   at::Tensor input_gradient(Rows& rows) const;

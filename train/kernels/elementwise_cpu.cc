@@ -215,27 +215,4 @@ at::Tensor merge_head_gradients(const Heads& gradient, const HeadLayout& layout,
   return packed;
 }
 
-double cross_entropy(at::Tensor& logits, const at::Tensor& targets, bool gradient,
-                     at::Tensor per_row) {
-  const std::int64_t n = logits.size(0), vocabulary = logits.size(1);
-  std::vector<double> losses(static_cast<std::size_t>(n));
-  const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
-  with_type(logits.scalar_type(), [&]<typename T>(T) {
-    T* data = pointer<T>(logits);
-    at::parallel_for(0, n, 1, [&](std::int64_t begin, std::int64_t end) {
-      std::vector<float> scratch(static_cast<std::size_t>(vocabulary));
-      for (std::int64_t i = begin; i < end; ++i) {
-        losses[i] = cross_entropy_row(data + i * vocabulary, target[i], vocabulary, gradient,
-                                      scratch.data());
-      }
-    });
-  });
-  double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    sum += losses[i];
-    if (per_row.defined()) floats(per_row)[i] = static_cast<float>(losses[i]);
-  }
-  return sum;
-}
-
 }  // namespace organ::train::kernels

@@ -96,9 +96,4 @@ Heads split_heads(const at::Tensor& packed, const HeadLayout& layout, const at::
 at::Tensor merge_head_gradients(const Heads& gradient, const HeadLayout& layout,
                                 const at::Tensor& cosine, const at::Tensor& sine, double scale);
 
-// Sum of -ln p(target) over rows of logits [n, vocabulary] (working); targets int64 [n], all
-// valid. With `gradient` the logits become softmax - onehot. `per_row`: fp32 [n] or undefined.
-double cross_entropy(at::Tensor& logits, const at::Tensor& targets, bool gradient,
-                     at::Tensor per_row);
-
 }  // namespace organ::train::kernels

@@ -243,16 +243,18 @@ ORGAN_INLINE float softmax_backward(T* dp, const T* p, std::int64_t first, std::
 }
 
 template <typename T>
-ORGAN_INLINE double cross_entropy(T* row, std::int64_t target, std::int64_t n, bool gradient,
-                                  float* scratch) {
-  const float top = maximum(row, n);
-  const float sum = exponentials(row, top, scratch, n);
-  const double score = load(row[target]);
-  if (gradient) {
-    store_scaled(scratch, 1.0f / sum, row, n);
-    store(row[target], scratch[target] / sum - 1.0f);
-  }
-  return std::log(static_cast<double>(sum)) + static_cast<double>(top) - score;
+ORGAN_INLINE float softmax_stretch(T* row, std::int64_t n, std::int64_t target, bool weights,
+                                   SoftmaxState& state, float* scratch) {
+  float top = maximum(row, n);
+  if (state.top > top) top = state.top;
+  const double factor = std::exp(static_cast<double>(state.top) - static_cast<double>(top));
+  state.sum = state.sum * factor + static_cast<double>(exponentials(row, top, scratch, n));
+  state.top = top;
+  const bool here = target >= 0 && target < n;
+  if (here) state.score = load(row[target]);
+  if (weights) convert(scratch, row, n);
+  if (weights && here) row[target] = T{};
+  return static_cast<float>(factor);
 }
 
 }  // namespace
@@ -400,13 +402,13 @@ ORGAN_VERSIONS float softmax_backward_row(Bf16* dp, const Bf16* p, std::int64_t 
   return softmax_backward(dp, p, first, last, n);
 }
 
-ORGAN_VERSIONS double cross_entropy_row(float* row, std::int64_t target, std::int64_t n,
-                                        bool gradient, float* scratch) {
-  return cross_entropy(row, target, n, gradient, scratch);
+ORGAN_VERSIONS float softmax_stretch_row(float* row, std::int64_t n, std::int64_t target,
+                                         bool weights, SoftmaxState& state, float* scratch) {
+  return softmax_stretch(row, n, target, weights, state, scratch);
 }
-ORGAN_VERSIONS double cross_entropy_row(Bf16* row, std::int64_t target, std::int64_t n,
-                                        bool gradient, float* scratch) {
-  return cross_entropy(row, target, n, gradient, scratch);
+ORGAN_VERSIONS float softmax_stretch_row(Bf16* row, std::int64_t n, std::int64_t target,
+                                         bool weights, SoftmaxState& state, float* scratch) {
+  return softmax_stretch(row, n, target, weights, state, scratch);
 }
 
 }  // namespace organ::train::kernels

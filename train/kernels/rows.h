@@ -129,11 +129,18 @@ float softmax_backward_row(float* dp, const float* p, std::int64_t first, std::i
 float softmax_backward_row(Bf16* dp, const Bf16* p, std::int64_t first, std::int64_t last,
                            std::int64_t n);
 
-// -ln softmax(row)[target]; with `gradient` the row becomes softmax(row) - onehot(target).
-// `scratch` holds n floats.
-double cross_entropy_row(float* row, std::int64_t target, std::int64_t n, bool gradient,
-                         float* scratch);
-double cross_entropy_row(Bf16* row, std::int64_t target, std::int64_t n, bool gradient,
-                         float* scratch);
+// A softmax whose row comes in stretches, and the number at one place of it.
+struct SoftmaxState {
+  float top = 0;    // the largest number so far; -infinity before the first
+  double sum = 0;   // of e^(x - top)
+  float score = 0;  // the target's number
+};
+// Adds a stretch of n numbers; `target` counts from its first, outside [0, n) it lies in another.
+// With `weights` they become e^(x - top), 0 at the target. Returns by what earlier weights must be
+// multiplied to fit the new top. `scratch` holds n floats.
+float softmax_stretch_row(float* row, std::int64_t n, std::int64_t target, bool weights,
+                          SoftmaxState& state, float* scratch);
+float softmax_stretch_row(Bf16* row, std::int64_t n, std::int64_t target, bool weights,
+                          SoftmaxState& state, float* scratch);
 
 }  // namespace organ::train::kernels
