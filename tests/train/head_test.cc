@@ -76,8 +76,9 @@ TEST_CASE("loss and gradient over a vocabulary in stretches are those of the def
     CHECK(relative_error(nll, expected.nll) < (exact ? 1e-6 : 1e-2));
     CHECK(relative_error(dx, 0.25 * expected.gradient) < (exact ? 1e-5 : 2e-2));
     CHECK(dx[7].abs().max().item<float>() == 0);
-    // Where the target is nearly certain, little of the gradient is left: it must be right too.
-    CHECK(relative_error(dx[1], 0.25 * expected.gradient[1]) < (exact ? 1e-4 : 0.05));
+    // Where the target is nearly certain, little of the gradient is left: it must be right too. A
+    // logit of 12 in bf16 is off by up to 3 %, and so is what it leaves.
+    CHECK(relative_error(dx[1], 0.25 * expected.gradient[1]) < (exact ? 1e-4 : 0.1));
     at::Tensor again;
     const LossSum without = problem.head(type).loss(problem.x, problem.targets, 1, nullptr, &again);
     CHECK(without.nll == sum.nll);
