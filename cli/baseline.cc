@@ -17,11 +17,13 @@ namespace {
 struct Arguments {
   std::string method, layers, placement = "houlsby";
   std::uint64_t count = 3;
+  double share = 0.1;
   TrainArguments common;
   train::AdapterOptions adapter;
 };
 
-constexpr std::string_view kSameLayers = "same_layers", kTopLayers = "top_k_layers";
+constexpr std::string_view kSameLayers = "same_layers", kTopLayers = "top_k_layers",
+                           kTopElements = "top_k";
 
 format::LayerRange adapted_layers(const Arguments& arguments, std::uint64_t layer_count) {
   if (!arguments.layers.empty()) return format::LayerRange::parse(arguments.layers, layer_count);
@@ -32,15 +34,24 @@ format::LayerRange adapted_layers(const Arguments& arguments, std::uint64_t laye
   return {0, layer_count};
 }
 
+bool changes_weights(const Arguments& arguments) {
+  return arguments.method == kSameLayers || arguments.method == kTopLayers ||
+         arguments.method == kTopElements;
+}
+
 void read_method(Arguments& arguments) {
   if (arguments.method == kTopLayers && !arguments.layers.empty()) {
     fail(ErrorCode::invalid_argument, "--layers: top_k_layers chooses them, --count says how many");
   }
-  if (arguments.method == kSameLayers || arguments.method == kTopLayers) return;
+  if (arguments.method == kTopElements && !arguments.layers.empty()) {
+    fail(ErrorCode::invalid_argument, "--layers: top_k chooses among the weights of all layers");
+  }
+  if (changes_weights(arguments)) return;
   const auto kind = train::parse_adapter_kind(arguments.method);
   if (!kind) {
     fail(ErrorCode::invalid_argument,
-         "method {}: is unknown, expected lora, ia3, bottleneck, same_layers or top_k_layers",
+         "method {}: is unknown, expected lora, ia3, bottleneck, same_layers, top_k_layers or "
+         "top_k",
          quote(arguments.method));
   }
   arguments.adapter.kind = *kind;
@@ -66,7 +77,7 @@ class Baseline {
 
   // Nothing in the processes of a run that write no files.
   std::optional<train::BaselineReport> run() {
-    if (arguments_.method == kSameLayers || arguments_.method == kTopLayers) return train_layers();
+    if (changes_weights(arguments_)) return train_weights();
     return train_adapter();
   }
 
@@ -84,25 +95,42 @@ class Baseline {
     return layers;
   }
 
-  std::optional<train::BaselineReport> train_layers() {
+  std::optional<train::BaselineReport> train_weights() {
     train::check_recoverable(checkpoint_);
     const TrainData data = read_train_data(context_, common_, checkpoint_);
     nlohmann::json config = nlohmann::json::object();
+    std::uint64_t trainable = 0;
+    const train::TrainResult result = arguments_.method == kTopElements
+                                          ? train_elements(data, config, trainable)
+                                          : train_layers(data, config, trainable);
+    if (!result.writes_files) return std::nullopt;
+    const train::TrainedRun run = trained(data, result);
+    const auto report =
+        train::make_baseline_report(arguments_.method, config.dump(), trainable, run);
+    train::write_checkpoint_baseline(report, run, common_.out);
+    return report;
+  }
+
+  train::TrainResult train_elements(const TrainData& data, nlohmann::json& config,
+                                    std::uint64_t& trainable) {
+    config["share"] = arguments_.share;
+    common_.settings.method = config.dump();
+    const auto observer = make_observer(context_);
+    return train::train_top_elements(checkpoint_, common_.settings, arguments_.share, data.training,
+                                     held_out(data), *observer, trainable);
+  }
+
+  train::TrainResult train_layers(const TrainData& data, nlohmann::json& config,
+                                  std::uint64_t& trainable) {
     const auto layers = choose_layers(data, config);
     config["layers"] = layers;
     common_.settings.layers = {layers.front(), layers.back() - layers.front() + 1};
     common_.settings.method = nlohmann::json(layers).dump();
     const auto observer = make_observer(context_);
-    const auto result = train::train_chosen_layers(checkpoint_, common_.settings, layers,
-                                                   data.training, held_out(data), *observer);
-    if (!result.writes_files) return std::nullopt;
-    const train::TrainedRun run = trained(data, result);
-    std::uint64_t trainable = 0;
+    train::TrainResult result = train::train_chosen_layers(
+        checkpoint_, common_.settings, layers, data.training, held_out(data), *observer);
     for (const auto& tensor : result.tensors) trainable += tensor.values.size();
-    const auto report =
-        train::make_baseline_report(arguments_.method, config.dump(), trainable, run);
-    train::write_checkpoint_baseline(report, run, common_.out);
-    return report;
+    return result;
   }
 
   std::optional<train::BaselineReport> train_adapter() {
@@ -180,12 +208,14 @@ void add_baseline(CLI::App& app, Context& context) {
       "  organ baseline same_layers SmolLM2-135M --layers 10:13 --data law/*.txt --out law-base");
   command
       ->add_option("method", arguments->method,
-                   "lora, ia3, bottleneck, same_layers or top_k_layers")
+                   "lora, ia3, bottleneck, same_layers, top_k_layers or top_k")
       ->required();
   train::AdapterOptions& adapter = arguments->adapter;
   command->add_option("--layers", arguments->layers, "layers A to B-1 [adapters: all]")
       ->type_name("A:B");
   command->add_option("--count", arguments->count, "of top_k_layers: how many layers")
+      ->capture_default_str();
+  command->add_option("--share", arguments->share, "of top_k: how much of all layers' weights")
       ->capture_default_str();
   command->add_option("--targets", adapter.targets,
                       "projections to adapt, or all-linear [default: PEFT's for the family]");

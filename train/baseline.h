@@ -37,6 +37,19 @@ TrainResult train_chosen_layers(const format::Checkpoint& checkpoint, const Trai
                                 std::span<const std::uint64_t> layers, const Dataset& data,
                                 const Dataset* held_out, TrainObserver& observer);
 
+// The `count` elements of largest magnitude; of equal ones the first.
+std::vector<bool> top_elements(std::span<const float> gradient, std::uint64_t count);
+
+// How many of `elements` a share is, one at least. Throws invalid_argument outside (0, 1].
+std::uint64_t elements_in(double share, std::uint64_t elements);
+
+// Trains that share of all layers' weights whose gradient, that of the run's first step, is
+// largest; `trainable` receives their number. settings.layers spans all layers. Throws as
+// train_layers.
+TrainResult train_top_elements(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                               double share, const Dataset& data, const Dataset* held_out,
+                               TrainObserver& observer, std::uint64_t& trainable);
+
 // What a method cost and gave (schemas/baseline.v1.schema.json).
 struct BaselineReport {
   std::string method;                  // lora, same_layers, …

@@ -31,7 +31,7 @@ struct StepMetrics {
   std::vector<std::int64_t> windows;
   double seconds = 0;
   double tokens_per_second = 0;
-  double gflops = 0;      // matrix products done per second, estimated from the shapes
+  double gflops = 0;      // of all matrix products done, those of a prefix included, per second
   double gemm_share = 0;  // gflops per RunMetrics::gemm_gflops
 };
 

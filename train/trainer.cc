@@ -18,6 +18,7 @@
 #include "train/gemm_rate.h"
 #include "train/internal/batches.h"
 #include "train/internal/train_run.h"
+#include "train/kernels/product.h"
 #include "train/measure.h"
 #include "train/memory.h"
 #include "train/process_place.h"
@@ -319,12 +320,15 @@ void TrainRun::update_weights(StepMetrics& metrics) {
 
 void TrainRun::step() {
   const auto start = std::chrono::steady_clock::now();
+  const std::uint64_t flops = kernels::product_flops();
   StepMetrics metrics;
   metrics.windows = order_.step(record_.step, settings_.rows_per_step());
   for (const auto window : metrics.windows) metrics.targets += data_.targets_in(window);
   const double targets = static_cast<double>(std::max<std::int64_t>(1, metrics.targets));
-  std::array<double, 2> sums = {accumulate_gradients(own_share(metrics.windows), targets),
-                                interrupt_.requested() ? 1.0 : 0.0};
+  const double nll = accumulate_gradients(own_share(metrics.windows), targets);
+  std::array<double, 3> sums = {nll, interrupt_.requested() ? 1.0 : 0.0,
+                                static_cast<double>(kernels::product_flops() - flops)};
+  organ_.finish_gradient();
   group_.sum(organ_.view().gradient);
   group_.sum(sums);
   metrics.loss = sums[0] / targets;
@@ -335,7 +339,7 @@ void TrainRun::step() {
   const auto tokens = static_cast<double>(settings_.rows_per_step() * data_.context());
   metrics.seconds = elapsed.count();
   metrics.tokens_per_second = tokens / metrics.seconds;
-  metrics.gflops = metrics.tokens_per_second * trained_stack_.flops_per_token() / 1e9;
+  metrics.gflops = sums[2] / metrics.seconds / 1e9;
   metrics.gemm_share = metrics.gflops / (gemm_rate_ * group_.size());
   if (log_) log_->write(metrics);
   observer_.step(metrics, settings_.steps);

@@ -29,7 +29,7 @@ SPEED, MEMORY = {"bf16": 2.2, "fp32": 1.5}, 0.4
 
 
 def medians_of_organ(metrics):
-    """Tokens per second and share of the machine's GEMM rate (attention's products not counted)."""
+    """Tokens per second and share of the machine's GEMM rate, medians of the steps."""
     records = map(json.loads, metrics.read_text().splitlines())
     steps = [r for r in records if r["event"] == "step"][1:]
     return [statistics.median(s[name] for s in steps) for name in ("tokens_per_second", "gemm_share")]

@@ -138,6 +138,31 @@ class Adapters(unittest.TestCase):
         changed = {int(n.split(".")[2]) for n in before if not torch.equal(before[n], after[n])}
         self.assertEqual(sorted(changed), chosen)
 
+    def test_the_weights_of_largest_gradient(self):
+        model = load(self.model)
+        model(input_ids=self.ids, labels=self.ids).loss.backward()
+        gradient = {n: p.grad.abs() for n, p in model.named_parameters() if ".layers." in n}
+        flat = torch.cat([g.flatten() for g in gradient.values()])
+        out = self.folder / "top"
+        record = self.train("top_k", out, ["--share", "0.05", "--batch", "16"])
+        count = round(0.05 * flat.numel())
+        self.assertEqual(record["trainable_parameters"], count)
+        limit = flat.sort(descending=True).values[count - 1].item()
+        before, after = (load_file(m / "model.safetensors") for m in (self.model, out))
+        moved = 0
+        for name in before:
+            changed = before[name] != after[name]
+            moved += changed.sum().item()
+            if name not in gradient:
+                self.assertFalse(changed.any(), name)
+                continue
+            # Rounding may exchange elements whose gradients lie at the limit.
+            self.assertGreater(gradient[name][changed].min().item() if changed.any() else limit,
+                               limit * (1 - 1e-4), name)
+        self.assertGreater(moved, 0.99 * count)
+        self.assertLessEqual(moved, count)
+        self.assertLess(mean_nll(load(out), self.ids), mean_nll(load(self.model), self.ids))
+
     def test_merging_in_bf16_is_peft_s_within_one_unit(self):
         model = self.folder / "bf16"
         load(self.model, torch.bfloat16).save_pretrained(model)

@@ -21,6 +21,8 @@ class TrainedParameters {
   virtual std::int64_t trained_layers() const = 0;
   virtual FlatParameters view() = 0;
   virtual const std::vector<ParameterRun>& runs() const = 0;
+  // Called when the gradient of a step is whole, before anything reads it.
+  virtual void finish_gradient() {}
   // After writing to master: the working copy follows, to nearest or as update number `update`
   // left it.
   virtual void refresh_working() = 0;

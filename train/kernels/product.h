@@ -5,6 +5,8 @@
 // plain fp32 and give the same bits for the same shapes and number of threads.
 #pragma once
 
+#include <cstdint>
+
 #include <ATen/core/Tensor.h>
 
 namespace organ::train::kernels {
@@ -12,5 +14,8 @@ namespace organ::train::kernels {
 // a [n, k] x b [k, m] -> [n, m]; either may be a transposed view. Both fp32 or both bf16, on the
 // CPU. `bias` [m] is added to every row; undefined = none.
 at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias = {});
+
+// Floating-point operations of all products of this process so far, 2 n k m each. Thread-safe.
+std::uint64_t product_flops();
 
 }  // namespace organ::train::kernels

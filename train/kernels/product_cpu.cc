@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/kernels/product.h"
 
+#include <atomic>
 #include <optional>
 #include <string_view>
 
@@ -12,6 +13,8 @@
 
 namespace organ::train::kernels {
 namespace {
+
+std::atomic<std::uint64_t> flops_done{0};
 
 using Scalars = c10::List<std::optional<at::Scalar>>;
 using LinearPointwise = at::Tensor(const at::Tensor& x, const at::Tensor& weight,
@@ -30,7 +33,11 @@ at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight, const at
 
 }  // namespace
 
+std::uint64_t product_flops() { return flops_done.load(std::memory_order_relaxed); }
+
 at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+  flops_done.fetch_add(2 * static_cast<std::uint64_t>(a.numel() * b.size(1)),
+                       std::memory_order_relaxed);
   static const bool onednn = at::globalContext().hasMKLDNN();
   // oneDNN refuses an empty operand.
   const bool empty = a.numel() == 0 || b.numel() == 0;
