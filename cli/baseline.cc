@@ -219,6 +219,8 @@ void add_baseline(CLI::App& app, Context& context) {
       ->capture_default_str();
   command->add_option("--targets", adapter.targets,
                       "projections to adapt, or all-linear [default: PEFT's for the family]");
+  command->add_option("--target-parameters", adapter.parameters,
+                      "of LoRA: experts' tensors, such as mlp.experts.down_proj");
   command->add_option("--rank", adapter.rank, "of LoRA")->capture_default_str();
   command->add_option("--alpha", adapter.alpha, "of LoRA: the scale is alpha / rank")
       ->capture_default_str();

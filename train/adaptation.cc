@@ -25,6 +25,9 @@ void add_rows(const Parameter& parameter, const at::Tensor& rows) {
   if (parameter.gradient.defined()) kernels::accumulate_rows(rows, parameter.gradient);
 }
 
+// Of one expert the numbers of B lie apart.
+at::Tensor matrix(const Parameter& parameter) { return parameter.value.contiguous(); }
+
 // y += scale * (x A^T) B^T for each part (arXiv 2106.09685).
 class Lora : public Adaptation {
  public:
@@ -35,7 +38,7 @@ class Lora : public Adaptation {
     for (const auto& [column, part] : parts_) {
       const at::Tensor inner = kernels::product(x, part.lora_a.value.t());
       y.narrow(1, column, part.projection.out)
-          .add_(kernels::product(inner, part.lora_b.value.t()), part.projection.scale);
+          .add_(kernels::product(inner, matrix(part.lora_b).t()), part.projection.scale);
     }
     return y;
   }
@@ -48,7 +51,7 @@ class Lora : public Adaptation {
       const double scale = part.projection.scale;
       const at::Tensor dpart = dy.narrow(1, column, part.projection.out).contiguous();
       add_outer(part.lora_b, dpart, kernels::product(x, part.lora_a.value.t()), scale);
-      const at::Tensor dinner = kernels::product(dpart, part.lora_b.value);
+      const at::Tensor dinner = kernels::product(dpart, matrix(part.lora_b));
       add_outer(part.lora_a, dinner, x, scale);
       dx.add_(kernels::product(dinner, part.lora_a.value), scale);
     }

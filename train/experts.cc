@@ -40,8 +40,9 @@ class Experts : public Mlp {
     const Parameter down_bias = find(out + "_bias", {count, d});
     for (std::int64_t e = 0; e < count; ++e) {
       gate_up_.emplace_back(slice(gate_up, e), slice(gate_up_bias, e), Orientation::in_out,
-                            nullptr);
-      down_.emplace_back(slice(down, e), slice(down_bias, e), Orientation::in_out, nullptr);
+                            parameters.expert_adaptation(in, e));
+      down_.emplace_back(slice(down, e), slice(down_bias, e), Orientation::in_out,
+                         parameters.expert_adaptation(out, e));
     }
   }
 
@@ -80,6 +81,7 @@ class Experts : public Mlp {
   }
 
  private:
+  // Of the layer's input.
   bool needs_input() const { return router_.needs_input() || gate_up_.front().needs_input(); }
 
   // What the tokens of one expert add to the gradients of x and of their weights.
@@ -90,11 +92,23 @@ class Experts : public Mlp {
     const auto weights = tape.routing.weights_of(expert);
     at::Tensor dgate_up = std::move(tape.gate_up[e]);
     const at::Tensor inner = kernels::clamped_swiglu(dgate_up, form_);
-    at::Tensor danswer = kernels::gather_rows(dout, tokens);
-    at::Tensor dinner = down_[e].input_gradient(danswer);
-    // dout . answer without computing the answer again: the map back is the map's adjoint.
     const auto dots =
         dweight.subspan(static_cast<std::size_t>(tape.routing.first[e]), tokens.size());
+    at::Tensor danswer = kernels::gather_rows(dout, tokens);
+    const at::Tensor dinner = down_[e].adapted()
+                                  ? adapted_inner_gradient(e, danswer, inner, weights, dots)
+                                  : inner_gradient(e, danswer, inner, weights, dots);
+    kernels::clamped_swiglu_backward(dgate_up, dinner, form_);
+    const auto rows = [&] { return kernels::gather_rows(x, tokens); };
+    kernels::scatter_add_rows(dx, tokens, gate_up_[e].backward(dgate_up, rows), {});
+  }
+
+  // The gradient of an expert's inner rows; adds dout . answer to `dots`, and the gradient of its
+  // second matrix. danswer is scaled by the weights.
+  at::Tensor inner_gradient(std::size_t e, at::Tensor& danswer, const at::Tensor& inner,
+                            std::span<const float> weights, std::span<float> dots) const {
+    at::Tensor dinner = down_[e].input_gradient(danswer);
+    // dout . answer without computing the answer again: the map back is the map's adjoint.
     kernels::add_row_dots(dinner, inner, dots);
     if (down_[e].bias().defined()) {
       kernels::add_row_dots(danswer, kernels::convert(down_[e].bias(), at::kFloat), dots);
@@ -104,11 +118,15 @@ class Experts : public Mlp {
       down_[e].add_gradient(danswer, inner);
     }
     kernels::scale_rows(dinner, weights);
-    kernels::clamped_swiglu_backward(dgate_up, dinner, form_);
-    if (gate_up_[e].needs_input()) {
-      gate_up_[e].add_gradient(dgate_up, kernels::gather_rows(x, tokens));
-    }
-    kernels::scatter_add_rows(dx, tokens, gate_up_[e].input_gradient(dgate_up), {});
+    return dinner;
+  }
+
+  // The same where an adapter's gradient needs the scaled rows at once.
+  at::Tensor adapted_inner_gradient(std::size_t e, at::Tensor& danswer, const at::Tensor& inner,
+                                    std::span<const float> weights, std::span<float> dots) const {
+    kernels::add_row_dots(danswer, down_[e].forward(inner), dots);
+    kernels::scale_rows(danswer, weights);
+    return down_[e].backward(danswer, [&] { return inner; });
   }
 
   Projection router_;

@@ -195,4 +195,31 @@ std::unique_ptr<Adaptation> LayerParameters::adaptation(const ParameterSlot& fir
   return parts.empty() ? nullptr : make_adaptation(std::move(parts), out);
 }
 
+namespace {
+
+// The rank rows or, with `by_column`, columns of one expert, as AdapterRole says they lie.
+Parameter expert_slice(const Parameter& all, std::int64_t rank, std::int64_t experts,
+                       std::int64_t expert, bool by_column) {
+  const auto of = [&](const at::Tensor& tensor) {
+    if (!tensor.defined()) return tensor;
+    return by_column ? tensor.view({tensor.size(0), rank, experts}).select(2, expert)
+                     : tensor.narrow(0, expert * rank, rank);
+  };
+  return {of(all.value), of(all.gradient)};
+}
+
+}  // namespace
+
+std::unique_ptr<Adaptation> LayerParameters::expert_adaptation(std::string_view name,
+                                                               std::int64_t expert) const {
+  for (AdapterParameters adapter : adapters_) {
+    const AdaptedProjection& p = adapter.projection;
+    if (p.name != name) continue;
+    adapter.lora_a = expert_slice(adapter.lora_a, p.rank, p.experts, expert, false);
+    adapter.lora_b = expert_slice(adapter.lora_b, p.rank, p.experts, expert, true);
+    return make_adaptation({{0, adapter}}, p.out);
+  }
+  return nullptr;
+}
+
 }  // namespace organ::train

@@ -37,6 +37,8 @@ const std::vector<Case>& cases() {
       {"lora_gpt2", "gpt2"},
       {"ia3_gpt2", "gpt2"},
       {"lora_gpt_oss", "gpt_oss"},
+      {"lora_experts", "gpt_oss"},
+      {"lora_expert_outputs", "gpt_oss"},
       {"bottleneck", "llama_odd", false},
       {"bottleneck_gpt2", "gpt2", false},
   };

@@ -18,6 +18,10 @@ constexpr std::string_view kWeight = ".weight";
 constexpr std::string_view kAttentionOutputs[] = {"self_attn.o_proj", "attn.c_proj"};
 constexpr std::string_view kMlpOutputs[] = {"mlp.down_proj", "mlp.c_proj"};
 
+// Of experts' matrices, in the order in which PEFT wraps them: the first is the innermost.
+constexpr std::string_view kExpertParameters[] = {"mlp.experts.gate_up_proj",
+                                                  "mlp.experts.down_proj"};
+
 bool contains(const auto& values, const auto& value) {
   return std::find(std::begin(values), std::end(values), value) != std::end(values);
 }
@@ -83,6 +87,7 @@ class Planner {
     if (adapter_.projections.empty()) {
       fail(ErrorCode::incompatible, "adapter_config.json: names no projection of this model");
     }
+    refuse_unknown_parameters();
     return std::move(adapter_);
   }
 
@@ -123,6 +128,7 @@ class Planner {
 
   void add_layer(std::uint64_t layer) {
     const PeftConfig& config = adapter_.config;
+    add_experts(layer);
     if (!wants_layer(config, layer)) return;
     for (const Module& module : modules_of(architecture_)) {
       if (config.kind == AdapterKind::bottleneck) {
@@ -158,6 +164,67 @@ class Planner {
     add_slot(AdapterRole::lora_b, {p.out, p.rank});
   }
 
+  // layers_to_transform says nothing about parameters.
+  void add_experts(std::uint64_t layer) {
+    const format::LayerSpec& spec = architecture_.spec();
+    if (adapter_.config.parameters.empty() || spec.experts.count == 0) return;
+    std::vector<std::string_view> wanted;
+    for (const std::string_view name : kExpertParameters) {
+      if (wants_parameter(fmt::format("{}.{}", peft_layer_name(architecture_, layer), name))) {
+        wanted.push_back(name);
+      }
+    }
+    for (const std::string_view name : wanted) {
+      add_expert_parameter(layer, name, name != wanted.back());
+    }
+  }
+
+  void add_expert_parameter(std::uint64_t layer, std::string_view name, bool inner) {
+    const format::LayerSpec& spec = architecture_.spec();
+    const auto hidden = static_cast<std::int64_t>(spec.hidden_size);
+    const auto width = static_cast<std::int64_t>(spec.intermediate_size);
+    const std::string full = fmt::format("{}.{}", peft_layer_name(architecture_, layer), name);
+    AdaptedProjection p;
+    p.layer = layer;
+    p.name = name;
+    const bool first = name == kExpertParameters[0];
+    p.in = first ? hidden : width;
+    p.out = first ? 2 * width : hidden;
+    p.experts = static_cast<std::int64_t>(spec.experts.count);
+    p.inner = inner;
+    p.rank = static_cast<std::int64_t>(adapter_.config.rank_of(full));
+    p.scale = adapter_.config.scale_of(full);
+    adapter_.projections.push_back(p);
+    add_slot(AdapterRole::lora_a, {p.experts * p.rank, p.in});
+    add_slot(AdapterRole::lora_b, {p.out, p.rank * p.experts});
+  }
+
+  static bool names(const std::string& target, const std::string& parameter) {
+    return parameter == target || parameter.ends_with("." + target);
+  }
+  bool wants_parameter(const std::string& parameter) const {
+    const auto& wanted = adapter_.config.parameters;
+    return std::any_of(wanted.begin(), wanted.end(),
+                       [&](const std::string& target) { return names(target, parameter); });
+  }
+
+  // PEFT would adapt any parameter; we know the experts' matrices.
+  void refuse_unknown_parameters() const {
+    for (const std::string& target : adapter_.config.parameters) {
+      const bool known =
+          std::any_of(adapter_.projections.begin(), adapter_.projections.end(), [&](const auto& p) {
+            return p.experts > 0 &&
+                   names(target,
+                         fmt::format("{}.{}", peft_layer_name(architecture_, p.layer), p.name));
+          });
+      if (known) continue;
+      fail(ErrorCode::incompatible,
+           "adapter_config.json: target_parameters names {}, of parameters that are no module only "
+           "experts' gate_up_proj and down_proj can be adapted",
+           quote(target));
+    }
+  }
+
   void add_bottleneck(std::uint64_t layer, const Module& module) {
     const PeftConfig& config = adapter_.config;
     const bool wanted =
@@ -184,7 +251,11 @@ std::int64_t Adapter::elements() const {
 }
 
 std::string Adapter::slot_name(const AdapterSlot& slot) const {
-  return projections[slot.projection].name + std::string(suffix(slot.role));
+  const AdaptedProjection& p = projections[slot.projection];
+  if (p.experts == 0) return p.name + std::string(suffix(slot.role));
+  // The parameter has no name there, only how deep it is wrapped.
+  const std::string module = p.name.substr(0, p.name.rfind('.'));
+  return fmt::format("{}{}{}", module, p.inner ? ".base_layer" : "", suffix(slot.role));
 }
 
 std::string Adapter::stored_name(const AdapterSlot& slot,

@@ -23,11 +23,15 @@ struct AdaptedProjection {
   std::int64_t rank = 0;    // LoRA: y += scale * B (A x)
   double scale = 1;
   bool feed_forward = false;  // IA3: scales x instead of y
+  // A tensor [experts, in, out] of as many matrices: x W[e] + b[e], and as many A and B. 0: a
+  // module.
+  std::int64_t experts = 0;
+  bool inner = false;  // experts: PEFT wraps another parameter of the module around this one
 };
 
 enum class AdapterRole {
-  lora_a,     // [rank, in]
-  lora_b,     // [out, rank]
+  lora_a,     // [rank, in]; of experts one below the other, [experts * rank, in]
+  lora_b,     // [out, rank]; of experts [out, rank * experts], those of one rank side by side
   ia3,        // [out, 1], feed-forward [1, in]
   down,       // bottleneck: y += up(relu(down(y) + down_bias)) + up_bias; [size, out]
   down_bias,  // [size]

@@ -2,6 +2,7 @@
 #include "train/adapter/merge.h"
 
 #include <cstring>
+#include <map>
 #include <memory>
 
 #include <fmt/core.h>
@@ -80,8 +81,26 @@ void scale_columns(std::span<double> weight, std::span<const float> factors) {
   }
 }
 
+// weight[e] += scale * sum_r A[e, r]^T B[r, e], the matrices as AdapterRole says they lie.
+void change_experts(std::span<double> weight, const Part& part) {
+  const AdaptedProjection& p = *part.projection;
+  const auto in = static_cast<std::size_t>(p.in), out = static_cast<std::size_t>(p.out);
+  const auto rank = static_cast<std::size_t>(p.rank), count = static_cast<std::size_t>(p.experts);
+  std::vector<float> b(rank * out);
+  for (std::size_t e = 0; e < count; ++e) {
+    for (std::size_t r = 0; r < rank; ++r) {
+      for (std::size_t j = 0; j < out; ++j) {
+        b[r * out + j] = part.lora_b[(j * rank + r) * count + e];
+      }
+    }
+    const auto a = transposed(part.lora_a.subspan(e * rank * in, rank * in), in);
+    add_product(weight.subspan(e * in * out, in * out), a, b, rank, p.scale);
+  }
+}
+
 void change_weight(std::span<double> weight, const Part& part) {
   const AdaptedProjection& p = *part.projection;
+  if (p.experts > 0) return change_experts(weight, part);
   if (part.ia3.empty()) {
     const auto rank = static_cast<std::size_t>(p.rank);
     if (p.transposed) {
@@ -95,6 +114,15 @@ void change_weight(std::span<double> weight, const Part& part) {
   } else {
     scale_columns(weight, part.ia3);
   }
+}
+
+format::Checkpoint::Location weight_of(
+    const AdaptedProjection& p, const std::map<std::string, format::Checkpoint::Location>& layer) {
+  const auto weight = layer.find(p.experts > 0 ? p.name : p.name + ".weight");
+  if (weight != layer.end()) return weight->second;
+  throw Error(ErrorCode::incompatible,
+              fmt::format("layer {}: {} is not stored as such", p.layer, quote(p.name)),
+              "experts in MXFP4 cannot take the sum of an adapter; merge into a BF16 copy");
 }
 
 // A change that is computed when the first byte is asked for and freed with the last, so that one
@@ -131,7 +159,7 @@ void merge_adapter(const format::Checkpoint& checkpoint, const Adapter& adapter,
   };
   for (const Part& part : parts) {
     const auto layer = checkpoint.layer(part.projection->layer);
-    add(layer.at(part.projection->name + ".weight"),
+    add(weight_of(*part.projection, layer),
         [&part](std::span<double> weight) { change_weight(weight, part); });
     const auto bias = layer.find(part.projection->name + ".bias");
     if (part.ia3.empty() || part.projection->feed_forward || bias == layer.end()) continue;

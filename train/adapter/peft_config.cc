@@ -53,6 +53,7 @@ constexpr std::string_view kLoraKeys[] = {"alpha_pattern",
                                           "rank_pattern",
                                           "runtime_config",
                                           "target_modules",
+                                          "target_parameters",
                                           "use_rslora"};
 constexpr std::string_view kIa3Keys[] = {"exclude_modules", "fan_in_fan_out", "feedforward_modules",
                                          "init_ia3_weights", "target_modules"};
@@ -151,6 +152,7 @@ void read_lora(PeftConfig& config, const JsonObject& object, const std::string& 
   config.alpha_pattern = pattern_field<double>(
       object, "alpha_pattern",
       [](const JsonObject& entries, const std::string& key) { return entries.real(key); });
+  if (!object.is_null("target_parameters")) config.parameters = object.strings("target_parameters");
   if (object.optional_string("bias").value_or("none") != "none") {
     refuse(subject, "bias", object.at("bias"));
   }

@@ -30,8 +30,10 @@ struct PeftConfig {
   AdapterKind kind = AdapterKind::lora;
 
   ModuleFilter targets, excluded, feed_forward;      // lora, ia3
-  std::optional<std::vector<std::uint64_t>> layers;  // lora: layers_to_transform
-  std::uint64_t rank = 0;                            // lora
+  std::optional<std::vector<std::uint64_t>> layers;  // lora: layers_to_transform, of modules alone
+  // lora: target_parameters, whole names or what follows a dot in them
+  std::vector<std::string> parameters;
+  std::uint64_t rank = 0;  // lora
   double alpha = 0;
   bool rank_stabilised = false;  // alpha / sqrt(rank) instead of alpha / rank
   std::vector<std::pair<NamePattern, std::uint64_t>> rank_pattern;
@@ -56,6 +58,9 @@ PeftConfig parse_peft_config(const nlohmann::json& json, const std::string& subj
 struct AdapterOptions {
   AdapterKind kind = AdapterKind::lora;
   std::vector<std::string> targets = {};  // empty: PEFT's defaults for the family
+  // LoRA: parameters that are no module, experts' matrices. With them and without targets, no
+  // module is adapted.
+  std::vector<std::string> parameters = {};
   std::uint64_t rank = 8;
   double alpha = 16;
   bool rank_stabilised = false;

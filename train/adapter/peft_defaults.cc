@@ -72,6 +72,20 @@ Json layer_list(const AdapterOptions& options) {
   return layers;
 }
 
+// PEFT heeds layers_to_transform for modules only: parameters of some layers are named in full.
+Json parameters_in(const AdapterOptions& options, const format::Architecture& architecture) {
+  if (options.parameters.empty()) return {};
+  if (whole_model(options, architecture)) return options.parameters;
+  Json full = Json::array();
+  for (std::uint64_t i = 0; i < options.layers.count; ++i) {
+    for (const std::string& name : options.parameters) {
+      full.push_back(
+          fmt::format("{}.{}", peft_layer_name(architecture, options.layers.first + i), name));
+    }
+  }
+  return full;
+}
+
 Json lora_config(const AdapterOptions& options, const format::Architecture& architecture) {
   check_size("--rank", options.rank);
   if (!(std::isfinite(options.alpha) && options.alpha > 0)) {
@@ -83,8 +97,9 @@ Json lora_config(const AdapterOptions& options, const format::Architecture& arch
     fail(ErrorCode::invalid_argument,
          "--targets all-linear: PEFT knows it for all layers only, not for some");
   }
-  const auto targets = options.targets.empty() ? split(defaults_of(architecture, options.kind).lora)
-                                               : options.targets;
+  const bool by_default = options.targets.empty() && options.parameters.empty();
+  const auto targets =
+      by_default ? split(defaults_of(architecture, options.kind).lora) : options.targets;
   const bool integral = options.alpha == std::floor(options.alpha) && options.alpha < 1e9;
   return {
       {"peft_type", "LORA"},
@@ -92,6 +107,7 @@ Json lora_config(const AdapterOptions& options, const format::Architecture& arch
       {"lora_alpha",
        integral ? Json(static_cast<std::uint64_t>(options.alpha)) : Json(options.alpha)},
       {"target_modules", all_linear ? Json("all-linear") : Json(targets)},
+      {"target_parameters", parameters_in(options, architecture)},
       {"layers_to_transform", whole_model(options, architecture) ? Json() : layer_list(options)},
       {"fan_in_fan_out", architecture.model_type() == "gpt2"},
       {"bias", "none"},

@@ -55,6 +55,8 @@ class LayerParameters {
   // Of `in` to `out` numbers; its bias where the layer has one.
   Projection projection(std::string_view first, std::int64_t in, std::int64_t out,
                         Orientation orientation) const;
+  // What an adapter does at the matrix of expert `expert` in the tensor `name`; null: nothing.
+  std::unique_ptr<Adaptation> expert_adaptation(std::string_view name, std::int64_t expert) const;
 
  private:
   std::unique_ptr<Adaptation> adaptation(const ParameterSlot& first, std::int64_t in,

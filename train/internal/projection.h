@@ -40,6 +40,7 @@ class Projection {
   // train.
   at::Tensor backward(const at::Tensor& dy, const MakeInput& input) const;
   // Whether backward asks for the input.
+  bool adapted() const { return adaptation_ != nullptr; }
   bool needs_input() const { return weight_.gradient.defined() || adaptation_; }
 
   const at::Tensor& bias() const { return bias_.value; }  // undefined: none
