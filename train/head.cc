@@ -6,6 +6,7 @@
 
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "format/base/error.h"
 #include "train/kernels/cross_entropy.h"
@@ -37,6 +38,13 @@ struct Head::Rows {
   at::Tensor gradient;  // working [n, d]: of the norm's output
   at::Tensor nll;       // fp32 [n]
 };
+
+Head Head::unshifted() const {
+  std::optional<HeadTransform> transform;
+  if (transform_) transform.emplace(transform_->dense.unshifted(), transform_->activation);
+  return {norm_.unshifted(), projection_, chunk_,
+          bias_.defined() ? at::zeros_like(bias_) : at::Tensor(), std::move(transform)};
+}
 
 at::Tensor Head::prepare(const at::Tensor& x, Rows* rows) const {
   const at::ScalarType working = projection_.scalar_type();

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/zeros.h>
 
 #include "format/base/error.h"
 #include "format/mxfp4.h"
@@ -298,6 +299,14 @@ LossSum Model::head_loss(const at::Tensor& x, const Batch& batch, double scale, 
                          at::Tensor* per_token) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
   return impl_->required_head().loss(x, batch.targets, scale, dx, per_token);
+}
+
+std::int64_t Model::head_chunk() const { return impl_->options.head_chunk; }
+
+LossSum Model::uniform_loss(const at::Tensor& targets, at::Tensor* per_token) {
+  const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  const at::Tensor x = at::zeros({targets.numel(), hidden_size()}, at::kFloat);
+  return impl_->required_head().unshifted().loss(x, targets, 1.0, nullptr, per_token);
 }
 
 at::Tensor Model::logits(const at::Tensor& x, const std::vector<std::int64_t>& positions) {

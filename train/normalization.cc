@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/internal/normalization.h"
 
+#include <ATen/ops/zeros_like.h>
+
 namespace organ::train {
 namespace {
 
@@ -31,6 +33,12 @@ at::Tensor Normalization::forward(const at::Tensor& x, at::ScalarType working,
 
 at::Tensor Normalization::output(const kernels::Norm& tape) const {
   return kernels::norm_output(tape.unit, as_float(gamma_), as_float(beta_));
+}
+
+Normalization Normalization::unshifted() const {
+  Normalization same = *this;
+  if (beta_.value.defined()) same.beta_ = {at::zeros_like(beta_.value), {}};
+  return same;
 }
 
 void Normalization::add_gradient(const at::Tensor& dout, const kernels::Norm& tape) const {

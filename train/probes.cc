@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 
 #include "format/base/error.h"
+#include "train/internal/head_probes.h"
 #include "train/internal/model.h"
 #include "train/internal/trailing_runs.h"
-#include "train/kernels/cross_entropy.h"
 #include "train/masking.h"
 
 namespace organ::train {
@@ -46,23 +46,6 @@ Batch first_row(const Batch& batch) {
   return row;
 }
 
-std::vector<std::int64_t> positions_before(std::int64_t end) {
-  std::vector<std::int64_t> positions(static_cast<std::size_t>(end));
-  std::iota(positions.begin(), positions.end(), 0);
-  return positions;
-}
-
-ProbeFinding finding(std::string name, double measured, double limit, std::string message) {
-  // Written so that NaN fails.
-  ProbeFinding result;
-  result.name = std::move(name);
-  result.passed = measured <= limit;
-  result.measured = measured;
-  result.limit = limit;
-  result.message = std::move(message);
-  return result;
-}
-
 ProbeFinding causality(const Probe& probe) {
   const std::int64_t changed_at = probe.batch.length / 2;
   Batch changed = probe.batch;
@@ -72,9 +55,10 @@ ProbeFinding causality(const Probe& probe) {
   const auto before = positions_before(changed_at);
   const at::Tensor difference = probe.model.logits(probe.run(probe.batch), before) -
                                 probe.model.logits(probe.run(changed), before);
-  return finding("causality", difference.abs().max().item<double>(), 0,
-                 fmt::format("largest change of a logit before position {} when its token changes",
-                             changed_at));
+  return make_finding(
+      "causality", difference.abs().max().item<double>(), 0,
+      fmt::format("largest change of a logit before position {} when its token changes",
+                  changed_at));
 }
 
 // Of a masked model: the share of the batch's targets that its input shows, there or at the next
@@ -90,8 +74,9 @@ ProbeFinding hidden_targets(const Batch& batch) {
     const bool next = i % batch.length + 1 < batch.length && targets[i] == ids[i + 1];
     if (targets[i] == ids[i] || next) ++shown;
   }
-  return finding("hidden", all == 0 ? 0 : static_cast<double>(shown) / static_cast<double>(all),
-                 0.75, "share of the targets that the model's input shows");
+  return make_finding("hidden",
+                      all == 0 ? 0 : static_cast<double>(shown) / static_cast<double>(all), 0.75,
+                      "share of the targets that the model's input shows");
 }
 
 // Share of the batch's targets that are not the id that follows in their row.
@@ -108,24 +93,8 @@ double wrong_target_share(const Batch& batch) {
 }
 
 ProbeFinding target_alignment(const Batch& batch) {
-  return finding("shift", wrong_target_share(batch), 0,
-                 "share of the targets that are not the next token of their row");
-}
-
-// The head's loss per position against -ln softmax of that position's logits, taken in fp64.
-ProbeFinding loss_alignment(const Probe& probe) {
-  const at::Tensor x = probe.run(probe.batch);
-  at::Tensor per_token;
-  probe.model.head_loss(x, probe.batch, 1.0, nullptr, &per_token);
-  const at::Tensor scores =
-      probe.model.logits(x, positions_before(probe.batch.length)).to(at::kDouble);
-  const at::Tensor expected =
-      scores.logsumexp(-1) -
-      scores.gather(1, probe.batch.targets.clamp_min(0).unsqueeze(1)).squeeze(1);
-  const at::Tensor difference =
-      (expected - per_token.to(at::kDouble)).abs().masked_fill(probe.batch.targets.lt(0), 0.0);
-  return finding("shift", difference.max().item<double>(), 1e-3,
-                 "largest difference between a position's loss and that of its target");
+  return make_finding("shift", wrong_target_share(batch), 0,
+                      "share of the targets that are not the next token of their row");
 }
 
 // The length stays as it is: dynamically scaled rotations depend on it.
@@ -151,8 +120,9 @@ ProbeFinding padding(const Probe& probe) {
   const double limit = probe.model.precision() == Precision::bf16 ? 1e-2 : 1e-5;
   const double scale = std::max(1.0, std::abs(plain.nll));
   const bool counted = plain.targets == with_padding.targets;
-  return finding("padding", counted ? std::abs(plain.nll - with_padding.nll) / scale : INFINITY,
-                 limit, "relative change of the loss when padding is added");
+  return make_finding("padding",
+                      counted ? std::abs(plain.nll - with_padding.nll) / scale : INFINITY, limit,
+                      "relative change of the loss when padding is added");
 }
 
 // The scored part of each row of the batch.
@@ -170,19 +140,20 @@ ProbeFinding trailing_padding(const Batch& batch) {
   return runs.finding();
 }
 
-// On logits that are made equal: no input of the model gives such where the final norm has a bias.
-ProbeFinding uniform(const Probe& probe) {
-  constexpr std::int64_t kRows = 4;
-  const auto type = probe.model.precision() == Precision::bf16 ? at::kBFloat16 : at::kFloat;
-  at::Tensor logits = at::zeros({kRows, probe.model.vocab_size()}, type);
-  const at::Tensor targets = at::arange(kRows, at::kLong).remainder_(probe.model.vocab_size());
-  const kernels::SoftmaxSums sums = kernels::empty_sums(kRows);
-  kernels::add_logits(sums, logits, targets, 0, false);
-  const double mean = kernels::losses(sums).mean().item<double>();
-  const double expected = std::log(static_cast<double>(probe.model.vocab_size()));
-  return finding(
-      "uniform", std::abs(mean - expected), 1e-4,
-      fmt::format("distance of the loss of equal logits from ln(vocabulary) = {:.4f}", expected));
+ProbedHead probed_head(Model& model) {
+  ProbedHead head;
+  head.vocab_size = model.vocab_size();
+  head.chunk = model.head_chunk();
+  head.loss = [&model](const at::Tensor& x, const Batch& batch, at::Tensor* per_token) {
+    return model.head_loss(x, batch, 1.0, nullptr, per_token);
+  };
+  head.uniform_loss = [&model](const at::Tensor& targets, at::Tensor* per_token) {
+    return model.uniform_loss(targets, per_token);
+  };
+  head.logits = [&model](const at::Tensor& x, const std::vector<std::int64_t>& positions) {
+    return model.logits(x, positions);
+  };
+  return head;
 }
 
 }  // namespace
@@ -196,9 +167,10 @@ std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Bat
     findings = {causality(probe), target_alignment(batch), trailing_padding(batch)};
   }
   if (probe.batch.targets.ge(0).any().item<bool>()) {
-    findings.push_back(loss_alignment(probe));
+    const ProbedHead head = probed_head(model);
+    findings.push_back(probe_loss(head, probe.run(probe.batch), probe.batch));
     findings.push_back(padding(probe));
-    findings.push_back(uniform(probe));
+    findings.push_back(probe_uniform(head));
   }
   return findings;
 }

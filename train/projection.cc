@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/internal/projection.h"
 
+#include <ATen/ops/zeros_like.h>
+
 #include "train/internal/adaptation.h"
 #include "train/kernels/kernels.h"
 #include "train/kernels/product.h"
@@ -15,6 +17,11 @@ Projection::Projection(Parameter weight, Parameter bias, Orientation orientation
       adaptation_(std::move(adaptation)) {}
 Projection::Projection(Projection&&) noexcept = default;
 Projection::~Projection() = default;
+
+Projection Projection::unshifted() const {
+  const at::Tensor zeros = bias_.value.defined() ? at::zeros_like(bias_.value) : at::Tensor();
+  return {{weight_.value, {}}, {zeros, {}}, orientation_, nullptr};
+}
 
 at::Tensor Projection::forward(const at::Tensor& x) const {
   return adaptation_ ? adaptation_->forward(*this, x) : product(x);

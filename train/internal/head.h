@@ -31,6 +31,10 @@ class Head {
         transform_(std::move(transform)),
         chunk_(chunk) {}
 
+  // The same with every shift of it (norm, transform, bias) a run of zeros: all of its logits of a
+  // zero stream are zero.
+  Head unshifted() const;
+
   // See Model::head_loss and Model::logits.
   LossSum loss(const at::Tensor& x, const at::Tensor& targets, double scale, at::Tensor* dx,
                at::Tensor* per_token);

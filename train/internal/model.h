@@ -127,6 +127,12 @@ class Model {
   // `per_token`, when given, receives fp32 [tokens] NLL, 0 where there is no target.
   LossSum head_loss(const at::Tensor& x, const Batch& batch, double scale = 1.0,
                     at::Tensor* dx = nullptr, at::Tensor* per_token = nullptr);
+  // Rows of logits that the head computes at once.
+  std::int64_t head_chunk() const;
+  // head_loss of `targets`, int64 [n], at a zero stream, with every shift of the head (bias of its
+  // norm, transform and projection) taken for zero. All logits are equal, so that each target
+  // costs ln(vocab_size). For probes.
+  LossSum uniform_loss(const at::Tensor& targets, at::Tensor* per_token);
   // Logits of the given flat positions, fp32 [n, vocab_size]; for tests, probes and generation.
   at::Tensor logits(const at::Tensor& x, const std::vector<std::int64_t>& positions);
 

@@ -21,6 +21,8 @@ class Normalization {
   // needs; the result is not kept there, output() makes it again.
   at::Tensor forward(const at::Tensor& x, at::ScalarType working, kernels::Norm* tape) const;
   at::Tensor output(const kernels::Norm& tape) const;
+  // The same with a beta of zeros: it makes zeros of zeros.
+  Normalization unshifted() const;
 
   // Adds the gradients of the weights, where they train.
   void add_gradient(const at::Tensor& dout, const kernels::Norm& tape) const;

@@ -44,6 +44,8 @@ class Projection {
   bool needs_input() const { return weight_.gradient.defined() || adaptation_; }
 
   const at::Tensor& bias() const { return bias_.value; }  // undefined: none
+  // The same weight, borrowed, with a bias of zeros; without gradients and adaptation.
+  Projection unshifted() const;
 
   // The same without the adaptation: for the adaptation itself, and for what is never adapted.
   at::Tensor product(const at::Tensor& x) const;
