@@ -11,6 +11,9 @@ Each case holds config.json and model.safetensors (fp32) and reference.safetenso
   grad.hidden.0    the same for the input of layer 0
   end_key         int64 [rows, length], of masked models: one past the last token of the row's text
 
+and bf16_cosines.txt: of each gradient above, the cosine between it and the gradient that
+transformers' own autograd gives when the model is bf16: what the rounding costs.
+
 Tensors are named as in the case's model.safetensors.
 
 usage: make_train_fixtures.py OUTPUT_FOLDER [CASE...]   (needs torch, transformers, safetensors)
@@ -92,8 +95,9 @@ CASES = {
 }
 # Experts stored as MXFP4.
 PACKED = {"gpt_oss_mxfp4"}
-# No token of these ids is so near a tie of two experts that rounding to bf16 could decide it.
-IDS_SEED = {"gpt_oss": 237}
+# No token of these ids is so near a tie of two experts, and no number so near the limit of the
+# experts, that rounding to bf16 could decide it.
+IDS_SEED = {"gpt_oss": 237, "gpt_oss_mxfp4": 438}
 # Saved as GPT-2 lies on the hub.
 WITHOUT_PREFIX = {"gpt2"}
 
@@ -119,17 +123,27 @@ def make_model(family, changes):
 
 
 def pack_experts(model):
-    """Puts random MXFP4 numbers into the experts; returns their blocks and scales by name."""
+    """Puts random MXFP4 numbers into the experts; returns their blocks and scales by name.
+
+    The numbers that are cut at the limit have a step in their gradient there, and no two precisions
+    agree on which side a number near it lies. So gates and ups are given small weights and biases
+    that put each well inside of the limit or well beyond it.
+    """
     from transformers.integrations.mxfp4 import convert_moe_packed_tensors
     generator = torch.Generator().manual_seed(13)
     packed = {}
     for name, parameter in model.named_parameters():
+        if name.endswith("experts.gate_up_proj_bias"):
+            side = torch.randint(-1, 2, parameter.shape, generator=generator)
+            with torch.no_grad():
+                parameter.add_(3.0 * model.config.swiglu_limit * side)
         if not name.endswith(("experts.gate_up_proj", "experts.down_proj")):
             continue
         experts, columns, rows = parameter.shape
         shape = (experts, rows, columns // 32)
         blocks = torch.randint(0, 256, (*shape, 16), generator=generator, dtype=torch.uint8)
-        scales = torch.randint(121, 125, shape, generator=generator, dtype=torch.uint8)
+        low = 118 if "gate_up" in name else 121
+        scales = torch.randint(low, low + 4, shape, generator=generator, dtype=torch.uint8)
         packed |= {name + "_blocks": blocks, name + "_scales": scales}
         with torch.no_grad():
             parameter.copy_(convert_moe_packed_tensors(blocks, scales, dtype=torch.float32))
@@ -210,28 +224,51 @@ def masked_reference(model, rows, length):
     return {name: tensor.contiguous().clone() for name, tensor in out.items()}
 
 
+def compute(model, name):
+    family, _, rows, length = CASES[name]
+    if family == "Bert":
+        return masked_reference(model, rows, length)
+    return reference(model, family, rows, length, IDS_SEED.get(name, 11))
+
+
+def bf16_cosines(model, name, expected):
+    """Of the tensors whose gradient is more than rounding. The model is bf16 afterwards."""
+    model.config._experts_implementation = "eager"  # the grouped one wants wider rows in bf16
+    rounded = compute(model.bfloat16(), name)
+    cosines = {}
+    for tensor, theirs in expected.items():
+        if tensor.startswith("grad.") and theirs.abs().max() > 1e-6:
+            a, b = rounded[tensor].double().flatten(), theirs.double().flatten()
+            cosines[tensor] = (a @ b / (a.norm() * b.norm())).item()
+    return cosines
+
+
 def main():
     target = pathlib.Path(sys.argv[1])
     for name in sys.argv[2:] or CASES:
-        family, changes, rows, length = CASES[name]
+        family, changes = CASES[name][:2]
         folder = target / name
         folder.mkdir(parents=True, exist_ok=True)
         model = make_model(family, changes)
         packed = pack_experts(model) if name in PACKED else {}
         state = {n: p.detach().contiguous().clone() for n, p in model.named_parameters()
                  if n + "_blocks" not in packed} | packed
-        expected = (masked_reference(model, rows, length) if family == "Bert"
-                    else reference(model, family, rows, length, IDS_SEED.get(name, 11)))
+        expected = compute(model, name)
         if name in WITHOUT_PREFIX:
             state = {n.removeprefix("transformer."): p for n, p in state.items()}
-            expected = {n.replace(".transformer.", "."): p for n, p in expected.items()}
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
         config = model.config.to_dict()
         config.pop("transformers_version", None)
         (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
         if packed:
             check_packed(folder, model)
+        cosines = bf16_cosines(model, name, expected)
+        if name in WITHOUT_PREFIX:
+            expected = {n.replace(".transformer.", "."): p for n, p in expected.items()}
+            cosines = {n.replace(".transformer.", "."): c for n, c in cosines.items()}
         save_file(expected, folder / "reference.safetensors")
+        (folder / "bf16_cosines.txt").write_text(
+            "".join(f"{tensor} {cosine:.6f}\n" for tensor, cosine in cosines.items()))
         sizes = sum(f.stat().st_size for f in folder.iterdir())
         print(f"{name}: {sizes} bytes")
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/train/fixture.h"
 
+#include <fstream>
+
 #include <ATen/ATen.h>
 
+#include "format/base/error.h"
 #include "format/safetensors.h"
 
 namespace organ::test {
@@ -10,6 +13,18 @@ namespace {
 
 std::filesystem::path fixture_folder(const std::string& name) {
   return std::filesystem::path(__FILE__).parent_path().parent_path() / "data" / "train" / name;
+}
+
+// Lines of a name and a number.
+std::map<std::string, double> read_numbers(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::map<std::string, double> numbers;
+  std::string name;
+  for (double value = 0; file >> name >> value;) numbers[name] = value;
+  if (!file.eof() || numbers.empty()) {
+    fail(ErrorCode::corrupt, "{}: expected lines of a name and a number", quote(path.string()));
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -36,7 +51,8 @@ const std::vector<std::string>& fixture_names() {
 
 Fixture::Fixture(const std::string& name)
     : checkpoint(format::Checkpoint::open(fixture_folder(name))),
-      reference(read_tensors(fixture_folder(name) / "reference.safetensors")) {
+      reference(read_tensors(fixture_folder(name) / "reference.safetensors")),
+      bf16_cosines(read_numbers(fixture_folder(name) / "bf16_cosines.txt")) {
   const at::Tensor& ids = reference.at("ids");
   batch.rows = ids.size(0);
   batch.length = ids.size(1);

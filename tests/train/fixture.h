@@ -22,6 +22,8 @@ struct Fixture {
   explicit Fixture(const std::string& name);
   format::Checkpoint checkpoint;
   std::map<std::string, at::Tensor> reference;
+  // By the name of a gradient in `reference`: its cosine with that of transformers in bf16.
+  std::map<std::string, double> bf16_cosines;
   train::Batch batch;
 };
 const std::vector<std::string>& fixture_names();

@@ -127,13 +127,37 @@ TEST_CASE("bf16 stays close to fp32") {
     CHECK(cosine(logits, fixture.reference.at("logits")) > 0.9999);
     const double expected = fixture.reference.at("loss").item<float>();
     CHECK(pass.loss.nll == doctest::Approx(expected).epsilon(5e-3));
-    // Its experts cut many numbers at a limit: one near it is cut in one precision and not in the
-    // other, and the gradient has a step there.
-    if (name == "gpt_oss_mxfp4") continue;
-    for_each_gradient(model, pass, fixture, [](const auto& tensor, auto ours, auto theirs) {
+  }
+}
+
+// What the rounding of activations costs, transformers' autograd loses too: how much, per tensor,
+// stands beside each fixture.
+TEST_CASE("bf16 gradients are as near to fp32 as those of transformers in bf16") {
+  for (const std::string& name : fixture_names()) {
+    CAPTURE(name);
+    const Fixture fixture(name);
+    Model model = load(fixture, Precision::bf16);
+    const FullPass pass(model, fixture.batch);
+    double sum = 0, expected_sum = 0;
+    const auto compare = [&](const std::string& tensor, const at::Tensor& ours) {
       CAPTURE(tensor);
-      if (theirs.abs().max().template item<double>() > 1e-6) CHECK(cosine(ours, theirs) > 0.998);
-    });
+      const auto found = fixture.bf16_cosines.find("grad." + tensor);
+      if (found == fixture.bf16_cosines.end()) {
+        // Nothing but rounding, on both sides.
+        CHECK(greatest(fixture.reference.at("grad." + tensor)) <= 1e-6);
+        return;
+      }
+      const double reached = cosine(ours, fixture.reference.at("grad." + tensor));
+      CHECK(reached > std::max(0.998, found->second - 1e-3));
+      sum += reached;
+      expected_sum += found->second;
+    };
+    compare("hidden.0", pass.input_gradient);
+    for_each_gradient(model, pass, fixture,
+                      [&](const auto& tensor, auto ours, const auto&) { compare(tensor, ours); });
+    // One tensor may be lucky on either side; all of them together are not.
+    const auto count = static_cast<double>(fixture.bf16_cosines.size());
+    CHECK(sum / count > expected_sum / count - 1e-4);
   }
 }
 
