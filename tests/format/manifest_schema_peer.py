@@ -14,6 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
+
 
 def canonical(document):
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -53,14 +56,8 @@ def accept(written, examples):
 
 def main():
     organ, make_organ, schemas = (Path(a).resolve() for a in sys.argv[1:4])
-    python = Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-    if sys.executable != str(python) and python.exists():
-        os.execv(python, [str(python), *sys.argv])
-    try:
-        import jsonschema
-    except ImportError:
-        print("skipped: $ORGAN_PEERS has no jsonschema", file=sys.stderr)
-        return 77
+    peers.enter("jsonschema")
+    import jsonschema
     schema = json.loads((schemas / "organ.v1.schema.json").read_text())
     jsonschema.Draft7Validator.check_schema(schema)
     validator = jsonschema.Draft7Validator(schema)

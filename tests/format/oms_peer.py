@@ -8,12 +8,14 @@ Needs $ORGAN_PEERS (a Python environment with model_signing); exits 77 without i
 import base64
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
 
 CURVES = {"p256": "prime256v1", "p384": "secp384r1", "p521": "secp521r1"}
 DIGESTS = {"p256": "sha256", "p384": "sha384", "p521": "sha512"}
@@ -145,12 +147,9 @@ def check_sloppy_signers(tools, work, curve):
 
 def main():
     organ, make_organ, verify_folder = (Path(a).resolve() for a in sys.argv[1:4])
-    peers = os.environ.get("ORGAN_PEERS", "")
-    python = Path(peers) / "bin" / "python"
-    if not peers or subprocess.run([python, "-c", "import model_signing"],
-                                   capture_output=True).returncode != 0:
-        print("skipped: $ORGAN_PEERS has no model_signing", file=sys.stderr)
-        return 77
+    python = peers.python("model_signing")
+    if subprocess.run([python, "-c", "import model_signing"], capture_output=True).returncode != 0:
+        peers.skip("ORGAN_PEERS lacks model_signing")
     tools = Tools(organ, make_organ, verify_folder, python)
     with tempfile.TemporaryDirectory() as scratch:
         for curve in CURVES:

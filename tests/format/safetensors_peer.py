@@ -7,7 +7,6 @@ only we refuse must be refused for a reason listed in STRICTER.
 """
 import hashlib
 import json
-import os
 import random
 import re
 import struct
@@ -16,6 +15,9 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
 
 # Why we refuse what the reference takes: words of our message, and the reason.
 STRICTER = {
@@ -31,18 +33,6 @@ STRICTER = {
     r"got -0": "the reference takes -0 for 0",
     r"header length \d+ is beyond the limit of 16777216": "our limit of the header",
 }
-
-
-def reexec_with_peers():
-    try:
-        import safetensors  # noqa: F401
-    except ImportError:
-        python = Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-        if os.environ.get("ORGAN_REEXEC") or not python.is_file():
-            print("skipped: the package safetensors is missing (ORGAN_PEERS names no venv)")
-            sys.exit(77)
-        os.environ["ORGAN_REEXEC"] = "1"
-        os.execv(python, [str(python), *sys.argv])
 
 
 WIDTH = {"U8": 1, "BF16": 2, "F32": 4, "I64": 8, "BOOL": 1, "F8_E4M3": 1, "U16": 2}
@@ -170,7 +160,7 @@ def compare(path, ours, stricter):
 
 
 def main():
-    reexec_with_peers()
+    peers.enter("safetensors")
     probe, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3000
     rng = random.Random(20260119)
     with tempfile.TemporaryDirectory(prefix="organ-peer.") as folder:

@@ -7,20 +7,16 @@ Runs in the Python of $ORGAN_PEERS when its own lacks jsonschema; exits 77 witho
 """
 import copy
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-try:
-    import jsonschema
-except ImportError:
-    peer = Path(os.environ.get("ORGAN_PEERS", "/nonexistent")) / "bin" / "python"
-    if not peer.exists() or Path(sys.executable) == peer:
-        print("skipped: the Python package jsonschema is needed", file=sys.stderr)
-        sys.exit(77)
-    os.execv(peer, [str(peer), *sys.argv])
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
+
+peers.enter("jsonschema")
+import jsonschema  # noqa: E402  (in the peers environment only)
 
 
 def accepted(schema, document):

@@ -5,7 +5,6 @@ with the loss organ measured; what organ merges is W + dW within one unit of the
 usage: adapters_peer.py ORGAN_TRAIN FIXTURES SCHEMAS     (peers environment; skips without)
 """
 import json
-import os
 import pathlib
 import random
 import subprocess
@@ -13,13 +12,10 @@ import sys
 import tempfile
 import unittest
 
-PEERS = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-if not os.environ.get("ORGAN_IN_PEERS"):
-    if not PEERS.is_file():
-        print("skipped: ORGAN_PEERS names no Python with torch, transformers and peft")
-        sys.exit(77)
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(PEERS, [str(PEERS), *sys.argv])
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
+
+peers.enter("torch", "transformers", "peft", "jsonschema")
 
 import jsonschema  # noqa: E402  (these are in the peers environment only)
 import numpy  # noqa: E402

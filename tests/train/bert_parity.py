@@ -6,11 +6,13 @@ usage: bert_parity.py HIDDEN_STATES
 Model: all-MiniLM-L6-v2 in $ORGAN_MODELS/minilm (`./dev` fetches it). Sentences of its card's kind,
 tokenised and padded by transformers. Needs $ORGAN_PEERS; exits 77 without one of them.
 """
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
 
 TOLERANCE = 1e-5  # of the largest number of a layer
 SENTENCES = [
@@ -21,28 +23,11 @@ SENTENCES = [
 ]
 
 
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
-
-
-def reenter_in_peers():
-    peers = os.environ.get("ORGAN_PEERS", "")
-    python = pathlib.Path(peers) / "bin" / "python"
-    if not peers or not python.exists():
-        skip("ORGAN_PEERS names no folder with the Python peers")
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
-
-
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    if "ORGAN_IN_PEERS" not in os.environ:
-        reenter_in_peers()
-    folder = pathlib.Path(os.environ.get("ORGAN_MODELS", "")) / "minilm"
-    if not (folder / "model.safetensors").exists():
-        skip("ORGAN_MODELS holds no minilm")
+    peers.enter("torch", "transformers", "safetensors")
+    folder = peers.model("minilm")
     import torch
     import transformers
     from safetensors.torch import load_file, save_file

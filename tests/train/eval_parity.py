@@ -8,20 +8,17 @@ SmolLM2-135M of $ORGAN_MODELS on WikiText-2. Ids from the text and ids from a fi
 same. Needs $ORGAN_PEERS and $ORGAN_SHARED; exits 77 without them.
 """
 import json
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
+
 TOLERANCE = 1e-5  # relative; the contract is 1e-4
 TOOL = pathlib.Path(__file__).parent.parent / "tools" / "reference_nll.py"
-
-
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
 
 
 def run(*command):
@@ -65,22 +62,15 @@ def compare_stories(organ, python, shared, work):
 
 
 def compare_smollm2(organ, python, shared, work):
-    model = pathlib.Path(os.environ.get("ORGAN_MODELS", "")) / "smollm2"
-    if not os.environ.get("ORGAN_MODELS") or not model.exists():
-        skip("ORGAN_MODELS names no folder with smollm2")
-    compare(organ, python, "SmolLM2-135M", model, shared / "wikitext2" / "test.txt", 1024, 4, work)
+    compare(organ, python, "SmolLM2-135M", peers.model("smollm2"), shared / "wikitext2" / "test.txt", 1024, 4, work)
 
 
 def main():
     models = {"stories260K": compare_stories, "smollm2": compare_smollm2}
     if len(sys.argv) != 3 or sys.argv[2] not in models:
         sys.exit(__doc__)
-    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-    shared = pathlib.Path(os.environ.get("ORGAN_SHARED", "")) / "data"
-    if not os.environ.get("ORGAN_PEERS") or not python.exists():
-        skip("ORGAN_PEERS names no folder with the Python peers")
-    if not (shared / "stories260K").exists():
-        skip("ORGAN_SHARED names no folder with the shared data")
+    python = peers.python("torch", "transformers")
+    shared = peers.shared_data("stories260K")
     with tempfile.TemporaryDirectory() as scratch:
         models[sys.argv[2]](sys.argv[1], python, shared, pathlib.Path(scratch))
 

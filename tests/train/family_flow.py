@@ -8,30 +8,19 @@ The organ is trained, checked and installed; transformers loads the result and a
 transformers, tokenizers) and $ORGAN_SHARED; exits 77 without them.
 """
 import json
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
+
 TOLERANCE = 1e-5  # relative
 CONTEXT = 64
 TOOL = pathlib.Path(__file__).parent.parent / "tools" / "reference_nll.py"
 SIZES = dict(bos_token_id=0, eos_token_id=0, vocab_size=50257)
-
-
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
-
-
-def reenter_in_peers():
-    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-    if os.environ.get("ORGAN_IN_PEERS") or not python.is_file():
-        skip("ORGAN_PEERS names no Python with torch and transformers")
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
 
 
 def run(*command):
@@ -185,13 +174,8 @@ def flow(organ, family, shared, work):
 
 def main():
     organ, family = sys.argv[1:]
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        reenter_in_peers()
-    shared = pathlib.Path(os.environ.get("ORGAN_SHARED", "")) / "data"
-    if not (shared / "gpt2-tokenizer").is_dir():
-        skip("ORGAN_SHARED names no folder with the shared data")
+    peers.enter("torch", "transformers", "tokenizers")
+    shared = peers.shared_data("gpt2-tokenizer")
     with tempfile.TemporaryDirectory(prefix="organ-family") as scratch:
         flow(organ, family, shared, pathlib.Path(scratch))
 

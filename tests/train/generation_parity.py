@@ -15,24 +15,12 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
+
 ORGAN, SCHEMAS = sys.argv[1], pathlib.Path(sys.argv[2])
 TOKENS = 64
 PROMPTS = ["Once upon a time", "The law says that", "Tim and his dog", "1, 2, 3,", "Ünïcödé 日本"]
-
-
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
-
-
-def reenter_in_peers():
-    if os.environ.get("ORGAN_IN_PEERS"):
-        return
-    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-    if not python.is_file():
-        skip("ORGAN_PEERS names no Python with torch and transformers")
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
 
 
 def run(*arguments, expect=0):
@@ -120,10 +108,8 @@ def check_refusals(model):
 
 
 def main():
-    reenter_in_peers()
-    shared = pathlib.Path(os.environ.get("ORGAN_SHARED", "")) / "data" / "stories260K"
-    if not shared.exists():
-        skip("ORGAN_SHARED names no folder with the shared data")
+    peers.enter("torch", "transformers", "jsonschema")
+    shared = peers.shared_data("stories260K") / "stories260K"
     with tempfile.TemporaryDirectory() as scratch:
         work = pathlib.Path(scratch)
         model = work / "stories260K"

@@ -15,23 +15,12 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
+
 CONTEXT, SPECIAL = 32, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TOLERANCE = 1e-5  # relative
 BITS = (1 << 64) - 1
-
-
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
-
-
-def reenter_in_peers():
-    peers = os.environ.get("ORGAN_PEERS", "")
-    python = pathlib.Path(peers) / "bin" / "python"
-    if not peers or not python.exists():
-        skip("ORGAN_PEERS names no folder with the Python peers")
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
 
 
 class SplitMix64:
@@ -127,8 +116,7 @@ def evaluate(organ, folder, text, *options):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    if "ORGAN_IN_PEERS" not in os.environ:
-        reenter_in_peers()
+    peers.enter("torch", "transformers", "tokenizers")
     organ = sys.argv[1]
     with tempfile.TemporaryDirectory() as name:
         work = pathlib.Path(name)

@@ -9,7 +9,6 @@ Needs $ORGAN_PEERS (torch, transformers, tokenizers, numpy, jsonschema); exits 7
 import importlib.util
 import json
 import math
-import os
 import pathlib
 import random
 import re
@@ -17,19 +16,13 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
+
 PROGRAM, SCHEMAS = sys.argv[1], pathlib.Path(sys.argv[2])
 TOOLS = pathlib.Path(__file__).parent.parent / "tools"
 CONTEXT, STRIDE, BATCH, GRAM = 48, 20, 3, 13
 TOLERANCE = 2e-5  # relative
-
-
-def reenter_in_peers():
-    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-    if os.environ.get("ORGAN_IN_PEERS") or not python.is_file():
-        print("skipped: ORGAN_PEERS names no Python with torch and transformers")
-        sys.exit(77)
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
 
 
 def organ(*arguments, schema="eval", code=0):
@@ -267,10 +260,7 @@ def compare_overlap(model, text, reference, folder):
 
 
 def main():
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        reenter_in_peers()
+    peers.enter("torch", "transformers", "tokenizers", "numpy", "jsonschema")
     import torch
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="organ-protocols") as name:

@@ -9,26 +9,18 @@ gradient norms within 1e-4 relative, the change of the averaged weights within 1
 part padding, so a mean of means would show. Needs $ORGAN_PEERS; exits 77 without it.
 """
 import json
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
-import letters
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
+import letters  # noqa: E402
 
 PROGRAM, FIXTURE = sys.argv[1], pathlib.Path(sys.argv[2])
 CONTEXT, ROWS, RATE, STEPS, LAYER, DECAY, CLIP = 16, 6, 3e-3, 8, 1, 0.7, 0.2
-
-
-def reenter_in_peers():
-    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-    if os.environ.get("ORGAN_IN_PEERS") or not python.is_file():
-        print("skipped: ORGAN_PEERS names no Python with torch and transformers")
-        sys.exit(77)
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
 
 
 def train(model, folder, name, *options):
@@ -113,10 +105,7 @@ def compare_steps(model_folder, folder, text):
 
 
 def main():
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        reenter_in_peers()
+    peers.enter("torch", "transformers")
     with tempfile.TemporaryDirectory(prefix="organ-parity") as name:
         folder = pathlib.Path(name)
         model = folder / "model"

@@ -10,7 +10,6 @@ written on the way validate against their schemas. Needs $ORGAN_PEERS (torch, tr
 jsonschema) and $ORGAN_SHARED; exits 77 without them.
 """
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -18,24 +17,13 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tools"))
+for folder in ("support", "tools"):
+    sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / folder))
+import peers  # noqa: E402
 from reference_training import train_curve, windows_of  # noqa: E402
 
 PROGRAM, SCHEMAS = sys.argv[1], pathlib.Path(sys.argv[2])
 LAYERS, STEPS, CONTEXT, BATCH, RATE = range(1, 4), 10, 128, 4, 1e-3
-
-
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
-
-
-def reenter_in_peers():
-    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-    if os.environ.get("ORGAN_IN_PEERS") or not python.is_file():
-        skip("ORGAN_PEERS names no Python with torch and transformers")
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
 
 
 def organ(*arguments):
@@ -108,14 +96,9 @@ def recover(model_folder, folder):
 
 
 def main():
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        reenter_in_peers()
-    shared = pathlib.Path(os.environ.get("ORGAN_SHARED", "../shared")) / "data"
+    peers.enter("torch", "transformers", "jsonschema")
+    shared = peers.shared_data("stories260K")
     model_folder = shared / "stories260K"
-    if not model_folder.is_dir():
-        skip("ORGAN_SHARED has no stories260K")
     with tempfile.TemporaryDirectory(prefix="organ-curve") as name:
         compare(model_folder, pathlib.Path(name), shared)
         recover(model_folder, pathlib.Path(name))

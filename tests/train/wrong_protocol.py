@@ -12,7 +12,6 @@ exits 77 without it.
 """
 import json
 import math
-import os
 import pathlib
 import random
 import shutil
@@ -20,19 +19,13 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
+
 PROGRAM = sys.argv[1]
 TOOLS = pathlib.Path(__file__).parent.parent / "tools"
 VOCABULARY, LENGTH, PAD = 120, 48, 0
 BASE_STEPS, STEPS, BATCH = 120, 50, 16
-
-
-def reenter_in_peers():
-    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-    if os.environ.get("ORGAN_IN_PEERS") or not python.is_file():
-        print("skipped: ORGAN_PEERS names no Python with torch and transformers")
-        sys.exit(77)
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
 
 
 def language(seed, like=None, changed=1.0):
@@ -194,10 +187,7 @@ def check_overlap(folder):
 
 
 def main():
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        reenter_in_peers()
+    peers.enter("torch", "transformers")
     with tempfile.TemporaryDirectory(prefix="organ-wrong") as name:
         folder = pathlib.Path(name)
         first = language(1)

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
 from tiny_model import write_model  # noqa: E402
 
 
@@ -27,13 +28,7 @@ def run(organ, *arguments, code=0):
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    python = pathlib.Path(os.environ.get("ORGAN_PEERS", "")) / "bin" / "python"
-    if "ORGAN_IN_PEERS" not in os.environ:
-        if not os.environ.get("ORGAN_PEERS") or not python.exists():
-            print("skipped: ORGAN_PEERS names no folder with the Python peers")
-            sys.exit(77)
-        os.environ["ORGAN_IN_PEERS"] = "1"
-        os.execv(python, [str(python), *sys.argv])
+    peers.enter("jsonschema")
     import jsonschema
     organ, schemas = sys.argv[1], pathlib.Path(sys.argv[2])
 

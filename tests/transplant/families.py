@@ -17,17 +17,8 @@ import subprocess
 import sys
 import tempfile
 
-
-def reenter_in_peers():
-    """Runs again under the peers' Python when this one lacks transformers."""
-    peers = os.environ.get("ORGAN_PEERS", "")
-    python = pathlib.Path(peers) / "bin" / "python"
-    if not peers or not python.exists():
-        print("skipped: ORGAN_PEERS names no folder with the Python peers")
-        sys.exit(77)
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
-
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
 
 LLAMA = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=4, num_attention_heads=2,
              num_key_value_heads=1, vocab_size=32, max_position_embeddings=64)
@@ -232,8 +223,7 @@ def prove_opaque(organ, work):
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    if "ORGAN_IN_PEERS" not in os.environ:
-        reenter_in_peers()
+    peers.enter("torch", "transformers", "jsonschema")
     from transformers.utils import logging
     logging.disable_progress_bar()
     logging.set_verbosity_error()

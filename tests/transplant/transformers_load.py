@@ -15,18 +15,8 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
-
-def reenter_in_peers():
-    """Runs again under the peers' Python when this one lacks transformers."""
-    peers = os.environ.get("ORGAN_PEERS", "")
-    python = pathlib.Path(peers) / "bin" / "python"
-    if not peers or not python.exists():
-        print("skipped: ORGAN_PEERS names no folder with the Python peers")
-        sys.exit(77)
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import peers  # noqa: E402
 
 
 def run(organ, *arguments):
@@ -100,12 +90,8 @@ def prove(organ, work, recipient, what):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    if "ORGAN_IN_PEERS" not in os.environ:
-        reenter_in_peers()
-    stories = pathlib.Path(os.environ.get("ORGAN_SHARED", "../shared")) / "data" / "stories260K"
-    if not stories.exists():
-        print("skipped: stories260K of the shared data is missing")
-        sys.exit(77)
+    peers.enter("torch", "transformers")
+    stories = peers.shared_data("stories260K") / "stories260K"
     from tiny_model import write_model
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging

@@ -22,6 +22,9 @@ import time
 import components
 import trained
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent.parent / "support"))
+import peers  # noqa: E402
+
 SEED = 20260117
 SCRIPTS = [
     (0x20, 0x7E), (0xA0, 0x17F), (0x300, 0x36F), (0x370, 0x3FF), (0x400, 0x4FF), (0x590, 0x5FF),
@@ -145,11 +148,6 @@ def gpt2_reference(folder):
     return tokenizer
 
 
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
-
-
 def without_cuts(tokenizer):
     """Ours never cuts or fills a text, whatever the file says."""
     tokenizer.no_truncation()
@@ -208,13 +206,8 @@ def main():
     parser.add_argument("--only", help="names that contain this")
     parser.add_argument("--speed", action="store_true")
     options = parser.parse_args()
-    try:
-        import tokenizers  # noqa: F401
-    except ImportError as error:
-        skip(error)
-    shared = pathlib.Path(os.environ.get("ORGAN_SHARED", "../shared")) / "data"
-    if not shared.is_dir():
-        skip(f"no folder {shared.name} below ORGAN_SHARED")
+    peers.enter("tokenizers", "sentencepiece")
+    shared = peers.shared_data("wikitext2")
     wikitext = (shared / "wikitext2" / "test.txt").read_text(encoding="utf-8")
     plays = (shared / "tinyshakespeare.txt").read_text(encoding="utf-8")
     texts = random_texts(options.count, options.seed)
