@@ -8,6 +8,7 @@
 
 #include "format/base/error.h"
 #include "format/mxfp4.h"
+#include "train/internal/batch_spans.h"
 #include "train/internal/decode_cache.h"
 #include "train/internal/embedding.h"
 #include "train/internal/geometry.h"
@@ -50,6 +51,7 @@ struct Model::Impl {
   std::optional<Embedding> embedding;
   std::vector<Slot> layers;
   std::optional<RopeTables> rope;
+  BatchSpans spans;
   std::optional<Head> head;
 
   Impl(const format::Checkpoint& checkpoint, const Options& chosen)
@@ -176,7 +178,7 @@ struct Model::Impl {
   Pass pass(const Batch& batch, KeyValues* cache = nullptr) {
     check_batch(batch);
     if (rope) rope->prepare(batch.past + batch.length);
-    return {batch, rope ? &*rope : nullptr, cache};
+    return {batch, rope ? &*rope : nullptr, spans, cache};
   }
 };
 

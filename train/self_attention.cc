@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "train/internal/batch_spans.h"
+
 namespace organ::train {
 namespace {
 
@@ -16,14 +18,6 @@ bool keep_probabilities(const kernels::HeadLayout& layout, std::int64_t element_
 }
 
 at::Tensor as_float(const Parameter& weight) { return kernels::convert(weight.value, at::kFloat); }
-
-VisibleSpans visible_spans(const Batch& batch, Sight sight, std::int64_t window) {
-  at::Tensor end_key = batch.end_key;
-  if (sight == Sight::bidirectional && !end_key.defined()) {
-    end_key = kernels::empty({batch.tokens()}, at::kInt).fill_(batch.length);
-  }
-  return {batch.first_key, end_key, batch.rows, batch.length, window, batch.past};
-}
 
 at::Tensor running_rows(const at::Tensor& table, const Batch& batch) {
   return table.narrow(0, batch.past, batch.length);
@@ -85,7 +79,7 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
   const bool keep = tape != nullptr && keep_probabilities(heads_layout, packed.element_size());
   packed.reset();
   at::Tensor attended =
-      attention(attended_heads, heads_layout, visible_spans(pass.batch, sight_, window_), keep);
+      attention(attended_heads, heads_layout, pass.spans.of(pass.batch, sight_, window_), keep);
   if (tape != nullptr) {
     tape->query_norm = std::move(query_norm);
     tape->key_norm = std::move(key_norm);
@@ -101,7 +95,7 @@ at::Tensor SelfAttention::packed_gradient(const at::Tensor& dattended, SelfAtten
   const kernels::HeadLayout heads_layout = layout(pass.batch);
   const kernels::Heads dheads =
       attention_backward(dattended, tape.attention, heads_layout,
-                         visible_spans(pass.batch, sight_, window_), sinks_.gradient);
+                         pass.spans.of(pass.batch, sight_, window_), sinks_.gradient);
   tape.attention = {};
   at::Tensor dpacked =
       kernels::merge_head_gradients(dheads, heads_layout, cosine(pass), sine(pass), query_scale());

@@ -15,10 +15,13 @@
 
 namespace organ::train {
 
+class BatchSpans;
+
 // What all layers share while they run over a batch.
 struct Pass {
   const Batch& batch;
   const RopeTables* rope;      // null: positions are no matter of the layers
+  BatchSpans& spans;           // what each query sees, shared by the layers of one window
   KeyValues* cache = nullptr;  // of the layer that runs; only while decoding
 };
 
