@@ -8,35 +8,20 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/json.h"
+#include "tests/support/architectures.h"
 #include "tests/support/model_configs.h"
 #include "tests/support/support.h"
 
 namespace organ::format {
 namespace {
 
+using test::architecture_of;
 using test::error_of;
+using test::layer_parameters;
 using test::model_config;
+using test::refusal_of;
+using test::signature_of;
 using test::with;
-
-Architecture read(const Json& config) { return Architecture::from_config(config, "config.json"); }
-
-std::string refusal(const Json& config) {
-  return error_of([&] { read(config); });
-}
-
-Digest signature(const Json& config, std::uint64_t first = 0, std::uint64_t count = 3) {
-  return Architecture::signature(read(config).layer_fields(first, count));
-}
-
-std::uint64_t layer_parameters(const Architecture& model) {
-  std::uint64_t sum = 0;
-  for (const LayerTensor& tensor : model.tensors()) {
-    std::uint64_t product = 1;
-    for (const auto dimension : tensor.shape) product *= dimension;
-    sum += product;
-  }
-  return sum;
-}
 
 // Per layer and in total, computed from the models' documents (not from this code).
 struct Known {
@@ -61,14 +46,14 @@ constexpr Known kKnown[] = {
 TEST_CASE("the parameters of one layer are those the models' documents count") {
   for (const Known& known : kKnown) {
     CAPTURE(known.name);
-    CHECK(layer_parameters(read(model_config(known.name))) == known.per_layer);
+    CHECK(layer_parameters(architecture_of(model_config(known.name))) == known.per_layer);
   }
 }
 
 TEST_CASE("tensor names are sorted and unique in every family") {
   for (const Known& known : kKnown) {
     CAPTURE(known.name);
-    const auto model = read(model_config(known.name));
+    const auto model = architecture_of(model_config(known.name));
     const auto& tensors = model.tensors();
     for (std::size_t i = 1; i < tensors.size(); ++i) CHECK(tensors[i - 1].name < tensors[i].name);
   }
@@ -81,13 +66,13 @@ TEST_CASE("signatures never change silently") {
   };
   for (const auto& [name, hex] : golden) {
     CAPTURE(name);
-    CHECK(signature(model_config(name)).hex() == hex);
+    CHECK(signature_of(model_config(name)).hex() == hex);
   }
   CHECK(std::size(golden) == std::size(kKnown));
 }
 
 TEST_CASE("the canonical text of SmolLM2's fields is what the document says") {
-  CHECK(canonical_json(read(model_config("SmolLM2-135M")).layer_fields(10, 2)) ==
+  CHECK(canonical_json(architecture_of(model_config("SmolLM2-135M")).layer_fields(10, 2)) ==
         R"({"activation":"silu","attention_bias":"none","attention_sinks":false,)"
         R"("attention_types":["full","full"],"experts":0,"head_dim":64,"hidden_size":576,)"
         R"("intermediate_size":1536,"mlp":"gated","mlp_bias":false,"norm":"rms",)"
@@ -106,8 +91,8 @@ TEST_CASE("a Llama layer and a Mistral layer of the same numbers have one signat
   Json llama = model_config("Mistral-7B-v0.3");
   llama["model_type"] = "llama";
   llama.erase("sliding_window");
-  CHECK(signature(llama) == signature(model_config("Mistral-7B-v0.3")));
-  CHECK(signature(llama) != signature(model_config("Mistral-7B-v0.1")));
+  CHECK(signature_of(llama) == signature_of(model_config("Mistral-7B-v0.3")));
+  CHECK(signature_of(llama) != signature_of(model_config("Mistral-7B-v0.1")));
 }
 
 TEST_CASE("both generations of config.json mean the same") {
@@ -123,33 +108,33 @@ TEST_CASE("both generations of config.json mean the same") {
     now.erase("rope_theta");
     now["dtype"] = now["torch_dtype"];
     now.erase("torch_dtype");
-    CHECK(signature(now) == signature(old));
+    CHECK(signature_of(now) == signature_of(old));
   }
   Json typed =
       with(model_config("TinyLlama-1.1B"), "rope_scaling", {{"type", "linear"}, {"factor", 2.0}});
   Json renamed = with(typed, "rope_scaling", {{"rope_type", "linear"}, {"factor", 2}});
-  CHECK(signature(typed) == signature(renamed));
+  CHECK(signature_of(typed) == signature_of(renamed));
 }
 
 TEST_CASE("keys that change nothing change no signature") {
   const Json base = model_config("SmolLM2-135M");
   for (const char* key : {"vocab_size", "max_position_embeddings", "num_hidden_layers"}) {
-    CHECK(signature(with(base, key, 4096)) == signature(base));
+    CHECK(signature_of(with(base, key, 4096)) == signature_of(base));
   }
-  CHECK(signature(with(base, "auto_map", {{"AutoModel", "evil.py"}})) == signature(base));
-  CHECK(signature(with(base, "attention_dropout", 0.1)) == signature(base));
-  CHECK(signature(with(base, "tie_word_embeddings", false)) == signature(base));
-  CHECK(signature(with(base, "torch_dtype", "float32")) == signature(base));
-  CHECK(signature(with(base, "quantization_config", nullptr)) == signature(base));
-  CHECK(signature(with(base, "rope_theta", 100000)) == signature(base));
+  CHECK(signature_of(with(base, "auto_map", {{"AutoModel", "evil.py"}})) == signature_of(base));
+  CHECK(signature_of(with(base, "attention_dropout", 0.1)) == signature_of(base));
+  CHECK(signature_of(with(base, "tie_word_embeddings", false)) == signature_of(base));
+  CHECK(signature_of(with(base, "torch_dtype", "float32")) == signature_of(base));
+  CHECK(signature_of(with(base, "quantization_config", nullptr)) == signature_of(base));
+  CHECK(signature_of(with(base, "rope_theta", 100000)) == signature_of(base));
 }
 
 TEST_CASE("each field that makes the function changes the signature") {
   const Json base = model_config("SmolLM2-135M");
-  std::vector<Digest> seen{signature(base)};
+  std::vector<Digest> seen{signature_of(base)};
   const auto differs = [&](const Json& config) {
     CAPTURE(config.dump());
-    const Digest now = signature(config);
+    const Digest now = signature_of(config);
     CHECK(std::find(seen.begin(), seen.end(), now) == seen.end());
     seen.push_back(now);
   };
@@ -187,7 +172,7 @@ TEST_CASE("every parameter of llama3 and YaRN scaling changes the signature") {
   std::vector<Digest> seen;
   const auto differs = [&](const Json& scaling) {
     CAPTURE(scaling.dump());
-    const Digest now = signature(with(base, "rope_scaling", scaling));
+    const Digest now = signature_of(with(base, "rope_scaling", scaling));
     CHECK(std::find(seen.begin(), seen.end(), now) == seen.end());
     seen.push_back(now);
   };
@@ -206,57 +191,57 @@ TEST_CASE("every parameter of llama3 and YaRN scaling changes the signature") {
   differs(with(with(yarn, "mscale", 0.7), "mscale_all_dim", 0.9));
   differs(with(yarn, "original_max_position_embeddings", 2048));
   // What transformers does not read by itself makes no difference.
-  const auto same = signature(with(base, "rope_scaling", yarn));
-  CHECK(signature(with(base, "rope_scaling", with(yarn, "mscale", 0.7))) == same);
-  CHECK(signature(with(base, "rope_scaling", with(yarn, "beta_fast", 32))) == same);
-  CHECK(signature(with(base, "rope_scaling", with(yarn, "truncate", true))) == same);
+  const auto same = signature_of(with(base, "rope_scaling", yarn));
+  CHECK(signature_of(with(base, "rope_scaling", with(yarn, "mscale", 0.7))) == same);
+  CHECK(signature_of(with(base, "rope_scaling", with(yarn, "beta_fast", 32))) == same);
+  CHECK(signature_of(with(base, "rope_scaling", with(yarn, "truncate", true))) == same);
 }
 
 TEST_CASE("a window belongs to the layers asked for") {
   Json qwen = model_config("Qwen2.5-0.5B");
-  CHECK(read(qwen).attention_type(23) == "full");
+  CHECK(architecture_of(qwen).attention_type(23) == "full");
   qwen["use_sliding_window"] = true;
   qwen["sliding_window"] = 512;
   qwen["max_window_layers"] = 20;
-  const auto model = read(qwen);
+  const auto model = architecture_of(qwen);
   CHECK(model.attention_type(19) == "full");
   CHECK(model.attention_type(20) == "sliding");
   CHECK(model.layer_fields(18, 2)["sliding_window"] == 0);
   CHECK(model.layer_fields(19, 2)["sliding_window"] == 512);
   CHECK(model.layer_fields(19, 2)["attention_types"] == Json{"full", "sliding"});
-  CHECK(signature(qwen, 0, 3) == signature(model_config("Qwen2.5-0.5B"), 0, 3));
+  CHECK(signature_of(qwen, 0, 3) == signature_of(model_config("Qwen2.5-0.5B"), 0, 3));
   qwen["sliding_window"] = nullptr;
-  CHECK(read(qwen).attention_type(23) == "full");
+  CHECK(architecture_of(qwen).attention_type(23) == "full");
 
   std::vector<std::string> types(24, "full_attention");
   types[3] = "sliding_attention";
   Json listed = with(with(qwen, "layer_types", types), "sliding_window", 512);
-  CHECK(read(listed).attention_type(3) == "sliding");
-  CHECK(read(listed).attention_type(23) == "full");
+  CHECK(architecture_of(listed).attention_type(3) == "sliding");
+  CHECK(architecture_of(listed).attention_type(23) == "full");
 }
 
 TEST_CASE("Mistral's window is on by default, off when null and for every layer") {
   Json mistral = model_config("Mistral-7B-v0.3");
-  CHECK(read(mistral).spec().window == 0);
+  CHECK(architecture_of(mistral).spec().window == 0);
   mistral.erase("sliding_window");
-  CHECK(read(mistral).spec().window == 4096);
-  CHECK(read(mistral).attention_type(0) == "sliding");
+  CHECK(architecture_of(mistral).spec().window == 4096);
+  CHECK(architecture_of(mistral).attention_type(0) == "sliding");
   mistral["layer_types"] = std::vector<std::string>(32, "full_attention");
-  CHECK(refusal(mistral).starts_with("incompatible: "));
+  CHECK(refusal_of(mistral).starts_with("incompatible: "));
 }
 
 TEST_CASE("absent keys take the family's defaults") {
   Json qwen3 = model_config("Qwen3-0.6B");
   qwen3.erase("head_dim");
-  CHECK(read(qwen3).spec().head_dim == 128);
+  CHECK(architecture_of(qwen3).spec().head_dim == 128);
   Json llama = model_config("Llama-2-7B");
   llama.erase("num_key_value_heads");
   llama.erase("rope_theta");
   llama.erase("hidden_act");
-  CHECK(signature(llama) == signature(model_config("Llama-2-7B")));
-  CHECK(read(model_config("GPT-2")).spec().intermediate_size == 3072);
-  CHECK(read(model_config("GPT-2")).tied_embeddings());
-  CHECK(!read(llama).tied_embeddings());
+  CHECK(signature_of(llama) == signature_of(model_config("Llama-2-7B")));
+  CHECK(architecture_of(model_config("GPT-2")).spec().intermediate_size == 3072);
+  CHECK(architecture_of(model_config("GPT-2")).tied_embeddings());
+  CHECK(!architecture_of(llama).tied_embeddings());
 }
 
 TEST_CASE("what would change the function and is not implemented is refused, not ignored") {
@@ -280,7 +265,7 @@ TEST_CASE("what would change the function and is not implemented is refused, not
   for (const auto& [key, value, expected] : cases) {
     Json config = with(base, key, value);
     if (std::string_view(key) == "rope_parameters") config.erase("rope_scaling");
-    const std::string error = refusal(config);
+    const std::string error = refusal_of(config);
     CAPTURE(error);
     CHECK(error.starts_with("incompatible: 'config.json'"));
     CHECK(error.find(expected) != std::string::npos);
@@ -290,7 +275,7 @@ TEST_CASE("what would change the function and is not implemented is refused, not
        {std::pair<const char*, Json>{"scale_attn_by_inverse_layer_idx", true},
         {"scale_attn_weights", false},
         {"add_cross_attention", true}}) {
-    const std::string error = refusal(with(gpt2, key, value));
+    const std::string error = refusal_of(with(gpt2, key, value));
     CAPTURE(error);
     CHECK(error.starts_with("incompatible: "));
     CHECK(error.find(key) != std::string::npos);
@@ -337,7 +322,7 @@ TEST_CASE("values out of range or against each other are corrupt") {
   for (const auto& [key, value, expected] : cases) {
     CAPTURE(std::string(key));
     CAPTURE(value.dump());
-    const std::string error = refusal(with(base, key, value));
+    const std::string error = refusal_of(with(base, key, value));
     CAPTURE(error);
     CHECK(error.starts_with("corrupt: "));
     CHECK(error.find(expected) != std::string::npos);
@@ -346,19 +331,20 @@ TEST_CASE("values out of range or against each other are corrupt") {
                           "num_attention_heads", "vocab_size", "model_type"}) {
     Json config = base;
     config.erase(key);
-    CHECK(refusal(config).find("is missing") != std::string::npos);
+    CHECK(refusal_of(config).find("is missing") != std::string::npos);
   }
-  CHECK(refusal(with(with(base, "head_dim", 1 << 20), "num_attention_heads", 18))
+  CHECK(refusal_of(with(with(base, "head_dim", 1 << 20), "num_attention_heads", 18))
             .find("wider than 16777216") != std::string::npos);
   const Json llama3 = model_config("Llama-3.1-8B");
-  CHECK(refusal(with(llama3, "rope_scaling", with(llama3["rope_scaling"], "high_freq_factor", 1.0)))
+  CHECK(refusal_of(
+            with(llama3, "rope_scaling", with(llama3["rope_scaling"], "high_freq_factor", 1.0)))
             .find("expected more than low_freq_factor") != std::string::npos);
-  CHECK(refusal(with(llama3, "rope_parameters", Json{{"rope_type", "default"}}))
+  CHECK(refusal_of(with(llama3, "rope_parameters", Json{{"rope_type", "default"}}))
             .find("contradicts 'rope_parameters'") != std::string::npos);
 }
 
 TEST_CASE("layers outside the model are an argument error") {
-  const auto model = read(model_config("SmolLM2-135M"));
+  const auto model = architecture_of(model_config("SmolLM2-135M"));
   CHECK(error_of([&] { model.layer_fields(28, 3); }) ==
         "invalid_argument: 3 layers from layer 28: the model has 30 layers");
   CHECK(error_of([&] { model.layer_fields(0, 0); }).starts_with("invalid_argument"));

@@ -8,6 +8,7 @@
 
 #include "format/base/json.h"
 #include "format/checkpoint.h"
+#include "tests/support/architectures.h"
 #include "tests/support/model_configs.h"
 #include "tests/support/support.h"
 #include "tests/support/tensor_files.h"
@@ -15,33 +16,17 @@
 namespace organ::format {
 namespace {
 
+using test::architecture_of;
 using test::error_of;
+using test::layer_parameters;
 using test::model_config;
+using test::refusal_of;
+using test::signature_of;
 using test::Tensors;
 using test::with;
 
 bool holds(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
-}
-
-Architecture read(const Json& config) { return Architecture::from_config(config, "config.json"); }
-
-std::string refusal(const Json& config) {
-  return error_of([&] { read(config); });
-}
-
-Digest signature(const Json& config, std::uint64_t first = 0, std::uint64_t count = 3) {
-  return Architecture::signature(read(config).layer_fields(first, count));
-}
-
-std::uint64_t layer_parameters(const Architecture& model) {
-  std::uint64_t sum = 0;
-  for (const LayerTensor& tensor : model.tensors()) {
-    std::uint64_t product = 1;
-    for (const auto dimension : tensor.shape) product *= dimension;
-    sum += product;
-  }
-  return sum;
 }
 
 const LayerTensor* find(const Architecture& model, std::string_view name) {
@@ -53,7 +38,7 @@ const LayerTensor* find(const Architecture& model, std::string_view name) {
 
 TEST_CASE("GPT-OSS: experts, sinks, windows in turn and both forms of storage") {
   Json config = model_config("GPT-OSS-20B");
-  const auto plain = read(config);
+  const auto plain = architecture_of(config);
   CHECK(plain.attention_type(0) == "sliding");
   CHECK(plain.attention_type(1) == "full");
   const Json fields = plain.layer_fields(2, 2);
@@ -63,8 +48,8 @@ TEST_CASE("GPT-OSS: experts, sinks, windows in turn and both forms of storage") 
   CHECK(fields["attention_sinks"] == true);
   CHECK(fields["attention_bias"] == "qkvo");
   CHECK(fields["rope_scaling"]["truncate"] == false);
-  CHECK(signature(config, 0, 3) != signature(config, 1, 3));
-  CHECK(signature(config, 0, 3) == signature(config, 2, 3));
+  CHECK(signature_of(config, 0, 3) != signature_of(config, 1, 3));
+  CHECK(signature_of(config, 0, 3) == signature_of(config, 2, 3));
   REQUIRE(find(plain, "mlp.experts.gate_up_proj") != nullptr);
   CHECK(find(plain, "mlp.experts.gate_up_proj")->shape == Shape{32, 2880, 5760});
   CHECK(find(plain, "mlp.experts.down_proj_blocks") == nullptr);
@@ -73,13 +58,13 @@ TEST_CASE("GPT-OSS: experts, sinks, windows in turn and both forms of storage") 
       {"quant_method", "mxfp4"},
       {"modules_to_not_convert",
        {"model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"}}};
-  const auto packed = read(config);
+  const auto packed = architecture_of(config);
   REQUIRE(find(packed, "mlp.experts.gate_up_proj_blocks") != nullptr);
   CHECK(find(packed, "mlp.experts.gate_up_proj_blocks")->shape == Shape{32, 5760, 90, 16});
   CHECK(find(packed, "mlp.experts.gate_up_proj_blocks")->dtype == DType::U8);
   CHECK(find(packed, "mlp.experts.down_proj_scales")->shape == Shape{32, 2880, 90});
   CHECK(find(packed, "mlp.experts.gate_up_proj") == nullptr);
-  CHECK(signature(config) != signature(model_config("GPT-OSS-20B")));
+  CHECK(signature_of(config) != signature_of(model_config("GPT-OSS-20B")));
 
   // What transformers assumes is what the published config says.
   Json bare = model_config("GPT-OSS-20B");
@@ -88,7 +73,7 @@ TEST_CASE("GPT-OSS: experts, sinks, windows in turn and both forms of storage") 
                           "num_experts_per_tok", "experts_per_token", "hidden_act"}) {
     bare.erase(key);
   }
-  CHECK(signature(bare) == signature(model_config("GPT-OSS-20B")));
+  CHECK(signature_of(bare) == signature_of(model_config("GPT-OSS-20B")));
 }
 
 TEST_CASE("GPT-OSS: what is not implemented or contradicts itself is refused") {
@@ -109,7 +94,7 @@ TEST_CASE("GPT-OSS: what is not implemented or contradicts itself is refused") {
   };
   for (const auto& [key, value, expected] : cases) {
     CAPTURE(value.dump());
-    const std::string error = refusal(with(base, key, value));
+    const std::string error = refusal_of(with(base, key, value));
     CAPTURE(error);
     CHECK(error.starts_with(expected));
     const bool named = error.find("expert") != error.npos || error.find(key) != error.npos;
@@ -117,20 +102,20 @@ TEST_CASE("GPT-OSS: what is not implemented or contradicts itself is refused") {
   }
   Json odd = with(base, "quantization_config", {{"quant_method", "mxfp4"}});
   odd["intermediate_size"] = 2890;
-  CHECK(refusal(odd).find("blocks of 32") != std::string::npos);
+  CHECK(refusal_of(odd).find("blocks of 32") != std::string::npos);
 }
 
 TEST_CASE("BERT: norms after the sums, everything seen, exact gelu") {
-  const Json fields = read(model_config("BERT-base")).layer_fields(0, 2);
+  const Json fields = architecture_of(model_config("BERT-base")).layer_fields(0, 2);
   CHECK(fields["norm_placement"] == "post");
   CHECK(fields["activation"] == "gelu");
   CHECK(fields["attention_types"] == Json{"bidirectional", "bidirectional"});
   CHECK(fields["position"] == "learned");
-  CHECK(read(model_config("BERT-base")).tied_embeddings());
+  CHECK(architecture_of(model_config("BERT-base")).tied_embeddings());
   for (const auto& [key, value] : {std::pair<const char*, Json>{"is_decoder", true},
                                    {"add_cross_attention", true},
                                    {"position_embedding_type", "relative_key"}}) {
-    const std::string error = refusal(with(model_config("BERT-base"), key, value));
+    const std::string error = refusal_of(with(model_config("BERT-base"), key, value));
     CHECK(error.starts_with("incompatible: "));
     CHECK(error.find(key) != std::string::npos);
   }
@@ -138,7 +123,7 @@ TEST_CASE("BERT: norms after the sums, everything seen, exact gelu") {
 
 TEST_CASE("T5: two stacks, relative positions, plain and gated") {
   const Json config = model_config("T5-base");
-  const auto decoder = read(config);
+  const auto decoder = architecture_of(config);
   const auto encoder = Architecture::from_config(config, "config.json", "encoder");
   CHECK(decoder.layout().stack == "decoder");
   CHECK(layer_parameters(encoder) == 7'079'424);
@@ -156,16 +141,17 @@ TEST_CASE("T5: two stacks, relative positions, plain and gated") {
   with_table.set_shared_digest(sha256("table"));
   CHECK(with_table.layer_fields(0, 2)["shared_digest"] == sha256("table").to_string());
 
-  const auto gated = read(with(config, "feed_forward_proj", "gated-gelu"));
+  const auto gated = architecture_of(with(config, "feed_forward_proj", "gated-gelu"));
   CHECK(gated.spec().mlp == "gated");
   CHECK(gated.spec().activation == "gelu_tanh");
   CHECK(find(gated, "layer.2.DenseReluDense.wi_0.weight") != nullptr);
   CHECK(find(gated, "layer.2.DenseReluDense.wi.weight") == nullptr);
-  CHECK(read(with(config, "feed_forward_proj", "gated-silu")).spec().activation == "silu");
-  CHECK(read(with(config, "num_decoder_layers", 5)).layer_count() == 5);
-  CHECK(refusal(with(config, "feed_forward_proj", "gated-tanh")).starts_with("incompatible: "));
-  CHECK(refusal(with(config, "relative_attention_num_buckets", 2)).starts_with("corrupt: "));
-  CHECK(refusal(with(config, "relative_attention_max_distance", 16)).starts_with("corrupt: "));
+  CHECK(architecture_of(with(config, "feed_forward_proj", "gated-silu")).spec().activation ==
+        "silu");
+  CHECK(architecture_of(with(config, "num_decoder_layers", 5)).layer_count() == 5);
+  CHECK(refusal_of(with(config, "feed_forward_proj", "gated-tanh")).starts_with("incompatible: "));
+  CHECK(refusal_of(with(config, "relative_attention_num_buckets", 2)).starts_with("corrupt: "));
+  CHECK(refusal_of(with(config, "relative_attention_max_distance", 16)).starts_with("corrupt: "));
   CHECK(error_of([&] { Architecture::from_config(config, "c", "middle"); }) ==
         "incompatible: 'c': a t5 model has no stack 'middle'");
   CHECK(error_of([&] {
