@@ -104,7 +104,8 @@ void add_data_arguments(CLI::App& command, TrainArguments& a) {
   command.add_option("--data", a.data, "text files to train on")->type_name("FILE");
   command.add_option("--ids", a.ids, "safetensors file with I64 'ids' [windows, length] instead")
       ->type_name("FILE");
-  command.add_option("--pad-id", a.padding_id, "the id that fills up rows of --ids and --held-out-ids, no text");
+  command.add_option("--pad-id", a.padding_id,
+                     "the id that fills up rows of --ids and --held-out-ids, no text");
   command.add_option("--held-out", a.held_out, "text files to measure on, never trained on")
       ->type_name("FILE");
   command
