@@ -11,12 +11,14 @@
 #include "train/tokenizer/text_stream.h"
 #include "transplant/receipt.h"
 #include "transplant/recovery.h"
+#include "transplant/untouched.h"
 
 namespace organ::cli {
 namespace {
 
 struct Arguments {
   std::string model, compare, prompt;
+  bool compare_untouched = false;
   std::string precision = "fp32";
   unsigned threads = 0;
   train::GenerationOptions options;
@@ -44,10 +46,17 @@ std::string without_controls(std::string_view text) {
   return out;
 }
 
+// What continues the text.
+struct Subject {
+  std::string folder;
+  bool untouched = false;  // as it was before its first organ
+};
+
 // "SmolLM2-135M with legal 1.0.0 in layers 10 to 12"
-std::string title(const std::string& folder) {
-  std::string text = escape_text(folder);
-  for (const auto& receipt : transplant::read_receipts(folder)) {
+std::string title(const Subject& subject) {
+  std::string text = escape_text(subject.folder);
+  if (subject.untouched) return text + " before any organ";
+  for (const auto& receipt : transplant::read_receipts(subject.folder)) {
     text += fmt::format(" with {} {} in layers {} to {}", escape_text(receipt.organ_name),
                         escape_text(receipt.organ_version), receipt.position,
                         receipt.position + receipt.layer_count - 1);
@@ -56,24 +65,25 @@ std::string title(const std::string& folder) {
 }
 
 struct Continuation {
-  std::string model, text;
+  Subject subject;
+  std::string text;
   train::Generation generation;
   std::size_t prompt_tokens = 0;
 };
 
 // With `stream` the text goes to stdout as it comes.
-Continuation continue_prompt(const std::string& folder, const Arguments& a,
-                             train::Precision precision, bool stream,
-                             const train::InterruptGuard& interrupt) {
-  transplant::recover_journal(folder);
-  const auto checkpoint = format::Checkpoint::open(folder);
-  const auto tokenizer = train::Tokenizer::open(folder);
+Continuation continue_prompt(const Subject& subject, const Arguments& a, train::Precision precision,
+                             bool stream, const train::InterruptGuard& interrupt) {
+  transplant::recover_journal(subject.folder);
+  const auto checkpoint = subject.untouched ? transplant::open_untouched(subject.folder)
+                                            : format::Checkpoint::open(subject.folder);
+  const auto tokenizer = train::Tokenizer::open(subject.folder);
   const auto prompt = tokenizer.encode(a.prompt, true);
   train::GenerationOptions options = a.options;
   options.stop_ids = train::stop_ids(checkpoint);
   train::Generator generator(checkpoint, precision, a.threads);
   train::TextStream text(tokenizer, prompt);
-  Continuation result{folder, {}, {}, prompt.size()};
+  Continuation result{subject, {}, {}, prompt.size()};
   const auto add = [&](const std::string& piece) {
     result.text += piece;
     if (stream) std::cout << without_controls(piece) << std::flush;
@@ -96,7 +106,8 @@ double tokens_per_second(const train::Generation& generation) {
 
 nlohmann::json to_json(const Continuation& c) {
   const double rate = tokens_per_second(c.generation);
-  return {{"model", c.model},
+  return {{"model", c.subject.folder},
+          {"untouched", c.subject.untouched},
           {"prompt_tokens", c.prompt_tokens},
           {"tokens", c.generation.ids.size()},
           {"ids", c.generation.ids},
@@ -113,12 +124,13 @@ void run_generate(const Context& context, const Arguments& a) {
          quote(a.precision));
   }
   const train::InterruptGuard interrupt;
-  std::vector<std::string> models = {a.model};
-  if (!a.compare.empty()) models.push_back(a.compare);
+  std::vector<Subject> subjects = {{a.model}};
+  if (a.compare_untouched) subjects.push_back({a.model, true});
+  if (!a.compare.empty()) subjects.push_back({a.compare});
   nlohmann::json list = nlohmann::json::array();
-  for (const std::string& model : models) {
-    if (!context.json && models.size() > 1) context.print(fmt::format("--- {}", title(model)));
-    const auto result = continue_prompt(model, a, *precision, !context.json, interrupt);
+  for (const Subject& subject : subjects) {
+    if (!context.json && subjects.size() > 1) context.print(fmt::format("--- {}", title(subject)));
+    const auto result = continue_prompt(subject, a, *precision, !context.json, interrupt);
     context.detail(fmt::format("{} tokens after {} of the prompt, {:.1f} tokens/s",
                                result.generation.ids.size(), result.prompt_tokens,
                                tokens_per_second(result.generation)));
@@ -141,6 +153,7 @@ void add_generate(CLI::App& app, Context& context) {
   CLI::App* command = add_command(
       app, context, "generate", "let a checkpoint continue a text",
       "  organ generate SmolLM2-135M --prompt 'The law says' --max-tokens 64\n"
+      "  organ generate SmolLM2-legal --compare-untouched --prompt 'The law says'\n"
       "  organ generate SmolLM2-legal --compare SmolLM2-135M --prompt 'The law says' \\\n"
       "      --temperature 0.8 --top-p 0.95 --seed 7");
   train::GenerationOptions& options = arguments->options;
@@ -148,9 +161,10 @@ void add_generate(CLI::App& app, Context& context) {
   command->add_option("--prompt", arguments->prompt, "the text to continue")->required();
   command
       ->add_option("--compare", arguments->compare,
-                   "another checkpoint folder that continues it too, such as the untouched "
-                   "recipient")
+                   "another checkpoint folder that continues it too")
       ->type_name("MODEL");
+  command->add_flag("--compare-untouched", arguments->compare_untouched,
+                    "the model as it was before its organs continues it too; nothing is written");
   command->add_option("--max-tokens", options.max_tokens, "at most so many")->capture_default_str();
   command
       ->add_option("--temperature", options.sampling.temperature,

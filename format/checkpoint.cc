@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <iterator>
 #include <set>
 #include <variant>
 
@@ -93,7 +94,8 @@ struct Checkpoint::Impl {
   void read_architecture(std::string_view stack);
   Architecture opaque_architecture(std::string_view stack, const Error& reason) const;
   std::string_view first_stack() const;
-  void open_shards();
+  void open_shards(std::vector<Shard> replacements);
+  void replace_tensors(std::size_t number);
   void index_shard(std::size_t number, const ShardPlan& plan);
   void check_index(const ShardIndex& index) const;
   void find_prefix();
@@ -209,15 +211,38 @@ void Checkpoint::Impl::check_index(const ShardIndex& index) const {
   }
 }
 
-void Checkpoint::Impl::open_shards() {
+// Shard `number` holds other bytes of tensors that are there.
+void Checkpoint::Impl::replace_tensors(std::size_t number) {
+  const Shard& shard = shards[number];
+  for (const TensorInfo& tensor : shard.file.header().tensors) {
+    const auto found = tensors.find(tensor.name);
+    if (found == tensors.end()) {
+      refuse(fmt::format("has no tensor {} that {} could replace", quote(tensor.name),
+                         quote(shard.file.subject())));
+    }
+    const TensorInfo& former = *found->second.tensor;
+    if (former.dtype != tensor.dtype || former.shape != tensor.shape) {
+      refuse(fmt::format("tensor {} is {} {} but {} has {} {}", quote(tensor.name),
+                         to_string(former.dtype), to_string(former.shape),
+                         quote(shard.file.subject()), to_string(tensor.dtype),
+                         to_string(tensor.shape)));
+    }
+    found->second = Location{number, &tensor};
+  }
+}
+
+void Checkpoint::Impl::open_shards(std::vector<Shard> replacements) {
   const ShardPlan plan = plan_shards(folder);
   has_index = plan.index.has_value();
   for (const std::string& name : plan.names) {
     shards.push_back({name, SafetensorsFile::from_fd(folder.open(name), folder.subject(name))});
   }
+  const std::size_t own = shards.size();
+  std::move(replacements.begin(), replacements.end(), std::back_inserter(shards));
   // Only now: `tensors` points into the shards' headers.
-  for (std::size_t i = 0; i < shards.size(); ++i) index_shard(i, plan);
+  for (std::size_t i = 0; i < own; ++i) index_shard(i, plan);
   if (plan.index) check_index(*plan.index);
+  for (std::size_t i = own; i < shards.size(); ++i) replace_tensors(i);
 }
 
 std::optional<Checkpoint::Location> Checkpoint::Impl::find(std::string_view name) const {
@@ -330,9 +355,14 @@ Checkpoint& Checkpoint::operator=(Checkpoint&&) noexcept = default;
 Checkpoint::~Checkpoint() = default;
 
 Checkpoint Checkpoint::open(const std::filesystem::path& folder, std::string_view stack) {
+  return open_with(folder, {}, stack);
+}
+
+Checkpoint Checkpoint::open_with(const std::filesystem::path& folder,
+                                 std::vector<Shard> replacements, std::string_view stack) {
   auto impl = std::make_unique<Impl>(folder);
   impl->read_config();
-  impl->open_shards();
+  impl->open_shards(std::move(replacements));
   impl->read_architecture(stack);
   if (impl->known()) {
     impl->find_prefix();

@@ -56,6 +56,11 @@ class Checkpoint {
     std::string file_name;
     SafetensorsFile file;
   };
+  // The same with other bytes for some tensors: those of `replacements`, which the folder must have
+  // in the same type and shape. Where several replace one tensor the last counts. They become the
+  // last shards. For the view of a model that its folder no longer holds.
+  static Checkpoint open_with(const std::filesystem::path& folder, std::vector<Shard> replacements,
+                              std::string_view stack = "");
   const std::vector<Shard>& shards() const;
   bool has_index() const;
 

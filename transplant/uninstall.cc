@@ -7,26 +7,16 @@
 #include "transplant/install.h"
 #include "transplant/internal/model_files.h"
 #include "transplant/internal/transaction.h"
+#include "transplant/internal/undo_data.h"
 
 namespace organ::transplant {
 namespace {
 
 namespace fs = std::filesystem;
 
-void require(const Digest& found, const Digest& expected, const fs::path& path,
-             std::string_view what) {
-  if (found == expected) return;
-  fail(ErrorCode::corrupt, "{}: {}: has {}, the receipt says {}", quote(path.string()), what,
-       found.to_string(), expected.to_string());
-}
-
 // The former shard = the present one with the old bytes of the replaced tensors.
 void restore_shard(const StateFolder& state, const Receipt& receipt, const FileChange& file) {
-  const fs::path undo_path = state.undo(receipt.number) / file.path;
-  UniqueFd undo_fd = open_regular(undo_path, Symlinks::refuse);
-  require(hash_file_flat(undo_fd.get(), undo_path.string()), *file.undo, undo_path,
-          "the undo data is damaged");
-  const auto undo = format::SafetensorsFile::from_fd(std::move(undo_fd), undo_path.string());
+  const format::SafetensorsFile undo = open_undo(state, receipt, file);
   std::vector<format::TensorSource> originals;
   for (const format::TensorInfo& tensor : undo.header().tensors) {
     originals.push_back(format::file_source(tensor, undo, tensor));
@@ -37,8 +27,8 @@ void restore_shard(const StateFolder& state, const Receipt& receipt, const FileC
   const fs::path staged = state.staged_files() / file.path;
   const UniqueFd fd = create_like(shard.fd(), staged);
   const format::ShardEdit edit = format::copy_shard_with(shard, fd.get(), originals);
-  require(edit.before, file.after, path, "changed since the installation");
-  require(edit.after, file.before, path, "the restored file is not the former one");
+  require_digest(edit.before, file.after, path, "changed since the installation");
+  require_digest(edit.after, file.before, path, "the restored file is not the former one");
   sync_fd(fd.get(), staged.string());
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/checkpoint.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <doctest/doctest.h>
@@ -116,6 +117,34 @@ TEST_CASE("a layer digest is that of the documented list") {
         sha256(model.read(location)).hex());
   }
   CHECK(model.layer_digest(0) == sha256(list + "]"));
+}
+
+TEST_CASE("tensors of another file take the place of the folder's, the last one counts") {
+  const auto folder = test::scratch();
+  const std::string name = "model.layers.1.mlp.up_proj.weight";
+  put_sharded(folder.path());
+  const auto plain = Checkpoint::open(folder.path());
+  const TensorInfo was = *plain.locate(name).tensor;
+  const auto replacement = [&](const std::string& file, TensorInfo tensor, std::byte fill) {
+    const fs::path path = folder.path() / file;
+    const std::vector<std::byte> bytes(tensor.size, fill);
+    const UniqueFd fd(::open(path.c_str(), O_CREAT | O_RDWR, 0600));
+    write_safetensors(fd.get(), {memory_source(std::move(tensor), bytes)}, {}, file);
+    return Checkpoint::Shard{file, SafetensorsFile::open(path)};
+  };
+  const auto open = [&](const std::string& tensor, const Shape& shape) {
+    const TensorInfo info{tensor, was.dtype, shape, 0, was.size};
+    std::vector<Checkpoint::Shard> replacements;
+    replacements.push_back(replacement("a", info, std::byte{1}));
+    replacements.push_back(replacement("b", info, std::byte{2}));
+    return Checkpoint::open_with(folder.path(), std::move(replacements));
+  };
+  const auto view = open(name, was.shape);
+  CHECK(view.read(view.locate(name)) == std::vector<std::byte>(was.size, std::byte{2}));
+  CHECK(view.layer_digest(1) != plain.layer_digest(1));
+  CHECK(view.layer_digest(0) == plain.layer_digest(0));
+  CHECK(holds(error_of([&] { open("model.other", was.shape); }), "has no tensor 'model.other'"));
+  CHECK(holds(error_of([&] { open(name, {was.size / 4}); }), "tensor '" + name + "' is F32"));
 }
 
 TEST_CASE("a folder without config or weights is not found and pickles are only named") {

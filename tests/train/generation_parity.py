@@ -96,6 +96,36 @@ def check_comparison(model, work):
     assert f"--- {model}\n{untouched['text']}\n" in shown, shown
 
 
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*")
+            if path.is_file()}
+
+
+def check_untouched(model, work):
+    """What a recipient said before two organs came in, without taking them out."""
+    changed = work / "twice"
+    shutil.copytree(model, changed)
+    for layers, place in (("1:3", "2"), ("0:1", "3")):
+        cut = work / f"cut-{place}"
+        subprocess.run([ORGAN, "extract", model, "--layers", layers, "--out", cut], check=True,
+                       capture_output=True)
+        subprocess.run([ORGAN, "install", cut, "--into", changed, "--at", place,
+                        "--allow-unsigned"], check=True, capture_output=True)
+    before = contents(changed)
+    with_organs, untouched = generate(changed, "Once", "--compare-untouched", "--max-tokens",
+                                      20)["continuations"]
+    plain = generate(model, "Once", "--max-tokens", 20)["continuations"][0]
+    assert untouched["ids"] == plain["ids"] and untouched["ids"] != with_organs["ids"]
+    assert untouched["untouched"] and not with_organs["untouched"]
+    three = generate(changed, "Once", "--compare-untouched", "--compare", model, "--max-tokens", 20)
+    assert [c["ids"] for c in three["continuations"][1:]] == [plain["ids"]] * 2
+    shown = run(changed, "--prompt=Once", "--compare-untouched", "--max-tokens", 20).stdout
+    assert f"--- {changed} before any organ\n{plain['text']}\n" in shown, shown
+    assert contents(changed) == before
+    assert "no organ is installed" in run(model, "--prompt=a", "--compare-untouched",
+                                          expect=6).stderr
+
+
 def check_refusals(model):
     for options, words in ((("--temperature", "-1"), "--temperature"),
                            (("--top-p", "0"), "--top-p"),
@@ -118,6 +148,7 @@ def main():
         check_seeds(model)
         check_end(model, work)
         check_comparison(model, work)
+        check_untouched(model, work)
         check_refusals(model)
     smollm2 = pathlib.Path(os.environ.get("ORGAN_MODELS", "")) / "smollm2"
     if os.environ.get("ORGAN_MODELS") and smollm2.exists():

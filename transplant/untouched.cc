@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transplant/untouched.h"
+
+#include <algorithm>
+#include <map>
+
+#include "format/base/error.h"
+#include "transplant/internal/undo_data.h"
+#include "transplant/receipt.h"
+
+namespace organ::transplant {
+namespace {
+
+using Shard = format::Checkpoint::Shard;
+
+// What the receipts say of the shards that organs changed.
+struct History {
+  std::vector<Shard> undone;          // newest first: the oldest bytes of a tensor count
+  std::map<std::string, Digest> now;  // of each changed shard as it must be
+};
+
+History read_history(const StateFolder& state, const std::vector<Receipt>& receipts) {
+  History history;
+  std::map<std::string, Digest> expected;  // what the next older receipt must have left
+  for (auto receipt = receipts.rbegin(); receipt != receipts.rend(); ++receipt) {
+    for (const FileChange& file : receipt->files) {
+      if (!file.undo) continue;
+      const auto [newer, newest] = expected.try_emplace(file.path, file.after);
+      if (newest) history.now.emplace(file.path, file.after);
+      require_digest(newer->second, file.after, state.receipt(receipt->number),
+                     "the receipts do not follow each other");
+      newer->second = file.before;
+      history.undone.push_back({file.path, open_undo(state, *receipt, file)});
+    }
+  }
+  return history;
+}
+
+}  // namespace
+
+format::Checkpoint open_untouched(const std::filesystem::path& model) {
+  const StateFolder state(model);
+  const std::vector<Receipt> receipts = read_receipts(model);
+  if (receipts.empty()) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: no organ is installed", quote(model.string())),
+                "the folder is untouched as it is");
+  }
+  History history = read_history(state, receipts);
+  auto checkpoint = format::Checkpoint::open_with(model, std::move(history.undone));
+  for (const auto& [path, digest] : history.now) {
+    const auto& shards = checkpoint.shards();
+    const auto shard = std::find_if(shards.begin(), shards.end(),
+                                    [&](const Shard& one) { return one.file_name == path; });
+    if (shard == shards.end()) {
+      fail(ErrorCode::corrupt, "{}: is no shard of the model any more",
+           quote((model / path).string()));
+    }
+    require_digest(hash_file_flat(shard->file.fd(), shard->file.subject()), digest, model / path,
+                   "changed since the installation");
+  }
+  return checkpoint;
+}
+
+}  // namespace organ::transplant

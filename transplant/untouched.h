@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recipient as it was before the first organ came in, without taking any out.
+#pragma once
+
+#include <filesystem>
+
+#include "format/checkpoint.h"
+
+namespace organ::transplant {
+
+// The checkpoint in `model` with the tensors that its receipts keep in the place of the organs'. No
+// file is written; the folder must stay as it is while the view is read. The changed shards and
+// what was kept of them are proved against the receipts, which reads them once. Throws not_found
+// when no organ is installed, corrupt when a shard was changed since or the undo data is damaged,
+// and what Checkpoint::open throws. Call recover_journal first.
+format::Checkpoint open_untouched(const std::filesystem::path& model);
+
+}  // namespace organ::transplant
