@@ -32,7 +32,8 @@ class Formatter : public CLI::Formatter {
   std::string make_help(const CLI::App* app, std::string, CLI::AppFormatMode mode) const override {
     std::string name;
     for (const CLI::App* at = app; at != nullptr; at = at->get_parent()) {
-      name = name.empty() ? at->get_name() : at->get_name() + " " + name;
+      if (!name.empty()) name.insert(0, " ");
+      name.insert(0, at->get_name());
     }
     return make_description(app) + make_usage(app, name) + make_positionals(app) +
            option_groups(app) + make_subcommands(app, mode) + "\n" + make_footer(app);

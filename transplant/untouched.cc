@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transplant/untouched.h"
 
-#include <algorithm>
 #include <map>
 
 #include "format/base/error.h"
@@ -36,6 +35,15 @@ History read_history(const StateFolder& state, const std::vector<Receipt>& recei
   return history;
 }
 
+const format::SafetensorsFile& present_shard(const format::Checkpoint& checkpoint,
+                                             const std::string& name) {
+  for (const Shard& shard : checkpoint.shards()) {  // the folder's own come first
+    if (shard.file_name == name) return shard.file;
+  }
+  fail(ErrorCode::corrupt, "{}: is no shard of the model any more",
+       quote((checkpoint.folder() / name).string()));
+}
+
 }  // namespace
 
 format::Checkpoint open_untouched(const std::filesystem::path& model) {
@@ -48,15 +56,9 @@ format::Checkpoint open_untouched(const std::filesystem::path& model) {
   }
   History history = read_history(state, receipts);
   auto checkpoint = format::Checkpoint::open_with(model, std::move(history.undone));
-  for (const auto& [path, digest] : history.now) {
-    const auto& shards = checkpoint.shards();
-    const auto shard = std::find_if(shards.begin(), shards.end(),
-                                    [&](const Shard& one) { return one.file_name == path; });
-    if (shard == shards.end()) {
-      fail(ErrorCode::corrupt, "{}: is no shard of the model any more",
-           quote((model / path).string()));
-    }
-    require_digest(hash_file_flat(shard->file.fd(), shard->file.subject()), digest, model / path,
+  for (const auto& [name, digest] : history.now) {
+    const format::SafetensorsFile& file = present_shard(checkpoint, name);
+    require_digest(hash_file_flat(file.fd(), file.subject()), digest, model / name,
                    "changed since the installation");
   }
   return checkpoint;
