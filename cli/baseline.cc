@@ -71,7 +71,7 @@ class Baseline {
       : context_(context),
         arguments_(arguments),
         common_(arguments.common),
-        checkpoint_(format::Checkpoint::open(common_.model)) {
+        checkpoint_(format::Checkpoint::open(common_.model, common_.stack)) {
     common_.settings.layers = adapted_layers(arguments, checkpoint_.architecture().layer_count());
   }
 

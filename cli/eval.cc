@@ -136,21 +136,22 @@ class Measured {
 void Measured::read_data(const format::Checkpoint& checkpoint) {
   const Arguments& a = arguments_;
   const std::uint64_t vocabulary = checkpoint.architecture().vocab_size();
-  const bool masked = train::is_masked_model(checkpoint.architecture());
+  const train::Task task = train::task_of(checkpoint.architecture());
   const train::Dataset::Options options{.context = a.context,
                                         .split = settings_.split,
                                         .lead_in = settings_.protocol == train::Protocol::p0w,
-                                        .special_tokens = masked};
+                                        .special_tokens = task == train::Task::hidden_tokens};
   std::optional<train::Tokenizer> tokenizer;
-  if (a.ids.empty() || !a.training_data.empty() || masked) {
+  if (a.ids.empty() || !a.training_data.empty() || task != train::Task::next_token) {
     tokenizer = train::Tokenizer::open(checkpoint.folder());
   }
   data_ = a.ids.empty() ? train::Dataset::from_texts({a.data.begin(), a.data.end()}, *tokenizer,
                                                      vocabulary, options)
                         : train::Dataset::from_ids(a.ids, vocabulary, a.padding_id);
-  if (masked) data_->hide_tokens(train::read_mask_draw(*tokenizer, vocabulary, a.mask_seed));
-  options_.protocol = masked && settings_.protocol == train::Protocol::p0 ? train::Protocol::mlm
-                                                                          : settings_.protocol;
+  train::set_task(*data_, checkpoint, tokenizer ? &*tokenizer : nullptr, a.mask_seed);
+  const bool asked = settings_.protocol != train::Protocol::p0;
+  options_.protocol =
+      asked ? settings_.protocol : train::protocol_of(task).value_or(train::Protocol::p0);
   options_.context = data_->context();
   options_.stride = a.stride.value_or(options_.context);
   options_.windows = a.windows.value_or(0);
@@ -366,7 +367,7 @@ void add_eval(CLI::App& app, Context& context) {
       ->capture_default_str();
   command
       ->add_option("--mask-seed", arguments->mask_seed,
-                   "of a masked model (BERT): which tokens are hidden")
+                   "of BERT and T5: which tokens are hidden, which spans dropped")
       ->capture_default_str();
   command->add_option("--precision", arguments->precision, "fp32 or bf16")->capture_default_str();
   command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();

@@ -30,6 +30,11 @@ format::LayerRange organ_layers(const Arguments& arguments, const format::Checkp
                 fmt::format("{}: no organ is installed in it", quote(model.folder().string())),
                 "--layers A:B says where the organ is");
   }
+  if (!model.architecture().stack().empty() && arguments.common.stack.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "which stack: the receipt of the organ does not say in which it lies",
+                "give --stack encoder or --stack decoder");
+  }
   return {receipts.back().position, receipts.back().layer_count};
 }
 
@@ -45,7 +50,7 @@ void run_recover(const Context& context, Arguments& arguments) {
   TrainArguments& common = arguments.common;
   prepare_settings(common);
   transplant::recover_journal(common.model);
-  const auto checkpoint = format::Checkpoint::open(common.model);
+  const auto checkpoint = format::Checkpoint::open(common.model, common.stack);
   train::check_recoverable(checkpoint);
   const auto organ = organ_layers(arguments, checkpoint);
   common.settings.layers = with_neighbours(organ, checkpoint.architecture().layer_count());

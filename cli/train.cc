@@ -34,7 +34,7 @@ void run_train(const Context& context, Arguments& arguments) {
   check_identity(arguments.identity);
   prepare_settings(common);
   transplant::recover_journal(common.model);
-  const auto checkpoint = format::Checkpoint::open(common.model);
+  const auto checkpoint = format::Checkpoint::open(common.model, common.stack);
   const std::uint64_t layer_count = checkpoint.architecture().layer_count();
   common.settings.layers = arguments.middle_third
                                ? format::LayerRange::middle_third(layer_count)

@@ -130,6 +130,10 @@ train::Dataset read_held_out_ids(const TrainArguments& a, std::uint64_t vocabula
 void add_train_arguments(CLI::App& command, TrainArguments& a) {
   train::TrainSettings& s = a.settings;
   command.add_option("model", a.model, "checkpoint folder")->required();
+  command
+      .add_option("--stack", a.stack,
+                  "whose layers, of an encoder-decoder: encoder or decoder [default: decoder]")
+      ->type_name("NAME");
   add_data_arguments(command, a);
   command.add_option("--out", a.out, "new folder")->required()->type_name("DIR");
   command.add_option("--run-dir", a.run_folder, "train states and metrics [default: OUT.run]")
@@ -211,10 +215,11 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
       .end_of_sequence = true,
       .packing = s.packing};
   const std::uint64_t vocabulary = checkpoint.architecture().vocab_size();
-  const bool masked = train::is_masked_model(checkpoint.architecture());
-  options.special_tokens = masked;
-  if (masked) options.end_of_sequence = false;
-  const bool texts = a.ids.empty() || !files.held_out.empty() || masked;
+  const train::Task task = train::task_of(checkpoint.architecture());
+  const bool drawn = task != train::Task::next_token;  // with tokens of the tokenizer
+  options.special_tokens = task == train::Task::hidden_tokens;
+  if (drawn) options.end_of_sequence = false;
+  const bool texts = a.ids.empty() || !files.held_out.empty() || drawn;
   std::optional<train::Tokenizer> tokenizer;
   if (texts) tokenizer = train::Tokenizer::open(checkpoint.folder());
   TrainData data{a.ids.empty()
@@ -237,11 +242,10 @@ TrainData read_train_data(const Context& context, TrainArguments& a,
     context.note(train::describe(finding));
     if (!finding.passed) context.warn("held-out figures are partly memory: " + finding.hint);
   }
-  if (masked) {
-    // The held-out draw is that of `organ eval`, whatever the seed of the run.
-    data.training.hide_tokens(train::read_mask_draw(*tokenizer, vocabulary, s.seed));
-    if (data.held_out) data.held_out->hide_tokens(train::read_mask_draw(*tokenizer, vocabulary, 0));
-  }
+  const train::Tokenizer* words = tokenizer ? &*tokenizer : nullptr;
+  train::set_task(data.training, checkpoint, words, s.seed);
+  // The held-out draw is that of `organ eval`, whatever the seed of the run.
+  if (data.held_out) train::set_task(*data.held_out, checkpoint, words, 0);
   if (tokenizer) data.tokenizer = format::tokenizer_digest(checkpoint.folder());
   if (!a.steps) {
     s.steps =

@@ -17,7 +17,7 @@
 namespace organ::cli {
 
 struct TrainArguments {
-  std::string model;
+  std::string model, stack;
   std::vector<std::string> data, held_out;
   std::string ids, held_out_ids;
   std::optional<std::int32_t> padding_id;  // of ids and held_out_ids

@@ -44,6 +44,8 @@ struct FamilyLayout {
   std::string_view optional_prefix;  // "" or "transformer."
   // What all layers of the stack read although only layer 0 holds it, relative to that layer.
   std::string_view shared_tensor = "";
+  // The files say whether the head is tied, whatever config.json says (T5 in transformers 5).
+  bool files_tie_head = false;
 };
 
 // The tensor of an organ's shared.safetensors: what FamilyLayout::shared_tensor holds.

@@ -461,7 +461,8 @@ Digest Checkpoint::layer_digest(std::uint64_t index) const {
 bool Checkpoint::tied_head() const {
   const Architecture& model = architecture();
   const auto head = find(model.layout().head);
-  if (!model.tied_embeddings()) {
+  const bool by_files = model.layout().files_tie_head;
+  if (!by_files && !model.tied_embeddings()) {
     if (!head) {
       impl_->refuse(fmt::format("has no tensor {} but {} says that the head is not tied",
                                 quote(model.layout().head), kConfigFile));
@@ -472,6 +473,7 @@ bool Checkpoint::tied_head() const {
   const std::string embedding = full_name(model.layout().embedding);
   const Location table = locate(embedding);
   if (head->tensor->dtype != table.tensor->dtype || read(*head) != read(table)) {
+    if (by_files) return false;
     impl_->refuse(fmt::format("{} says that the head is tied but tensors {} and {} differ",
                               kConfigFile, quote(model.layout().head), quote(embedding)));
   }

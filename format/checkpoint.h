@@ -96,7 +96,8 @@ class Checkpoint {
   Digest layer_digest(std::uint64_t index) const;
 
   // The output projection is the embedding. Throws corrupt when config and weights disagree: tied
-  // but with a head of other bytes than the embedding, or untied without a head.
+  // but with a head of other bytes than the embedding, or untied without a head. Of T5 the weights
+  // alone decide.
   bool tied_head() const;
 
  private:

@@ -62,7 +62,7 @@ void bind_adapter(Model& model, const Adapter& adapter, const AdapterBuffers& bu
     by_layer[parameters.projection.layer].push_back(std::move(parameters));
   }
   for (auto& [layer, parameters] : by_layer) {
-    model.adapt_layer(static_cast<std::int64_t>(layer), std::move(parameters));
+    model.adapt_layer(model.place_of(layer), std::move(parameters));
   }
 }
 

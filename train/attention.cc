@@ -23,6 +23,10 @@ using kernels::Heads;
 // diagonal is computed.
 constexpr std::int64_t kBlock = 128;
 
+// Attention probabilities of one layer above this many bytes are computed again in backward
+// instead of kept: one more product in eight, for a memory that grows with the square of length.
+constexpr std::int64_t kKeptProbabilityBytes = std::int64_t{32} << 20;
+
 std::int64_t block_count(const HeadLayout& layout) { return (layout.length + kBlock - 1) / kBlock; }
 
 // One block of queries of one (row, key head) and the keys that any of them sees.
@@ -84,15 +88,41 @@ class GroupSinks {
   float* shares_ = nullptr;
 };
 
+// The biases of a group's scores; nothing where there are none.
+class GroupBias {
+ public:
+  GroupBias(const AttentionTape& tape, const HeadLayout& layout, const Block& block)
+      : past_(layout.past + block.begin), first_key_(block.first_key), members_(layout.group) {
+    if (!tape.position_bias.defined()) return;
+    columns_ = tape.position_bias.size(1);
+    const std::int64_t head = block.kv_head * members_;
+    zero_ = kernels::floats(tape.position_bias) + head * columns_ + columns_ / 2;
+  }
+  bool none() const { return zero_ == nullptr; }
+  // Of the block's keys, for one query row of its score matrix.
+  const float* row(std::int64_t row) const {
+    return zero_ + row % members_ * columns_ + first_key_ - (past_ + row / members_);
+  }
+
+ private:
+  std::int64_t past_, first_key_, members_, columns_ = 0;
+  const float* zero_ = nullptr;  // of the first member, of a key at the query's own place
+};
+
 at::Tensor block_probabilities(const Block& block, const AttentionTape& tape,
                                const HeadLayout& layout, const VisibleSpans& spans) {
   at::Tensor scores =
       kernels::product(block.queries(tape.heads.query, layout), block.visible(tape.heads.key).t());
   std::vector<float> scratch(static_cast<std::size_t>(block.keys()));
   const GroupSinks sinks(tape, layout, block.group);
+  const GroupBias bias(tape, layout, block);
   kernels::with_type(scores.scalar_type(), [&]<typename T>(T) {
     T* data = kernels::pointer<T>(scores);
     for_each_query(block, layout, spans, [&](auto row, auto first, auto last) {
+      if (!bias.none()) {
+        return kernels::biased_softmax_row(data + row * block.keys(), bias.row(row), first, last,
+                                           block.keys(), scratch.data());
+      }
       const std::int64_t query = block.begin * layout.group + row;
       const float share = kernels::softmax_row(data + row * block.keys(), first, last, block.keys(),
                                                sinks.sink(query), scratch.data());
@@ -144,7 +174,7 @@ class GroupBackward {
         dsinks_(dsinks) {}
 
   void run(std::int64_t group) const {
-    at::Tensor dkey = at::zeros({layout_.length, layout_.head_size}, at::kFloat);
+    at::Tensor dkey = at::zeros({layout_.keys(), layout_.head_size}, at::kFloat);
     at::Tensor dvalue = at::zeros_like(dkey);
     for (std::int64_t index = 0; index < block_count(layout_); ++index) {
       add_block(Block(layout_, spans_, group, index), index, dkey, dvalue);
@@ -200,21 +230,22 @@ class GroupBackward {
 }  // namespace
 
 VisibleSpans::VisibleSpans(const at::Tensor& first_key, const at::Tensor& end_key,
-                           std::int64_t rows, std::int64_t length, std::int64_t window,
-                           std::int64_t past)
-    : length_(length), past_(past), first_(static_cast<std::size_t>(rows * length)) {
+                           const HeadLayout& layout, std::int64_t window)
+    : length_(layout.length),
+      past_(layout.past),
+      first_(static_cast<std::size_t>(layout.rows * layout.length)) {
   const std::int32_t* document = first_key.defined() ? first_key.const_data_ptr<int>() : nullptr;
   const std::int32_t* ends = end_key.defined() ? end_key.const_data_ptr<int>() : nullptr;
   if (ends != nullptr) window = 0;
-  for (std::int64_t i = 0; i < rows * length; ++i) {
-    const std::int64_t position = past + i % length;
+  for (std::int64_t i = 0; i < layout.rows * length_; ++i) {
+    const std::int64_t position = layout.source > 0 ? layout.keys() - 1 : past_ + i % length_;
     std::int64_t first = document ? document[i] : 0;
     if (window > 0) first = std::max(first, position - window + 1);
     first = std::clamp<std::int64_t>(first, 0, position);
     first_[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(first);
     if (ends == nullptr) continue;
     end_.push_back(
-        static_cast<std::int32_t>(std::clamp<std::int64_t>(ends[i], first + 1, past + length)));
+        static_cast<std::int32_t>(std::clamp<std::int64_t>(ends[i], first + 1, layout.keys())));
   }
 }
 
@@ -227,6 +258,11 @@ std::int64_t VisibleSpans::highest(std::int64_t row, std::int64_t begin, std::in
   if (end_.empty()) return past_ + end;
   const auto start = end_.begin() + row * length_;
   return *std::max_element(start + begin, start + end);
+}
+
+bool keep_probabilities(const HeadLayout& layout, std::int64_t element_size) {
+  const std::int64_t scores = layout.groups() * layout.group * layout.length * layout.keys();
+  return scores * element_size <= kKeptProbabilityBytes;
 }
 
 at::Tensor attention(AttentionTape& tape, const HeadLayout& layout, const VisibleSpans& spans,

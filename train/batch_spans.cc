@@ -20,7 +20,11 @@ VisibleSpans make_spans(const Batch& batch, Sight sight, std::int64_t window) {
   if (sight == Sight::bidirectional && !end_key.defined()) {
     end_key = kernels::empty({batch.tokens()}, at::kInt).fill_(batch.length);
   }
-  return {batch.first_key, end_key, batch.rows, batch.length, window, batch.past};
+  kernels::HeadLayout layout;
+  layout.rows = batch.rows;
+  layout.length = batch.length;
+  layout.past = batch.past;
+  return {batch.first_key, end_key, layout, window};
 }
 
 }  // namespace

@@ -7,10 +7,22 @@
 namespace organ::train {
 namespace {
 
+// Of an encoder-decoder: one past the last place of each row's source that is no padding, which is
+// all that the row's positions see of it. `keys` are the rows' first_key.
+at::Tensor text_ends(const Batch& batch, const std::int32_t* keys) {
+  at::Tensor ends = kernels::empty({batch.rows, batch.length}, at::kInt);
+  for (std::int64_t row = 0; row < batch.rows; ++row) {
+    const std::int32_t* source = keys + row * batch.length;
+    ends.select(0, row).fill_(std::count(source, source + batch.source, 0));
+  }
+  return ends.view({batch.tokens()});
+}
+
 // A batch whose rows fill(row, arrays) writes.
 template <typename Fill>
-Batch filled_batch(std::size_t rows, std::int64_t length, Fill fill) {
+Batch filled_batch(std::size_t rows, const Dataset& data, std::int64_t length, Fill fill) {
   Batch batch;
+  batch.source = data.source_length();
   batch.rows = static_cast<std::int64_t>(rows);
   batch.length = length;
   batch.ids = kernels::empty({batch.tokens()}, at::kLong);
@@ -26,7 +38,12 @@ Batch filled_batch(std::size_t rows, std::int64_t length, Fill fill) {
   }
   const bool whole =
       std::all_of(keys, keys + batch.tokens(), [](std::int32_t key) { return key == 0; });
-  if (!whole) batch.first_key = first_key;
+  if (whole) return batch;
+  if (batch.source > 0) {
+    batch.end_key = text_ends(batch, keys);
+  } else {
+    batch.first_key = first_key;
+  }
   return batch;
 }
 
@@ -48,18 +65,20 @@ at::Tensor document_ends(const Batch& batch) {
 
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows) {
   Batch batch =
-      filled_batch(windows.size(), data.context(),
+      filled_batch(windows.size(), data, data.row_length(),
                    [&](std::size_t row, const auto& arrays) { data.fill(windows[row], arrays); });
-  if (data.hides_tokens()) batch.end_key = document_ends(batch);
+  if (data.task() == Task::hidden_tokens) batch.end_key = document_ends(batch);
   return batch;
 }
 
 Batch make_batch(const Dataset& data, const EvaluationOptions& options,
                  std::span<const EvaluationRow> rows) {
   Batch batch = filled_batch(
-      rows.size(), options.context,
+      rows.size(), data, row_length(data, options),
       [&](std::size_t row, const auto& arrays) { fill_row(data, options, rows[row], arrays); });
-  if (options.protocol == Protocol::p5 || data.hides_tokens()) batch.end_key = document_ends(batch);
+  if (options.protocol == Protocol::p5 || data.task() == Task::hidden_tokens) {
+    batch.end_key = document_ends(batch);
+  }
   return batch;
 }
 

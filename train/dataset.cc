@@ -173,7 +173,46 @@ double Dataset::filled_share() const {
   return static_cast<double>(placed) / static_cast<double>(windows() * context_);
 }
 
+void Dataset::drop_spans(SpanDraw draw) { spans_ = std::move(draw); }
+
+Task Dataset::task() const {
+  if (spans_) return Task::spans;
+  return mask_ ? Task::hidden_tokens : Task::next_token;
+}
+
+std::int64_t Dataset::row_length() const {
+  if (!spans_) return context_;
+  const SpanLengths lengths = span_lengths(static_cast<std::size_t>(context_));
+  return static_cast<std::int64_t>(lengths.source + lengths.target);
+}
+
+std::int64_t Dataset::source_length() const {
+  if (!spans_) return 0;
+  return static_cast<std::int64_t>(span_lengths(static_cast<std::size_t>(context_)).source);
+}
+
+void Dataset::fill_spans(std::int64_t start, std::int64_t tokens, const WindowArrays& out) const {
+  const auto text =
+      std::span(ids_).subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(tokens));
+  train::drop_spans(*spans_, static_cast<std::uint64_t>(start), text,
+                    static_cast<std::size_t>(source_length()), out);
+}
+
+std::vector<std::int64_t> Dataset::span_targets(std::int64_t start, std::int64_t tokens) const {
+  std::vector<std::int64_t> of_stream;
+  for (const std::size_t place : span_target_places(*spans_, static_cast<std::uint64_t>(start),
+                                                    static_cast<std::size_t>(tokens))) {
+    of_stream.push_back(start + static_cast<std::int64_t>(place));
+  }
+  return of_stream;
+}
+
 void Dataset::fill(std::int64_t window, const WindowArrays& out) const {
+  if (spans_) {
+    if (packed_) return drop_spans_of(packed_->window(window), out);
+    const std::int64_t start = window * context_;
+    return fill_spans(start, std::min(context_, tokens() - start), out);
+  }
   if (packed_) return fill_pieces(packed_->window(window), out);
   fill_from(window * context_, out);
 }
@@ -192,6 +231,17 @@ void Dataset::fill_pieces(std::span<const Piece> pieces, const WindowArrays& out
     hide(piece.start, count, part_of(out, slot - count, count));
   }
   pad_from(slot, out);
+}
+
+// The pieces one behind the other are the text of the window.
+void Dataset::drop_spans_of(std::span<const Piece> pieces, const WindowArrays& out) const {
+  std::vector<std::int32_t> text;
+  for (const Piece& piece : pieces) {
+    const auto first = ids_.begin() + piece.start;
+    text.insert(text.end(), first, first + piece.length);
+  }
+  train::drop_spans(*spans_, static_cast<std::uint64_t>(pieces.front().start), text,
+                    static_cast<std::size_t>(source_length()), out);
 }
 
 void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
@@ -219,8 +269,8 @@ void Dataset::hide(std::int64_t start, std::size_t count, const WindowArrays& ou
   if (mask_) train::hide_tokens(*mask_, static_cast<std::uint64_t>(start), count, out);
 }
 
-std::int64_t Dataset::hidden_in(std::int64_t window) const {
-  const auto length = static_cast<std::size_t>(context_);
+std::int64_t Dataset::drawn_in(std::int64_t window) const {
+  const auto length = static_cast<std::size_t>(row_length());
   std::vector<std::int64_t> ids(length), targets(length);
   std::vector<std::int32_t> first_key(length);
   fill(window, {ids, targets, first_key});
@@ -228,7 +278,7 @@ std::int64_t Dataset::hidden_in(std::int64_t window) const {
 }
 
 std::int64_t Dataset::targets_in(std::int64_t window) const {
-  if (mask_) return hidden_in(window);
+  if (mask_ || spans_) return drawn_in(window);
   if (packed_) {
     std::int64_t targets = 0;
     for (const Piece& piece : packed_->window(window)) targets += piece.length - 1;

@@ -14,6 +14,8 @@
 #include "format/base/digest.h"
 #include "train/masking.h"
 #include "train/packing.h"
+#include "train/spans.h"
+#include "train/task.h"
 
 namespace organ::train {
 
@@ -31,11 +33,14 @@ struct DataFile {
   std::uint64_t tokens = 0;
 };
 
-// One window as model inputs; arrays of `context` numbers.
+// One window as model inputs; arrays of row_length() numbers.
 struct WindowArrays {
   std::span<std::int64_t> ids;
-  std::span<std::int64_t> targets;    // the id at t + 1 of the same document, a hidden id, or -1
-  std::span<std::int32_t> first_key;  // start of the token's document in this window
+  // The id at t + 1 of the same document, a hidden id, what a decoder writes, or -1.
+  std::span<std::int64_t> targets;
+  // Start of the token's document in this window. Of span denoising (spans.h): 0, of padding in the
+  // source its place; there a window is one text, whatever documents it is of.
+  std::span<std::int32_t> first_key;
 };
 
 class Dataset {
@@ -81,11 +86,21 @@ class Dataset {
   double filled_share() const;
   // From now on windows hide tokens and ask for these, for a masked language model.
   void hide_tokens(MaskDraw draw) { mask_ = std::move(draw); }
-  bool hides_tokens() const { return mask_.has_value(); }
+  // From now on windows lack spans and ask for them, for an encoder-decoder.
+  void drop_spans(SpanDraw draw);
+  Task task() const;
+  // Places of a window as a row of a model: its context; of span denoising those of the encoder,
+  // source_length(), and of the decoder.
+  std::int64_t row_length() const;
+  std::int64_t source_length() const;
 
   void fill(std::int64_t window, const WindowArrays& out) const;
   // The same for the window whose first token is token `start` of the stream, as concat packs.
   void fill_from(std::int64_t start, const WindowArrays& out) const;
+  // The same of span denoising, for the window of tokens [start, start + tokens).
+  void fill_spans(std::int64_t start, std::int64_t tokens, const WindowArrays& out) const;
+  // Of each target of that window in order: the token of the stream that it asks for.
+  std::vector<std::int64_t> span_targets(std::int64_t start, std::int64_t tokens) const;
   std::int64_t targets_in(std::int64_t window) const;
   std::span<const std::int32_t> ids() const { return ids_; }
   // Where each document starts in ids(), ascending; the first is 0.
@@ -99,7 +114,8 @@ class Dataset {
   void add_document(std::span<const std::int32_t> ids);
   void check_not_empty() const;
   void fill_pieces(std::span<const Piece> pieces, const WindowArrays& out) const;
-  std::int64_t hidden_in(std::int64_t window) const;
+  std::int64_t drawn_in(std::int64_t window) const;
+  void drop_spans_of(std::span<const Piece> pieces, const WindowArrays& out) const;
   void hide(std::int64_t start, std::size_t count, const WindowArrays& out) const;
 
   std::int64_t context_ = 0;
@@ -110,6 +126,7 @@ class Dataset {
   std::optional<std::uint64_t> text_bytes_, text_words_;
   bool lead_in_ = false;
   std::optional<MaskDraw> mask_;
+  std::optional<SpanDraw> spans_;
 };
 
 // The order in which an epoch visits the windows: a permutation that depends on (seed, epoch) and

@@ -59,10 +59,11 @@ class Evaluator {
   void share_among_documents(const EvaluationRow& row, const std::int64_t* targets,
                              const float* nll) {
     const auto starts = data_.document_starts();
-    for (std::int64_t i = 0; i < options_.context; ++i) {
+    const auto tokens = target_tokens(data_, options_, row);
+    for (std::size_t place = 0; place < tokens.size(); ++place) {
+      const auto i = static_cast<std::int64_t>(place);
       if (targets[i] < 0) continue;
-      const std::int64_t token = row.start + std::min(i, row.tokens - 1);
-      const auto next = std::upper_bound(starts.begin(), starts.end(), token);
+      const auto next = std::upper_bound(starts.begin(), starts.end(), tokens[place]);
       add(result_.documents[static_cast<std::size_t>(next - starts.begin() - 1)], nll[i]);
       const bool padding = options_.protocol == Protocol::p1 && i + 1 >= row.tokens;
       if (padding) add(result_.padding, nll[i]);
@@ -125,7 +126,7 @@ double EvaluationResult::nll() const {
 double EvaluationResult::perplexity() const { return std::exp(nll()); }
 
 std::optional<double> EvaluationResult::bits_per_byte(const Dataset& data) const {
-  if (data.hides_tokens()) return std::nullopt;  // most of the text was shown
+  if (data.task() != Task::next_token) return std::nullopt;  // most of the text was shown
   const auto bytes = data.text_bytes();
   if (!bytes || *bytes == 0 || is_diagnostic(protocol)) return std::nullopt;
   const double bits_per_nat_byte = 1 / (std::numbers::ln2 * static_cast<double>(*bytes));
@@ -135,10 +136,11 @@ std::optional<double> EvaluationResult::bits_per_byte(const Dataset& data) const
 
 EvaluationResult evaluate(Model& model, const Dataset& data, const EvaluationOptions& options) {
   require_task(model.architecture(), data);
-  if (data.hides_tokens() != (options.protocol == Protocol::mlm)) {
+  const auto only = protocol_of(data.task());
+  if (only ? options.protocol != *only : is_of_task(options.protocol)) {
     fail(ErrorCode::invalid_argument, "protocol {}: {}", to_string(options.protocol),
-         data.hides_tokens() ? "a masked model is measured under MLM alone"
-                             : "is for masked models");
+         only ? fmt::format("this model is measured under {} alone", to_string(*only))
+              : "is not for causal models");
   }
   EvaluationResult result = Evaluator(model, data, options).run();
   if (result.targets == 0) {

@@ -26,6 +26,10 @@ void check_options(const Dataset& data, const EvaluationOptions& options) {
     fail(ErrorCode::invalid_argument, "batch: expected at least 1 document, got {}",
          options.batch_rows);
   }
+  if (options.protocol == Protocol::spans && options.context != data.context()) {
+    fail(ErrorCode::invalid_argument, "context: the spans were drawn for windows of {}, got {}",
+         data.context(), options.context);
+  }
   if (options.protocol != Protocol::p0w) return;
   if (!data.text_words() || !data.has_lead_in()) {
     fail(ErrorCode::invalid_argument, "{}: needs a text, whose words it counts", name);
@@ -112,7 +116,8 @@ std::vector<EvaluationRow> evaluation_rows(const Dataset& data, const Evaluation
     case Protocol::p3:
     case Protocol::p4:
     case Protocol::p5:
-    case Protocol::mlm: rows = stream_rows(data.tokens(), options); break;
+    case Protocol::mlm:
+    case Protocol::spans: rows = stream_rows(data.tokens(), options); break;
     case Protocol::p0w:
     case Protocol::p1:
     case Protocol::p2:
@@ -125,6 +130,7 @@ std::vector<EvaluationRow> evaluation_rows(const Dataset& data, const Evaluation
 
 void fill_row(const Dataset& data, const EvaluationOptions& options, const EvaluationRow& row,
               const WindowArrays& out) {
+  if (options.protocol == Protocol::spans) return data.fill_spans(row.start, row.tokens, out);
   const auto tokens = static_cast<std::size_t>(row.tokens);
   data.fill_from(row.start,
                  {out.ids.first(tokens), out.targets.first(tokens), out.first_key.first(tokens)});
@@ -142,9 +148,29 @@ void fill_row(const Dataset& data, const EvaluationOptions& options, const Evalu
     case Protocol::p2:
     case Protocol::p5:
     case Protocol::p6:
-    case Protocol::mlm: break;
+    case Protocol::mlm:
+    case Protocol::spans: break;
   }
   std::fill_n(out.targets.begin(), static_cast<std::size_t>(row.first_scored), -1);
+}
+
+std::int64_t row_length(const Dataset& data, const EvaluationOptions& options) {
+  return options.protocol == Protocol::spans ? data.row_length() : options.context;
+}
+
+std::vector<std::int64_t> target_tokens(const Dataset& data, const EvaluationOptions& options,
+                                        const EvaluationRow& row) {
+  std::vector<std::int64_t> tokens;
+  if (options.protocol == Protocol::spans) {
+    tokens.assign(static_cast<std::size_t>(data.source_length()), row.start);
+    const auto wanted = data.span_targets(row.start, row.tokens);
+    tokens.insert(tokens.end(), wanted.begin(), wanted.end());
+  }
+  // The other protocols' targets lie where their tokens do; past the text is padding.
+  for (auto i = static_cast<std::int64_t>(tokens.size()); i < row_length(data, options); ++i) {
+    tokens.push_back(row.start + std::min(i, row.tokens - 1));
+  }
+  return tokens;
 }
 
 }  // namespace organ::train

@@ -15,6 +15,7 @@
 #include "train/internal/decode_cache.h"
 #include "train/internal/model.h"
 #include "train/memory.h"
+#include "train/task.h"
 
 namespace organ::train {
 namespace {
@@ -51,9 +52,12 @@ void check_length(const format::Architecture& architecture, std::size_t prompt,
 
 // Of a model that sees the whole text there is no next token.
 void check_causal(const format::Architecture& architecture) {
-  if (architecture.attention_type(0) != "bidirectional") return;
-  fail(ErrorCode::incompatible, "family {} reads a text as a whole and does not continue one",
-       quote(architecture.model_type()));
+  const Task task = task_of(architecture);
+  if (task == Task::next_token) return;
+  fail(ErrorCode::incompatible, "family {} reads a text as a whole and {}",
+       quote(architecture.model_type()),
+       task == Task::spans ? "writes what it lacks, it does not continue one"
+                           : "does not continue one");
 }
 
 }  // namespace

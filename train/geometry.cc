@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/internal/geometry.h"
 
+#include <cmath>
+
 #include "format/base/error.h"
 
 namespace organ::train {
@@ -11,7 +13,7 @@ void need(bool known, const format::Architecture& architecture, std::string_view
   throw Error(ErrorCode::incompatible,
               fmt::format("model type {}: {} is not supported in training and evaluation",
                           quote(architecture.model_type()), what),
-              "bert, gpt2, gpt_oss, llama, mistral, qwen2 and qwen3 models can be trained");
+              "bert, gpt2, gpt_oss, llama, mistral, qwen2, qwen3 and t5 models can be trained");
 }
 
 NormKind read_norm(const format::Architecture& architecture) {
@@ -38,13 +40,29 @@ kernels::Activation read_activation(const format::Architecture& architecture) {
   return kernels::Activation::relu;
 }
 
+void read_positions(const format::Architecture& architecture, Geometry& g) {
+  const format::LayerSpec& spec = architecture.spec();
+  if (spec.position == "rope") {
+    g.rope = RopeScheme{spec.rope_theta, spec.rope_scaling, g.head_size};
+  } else if (spec.position == "relative") {
+    g.relative = RelativeScheme{static_cast<std::int64_t>(spec.relative_buckets),
+                                static_cast<std::int64_t>(spec.relative_max_distance),
+                                g.sight == Sight::bidirectional};
+  } else {
+    need(spec.position == "learned", architecture, "its position scheme");
+    g.learned_positions = true;
+  }
+}
+
+StreamPart read_part(const format::Architecture& architecture) {
+  if (architecture.stack().empty()) return StreamPart::whole;
+  return architecture.spec().cross_attention ? StreamPart::target : StreamPart::source;
+}
+
 }  // namespace
 
 Geometry read_geometry(const format::Architecture& architecture) {
   const format::LayerSpec& spec = architecture.spec();
-  const bool rope = spec.position == "rope";
-  need(!spec.cross_attention && spec.attention_scale == 0, architecture, "its attention");
-  need(rope || spec.position == "learned", architecture, "its position scheme");
   Geometry g;
   g.norm = read_norm(architecture);
   g.placement = spec.norm_placement == "post" ? NormPlacement::post : NormPlacement::pre;
@@ -52,8 +70,6 @@ Geometry read_geometry(const format::Architecture& architecture) {
       architecture.attention_type(0) == "bidirectional" ? Sight::bidirectional : Sight::causal;
   g.mlp = read_mlp(architecture);
   if (g.mlp != MlpKind::experts) g.activation = read_activation(architecture);
-  need(g.mlp != MlpKind::gated || g.activation == kernels::Activation::silu, architecture,
-       "a gated MLP with another function than silu");
   g.sinks = spec.attention_sinks;
   g.experts = static_cast<std::int64_t>(spec.experts.count);
   g.experts_per_token = static_cast<std::int64_t>(spec.experts.per_token);
@@ -65,7 +81,10 @@ Geometry read_geometry(const format::Architecture& architecture) {
   g.head_size = static_cast<std::int64_t>(spec.head_dim);
   g.norm_epsilon = spec.norm_epsilon;
   g.qk_norm = spec.qk_norm == "rms_per_head";
-  if (rope) g.rope = RopeScheme{spec.rope_theta, spec.rope_scaling, g.head_size};
+  g.score_scale = spec.attention_scale > 0 ? spec.attention_scale
+                                           : 1.0 / std::sqrt(static_cast<double>(g.head_size));
+  g.part = read_part(architecture);
+  read_positions(architecture, g);
   for (std::uint64_t i = 0; i < architecture.layer_count(); ++i) {
     const std::string_view type = architecture.attention_type(i);
     const bool sliding = type == "sliding";

@@ -42,14 +42,21 @@ struct Head::Rows {
 Head Head::unshifted() const {
   std::optional<HeadTransform> transform;
   if (transform_) transform.emplace(transform_->dense.unshifted(), transform_->activation);
-  return {norm_.unshifted(), projection_, chunk_,
-          bias_.defined() ? at::zeros_like(bias_) : at::Tensor(), std::move(transform)};
+  return {norm_.unshifted(),
+          projection_,
+          chunk_,
+          bias_.defined() ? at::zeros_like(bias_) : at::Tensor(),
+          std::move(transform),
+          input_scale_};
 }
 
 at::Tensor Head::prepare(const at::Tensor& x, Rows* rows) const {
   const at::ScalarType working = projection_.scalar_type();
   kernels::Norm* tape = rows != nullptr ? &rows->norm : nullptr;
-  if (!transform_) return norm_.forward(x, working, tape);
+  if (!transform_) {
+    at::Tensor normed = norm_.forward(x, working, tape);
+    return input_scale_ == 1 ? normed : normed.mul_(input_scale_);
+  }
   const at::Tensor inner = transform_->dense.forward(kernels::convert(x, working));
   if (rows != nullptr) rows->inner = inner;
   const at::Tensor active = kernels::activate(transform_->activation, inner);
@@ -126,7 +133,7 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
   if (gradient) {
     at::Tensor part = input_gradient(rows);
     // Scaled in fp32, after the sum over the vocabulary: bf16 has too few bits for 1 / tokens.
-    dx->index_copy_(0, rows.index, part.mul_(scale));
+    dx->index_copy_(0, rows.index, part.mul_(scale * input_scale_));
   }
   if (per_token != nullptr) per_token->index_copy_(0, rows.index, rows.nll);
   return sum;

@@ -24,13 +24,17 @@ std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
   at::set_num_threads(static_cast<int>(
       settings.threads ? settings.threads : std::max(1u, std::thread::hardware_concurrency())));
   Model model = Model::load(checkpoint, {.precision = settings.precision});
-  const std::int64_t layers = model.layer_count();
-  FlatOrgan whole(model, {0, static_cast<std::uint64_t>(layers)}, false);
-  OrganStack stack(model, 0, layers, layers);
+  const std::uint64_t layers = checkpoint.architecture().layer_count();
+  FlatOrgan whole(model, {0, layers}, false);
+  OrganStack stack(model, model.place_of(0), model.place_of(layers), model.layer_count());
   const auto windows = BatchOrder(settings.seed, data.windows()).step(0, settings.rows_per_step());
   for (const std::int64_t window : windows) {
     const Batch batch = make_batch(data, {&window, 1});
-    stack.accumulate_gradient(model.embed(batch), batch, 1);
+    at::Tensor x = model.embed(batch);
+    for (std::int64_t i = 0; i < model.place_of(0); ++i) {
+      x = model.forward_layer(i, x, batch, nullptr);
+    }
+    stack.accumulate_gradient(x, batch, 1);
   }
   const std::span<const float> gradient = whole.view().gradient;
   const auto elements = static_cast<std::size_t>(model.layer_elements());

@@ -65,6 +65,66 @@ constexpr std::array<std::string_view, 16> kBertOrder = {
     "output.LayerNorm.bias",
 };
 
+constexpr std::array<std::string_view, 8> kT5EncoderOrder = {
+    "layer.0.SelfAttention.q.weight",   "layer.0.SelfAttention.k.weight",
+    "layer.0.SelfAttention.v.weight",   "layer.0.SelfAttention.o.weight",
+    "layer.1.DenseReluDense.wi.weight", "layer.1.DenseReluDense.wo.weight",
+    "layer.0.layer_norm.weight",        "layer.1.layer_norm.weight",
+};
+
+constexpr std::array<std::string_view, 9> kT5GatedEncoderOrder = {
+    "layer.0.SelfAttention.q.weight",     "layer.0.SelfAttention.k.weight",
+    "layer.0.SelfAttention.v.weight",     "layer.0.SelfAttention.o.weight",
+    "layer.1.DenseReluDense.wi_0.weight", "layer.1.DenseReluDense.wi_1.weight",
+    "layer.1.DenseReluDense.wo.weight",   "layer.0.layer_norm.weight",
+    "layer.1.layer_norm.weight",
+};
+
+constexpr std::array<std::string_view, 13> kT5DecoderOrder = {
+    "layer.0.SelfAttention.q.weight",   "layer.0.SelfAttention.k.weight",
+    "layer.0.SelfAttention.v.weight",   "layer.0.SelfAttention.o.weight",
+    "layer.1.EncDecAttention.q.weight", "layer.1.EncDecAttention.k.weight",
+    "layer.1.EncDecAttention.v.weight", "layer.1.EncDecAttention.o.weight",
+    "layer.2.DenseReluDense.wi.weight", "layer.2.DenseReluDense.wo.weight",
+    "layer.0.layer_norm.weight",        "layer.1.layer_norm.weight",
+    "layer.2.layer_norm.weight",
+};
+
+constexpr std::array<std::string_view, 14> kT5GatedDecoderOrder = {
+    "layer.0.SelfAttention.q.weight",     "layer.0.SelfAttention.k.weight",
+    "layer.0.SelfAttention.v.weight",     "layer.0.SelfAttention.o.weight",
+    "layer.1.EncDecAttention.q.weight",   "layer.1.EncDecAttention.k.weight",
+    "layer.1.EncDecAttention.v.weight",   "layer.1.EncDecAttention.o.weight",
+    "layer.2.DenseReluDense.wi_0.weight", "layer.2.DenseReluDense.wi_1.weight",
+    "layer.2.DenseReluDense.wo.weight",   "layer.0.layer_norm.weight",
+    "layer.1.layer_norm.weight",          "layer.2.layer_norm.weight",
+};
+
+// T5's encoder blocks.
+constexpr TensorNames t5_encoder(std::span<const std::string_view> order, std::string_view mlp_in) {
+  return {.storage_order = order,
+          .qkv = "layer.0.SelfAttention.q",
+          .attention_output = "layer.0.SelfAttention.o",
+          .query_norm = "",
+          .key_norm = "",
+          .mlp_in = mlp_in,
+          .mlp_out = "layer.1.DenseReluDense.wo",
+          .attention_norm = "layer.0.layer_norm",
+          .mlp_norm = "layer.1.layer_norm",
+          .orientation = Orientation::out_in};
+}
+
+constexpr TensorNames t5_decoder(std::span<const std::string_view> order, std::string_view mlp_in) {
+  TensorNames names = t5_encoder(order, mlp_in);
+  names.mlp_out = "layer.2.DenseReluDense.wo";
+  names.mlp_norm = "layer.2.layer_norm";
+  names.cross_query = "layer.1.EncDecAttention.q";
+  names.cross_key_value = "layer.1.EncDecAttention.k";
+  names.cross_output = "layer.1.EncDecAttention.o";
+  names.cross_norm = "layer.1.layer_norm";
+  return names;
+}
+
 constexpr TensorNames kKinds[] = {
     {.storage_order = kBertOrder,
      .qkv = "attention.self.query",
@@ -108,6 +168,10 @@ constexpr TensorNames kKinds[] = {
      .attention_norm = "input_layernorm",
      .mlp_norm = "post_attention_layernorm",
      .orientation = Orientation::out_in},
+    t5_encoder(kT5EncoderOrder, "layer.1.DenseReluDense.wi"),
+    t5_encoder(kT5GatedEncoderOrder, "layer.1.DenseReluDense.wi_0"),
+    t5_decoder(kT5DecoderOrder, "layer.2.DenseReluDense.wi"),
+    t5_decoder(kT5GatedDecoderOrder, "layer.2.DenseReluDense.wi_0"),
 };
 
 bool names_all(const TensorNames& names, const std::vector<format::LayerTensor>& tensors) {

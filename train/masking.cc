@@ -11,20 +11,6 @@
 
 namespace organ::train {
 
-bool is_masked_model(const format::Architecture& architecture) {
-  return architecture.attention_type(0) == "bidirectional";
-}
-
-void require_task(const format::Architecture& architecture, const Dataset& data) {
-  const bool masked = is_masked_model(architecture);
-  if (masked == data.hides_tokens()) return;
-  throw Error(ErrorCode::incompatible,
-              fmt::format("model type {}: {}", quote(architecture.model_type()),
-                          masked ? "sees the tokens that follow, so it cannot be asked for them"
-                                 : "predicts the next token, not hidden ones"),
-              "organ train and organ eval hide tokens for masked models");
-}
-
 MaskDraw read_mask_draw(const Tokenizer& tokenizer, std::uint64_t vocab_size, std::uint64_t seed) {
   constexpr std::string_view kMask = "[MASK]";
   constexpr std::string_view kSpecial[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", kMask};

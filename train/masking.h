@@ -7,20 +7,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "format/architecture.h"
-
 namespace organ::train {
 
-class Dataset;
 class Tokenizer;
 struct WindowArrays;
-
-// Its layers see the tokens that follow, so predicting the next one means nothing.
-bool is_masked_model(const format::Architecture& architecture);
-
-// Throws incompatible unless the data hides tokens exactly when the model is a masked one: the loss
-// of the other task means nothing.
-void require_task(const format::Architecture& architecture, const Dataset& data);
 
 struct MaskDraw {
   std::uint64_t seed = 0;

@@ -6,27 +6,29 @@
 namespace organ::train {
 namespace {
 
-// down(silu(gate) * up), gate and up as one product.
+// down(f(gate) * up), gate and up as one product.
 class GatedMlp : public Mlp {
  public:
   GatedMlp(const Geometry& g, const TensorNames& names, const LayerParameters& parameters)
       : gate_up_(parameters.projection(names.mlp_in, g.hidden_size, 2 * g.intermediate_size,
                                        names.orientation)),
         down_(parameters.projection(names.mlp_out, g.intermediate_size, g.hidden_size,
-                                    names.orientation)) {}
+                                    names.orientation)),
+        activation_(g.activation) {}
 
   at::Tensor forward(at::Tensor x, std::unique_ptr<MlpTape>* tape) const override {
     const at::Tensor gate_up = gate_up_.forward(x);
     x.reset();
     if (tape != nullptr) *tape = std::make_unique<Tape>(gate_up);
-    return down_.forward(kernels::swiglu(gate_up));
+    return down_.forward(kernels::gated(activation_, gate_up));
   }
 
   at::Tensor backward(const at::Tensor& dout, MlpTape& tape,
                       const MakeInput& input) const override {
     at::Tensor dgate_up = std::move(static_cast<Tape&>(tape).gate_up);
-    const at::Tensor dactive = down_.backward(dout, [&] { return kernels::swiglu(dgate_up); });
-    kernels::swiglu_backward(dgate_up, dactive);
+    const at::Tensor dactive =
+        down_.backward(dout, [&] { return kernels::gated(activation_, dgate_up); });
+    kernels::gated_backward(activation_, dgate_up, dactive);
     return gate_up_.backward(dgate_up, input);
   }
 
@@ -36,6 +38,7 @@ class GatedMlp : public Mlp {
     at::Tensor gate_up;
   };
   Projection gate_up_, down_;
+  kernels::Activation activation_;
 };
 
 // out(f(in(x)))

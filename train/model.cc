@@ -7,7 +7,6 @@
 #include <ATen/ops/zeros.h>
 
 #include "format/base/error.h"
-#include "format/mxfp4.h"
 #include "train/internal/batch_spans.h"
 #include "train/internal/decode_cache.h"
 #include "train/internal/embedding.h"
@@ -15,6 +14,7 @@
 #include "train/internal/head.h"
 #include "train/internal/layer.h"
 #include "train/internal/layout.h"
+#include "train/internal/stack.h"
 #include "train/internal/weights.h"
 #include "train/kernels/kernels.h"
 
@@ -42,11 +42,8 @@ struct Model::Impl {
 
   format::Architecture architecture;
   Options options;
-  Geometry geometry;
-  std::vector<format::LayerTensor> tensors;
-  const TensorNames& names;
-  std::vector<ParameterSlot> layout;
-  std::int64_t layer_elements = 0;
+  std::vector<Stack> stacks;  // as they run
+  std::size_t own = 0;        // that of the checkpoint
   std::int64_t first_layer = 0;
   std::optional<Embedding> embedding;
   std::vector<Slot> layers;
@@ -55,16 +52,34 @@ struct Model::Impl {
   std::optional<Head> head;
 
   Impl(const format::Checkpoint& checkpoint, const Options& chosen)
-      : architecture(checkpoint.architecture()),
-        options(chosen),
-        geometry(read_geometry(architecture)),
-        tensors(format::unpacked_tensors(architecture.tensors())),
-        names(tensor_names(tensors)),
-        layout(storage_layout(tensors, names)) {
+      : architecture(checkpoint.architecture()), options(chosen) {
     check(options.head_chunk > 0, "head_chunk must be positive");
-    layer_elements = layout.back().offset + layout.back().elements;
-    if (geometry.rope) rope.emplace(*geometry.rope);
   }
+
+  // `parts`: the model's checkpoint as each of its stacks shows it, as they run.
+  void load_stacks(std::span<const format::Checkpoint* const> parts) {
+    std::int64_t first = 0;
+    for (const format::Checkpoint* part : parts) {
+      if (part->architecture().stack() == architecture.stack()) own = stacks.size();
+      stacks.emplace_back(*part, first);
+      first += stacks.back().count;
+    }
+    for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+      stacks[i].closing = read_norm(*parts[i], final_norm(*parts[i]));
+    }
+    if (geometry().rope) rope.emplace(*geometry().rope);
+  }
+
+  // Of the stack that the head reads.
+  const Geometry& geometry() const { return stacks.back().geometry; }
+
+  std::size_t stack_number(std::int64_t index) const {
+    std::size_t number = 0;
+    while (number < stacks.size() && !stacks[number].holds(index)) ++number;
+    check(number < stacks.size(), "a layer was asked for that the model does not have");
+    return number;
+  }
+  const Stack& stack_of(std::int64_t index) const { return stacks[stack_number(index)]; }
 
   at::ScalarType working() const { return scalar_type(options.precision); }
 
@@ -75,17 +90,25 @@ struct Model::Impl {
 
   // The norm of the embedding, of the model's end or of its head: NAME.weight, NAME.bias.
   Normalization read_norm(const format::Checkpoint& checkpoint, const std::string& name) const {
-    const at::IntArrayRef shape(geometry.hidden_size);
+    const Geometry& g = geometry();
+    const at::IntArrayRef shape(g.hidden_size);
     const at::Tensor gamma = read(checkpoint, name + ".weight", shape);
-    const bool shifted = geometry.norm == NormKind::layer;
+    const bool shifted = g.norm == NormKind::layer;
     const at::Tensor beta = shifted ? read(checkpoint, name + ".bias", shape) : at::Tensor();
-    return {geometry.norm, geometry.norm_epsilon, {gamma, {}}, {beta, {}}};
+    return {g.norm, g.norm_epsilon, {gamma, {}}, {beta, {}}};
+  }
+
+  // The name of the norm behind a stack's last layer, without ".weight".
+  static std::string final_norm(const format::Checkpoint& checkpoint) {
+    std::string norm = checkpoint.full_name(checkpoint.architecture().layout().final_norm);
+    norm.resize(norm.rfind(".weight"));
+    return norm;
   }
 
   void load_ends(const format::Checkpoint& checkpoint) {
-    const format::FamilyLayout& outer = architecture.layout();
+    const format::FamilyLayout& outer = checkpoint.architecture().layout();
     const auto vocabulary = static_cast<std::int64_t>(architecture.vocab_size());
-    const std::int64_t d = geometry.hidden_size;
+    const std::int64_t d = geometry().hidden_size;
     const at::Tensor tokens =
         read(checkpoint, checkpoint.full_name(outer.embedding), {vocabulary, d});
     load_embedding(checkpoint, tokens);
@@ -97,17 +120,16 @@ struct Model::Impl {
       load_masked_head(checkpoint, projection);
       return;
     }
-    std::string norm = checkpoint.full_name(outer.final_norm);
-    norm.resize(norm.rfind(".weight"));
-    head.emplace(read_norm(checkpoint, norm), projection(), options.head_chunk);
+    head.emplace(read_norm(checkpoint, final_norm(checkpoint)), projection(), options.head_chunk,
+                 at::Tensor(), std::nullopt, head_input_scale(checkpoint));
   }
 
   void load_embedding(const format::Checkpoint& checkpoint, const at::Tensor& tokens) {
     const format::FamilyLayout& outer = architecture.layout();
-    const std::int64_t d = geometry.hidden_size;
+    const std::int64_t d = geometry().hidden_size;
     at::Tensor positions, common;
     std::optional<Normalization> norm;
-    if (!geometry.rope) {
+    if (geometry().learned_positions) {
       positions = read(checkpoint, checkpoint.full_name(outer.position_embedding),
                        {static_cast<std::int64_t>(architecture.max_positions()), d});
     }
@@ -130,7 +152,7 @@ struct Model::Impl {
     const format::FamilyLayout& outer = architecture.layout();
     const std::string dense = std::string(outer.head_transform) + ".dense";
     if (!checkpoint.find(dense + ".weight")) return;
-    const std::int64_t d = geometry.hidden_size;
+    const std::int64_t d = geometry().hidden_size;
     const auto vocabulary = static_cast<std::int64_t>(architecture.vocab_size());
     // Tied, the decoder has the head's bias; else its own.
     std::string bias(outer.head);
@@ -139,7 +161,7 @@ struct Model::Impl {
     HeadTransform transform{
         Projection({read(checkpoint, dense + ".weight", {d, d}), {}},
                    {read(checkpoint, dense + ".bias", {d}), {}}, Orientation::out_in, nullptr),
-        geometry.activation};
+        geometry().activation};
     head.emplace(read_norm(checkpoint, std::string(outer.head_transform) + ".LayerNorm"),
                  projection(), options.head_chunk, read(checkpoint, bias, {vocabulary}),
                  std::move(transform));
@@ -151,11 +173,11 @@ struct Model::Impl {
          quote(std::string(architecture.layout().head_transform) + ".dense.weight"));
   }
 
-  void load_layer(const format::Checkpoint& checkpoint, std::int64_t index) {
-    const auto stored = checkpoint.layer(static_cast<std::uint64_t>(index));
-    const at::Tensor flat = kernels::empty({layer_elements}, working());
-    for (const ParameterSlot& parameter : layout) {
-      read_layer_tensor(checkpoint, stored, parameter.name,
+  void load_layer(const format::Checkpoint& part, const Stack& stack, std::int64_t index) {
+    const auto stored = part.layer(static_cast<std::uint64_t>(index - stack.first));
+    const at::Tensor flat = kernels::empty({stack.layer_elements}, working());
+    for (const ParameterSlot& parameter : stack.layout) {
+      read_layer_tensor(part, stored, parameter.name,
                         flat.narrow(0, parameter.offset, parameter.elements));
     }
     layers.push_back({flat, {}, {}, nullptr});
@@ -164,9 +186,12 @@ struct Model::Impl {
 
   // After a change of what layer `index` reads or adds to.
   void remake_layer(std::int64_t index) {
+    const Stack& stack = stack_of(index);
     Slot& s = slot(index);
-    s.layer =
-        make_layer(geometry, index, names, LayerParameters(layout, s.flat, s.gradient, s.adapters));
+    const bool last = index + 1 == stack.first + stack.count;
+    s.layer = make_layer(stack.geometry, index - stack.first, stack.names,
+                         LayerParameters(stack.layout, s.flat, s.gradient, s.adapters),
+                         last && stack.closing ? &*stack.closing : nullptr);
   }
 
   Slot& slot(std::int64_t index) {
@@ -175,10 +200,20 @@ struct Model::Impl {
     return layers[static_cast<std::size_t>(index - first_layer)];
   }
 
-  Pass pass(const Batch& batch, KeyValues* cache = nullptr) {
+  // A layer that trains.
+  Slot& own_slot(std::int64_t index) {
+    check(stacks[own].holds(index), "a layer of another stack than the checkpoint's cannot train");
+    return slot(index);
+  }
+
+  // Of layer `index`.
+  Pass pass(std::int64_t index, const Batch& batch, KeyValues* cache = nullptr) {
     check_batch(batch);
+    check((stacks.size() > 1) == (batch.source > 0), "a batch is for another kind of model");
     if (rope) rope->prepare(batch.past + batch.length);
-    return {batch, rope ? &*rope : nullptr, spans, cache};
+    std::optional<RelativeBias>& relative = stacks[stack_number(index)].relative;
+    if (relative) relative->prepare(batch.past + batch.length);
+    return {batch, rope ? &*rope : nullptr, spans, cache, relative ? &*relative : nullptr};
   }
 };
 
@@ -190,44 +225,47 @@ Model::~Model() = default;
 Model Model::load(const format::Checkpoint& checkpoint, const Options& options,
                   std::int64_t first_layer, std::int64_t last_layer) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  const OpenStacks open(checkpoint);
   auto impl = std::make_unique<Impl>(checkpoint, options);
-  const auto total = static_cast<std::int64_t>(impl->architecture.layer_count());
+  impl->load_stacks(open.parts());
+  const std::int64_t total = impl->stacks.back().first + impl->stacks.back().count;
   const std::int64_t last = last_layer < 0 ? total : last_layer;
   check(first_layer >= 0 && first_layer <= last && last <= total, "layers outside of the model");
   impl->first_layer = first_layer;
-  impl->load_ends(checkpoint);
-  for (std::int64_t i = first_layer; i < last; ++i) impl->load_layer(checkpoint, i);
+  impl->load_ends(*open.parts().back());
+  for (std::int64_t i = first_layer; i < last; ++i) {
+    const std::size_t number = impl->stack_number(i);
+    impl->load_layer(*open.parts()[number], impl->stacks[number], i);
+  }
   return Model(std::move(impl));
 }
 
 const format::Architecture& Model::architecture() const { return impl_->architecture; }
 Precision Model::precision() const { return impl_->options.precision; }
 std::int64_t Model::layer_count() const {
-  return static_cast<std::int64_t>(impl_->architecture.layer_count());
+  return impl_->stacks.back().first + impl_->stacks.back().count;
 }
-std::int64_t Model::hidden_size() const { return impl_->geometry.hidden_size; }
+std::int64_t Model::place_of(std::uint64_t layer) const {
+  return impl_->stacks[impl_->own].first + static_cast<std::int64_t>(layer);
+}
+std::int64_t Model::hidden_size() const { return impl_->geometry().hidden_size; }
 std::int64_t Model::vocab_size() const { return impl_->embedding->vocab_size(); }
-const std::vector<ParameterSlot>& Model::parameter_layout() const { return impl_->layout; }
-std::int64_t Model::layer_elements() const { return impl_->layer_elements; }
+const std::vector<ParameterSlot>& Model::parameter_layout() const {
+  return impl_->stacks[impl_->own].layout;
+}
+std::int64_t Model::layer_elements() const { return impl_->stacks[impl_->own].layer_elements; }
 
-std::int64_t Model::layer_multiplications() const {
-  std::int64_t sum = 0;
-  for (const ParameterSlot& slot : impl_->layout) {
-    if (slot.name.ends_with("bias")) continue;
-    if (slot.shape.size() == 2) sum += slot.elements;
-    if (slot.shape.size() == 3) {
-      sum += slot.elements / impl_->geometry.experts * impl_->geometry.experts_per_token;
-    }
-  }
-  return sum;
+std::int64_t Model::row_multiplications(std::int64_t index, std::int64_t length,
+                                        std::int64_t source) const {
+  return impl_->stack_of(index).row_multiplications(length, source);
 }
 
 void Model::bind_layer(std::int64_t index, LayerStorage storage) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  Impl::Slot& slot = impl_->slot(index);
-  check(storage.working.numel() == impl_->layer_elements &&
+  Impl::Slot& slot = impl_->own_slot(index);
+  check(storage.working.numel() == layer_elements() &&
             storage.working.scalar_type() == impl_->working() &&
-            storage.gradient.numel() == impl_->layer_elements &&
+            storage.gradient.numel() == layer_elements() &&
             storage.gradient.scalar_type() == at::kFloat,
         "bind_layer got storage of another size or type");
   storage.working.copy_(slot.flat);
@@ -237,7 +275,7 @@ void Model::bind_layer(std::int64_t index, LayerStorage storage) {
 }
 
 void Model::adapt_layer(std::int64_t index, std::vector<AdapterParameters> adapters) {
-  impl_->slot(index).adapters = std::move(adapters);
+  impl_->own_slot(index).adapters = std::move(adapters);
   impl_->remake_layer(index);
 }
 
@@ -247,8 +285,8 @@ at::Tensor Model::layer_parameters(std::int64_t index) const {
 
 void Model::set_layer_parameters(std::int64_t index, const at::Tensor& flat_fp32) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  check(flat_fp32.numel() == impl_->layer_elements, "a layer's parameters have another size");
-  impl_->slot(index).flat.copy_(flat_fp32);
+  check(flat_fp32.numel() == layer_elements(), "a layer's parameters have another size");
+  impl_->own_slot(index).flat.copy_(flat_fp32);
 }
 
 at::Tensor Model::embed(const Batch& batch) const {
@@ -259,7 +297,7 @@ at::Tensor Model::embed(const Batch& batch) const {
 at::Tensor Model::forward_layer(std::int64_t index, const at::Tensor& x, const Batch& batch,
                                 LayerTapePtr* tape) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  const Pass pass = impl_->pass(batch);
+  const Pass pass = impl_->pass(index, batch);
   return impl_->slot(index).layer->forward(x, pass, tape);
 }
 
@@ -267,7 +305,7 @@ at::Tensor Model::backward_layer(std::int64_t index, const at::Tensor& dy, Layer
                                  const Batch& batch, bool need_input_gradient) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
   check(tape != nullptr, "backward_layer needs the tape of a forward pass");
-  const Pass pass = impl_->pass(batch);
+  const Pass pass = impl_->pass(index, batch);
   return impl_->slot(index).layer->backward(dy, *tape, pass, need_input_gradient);
 }
 
@@ -291,7 +329,7 @@ at::Tensor Model::decode(const std::vector<std::int64_t>& ids, DecodeCache& cach
             batch.ids.mutable_data_ptr<std::int64_t>());
   at::Tensor x = embed(batch);
   for (std::int64_t i = 0; i < layer_count(); ++i) {
-    const Pass pass = impl_->pass(batch, &cache.layers_[static_cast<std::size_t>(i)]);
+    const Pass pass = impl_->pass(i, batch, &cache.layers_[static_cast<std::size_t>(i)]);
     x = impl_->slot(i).layer->forward(x, pass, nullptr);
   }
   return x.narrow(0, batch.length - fresh, fresh);

@@ -20,6 +20,7 @@
 #include "train/checkpoint_copy.h"
 #include "train/internal/weights.h"
 #include "train/kernels/kernels.h"
+#include "train/protocol.h"
 #include "train/stored_values.h"
 
 namespace organ::train {
@@ -139,13 +140,13 @@ format::Evaluation evaluation_of(const TrainedRun& run, std::string_view subject
   const Dataset& data = *run.held_out;
   format::Evaluation evaluation;
   evaluation.subject = subject;
-  evaluation.protocol = data.hides_tokens() ? "MLM" : "P0";
+  evaluation.protocol = to_string(protocol_of(data.task()).value_or(Protocol::p0));
   evaluation.context = static_cast<std::uint64_t>(data.context());
   evaluation.stride = evaluation.context;
   evaluation.tokens = static_cast<std::uint64_t>(loss.targets);
   evaluation.nll = loss.nll;
   evaluation.perplexity = std::exp(loss.nll);
-  if (data.text_bytes() && !data.hides_tokens()) {
+  if (data.text_bytes() && data.task() == Task::next_token) {
     const double tokens_per_byte =
         static_cast<double>(data.tokens()) / static_cast<double>(*data.text_bytes());
     evaluation.bits_per_byte = loss.nll / std::numbers::ln2 * tokens_per_byte;

@@ -76,7 +76,7 @@ FlatOrgan::FlatOrgan(Model& model, std::span<const std::uint64_t> layers, bool d
   second_moment_ = zeros();
   working_ = model.precision() == Precision::fp32 ? master_ : master_.to(at::kBFloat16);
   for (std::int64_t i = 0; i < count; ++i) {
-    const auto index = static_cast<std::int64_t>(layers_[static_cast<std::size_t>(i)]);
+    const std::int64_t index = model.place_of(layers_[static_cast<std::size_t>(i)]);
     const std::int64_t start = i * layer_elements_;
     master_.narrow(0, start, layer_elements_).copy_(model.layer_parameters(index));
     model.bind_layer(index, {working_.narrow(0, start, layer_elements_),
@@ -156,12 +156,14 @@ LossSum OrganStack::loss(at::Tensor x, const Batch& batch) {
   return model_.head_loss(x, batch);
 }
 
-double OrganStack::flops_per_token() const {
-  const auto layers = static_cast<double>(top_ - first_);
-  const auto trained = static_cast<double>(last_ - first_);
-  const auto per_layer = static_cast<double>(model_.layer_multiplications());
-  const double head = static_cast<double>(model_.vocab_size() * model_.hidden_size());
-  return 2 * per_layer * (2 * layers + trained) + 4 * head;
+double OrganStack::flops_per_row(std::int64_t length, std::int64_t source) const {
+  double sum = 0;
+  for (std::int64_t layer = first_; layer < top_; ++layer) {
+    const auto products = static_cast<double>(model_.row_multiplications(layer, length, source));
+    sum += 2 * products * (layer < last_ ? 3 : 2);
+  }
+  const auto head = static_cast<double>(model_.vocab_size() * model_.hidden_size());
+  return sum + 4 * head * static_cast<double>(length - source);
 }
 
 }  // namespace organ::train

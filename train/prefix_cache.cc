@@ -22,12 +22,11 @@ std::span<std::byte> bytes_of(const at::Tensor& tensor) {
 // Nothing at or above the organ enters a prefix.
 class AbovePrefix {
  public:
-  AbovePrefix(const format::Checkpoint& checkpoint, std::int64_t layers_below)
+  AbovePrefix(const format::Checkpoint& checkpoint, std::uint64_t first_layer)
       : head_(checkpoint.architecture().layout().head),
         norm_(checkpoint.full_name(checkpoint.architecture().layout().final_norm)) {
-    const auto layers = static_cast<std::int64_t>(checkpoint.architecture().layer_count());
-    for (std::int64_t i = layers_below; i < layers; ++i) {
-      layers_.push_back(checkpoint.layer_prefix(static_cast<std::uint64_t>(i)));
+    for (std::uint64_t i = first_layer; i < checkpoint.architecture().layer_count(); ++i) {
+      layers_.push_back(checkpoint.layer_prefix(i));
     }
   }
   bool operator()(std::string_view tensor) const {
@@ -44,8 +43,8 @@ class AbovePrefix {
 
 // One line per tensor below the organ, sorted: name, type, shape, digest of its bytes.
 std::vector<std::string> tensor_lines(const format::Checkpoint& checkpoint,
-                                      std::int64_t layers_below) {
-  const AbovePrefix above(checkpoint, layers_below);
+                                      std::uint64_t first_layer) {
+  const AbovePrefix above(checkpoint, first_layer);
   std::vector<std::string> lines;
   for (const auto& shard : checkpoint.shards()) {
     const auto& header = shard.file.header();
@@ -69,15 +68,15 @@ std::vector<std::string> tensor_lines(const format::Checkpoint& checkpoint,
 
 }  // namespace
 
-Digest prefix_digest(const format::Checkpoint& checkpoint, std::int64_t layers_below,
+Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_layer,
                      Precision precision) {
   Sha256Hasher hasher;
   hasher.update(fmt::format("organ prefix 1\norgan {}\ntorch {}\ncpu {}\nthreads {}\n",
                             ORGAN_VERSION, TORCH_VERSION, at::get_cpu_capability(),
                             at::get_num_threads()));
   hasher.update(fmt::format("precision {}\nlayers {}\nconfig {}\n", to_string(precision),
-                            layers_below, checkpoint.config_digest().to_string()));
-  for (const auto& line : tensor_lines(checkpoint, layers_below)) hasher.update(line);
+                            first_layer, checkpoint.config_digest().to_string()));
+  for (const auto& line : tensor_lines(checkpoint, first_layer)) hasher.update(line);
   return hasher.finish();
 }
 
@@ -90,7 +89,7 @@ PrefixCache::PrefixCache(Model& model, const Dataset& data, const PrefixOptions&
 at::Tensor PrefixCache::inputs(std::span<const std::int64_t> windows) {
   // An embedding is cheaper to look up than to keep.
   if (options_.layers_below == 0) return model_.embed(make_batch(data_, windows));
-  const std::int64_t length = data_.context();
+  const std::int64_t length = data_.row_length();
   at::Tensor all = at::empty(
       {static_cast<std::int64_t>(windows.size()) * length, model_.hidden_size()}, at::kFloat);
   for (std::size_t row = 0; row < windows.size(); ++row) {
@@ -130,6 +129,9 @@ Digest PrefixCache::key(const Batch& batch) const {
                             options_.rounded ? "bf16" : "fp32", batch.tokens()));
   hasher.update(bytes_of(batch.ids));
   if (batch.first_key.defined()) hasher.update(bytes_of(batch.first_key));
+  // Implied by first_key but where one part of a row reads another.
+  if (batch.source > 0) hasher.update(fmt::format("source {}\n", batch.source));
+  if (batch.source > 0 && batch.end_key.defined()) hasher.update(bytes_of(batch.end_key));
   return hasher.finish();
 }
 

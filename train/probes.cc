@@ -12,7 +12,7 @@
 #include "train/internal/head_probes.h"
 #include "train/internal/model.h"
 #include "train/internal/trailing_runs.h"
-#include "train/masking.h"
+#include "train/task.h"
 
 namespace organ::train {
 namespace {
@@ -34,25 +34,39 @@ struct Probe {
   }
 };
 
-// The first `kProbeLength` positions of the first row, all of one document.
+// The first `kProbeLength` positions of the first row (of its source and of its target), all of one
+// document.
 Batch first_row(const Batch& batch) {
   Batch row;
   row.rows = 1;
-  row.length = std::min(batch.length, kProbeLength);
-  if (batch.end_key.defined()) row.end_key = batch.end_key.narrow(0, 0, row.length).clone();
-  row.ids = batch.ids.narrow(0, 0, row.length).clone();
-  row.targets = batch.targets.narrow(0, 0, row.length).clone();
+  row.source = std::min(batch.source, kProbeLength);
+  const std::int64_t target = std::min(batch.length - batch.source, kProbeLength);
+  row.length = row.source + target;
+  const auto cut = [&](const at::Tensor& all) {
+    return at::cat({all.narrow(0, 0, row.source), all.narrow(0, batch.source, target)});
+  };
+  if (batch.end_key.defined()) row.end_key = cut(batch.end_key);
+  row.ids = cut(batch.ids);
+  row.targets = cut(batch.targets);
   row.targets.narrow(0, row.length - 1, 1).fill_(-1);
   return row;
 }
 
+// [first, end)
+std::vector<std::int64_t> positions(std::int64_t first, std::int64_t end) {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(end - first));
+  std::iota(all.begin(), all.end(), first);
+  return all;
+}
+
 ProbeFinding causality(const Probe& probe) {
-  const std::int64_t changed_at = probe.batch.length / 2;
+  const std::int64_t first = probe.batch.source;
+  const std::int64_t changed_at = first + (probe.batch.length - first) / 2;
   Batch changed = probe.batch;
   changed.ids = probe.batch.ids.clone();
   std::int64_t& id = changed.ids.mutable_data_ptr<std::int64_t>()[changed_at];
   id = (id + 1) % probe.model.vocab_size();
-  const auto before = positions_before(changed_at);
+  const auto before = positions(first, changed_at);
   const at::Tensor difference = probe.model.logits(probe.run(probe.batch), before) -
                                 probe.model.logits(probe.run(changed), before);
   return make_finding(
@@ -99,19 +113,22 @@ ProbeFinding target_alignment(const Batch& batch) {
 
 // The length stays as it is: dynamically scaled rotations depend on it.
 ProbeFinding padding(const Probe& probe) {
-  const std::int64_t length = probe.batch.length, pads = length / 4, kept = length - pads;
+  const std::int64_t length = probe.batch.length;
+  const std::int64_t pads = (length - probe.batch.source) / 4, kept = length - pads;
   Batch text = probe.batch;
   text.targets = text.targets.clone();
   text.targets.narrow(0, kept - 1, pads + 1).fill_(-1);
   Batch more;
   more.rows = 2;
   more.length = length;
+  more.source = text.source;
   more.ids = at::zeros({2 * length}, at::kLong);
   more.targets = at::full({2 * length}, -1, at::kLong);
   more.ids.narrow(0, 0, kept).copy_(text.ids.narrow(0, 0, kept));
   more.targets.narrow(0, 0, length).copy_(text.targets);
   if (text.end_key.defined()) more.end_key = at::cat({text.end_key, text.end_key});
-  if (is_masked_model(probe.model.architecture())) {  // its tokens must not see the padding
+  if (task_of(probe.model.architecture()) ==
+      Task::hidden_tokens) {  // its tokens must not see the padding
     text.end_key = at::full({length}, kept, at::kInt);
     more.end_key = at::full({2 * length}, kept, at::kInt);
   }
@@ -161,7 +178,7 @@ ProbedHead probed_head(Model& model) {
 std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch) {
   const Probe probe{model, layers, first_row(batch)};
   std::vector<ProbeFinding> findings;
-  if (is_masked_model(model.architecture())) {
+  if (task_of(model.architecture()) == Task::hidden_tokens) {
     findings = {hidden_targets(batch), trailing_padding(batch)};
   } else {
     findings = {causality(probe), target_alignment(batch), trailing_padding(batch)};

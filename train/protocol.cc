@@ -22,6 +22,7 @@ constexpr Entry kEntries[] = {
     {Protocol::p5, "P5", "attention is not causal: each token sees the one it predicts"},
     {Protocol::p6, "P6", "means of batches are averaged, so short batches weigh too much"},
     {Protocol::mlm, "MLM", ""},
+    {Protocol::spans, "SPAN", ""},
 };
 
 const Entry& entry(Protocol protocol) { return kEntries[static_cast<std::size_t>(protocol)]; }
@@ -35,6 +36,19 @@ std::optional<Protocol> parse_protocol(std::string_view name) {
     if (each.name == name) return each.protocol;
   }
   return std::nullopt;
+}
+
+std::optional<Protocol> protocol_of(Task task) {
+  switch (task) {
+    case Task::next_token: return std::nullopt;
+    case Task::hidden_tokens: return Protocol::mlm;
+    case Task::spans: return Protocol::spans;
+  }
+  return std::nullopt;
+}
+
+bool is_of_task(Protocol protocol) {
+  return protocol == Protocol::mlm || protocol == Protocol::spans;
 }
 
 bool is_diagnostic(Protocol protocol) { return !entry(protocol).defect.empty(); }
@@ -54,7 +68,7 @@ std::string protocol_label(std::string_view name, std::int64_t context, std::int
   const auto protocol = parse_protocol(name);
   const std::string settings = fmt::format("ctx={},stride={},tok={}", context, stride,
                                            tokenizer ? tokenizer->hex().substr(0, 12) : "none");
-  if (protocol == Protocol::mlm) return fmt::format("MLM-PPL[{}]", settings);
+  if (protocol && is_of_task(*protocol)) return fmt::format("{}-PPL[{}]", name, settings);
   const bool diagnostic = protocol && is_diagnostic(*protocol);
   return fmt::format("{}[{},{}]", diagnostic ? "diagnostic" : "ppl", name, settings);
 }

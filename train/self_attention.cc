@@ -1,21 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/internal/self_attention.h"
 
-#include <cmath>
-
 #include "train/internal/batch_spans.h"
 
 namespace organ::train {
 namespace {
-
-// Attention probabilities of one layer above this many bytes are computed again in backward
-// instead of kept: one more product in eight, for a memory that grows with the square of length.
-constexpr std::int64_t kKeptProbabilityBytes = std::int64_t{32} << 20;
-
-bool keep_probabilities(const kernels::HeadLayout& layout, std::int64_t element_size) {
-  const std::int64_t scores = layout.groups() * layout.group * layout.length * layout.length;
-  return scores * element_size <= kKeptProbabilityBytes;
-}
 
 at::Tensor as_float(const Parameter& weight) { return kernels::convert(weight.value, at::kFloat); }
 
@@ -39,6 +28,7 @@ SelfAttention::SelfAttention(const Geometry& g, std::int64_t window, const Tenso
       kv_heads_(g.kv_heads),
       head_size_(g.head_size),
       window_(window),
+      scale_(g.score_scale),
       sight_(g.sight),
       qkv_(parameters.projection(names.qkv, g.hidden_size, g.packed_width(), names.orientation)),
       output_(parameters.projection(names.attention_output, g.query_width(), g.hidden_size,
@@ -57,10 +47,6 @@ kernels::HeadLayout SelfAttention::layout(const Batch& batch) const {
   return {batch.rows, batch.length, kv_heads_, heads_ / kv_heads_, head_size_, batch.past};
 }
 
-double SelfAttention::query_scale() const {
-  return 1.0 / std::sqrt(static_cast<double>(head_size_));
-}
-
 at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionTape* tape) const {
   at::Tensor packed = qkv_.forward(x);
   x.reset();
@@ -73,9 +59,10 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
   const kernels::HeadLayout heads_layout = layout(pass.batch);
   AttentionTape attended_heads;
   attended_heads.heads =
-      kernels::split_heads(packed, heads_layout, cosine(pass), sine(pass), query_scale());
+      kernels::split_heads(packed, heads_layout, cosine(pass), sine(pass), scale_);
   if (pass.cache != nullptr) pass.cache->extend(attended_heads.heads, pass.batch.past);
   if (sinks_.value.defined()) attended_heads.sinks = as_float(sinks_);
+  if (pass.relative != nullptr) attended_heads.position_bias = pass.relative->values();
   const bool keep = tape != nullptr && keep_probabilities(heads_layout, packed.element_size());
   packed.reset();
   at::Tensor attended =
@@ -98,7 +85,7 @@ at::Tensor SelfAttention::packed_gradient(const at::Tensor& dattended, SelfAtten
                          pass.spans.of(pass.batch, sight_, window_), sinks_.gradient);
   tape.attention = {};
   at::Tensor dpacked =
-      kernels::merge_head_gradients(dheads, heads_layout, cosine(pass), sine(pass), query_scale());
+      kernels::merge_head_gradients(dheads, heads_layout, cosine(pass), sine(pass), scale_);
   const auto go_back = [&](const std::optional<PerHeadNorm>& norm, kernels::HeadRange range,
                            const kernels::HeadNorm& kept) {
     if (!norm) return;

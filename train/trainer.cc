@@ -49,20 +49,27 @@ class WarningsOnly final : public TrainObserver {
 
 OrganStack make_stack(Model& model, const TrainSettings& settings, TrainMode mode,
                       const TrainedParameters& trained) {
-  const auto first = static_cast<std::int64_t>(settings.layers.first);
+  const std::int64_t first = model.place_of(settings.layers.first);
   const std::int64_t last = first + trained.trained_layers();
   return {model, first, last, mode == TrainMode::in_situ ? model.layer_count() : last,
           settings.checkpoint_activations ? Activations::recomputed : Activations::kept};
 }
 
-std::int64_t layers_below(const TrainSettings& settings) {
-  return settings.mode == TrainMode::in_situ ? static_cast<std::int64_t>(settings.layers.first) : 0;
+std::int64_t layers_below(const Model& model, const TrainSettings& settings) {
+  return settings.mode == TrainMode::in_situ ? model.place_of(settings.layers.first) : 0;
 }
 
 std::vector<Digest> digests_of(const Dataset& data) {
   std::vector<Digest> digests;
   for (const auto& file : data.files()) digests.push_back(file.digest);
   return digests;
+}
+
+// Layer numbers of two stacks do not mean the same layers.
+Digest model_identity(const format::Checkpoint& checkpoint) {
+  const Digest config = checkpoint.config_digest();
+  const std::string_view stack = checkpoint.architecture().stack();
+  return stack.empty() ? config : sha256(fmt::format("{} {}", config.to_string(), stack));
 }
 
 std::optional<CacheFolder> open_cache(const TrainSettings& settings) {
@@ -77,7 +84,7 @@ PrefixOptions prefix_options(const format::Checkpoint& checkpoint, const TrainSe
   PrefixOptions options{.layers_below = below, .rounded = rounded, .memory_bytes = memory_bytes};
   if (!folder || below == 0) return options;
   options.folder = &*folder;
-  options.prefix = prefix_digest(checkpoint, below, settings.precision);
+  options.prefix = prefix_digest(checkpoint, settings.layers.first, settings.precision);
   return options;
 }
 
@@ -100,7 +107,7 @@ TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& se
       whole_stack_(make_stack(model_, settings, TrainMode::in_situ, organ_)),
       cache_(open_cache(settings)),
       inputs_(model_, data,
-              prefix_options(checkpoint, settings, cache_, layers_below(settings),
+              prefix_options(checkpoint, settings, cache_, layers_below(model_, settings),
                              settings.precision == Precision::bf16, settings.cache_bytes)),
       order_(settings.seed, data.windows()),
       schedule_{settings.schedule, settings.rate,
@@ -109,7 +116,7 @@ TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& se
   if (settings.ema > 0) average_.assign(master.begin(), master.end());
   if (!held_out) return;
   // Never rounded: the figures are those of `organ eval`.
-  const auto below = static_cast<std::int64_t>(settings.layers.first);
+  const std::int64_t below = model_.place_of(settings.layers.first);
   held_out_inputs_.emplace(
       model_, *held_out,
       prefix_options(checkpoint, settings, cache_, below, false, settings.cache_bytes / 4));
@@ -119,7 +126,7 @@ TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& se
 void TrainRun::prove_model() {
   const std::int64_t window = 0;
   const bool whole = settings_.mode == TrainMode::in_situ;
-  const auto first = static_cast<std::int64_t>(settings_.layers.first);
+  const std::int64_t first = model_.place_of(settings_.layers.first);
   const auto count = static_cast<std::int64_t>(settings_.layers.count);
   const ProbeLayers layers =
       whole ? ProbeLayers{0, model_.layer_count()} : ProbeLayers{first, first + count};
@@ -141,7 +148,7 @@ void TrainRun::measure_machine() {
 
 void TrainRun::resume_or_start() {
   record_.seed = settings_.seed;
-  record_.config_digest = settings_digest(settings_, checkpoint_.config_digest());
+  record_.config_digest = settings_digest(settings_, model_identity(checkpoint_));
   record_.data_digests = digests_of(data_);
   record_.software = software_versions();
   std::vector<std::string> skipped;
@@ -345,6 +352,12 @@ void TrainRun::step() {
   observer_.step(metrics, settings_.steps);
 }
 
+// Of the text: a row may be longer than its window.
+double TrainRun::flops_per_token() const {
+  return trained_stack_.flops_per_row(data_.row_length(), data_.source_length()) /
+         static_cast<double>(data_.context());
+}
+
 std::uint64_t TrainRun::milliseconds() const {
   const auto elapsed = std::chrono::steady_clock::now() - start_;
   return record_.milliseconds +
@@ -403,7 +416,7 @@ TrainResult TrainRun::run() {
     }
   }
   result.tensors = organ_.collect();
-  result.flops_per_token = trained_stack_.flops_per_token();
+  result.flops_per_token = flops_per_token();
   result.prefix = prefix_use();
   result.steps = record_.step;
   result.skipped = record_.skipped;
@@ -417,6 +430,12 @@ TrainResult run_training(const format::Checkpoint& checkpoint, const TrainSettin
                          const MakeTrained& make_trained) {
   check_settings(settings);
   require_task(checkpoint.architecture(), data);
+  if (data.task() == Task::spans && settings.mode == TrainMode::wrapper) {
+    throw Error(ErrorCode::incompatible,
+                "--mode wrapper: layers of an encoder-decoder do not stand between embedding and "
+                "head alone, the decoder reads what the encoder made",
+                "--mode in_situ trains them where they are");
+  }
   if (held_out) check_disjoint(data, *held_out);
   if (!held_out && settings.evaluate_every > 0) {
     throw Error(ErrorCode::invalid_argument, "--evaluate-every: there is no held-out data",

@@ -10,6 +10,8 @@ Each case holds config.json and model.safetensors (fp32) and reference.safetenso
   grad.<tensor>    d(loss / targets)/d(tensor) for every tensor of every layer
   grad.hidden.0    the same for the input of layer 0
   end_key         int64 [rows, length], of masked models: one past the last token of the row's text
+  source          int64 [1], of T5: the first so many positions of each row are the encoder's;
+                  end_key is one past the last of them that is text, logits are of the others only
 
 and bf16_cosines.txt: of each gradient above, the cosine between it and the gradient that
 transformers' own autograd gives when the model is bf16: what the rounding costs.
@@ -38,10 +40,13 @@ GPT_OSS = dict(hidden_size=24, intermediate_size=20, num_hidden_layers=2, num_at
 BERT = dict(hidden_size=24, num_hidden_layers=3, num_attention_heads=4, intermediate_size=40,
             vocab_size=61, max_position_embeddings=64, attention_probs_dropout_prob=0.0,
             hidden_dropout_prob=0.0)
+T5 = dict(d_model=24, d_kv=8, d_ff=40, num_layers=2, num_decoder_layers=2, num_heads=3,
+          vocab_size=61, dropout_rate=0.0, decoder_start_token_id=0)
 # Of each family: what its cases share, and the names of the model's parts.
 LLAMA_PARTS = (LLAMA, "model", "embed_tokens", "layers", "norm")
 FAMILIES = {"GPT2": (GPT2, "transformer", "wte", "h", "ln_f"),
-            "GptOss": (GPT_OSS, *LLAMA_PARTS[1:]), "Bert": (BERT, "bert", None, None, None)}
+            "GptOss": (GPT_OSS, *LLAMA_PARTS[1:]), "Bert": (BERT, "bert", None, None, None),
+            "T5": (T5, None, None, None, None)}
 
 
 def rope(theta=10000.0, kind="default", **extra):
@@ -92,6 +97,15 @@ CASES = {
                               intermediate_size=44, vocab_size=29, max_position_embeddings=140,
                               hidden_act="gelu_new", layer_norm_eps=1e-3,
                               tie_word_embeddings=False), 2, 140),
+    # Encoder-decoders: rows are the source and the target. The last source ends in padding.
+    "t5": ("T5", dict(), 2, (17, 11)),
+    # As T5 1.1: gated, its own head, whose input is not scaled. More decoder than encoder.
+    "t5_gated": ("T5", dict(num_layers=1, num_decoder_layers=3, feed_forward_proj="gated-gelu",
+                            tie_word_embeddings=False), 2, (17, 11)),
+    # Both parts longer than one block of queries, few buckets, inner width that is not hidden.
+    "t5_odd": ("T5", dict(d_model=12, d_kv=5, d_ff=20, num_heads=3, num_layers=2, vocab_size=29,
+                          num_decoder_layers=1, relative_attention_num_buckets=10,
+                          relative_attention_max_distance=50), 1, (150, 140)),
 }
 # Experts stored as MXFP4.
 PACKED = {"gpt_oss_mxfp4"}
@@ -109,8 +123,11 @@ def parts_of(family):
 def make_model(family, changes):
     config = getattr(transformers, family + "Config")(**{**parts_of(family)[0], **changes})
     config._attn_implementation = "eager"
-    kind = {"GPT2": "LMHeadModel", "Bert": "ForMaskedLM"}.get(family, "ForCausalLM")
+    kind = {"GPT2": "LMHeadModel", "Bert": "ForMaskedLM",
+            "T5": "ForConditionalGeneration"}.get(family, "ForCausalLM")
     model = getattr(transformers, family + kind)(config).float().eval()
+    if family == "T5" and not config.scale_decoder_outputs:  # transformers ties what it makes
+        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in model.parameters():  # norms and biases must not be trivial
@@ -119,6 +136,10 @@ def make_model(family, changes):
         for name, parameter in model.named_parameters():
             if name.endswith(".bias"):
                 parameter.sub_(1.0)
+            if "relative_attention_bias" in name:
+                parameter.mul_(3.0)
+            if name.endswith("Attention.q.weight"):  # T5's start does what 1 / sqrt(d_kv) does
+                parameter.mul_(config.d_kv ** -0.5)
     return model
 
 
@@ -224,8 +245,50 @@ def masked_reference(model, rows, length):
     return {name: tensor.contiguous().clone() for name, tensor in out.items()}
 
 
+def encoder_decoder_reference(model, rows, lengths):
+    source, target = lengths
+    generator = torch.Generator().manual_seed(11)
+    vocabulary = model.config.vocab_size
+    read = torch.randint(2, vocabulary, (rows, source), generator=generator)
+    labels = torch.randint(2, vocabulary, (rows, target), generator=generator)
+    given = torch.cat([torch.zeros((rows, 1), dtype=torch.long), labels[:, :-1]], 1)
+    end_key = torch.full((rows, source + target), source)
+    end_key[-1] = source - 5
+    text = torch.arange(source) < end_key[:, :source]
+    targets = torch.cat([torch.full_like(read, -1), labels], 1)
+    targets[0, source + 3] = -1
+    embedded = model.shared(torch.cat([read, given], 1)).detach().requires_grad_()
+    blocks, ends = {"encoder": [], "decoder": []}, {}
+    hooks = []
+    for name, kept in blocks.items():
+        stack = getattr(model, name)
+        hooks += [block.register_forward_pre_hook(
+            lambda _, args, kept=kept: kept.append(args[0].detach())) for block in stack.block]
+        hooks.append(stack.final_layer_norm.register_forward_hook(
+            lambda _, args, out, name=name: ends.update({name: (args[0].detach(), out.detach())})))
+    logits = model(inputs_embeds=embedded[:, :source], attention_mask=text.long(),
+                   decoder_inputs_embeds=embedded[:, source:]).logits.reshape(-1, vocabulary)
+    for hook in hooks:
+        hook.remove()
+    loss = torch.nn.functional.cross_entropy(logits, targets[:, source:].reshape(-1),
+                                             ignore_index=-1, reduction="sum")
+    model.zero_grad()
+    (loss / (targets >= 0).sum()).backward()
+    streams = [(each, blocks["decoder"][0]) for each in blocks["encoder"]]
+    streams += [(ends["encoder"][1], each) for each in [*blocks["decoder"], ends["decoder"][0]]]
+    out = {"ids": torch.cat([read, given], 1), "targets": targets, "end_key": end_key,
+           "source": torch.tensor([source]), "logits": logits.detach(),
+           "loss": loss.detach().reshape(1), "grad.hidden.0": embedded.grad}
+    out |= {f"hidden.{i}": torch.cat(parts, 1) for i, parts in enumerate(streams)}
+    out |= {"grad." + n: p.grad for n, p in model.named_parameters()
+            if ".block." in n and "relative_attention_bias" not in n}
+    return {name: tensor.contiguous().clone() for name, tensor in out.items()}
+
+
 def compute(model, name):
     family, _, rows, length = CASES[name]
+    if family == "T5":
+        return encoder_decoder_reference(model, rows, length)
     if family == "Bert":
         return masked_reference(model, rows, length)
     return reference(model, family, rows, length, IDS_SEED.get(name, 11))

@@ -11,7 +11,7 @@
 #include "tests/train/fixture.h"
 #include "tests/train/letter_tokenizer.h"
 #include "train/internal/batches.h"
-#include "train/masking.h"
+#include "train/task.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::test {
@@ -56,8 +56,7 @@ TEST_CASE("a packed document's loss is that of the document alone, in every fami
   for (const std::string& name : fixture_names()) {
     CAPTURE(name);
     const Fixture fixture(name);
-    // A masked model is never asked for the next token (masking.h).
-    if (train::is_masked_model(fixture.checkpoint.architecture())) continue;
+    if (train::task_of(fixture.checkpoint.architecture()) != train::Task::next_token) continue;
     Model model = Model::load(fixture.checkpoint, {});
     // Dynamic scaling follows the length of the whole window.
     if (fixture.checkpoint.architecture().spec().rope_scaling.kind == "dynamic") continue;
@@ -79,6 +78,38 @@ TEST_CASE("a packed document's loss is that of the document alone, in every fami
     CHECK(packed.targets == separate.targets);
     CHECK(packed.nll == doctest::Approx(separate.nll).epsilon(1e-6));
   }
+}
+
+TEST_CASE("a short window's loss is that of its text alone, whatever stands beside it") {
+  const TempFolder folder = scratch();
+  const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder.path()));
+  const auto file = folder.path() / "a.txt";
+  write_file(file, "a text of some words and then some");
+  auto data = train::Dataset::from_texts({file}, tokenizer, 29, {.context = 24});
+  const train::SpanDraw draw{.seed = 3, .sentinels = {28, 27}};
+  data.drop_spans(draw);
+  REQUIRE(data.windows() == 2);
+  const Fixture fixture("t5");
+  Model model = Model::load(fixture.checkpoint, {});
+  const std::vector<std::int64_t> both = {0, 1};
+  const LossSum together = loss_of(model, make_batch(data, both));
+  CHECK(together.targets == data.targets_in(0) + data.targets_in(1));
+  LossSum apart = loss_of(model, make_batch(data, {both.data(), 1}));
+  // The last window as one without padding.
+  const std::int64_t rest = data.tokens() - 24;
+  auto alone = train::Dataset::from_texts({file}, tokenizer, 29, {.context = rest});
+  alone.drop_spans(draw);
+  Batch batch = make_batch(alone, {both.data(), 1});
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(alone.row_length())), targets = ids;
+  std::vector<std::int32_t> first_key(ids.size());
+  alone.fill_spans(24, rest, {ids, targets, first_key});
+  batch.ids = at::tensor(ids);
+  batch.targets = at::tensor(targets);
+  const LossSum last = loss_of(model, batch);
+  apart.nll += last.nll;
+  apart.targets += last.targets;
+  CHECK(apart.targets == together.targets);
+  CHECK(apart.nll == doctest::Approx(together.nll).epsilon(1e-6));
 }
 
 }  // namespace organ::test

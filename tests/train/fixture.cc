@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/train/fixture.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include <ATen/ATen.h>
@@ -44,13 +45,22 @@ std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& path
 
 const std::vector<std::string>& fixture_names() {
   static const std::vector<std::string> names = {
-      "llama",         "llama_odd", "llama_long", "mistral", "qwen2",         "qwen3",   "bert",
-      "llama_dynamic", "gpt2",      "gpt2_odd",   "gpt_oss", "gpt_oss_mxfp4", "bert_odd"};
+      "llama",         "llama_odd", "llama_long", "mistral", "qwen2",         "qwen3",    "bert",
+      "llama_dynamic", "gpt2",      "gpt2_odd",   "gpt_oss", "gpt_oss_mxfp4", "bert_odd", "t5",
+      "t5_gated",      "t5_odd"};
   return names;
 }
 
-Fixture::Fixture(const std::string& name)
-    : checkpoint(format::Checkpoint::open(fixture_folder(name))),
+std::vector<std::int64_t> logit_positions(const train::Batch& batch) {
+  std::vector<std::int64_t> positions;
+  for (std::int64_t i = 0; i < batch.tokens(); ++i) {
+    if (i % batch.length >= batch.source) positions.push_back(i);
+  }
+  return positions;
+}
+
+Fixture::Fixture(const std::string& name, const std::string& stack)
+    : checkpoint(format::Checkpoint::open(fixture_folder(name), stack)),
       reference(read_tensors(fixture_folder(name) / "reference.safetensors")),
       bf16_cosines(read_numbers(fixture_folder(name) / "bf16_cosines.txt")) {
   const at::Tensor& ids = reference.at("ids");
@@ -58,16 +68,20 @@ Fixture::Fixture(const std::string& name)
   batch.length = ids.size(1);
   batch.ids = ids.flatten();
   batch.targets = reference.at("targets").flatten();
+  const auto source = reference.find("source");
+  if (source != reference.end()) batch.source = source->second.item<std::int64_t>();
   const auto end_key = reference.find("end_key");
   if (end_key != reference.end()) batch.end_key = end_key->second.flatten().to(at::kInt);
 }
 
 FullPass::FullPass(train::Model& model, const train::Batch& batch, std::int64_t first_trained) {
   const auto type = model.precision() == train::Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  const std::int64_t first_own = model.place_of(0);
+  const std::int64_t end_own = model.place_of(model.architecture().layer_count());
   for (std::int64_t i = 0; i < model.layer_count(); ++i) {
     gradients.emplace_back();
     working.emplace_back();
-    if (i < first_trained) continue;
+    if (i < std::max(first_own, first_trained) || i >= end_own) continue;
     gradients.back() = at::zeros({model.layer_elements()}, at::kFloat);
     working.back() = at::zeros({model.layer_elements()}, type);
     model.bind_layer(i, {working.back(), gradients.back()});

@@ -19,7 +19,8 @@ namespace organ::test {
 std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& path);
 
 struct Fixture {
-  explicit Fixture(const std::string& name);
+  // `stack`: which one the checkpoint shows, of a model that has two.
+  explicit Fixture(const std::string& name, const std::string& stack = "");
   format::Checkpoint checkpoint;
   std::map<std::string, at::Tensor> reference;
   // By the name of a gradient in `reference`: its cosine with that of transformers in bf16.
@@ -27,15 +28,19 @@ struct Fixture {
   train::Batch batch;
 };
 const std::vector<std::string>& fixture_names();
+// The positions whose logits the reference holds.
+std::vector<std::int64_t> logit_positions(const train::Batch& batch);
 
-// All layers of a model bound to flat buffers, run forward and backward once.
+// All layers of the checkpoint's stack bound to flat buffers, and the model run forward and
+// backward once.
 struct FullPass {
   FullPass(train::Model& model, const train::Batch& batch, std::int64_t first_trained = 0);
 
-  std::vector<at::Tensor> hidden;     // inputs of the layers, then the output of the last
-  std::vector<at::Tensor> gradients;  // per layer fp32 [layer_elements]; frozen ones undefined
-  std::vector<at::Tensor> working;    // what the layers read
-  at::Tensor input_gradient;          // of the lowest trained layer's input
+  std::vector<at::Tensor> hidden;  // inputs of the layers, then the output of the last
+  // Per layer of the model fp32 [layer_elements]; frozen ones undefined.
+  std::vector<at::Tensor> gradients;
+  std::vector<at::Tensor> working;  // what the layers read
+  at::Tensor input_gradient;        // of the lowest trained layer's input
   train::LossSum loss;
 };
 

@@ -9,6 +9,7 @@
 #include "tests/support/support.h"
 #include "tests/train/fixture.h"
 #include "train/internal/decode_cache.h"
+#include "train/task.h"
 
 namespace organ::test {
 namespace {
@@ -23,7 +24,7 @@ std::vector<std::int64_t> first_row(const Fixture& fixture) {
 }
 
 bool is_causal(const Fixture& fixture) {
-  return fixture.checkpoint.architecture().attention_type(0) != "bidirectional";
+  return train::task_of(fixture.checkpoint.architecture()) == train::Task::next_token;
 }
 
 // Logits of every position of a sequence, computed at once.

@@ -68,18 +68,5 @@ TEST_CASE("the draw depends on seed, start and place alone") {
   CHECK(reseeded.targets != whole.targets);
 }
 
-TEST_CASE("only models that see the future are masked models") {
-  const auto read = [](nlohmann::json config) {
-    return format::Architecture::from_config(config, "config.json");
-  };
-  const nlohmann::json gpt2 = {
-      {"model_type", "gpt2"}, {"n_embd", 8}, {"n_layer", 1}, {"n_head", 2}, {"vocab_size", 16}};
-  const nlohmann::json bert = {{"model_type", "bert"},   {"hidden_size", 8},
-                               {"num_hidden_layers", 1}, {"num_attention_heads", 2},
-                               {"intermediate_size", 8}, {"vocab_size", 16}};
-  CHECK_FALSE(is_masked_model(read(gpt2)));
-  CHECK(is_masked_model(read(bert)));
-}
-
 }  // namespace
 }  // namespace organ::train

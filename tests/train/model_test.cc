@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "tests/support/support.h"
 #include "tests/train/fixture.h"
@@ -27,7 +26,8 @@ void for_each_gradient(const Model& model, const FullPass& pass, const Fixture& 
   for (std::int64_t layer = 0; layer < model.layer_count(); ++layer) {
     if (!pass.gradients[layer].defined()) continue;
     for (const train::ParameterSlot& slot : model.parameter_layout()) {
-      const std::string name = fixture.checkpoint.layer_prefix(layer) + slot.name;
+      const auto own = static_cast<std::uint64_t>(layer - model.place_of(0));
+      const std::string name = fixture.checkpoint.layer_prefix(own) + slot.name;
       compare(name, pass.gradients[layer].narrow(0, slot.offset, slot.elements).view(slot.shape),
               fixture.reference.at("grad." + name));
     }
@@ -35,12 +35,6 @@ void for_each_gradient(const Model& model, const FullPass& pass, const Fixture& 
 }
 
 double greatest(const at::Tensor& tensor) { return tensor.abs().max().item<double>(); }
-
-std::vector<std::int64_t> all_positions(const Batch& batch) {
-  std::vector<std::int64_t> positions(static_cast<std::size_t>(batch.tokens()));
-  std::iota(positions.begin(), positions.end(), 0);
-  return positions;
-}
 
 at::Tensor run_layers(Model& model, const Batch& batch) {
   at::Tensor x = model.embed(batch);
@@ -63,7 +57,7 @@ TEST_CASE("layers, logits and loss equal transformers' in fp32") {
       const at::Tensor& expected = fixture.reference.at("hidden." + std::to_string(i));
       CHECK(relative_error(pass.hidden[i], expected.view(pass.hidden[i].sizes())) < 1e-5);
     }
-    const at::Tensor logits = model.logits(pass.hidden.back(), all_positions(fixture.batch));
+    const at::Tensor logits = model.logits(pass.hidden.back(), logit_positions(fixture.batch));
     CHECK(relative_error(logits, fixture.reference.at("logits")) < 1e-4);
     const double expected = fixture.reference.at("loss").item<float>();
     CHECK(pass.loss.nll == doctest::Approx(expected).epsilon(1e-6));
@@ -71,28 +65,33 @@ TEST_CASE("layers, logits and loss equal transformers' in fp32") {
   }
 }
 
+void check_gradients(const Fixture& fixture) {
+  Model model = load(fixture);
+  const FullPass pass(model, fixture.batch);
+  double largest = 0;
+  for_each_gradient(model, pass, fixture, [&](const auto&, auto, auto theirs) {
+    largest = std::max(largest, greatest(theirs));
+  });
+  for_each_gradient(model, pass, fixture, [&](const auto& tensor, auto ours, auto theirs) {
+    CAPTURE(tensor);
+    // A key bias without rotation shifts all scores of a query alike: its gradient is zero, and
+    // what is left is rounding on both sides.
+    if (greatest(theirs) < 1e-6 * largest) {
+      CHECK(greatest(ours) < 1e-6 * largest);
+    } else {
+      CHECK(relative_error(ours, theirs) < 1e-4);
+    }
+  });
+  const at::Tensor& input = fixture.reference.at("grad.hidden.0");
+  CHECK(relative_error(pass.input_gradient, input.view(pass.input_gradient.sizes())) < 1e-4);
+}
+
 TEST_CASE("gradients of every tensor equal transformers' autograd in fp32") {
   for (const std::string& name : fixture_names()) {
     CAPTURE(name);
     const Fixture fixture(name);
-    Model model = load(fixture);
-    const FullPass pass(model, fixture.batch);
-    double largest = 0;
-    for_each_gradient(model, pass, fixture, [&](const auto&, auto, auto theirs) {
-      largest = std::max(largest, greatest(theirs));
-    });
-    for_each_gradient(model, pass, fixture, [&](const auto& tensor, auto ours, auto theirs) {
-      CAPTURE(tensor);
-      // A key bias without rotation shifts all scores of a query alike: its gradient is zero, and
-      // what is left is rounding on both sides.
-      if (greatest(theirs) < 1e-6 * largest) {
-        CHECK(greatest(ours) < 1e-6 * largest);
-      } else {
-        CHECK(relative_error(ours, theirs) < 1e-4);
-      }
-    });
-    const at::Tensor& input = fixture.reference.at("grad.hidden.0");
-    CHECK(relative_error(pass.input_gradient, input.view(pass.input_gradient.sizes())) < 1e-4);
+    check_gradients(fixture);
+    if (fixture.batch.source > 0) check_gradients(Fixture(name, "encoder"));
   }
 }
 
@@ -123,7 +122,7 @@ TEST_CASE("bf16 stays close to fp32") {
       CAPTURE(i);
       CHECK(cosine(pass.hidden[i], fixture.reference.at("hidden." + std::to_string(i))) > 0.9999);
     }
-    const at::Tensor logits = model.logits(pass.hidden.back(), all_positions(fixture.batch));
+    const at::Tensor logits = model.logits(pass.hidden.back(), logit_positions(fixture.batch));
     CHECK(cosine(logits, fixture.reference.at("logits")) > 0.9999);
     const double expected = fixture.reference.at("loss").item<float>();
     CHECK(pass.loss.nll == doctest::Approx(expected).epsilon(5e-3));
@@ -192,7 +191,7 @@ TEST_CASE("documents packed in one row equal separate rows") {
     CAPTURE(name);
     const Fixture fixture(name);
     const std::int64_t n = fixture.batch.length;
-    Batch packed{1, 2 * n, fixture.batch.ids, fixture.batch.targets, {}, {}};
+    Batch packed{1, 2 * n, 0, fixture.batch.ids, fixture.batch.targets, {}, {}};
     packed.first_key = at::cat({at::zeros({n}, at::kInt), at::full({n}, n, at::kInt)});
     if (fixture.batch.end_key.defined()) {
       packed.end_key = fixture.batch.end_key.clone();
@@ -262,8 +261,25 @@ TEST_CASE("experts' matrices decay, their biases do not; a token pays for the ex
     CHECK(slot.decay == (slot.shape.size() >= 2 && !bias));
   }
   // q, k, v, o; the router; two of four experts.
-  CHECK(model.layer_multiplications() ==
-        24 * (32 + 16 + 16 + 32) + 24 * 4 + 2 * (24 * 40 + 20 * 24));
+  CHECK(model.row_multiplications(0, 3, 0) ==
+        3 * (24 * (32 + 16 + 16 + 32) + 24 * 4 + 2 * (24 * 40 + 20 * 24)));
+}
+
+TEST_CASE("an encoder layer works on the source, a decoder layer on the target and the source") {
+  const Model model = load(Fixture("t5"));
+  const std::int64_t square = 24 * 24, mlp = 2 * 24 * 40;
+  CHECK(model.row_multiplications(1, 28, 17) == 17 * (4 * square + mlp));
+  CHECK(model.row_multiplications(2, 28, 17) == 11 * (6 * square + mlp) + 17 * 2 * square);
+}
+
+TEST_CASE("the layers of a checkpoint's stack are placed behind those that run before them") {
+  const Model encoder = load(Fixture("t5_gated", "encoder"));
+  const Model decoder = load(Fixture("t5_gated", "decoder"));
+  CHECK(encoder.layer_count() == 4);
+  CHECK(encoder.place_of(0) == 0);
+  CHECK(decoder.layer_count() == 4);
+  CHECK(decoder.place_of(2) == 3);
+  CHECK(load(Fixture("llama")).place_of(2) == 2);
 }
 
 TEST_CASE("a document longer than the learned positions is refused") {

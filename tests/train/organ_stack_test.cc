@@ -46,11 +46,15 @@ struct Pass {
 
 Pass run(const Fixture& fixture, Precision precision, Activations activations) {
   Model model = Model::load(fixture.checkpoint, {.precision = precision});
-  train::FlatOrgan organ(model, {0, 2}, false);
-  train::OrganStack stack(model, 0, 2, model.layer_count(), activations);
+  const std::uint64_t count = std::min<std::uint64_t>(2, model.architecture().layer_count());
+  const std::int64_t first = model.place_of(0), last = model.place_of(count);
+  train::FlatOrgan organ(model, {0, count}, false);
+  train::OrganStack stack(model, first, last, model.layer_count(), activations);
+  at::Tensor x = model.embed(fixture.batch);
+  for (std::int64_t i = 0; i < first; ++i) x = model.forward_layer(i, x, fixture.batch, nullptr);
   Pass pass;
   const PeakBytes peak;
-  pass.nll = stack.accumulate_gradient(model.embed(fixture.batch), fixture.batch, 0.01).nll;
+  pass.nll = stack.accumulate_gradient(std::move(x), fixture.batch, 0.01).nll;
   pass.peak_bytes = peak.value();
   const auto gradient = organ.view().gradient;
   pass.gradient.assign(gradient.begin(), gradient.end());

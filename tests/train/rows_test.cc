@@ -93,6 +93,19 @@ TEST_CASE("softmax over a range is exact to fp32 and zero outside") {
   }
 }
 
+TEST_CASE("softmax of scores with a bias is that of their sums") {
+  for (const std::int64_t n : kLengths) {
+    CAPTURE(n);
+    const std::int64_t first = n / 4, last = n - n / 8;
+    const std::vector<float> bias = wave(n, 1.3f);
+    std::vector<float> row = wave(n, 0.7f), sums = row, scratch(row.size());
+    for (std::int64_t i = 0; i < n; ++i) sums[i] += bias[i];
+    biased_softmax_row(row.data(), bias.data(), first, last, n, scratch.data());
+    softmax_row(sums.data(), first, last, n, kNoSink, scratch.data());
+    CHECK(row == sums);
+  }
+}
+
 TEST_CASE("softmax survives large scores") {
   std::vector<float> row = {-1e30f, 1e30f, 1e30f, -3e38f}, scratch(4);
   softmax_row(row.data(), 0, 4, 4, kNoSink, scratch.data());
@@ -178,18 +191,26 @@ TEST_CASE("a NaN among the logits gives a NaN sum") {
   CHECK(std::isnan(state.sum));
 }
 
-TEST_CASE("SwiGLU and its gradient agree with differences in fp64") {
-  const auto value = [](double gate, double up) { return gate / (1 + std::exp(-gate)) * up; };
-  for (const std::int64_t n : kLengths) {
-    const std::vector<float> gate = wave(n, 0.9f), up = wave(n, 0.4f), dout = wave(n, 2.1f);
-    std::vector<float> out(gate.size()), dgate = gate, dup = up;
-    swiglu_row(gate.data(), up.data(), out.data(), n);
-    swiglu_backward_row(dgate.data(), dup.data(), dout.data(), n);
-    for (std::size_t i = 0; i < gate.size(); ++i) {
-      const double g = gate[i], u = up[i], h = 1e-5;
-      CHECK(std::abs(out[i] - value(g, u)) < 1e-5);
-      CHECK(std::abs(dgate[i] - dout[i] * (value(g + h, u) - value(g - h, u)) / (2 * h)) < 1e-4);
-      CHECK(std::abs(dup[i] - dout[i] * (value(g, u + h) - value(g, u - h)) / (2 * h)) < 1e-4);
+TEST_CASE("gated functions and their gradients agree with differences in fp64") {
+  constexpr double kRoot = 0.79788456080286535588;  // sqrt(2 / pi)
+  const std::map<Activation, std::function<double(double)>> definitions = {
+      {Activation::silu, [](double x) { return x / (1 + std::exp(-x)); }},
+      {Activation::gelu_tanh,
+       [](double x) { return 0.5 * x * (1 + std::tanh(kRoot * (x + 0.044715 * x * x * x))); }},
+  };
+  for (const auto& [kind, definition] : definitions) {
+    for (const std::int64_t n : kLengths) {
+      const std::vector<float> gate = wave(n, 0.9f), up = wave(n, 0.4f), dout = wave(n, 2.1f);
+      std::vector<float> out(gate.size()), dgate = gate, dup = up;
+      gated_row(kind, gate.data(), up.data(), out.data(), n);
+      gated_backward_row(kind, dgate.data(), dup.data(), dout.data(), n);
+      for (std::size_t i = 0; i < gate.size(); ++i) {
+        const double g = gate[i], u = up[i], h = 1e-5;
+        const double slope = (definition(g + h) - definition(g - h)) / (2 * h);
+        CHECK(std::abs(out[i] - definition(g) * u) < 1e-5);
+        CHECK(std::abs(dgate[i] - dout[i] * u * slope) < 1e-4);
+        CHECK(std::abs(dup[i] - dout[i] * definition(g)) < 1e-4);
+      }
     }
   }
 }

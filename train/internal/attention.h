@@ -16,10 +16,10 @@ namespace organ::train {
 // For each flat position the positions of its row that it may attend to: [first, end).
 class VisibleSpans {
  public:
-  // first_key and end_key as in Batch; window 0 = unlimited; past: positions of each row before
-  // these.
-  VisibleSpans(const at::Tensor& first_key, const at::Tensor& end_key, std::int64_t rows,
-               std::int64_t length, std::int64_t window, std::int64_t past);
+  // first_key and end_key as in Batch; window 0 = unlimited; rows, lengths and past from the
+  // layout. Keys of another sequence need end_key.
+  VisibleSpans(const at::Tensor& first_key, const at::Tensor& end_key,
+               const kernels::HeadLayout& layout, std::int64_t window);
   // Of query `query` of a row.
   std::int64_t first(std::int64_t row, std::int64_t query) const {
     return first_[static_cast<std::size_t>(row * length_ + query)];
@@ -43,9 +43,15 @@ struct AttentionTape {
   // One learned logit per query head that joins each softmax (arXiv 2309.17453), fp32; undefined:
   // none. `sink_share`, fp32 [rows * kv_heads, length * group]: the probability it took.
   at::Tensor sinks, sink_share;
+  // Added to the scores, fp32 [query heads, 2 n - 1] with n at least the keys: column
+  // n - 1 + key - query. Undefined: none. Not together with sinks.
+  at::Tensor position_bias;
   // Of each (group, block), or nothing: then they are computed again.
   std::vector<at::Tensor> probabilities;
 };
+
+// Whether the probabilities of one layer are few enough to keep for its backward.
+bool keep_probabilities(const kernels::HeadLayout& layout, std::int64_t element_size);
 
 // The heads' outputs, working [rows * length, query heads * head_size].
 at::Tensor attention(AttentionTape& tape, const kernels::HeadLayout& layout,

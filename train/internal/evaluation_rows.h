@@ -20,8 +20,15 @@ struct EvaluationRow {
 // Throws invalid_argument for options that cannot be.
 std::vector<EvaluationRow> evaluation_rows(const Dataset& data, const EvaluationOptions& options);
 
-// Ids, targets and visible documents of a row under the protocol. Arrays of `context` numbers.
+// Places of a row: the context, or as many as its source and target take.
+std::int64_t row_length(const Dataset& data, const EvaluationOptions& options);
+
+// Ids, targets and visible documents of a row under the protocol. Arrays of row_length() numbers.
 void fill_row(const Dataset& data, const EvaluationOptions& options, const EvaluationRow& row,
               const WindowArrays& out);
+
+// Of each place of a row: the token of the stream that its target counts for.
+std::vector<std::int64_t> target_tokens(const Dataset& data, const EvaluationOptions& options,
+                                        const EvaluationRow& row);
 
 }  // namespace organ::train

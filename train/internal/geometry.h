@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "format/architecture.h"
+#include "train/internal/relative_bias.h"
 #include "train/internal/rope.h"
 #include "train/kernels/experts.h"
 #include "train/kernels/rows.h"
@@ -20,6 +21,9 @@ enum class NormPlacement : std::uint8_t { pre, post };
 // What a token of a row attends to when the batch does not say more.
 enum class Sight : std::uint8_t { causal, bidirectional };
 enum class MlpKind : std::uint8_t { gated, plain, experts };
+// Which positions of a row a layer changes: all of them; the encoder's; the decoder's, reading the
+// encoder's.
+enum class StreamPart : std::uint8_t { whole, source, target };
 
 struct Geometry {
   std::int64_t hidden_size = 0, intermediate_size = 0;
@@ -30,9 +34,13 @@ struct Geometry {
   MlpKind mlp = MlpKind::gated;
   kernels::Activation activation = kernels::Activation::silu;
   Sight sight = Sight::causal;
-  bool qk_norm = false;            // RMS norm of each query and key head before the rotation
-  std::optional<RopeScheme> rope;  // absent: positions are added to the embedding
-  bool sinks = false;              // a learned logit per query head joins each softmax
+  bool qk_norm = false;    // RMS norm of each query and key head before the rotation
+  double score_scale = 1;  // factor of the scores of attention
+  std::optional<RopeScheme> rope;
+  std::optional<RelativeScheme> relative;
+  bool learned_positions = false;  // a table is added to the embedding
+  StreamPart part = StreamPart::whole;
+  bool sinks = false;  // a learned logit per query head joins each softmax
   std::int64_t experts = 0, experts_per_token = 0;
   kernels::ClampedSwiglu swiglu;  // of experts
   // Per layer: how many positions a query sees, itself included; 0 = all before it.

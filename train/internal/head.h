@@ -22,14 +22,15 @@ struct HeadTransform {
 class Head {
  public:
   // projection: working [vocabulary, d], maybe the embedding itself; bias: working [vocabulary] or
-  // undefined.
+  // undefined. input_scale: factor of what the projection reads.
   Head(Normalization norm, at::Tensor projection, std::int64_t chunk, at::Tensor bias = {},
-       std::optional<HeadTransform> transform = {})
+       std::optional<HeadTransform> transform = {}, double input_scale = 1)
       : norm_(std::move(norm)),
         projection_(std::move(projection)),
         bias_(std::move(bias)),
         transform_(std::move(transform)),
-        chunk_(chunk) {}
+        chunk_(chunk),
+        input_scale_(input_scale) {}
 
   // The same with every shift of it (norm, transform, bias) a run of zeros: all of its logits of a
   // zero stream are zero.
@@ -53,6 +54,7 @@ class Head {
   at::Tensor projection_, bias_;
   std::optional<HeadTransform> transform_;
   std::int64_t chunk_;
+  double input_scale_;
 };
 
 }  // namespace organ::train

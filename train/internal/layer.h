@@ -11,6 +11,8 @@
 #include "train/internal/geometry.h"
 #include "train/internal/layout.h"
 #include "train/internal/model.h"
+#include "train/internal/normalization.h"
+#include "train/internal/relative_bias.h"
 #include "train/internal/rope.h"
 
 namespace organ::train {
@@ -20,9 +22,10 @@ class BatchSpans;
 // What all layers share while they run over a batch.
 struct Pass {
   const Batch& batch;
-  const RopeTables* rope;      // null: positions are no matter of the layers
-  BatchSpans& spans;           // what each query sees, shared by the layers of one window
-  KeyValues* cache = nullptr;  // of the layer that runs; only while decoding
+  const RopeTables* rope;                  // null: positions are no matter of the layers
+  BatchSpans& spans;                       // what each query sees, shared by the layers of one window
+  KeyValues* cache = nullptr;              // of the layer that runs; only while decoding
+  const RelativeBias* relative = nullptr;  // of the layer's stack; null: its scores have no bias
 };
 
 // Borrows its weights and the place of their gradients; stateless.
@@ -45,8 +48,18 @@ std::unique_ptr<Layer> make_post_norm_layer(const Geometry& geometry, std::int64
                                             const TensorNames& names,
                                             const LayerParameters& parameters);
 
-// Layer `index` of the model.
+// A pre-norm layer on the source part of an encoder-decoder's stream; the target part passes
+// through. closing (borrowed): the norm behind the stack's last layer, else null.
+std::unique_ptr<Layer> make_encoder_layer(std::unique_ptr<Layer> layer,
+                                          const Normalization* closing);
+// On the target part: x + attention(norm(x)), x + cross_attention(norm(x), source part), x +
+// mlp(norm(x)). The source part passes through, and its gradient grows by what was read.
+std::unique_ptr<Layer> make_decoder_layer(const Geometry& geometry, const TensorNames& names,
+                                          const LayerParameters& parameters);
+
+// Layer `index` of its stack; closing as above, null for all but the last.
 std::unique_ptr<Layer> make_layer(const Geometry& geometry, std::int64_t index,
-                                  const TensorNames& names, const LayerParameters& parameters);
+                                  const TensorNames& names, const LayerParameters& parameters,
+                                  const Normalization* closing);
 
 }  // namespace organ::train

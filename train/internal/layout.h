@@ -23,6 +23,7 @@ struct TensorNames {
   std::string_view qkv, attention_output, query_norm, key_norm;
   std::string_view mlp_in, mlp_out;  // gate and up, or the only one; down
   std::string_view sinks = "", router = "";
+  std::string_view cross_query = "", cross_key_value = "", cross_output = "", cross_norm = "";
   std::string_view attention_norm, mlp_norm;
   Orientation orientation;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A language model, causal or masked, as an embedding, a run of layers and a head, each with a
-// forward and a hand-written backward. No autograd: the trainer decides which layers run, which
-// keep a tape and which receive weight gradients. Maths per family: reference/training.md 5.
+// A language model, causal, masked or encoder-decoder, as an embedding, a run of layers and a head,
+// each with a forward and a hand-written backward. No autograd: the trainer decides which layers
+// run, which keep a tape and which receive weight gradients. Maths per family:
+// reference/training.md 5.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,9 @@ namespace organ::train {
 // Rows of equal length. Row r, position t is flat index r * length + t everywhere.
 struct Batch {
   std::int64_t rows = 0, length = 0;
+  // Of an encoder-decoder: the first positions of each row are the encoder's (the source), the
+  // others the decoder's (the target). Else 0.
+  std::int64_t source = 0;
   at::Tensor ids;  // int64 [rows * length]
   // int64 [rows * length]: the id that the head shall find at t (a causal model: the id at t + 1;
   // a masked one: the id behind the mask), or -1 where there is no target.
@@ -30,7 +34,8 @@ struct Batch {
   at::Tensor first_key;
   // int32 [rows * length]: one past the highest position of its row that each query may attend to,
   // and no sliding window. Undefined: a causal model sees nothing behind the query, a bidirectional
-  // one its whole row.
+  // one its whole row. Of an encoder-decoder first_key and end_key bound what a position sees of
+  // the source; of the target each sees all up to itself.
   at::Tensor end_key;
   std::int64_t past = 0;  // positions of each row that ran before these (decode() alone)
 
@@ -78,6 +83,7 @@ class Model {
     std::int64_t head_chunk = 512;
   };
   // Loads layers [first_layer, last_layer) only; embedding, final norm and head are always there.
+  // Of an encoder-decoder, whichever of its stacks the checkpoint shows, both are loaded.
   static Model load(const format::Checkpoint& checkpoint, const Options& options,
                     std::int64_t first_layer = 0, std::int64_t last_layer = -1);
   Model(Model&&) noexcept;
@@ -86,20 +92,25 @@ class Model {
 
   const format::Architecture& architecture() const;
   Precision precision() const;
+  // Layers are numbered as they run: an encoder-decoder's encoder comes first. The checkpoint's
+  // layer `layer` is layer place_of(layer) here; the layers of its stack are those that train.
   std::int64_t layer_count() const;
+  std::int64_t place_of(std::uint64_t layer) const;
   std::int64_t hidden_size() const;
   std::int64_t vocab_size() const;
 
-  // Storage order of a layer's parameters (q, k, v adjacent, gate and up adjacent, so that the
-  // fused matrices are views).
+  // Storage order of the parameters of a layer of the checkpoint's stack (q, k, v adjacent, gate
+  // and up adjacent, so that the fused matrices are views).
   const std::vector<ParameterSlot>& parameter_layout() const;
   std::int64_t layer_elements() const;
-  // Of one token with the matrices of a layer, attention scores left out; of experts those that a
-  // token goes to.
-  std::int64_t layer_multiplications() const;
+  // Of one row of `length` positions, the first `source` of them the encoder's, with the matrices
+  // of layer `index`, attention scores left out; of experts those that a token goes to.
+  std::int64_t row_multiplications(std::int64_t index, std::int64_t length,
+                                   std::int64_t source) const;
 
-  // Makes layer `index` trainable: from now on it reads `storage.working` and its backward adds to
-  // `storage.gradient`. The current weights are copied into `working` first.
+  // Makes layer `index`, of the checkpoint's stack, trainable: from now on it reads
+  // `storage.working` and its backward adds to `storage.gradient`. The current weights are copied
+  // into `working` first.
   void bind_layer(std::int64_t index, LayerStorage storage);
   // From now on the projections of layer `index` that `adapters` name compute with them, and its
   // backward adds to their gradients. Throws incompatible for what cannot be adapted so.

@@ -50,8 +50,8 @@ class FlatOrgan : public TrainedParameters {
 // the layer is computed again (T. Chen et al., arXiv 1604.06174). The bits are the same.
 enum class Activations { kept, recomputed };
 
-// Forward and backward from the organ's input to the loss. Layers [first, last) train, layers
-// [last, top) pass gradients through.
+// Forward and backward from the organ's input to the loss. Layers [first, last) of the model train,
+// layers [last, top) pass gradients through.
 class OrganStack {
  public:
   OrganStack(Model& model, std::int64_t first, std::int64_t last, std::int64_t top,
@@ -62,9 +62,9 @@ class OrganStack {
   LossSum accumulate_gradient(at::Tensor x, const Batch& batch, double scale);
   LossSum loss(at::Tensor x, const Batch& batch);
 
-  // Floating-point operations of one accumulate_gradient per token, matrix products only; those
-  // computed again are not counted.
-  double flops_per_token() const;
+  // Floating-point operations of one accumulate_gradient per row of `length` positions, the first
+  // `source` of them an encoder's; matrix products only, those computed again are not counted.
+  double flops_per_row(std::int64_t length, std::int64_t source) const;
 
  private:
   Model& model_;

@@ -15,14 +15,15 @@
 
 namespace organ::train {
 
-// SHA-256 of everything but the window that decides the bits of a cached stream: the tensors of the
-// layers below and of the embedding with the config, the precision, and what computes them
+// SHA-256 of everything but the window that decides the bits of a stream that enters layer
+// `first_layer` of the checkpoint: the tensors of the layers below (and more, where the model has
+// another stack) and of the embedding with the config, the precision, and what computes them
 // (versions, instruction set, threads). Reads the weights once.
-Digest prefix_digest(const format::Checkpoint& checkpoint, std::int64_t layers_below,
+Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_layer,
                      Precision precision);
 
 struct PrefixOptions {
-  std::int64_t layers_below = 0;
+  std::int64_t layers_below = 0;   // of the model
   bool rounded = false;            // keep bf16 (half the memory), else fp32
   std::uint64_t memory_bytes = 0;  // bound of what is kept in memory
   CacheFolder* folder = nullptr;   // borrowed; kept there instead when given

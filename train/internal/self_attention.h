@@ -38,11 +38,11 @@ class SelfAttention {
   kernels::HeadLayout layout(const Batch& batch) const;
   kernels::HeadRange query_heads() const { return {0, heads_, head_size_}; }
   kernels::HeadRange key_heads() const { return {heads_ * head_size_, kv_heads_, head_size_}; }
-  double query_scale() const;
   at::Tensor packed_gradient(const at::Tensor& dattended, SelfAttentionTape& tape,
                              const Pass& pass) const;
 
   std::int64_t heads_, kv_heads_, head_size_, window_;
+  double scale_;
   Sight sight_;
   Projection qkv_, output_;
   Parameter sinks_;

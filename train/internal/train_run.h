@@ -41,6 +41,7 @@ class TrainRun {
   void save();
   bool interrupted() const;
   void stop_if_interrupted();
+  double flops_per_token() const;
   std::uint64_t milliseconds() const;
 
   // What is measured and published: published_weights.cc.

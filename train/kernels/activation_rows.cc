@@ -6,25 +6,6 @@
 namespace organ::train::kernels {
 namespace {
 
-template <typename T>
-ORGAN_INLINE void swiglu(const T* gate, const T* up, T* out, std::int64_t n) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float g = load(gate[i]);
-    store(out[i], rounded_as(g * sigmoid(g), out) * load(up[i]));
-  }
-}
-
-template <typename T>
-ORGAN_INLINE void swiglu_backward(T* gate, T* up, const T* dout, std::int64_t n) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float g = load(gate[i]), u = load(up[i]), d = load(dout[i]), s = sigmoid(g);
-    store(up[i], d * g * s);
-    store(gate[i], d * u * s * (1.0f + g * (1.0f - s)));
-  }
-}
-
 // A gate at most `limit`, an up value within both limits, and which of them was cut.
 struct Clamped {
   float gate, up;
@@ -126,19 +107,62 @@ ORGAN_INLINE void activate_backward(Activation kind, T* x, const T* dout, std::i
   }
 }
 
+template <Curve curve(float), typename T>
+ORGAN_INLINE void gated_with(const T* gate, const T* up, T* out, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    store(out[i], rounded_as(curve(load(gate[i])).value, out) * load(up[i]));
+  }
+}
+
+template <Curve curve(float), typename T>
+ORGAN_INLINE void gated_backward_with(T* gate, T* up, const T* dout, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Curve c = curve(load(gate[i]));
+    const float u = load(up[i]), d = load(dout[i]);
+    store(up[i], d * c.value);
+    store(gate[i], d * u * c.slope);
+  }
+}
+
+template <typename T>
+ORGAN_INLINE void gated(Activation kind, const T* gate, const T* up, T* out, std::int64_t n) {
+  switch (kind) {
+    case Activation::silu: return gated_with<silu>(gate, up, out, n);
+    case Activation::gelu: return gated_with<gelu>(gate, up, out, n);
+    case Activation::gelu_tanh: return gated_with<gelu_tanh>(gate, up, out, n);
+    case Activation::relu: return gated_with<relu>(gate, up, out, n);
+  }
+}
+
+template <typename T>
+ORGAN_INLINE void gated_backward(Activation kind, T* gate, T* up, const T* dout, std::int64_t n) {
+  switch (kind) {
+    case Activation::silu: return gated_backward_with<silu>(gate, up, dout, n);
+    case Activation::gelu: return gated_backward_with<gelu>(gate, up, dout, n);
+    case Activation::gelu_tanh: return gated_backward_with<gelu_tanh>(gate, up, dout, n);
+    case Activation::relu: return gated_backward_with<relu>(gate, up, dout, n);
+  }
+}
+
 }  // namespace
 
-ORGAN_VERSIONS void swiglu_row(const float* gate, const float* up, float* out, std::int64_t n) {
-  swiglu(gate, up, out, n);
+ORGAN_VERSIONS void gated_row(Activation kind, const float* gate, const float* up, float* out,
+                              std::int64_t n) {
+  gated(kind, gate, up, out, n);
 }
-ORGAN_VERSIONS void swiglu_row(const Bf16* gate, const Bf16* up, Bf16* out, std::int64_t n) {
-  swiglu(gate, up, out, n);
+ORGAN_VERSIONS void gated_row(Activation kind, const Bf16* gate, const Bf16* up, Bf16* out,
+                              std::int64_t n) {
+  gated(kind, gate, up, out, n);
 }
-ORGAN_VERSIONS void swiglu_backward_row(float* gate, float* up, const float* dout, std::int64_t n) {
-  swiglu_backward(gate, up, dout, n);
+ORGAN_VERSIONS void gated_backward_row(Activation kind, float* gate, float* up, const float* dout,
+                                       std::int64_t n) {
+  gated_backward(kind, gate, up, dout, n);
 }
-ORGAN_VERSIONS void swiglu_backward_row(Bf16* gate, Bf16* up, const Bf16* dout, std::int64_t n) {
-  swiglu_backward(gate, up, dout, n);
+ORGAN_VERSIONS void gated_backward_row(Activation kind, Bf16* gate, Bf16* up, const Bf16* dout,
+                                       std::int64_t n) {
+  gated_backward(kind, gate, up, dout, n);
 }
 
 ORGAN_VERSIONS void clamped_swiglu_row(const float* gate_up, float limit, float alpha, float* out,

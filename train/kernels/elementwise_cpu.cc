@@ -58,26 +58,26 @@ at::Tensor add(const at::Tensor& x, const at::Tensor& delta) {
   return y;
 }
 
-at::Tensor swiglu(const at::Tensor& gate_up) {
+at::Tensor gated(Activation kind, const at::Tensor& gate_up) {
   const std::int64_t n = gate_up.size(0), f = gate_up.size(1) / 2;
   at::Tensor out = empty({n, f}, gate_up.scalar_type());
   with_type(gate_up.scalar_type(), [&]<typename T>(T) {
     const T* in = pointer<T>(gate_up);
     T* to = pointer<T>(out);
     for_each_row(n, f, [&](std::int64_t i) {
-      swiglu_row(in + 2 * i * f, in + (2 * i + 1) * f, to + i * f, f);
+      gated_row(kind, in + 2 * i * f, in + (2 * i + 1) * f, to + i * f, f);
     });
   });
   return out;
 }
 
-void swiglu_backward(at::Tensor& gate_up, const at::Tensor& dout) {
+void gated_backward(Activation kind, at::Tensor& gate_up, const at::Tensor& dout) {
   const std::int64_t n = gate_up.size(0), f = gate_up.size(1) / 2;
   with_type(gate_up.scalar_type(), [&]<typename T>(T) {
     T* data = pointer<T>(gate_up);
     const T* gradient = pointer<T>(dout);
     for_each_row(n, f, [&](std::int64_t i) {
-      swiglu_backward_row(data + 2 * i * f, data + (2 * i + 1) * f, gradient + i * f, f);
+      gated_backward_row(kind, data + 2 * i * f, data + (2 * i + 1) * f, gradient + i * f, f);
     });
   });
 }

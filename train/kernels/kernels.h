@@ -59,10 +59,10 @@ void head_norm_backward(at::Tensor& packed_gradient, HeadRange range, const Head
 void accumulate_products(const at::Tensor& a, const at::Tensor& b, at::Tensor sum);
 void accumulate_rows(const at::Tensor& a, at::Tensor sum);
 
-// gate_up [n, 2f] holds gate | up. Forward: [n, f].
-at::Tensor swiglu(const at::Tensor& gate_up);
+// gate_up [n, 2f] holds gate | up. Forward: function(gate) * up, [n, f].
+at::Tensor gated(Activation kind, const at::Tensor& gate_up);
 // In place: gate_up becomes its gradient.
-void swiglu_backward(at::Tensor& gate_up, const at::Tensor& dout);
+void gated_backward(Activation kind, at::Tensor& gate_up, const at::Tensor& dout);
 
 // Of each number, a new tensor. Backward in place: x becomes its gradient.
 at::Tensor activate(Activation kind, const at::Tensor& x);
@@ -75,18 +75,20 @@ struct HeadLayout {
   std::int64_t group = 0;  // query heads per key head
   std::int64_t head_size = 0;
   std::int64_t past = 0;  // positions before the first query, whose keys are there too
+  std::int64_t source =
+      0;  // length of the other sequence that the keys are of; 0: the queries' own
 
   std::int64_t query_width() const { return kv_heads * group * head_size; }
   std::int64_t packed_width() const { return query_width() + 2 * kv_heads * head_size; }
   std::int64_t groups() const { return rows * kv_heads; }
-  std::int64_t keys() const { return past + length; }
+  std::int64_t keys() const { return source > 0 ? source : past + length; }
 };
 
 // One matrix per (row, key head); the `group` queries of a position are adjacent rows, so that
 // grouped-query attention is a plain matrix product without repeating keys.
 struct Heads {
   at::Tensor query;  // working [rows * kv_heads, length * group, head_size], times the scale
-  at::Tensor key;    // working [rows * kv_heads, length, head_size]
+  at::Tensor key;    // working [rows * kv_heads, keys, head_size]
   at::Tensor value;
 };
 // Splits packed rows and applies the rotary tables (fp32 [length, head_size / 2]; undefined: none).

@@ -233,6 +233,17 @@ ORGAN_INLINE float softmax(T* row, std::int64_t first, std::int64_t last, std::i
 }
 
 template <typename T>
+ORGAN_INLINE void biased_softmax(T* row, const float* bias, std::int64_t first, std::int64_t last,
+                                 std::int64_t n, float* scratch) {
+  const std::int64_t count = last - first;
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i) scratch[i] = load(row[first + i]) + bias[first + i];
+  const float sum = exponentials(scratch, maximum(scratch, count), scratch, count);
+  store_scaled(scratch, 1.0f / sum, row + first, count);
+  zero_outside(row, first, last, n);
+}
+
+template <typename T>
 ORGAN_INLINE float softmax_backward(T* dp, const T* p, std::int64_t first, std::int64_t last,
                                     std::int64_t n) {
   const float dot = dot_product(dp + first, p + first, last - first);
@@ -392,6 +403,14 @@ ORGAN_VERSIONS float softmax_row(float* row, std::int64_t first, std::int64_t la
 ORGAN_VERSIONS float softmax_row(Bf16* row, std::int64_t first, std::int64_t last, std::int64_t n,
                                  float sink, float* scratch) {
   return softmax(row, first, last, n, sink, scratch);
+}
+ORGAN_VERSIONS void biased_softmax_row(float* row, const float* bias, std::int64_t first,
+                                       std::int64_t last, std::int64_t n, float* scratch) {
+  biased_softmax(row, bias, first, last, n, scratch);
+}
+ORGAN_VERSIONS void biased_softmax_row(Bf16* row, const float* bias, std::int64_t first,
+                                       std::int64_t last, std::int64_t n, float* scratch) {
+  biased_softmax(row, bias, first, last, n, scratch);
 }
 ORGAN_VERSIONS float softmax_backward_row(float* dp, const float* p, std::int64_t first,
                                           std::int64_t last, std::int64_t n) {

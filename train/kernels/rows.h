@@ -79,12 +79,16 @@ float dot_row(const float* a, const float* b, std::int64_t n);
 float dot_row(const Bf16* a, const Bf16* b, std::int64_t n);
 float dot_row(const Bf16* a, const float* b, std::int64_t n);
 
-// out = silu(gate) * up (SwiGLU, arXiv 2002.05202).
-void swiglu_row(const float* gate, const float* up, float* out, std::int64_t n);
-void swiglu_row(const Bf16* gate, const Bf16* up, Bf16* out, std::int64_t n);
+// The element-wise functions of MLPs; gelu is x * Phi(x), gelu_tanh its approximation
+// (arXiv 1606.08415).
+enum class Activation : std::uint8_t { silu, gelu, gelu_tanh, relu };
+
+// out = function(gate) * up (SwiGLU and its kin, arXiv 2002.05202).
+void gated_row(Activation kind, const float* gate, const float* up, float* out, std::int64_t n);
+void gated_row(Activation kind, const Bf16* gate, const Bf16* up, Bf16* out, std::int64_t n);
 // Replaces gate and up by their gradients.
-void swiglu_backward_row(float* gate, float* up, const float* dout, std::int64_t n);
-void swiglu_backward_row(Bf16* gate, Bf16* up, const Bf16* dout, std::int64_t n);
+void gated_backward_row(Activation kind, float* gate, float* up, const float* dout, std::int64_t n);
+void gated_backward_row(Activation kind, Bf16* gate, Bf16* up, const Bf16* dout, std::int64_t n);
 
 // gpt-oss' experts: gate and up alternate; (up + 1) * gate * sigmoid(alpha * gate) with gate at
 // most `limit` and up between -limit and limit.
@@ -96,9 +100,7 @@ void clamped_swiglu_backward_row(float* gate_up, float limit, float alpha, const
 void clamped_swiglu_backward_row(Bf16* gate_up, float limit, float alpha, const Bf16* dout,
                                  std::int64_t n);
 
-// The element-wise functions of plain MLPs; gelu is x * Phi(x), gelu_tanh its approximation
-// (arXiv 1606.08415).
-enum class Activation : std::uint8_t { silu, gelu, gelu_tanh, relu };
+// Those of plain MLPs.
 void activate_row(Activation kind, const float* x, float* out, std::int64_t n);
 void activate_row(Activation kind, const Bf16* x, Bf16* out, std::int64_t n);
 // Replaces x by its gradient.
@@ -122,6 +124,11 @@ float softmax_row(float* row, std::int64_t first, std::int64_t last, std::int64_
                   float* scratch);
 float softmax_row(Bf16* row, std::int64_t first, std::int64_t last, std::int64_t n, float sink,
                   float* scratch);
+// The same of the scores plus `bias`, n numbers of which [first, last) are read; no sink.
+void biased_softmax_row(float* row, const float* bias, std::int64_t first, std::int64_t last,
+                        std::int64_t n, float* scratch);
+void biased_softmax_row(Bf16* row, const float* bias, std::int64_t first, std::int64_t last,
+                        std::int64_t n, float* scratch);
 // dp becomes the gradient of the scores: p * (dp - dot) over [first, last), zero outside, with
 // dot = sum(dp * p), which is returned. The gradient of a sink is -share * dot.
 float softmax_backward_row(float* dp, const float* p, std::int64_t first, std::int64_t last,
