@@ -50,6 +50,12 @@ AdapterBuffers make_buffers(const Adapter& adapter, Precision precision, bool tr
 }
 
 void bind_adapter(Model& model, const Adapter& adapter, const AdapterBuffers& buffers) {
+  if (!model.architecture().stack().empty()) {
+    fail(ErrorCode::incompatible,
+         "model type {}: adapters of an encoder-decoder are neither trained nor measured, their "
+         "names reach into both of its stacks",
+         quote(model.architecture().model_type()));
+  }
   std::vector<AdapterParameters> all;
   for (const AdaptedProjection& projection : adapter.projections) {
     all.push_back({.kind = adapter.config.kind, .projection = projection});

@@ -264,6 +264,10 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
     writer.add_tensors(format::Manifest::layer_file_name(i), format::FileRole::layer,
                        std::move(sources), {{"format", "pt"}, {"organ.layer", std::to_string(i)}});
   }
+  if (auto shared = format::shared_sources(run.checkpoint); !shared.empty()) {
+    writer.add_tensors(std::string(format::kSharedFile), format::FileRole::shared,
+                       std::move(shared), {{"format", "pt"}});
+  }
   writer.add_card(format::model_card(manifest));
   writer.commit(std::move(manifest));
   return format::OrganFolder::open(out).manifest();

@@ -385,6 +385,15 @@ TEST_CASE("a layer with a missing, surplus, transposed or integer tensor is refu
         }).starts_with("invalid_argument: "));
 }
 
+TEST_CASE("whether T5's head is tied is what the weights say, whatever the config does") {
+  const std::filesystem::path data =
+      std::filesystem::path(__FILE__).parent_path().parent_path() / "data" / "train";
+  const auto of_its_own = Checkpoint::open(data / "t5_gated");
+  CHECK(of_its_own.architecture().tied_embeddings());  // as transformers 5 writes it
+  CHECK_FALSE(of_its_own.tied_head());
+  CHECK(Checkpoint::open(data / "t5").tied_head());
+}
+
 TEST_CASE("whether the head is tied is what config and weights agree on") {
   const auto scratch = test::scratch();
   const auto tied = [&](const Tensors& tensors, bool config_says) {

@@ -7,6 +7,7 @@
 #include "tests/support/support.h"
 #include "tests/train/fixture.h"
 #include "tests/train/letter_tokenizer.h"
+#include "train/internal/batches.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::test {
@@ -84,6 +85,26 @@ TEST_CASE("a second run reads every window and gets the same bits as one without
     CHECK(memory.inputs(all_windows(data)).equal(expected));
     CHECK(memory.counts().computed == count);
   }
+}
+
+TEST_CASE("of an encoder-decoder the cache keeps what the encoder made of each window") {
+  const TempFolder folder = scratch();
+  Dataset data = read_text(folder.path());
+  data.drop_spans({.seed = 1, .sentinels = {28, 27}});
+  const Fixture fixture("t5");
+  const fs::path kept = folder.path() / "cache";
+  const Run first(fixture, data, kept, false, Precision::fp32);
+  const Run second(fixture, data, kept, false, Precision::fp32);
+  CHECK(second.cache.counts().read == static_cast<std::uint64_t>(data.windows()));
+  CHECK(second.streams.equal(first.streams));
+  Model model = Model::load(fixture.checkpoint, {});
+  REQUIRE(model.place_of(0) == 2);
+  const train::Batch batch = train::make_batch(data, all_windows(data));
+  at::Tensor x = model.embed(batch);
+  for (std::int64_t i = 0; i < 2; ++i) x = model.forward_layer(i, x, batch, nullptr);
+  CHECK(relative_error(second.streams, x) < 1e-5);
+  data.drop_spans({.seed = 2, .sentinels = {28, 27}});
+  CHECK(Run(fixture, data, kept, false, Precision::fp32).cache.counts().read == 0);
 }
 
 TEST_CASE("other weights, masks, types and depths find nothing of each other") {
