@@ -14,7 +14,7 @@ namespace organ::train {
 namespace {
 
 format::LayerRange all_layers(const Model& model) {
-  return {0, static_cast<std::uint64_t>(model.layer_count())};
+  return {0, model.architecture().layer_count()};
 }
 
 // All layers are bound; the gradient of what was not chosen is dropped, so that AdamW leaves it
@@ -79,12 +79,13 @@ TrainResult train_top_elements(const format::Checkpoint& checkpoint, const Train
   elements_in(share, 1);  // refused before the model is read
   return run_training(checkpoint, settings, data, held_out, observer, [&](Model& model) {
     auto organ = std::make_unique<ChosenElements>(model);
-    OrganStack stack(model, 0, model.layer_count(), model.layer_count());
+    OrganStack stack(model, model.place_of(0), model.place_of(all_layers(model).count),
+                     model.layer_count());
     const auto windows =
         BatchOrder(settings.seed, data.windows()).step(0, settings.rows_per_step());
     for (const std::int64_t window : windows) {
       const Batch batch = make_batch(data, {&window, 1});
-      stack.accumulate_gradient(model.embed(batch), batch, 1);
+      stack.accumulate_gradient(stack_input(model, batch), batch, 1);
     }
     const std::span<float> gradient = organ->view().gradient;
     trainable = elements_in(share, gradient.size());

@@ -30,11 +30,7 @@ std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
   const auto windows = BatchOrder(settings.seed, data.windows()).step(0, settings.rows_per_step());
   for (const std::int64_t window : windows) {
     const Batch batch = make_batch(data, {&window, 1});
-    at::Tensor x = model.embed(batch);
-    for (std::int64_t i = 0; i < model.place_of(0); ++i) {
-      x = model.forward_layer(i, x, batch, nullptr);
-    }
-    stack.accumulate_gradient(x, batch, 1);
+    stack.accumulate_gradient(stack_input(model, batch), batch, 1);
   }
   const std::span<const float> gradient = whole.view().gradient;
   const auto elements = static_cast<std::size_t>(model.layer_elements());

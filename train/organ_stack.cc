@@ -128,6 +128,14 @@ std::vector<TrainedTensor> FlatOrgan::collect() const {
   return tensors;
 }
 
+at::Tensor stack_input(Model& model, const Batch& batch) {
+  at::Tensor x = model.embed(batch);
+  for (std::int64_t i = 0; i < model.place_of(0); ++i) {
+    x = model.forward_layer(i, x, batch, nullptr);
+  }
+  return x;
+}
+
 LossSum OrganStack::accumulate_gradient(at::Tensor x, const Batch& batch, double scale) {
   const bool recompute = activations_ == Activations::recomputed;
   const auto count = static_cast<std::size_t>(top_ - first_);

@@ -50,8 +50,7 @@ Pass run(const Fixture& fixture, Precision precision, Activations activations) {
   const std::int64_t first = model.place_of(0), last = model.place_of(count);
   train::FlatOrgan organ(model, {0, count}, false);
   train::OrganStack stack(model, first, last, model.layer_count(), activations);
-  at::Tensor x = model.embed(fixture.batch);
-  for (std::int64_t i = 0; i < first; ++i) x = model.forward_layer(i, x, fixture.batch, nullptr);
+  at::Tensor x = train::stack_input(model, fixture.batch);
   Pass pass;
   const PeakBytes peak;
   pass.nll = stack.accumulate_gradient(std::move(x), fixture.batch, 0.01).nll;
