@@ -131,32 +131,40 @@ TEST_CASE("bf16 stays close to fp32") {
 
 // What the rounding of activations costs, transformers' autograd loses too: how much, per tensor,
 // stands beside each fixture.
+void check_rounded_gradients(const Fixture& fixture) {
+  Model model = load(fixture, Precision::bf16);
+  const FullPass pass(model, fixture.batch);
+  // relu's slope has a step at zero: near it the roundings decide, on either side by themselves.
+  const bool steps = model.architecture().spec().activation == "relu";
+  double error = 0, expected_error = 0, count = 0;
+  const auto compare = [&](const std::string& tensor, const at::Tensor& ours) {
+    CAPTURE(tensor);
+    const auto found = fixture.bf16_cosines.find("grad." + tensor);
+    if (found == fixture.bf16_cosines.end()) {
+      // Nothing but rounding, on both sides.
+      CHECK(greatest(fixture.reference.at("grad." + tensor)) <= 1e-6);
+      return;
+    }
+    const double lost = 1 - cosine(ours, fixture.reference.at("grad." + tensor));
+    const double theirs = 1 - found->second;
+    CHECK(lost < (steps ? 2 * theirs : std::min(2e-3, theirs + 1e-3)));
+    error += lost;
+    expected_error += theirs;
+    ++count;
+  };
+  compare("hidden.0", pass.input_gradient);
+  for_each_gradient(model, pass, fixture,
+                    [&](const auto& tensor, auto ours, const auto&) { compare(tensor, ours); });
+  // One tensor may be lucky on either side; all of them together are not.
+  CHECK(error < expected_error + (steps ? 0.5 * expected_error : 1e-4 * count));
+}
+
 TEST_CASE("bf16 gradients are as near to fp32 as those of transformers in bf16") {
   for (const std::string& name : fixture_names()) {
     CAPTURE(name);
     const Fixture fixture(name);
-    Model model = load(fixture, Precision::bf16);
-    const FullPass pass(model, fixture.batch);
-    double sum = 0, expected_sum = 0;
-    const auto compare = [&](const std::string& tensor, const at::Tensor& ours) {
-      CAPTURE(tensor);
-      const auto found = fixture.bf16_cosines.find("grad." + tensor);
-      if (found == fixture.bf16_cosines.end()) {
-        // Nothing but rounding, on both sides.
-        CHECK(greatest(fixture.reference.at("grad." + tensor)) <= 1e-6);
-        return;
-      }
-      const double reached = cosine(ours, fixture.reference.at("grad." + tensor));
-      CHECK(reached > std::max(0.998, found->second - 1e-3));
-      sum += reached;
-      expected_sum += found->second;
-    };
-    compare("hidden.0", pass.input_gradient);
-    for_each_gradient(model, pass, fixture,
-                      [&](const auto& tensor, auto ours, const auto&) { compare(tensor, ours); });
-    // One tensor may be lucky on either side; all of them together are not.
-    const auto count = static_cast<double>(fixture.bf16_cosines.size());
-    CHECK(sum / count > expected_sum / count - 1e-4);
+    check_rounded_gradients(fixture);
+    if (fixture.batch.source > 0) check_rounded_gradients(Fixture(name, "encoder"));
   }
 }
 
