@@ -147,7 +147,7 @@ void check_rounded_gradients(const Fixture& fixture) {
     }
     const double lost = 1 - cosine(ours, fixture.reference.at("grad." + tensor));
     const double theirs = 1 - found->second;
-    CHECK(lost < (steps ? 2 * theirs : std::min(2e-3, theirs + 1e-3)));
+    CHECK(lost < (steps ? 2 * theirs : 2e-3));
     error += lost;
     expected_error += theirs;
     ++count;
@@ -155,7 +155,8 @@ void check_rounded_gradients(const Fixture& fixture) {
   compare("hidden.0", pass.input_gradient);
   for_each_gradient(model, pass, fixture,
                     [&](const auto& tensor, auto ours, const auto&) { compare(tensor, ours); });
-  // One tensor may be lucky on either side; all of them together are not.
+  // One tensor, such as a key's bias whose gradient nearly cancels, may be lucky on either side;
+  // all of them together are not.
   CHECK(error < expected_error + (steps ? 0.5 * expected_error : 1e-4 * count));
 }
 
