@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench_train import KEEP_BLOCKS, TEXT, TOKENS, step_rates_of_organ
+from bench_train import KEEP_BLOCKS, TEXT, TOKENS, medians_of_organ
 from rounds import interleave, ratio_text, run_child_with_peak, spread, verdict
 
 
@@ -31,7 +31,7 @@ def organ_runner(organ, model, scratch, precision, options):
              "--batch", "4", "--context", "512", "--steps", str(options.steps + 1), "--lr", "1e-4",
              "--precision", precision, "--threads", str(options.threads), "--seed", "1",
              "--run-dir", out / "run", "--out", out / "lora"])
-        return statistics.median(step_rates_of_organ(out / "run" / "metrics.jsonl")), peak, wall
+        return medians_of_organ(out / "run" / "metrics.jsonl")[0], peak, wall
 
     return run
 
