@@ -66,6 +66,9 @@ void run_doctor(const Context& context) {
   context.print(fmt::format("gemm       {:.0f} GFLOP/s fp32, {:.0f} bf16 on {} threads",
                             facts.real("gemm_fp32_gflops"), facts.real("gemm_bf16_gflops"),
                             facts.unsigned_integer("threads")));
+  const JsonObject cuda = facts.object("cuda");
+  const char* said = cuda.value().at("usable") ? "device" : "reason";
+  context.print(fmt::format("cuda       {}", escape_text(cuda.string(said))));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ struct Arguments {
   std::string model, adapter, against;
   std::vector<std::string> data, training_data;
   std::string ids;
-  std::string documents = "file", precision = "fp32", protocol = "P0";
+  std::string documents = "file", precision = "fp32", protocol = "P0", device = "cpu";
   std::int64_t context = 512;
   std::optional<std::int64_t> stride;
   std::optional<std::int64_t> windows;
@@ -38,6 +38,7 @@ struct Settings {
   train::Precision precision = train::Precision::fp32;
   train::Protocol protocol = train::Protocol::p0;
   train::DocumentSplit split = train::DocumentSplit::file;
+  train::Device device = {};
 };
 
 void check_range(std::string_view option, std::int64_t value, std::int64_t low, std::int64_t high) {
@@ -62,7 +63,8 @@ Settings check_arguments(const Arguments& a) {
           parsed(train::parse_protocol(a.protocol), "--protocol", a.protocol,
                  "P0, P0w or a diagnostic P1 to P6"),
           parsed(train::parse_document_split(a.documents), "--documents", a.documents,
-                 "file, blank-lines or end-of-text")};
+                 "file, blank-lines or end-of-text"),
+          parsed(train::parse_device(a.device), "--device", a.device, train::kDevices)};
 }
 
 // One model on the data.
@@ -75,6 +77,7 @@ class Measured {
         settings_(check_arguments(a)),
         source_(folder),
         adapter_folder_(adapter_folder) {
+    train::prepare_device(settings_.device);
     if (a.data.empty() == a.ids.empty()) {
       throw Error(ErrorCode::invalid_argument, "what to measure on: give either --data or --ids",
                   "--data FILE... reads text files");
@@ -87,8 +90,9 @@ class Measured {
     if (!adapter_folder.empty()) {
       adapter = train::read_adapter(adapter_folder, checkpoint.architecture());
     }
-    measurement_ = train::measure_checkpoint(checkpoint, settings_.precision, a.threads, *data_,
-                                             options_, adapter ? &*adapter : nullptr);
+    measurement_ =
+        train::measure_checkpoint(checkpoint, settings_.precision, a.threads, *data_, options_,
+                                  adapter ? &*adapter : nullptr, settings_.device);
     for (const auto& probe : measurement_.probes) context.detail(train::describe(probe));
     for (const auto& probe : measurement_.diagnosis) {
       if (!probe.passed) context.note(train::describe(probe));
@@ -109,6 +113,7 @@ class Measured {
             result.documents};
   }
 
+  const train::Device& device() const { return settings_.device; }
   nlohmann::json json() const;
   std::vector<std::string> lines() const;
 
@@ -200,6 +205,7 @@ nlohmann::json Measured::json() const {
       {"stride", options_.stride},
       {"windows", result.windows},
       {"precision", to_string(settings_.precision)},
+      {"device", to_string(settings_.device)},
       {"tokens", result.targets},
       {"nll", result.nll()},
       {"ppl", result.perplexity()},
@@ -306,12 +312,12 @@ void run_eval(const Context& context, const Arguments& a) {
   const Measured measured(context, a, a.model, a.adapter);
   if (context.json) {
     nlohmann::json record = measured.json();
-    resources.add_to(record);
+    resources.add_to(record, measured.device());
     context.print_json("eval", std::move(record));
     return;
   }
   for (const auto& line : measured.lines()) context.print(line);
-  resources.note(context);
+  resources.note(context, measured.device());
 }
 
 }  // namespace
@@ -370,6 +376,7 @@ void add_eval(CLI::App& app, Context& context) {
                    "of BERT and T5: which tokens are hidden, which spans dropped")
       ->capture_default_str();
   command->add_option("--precision", arguments->precision, "fp32 or bf16")->capture_default_str();
+  command->add_option("--device", arguments->device, "cpu, cuda or cuda:N")->capture_default_str();
   command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();
   on_run(command, [&context, arguments] { run_eval(context, *arguments); });
 }

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/parse_option.h"
 #include "cli/train_commands.h"
 #include "format/checkpoint.h"
 #include "train/generation.h"
@@ -19,7 +20,7 @@ namespace {
 struct Arguments {
   std::string model, compare, prompt;
   bool compare_untouched = false;
-  std::string precision = "fp32";
+  std::string precision = "fp32", device = "cpu";
   unsigned threads = 0;
   train::GenerationOptions options;
 };
@@ -73,7 +74,8 @@ struct Continuation {
 
 // With `stream` the text goes to stdout as it comes.
 Continuation continue_prompt(const Subject& subject, const Arguments& a, train::Precision precision,
-                             bool stream, const train::InterruptGuard& interrupt) {
+                             const train::Device& device, bool stream,
+                             const train::InterruptGuard& interrupt) {
   transplant::recover_journal(subject.folder);
   const auto checkpoint = subject.untouched ? transplant::open_untouched(subject.folder)
                                             : format::Checkpoint::open(subject.folder);
@@ -81,7 +83,7 @@ Continuation continue_prompt(const Subject& subject, const Arguments& a, train::
   const auto prompt = tokenizer.encode(a.prompt, true);
   train::GenerationOptions options = a.options;
   options.stop_ids = train::stop_ids(checkpoint);
-  train::Generator generator(checkpoint, precision, a.threads);
+  train::Generator generator(checkpoint, precision, a.threads, device);
   train::TextStream text(tokenizer, prompt);
   Continuation result{subject, {}, {}, prompt.size()};
   const auto add = [&](const std::string& piece) {
@@ -123,6 +125,9 @@ void run_generate(const Context& context, const Arguments& a) {
     fail(ErrorCode::invalid_argument, "--precision: {} is unknown, expected fp32 or bf16",
          quote(a.precision));
   }
+  const train::Device device =
+      parsed(train::parse_device(a.device), "--device", a.device, train::kDevices);
+  train::prepare_device(device);
   const train::InterruptGuard interrupt;
   std::vector<Subject> subjects = {{a.model}};
   if (a.compare_untouched) subjects.push_back({a.model, true});
@@ -130,7 +135,7 @@ void run_generate(const Context& context, const Arguments& a) {
   nlohmann::json list = nlohmann::json::array();
   for (const Subject& subject : subjects) {
     if (!context.json && subjects.size() > 1) context.print(fmt::format("--- {}", title(subject)));
-    const auto result = continue_prompt(subject, a, *precision, !context.json, interrupt);
+    const auto result = continue_prompt(subject, a, *precision, device, !context.json, interrupt);
     context.detail(fmt::format("{} tokens after {} of the prompt, {:.1f} tokens/s",
                                result.generation.ids.size(), result.prompt_tokens,
                                tokens_per_second(result.generation)));
@@ -139,6 +144,7 @@ void run_generate(const Context& context, const Arguments& a) {
   if (!context.json) return;
   context.print_json("generate", {{"prompt", a.prompt},
                                   {"precision", to_string(*precision)},
+                                  {"device", to_string(device)},
                                   {"temperature", a.options.sampling.temperature},
                                   {"top_p", a.options.sampling.top_p},
                                   {"seed", a.options.sampling.seed},
@@ -177,6 +183,7 @@ void add_generate(CLI::App& app, Context& context) {
   command->add_option("--seed", options.sampling.seed, "equal seeds choose equally")
       ->capture_default_str();
   command->add_option("--precision", arguments->precision, "fp32 or bf16")->capture_default_str();
+  command->add_option("--device", arguments->device, "cpu, cuda or cuda:N")->capture_default_str();
   command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();
   on_run(command, [&context, arguments] { run_generate(context, *arguments); });
 }

@@ -70,7 +70,7 @@ void run_recover(const Context& context, Arguments& arguments) {
   const auto evaluations = train::recovery_evaluations(run);
   if (context.json) {
     nlohmann::json record = run_record(result, evaluations);
-    resources.add_to(record);
+    resources.add_to(record, common.settings.device);
     record["overlap_share"] = data.overlap ? nlohmann::json(*data.overlap) : nlohmann::json();
     record["folder"] = common.out;
     record["organ_first_layer"] = organ.first;
@@ -85,7 +85,7 @@ void run_recover(const Context& context, Arguments& arguments) {
                             common.settings.layers.first + common.settings.layers.count - 1,
                             result.steps, result.skipped));
   print_evaluations(context, evaluations);
-  resources.note(context);
+  resources.note(context, common.settings.device);
 }
 
 }  // namespace

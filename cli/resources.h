@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "cli/command.h"
+#include "train/device.h"
 #include "train/energy.h"
 
 namespace organ::cli {
@@ -12,10 +13,11 @@ namespace organ::cli {
 // Counts from construction on.
 class ResourceWatch {
  public:
-  // Adds "peak_memory_bytes" and "energy" to a record; null where the machine does not tell.
-  void add_to(nlohmann::json& record);
+  // Adds "peak_memory_bytes" and "energy" to a record, null where the machine does not tell; and
+  // "peak_device_bytes" where the command ran on another device than the CPU.
+  void add_to(nlohmann::json& record, const train::Device& device);
   // The same as notes for people; with -v also why a meter is missing.
-  void note(const Context& context);
+  void note(const Context& context, const train::Device& device);
 
  private:
   train::EnergyMeter meter_;

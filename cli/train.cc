@@ -54,7 +54,7 @@ void run_train(const Context& context, Arguments& arguments) {
   train::remove_train_states(common.settings.run_folder);
   if (context.json) {
     nlohmann::json record = run_record(result, manifest.evaluations);
-    resources.add_to(record);
+    resources.add_to(record, common.settings.device);
     record["overlap_share"] = data.overlap ? nlohmann::json(*data.overlap) : nlohmann::json();
     record["folder"] = common.out;
     record["name"] = manifest.name;
@@ -70,7 +70,7 @@ void run_train(const Context& context, Arguments& arguments) {
                             common.settings.layers.first + common.settings.layers.count - 1,
                             result.steps, result.skipped));
   print_evaluations(context, manifest.evaluations);
-  resources.note(context);
+  resources.note(context, common.settings.device);
 }
 
 }  // namespace

@@ -161,6 +161,7 @@ void add_train_arguments(CLI::App& command, TrainArguments& a) {
       ->capture_default_str();
   command.add_option("--seed", s.seed, "decides the order of the data")->capture_default_str();
   command.add_option("--precision", a.precision, "bf16 or fp32")->capture_default_str();
+  command.add_option("--device", a.device, "cpu, cuda or cuda:N")->capture_default_str();
   command.add_option("--threads", s.threads, "0: all cores")->capture_default_str();
   command.add_flag("--checkpoint-activations", s.checkpoint_activations,
                    "keep layer inputs only and compute the rest again: less memory, more time");
@@ -187,6 +188,8 @@ void prepare_settings(TrainArguments& a) {
   s.mode = parsed(train::parse_train_mode(a.mode), "--mode", a.mode, "in_situ or wrapper");
   s.precision =
       parsed(train::parse_precision(a.precision), "--precision", a.precision, "bf16 or fp32");
+  s.device = parsed(train::parse_device(a.device), "--device", a.device, train::kDevices);
+  train::prepare_device(s.device);
   s.schedule = parsed(train::parse_schedule(a.schedule), "--schedule", a.schedule,
                       "cosine, linear or constant");
   s.packing = parsed(train::parse_packing(a.packing), "--pack", a.packing, "ffd or concat");

@@ -26,7 +26,8 @@ struct TrainArguments {
   std::string out, run_folder, cache_folder;
   std::optional<double> epochs;
   std::optional<std::int64_t> steps;
-  std::string mode = "in_situ", precision = "bf16", schedule = "cosine", packing = "ffd";
+  std::string mode = "in_situ", precision = "bf16", device = "cpu", schedule = "cosine",
+              packing = "ffd";
   train::TrainSettings settings;
 };
 

@@ -4,12 +4,26 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/train_commands.h"
+#include "train/device.h"
 #include "train/gemm_rate.h"
 
 namespace organ::cli {
 namespace {
 
+// Of the first CUDA device, or why there is none.
+nlohmann::json cuda_facts() {
+  const train::Device device{train::Device::Kind::cuda};
+  try {
+    train::prepare_device(device);
+    return {{"usable", true}, {"device", train::describe_device(device)}};
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::device) throw;
+    return {{"usable", false}, {"reason", error.what()}};
+  }
+}
+
 void run_train_doctor(const Context& context) {
+  const nlohmann::json cuda = cuda_facts();
   const std::string library = train::tensor_library();
   const double fp32 = train::measure_gemm_rate(train::Precision::fp32);
   const double bf16 = train::measure_gemm_rate(train::Precision::bf16);
@@ -17,13 +31,16 @@ void run_train_doctor(const Context& context) {
     context.print_json("doctor", {{"library", library},
                                   {"threads", train::thread_count()},
                                   {"gemm_fp32_gflops", fp32},
-                                  {"gemm_bf16_gflops", bf16}});
+                                  {"gemm_bf16_gflops", bf16},
+                                  {"cuda", cuda}});
     return;
   }
   context.print(fmt::format("tensors    {}", escape_text(library)));
   context.print(fmt::format("gemm       {:.0f} GFLOP/s fp32, {:.0f} bf16 on {} threads{}", fp32,
                             bf16, train::thread_count(),
                             fp32 < train::kSlowGemmRate ? " (slow: no tuned BLAS in use)" : ""));
+  context.print("cuda       " + (cuda.at("usable") ? cuda.at("device").get<std::string>()
+                                                   : cuda.at("reason").get<std::string>()));
 }
 
 }  // namespace

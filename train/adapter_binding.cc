@@ -39,12 +39,13 @@ Parameter view_of(const AdapterSlot& slot, const AdapterBuffers& buffers) {
 
 }  // namespace
 
-AdapterBuffers make_buffers(const Adapter& adapter, Precision precision, bool trains) {
+AdapterBuffers make_buffers(const Adapter& adapter, const Model& model, bool trains) {
+  const at::Tensor values = kernels::empty({adapter.elements()}, at::kFloat);
+  std::copy(adapter.values.begin(), adapter.values.end(), values.mutable_data_ptr<float>());
   AdapterBuffers buffers;
-  buffers.master = kernels::empty({adapter.elements()}, at::kFloat);
-  std::copy(adapter.values.begin(), adapter.values.end(), buffers.master.data_ptr<float>());
+  buffers.master = values.to(model.device());
   buffers.working =
-      precision == Precision::bf16 ? buffers.master.to(at::kBFloat16) : buffers.master;
+      model.precision() == Precision::bf16 ? buffers.master.to(at::kBFloat16) : buffers.master;
   if (trains) buffers.gradient = at::zeros_like(buffers.master);
   return buffers;
 }

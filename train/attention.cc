@@ -267,6 +267,9 @@ bool keep_probabilities(const HeadLayout& layout, std::int64_t element_size) {
 
 at::Tensor attention(AttentionTape& tape, const HeadLayout& layout, const VisibleSpans& spans,
                      bool keep_probabilities) {
+  if (!tape.heads.query.is_cpu()) {
+    return composed_attention(tape, layout, spans, keep_probabilities);
+  }
   const at::ScalarType type = tape.heads.query.scalar_type();
   if (tape.sinks.defined()) {
     tape.sink_share = kernels::empty({layout.groups(), layout.length * layout.group}, at::kFloat);
@@ -290,6 +293,7 @@ at::Tensor attention(AttentionTape& tape, const HeadLayout& layout, const Visibl
 
 Heads attention_backward(const at::Tensor& dout, const AttentionTape& tape,
                          const HeadLayout& layout, const VisibleSpans& spans, at::Tensor dsinks) {
+  if (!dout.is_cpu()) return composed_attention_backward(dout, tape, layout, spans, dsinks);
   const at::ScalarType type = dout.scalar_type();
   Heads gradient{kernels::empty(tape.heads.query.sizes(), type),
                  kernels::empty(tape.heads.key.sizes(), type),

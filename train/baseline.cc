@@ -39,6 +39,7 @@ BaselineReport make_baseline_report(std::string method, std::string config, std:
   report.flops_per_token = run.result.flops_per_token;
   report.milliseconds = run.result.milliseconds;
   report.peak_memory = peak_resident_bytes();
+  report.peak_device = peak_device_bytes(run.settings.device);
   report.evaluations = training_evaluations(run);
   for (auto& evaluation : report.evaluations) {
     if (evaluation.subject == "as_transplanted") evaluation.subject = "after_training";
@@ -59,19 +60,21 @@ Json to_json(const BaselineReport& r) {
                            {"bits_per_byte", e.bits_per_byte ? Json(*e.bits_per_byte) : Json()},
                            {"dataset_digest", e.dataset_digest.to_string()}});
   }
-  return {{"method", r.method},
-          {"config", parse_json(r.config, {.reals = true}, "configuration")},
-          {"trainable_parameters", r.trainable},
-          {"model_parameters", r.model_parameters},
-          {"trainable_share",
-           static_cast<double>(r.trainable) / static_cast<double>(r.model_parameters)},
-          {"steps", r.steps},
-          {"skipped", r.skipped},
-          {"tokens", r.tokens},
-          {"flops_per_token", r.flops_per_token},
-          {"wall_milliseconds", r.milliseconds},
-          {"peak_memory_bytes", r.peak_memory ? Json(*r.peak_memory) : Json()},
-          {"evaluations", evaluations}};
+  Json record = {{"method", r.method},
+                 {"config", parse_json(r.config, {.reals = true}, "configuration")},
+                 {"trainable_parameters", r.trainable},
+                 {"model_parameters", r.model_parameters},
+                 {"trainable_share",
+                  static_cast<double>(r.trainable) / static_cast<double>(r.model_parameters)},
+                 {"steps", r.steps},
+                 {"skipped", r.skipped},
+                 {"tokens", r.tokens},
+                 {"flops_per_token", r.flops_per_token},
+                 {"wall_milliseconds", r.milliseconds},
+                 {"peak_memory_bytes", r.peak_memory ? Json(*r.peak_memory) : Json()},
+                 {"evaluations", evaluations}};
+  if (r.peak_device) record["peak_device_bytes"] = *r.peak_device;
+  return record;
 }
 
 namespace {

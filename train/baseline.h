@@ -61,6 +61,7 @@ struct BaselineReport {
   double flops_per_token = 0;  // matrix products, forward and backward
   std::uint64_t milliseconds = 0;
   std::optional<std::uint64_t> peak_memory;     // bytes resident
+  std::optional<std::uint64_t> peak_device;     // bytes of the device, where it is not the CPU
   std::vector<format::Evaluation> evaluations;  // recipient_untouched, after_training; P0
 };
 

@@ -16,7 +16,7 @@ void append(at::Tensor& kept, at::Tensor& fresh, std::int64_t past) {
   if (room < past + count) {
     const at::Tensor larger = kernels::empty(
         {fresh.size(0), std::max({kFirstRoom, 2 * room, past + count}), fresh.size(2)},
-        fresh.scalar_type());
+        fresh.scalar_type(), fresh.device());
     if (past > 0) larger.narrow(1, 0, past).copy_(kept.narrow(1, 0, past));
     kept = larger;
   }

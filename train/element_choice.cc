@@ -3,11 +3,15 @@
 // stand.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+
+#include <ATen/ATen.h>
 
 #include "format/base/error.h"
 #include "train/baseline.h"
 #include "train/internal/batches.h"
 #include "train/internal/organ_stack.h"
+#include "train/internal/torch_device.h"
 #include "train/internal/trained_parameters.h"
 
 namespace organ::train {
@@ -23,20 +27,22 @@ class ChosenElements final : public FlatOrgan {
  public:
   explicit ChosenElements(Model& model)
       : FlatOrgan(model, all_layers(model), false),
-        runs_{{.offset = 0, .elements = view().master.size(), .decay = false}} {}
+        runs_{{.offset = 0,
+               .elements = static_cast<std::size_t>(tensors().master.numel()),
+               .decay = false}} {}
 
-  void choose(std::vector<bool> chosen) { chosen_ = std::move(chosen); }
-  const std::vector<ParameterRun>& runs() const override { return runs_; }
-  void finish_gradient() override {
-    const std::span<float> gradient = view().gradient;
-    for (std::size_t i = 0; i < gradient.size(); ++i) {
-      if (!chosen_[i]) gradient[i] = 0;
-    }
+  void choose(const std::vector<bool>& chosen) {
+    const at::Tensor left_out = at::empty({static_cast<std::int64_t>(chosen.size())}, at::kBool);
+    std::transform(chosen.begin(), chosen.end(), left_out.mutable_data_ptr<bool>(),
+                   std::logical_not<>());
+    left_out_ = left_out.to(tensors().gradient.device());
   }
+  const std::vector<ParameterRun>& runs() const override { return runs_; }
+  void finish_gradient() override { tensors().gradient.masked_fill_(left_out_, 0); }
 
  private:
   std::vector<ParameterRun> runs_;
-  std::vector<bool> chosen_;
+  at::Tensor left_out_;  // of each number
 };
 
 }  // namespace
@@ -87,10 +93,11 @@ TrainResult train_top_elements(const format::Checkpoint& checkpoint, const Train
       const Batch batch = make_batch(data, {&window, 1});
       stack.accumulate_gradient(stack_input(model, batch), batch, 1);
     }
-    const std::span<float> gradient = organ->view().gradient;
+    const at::Tensor on_host = organ->tensors().gradient.cpu();
+    const std::span<const float> gradient = host_floats(on_host);
     trainable = elements_in(share, gradient.size());
     organ->choose(top_elements(gradient, trainable));
-    std::fill(gradient.begin(), gradient.end(), 0.0f);
+    organ->tensors().gradient.zero_();
     return organ;
   });
 }

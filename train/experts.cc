@@ -50,7 +50,7 @@ class Experts : public Mlp {
     auto tape = std::make_unique<ExpertsTape>();
     tape->routing = kernels::route(router_.forward(x), per_token_);
     const kernels::Routing& routing = tape->routing;
-    at::Tensor y = at::zeros(x.sizes(), at::kFloat);
+    at::Tensor y = at::zeros(x.sizes(), x.options().dtype(at::kFloat));
     tape->gate_up.resize(down_.size());
     for (std::size_t e = 0; e < down_.size(); ++e) {
       const auto expert = static_cast<std::int64_t>(e);
@@ -70,12 +70,13 @@ class Experts : public Mlp {
                       const MakeInput& input) const override {
     auto& tape = static_cast<ExpertsTape&>(kept);
     const at::Tensor x = needs_input() ? input() : at::Tensor();
-    at::Tensor dx = at::zeros(dout.sizes(), at::kFloat);
+    at::Tensor dx = at::zeros(dout.sizes(), dout.options().dtype(at::kFloat));
     std::vector<float> dweight(tape.routing.token.size());
     for (std::size_t e = 0; e < down_.size(); ++e) {
       if (tape.gate_up[e].defined()) add_expert(e, dout, x, tape, dweight, dx);
     }
-    const at::Tensor dlogits = kernels::route_backward(tape.routing, dweight, dout.scalar_type());
+    const at::Tensor dlogits =
+        kernels::route_backward(tape.routing, dweight, dout.scalar_type()).to(dout.device());
     if (router_.needs_input()) router_.add_gradient(dlogits, x);
     return kernels::convert(kernels::add(dx, router_.input_gradient(dlogits)), dout.scalar_type());
   }

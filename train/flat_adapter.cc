@@ -10,7 +10,7 @@ namespace organ::train {
 
 FlatAdapter::FlatAdapter(Model& model, const Adapter& adapter, bool decay_all)
     : adapter_(adapter),
-      buffers_(make_buffers(adapter, model.precision(), true)),
+      buffers_(make_buffers(adapter, model, true)),
       first_moment_(at::zeros_like(buffers_.master)),
       second_moment_(at::zeros_like(buffers_.master)) {
   for (const AdapterSlot& slot : adapter.slots) {
@@ -19,9 +19,8 @@ FlatAdapter::FlatAdapter(Model& model, const Adapter& adapter, bool decay_all)
   bind_adapter(model, adapter, buffers_);
 }
 
-FlatParameters FlatAdapter::view() {
-  return flat_view(buffers_.master, first_moment_, second_moment_, buffers_.gradient,
-                   buffers_.working);
+FlatTensors FlatAdapter::tensors() const {
+  return {buffers_.master, first_moment_, second_moment_, buffers_.gradient, buffers_.working};
 }
 
 void FlatAdapter::refresh_working() {
@@ -30,8 +29,9 @@ void FlatAdapter::refresh_working() {
 
 std::vector<TrainedTensor> FlatAdapter::collect() const {
   std::vector<TrainedTensor> tensors;
+  const at::Tensor master = buffers_.master.cpu();
   for (const AdapterSlot& slot : adapter_.slots) {
-    const float* values = buffers_.master.const_data_ptr<float>() + slot.offset;
+    const float* values = master.const_data_ptr<float>() + slot.offset;
     tensors.push_back({adapter_.projections[slot.projection].layer,
                        adapter_.slot_name(slot),
                        {values, values + slot.elements}});

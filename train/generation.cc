@@ -14,6 +14,7 @@
 #include "format/base/json.h"
 #include "train/internal/decode_cache.h"
 #include "train/internal/model.h"
+#include "train/internal/torch_device.h"
 #include "train/memory.h"
 #include "train/task.h"
 
@@ -77,14 +78,21 @@ std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint) {
 
 struct Generator::Impl {
   Model model;
+  Generation run(std::span<const std::int32_t> prompt, const GenerationOptions& options,
+                 const std::function<bool(std::int32_t)>& on_token);
 };
 
-Generator::Generator(const format::Checkpoint& checkpoint, Precision precision, unsigned threads) {
+Generator::Generator(const format::Checkpoint& checkpoint, Precision precision, unsigned threads,
+                     const Device& chosen) {
   check_causal(checkpoint.architecture());
   keep_large_blocks();
   at::set_num_threads(
       static_cast<int>(threads ? threads : std::max(1u, std::thread::hardware_concurrency())));
-  impl_ = std::make_unique<Impl>(Model::load(checkpoint, {.precision = precision}));
+  const at::Device device = open_device(chosen);
+  with_device_errors(device, [&] {
+    impl_ =
+        std::make_unique<Impl>(Model::load(checkpoint, {.precision = precision, .device = device}));
+  });
 }
 
 Generator::~Generator() = default;
@@ -92,7 +100,15 @@ Generator::~Generator() = default;
 Generation Generator::run(std::span<const std::int32_t> prompt, const GenerationOptions& options,
                           const std::function<bool(std::int32_t)>& on_token) {
   const c10::NoGradGuard no_grad;
-  Model& model = impl_->model;
+  Generation result;
+  with_device_errors(impl_->model.device(),
+                     [&] { result = impl_->run(prompt, options, on_token); });
+  return result;
+}
+
+Generation Generator::Impl::run(std::span<const std::int32_t> prompt,
+                                const GenerationOptions& options,
+                                const std::function<bool(std::int32_t)>& on_token) {
   check_length(model.architecture(), prompt.size(), options.max_tokens);
   Sampler sampler(options.sampling);
   DecodeCache cache;

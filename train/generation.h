@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "format/checkpoint.h"
+#include "train/device.h"
 #include "train/precision.h"
 #include "train/sampler.h"
 
@@ -33,9 +34,10 @@ std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint);
 // A loaded model. Not thread-safe.
 class Generator {
  public:
-  // `threads` 0: all cores. Throws what Model throws, incompatible for a family that does not
-  // generate text.
-  Generator(const format::Checkpoint& checkpoint, Precision precision, unsigned threads);
+  // `threads` 0: all cores. Throws device, what Model throws, incompatible for a family that does
+  // not generate text.
+  Generator(const format::Checkpoint& checkpoint, Precision precision, unsigned threads,
+            const Device& device = {});
   ~Generator();
 
   // Calls on_token with each id as it comes; false ends the generation. Throws invalid_argument

@@ -16,14 +16,14 @@
 namespace organ::train {
 namespace {
 
-// Ids whose logits are there at once: few enough that they stay in the cache between the product
-// that makes them, the softmax and the product that reads them.
-constexpr std::int64_t kStretch = 4096;
+// Ids whose logits are there at once: on a CPU few enough that they stay in the cache between the
+// product that makes them, the softmax and the product that reads them.
+std::int64_t stretch_ids(at::Device device) { return device.is_cpu() ? 4096 : 32768; }
 
-at::Tensor index_tensor(const std::vector<std::int64_t>& values) {
+at::Tensor index_tensor(const std::vector<std::int64_t>& values, at::Device device) {
   at::Tensor tensor = kernels::empty({static_cast<std::int64_t>(values.size())}, at::kLong);
   std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<std::int64_t>());
-  return tensor;
+  return tensor.to(device);
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ struct Head::Rows {
   at::Tensor inner;     // working [n, d]: the transform's dense output
   kernels::Norm norm;   // of the backward
   at::Tensor gradient;  // working [n, d]: of the norm's output
-  at::Tensor nll;       // fp32 [n]
+  at::Tensor nll;       // fp32 [n], on the CPU
 };
 
 Head Head::unshifted() const {
@@ -81,11 +81,14 @@ at::Tensor Head::stretch_logits(const at::Tensor& normed, std::int64_t first,
 double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient) {
   const at::Tensor normed = rows.normed.narrow(0, first, count);
   const at::Tensor targets = rows.targets.narrow(0, first, count);
-  const kernels::SoftmaxSums sums = kernels::empty_sums(count);
+  const at::Device device = normed.device();
+  const kernels::SoftmaxSums sums = kernels::empty_sums(count, device);
   at::Tensor total;
-  if (gradient) total = at::zeros({count, projection_.size(1)}, at::kFloat);
-  for (std::int64_t id = 0; id < projection_.size(0); id += kStretch) {
-    const std::int64_t width = std::min(kStretch, projection_.size(0) - id);
+  if (gradient)
+    total = at::zeros({count, projection_.size(1)}, projection_.options().dtype(at::kFloat));
+  const std::int64_t stretch = stretch_ids(device);
+  for (std::int64_t id = 0; id < projection_.size(0); id += stretch) {
+    const std::int64_t width = std::min(stretch, projection_.size(0) - id);
     at::Tensor logits = stretch_logits(normed, id, width);
     const at::Tensor factor = kernels::add_logits(sums, logits, targets, id, gradient);
     if (!gradient) continue;
@@ -96,7 +99,7 @@ double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool
     kernels::finish_gradient(sums, total, projection_, targets);
     rows.gradient.narrow(0, first, count).copy_(total);
   }
-  const at::Tensor losses = kernels::losses(sums);
+  const at::Tensor losses = kernels::losses(sums).cpu();
   rows.nll.narrow(0, first, count).copy_(losses);
   const double* nll = losses.const_data_ptr<double>();
   return std::accumulate(nll, nll + count, 0.0);
@@ -105,7 +108,8 @@ double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool
 LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale, at::Tensor* dx,
                    at::Tensor* per_token) {
   const std::int64_t tokens = x.size(0), d = x.size(1);
-  if (dx != nullptr) *dx = at::zeros({tokens, d}, at::kFloat);
+  const at::Device device = x.device();
+  if (dx != nullptr) *dx = at::zeros({tokens, d}, x.options());
   if (per_token != nullptr) *per_token = at::zeros({tokens}, at::kFloat);
   std::vector<std::int64_t> index, wanted;
   const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
@@ -122,10 +126,10 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
   const auto n = static_cast<std::int64_t>(index.size());
   if (n == 0) return {};
   const bool gradient = dx != nullptr;
-  Rows rows{
-      index_tensor(index), index_tensor(wanted), {}, {}, {}, {}, kernels::empty({n}, at::kFloat)};
+  Rows rows{index_tensor(index, device),    index_tensor(wanted, device), {}, {}, {}, {},
+            kernels::empty({n}, at::kFloat)};
   rows.normed = prepare(at::index_select(x, 0, rows.index), gradient ? &rows : nullptr);
-  if (gradient) rows.gradient = kernels::empty({n, d}, projection_.scalar_type());
+  if (gradient) rows.gradient = kernels::empty({n, d}, projection_.scalar_type(), device);
   LossSum sum{0, n};
   for (std::int64_t first = 0; first < n; first += chunk_) {
     sum.nll += chunk_loss(rows, first, std::min(chunk_, n - first), gradient);
@@ -135,13 +139,15 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
     // Scaled in fp32, after the sum over the vocabulary: bf16 has too few bits for 1 / tokens.
     dx->index_copy_(0, rows.index, part.mul_(scale * input_scale_));
   }
-  if (per_token != nullptr) per_token->index_copy_(0, rows.index, rows.nll);
+  if (per_token != nullptr) per_token->index_copy_(0, rows.index.cpu(), rows.nll);
   return sum;
 }
 
 at::Tensor Head::logits(const at::Tensor& x, const std::vector<std::int64_t>& positions) const {
-  const at::Tensor normed = prepare(at::index_select(x, 0, index_tensor(positions)), nullptr);
-  return kernels::convert(stretch_logits(normed, 0, projection_.size(0)), at::kFloat);
+  const at::Tensor rows = at::index_select(x, 0, index_tensor(positions, x.device()));
+  return kernels::convert(stretch_logits(prepare(rows, nullptr), 0, projection_.size(0)),
+                          at::kFloat)
+      .cpu();
 }
 
 }  // namespace organ::train

@@ -12,18 +12,19 @@
 #include "train/baseline.h"
 #include "train/internal/batches.h"
 #include "train/internal/organ_stack.h"
+#include "train/internal/torch_device.h"
 #include "train/internal/trained_parameters.h"
 #include "train/memory.h"
 
 namespace organ::train {
 
-std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
-                                        const TrainSettings& settings, const Dataset& data) {
-  const c10::NoGradGuard no_grad;
-  keep_large_blocks();
-  at::set_num_threads(static_cast<int>(
-      settings.threads ? settings.threads : std::max(1u, std::thread::hardware_concurrency())));
-  Model model = Model::load(checkpoint, {.precision = settings.precision});
+namespace {
+
+std::vector<double> magnitudes_on(at::Device device, const format::Checkpoint& checkpoint,
+                                  const TrainSettings& settings, const Dataset& data) {
+  Model model = Model::load(
+      checkpoint,
+      {.precision = settings.precision, .device = device, .head_chunk = head_chunk(device)});
   const std::uint64_t layers = checkpoint.architecture().layer_count();
   FlatOrgan whole(model, {0, layers}, false);
   OrganStack stack(model, model.place_of(0), model.place_of(layers), model.layer_count());
@@ -32,7 +33,8 @@ std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
     const Batch batch = make_batch(data, {&window, 1});
     stack.accumulate_gradient(stack_input(model, batch), batch, 1);
   }
-  const std::span<const float> gradient = whole.view().gradient;
+  const at::Tensor on_host = whole.tensors().gradient.cpu();
+  const std::span<const float> gradient = host_floats(on_host);
   const auto elements = static_cast<std::size_t>(model.layer_elements());
   std::vector<double> magnitudes;
   for (std::size_t start = 0; start < gradient.size(); start += elements) {
@@ -42,6 +44,21 @@ std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
     }
     magnitudes.push_back(sum / static_cast<double>(elements));
   }
+  return magnitudes;
+}
+
+}  // namespace
+
+std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
+                                        const TrainSettings& settings, const Dataset& data) {
+  const c10::NoGradGuard no_grad;
+  keep_large_blocks();
+  at::set_num_threads(static_cast<int>(
+      settings.threads ? settings.threads : std::max(1u, std::thread::hardware_concurrency())));
+  const at::Device device = open_device(settings.device);
+  std::vector<double> magnitudes;
+  with_device_errors(device,
+                     [&] { magnitudes = magnitudes_on(device, checkpoint, settings, data); });
   return magnitudes;
 }
 

@@ -12,6 +12,7 @@
 #include "train/internal/adapter_binding.h"
 #include "train/internal/batches.h"
 #include "train/internal/model.h"
+#include "train/internal/torch_device.h"
 #include "train/memory.h"
 
 namespace organ::train {
@@ -29,18 +30,13 @@ std::vector<ProbeFinding> diagnose(Model& model, const Dataset& data,
                     make_batch(data, options, std::span(rows).first(std::min(kRows, rows.size()))));
 }
 
-}  // namespace
-
-Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
-                               unsigned threads, const Dataset& data,
-                               const EvaluationOptions& options, const Adapter* adapter) {
-  const c10::NoGradGuard no_grad;
-  keep_large_blocks();
-  at::set_num_threads(
-      static_cast<int>(threads ? threads : std::max(1u, std::thread::hardware_concurrency())));
-  Model model = Model::load(checkpoint, {.precision = precision});
+Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, Precision precision,
+                       const Dataset& data, const EvaluationOptions& options,
+                       const Adapter* adapter) {
+  Model model = Model::load(
+      checkpoint, {.precision = precision, .device = device, .head_chunk = head_chunk(device)});
   if (adapter != nullptr) {
-    bind_adapter(model, *adapter, make_buffers(*adapter, precision, false));
+    bind_adapter(model, *adapter, make_buffers(*adapter, model, false));
   }
   const std::int64_t first_window = 0;
   Measurement measurement;
@@ -53,6 +49,24 @@ Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision p
   sound.protocol = Protocol::p0;
   measurement.sound = evaluate(model, data, sound);
   measurement.diagnosis = diagnose(model, data, options);
+  return measurement;
+}
+
+}  // namespace
+
+Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
+                               unsigned threads, const Dataset& data,
+                               const EvaluationOptions& options, const Adapter* adapter,
+                               const Device& chosen) {
+  const c10::NoGradGuard no_grad;
+  keep_large_blocks();
+  at::set_num_threads(
+      static_cast<int>(threads ? threads : std::max(1u, std::thread::hardware_concurrency())));
+  const at::Device device = open_device(chosen);
+  Measurement measurement;
+  with_device_errors(device, [&] {
+    measurement = measure_on(device, checkpoint, precision, data, options, adapter);
+  });
   return measurement;
 }
 

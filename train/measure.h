@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "format/checkpoint.h"
+#include "train/device.h"
 #include "train/evaluation.h"
 #include "train/precision.h"
 #include "train/probes.h"
@@ -25,11 +26,12 @@ struct Measurement {
 };
 
 // Loads the model, with the adapter when one is given, proves it and the data by the self-tests and
-// scores the data. `threads` 0: all cores. Throws what Model, run_probes and evaluate throw, and
-// what a failed self-test says.
+// scores the data. `threads` 0: all cores. Throws device and what Model, run_probes and evaluate
+// throw, and what a failed self-test says.
 Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
                                unsigned threads, const Dataset& data,
-                               const EvaluationOptions& options, const Adapter* adapter = nullptr);
+                               const EvaluationOptions& options, const Adapter* adapter = nullptr,
+                               const Device& device = {});
 
 // One line per self-test: "causality ok: …".
 std::string describe(const ProbeFinding& finding);

@@ -61,13 +61,13 @@ struct Model::Impl {
     std::int64_t first = 0;
     for (const format::Checkpoint* part : parts) {
       if (part->architecture().stack() == architecture.stack()) own = stacks.size();
-      stacks.emplace_back(*part, first);
+      stacks.emplace_back(*part, first, options.device);
       first += stacks.back().count;
     }
     for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
       stacks[i].closing = read_norm(*parts[i], final_norm(*parts[i]));
     }
-    if (geometry().rope) rope.emplace(*geometry().rope);
+    if (geometry().rope) rope.emplace(*geometry().rope, options.device);
   }
 
   // Of the stack that the head reads.
@@ -85,7 +85,7 @@ struct Model::Impl {
 
   at::Tensor read(const format::Checkpoint& checkpoint, const std::string& name,
                   at::IntArrayRef shape) const {
-    return read_tensor(checkpoint, name, shape, working());
+    return read_tensor(checkpoint, name, shape, working(), options.device);
   }
 
   // The norm of the embedding, of the model's end or of its head: NAME.weight, NAME.bias.
@@ -175,7 +175,7 @@ struct Model::Impl {
 
   void load_layer(const format::Checkpoint& part, const Stack& stack, std::int64_t index) {
     const auto stored = part.layer(static_cast<std::uint64_t>(index - stack.first));
-    const at::Tensor flat = kernels::empty({stack.layer_elements}, working());
+    const at::Tensor flat = kernels::empty({stack.layer_elements}, working(), options.device);
     for (const ParameterSlot& parameter : stack.layout) {
       read_layer_tensor(part, stored, parameter.name,
                         flat.narrow(0, parameter.offset, parameter.elements));
@@ -242,6 +242,7 @@ Model Model::load(const format::Checkpoint& checkpoint, const Options& options,
 
 const format::Architecture& Model::architecture() const { return impl_->architecture; }
 Precision Model::precision() const { return impl_->options.precision; }
+at::Device Model::device() const { return impl_->options.device; }
 std::int64_t Model::layer_count() const {
   return impl_->stacks.back().first + impl_->stacks.back().count;
 }
@@ -345,7 +346,8 @@ std::int64_t Model::head_chunk() const { return impl_->options.head_chunk; }
 
 LossSum Model::uniform_loss(const at::Tensor& targets, at::Tensor* per_token) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  const at::Tensor x = at::zeros({targets.numel(), hidden_size()}, at::kFloat);
+  const at::Tensor x = at::zeros({targets.numel(), hidden_size()},
+                                 at::TensorOptions().dtype(at::kFloat).device(device()));
   return impl_->required_head().unshifted().loss(x, targets, 1.0, nullptr, per_token);
 }
 

@@ -126,7 +126,7 @@ format::TrainingRecord training_record(const TrainedRun& run,
   for (const auto& file : run.data.files()) {
     record.data.push_back({file.name, file.digest, file.tokens, data_license});
   }
-  record.software = software_versions();
+  record.software = software_versions(run.settings.device);
   record.wall_milliseconds = run.result.milliseconds;
   for (const auto& tensor : tensors) {
     record.trained_tensors.push_back(tensor.change.tensor);
@@ -202,7 +202,7 @@ Json recovery_record(const TrainedRun& run, const std::deque<StoredTensor>& tens
           {"published_weights", to_string(run.result.published)},
           {"published_step", run.result.published_step},
           {"wall_milliseconds", run.result.milliseconds},
-          {"software", software_versions()},
+          {"software", software_versions(run.settings.device)},
           {"data", data},
           {"changes", changes},
           {"evaluations", evaluations}};

@@ -14,10 +14,6 @@
 namespace organ::train {
 namespace {
 
-std::span<float> floats(const at::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
-
 at::ScalarType scalar_type(format::DType dtype, const std::string& tensor) {
   switch (dtype) {
     case format::DType::F32: return at::kFloat;
@@ -49,18 +45,6 @@ void add_run(std::vector<ParameterRun>& runs, std::int64_t offset, std::int64_t 
   }
 }
 
-FlatParameters flat_view(const at::Tensor& master, const at::Tensor& first_moment,
-                         const at::Tensor& second_moment, const at::Tensor& gradient,
-                         const at::Tensor& working) {
-  FlatParameters view{
-      floats(master), floats(first_moment), floats(second_moment), floats(gradient), {}};
-  if (working.scalar_type() == at::kBFloat16) {
-    view.working = {reinterpret_cast<std::uint16_t*>(working.data_ptr()),
-                    static_cast<std::size_t>(working.numel())};
-  }
-  return view;
-}
-
 FlatOrgan::FlatOrgan(Model& model, format::LayerRange layers, bool decay_all)
     : FlatOrgan(model, indices_of(layers), decay_all) {}
 
@@ -69,7 +53,8 @@ FlatOrgan::FlatOrgan(Model& model, std::span<const std::uint64_t> layers, bool d
       layers_(layers.begin(), layers.end()),
       layer_elements_(model.layer_elements()) {
   const auto count = static_cast<std::int64_t>(layers.size());
-  const auto zeros = [&] { return at::zeros({count * layer_elements_}, at::kFloat); };
+  const auto options = at::TensorOptions().dtype(at::kFloat).device(model.device());
+  const auto zeros = [&] { return at::zeros({count * layer_elements_}, options); };
   master_ = zeros();
   gradient_ = zeros();
   first_moment_ = zeros();
@@ -87,8 +72,8 @@ FlatOrgan::FlatOrgan(Model& model, std::span<const std::uint64_t> layers, bool d
   }
 }
 
-FlatParameters FlatOrgan::view() {
-  return flat_view(master_, first_moment_, second_moment_, gradient_, working_);
+FlatTensors FlatOrgan::tensors() const {
+  return {master_, first_moment_, second_moment_, gradient_, working_};
 }
 
 void FlatOrgan::refresh_working() {
@@ -116,7 +101,7 @@ std::vector<TrainedTensor> FlatOrgan::collect() const {
   std::vector<TrainedTensor> tensors;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     for (const auto& parameter : model_.parameter_layout()) {
-      const at::Tensor values = slot(i, parameter);
+      const at::Tensor values = slot(i, parameter).cpu();
       const float* data = values.const_data_ptr<float>();
       tensors.push_back(
           {layers_[i], parameter.name, std::vector<float>(data, data + parameter.elements)});

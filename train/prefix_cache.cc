@@ -69,11 +69,12 @@ std::vector<std::string> tensor_lines(const format::Checkpoint& checkpoint,
 }  // namespace
 
 Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_layer,
-                     Precision precision) {
+                     Precision precision, const Device& device) {
   Sha256Hasher hasher;
   hasher.update(fmt::format("organ prefix 1\norgan {}\ntorch {}\ncpu {}\nthreads {}\n",
                             ORGAN_VERSION, TORCH_VERSION, at::get_cpu_capability(),
                             at::get_num_threads()));
+  if (!device.is_cpu()) hasher.update(describe_device(device) + "\n");
   hasher.update(fmt::format("precision {}\nlayers {}\nconfig {}\n", to_string(precision),
                             first_layer, checkpoint.config_digest().to_string()));
   for (const auto& line : tensor_lines(checkpoint, first_layer)) hasher.update(line);
@@ -90,8 +91,9 @@ at::Tensor PrefixCache::inputs(std::span<const std::int64_t> windows) {
   // An embedding is cheaper to look up than to keep.
   if (options_.layers_below == 0) return model_.embed(make_batch(data_, windows));
   const std::int64_t length = data_.row_length();
-  at::Tensor all = at::empty(
-      {static_cast<std::int64_t>(windows.size()) * length, model_.hidden_size()}, at::kFloat);
+  at::Tensor all =
+      at::empty({static_cast<std::int64_t>(windows.size()) * length, model_.hidden_size()},
+                at::TensorOptions().dtype(at::kFloat).device(model_.device()));
   for (std::size_t row = 0; row < windows.size(); ++row) {
     all.narrow(0, static_cast<std::int64_t>(row) * length, length).copy_(window(windows[row]));
   }
@@ -141,7 +143,9 @@ at::Tensor PrefixCache::compute(const Batch& batch) {
   for (std::int64_t layer = 0; layer < options_.layers_below; ++layer) {
     x = model_.forward_layer(layer, x, batch, nullptr);
   }
-  return options_.rounded ? x.to(at::kBFloat16) : x.contiguous();
+  x = options_.rounded ? x.to(at::kBFloat16) : x.contiguous();
+  // Kept on the host: pinned, so that the copies to the device are asynchronous and fast.
+  return model_.device().is_cuda() ? x.cpu().pin_memory() : x.cpu();
 }
 
 }  // namespace organ::train

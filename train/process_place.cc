@@ -43,6 +43,9 @@ std::optional<ProcessPlace> process_place(const Variables& variable) {
   place.local_size = variable("LOCAL_WORLD_SIZE")
                          ? number_of(variable, "LOCAL_WORLD_SIZE", 1, place.size)
                          : place.size;
+  place.local_rank = variable("LOCAL_RANK")
+                         ? number_of(variable, "LOCAL_RANK", 0, place.local_size - 1)
+                         : place.rank % place.local_size;
   place.address = text_of(variable, "MASTER_ADDR");
   place.port = static_cast<std::uint16_t>(number_of(variable, "MASTER_PORT", 1, 65535));
   return place;

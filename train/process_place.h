@@ -11,14 +11,15 @@ namespace organ::train {
 
 struct ProcessPlace {
   int rank = 0, size = 1;
-  int local_size = 1;   // processes on this machine
-  std::string address;  // of rank 0
+  int local_rank = 0, local_size = 1;  // of the processes on this machine
+  std::string address;                 // of rank 0
   std::uint16_t port = 0;
 };
 
-// RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT and LOCAL_WORLD_SIZE (default: WORLD_SIZE); nullopt
-// without WORLD_SIZE or when it is 1. `variable` returns a variable's value or null. Throws
-// invalid_argument naming the variable that is missing or out of range.
+// RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT, LOCAL_WORLD_SIZE (default: WORLD_SIZE) and LOCAL_RANK
+// (default: RANK modulo LOCAL_WORLD_SIZE); nullopt without WORLD_SIZE or when it is 1. `variable`
+// returns a variable's value or null. Throws invalid_argument naming the variable that is missing
+// or out of range.
 std::optional<ProcessPlace> process_place(const std::function<const char*(const char*)>& variable);
 
 }  // namespace organ::train

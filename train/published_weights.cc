@@ -44,22 +44,23 @@ void TrainRun::log_evaluation(const HeldOutLoss& loss) {
   observer_.evaluation(metrics);
 }
 
+void TrainRun::swap_average() {
+  const at::Tensor master = organ_.tensors().master, weights = master.clone();
+  master.copy_(average_);
+  average_.copy_(weights);
+  average_in_place_ = !average_in_place_;
+}
+
 // Until put_trained_in_place the layers compute with what would be published now, rounded to
 // nearest; with --ema average_ holds the weights that train.
 void TrainRun::put_candidate_in_place() {
-  if (!average_.empty()) {
-    std::swap_ranges(average_.begin(), average_.end(), organ_.view().master.begin());
-    average_in_place_ = true;
-  }
+  if (average_.defined()) swap_average();
   organ_.refresh_working();
 }
 
 // Working weights as the last update left them.
 void TrainRun::put_trained_in_place() {
-  if (average_in_place_) {
-    std::swap_ranges(average_.begin(), average_.end(), organ_.view().master.begin());
-    average_in_place_ = false;
-  }
+  if (average_in_place_) swap_average();
   if (record_.updates > 0) {
     organ_.refresh_working(record_.updates);
   } else {
@@ -85,8 +86,7 @@ void TrainRun::evaluate() {
     record_.best_nll = loss.nll;
     record_.best_step = record_.step;
     record_.evaluations_without_gain = 0;
-    const std::span<const float> weights = organ_.view().master;
-    if (settings_.patience > 0) best_.assign(weights.begin(), weights.end());
+    if (settings_.patience > 0) best_ = organ_.tensors().master.clone();
   }
   put_trained_in_place();
 }
@@ -94,10 +94,10 @@ void TrainRun::evaluate() {
 // Puts the weights to publish in place.
 void TrainRun::choose_published(TrainResult& result) {
   put_candidate_in_place();
-  result.published = average_.empty() ? PublishedWeights::last : PublishedWeights::average;
+  result.published = !average_.defined() ? PublishedWeights::last : PublishedWeights::average;
   result.published_step = record_.step;
-  if (best_.empty()) return;
-  std::copy(best_.begin(), best_.end(), organ_.view().master.begin());
+  if (!best_.defined()) return;
+  organ_.tensors().master.copy_(best_);
   organ_.refresh_working();
   result.published = PublishedWeights::best;
   result.published_step = record_.best_step;

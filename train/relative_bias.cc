@@ -29,13 +29,14 @@ void RelativeBias::prepare(std::int64_t length) {
   length_ = length;
   const std::int64_t heads = table_.size(1), columns = 2 * length - 1;
   // A new tensor: tapes may still hold the shorter one.
-  values_ = kernels::empty({heads, columns}, at::kFloat);
+  const at::Tensor made = kernels::empty({heads, columns}, at::kFloat);
   const float* table = kernels::floats(table_);
-  float* values = kernels::floats(values_);
+  float* values = kernels::floats(made);
   for (std::int64_t column = 0; column < columns; ++column) {
     const float* row = table + relative_bucket(scheme_, column - (length - 1)) * heads;
     for (std::int64_t head = 0; head < heads; ++head) values[head * columns + column] = row[head];
   }
+  values_ = made.to(device_);
 }
 
 }  // namespace organ::train

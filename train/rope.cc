@@ -100,7 +100,8 @@ std::vector<float> rope_frequencies(const RopeScheme& scheme, std::int64_t lengt
   return frequencies;
 }
 
-RopeTables::RopeTables(RopeScheme scheme) : scheme_(std::move(scheme)) {}
+RopeTables::RopeTables(RopeScheme scheme, at::Device device)
+    : scheme_(std::move(scheme)), device_(device) {}
 
 bool RopeTables::depends_on(std::int64_t length) const {
   return scheme_.scaling.kind == "dynamic" &&
@@ -114,14 +115,16 @@ void RopeTables::prepare(std::int64_t length) {
   if (length_ > 0 && !depends_on(2 * length_) && length == length_ + 1) length = 2 * length_;
   const std::vector<float> frequencies = rope_frequencies(scheme_, length);
   const auto pairs = static_cast<std::int64_t>(frequencies.size());
-  cosine_ = kernels::empty({length, pairs}, at::kFloat);
-  sine_ = kernels::empty({length, pairs}, at::kFloat);
+  const at::Tensor cosine = kernels::empty({length, pairs}, at::kFloat);
+  const at::Tensor sine = kernels::empty({length, pairs}, at::kFloat);
   const auto factor = static_cast<float>(rope_attention_factor(scheme_.scaling));
   for (std::int64_t i = 0; i < length * pairs; ++i) {
     const float angle = static_cast<float>(i / pairs) * frequencies[i % pairs];
-    cosine_.mutable_data_ptr<float>()[i] = std::cos(angle) * factor;
-    sine_.mutable_data_ptr<float>()[i] = std::sin(angle) * factor;
+    cosine.mutable_data_ptr<float>()[i] = std::cos(angle) * factor;
+    sine.mutable_data_ptr<float>()[i] = std::sin(angle) * factor;
   }
+  cosine_ = cosine.to(device_);
+  sine_ = sine.to(device_);
   length_ = length;
 }
 

@@ -12,6 +12,7 @@
 
 #include "format/base/digest.h"
 #include "format/extraction.h"
+#include "train/device.h"
 #include "train/optimizer.h"
 #include "train/packing.h"
 #include "train/precision.h"
@@ -47,7 +48,8 @@ struct TrainSettings {
   double ema = 0;          // decay of the weights' moving average, which is published; 0: none
   std::uint64_t seed = 0;
 
-  // What does not.
+  // What does not, but for the last bits.
+  Device device;
   unsigned threads = 0;                 // 0: all cores
   bool checkpoint_activations = false;  // keep layer inputs only, compute the rest again
   std::filesystem::path cache_folder;   // of the outputs of the layers below; empty: in memory

@@ -13,12 +13,15 @@
 namespace organ::train {
 namespace {
 
-std::optional<RelativeBias> read_relative(const format::Checkpoint& checkpoint, const Geometry& g) {
+std::optional<RelativeBias> read_relative(const format::Checkpoint& checkpoint, const Geometry& g,
+                                          at::Device device) {
   if (!g.relative) return std::nullopt;
   const auto table = checkpoint.shared_state();
   check(table.has_value(), "a stack with relative positions has no table of them");
-  return RelativeBias(*g.relative, read_tensor(checkpoint, table->tensor->name,
-                                               {g.relative->buckets, g.heads}, at::kFloat));
+  return RelativeBias(*g.relative,
+                      read_tensor(checkpoint, table->tensor->name, {g.relative->buckets, g.heads},
+                                  at::kFloat, at::kCPU),
+                      device);
 }
 
 // The numbers of a layer's matrices that each token is multiplied with.
@@ -34,14 +37,14 @@ std::int64_t matrix_numbers(const std::vector<ParameterSlot>& layout, const Geom
 
 }  // namespace
 
-Stack::Stack(const format::Checkpoint& checkpoint, std::int64_t first_place)
+Stack::Stack(const format::Checkpoint& checkpoint, std::int64_t first_place, at::Device device)
     : geometry(read_geometry(checkpoint.architecture())),
       names(tensor_names(format::unpacked_tensors(checkpoint.architecture().tensors()))),
       layout(storage_layout(format::unpacked_tensors(checkpoint.architecture().tensors()), names)),
       layer_elements(layout.back().offset + layout.back().elements),
       first(first_place),
       count(static_cast<std::int64_t>(checkpoint.architecture().layer_count())),
-      relative(read_relative(checkpoint, geometry)) {}
+      relative(read_relative(checkpoint, geometry, device)) {}
 
 std::int64_t Stack::row_multiplications(std::int64_t length, std::int64_t source) const {
   const std::int64_t numbers = matrix_numbers(layout, geometry);

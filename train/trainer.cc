@@ -12,11 +12,13 @@
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <fmt/core.h>
-#include <torch/version.h>
 
 #include "format/base/error.h"
+#include "train/device.h"
 #include "train/gemm_rate.h"
 #include "train/internal/batches.h"
+#include "train/internal/gemm_rate_on.h"
+#include "train/internal/torch_device.h"
 #include "train/internal/train_run.h"
 #include "train/kernels/product.h"
 #include "train/measure.h"
@@ -59,19 +61,6 @@ std::int64_t layers_below(const Model& model, const TrainSettings& settings) {
   return settings.mode == TrainMode::in_situ ? model.place_of(settings.layers.first) : 0;
 }
 
-std::vector<Digest> digests_of(const Dataset& data) {
-  std::vector<Digest> digests;
-  for (const auto& file : data.files()) digests.push_back(file.digest);
-  return digests;
-}
-
-// Layer numbers of two stacks do not mean the same layers.
-Digest model_identity(const format::Checkpoint& checkpoint) {
-  const Digest config = checkpoint.config_digest();
-  const std::string_view stack = checkpoint.architecture().stack();
-  return stack.empty() ? config : sha256(fmt::format("{} {}", config.to_string(), stack));
-}
-
 std::optional<CacheFolder> open_cache(const TrainSettings& settings) {
   if (settings.cache_folder.empty()) return std::nullopt;
   return CacheFolder(settings.cache_folder, settings.cache_bytes);
@@ -84,15 +73,22 @@ PrefixOptions prefix_options(const format::Checkpoint& checkpoint, const TrainSe
   PrefixOptions options{.layers_below = below, .rounded = rounded, .memory_bytes = memory_bytes};
   if (!folder || below == 0) return options;
   options.folder = &*folder;
-  options.prefix = prefix_digest(checkpoint, settings.layers.first, settings.precision);
+  options.prefix =
+      prefix_digest(checkpoint, settings.layers.first, settings.precision, settings.device);
   return options;
+}
+
+// Processes on one machine take a device each, unless one was named.
+Device own_device(Device device, const std::optional<ProcessPlace>& place) {
+  if (!device.is_cpu() && device.index < 0 && place) device.index = place->local_rank;
+  return device;
 }
 
 }  // namespace
 
 TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                   const Dataset& data, const Dataset* held_out, TrainObserver& observer,
-                   ProcessGroup& group, const MakeTrained& make_trained)
+                   at::Device device, const Dataset& data, const Dataset* held_out,
+                   TrainObserver& observer, ProcessGroup& group, const MakeTrained& make_trained)
     : checkpoint_(checkpoint),
       settings_(settings),
       data_(data),
@@ -100,7 +96,9 @@ TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& se
       observer_(observer),
       group_(group),
       start_(std::chrono::steady_clock::now()),
-      model_(Model::load(checkpoint, {.precision = settings.precision})),
+      model_(Model::load(
+          checkpoint,
+          {.precision = settings.precision, .device = device, .head_chunk = head_chunk(device)})),
       trained_(make_trained(model_)),
       organ_(*trained_),
       trained_stack_(make_stack(model_, settings, settings.mode, organ_)),
@@ -112,8 +110,7 @@ TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& se
       order_(settings.seed, data.windows()),
       schedule_{settings.schedule, settings.rate,
                 warmup_steps(settings.warmup_share, settings.steps), settings.steps} {
-  const std::span<const float> master = organ_.view().master;
-  if (settings.ema > 0) average_.assign(master.begin(), master.end());
+  if (settings.ema > 0) average_ = organ_.tensors().master.clone();
   if (!held_out) return;
   // Never rounded: the figures are those of `organ eval`.
   const std::int64_t below = model_.place_of(settings.layers.first);
@@ -137,113 +134,17 @@ void TrainRun::prove_model() {
 }
 
 void TrainRun::measure_machine() {
-  gemm_rate_ = measure_gemm_rate(settings_.precision);
+  gemm_rate_ = gemm_rate_on(model_.device(), settings_.precision);
+  if (!settings_.device.is_cpu()) {
+    observer_.note(
+        fmt::format("{}: {}", to_string(settings_.device), describe_device(settings_.device)));
+  }
   observer_.note(fmt::format("matrix products run at {:.0f} GFLOP/s in {} with {} threads",
                              gemm_rate_, to_string(settings_.precision), at::get_num_threads()));
-  if (gemm_rate_ < kSlowGemmRate) {
+  if (model_.device().is_cpu() && gemm_rate_ < kSlowGemmRate) {
     observer_.warn(fmt::format("matrix products run at {:.0f} GFLOP/s only (expected {} or more)",
                                gemm_rate_, kSlowGemmRate));
   }
-}
-
-void TrainRun::resume_or_start() {
-  record_.seed = settings_.seed;
-  record_.config_digest = settings_digest(settings_, model_identity(checkpoint_));
-  record_.data_digests = digests_of(data_);
-  record_.software = software_versions();
-  std::vector<std::string> skipped;
-  const auto state = load_newest_train_state(settings_.run_folder, skipped);
-  for (const auto& line : skipped) observer_.warn("train state left out: " + line);
-  if (state && !settings_.resume) {
-    throw Error(ErrorCode::already_exists,
-                fmt::format("{}: holds a train state of step {}",
-                            quote(settings_.run_folder.string()), state->record.step),
-                "--resume continues it; or choose another --run-dir");
-  }
-  if (state) restore(*state);
-  if (!state && settings_.resume) observer_.note("no train state to resume: starting at step 0");
-  saved_step_ = record_.step;
-  require_agreement();
-  if (!group_.writes_files()) return;
-  log_.emplace(settings_.run_folder, record_.step,
-               record_.untouched_nll ? std::optional(record_.evaluated_step) : std::nullopt);
-  if (log_->empty()) log_start();
-}
-
-// Nothing is written before every process has read the same train state, or none.
-void TrainRun::require_agreement() {
-  Sha256Hasher hasher;
-  hasher.update(record_.config_digest.to_string());
-  for (const auto& digest : record_.data_digests) hasher.update(digest.to_string());
-  const Digest digest = hasher.finish();
-  std::vector<double> facts(digest.bytes().begin(), digest.bytes().end());
-  facts.push_back(static_cast<double>(record_.step));
-  if (group_.agree(facts)) return;
-  throw Error(ErrorCode::invalid_argument,
-              fmt::format("process {} of {}: another process has other settings, data or train "
-                          "state",
-                          group_.rank(), group_.size()),
-              "start all with the same command and files, --run-dir on a file system they share");
-}
-
-void TrainRun::log_start() {
-  log_->write(RunMetrics{.packing = std::string(to_string(settings_.packing)),
-                         .context = data_.context(),
-                         .windows = data_.windows(),
-                         .tokens = data_.tokens(),
-                         .filled_share = data_.filled_share(),
-                         .gemm_gflops = gemm_rate_});
-}
-
-namespace {
-
-void copy_buffer(std::string_view name, const std::vector<float>& from, std::span<float> to) {
-  if (from.size() != to.size()) {
-    fail(ErrorCode::corrupt, "train state: tensor '{}' has {} numbers, expected {}", name,
-         from.size(), to.size());
-  }
-  std::copy(from.begin(), from.end(), to.begin());
-}
-
-}  // namespace
-
-void TrainRun::restore(const TrainState& state) {
-  const auto mismatch = [&](std::string_view what) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("--resume: the train state of step {} was made with other {}",
-                            state.record.step, what),
-                "repeat the options and files of the first start, or choose another --run-dir");
-  };
-  if (state.record.config_digest != record_.config_digest) mismatch("settings or another model");
-  if (state.record.data_digests != record_.data_digests) mismatch("data");
-  if (state.record.software != record_.software) {
-    observer_.warn("--resume: the train state comes from other versions; bits may differ");
-  }
-  const FlatParameters view = organ_.view();
-  copy_buffer("master", state.master, view.master);
-  copy_buffer("first_moment", state.first_moment, view.first_moment);
-  copy_buffer("second_moment", state.second_moment, view.second_moment);
-  copy_buffer("average", state.average, average_);
-  if (settings_.patience > 0 && !state.best.empty()) {
-    best_.resize(view.master.size());
-    copy_buffer("best", state.best, best_);
-  }
-  record_ = state.record;
-  put_trained_in_place();
-  observer_.note(fmt::format("resumed at step {} of {}", record_.step, settings_.steps));
-}
-
-void TrainRun::save() {
-  TrainStateRecord record = record_;
-  record.milliseconds = milliseconds();
-  saved_step_ = record_.step;
-  if (!group_.writes_files()) return;
-  const FlatParameters view = organ_.view();
-  std::span<const float> master = view.master, average = average_;
-  if (average_in_place_) std::swap(master, average);
-  log_->sync();
-  save_train_state(settings_.run_folder, record,
-                   {master, view.first_moment, view.second_moment, average, best_});
 }
 
 // Several processes stop at the same step: where the last sums say that one was told to.
@@ -261,7 +162,7 @@ void TrainRun::stop_if_interrupted() {
 }
 
 void TrainRun::finish_skipped_step() {
-  for (float& value : organ_.view().gradient) value = 0;
+  organ_.tensors().gradient.zero_();
   ++record_.skipped;
   ++record_.skipped_in_a_row;
   observer_.warn(fmt::format("step {}: loss or gradient is not finite; parameters left as they are",
@@ -284,7 +185,8 @@ namespace {
 // only leave the caches and cost memory.
 constexpr std::int64_t kTokensAtOnce = 1024;
 
-std::int64_t rows_at_once(const TrainSettings& settings) {
+std::int64_t rows_at_once(const TrainSettings& settings, at::Device device) {
+  if (!device.is_cpu()) return settings.batch;
   return std::clamp<std::int64_t>(kTokensAtOnce / settings.context, 1, settings.batch);
 }
 
@@ -301,7 +203,7 @@ std::span<const std::int64_t> TrainRun::own_share(std::span<const std::int64_t> 
 // Adds the gradient of the mean loss over the windows; returns the sum of the NLL.
 double TrainRun::accumulate_gradients(std::span<const std::int64_t> windows, double targets) {
   double nll = 0;
-  const auto rows = static_cast<std::size_t>(rows_at_once(settings_));
+  const auto rows = static_cast<std::size_t>(rows_at_once(settings_, model_.device()));
   for (std::size_t at = 0; at < windows.size(); at += rows) {
     const auto some = windows.subspan(at, std::min(rows, windows.size() - at));
     nll += trained_stack_
@@ -311,17 +213,24 @@ double TrainRun::accumulate_gradients(std::span<const std::int64_t> windows, dou
   return nll;
 }
 
+void TrainRun::sum_gradients() {
+  if (group_.alone()) return;
+  const at::Tensor gradient = organ_.tensors().gradient, host = gradient.cpu();
+  group_.sum(host_floats(host));
+  if (!host.is_same(gradient)) gradient.copy_(host);
+}
+
 void TrainRun::update_weights(StepMetrics& metrics) {
-  const FlatParameters view = organ_.view();
-  metrics.gradient_norm = global_norm(view.gradient);
+  const FlatTensors tensors = organ_.tensors();
+  metrics.gradient_norm = global_norm(tensors.gradient);
   metrics.rate = schedule_.at(record_.step);
   metrics.skipped = !std::isfinite(metrics.loss) || !std::isfinite(metrics.gradient_norm);
   if (metrics.skipped) return finish_skipped_step();
   const auto threads = static_cast<unsigned>(at::get_num_threads());
   record_.skipped_in_a_row = 0;
-  adamw_step(view, organ_.runs(), settings_.adamw, metrics.rate, ++record_.updates,
+  adamw_step(tensors, organ_.runs(), settings_.adamw, metrics.rate, ++record_.updates,
              clip_factor(metrics.gradient_norm, settings_.clip_norm), threads);
-  if (!average_.empty()) average_step(average_, view.master, settings_.ema, threads);
+  if (average_.defined()) average_step(average_, tensors.master, settings_.ema, threads);
   last_loss_ = metrics.loss;
 }
 
@@ -336,7 +245,7 @@ void TrainRun::step() {
   std::array<double, 3> sums = {nll, interrupt_.requested() ? 1.0 : 0.0,
                                 static_cast<double>(kernels::product_flops() - flops)};
   organ_.finish_gradient();
-  group_.sum(organ_.view().gradient);
+  sum_gradients();
   group_.sum(sums);
   metrics.loss = sums[0] / targets;
   stop_agreed_ = sums[1] > 0;
@@ -449,12 +358,16 @@ TrainResult run_training(const format::Checkpoint& checkpoint, const TrainSettin
   }
   const c10::NoGradGuard no_grad;
   keep_large_blocks();
+  const at::Device device = open_device(own_device(settings.device, place));
   use_threads(settings.threads, static_cast<unsigned>(place ? place->local_size : 1));
   ProcessGroup group = place ? ProcessGroup(*place) : ProcessGroup();
   WarningsOnly warnings(observer);
   TrainObserver& heard = group.writes_files() ? observer : warnings;
-  TrainResult result =
-      TrainRun(checkpoint, settings, data, held_out, heard, group, make_trained).run();
+  TrainResult result;
+  with_device_errors(device, [&] {
+    result =
+        TrainRun(checkpoint, settings, device, data, held_out, heard, group, make_trained).run();
+  });
   result.writes_files = group.writes_files();
   return result;
 }
@@ -464,10 +377,6 @@ TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettin
   return run_training(checkpoint, settings, data, held_out, observer, [&](Model& model) {
     return std::make_unique<FlatOrgan>(model, settings.layers, settings.decay_all);
   });
-}
-
-std::map<std::string, std::string> software_versions() {
-  return {{"organ", ORGAN_VERSION}, {"torch", TORCH_VERSION}};
 }
 
 }  // namespace organ::train

@@ -80,7 +80,8 @@ struct TrainResult {
 TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
                          const Dataset& data, const Dataset* held_out, TrainObserver& observer);
 
-// The versions that decide a run's bits: organ, torch.
-std::map<std::string, std::string> software_versions();
+// What decides a run's bits beside its settings: the versions of organ and torch, and the device
+// where it is not the CPU.
+std::map<std::string, std::string> software_versions(const Device& device);
 
 }  // namespace organ::train

@@ -101,14 +101,14 @@ format::DType trained_type(const StoredLayer& layer, const std::string& name) {
 }
 
 at::Tensor read_tensor(const format::Checkpoint& checkpoint, std::string_view name,
-                       at::IntArrayRef shape, at::ScalarType type) {
+                       at::IntArrayRef shape, at::ScalarType type, at::Device device) {
   const auto location = checkpoint.locate(name);
   if (signed_shape(location.tensor->shape) != shape.vec()) {
     fail(ErrorCode::corrupt, "tensor {}: has shape {}, config.json says {}", quote(name),
          format::to_string(location.tensor->shape),
          format::to_string(format::Shape(shape.begin(), shape.end())));
   }
-  at::Tensor tensor = kernels::empty(shape, type);
+  at::Tensor tensor = kernels::empty(shape, type, device);
   read_weights(checkpoint, location, tensor);
   return tensor;
 }

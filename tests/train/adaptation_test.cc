@@ -56,7 +56,7 @@ struct AdaptedPass {
         reference(read_tensors(adapter_folder(c.adapter) / "reference.safetensors")),
         adapter(train::read_adapter(adapter_folder(c.adapter), base.checkpoint.architecture())),
         model(Model::load(base.checkpoint, {.precision = precision})),
-        buffers(train::make_buffers(adapter, precision, true)) {
+        buffers(train::make_buffers(adapter, model, true)) {
     train::bind_adapter(model, adapter, buffers);
     train::OrganStack stack(model, 0, model.layer_count(), model.layer_count());
     const auto targets = static_cast<double>((base.batch.targets >= 0).sum().item<std::int64_t>());

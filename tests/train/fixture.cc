@@ -82,8 +82,9 @@ FullPass::FullPass(train::Model& model, const train::Batch& batch, std::int64_t 
     gradients.emplace_back();
     working.emplace_back();
     if (i < std::max(first_own, first_trained) || i >= end_own) continue;
-    gradients.back() = at::zeros({model.layer_elements()}, at::kFloat);
-    working.back() = at::zeros({model.layer_elements()}, type);
+    const auto options = at::TensorOptions().device(model.device());
+    gradients.back() = at::zeros({model.layer_elements()}, options.dtype(at::kFloat));
+    working.back() = at::zeros({model.layer_elements()}, options.dtype(type));
     model.bind_layer(i, {working.back(), gradients.back()});
   }
   std::vector<train::LayerTapePtr> tapes(static_cast<std::size_t>(model.layer_count()));

@@ -6,6 +6,7 @@
 
 #include "tests/support/support.h"
 #include "tests/train/fixture.h"
+#include "tests/train/model_checks.h"
 
 namespace organ::test {
 namespace {
@@ -18,23 +19,6 @@ Model load(const Fixture& fixture, Precision precision = Precision::fp32,
            std::int64_t head_chunk = 512) {
   return Model::load(fixture.checkpoint, {.precision = precision, .head_chunk = head_chunk});
 }
-
-// Calls compare(name, ours, theirs) for the gradient of every tensor of every trained layer.
-template <typename Compare>
-void for_each_gradient(const Model& model, const FullPass& pass, const Fixture& fixture,
-                       Compare compare) {
-  for (std::int64_t layer = 0; layer < model.layer_count(); ++layer) {
-    if (!pass.gradients[layer].defined()) continue;
-    for (const train::ParameterSlot& slot : model.parameter_layout()) {
-      const auto own = static_cast<std::uint64_t>(layer - model.place_of(0));
-      const std::string name = fixture.checkpoint.layer_prefix(own) + slot.name;
-      compare(name, pass.gradients[layer].narrow(0, slot.offset, slot.elements).view(slot.shape),
-              fixture.reference.at("grad." + name));
-    }
-  }
-}
-
-double greatest(const at::Tensor& tensor) { return tensor.abs().max().item<double>(); }
 
 at::Tensor run_layers(Model& model, const Batch& batch) {
   at::Tensor x = model.embed(batch);
@@ -51,48 +35,15 @@ TEST_CASE("layers, logits and loss equal transformers' in fp32") {
     CAPTURE(name);
     const Fixture fixture(name);
     Model model = load(fixture);
-    const FullPass pass(model, fixture.batch);
-    for (std::size_t i = 0; i < pass.hidden.size(); ++i) {
-      CAPTURE(i);
-      const at::Tensor& expected = fixture.reference.at("hidden." + std::to_string(i));
-      CHECK(relative_error(pass.hidden[i], expected.view(pass.hidden[i].sizes())) < 1e-5);
-    }
-    const at::Tensor logits = model.logits(pass.hidden.back(), logit_positions(fixture.batch));
-    CHECK(relative_error(logits, fixture.reference.at("logits")) < 1e-4);
-    const double expected = fixture.reference.at("loss").item<float>();
-    CHECK(pass.loss.nll == doctest::Approx(expected).epsilon(1e-6));
-    CHECK(pass.loss.targets == fixture.batch.targets.ge(0).sum().item<std::int64_t>());
+    check_values(model, fixture);
   }
-}
-
-void check_gradients(const Fixture& fixture) {
-  Model model = load(fixture);
-  const FullPass pass(model, fixture.batch);
-  double largest = 0;
-  for_each_gradient(model, pass, fixture, [&](const auto&, auto, auto theirs) {
-    largest = std::max(largest, greatest(theirs));
-  });
-  for_each_gradient(model, pass, fixture, [&](const auto& tensor, auto ours, auto theirs) {
-    CAPTURE(tensor);
-    // A key bias without rotation shifts all scores of a query alike: its gradient is zero, and
-    // what is left is rounding on both sides.
-    if (greatest(theirs) < 1e-6 * largest) {
-      CHECK(greatest(ours) < 1e-6 * largest);
-    } else {
-      CHECK(relative_error(ours, theirs) < 1e-4);
-    }
-  });
-  const at::Tensor& input = fixture.reference.at("grad.hidden.0");
-  CHECK(relative_error(pass.input_gradient, input.view(pass.input_gradient.sizes())) < 1e-4);
 }
 
 TEST_CASE("gradients of every tensor equal transformers' autograd in fp32") {
-  for (const std::string& name : fixture_names()) {
-    CAPTURE(name);
-    const Fixture fixture(name);
-    check_gradients(fixture);
-    if (fixture.batch.source > 0) check_gradients(Fixture(name, "encoder"));
-  }
+  for_each_stack([](const Fixture& fixture) {
+    Model model = load(fixture);
+    check_gradients(model, fixture);
+  });
 }
 
 TEST_CASE("frozen layers pass the gradient on and get none") {
@@ -117,56 +68,15 @@ TEST_CASE("bf16 stays close to fp32") {
     CAPTURE(name);
     const Fixture fixture(name);
     Model model = load(fixture, Precision::bf16);
-    const FullPass pass(model, fixture.batch);
-    for (std::size_t i = 0; i < pass.hidden.size(); ++i) {
-      CAPTURE(i);
-      CHECK(cosine(pass.hidden[i], fixture.reference.at("hidden." + std::to_string(i))) > 0.9999);
-    }
-    const at::Tensor logits = model.logits(pass.hidden.back(), logit_positions(fixture.batch));
-    CHECK(cosine(logits, fixture.reference.at("logits")) > 0.9999);
-    const double expected = fixture.reference.at("loss").item<float>();
-    CHECK(pass.loss.nll == doctest::Approx(expected).epsilon(5e-3));
+    check_rounded_values(model, fixture);
   }
-}
-
-// What the rounding of activations costs, transformers' autograd loses too: how much, per tensor,
-// stands beside each fixture.
-void check_rounded_gradients(const Fixture& fixture) {
-  Model model = load(fixture, Precision::bf16);
-  const FullPass pass(model, fixture.batch);
-  // relu's slope has a step at zero: near it the roundings decide, on either side by themselves.
-  // transformers comes down to 0.988 on these models.
-  const bool steps = model.architecture().spec().activation == "relu";
-  double error = 0, expected_error = 0, count = 0;
-  const auto compare = [&](const std::string& tensor, const at::Tensor& ours) {
-    CAPTURE(tensor);
-    const auto found = fixture.bf16_cosines.find("grad." + tensor);
-    if (found == fixture.bf16_cosines.end()) {
-      // Nothing but rounding, on both sides.
-      CHECK(greatest(fixture.reference.at("grad." + tensor)) <= 1e-6);
-      return;
-    }
-    const double lost = 1 - cosine(ours, fixture.reference.at("grad." + tensor));
-    CHECK(lost < (steps ? 2e-2 : 2e-3));
-    error += lost;
-    expected_error += 1 - found->second;
-    ++count;
-  };
-  compare("hidden.0", pass.input_gradient);
-  for_each_gradient(model, pass, fixture,
-                    [&](const auto& tensor, auto ours, const auto&) { compare(tensor, ours); });
-  // One tensor, such as a key's bias whose gradient nearly cancels, may be lucky on either side;
-  // all of them together are not.
-  if (!steps) CHECK(error < expected_error + 1e-4 * count);
 }
 
 TEST_CASE("bf16 gradients are as near to fp32 as those of transformers in bf16") {
-  for (const std::string& name : fixture_names()) {
-    CAPTURE(name);
-    const Fixture fixture(name);
-    check_rounded_gradients(fixture);
-    if (fixture.batch.source > 0) check_rounded_gradients(Fixture(name, "encoder"));
-  }
+  for_each_stack([](const Fixture& fixture) {
+    Model model = load(fixture, Precision::bf16);
+    check_rounded_gradients(model, fixture);
+  });
 }
 
 TEST_CASE("the size of the head's chunks changes neither loss nor gradient") {

@@ -54,7 +54,7 @@ struct Run {
               {.layers_below = 2,
                .rounded = rounded,
                .folder = &store,
-               .prefix = train::prefix_digest(fixture.checkpoint, 2, precision)}),
+               .prefix = train::prefix_digest(fixture.checkpoint, 2, precision, {})}),
         streams(cache.inputs(all_windows(data))) {}
   Model model;
   CacheFolder store;
@@ -127,8 +127,8 @@ TEST_CASE("other weights, masks, types and depths find nothing of each other") {
   CHECK(Run(llama, data, kept, false).cache.counts().read == 0);
   CHECK(Run(llama, data, kept, true, Precision::fp32).cache.counts().read == 0);
   CHECK(Run(llama, joined, kept).cache.counts().read == 0);
-  CHECK(train::prefix_digest(llama.checkpoint, 1, Precision::bf16) !=
-        train::prefix_digest(llama.checkpoint, 2, Precision::bf16));
+  CHECK(train::prefix_digest(llama.checkpoint, 1, Precision::bf16, {}) !=
+        train::prefix_digest(llama.checkpoint, 2, Precision::bf16, {}));
   CHECK(Run(llama, data, kept).cache.counts().computed == 0);
 }
 
@@ -138,10 +138,10 @@ TEST_CASE("weights at and above the organ do not enter the key, those below do")
   const fs::path copy = folder.path() / "model";
   fs::copy(fixture.checkpoint.folder(), copy);
   const auto digest = [&] {
-    return train::prefix_digest(format::Checkpoint::open(copy), 2, Precision::bf16);
+    return train::prefix_digest(format::Checkpoint::open(copy), 2, Precision::bf16, {});
   };
   const Digest untouched = digest();
-  CHECK(untouched == train::prefix_digest(fixture.checkpoint, 2, Precision::bf16));
+  CHECK(untouched == train::prefix_digest(fixture.checkpoint, 2, Precision::bf16, {}));
   const auto flip_first_bit_of = [&](std::string_view tensor) {
     const auto& file = fixture.checkpoint.shards().front().file;
     std::string bytes = read_file(copy / "model.safetensors", 1 << 24);

@@ -38,12 +38,15 @@ TEST_CASE("torchrun's variables say which process this is") {
   REQUIRE(place);
   CHECK(place->rank == 1);
   CHECK(place->size == 2);
+  CHECK(place->local_rank == 1);
   CHECK(place->local_size == 2);
   CHECK(place->address == "node-7");
   CHECK(place->port == 29500);
   auto spread = kTwo;
   spread.emplace("LOCAL_WORLD_SIZE", "1");
+  spread.erase("LOCAL_RANK");
   CHECK(place_of(spread)->local_size == 1);
+  CHECK(place_of(spread)->local_rank == 0);
 }
 
 TEST_CASE("a variable that is missing or out of range is named") {

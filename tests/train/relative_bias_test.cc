@@ -27,7 +27,7 @@ TEST_CASE("distances fall into T5's buckets") {
 TEST_CASE("a bias is the table's row of its distance, whatever the length") {
   const RelativeScheme scheme{4, 6, true};
   const at::Tensor table = at::arange(8, at::kFloat).view({4, 2});
-  RelativeBias bias(scheme, table);
+  RelativeBias bias(scheme, table, at::kCPU);
   for (const std::int64_t length : {3, 9, 5}) {
     bias.prepare(length);
     const std::int64_t zero = bias.values().size(1) / 2;

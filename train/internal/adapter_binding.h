@@ -16,8 +16,8 @@ struct AdapterBuffers {
   at::Tensor gradient;  // fp32 [elements]; undefined: the adapter does not train
 };
 
-// Buffers that hold the adapter's values.
-AdapterBuffers make_buffers(const Adapter& adapter, Precision precision, bool trains);
+// Buffers that hold the adapter's values, of the precision and on the device of the model.
+AdapterBuffers make_buffers(const Adapter& adapter, const Model& model, bool trains);
 
 // From now on the model computes with the numbers in the buffers, and its backward adds to their
 // gradient. IA3 vectors are read from master, matrices from working.

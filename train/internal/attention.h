@@ -46,7 +46,7 @@ struct AttentionTape {
   // Added to the scores, fp32 [query heads, 2 n - 1] with n at least the keys: column
   // n - 1 + key - query. Undefined: none. Not together with sinks.
   at::Tensor position_bias;
-  // Of each (group, block), or nothing: then they are computed again.
+  // Of each (group, block), off the CPU of each block; or nothing: then they are computed again.
   std::vector<at::Tensor> probabilities;
 };
 
@@ -62,5 +62,13 @@ at::Tensor attention(AttentionTape& tape, const kernels::HeadLayout& layout,
 kernels::Heads attention_backward(const at::Tensor& dout, const AttentionTape& tape,
                                   const kernels::HeadLayout& layout, const VisibleSpans& spans,
                                   at::Tensor dsinks);
+
+// Both from LibTorch's own operations: what runs where the tensors are not on the CPU. A tape of
+// one is not for the other.
+at::Tensor composed_attention(AttentionTape& tape, const kernels::HeadLayout& layout,
+                              const VisibleSpans& spans, bool keep_probabilities);
+kernels::Heads composed_attention_backward(const at::Tensor& dout, const AttentionTape& tape,
+                                           const kernels::HeadLayout& layout,
+                                           const VisibleSpans& spans, at::Tensor dsinks);
 
 }  // namespace organ::train

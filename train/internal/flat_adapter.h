@@ -13,7 +13,7 @@ class FlatAdapter : public TrainedParameters {
   FlatAdapter(Model& model, const Adapter& adapter, bool decay_all);
 
   std::int64_t trained_layers() const override { return 0; }
-  FlatParameters view() override;
+  FlatTensors tensors() const override;
   const std::vector<ParameterRun>& runs() const override { return runs_; }
   void refresh_working() override;
   void round_to_stored_types(const format::Checkpoint&) override {}  // fp32 is what is stored

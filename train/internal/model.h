@@ -19,7 +19,8 @@
 
 namespace organ::train {
 
-// Rows of equal length. Row r, position t is flat index r * length + t everywhere.
+// Rows of equal length, on the CPU wherever the model is. Row r, position t is flat index
+// r * length + t everywhere.
 struct Batch {
   std::int64_t rows = 0, length = 0;
   // Of an encoder-decoder: the first positions of each row are the encoder's (the source), the
@@ -79,6 +80,7 @@ class Model {
  public:
   struct Options {
     Precision precision = Precision::fp32;
+    at::Device device = at::kCPU;  // where weights, streams and gradients are
     // Rows of logits computed at once in the head; never rows x vocabulary.
     std::int64_t head_chunk = 512;
   };
@@ -92,6 +94,7 @@ class Model {
 
   const format::Architecture& architecture() const;
   Precision precision() const;
+  at::Device device() const;
   // Layers are numbered as they run: an encoder-decoder's encoder comes first. The checkpoint's
   // layer `layer` is layer place_of(layer) here; the layers of its stack are those that train.
   std::int64_t layer_count() const;
@@ -135,7 +138,7 @@ class Model {
   bool has_head() const;
   // Final norm, head and cross-entropy in chunks of head_chunk rows, rows without a target left
   // out. `dx`, when given, receives d(sum NLL * scale)/dx as fp32 [tokens, hidden_size].
-  // `per_token`, when given, receives fp32 [tokens] NLL, 0 where there is no target.
+  // `per_token`, when given, receives fp32 [tokens] NLL on the CPU, 0 where there is no target.
   LossSum head_loss(const at::Tensor& x, const Batch& batch, double scale = 1.0,
                     at::Tensor* dx = nullptr, at::Tensor* per_token = nullptr);
   // Rows of logits that the head computes at once.
@@ -144,7 +147,8 @@ class Model {
   // norm, transform and projection) taken for zero. All logits are equal, so that each target
   // costs ln(vocab_size). For probes.
   LossSum uniform_loss(const at::Tensor& targets, at::Tensor* per_token);
-  // Logits of the given flat positions, fp32 [n, vocab_size]; for tests, probes and generation.
+  // Logits of the given flat positions, fp32 [n, vocab_size], on the CPU; for tests, probes and
+  // generation.
   at::Tensor logits(const at::Tensor& x, const std::vector<std::int64_t>& positions);
 
   // Runs the next positions of one sequence through all layers: their residual stream, fp32

@@ -15,10 +15,6 @@ namespace organ::train {
 // Joins the stretch to the last one where it can.
 void add_run(std::vector<ParameterRun>& runs, std::int64_t offset, std::int64_t elements,
              bool decay);
-// The buffers of one set of parameters; working is master itself in fp32.
-FlatParameters flat_view(const at::Tensor& master, const at::Tensor& first_moment,
-                         const at::Tensor& second_moment, const at::Tensor& gradient,
-                         const at::Tensor& working);
 
 // Parameters of the trained layers with gradient and AdamW moments: flat buffers of
 // layers x layer_elements numbers, to which the model's layers are bound.
@@ -29,7 +25,7 @@ class FlatOrgan : public TrainedParameters {
   FlatOrgan(Model& model, std::span<const std::uint64_t> layers, bool decay_all);
 
   std::int64_t trained_layers() const override { return static_cast<std::int64_t>(layers_.size()); }
-  FlatParameters view() override;
+  FlatTensors tensors() const override;
   const std::vector<ParameterRun>& runs() const override { return runs_; }
   void refresh_working() override;
   void round_to_stored_types(const format::Checkpoint& checkpoint) override;

@@ -11,6 +11,7 @@
 #include "format/checkpoint.h"
 #include "train/cache_folder.h"
 #include "train/dataset.h"
+#include "train/device.h"
 #include "train/internal/model.h"
 
 namespace organ::train {
@@ -18,9 +19,9 @@ namespace organ::train {
 // SHA-256 of everything but the window that decides the bits of a stream that enters layer
 // `first_layer` of the checkpoint: the tensors of the layers below (and more, where the model has
 // another stack) and of the embedding with the config, the precision, and what computes them
-// (versions, instruction set, threads). Reads the weights once.
+// (versions, instruction set, threads, device). Reads the weights once.
 Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_layer,
-                     Precision precision);
+                     Precision precision, const Device& device);
 
 struct PrefixOptions {
   std::int64_t layers_below = 0;   // of the model
@@ -42,7 +43,7 @@ class PrefixCache {
  public:
   PrefixCache(Model& model, const Dataset& data, const PrefixOptions& options);
 
-  // fp32 [windows x context, hidden_size]
+  // fp32 [windows x context, hidden_size], where the model is; what is kept is on the host.
   at::Tensor inputs(std::span<const std::int64_t> windows);
 
   const PrefixCounts& counts() const { return counts_; }

@@ -21,9 +21,9 @@ std::int64_t relative_bucket(const RelativeScheme& scheme, std::int64_t distance
 // What all layers of a stack add to their scores, made when a longer sequence than before comes.
 class RelativeBias {
  public:
-  // table: fp32 [buckets, heads]
-  RelativeBias(RelativeScheme scheme, at::Tensor table)
-      : scheme_(scheme), table_(std::move(table)) {}
+  // table: fp32 [buckets, heads] on the CPU; device: where the values shall be
+  RelativeBias(RelativeScheme scheme, at::Tensor table, at::Device device)
+      : scheme_(scheme), table_(std::move(table)), device_(device) {}
   void prepare(std::int64_t length);
   // fp32 [heads, 2 n - 1], n at least the prepared length: column n - 1 + key - query.
   const at::Tensor& values() const { return values_; }
@@ -31,6 +31,7 @@ class RelativeBias {
  private:
   RelativeScheme scheme_;
   at::Tensor table_, values_;
+  at::Device device_;
   std::int64_t length_ = 0;
 };
 

@@ -25,7 +25,7 @@ double rope_attention_factor(const format::RopeScaling& scaling);
 // longer sequence than before comes (dynamic scaling: when another length comes).
 class RopeTables {
  public:
-  explicit RopeTables(RopeScheme scheme);
+  explicit RopeTables(RopeScheme scheme, at::Device device = at::kCPU);
   void prepare(std::int64_t length);
   // Every position turns otherwise in a sequence of `length` than in a shorter one (dynamic
   // scaling beyond the length of training).
@@ -35,6 +35,7 @@ class RopeTables {
 
  private:
   RopeScheme scheme_;
+  at::Device device_;
   std::int64_t length_ = 0;
   at::Tensor cosine_, sine_;
 };

@@ -18,9 +18,9 @@ namespace organ::train {
 // What the layers of one stack share: their maths, how their parameters lie in memory, and what all
 // of them read. The shared table of position biases never trains: it belongs to the whole stack.
 struct Stack {
-  // `first`: how many of the model's layers run before this stack's. Throws incompatible for maths
-  // that training does not know.
-  Stack(const format::Checkpoint& checkpoint, std::int64_t first);
+  // `first`: how many of the model's layers run before this stack's; `device`: where the layers
+  // run. Throws incompatible for maths that training does not know.
+  Stack(const format::Checkpoint& checkpoint, std::int64_t first, at::Device device);
 
   bool holds(std::int64_t layer) const { return layer >= first && layer < first + count; }
   // See Model::row_multiplications.

@@ -18,16 +18,17 @@ namespace organ::train {
 
 class TrainRun {
  public:
-  TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& settings, const Dataset& data,
-           const Dataset* held_out, TrainObserver& observer, ProcessGroup& group,
-           const MakeTrained& make_trained);
+  // `device`: settings.device, opened.
+  TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& settings, at::Device device,
+           const Dataset& data, const Dataset* held_out, TrainObserver& observer,
+           ProcessGroup& group, const MakeTrained& make_trained);
   TrainResult run();
 
  private:
   void measure_machine();
   void prove_model();
   void resume_or_start();
-  void restore(const TrainState& state);
+  void restore(TrainState& state);
   void require_agreement();
   void log_start();
   void measure_untouched(TrainResult& result);
@@ -36,6 +37,7 @@ class TrainRun {
   void step();
   std::span<const std::int64_t> own_share(std::span<const std::int64_t> windows) const;
   double accumulate_gradients(std::span<const std::int64_t> windows, double targets);
+  void sum_gradients();  // over the processes
   void update_weights(StepMetrics& metrics);
   void finish_skipped_step();  // throws after too many in a row
   void save();
@@ -49,6 +51,7 @@ class TrainRun {
   void evaluate();
   HeldOutLoss measure(OrganStack& stack, PrefixCache& inputs);
   void log_evaluation(const HeldOutLoss& loss);
+  void swap_average();
   void put_candidate_in_place();
   void put_trained_in_place();
   void choose_published(TrainResult& result);
@@ -65,8 +68,8 @@ class TrainRun {
   Model model_;
   std::unique_ptr<TrainedParameters> trained_;
   TrainedParameters& organ_;
-  // Flat as the master weights; empty without --ema and --patience.
-  std::vector<float> average_, best_;
+  // Flat as the master weights and where they are; undefined without --ema and --patience.
+  at::Tensor average_, best_;
   bool average_in_place_ = false;  // average_ and the master weights have changed places
   OrganStack trained_stack_;       // what trains
   OrganStack whole_stack_;         // to the top of the model

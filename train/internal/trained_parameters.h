@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "format/checkpoint.h"
+#include "train/internal/flat_optimizer.h"
 #include "train/internal/model.h"
-#include "train/optimizer.h"
 #include "train/trainer.h"
 
 namespace organ::train {
@@ -19,14 +19,15 @@ class TrainedParameters {
   virtual ~TrainedParameters() = default;
   // Layers whose own weights train.
   virtual std::int64_t trained_layers() const = 0;
-  virtual FlatParameters view() = 0;
+  virtual FlatTensors tensors() const = 0;                      // where the model is
+  FlatParameters view() const { return flat_view(tensors()); }  // of a model on the CPU
   virtual const std::vector<ParameterRun>& runs() const = 0;
   // Called when the gradient of a step is whole, before anything reads it.
   virtual void finish_gradient() {}
   // After writing to master: the working copy follows, to nearest or as update number `update`
   // left it.
   virtual void refresh_working() = 0;
-  void refresh_working(std::uint64_t update) { round_working(view(), update); }
+  void refresh_working(std::uint64_t update) { round_working(tensors(), update); }
   // The values a reader of the result will find: rounded to the types they are stored in. Throws
   // incompatible for a type that does not train.
   virtual void round_to_stored_types(const format::Checkpoint& checkpoint) = 0;

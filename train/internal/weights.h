@@ -22,7 +22,7 @@ void read_weights(const format::Checkpoint& checkpoint, format::Checkpoint::Loca
 
 // The same into a new tensor, by name; the stored shape must be `shape`, else corrupt.
 at::Tensor read_tensor(const format::Checkpoint& checkpoint, std::string_view name,
-                       at::IntArrayRef shape, at::ScalarType type);
+                       at::IntArrayRef shape, at::ScalarType type, at::Device device);
 
 // One tensor of a layer, by the name training has for it, from checkpoint.layer(index). MXFP4
 // blocks and scales become the numbers they stand for, [experts, in, out].

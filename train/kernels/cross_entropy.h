@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cross-entropy of rows over a vocabulary that comes in stretches, so that a stretch's logits are
 // still in the cache when they are read again (online softmax, arXiv 1805.02867). Stateless
-// functions; results do not depend on the number of threads.
+// functions; results do not depend on the number of threads. All tensors of a call are on one
+// device; see kernels.h.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ struct SoftmaxSums {
 };
 
 // Before any logits.
-SoftmaxSums empty_sums(std::int64_t rows);
+SoftmaxSums empty_sums(std::int64_t rows, at::Device device = at::kCPU);
 
 // Adds the logits, working [n, width], of ids [first_id, first_id + width); targets int64 [n].
 // With `weights` the logits become e^(logit - top), 0 at the target. Returns fp32 [n]: by what

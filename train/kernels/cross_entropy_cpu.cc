@@ -8,6 +8,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
+#include "train/kernels/composed.h"
 #include "train/kernels/dispatch.h"
 #include "train/kernels/kernels.h"
 
@@ -18,13 +19,16 @@ double* doubles(const at::Tensor& tensor) { return tensor.data_ptr<double>(); }
 
 }  // namespace
 
-SoftmaxSums empty_sums(std::int64_t rows) {
-  return {at::full({rows}, -std::numeric_limits<float>::infinity(), at::kFloat),
-          at::zeros({rows}, at::kDouble), at::zeros({rows}, at::kFloat)};
+SoftmaxSums empty_sums(std::int64_t rows, at::Device device) {
+  const auto options = at::TensorOptions().device(device);
+  return {at::full({rows}, -std::numeric_limits<float>::infinity(), options.dtype(at::kFloat)),
+          at::zeros({rows}, options.dtype(at::kDouble)),
+          at::zeros({rows}, options.dtype(at::kFloat))};
 }
 
 at::Tensor add_logits(const SoftmaxSums& sums, at::Tensor& logits, const at::Tensor& targets,
                       std::int64_t first_id, bool weights) {
+  if (!logits.is_cpu()) return composed::add_logits(sums, logits, targets, first_id, weights);
   const std::int64_t n = logits.size(0), width = logits.size(1);
   at::Tensor factors = empty({n}, at::kFloat);
   const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
@@ -46,6 +50,7 @@ at::Tensor add_logits(const SoftmaxSums& sums, at::Tensor& logits, const at::Ten
 }
 
 void rescale_and_add(at::Tensor& total, const at::Tensor& factor, const at::Tensor& part) {
+  if (!total.is_cpu()) return composed::rescale_and_add(total, factor, part);
   const std::int64_t width = total.size(1);
   with_type(part.scalar_type(), [&]<typename T>(T) {
     const T* delta = pointer<T>(part);
@@ -59,6 +64,7 @@ void rescale_and_add(at::Tensor& total, const at::Tensor& factor, const at::Tens
 }
 
 at::Tensor losses(const SoftmaxSums& sums) {
+  if (!sums.sum.is_cpu()) return composed::losses(sums);
   at::Tensor out = empty(sums.sum.sizes(), at::kDouble);
   for (std::int64_t i = 0; i < out.size(0); ++i) {
     doubles(out)[i] = std::log(doubles(sums.sum)[i]) + static_cast<double>(floats(sums.top)[i]) -
@@ -69,6 +75,7 @@ at::Tensor losses(const SoftmaxSums& sums) {
 
 void finish_gradient(const SoftmaxSums& sums, at::Tensor& total, const at::Tensor& projection,
                      const at::Tensor& targets) {
+  if (!total.is_cpu()) return composed::finish_gradient(sums, total, projection, targets);
   const std::int64_t width = total.size(1);
   const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
   with_type(projection.scalar_type(), [&]<typename T>(T) {

@@ -17,8 +17,8 @@ inline constexpr at::ScalarType kScalarType<Bf16> = at::kBFloat16;
 
 template <typename T>
 T* pointer(const at::Tensor& tensor) {
-  check(tensor.scalar_type() == kScalarType<T> && tensor.is_contiguous(),
-        "a kernel got a tensor of another type or layout");
+  check(tensor.scalar_type() == kScalarType<T> && tensor.is_contiguous() && tensor.is_cpu(),
+        "a kernel got a tensor of another type or layout, or of a device");
   return static_cast<T*>(tensor.data_ptr());
 }
 inline float* floats(const at::Tensor& tensor) { return pointer<float>(tensor); }

@@ -5,6 +5,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include "train/kernels/composed.h"
 #include "train/kernels/dispatch.h"
 #include "train/kernels/kernels.h"
 
@@ -24,12 +25,13 @@ void for_each_piece(std::int64_t count, Action action) {
 
 }  // namespace
 
-at::Tensor empty(at::IntArrayRef shape, at::ScalarType type) {
-  return at::empty(shape, at::TensorOptions().dtype(type));
+at::Tensor empty(at::IntArrayRef shape, at::ScalarType type, at::Device device) {
+  return at::empty(shape, at::TensorOptions().dtype(type).device(device));
 }
 
 at::Tensor convert(const at::Tensor& x, at::ScalarType type) {
   if (x.scalar_type() == type) return x;
+  if (!x.is_cpu()) return composed::convert(x, type);
   at::Tensor y = empty(x.sizes(), type);
   with_type(type, [&]<typename To>(To) {
     with_type(x.scalar_type(), [&]<typename From>(From) {
@@ -46,6 +48,7 @@ at::Tensor convert(const at::Tensor& x, at::ScalarType type) {
 }
 
 at::Tensor add(const at::Tensor& x, const at::Tensor& delta) {
+  if (!x.is_cpu()) return composed::add(x, delta);
   at::Tensor y = empty(x.sizes(), at::kFloat);
   with_type(delta.scalar_type(), [&]<typename T>(T) {
     const float* in = floats(x);
@@ -58,7 +61,33 @@ at::Tensor add(const at::Tensor& x, const at::Tensor& delta) {
   return y;
 }
 
+at::Tensor look_up(const at::Tensor& table, const at::Tensor& rows) {
+  if (!table.is_cpu()) return composed::look_up(table, rows);
+  const std::int64_t n = rows.size(0), d = table.size(1);
+  const std::int64_t* row = rows.const_data_ptr<std::int64_t>();
+  at::Tensor out = empty({n, d}, at::kFloat);
+  with_type(table.scalar_type(), [&]<typename T>(T) {
+    const T* from = pointer<T>(table);
+    float* to = floats(out);
+    for_each_row(n, d, [&](std::int64_t i) { convert_row(from + row[i] * d, to + i * d, d); });
+  });
+  return out;
+}
+
+void add_looked_up(at::Tensor& x, const at::Tensor& table, const at::Tensor& rows) {
+  if (!x.is_cpu()) return composed::add_looked_up(x, table, rows);
+  const std::int64_t n = rows.size(0), d = table.size(1);
+  const std::int64_t* row = rows.const_data_ptr<std::int64_t>();
+  with_type(table.scalar_type(), [&]<typename T>(T) {
+    const T* from = pointer<T>(table);
+    float* to = floats(x);
+    for_each_row(n, d,
+                 [&](std::int64_t i) { add_row(to + i * d, from + row[i] * d, to + i * d, d); });
+  });
+}
+
 at::Tensor gated(Activation kind, const at::Tensor& gate_up) {
+  if (!gate_up.is_cpu()) return composed::gated(kind, gate_up);
   const std::int64_t n = gate_up.size(0), f = gate_up.size(1) / 2;
   at::Tensor out = empty({n, f}, gate_up.scalar_type());
   with_type(gate_up.scalar_type(), [&]<typename T>(T) {
@@ -72,6 +101,7 @@ at::Tensor gated(Activation kind, const at::Tensor& gate_up) {
 }
 
 void gated_backward(Activation kind, at::Tensor& gate_up, const at::Tensor& dout) {
+  if (!gate_up.is_cpu()) return composed::gated_backward(kind, gate_up, dout);
   const std::int64_t n = gate_up.size(0), f = gate_up.size(1) / 2;
   with_type(gate_up.scalar_type(), [&]<typename T>(T) {
     T* data = pointer<T>(gate_up);
@@ -83,6 +113,7 @@ void gated_backward(Activation kind, at::Tensor& gate_up, const at::Tensor& dout
 }
 
 at::Tensor activate(Activation kind, const at::Tensor& x) {
+  if (!x.is_cpu()) return composed::activate(kind, x);
   at::Tensor out = empty(x.sizes(), x.scalar_type());
   with_type(x.scalar_type(), [&]<typename T>(T) {
     const T* in = pointer<T>(x);
@@ -95,6 +126,7 @@ at::Tensor activate(Activation kind, const at::Tensor& x) {
 }
 
 void activate_backward(Activation kind, at::Tensor& x, const at::Tensor& dout) {
+  if (!x.is_cpu()) return composed::activate_backward(kind, x, dout);
   with_type(x.scalar_type(), [&]<typename T>(T) {
     T* data = pointer<T>(x);
     const T* gradient = pointer<T>(dout);
@@ -168,6 +200,7 @@ Heads empty_heads(const HeadLayout& layout, at::ScalarType type) {
 
 Heads split_heads(const at::Tensor& packed, const HeadLayout& layout, const at::Tensor& cosine,
                   const at::Tensor& sine, double scale) {
+  if (!packed.is_cpu()) return composed::split_heads(packed, layout, cosine, sine, scale);
   Heads heads = empty_heads(layout, packed.scalar_type());
   with_type(packed.scalar_type(), [&]<typename T>(T) {
     const T* in = pointer<T>(packed);
@@ -192,6 +225,8 @@ Heads split_heads(const at::Tensor& packed, const HeadLayout& layout, const at::
 
 at::Tensor merge_head_gradients(const Heads& gradient, const HeadLayout& layout,
                                 const at::Tensor& cosine, const at::Tensor& sine, double scale) {
+  if (!gradient.query.is_cpu())
+    return composed::merge_head_gradients(gradient, layout, cosine, sine, scale);
   at::Tensor packed =
       empty({layout.rows * layout.length, layout.packed_width()}, gradient.query.scalar_type());
   with_type(packed.scalar_type(), [&]<typename T>(T) {

@@ -25,9 +25,9 @@ struct Routing {
 };
 
 // The `per_token` largest logits of each row (of equal ones the first), weighted by the softmax
-// over these alone. logits working [n, experts].
+// over these alone. logits working [n, experts]. Decided on the CPU wherever they are.
 Routing route(const at::Tensor& logits, std::int64_t per_token);
-// The gradient of the logits, of their type, given that of the weights [entries].
+// The gradient of the logits, of their type and on the CPU, given that of the weights [entries].
 at::Tensor route_backward(const Routing& routing, std::span<const float> dweight,
                           at::ScalarType type);
 

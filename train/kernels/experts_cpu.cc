@@ -8,6 +8,7 @@
 
 #include <ATen/ops/zeros.h>
 
+#include "train/kernels/composed.h"
 #include "train/kernels/dispatch.h"
 #include "train/kernels/kernels.h"
 
@@ -54,7 +55,7 @@ std::span<const float> Routing::weights_of(std::int64_t expert) const {
 Routing route(const at::Tensor& logits, std::int64_t per_token) {
   const std::int64_t n = logits.size(0), experts = logits.size(1);
   check(per_token > 0 && per_token <= experts, "more experts per token than there are");
-  const at::Tensor scores = convert(logits, at::kFloat);
+  const at::Tensor scores = convert(logits.cpu(), at::kFloat);
   std::vector<Choice> choices;
   Routing routing{
       n, experts, std::vector<std::int64_t>(static_cast<std::size_t>(experts) + 1), {}, {}};
@@ -93,6 +94,7 @@ at::Tensor route_backward(const Routing& routing, std::span<const float> dweight
 }
 
 at::Tensor gather_rows(const at::Tensor& x, std::span<const std::int32_t> rows) {
+  if (!x.is_cpu()) return composed::gather_rows(x, rows);
   const std::int64_t d = x.size(1);
   at::Tensor out = empty({static_cast<std::int64_t>(rows.size()), d}, x.scalar_type());
   with_type(x.scalar_type(), [&]<typename T>(T) {
@@ -107,6 +109,7 @@ at::Tensor gather_rows(const at::Tensor& x, std::span<const std::int32_t> rows) 
 
 void scatter_add_rows(at::Tensor& sum, std::span<const std::int32_t> rows, const at::Tensor& x,
                       std::span<const float> weights) {
+  if (!x.is_cpu()) return composed::scatter_add_rows(sum, rows, x, weights);
   const std::int64_t d = x.size(1);
   float* to = floats(sum);
   with_type(x.scalar_type(), [&]<typename T>(T) {
@@ -118,6 +121,7 @@ void scatter_add_rows(at::Tensor& sum, std::span<const std::int32_t> rows, const
 }
 
 void scale_rows(at::Tensor& x, std::span<const float> weights) {
+  if (!x.is_cpu()) return composed::scale_rows(x, weights);
   const std::int64_t d = x.size(1);
   with_type(x.scalar_type(), [&]<typename T>(T) {
     T* data = pointer<T>(x);
@@ -127,6 +131,7 @@ void scale_rows(at::Tensor& x, std::span<const float> weights) {
 }
 
 void add_row_dots(const at::Tensor& a, const at::Tensor& b, std::span<float> dots) {
+  if (!a.is_cpu()) return composed::add_row_dots(a, b, dots);
   const std::int64_t d = a.size(1);
   with_type(a.scalar_type(), [&]<typename T>(T) {
     const T* left = pointer<T>(a);
@@ -144,6 +149,7 @@ void add_row_dots(const at::Tensor& a, const at::Tensor& b, std::span<float> dot
 }
 
 at::Tensor clamped_swiglu(const at::Tensor& gate_up, ClampedSwiglu form) {
+  if (!gate_up.is_cpu()) return composed::clamped_swiglu(gate_up, form);
   const std::int64_t n = gate_up.size(0), f = gate_up.size(1) / 2;
   at::Tensor out = empty({n, f}, gate_up.scalar_type());
   with_type(gate_up.scalar_type(), [&]<typename T>(T) {
@@ -158,6 +164,7 @@ at::Tensor clamped_swiglu(const at::Tensor& gate_up, ClampedSwiglu form) {
 }
 
 void clamped_swiglu_backward(at::Tensor& gate_up, const at::Tensor& dout, ClampedSwiglu form) {
+  if (!gate_up.is_cpu()) return composed::clamped_swiglu_backward(gate_up, dout, form);
   const std::int64_t n = gate_up.size(0), f = gate_up.size(1) / 2;
   with_type(gate_up.scalar_type(), [&]<typename T>(T) {
     T* data = pointer<T>(gate_up);

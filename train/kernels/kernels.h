@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The element-wise steps of a transformer on whole tensors, threaded over rows. "Working" tensors
-// are fp32 or bf16; the residual stream and every statistic are fp32. All tensors are contiguous
-// and on the CPU. Results do not depend on the number of threads: sums over rows run over a
-// fixed number of parts that are added in order.
+// are fp32 or bf16; the residual stream and every statistic are fp32. All tensors of a call are
+// contiguous and on one device. On the CPU the loops of rows.h run, and results do not depend on
+// the number of threads: sums over rows run over a fixed number of parts that are added in order.
+// Elsewhere LibTorch's operations do (composed.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,11 +13,16 @@
 namespace organ::train::kernels {
 
 // An uninitialised tensor.
-at::Tensor empty(at::IntArrayRef shape, at::ScalarType type);
+at::Tensor empty(at::IntArrayRef shape, at::ScalarType type, at::Device device = at::kCPU);
 // A copy in another of the two types; the tensor itself when it already has it.
 at::Tensor convert(const at::Tensor& x, at::ScalarType type);
 // x + delta as fp32; x fp32 [n, d], delta working.
 at::Tensor add(const at::Tensor& x, const at::Tensor& delta);
+// The given rows of a working table [rows, d] as fp32 [n, d]; rows int64 [n], all valid, on the
+// CPU.
+at::Tensor look_up(const at::Tensor& table, const at::Tensor& rows);
+// x += those rows; x fp32 [n, d].
+void add_looked_up(at::Tensor& x, const at::Tensor& table, const at::Tensor& rows);
 
 struct Norm {
   at::Tensor out;   // working [n, d]

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "train/kernels/composed.h"
 #include "train/kernels/dispatch.h"
 #include "train/kernels/kernels.h"
 
@@ -71,6 +72,7 @@ at::Tensor norm_backward(const at::Tensor& dout, const Norm& norm, const at::Ten
 
 Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::ScalarType working,
               bool keep_unit) {
+  if (!x.is_cpu()) return composed::rms_norm(x, gamma, epsilon, working, keep_unit);
   return norm_forward(x, working, keep_unit, [&](const float* in, auto* unit, auto* out) {
     return rms_norm_row(in, floats(gamma), static_cast<float>(epsilon), unit, out, x.size(1));
   });
@@ -78,6 +80,7 @@ Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::
 
 Norm late_rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon,
                    at::ScalarType working, bool keep_unit) {
+  if (!x.is_cpu()) return composed::late_rms_norm(x, gamma, epsilon, working, keep_unit);
   return norm_forward(x, working, keep_unit, [&](const float* in, auto* unit, auto* out) {
     return late_rms_norm_row(in, floats(gamma), static_cast<float>(epsilon), unit, out, x.size(1));
   });
@@ -85,12 +88,14 @@ Norm late_rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon,
 
 at::Tensor rms_norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,
                              const at::Tensor& base) {
+  if (!dout.is_cpu()) return composed::rms_norm_backward(dout, norm, gamma, base);
   return norm_backward(dout, norm, gamma, base,
                        [](auto... arguments) { rms_norm_backward_row(arguments...); });
 }
 
 Norm layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
                 double epsilon, at::ScalarType working, bool keep_unit) {
+  if (!x.is_cpu()) return composed::layer_norm(x, gamma, beta, epsilon, working, keep_unit);
   return norm_forward(x, working, keep_unit, [&](const float* in, auto* unit, auto* out) {
     return layer_norm_row(in, floats(gamma), floats(beta), static_cast<float>(epsilon), unit, out,
                           x.size(1));
@@ -99,11 +104,13 @@ Norm layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& 
 
 at::Tensor layer_norm_backward(const at::Tensor& dout, const Norm& norm, const at::Tensor& gamma,
                                const at::Tensor& base) {
+  if (!dout.is_cpu()) return composed::layer_norm_backward(dout, norm, gamma, base);
   return norm_backward(dout, norm, gamma, base,
                        [](auto... arguments) { layer_norm_backward_row(arguments...); });
 }
 
 at::Tensor norm_output(const at::Tensor& unit, const at::Tensor& gamma, const at::Tensor& beta) {
+  if (!unit.is_cpu()) return composed::norm_output(unit, gamma, beta);
   const std::int64_t n = unit.size(0), d = unit.size(1);
   at::Tensor out = empty({n, d}, unit.scalar_type());
   with_type(unit.scalar_type(), [&]<typename T>(T) {
@@ -118,6 +125,7 @@ at::Tensor norm_output(const at::Tensor& unit, const at::Tensor& gamma, const at
 }
 
 HeadNorm head_norm(at::Tensor& packed, HeadRange range, const at::Tensor& gamma, double epsilon) {
+  if (!packed.is_cpu()) return composed::head_norm(packed, range, gamma, epsilon);
   const std::int64_t n = packed.size(0), width = packed.size(1), d = range.size;
   HeadNorm norm{empty({n, range.heads * d}, packed.scalar_type()),
                 empty({n * range.heads}, at::kFloat)};
@@ -136,6 +144,8 @@ HeadNorm head_norm(at::Tensor& packed, HeadRange range, const at::Tensor& gamma,
 
 void head_norm_backward(at::Tensor& packed_gradient, HeadRange range, const HeadNorm& norm,
                         const at::Tensor& gamma, at::Tensor gamma_gradient) {
+  if (!packed_gradient.is_cpu())
+    return composed::head_norm_backward(packed_gradient, range, norm, gamma, gamma_gradient);
   const std::int64_t n = packed_gradient.size(0), width = packed_gradient.size(1);
   const std::int64_t d = range.size, heads = range.heads;
   with_type(packed_gradient.scalar_type(), [&]<typename T>(T) {
@@ -157,6 +167,7 @@ void head_norm_backward(at::Tensor& packed_gradient, HeadRange range, const Head
 }
 
 void accumulate_products(const at::Tensor& a, const at::Tensor& b, at::Tensor sum) {
+  if (!a.is_cpu()) return composed::accumulate_products(a, b, sum);
   const std::int64_t n = a.size(0), d = a.size(1);
   with_type(a.scalar_type(), [&]<typename T>(T) {
     const T *left = pointer<T>(a), *right = pointer<T>(b);
@@ -167,6 +178,7 @@ void accumulate_products(const at::Tensor& a, const at::Tensor& b, at::Tensor su
 }
 
 void accumulate_rows(const at::Tensor& a, at::Tensor sum) {
+  if (!a.is_cpu()) return composed::accumulate_rows(a, sum);
   const std::int64_t n = a.size(0), d = a.size(1);
   with_type(a.scalar_type(), [&]<typename T>(T) {
     const T* data = pointer<T>(a);

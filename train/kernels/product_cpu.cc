@@ -9,6 +9,7 @@
 #include <ATen/core/List.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/mm.h>
 
 namespace organ::train::kernels {
@@ -41,8 +42,16 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& b
   static const bool onednn = at::globalContext().hasMKLDNN();
   // oneDNN refuses an empty operand.
   const bool empty = a.numel() == 0 || b.numel() == 0;
-  if (onednn && !empty && a.scalar_type() == at::kFloat) return onednn_linear(a, b.t(), bias);
+  if (onednn && !empty && a.is_cpu() && a.scalar_type() == at::kFloat) {
+    return onednn_linear(a, b.t(), bias);
+  }
   return bias.defined() ? at::addmm(bias, a, b) : at::mm(a, b);
+}
+
+at::Tensor batched_product(const at::Tensor& a, const at::Tensor& b) {
+  flops_done.fetch_add(2 * static_cast<std::uint64_t>(a.numel() * b.size(2)),
+                       std::memory_order_relaxed);
+  return at::bmm(a, b);
 }
 
 }  // namespace organ::train::kernels
