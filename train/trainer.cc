@@ -95,6 +95,7 @@ TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& se
       held_out_(held_out),
       observer_(observer),
       group_(group),
+      gradient_sum_(group, device),
       start_(std::chrono::steady_clock::now()),
       model_(Model::load(
           checkpoint,
@@ -141,6 +142,13 @@ void TrainRun::measure_machine() {
   }
   observer_.note(fmt::format("matrix products run at {:.0f} GFLOP/s in {} with {} threads",
                              gemm_rate_, to_string(settings_.precision), at::get_num_threads()));
+  if (!gradient_sum_.way().empty()) {
+    observer_.note(fmt::format("gradients of {} processes are summed by {}", group_.size(),
+                               gradient_sum_.way()));
+  }
+  if (!gradient_sum_.reason().empty()) {
+    observer_.warn(gradient_sum_.reason() + "; gradients go through the host");
+  }
   if (model_.device().is_cpu() && gemm_rate_ < kSlowGemmRate) {
     observer_.warn(fmt::format("matrix products run at {:.0f} GFLOP/s only (expected {} or more)",
                                gemm_rate_, kSlowGemmRate));
@@ -213,13 +221,6 @@ double TrainRun::accumulate_gradients(std::span<const std::int64_t> windows, dou
   return nll;
 }
 
-void TrainRun::sum_gradients() {
-  if (group_.alone()) return;
-  const at::Tensor gradient = organ_.tensors().gradient, host = gradient.cpu();
-  group_.sum(host_floats(host));
-  if (!host.is_same(gradient)) gradient.copy_(host);
-}
-
 void TrainRun::update_weights(StepMetrics& metrics) {
   const FlatTensors tensors = organ_.tensors();
   metrics.gradient_norm = global_norm(tensors.gradient);
@@ -245,8 +246,8 @@ void TrainRun::step() {
   std::array<double, 3> sums = {nll, interrupt_.requested() ? 1.0 : 0.0,
                                 static_cast<double>(kernels::product_flops() - flops)};
   organ_.finish_gradient();
-  sum_gradients();
   group_.sum(sums);
+  gradient_sum_.sum(organ_.tensors().gradient);
   metrics.loss = sums[0] / targets;
   stop_agreed_ = sums[1] > 0;
   update_weights(metrics);
@@ -310,7 +311,7 @@ TrainResult TrainRun::run() {
     train();
   } catch (const Error&) {
     // What is done so far can be resumed.
-    if (group_.broken() && saved_step_ != record_.step) save();
+    if (gradient_sum_.broken() && saved_step_ != record_.step) save();
     throw;
   }
   result.stopped_early = record_.step < settings_.steps;

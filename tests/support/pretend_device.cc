@@ -171,6 +171,9 @@ void run_on_host(const c10::OperatorHandle& operation, torch::jit::Stack* stack)
 // Nothing is ever under way.
 struct Guard final : c10::impl::NoOpDeviceGuardImpl<kPretend> {
   void synchronizeDevice(at::DeviceIndex) const override {}
+  c10::Stream getStream(at::Device device) const noexcept override {
+    return c10::Stream(c10::Stream::DEFAULT, device);
+  }
 };
 
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);

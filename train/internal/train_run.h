@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "train/cache_folder.h"
+#include "train/internal/gradient_sum.h"
 #include "train/internal/organ_stack.h"
 #include "train/internal/prefix_cache.h"
 #include "train/internal/process_group.h"
@@ -37,7 +38,6 @@ class TrainRun {
   void step();
   std::span<const std::int64_t> own_share(std::span<const std::int64_t> windows) const;
   double accumulate_gradients(std::span<const std::int64_t> windows, double targets);
-  void sum_gradients();  // over the processes
   void update_weights(StepMetrics& metrics);
   void finish_skipped_step();  // throws after too many in a row
   void save();
@@ -63,6 +63,7 @@ class TrainRun {
   const Dataset* held_out_;
   TrainObserver& observer_;
   ProcessGroup& group_;
+  GradientSum gradient_sum_;
   InterruptGuard interrupt_;
   std::chrono::steady_clock::time_point start_;
   Model model_;
