@@ -5,9 +5,12 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/parse_option.h"
 #include "cli/train_arguments.h"
 #include "cli/train_commands.h"
+#include "train/adapter/prompt_start.h"
 #include "train/baseline.h"
+#include "train/tokenizer/tokenizer.h"
 #include "train/train_state.h"
 #include "transplant/recovery.h"
 
@@ -15,7 +18,7 @@ namespace organ::cli {
 namespace {
 
 struct Arguments {
-  std::string method, layers, placement = "houlsby";
+  std::string method, layers, placement = "houlsby", start;
   std::uint64_t count = 3;
   double share = 0.1;
   TrainArguments common;
@@ -39,6 +42,21 @@ bool changes_weights(const Arguments& arguments) {
          arguments.method == kTopElements;
 }
 
+// What virtual tokens start as. A text to start from says so by itself.
+void read_start(Arguments& arguments) {
+  train::AdapterOptions& adapter = arguments.adapter;
+  if (!adapter.start_text.empty() && arguments.start.empty()) arguments.start = "text";
+  if (!arguments.start.empty()) {
+    adapter.start = parsed(train::parse_virtual_start(arguments.start), "--init", arguments.start,
+                           "random, vocabulary, text or zero");
+  }
+  const bool text = adapter.start == train::VirtualStart::text;
+  if (text == !adapter.start_text.empty()) return;
+  throw Error(ErrorCode::invalid_argument,
+              text ? "--init text: there is no text" : "--init-text: is for --init text alone",
+              "--init-text 'Answer as a lawyer:' starts a prompt from that text's tokens");
+}
+
 void read_method(Arguments& arguments) {
   if (arguments.method == kTopLayers && !arguments.layers.empty()) {
     fail(ErrorCode::invalid_argument, "--layers: top_k_layers chooses them, --count says how many");
@@ -50,11 +68,12 @@ void read_method(Arguments& arguments) {
   const auto kind = train::parse_adapter_kind(arguments.method);
   if (!kind) {
     fail(ErrorCode::invalid_argument,
-         "method {}: is unknown, expected lora, ia3, bottleneck, same_layers, top_k_layers or "
-         "top_k",
+         "method {}: is unknown, expected lora, ia3, bottleneck, prompt, prefix, same_layers, "
+         "top_k_layers or top_k",
          quote(arguments.method));
   }
   arguments.adapter.kind = *kind;
+  read_start(arguments);
   if (arguments.placement != "houlsby" && arguments.placement != "pfeiffer") {
     fail(ErrorCode::invalid_argument, "--placement: {} is unknown, expected houlsby or pfeiffer",
          quote(arguments.placement));
@@ -133,13 +152,27 @@ class Baseline {
     return result;
   }
 
+  // The values that training starts from.
+  void start(train::Adapter& adapter) const {
+    const train::AdapterOptions& options = arguments_.adapter;
+    if (options.kind != train::AdapterKind::prompt ||
+        options.start == train::VirtualStart::random) {
+      return train::initialise(adapter, common_.settings.seed);
+    }
+    if (options.start != train::VirtualStart::text) {
+      return train::start_from_vocabulary(adapter, checkpoint_, common_.settings.seed);
+    }
+    const auto tokenizer = train::Tokenizer::open(checkpoint_.folder());
+    train::start_from_ids(adapter, checkpoint_, tokenizer.encode(options.start_text, false));
+  }
+
   std::optional<train::BaselineReport> train_adapter() {
     const auto& architecture = checkpoint_.architecture();
     arguments_.adapter.layers = common_.settings.layers;
     arguments_.adapter.base_model = common_.model;
     train::Adapter adapter = train::plan_adapter(
         train::make_peft_config(arguments_.adapter, architecture), architecture);
-    train::initialise(adapter, common_.settings.seed);
+    start(adapter);
     common_.settings.method = adapter.config.text;
     const TrainData data = read_train_data(context_, common_, checkpoint_);
     const auto observer = make_observer(context_);
@@ -208,7 +241,7 @@ void add_baseline(CLI::App& app, Context& context) {
       "  organ baseline same_layers SmolLM2-135M --layers 10:13 --data law/*.txt --out law-base");
   command
       ->add_option("method", arguments->method,
-                   "lora, ia3, bottleneck, same_layers, top_k_layers or top_k")
+                   "lora, ia3, bottleneck, prompt, prefix, same_layers, top_k_layers or top_k")
       ->required();
   train::AdapterOptions& adapter = arguments->adapter;
   command->add_option("--layers", arguments->layers, "layers A to B-1 [adapters: all]")
@@ -231,6 +264,15 @@ void add_baseline(CLI::App& app, Context& context) {
       ->add_option("--placement", arguments->placement,
                    "of bottleneck adapters: houlsby (attention and MLP) or pfeiffer (MLP)")
       ->capture_default_str();
+  command
+      ->add_option("--virtual-tokens", adapter.virtual_tokens,
+                   "of prompt and prefix: positions before each document")
+      ->capture_default_str();
+  command->add_option("--init", arguments->start,
+                      "of prompt: vocabulary, random or text [default: vocabulary]; of prefix: "
+                      "random or zero [default: random]");
+  command->add_option("--init-text", adapter.start_text,
+                      "of prompt: a text whose tokens it starts as");
   add_train_arguments(*command, arguments->common);
   on_run(command, [&context, arguments] { run_baseline(context, *arguments); });
 }

@@ -335,8 +335,9 @@ void add_eval(CLI::App& app, Context& context) {
   command->add_option("model", arguments->model, "checkpoint folder (or saved --json record)")
       ->required();
   command
-      ->add_option("--adapter", arguments->adapter,
-                   "folder of a PEFT adapter (LoRA, IA3) or bottlenecks to measure it with")
+      ->add_option(
+          "--adapter", arguments->adapter,
+          "folder of a PEFT adapter (LoRA, IA3, prompt, prefix) or bottlenecks to measure it with")
       ->type_name("DIR");
   command->add_option("--data", arguments->data, "text files")->type_name("FILE");
   command

@@ -22,6 +22,7 @@ Parameter& place_of(AdapterParameters& parameters, AdapterRole role) {
     case AdapterRole::down_bias: return parameters.down_bias;
     case AdapterRole::up: return parameters.up;
     case AdapterRole::up_bias: return parameters.up_bias;
+    case AdapterRole::virtual_tokens: break;
   }
   throw Error(ErrorCode::internal, "an adapter role without a place");
 }
@@ -35,6 +36,30 @@ Parameter view_of(const AdapterSlot& slot, const AdapterBuffers& buffers) {
     return vector ? run : run.view(slot.shape);
   };
   return {view(values), view(buffers.gradient)};
+}
+
+// The flat run is [positions, layers, 2, kv_heads, head_size].
+void bind_prefix(Model& model, const Parameter& numbers) {
+  const format::LayerSpec& spec = model.architecture().spec();
+  const std::int64_t layers = model.layer_count();
+  const auto of_layer = [&](const at::Tensor& all, std::int64_t layer) {
+    if (!all.defined()) return at::Tensor();
+    return all
+        .view({all.size(0), layers, 2, static_cast<std::int64_t>(spec.kv_heads),
+               static_cast<std::int64_t>(spec.head_dim)})
+        .select(1, layer);
+  };
+  for (std::int64_t i = 0; i < layers; ++i) {
+    model.prefix_layer(i, {of_layer(numbers.value, i), of_layer(numbers.gradient, i)});
+  }
+}
+
+void bind_virtual_tokens(Model& model, const Adapter& adapter, const AdapterBuffers& buffers) {
+  const Parameter numbers = view_of(adapter.slots.front(), buffers);
+  const bool prompt = adapter.config.kind == AdapterKind::prompt;
+  model.set_virtual_tokens(static_cast<std::int64_t>(adapter.config.virtual_tokens),
+                           prompt ? numbers : Parameter());
+  if (!prompt) bind_prefix(model, numbers);
 }
 
 }  // namespace
@@ -57,6 +82,7 @@ void bind_adapter(Model& model, const Adapter& adapter, const AdapterBuffers& bu
          "names reach into both of its stacks",
          quote(model.architecture().model_type()));
   }
+  if (adapter.config.virtual_tokens > 0) return bind_virtual_tokens(model, adapter, buffers);
   std::vector<AdapterParameters> all;
   for (const AdaptedProjection& projection : adapter.projections) {
     all.push_back({.kind = adapter.config.kind, .projection = projection});

@@ -9,7 +9,8 @@
 namespace organ::train {
 
 FlatAdapter::FlatAdapter(Model& model, const Adapter& adapter, bool decay_all)
-    : adapter_(adapter),
+    : model_(model),
+      adapter_(adapter),
       buffers_(make_buffers(adapter, model, true)),
       first_moment_(at::zeros_like(buffers_.master)),
       second_moment_(at::zeros_like(buffers_.master)) {
@@ -32,9 +33,8 @@ std::vector<TrainedTensor> FlatAdapter::collect() const {
   const at::Tensor master = buffers_.master.cpu();
   for (const AdapterSlot& slot : adapter_.slots) {
     const float* values = master.const_data_ptr<float>() + slot.offset;
-    tensors.push_back({adapter_.projections[slot.projection].layer,
-                       adapter_.slot_name(slot),
-                       {values, values + slot.elements}});
+    tensors.push_back(
+        {adapter_.layer_of(slot), adapter_.slot_name(slot), {values, values + slot.elements}});
   }
   return tensors;
 }

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include <ATen/ops/index_select.h>
-#include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ATen.h>
 
 #include "format/base/error.h"
 #include "train/kernels/cross_entropy.h"
@@ -78,7 +76,51 @@ at::Tensor Head::stretch_logits(const at::Tensor& normed, std::int64_t first,
   return logits;
 }
 
-double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient) {
+void Head::bind(const Parameter& gamma, const Parameter& beta, const Parameter& projection) {
+  check(!transform_, "a head with a transform is not bound");
+  norm_ = norm_.with(gamma, beta);
+  projection_ = projection.value;
+  projection_gradient_ = projection.gradient;
+}
+
+// The logits are made again, now that their top is known: their weights need no correction. The sum
+// of a row's weights divides its input instead, which is narrower.
+void Head::add_projection_gradient(const kernels::SoftmaxSums& sums, const at::Tensor& normed,
+                                   const at::Tensor& targets, double scale) const {
+  const kernels::SoftmaxSums again{sums.top, at::zeros_like(sums.sum), at::zeros_like(sums.score)};
+  const at::Tensor inputs = normed.to(at::kFloat);
+  const at::Tensor shares =
+      inputs.div(sums.sum.to(at::kFloat).unsqueeze(1)).to(normed.scalar_type());
+  const std::int64_t stretch = stretch_ids(normed.device());
+  for (std::int64_t id = 0; id < projection_.size(0); id += stretch) {
+    const std::int64_t width = std::min(stretch, projection_.size(0) - id);
+    at::Tensor logits = stretch_logits(normed, id, width);
+    kernels::add_logits(again, logits, targets, id, true);
+    projection_gradient_.narrow(0, id, width).add_(kernels::product(logits.t(), shares), scale);
+  }
+  // The targets go apart, in fp32, as in finish_gradient.
+  const at::Tensor distance = sums.score.to(at::kDouble) - sums.top.to(at::kDouble);
+  const at::Tensor factor = (distance.exp() / sums.sum).sub_(1).mul_(scale).to(at::kFloat);
+  kernels::add_to_rows(projection_gradient_, targets, inputs * factor.unsqueeze(1));
+}
+
+void Head::add_norm_gradient(const Rows& rows, double scale) const {
+  if (!norm_.gamma().gradient.defined()) return;
+  const auto zeros = [](const Parameter& p) {
+    return p.gradient.defined() ? at::zeros_like(p.gradient) : at::Tensor();
+  };
+  const Parameter gamma{norm_.gamma().value, zeros(norm_.gamma())};
+  const Parameter beta{norm_.beta().value, zeros(norm_.beta())};
+  norm_.with(gamma, beta).add_gradient(rows.gradient, rows.norm);
+  const auto add = [&](at::Tensor sum, const at::Tensor& part) {
+    if (part.defined()) sum.add_(part, scale);
+  };
+  add(norm_.gamma().gradient, gamma.gradient);
+  add(norm_.beta().gradient, beta.gradient);
+}
+
+double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient,
+                        double scale) const {
   const at::Tensor normed = rows.normed.narrow(0, first, count);
   const at::Tensor targets = rows.targets.narrow(0, first, count);
   const at::Device device = normed.device();
@@ -98,6 +140,7 @@ double Head::chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool
   if (gradient) {
     kernels::finish_gradient(sums, total, projection_, targets);
     rows.gradient.narrow(0, first, count).copy_(total);
+    if (projection_gradient_.defined()) add_projection_gradient(sums, normed, targets, scale);
   }
   const at::Tensor losses = kernels::losses(sums).cpu();
   rows.nll.narrow(0, first, count).copy_(losses);
@@ -132,9 +175,10 @@ LossSum Head::loss(const at::Tensor& x, const at::Tensor& targets, double scale,
   if (gradient) rows.gradient = kernels::empty({n, d}, projection_.scalar_type(), device);
   LossSum sum{0, n};
   for (std::int64_t first = 0; first < n; first += chunk_) {
-    sum.nll += chunk_loss(rows, first, std::min(chunk_, n - first), gradient);
+    sum.nll += chunk_loss(rows, first, std::min(chunk_, n - first), gradient, scale);
   }
   if (gradient) {
+    add_norm_gradient(rows, scale);
     at::Tensor part = input_gradient(rows);
     // Scaled in fp32, after the sum over the vocabulary: bf16 has too few bits for 1 / tokens.
     dx->index_copy_(0, rows.index, part.mul_(scale * input_scale_));

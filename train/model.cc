@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
 #include "format/base/error.h"
@@ -15,6 +16,7 @@
 #include "train/internal/layer.h"
 #include "train/internal/layout.h"
 #include "train/internal/stack.h"
+#include "train/internal/virtual_tokens.h"
 #include "train/internal/weights.h"
 #include "train/kernels/kernels.h"
 
@@ -37,6 +39,7 @@ struct Model::Impl {
   struct Slot {
     at::Tensor flat, gradient;
     std::vector<AdapterParameters> adapters;
+    Parameter prefix;
     std::unique_ptr<Layer> layer;
   };
 
@@ -50,6 +53,10 @@ struct Model::Impl {
   std::optional<RopeTables> rope;
   BatchSpans spans;
   std::optional<Head> head;
+  bool tied = false, ends_bound = false;
+  std::vector<std::string> end_names;  // as end_values()
+  std::optional<VirtualTokens> virtual_tokens;
+  bool virtual_left_out = false;
 
   Impl(const format::Checkpoint& checkpoint, const Options& chosen)
       : architecture(checkpoint.architecture()), options(chosen) {
@@ -112,9 +119,9 @@ struct Model::Impl {
     const at::Tensor tokens =
         read(checkpoint, checkpoint.full_name(outer.embedding), {vocabulary, d});
     load_embedding(checkpoint, tokens);
+    tied = checkpoint.tied_head();
     const auto projection = [&] {
-      return checkpoint.tied_head() ? tokens
-                                    : read(checkpoint, std::string(outer.head), {vocabulary, d});
+      return tied ? tokens : read(checkpoint, std::string(outer.head), {vocabulary, d});
     };
     if (!outer.head_transform.empty()) {
       load_masked_head(checkpoint, projection);
@@ -122,6 +129,45 @@ struct Model::Impl {
     }
     head.emplace(read_norm(checkpoint, final_norm(checkpoint)), projection(), options.head_chunk,
                  at::Tensor(), std::nullopt, head_input_scale(checkpoint));
+    name_ends(checkpoint);
+  }
+
+  void name_ends(const format::Checkpoint& checkpoint) {
+    const format::FamilyLayout& outer = architecture.layout();
+    end_names = {checkpoint.full_name(outer.embedding)};
+    if (embedding->positions().defined()) {
+      end_names.push_back(checkpoint.full_name(outer.position_embedding));
+    }
+    end_names.push_back(final_norm(checkpoint) + ".weight");
+    if (head->norm().beta().value.defined()) end_names.push_back(final_norm(checkpoint) + ".bias");
+    if (!tied) end_names.emplace_back(outer.head);
+  }
+
+  // What is outside of the layers.
+  std::vector<at::Tensor> end_values() const {
+    if (stacks.size() > 1 || end_names.empty()) {
+      fail(ErrorCode::incompatible,
+           "model type {}: its embeddings and head do not train, those of causal models do",
+           quote(architecture.model_type()));
+    }
+    std::vector<at::Tensor> values = {embedding->tokens()};
+    if (embedding->positions().defined()) values.push_back(embedding->positions());
+    values.push_back(head->norm().gamma().value);
+    if (head->norm().beta().value.defined()) values.push_back(head->norm().beta().value);
+    if (!tied) values.push_back(head->projection());
+    return values;
+  }
+
+  // `ends` in the order of end_values().
+  void bind_ends(std::span<const Parameter> ends) {
+    std::size_t next = 0;
+    const Parameter tokens = ends[next++];
+    const Parameter positions = embedding->positions().defined() ? ends[next++] : Parameter();
+    const Parameter gamma = ends[next++];
+    const Parameter beta = head->norm().beta().value.defined() ? ends[next++] : Parameter();
+    embedding->bind(tokens, positions);
+    head->bind(gamma, beta, tied ? tokens : ends[next]);
+    ends_bound = true;
   }
 
   void load_embedding(const format::Checkpoint& checkpoint, const at::Tensor& tokens) {
@@ -180,7 +226,7 @@ struct Model::Impl {
       read_layer_tensor(part, stored, parameter.name,
                         flat.narrow(0, parameter.offset, parameter.elements));
     }
-    layers.push_back({flat, {}, {}, nullptr});
+    layers.push_back({flat, {}, {}, {}, nullptr});
     remake_layer(index);
   }
 
@@ -190,7 +236,7 @@ struct Model::Impl {
     Slot& s = slot(index);
     const bool last = index + 1 == stack.first + stack.count;
     s.layer = make_layer(stack.geometry, index - stack.first, stack.names,
-                         LayerParameters(stack.layout, s.flat, s.gradient, s.adapters),
+                         LayerParameters(stack.layout, s.flat, s.gradient, s.adapters, s.prefix),
                          last && stack.closing ? &*stack.closing : nullptr);
   }
 
@@ -204,6 +250,22 @@ struct Model::Impl {
   Slot& own_slot(std::int64_t index) {
     check(stacks[own].holds(index), "a layer of another stack than the checkpoint's cannot train");
     return slot(index);
+  }
+
+  // null: the batch runs as it is.
+  VirtualTokens* active_virtual_tokens() {
+    return virtual_tokens && !virtual_left_out ? &*virtual_tokens : nullptr;
+  }
+  // What runs of a batch.
+  const Batch& running(const Batch& batch) {
+    check_batch(batch);
+    VirtualTokens* more = active_virtual_tokens();
+    return more != nullptr ? more->widened(batch) : batch;
+  }
+  // The virtual positions of the batch after layer `index`; null: none, or they are still needed.
+  VirtualTokens* dropped_after(std::int64_t index) {
+    const bool top = index + 1 == stacks.back().first + stacks.back().count;
+    return top ? active_virtual_tokens() : nullptr;
   }
 
   // Of layer `index`.
@@ -280,6 +342,23 @@ void Model::adapt_layer(std::int64_t index, std::vector<AdapterParameters> adapt
   impl_->remake_layer(index);
 }
 
+void Model::set_virtual_tokens(std::int64_t count, const Parameter& prompt) {
+  check(impl_->stacks.size() == 1, "virtual tokens are for a model of one stack");
+  impl_->virtual_tokens.emplace(count);
+  impl_->embedding->set_virtual_tokens(count, prompt);
+}
+
+std::int64_t Model::virtual_tokens() const {
+  return impl_->virtual_tokens ? impl_->virtual_tokens->count() : 0;
+}
+
+void Model::leave_out_virtual_tokens(bool left_out) { impl_->virtual_left_out = left_out; }
+
+void Model::prefix_layer(std::int64_t index, const Parameter& keys_and_values) {
+  impl_->own_slot(index).prefix = keys_and_values;
+  impl_->remake_layer(index);
+}
+
 at::Tensor Model::layer_parameters(std::int64_t index) const {
   return impl_->slot(index).flat.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
 }
@@ -290,24 +369,67 @@ void Model::set_layer_parameters(std::int64_t index, const at::Tensor& flat_fp32
   impl_->own_slot(index).flat.copy_(flat_fp32);
 }
 
+bool Model::ends_train() const { return impl_->ends_bound; }
+
+std::vector<ParameterSlot> Model::end_layout() const {
+  std::vector<ParameterSlot> layout;
+  std::int64_t offset = 0;
+  const auto values = impl_->end_values();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    layout.push_back({impl_->end_names[i], values[i].sizes().vec(), offset, values[i].numel(),
+                      values[i].dim() == 2});
+    offset += values[i].numel();
+  }
+  return layout;
+}
+
+at::Tensor Model::end_parameters() const {
+  const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  std::vector<at::Tensor> flat;
+  for (const at::Tensor& values : impl_->end_values()) flat.push_back(values.flatten());
+  return at::cat(flat).to(at::kFloat);
+}
+
+void Model::bind_ends(const LayerStorage& storage) {
+  const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  storage.working.copy_(end_parameters());
+  std::vector<Parameter> bound;
+  for (const ParameterSlot& slot : end_layout()) {
+    const auto view = [&](const at::Tensor& flat) {
+      return flat.narrow(0, slot.offset, slot.elements).view(slot.shape);
+    };
+    bound.push_back({view(storage.working), view(storage.gradient)});
+  }
+  impl_->bind_ends(bound);
+}
+
 at::Tensor Model::embed(const Batch& batch) const {
-  check_batch(batch);
-  return impl_->embedding->forward(batch);
+  return impl_->embedding->forward(impl_->running(batch));
+}
+
+bool Model::embedding_trains() const { return impl_->embedding->trains(); }
+
+void Model::backward_embed(const at::Tensor& dx, const Batch& batch) {
+  impl_->embedding->backward(dx, impl_->running(batch));
 }
 
 at::Tensor Model::forward_layer(std::int64_t index, const at::Tensor& x, const Batch& batch,
                                 LayerTapePtr* tape) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  const Pass pass = impl_->pass(index, batch);
-  return impl_->slot(index).layer->forward(x, pass, tape);
+  const Pass pass = impl_->pass(index, impl_->running(batch));
+  at::Tensor y = impl_->slot(index).layer->forward(x, pass, tape);
+  VirtualTokens* dropped = impl_->dropped_after(index);
+  return dropped != nullptr ? dropped->own_rows(y, batch) : y;
 }
 
 at::Tensor Model::backward_layer(std::int64_t index, const at::Tensor& dy, LayerTapePtr tape,
                                  const Batch& batch, bool need_input_gradient) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
   check(tape != nullptr, "backward_layer needs the tape of a forward pass");
-  const Pass pass = impl_->pass(index, batch);
-  return impl_->slot(index).layer->backward(dy, *tape, pass, need_input_gradient);
+  const Pass pass = impl_->pass(index, impl_->running(batch));
+  VirtualTokens* dropped = impl_->dropped_after(index);
+  return impl_->slot(index).layer->backward(dropped != nullptr ? dropped->spread(dy, batch) : dy,
+                                            *tape, pass, need_input_gradient);
 }
 
 bool Model::has_head() const { return impl_->head.has_value(); }
@@ -315,6 +437,7 @@ bool Model::has_head() const { return impl_->head.has_value(); }
 at::Tensor Model::decode(const std::vector<std::int64_t>& ids, DecodeCache& cache) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
   check(!ids.empty(), "nothing to decode");
+  check(impl_->active_virtual_tokens() == nullptr, "virtual tokens are not decoded");
   cache.ids_.insert(cache.ids_.end(), ids.begin(), ids.end());
   cache.layers_.resize(static_cast<std::size_t>(layer_count()));
   const auto total = static_cast<std::int64_t>(cache.ids_.size());

@@ -137,8 +137,10 @@ LossSum OrganStack::accumulate_gradient(at::Tensor x, const Batch& batch, double
   for (std::size_t i = count; i-- > 0;) {
     const std::int64_t layer = first_ + static_cast<std::int64_t>(i);
     if (recompute) model_.forward_layer(layer, std::exchange(inputs[i], {}), batch, &tapes[i]);
-    gradient = model_.backward_layer(layer, gradient, std::move(tapes[i]), batch, i > 0);
+    gradient = model_.backward_layer(layer, gradient, std::move(tapes[i]), batch,
+                                     i > 0 || model_.embedding_trains());
   }
+  if (model_.embedding_trains()) model_.backward_embed(gradient, batch);
   return sum;
 }
 
@@ -151,8 +153,9 @@ LossSum OrganStack::loss(at::Tensor x, const Batch& batch) {
 
 double OrganStack::flops_per_row(std::int64_t length, std::int64_t source) const {
   double sum = 0;
+  const std::int64_t positions = length + model_.virtual_tokens();
   for (std::int64_t layer = first_; layer < top_; ++layer) {
-    const auto products = static_cast<double>(model_.row_multiplications(layer, length, source));
+    const auto products = static_cast<double>(model_.row_multiplications(layer, positions, source));
     sum += 2 * products * (layer < last_ ? 3 : 2);
   }
   const auto head = static_cast<double>(model_.vocab_size() * model_.hidden_size());

@@ -38,6 +38,19 @@ HeldOutLoss TrainRun::measure(OrganStack& stack, PrefixCache& inputs) {
   return {sums[0] / sums[1], static_cast<std::int64_t>(sums[1])};
 }
 
+void TrainRun::measure_untouched(TrainResult& result) {
+  if (!record_.untouched_nll) {
+    organ_.set_aside(true);
+    const HeldOutLoss before = measure(whole_stack_, *held_out_inputs_);
+    organ_.set_aside(false);
+    log_evaluation(before);
+    record_.untouched_nll = before.nll;
+  }
+  std::int64_t targets = 0;
+  for (std::int64_t i = 0; i < held_out_->windows(); ++i) targets += held_out_->targets_in(i);
+  result.before = HeldOutLoss{*record_.untouched_nll, targets};
+}
+
 void TrainRun::log_evaluation(const HeldOutLoss& loss) {
   const EvaluationMetrics metrics{record_.step, loss.nll, loss.targets};
   if (log_) log_->write(metrics);

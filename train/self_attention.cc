@@ -2,6 +2,7 @@
 #include "train/internal/self_attention.h"
 
 #include "train/internal/batch_spans.h"
+#include "train/internal/virtual_tokens.h"
 
 namespace organ::train {
 namespace {
@@ -20,6 +21,10 @@ at::Tensor sine(const Pass& pass) {
   return pass.rope ? running_rows(pass.rope->sine(), pass.batch) : at::Tensor();
 }
 
+KeyValuePrefix prefix_at(const Parameter& prefix, const Pass& pass) {
+  return {prefix, pass.batch, cosine(pass), sine(pass)};
+}
+
 }  // namespace
 
 SelfAttention::SelfAttention(const Geometry& g, std::int64_t window, const TensorNames& names,
@@ -34,6 +39,7 @@ SelfAttention::SelfAttention(const Geometry& g, std::int64_t window, const Tenso
       output_(parameters.projection(names.attention_output, g.query_width(), g.hidden_size,
                                     names.orientation)),
       sinks_(g.sinks ? parameters.run(names.sinks, {g.heads}) : Parameter()),
+      prefix_(parameters.prefix()),
       query_norm_(head_norm(parameters, names.query_norm, g)),
       key_norm_(head_norm(parameters, names.key_norm, g)) {}
 
@@ -60,6 +66,9 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
   AttentionTape attended_heads;
   attended_heads.heads =
       kernels::split_heads(packed, heads_layout, cosine(pass), sine(pass), scale_);
+  if (const KeyValuePrefix prefix = prefix_at(prefix_, pass); !prefix.empty()) {
+    prefix.put_into(attended_heads.heads);
+  }
   if (pass.cache != nullptr) pass.cache->extend(attended_heads.heads, pass.batch.past);
   if (sinks_.value.defined()) attended_heads.sinks = as_float(sinks_);
   if (pass.relative != nullptr) attended_heads.position_bias = pass.relative->values();
@@ -80,10 +89,13 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
 at::Tensor SelfAttention::packed_gradient(const at::Tensor& dattended, SelfAttentionTape& tape,
                                           const Pass& pass) const {
   const kernels::HeadLayout heads_layout = layout(pass.batch);
-  const kernels::Heads dheads =
+  kernels::Heads dheads =
       attention_backward(dattended, tape.attention, heads_layout,
                          pass.spans.of(pass.batch, sight_, window_), sinks_.gradient);
   tape.attention = {};
+  if (const KeyValuePrefix prefix = prefix_at(prefix_, pass); !prefix.empty()) {
+    prefix.take_gradient(dheads);
+  }
   at::Tensor dpacked =
       kernels::merge_head_gradients(dheads, heads_layout, cosine(pass), sine(pass), scale_);
   const auto go_back = [&](const std::optional<PerHeadNorm>& norm, kernels::HeadRange range,

@@ -290,17 +290,6 @@ void TrainRun::train() {
   }
 }
 
-void TrainRun::measure_untouched(TrainResult& result) {
-  if (!record_.untouched_nll) {
-    const HeldOutLoss before = measure(whole_stack_, *held_out_inputs_);
-    log_evaluation(before);
-    record_.untouched_nll = before.nll;
-  }
-  std::int64_t targets = 0;
-  for (std::int64_t i = 0; i < held_out_->windows(); ++i) targets += held_out_->targets_in(i);
-  result.before = HeldOutLoss{*record_.untouched_nll, targets};
-}
-
 TrainResult TrainRun::run() {
   measure_machine();
   prove_model();

@@ -16,6 +16,7 @@ usage: make_adapter_fixtures.py MODELS_FOLDER OUTPUT_FOLDER   (needs torch, tran
 import json
 import pathlib
 import sys
+import tempfile
 
 import peft
 import torch
@@ -23,6 +24,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 LORA, IA3 = peft.LoraConfig, peft.IA3Config
+PROMPT, PREFIX = peft.PromptTuningConfig, peft.PrefixTuningConfig
 
 
 class Bottlenecks(torch.nn.Module):
@@ -61,6 +63,7 @@ class Bottlenecks(torch.nn.Module):
                   folder / "adapter_model.safetensors", metadata={"format": "pt"})
         (folder / "README.md").touch()
 
+
 # name: (model, configuration class, its arguments)
 CASES = {
     "lora": ("llama", LORA, dict(r=4, lora_alpha=16)),
@@ -90,6 +93,15 @@ CASES = {
                             dict(r=2, lora_alpha=3, target_modules=[],
                                  target_parameters=["experts.down_proj"])),
     "ia3_gpt2": ("gpt2", IA3, dict(fan_in_fan_out=True)),
+    "prompt": ("llama", PROMPT, dict(num_virtual_tokens=3)),
+    "prompt_gpt2": ("gpt2", PROMPT, dict(num_virtual_tokens=2)),
+    "prompt_mistral": ("mistral", PROMPT, dict(num_virtual_tokens=4)),
+    "prefix": ("llama", PREFIX, dict(num_virtual_tokens=3)),
+    "prefix_gpt2": ("gpt2", PREFIX, dict(num_virtual_tokens=2)),
+    "prefix_gpt_oss": ("gpt_oss", PREFIX, dict(num_virtual_tokens=3)),
+    "prefix_mistral": ("mistral", PREFIX, dict(num_virtual_tokens=4)),
+    "prefix_projected": ("qwen3", PREFIX, dict(num_virtual_tokens=2, encoder_hidden_size=5,
+                                               prefix_projection=True)),
     "bottleneck": ("llama_odd", Bottlenecks,
                    dict(size=3, placement="houlsby", modules=["self_attn.o_proj", "mlp.down_proj"])),
     "bottleneck_gpt2": ("gpt2", Bottlenecks,
@@ -108,18 +120,27 @@ def make_adapter(model, kind, arguments):
             if parameter.requires_grad:
                 noise = torch.randn(parameter.shape, generator=generator)
                 parameter.copy_(1 + 0.3 * noise if "ia3" in name else 0.2 * noise)
-    return adapted.eval()
+    return as_stored(model, adapted) if arguments.get("prefix_projection") else adapted.eval()
+
+
+def as_stored(model, adapted):
+    """A projected prefix is saved as what comes out of its projection: that is what counts here."""
+    with tempfile.TemporaryDirectory() as folder:
+        adapted.save_pretrained(folder)
+        stored = peft.PeftModel.from_pretrained(model, folder).eval()
+    stored.prompt_encoder.requires_grad_(True)
+    return stored
 
 
 def stored_name(name):
     """As save_pretrained strips it."""
-    return name.replace(".default", "")
+    return "prompt_embeddings" if "prompt_encoder" in name else name.replace(".default", "")
 
 
 def run(adapted, base):
     """Logits, loss and, per trained tensor, its gradient."""
     ids, targets = base["ids"], base["targets"]
-    logits = adapted(input_ids=ids).logits
+    logits = adapted(input_ids=ids).logits[:, -ids.shape[1]:]  # virtual tokens come first
     logits = logits.reshape(-1, logits.shape[-1])
     loss = torch.nn.functional.cross_entropy(logits.float(), targets.reshape(-1),
                                              ignore_index=-1, reduction="sum")
@@ -141,7 +162,7 @@ def reference(load, kind, arguments, base, stored):
     out = {"logits": logits, "loss": loss.reshape(1)}
     out |= {"grad." + n: g for n, g in gradients.items()}
     out["bf16_error"] = bf16_error(load, kind, arguments, base, gradients).float().reshape(1)
-    if isinstance(adapted, Bottlenecks):
+    if isinstance(adapted, Bottlenecks) or kind in (PROMPT, PREFIX):
         return out
     before = {n.replace(".base_layer", ""): p.detach().clone()
               for n, p in adapted.base_model.model.named_parameters()}

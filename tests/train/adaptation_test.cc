@@ -39,6 +39,14 @@ const std::vector<Case>& cases() {
       {"lora_gpt_oss", "gpt_oss"},
       {"lora_experts", "gpt_oss"},
       {"lora_expert_outputs", "gpt_oss"},
+      {"prompt", "llama", false},
+      {"prompt_gpt2", "gpt2", false},
+      {"prompt_mistral", "mistral", false},
+      {"prefix", "llama", false},
+      {"prefix_gpt2", "gpt2", false},
+      {"prefix_gpt_oss", "gpt_oss", false},
+      {"prefix_mistral", "mistral", false},
+      {"prefix_projected", "qwen3", false},
       {"bottleneck", "llama_odd", false},
       {"bottleneck_gpt2", "gpt2", false},
   };
@@ -51,8 +59,9 @@ std::filesystem::path adapter_folder(const std::string& name) {
 
 // An adapted model, run forward and backward once.
 struct AdaptedPass {
-  AdaptedPass(const Case& c, Precision precision)
-      : base(c.model),
+  AdaptedPass(const Case& c, Precision precision) : AdaptedPass(c, precision, Fixture(c.model)) {}
+  AdaptedPass(const Case& c, Precision precision, Fixture fixture)
+      : base(std::move(fixture)),
         reference(read_tensors(adapter_folder(c.adapter) / "reference.safetensors")),
         adapter(train::read_adapter(adapter_folder(c.adapter), base.checkpoint.architecture())),
         model(Model::load(base.checkpoint, {.precision = precision})),
@@ -121,6 +130,49 @@ TEST_CASE("in bf16 the gradient is off by no more than PEFT's in bf16") {
     const double error = 1 - cosine(at::cat(ours), at::cat(exact));
     // Two roundings of one size are never equal; twice is one half of a bit more.
     CHECK(error < 2 * pass.reference.at("bf16_error").item<float>());
+  }
+}
+
+// The rows of a fixture as the documents of one row, a padding behind them.
+train::Batch one_row_of(const train::Batch& rows) {
+  train::Batch one;
+  one.rows = 1;
+  one.length = rows.tokens() + 1;
+  one.ids = at::cat({rows.ids, at::zeros({1}, at::kLong)});
+  one.targets = at::cat({rows.targets, at::full({1}, -1, at::kLong)});
+  one.first_key =
+      at::cat({at::arange(rows.rows, at::kInt).mul_(rows.length).repeat_interleave(rows.length),
+               at::full({1}, rows.tokens(), at::kInt)});
+  return one;
+}
+
+TEST_CASE("each document of a window sees the virtual tokens as if it were alone") {
+  for (const Case& c : cases()) {
+    if (!c.adapter.starts_with("pr")) continue;
+    CAPTURE(c.adapter);
+    const AdaptedPass apart(c, Precision::fp32);
+    Fixture packed(c.model);
+    REQUIRE(packed.batch.rows > 1);
+    packed.batch = one_row_of(packed.batch);
+    AdaptedPass together(c, Precision::fp32, std::move(packed));
+    CHECK(together.loss.nll == doctest::Approx(apart.loss.nll).epsilon(1e-6));
+    CHECK(relative_error(together.logits().narrow(0, 0, apart.base.batch.tokens()),
+                         apart.reference.at("logits")) < 1e-4);
+    together.for_each_gradient([](const std::string& name, const auto& ours, const auto& theirs) {
+      CAPTURE(name);
+      CHECK(relative_error(ours, theirs) < 1e-4);
+    });
+  }
+}
+
+TEST_CASE("virtual tokens that are left out leave the model as it was") {
+  for (const Case& c : {Case{"prompt", "llama"}, Case{"prefix_gpt2", "gpt2"}}) {
+    CAPTURE(c.adapter);
+    AdaptedPass pass(c, Precision::fp32);
+    pass.model.leave_out_virtual_tokens(true);
+    CHECK(relative_error(pass.logits(), pass.base.reference.at("logits")) < 1e-5);
+    pass.model.leave_out_virtual_tokens(false);
+    CHECK(relative_error(pass.logits(), pass.reference.at("logits")) < 1e-4);
   }
 }
 

@@ -39,8 +39,8 @@ def organ(*arguments):
     return json.loads(done.stdout)
 
 
-def write_ids(path, vocabulary, windows=16, length=24):
-    rows = random.Random(5)
+def write_ids(path, vocabulary, windows=16, length=24, seed=5):
+    rows = random.Random(seed)
     ids = [[rows.randrange(vocabulary) for _ in range(length)] for _ in range(windows)]
     save_file({"ids": torch.tensor(ids)}, path)
     return torch.tensor(ids)
@@ -63,6 +63,19 @@ def ulps(a, b):
     return (ordered(a) - ordered(b)).abs().max().item()
 
 
+def own_nll(model, ids):
+    """Mean over the targets that organ counts: behind virtual tokens a text's first token has none."""
+    with torch.no_grad():
+        logits = model(input_ids=ids).logits[:, -ids.shape[1]:-1]
+    return torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]),
+                                             ids[:, 1:].reshape(-1)).item()
+
+
+# method: options and the models they are tried on (grouped key heads; learned positions)
+VIRTUAL = {"prompt": ["--virtual-tokens", "4"], "prompt random": ["--init", "random"],
+           "prefix": ["--virtual-tokens", "4"], "prefix zero": ["--init", "zero"]}
+
+
 class Adapters(unittest.TestCase):
     def setUp(self):
         holder = tempfile.TemporaryDirectory()
@@ -73,9 +86,11 @@ class Adapters(unittest.TestCase):
         self.ids = write_ids(self.folder / "ids.safetensors", vocabulary)
 
     def train(self, method, out, options=(), precision="fp32"):
+        usual = {"--steps": 6, "--lr": 0.02}
         return organ("baseline", method, self.model, "--ids", self.folder / "ids.safetensors",
-                     "--steps", 6, "--lr", 0.02, "--precision", precision,
-                     "--threads", 1, "--out", out, *options)
+                     *(word for name, value in usual.items() if name not in options
+                       for word in (name, value)),
+                     "--precision", precision, "--threads", 1, "--out", out, *options)
 
     def evaluate(self, model, *options):
         return organ("eval", model, "--ids", self.folder / "ids.safetensors", "--threads", 1,
@@ -98,6 +113,38 @@ class Adapters(unittest.TestCase):
                 merged = self.folder / (out.name + "-merged")
                 organ("import", out, "--into", self.model, "--out", merged)
                 self.assertAlmostEqual(mean_nll(load(merged), self.ids), trained, delta=1e-5)
+
+    def test_peft_loads_the_virtual_tokens_that_organ_trained(self):
+        for name, options in VIRTUAL.items():
+            for model in ("llama", "gpt2"):
+                with self.subTest(name, model=model):
+                    self.check_virtual_tokens(name, options, FIXTURES / model)
+
+    def check_virtual_tokens(self, name, options, model):
+        out = self.folder / f"{name.replace(' ', '-')}-{model.name}"
+        self.model = model
+        vocabulary = json.loads((model / "config.json").read_text())["vocab_size"]
+        write_ids(self.folder / "ids.safetensors", vocabulary)
+        held_out = write_ids(self.folder / "held_out.safetensors", vocabulary, windows=5, seed=6)
+        record = self.train(name.split()[0], out, [
+            *options, "--held-out-ids", self.folder / "held_out.safetensors", "--steps", 40,
+            "--lr", 0.05])
+        adapted, plain = peft.PeftModel.from_pretrained(load(model), out).eval(), load(model)
+        trained = own_nll(adapted, self.ids)
+        self.assertLess(trained, own_nll(plain, self.ids))
+        numbers = load_file(out / "adapter_model.safetensors")
+        self.assertEqual(list(numbers), ["prompt_embeddings"])
+        self.assertEqual(record["trainable_parameters"], numbers["prompt_embeddings"].numel())
+        self.assertAlmostEqual(self.evaluate(model, "--adapter", out), trained, delta=1e-5)
+        # What is called untouched is the model without them.
+        untouched, after = record["evaluations"]
+        self.assertEqual(untouched["subject"], "recipient_untouched")
+        self.assertAlmostEqual(untouched["nll"], own_nll(plain, held_out), delta=1e-5)
+        self.assertAlmostEqual(after["nll"], own_nll(adapted, held_out), delta=1e-5)
+        done = subprocess.run([PROGRAM, "import", out, "--into", model, "--out",
+                               self.folder / "merged"], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("organ eval --adapter", done.stderr)
 
     def test_bottlenecks_train_and_cannot_be_merged(self):
         out = self.folder / "bottleneck"

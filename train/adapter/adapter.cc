@@ -8,6 +8,7 @@
 
 #include "format/base/error.h"
 #include "train/random.h"
+#include "train/task.h"
 
 namespace organ::train {
 namespace {
@@ -35,6 +36,7 @@ std::string_view suffix(AdapterRole role) {
     case AdapterRole::down_bias: return ".adapter_down.bias";
     case AdapterRole::up: return ".adapter_up.weight";
     case AdapterRole::up_bias: return ".adapter_up.bias";
+    case AdapterRole::virtual_tokens: return "prompt_embeddings";
   }
   throw Error(ErrorCode::internal, "an adapter role without a name");
 }
@@ -82,6 +84,7 @@ class Planner {
   }
 
   Adapter plan() {
+    if (adapter_.config.virtual_tokens > 0) return plan_virtual_tokens();
     if (adapter_.config.kind != AdapterKind::bottleneck) refuse_outer_modules();
     for (std::uint64_t layer = 0; layer < architecture_.layer_count(); ++layer) add_layer(layer);
     if (adapter_.projections.empty()) {
@@ -103,6 +106,35 @@ class Planner {
     slot.decay = role == AdapterRole::lora_a || role == AdapterRole::lora_b ||
                  role == AdapterRole::down || role == AdapterRole::up;
     adapter_.slots.push_back(std::move(slot));
+  }
+
+  Adapter plan_virtual_tokens() {
+    if (task_of(architecture_) != Task::next_token) {
+      fail(ErrorCode::incompatible,
+           "model type {}: {} stands before the text of a causal model, and of no other",
+           quote(architecture_.model_type()),
+           adapter_.config.kind == AdapterKind::prompt ? "a prompt" : "a prefix");
+    }
+    const format::LayerSpec& spec = architecture_.spec();
+    const bool prompt = adapter_.config.kind == AdapterKind::prompt;
+    const std::uint64_t width = prompt ? spec.hidden_size : spec.kv_heads * spec.head_dim;
+    require_size("token_dim", adapter_.config.token_dim, width);
+    if (!prompt) {
+      require_size("num_attention_heads", adapter_.config.attention_heads, spec.kv_heads);
+      require_size("num_layers", adapter_.config.layer_count, architecture_.layer_count());
+    }
+    const std::uint64_t columns = prompt ? width : width * 2 * architecture_.layer_count();
+    add_slot(AdapterRole::virtual_tokens,
+             {static_cast<std::int64_t>(adapter_.config.virtual_tokens),
+              static_cast<std::int64_t>(columns)});
+    return std::move(adapter_);
+  }
+
+  static void require_size(std::string_view key, std::optional<std::uint64_t> value,
+                           std::uint64_t expected) {
+    if (!value || *value == expected) return;
+    fail(ErrorCode::incompatible, "adapter_config.json: {} is {}, the model has {}", quote(key),
+         *value, expected);
   }
 
   bool targets(const std::string& module) const {
@@ -250,7 +282,12 @@ std::int64_t Adapter::elements() const {
   return slots.empty() ? 0 : slots.back().offset + slots.back().elements;
 }
 
+std::uint64_t Adapter::layer_of(const AdapterSlot& slot) const {
+  return projections.empty() ? 0 : projections[slot.projection].layer;
+}
+
 std::string Adapter::slot_name(const AdapterSlot& slot) const {
+  if (slot.role == AdapterRole::virtual_tokens) return std::string(suffix(slot.role));
   const AdaptedProjection& p = projections[slot.projection];
   if (p.experts == 0) return p.name + std::string(suffix(slot.role));
   // The parameter has no name there, only how deep it is wrapped.
@@ -260,8 +297,8 @@ std::string Adapter::slot_name(const AdapterSlot& slot) const {
 
 std::string Adapter::stored_name(const AdapterSlot& slot,
                                  const format::Architecture& architecture) const {
-  return fmt::format("base_model.model.{}.{}",
-                     peft_layer_name(architecture, projections[slot.projection].layer),
+  if (slot.role == AdapterRole::virtual_tokens) return slot_name(slot);
+  return fmt::format("base_model.model.{}.{}", peft_layer_name(architecture, layer_of(slot)),
                      slot_name(slot));
 }
 
@@ -285,6 +322,9 @@ void initialise(Adapter& adapter, std::uint64_t seed) {
       }
       case AdapterRole::ia3: fill([] { return 1.0; }); break;
       case AdapterRole::down: fill([&] { return 0.02 * random.normal(); }); break;
+      case AdapterRole::virtual_tokens:
+        if (!adapter.config.start_at_zero) fill([&] { return random.normal(); });
+        break;
       case AdapterRole::lora_b:
       case AdapterRole::down_bias:
       case AdapterRole::up:

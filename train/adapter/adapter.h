@@ -37,12 +37,16 @@ enum class AdapterRole {
   down_bias,  // [size]
   up,         // [out, size]
   up_bias,    // [out]
+  // No matter of a projection. Prompt: what enters the layers at the virtual positions, [positions,
+  // hidden]. Prefix: their keys and values, [positions, layers * 2 * kv_heads * head_size], of each
+  // layer first the keys.
+  virtual_tokens,
 };
 
 // One tensor in the flat run.
 struct AdapterSlot {
   AdapterRole role;
-  std::size_t projection = 0;  // index
+  std::size_t projection = 0;  // index; of virtual tokens nothing
   std::vector<std::int64_t> shape;
   std::int64_t offset = 0, elements = 0;
   bool decay = false;  // weight decay applies: LoRA and bottleneck matrices
@@ -55,6 +59,8 @@ struct Adapter {
   std::vector<float> values;                   // [elements()], empty until filled
 
   std::int64_t elements() const;
+  // The layer it changes; of virtual tokens 0.
+  std::uint64_t layer_of(const AdapterSlot& slot) const;
   // "self_attn.q_proj.lora_A.weight"
   std::string slot_name(const AdapterSlot& slot) const;
   // The key of the slot in adapter_model.safetensors.
@@ -66,7 +72,8 @@ struct Adapter {
 Adapter plan_adapter(PeftConfig config, const format::Architecture& architecture);
 
 // Values as PEFT starts them: A uniform in +-1/sqrt(in), B zero; IA3 ones; bottleneck down
-// N(0, 0.02^2), the rest zero. They leave the model's function as it is.
+// N(0, 0.02^2), the rest zero: they leave the model's function as it is. Virtual tokens N(0, 1), or
+// zeros where the configuration says so.
 void initialise(Adapter& adapter, std::uint64_t seed);
 
 inline constexpr std::string_view kAdapterConfig = "adapter_config.json";

@@ -28,6 +28,13 @@ std::span<const float> values_of(const Adapter& adapter, const AdapterSlot& slot
 }
 
 std::vector<Part> parts_of(const Adapter& adapter) {
+  const auto refuse = [&] {
+    throw Error(ErrorCode::incompatible,
+                fmt::format("{} adapters are no change of weights and cannot be merged into them",
+                            to_string(adapter.config.kind)),
+                "organ eval --adapter measures the model with them");
+  };
+  if (adapter.projections.empty()) refuse();
   std::vector<Part> parts(adapter.projections.size());
   for (std::size_t i = 0; i < parts.size(); ++i) parts[i].projection = &adapter.projections[i];
   for (const AdapterSlot& slot : adapter.slots) {
@@ -36,10 +43,7 @@ std::vector<Part> parts_of(const Adapter& adapter) {
       case AdapterRole::lora_a: part.lora_a = values_of(adapter, slot); break;
       case AdapterRole::lora_b: part.lora_b = values_of(adapter, slot); break;
       case AdapterRole::ia3: part.ia3 = values_of(adapter, slot); break;
-      default:
-        fail(ErrorCode::incompatible,
-             "{} adapters are no change of weights and cannot be merged into them",
-             to_string(adapter.config.kind));
+      default: refuse();
     }
   }
   return parts;

@@ -26,6 +26,8 @@ constexpr std::array kKinds = {
     KindName{AdapterKind::lora, "lora", "LORA"},
     KindName{AdapterKind::ia3, "ia3", "IA3"},
     KindName{AdapterKind::bottleneck, "bottleneck", "BOTTLENECK"},
+    KindName{AdapterKind::prompt, "prompt", "PROMPT_TUNING"},
+    KindName{AdapterKind::prefix, "prefix", "PREFIX_TUNING"},
 };
 
 // The keys that are read here, and those that do not change what a stored adapter computes:
@@ -59,6 +61,12 @@ constexpr std::string_view kIa3Keys[] = {"exclude_modules", "fan_in_fan_out", "f
                                          "init_ia3_weights", "target_modules"};
 constexpr std::string_view kBottleneckKeys[] = {"bottleneck_size", "non_linearity", "placement",
                                                 "layers_to_transform"};
+// A projected prefix is stored as it comes out of the projection.
+constexpr std::string_view kVirtualKeys[] = {
+    "encoder_hidden_size", "init_weights",       "num_attention_heads",
+    "num_layers",          "num_virtual_tokens", "num_transformer_submodules",
+    "prefix_projection",   "prompt_tuning_init", "prompt_tuning_init_text",
+    "token_dim",           "tokenizer_kwargs",   "tokenizer_name_or_path"};
 
 // How A and B started does not matter once they are stored; other words (pissa, olora, loftq,
 // corda, lora_ga) change the base weights when the adapter is loaded.
@@ -69,6 +77,8 @@ std::span<const std::string_view> keys_of(AdapterKind kind) {
     case AdapterKind::lora: return kLoraKeys;
     case AdapterKind::ia3: return kIa3Keys;
     case AdapterKind::bottleneck: return kBottleneckKeys;
+    case AdapterKind::prompt:
+    case AdapterKind::prefix: return kVirtualKeys;
   }
   throw Error(ErrorCode::internal, "an adapter kind without keys");
 }
@@ -101,7 +111,7 @@ AdapterKind kind_of(const JsonObject& object, const std::string& subject) {
   }
   throw Error(ErrorCode::incompatible,
               fmt::format("{}: adapters of type {} are not supported", subject, quote(type)),
-              "LORA and IA3 are");
+              "LORA, IA3, PROMPT_TUNING and PREFIX_TUNING are");
 }
 
 std::uint64_t size_field(const JsonObject& object, std::string_view key) {
@@ -178,6 +188,21 @@ void read_bottleneck(PeftConfig& config, const JsonObject& object, const std::st
   }
 }
 
+void read_virtual_tokens(PeftConfig& config, const JsonObject& object, const std::string& subject) {
+  config.virtual_tokens = size_field(object, "num_virtual_tokens");
+  const auto size = [&](std::string_view key) -> std::optional<std::uint64_t> {
+    if (object.is_null(key)) return std::nullopt;
+    return object.unsigned_integer(key);
+  };
+  config.token_dim = size("token_dim");
+  config.attention_heads = size("num_attention_heads");
+  config.layer_count = size("num_layers");
+  if (size("num_transformer_submodules").value_or(1) != 1) {
+    refuse(subject, "num_transformer_submodules", object.at("num_transformer_submodules"));
+  }
+  config.start_at_zero = object.optional_string("init_weights").value_or("") == "zero";
+}
+
 // The value of the patterns that match, else `fallback`.
 template <typename Value>
 Value by_pattern(const std::vector<std::pair<NamePattern, Value>>& patterns,
@@ -211,6 +236,14 @@ std::optional<AdapterKind> parse_adapter_kind(std::string_view name) {
   return known->kind;
 }
 
+std::optional<VirtualStart> parse_virtual_start(std::string_view name) {
+  if (name == "random") return VirtualStart::random;
+  if (name == "vocabulary") return VirtualStart::vocabulary;
+  if (name == "text") return VirtualStart::text;
+  if (name == "zero") return VirtualStart::zero;
+  return std::nullopt;
+}
+
 std::uint64_t PeftConfig::rank_of(std::string_view module) const {
   return by_pattern(rank_pattern, module, rank);
 }
@@ -237,6 +270,8 @@ PeftConfig parse_peft_config(const Json& json, const std::string& subject) {
       config.feed_forward = filter_field(object, "feedforward_modules", false);
       break;
     case AdapterKind::bottleneck: read_bottleneck(config, object, subject); break;
+    case AdapterKind::prompt:
+    case AdapterKind::prefix: read_virtual_tokens(config, object, subject); break;
   }
   return config;
 }

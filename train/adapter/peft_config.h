@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// adapter_config.json as PEFT 0.21 writes it, for LoRA and IA3, and in the same form for bottleneck
-// adapters, which PEFT has none of (schemas/training.md).
+// adapter_config.json as PEFT 0.21 writes it, for LoRA, IA3, prompt tuning and prefix tuning, and
+// in the same form for bottleneck adapters, which PEFT has none of (schemas/training.md).
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,18 @@
 
 namespace organ::train {
 
-enum class AdapterKind { lora, ia3, bottleneck };
+enum class AdapterKind { lora, ia3, bottleneck, prompt, prefix };
 std::string_view to_string(AdapterKind kind);  // "lora"
 std::optional<AdapterKind> parse_adapter_kind(std::string_view name);
 
 // Where bottleneck adapters stand: after attention and MLP (arXiv 1902.00751) or after the MLP
 // alone (arXiv 2005.00247).
 enum class BottleneckPlacement { houlsby, pfeiffer };
+
+// What virtual tokens start as: numbers of N(0, 1), rows of the embedding (of ids drawn from the
+// whole vocabulary, or of a text's, over again), or zeros.
+enum class VirtualStart { random, vocabulary, text, zero };
+std::optional<VirtualStart> parse_virtual_start(std::string_view name);
 
 // One configuration, read once. Fields of other kinds are empty.
 struct PeftConfig {
@@ -41,6 +46,12 @@ struct PeftConfig {
 
   std::uint64_t bottleneck_size = 0;
   BottleneckPlacement placement = BottleneckPlacement::houlsby;
+
+  // prompt, prefix: how many positions stand before each document, and what sizes of the model the
+  // document names
+  std::uint64_t virtual_tokens = 0;
+  std::optional<std::uint64_t> token_dim, attention_heads, layer_count;
+  bool start_at_zero = false;  // prefix
 
   std::string text;  // the document, indented
 
@@ -66,7 +77,12 @@ struct AdapterOptions {
   bool rank_stabilised = false;
   std::uint64_t bottleneck_size = 64;
   BottleneckPlacement placement = BottleneckPlacement::houlsby;
-  format::LayerRange layers = {};  // adapted layers
+  std::uint64_t virtual_tokens = 20;
+  // empty: a prompt's vocabulary, a prefix's random; its words are a prompt's (random, vocabulary,
+  // text) or a prefix's (random, zero)
+  std::optional<VirtualStart> start = {};
+  std::string start_text = {};
+  format::LayerRange layers = {};  // adapted layers; of prompt and prefix all
   std::string base_model = {};     // base_model_name_or_path
 };
 

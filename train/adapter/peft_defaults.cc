@@ -170,11 +170,62 @@ Json bottleneck_config(const AdapterOptions& options, const format::Architecture
       {"layers_to_transform", whole_model(options, architecture) ? Json() : layer_list(options)}};
 }
 
+Json virtual_tokens_config(const AdapterOptions& options,
+                           const format::Architecture& architecture) {
+  check_size("--virtual-tokens", options.virtual_tokens);
+  if (!whole_model(options, architecture)) {
+    fail(ErrorCode::invalid_argument, "--layers: a {} is a matter of all layers",
+         to_string(options.kind));
+  }
+  const format::LayerSpec& spec = architecture.spec();
+  const bool prompt = options.kind == AdapterKind::prompt;
+  return {{"num_virtual_tokens", options.virtual_tokens},
+          {"token_dim", prompt ? spec.hidden_size : spec.kv_heads * spec.head_dim},
+          {"num_transformer_submodules", 1},
+          {"num_attention_heads", prompt ? spec.heads : spec.kv_heads},
+          {"num_layers", architecture.layer_count()}};
+}
+
+[[noreturn]] void refuse_start(const AdapterOptions& options, std::string_view expected) {
+  fail(ErrorCode::invalid_argument, "--init: a {} starts {}", to_string(options.kind), expected);
+}
+
+Json prompt_config(const AdapterOptions& options, const format::Architecture& architecture) {
+  Json config = virtual_tokens_config(options, architecture);
+  config["peft_type"] = "PROMPT_TUNING";
+  switch (options.start.value_or(VirtualStart::vocabulary)) {
+    case VirtualStart::random: config["prompt_tuning_init"] = "RANDOM"; break;
+    case VirtualStart::vocabulary: config["prompt_tuning_init"] = "SAMPLE_VOCAB"; break;
+    case VirtualStart::text:
+      config["prompt_tuning_init"] = "TEXT";
+      config["prompt_tuning_init_text"] = options.start_text;
+      config["tokenizer_name_or_path"] = options.base_model;
+      break;
+    case VirtualStart::zero: refuse_start(options, "from random, vocabulary or text");
+  }
+  return config;
+}
+
+Json prefix_config(const AdapterOptions& options, const format::Architecture& architecture) {
+  Json config = virtual_tokens_config(options, architecture);
+  const VirtualStart start = options.start.value_or(VirtualStart::random);
+  if (start != VirtualStart::random && start != VirtualStart::zero) {
+    refuse_start(options, "from random or zero");
+  }
+  config["peft_type"] = "PREFIX_TUNING";
+  config["encoder_hidden_size"] = config["token_dim"];
+  config["prefix_projection"] = false;
+  config["init_weights"] = start == VirtualStart::zero ? Json("zero") : Json();
+  return config;
+}
+
 Json kind_config(const AdapterOptions& options, const format::Architecture& architecture) {
   switch (options.kind) {
     case AdapterKind::lora: return lora_config(options, architecture);
     case AdapterKind::ia3: return ia3_config(options, architecture);
     case AdapterKind::bottleneck: return bottleneck_config(options, architecture);
+    case AdapterKind::prompt: return prompt_config(options, architecture);
+    case AdapterKind::prefix: return prefix_config(options, architecture);
   }
   throw Error(ErrorCode::internal, "an adapter kind without a configuration");
 }

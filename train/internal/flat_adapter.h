@@ -9,17 +9,19 @@ namespace organ::train {
 
 class FlatAdapter : public TrainedParameters {
  public:
-  // Borrows the adapter, whose values it starts from.
+  // Borrows the model and the adapter, whose values it starts from.
   FlatAdapter(Model& model, const Adapter& adapter, bool decay_all);
 
   std::int64_t trained_layers() const override { return 0; }
   FlatTensors tensors() const override;
   const std::vector<ParameterRun>& runs() const override { return runs_; }
+  void set_aside(bool aside) override { model_.leave_out_virtual_tokens(aside); }
   void refresh_working() override;
   void round_to_stored_types(const format::Checkpoint&) override {}  // fp32 is what is stored
   std::vector<TrainedTensor> collect() const override;
 
  private:
+  Model& model_;
   const Adapter& adapter_;
   AdapterBuffers buffers_;
   at::Tensor first_moment_, second_moment_;

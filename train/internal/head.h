@@ -10,6 +10,7 @@
 
 #include "train/internal/model.h"
 #include "train/internal/normalization.h"
+#include "train/kernels/cross_entropy.h"
 
 namespace organ::train {
 
@@ -36,6 +37,12 @@ class Head {
   // zero stream are zero.
   Head unshifted() const;
 
+  const Normalization& norm() const { return norm_; }
+  const at::Tensor& projection() const { return projection_; }
+  // From now on the weights are these, and loss() adds to their gradients. Of a head without a
+  // transform.
+  void bind(const Parameter& gamma, const Parameter& beta, const Parameter& projection);
+
   // See Model::head_loss and Model::logits.
   LossSum loss(const at::Tensor& x, const at::Tensor& targets, double scale, at::Tensor* dx,
                at::Tensor* per_token);
@@ -48,10 +55,16 @@ class Head {
   // x fp32 [n, d] to what the projection reads; rows, when given, keep what backward needs.
   at::Tensor prepare(const at::Tensor& x, Rows* rows) const;
   at::Tensor input_gradient(Rows& rows) const;
-  double chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient);
+  // `scale` of the weights' gradients alone.
+  double chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient,
+                    double scale) const;
+  void add_projection_gradient(const kernels::SoftmaxSums& sums, const at::Tensor& normed,
+                               const at::Tensor& targets, double scale) const;
+  void add_norm_gradient(const Rows& rows, double scale) const;
 
   Normalization norm_;
   at::Tensor projection_, bias_;
+  at::Tensor projection_gradient_;  // fp32; undefined: frozen
   std::optional<HeadTransform> transform_;
   std::int64_t chunk_;
   double input_scale_;

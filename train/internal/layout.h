@@ -40,13 +40,14 @@ std::vector<ParameterSlot> storage_layout(const std::vector<format::LayerTensor>
 class LayerParameters {
  public:
   // Borrows the layout and the adapters. values [elements] of the model's precision; gradients fp32
-  // [elements], or undefined for a frozen layer.
+  // [elements], or undefined for a frozen layer. prefix: see Model::prefix_layer.
   LayerParameters(const std::vector<ParameterSlot>& layout, at::Tensor values, at::Tensor gradients,
-                  const std::vector<AdapterParameters>& adapters)
+                  const std::vector<AdapterParameters>& adapters, Parameter prefix)
       : layout_(layout),
         values_(std::move(values)),
         gradients_(std::move(gradients)),
-        adapters_(adapters) {}
+        adapters_(adapters),
+        prefix_(std::move(prefix)) {}
 
   at::ScalarType type() const { return values_.scalar_type(); }
 
@@ -58,6 +59,7 @@ class LayerParameters {
                         Orientation orientation) const;
   // What an adapter does at the matrix of expert `expert` in the tensor `name`; null: nothing.
   std::unique_ptr<Adaptation> expert_adaptation(std::string_view name, std::int64_t expert) const;
+  const Parameter& prefix() const { return prefix_; }  // undefined: none
 
  private:
   std::unique_ptr<Adaptation> adaptation(const ParameterSlot& first, std::int64_t in,
@@ -66,6 +68,7 @@ class LayerParameters {
   const std::vector<ParameterSlot>& layout_;
   at::Tensor values_, gradients_;
   const std::vector<AdapterParameters>& adapters_;
+  Parameter prefix_;
 };
 
 }  // namespace organ::train

@@ -26,7 +26,9 @@ struct Batch {
   // Of an encoder-decoder: the first positions of each row are the encoder's (the source), the
   // others the decoder's (the target). Else 0.
   std::int64_t source = 0;
-  at::Tensor ids;  // int64 [rows * length]
+  // int64 [rows * length]. -1 - j stands for the j-th of the positions that a prompt or prefix puts
+  // before a document (internal/virtual_tokens.h).
+  at::Tensor ids;
   // int64 [rows * length]: the id that the head shall find at t (a causal model: the id at t + 1;
   // a masked one: the id behind the mask), or -1 where there is no target.
   at::Tensor targets;
@@ -68,6 +70,7 @@ using LayerTapePtr = std::unique_ptr<LayerTape>;
 
 class DecodeCache;
 struct AdapterParameters;
+struct Parameter;
 
 struct LossSum {
   double nll = 0;            // sum of -ln p(target), nats
@@ -118,12 +121,36 @@ class Model {
   // From now on the projections of layer `index` that `adapters` name compute with them, and its
   // backward adds to their gradients. Throws incompatible for what cannot be adapted so.
   void adapt_layer(std::int64_t index, std::vector<AdapterParameters> adapters);
+  // From now on `count` positions stand before the tokens of each document of a batch: embed() and
+  // the layers run them too, what the last layer gives are the batch's own positions alone. What
+  // enters the layers there is `prompt`, value working [count, hidden_size]; undefined: zeros. For
+  // causal models of one stack; decode() is not for such a model.
+  void set_virtual_tokens(std::int64_t count, const Parameter& prompt);
+  std::int64_t virtual_tokens() const;
+  // Runs as if there were none, until told otherwise.
+  void leave_out_virtual_tokens(bool left_out);
+  // From now on the keys and values of layer `index` at the virtual positions are these, whatever
+  // enters it there; backward adds to their gradient. value working [count, 2 (key, value),
+  // kv_heads, head_size], rotated as if the document began the row; any strides.
+  void prefix_layer(std::int64_t index, const Parameter& keys_and_values);
   // The current weights of a layer as one flat fp32 run in storage order (exact for bf16 weights).
   at::Tensor layer_parameters(std::int64_t index) const;
   void set_layer_parameters(std::int64_t index, const at::Tensor& flat_fp32);
 
+  // The same of what is outside of the layers: the embeddings, the norm behind the last layer, and
+  // the head where it is not the embedding; names as the checkpoint spells them. Of causal models
+  // alone.
+  std::vector<ParameterSlot> end_layout() const;
+  at::Tensor end_parameters() const;
+  void bind_ends(const LayerStorage& storage);
+  bool ends_train() const;
+
   // The residual stream is fp32 [tokens, hidden_size] in both precisions.
   at::Tensor embed(const Batch& batch) const;
+  // Whether something that embed() reads trains; then backward_embed adds its gradient, given that
+  // of embed()'s result.
+  bool embedding_trains() const;
+  void backward_embed(const at::Tensor& dx, const Batch& batch);
   // `tape` null: inference, nothing kept.
   at::Tensor forward_layer(std::int64_t index, const at::Tensor& x, const Batch& batch,
                            LayerTapePtr* tape);

@@ -24,6 +24,13 @@ class Normalization {
   // The same with a beta of zeros: it makes zeros of zeros.
   Normalization unshifted() const;
 
+  const Parameter& gamma() const { return gamma_; }
+  const Parameter& beta() const { return beta_; }
+  // The same with other weights.
+  Normalization with(Parameter gamma, Parameter beta) const {
+    return {kind_, epsilon_, std::move(gamma), std::move(beta)};
+  }
+
   // Adds the gradients of the weights, where they train.
   void add_gradient(const at::Tensor& dout, const kernels::Norm& tape) const;
   // base + the gradient of x, fp32; base fp32 [n, d] or undefined (zero).

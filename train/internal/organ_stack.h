@@ -62,7 +62,8 @@ class OrganStack {
   LossSum loss(at::Tensor x, const Batch& batch);
 
   // Floating-point operations of one accumulate_gradient per row of `length` positions, the first
-  // `source` of them an encoder's; matrix products only, those computed again are not counted.
+  // `source` of them an encoder's; matrix products only, those computed again are not counted. Of
+  // virtual positions those of one document a row.
   double flops_per_row(std::int64_t length, std::int64_t source) const;
 
  private:

@@ -45,7 +45,7 @@ class SelfAttention {
   double scale_;
   Sight sight_;
   Projection qkv_, output_;
-  Parameter sinks_;
+  Parameter sinks_, prefix_;
   std::optional<PerHeadNorm> query_norm_, key_norm_;
 };
 

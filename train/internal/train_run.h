@@ -32,7 +32,6 @@ class TrainRun {
   void restore(TrainState& state);
   void require_agreement();
   void log_start();
-  void measure_untouched(TrainResult& result);
   void train();
   bool finished() const;
   void step();
@@ -47,6 +46,7 @@ class TrainRun {
   std::uint64_t milliseconds() const;
 
   // What is measured and published: published_weights.cc.
+  void measure_untouched(TrainResult& result);
   bool evaluation_due() const;
   void evaluate();
   HeldOutLoss measure(OrganStack& stack, PrefixCache& inputs);

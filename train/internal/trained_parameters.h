@@ -22,6 +22,8 @@ class TrainedParameters {
   virtual FlatTensors tensors() const = 0;                      // where the model is
   FlatParameters view() const { return flat_view(tensors()); }  // of a model on the CPU
   virtual const std::vector<ParameterRun>& runs() const = 0;
+  // Whether the model computes as if they were not there: what they start as may change it.
+  virtual void set_aside(bool /*aside*/) {}
   // Called when the gradient of a step is whole, before anything reads it.
   virtual void finish_gradient() {}
   // After writing to master: the working copy follows, to nearest or as update number `update`

@@ -20,6 +20,7 @@ at::Tensor convert(const at::Tensor& x, at::ScalarType type);
 at::Tensor add(const at::Tensor& x, const at::Tensor& delta);
 at::Tensor look_up(const at::Tensor& table, const at::Tensor& rows);
 void add_looked_up(at::Tensor& x, const at::Tensor& table, const at::Tensor& rows);
+void add_to_rows(at::Tensor sum, const at::Tensor& rows, const at::Tensor& x);
 
 Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::ScalarType working,
               bool keep_unit);

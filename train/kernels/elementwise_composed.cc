@@ -83,6 +83,11 @@ void add_looked_up(at::Tensor& x, const at::Tensor& table, const at::Tensor& row
   x.add_(at::index_select(table, 0, rows.to(table.device())));
 }
 
+// Sorted by row first, unlike index_add, whose order on CUDA is nobody's.
+void add_to_rows(at::Tensor sum, const at::Tensor& rows, const at::Tensor& x) {
+  sum.index_put_({rows.to(sum.device())}, x, /*accumulate=*/true);
+}
+
 at::Tensor gated(Activation kind, const at::Tensor& gate_up) {
   const auto parts = gate_up.chunk(2, 1);
   const auto type = gate_up.scalar_type();

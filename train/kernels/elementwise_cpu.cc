@@ -86,6 +86,11 @@ void add_looked_up(at::Tensor& x, const at::Tensor& table, const at::Tensor& row
   });
 }
 
+void add_to_rows(at::Tensor sum, const at::Tensor& rows, const at::Tensor& x) {
+  if (!sum.is_cpu()) return composed::add_to_rows(std::move(sum), rows, x);
+  sum.index_add_(0, rows, x);
+}
+
 at::Tensor gated(Activation kind, const at::Tensor& gate_up) {
   if (!gate_up.is_cpu()) return composed::gated(kind, gate_up);
   const std::int64_t n = gate_up.size(0), f = gate_up.size(1) / 2;

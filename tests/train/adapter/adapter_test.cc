@@ -10,6 +10,8 @@
 #include "format/base/json.h"
 #include "format/checkpoint.h"
 #include "tests/support/support.h"
+#include "train/adapter/prompt_start.h"
+#include "train/stored_values.h"
 
 namespace organ::train {
 namespace {
@@ -99,6 +101,69 @@ TEST_CASE("bottlenecks stand behind attention and MLP, or behind the MLP") {
               .bottleneck_size = 4,
               .placement = BottleneckPlacement::pfeiffer})
             .projections.size() == 3);
+}
+
+TEST_CASE("virtual tokens have the sizes of the model and start as PEFT's do") {
+  const Adapter prompt =
+      make({.kind = AdapterKind::prompt, .virtual_tokens = 500, .start = VirtualStart::random});
+  REQUIRE(prompt.slots.size() == 1);
+  CHECK(prompt.slots[0].shape == std::vector<std::int64_t>{500, 32});
+  CHECK(prompt.stored_name(prompt.slots[0], llama()) == "prompt_embeddings");
+  double sum = 0;
+  for (const float value : prompt.values) sum += static_cast<double>(value * value);
+  CHECK(sum / 16000 == doctest::Approx(1).epsilon(0.05));
+  const Adapter prefix = make({.kind = AdapterKind::prefix, .virtual_tokens = 4});
+  CHECK(prefix.slots[0].shape == std::vector<std::int64_t>{4, 3 * 2 * 16});
+  const Adapter zero =
+      make({.kind = AdapterKind::prefix, .virtual_tokens = 1, .start = VirtualStart::zero});
+  CHECK(zero.values == std::vector<float>(96, 0.0f));
+}
+
+TEST_CASE("a prompt starts as rows of the embedding, over again where they are few") {
+  const auto checkpoint = format::Checkpoint::open(data("train/llama"));
+  const auto table = checkpoint.locate("model.embed_tokens.weight");
+  const auto rows = floats_of(*table.tensor, checkpoint.read(table));
+  Adapter prompt = make({.kind = AdapterKind::prompt, .virtual_tokens = 3});
+  const std::vector<std::int32_t> ids = {7, 2};
+  start_from_ids(prompt, checkpoint, ids);
+  for (std::size_t i = 0; i < 3 * 32; ++i) {
+    CHECK(prompt.values[i] == rows[static_cast<std::size_t>(ids[i / 32 % 2]) * 32 + i % 32]);
+  }
+  start_from_vocabulary(prompt, checkpoint, 3);
+  const auto drawn = prompt.values;
+  start_from_vocabulary(prompt, checkpoint, 4);
+  CHECK(prompt.values != drawn);
+  start_from_vocabulary(prompt, checkpoint, 3);
+  CHECK(prompt.values == drawn);
+  CHECK(error_of([&] { start_from_ids(prompt, checkpoint, {}); }).starts_with("invalid_argument"));
+  const std::vector<std::int32_t> outside = {1 << 30};
+  CHECK(error_of([&] {
+          start_from_ids(prompt, checkpoint, outside);
+        }).starts_with("invalid_argument: --init-text: token id"));
+}
+
+TEST_CASE("virtual tokens of another model are refused") {
+  const auto error = [](const char* name, const char* key, std::uint64_t value) {
+    const Copy copy(name);
+    copy.set(key, value);
+    return copy.error();
+  };
+  CHECK(error("prompt", "token_dim", 64) ==
+        "incompatible: adapter_config.json: 'token_dim' is 64, the model has 32");
+  CHECK(error("prefix", "num_attention_heads", 4).find("'num_attention_heads' is 4") !=
+        std::string::npos);
+  CHECK(error("prefix", "num_layers", 2).find("'num_layers' is 2") != std::string::npos);
+  CHECK(error("prefix", "num_transformer_submodules", 2).find("is '2', which is not supported") !=
+        std::string::npos);
+  CHECK(error("prompt", "num_virtual_tokens", 4).find("the model needs [4, 32]") !=
+        std::string::npos);
+  CHECK(error("prompt", "num_virtual_tokens", 0).starts_with("corrupt"));
+  const auto bert = format::Checkpoint::open(data("train/bert"));
+  AdapterOptions options{.kind = AdapterKind::prompt};
+  options.layers = {0, bert.architecture().layer_count()};
+  CHECK(error_of([&] {
+          plan_adapter(make_peft_config(options, bert.architecture()), bert.architecture());
+        }).starts_with("incompatible: model type 'bert': a prompt stands before"));
 }
 
 TEST_CASE("what cannot be adapted is refused") {
