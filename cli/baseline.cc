@@ -26,7 +26,7 @@ struct Arguments {
 };
 
 constexpr std::string_view kSameLayers = "same_layers", kTopLayers = "top_k_layers",
-                           kTopElements = "top_k";
+                           kTopElements = "top_k", kFull = "full";
 
 format::LayerRange adapted_layers(const Arguments& arguments, std::uint64_t layer_count) {
   if (!arguments.layers.empty()) return format::LayerRange::parse(arguments.layers, layer_count);
@@ -39,7 +39,7 @@ format::LayerRange adapted_layers(const Arguments& arguments, std::uint64_t laye
 
 bool changes_weights(const Arguments& arguments) {
   return arguments.method == kSameLayers || arguments.method == kTopLayers ||
-         arguments.method == kTopElements;
+         arguments.method == kTopElements || arguments.method == kFull;
 }
 
 // What virtual tokens start as. A text to start from says so by itself.
@@ -64,12 +64,15 @@ void read_method(Arguments& arguments) {
   if (arguments.method == kTopElements && !arguments.layers.empty()) {
     fail(ErrorCode::invalid_argument, "--layers: top_k chooses among the weights of all layers");
   }
+  if (arguments.method == kFull && !arguments.layers.empty()) {
+    fail(ErrorCode::invalid_argument, "--layers: full trains all of them and what is around them");
+  }
   if (changes_weights(arguments)) return;
   const auto kind = train::parse_adapter_kind(arguments.method);
   if (!kind) {
     fail(ErrorCode::invalid_argument,
-         "method {}: is unknown, expected lora, ia3, bottleneck, prompt, prefix, same_layers, "
-         "top_k_layers or top_k",
+         "method {}: is unknown, expected full, lora, ia3, bottleneck, prompt, prefix, "
+         "same_layers, top_k_layers or top_k",
          quote(arguments.method));
   }
   arguments.adapter.kind = *kind;
@@ -119,15 +122,26 @@ class Baseline {
     const TrainData data = read_train_data(context_, common_, checkpoint_);
     nlohmann::json config = nlohmann::json::object();
     std::uint64_t trainable = 0;
-    const train::TrainResult result = arguments_.method == kTopElements
-                                          ? train_elements(data, config, trainable)
-                                          : train_layers(data, config, trainable);
+    const train::TrainResult result = train_weights(data, config, trainable);
     if (!result.writes_files) return std::nullopt;
     const train::TrainedRun run = trained(data, result);
     const auto report =
         train::make_baseline_report(arguments_.method, config.dump(), trainable, run);
     train::write_checkpoint_baseline(report, run, common_.out);
     return report;
+  }
+
+  train::TrainResult train_weights(const TrainData& data, nlohmann::json& config,
+                                   std::uint64_t& trainable) {
+    if (arguments_.method == kTopElements) return train_elements(data, config, trainable);
+    if (arguments_.method != kFull) return train_layers(data, config, trainable);
+    config["tied_head"] = checkpoint_.tied_head();
+    common_.settings.method = config.dump();
+    const auto observer = make_observer(context_);
+    train::TrainResult result = train::train_whole_model(checkpoint_, common_.settings,
+                                                         data.training, held_out(data), *observer);
+    for (const auto& tensor : result.tensors) trainable += tensor.values.size();
+    return result;
   }
 
   train::TrainResult train_elements(const TrainData& data, nlohmann::json& config,
@@ -240,8 +254,9 @@ void add_baseline(CLI::App& app, Context& context) {
       "  organ baseline lora SmolLM2-135M --data law/*.txt --held-out test/*.txt --out law-lora\n"
       "  organ baseline same_layers SmolLM2-135M --layers 10:13 --data law/*.txt --out law-base");
   command
-      ->add_option("method", arguments->method,
-                   "lora, ia3, bottleneck, prompt, prefix, same_layers, top_k_layers or top_k")
+      ->add_option(
+          "method", arguments->method,
+          "full, lora, ia3, bottleneck, prompt, prefix, same_layers, top_k_layers or top_k")
       ->required();
   train::AdapterOptions& adapter = arguments->adapter;
   command->add_option("--layers", arguments->layers, "layers A to B-1 [adapters: all]")

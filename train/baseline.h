@@ -37,6 +37,13 @@ TrainResult train_chosen_layers(const format::Checkpoint& checkpoint, const Trai
                                 std::span<const std::uint64_t> layers, const Dataset& data,
                                 const Dataset* held_out, TrainObserver& observer);
 
+// Trains every number of the model: embeddings, layers, the norm behind them and the head, which
+// stays tied where it is. For causal models; settings.layers spans all layers. Throws as
+// train_layers.
+TrainResult train_whole_model(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                              const Dataset& data, const Dataset* held_out,
+                              TrainObserver& observer);
+
 // The `count` elements of largest magnitude; of equal ones the first.
 std::vector<bool> top_elements(std::span<const float> gradient, std::uint64_t count);
 

@@ -59,11 +59,17 @@ format::TensorChange measure_change(std::string name, std::span<const float> bef
               static_cast<double>(std::max<std::size_t>(1, before.size()))};
 }
 
+bool is_outside(const TrainedTensor& tensor) { return tensor.layer == TrainedTensor::kOutside; }
+
 // The numbers of a tensor before training.
 std::vector<float> read_before(const TrainedRun& run, const StoredLayer& layer,
                                const TrainedTensor& tensor) {
   at::Tensor values = kernels::empty({static_cast<std::int64_t>(tensor.values.size())}, at::kFloat);
-  read_layer_tensor(run.checkpoint, layer, tensor.name, values);
+  if (is_outside(tensor)) {
+    read_weights(run.checkpoint, run.checkpoint.locate(tensor.name), values);
+  } else {
+    read_layer_tensor(run.checkpoint, layer, tensor.name, values);
+  }
   const float* data = values.const_data_ptr<float>();
   return {data, data + tensor.values.size()};
 }
@@ -71,6 +77,7 @@ std::vector<float> read_before(const TrainedRun& run, const StoredLayer& layer,
 // How a trained tensor is stored: as the donor's, or what training sees of the donor's.
 format::TensorInfo stored_info(const TrainedRun& run, const StoredLayer& layer,
                                const TrainedTensor& tensor) {
+  if (is_outside(tensor)) return *run.checkpoint.locate(tensor.name).tensor;
   const auto tensors = format::unpacked_tensors(run.checkpoint.architecture().tensors());
   const auto found = std::find_if(tensors.begin(), tensors.end(),
                                   [&](const auto& each) { return each.name == tensor.name; });
@@ -81,11 +88,13 @@ format::TensorInfo stored_info(const TrainedRun& run, const StoredLayer& layer,
 }
 
 StoredTensor store(const TrainedRun& run, const TrainedTensor& tensor) {
-  const auto layer = run.checkpoint.layer(tensor.layer);
+  const bool outside = is_outside(tensor);
+  const auto layer = outside ? StoredLayer() : run.checkpoint.layer(tensor.layer);
   StoredTensor stored{
       .trained = &tensor, .info = stored_info(run, layer, tensor), .bytes = {}, .change = {}};
   stored.bytes = stored_bytes(stored.info, tensor.values);
-  const std::string name = change_name(tensor.layer - run.settings.layers.first, tensor.name);
+  const std::string name =
+      outside ? tensor.name : change_name(tensor.layer - run.settings.layers.first, tensor.name);
   stored.change =
       measure_change(name, read_before(run, layer, tensor), floats_of(stored.info, stored.bytes));
   return stored;
@@ -211,10 +220,22 @@ Json recovery_record(const TrainedRun& run, const std::deque<StoredTensor>& tens
 void copy_checkpoint(const TrainedRun& run, const std::deque<StoredTensor>& tensors,
                      const std::filesystem::path& out, std::string_view record_name,
                      std::string_view record) {
+  const format::Checkpoint& checkpoint = run.checkpoint;
   std::vector<ReplacedTensor> replaced;
+  const auto replace = [&](const format::Checkpoint::Location& location, const auto& bytes) {
+    replaced.push_back({location.shard, format::memory_source(*location.tensor, bytes)});
+  };
+  const std::string embedding = checkpoint.full_name(checkpoint.architecture().layout().embedding);
   for (const auto& tensor : tensors) {
-    const auto location = run.checkpoint.layer(tensor.trained->layer).at(tensor.info.name);
-    replaced.push_back({location.shard, format::memory_source(*location.tensor, tensor.bytes)});
+    const std::string& name = tensor.info.name;
+    if (!is_outside(*tensor.trained)) {
+      replace(checkpoint.layer(tensor.trained->layer).at(name), tensor.bytes);
+      continue;
+    }
+    replace(checkpoint.locate(name), tensor.bytes);
+    // A tied head may lie in the files once more.
+    const auto head = checkpoint.find(checkpoint.architecture().layout().head);
+    if (name == embedding && head && checkpoint.tied_head()) replace(*head, tensor.bytes);
   }
   copy_checkpoint_with(run.checkpoint, std::move(replaced), out, record_name, record);
 }

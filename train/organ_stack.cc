@@ -48,27 +48,45 @@ void add_run(std::vector<ParameterRun>& runs, std::int64_t offset, std::int64_t 
 FlatOrgan::FlatOrgan(Model& model, format::LayerRange layers, bool decay_all)
     : FlatOrgan(model, indices_of(layers), decay_all) {}
 
-FlatOrgan::FlatOrgan(Model& model, std::span<const std::uint64_t> layers, bool decay_all)
+FlatOrgan::FlatOrgan(Model& model, std::span<const std::uint64_t> layers, bool decay_all, Ends ends)
     : model_(model),
       layers_(layers.begin(), layers.end()),
       layer_elements_(model.layer_elements()) {
-  const auto count = static_cast<std::int64_t>(layers.size());
+  std::int64_t elements = static_cast<std::int64_t>(layers.size()) * layer_elements_;
+  if (ends == Ends::trained) ends_ = model.end_layout();
+  for (ParameterSlot& end : ends_) {
+    end.offset = elements;
+    elements += end.elements;
+  }
   const auto options = at::TensorOptions().dtype(at::kFloat).device(model.device());
-  const auto zeros = [&] { return at::zeros({count * layer_elements_}, options); };
-  master_ = zeros();
-  gradient_ = zeros();
-  first_moment_ = zeros();
-  second_moment_ = zeros();
+  master_ = at::zeros({elements}, options);
+  gradient_ = at::zeros({elements}, options);
+  first_moment_ = at::zeros({elements}, options);
+  second_moment_ = at::zeros({elements}, options);
   working_ = model.precision() == Precision::fp32 ? master_ : master_.to(at::kBFloat16);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t index = model.place_of(layers_[static_cast<std::size_t>(i)]);
-    const std::int64_t start = i * layer_elements_;
+  bind(model, decay_all);
+  if (!ends_.empty()) bind_ends(model, decay_all);
+}
+
+void FlatOrgan::bind(Model& model, bool decay_all) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const std::int64_t index = model.place_of(layers_[i]);
+    const std::int64_t start = static_cast<std::int64_t>(i) * layer_elements_;
     master_.narrow(0, start, layer_elements_).copy_(model.layer_parameters(index));
     model.bind_layer(index, {working_.narrow(0, start, layer_elements_),
                              gradient_.narrow(0, start, layer_elements_)});
     for (const auto& slot : model.parameter_layout()) {
       add_run(runs_, start + slot.offset, slot.elements, slot.decay || decay_all);
     }
+  }
+}
+
+void FlatOrgan::bind_ends(Model& model, bool decay_all) {
+  const std::int64_t start = ends_.front().offset, count = master_.numel() - start;
+  master_.narrow(0, start, count).copy_(model.end_parameters());
+  model.bind_ends({working_.narrow(0, start, count), gradient_.narrow(0, start, count)});
+  for (const auto& end : ends_) {
+    add_run(runs_, end.offset, end.elements, end.decay || decay_all);
   }
 }
 
@@ -94,18 +112,27 @@ void FlatOrgan::round_to_stored_types(const format::Checkpoint& checkpoint) {
       values.copy_(values.to(type));
     }
   }
+  for (const auto& end : ends_) {
+    at::Tensor values = master_.narrow(0, end.offset, end.elements);
+    values.copy_(values.to(scalar_type(checkpoint.locate(end.name).tensor->dtype, end.name)));
+  }
   refresh_working();
 }
 
 std::vector<TrainedTensor> FlatOrgan::collect() const {
   std::vector<TrainedTensor> tensors;
+  const auto add = [&](std::uint64_t layer, const std::string& name, const at::Tensor& part) {
+    const at::Tensor values = part.cpu();
+    const float* data = values.const_data_ptr<float>();
+    tensors.push_back({layer, name, std::vector<float>(data, data + values.numel())});
+  };
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     for (const auto& parameter : model_.parameter_layout()) {
-      const at::Tensor values = slot(i, parameter).cpu();
-      const float* data = values.const_data_ptr<float>();
-      tensors.push_back(
-          {layers_[i], parameter.name, std::vector<float>(data, data + parameter.elements)});
+      add(layers_[i], parameter.name, slot(i, parameter));
     }
+  }
+  for (const auto& end : ends_) {
+    add(TrainedTensor::kOutside, end.name, master_.narrow(0, end.offset, end.elements));
   }
   std::sort(tensors.begin(), tensors.end(), [](const TrainedTensor& a, const TrainedTensor& b) {
     return std::tie(a.layer, a.name) < std::tie(b.layer, b.name);
@@ -159,7 +186,7 @@ double OrganStack::flops_per_row(std::int64_t length, std::int64_t source) const
     sum += 2 * products * (layer < last_ ? 3 : 2);
   }
   const auto head = static_cast<double>(model_.vocab_size() * model_.hidden_size());
-  return sum + 4 * head * static_cast<double>(length - source);
+  return sum + (model_.ends_train() ? 6 : 4) * head * static_cast<double>(length - source);
 }
 
 }  // namespace organ::train

@@ -7,6 +7,7 @@ usage: adapters_peer.py ORGAN_TRAIN FIXTURES SCHEMAS     (peers environment; ski
 import json
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -164,6 +165,46 @@ class Adapters(unittest.TestCase):
         self.assertTrue(changed and all(".layers.1." in n for n in changed))
         self.assertEqual(record["trainable_parameters"], sum(
             t.numel() for n, t in before.items() if ".layers.1." in n))
+
+    def test_full_training_changes_every_tensor_and_transformers_loads_it(self):
+        stored = load_file(FIXTURES / "llama_odd" / "model.safetensors")
+        twice = self.folder / "twice"  # a tied head that lies in the file too
+        shutil.copytree(FIXTURES / "llama_odd", twice)
+        save_file(stored | {"lm_head.weight": stored["model.embed_tokens.weight"].clone()},
+                  twice / "model.safetensors", metadata={"format": "pt"})
+        for model in (FIXTURES / "llama", FIXTURES / "llama_odd", FIXTURES / "gpt2", twice):
+            with self.subTest(model=model.name):
+                self.check_full(model)
+
+    def check_full(self, model):
+        out, self.model = self.folder / f"full-{model.name}", model
+        vocabulary = json.loads((model / "config.json").read_text())["vocab_size"]
+        write_ids(self.folder / "ids.safetensors", vocabulary)
+        record = self.train("full", out)
+        jsonschema.validate(record, json.loads((SCHEMAS / "baseline.v1.schema.json").read_text()))
+        before, after = (load_file(m / "model.safetensors") for m in (model, out))
+        self.assertEqual(before.keys(), after.keys())
+        self.assertTrue(all(not torch.equal(before[n], after[n]) for n in before))
+        trained = load(out)
+        parameters = sum(p.numel() for p in trained.parameters())  # a tied head counts once
+        self.assertEqual(record["trainable_parameters"], parameters)
+        self.assertAlmostEqual(self.evaluate(out), own_nll(trained, self.ids), delta=1e-5)
+        self.assertLess(own_nll(trained, self.ids), own_nll(load(model), self.ids))
+
+    def test_full_training_takes_the_steps_of_torch_s_adamw(self):
+        """One step over all windows, its rate after the first update of Adam being the rate itself."""
+        model = load(self.model)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0)
+        out = self.folder / "full"
+        self.train("full", out, ["--batch", 16, "--steps", 1, "--lr", 1e-3, "--weight-decay", 0,
+                                 "--clip-norm", 0, "--warmup-share", 0, "--schedule", "constant"])
+        model(input_ids=self.ids, labels=self.ids).loss.backward()
+        optimizer.step()
+        ours = load_file(out / "model.safetensors")
+        for name, parameter in model.named_parameters():
+            # Where the gradient is rounding alone its sign, and so the step, is anybody's.
+            sure = parameter.grad.abs() > 1e-6
+            self.assertLess((ours[name] - parameter.detach())[sure].abs().max().item(), 1e-5, name)
 
     def test_the_layers_of_largest_gradient(self):
         model = load(self.model)

@@ -20,7 +20,7 @@ import unittest
 
 PROGRAM, FIXTURE = sys.argv[1], pathlib.Path(sys.argv[2])
 METHODS = {"lora": ["--rank", "2"], "ia3": [], "bottleneck": ["--bottleneck", "2"],
-           "prompt": ["--virtual-tokens", "3"], "prefix": ["--virtual-tokens", "3"]}
+           "prompt": ["--virtual-tokens", "3"], "prefix": ["--virtual-tokens", "3"], "full": []}
 STEPS = 8
 
 
@@ -79,7 +79,7 @@ class BaselineRuns(unittest.TestCase):
                 self.assertNotEqual(self.weights(out), self.weights(f"{method}-other"))
 
     def test_recomputed_activations_change_no_bit(self):
-        for method in ("prompt", "prefix"):
+        for method in ("prompt", "prefix", "full"):
             with self.subTest(method):
                 self.run_baseline(method, f"{method}-kept")
                 self.run_baseline(method, f"{method}-again", "--checkpoint-activations")
@@ -94,6 +94,7 @@ class BaselineRuns(unittest.TestCase):
         for method, options, word in (
                 ("prompt", ["--layers", "0:1"], "--layers"),
                 ("prefix", ["--layers", "0:1"], "--layers"),
+                ("full", ["--layers", "0:1"], "--layers"),
                 ("prompt", ["--init", "zero"], "--init"),
                 ("prefix", ["--init", "text", "--init-text", "word"], "--init"),
                 ("prompt", ["--init", "text"], "--init text"),

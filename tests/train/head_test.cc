@@ -48,16 +48,19 @@ struct Definition {
     const c10::AutoGradMode enabled(true);
     at::Tensor x = p.x.to(at::kDouble).requires_grad_(true);
     const at::Tensor rms = (x.square().mean(1, true) + kEpsilon).sqrt();
-    const at::Tensor logits =
-        (x / rms * p.gamma.to(at::kDouble)).mm(held(p.projection).t()) + held(p.bias);
+    at::Tensor gamma = p.gamma.to(at::kDouble).requires_grad_(true);
+    at::Tensor projection = held(p.projection).requires_grad_(true);
+    const at::Tensor logits = (x / rms * gamma).mm(projection.t()) + held(p.bias);
     const at::Tensor used = p.targets.ge(0);
     const at::Tensor scores =
         logits.log_softmax(1).gather(1, p.targets.clamp_min(0).unsqueeze(1)).squeeze(1);
     nll = at::where(used, -scores, 0.0);
     nll.sum().backward();
     gradient = x.grad();
+    of_gamma = gamma.grad();
+    of_projection = projection.grad();
   }
-  at::Tensor nll, gradient;
+  at::Tensor nll, gradient, of_gamma, of_projection;
 };
 
 }  // namespace
@@ -83,6 +86,31 @@ TEST_CASE("loss and gradient over a vocabulary in stretches are those of the def
     const LossSum without = problem.head(type).loss(problem.x, problem.targets, 1, nullptr, &again);
     CHECK(without.nll == sum.nll);
     CHECK(again.equal(nll));
+  }
+}
+
+TEST_CASE("the weights' gradients over a vocabulary in stretches are those of the definition") {
+  const Problem problem;
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    CAPTURE(at::toString(type));
+    const Definition expected(problem, type);
+    Head head = problem.head(type);
+    const Parameter gamma{problem.gamma, at::zeros_like(problem.gamma)};
+    const Parameter projection{problem.projection.to(type), at::zeros_like(problem.projection)};
+    head.bind(gamma, {}, projection);
+    at::Tensor dx, plain;
+    head.loss(problem.x, problem.targets, 0.25, &dx, nullptr);
+    problem.head(type).loss(problem.x, problem.targets, 0.25, &plain, nullptr);
+    CHECK(dx.equal(plain));
+    const bool exact = type == at::kFloat;
+    const double limit = exact ? 1e-5 : 2e-2;
+    CHECK(relative_error(gamma.gradient, 0.25 * expected.of_gamma) < limit);
+    CHECK(relative_error(projection.gradient, 0.25 * expected.of_projection) < limit);
+    // A row that is target of a nearly certain token alone.
+    CHECK(relative_error(projection.gradient[kVocabulary - 1],
+                         0.25 * expected.of_projection[kVocabulary - 1]) < (exact ? 1e-3 : 0.2));
+    head.loss(problem.x, problem.targets, 0.25, nullptr, nullptr);  // measuring adds nothing
+    CHECK(relative_error(gamma.gradient, 0.25 * expected.of_gamma) < limit);
   }
 }
 

@@ -16,13 +16,18 @@ namespace organ::train {
 void add_run(std::vector<ParameterRun>& runs, std::int64_t offset, std::int64_t elements,
              bool decay);
 
+// What trains beside the layers: nothing, or all that is outside of them.
+enum class Ends { frozen, trained };
+
 // Parameters of the trained layers with gradient and AdamW moments: flat buffers of
-// layers x layer_elements numbers, to which the model's layers are bound.
+// layers x layer_elements numbers, to which the model's layers are bound, and behind them those of
+// the ends.
 class FlatOrgan : public TrainedParameters {
  public:
   FlatOrgan(Model& model, format::LayerRange layers, bool decay_all);
   // Layers in any order, each once.
-  FlatOrgan(Model& model, std::span<const std::uint64_t> layers, bool decay_all);
+  FlatOrgan(Model& model, std::span<const std::uint64_t> layers, bool decay_all,
+            Ends ends = Ends::frozen);
 
   std::int64_t trained_layers() const override { return static_cast<std::int64_t>(layers_.size()); }
   FlatTensors tensors() const override;
@@ -35,8 +40,12 @@ class FlatOrgan : public TrainedParameters {
   // The slice of master that holds one slot of the n-th trained layer.
   at::Tensor slot(std::size_t layer, const ParameterSlot& slot) const;
 
+  void bind(Model& model, bool decay_all);
+  void bind_ends(Model& model, bool decay_all);
+
   const Model& model_;
   std::vector<std::uint64_t> layers_;
+  std::vector<ParameterSlot> ends_;  // offsets from the start of master; empty: frozen
   std::int64_t layer_elements_;
   at::Tensor master_, working_, gradient_, first_moment_, second_moment_;
   std::vector<ParameterRun> runs_;
