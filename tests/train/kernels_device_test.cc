@@ -92,6 +92,10 @@ TEST_CASE("looking up rows") {
       return Tensors{found, t[1]};
     });
   });
+  compare({random({11, kWidth}), random({kRows, kWidth})}, [&](Tensors t) {
+    kernels::add_to_rows(t[0], rows, t[1]);
+    return Tensors{t[0]};
+  });
 }
 
 TEST_CASE("norms, their gradients and their outputs again") {
