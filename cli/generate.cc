@@ -84,7 +84,9 @@ Continuation continue_prompt(const Subject& subject, const Arguments& a, train::
   train::GenerationOptions options = a.options;
   options.stop_ids = train::stop_ids(checkpoint);
   train::Generator generator(checkpoint, precision, a.threads, device);
-  train::TextStream text(tokenizer, prompt);
+  // The sentinels that an encoder-decoder writes say which gap it fills.
+  const bool continues = train::continues_prompt(checkpoint.architecture());
+  train::TextStream text(tokenizer, continues ? prompt : std::vector<std::int32_t>(), continues);
   Continuation result{subject, {}, {}, prompt.size()};
   const auto add = [&](const std::string& piece) {
     result.text += piece;
@@ -157,7 +159,7 @@ void run_generate(const Context& context, const Arguments& a) {
 void add_generate(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
   CLI::App* command = add_command(
-      app, context, "generate", "let a checkpoint continue a text",
+      app, context, "generate", "let a checkpoint continue a text; an encoder-decoder: answer it",
       "  organ generate SmolLM2-135M --prompt 'The law says' --max-tokens 64\n"
       "  organ generate SmolLM2-legal --compare-untouched --prompt 'The law says'\n"
       "  organ generate SmolLM2-legal --compare SmolLM2-135M --prompt 'The law says' \\\n"

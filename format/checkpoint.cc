@@ -88,8 +88,12 @@ bool is_tensor_of(const std::vector<LayerTensor>& tensors, std::string_view name
 }  // namespace
 
 struct Checkpoint::Impl {
-  explicit Impl(const std::filesystem::path& path) : folder(path) {}
+  using Shards = std::vector<Shard>;
+  explicit Impl(const std::filesystem::path& path,
+                std::shared_ptr<Shards> opened = std::make_shared<Shards>())
+      : folder(path), shared_shards(std::move(opened)), shards(*shared_shards) {}
 
+  void interpret(std::string_view stack);
   void read_config();
   void read_architecture(std::string_view stack);
   Architecture opaque_architecture(std::string_view stack, const Error& reason) const;
@@ -120,11 +124,22 @@ struct Checkpoint::Impl {
   std::string config_text;
   Json config;
   std::variant<std::monostate, Architecture, Error> architecture;
-  std::vector<Shard> shards;
+  std::shared_ptr<Shards> shared_shards;  // with the views of the other stacks
+  Shards& shards;
   bool has_index = false;
   std::map<std::string, Location, std::less<>> tensors;
   std::string prefix;
 };
+
+// What the files mean, when they have been read.
+void Checkpoint::Impl::interpret(std::string_view stack) {
+  read_architecture(stack);
+  if (!known()) return;
+  find_prefix();
+  check_outer_tensors();
+  check_layer_indices();
+  read_shared_state();
+}
 
 void Checkpoint::Impl::read_config() {
   config_text = folder.read(kConfigFile, kConfigLimit);
@@ -363,13 +378,17 @@ Checkpoint Checkpoint::open_with(const std::filesystem::path& folder,
   auto impl = std::make_unique<Impl>(folder);
   impl->read_config();
   impl->open_shards(std::move(replacements));
-  impl->read_architecture(stack);
-  if (impl->known()) {
-    impl->find_prefix();
-    impl->check_outer_tensors();
-    impl->check_layer_indices();
-    impl->read_shared_state();
-  }
+  impl->interpret(stack);
+  return Checkpoint(std::move(impl));
+}
+
+Checkpoint Checkpoint::other_stack(std::string_view stack) const {
+  auto impl = std::make_unique<Impl>(folder(), impl_->shared_shards);
+  impl->config_text = impl_->config_text;
+  impl->config = impl_->config;
+  impl->has_index = impl_->has_index;
+  impl->tensors = impl_->tensors;
+  impl->interpret(stack);
   return Checkpoint(std::move(impl));
 }
 

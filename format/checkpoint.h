@@ -61,6 +61,9 @@ class Checkpoint {
   // last shards. For the view of a model that its folder no longer holds.
   static Checkpoint open_with(const std::filesystem::path& folder, std::vector<Shard> replacements,
                               std::string_view stack = "");
+  // The same tensors, replaced ones too, as the named stack of the model shows them. Throws
+  // corrupt.
+  Checkpoint other_stack(std::string_view stack) const;
   const std::vector<Shard>& shards() const;
   bool has_index() const;
 

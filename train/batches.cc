@@ -82,4 +82,13 @@ Batch make_batch(const Dataset& data, const EvaluationOptions& options,
   return batch;
 }
 
+Batch one_sequence(std::span<const std::int64_t> ids) {
+  Batch batch;
+  batch.rows = 1;
+  batch.length = static_cast<std::int64_t>(ids.size());
+  batch.ids = kernels::empty({batch.length}, at::kLong);
+  std::copy(ids.begin(), ids.end(), batch.ids.mutable_data_ptr<std::int64_t>());
+  return batch;
+}
+
 }  // namespace organ::train

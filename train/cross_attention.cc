@@ -3,6 +3,7 @@
 
 #include <ATen/ops/stack.h>
 
+#include "train/internal/decode_cache.h"
 #include "train/internal/stream_parts.h"
 
 namespace organ::train {
@@ -44,8 +45,17 @@ kernels::HeadLayout CrossAttention::layout(const Batch& batch) const {
   return layout;
 }
 
+at::Tensor CrossAttention::key_value(const at::Tensor& source,
+                                     const kernels::HeadLayout& heads) const {
+  return key_value_.forward(source)
+      .view({heads.rows, heads.source, 2, kv_heads_, head_size_})
+      .permute({2, 0, 3, 1, 4})
+      .reshape({2, heads.groups(), heads.source, head_size_});
+}
+
 at::Tensor CrossAttention::forward(const at::Tensor& x, const at::Tensor& source,
-                                   const Batch& batch, CrossAttentionTape* tape) const {
+                                   const Batch& batch, CrossAttentionTape* tape,
+                                   KeyValues* cache) const {
   const kernels::HeadLayout heads = layout(batch);
   AttentionTape attended_heads;
   // [rows, length, kv head, member of its group, head size]: the members of a position adjacent.
@@ -55,12 +65,10 @@ at::Tensor CrossAttention::forward(const at::Tensor& x, const at::Tensor& source
           .view({heads.rows, heads.length, kv_heads_, heads.group, head_size_})
           .permute({0, 2, 1, 3, 4})
           .reshape({heads.groups(), heads.length * heads.group, head_size_});
-  const at::Tensor key_value = key_value_.forward(source)
-                                   .view({heads.rows, heads.source, 2, kv_heads_, head_size_})
-                                   .permute({2, 0, 3, 1, 4})
-                                   .reshape({2, heads.groups(), heads.source, head_size_});
-  attended_heads.heads.key = key_value[0];
-  attended_heads.heads.value = key_value[1];
+  const auto make = [&] { return key_value(source, heads); };
+  const at::Tensor both = cache != nullptr ? cache->of_source(make) : make();
+  attended_heads.heads.key = both[0];
+  attended_heads.heads.value = both[1];
   const bool keep = tape != nullptr && keep_probabilities(heads, x.element_size());
   at::Tensor attended = attention(attended_heads, heads, visible_spans(batch, heads), keep);
   if (tape != nullptr) {

@@ -31,4 +31,9 @@ void KeyValues::extend(kernels::Heads& heads, std::int64_t past) {
   append(value_, heads.value, past);
 }
 
+const at::Tensor& KeyValues::of_source(const std::function<at::Tensor()>& make) {
+  if (!of_source_.defined()) of_source_ = make();
+  return of_source_;
+}
+
 }  // namespace organ::train

@@ -41,7 +41,7 @@ class DecoderLayer : public Layer {
         attended,
         cross_.forward(cross_norm_.forward(attended, working_, tape ? &tape->cross_norm : nullptr),
                        kernels::convert(source, working_), pass.batch,
-                       tape ? &tape->cross : nullptr));
+                       tape ? &tape->cross : nullptr, pass.cache));
     const at::Tensor y = kernels::add(
         crossed,
         mlp_->forward(mlp_norm_.forward(crossed, working_, tape ? &tape->mlp_norm : nullptr),

@@ -16,6 +16,7 @@
 #include "train/internal/model.h"
 #include "train/internal/torch_device.h"
 #include "train/memory.h"
+#include "train/spans.h"
 #include "train/task.h"
 
 namespace organ::train {
@@ -43,6 +44,10 @@ std::vector<std::int32_t> read_stop_ids(const JsonObject& config) {
 void check_length(const format::Architecture& architecture, std::size_t prompt,
                   std::uint64_t max_tokens) {
   if (prompt == 0) fail(ErrorCode::invalid_argument, "the prompt holds no token");
+  if (!continues_prompt(architecture)) {
+    if (max_tokens > 0) return;
+    fail(ErrorCode::invalid_argument, "--max-tokens: 0 is out of range, expected 1 or more");
+  }
   const std::uint64_t positions = architecture.max_positions();
   if (max_tokens == 0 || prompt > positions || max_tokens > positions - prompt) {
     fail(ErrorCode::invalid_argument,
@@ -51,17 +56,18 @@ void check_length(const format::Architecture& architecture, std::size_t prompt,
   }
 }
 
-// Of a model that sees the whole text there is no next token.
-void check_causal(const format::Architecture& architecture) {
-  const Task task = task_of(architecture);
-  if (task == Task::next_token) return;
-  fail(ErrorCode::incompatible, "family {} reads a text as a whole and {}",
-       quote(architecture.model_type()),
-       task == Task::spans ? "writes what it lacks, it does not continue one"
-                           : "does not continue one");
+// Of a model that only fills in what is hidden there is no next token.
+void check_writes(const format::Architecture& architecture) {
+  if (task_of(architecture) != Task::hidden_tokens) return;
+  fail(ErrorCode::incompatible, "family {} reads a text as a whole and does not continue one",
+       quote(architecture.model_type()));
 }
 
 }  // namespace
+
+bool continues_prompt(const format::Architecture& architecture) {
+  return task_of(architecture) == Task::next_token;
+}
 
 std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint) {
   const auto file = checkpoint.folder() / kGenerationConfig;
@@ -78,20 +84,27 @@ std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint) {
 
 struct Generator::Impl {
   Model model;
+  std::int32_t start = 0;  // of an encoder-decoder
+  // Gives the cache the prompt; returns what is to be decoded first.
+  std::vector<std::int64_t> begin(std::span<const std::int32_t> prompt, DecodeCache& cache);
   Generation run(std::span<const std::int32_t> prompt, const GenerationOptions& options,
                  const std::function<bool(std::int32_t)>& on_token);
 };
 
 Generator::Generator(const format::Checkpoint& checkpoint, Precision precision, unsigned threads,
                      const Device& chosen) {
-  check_causal(checkpoint.architecture());
+  const format::Architecture& architecture = checkpoint.architecture();
+  check_writes(architecture);
+  const std::int32_t start = continues_prompt(architecture)
+                                 ? 0
+                                 : decoder_start_id(checkpoint.config(), architecture.vocab_size());
   keep_large_blocks();
   at::set_num_threads(
       static_cast<int>(threads ? threads : std::max(1u, std::thread::hardware_concurrency())));
   const at::Device device = open_device(chosen);
   with_device_errors(device, [&] {
-    impl_ =
-        std::make_unique<Impl>(Model::load(checkpoint, {.precision = precision, .device = device}));
+    impl_ = std::make_unique<Impl>(
+        Model::load(checkpoint, {.precision = precision, .device = device}), start);
   });
 }
 
@@ -106,6 +119,14 @@ Generation Generator::run(std::span<const std::int32_t> prompt, const Generation
   return result;
 }
 
+std::vector<std::int64_t> Generator::Impl::begin(std::span<const std::int32_t> prompt,
+                                                 DecodeCache& cache) {
+  const std::vector<std::int64_t> ids(prompt.begin(), prompt.end());
+  if (continues_prompt(model.architecture())) return ids;
+  model.read_source(ids, cache);
+  return {start};
+}
+
 Generation Generator::Impl::run(std::span<const std::int32_t> prompt,
                                 const GenerationOptions& options,
                                 const std::function<bool(std::int32_t)>& on_token) {
@@ -113,21 +134,21 @@ Generation Generator::Impl::run(std::span<const std::int32_t> prompt,
   Sampler sampler(options.sampling);
   DecodeCache cache;
   Generation result;
-  std::vector<std::int64_t> next(prompt.begin(), prompt.end());
-  auto start = std::chrono::steady_clock::now();
+  std::vector<std::int64_t> next = begin(prompt, cache);
+  auto first = std::chrono::steady_clock::now();
   while (result.ids.size() < options.max_tokens) {
     const at::Tensor x = model.decode(next, cache);
     const at::Tensor logits = model.logits(x, {x.size(0) - 1});
     const std::int32_t id =
         sampler.choose({logits.const_data_ptr<float>(), static_cast<std::size_t>(logits.numel())});
-    if (result.ids.empty()) start = std::chrono::steady_clock::now();
+    if (result.ids.empty()) first = std::chrono::steady_clock::now();
     result.stopped = std::ranges::find(options.stop_ids, id) != options.stop_ids.end();
     if (result.stopped) break;
     result.ids.push_back(id);
     if (!on_token(id)) break;
     next = {id};
   }
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - first;
   result.seconds = elapsed.count();
   return result;
 }

@@ -31,6 +31,10 @@ struct Generation {
 // neither names one. Throws corrupt for ids that are none.
 std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint);
 
+// Whether the model's text goes on after the prompt; that of an encoder-decoder, which reads the
+// prompt as a whole, stands for itself.
+bool continues_prompt(const format::Architecture& architecture);
+
 // A loaded model. Not thread-safe.
 class Generator {
  public:
@@ -42,7 +46,7 @@ class Generator {
 
   // Calls on_token with each id as it comes; false ends the generation. Throws invalid_argument
   // for an empty prompt, an id outside of the vocabulary, options out of range and when prompt
-  // and max_tokens are more than the model has positions.
+  // and max_tokens are more than the model has positions. Relative positions have no end.
   Generation run(std::span<const std::int32_t> prompt, const GenerationOptions& options,
                  const std::function<bool(std::int32_t)>& on_token);
 

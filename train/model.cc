@@ -9,6 +9,7 @@
 
 #include "format/base/error.h"
 #include "train/internal/batch_spans.h"
+#include "train/internal/batches.h"
 #include "train/internal/decode_cache.h"
 #include "train/internal/embedding.h"
 #include "train/internal/geometry.h"
@@ -16,6 +17,7 @@
 #include "train/internal/layer.h"
 #include "train/internal/layout.h"
 #include "train/internal/stack.h"
+#include "train/internal/stream_parts.h"
 #include "train/internal/virtual_tokens.h"
 #include "train/internal/weights.h"
 #include "train/kernels/kernels.h"
@@ -434,25 +436,40 @@ at::Tensor Model::backward_layer(std::int64_t index, const at::Tensor& dy, Layer
 
 bool Model::has_head() const { return impl_->head.has_value(); }
 
+void Model::read_source(const std::vector<std::int64_t>& ids, DecodeCache& cache) {
+  const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  check(impl_->stacks.size() > 1, "a model without an encoder has no source");
+  check(!ids.empty() && cache.length() == 0, "a source is read first, and is not empty");
+  Batch batch = one_sequence(ids);
+  batch.source = batch.length;
+  at::Tensor x = embed(batch);
+  for (std::int64_t i = 0; i < impl_->stacks.back().first; ++i) {
+    x = impl_->slot(i).layer->forward(x, impl_->pass(i, batch), nullptr);
+  }
+  cache.source_ = x;
+}
+
 at::Tensor Model::decode(const std::vector<std::int64_t>& ids, DecodeCache& cache) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
   check(!ids.empty(), "nothing to decode");
   check(impl_->active_virtual_tokens() == nullptr, "virtual tokens are not decoded");
+  check((impl_->stacks.size() > 1) == cache.source_.defined(), "an encoder's text is not read yet");
   cache.ids_.insert(cache.ids_.end(), ids.begin(), ids.end());
   cache.layers_.resize(static_cast<std::size_t>(layer_count()));
   const auto total = static_cast<std::int64_t>(cache.ids_.size());
   const auto fresh = static_cast<std::int64_t>(ids.size());
   // Where every position turns anew, nothing that was kept is of use.
   const bool anew = impl_->rope && impl_->rope->depends_on(total);
-  Batch batch;
-  batch.rows = 1;
-  batch.length = anew ? total : fresh;
-  batch.past = total - batch.length;
-  batch.ids = kernels::empty({batch.length}, at::kLong);
-  std::copy(cache.ids_.begin() + batch.past, cache.ids_.end(),
-            batch.ids.mutable_data_ptr<std::int64_t>());
+  const std::int64_t past = anew ? 0 : total - fresh;
+  Batch batch = one_sequence(std::span(cache.ids_).subspan(static_cast<std::size_t>(past)));
+  batch.past = past;
   at::Tensor x = embed(batch);
-  for (std::int64_t i = 0; i < layer_count(); ++i) {
+  if (cache.source_.defined()) {
+    batch.source = cache.source_.size(0);
+    batch.length += batch.source;
+    x = join_parts(cache.source_, x, batch);
+  }
+  for (std::int64_t i = impl_->stacks.back().first; i < layer_count(); ++i) {
     const Pass pass = impl_->pass(i, batch, &cache.layers_[static_cast<std::size_t>(i)]);
     x = impl_->slot(i).layer->forward(x, pass, nullptr);
   }

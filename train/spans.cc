@@ -95,14 +95,19 @@ SpanLengths span_lengths(std::size_t tokens) {
   return lengths;
 }
 
+std::int32_t decoder_start_id(const nlohmann::json& config, std::uint64_t vocab_size) {
+  const JsonObject fields(config, std::string(format::kConfigFile));
+  return read_id(fields, "decoder_start_token_id", read_id(fields, "pad_token_id", 0, vocab_size),
+                 vocab_size);
+}
+
 SpanDraw read_span_draw(const nlohmann::json& config, const Tokenizer& tokenizer,
                         std::uint64_t vocab_size, std::int64_t context, std::uint64_t seed) {
   const JsonObject fields(config, std::string(format::kConfigFile));
   SpanDraw draw;
   draw.seed = seed;
   draw.end = read_id(fields, "eos_token_id", 1, vocab_size);
-  draw.start = read_id(fields, "decoder_start_token_id",
-                       read_id(fields, "pad_token_id", 0, vocab_size), vocab_size);
+  draw.start = decoder_start_id(config, vocab_size);
   const std::size_t needed = span_lengths(static_cast<std::size_t>(context)).spans;
   while (draw.sentinels.size() < needed) {
     const auto id = tokenizer.token_to_id(fmt::format("<extra_id_{}>", draw.sentinels.size()));

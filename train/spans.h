@@ -30,8 +30,11 @@ struct SpanDraw {
   std::uint64_t seed = 0;
   std::vector<std::int32_t> sentinels;  // <extra_id_0>, <extra_id_1>, …
   std::int32_t end = 1;                 // eos_token_id
-  std::int32_t start = 0;               // decoder_start_token_id: what the decoder reads first
+  std::int32_t start = 0;               // decoder_start_id
 };
+
+// decoder_start_token_id of config.json, else its pad_token_id, else 0: what a decoder reads first.
+std::int32_t decoder_start_id(const nlohmann::json& config, std::uint64_t vocab_size);
 
 // From config.json and the tokenizer. Throws incompatible when the tokenizer has fewer sentinels
 // than a window of `context` tokens needs, or an id lies beyond the model's vocabulary.

@@ -73,7 +73,7 @@ OpenStacks::OpenStacks(const format::Checkpoint& checkpoint) {
     const std::string first = fmt::format("{}0.{}", each.layer_prefix, each.shared_tensor);
     if (!checkpoint.find(first)) missing();
   }
-  other_ = format::Checkpoint::open(checkpoint.folder(), stack);
+  other_ = checkpoint.other_stack(stack);
   if (stack == "encoder") {
     parts_ = {&*other_, &checkpoint};
   } else {

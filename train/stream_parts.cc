@@ -44,6 +44,7 @@ Batch target_batch(const Batch& batch) {
   Batch part;
   part.rows = batch.rows;
   part.length = batch.length - batch.source;
+  part.past = batch.past;
   return part;
 }
 

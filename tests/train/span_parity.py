@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 CONTEXT, SENTINELS = 40, 10
+PROMPT, TOKENS = "liver <extra_id_0> heart kidney <extra_id_1> organ", 24
 TOLERANCE = 1e-5  # relative
 BITS = (1 << 64) - 1
 
@@ -194,6 +195,39 @@ def cut_and_put_back(organ, work, model, tokenizer, test):
     assert contents(model) == before
 
 
+def generate(organ, model, *options):
+    record = json.loads(run(organ, "generate", model, "--prompt", PROMPT, "--max-tokens", TOKENS,
+                            "--json", *options))
+    return record["continuations"]
+
+
+def texts(organ, work, model, tokenizer):
+    """Greedy ids are transformers'; an organ of either stack beside what was before."""
+    import torch
+    import transformers
+
+    def expected():
+        peer = transformers.T5ForConditionalGeneration.from_pretrained(
+            model, dtype=torch.float32).eval()
+        ids = torch.tensor([tokenizer.encode(PROMPT).ids])
+        with torch.inference_mode():
+            answer = peer.generate(ids, do_sample=False, max_new_tokens=TOKENS)[0].tolist()
+        return [i for i in answer[1:] if i != 1]  # behind the start, before the end
+
+    before = generate(organ, model)[0]
+    assert before["ids"] == expected(), (before, expected())
+    assert before["text"] == tokenizer.decode(before["ids"], skip_special_tokens=False), before
+    assert before["prompt_tokens"] == len(tokenizer.encode(PROMPT).ids)
+    for stack in ("encoder", "decoder"):
+        run(organ, "install", work / f"{model.name}-{stack}", "--into", model, "--at",
+            1 if stack == "encoder" else 0, "--allow-unsigned")
+        changed, untouched = generate(organ, model, "--compare-untouched")
+        assert changed["ids"] == expected(), (changed, expected())
+        assert untouched["ids"] == before["ids"] != changed["ids"], (stack, changed, before)
+        run(organ, "uninstall", model)
+    print(f"{model.name}: {len(before['ids'])} ids equal transformers': {before['text']!r}")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -205,23 +239,24 @@ def main():
         os.environ["HOME"] = name  # no registry, no policy of the user's
         words = ["organ", "layer", "kidney", "liver", "heart"]
         rng = random.Random(5)
-        texts = [" ".join(rng.choice(words) for _ in range(count)) for count in (2000, 300)]
-        for file, text in zip(("train.txt", "test.txt"), texts):
-            (work / file).write_text(text)
+        text = [" ".join(rng.choice(words) for _ in range(count)) for count in (2000, 300)]
+        for file, part in zip(("train.txt", "test.txt"), text):
+            (work / file).write_text(part)
         for gated in (False, True):
             model = work / ("gated" if gated else "relu")
             tokenizer = make_model(model, gated)
             for seed in (0, 11):
                 found = evaluate(organ, model, work / "test.txt", "--mask-seed", seed)
-                nll, count = expected_loss(model, tokenizer, texts[1], seed)
+                nll, count = expected_loss(model, tokenizer, text[1], seed)
                 if found["protocol"] != "SPAN" or found["tokens"] != count:
                     raise SystemExit(f"eval: {found}, expected {count} targets")
                 if not abs(found["nll"] - nll) < TOLERANCE * nll:
                     raise SystemExit(f"seed {seed}: nll {found['nll']}, transformers {nll}")
             print(f"{model.name}: {count} targets, nll {found['nll']:.6f}, transformers {nll:.6f}")
-            train_stack(organ, work, model, tokenizer, texts[1], "encoder", "1:3")
-            train_stack(organ, work, model, tokenizer, texts[1], "decoder", "0:2")
-            cut_and_put_back(organ, work, model, tokenizer, texts[1])
+            train_stack(organ, work, model, tokenizer, text[1], "encoder", "1:3")
+            train_stack(organ, work, model, tokenizer, text[1], "decoder", "0:2")
+            cut_and_put_back(organ, work, model, tokenizer, text[1])
+            texts(organ, work, model, tokenizer)
         common = ("--data", work / "train.txt", "--context", CONTEXT, "--steps", 1, "--layers",
                   "0:1", "--out", work / "no")
         assert "wrapper" in refused(organ, "train", model, *common, "--mode", "wrapper")
@@ -229,7 +264,8 @@ def main():
                                       "--context", 400)
         assert "SPAN alone" in refused(organ, "eval", model, "--data", work / "test.txt",
                                        "--context", CONTEXT, "--protocol", "P4")
-        assert "continue" in refused(organ, "generate", model, "--prompt", "a heart")
+        assert "--max-tokens" in refused(organ, "generate", model, "--prompt", "a heart",
+                                         "--max-tokens", 0)
 
 
 if __name__ == "__main__":

@@ -19,4 +19,7 @@ Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows);
 Batch make_batch(const Dataset& data, const EvaluationOptions& options,
                  std::span<const EvaluationRow> rows);
 
+// One row of these ids, without targets.
+Batch one_sequence(std::span<const std::int64_t> ids);
+
 }  // namespace organ::train

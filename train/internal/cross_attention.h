@@ -18,9 +18,10 @@ class CrossAttention {
                  const LayerParameters& parameters);
 
   // x working [rows * target, hidden], source working [rows * source, hidden]; the result like x.
-  // Reads what the batch lets the target positions see of the source, else all of it.
+  // Reads what the batch lets the target positions see of the source, else all of it. A cache keeps
+  // what is made of the source.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& source, const Batch& batch,
-                     CrossAttentionTape* tape) const;
+                     CrossAttentionTape* tape, KeyValues* cache) const;
 
   struct Gradients {
     at::Tensor x, source;  // working
@@ -31,6 +32,8 @@ class CrossAttention {
 
  private:
   kernels::HeadLayout layout(const Batch& batch) const;
+  // working [2 (key, value), groups, source, head_size]
+  at::Tensor key_value(const at::Tensor& source, const kernels::HeadLayout& heads) const;
 
   std::int64_t heads_, kv_heads_, head_size_;
   double scale_;

@@ -178,9 +178,11 @@ class Model {
   // generation.
   at::Tensor logits(const at::Tensor& x, const std::vector<std::int64_t>& positions);
 
-  // Runs the next positions of one sequence through all layers: their residual stream, fp32
-  // [ids, hidden_size]. What ran before is in the cache (empty at first), which belongs to this
-  // model alone.
+  // Of an encoder-decoder, before it decodes: the text that its encoder reads. The cache is empty.
+  void read_source(const std::vector<std::int64_t>& ids, DecodeCache& cache);
+  // Runs the next positions of one sequence (of an encoder-decoder: of its target) through all
+  // layers: their residual stream, fp32 [ids, hidden_size]. What ran before is in the cache (empty
+  // at first), which belongs to this model alone.
   at::Tensor decode(const std::vector<std::int64_t>& ids, DecodeCache& cache);
 
  private:

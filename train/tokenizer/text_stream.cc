@@ -13,8 +13,9 @@ constexpr std::string_view kUnfinished = "\uFFFD";  // what part of a character 
 
 }  // namespace
 
-TextStream::TextStream(Tokenizer tokenizer, std::vector<std::int32_t> prompt)
+TextStream::TextStream(Tokenizer tokenizer, std::vector<std::int32_t> prompt, bool skip_special)
     : tokenizer_(std::move(tokenizer)),
+      skip_special_(skip_special),
       ids_(std::move(prompt)),
       begin_(ids_.size() - std::min(ids_.size(), kLookBack)),
       done_(ids_.size()) {}
@@ -27,7 +28,7 @@ std::string TextStream::push(std::int32_t id) {
 std::string TextStream::finish() { return take(true); }
 
 std::string TextStream::text_of(std::size_t begin, std::size_t end) const {
-  return tokenizer_.decode(std::span(ids_).subspan(begin, end - begin), true);
+  return tokenizer_.decode(std::span(ids_).subspan(begin, end - begin), skip_special_);
 }
 
 std::string TextStream::take(bool all) {

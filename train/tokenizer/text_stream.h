@@ -13,8 +13,8 @@ namespace organ::train {
 // Special tokens are left out. Not thread-safe.
 class TextStream {
  public:
-  // The text goes on after `prompt`.
-  TextStream(Tokenizer tokenizer, std::vector<std::int32_t> prompt);
+  // The text goes on after `prompt`. Special tokens are left out of it, or not.
+  TextStream(Tokenizer tokenizer, std::vector<std::int32_t> prompt, bool skip_special = true);
 
   // The text that is certain now and was not before.
   std::string push(std::int32_t id);
@@ -26,6 +26,7 @@ class TextStream {
   std::string take(bool all);
 
   Tokenizer tokenizer_;
+  bool skip_special_;
   std::vector<std::int32_t> ids_;
   std::size_t begin_, done_;  // ids from begin_ on are decoded together; up to done_ was given out
 };
