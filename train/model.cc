@@ -467,6 +467,7 @@ at::Tensor Model::decode(const std::vector<std::int64_t>& ids, DecodeCache& cach
   if (cache.source_.defined()) {
     batch.source = cache.source_.size(0);
     batch.length += batch.source;
+    batch.ids = at::cat({at::zeros({batch.source}, at::kLong), batch.ids});  // the layers ask none
     x = join_parts(cache.source_, x, batch);
   }
   for (std::int64_t i = impl_->stacks.back().first; i < layer_count(); ++i) {

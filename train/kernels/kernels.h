@@ -23,7 +23,7 @@ at::Tensor add(const at::Tensor& x, const at::Tensor& delta);
 at::Tensor look_up(const at::Tensor& table, const at::Tensor& rows);
 // x += those rows; x fp32 [n, d].
 void add_looked_up(at::Tensor& x, const at::Tensor& table, const at::Tensor& rows);
-// sum[rows[i]] += x[i] for each i in turn, a row as often as it comes; sum fp32 [.., ...], any
+// sum[rows[i]] += x[i] for each i in turn, a row as often as it comes; sum fp32 [m, ...], of any
 // strides; x fp32 [n, ...]; rows int64 [n].
 void add_to_rows(at::Tensor sum, const at::Tensor& rows, const at::Tensor& x);
 
