@@ -5,74 +5,22 @@
 #include <charconv>
 #include <cstring>
 #include <iterator>
-#include <set>
 #include <variant>
 
 #include <nlohmann/json.hpp>
 
 #include "format/base/error.h"
 #include "format/base/json.h"
-#include "format/internal/checkpoint_files.h"
+#include "format/internal/shard_plan.h"
 
 namespace organ::format {
 namespace {
 
 using internal::ModelFolder;
 using internal::ShardIndex;
+using internal::ShardPlan;
 
 constexpr std::uint64_t kConfigLimit = std::uint64_t{16} << 20;
-constexpr std::uint64_t kIndexLimit = std::uint64_t{64} << 20;
-constexpr std::size_t kMostShards = 4096;
-
-// Weights that only code-running loaders read; named in the error, never opened.
-constexpr std::string_view kForeignEndings[] = {".bin", ".pt",      ".pth", ".ckpt",
-                                                ".h5",  ".msgpack", ".gguf"};
-
-// Which shard file each tensor must be in.
-struct ShardPlan {
-  std::vector<std::string> names;
-  std::optional<ShardIndex> index;
-};
-
-[[noreturn]] void fail_without_weights(const ModelFolder& folder) {
-  for (const std::string& name : list_folder(folder.folder())) {
-    for (const std::string_view ending : kForeignEndings) {
-      if (!name.ends_with(ending)) continue;
-      throw Error(ErrorCode::not_found,
-                  fmt::format("{}: has no safetensors weights, only {}",
-                              quote(folder.folder().string()), quote(name)),
-                  "convert the weights to safetensors; organ never opens pickles");
-    }
-  }
-  fail(ErrorCode::not_found, "{}: has neither {} nor {}", quote(folder.folder().string()),
-       kSingleShard, kShardIndex);
-}
-
-ShardPlan plan_shards(const ModelFolder& folder) {
-  const bool single = folder.has(kSingleShard);
-  if (!folder.has(kShardIndex)) {
-    if (!single) fail_without_weights(folder);
-    return {{std::string(kSingleShard)}, std::nullopt};
-  }
-  ShardPlan plan;
-  plan.index = internal::parse_shard_index(folder.read(kShardIndex, kIndexLimit),
-                                           folder.subject(kShardIndex));
-  std::set<std::string> names;
-  for (const auto& [tensor, shard] : plan.index->weight_map) names.insert(shard);
-  if (names.size() > kMostShards) {
-    fail(ErrorCode::corrupt, "{}: names {} shards, the limit is {}",
-         quote(folder.subject(kShardIndex)), names.size(), kMostShards);
-  }
-  // Loaders differ in which of the two they take.
-  if (single && !names.contains(std::string(kSingleShard))) {
-    throw Error(ErrorCode::corrupt,
-                fmt::format("{}: has both {} and {} that does not name it",
-                            quote(folder.folder().string()), kSingleShard, kShardIndex),
-                "remove the one that is out of date");
-  }
-  plan.names.assign(names.begin(), names.end());
-  return plan;
-}
 
 bool is_floating(DType dtype) {
   return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F64;
@@ -91,7 +39,7 @@ struct Checkpoint::Impl {
   using Shards = std::vector<Shard>;
   explicit Impl(const std::filesystem::path& path,
                 std::shared_ptr<Shards> opened = std::make_shared<Shards>())
-      : folder(path), shared_shards(std::move(opened)), shards(*shared_shards) {}
+      : folder(path), shared_shards(std::move(opened)) {}
 
   void interpret(std::string_view stack);
   void read_config();
@@ -125,7 +73,7 @@ struct Checkpoint::Impl {
   Json config;
   std::variant<std::monostate, Architecture, Error> architecture;
   std::shared_ptr<Shards> shared_shards;  // with the views of the other stacks
-  Shards& shards;
+  Shards& shards = *shared_shards;
   bool has_index = false;
   std::map<std::string, Location, std::less<>> tensors;
   std::string prefix;
@@ -247,7 +195,7 @@ void Checkpoint::Impl::replace_tensors(std::size_t number) {
 }
 
 void Checkpoint::Impl::open_shards(std::vector<Shard> replacements) {
-  const ShardPlan plan = plan_shards(folder);
+  const ShardPlan plan = internal::plan_shards(folder);
   has_index = plan.index.has_value();
   for (const std::string& name : plan.names) {
     shards.push_back({name, SafetensorsFile::from_fd(folder.open(name), folder.subject(name))});
