@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adds up meson's testlog.json files and prints `N passed, N failed, N skipped`.
+"""Adds up meson's testlog.json files: prints what was skipped and why, then `N passed, N failed`.
 
     count_results.py TESTLOG_JSON...
 
@@ -13,6 +13,12 @@ import sys
 DOCTEST = re.compile(r"\[doctest\] test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed")
 CASES = re.compile(r"^(\d+) cases passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def reason(test):
+    """What a test that was skipped as a whole says of it."""
+    lines = ANSI.sub("", test.get("stdout", "")).splitlines()
+    return next((line for line in lines if line.startswith("skipped")), "skipped")
 
 
 def count(test):
@@ -33,8 +39,13 @@ def main():
     for path in sys.argv[1:]:
         with open(path, encoding="utf-8") as lines:
             for line in lines:
-                total = [sum(pair) for pair in zip(total, count(json.loads(line)))]
-    print(f"{total[0]} passed, {total[1]} failed" + (f", {total[2]} skipped" if total[2] else ""))
+                test = json.loads(line)
+                if test["result"] == "SKIP":
+                    print(f"{test['name']}: {reason(test)}")
+                total = [sum(pair) for pair in zip(total, count(test))]
+    if total[2]:
+        print(f"{total[2]} skipped")
+    print(f"{total[0]} passed, {total[1]} failed")
     return 1 if total[1] or not total[0] else 0
 
 
