@@ -347,7 +347,7 @@ Digest Checkpoint::config_digest() const { return sha256(impl_->config_text); }
 
 const Architecture& Checkpoint::architecture() const {
   if (const auto* model = std::get_if<Architecture>(&impl_->architecture)) return *model;
-  throw std::get<Error>(impl_->architecture);
+  throw Error(std::get<Error>(impl_->architecture));
 }
 
 const std::vector<Checkpoint::Shard>& Checkpoint::shards() const { return impl_->shards; }

@@ -88,8 +88,8 @@ bool contains(std::span<const std::string_view> words, std::string_view word) {
 }
 
 bool is_neutral(const Json& value) {
-  return value.is_null() || value == false || value == "" ||
-         (value.is_structured() && value.empty());
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value.is_null() || value == false || (value.is_structured() && value.empty());
 }
 
 [[noreturn]] void refuse(const std::string& subject, std::string_view key, const Json& value) {

@@ -22,9 +22,9 @@ class BatchSpans;
 // What all layers share while they run over a batch.
 struct Pass {
   const Batch& batch;
-  const RopeTables* rope;                  // null: positions are no matter of the layers
-  BatchSpans& spans;                       // what each query sees, shared by the layers of one window
-  KeyValues* cache = nullptr;              // of the layer that runs; only while decoding
+  const RopeTables* rope;      // null: positions are no matter of the layers
+  BatchSpans& spans;           // what each query sees, shared by the layers of one window
+  KeyValues* cache = nullptr;  // of the layer that runs; only while decoding
   const RelativeBias* relative = nullptr;  // of the layer's stack; null: its scores have no bias
 };
 
