@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "format/base/error.h"
-#include "registry/internal/oci.h"
 #include "registry/internal/registry_impl.h"
+#include "registry/oci/oci.h"
 
 namespace organ::registry {
 namespace {

@@ -13,12 +13,12 @@
 #include <utility>
 #include <vector>
 
-#include "format/organ_source.h"
-#include "format/reference.h"
-#include "format/signing.h"
-#include "registry/log_entry.h"
-#include "registry/policy.h"
-#include "registry/version_info.h"
+#include "format/manifest/reference.h"
+#include "format/organ/organ_source.h"
+#include "format/signature/signing.h"
+#include "registry/catalog/version_info.h"
+#include "registry/log/log_entry.h"
+#include "registry/trust/policy.h"
 
 namespace organ::registry {
 

@@ -10,7 +10,7 @@
 
 #include "format/base/error.h"
 #include "format/base/json.h"
-#include "format/convert.h"
+#include "format/tensor/convert.h"
 #include "transplant/internal/judge.h"
 
 namespace organ::transplant {

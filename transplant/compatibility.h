@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "format/checkpoint.h"
-#include "format/manifest.h"
+#include "format/checkpoint/checkpoint.h"
+#include "format/manifest/manifest.h"
 
 namespace organ::transplant {
 

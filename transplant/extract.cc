@@ -4,9 +4,9 @@
 #include <map>
 #include <utility>
 
-#include "format/model_card.h"
-#include "format/organ_source.h"
-#include "format/reference.h"
+#include "format/manifest/model_card.h"
+#include "format/manifest/reference.h"
+#include "format/organ/organ_source.h"
 
 namespace organ::transplant {
 

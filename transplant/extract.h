@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "format/extraction.h"
+#include "format/organ/extraction.h"
 
 namespace organ::transplant {
 

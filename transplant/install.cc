@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "format/base/error.h"
-#include "format/checkpoint.h"
+#include "format/checkpoint/checkpoint.h"
 #include "transplant/internal/model_files.h"
 #include "transplant/internal/plan.h"
 #include "transplant/internal/transaction.h"

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "format/organ_source.h"
+#include "format/organ/organ_source.h"
 #include "transplant/compatibility.h"
+#include "transplant/journal.h"
 #include "transplant/receipt.h"
-#include "transplant/recovery.h"
 
 namespace organ::transplant {
 

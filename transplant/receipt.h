@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "format/base/digest.h"
-#include "format/tensor.h"
+#include "format/tensor/tensor.h"
 
 namespace organ::transplant {
 

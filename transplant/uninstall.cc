@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "format/base/error.h"
-#include "format/shard_edit.h"
+#include "format/tensor/shard_edit.h"
 #include "transplant/install.h"
 #include "transplant/internal/model_files.h"
 #include "transplant/internal/transaction.h"

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "format/checkpoint.h"
+#include "format/checkpoint/checkpoint.h"
 
 namespace organ::transplant {
 

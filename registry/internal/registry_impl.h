@@ -6,10 +6,10 @@
 #include <functional>
 #include <string>
 
-#include "registry/blob_store.h"
-#include "registry/catalog.h"
-#include "registry/internal/stored_organ.h"
-#include "registry/log.h"
+#include "registry/blobs/blob_store.h"
+#include "registry/catalog/catalog.h"
+#include "registry/log/log.h"
+#include "registry/oci/stored_organ.h"
 #include "registry/registry.h"
 
 namespace organ::registry {

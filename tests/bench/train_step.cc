@@ -14,9 +14,9 @@
 #include <fmt/core.h>
 
 #include "format/base/error.h"
-#include "format/checkpoint.h"
-#include "train/internal/model.h"
-#include "train/memory.h"
+#include "format/checkpoint/checkpoint.h"
+#include "train/machine/memory.h"
+#include "train/model/model.h"
 
 namespace organ::train {
 namespace {

@@ -5,10 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "format/architecture.h"
+#include "format/architecture/architecture.h"
 #include "format/base/error.h"
 #include "format/base/json.h"
-#include "format/internal/checkpoint_files.h"
+#include "format/checkpoint/internal/checkpoint_files.h"
 
 namespace organ::format {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "format/base/error.h"
-#include "format/safetensors.h"
+#include "format/tensor/safetensors.h"
 
 namespace organ::format {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "registry/internal/sqlite.h"
+#include "registry/catalog/internal/sqlite.h"
 #include "tests/registry/support.h"
 
 using namespace organ;

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "format/architecture.h"
+#include "format/architecture/architecture.h"
 #include "format/base/digest.h"
 
 namespace organ::test {

@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-#include "format/architecture.h"
+#include "format/architecture/architecture.h"
 #include "format/base/file.h"
 
 namespace organ::test {

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/digest.h"
-#include "format/tensor.h"
+#include "format/tensor/tensor.h"
 
 namespace organ::test {
 

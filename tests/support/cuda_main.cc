@@ -8,7 +8,7 @@
 
 #include "format/base/error.h"
 #include "tests/support/test_device.h"
-#include "train/internal/torch_device.h"
+#include "train/machine/torch_device.h"
 
 namespace organ::test {
 namespace {

@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "format/architecture.h"
+#include "format/architecture/architecture.h"
 #include "format/base/file.h"
-#include "format/safetensors.h"
+#include "format/tensor/safetensors.h"
 
 namespace organ::test {
 

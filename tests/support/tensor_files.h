@@ -9,7 +9,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "format/tensor.h"
+#include "format/tensor/tensor.h"
 
 namespace organ::test {
 

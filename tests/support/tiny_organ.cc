@@ -7,10 +7,10 @@
 
 #include "format/base/error.h"
 #include "format/base/file.h"
-#include "format/checkpoint.h"
-#include "format/extraction.h"
-#include "format/organ_source.h"
-#include "format/safetensors.h"
+#include "format/checkpoint/checkpoint.h"
+#include "format/organ/extraction.h"
+#include "format/organ/organ_source.h"
+#include "format/tensor/safetensors.h"
 
 namespace organ::test {
 namespace fs = std::filesystem;

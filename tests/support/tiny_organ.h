@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "format/manifest.h"
+#include "format/manifest/manifest.h"
 
 namespace organ::test {
 

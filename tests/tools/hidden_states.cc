@@ -13,8 +13,8 @@
 
 #include "format/base/error.h"
 #include "format/base/file.h"
-#include "format/checkpoint.h"
-#include "train/internal/model.h"
+#include "format/checkpoint/checkpoint.h"
+#include "train/model/model.h"
 
 namespace organ::test {
 namespace {

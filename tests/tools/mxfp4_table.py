@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prints the digest that tests/format/mxfp4_test.cc compares with: SHA-256 over the BF16 numbers
+"""Prints the digest that tests/format/tensor/mxfp4_test.cc compares with: SHA-256 over the BF16 numbers
 that transformers makes of every byte with every MXFP4 scale from 0 to 254, scale by scale.
 
 usage: mxfp4_table.py   (needs torch, transformers)

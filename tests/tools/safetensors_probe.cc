@@ -9,7 +9,7 @@
 
 #include "format/base/error.h"
 #include "format/base/json.h"
-#include "format/safetensors.h"
+#include "format/tensor/safetensors.h"
 #include "tests/support/bad_safetensors.h"
 
 namespace {

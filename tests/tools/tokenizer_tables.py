@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the tables of train/tokenizer from what the PyPI package `tokenizers` does.
 
-    tokenizer_tables.py classes > train/tokenizer/unicode_tables.cc
-    tokenizer_tables.py normalization > train/tokenizer/normalization_tables.cc
+    tokenizer_tables.py classes > train/tokenizer/text/unicode_tables.cc
+    tokenizer_tables.py normalization > train/tokenizer/text/normalization_tables.cc
 
 Every class is asked of `tokenizers` itself, code point by code point, so that the tables hold the
 Unicode versions of its three sources: Rust's char methods, the regex crate and Oniguruma. Python
@@ -169,7 +169,7 @@ def print_head():
     print("// SPDX-License-Identifier: Apache-2.0")
     print("// Made by tests/tools/tokenizer_tables.py; do not edit.")
     print("// clang-format off")
-    print('#include "train/tokenizer/unicode_tables.h"\n\n#include <iterator>\n')
+    print('#include "train/tokenizer/text/unicode_tables.h"\n\n#include <iterator>\n')
     print("namespace organ::train {\n")
 
 

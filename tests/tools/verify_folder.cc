@@ -5,7 +5,7 @@
 #include <iostream>
 
 #include "format/base/error.h"
-#include "format/verification.h"
+#include "format/signature/verification.h"
 
 int main(int argc, char** argv) {
   if (argc != 3) {

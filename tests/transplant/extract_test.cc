@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include "format/organ_source.h"
+#include "format/organ/organ_source.h"
 #include "tests/support/checkpoint_maker.h"
 #include "tests/support/support.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transplant/recovery.h"
+#include "transplant/journal.h"
 
 #include <doctest/doctest.h>
 

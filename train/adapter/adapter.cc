@@ -7,8 +7,8 @@
 #include <fmt/core.h>
 
 #include "format/base/error.h"
-#include "train/random.h"
-#include "train/task.h"
+#include "format/base/random.h"
+#include "train/data/task.h"
 
 namespace organ::train {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "format/architecture.h"
+#include "format/architecture/architecture.h"
 #include "train/adapter/peft_config.h"
 
 namespace organ::train {

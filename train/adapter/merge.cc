@@ -10,8 +10,8 @@
 
 #include "format/base/error.h"
 #include "format/base/json.h"
-#include "train/checkpoint_copy.h"
-#include "train/stored_values.h"
+#include "format/checkpoint/checkpoint_copy.h"
+#include "format/tensor/stored_values.h"
 
 namespace organ::train {
 namespace {
@@ -133,16 +133,17 @@ format::Checkpoint::Location weight_of(
 // A change that is computed when the first byte is asked for and freed with the last, so that one
 // tensor is in memory at a time.
 template <typename Change>
-ReplacedTensor lazily(const format::Checkpoint& checkpoint, format::Checkpoint::Location location,
-                      Change change) {
+format::ReplacedTensor lazily(const format::Checkpoint& checkpoint,
+                              format::Checkpoint::Location location, Change change) {
   const auto bytes = std::make_shared<std::vector<std::byte>>();  // std::function wants a copy
   const auto read = [&checkpoint, location, change, bytes](std::uint64_t offset,
                                                            std::span<std::byte> out) {
     if (bytes->empty()) {
-      const auto stored = floats_of(*location.tensor, checkpoint.read(location));
+      const auto stored = format::floats_of(*location.tensor, checkpoint.read(location));
       std::vector<double> values(stored.begin(), stored.end());
       change(std::span(values));
-      *bytes = stored_bytes(*location.tensor, std::vector<float>(values.begin(), values.end()));
+      *bytes =
+          format::stored_bytes(*location.tensor, std::vector<float>(values.begin(), values.end()));
     }
     std::memcpy(out.data(), bytes->data() + offset, out.size());
     if (offset + out.size() == bytes->size()) *bytes = {};
@@ -155,10 +156,10 @@ ReplacedTensor lazily(const format::Checkpoint& checkpoint, format::Checkpoint::
 void merge_adapter(const format::Checkpoint& checkpoint, const Adapter& adapter,
                    const std::filesystem::path& out) {
   const std::vector<Part> parts = parts_of(adapter);
-  std::vector<ReplacedTensor> changes;
+  std::vector<format::ReplacedTensor> changes;
   Json names = Json::array();
   const auto add = [&](const format::Checkpoint::Location& location, auto change) {
-    check_floating(*location.tensor);
+    format::check_floating(*location.tensor);
     changes.push_back(lazily(checkpoint, location, change));
     names.push_back(location.tensor->name);
   };
@@ -174,7 +175,8 @@ void merge_adapter(const format::Checkpoint& checkpoint, const Adapter& adapter,
       {"schema_version", 1},
       {"adapter", parse_json(adapter.config.text, {.reals = true}, kAdapterConfig)},
       {"changed_tensors", names}};
-  copy_checkpoint_with(checkpoint, std::move(changes), out, "merge.json", pretty_json(record));
+  format::copy_checkpoint_with(checkpoint, std::move(changes), out, "merge.json",
+                               pretty_json(record));
 }
 
 }  // namespace organ::train

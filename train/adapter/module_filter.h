@@ -11,7 +11,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "train/tokenizer/regex.h"
+#include "train/tokenizer/text/regex.h"
 
 namespace organ::train {
 

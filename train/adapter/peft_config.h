@@ -11,8 +11,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "format/architecture.h"
-#include "format/extraction.h"
+#include "format/architecture/architecture.h"
+#include "format/organ/extraction.h"
 #include "train/adapter/module_filter.h"
 
 namespace organ::train {

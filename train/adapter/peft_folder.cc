@@ -8,9 +8,9 @@
 #include "format/base/error.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
-#include "format/safetensors.h"
+#include "format/tensor/safetensors.h"
+#include "format/tensor/stored_values.h"
 #include "train/adapter/adapter.h"
-#include "train/stored_values.h"
 
 namespace organ::train {
 namespace {
@@ -66,7 +66,7 @@ Adapter read_adapter(const std::filesystem::path& folder,
   const auto tensors = find_tensors(file, adapter, architecture);
   adapter.values.reserve(static_cast<std::size_t>(adapter.elements()));
   for (const format::TensorInfo* tensor : tensors) {
-    const auto values = floats_of(*tensor, file.read(*tensor));
+    const auto values = format::floats_of(*tensor, file.read(*tensor));
     adapter.values.insert(adapter.values.end(), values.begin(), values.end());
   }
   return adapter;

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "format/base/error.h"
-#include "train/random.h"
-#include "train/stored_values.h"
+#include "format/base/random.h"
+#include "format/tensor/stored_values.h"
 
 namespace organ::train {
 
@@ -26,8 +26,8 @@ void start_from_ids(Adapter& prompt, const format::Checkpoint& checkpoint,
       fail(ErrorCode::invalid_argument, "--init-text: token id {} but the vocabulary has {}", id,
            vocabulary);
     }
-    const auto values =
-        floats_of(*table.tensor, std::span(bytes).subspan(static_cast<std::size_t>(id) * row, row));
+    const auto values = format::floats_of(
+        *table.tensor, std::span(bytes).subspan(static_cast<std::size_t>(id) * row, row));
     std::copy(values.begin(), values.end(),
               prompt.values.begin() + static_cast<std::ptrdiff_t>(i * width));
   }

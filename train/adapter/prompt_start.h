@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "format/checkpoint.h"
+#include "format/checkpoint/checkpoint.h"
 #include "train/adapter/adapter.h"
 
 namespace organ::train {

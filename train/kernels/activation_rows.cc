@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The element-wise functions of MLPs.
-#include "train/kernels/row_math.h"
+#include "train/kernels/internal/row_math.h"
 #include "train/kernels/rows.h"
 
 namespace organ::train::kernels {

@@ -3,7 +3,7 @@
 
 #include <ATen/ATen.h>
 
-#include "train/kernels/composed.h"
+#include "train/kernels/internal/composed.h"
 
 namespace organ::train::kernels::composed {
 

@@ -8,9 +8,9 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
-#include "train/kernels/composed.h"
 #include "train/kernels/dispatch.h"
-#include "train/kernels/kernels.h"
+#include "train/kernels/elementwise.h"
+#include "train/kernels/internal/composed.h"
 
 namespace organ::train::kernels {
 namespace {

@@ -2,7 +2,7 @@
 #include <ATen/ATen.h>
 
 #include "format/base/error.h"
-#include "train/kernels/composed.h"
+#include "train/kernels/internal/composed.h"
 
 namespace organ::train::kernels::composed {
 namespace {

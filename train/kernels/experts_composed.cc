@@ -3,7 +3,7 @@
 // there, and sums of dots go back there.
 #include <ATen/ATen.h>
 
-#include "train/kernels/composed.h"
+#include "train/kernels/internal/composed.h"
 
 namespace organ::train::kernels::composed {
 namespace {

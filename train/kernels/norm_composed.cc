@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/ATen.h>
 
-#include "train/kernels/composed.h"
+#include "train/kernels/internal/composed.h"
 
 namespace organ::train::kernels::composed {
 namespace {

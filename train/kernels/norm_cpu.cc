@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "train/kernels/composed.h"
 #include "train/kernels/dispatch.h"
-#include "train/kernels/kernels.h"
+#include "train/kernels/elementwise.h"
+#include "train/kernels/internal/composed.h"
 
 namespace organ::train::kernels {
 namespace {

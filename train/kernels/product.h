@@ -3,7 +3,7 @@
 // hands it to oneDNN. fp32 goes to oneDNN too: LibTorch would take MKL, which keeps to AVX2 on
 // other makers' processors (measured on two Zen 5 cores: 190 GFLOP/s against 430). Both compute in
 // plain fp32 and give the same bits for the same shapes and number of threads. Elsewhere LibTorch's
-// library of the device does; open_device (train/internal/torch_device.h) makes it sum in fp32.
+// library of the device does; open_device (train/machine/torch_device.h) makes it sum in fp32.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "train/kernels/row_math.h"
+#include "train/kernels/internal/row_math.h"
 
 namespace organ::train::kernels {
 namespace {

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/error.h"
-#include "train/tokenizer/reader.h"
-#include "train/tokenizer/unicode.h"
+#include "train/tokenizer/internal/reader.h"
+#include "train/tokenizer/text/unicode.h"
 
 namespace organ::train {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <utility>
 
-#include "format/checkpoint.h"
-#include "format/manifest.h"
+#include "format/checkpoint/checkpoint.h"
+#include "format/manifest/manifest.h"
 #include "transplant/compatibility.h"
 
 namespace organ::transplant {

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "format/base/error.h"
-#include "format/shard_edit.h"
+#include "format/tensor/shard_edit.h"
 
 namespace organ::transplant {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "format/base/digest.h"
 #include "format/base/file.h"
-#include "format/checkpoint.h"
+#include "format/checkpoint/checkpoint.h"
 #include "transplant/internal/plan.h"
 #include "transplant/receipt.h"
 

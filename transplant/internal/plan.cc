@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "format/base/error.h"
-#include "format/convert.h"
+#include "format/tensor/convert.h"
 #include "transplant/internal/verified_file.h"
 
 namespace organ::transplant {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "format/checkpoint.h"
-#include "format/organ_source.h"
+#include "format/checkpoint/checkpoint.h"
+#include "format/organ/organ_source.h"
 #include "transplant/receipt.h"
 
 namespace organ::transplant {

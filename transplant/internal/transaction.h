@@ -15,7 +15,7 @@
 #include "format/base/digest.h"
 #include "format/base/file.h"
 #include "transplant/internal/state_folder.h"
-#include "transplant/recovery.h"
+#include "transplant/journal.h"
 
 namespace organ::transplant {
 

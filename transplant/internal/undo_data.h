@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "format/base/digest.h"
-#include "format/safetensors.h"
+#include "format/tensor/safetensors.h"
 #include "transplant/internal/state_folder.h"
 #include "transplant/receipt.h"
 

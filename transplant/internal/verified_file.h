@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "format/organ_source.h"
+#include "format/organ/organ_source.h"
 
 namespace organ::transplant {
 

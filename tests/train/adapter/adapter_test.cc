@@ -8,10 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/json.h"
-#include "format/checkpoint.h"
+#include "format/checkpoint/checkpoint.h"
+#include "format/tensor/stored_values.h"
 #include "tests/support/support.h"
 #include "train/adapter/prompt_start.h"
-#include "train/stored_values.h"
 
 namespace organ::train {
 namespace {
@@ -122,7 +122,7 @@ TEST_CASE("virtual tokens have the sizes of the model and start as PEFT's do") {
 TEST_CASE("a prompt starts as rows of the embedding, over again where they are few") {
   const auto checkpoint = format::Checkpoint::open(data("train/llama"));
   const auto table = checkpoint.locate("model.embed_tokens.weight");
-  const auto rows = floats_of(*table.tensor, checkpoint.read(table));
+  const auto rows = format::floats_of(*table.tensor, checkpoint.read(table));
   Adapter prompt = make({.kind = AdapterKind::prompt, .virtual_tokens = 3});
   const std::vector<std::int32_t> ids = {7, 2};
   start_from_ids(prompt, checkpoint, ids);

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the passphrase of a private key comes from: --passphrase-file, --passphrase-fd,
+// ORGAN_KEY_PASSPHRASE, a terminal with its echo off. Never from the command line itself.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "format/signature/signing.h"
+
+namespace CLI {
+class App;
+}
+
+namespace organ::cli {
+
+struct PassphraseOptions {
+  std::optional<std::filesystem::path> file;
+  std::optional<int> fd;
+};
+
+// The options must live as long as the command.
+void add_passphrase_options(CLI::App* command, PassphraseOptions& options);
+
+// Asks for the passphrase of an existing key; throws invalid_argument when there is no way to.
+format::PassphraseSource passphrase_source(const PassphraseOptions& options);
+
+// The passphrase of a new key, typed twice on a terminal; empty when none was given.
+std::string new_passphrase(const PassphraseOptions& options);
+
+}  // namespace organ::cli

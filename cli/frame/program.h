@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `organ` and `organ-train` share around their commands: parsing, the one place that catches
+// everything, error output, exit code.
+#pragma once
+
+#include <span>
+
+#include "cli/frame/command.h"
+
+namespace organ::cli {
+
+// Runs one of `commands`; a train command that is not among them is handed over to organ-train.
+// Returns the exit code.
+int run_program(std::span<void (*const)(CLI::App&, Context&)> commands, int argc, char** argv);
+
+}  // namespace organ::cli

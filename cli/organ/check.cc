@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/organ/commands.h"
+#include "cli/organ/compatibility_output.h"
+#include "cli/organ/organ_argument.h"
+#include "transplant/journal.h"
+
+namespace organ::cli {
+namespace {
+
+struct Arguments {
+  Placement placement;
+  std::string recipient;
+};
+
+std::string verdict(const transplant::CompatibilityReport& report) {
+  constexpr std::string_view kMeaning[] = {
+      "identical architecture: installs as a plain Hugging Face folder",
+      "same interface, other insides: no Hugging Face config can hold both",
+      "another stream: needs a bridge and recovery",
+      "refused",
+  };
+  return fmt::format("level {}: {}", to_string(report.level),
+                     kMeaning[static_cast<std::size_t>(report.level)]);
+}
+
+void run_check(Context& context, const Arguments& arguments) {
+  const OrganArgument organ = open_organ(context, arguments.placement.organ);
+  transplant::recover_journal(arguments.recipient);
+  const format::Manifest& manifest = organ.organ->manifest();
+  const format::Checkpoint recipient =
+      format::Checkpoint::open(arguments.recipient, manifest.stack());
+  const transplant::CompatibilityReport report =
+      transplant::check_compatibility(manifest, recipient, arguments.placement.position_of(organ));
+  if (!report.installable()) context.worsen(ErrorCode::incompatible);
+  if (context.json) {
+    nlohmann::json record = to_json(report);
+    record["organ"] = organ.text;
+    record["recipient"] = arguments.recipient;
+    context.print_json("check", std::move(record));
+    return;
+  }
+  show(context, report);
+  context.print(fmt::format("{} in {} at layer {}: {}", escape_text(organ.text),
+                            escape_text(arguments.recipient), report.position, verdict(report)));
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  CLI::App* command = add_command(
+      app, context, "check", "say whether an organ fits a recipient, from the manifest alone",
+      "  organ check legal:1.0.0 --recipient SmolLM2-135M\n"
+      "  organ check ./legal-1.0.0 --recipient TinyLlama --at 7 --json");
+  add_placement_options(command, arguments->placement);
+  command->add_option("--recipient", arguments->recipient, "checkpoint folder")
+      ->required()
+      ->type_name("MODEL");
+  on_run(command, [&context, arguments] { run_check(context, *arguments); });
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transplant/extract.h"
+
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/organ/commands.h"
+#include "transplant/journal.h"
+
+namespace organ::cli {
+namespace {
+
+struct Arguments {
+  std::string model;
+  std::string layers;
+  std::string stack;
+  bool middle_third = false;
+  std::string out;
+  transplant::ExtractOptions options;
+};
+
+format::LayerRange chosen_layers(const Arguments& arguments, const format::Checkpoint& donor) {
+  const std::uint64_t layers = donor.architecture().layer_count();
+  if (arguments.middle_third) return format::LayerRange::middle_third(layers);
+  return format::LayerRange::parse(arguments.layers, layers);
+}
+
+void run_extract(const Context& context, Arguments arguments) {
+  if (arguments.middle_third == !arguments.layers.empty()) {
+    throw Error(ErrorCode::invalid_argument, "which layers: give either --layers or --middle-third",
+                "--layers 4:7 takes layers 4, 5 and 6, counted from 0");
+  }
+  transplant::recover_journal(arguments.model);
+  const format::Checkpoint donor = format::Checkpoint::open(arguments.model, arguments.stack);
+  if (arguments.options.donor_id.empty()) {
+    arguments.options.donor_id = std::filesystem::canonical(arguments.model).filename().string();
+  }
+  const format::Manifest manifest = transplant::extract_organ(
+      donor, chosen_layers(arguments, donor), arguments.out, arguments.options);
+  std::uint64_t bytes = 0;
+  for (const format::FileEntry& file : manifest.files) bytes += file.size;
+  const format::ExtractionRecord& from = manifest.extraction;
+  if (context.json) {
+    context.print_json("extract",
+                       {{"folder", arguments.out},
+                        {"name", manifest.name},
+                        {"version", manifest.version},
+                        {"model_type", manifest.architecture.model_type},
+                        {"architecture_signature", manifest.architecture.signature.to_string()},
+                        {"first_layer", from.first_layer},
+                        {"layer_count", from.layer_count},
+                        {"donor_layer_count", from.donor_layer_count},
+                        {"bytes", bytes}});
+    return;
+  }
+  context.print(fmt::format("{}: layers {} to {} of {} ({} bytes), architecture {}",
+                            escape_text(arguments.out), from.first_layer,
+                            from.first_layer + from.layer_count - 1, from.donor_layer_count, bytes,
+                            manifest.architecture.signature.to_string()));
+}
+
+}  // namespace
+
+void add_extract(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  CLI::App* command =
+      add_command(app, context, "extract", "cut contiguous layers out of a checkpoint folder",
+                  "  organ extract SmolLM2-135M --layers 10:13 --out legal-0.1.0 --name legal\n"
+                  "  organ extract SmolLM2-135M --middle-third --out middle --license Apache-2.0\n"
+                  "  organ extract t5-base --stack encoder --layers 4:7 --out encoder-0.1.0");
+  command->add_option("model", arguments->model, "checkpoint folder")->required();
+  command->add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
+      ->type_name("A:B");
+  command->add_flag("--middle-third", arguments->middle_third,
+                    "three layers from one third of the depth on");
+  command
+      ->add_option("--stack", arguments->stack,
+                   "which stack of layers, where the model has several: encoder, decoder, "
+                   "or the name of their list of tensors [T5: decoder]")
+      ->type_name("NAME");
+  command->add_option("--out", arguments->out, "new organ folder")->required()->type_name("DIR");
+  transplant::ExtractOptions& options = arguments->options;
+  command->add_option("--name", options.name, "name of the organ")->capture_default_str();
+  command->add_option("--organ-version", options.version, "its version (SemVer)")
+      ->capture_default_str();
+  command->add_option("--description", options.description, "one sentence for people");
+  command->add_option("--license", options.license, "SPDX identifier of the weights' licence");
+  command->add_option("--donor", options.donor_id, "name of the donor [default: folder name]");
+  command->add_option("--donor-revision", options.donor_revision, "revision of the donor");
+  on_run(command, [&context, arguments] { run_extract(context, *arguments); });
+}
+
+}  // namespace organ::cli

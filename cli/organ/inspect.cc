@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/organ/inspect.h"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/organ/commands.h"
+#include "cli/organ/organ_argument.h"
+#include "format/architecture/architecture.h"
+#include "format/base/json.h"
+#include "format/checkpoint/checkpoint.h"
+#include "format/manifest/reference.h"
+#include "format/signature/signing.h"
+#include "format/tensor/safetensors.h"
+
+namespace organ::cli {
+namespace fs = std::filesystem;
+namespace {
+
+std::string field(std::string_view label, std::string_view value) {
+  return fmt::format("{:<14}{}", label, value);
+}
+
+std::string size_text(std::uint64_t bytes) {
+  if (bytes < 10'000) return fmt::format("{} B", bytes);
+  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+nlohmann::json tensor_json(const format::TensorInfo& tensor) {
+  return {{"name", tensor.name},
+          {"dtype", format::to_string(tensor.dtype)},
+          {"shape", tensor.shape},
+          {"offset", tensor.offset},
+          {"size", tensor.size}};
+}
+
+std::string tensor_line(const format::TensorInfo& tensor) {
+  return fmt::format("  {:<48} {:<8} {:<20} {:>12}", escape_text(tensor.name),
+                     format::to_string(tensor.dtype), format::to_string(tensor.shape),
+                     size_text(tensor.size));
+}
+
+// --- organs
+
+nlohmann::json statement_json(const format::SignedStatement& statement) {
+  nlohmann::json resources = nlohmann::json::array();
+  for (const auto& resource : statement.resources) {
+    resources.push_back({{"name", resource.name}, {"sha256", resource.digest.hex()}});
+  }
+  return {{"subject", statement.subject_name},
+          {"root", statement.root.hex()},
+          {"key_id", statement.key.hex()},
+          {"resources", std::move(resources)},
+          {"ignore_paths", statement.ignore_paths}};
+}
+
+void show_lineage(const Context& context, const format::Manifest& manifest) {
+  const auto& extraction = manifest.extraction;
+  context.print(field("architecture", escape_text(manifest.architecture.model_type)));
+  context.print(field("signature", manifest.architecture.signature.to_string()));
+  context.print(field("donor", escape_text(extraction.donor_id)));
+  context.print(field("layers", fmt::format("{} to {} of {}", extraction.first_layer,
+                                            extraction.first_layer + extraction.layer_count - 1,
+                                            extraction.donor_layer_count)));
+  if (manifest.training) {
+    context.print(field("trained", fmt::format("{}, head {}, {} tensors", manifest.training->mode,
+                                               manifest.training->head,
+                                               manifest.training->trained_tensors.size())));
+  } else {
+    context.print(field("trained", "no"));
+  }
+  for (const auto& evaluation : manifest.evaluations) {
+    context.print(field(
+        "evaluation",
+        fmt::format("{}: nll {:.4f}, perplexity {:.3f} ({}, {} tokens of {})", evaluation.subject,
+                    evaluation.nll, evaluation.perplexity, evaluation.protocol, evaluation.tokens,
+                    escape_text(evaluation.dataset))));
+  }
+}
+
+void show_manifest(const Context& context, const format::Manifest& manifest) {
+  context.print(field("organ", manifest.name + ":" + manifest.version));
+  if (!manifest.description.empty()) {
+    context.print(field("description", escape_text(manifest.description)));
+  }
+  context.print(field("license", manifest.license ? escape_text(*manifest.license) : "not stated"));
+  context.print(field("created", manifest.created));
+  show_lineage(context, manifest);
+  context.print("files");
+  for (const auto& file : manifest.files) {
+    context.print(fmt::format("  {:<24} {:<7} {:>10}  {}", file.path, format::to_string(file.role),
+                              size_text(file.size), file.digest.to_string()));
+    if (context.verbose == 0) continue;
+    for (const auto& tensor : file.tensors) context.print(tensor_line(tensor));
+  }
+}
+
+void show_manifest_file(const Context& context, const fs::path& path) {
+  const std::string text = read_file(path, format::kManifestLimit);
+  const auto manifest = format::Manifest::parse(text, escape_text(path.string()));
+  if (context.json) {
+    context.print_json("inspect",
+                       {{"kind", "manifest"}, {"manifest", nlohmann::json::parse(text)}});
+    return;
+  }
+  show_manifest(context, manifest);
+}
+
+// --- single files
+
+void show_bundle(const Context& context, const fs::path& path) {
+  const std::string text = read_file(path, format::kSignatureLimit);
+  const auto statement = format::read_bundle(text, escape_text(path.string()));
+  if (context.json) {
+    context.print_json("inspect",
+                       {{"kind", "signature"}, {"statement", statement_json(statement)}});
+    return;
+  }
+  context.print(field("signature of", escape_text(statement.subject_name)));
+  context.print(field("names key", statement.key.hex()));
+  context.print(field("checked", "no; organ verify does that"));
+  context.print("files");
+  for (const auto& resource : statement.resources) {
+    context.print(fmt::format("  {:<32} {}", escape_text(resource.name), resource.digest.hex()));
+  }
+}
+
+void show_public_key(const Context& context, const fs::path& path) {
+  const auto key = format::PublicKey::load(path);
+  constexpr std::string_view kNames[] = {"P-256", "P-384", "P-521"};
+  const std::string_view curve = kNames[static_cast<std::size_t>(key.curve())];
+  if (context.json) {
+    context.print_json("inspect",
+                       {{"kind", "public_key"}, {"curve", curve}, {"key_id", key.id().hex()}});
+    return;
+  }
+  context.print(field("public key", curve));
+  context.print(field("key id", key.id().hex()));
+}
+
+void show_safetensors(const Context& context, const fs::path& path) {
+  const auto file = format::SafetensorsFile::open(path);
+  const auto& header = file.header();
+  if (context.json) {
+    nlohmann::json tensors = nlohmann::json::array();
+    for (const auto& tensor : header.tensors) tensors.push_back(tensor_json(tensor));
+    context.print_json("inspect", {{"kind", "safetensors"},
+                                   {"size", header.file_size},
+                                   {"data_start", header.data_start},
+                                   {"metadata", header.metadata},
+                                   {"tensors", std::move(tensors)}});
+    return;
+  }
+  context.print(field("safetensors", size_text(header.file_size)));
+  context.print(field("data start", std::to_string(header.data_start)));
+  for (const auto& [key, value] : header.metadata) {
+    context.print(field("metadata", escape_text(key) + " = " + escape_text(value)));
+  }
+  context.print(fmt::format("{} tensors", header.tensors.size()));
+  for (const auto& tensor : header.tensors) context.print(tensor_line(tensor));
+}
+
+// --- checkpoints
+
+nlohmann::json architecture_json(const format::Architecture& architecture) {
+  const std::uint64_t layers = architecture.layer_count();
+  nlohmann::json record = {{"model_type", architecture.model_type()},
+                           {"stack", architecture.stack()},
+                           {"layer_count", layers},
+                           {"maths_known", !architecture.is_opaque()},
+                           {"layer", architecture.layer_fields(0, layers)}};
+  if (architecture.is_opaque()) return record;
+  record["hidden_size"] = architecture.hidden_size();
+  record["vocab_size"] = architecture.vocab_size();
+  record["max_positions"] = architecture.max_positions();
+  record["tied_embeddings"] = architecture.tied_embeddings();
+  return record;
+}
+
+void show_layer_tensors(const Context& context, const format::Architecture& architecture,
+                        std::uint64_t layer) {
+  for (const auto& tensor : architecture.tensors(layer)) {
+    context.print(fmt::format("  {:<48} {}{}", escape_text(tensor.name),
+                              format::to_string(tensor.shape),
+                              tensor.dtype ? fmt::format(" {}", to_string(*tensor.dtype)) : ""));
+  }
+}
+
+void show_architecture(const Context& context, const format::Architecture& architecture) {
+  context.print(field("architecture", escape_text(architecture.model_type())));
+  if (!architecture.stack().empty()) {
+    context.print(field("stack", escape_text(architecture.stack())));
+  }
+  context.print(field("layers", std::to_string(architecture.layer_count())));
+  if (architecture.is_opaque()) {
+    context.print(field("maths", "not known: fits only a recipient alike in everything"));
+    context.print("tensors of layer 0");
+  } else {
+    context.print(field("hidden size", std::to_string(architecture.hidden_size())));
+    context.print(field("vocabulary", std::to_string(architecture.vocab_size())));
+    context.print("tensors of a layer");
+  }
+  show_layer_tensors(context, architecture, 0);
+}
+
+void show_config(const Context& context, const fs::path& path) {
+  JsonLimits limits;
+  limits.reals = true;
+  const std::string subject = escape_text(path.string());
+  const auto config = parse_json(read_file(path, limits.bytes), limits, subject);
+  const auto architecture = format::Architecture::from_config(config, subject);
+  if (context.json) {
+    context.print_json("inspect",
+                       {{"kind", "config"}, {"architecture", architecture_json(architecture)}});
+    return;
+  }
+  show_architecture(context, architecture);
+}
+
+void show_checkpoint(const Context& context, const fs::path& path, const std::string& stack) {
+  const auto checkpoint = format::Checkpoint::open(path, stack);
+  const auto& architecture = checkpoint.architecture();
+  std::uint64_t bytes = 0;
+  nlohmann::json shards = nlohmann::json::array();
+  for (const auto& shard : checkpoint.shards()) {
+    bytes += shard.file.header().file_size;
+    shards.push_back({{"file", shard.file_name},
+                      {"size", shard.file.header().file_size},
+                      {"tensors", shard.file.header().tensors.size()}});
+  }
+  if (context.json) {
+    context.print_json("inspect", {{"kind", "checkpoint"},
+                                   {"architecture", architecture_json(architecture)},
+                                   {"config_digest", checkpoint.config_digest().to_string()},
+                                   {"shards", std::move(shards)}});
+    return;
+  }
+  context.print(field("checkpoint", escape_text(path.string())));
+  context.print(field("weights", fmt::format("{} in {} files", size_text(bytes), shards.size())));
+  context.print(field("config", checkpoint.config_digest().to_string()));
+  show_architecture(context, architecture);
+}
+
+// --- what is it?
+
+void inspect_folder(const Context& context, const fs::path& path, const std::string& stack) {
+  if (fs::exists(path / format::kManifestFile)) {
+    show_organ(context, format::OrganFolder::open(path));
+  } else if (fs::exists(path / format::kConfigFile)) {
+    show_checkpoint(context, path, stack);
+  } else {
+    throw Error(ErrorCode::not_found,
+                quote(path.string()) + ": has neither organ.json nor config.json",
+                "organ inspect knows organ folders and Hugging Face checkpoints");
+  }
+}
+
+void inspect_file(const Context& context, const fs::path& path) {
+  const std::string name = path.filename().string();
+  const UniqueFd fd = open_regular(path);
+  std::string head(std::min<std::uint64_t>(16, file_size(fd.get(), path.string())), '\0');
+  read_at(fd.get(), 0, std::as_writable_bytes(std::span(head)), path.string());
+  if (head.starts_with("-----BEGIN")) {
+    show_public_key(context, path);
+  } else if (!head.starts_with('{')) {
+    show_safetensors(context, path);
+  } else if (name == format::kConfigFile) {
+    show_config(context, path);
+  } else if (name.ends_with(".sig")) {
+    show_bundle(context, path);
+  } else {
+    show_manifest_file(context, path);
+  }
+}
+
+void inspect(const Context& context, const std::string& argument, const std::string& stack) {
+  const fs::path path(argument);
+  if (fs::is_directory(path)) {
+    inspect_folder(context, path, stack);
+  } else if (fs::exists(path) || format::looks_like_folder(argument)) {
+    inspect_file(context, path);
+  } else {
+    show_organ(context, *open_organ(context, argument).organ);
+  }
+}
+
+}  // namespace
+
+void show_organ(const Context& context, const format::OrganSource& organ) {
+  std::vector<format::SignedStatement> statements;
+  for (const std::string& bundle : organ.signature_bundles()) {
+    statements.push_back(format::read_bundle(bundle, format::kSignatureFile));
+  }
+  if (context.json) {
+    nlohmann::json signatures = nlohmann::json::array();
+    for (const auto& statement : statements) signatures.push_back(statement_json(statement));
+    context.print_json("inspect", {{"kind", "organ"},
+                                   {"source", organ.describe()},
+                                   {"manifest", nlohmann::json::parse(organ.manifest_text())},
+                                   {"signatures", std::move(signatures)},
+                                   {"extra_files", organ.extra_files()}});
+    return;
+  }
+  show_manifest(context, organ.manifest());
+  for (const auto& statement : statements) {
+    context.print(field("signed by", statement.key.hex() + " (not checked)"));
+  }
+  if (statements.empty()) context.print(field("signed by", "nobody"));
+}
+
+void add_inspect(CLI::App& app, Context& context) {
+  // Both live as long as the parser's callback.
+  const auto argument = std::make_shared<std::string>(), stack = std::make_shared<std::string>();
+  CLI::App* command =
+      add_command(app, context, "inspect",
+                  "show an organ folder, checkpoint, safetensors file, signature or public key",
+                  "  organ inspect legal-1.0.0\n"
+                  "  organ inspect --json legal-1.0.0/layer.00.safetensors");
+  command
+      ->add_option("PATH", *argument, "path, or name:version of the registry; nothing is verified")
+      ->required();
+  command->add_option("--stack", *stack, "which stack of layers, where a checkpoint has several")
+      ->type_name("NAME");
+  on_run(command, [&context, argument, stack] { inspect(context, *argument, *stack); });
+}
+
+}  // namespace organ::cli

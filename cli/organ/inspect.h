@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Showing stored things, shared by `inspect` and by the commands that know other places of them.
+#pragma once
+
+#include "cli/frame/command.h"
+#include "format/organ/organ_source.h"
+
+namespace organ::cli {
+
+// Prints manifest, files and claimed signatures of an organ from anywhere; nothing is verified.
+void show_organ(const Context& context, const format::OrganSource& organ);
+
+}  // namespace organ::cli

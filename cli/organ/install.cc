@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transplant/install.h"
+
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/organ/commands.h"
+#include "cli/organ/compatibility_output.h"
+#include "cli/organ/organ_argument.h"
+
+namespace organ::cli {
+namespace {
+
+struct Arguments {
+  Placement placement;
+  std::string model;
+  std::string mode = "replace";
+  transplant::InstallOptions options;
+  TrustOptions trust;
+};
+
+// Throws untrusted (or corrupt) with the first reason.
+transplant::TrustRecord require_trusted(const Context& context, const OrganArgument& organ,
+                                        const TrustOptions& options) {
+  const registry::TrustVerdict verdict = organ.judge_origin(options.load());
+  for (const format::Finding& warning : verdict.warnings) {
+    context.warn(escape_text(warning.subject) + ": " + escape_text(warning.message, 2048));
+  }
+  if (!verdict.trusted()) {
+    show_findings(verdict.refusals);
+    const format::Finding& first = verdict.refusals.front();
+    throw Error(first.code,
+                fmt::format("{}: not trusted: {}", quote(organ.text), escape_text(first.message)),
+                "--key PUB vouches for it, --allow-unsigned goes without");
+  }
+  transplant::TrustRecord record;
+  record.status = verdict.warnings.empty() && !verdict.keys.empty()
+                      ? transplant::TrustStatus::verified
+                      : transplant::TrustStatus::unverified;
+  record.keys.assign(verdict.keys.begin(), verdict.keys.end());
+  record.reasons = verdict.policy;
+  for (const format::Finding& warning : verdict.warnings) record.reasons.push_back(warning.message);
+  return record;
+}
+
+nlohmann::json outcome_json(const transplant::InstallOutcome& outcome) {
+  const transplant::Receipt& receipt = outcome.receipt;
+  std::vector<std::string> changed;
+  for (const transplant::FileChange& file : receipt.files) {
+    if (file.undo) changed.push_back(file.path);
+  }
+  return {{"folder", outcome.folder.string()},
+          {"receipt", receipt.number},
+          {"organ", receipt.organ_name + ":" + receipt.organ_version},
+          {"position", receipt.position},
+          {"layer_count", receipt.layer_count},
+          {"trust", to_string(receipt.trust.status)},
+          {"converted_tensors", receipt.conversions.size()},
+          {"changed_files", changed},
+          {"left_out", outcome.left_out},
+          {"hard_links", outcome.hard_links},
+          {"compatibility", to_json(outcome.compatibility)}};
+}
+
+void run_install(Context& context, Arguments arguments) {
+  if (arguments.options.hard_link && !arguments.options.out) {
+    throw Error(ErrorCode::invalid_argument, "--hard-link shares shards with a new folder",
+                "add --out DIR");
+  }
+  const OrganArgument organ = open_organ(context, arguments.placement.organ);
+  arguments.options.position = arguments.placement.position_of(organ);
+  arguments.options.source = organ.text;
+  arguments.options.trust = require_trusted(context, organ, arguments.trust);
+  const transplant::InstallOutcome outcome =
+      transplant::install_organ(*organ.organ, arguments.model, arguments.options);
+  const transplant::Receipt& receipt = outcome.receipt;
+  if (outcome.recovery != transplant::Recovery::nothing) {
+    context.note("an interrupted earlier change of this model was cleaned up first");
+  }
+  for (const std::string& name : outcome.left_out) {
+    context.note("left out: " + escape_text(name));
+  }
+  if (context.json) {
+    context.print_json("install", outcome_json(outcome));
+    return;
+  }
+  show(context, outcome.compatibility);
+  context.print(fmt::format("{}:{} is now layers {} to {} of {} (receipt {})",
+                            escape_text(receipt.organ_name), escape_text(receipt.organ_version),
+                            receipt.position, receipt.position + receipt.layer_count - 1,
+                            escape_text(outcome.folder.string()), receipt.number));
+}
+
+}  // namespace
+
+void add_install(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  CLI::App* command = add_command(
+      app, context, "install", "put an organ into a recipient; undone by organ uninstall",
+      "  organ install legal:1.0.0 --into SmolLM2-135M --at 10\n"
+      "  organ install ./legal-1.0.0 --into SmolLM2-135M --out legal-model --key team.pub");
+  add_placement_options(command, arguments->placement);
+  command->add_option("--into", arguments->model, "checkpoint folder of the recipient")
+      ->required()
+      ->type_name("MODEL");
+  command->add_option("--mode", arguments->mode, "what happens to the layers at P")
+      ->check(CLI::IsMember({"replace"}))
+      ->capture_default_str();
+  command
+      ->add_option("--out", arguments->options.out,
+                   "build this new folder, leave the recipient as it is")
+      ->type_name("DIR");
+  command->add_flag("--hard-link", arguments->options.hard_link,
+                    "with --out: share unchanged shards by hard link");
+  add_trust_options(command, arguments->trust);
+  on_run(command, [&context, arguments] { run_install(context, *arguments); });
+}
+
+}  // namespace organ::cli

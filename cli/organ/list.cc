@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/organ/commands.h"
+#include "cli/organ/version_output.h"
+#include "format/manifest/reference.h"
+#include "registry/registry.h"
+
+namespace organ::cli {
+namespace {
+
+using registry::Registry;
+using registry::VersionInfo;
+
+std::string remarks(const VersionInfo& version) {
+  std::string text = version.signature_count > 0 ? "signed" : "unsigned";
+  if (version.yank_reason) text += ", yanked";
+  if (version.revoke_reason) text += ", revoked";
+  for (const std::string& alias : version.aliases) text += ", @" + alias;
+  return text;
+}
+
+void run(const Context& context, const std::string& name) {
+  if (!name.empty()) format::check_name(name);
+  const Registry registry = Registry::open(context.registry_path(), Registry::Mode::read);
+  registry::VersionFilter filter;
+  filter.name = name;
+  const std::vector<VersionInfo> versions = registry.list(filter);
+  if (!name.empty() && versions.empty()) {
+    throw Error(ErrorCode::not_found, quote(name) + ": no such organ in the registry",
+                "organ list shows what is there");
+  }
+  if (context.json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const VersionInfo& version : versions) list.push_back(to_json(version));
+    context.print_json("list", {{"versions", list}});
+    return;
+  }
+  std::size_t width = 0;
+  for (const VersionInfo& version : versions) {
+    width = std::max(width, version.name.size() + 1 + version.version.size());
+  }
+  for (const VersionInfo& version : versions) {
+    context.print(fmt::format("{:<{}}  {:<8}  layers {:>3}  {:>9}  {}",
+                              version.name + ":" + version.version, width,
+                              escape_text(version.model_type), version.layer_count,
+                              size_text(version.bytes), remarks(version)));
+  }
+  if (versions.empty()) context.note("the registry is empty");
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, Context& context) {
+  CLI::App* command = add_command(app, context, "list", "show what the registry holds",
+                                  "  organ list\n  organ list legal/contracts --json");
+  auto name = std::make_shared<std::string>();
+  command->add_option("NAME", *name, "only the versions of this organ");
+  on_run(command, [&context, name] { run(context, *name); });
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/organ/commands.h"
+#include "format/manifest/reference.h"
+#include "registry/registry.h"
+
+namespace organ::cli {
+namespace {
+
+using registry::LogEntry;
+using registry::LogKind;
+using registry::LogRecord;
+using registry::Registry;
+
+std::string describe(const LogEntry& entry) {
+  const std::string subject = entry.name + (entry.version.empty() ? "" : ":" + entry.version);
+  switch (entry.kind) {
+    case LogKind::publish:
+      return fmt::format("{}  {}", subject, entry.manifest->digest.to_string());
+    case LogKind::signature: return subject;
+    case LogKind::alias:
+      return fmt::format("{}@{} -> {}", entry.name, escape_text(entry.alias),
+                         entry.version.empty() ? "nothing" : entry.version);
+    case LogKind::yank:
+    case LogKind::revoke:
+      return fmt::format("{}{}  {}", subject, entry.withdrawn ? " taken back" : "",
+                         escape_text(entry.reason));
+    case LogKind::key:
+      return fmt::format("{} {}{}", entry.action, escape_text(entry.key),
+                         entry.pattern.empty() ? "" : " for " + quote(entry.pattern));
+  }
+  return subject;
+}
+
+void run(const Context& context, const std::string& name) {
+  if (!name.empty()) format::check_name(name);
+  const Registry registry = Registry::open(context.registry_path(), Registry::Mode::read);
+  const std::vector<LogRecord> records = registry.history(name);
+  if (context.json) {
+    nlohmann::json entries = nlohmann::json::array();
+    for (const LogRecord& record : records) {
+      nlohmann::json entry = nlohmann::json::parse(record.entry.to_text());
+      entry["index"] = record.index;
+      entries.push_back(std::move(entry));
+    }
+    context.print_json("log", {{"entries", entries}});
+    return;
+  }
+  for (const LogRecord& record : records) {
+    context.print(fmt::format("{:>6}  {}  {:<9}  {}", record.index, escape_text(record.entry.time),
+                              to_string(record.entry.kind), describe(record.entry)));
+  }
+}
+
+}  // namespace
+
+void add_log(CLI::App& app, Context& context) {
+  CLI::App* command =
+      add_command(app, context, "log", "show the registry's signed history, oldest entry first",
+                  "  organ log\n  organ log legal/contracts --json");
+  auto name = std::make_shared<std::string>();
+  command->add_option("NAME", *name, "only the entries of this organ");
+  on_run(command, [&context, name] { run(context, *name); });
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/frame/program.h"
+#include "cli/organ/commands.h"
+
+int main(int argc, char** argv) {
+  return organ::cli::run_program(organ::cli::kCommands, argc, argv);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The argument REF|DIR of many commands: an organ folder or a version of the registry.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/frame/command.h"
+#include "format/organ/organ_source.h"
+#include "registry/registry.h"
+#include "registry/trust/policy.h"
+
+namespace organ::cli {
+
+struct OrganArgument {
+  std::unique_ptr<format::OrganSource> organ;
+  std::string text;  // as a person would write it: the folder, or name:version
+  std::optional<registry::Registry> registry;        // the registry in use, if there is one
+  std::optional<registry::ResolvedVersion> version;  // set when it came from there
+
+  // Judges who signed it: by the registry's policy, or by the default policy without a registry.
+  registry::TrustVerdict judge_origin(const registry::TrustOverride& override) const;
+};
+
+// The positional argument "organ" and the option --at of the commands that bring an organ and a
+// recipient together.
+struct Placement {
+  std::string organ;
+  std::optional<std::uint64_t> position;
+
+  // --at, else the layer the organ comes from.
+  std::uint64_t position_of(const OrganArgument& opened) const;
+};
+void add_placement_options(CLI::App* command, Placement& placement);
+
+// Throws not_found, corrupt, invalid_argument.
+OrganArgument open_organ(const Context& context, const std::string& text);
+
+// The options --key and --allow-unsigned.
+struct TrustOptions {
+  std::vector<std::string> key_files;
+  bool allow_unsigned = false;
+
+  registry::TrustOverride load() const;  // throws for a file that is no public key
+};
+void add_trust_options(CLI::App* command, TrustOptions& options);
+
+}  // namespace organ::cli

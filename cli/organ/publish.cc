@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/frame/passphrase.h"
+#include "cli/organ/commands.h"
+#include "format/manifest/reference.h"
+#include "registry/registry.h"
+
+namespace organ::cli {
+namespace {
+
+using registry::PublishResult;
+using registry::Registry;
+
+struct Arguments {
+  std::string folder;
+  std::string reference;
+  std::string key_file;
+  PassphraseOptions passphrase;
+};
+
+// NAME:VERSION of the argument, else those of organ.json.
+std::pair<std::string, format::Version> target(const Arguments& arguments,
+                                               const format::Manifest& organ) {
+  if (arguments.reference.empty()) return {organ.name, format::Version::parse(organ.version)};
+  format::Reference reference = format::Reference::parse(arguments.reference);
+  if (const auto* version = std::get_if<format::Version>(&reference.selector)) {
+    return {std::move(reference.name), *version};
+  }
+  throw Error(ErrorCode::invalid_argument, quote(arguments.reference) + ": expected NAME:VERSION",
+              "for example legal/contracts:1.0.0");
+}
+
+void report(const Context& context, const PublishResult& result) {
+  if (context.json) {
+    context.print_json("publish", {{"name", result.name},
+                                   {"version", result.version},
+                                   {"digest", result.digest.to_string()},
+                                   {"log_index", result.log_index},
+                                   {"already_published", result.already_published},
+                                   {"signed", result.is_signed},
+                                   {"bytes", result.bytes},
+                                   {"new_bytes", result.new_bytes}});
+    return;
+  }
+  context.print(fmt::format("{}:{}  {}", result.name, result.version, result.digest.to_string()));
+  if (result.already_published) context.note("the same content was published before");
+  if (!result.is_signed) {
+    context.warn("not signed: install will ask for --allow-unsigned; organ publish --key signs");
+  }
+}
+
+void run(const Context& context, const Arguments& arguments) {
+  const auto organ = format::OrganFolder::open(arguments.folder);
+  const auto [name, version] = target(arguments, organ.manifest());
+  std::optional<format::SecretKey> key;
+  if (!arguments.key_file.empty()) {
+    key.emplace(
+        format::SecretKey::load_with(arguments.key_file, passphrase_source(arguments.passphrase)));
+  }
+  Registry registry = Registry::open(context.registry_path(), Registry::Mode::write);
+  report(context, registry.publish(organ, name, version, {.key = key ? &*key : nullptr}));
+}
+
+}  // namespace
+
+void add_publish(CLI::App& app, Context& context) {
+  CLI::App* command = add_command(app, context, "publish",
+                                  "verify an organ folder and add it to the registry for good",
+                                  "  organ publish ./legal-1.0.0\n"
+                                  "  organ publish ./legal legal/contracts:1.0.0 --key legal.key");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("DIR", arguments->folder, "organ folder")->required();
+  command->add_option("NAME:VERSION", arguments->reference,
+                      "what to call it [default: name and version of its organ.json]");
+  command->add_option("--key", arguments->key_file, "sign it with this key while publishing")
+      ->type_name("KEY");
+  add_passphrase_options(command, arguments->passphrase);
+  on_run(command, [&context, arguments] { run(context, *arguments); });
+}
+
+}  // namespace organ::cli

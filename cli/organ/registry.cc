@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// `organ registry …`: the group and its two commands that need nothing but the registry folder.
+#include "registry/registry.h"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/organ/commands.h"
+
+namespace organ::cli {
+namespace {
+
+using registry::Registry;
+
+struct InitArguments {
+  std::vector<std::string> key_files;
+  std::string pattern = "*";
+};
+
+void run_init(const Context& context, const InitArguments& arguments) {
+  registry::CreateOptions options;
+  for (const std::string& file : arguments.key_files) {
+    options.trusted.emplace_back(arguments.pattern, format::PublicKey::load(file));
+  }
+  const std::filesystem::path folder = context.registry_path();
+  Registry::create(folder, options);
+  nlohmann::json keys = nlohmann::json::array();
+  for (const auto& [pattern, key] : options.trusted) {
+    keys.push_back({{"pattern", pattern}, {"key", key.id().to_string()}});
+  }
+  if (context.json) {
+    context.print_json("registry init", {{"registry", folder.string()}, {"trusted", keys}});
+    return;
+  }
+  context.print("registry  " + escape_text(folder.string()));
+  for (const auto& [pattern, key] : options.trusted) {
+    context.print(fmt::format("trusts    {} for {}", key.id().to_string(), quote(pattern)));
+  }
+  if (options.trusted.empty()) {
+    context.note("no key is trusted yet: install asks for --key or --allow-unsigned");
+  }
+}
+
+void run_rebuild(const Context& context) {
+  const registry::RebuildReport report = Registry::rebuild(context.registry_path());
+  if (context.json) {
+    context.print_json("registry rebuild",
+                       {{"entries", report.entries}, {"versions", report.versions}});
+    return;
+  }
+  context.print(
+      fmt::format("rebuilt from {} log entries: {} versions", report.entries, report.versions));
+}
+
+void add_init(CLI::App& group, Context& context) {
+  CLI::App* command = add_command(
+      group, context, "init", "make an empty registry and say whose signatures it trusts",
+      "  organ registry init --key legal.pub\n"
+      "  organ registry init --registry ./store --key team.pub --pattern 'legal/*'");
+  auto arguments = std::make_shared<InitArguments>();
+  command
+      ->add_option("--key", arguments->key_files,
+                   "public key whose signature publish, verify and install demand")
+      ->type_name("PUB");
+  command
+      ->add_option("--pattern", arguments->pattern,
+                   "names the keys speak for: a name, '*' or 'prefix/*'")
+      ->type_name("PATTERN")
+      ->capture_default_str();
+  on_run(command, [&context, arguments] { run_init(context, *arguments); });
+}
+
+void add_rebuild(CLI::App& group, Context& context) {
+  CLI::App* command = add_command(group, context, "rebuild",
+                                  "make the catalog and index.json anew from the log and the blobs",
+                                  "  organ registry rebuild\n"
+                                  "  organ registry rebuild --registry ./store --json");
+  on_run(command, [&context] { run_rebuild(context); });
+}
+
+}  // namespace
+
+void add_registry(CLI::App& app, Context& context) {
+  CLI::App* group = add_group(app, "registry", "make and mend a registry");
+  add_init(*group, context);
+  add_rebuild(*group, context);
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/frame/passphrase.h"
+#include "cli/organ/commands.h"
+#include "format/signature/signing.h"
+
+namespace organ::cli {
+namespace {
+
+struct Options {
+  std::filesystem::path folder;
+  std::filesystem::path key;
+  bool replace = false;
+  PassphraseOptions passphrase;
+};
+
+void sign(const Context& context, const Options& options) {
+  const auto organ = format::OrganFolder::open(options.folder);
+  const auto key = format::SecretKey::load_with(options.key, passphrase_source(options.passphrase));
+  format::sign_folder(organ, key, options.replace);
+  const std::string path = (options.folder / format::kSignatureFile).string();
+  const std::string id = key.public_key().id().hex();
+  if (context.json) {
+    context.print_json(
+        "sign",
+        {{"signature", path}, {"key_id", id}, {"files", organ.manifest().files.size() + 1}});
+    return;
+  }
+  context.print("signed  " + escape_text(path));
+  context.print("key id  " + id);
+}
+
+}  // namespace
+
+void add_sign(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      add_command(app, context, "sign", "check an organ folder and write its model.sig",
+                  "  organ sign legal-1.0.0 --key acme.key\n"
+                  "  organ sign legal-1.0.0 --key acme.key --passphrase-file secret.txt --replace");
+  command->add_option("DIR", options->folder, "organ folder")->required();
+  command->add_option("--key", options->key, "private key (PEM; ECDSA P-256, P-384 or P-521)")
+      ->required()
+      ->type_name("FILE");
+  command->add_flag("--replace", options->replace, "write over an existing model.sig");
+  add_passphrase_options(command, options->passphrase);
+  on_run(command, [&context, options] { sign(context, *options); });
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/organ/commands.h"
+#include "transplant/install.h"
+
+namespace organ::cli {
+namespace {
+
+void run_uninstall(const Context& context, const std::string& model) {
+  const transplant::UninstallOutcome outcome = transplant::uninstall_organ(model);
+  const transplant::Receipt& receipt = outcome.undone;
+  if (outcome.recovery != transplant::Recovery::nothing) {
+    context.note("an interrupted earlier change of this model was cleaned up first");
+  }
+  for (const std::string& name : outcome.changed) {
+    context.warn(escape_text(name) + ": is not what it was before the installation; not touched");
+  }
+  if (context.json) {
+    context.print_json("uninstall", {{"folder", model},
+                                     {"receipt", receipt.number},
+                                     {"organ", receipt.organ_name + ":" + receipt.organ_version},
+                                     {"position", receipt.position},
+                                     {"proved_files", outcome.proved},
+                                     {"changed_files", outcome.changed}});
+    return;
+  }
+  context.print(fmt::format("{}:{} is out of {}; {} of {} files have the SHA-256 they had before",
+                            escape_text(receipt.organ_name), escape_text(receipt.organ_version),
+                            escape_text(model), outcome.proved.size(),
+                            outcome.proved.size() + outcome.changed.size()));
+}
+
+}  // namespace
+
+void add_uninstall(CLI::App& app, Context& context) {
+  const auto model = std::make_shared<std::string>();  // lives as long as the parser's callback
+  CLI::App* command = add_command(
+      app, context, "uninstall", "undo the newest installation of a model folder, byte for byte",
+      "  organ uninstall SmolLM2-135M\n  organ uninstall legal-model --json");
+  command->add_option("model", *model, "checkpoint folder with an installed organ")->required();
+  on_run(command, [&context, model] { run_uninstall(context, *model); });
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/organ/commands.h"
+#include "cli/organ/organ_argument.h"
+#include "cli/organ/verify_output.h"
+
+namespace organ::cli {
+namespace {
+
+using registry::Registry;
+using registry::VerifyReport;
+
+struct Arguments {
+  std::string subject;
+  bool all = false;
+  std::string format = "text";
+  TrustOptions trust;
+};
+
+VerifyReport verify_folder(const OrganArgument& argument, const registry::TrustOverride& trust) {
+  VerifyReport::Item item{.subject = argument.text, .digest = {}, .findings = {}, .trust = {}};
+  item.findings = format::verify_contents(*argument.organ);
+  item.trust = argument.judge_origin(trust);
+  if (item.findings.empty()) {
+    item.trust.established.insert(item.trust.established.begin(),
+                                  "every byte is what organ.json says");
+  }
+  VerifyReport report;
+  for (const format::FileEntry& file : argument.organ->manifest().files) report.bytes += file.size;
+  report.items.push_back(std::move(item));
+  report.versions = 1;
+  return report;
+}
+
+VerifyReport examine(const Context& context, const Arguments& arguments) {
+  const registry::TrustOverride trust = arguments.trust.load();
+  if (arguments.all) {
+    if (!arguments.subject.empty()) {
+      throw Error(ErrorCode::invalid_argument, "give either --all or one organ, not both");
+    }
+    return Registry::open(context.registry_path(), Registry::Mode::read).verify_all(trust);
+  }
+  if (arguments.subject.empty()) {
+    throw Error(ErrorCode::invalid_argument, "nothing to verify",
+                "give a reference or a folder, or --all for the whole registry");
+  }
+  const OrganArgument argument = open_organ(context, arguments.subject);
+  return argument.version ? argument.registry->verify(*argument.version, trust)
+                          : verify_folder(argument, trust);
+}
+
+void run(Context& context, const Arguments& arguments) {
+  const VerifyReport report = examine(context, arguments);
+  for (const VerifyReport::Item& item : report.items) {
+    for (const format::Finding& finding : item.findings) context.worsen(finding.code);
+    for (const format::Finding& refusal : item.trust.refusals) context.worsen(refusal.code);
+  }
+  if (context.json || arguments.format == "json") {
+    context.print_json("verify", to_json(report));
+  } else if (arguments.format == "junit") {
+    context.print(to_junit(report));
+  } else if (arguments.format == "sarif") {
+    context.print(to_sarif(report));
+  } else {
+    context.print(to_text(report));
+  }
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Context& context) {
+  CLI::App* command = add_command(
+      app, context, "verify",
+      "read every byte of an organ, check digests and signatures, and say what is proved",
+      "  organ verify legal/contracts:1.0.0\n"
+      "  organ verify ./legal-1.0.0 --key legal.pub\n"
+      "  organ verify --all --format junit");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("REF|DIR", arguments->subject, "a published version or an organ folder");
+  command->add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
+  command->add_option("--format", arguments->format, "text, json, junit or sarif")
+      ->check(CLI::IsMember({"text", "json", "junit", "sarif"}))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+  add_trust_options(command, arguments->trust);
+  on_run(command, [&context, arguments] { run(context, *arguments); });
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/organ/version_output.h"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+
+namespace organ::cli {
+namespace {
+
+template <typename T>
+nlohmann::json or_null(const std::optional<T>& value) {
+  return value ? nlohmann::json(*value) : nlohmann::json();
+}
+
+nlohmann::json shown(const std::optional<std::string>& text) {
+  return text ? nlohmann::json(escape_text(*text)) : nlohmann::json();
+}
+
+}  // namespace
+
+nlohmann::json to_json(const registry::VersionInfo& version) {
+  return {{"name", version.name},
+          {"version", version.version},
+          {"digest", version.digest.to_string()},
+          {"log_index", version.log_index},
+          {"published", escape_text(version.published)},
+          {"description", escape_text(version.description, 4096)},
+          {"license", shown(version.license)},
+          {"model_type", escape_text(version.model_type)},
+          {"architecture_signature", version.architecture_signature.to_string()},
+          {"first_layer", version.first_layer},
+          {"layer_count", version.layer_count},
+          {"donor_layer_count", version.donor_layer_count},
+          {"donor_id", escape_text(version.donor_id)},
+          {"bytes", version.bytes},
+          {"signatures", version.signature_count},
+          {"best_nll", or_null(version.best_nll)},
+          {"yanked", shown(version.yank_reason)},
+          {"revoked", shown(version.revoke_reason)},
+          {"aliases", version.aliases}};
+}
+
+std::string size_text(std::uint64_t bytes) {
+  constexpr const char* kUnits[] = {"kB", "MB", "GB", "TB"};
+  if (bytes < 1000) return fmt::format("{} B", bytes);
+  double value = static_cast<double>(bytes) / 1000;
+  std::size_t unit = 0;
+  while (value >= 999.95 && unit + 1 < std::size(kUnits)) {
+    value /= 1000;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+}  // namespace organ::cli

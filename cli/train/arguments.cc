@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/train/arguments.h"
+
+#include <cmath>
+#include <iostream>
+
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/frame/parse_option.h"
+#include "train/data/masking.h"
+#include "train/data/overlap.h"
+#include "train/evaluate/measure_checkpoint.h"
+#include "train/tokenizer/tokenizer.h"
+
+namespace organ::cli {
+namespace {
+
+std::vector<std::filesystem::path> as_paths(const std::vector<std::string>& names) {
+  return {names.begin(), names.end()};
+}
+
+void check_data_arguments(const TrainArguments& a) {
+  if (a.data.empty() == a.ids.empty()) {
+    throw Error(ErrorCode::invalid_argument, "what to train on: give either --data or --ids",
+                "--data FILE... reads text files");
+  }
+  if (a.padding_id && *a.padding_id < 0) {
+    fail(ErrorCode::invalid_argument, "--pad-id: {} is out of range, expected 0 or more",
+         *a.padding_id);
+  }
+  const std::string_view other = !a.ids.empty()            ? "--ids"
+                                 : !a.held_out.empty()     ? "--held-out"
+                                 : !a.held_out_ids.empty() ? "--held-out-ids"
+                                                           : "";
+  if (a.held_out_share && !other.empty()) {
+    fail(ErrorCode::invalid_argument,
+         "--held-out-share: chooses among --data files; it cannot be joined with {}", other);
+  }
+  if (!a.held_out.empty() && !a.held_out_ids.empty()) {
+    fail(ErrorCode::invalid_argument,
+         "what to measure on: give either --held-out or --held-out-ids");
+  }
+  if (a.held_out_share && !(*a.held_out_share > 0 && *a.held_out_share < 1)) {
+    fail(ErrorCode::invalid_argument,
+         "--held-out-share: {} is out of range, expected more than 0 and less than 1",
+         *a.held_out_share);
+  }
+  if (a.epochs && a.steps) {
+    fail(ErrorCode::invalid_argument, "how long to train: give either --epochs or --steps");
+  }
+}
+
+class ConsoleObserver final : public train::TrainObserver {
+ public:
+  explicit ConsoleObserver(const Context& context)
+      : context_(context), progress_(context.show_progress() && !context.quiet) {}
+  ~ConsoleObserver() override { end_line(); }
+  ConsoleObserver(const ConsoleObserver&) = delete;
+  ConsoleObserver& operator=(const ConsoleObserver&) = delete;
+
+  void note(std::string_view line) override {
+    end_line();
+    context_.note(line);
+  }
+  void warn(std::string_view line) override {
+    end_line();
+    context_.warn(line);
+  }
+  void step(const train::StepMetrics& m, std::uint64_t total) override {
+    average_ = average_ ? 0.9 * *average_ + 0.1 * m.seconds : m.seconds;
+    const auto left = static_cast<long>(*average_ * static_cast<double>(total - m.step));
+    const std::string line = fmt::format(
+        "step {}/{}  loss {:.4f}  {:.0f} tok/s  {:.0f} GFLOP/s, {:.0f} % of this machine's  "
+        "{}:{:02} left",
+        m.step, total, m.loss, m.tokens_per_second, m.gflops, 100 * m.gemm_share, left / 60,
+        left % 60);
+    if (progress_) {
+      std::cerr << '\r' << line << "\x1b[K" << std::flush;
+      open_line_ = true;
+    } else {
+      context_.detail(line);
+    }
+  }
+  void evaluation(const train::EvaluationMetrics& m) override {
+    note(fmt::format("held out after step {}: nll {:.6f}, perplexity {:.4f}, {} targets", m.step,
+                     m.nll, std::exp(m.nll), m.targets));
+  }
+
+ private:
+  void end_line() {
+    if (open_line_) std::cerr << '\n';
+    open_line_ = false;
+  }
+
+  const Context& context_;
+  bool progress_;
+  bool open_line_ = false;
+  std::optional<double> average_;  // seconds per step
+};
+
+void add_data_arguments(CLI::App& command, TrainArguments& a) {
+  command.add_option("--data", a.data, "text files to train on")->type_name("FILE");
+  command.add_option("--ids", a.ids, "safetensors file with I64 'ids' [windows, length] instead")
+      ->type_name("FILE");
+  command.add_option("--pad-id", a.padding_id,
+                     "the id that fills up rows of --ids and --held-out-ids, no text");
+  command.add_option("--held-out", a.held_out, "text files to measure on, never trained on")
+      ->type_name("FILE");
+  command
+      .add_option("--held-out-ids", a.held_out_ids, "safetensors file like that of --ids instead")
+      ->type_name("FILE");
+  command.add_option("--held-out-share", a.held_out_share,
+                     "set whole --data files aside, this share of the bytes");
+  command.add_option("--documents", a.documents, "file, blank-lines or end-of-text")
+      ->capture_default_str();
+}
+
+train::Dataset read_held_out_ids(const TrainArguments& a, std::uint64_t vocabulary,
+                                 std::int64_t context) {
+  train::Dataset data = train::Dataset::from_ids(a.held_out_ids, vocabulary, a.padding_id);
+  if (data.context() == context) return data;
+  fail(ErrorCode::invalid_argument, "{}: windows of {} tokens, but those to train on have {}",
+       quote(a.held_out_ids), data.context(), context);
+}
+
+}  // namespace
+
+void add_train_arguments(CLI::App& command, TrainArguments& a) {
+  train::TrainSettings& s = a.settings;
+  command.add_option("model", a.model, "checkpoint folder")->required();
+  command
+      .add_option("--stack", a.stack,
+                  "whose layers, of an encoder-decoder: encoder or decoder [default: decoder]")
+      ->type_name("NAME");
+  add_data_arguments(command, a);
+  command.add_option("--out", a.out, "new folder")->required()->type_name("DIR");
+  command.add_option("--run-dir", a.run_folder, "train states and metrics [default: OUT.run]")
+      ->type_name("DIR");
+  command.add_flag("--resume", s.resume, "go on from the newest train state of --run-dir");
+  command.add_option("--context", s.context, "tokens per window")->capture_default_str();
+  command
+      .add_option("--pack", a.packing,
+                  "how documents fill windows: ffd (first-fit decreasing) or concat")
+      ->capture_default_str();
+  command.add_option("--batch", s.batch, "windows per pass")->capture_default_str();
+  command.add_option("--accumulate", s.accumulate, "passes per step")->capture_default_str();
+  command.add_option("--epochs", a.epochs, "passes over the data [default: 3]");
+  command.add_option("--steps", a.steps, "steps instead of epochs");
+  command.add_option("--lr", s.rate, "peak learning rate")->capture_default_str();
+  command.add_option("--warmup-share", s.warmup_share, "of the steps")->capture_default_str();
+  command.add_option("--schedule", a.schedule, "cosine, linear or constant")->capture_default_str();
+  command.add_option("--weight-decay", s.adamw.weight_decay, "of AdamW")->capture_default_str();
+  command.add_flag("--decay-all", s.decay_all, "decay 1-D tensors too, as torch does");
+  command.add_option("--clip-norm", s.clip_norm, "gradient norm limit, 0: none")
+      ->capture_default_str();
+  command
+      .add_option("--ema", s.ema,
+                  "decay of the weights' moving average, which is published, 0: none")
+      ->capture_default_str();
+  command.add_option("--seed", s.seed, "decides the order of the data")->capture_default_str();
+  command.add_option("--precision", a.precision, "bf16 or fp32")->capture_default_str();
+  command.add_option("--device", a.device, "cpu, cuda or cuda:N")->capture_default_str();
+  command.add_option("--threads", s.threads, "0: all cores")->capture_default_str();
+  command.add_flag("--checkpoint-activations", s.recompute_activations,
+                   "keep layer inputs only and compute the rest again: less memory, more time");
+  command
+      .add_option("--cache", a.cache_folder,
+                  "keep outputs of the layers below there, for later runs [default: in memory]")
+      ->type_name("DIR");
+  command.add_option("--cache-bytes", s.cache_bytes, "bound of the cache, in memory or in --cache")
+      ->capture_default_str();
+  command.add_option("--evaluate-every", s.evaluate_every, "steps, 0: before and after only")
+      ->capture_default_str();
+  command
+      .add_option(
+          "--patience", s.patience,
+          "stop after evaluations without gain and publish the best weights, 0: publish the last")
+      ->capture_default_str();
+  command.add_option("--save-every", s.save_every, "steps between train states")
+      ->capture_default_str();
+}
+
+void prepare_settings(TrainArguments& a) {
+  train::TrainSettings& s = a.settings;
+  check_data_arguments(a);
+  s.mode = parsed(train::parse_train_mode(a.mode), "--mode", a.mode, "in_situ or wrapper");
+  s.precision =
+      parsed(train::parse_precision(a.precision), "--precision", a.precision, "bf16 or fp32");
+  s.device = parsed(train::parse_device(a.device), "--device", a.device, train::kDevices);
+  train::prepare_device(s.device);
+  s.schedule = parsed(train::parse_schedule(a.schedule), "--schedule", a.schedule,
+                      "cosine, linear or constant");
+  s.packing = parsed(train::parse_packing(a.packing), "--pack", a.packing, "ffd or concat");
+  if (a.steps && *a.steps < 1) {
+    fail(ErrorCode::invalid_argument, "--steps: {} is out of range, expected 1 or more", *a.steps);
+  }
+  s.steps = static_cast<std::uint64_t>(a.steps.value_or(1));
+  if (!a.steps) (void)train::steps_of_epochs(a.epochs.value_or(3), 1, 1);
+  train::check_settings(s);
+  s.cache_folder = a.cache_folder;
+  s.run_folder = a.run_folder.empty() ? a.out + ".run" : a.run_folder;
+  if (std::filesystem::exists(std::filesystem::symlink_status(a.out))) {
+    fail(ErrorCode::already_exists, "{}: exists already", quote(a.out));
+  }
+}
+
+TrainData read_train_data(const Context& context, TrainArguments& a,
+                          const format::Checkpoint& checkpoint) {
+  train::TrainSettings& s = a.settings;
+  train::HoldOut files{as_paths(a.data), as_paths(a.held_out)};
+  if (a.held_out_share) files = train::hold_out_files(files.training, *a.held_out_share, s.seed);
+  train::Dataset::Options options{
+      .context = s.context,
+      .split = parsed(train::parse_document_split(a.documents), "--documents", a.documents,
+                      "file, blank-lines or end-of-text"),
+      .end_of_sequence = true,
+      .packing = s.packing};
+  const std::uint64_t vocabulary = checkpoint.architecture().vocab_size();
+  const train::Task task = train::task_of(checkpoint.architecture());
+  const bool drawn = task != train::Task::next_token;  // with tokens of the tokenizer
+  options.special_tokens = task == train::Task::hidden_tokens;
+  if (drawn) options.end_of_sequence = false;
+  const bool texts = a.ids.empty() || !files.held_out.empty() || drawn;
+  std::optional<train::Tokenizer> tokenizer;
+  if (texts) tokenizer = train::Tokenizer::open(checkpoint.folder());
+  TrainData data{a.ids.empty()
+                     ? train::Dataset::from_texts(files.training, *tokenizer, vocabulary, options)
+                     : train::Dataset::from_ids(a.ids, vocabulary, a.padding_id),
+                 std::nullopt, std::nullopt, std::nullopt};
+  s.context = data.training.context();
+  options.context = s.context;
+  options.end_of_sequence = false;
+  options.packing = train::Packing::concat;  // held-out figures are those of `organ eval`
+  if (!files.held_out.empty()) {
+    data.held_out = train::Dataset::from_texts(files.held_out, *tokenizer, vocabulary, options);
+  } else if (!a.held_out_ids.empty()) {
+    data.held_out = read_held_out_ids(a, vocabulary, s.context);
+  }
+  if (data.held_out) {
+    train::check_disjoint(data.training, *data.held_out);
+    data.overlap = train::overlap_share(data.training, *data.held_out);
+    const auto finding = train::overlap_finding(*data.overlap);
+    context.note(train::describe(finding));
+    if (!finding.passed) context.warn("held-out figures are partly memory: " + finding.hint);
+  }
+  const train::Tokenizer* words = tokenizer ? &*tokenizer : nullptr;
+  train::set_task(data.training, checkpoint, words, s.seed);
+  // The held-out draw is that of `organ eval`, whatever the seed of the run.
+  if (data.held_out) train::set_task(*data.held_out, checkpoint, words, 0);
+  if (tokenizer) data.tokenizer = format::tokenizer_digest(checkpoint.folder());
+  if (!a.steps) {
+    s.steps =
+        train::steps_of_epochs(a.epochs.value_or(3), data.training.windows(), s.rows_per_step());
+  }
+  context.note(
+      fmt::format("{} tokens in {} windows of {} ({:.1f} % filled), {} steps of {} windows",
+                  data.training.tokens(), data.training.windows(), s.context,
+                  100 * data.training.filled_share(), s.steps, s.rows_per_step()));
+  return data;
+}
+
+std::unique_ptr<train::TrainObserver> make_observer(const Context& context) {
+  return std::make_unique<ConsoleObserver>(context);
+}
+
+void print_evaluations(const Context& context, const std::vector<format::Evaluation>& evaluations) {
+  for (const auto& e : evaluations) {
+    const auto label =
+        train::protocol_label(e.protocol, static_cast<std::int64_t>(e.context),
+                              static_cast<std::int64_t>(e.stride), e.tokenizer_digest);
+    context.print(fmt::format(
+        "{:20} {} {:.4f} (nll {:.6f}, {} targets{})", e.subject, label, e.perplexity, e.nll,
+        e.tokens, e.bits_per_byte ? fmt::format(", {:.4f} bits/byte", *e.bits_per_byte) : ""));
+  }
+}
+
+nlohmann::json run_record(const train::TrainResult& result,
+                          const std::vector<format::Evaluation>& evaluations) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& e : evaluations) {
+    list.push_back(
+        {{"subject", e.subject},
+         {"protocol", e.protocol},
+         {"context", e.context},
+         {"stride", e.stride},
+         {"tokens", e.tokens},
+         {"nll", e.nll},
+         {"ppl", e.perplexity},
+         {"bits_per_byte", e.bits_per_byte ? nlohmann::json(*e.bits_per_byte) : nlohmann::json()}});
+  }
+  return {{"steps", result.steps},
+          {"skipped", result.skipped},
+          {"stopped_early", result.stopped_early},
+          {"last_loss", result.last_loss ? nlohmann::json(*result.last_loss) : nlohmann::json()},
+          {"wall_milliseconds", result.milliseconds},
+          {"published_weights", train::to_string(result.published)},
+          {"published_step", result.published_step},
+          {"prefix_cache",
+           {{"computed", result.prefix.computed},
+            {"read", result.prefix.read},
+            {"damaged", result.prefix.damaged}}},
+          {"evaluations", list}};
+}
+
+}  // namespace organ::cli

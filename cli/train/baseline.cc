@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <numeric>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/frame/parse_option.h"
+#include "cli/train/arguments.h"
+#include "cli/train/commands.h"
+#include "train/adapter/prompt_start.h"
+#include "train/baselines/report.h"
+#include "train/tokenizer/tokenizer.h"
+#include "train/trainer/train_state.h"
+#include "transplant/journal.h"
+
+namespace organ::cli {
+namespace {
+
+struct Arguments {
+  std::string method, layers, placement = "houlsby", start;
+  std::uint64_t count = 3;
+  double share = 0.1;
+  TrainArguments common;
+  train::AdapterOptions adapter;
+};
+
+constexpr std::string_view kSameLayers = "same_layers", kTopLayers = "top_k_layers",
+                           kTopElements = "top_k", kFull = "full";
+
+format::LayerRange adapted_layers(const Arguments& arguments, std::uint64_t layer_count) {
+  if (!arguments.layers.empty()) return format::LayerRange::parse(arguments.layers, layer_count);
+  if (arguments.method == kSameLayers) {
+    throw Error(ErrorCode::invalid_argument, "which layers: same_layers needs --layers",
+                "--layers 4:7 trains layers 4, 5 and 6, counted from 0");
+  }
+  return {0, layer_count};
+}
+
+bool changes_weights(const Arguments& arguments) {
+  return arguments.method == kSameLayers || arguments.method == kTopLayers ||
+         arguments.method == kTopElements || arguments.method == kFull;
+}
+
+// What virtual tokens start as. A text to start from says so by itself.
+void read_start(Arguments& arguments) {
+  train::AdapterOptions& adapter = arguments.adapter;
+  if (!adapter.start_text.empty() && arguments.start.empty()) arguments.start = "text";
+  if (!arguments.start.empty()) {
+    adapter.start = parsed(train::parse_virtual_start(arguments.start), "--init", arguments.start,
+                           "random, vocabulary, text or zero");
+  }
+  const bool text = adapter.start == train::VirtualStart::text;
+  if (text == !adapter.start_text.empty()) return;
+  throw Error(ErrorCode::invalid_argument,
+              text ? "--init text: there is no text" : "--init-text: is for --init text alone",
+              "--init-text 'Answer as a lawyer:' starts a prompt from that text's tokens");
+}
+
+void read_method(Arguments& arguments) {
+  if (arguments.method == kTopLayers && !arguments.layers.empty()) {
+    fail(ErrorCode::invalid_argument, "--layers: top_k_layers chooses them, --count says how many");
+  }
+  if (arguments.method == kTopElements && !arguments.layers.empty()) {
+    fail(ErrorCode::invalid_argument, "--layers: top_k chooses among the weights of all layers");
+  }
+  if (arguments.method == kFull && !arguments.layers.empty()) {
+    fail(ErrorCode::invalid_argument, "--layers: full trains all of them and what is around them");
+  }
+  if (changes_weights(arguments)) return;
+  const auto kind = train::parse_adapter_kind(arguments.method);
+  if (!kind) {
+    fail(ErrorCode::invalid_argument,
+         "method {}: is unknown, expected full, lora, ia3, bottleneck, prompt, prefix, "
+         "same_layers, top_k_layers or top_k",
+         quote(arguments.method));
+  }
+  arguments.adapter.kind = *kind;
+  read_start(arguments);
+  if (arguments.placement != "houlsby" && arguments.placement != "pfeiffer") {
+    fail(ErrorCode::invalid_argument, "--placement: {} is unknown, expected houlsby or pfeiffer",
+         quote(arguments.placement));
+  }
+  arguments.adapter.placement = arguments.placement == "houlsby"
+                                    ? train::BottleneckPlacement::houlsby
+                                    : train::BottleneckPlacement::pfeiffer;
+}
+
+// Everything a method needs, and what is printed of it.
+class Baseline {
+ public:
+  Baseline(const Context& context, Arguments& arguments)
+      : context_(context),
+        arguments_(arguments),
+        common_(arguments.common),
+        checkpoint_(format::Checkpoint::open(common_.model, common_.stack)) {
+    common_.settings.layers = adapted_layers(arguments, checkpoint_.architecture().layer_count());
+  }
+
+  // Nothing in the processes of a run that write no files.
+  std::optional<train::BaselineReport> run() {
+    if (changes_weights(arguments_)) return train_weights();
+    return train_adapter();
+  }
+
+ private:
+  // The layers that train, and how they were chosen.
+  std::vector<std::uint64_t> choose_layers(const TrainData& data, nlohmann::json& config) const {
+    if (arguments_.method == kTopLayers) {
+      const auto magnitudes =
+          train::gradient_magnitudes(checkpoint_, common_.settings, data.training);
+      config["gradient_magnitudes"] = magnitudes;
+      return train::top_layers(magnitudes, arguments_.count);
+    }
+    std::vector<std::uint64_t> layers(common_.settings.layers.count);
+    std::iota(layers.begin(), layers.end(), common_.settings.layers.first);
+    return layers;
+  }
+
+  std::optional<train::BaselineReport> train_weights() {
+    train::check_recoverable(checkpoint_);
+    const TrainData data = read_train_data(context_, common_, checkpoint_);
+    nlohmann::json config = nlohmann::json::object();
+    std::uint64_t trainable = 0;
+    const train::TrainResult result = train_weights(data, config, trainable);
+    if (!result.writes_files) return std::nullopt;
+    const train::TrainedRun run = trained(data, result);
+    const auto report =
+        train::make_baseline_report(arguments_.method, config.dump(), trainable, run);
+    train::write_checkpoint_baseline(report, run, common_.out);
+    return report;
+  }
+
+  train::TrainResult train_weights(const TrainData& data, nlohmann::json& config,
+                                   std::uint64_t& trainable) {
+    if (arguments_.method == kTopElements) return train_elements(data, config, trainable);
+    if (arguments_.method != kFull) return train_layers(data, config, trainable);
+    config["tied_head"] = checkpoint_.tied_head();
+    common_.settings.method = config.dump();
+    const auto observer = make_observer(context_);
+    train::TrainResult result = train::train_whole_model(checkpoint_, common_.settings,
+                                                         data.training, held_out(data), *observer);
+    for (const auto& tensor : result.tensors) trainable += tensor.values.size();
+    return result;
+  }
+
+  train::TrainResult train_elements(const TrainData& data, nlohmann::json& config,
+                                    std::uint64_t& trainable) {
+    config["share"] = arguments_.share;
+    common_.settings.method = config.dump();
+    const auto observer = make_observer(context_);
+    return train::train_top_elements(checkpoint_, common_.settings, arguments_.share, data.training,
+                                     held_out(data), *observer, trainable);
+  }
+
+  train::TrainResult train_layers(const TrainData& data, nlohmann::json& config,
+                                  std::uint64_t& trainable) {
+    const auto layers = choose_layers(data, config);
+    config["layers"] = layers;
+    common_.settings.layers = {layers.front(), layers.back() - layers.front() + 1};
+    common_.settings.method = nlohmann::json(layers).dump();
+    const auto observer = make_observer(context_);
+    train::TrainResult result = train::train_chosen_layers(
+        checkpoint_, common_.settings, layers, data.training, held_out(data), *observer);
+    for (const auto& tensor : result.tensors) trainable += tensor.values.size();
+    return result;
+  }
+
+  // The values that training starts from.
+  void start(train::Adapter& adapter) const {
+    const train::AdapterOptions& options = arguments_.adapter;
+    if (options.kind != train::AdapterKind::prompt ||
+        options.start == train::VirtualStart::random) {
+      return train::initialise(adapter, common_.settings.seed);
+    }
+    if (options.start != train::VirtualStart::text) {
+      return train::start_from_vocabulary(adapter, checkpoint_, common_.settings.seed);
+    }
+    const auto tokenizer = train::Tokenizer::open(checkpoint_.folder());
+    train::start_from_ids(adapter, checkpoint_, tokenizer.encode(options.start_text, false));
+  }
+
+  std::optional<train::BaselineReport> train_adapter() {
+    const auto& architecture = checkpoint_.architecture();
+    arguments_.adapter.layers = common_.settings.layers;
+    arguments_.adapter.base_model = common_.model;
+    train::Adapter adapter = train::plan_adapter(
+        train::make_peft_config(arguments_.adapter, architecture), architecture);
+    start(adapter);
+    common_.settings.method = adapter.config.text;
+    const TrainData data = read_train_data(context_, common_, checkpoint_);
+    const auto observer = make_observer(context_);
+    const auto result = train::train_adapter(checkpoint_, common_.settings, adapter, data.training,
+                                             held_out(data), *observer);
+    if (!result.writes_files) return std::nullopt;
+    const auto report = train::make_baseline_report(arguments_.method, adapter.config.text,
+                                                    adapter.values.size(), trained(data, result));
+    train::write_adapter_baseline(report, adapter, architecture, common_.out);
+    return report;
+  }
+
+  train::TrainedRun trained(const TrainData& data, const train::TrainResult& result) const {
+    return {checkpoint_, common_.settings, result, data.training, held_out(data), data.tokenizer};
+  }
+  static const train::Dataset* held_out(const TrainData& data) {
+    return data.held_out ? &*data.held_out : nullptr;
+  }
+
+  const Context& context_;
+  Arguments& arguments_;
+  TrainArguments& common_;
+  format::Checkpoint checkpoint_;
+};
+
+void print_report(const Context& context, const train::BaselineReport& r, const std::string& out) {
+  const auto row = [&](std::string_view name, const std::string& value) {
+    context.print(fmt::format("{:22} {}", name, value));
+  };
+  row("method", r.method);
+  row("folder", escape_text(out));
+  row("trainable parameters",
+      fmt::format("{} ({:.4f} % of {})", r.trainable,
+                  100 * static_cast<double>(r.trainable) / static_cast<double>(r.model_parameters),
+                  r.model_parameters));
+  row("steps", fmt::format("{} ({} skipped), {} tokens", r.steps, r.skipped, r.tokens));
+  row("work", fmt::format("{:.1f} MFLOP per token", r.flops_per_token / 1e6));
+  row("wall time", fmt::format("{:.1f} s", static_cast<double>(r.milliseconds) / 1000));
+  row("peak memory", r.peak_memory
+                         ? fmt::format("{:.2f} GB", static_cast<double>(*r.peak_memory) / 1e9)
+                         : "not told by this system");
+  print_evaluations(context, r.evaluations);
+}
+
+void run_baseline(const Context& context, Arguments& arguments) {
+  TrainArguments& common = arguments.common;
+  read_method(arguments);
+  prepare_settings(common);
+  transplant::recover_journal(common.model);
+  const auto report = Baseline(context, arguments).run();
+  if (!report) return;
+  train::remove_train_states(common.settings.run_folder);
+  if (!context.json) return print_report(context, *report, common.out);
+  nlohmann::json record = train::to_json(*report);
+  record["folder"] = common.out;
+  context.print_json("baseline", std::move(record));
+}
+
+}  // namespace
+
+void add_baseline(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  CLI::App* command = add_command(
+      app, context, "baseline", "train a rival of an organ on the same data and report its budget",
+      "  organ baseline lora SmolLM2-135M --data law/*.txt --held-out test/*.txt --out law-lora\n"
+      "  organ baseline same_layers SmolLM2-135M --layers 10:13 --data law/*.txt --out law-base");
+  command
+      ->add_option(
+          "method", arguments->method,
+          "full, lora, ia3, bottleneck, prompt, prefix, same_layers, top_k_layers or top_k")
+      ->required();
+  train::AdapterOptions& adapter = arguments->adapter;
+  command->add_option("--layers", arguments->layers, "layers A to B-1 [adapters: all]")
+      ->type_name("A:B");
+  command->add_option("--count", arguments->count, "of top_k_layers: how many layers")
+      ->capture_default_str();
+  command->add_option("--share", arguments->share, "of top_k: how much of all layers' weights")
+      ->capture_default_str();
+  command->add_option("--targets", adapter.targets,
+                      "projections to adapt, or all-linear [default: PEFT's for the family]");
+  command->add_option("--target-parameters", adapter.parameters,
+                      "of LoRA: experts' tensors, such as mlp.experts.down_proj");
+  command->add_option("--rank", adapter.rank, "of LoRA")->capture_default_str();
+  command->add_option("--alpha", adapter.alpha, "of LoRA: the scale is alpha / rank")
+      ->capture_default_str();
+  command->add_flag("--rslora", adapter.rank_stabilised, "alpha / sqrt(rank) instead");
+  command->add_option("--bottleneck", adapter.bottleneck_size, "width of bottleneck adapters")
+      ->capture_default_str();
+  command
+      ->add_option("--placement", arguments->placement,
+                   "of bottleneck adapters: houlsby (attention and MLP) or pfeiffer (MLP)")
+      ->capture_default_str();
+  command
+      ->add_option("--virtual-tokens", adapter.virtual_tokens,
+                   "of prompt and prefix: positions before each document")
+      ->capture_default_str();
+  command->add_option("--init", arguments->start,
+                      "of prompt: vocabulary, random or text [default: vocabulary]; of prefix: "
+                      "random or zero [default: random]");
+  command->add_option("--init-text", adapter.start_text,
+                      "of prompt: a text whose tokens it starts as");
+  add_train_arguments(*command, arguments->common);
+  on_run(command, [&context, arguments] { run_baseline(context, *arguments); });
+}
+
+}  // namespace organ::cli

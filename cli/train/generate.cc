@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/frame/parse_option.h"
+#include "cli/train/commands.h"
+#include "format/checkpoint/checkpoint.h"
+#include "train/generate/generation.h"
+#include "train/machine/interrupt.h"
+#include "train/tokenizer/text_stream.h"
+#include "transplant/journal.h"
+#include "transplant/receipt.h"
+#include "transplant/untouched.h"
+
+namespace organ::cli {
+namespace {
+
+struct Arguments {
+  std::string model, compare, prompt;
+  bool compare_untouched = false;
+  std::string precision = "fp32", device = "cpu";
+  unsigned threads = 0;
+  train::GenerationOptions options;
+};
+
+void check_arguments(const Arguments& a) {
+  train::check_sampling(a.options.sampling);
+  if (a.threads > 1024) {
+    fail(ErrorCode::invalid_argument, "--threads: {} is out of range, expected 0 to 1024",
+         a.threads);
+  }
+}
+
+// Text for a terminal: a control character, which a terminal could obey, becomes U+FFFD.
+std::string without_controls(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F) {
+      out += "\uFFFD";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+// What continues the text.
+struct Subject {
+  std::string folder;
+  bool untouched = false;  // as it was before its first organ
+};
+
+// "SmolLM2-135M with legal 1.0.0 in layers 10 to 12"
+std::string title(const Subject& subject) {
+  std::string text = escape_text(subject.folder);
+  if (subject.untouched) return text + " before any organ";
+  for (const auto& receipt : transplant::read_receipts(subject.folder)) {
+    text += fmt::format(" with {} {} in layers {} to {}", escape_text(receipt.organ_name),
+                        escape_text(receipt.organ_version), receipt.position,
+                        receipt.position + receipt.layer_count - 1);
+  }
+  return text;
+}
+
+struct Continuation {
+  Subject subject;
+  std::string text;
+  train::Generation generation;
+  std::size_t prompt_tokens = 0;
+};
+
+// With `stream` the text goes to stdout as it comes.
+Continuation continue_prompt(const Subject& subject, const Arguments& a, train::Precision precision,
+                             const train::Device& device, bool stream,
+                             const train::InterruptGuard& interrupt) {
+  transplant::recover_journal(subject.folder);
+  const auto checkpoint = subject.untouched ? transplant::open_untouched(subject.folder)
+                                            : format::Checkpoint::open(subject.folder);
+  const auto tokenizer = train::Tokenizer::open(subject.folder);
+  const auto prompt = tokenizer.encode(a.prompt, true);
+  train::GenerationOptions options = a.options;
+  options.stop_ids = train::stop_ids(checkpoint);
+  train::Generator generator(checkpoint, precision, a.threads, device);
+  // The sentinels that an encoder-decoder writes say which gap it fills.
+  const bool continues = train::continues_prompt(checkpoint.architecture());
+  train::TextStream text(tokenizer, continues ? prompt : std::vector<std::int32_t>(), continues);
+  Continuation result{subject, {}, {}, prompt.size()};
+  const auto add = [&](const std::string& piece) {
+    result.text += piece;
+    if (stream) std::cout << without_controls(piece) << std::flush;
+  };
+  result.generation = generator.run(prompt, options, [&](std::int32_t id) {
+    add(text.push(id));
+    return !interrupt.requested();
+  });
+  add(text.finish());
+  if (stream) std::cout << '\n';
+  if (interrupt.requested()) fail(ErrorCode::cancelled, "interrupted");
+  return result;
+}
+
+double tokens_per_second(const train::Generation& generation) {
+  return generation.ids.size() > 1 && generation.seconds > 0
+             ? static_cast<double>(generation.ids.size() - 1) / generation.seconds
+             : 0;
+}
+
+nlohmann::json to_json(const Continuation& c) {
+  const double rate = tokens_per_second(c.generation);
+  return {{"model", c.subject.folder},
+          {"untouched", c.subject.untouched},
+          {"prompt_tokens", c.prompt_tokens},
+          {"tokens", c.generation.ids.size()},
+          {"ids", c.generation.ids},
+          {"text", c.text},
+          {"stopped", c.generation.stopped ? "end_of_text" : "max_tokens"},
+          {"tokens_per_second", rate > 0 ? nlohmann::json(rate) : nlohmann::json()}};
+}
+
+void run_generate(const Context& context, const Arguments& a) {
+  check_arguments(a);
+  const auto precision = train::parse_precision(a.precision);
+  if (!precision) {
+    fail(ErrorCode::invalid_argument, "--precision: {} is unknown, expected fp32 or bf16",
+         quote(a.precision));
+  }
+  const train::Device device =
+      parsed(train::parse_device(a.device), "--device", a.device, train::kDevices);
+  train::prepare_device(device);
+  const train::InterruptGuard interrupt;
+  std::vector<Subject> subjects = {{a.model}};
+  if (a.compare_untouched) subjects.push_back({a.model, true});
+  if (!a.compare.empty()) subjects.push_back({a.compare});
+  nlohmann::json list = nlohmann::json::array();
+  for (const Subject& subject : subjects) {
+    if (!context.json && subjects.size() > 1) context.print(fmt::format("--- {}", title(subject)));
+    const auto result = continue_prompt(subject, a, *precision, device, !context.json, interrupt);
+    context.detail(fmt::format("{} tokens after {} of the prompt, {:.1f} tokens/s",
+                               result.generation.ids.size(), result.prompt_tokens,
+                               tokens_per_second(result.generation)));
+    list.push_back(to_json(result));
+  }
+  if (!context.json) return;
+  context.print_json("generate", {{"prompt", a.prompt},
+                                  {"precision", to_string(*precision)},
+                                  {"device", to_string(device)},
+                                  {"temperature", a.options.sampling.temperature},
+                                  {"top_p", a.options.sampling.top_p},
+                                  {"seed", a.options.sampling.seed},
+                                  {"max_tokens", a.options.max_tokens},
+                                  {"continuations", list}});
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  CLI::App* command = add_command(
+      app, context, "generate", "let a checkpoint continue a text; an encoder-decoder: answer it",
+      "  organ generate SmolLM2-135M --prompt 'The law says' --max-tokens 64\n"
+      "  organ generate SmolLM2-legal --compare-untouched --prompt 'The law says'\n"
+      "  organ generate SmolLM2-legal --compare SmolLM2-135M --prompt 'The law says' \\\n"
+      "      --temperature 0.8 --top-p 0.95 --seed 7");
+  train::GenerationOptions& options = arguments->options;
+  command->add_option("model", arguments->model, "checkpoint folder")->required();
+  command->add_option("--prompt", arguments->prompt, "the text to continue")->required();
+  command
+      ->add_option("--compare", arguments->compare,
+                   "another checkpoint folder that continues it too")
+      ->type_name("MODEL");
+  command->add_flag("--compare-untouched", arguments->compare_untouched,
+                    "the model as it was before its organs continues it too; nothing is written");
+  command->add_option("--max-tokens", options.max_tokens, "at most so many")->capture_default_str();
+  command
+      ->add_option("--temperature", options.sampling.temperature,
+                   "spread of the choice, 0: always the most likely token")
+      ->capture_default_str();
+  command
+      ->add_option("--top-p", options.sampling.top_p,
+                   "choose among the likeliest tokens of this probability together")
+      ->capture_default_str();
+  command->add_option("--seed", options.sampling.seed, "equal seeds choose equally")
+      ->capture_default_str();
+  command->add_option("--precision", arguments->precision, "fp32 or bf16")->capture_default_str();
+  command->add_option("--device", arguments->device, "cpu, cuda or cuda:N")->capture_default_str();
+  command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();
+  on_run(command, [&context, arguments] { run_generate(context, *arguments); });
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/train/commands.h"
+#include "format/checkpoint/checkpoint.h"
+#include "train/adapter/merge.h"
+#include "transplant/journal.h"
+
+namespace organ::cli {
+namespace {
+
+struct Arguments {
+  std::string adapter, model, out;
+};
+
+void run_import(const Context& context, const Arguments& a) {
+  transplant::recover_journal(a.model);
+  const auto checkpoint = format::Checkpoint::open(a.model);
+  const auto adapter = train::read_adapter(a.adapter, checkpoint.architecture());
+  train::merge_adapter(checkpoint, adapter, a.out);
+  if (context.json) {
+    context.print_json("import", {{"folder", a.out},
+                                  {"adapter", a.adapter},
+                                  {"model", a.model},
+                                  {"kind", to_string(adapter.config.kind)},
+                                  {"projections", adapter.projections.size()}});
+    return;
+  }
+  context.print(fmt::format("{}: {} with the {} adapter of {} in {} of its projections",
+                            escape_text(a.out), escape_text(a.model),
+                            to_string(adapter.config.kind), escape_text(a.adapter),
+                            adapter.projections.size()));
+}
+
+}  // namespace
+
+void add_import(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  CLI::App* command = add_command(
+      app, context, "import", "merge a PEFT adapter (LoRA, IA3) into a copy of its model",
+      "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law\n"
+      "  organ import hub/adapter --into model --out merged --json");
+  command->add_option("adapter", arguments->adapter, "folder with adapter_config.json")->required();
+  command->add_option("--into", arguments->model, "checkpoint folder the adapter was made for")
+      ->required()
+      ->type_name("MODEL");
+  command->add_option("--out", arguments->out, "new folder")->required()->type_name("DIR");
+  on_run(command, [&context, arguments] { run_import(context, *arguments); });
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/train/arguments.h"
+#include "cli/train/commands.h"
+#include "cli/train/resources.h"
+#include "train/trainer/train_state.h"
+#include "transplant/journal.h"
+#include "transplant/receipt.h"
+
+namespace organ::cli {
+namespace {
+
+struct Arguments {
+  TrainArguments common;
+  std::string layers;
+};
+
+// Where the organ is: as asked, else from the newest receipt.
+format::LayerRange organ_layers(const Arguments& arguments, const format::Checkpoint& model) {
+  if (!arguments.layers.empty()) {
+    return format::LayerRange::parse(arguments.layers, model.architecture().layer_count());
+  }
+  const auto receipts = transplant::read_receipts(model.folder());
+  if (receipts.empty()) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: no organ is installed in it", quote(model.folder().string())),
+                "--layers A:B says where the organ is");
+  }
+  if (!model.architecture().stack().empty() && arguments.common.stack.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "which stack: the receipt of the organ does not say in which it lies",
+                "give --stack encoder or --stack decoder");
+  }
+  return {receipts.back().position, receipts.back().layer_count};
+}
+
+// One neighbour on each side where there is one (arXiv 2601.13580: k + 2 layers recover).
+format::LayerRange with_neighbours(format::LayerRange organ, std::uint64_t layer_count) {
+  const std::uint64_t first = organ.first > 0 ? organ.first - 1 : 0;
+  const std::uint64_t end = std::min(layer_count, organ.first + organ.count + 1);
+  return {first, end - first};
+}
+
+void run_recover(const Context& context, Arguments& arguments) {
+  ResourceWatch resources;
+  TrainArguments& common = arguments.common;
+  prepare_settings(common);
+  transplant::recover_journal(common.model);
+  const auto checkpoint = format::Checkpoint::open(common.model, common.stack);
+  train::check_recoverable(checkpoint);
+  const auto organ = organ_layers(arguments, checkpoint);
+  common.settings.layers = with_neighbours(organ, checkpoint.architecture().layer_count());
+  context.note(fmt::format("organ in layers {} to {}; layers {} to {} are trained", organ.first,
+                           organ.first + organ.count - 1, common.settings.layers.first,
+                           common.settings.layers.first + common.settings.layers.count - 1));
+  const TrainData data = read_train_data(context, common, checkpoint);
+  const train::Dataset* held_out = data.held_out ? &*data.held_out : nullptr;
+  const auto observer = make_observer(context);
+  const auto result =
+      train::train_layers(checkpoint, common.settings, data.training, held_out, *observer);
+  if (!result.writes_files) return;
+  const train::TrainedRun run{checkpoint,    common.settings, result,
+                              data.training, held_out,        data.tokenizer};
+  train::write_recovered_checkpoint(run, common.out);
+  train::remove_train_states(common.settings.run_folder);
+  const auto evaluations = train::recovery_evaluations(run);
+  if (context.json) {
+    nlohmann::json record = run_record(result, evaluations);
+    resources.add_to(record, common.settings.device);
+    record["overlap_share"] = data.overlap ? nlohmann::json(*data.overlap) : nlohmann::json();
+    record["folder"] = common.out;
+    record["organ_first_layer"] = organ.first;
+    record["organ_layer_count"] = organ.count;
+    record["first_layer"] = common.settings.layers.first;
+    record["layer_count"] = common.settings.layers.count;
+    context.print_json("recover", std::move(record));
+    return;
+  }
+  context.print(fmt::format("{}: layers {} to {} trained for {} steps ({} skipped)",
+                            escape_text(common.out), common.settings.layers.first,
+                            common.settings.layers.first + common.settings.layers.count - 1,
+                            result.steps, result.skipped));
+  print_evaluations(context, evaluations);
+  resources.note(context, common.settings.device);
+}
+
+}  // namespace
+
+void add_recover(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  CLI::App* command = add_command(
+      app, context, "recover",
+      "train an installed organ and its two neighbours in the recipient, into a new folder",
+      "  organ recover recipient --data law/*.txt --epochs 1 --out recovered\n"
+      "  organ recover recipient --layers 10:13 --data law/*.txt --held-out test/*.txt --out "
+      "better");
+  command
+      ->add_option("--layers", arguments->layers,
+                   "where the organ is [default: the newest receipt]")
+      ->type_name("A:B");
+  add_train_arguments(*command, arguments->common);
+  on_run(command, [&context, arguments] { run_recover(context, *arguments); });
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a command of organ-train costs: memory and energy.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "cli/frame/command.h"
+#include "train/machine/device.h"
+#include "train/machine/energy.h"
+
+namespace organ::cli {
+
+// Counts from construction on.
+class ResourceWatch {
+ public:
+  // Adds "peak_memory_bytes" and "energy" to a record, null where the machine does not tell; and
+  // "peak_device_bytes" where the command ran on another device than the CPU.
+  void add_to(nlohmann::json& record, const train::Device& device);
+  // The same as notes for people; with -v also why a meter is missing.
+  void note(const Context& context, const train::Device& device);
+
+ private:
+  train::EnergyMeter meter_;
+};
+
+}  // namespace organ::cli

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Families as data: config keys with transformers' defaults, tensor names and shapes. Names and
+// shapes: reference documents of each model; defaults: transformers 5.23 configuration classes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "format/architecture/architecture.h"
+
+namespace organ::format::internal {
+
+// A dimension of a layer's tensor.
+enum class Size : std::uint8_t {
+  none,  // the tensor has fewer dimensions
+  hidden,
+  inner,    // intermediate size
+  queries,  // heads x head_dim
+  keys,     // KV heads x head_dim
+  fused,    // queries + 2 x keys
+  head,     // head_dim
+  heads,    // query heads
+  experts,
+  gate_up,        // 2 x intermediate size
+  hidden_blocks,  // MXFP4: hidden / 32
+  inner_blocks,   // MXFP4: intermediate size / 32
+  block,          // MXFP4: 16 bytes hold 32 values
+};
+
+// When a family's layer has the tensor.
+enum class When : std::uint8_t {
+  always,
+  qkv_bias,
+  output_bias,
+  mlp_bias,
+  gated,
+  plain,
+  mxfp4,  // always U8
+  not_mxfp4,
+};
+
+struct TensorRule {
+  std::string_view name;
+  std::array<Size, 4> shape;  // ends at the first `none`
+  When when = When::always;
+};
+
+enum class BiasRule : std::uint8_t { none, qkv, qkvo, by_config };  // by_config: attention_bias
+enum class WindowRule : std::uint8_t {
+  none,
+  every_layer,  // sliding_window, when not null, holds for all layers (Mistral)
+  from_layer,   // use_sliding_window, max_window_layers or layer_types (Qwen)
+  alternating,  // layer_types, or every second layer from layer 0 on (GPT-OSS)
+};
+
+struct Family {
+  FamilyLayout layout;
+
+  // Config keys; "" where the family has none.
+  std::string_view hidden_size, intermediate_size, heads, kv_heads, head_dim, max_positions;
+  std::string_view norm_epsilon, activation;
+  std::string_view other_layer_count = "";  // counts when layout.layer_count_key is absent
+
+  // What transformers assumes when the key is absent; 0 = derived (KV heads = heads, head_dim =
+  // hidden / heads).
+  std::uint64_t default_kv_heads, default_head_dim, default_max_positions, default_window;
+  double default_epsilon;
+  double default_theta = 10'000;
+  bool yarn_by_default = false;
+  std::string_view default_activation;
+  bool default_tied;
+  bool default_attention_bias = false;
+
+  std::string_view norm;                    // "rms" | "layer"
+  std::string_view norm_placement = "pre";  // "pre" | "post"
+  std::string_view mlp;                     // "gated" | "plain" | "experts" | "" as the activation
+  std::string_view position;                // "rope" | "learned" | "relative"
+  std::string_view qk_norm;                 // "none" | "rms_per_head"
+  std::string_view sight = "full";          // of layers without a window: "full" | "bidirectional"
+  BiasRule attention_bias;
+  bool derived_inner = false;  // an absent or null intermediate size is 4 x hidden
+  bool mlp_bias_by_config;     // else as `mlp_bias`
+  bool mlp_bias;
+  bool sinks = false;
+  bool cross_attention = false;
+  double attention_scale = 0;  // 0: 1 / sqrt(head_dim)
+  WindowRule window;
+  std::span<const std::string_view> handled = {};  // keys that other families must not set
+
+  std::span<const TensorRule> tensors;           // relative to the layer
+  std::span<const std::string_view> ready_made;  // buffers old files hold; ignored
+};
+
+std::span<const Family> families();
+// `stack` is a short name (decoder), the name of the list of layers (decoder.block), or "" for the
+// first one.
+const Family* family_of(std::string_view model_type, std::string_view stack = "");
+
+}  // namespace organ::format::internal

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rotary positions of a config.json, both generations.
+#pragma once
+
+#include "format/architecture/architecture.h"
+#include "format/architecture/internal/families.h"
+#include "format/base/json.h"
+
+namespace organ::format::internal {
+
+// Fills rope_theta and rope_scaling of a spec whose head_dim is known. Throws incompatible,
+// corrupt.
+void read_rope(const JsonObject& config, const Family& family, std::uint64_t max_positions,
+               LayerSpec& spec);
+
+}  // namespace organ::format::internal

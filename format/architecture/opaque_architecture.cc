@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Architecture::from_tensors: layers of a family whose maths organ does not know.
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "format/architecture/architecture.h"
+#include "format/architecture/internal/config_values.h"
+#include "format/architecture/internal/opaque_layers.h"
+#include "format/base/error.h"
+#include "format/base/json.h"
+
+namespace organ::format {
+namespace {
+
+using internal::LayerList;
+using internal::OpaqueLayers;
+
+std::string names_of(const std::vector<LayerList>& lists) {
+  std::string names;
+  for (const LayerList& list : lists) {
+    names += fmt::format("{}{} ({} layers)", names.empty() ? "" : ", ", list.name, list.count);
+  }
+  return names;
+}
+
+[[noreturn]] void refuse_lists(std::string_view subject, const std::vector<LayerList>& all,
+                               const Error& reason) {
+  std::string flaws;
+  for (const LayerList& list : all) {
+    flaws += fmt::format("{}{} {}", flaws.empty() ? ": " : ", ", quote(list.name), list.flaw);
+    if (flaws.size() > 400) break;
+  }
+  throw Error(ErrorCode::incompatible,
+              fmt::format("{}; and no tensors of {} form a list of layers numbered from 0{}",
+                          reason.message(), quote(subject), flaws));
+}
+
+// The list that holds the layers: the named one, or the only one there is.
+LayerList choose_list(std::span<const TensorInfo* const> tensors, std::string_view stack,
+                      std::string_view subject, const Error& reason) {
+  const std::vector<LayerList> all = internal::find_layer_lists(tensors);
+  std::vector<LayerList> good;
+  for (const LayerList& list : all) {
+    if (list.flaw.empty()) good.push_back(list);
+  }
+  if (good.empty()) refuse_lists(subject, all, reason);
+  const auto named = std::find_if(good.begin(), good.end(),
+                                  [&](const LayerList& list) { return list.name == stack; });
+  if (named != good.end()) return *named;
+  const std::string hint = "--stack NAME chooses one: " + escape_text(names_of(good), 400);
+  if (!stack.empty()) {
+    throw Error(ErrorCode::incompatible,
+                fmt::format("{}: has no stack of layers {}", quote(subject), quote(stack)), hint);
+  }
+  if (good.size() > 1) {
+    throw Error(ErrorCode::incompatible,
+                fmt::format("{}: holds {} stacks of layers", quote(subject), good.size()), hint);
+  }
+  return good.front();
+}
+
+std::vector<std::vector<LayerTensor>> tensors_by_layer(std::span<const TensorInfo* const> tensors,
+                                                       const LayerList& list) {
+  std::vector<std::vector<LayerTensor>> layers(list.count);
+  for (const TensorInfo* tensor : tensors) {
+    const auto numbered = internal::outermost_number(tensor->name);
+    if (!numbered || numbered->list != list.name) continue;
+    layers.at(numbered->index)
+        .push_back({std::string(numbered->rest), tensor->shape, tensor->dtype});
+  }
+  for (auto& layer : layers) {
+    std::sort(layer.begin(), layer.end(),
+              [](const LayerTensor& a, const LayerTensor& b) { return a.name < b.name; });
+  }
+  return layers;
+}
+
+// It becomes a word of organ.json.
+std::string read_model_type(const JsonObject& config) {
+  const std::string type = config.string("model_type");
+  const bool good = !type.empty() && type.size() <= 64 &&
+                    type.find_first_not_of(
+                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "0123456789._-") == type.npos;
+  if (!good) internal::refuse_value(config, "model_type", "1 to 64 characters of [A-Za-z0-9._-]");
+  return type;
+}
+
+}  // namespace
+
+Architecture Architecture::from_tensors(const Json& json, std::string_view subject,
+                                        std::span<const TensorInfo* const> tensors,
+                                        std::string_view stack, const Error& reason) {
+  const JsonObject config(json, quote(subject));
+  Architecture result;
+  result.model_type_ = read_model_type(config);
+  const LayerList list = choose_list(tensors, stack, subject, reason);
+  if (list.count > internal::kMostLayers) {
+    fail(ErrorCode::incompatible, "{}: {} layers, the limit is {}", quote(subject), list.count,
+         internal::kMostLayers);
+  }
+  result.layer_count_ = list.count;
+  result.opaque_ = std::make_shared<const OpaqueLayers>(
+      OpaqueLayers{list.name, list.name + ".", internal::signed_config(json, quote(subject)),
+                   tensors_by_layer(tensors, list), reason});
+  return result;
+}
+
+Json Architecture::opaque_fields(std::uint64_t first, std::uint64_t count) const {
+  Json fields = {{"maths", "unknown"},
+                 {"model_type", model_type_},
+                 {"stack", opaque_->stack},
+                 {"first_layer", first},
+                 {"model_layer_count", layer_count_},
+                 {"config", Json::parse(opaque_->config)}};
+  Json& layers = fields["tensors"] = Json::array();
+  for (std::uint64_t i = first; i < first + count; ++i) {
+    Json layer = Json::object();
+    for (const LayerTensor& tensor : opaque_->layers[i]) {
+      layer[tensor.name] = {{"dtype", to_string(*tensor.dtype)}, {"shape", tensor.shape}};
+    }
+    layers.push_back(std::move(layer));
+  }
+  return fields;
+}
+
+}  // namespace organ::format

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/architecture/internal/opaque_layers.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+namespace organ::format::internal {
+namespace {
+
+constexpr unsigned kMostDepth = 16;
+constexpr std::size_t kMostConfigBytes = std::size_t{1} << 20;
+
+// Who made the file and where it lay, at any depth. Everything else is signed.
+constexpr std::string_view kUnsigned[] = {"_commit_hash", "_name_or_path", "architectures",
+                                          "name_or_path", "transformers_version"};
+
+std::optional<std::uint64_t> parse_index(std::string_view text) {
+  std::uint64_t index = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+  const bool canonical = error == std::errc() && end == text.data() + text.size() &&
+                         (text[0] != '0' || text.size() == 1);
+  return canonical ? std::optional(index) : std::nullopt;
+}
+
+std::string gap_of(const std::set<std::uint64_t>& indices) {
+  std::uint64_t expected = 0;
+  for (const std::uint64_t index : indices) {
+    if (index != expected) return fmt::format("has no number {} before {}", expected, index);
+    ++expected;
+  }
+  return {};
+}
+
+Json signed_value(const Json& value, unsigned depth, std::string_view subject) {
+  if (depth > kMostDepth) {
+    fail(ErrorCode::incompatible, "{}: is nested deeper than {}, which cannot be signed", subject,
+         kMostDepth);
+  }
+  if (value.is_number_float()) {
+    const double real = value.get<double>();
+    if (!std::isfinite(real)) {
+      fail(ErrorCode::incompatible, "{}: holds a number that is not finite", subject);
+    }
+    return real_to_hex(real);
+  }
+  if (!value.is_structured()) return value;
+  Json copy = value.is_object() ? Json::object() : Json::array();
+  for (const auto& [key, member] : value.items()) {
+    if (value.is_array()) {
+      copy.push_back(signed_value(member, depth + 1, subject));
+    } else if (std::find(std::begin(kUnsigned), std::end(kUnsigned), key) == std::end(kUnsigned)) {
+      copy[key] = signed_value(member, depth + 1, subject);
+    }
+  }
+  return copy;
+}
+
+}  // namespace
+
+std::optional<Numbered> outermost_number(std::string_view name) {
+  for (std::size_t start = 0; start < name.size();) {
+    const std::size_t end = std::min(name.find('.', start), name.size());
+    const auto index = parse_index(name.substr(start, end - start));
+    if (index && start > 0) {
+      return Numbered{name.substr(0, start - 1),
+                      end < name.size() ? name.substr(end + 1) : std::string_view(), *index};
+    }
+    start = end + 1;
+  }
+  return std::nullopt;
+}
+
+std::vector<LayerList> find_layer_lists(std::span<const TensorInfo* const> tensors) {
+  struct Found {
+    std::set<std::uint64_t> indices;
+    bool bare = false;  // a member is a tensor itself, not a module
+  };
+  std::map<std::string_view, Found> found;
+  for (const TensorInfo* tensor : tensors) {
+    const auto numbered = outermost_number(tensor->name);
+    if (!numbered) continue;
+    Found& list = found[numbered->list];
+    list.indices.insert(numbered->index);
+    list.bare |= numbered->rest.empty();
+  }
+  std::vector<LayerList> lists;
+  for (const auto& [name, list] : found) {
+    lists.push_back({std::string(name), list.indices.size(),
+                     list.bare ? "numbers tensors, not layers" : gap_of(list.indices)});
+  }
+  return lists;
+}
+
+std::string signed_config(const Json& config, std::string_view subject) {
+  std::string text = canonical_json(signed_value(config, 0, subject));
+  if (text.size() > kMostConfigBytes) {
+    fail(ErrorCode::incompatible, "{}: has {} bytes that would be signed, the limit is {}", subject,
+         text.size(), kMostConfigBytes);
+  }
+  return text;
+}
+
+}  // namespace organ::format::internal

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hugging Face checkpoint folders: config.json, one or many safetensors shards, tied heads, cache
+// snapshots made of symlinks into blobs/.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "format/architecture/architecture.h"
+#include "format/base/digest.h"
+#include "format/tensor/safetensors.h"
+
+namespace organ::format {
+
+inline constexpr std::string_view kConfigFile = "config.json";
+inline constexpr std::string_view kSingleShard = "model.safetensors";
+inline constexpr std::string_view kShardIndex = "model.safetensors.index.json";
+
+// A checkpoint opened for reading: config parsed, every shard header validated, the index (if
+// any) proved to agree with the shards: each tensor in exactly the shard it names, none missing,
+// none extra, total_size right. Shard names must be safe file names; symlinks are followed only
+// inside the folder or the Hugging Face cache repository that holds it. Of a known family, layer
+// indices beyond the config and embedding, norm or head of another shape are refused. Move-only,
+// reading is thread-safe.
+//
+// Of a model with several stacks of layers (T5: encoder, decoder; a vision tower beside a language
+// model) it shows one.
+class Checkpoint {
+ public:
+  // `stack` names the stack; "" takes the first that the files hold (T5: decoder, then encoder).
+  // Throws not_found (no folder, no config, no weights: a .bin/.pt beside it is named, never
+  // opened), corrupt.
+  static Checkpoint open(const std::filesystem::path& folder, std::string_view stack = "");
+  Checkpoint(Checkpoint&&) noexcept;
+  Checkpoint& operator=(Checkpoint&&) noexcept;
+  ~Checkpoint();
+
+  const std::filesystem::path& folder() const;
+  const nlohmann::json& config() const;
+  const std::string& config_text() const;  // the bytes of config.json
+  Digest config_digest() const;            // of those bytes
+
+  // What its layers are: opaque for a family or a config value that organ does not know. Throws
+  // incompatible when the stack is unknown or not decided, or nothing looks like layers; the folder
+  // itself can be opened all the same.
+  const Architecture& architecture() const;
+
+  struct Shard {
+    std::string file_name;
+    SafetensorsFile file;
+  };
+  // The same with other bytes for some tensors: those of `replacements`, which the folder must have
+  // in the same type and shape. Where several replace one tensor the last counts. They become the
+  // last shards. For the view of a model that its folder no longer holds.
+  static Checkpoint open_with(const std::filesystem::path& folder, std::vector<Shard> replacements,
+                              std::string_view stack = "");
+  // The same tensors, replaced ones too, as the named stack of the model shows them. Throws
+  // corrupt.
+  Checkpoint other_stack(std::string_view stack) const;
+  const std::vector<Shard>& shards() const;
+  bool has_index() const;
+
+  struct Location {
+    std::size_t shard;
+    const TensorInfo* tensor;
+  };
+  std::optional<Location> find(std::string_view tensor_name) const;
+  // Throws corrupt naming the checkpoint when the tensor is absent.
+  Location locate(std::string_view tensor_name) const;
+  std::vector<std::byte> read(const Location& location) const;
+
+  // What the names of this checkpoint's tensors begin with: the layout's optional prefix where the
+  // files have it, else "".
+  std::string_view prefix() const;
+  // The name of one tensor of the layout (embedding, final norm) as this checkpoint spells it; the
+  // head is never prefixed.
+  std::string full_name(std::string_view name) const;
+  // "model.layers.7." as this checkpoint spells it.
+  std::string layer_prefix(std::uint64_t index) const;
+
+  // The tensors of one transformer layer by their names relative to it
+  // (self_attn.q_proj.weight), ready-made buffers (rotary_emb.inv_freq, …) and shared state left
+  // out. Throws corrupt when one the family demands is missing, unknown or of another shape.
+  std::map<std::string, Location> layer(std::uint64_t index) const;
+
+  // What all layers of the stack read although layer 0 alone holds it (T5's table of position
+  // biases); nullopt where the family has no such thing.
+  std::optional<Location> shared_state() const;
+
+  // Lineage, independent of file layout: SHA-256 of the canonical JSON
+  // [["input_layernorm.weight","BF16",[576],"<hex SHA-256 of its bytes>"],…], sorted by name.
+  Digest layer_digest(std::uint64_t index) const;
+
+  // The output projection is the embedding. Throws corrupt when config and weights disagree: tied
+  // but with a head of other bytes than the embedding, or untied without a head. Of T5 the weights
+  // alone decide.
+  bool tied_head() const;
+
+ private:
+  struct Impl;
+  explicit Checkpoint(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Digest of tokenizer.json's canonical vocabulary, merges and normaliser (pre-tokeniser and added
+// tokens included), nullopt when the folder has none. Defined in schemas/tokenizer-digest.md.
+std::optional<Digest> tokenizer_digest(const std::filesystem::path& folder);
+
+}  // namespace organ::format

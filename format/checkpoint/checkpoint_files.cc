@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/checkpoint/internal/checkpoint_files.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/json.h"
+#include "format/tensor/safetensors.h"
+
+namespace organ::format::internal {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path resolve(const fs::path& path) {
+  std::error_code error;
+  fs::path resolved = fs::canonical(path, error);
+  if (!error) return resolved;
+  if (error == std::errc::no_such_file_or_directory) {
+    std::error_code ignored;
+    const bool dangling = fs::is_symlink(fs::symlink_status(path, ignored));
+    fail(ErrorCode::not_found, "{}: {}", quote(path.string()),
+         dangling ? "is a symlink to nothing" : "does not exist");
+  }
+  if (error == std::errc::too_many_symbolic_link_levels) {
+    fail(ErrorCode::corrupt, "{}: is a loop of symlinks", quote(path.string()));
+  }
+  fail(ErrorCode::io, "{}: resolving failed: {}", quote(path.string()), error.message());
+}
+
+// models--owner--name/snapshots/<revision>[/…] gives models--owner--name.
+fs::path cache_repository(const fs::path& folder) {
+  for (fs::path at = folder; at.has_relative_path(); at = at.parent_path()) {
+    const fs::path parent = at.parent_path();
+    if (parent.filename() == "snapshots" &&
+        parent.parent_path().filename().string().starts_with("models--")) {
+      return parent.parent_path();
+    }
+  }
+  return folder;
+}
+
+bool is_inside(const fs::path& path, const fs::path& root) {
+  return std::mismatch(root.begin(), root.end(), path.begin(), path.end()).first == root.end();
+}
+
+void check_shard_name(const std::string& shard, std::string_view tensor,
+                      const JsonObject& weight_map) {
+  if (!is_safe_file_name(shard) || !shard.ends_with(".safetensors")) {
+    weight_map.fail_field(
+        tensor, fmt::format("{} is not the name of a safetensors file beside it", quote(shard)));
+  }
+}
+
+// Some writers give the total as a real number.
+std::uint64_t read_total(const JsonObject& metadata) {
+  constexpr double kExact = 9007199254740992.0;  // 2^53
+  if (!metadata.at("total_size").is_number_float()) {
+    return metadata.unsigned_integer("total_size");
+  }
+  const double value = metadata.real("total_size");
+  if (value < 0 || value > kExact || value != std::floor(value)) {
+    metadata.fail_field("total_size", fmt::format("expected an integer, got {}", value));
+  }
+  return static_cast<std::uint64_t>(value);
+}
+
+}  // namespace
+
+ModelFolder::ModelFolder(const fs::path& folder) : folder_(resolve(folder)) {
+  std::error_code error;
+  if (!fs::is_directory(folder_, error)) {
+    fail(ErrorCode::corrupt, "{}: is not a folder", quote(folder.string()));
+  }
+  root_ = cache_repository(folder_);
+}
+
+bool ModelFolder::has(std::string_view name) const {
+  std::error_code error;
+  return fs::symlink_status(folder_ / name, error).type() != fs::file_type::not_found;
+}
+
+UniqueFd ModelFolder::open(std::string_view name) const {
+  const fs::path resolved = resolve(folder_ / name);
+  if (!is_inside(resolved, root_)) {
+    throw Error(
+        ErrorCode::corrupt,
+        fmt::format("{}: is a symlink that leaves {}", quote(subject(name)), quote(root_.string())),
+        "copy the file into the folder if you trust it");
+  }
+  return open_regular(resolved, Symlinks::refuse);
+}
+
+std::string ModelFolder::read(std::string_view name, std::uint64_t limit) const {
+  std::string text = read_fd(open(name).get(), limit, subject(name));
+  if (text.starts_with("version https://git-lfs")) {
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{}: is a Git LFS pointer, not the file", quote(subject(name))),
+                "fetch the files with 'git lfs pull'");
+  }
+  return text;
+}
+
+ShardIndex parse_shard_index(std::string_view text, std::string_view subject) {
+  JsonLimits limits;
+  limits.depth = 8;
+  limits.reals = true;
+  const Json document = parse_json(text, limits, subject);
+  const JsonObject index(document, quote(subject));
+  const JsonObject weight_map = index.object("weight_map");
+  ShardIndex result;
+  for (const auto& [tensor, shard] : weight_map.value().items()) {
+    if (const auto flaw = tensor_name_flaw(tensor)) {
+      fail(ErrorCode::corrupt, "{}: tensor name {}: {}", quote(subject), quote(tensor), *flaw);
+    }
+    std::string name = weight_map.string(tensor);
+    check_shard_name(name, tensor, weight_map);
+    result.weight_map.emplace(tensor, std::move(name));
+  }
+  if (result.weight_map.empty()) index.fail_field("weight_map", "names no tensor");
+  if (!index.is_null("metadata") && !index.object("metadata").is_null("total_size")) {
+    result.total_size = read_total(index.object("metadata"));
+  }
+  return result;
+}
+
+}  // namespace organ::format::internal

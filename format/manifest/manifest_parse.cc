@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// organ.json to Manifest: types first, then the rules of manifest_checks.
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "format/base/error.h"
+#include "format/base/json.h"
+#include "format/manifest/internal/manifest_checks.h"
+#include "format/manifest/manifest.h"
+
+namespace organ::format {
+namespace {
+
+constexpr std::array<std::string_view, 12> kTopLevel = {
+    "architecture", "created", "description",    "evaluations", "extraction", "files",
+    "license",      "name",    "schema_version", "tokenizer",   "training",   "version"};
+
+// Exactly these keys: a missing one and an unknown one are both refused.
+void require_keys(const JsonObject& object, std::initializer_list<std::string_view> keys) {
+  object.allow_only(keys);
+  for (const std::string_view key : keys) {
+    if (!object.has(key)) object.fail_field(key, "is missing");
+  }
+}
+
+Digest read_digest(const JsonObject& object, std::string_view key) {
+  const std::string text = object.string(key);
+  try {
+    return Digest::parse(text, key);
+  } catch (const Error&) {
+    object.fail_field(key, "expected sha256: and 64 lower-case hex digits, got " + quote(text));
+  }
+}
+
+std::optional<Digest> read_optional_digest(const JsonObject& object, std::string_view key) {
+  if (object.is_null(key)) return std::nullopt;
+  return read_digest(object, key);
+}
+
+std::vector<Digest> read_digests(const JsonObject& object, std::string_view key) {
+  std::vector<Digest> digests;
+  for (const std::string& text : object.strings(key)) {
+    try {
+      digests.push_back(Digest::parse(text, key));
+    } catch (const Error&) {
+      object.fail_field(key, "entry " + std::to_string(digests.size()) +
+                                 ": expected sha256: and 64 lower-case hex digits, got " +
+                                 quote(text));
+    }
+  }
+  return digests;
+}
+
+double read_real(const JsonObject& object, std::string_view key) {
+  const std::string text = object.string(key);
+  try {
+    return real_from_hex(text, key);
+  } catch (const Error&) {
+    object.fail_field(key, "expected a C99 hex float string, got " + quote(text));
+  }
+}
+
+std::optional<double> read_optional_real(const JsonObject& object, std::string_view key) {
+  if (object.is_null(key)) return std::nullopt;
+  return read_real(object, key);
+}
+
+ArchitectureRecord read_architecture(const JsonObject& object) {
+  require_keys(object, {"layer", "model_type", "signature"});
+  return {object.string("model_type"), object.object("layer").value(),
+          read_digest(object, "signature")};
+}
+
+ExtractionRecord read_extraction(const JsonObject& object) {
+  require_keys(object, {"config_digest", "donor_id", "donor_layer_count", "donor_revision",
+                        "first_layer", "layer_count", "layer_digests"});
+  ExtractionRecord record;
+  record.donor_id = object.string("donor_id");
+  record.donor_revision = object.optional_string("donor_revision");
+  record.config_digest = read_digest(object, "config_digest");
+  record.layer_digests = read_digests(object, "layer_digests");
+  record.first_layer = object.unsigned_integer("first_layer");
+  record.layer_count = object.unsigned_integer("layer_count");
+  record.donor_layer_count = object.unsigned_integer("donor_layer_count");
+  return record;
+}
+
+TrainingRecord::Data read_data(const JsonObject& object) {
+  require_keys(object, {"digest", "license", "name", "tokens"});
+  return {object.string("name"), read_digest(object, "digest"), object.unsigned_integer("tokens"),
+          object.optional_string("license")};
+}
+
+TensorChange read_change(const JsonObject& object) {
+  require_keys(object, {"relative_rms", "tensor", "unchanged_fraction"});
+  return {object.string("tensor"), read_real(object, "relative_rms"),
+          read_real(object, "unchanged_fraction")};
+}
+
+TrainingRecord read_training(const JsonObject& object) {
+  require_keys(object, {"changes", "data", "head", "hyperparameters", "mode", "seed", "software",
+                        "trained_tensors", "wall_milliseconds"});
+  TrainingRecord record;
+  record.mode = object.string("mode");
+  record.trained_tensors = object.strings("trained_tensors");
+  record.head = object.string("head");
+  record.hyperparameters = object.object("hyperparameters").value();
+  record.seed = object.unsigned_integer("seed", std::numeric_limits<std::uint64_t>::max());
+  for (const JsonObject& data : object.objects("data")) record.data.push_back(read_data(data));
+  const JsonObject software = object.object("software");
+  for (const auto& item : software.value().items()) software.string(item.key());
+  record.software = software.value();
+  record.wall_milliseconds = object.unsigned_integer("wall_milliseconds");
+  for (const JsonObject& change : object.objects("changes")) {
+    record.changes.push_back(read_change(change));
+  }
+  return record;
+}
+
+Evaluation read_evaluation(const JsonObject& object) {
+  require_keys(object,
+               {"bits_per_byte", "context", "dataset", "dataset_digest", "nll", "perplexity",
+                "position", "protocol", "stride", "subject", "tokenizer_digest", "tokens"});
+  Evaluation evaluation;
+  evaluation.subject = object.string("subject");
+  evaluation.position = object.optional_unsigned("position");
+  evaluation.protocol = object.string("protocol");
+  evaluation.context = object.unsigned_integer("context");
+  evaluation.stride = object.unsigned_integer("stride");
+  evaluation.tokens = object.unsigned_integer("tokens");
+  evaluation.nll = read_real(object, "nll");
+  evaluation.perplexity = read_real(object, "perplexity");
+  evaluation.bits_per_byte = read_optional_real(object, "bits_per_byte");
+  evaluation.dataset = object.string("dataset");
+  evaluation.dataset_digest = read_digest(object, "dataset_digest");
+  evaluation.tokenizer_digest = read_optional_digest(object, "tokenizer_digest");
+  return evaluation;
+}
+
+TokenizerRecord read_tokenizer(const JsonObject& object) {
+  require_keys(object, {"digest", "special_ids"});
+  TokenizerRecord record;
+  record.digest = read_digest(object, "digest");
+  const JsonObject special_ids = object.object("special_ids");
+  for (const auto& item : special_ids.value().items()) {
+    record.special_ids.emplace_back(item.key(), special_ids.unsigned_integer(item.key()));
+  }
+  return record;
+}
+
+// Offsets and sizes are not stored: tensors tile the data section in file order.
+void read_tensors(const JsonObject& object, FileEntry& file) {
+  std::uint64_t offset = 0;
+  for (const JsonObject& item : object.objects("tensors")) {
+    require_keys(item, {"digest", "dtype", "name", "shape"});
+    TensorInfo tensor;
+    tensor.name = item.string("name");
+    const std::string dtype = item.string("dtype");
+    const auto parsed = parse_dtype(dtype);
+    if (!parsed) item.fail_field("dtype", "unknown dtype " + quote(dtype));
+    tensor.dtype = *parsed;
+    tensor.shape = item.unsigned_integers("shape");
+    tensor.size = byte_size(tensor.dtype, tensor.shape, item.path() + ": field 'shape'");
+    tensor.offset = offset;
+    offset = checked_add(offset, tensor.size, item.path() + ": end of the tensor");
+    file.tensors.push_back(std::move(tensor));
+    file.tensor_digests.push_back(read_digest(item, "digest"));
+  }
+}
+
+FileEntry read_file_entry(const JsonObject& object) {
+  require_keys(object, {"chunks", "data_start", "digest", "path", "role", "size", "tensors"});
+  FileEntry file;
+  file.path = object.string("path");
+  const std::string role = object.string("role");
+  const auto parsed = parse_file_role(role);
+  if (!parsed)
+    object.fail_field("role", "expected layer, head, bridge or card, got " + quote(role));
+  file.role = *parsed;
+  file.size = object.unsigned_integer("size");
+  file.digest = read_digest(object, "digest");
+  file.chunks = read_digests(object, "chunks");
+  file.data_start = object.unsigned_integer("data_start");
+  read_tensors(object, file);
+  return file;
+}
+
+// Comes before everything else, so that a newer document gets the right message.
+void check_schema_version(const JsonObject& root, std::string_view subject) {
+  const std::uint64_t found = root.unsigned_integer("schema_version");
+  if (found == 0) root.fail_field("schema_version", "expected 1, got 0");
+  if (found > kSchemaVersion) {
+    throw Error(ErrorCode::unsupported_version,
+                fmt::format("{}: needs an organ that reads schema version {}, this one reads {}",
+                            quote(subject), found, kSchemaVersion),
+                "install a newer organ");
+  }
+}
+
+Json read_extensions(const JsonObject& root, std::string_view subject) {
+  Json extensions = Json::object();
+  for (const auto& [key, value] : root.value().items()) {
+    if (std::find(kTopLevel.begin(), kTopLevel.end(), key) != kTopLevel.end()) continue;
+    if (key.starts_with("critical_")) {
+      throw Error(
+          ErrorCode::unsupported_version,
+          fmt::format("{}: critical field {} is unknown to this organ", quote(subject), quote(key)),
+          "install a newer organ");
+    }
+    extensions[key] = value;
+  }
+  return extensions;
+}
+
+// The signature covers bytes, so one meaning has one text.
+void check_canonical(const Manifest& manifest, std::string_view text, std::string_view subject) {
+  const std::string canonical = manifest.to_text();
+  if (canonical == text) return;
+  const auto difference =
+      std::mismatch(canonical.begin(), canonical.end(), text.begin(), text.end());
+  throw Error(ErrorCode::corrupt,
+              fmt::format("{}: not canonical JSON from byte {} on", quote(subject),
+                          difference.second - text.begin()),
+              "keys sorted, no white space, reals as shortest C99 hex float strings");
+}
+
+}  // namespace
+
+Manifest Manifest::parse(std::string_view text, std::string_view subject) {
+  JsonLimits limits;
+  limits.bytes = kManifestLimit;
+  const Json document = parse_json(text, limits, subject);
+  const JsonObject root(document, std::string(subject));
+  check_schema_version(root, subject);
+  Manifest manifest;
+  manifest.extensions = read_extensions(root, subject);
+  for (const std::string_view key : kTopLevel) {
+    if (!root.has(key)) root.fail_field(key, "is missing");
+  }
+  manifest.name = root.string("name");
+  manifest.version = root.string("version");
+  manifest.description = root.string("description");
+  manifest.license = root.optional_string("license");
+  manifest.created = root.string("created");
+  manifest.architecture = read_architecture(root.object("architecture"));
+  manifest.extraction = read_extraction(root.object("extraction"));
+  if (!root.is_null("training")) manifest.training = read_training(root.object("training"));
+  for (const JsonObject& item : root.objects("evaluations")) {
+    manifest.evaluations.push_back(read_evaluation(item));
+  }
+  if (!root.is_null("tokenizer")) manifest.tokenizer = read_tokenizer(root.object("tokenizer"));
+  for (const JsonObject& item : root.objects("files")) {
+    manifest.files.push_back(read_file_entry(item));
+  }
+  internal::check_manifest(manifest, subject);
+  check_canonical(manifest, text, subject);
+  return manifest;
+}
+
+}  // namespace organ::format

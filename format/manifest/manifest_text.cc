@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Manifest to canonical JSON.
+#include <chrono>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "format/base/error.h"
+#include "format/base/json.h"
+#include "format/manifest/manifest.h"
+
+namespace organ::format {
+namespace {
+
+template <typename T>
+Json nullable(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json nullable(const std::optional<Digest>& value) {
+  return value ? Json(value->to_string()) : Json(nullptr);
+}
+
+Json digest_list(const std::vector<Digest>& digests) {
+  Json list = Json::array();
+  for (const Digest& digest : digests) list.push_back(digest.to_string());
+  return list;
+}
+
+Json to_json(const ExtractionRecord& record) {
+  return {{"donor_id", record.donor_id},
+          {"donor_revision", nullable(record.donor_revision)},
+          {"config_digest", record.config_digest.to_string()},
+          {"layer_digests", digest_list(record.layer_digests)},
+          {"first_layer", record.first_layer},
+          {"layer_count", record.layer_count},
+          {"donor_layer_count", record.donor_layer_count}};
+}
+
+Json to_json(const TrainingRecord::Data& data) {
+  return {{"name", data.name},
+          {"digest", data.digest.to_string()},
+          {"tokens", data.tokens},
+          {"license", nullable(data.license)}};
+}
+
+Json to_json(const TensorChange& change) {
+  return {{"tensor", change.tensor},
+          {"relative_rms", real_to_hex(change.relative_rms)},
+          {"unchanged_fraction", real_to_hex(change.unchanged_fraction)}};
+}
+
+Json to_json(const Evaluation& evaluation);
+Json to_json(const FileEntry& file);
+
+template <typename T>
+Json list_of(const std::vector<T>& values) {
+  Json list = Json::array();
+  for (const T& value : values) list.push_back(to_json(value));
+  return list;
+}
+
+Json object_or_empty(const Json& value) { return value.is_null() ? Json::object() : value; }
+
+Json to_json(const TrainingRecord& record) {
+  return {{"mode", record.mode},
+          {"trained_tensors", record.trained_tensors},
+          {"head", record.head},
+          {"hyperparameters", object_or_empty(record.hyperparameters)},
+          {"seed", record.seed},
+          {"data", list_of(record.data)},
+          {"software", object_or_empty(record.software)},
+          {"wall_milliseconds", record.wall_milliseconds},
+          {"changes", list_of(record.changes)}};
+}
+
+Json to_json(const Evaluation& evaluation) {
+  const auto& bits = evaluation.bits_per_byte;
+  return {{"subject", evaluation.subject},
+          {"position", nullable(evaluation.position)},
+          {"protocol", evaluation.protocol},
+          {"context", evaluation.context},
+          {"stride", evaluation.stride},
+          {"tokens", evaluation.tokens},
+          {"nll", real_to_hex(evaluation.nll)},
+          {"perplexity", real_to_hex(evaluation.perplexity)},
+          {"bits_per_byte", bits ? Json(real_to_hex(*bits)) : Json(nullptr)},
+          {"dataset", evaluation.dataset},
+          {"dataset_digest", evaluation.dataset_digest.to_string()},
+          {"tokenizer_digest", nullable(evaluation.tokenizer_digest)}};
+}
+
+Json to_json(const TokenizerRecord& tokenizer) {
+  Json special_ids = Json::object();
+  for (const auto& [name, id] : tokenizer.special_ids) special_ids[name] = id;
+  return {{"digest", tokenizer.digest.to_string()}, {"special_ids", std::move(special_ids)}};
+}
+
+Json to_json(const FileEntry& file) {
+  check(file.tensor_digests.size() == file.tensors.size(), "one digest per tensor");
+  Json tensors = Json::array();
+  for (std::size_t i = 0; i < file.tensors.size(); ++i) {
+    const TensorInfo& tensor = file.tensors[i];
+    tensors.push_back({{"name", tensor.name},
+                       {"dtype", to_string(tensor.dtype)},
+                       {"shape", tensor.shape},
+                       {"digest", file.tensor_digests[i].to_string()}});
+  }
+  return {{"path", file.path},
+          {"role", to_string(file.role)},
+          {"size", file.size},
+          {"digest", file.digest.to_string()},
+          {"chunks", digest_list(file.chunks)},
+          {"data_start", file.data_start},
+          {"tensors", std::move(tensors)}};
+}
+
+std::int64_t seconds_now() {
+  const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
+  if (epoch == nullptr || *epoch == '\0') {
+    return std::chrono::duration_cast<std::chrono::seconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+  }
+  const std::string_view text(epoch);
+  constexpr std::size_t kMostDigits = 11;  // up to the year 5138
+  if (text.size() > kMostDigits || text.find_first_not_of("0123456789") != text.npos) {
+    fail(ErrorCode::invalid_argument, "SOURCE_DATE_EPOCH {}: expected seconds since 1970",
+         quote(text));
+  }
+  return std::stoll(std::string(text));
+}
+
+}  // namespace
+
+std::string Manifest::to_text() const {
+  Json document = extensions;
+  document["schema_version"] = kSchemaVersion;
+  document["name"] = name;
+  document["version"] = version;
+  document["description"] = description;
+  document["license"] = nullable(license);
+  document["created"] = created;
+  document["architecture"] = {{"model_type", architecture.model_type},
+                              {"layer", architecture.layer},
+                              {"signature", architecture.signature.to_string()}};
+  document["extraction"] = to_json(extraction);
+  document["training"] = training ? to_json(*training) : Json(nullptr);
+  document["evaluations"] = list_of(evaluations);
+  document["tokenizer"] = tokenizer ? to_json(*tokenizer) : Json(nullptr);
+  document["files"] = list_of(files);
+  return canonical_json(document);
+}
+
+std::string creation_time() {
+  using namespace std::chrono;
+  const sys_seconds now{seconds{seconds_now()}};
+  const auto day = floor<days>(now);
+  const year_month_day date(day);
+  const hh_mm_ss time(now - day);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     time.hours().count(), time.minutes().count(), time.seconds().count());
+}
+
+}  // namespace organ::format

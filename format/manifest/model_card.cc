@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/manifest/model_card.h"
+
+#include <fmt/core.h>
+
+#include "format/base/error.h"
+
+namespace organ::format {
+namespace {
+
+// Free text inside a table cell or a sentence: one line, no control characters, no cell borders.
+std::string cell(std::string_view text) {
+  std::string out;
+  for (const char c : escape_text(text, 2048)) {
+    if (c == '|' || c == '`' || c == '<' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+std::string last_layer(const ExtractionRecord& extraction) {
+  return std::to_string(extraction.first_layer + extraction.layer_count - 1);
+}
+
+std::string origin(const Manifest& manifest) {
+  const ExtractionRecord& from = manifest.extraction;
+  std::string out = "| what | value |\n|---|---|\n";
+  out += fmt::format("| donor | {}{} |\n", cell(from.donor_id),
+                     from.donor_revision ? " at revision " + cell(*from.donor_revision) : "");
+  out += fmt::format("| layers | {} to {} of {} (counted from 0) |\n", from.first_layer,
+                     last_layer(from), from.donor_layer_count);
+  out += fmt::format("| family | {} |\n", cell(manifest.architecture.model_type));
+  if (!manifest.stack().empty()) out += fmt::format("| stack | {} |\n", cell(manifest.stack()));
+  out +=
+      fmt::format("| architecture signature | {} |\n", manifest.architecture.signature.to_string());
+  out +=
+      fmt::format("| licence | {} |\n", manifest.license ? cell(*manifest.license) : "not stated");
+  out += fmt::format("| created | {} |\n", cell(manifest.created));
+  return out;
+}
+
+std::string training(const Manifest& manifest) {
+  if (!manifest.training) {
+    return "These are the donor's own layers, byte for byte. Nothing was trained.\n";
+  }
+  const TrainingRecord& record = *manifest.training;
+  std::string out = fmt::format(
+      "Trained {} with seed {}, {} tensors, head {}.\n\n",
+      record.mode == "wrapper" ? "in a wrapper (not inside a model)" : "in place inside the donor",
+      record.seed, record.trained_tensors.size(), cell(record.head));
+  out += "| data | tokens | licence | digest |\n|---|---|---|---|\n";
+  for (const TrainingRecord::Data& data : record.data) {
+    out += fmt::format("| {} | {} | {} | {} |\n", cell(data.name), data.tokens,
+                       data.license ? cell(*data.license) : "not stated", data.digest.to_string());
+  }
+  return out + "\nThe data itself is not part of the organ.\n";
+}
+
+std::string evaluations(const Manifest& manifest) {
+  if (manifest.evaluations.empty()) {
+    return "Nothing was measured. Whether this organ helps any model is not known.\n";
+  }
+  std::string out =
+      "| subject | position | protocol | tokens | NLL (nats per token) | perplexity | data |\n"
+      "|---|---|---|---|---|---|---|\n";
+  for (const Evaluation& one : manifest.evaluations) {
+    out += fmt::format("| {} | {} | {} ctx={} stride={} | {} | {:.4f} | {:.3f} | {} |\n",
+                       cell(one.subject), one.position ? std::to_string(*one.position) : "-",
+                       cell(one.protocol), one.context, one.stride, one.tokens, one.nll,
+                       one.perplexity, cell(one.dataset));
+  }
+  return out + "\nFigures of one protocol and one data set may be compared, others may not.\n";
+}
+
+}  // namespace
+
+std::string model_card(const Manifest& manifest) {
+  std::string out = fmt::format("# {} {}\n\n", cell(manifest.name), cell(manifest.version));
+  if (!manifest.description.empty()) out += cell(manifest.description) + "\n\n";
+  out += fmt::format(
+      "A donor organ: {} contiguous transformer layers as safetensors, "
+      "described by organ.json.\n\n",
+      manifest.extraction.layer_count);
+  out += "## Origin\n\n" + origin(manifest);
+  out += "\n## Training\n\n" + training(manifest);
+  out += "\n## Measurements\n\n" + evaluations(manifest);
+  out += fmt::format(
+      "\n## Use\n\n```\norgan check DIR --recipient MODEL\n"
+      "organ install DIR --into MODEL --at {}\norgan uninstall MODEL\n```\n",
+      manifest.extraction.first_layer);
+  return out;
+}
+
+}  // namespace organ::format

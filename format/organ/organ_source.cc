@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/organ/organ_source.h"
+
+#include <algorithm>
+
+#include "format/base/error.h"
+#include "format/signature/internal/oms.h"
+
+namespace organ::format {
+namespace fs = std::filesystem;
+namespace {
+
+std::vector<std::string> list_entries(const fs::path& folder) {
+  std::vector<std::string> entries;
+  for (std::string& name : list_folder(folder)) {
+    if (name != kSignatureFile && internal::is_ignored_by_default(name)) continue;
+    const fs::file_status status = fs::symlink_status(folder / name);
+    if (!fs::is_regular_file(status)) {
+      throw Error(ErrorCode::corrupt,
+                  fmt::format("{}: entry {} is {}, expected a regular file", quote(folder.string()),
+                              quote(name),
+                              fs::is_symlink(status)     ? "a symlink"
+                              : fs::is_directory(status) ? "a folder"
+                                                         : "neither file nor folder"),
+                  "an organ folder is flat and holds files only");
+    }
+    entries.push_back(std::move(name));
+  }
+  return entries;
+}
+
+}  // namespace
+
+OrganFolder OrganFolder::open(const fs::path& folder) {
+  if (!fs::is_directory(fs::status(folder))) {
+    fail(ErrorCode::not_found, "{}: no such folder", quote(folder.string()));
+  }
+  OrganFolder organ;
+  organ.folder_ = folder;
+  const fs::path path = folder / kManifestFile;
+  if (!fs::exists(fs::symlink_status(path))) {
+    throw Error(
+        ErrorCode::not_found,
+        fmt::format("{}: no organ.json, so this is no organ folder", quote(folder.string())),
+        "organ extract makes one from a checkpoint");
+  }
+  organ.entries_ = list_entries(folder);
+  organ.text_ = read_file(path, kManifestLimit, Symlinks::refuse);
+  organ.manifest_ = Manifest::parse(organ.text_, escape_text(path.string()));
+  return organ;
+}
+
+UniqueFd OrganFolder::open(const FileEntry& file) const {
+  return open_regular(folder_ / file.path, Symlinks::refuse);
+}
+
+std::vector<std::string> OrganFolder::signature_bundles() const {
+  if (!std::binary_search(entries_.begin(), entries_.end(), kSignatureFile)) return {};
+  return {read_file(folder_ / kSignatureFile, kSignatureLimit, Symlinks::refuse)};
+}
+
+std::vector<std::string> OrganFolder::extra_files() const {
+  std::vector<std::string> extra;
+  for (const std::string& name : entries_) {
+    const bool known =
+        name == kManifestFile || name == kSignatureFile || manifest_.find_file(name) != nullptr;
+    if (!known) extra.push_back(name);
+  }
+  return extra;
+}
+
+}  // namespace organ::format

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// An organ that can be read, wherever it lies: a folder, or blobs of a registry.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "format/base/error.h"
+#include "format/base/file.h"
+#include "format/manifest/manifest.h"
+#include "format/tensor/safetensors.h"
+
+namespace organ::format {
+
+// Read access to one organ. Implementations are immutable and thread-safe.
+class OrganSource {
+ public:
+  virtual ~OrganSource() = default;
+
+  virtual const Manifest& manifest() const = 0;
+  virtual const std::string& manifest_text() const = 0;  // the bytes of organ.json
+  // Opens one file of the manifest by its path; throws not_found.
+  virtual UniqueFd open(const FileEntry& file) const = 0;
+  // The bytes of every OMS bundle that comes with it (a folder has at most one).
+  virtual std::vector<std::string> signature_bundles() const = 0;
+  // Names in the organ's folder that no manifest entry explains (unsigned extras); empty for a
+  // registry.
+  virtual std::vector<std::string> extra_files() const = 0;
+  virtual std::string describe() const = 0;  // for messages: the folder or the reference
+};
+
+// An organ folder (DESIGN 4). open() reads organ.json and lists the folder; file contents are not
+// read before verify_contents.
+class OrganFolder final : public OrganSource {
+ public:
+  // Throws not_found, corrupt (a symlink, sub-folder or device among the entries included),
+  // unsupported_version.
+  static OrganFolder open(const std::filesystem::path& folder);
+
+  const std::filesystem::path& folder() const { return folder_; }
+  const Manifest& manifest() const override { return manifest_; }
+  const std::string& manifest_text() const override { return text_; }
+  UniqueFd open(const FileEntry& file) const override;
+  std::vector<std::string> signature_bundles() const override;
+  std::vector<std::string> extra_files() const override;
+  std::string describe() const override { return folder_.string(); }
+
+ private:
+  std::filesystem::path folder_;
+  std::string text_;
+  Manifest manifest_;
+  std::vector<std::string> entries_;  // names in the folder when it was opened
+};
+
+// What was wrong with one thing. `code` is corrupt, untrusted, not_found or unsupported_version.
+struct Finding {
+  ErrorCode code = ErrorCode::corrupt;
+  std::string subject;  // layer.01.safetensors: tensor 'mlp.up_proj.weight'
+  std::string message;  // bytes 4194304..8388607 have digest …, expected …
+};
+
+struct ContentOptions {
+  // Also the flat SHA-256 of every file and the digest of every tensor: that all digests of the
+  // manifest agree, not only those that verification needs (publish and sign demand it).
+  bool flat_digests = false;
+};
+
+// Reads every byte of the organ and compares size, header, tensor list and digests with the
+// manifest, on all cores. A damaged piece is named with file, tensor and offset. No findings =
+// contents established.
+std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options = {});
+
+// Builds an organ folder (mode 0755, files 0644): a temporary sibling folder that is renamed to its
+// name at commit().
+class OrganWriter {
+ public:
+  // Throws already_exists when `folder` exists.
+  explicit OrganWriter(std::filesystem::path folder);
+  ~OrganWriter();
+
+  // Writes one canonical safetensors file and returns its manifest entry (also kept).
+  // The reference holds until the next add.
+  const FileEntry& add_tensors(std::string path, FileRole role, std::vector<TensorSource> tensors,
+                               const std::map<std::string, std::string>& metadata);
+  const FileEntry& add_card(std::string_view markdown);  // README.md
+  // Fills manifest.files, writes organ.json, makes all durable and renames the folder into place.
+  // Throws invalid_argument when the manifest would not be readable, already_exists.
+  void commit(Manifest manifest);
+
+ private:
+  std::filesystem::path folder_;
+  TempFolder temporary_;
+  std::vector<FileEntry> files_;
+};
+
+}  // namespace organ::format

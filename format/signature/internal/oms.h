@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layers of an OMS bundle, each in its own file: raw ECDSA (keys.cc), Sigstore bundle and DSSE
+// envelope (oms_envelope.cc), in-toto statement (oms_statement.cc).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/signature/signing.h"
+
+namespace organ::format::internal {
+
+inline constexpr std::string_view kPayloadType = "application/vnd.in-toto+json";
+
+// DER signature over `message` with the hash of the key's curve.
+std::string sign_message(const SecretKey& key, std::string_view message);
+
+// True only for a strict DER signature, r and s in range, that verifies. False for everything
+// else, whatever OpenSSL thought of it.
+bool verify_message(const PublicKey& key, std::string_view message, std::string_view signature);
+
+// What a bundle says before anything is believed.
+struct Envelope {
+  std::string payload;    // decoded; the signature covers exactly these bytes
+  std::string signature;  // decoded
+  KeyId hint;             // names the key; trusted only after the signature verified
+};
+
+// DSSE 1.0 pre-authentication encoding of an in-toto payload.
+std::string pre_authentication_encoding(std::string_view payload);
+
+std::string write_bundle(std::string_view payload, std::string_view signature, const KeyId& hint);
+Envelope parse_bundle(std::string_view bundle, std::string_view subject);
+
+std::string write_statement(std::string_view subject_name,
+                            const std::vector<SignedResource>& resources);
+// Everything but SignedStatement::key.
+SignedStatement parse_statement(std::string_view payload, std::string_view subject);
+
+// Names at the top of a folder that OMS verifiers leave out unasked: model.sig and what git keeps.
+bool is_ignored_by_default(std::string_view name);
+
+// Does an entry of ignore_paths hide this file of the folder?
+bool ignore_covers(const std::string& ignored, std::string_view name);
+
+}  // namespace organ::format::internal

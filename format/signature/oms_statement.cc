@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// The in-toto statement of OMS v1.0: which files, with which digests.
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "format/base/error.h"
+#include "format/base/json.h"
+#include "format/signature/internal/oms.h"
+
+namespace organ::format::internal {
+namespace {
+
+constexpr std::string_view kStatementType = "https://in-toto.io/Statement/v1";
+constexpr std::string_view kPredicateType = "https://model_signing/signature/v1.0";
+constexpr std::string_view kPredicateTypeOfVersion02 = "https://model_signing/Digests/v0.1";
+constexpr std::size_t kMostResources = 100'000;
+constexpr std::size_t kNameBytes = 4096;
+
+constexpr std::string_view kIgnored[] = {".git", ".gitattributes", ".github", ".gitignore",
+                                         kSignatureFile};
+
+// The root covers digests in listed order, not names: never an identity of its own.
+Digest root_of(const std::vector<SignedResource>& resources) {
+  Sha256Hasher hasher;
+  for (const SignedResource& resource : resources) {
+    hasher.update(std::as_bytes(std::span(resource.digest.bytes())));
+  }
+  return hasher.finish();
+}
+
+bool is_safe_name(std::string_view name) {
+  if (name.empty() || name.size() > kNameBytes || name.front() == '/') return false;
+  if (name.find('\\') != name.npos) return false;
+  const bool control = std::any_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+  });
+  if (control) return false;
+  for (std::string_view rest = name;;) {
+    const std::size_t slash = rest.find('/');
+    const std::string_view part = rest.substr(0, slash);
+    if (part.empty() || part == "." || part == "..") return false;
+    if (slash == rest.npos) return true;
+    rest.remove_prefix(slash + 1);
+  }
+}
+
+void expect(const JsonObject& object, std::string_view key, std::string_view expected) {
+  const std::string found = object.string(key);
+  if (found != expected) {
+    object.fail_field(key, fmt::format("expected {}, got {}", quote(expected), quote(found)));
+  }
+}
+
+Digest read_hex(const JsonObject& object, std::string_view key) {
+  const std::string text = object.string(key);
+  try {
+    return Digest::parse_hex(text);
+  } catch (const Error&) {
+    object.fail_field(key, "expected 64 lower-case hex digits, got " + quote(text));
+  }
+}
+
+void read_subject(const JsonObject& root, SignedStatement& statement) {
+  const auto subjects = root.objects("subject");
+  if (subjects.size() != 1) {
+    root.fail_field("subject", fmt::format("expected exactly one, got {}", subjects.size()));
+  }
+  subjects[0].allow_only({"name", "digest"});
+  statement.subject_name = subjects[0].string("name");
+  const JsonObject digest = subjects[0].object("digest");
+  digest.allow_only({"sha256"});
+  statement.root = read_hex(digest, "sha256");
+}
+
+void read_serialization(const JsonObject& object, SignedStatement& statement) {
+  const std::string method = object.string("method");
+  if (method != "files") {
+    object.fail_field("method", fmt::format("expected 'files', got {}; signatures over {} cannot "
+                                            "be verified by organ",
+                                            quote(method), quote(method)));
+  }
+  object.allow_only({"method", "hash_type", "allow_symlinks", "ignore_paths"});
+  expect(object, "hash_type", "sha256");
+  if (object.boolean("allow_symlinks")) {
+    object.fail_field("allow_symlinks", "expected false: a symlink is not a signed file");
+  }
+  if (!object.has("ignore_paths")) return;
+  statement.ignore_paths = object.strings("ignore_paths");
+  for (const std::string& ignored : statement.ignore_paths) {
+    if (ignored.empty() || ignored.front() == '/') {
+      object.fail_field("ignore_paths", quote(ignored) + " is not a relative path");
+    }
+  }
+}
+
+void read_resources(const JsonObject& predicate, SignedStatement& statement) {
+  const auto resources = predicate.objects("resources");
+  if (resources.empty() || resources.size() > kMostResources) {
+    predicate.fail_field("resources", fmt::format("expected 1 to {} files, got {}", kMostResources,
+                                                  resources.size()));
+  }
+  std::set<std::string> names;
+  for (const JsonObject& resource : resources) {
+    resource.allow_only({"name", "digest", "algorithm"});
+    expect(resource, "algorithm", "sha256");
+    std::string name = resource.string("name");
+    if (!is_safe_name(name)) {
+      resource.fail_field("name", quote(name) + " is not a file inside the signed folder");
+    }
+    if (!names.insert(name).second) {
+      resource.fail_field("name", quote(name) + " stands there twice");
+    }
+    statement.resources.push_back({std::move(name), read_hex(resource, "digest")});
+  }
+}
+
+// A signer must not be able to show a file and hide it in one statement.
+void check_ignored(const SignedStatement& statement, const JsonObject& root) {
+  for (const std::string& ignored : statement.ignore_paths) {
+    for (const SignedResource& resource : statement.resources) {
+      if (!ignore_covers(ignored, resource.name)) continue;
+      root.fail_field("predicate", fmt::format("ignore_paths entry {} hides the listed file {}",
+                                               quote(ignored), quote(resource.name)));
+    }
+  }
+}
+
+}  // namespace
+
+bool is_ignored_by_default(std::string_view name) {
+  return std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
+}
+
+bool ignore_covers(const std::string& ignored, std::string_view name) {
+  std::string path = std::filesystem::path(ignored).lexically_normal().string();
+  while (path.ends_with('/')) path.pop_back();
+  if (path == ".") return true;
+  return name == path || (name.starts_with(path) && name[path.size()] == '/');
+}
+
+std::string write_statement(std::string_view subject_name,
+                            const std::vector<SignedResource>& resources) {
+  Json list = Json::array();
+  for (const SignedResource& resource : resources) {
+    list.push_back(
+        {{"name", resource.name}, {"digest", resource.digest.hex()}, {"algorithm", "sha256"}});
+  }
+  const Json statement = {
+      {"_type", kStatementType},
+      {"subject", Json::array({Json::object(
+                      {{"name", escape_text(subject_name)},
+                       {"digest", Json::object({{"sha256", root_of(resources).hex()}})}})})},
+      {"predicateType", kPredicateType},
+      {"predicate",
+       {{"resources", std::move(list)},
+        {"serialization",
+         {{"method", "files"},
+          {"hash_type", "sha256"},
+          {"allow_symlinks", false},
+          {"ignore_paths", kIgnored}}}}}};
+  return canonical_json(statement);
+}
+
+SignedStatement parse_statement(std::string_view payload, std::string_view subject) {
+  JsonLimits limits;
+  limits.bytes = kSignatureLimit;
+  const Json document = parse_json(payload, limits, subject);
+  const JsonObject root(document, std::string(subject));
+  expect(root, "_type", kStatementType);
+  if (root.string("predicateType") == kPredicateTypeOfVersion02) {
+    throw Error(
+        ErrorCode::corrupt,
+        fmt::format("{}: a bundle of model_signing 0.2, before the format was settled", subject),
+        "sign again with a current tool");
+  }
+  expect(root, "predicateType", kPredicateType);
+  root.allow_only({"_type", "subject", "predicateType", "predicate"});
+  SignedStatement statement;
+  read_subject(root, statement);
+  const JsonObject predicate = root.object("predicate");
+  predicate.allow_only({"resources", "serialization"});
+  read_serialization(predicate.object("serialization"), statement);
+  read_resources(predicate, statement);
+  check_ignored(statement, root);
+  const Digest root_digest = root_of(statement.resources);
+  if (root_digest != statement.root) {
+    root.fail_field("subject", fmt::format("root digest is {} but the listed files give {}",
+                                           statement.root.hex(), root_digest.hex()));
+  }
+  return statement;
+}
+
+}  // namespace organ::format::internal

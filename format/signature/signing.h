@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenSSF Model Signing v1.0 (ossf/model-signing-spec): keys, model.sig bundles, strict checks of
+// reference 2.4. ECDSA P-256/384/521 with the hash of the curve; nothing else.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/base/digest.h"
+#include "format/organ/organ_source.h"
+
+struct evp_pkey_st;
+
+namespace organ::format {
+
+enum class Curve { p256, p384, p521 };
+
+// The identity of a public key: SHA-256 of its PEM text as OpenSSL writes it; this is the `hint`
+// of OMS bundles.
+using KeyId = Digest;
+
+// A verification key. Immutable, shared handle: copies are cheap and thread-safe.
+class PublicKey {
+ public:
+  // Exactly one PEM SubjectPublicKeyInfo of an allowed named curve; 64 KiB at most. Throws
+  // invalid_argument (private key inside, two keys, certificate, other algorithm, explicit
+  // parameters, trailing bytes).
+  static PublicKey parse(std::string_view pem, std::string_view subject);
+  static PublicKey load(const std::filesystem::path& path);
+
+  const std::string& pem() const { return pem_; }  // normalised
+  KeyId id() const;
+  Curve curve() const { return curve_; }
+  evp_pkey_st* handle() const { return key_.get(); }
+
+ private:
+  std::shared_ptr<evp_pkey_st> key_;  // shared: OpenSSL handles are immutable after loading
+  std::string pem_;
+  Curve curve_ = Curve::p256;
+};
+
+// Gives the passphrase of an encrypted key; called only when one is needed. May throw.
+using PassphraseSource = std::function<std::string()>;
+
+// A signing key. Never copied, never printed.
+class SecretKey {
+ public:
+  static SecretKey generate(Curve curve);
+  // PEM, SEC1 or PKCS#8, encrypted or not. Refuses a file that group or others can read, that is a
+  // symlink, that another user owns or that lies in a folder everyone can write. Throws not_found,
+  // invalid_argument. Never a terminal prompt of OpenSSL's own.
+  static SecretKey load(const std::filesystem::path& path, const std::string& passphrase = {});
+  static SecretKey load_with(const std::filesystem::path& path, const PassphraseSource& ask);
+  SecretKey(SecretKey&&) noexcept = default;
+
+  // PKCS#8, encrypted (AES-256-CBC, PBKDF2) when the passphrase is not empty; created 0600 with
+  // O_EXCL. Throws already_exists.
+  void save(const std::filesystem::path& path, const std::string& passphrase) const;
+  PublicKey public_key() const;
+  evp_pkey_st* handle() const { return key_.get(); }
+
+ private:
+  SecretKey() = default;
+  std::shared_ptr<evp_pkey_st> key_;  // shared_ptr only for its type-erased deleter
+};
+
+// One resource of an OMS statement.
+struct SignedResource {
+  std::string name;
+  Digest digest;
+};
+
+// The verified content of one bundle.
+struct SignedStatement {
+  std::string subject_name;
+  Digest root;
+  std::vector<SignedResource> resources;
+  std::vector<std::string> ignore_paths;
+  KeyId key;
+};
+
+// Signs a list of resources (spec order) as an OMS v1.0 bundle: method files, sha256, symlinks
+// not allowed.
+std::string sign_resources(std::string_view subject_name, std::vector<SignedResource> resources,
+                           const SecretKey& key);
+
+// Checks contents (flat digests too), then writes FOLDER/model.sig over organ.json and every file
+// it lists, atomically. Refuses a folder with files that no manifest entry explains.
+void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace = false);
+
+// Verifies envelope and signature of a bundle with one of `keys`; throws untrusted (no key of ours,
+// bad signature, key hint of another key) or corrupt (malformed, wrong media, statement or
+// predicate type, root that does not follow from the resources, duplicate or unsafe names,
+// BLAKE3, …). Reads old bundles with rawBytes/keyDetails. Does not look at files.
+SignedStatement verify_bundle(std::string_view bundle, const std::vector<PublicKey>& keys,
+                              std::string_view subject);
+
+// What a bundle claims, its signature not checked: only for showing it, and for finding
+// contradictions. Throws corrupt as verify_bundle does. `key` is the one that the bundle names.
+SignedStatement read_bundle(std::string_view bundle, std::string_view subject);
+
+// Does the statement cover exactly this organ? Empty = yes. Names every difference: a file not
+// covered, a digest that disagrees with the manifest or with organ.json's bytes, a resource that
+// does not exist, an ignore list that covers a listed file, an unsigned extra file.
+std::vector<Finding> compare_statement(const SignedStatement& statement, const OrganSource& organ);
+
+// For folders that are not organs (a recipient, a foreign model): the whole OMS verification as
+// model_signing does it, by flat digests of every file of the folder.
+std::vector<Finding> verify_model_folder(const std::filesystem::path& folder,
+                                         const SignedStatement& statement);
+
+}  // namespace organ::format

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole verification of one organ: publisher, manifest, contents.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "format/organ/organ_source.h"
+#include "format/signature/signing.h"
+
+namespace organ::format {
+
+struct VerifyOptions {
+  std::vector<PublicKey> keys;    // whose signatures count
+  bool require_signature = true;  // no good signature of these keys is then a finding
+  ContentOptions contents;
+};
+
+// What was established. Plain value.
+struct Verification {
+  std::vector<Finding> findings;  // empty: the organ is what it says
+  std::vector<KeyId> signers;     // keys of ours that signed exactly these bytes, each once
+  std::size_t bundles = 0;        // signatures that came with it, good or not
+};
+
+// Bundles, statement against manifest and organ.json's bytes, extra files, contents. Damage is a
+// finding, never an exception; throws io only.
+Verification verify_organ(const OrganSource& organ, const VerifyOptions& options);
+
+// The same for a folder; what keeps it from being opened (damaged organ.json, a symlink, …) is a
+// finding too, and model.sig is still asked about organ.json's bytes. Throws not_found when there
+// is no organ.
+Verification verify_organ_folder(const std::filesystem::path& folder, const VerifyOptions& options);
+
+}  // namespace organ::format

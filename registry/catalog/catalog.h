@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// organ/catalog.db: what the log and the blobs say, arranged for queries. A cache: never the only
+// place of anything. SQLite, rollback journal, synchronous=EXTRA, numbered migrations in
+// registry/sql/.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "format/manifest/manifest.h"
+#include "format/manifest/reference.h"
+#include "registry/catalog/version_info.h"
+#include "registry/log/log.h"
+
+namespace organ::registry {
+
+// What a publish entry refers to.
+struct PublishedContent {
+  format::Manifest organ;
+  BlobRef organ_json;
+};
+
+// One line of index.json: a version (tag name:version) or a signature of one (no tag).
+struct IndexEntry {
+  BlobRef manifest;
+  std::string tag;
+};
+
+// Move-only, not thread-safe; several processes may have the file open. Every function throws
+// corrupt naming `organ registry rebuild` for a damaged or foreign file, conflict when another
+// process holds it for more than 10 s.
+class Catalog {
+ public:
+  static Catalog create(const std::filesystem::path& path);  // throws already_exists
+  // Throws not_found, unsupported_version (made by a newer organ), corrupt (application id,
+  // schema that is not exactly ours).
+  static Catalog open(const std::filesystem::path& path);
+  static Catalog in_memory();
+  Catalog(Catalog&&) noexcept;
+  Catalog& operator=(Catalog&&) noexcept;
+  ~Catalog();
+
+  LogPosition position() const;  // how much of the log is in here
+
+  // Log entries go in by one transaction together with the position behind them.
+  class Update {
+   public:
+    explicit Update(Catalog& catalog);
+    ~Update();
+    // `content` belongs to publish entries. Throws corrupt when an entry contradicts the earlier
+    // ones (a taken version, an unknown one).
+    void add(std::uint64_t index, const LogEntry& entry, const PublishedContent* content);
+    // Also marks index.json as stale.
+    void commit(const LogPosition& position);
+
+   private:
+    struct State;
+    std::unique_ptr<State> state_;
+  };
+
+  bool index_is_stale() const;
+  void mark_index_written();
+  void forbid_writes();
+
+  std::optional<VersionInfo> find(const std::string& name, const std::string& version) const;
+  std::optional<VersionInfo> find(const std::string& name, const Digest& manifest) const;
+  std::optional<VersionInfo> find_alias(const std::string& name, const std::string& alias) const;
+  std::vector<VersionInfo> list(const VersionFilter& filter) const;  // name, then log order
+  std::vector<BlobRef> signatures(std::uint64_t log_index) const;    // of that publish entry
+  std::vector<IndexEntry> index_entries() const;
+
+  // Every row of every table in a fixed order, one per line: equal text, equal content.
+  std::string dump() const;
+
+ private:
+  struct Impl;
+  explicit Catalog(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace organ::registry

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/log/log_entry.h"
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/json.h"
+#include "format/manifest/reference.h"
+
+namespace organ::registry {
+namespace {
+
+constexpr std::uint64_t kEntryVersion = 1;
+constexpr std::size_t kMaxSignatures = 64;
+constexpr std::string_view kKinds[] = {"publish", "signature", "alias", "yank", "revoke", "key"};
+
+LogKind parse_kind(const JsonObject& object) {
+  const std::string name = object.string("kind");
+  for (std::size_t i = 0; i < std::size(kKinds); ++i) {
+    if (kKinds[i] == name) return static_cast<LogKind>(i);
+  }
+  throw Error(ErrorCode::unsupported_version,
+              fmt::format("{}: unknown kind {}", object.path(), quote(name)),
+              "a newer organ wrote this registry");
+}
+
+Json to_json(const BlobRef& blob) {
+  return {{"digest", blob.digest.to_string()}, {"size", blob.size}};
+}
+
+BlobRef parse_blob(const JsonObject& object) {
+  object.allow_only({"digest", "size"});
+  return {Digest::parse(object.string("digest"), object.path()), object.unsigned_integer("size")};
+}
+
+// Names and versions pass the grammar again: the log may have been written by somebody else.
+void check_subject(const JsonObject& object, LogEntry& entry) {
+  entry.name = object.string("name");
+  try {
+    format::check_name(entry.name);
+    if (!object.is_null("version")) {
+      entry.version = format::Version::parse(object.string("version")).to_string();
+    }
+  } catch (const Error& error) {
+    fail(ErrorCode::corrupt, "{}: {}", object.path(), error.message());
+  }
+  const bool may_lack_version = entry.kind == LogKind::alias;
+  if (entry.version.empty() && !may_lack_version) object.fail_field("version", "is missing");
+}
+
+void parse_published(const JsonObject& object, LogEntry& entry) {
+  object.allow_only(
+      {"kind", "manifest", "name", "schema_version", "signatures", "time", "version"});
+  check_subject(object, entry);
+  entry.manifest = parse_blob(object.object("manifest"));
+  for (const JsonObject& signature : object.objects("signatures")) {
+    if (entry.signatures.size() == kMaxSignatures) {
+      object.fail_field("signatures", "has more than 64 elements");
+    }
+    entry.signatures.push_back(parse_blob(signature));
+  }
+  if (entry.kind == LogKind::signature && entry.signatures.empty()) {
+    object.fail_field("signatures", "is empty");
+  }
+}
+
+void parse_withdrawal(const JsonObject& object, LogEntry& entry) {
+  object.allow_only({"kind", "name", "reason", "schema_version", "time", "version", "withdrawn"});
+  check_subject(object, entry);
+  entry.reason = object.string("reason");
+  entry.withdrawn = object.boolean("withdrawn");
+}
+
+void parse_alias(const JsonObject& object, LogEntry& entry) {
+  object.allow_only({"alias", "kind", "name", "schema_version", "time", "version"});
+  check_subject(object, entry);
+  entry.alias = object.string("alias");
+  if (entry.alias.empty()) object.fail_field("alias", "is empty");
+}
+
+void parse_key(const JsonObject& object, LogEntry& entry) {
+  object.allow_only({"action", "key", "kind", "pattern", "schema_version", "time"});
+  entry.action = object.string("action");
+  entry.key = object.string("key");
+  entry.pattern = object.optional_string("pattern").value_or("");
+  if (entry.action != "log_key" && entry.action != "trust" && entry.action != "distrust") {
+    object.fail_field("action",
+                      "is " + quote(entry.action) + ", expected log_key, trust or distrust");
+  }
+}
+
+void add_fields(const LogEntry& entry, Json& out) {
+  if (entry.kind == LogKind::key) {
+    out["action"] = entry.action;
+    out["key"] = entry.key;
+    out["pattern"] = entry.pattern.empty() ? Json() : Json(entry.pattern);
+    return;
+  }
+  out["name"] = entry.name;
+  out["version"] = entry.version.empty() ? Json() : Json(entry.version);
+  switch (entry.kind) {
+    case LogKind::publish:
+    case LogKind::signature:
+      out["manifest"] = to_json(entry.manifest.value());
+      out["signatures"] = Json::array();
+      for (const BlobRef& signature : entry.signatures) {
+        out["signatures"].push_back(to_json(signature));
+      }
+      break;
+    case LogKind::alias: out["alias"] = entry.alias; break;
+    default: out["reason"] = entry.reason; out["withdrawn"] = entry.withdrawn;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(LogKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
+
+std::string LogEntry::to_text() const {
+  Json out = {{"schema_version", kEntryVersion}, {"kind", to_string(kind)}, {"time", time}};
+  add_fields(*this, out);
+  return canonical_json(out);
+}
+
+LogEntry LogEntry::parse(std::string_view text, std::string_view subject) {
+  const Json json = parse_json(text, {.bytes = 64 << 10, .depth = 4, .keys = 1000}, subject);
+  const JsonObject object(json, std::string(subject));
+  if (const std::uint64_t version = object.unsigned_integer("schema_version");
+      version != kEntryVersion) {
+    throw Error(
+        ErrorCode::unsupported_version,
+        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kEntryVersion),
+        "a newer organ wrote this registry");
+  }
+  LogEntry entry;
+  entry.kind = parse_kind(object);
+  entry.time = object.string("time");
+  switch (entry.kind) {
+    case LogKind::publish:
+    case LogKind::signature: parse_published(object, entry); break;
+    case LogKind::alias: parse_alias(object, entry); break;
+    case LogKind::yank:
+    case LogKind::revoke: parse_withdrawal(object, entry); break;
+    case LogKind::key: parse_key(object, entry); break;
+  }
+  if (entry.to_text() != text) fail(ErrorCode::corrupt, "{}: not in canonical form", subject);
+  return entry;
+}
+
+}  // namespace organ::registry

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The OCI face of a registry: image manifests that are ModelPack artifacts, signature manifests
+// with a subject, index.json (OCI image-spec 1.1.1, ModelPack v1). Only texts and values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/manifest/manifest.h"
+#include "registry/catalog/catalog.h"
+#include "registry/log/log_entry.h"
+
+namespace organ::registry {
+
+inline constexpr std::string_view kOciLayoutText = "{\"imageLayoutVersion\":\"1.0.0\"}";
+inline constexpr std::uint64_t kOciManifestLimit = std::uint64_t{4} << 20;
+inline constexpr std::uint64_t kBundleLimit = std::uint64_t{16} << 20;
+
+// A text that becomes a blob.
+struct TextBlob {
+  std::string text;
+  BlobRef ref;
+  explicit TextBlob(std::string content);
+};
+
+// The manifest of a version. Equal organs give equal bytes: no clock, no machine in it.
+struct VersionManifest {
+  BlobRef organ;               // organ.json
+  BlobRef config;              // ModelPack config
+  std::vector<BlobRef> files;  // in the order of Manifest::files
+};
+
+TextBlob model_config(const format::Manifest& organ);
+TextBlob version_manifest(const format::Manifest& organ, const BlobRef& organ_json,
+                          const BlobRef& config);
+// Reads a version manifest written by any organ; throws corrupt. Whether it agrees with organ.json
+// is decided by comparing with version_manifest(...) of what was read.
+VersionManifest parse_version_manifest(std::string_view text, std::string_view subject);
+
+// The manifest that attaches a Sigstore bundle to a version.
+TextBlob signature_manifest(const BlobRef& bundle, const BlobRef& subject);
+// Returns the bundle; throws corrupt unless the manifest's subject is `subject`.
+BlobRef parse_signature_manifest(std::string_view text, const BlobRef& subject,
+                                 std::string_view name);
+
+// The empty config `{}` of signature manifests.
+TextBlob empty_config();
+
+// skopeo calls an entry by its tag.
+std::string index_text(const std::vector<IndexEntry>& entries);
+
+}  // namespace organ::registry

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// An organ made of blobs.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "format/organ/organ_source.h"
+#include "registry/blobs/blob_store.h"
+#include "registry/catalog/catalog.h"
+
+namespace organ::registry {
+
+// The small objects of a version, read and proved to belong together: the OCI manifest, organ.json
+// and the list of files. Throws corrupt naming `subject` (name:version).
+struct StoredVersion {
+  PublishedContent content;
+  std::string organ_text;
+  BlobRef config;
+};
+StoredVersion load_version(const BlobStore& blobs, const BlobRef& manifest,
+                           const std::string& subject);
+
+// The Sigstore bundle that a signature manifest attaches to `manifest`.
+struct StoredSignature {
+  BlobRef bundle;
+  std::string text;
+};
+StoredSignature load_signature(const BlobStore& blobs, const BlobRef& signature,
+                               const BlobRef& manifest, const std::string& subject);
+
+class StoredOrgan final : public format::OrganSource {
+ public:
+  StoredOrgan(BlobStore blobs, StoredVersion version, std::vector<std::string> bundles,
+              std::string description)
+      : blobs_(std::move(blobs)),
+        version_(std::move(version)),
+        bundles_(std::move(bundles)),
+        description_(std::move(description)) {}
+
+  const format::Manifest& manifest() const override { return version_.content.organ; }
+  const std::string& manifest_text() const override { return version_.organ_text; }
+  UniqueFd open(const format::FileEntry& file) const override {
+    return blobs_.open(file.digest, file.size);
+  }
+  std::vector<std::string> signature_bundles() const override { return bundles_; }
+  std::vector<std::string> extra_files() const override { return {}; }
+  std::string describe() const override { return description_; }
+
+ private:
+  BlobStore blobs_;
+  StoredVersion version_;
+  std::vector<std::string> bundles_;
+  std::string description_;
+};
+
+}  // namespace organ::registry

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "format/base/error.h"
+#include "registry/trust/policy.h"
+
+namespace organ::registry {
+namespace {
+
+using format::Finding;
+
+constexpr std::size_t kMaxBundles = 64;
+
+// The good keys of an organ's bundles, and everything that was wrong with the others.
+struct Evidence {
+  std::vector<format::KeyId> keys;
+  std::vector<Finding> problems;        // no signature, unknown key, malformed
+  std::vector<Finding> contradictions;  // a trusted key signed something else
+};
+
+void judge_bundle(const std::string& bundle, const std::vector<format::PublicKey>& keys,
+                  const format::OrganSource& organ, const std::string& subject, Evidence& out) {
+  try {
+    const format::SignedStatement statement = format::verify_bundle(bundle, keys, subject);
+    std::vector<Finding> differences = format::compare_statement(statement, organ);
+    if (!differences.empty()) {
+      out.contradictions.insert(out.contradictions.end(), differences.begin(), differences.end());
+    } else if (std::ranges::find(out.keys, statement.key) == out.keys.end()) {
+      out.keys.push_back(statement.key);  // one key counts once, however often it signed
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::untrusted && error.code() != ErrorCode::corrupt) throw;
+    out.problems.push_back({error.code(), subject, error.message()});
+  }
+}
+
+Evidence gather(const std::vector<format::PublicKey>& keys, const format::OrganSource& organ) {
+  Evidence evidence;
+  const std::vector<std::string> bundles = organ.signature_bundles();
+  if (bundles.size() > kMaxBundles) {
+    fail(ErrorCode::corrupt, "{}: {} signatures, at most {} are looked at", quote(organ.describe()),
+         bundles.size(), kMaxBundles);
+  }
+  for (std::size_t i = 0; i < bundles.size(); ++i) {
+    const std::string subject =
+        bundles.size() == 1 ? std::string(format::kSignatureFile) : fmt::format("signature {}", i);
+    judge_bundle(bundles[i], keys, organ, subject, evidence);
+  }
+  if (bundles.empty()) {
+    evidence.problems.push_back(
+        {ErrorCode::untrusted, std::string(format::kSignatureFile), "the organ is not signed"});
+  }
+  return evidence;
+}
+
+PolicyRule applicable(const Policy& policy, std::string_view name, const TrustOverride& override) {
+  if (override.keys.empty()) return policy.rule_for(name);
+  return {std::string(name), PolicyMode::enforce, 1, override.keys};
+}
+
+std::string describe_rule(const Policy& policy, std::string_view name, const PolicyRule& rule,
+                          const TrustOverride& override) {
+  if (!override.keys.empty()) {
+    return fmt::format("overridden by --key: one of {} given keys must have signed",
+                       override.keys.size());
+  }
+  if (!policy.has_rule(name)) {
+    return fmt::format("no rule matches {}: enforce without keys", quote(name));
+  }
+  return fmt::format("rule {}: {}, {} of {} keys must have signed", quote(rule.pattern),
+                     to_string(rule.mode), rule.threshold, rule.keys.size());
+}
+
+// Damage is refused in every mode; a missing or unknown signature only where it is enforced.
+void sort_problems(const std::vector<Finding>& problems, bool satisfied, bool lenient,
+                   TrustVerdict& verdict) {
+  for (const Finding& problem : problems) {
+    const bool tolerated = satisfied || (lenient && problem.code == ErrorCode::untrusted);
+    (tolerated ? verdict.warnings : verdict.refusals).push_back(problem);
+  }
+}
+
+}  // namespace
+
+TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
+                             const format::OrganSource& organ, const TrustOverride& override) {
+  const PolicyRule rule = applicable(policy, name, override);
+  TrustVerdict verdict;
+  verdict.policy.push_back(describe_rule(policy, name, rule, override));
+  verdict.not_established.push_back(
+      "whether a signing key was withdrawn after it signed: only this registry's log was asked");
+  if (rule.mode == PolicyMode::off) {
+    verdict.not_established.push_back("who made it: the policy turns signature checks off");
+    return verdict;
+  }
+  const Evidence evidence = gather(rule.keys, organ);
+  verdict.keys = evidence.keys;
+  for (const format::KeyId& key : evidence.keys) {
+    verdict.established.push_back(fmt::format("organ.json and its {} files are signed by key {}",
+                                              organ.manifest().files.size(), key.to_string()));
+  }
+  const bool satisfied = !rule.keys.empty() && evidence.keys.size() >= rule.threshold;
+  const bool lenient = override.allow_unsigned || rule.mode == PolicyMode::warn;
+  std::vector<Finding> problems = evidence.problems;
+  if (!satisfied) {
+    verdict.not_established.push_back("who made it");
+    problems.insert(problems.begin(),
+                    {ErrorCode::untrusted, std::string(name),
+                     fmt::format("signed by {} of the {} trusted keys, {} needed",
+                                 evidence.keys.size(), rule.keys.size(), rule.threshold)});
+  }
+  if (override.allow_unsigned) verdict.policy.push_back("overridden by --allow-unsigned");
+  sort_problems(problems, satisfied, lenient, verdict);
+  sort_problems(evidence.contradictions, satisfied, false, verdict);
+  return verdict;
+}
+
+}  // namespace organ::registry

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every single-bit flip of every file of a signed organ folder must be refused.
+#include "format/signature/verification.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "tests/support/support.h"
+#include "tests/support/tiny_organ.h"
+
+namespace organ::format {
+namespace fs = std::filesystem;
+using test::error_of;
+using test::scratch;
+
+namespace {
+
+struct SignedOrgan {
+  TempFolder scratch_folder = scratch();
+  SecretKey key = SecretKey::generate(Curve::p256);
+  fs::path folder = test::write_tiny_organ(scratch_folder.path() / "organ", 1, true);
+  VerifyOptions options;
+
+  SignedOrgan() {
+    sign_folder(OrganFolder::open(folder), key);
+    options.keys = {key.public_key()};
+  }
+};
+
+// Exit code of the worst finding, as `verify` reports it; 0 when all is well.
+int exit_of(const Verification& verification) {
+  int worst = 0;
+  for (const Finding& finding : verification.findings) {
+    const int code = exit_code(finding.code);
+    if (worst != 4) worst = code == 4 ? 4 : std::max(worst, code);
+  }
+  return worst;
+}
+
+void overwrite(const fs::path& path, std::string_view text) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  REQUIRE(fd);
+  REQUIRE(::pwrite(fd.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+}
+
+bool mentions(const std::vector<Finding>& findings, std::string_view text) {
+  return std::any_of(findings.begin(), findings.end(), [&](const Finding& finding) {
+    return (finding.subject + ": " + finding.message).find(text) != std::string::npos;
+  });
+}
+
+// Flips every bit of one file, one at a time; returns how many flips there were.
+std::size_t sweep(const SignedOrgan& organ, const std::string& name) {
+  const fs::path path = organ.folder / name;
+  std::string bytes = read_file(path, 1 << 20);
+  std::size_t accepted = 0, other_class = 0, untrusted = 0;
+  for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+    const char before = bytes[bit / 8];
+    bytes[bit / 8] = static_cast<char>(before ^ 1 << (bit % 8));
+    overwrite(path, bytes);
+    const int code = exit_of(verify_organ_folder(organ.folder, organ.options));
+    bytes[bit / 8] = before;
+    if (code == 0) ++accepted;
+    if (code == 5) ++untrusted;
+    if (code != 4 && code != 5) ++other_class;
+  }
+  overwrite(path, bytes);
+  CAPTURE(name);
+  CHECK(accepted == 0);
+  CHECK(other_class == 0);
+  // Only where nothing but the signature can know: the manifest's free fields and model.sig.
+  if (name != kManifestFile && name != kSignatureFile) CHECK(untrusted == 0);
+  return bytes.size() * 8;
+}
+
+}  // namespace
+
+TEST_CASE("a signed organ verifies and names its signer") {
+  const SignedOrgan organ;
+  const Verification verification = verify_organ_folder(organ.folder, organ.options);
+  CHECK(verification.findings.empty());
+  REQUIRE(verification.signers.size() == 1);
+  CHECK(verification.signers[0] == organ.key.public_key().id());
+}
+
+TEST_CASE("every flipped bit of every file of a signed organ is refused" *
+          doctest::test_suite("sweep")) {
+  const SignedOrgan organ;
+  std::size_t flips = 0;
+  for (const std::string& name : list_folder(organ.folder)) flips += sweep(organ, name);
+  CHECK(flips > 80'000);
+  CHECK(verify_organ_folder(organ.folder, organ.options).findings.empty());
+}
+
+TEST_CASE("a flipped byte of a weight is named with file, tensor and place") {
+  const SignedOrgan organ;
+  const auto manifest = OrganFolder::open(organ.folder).manifest();
+  const FileEntry& file = *manifest.find_file("layer.00.safetensors");
+  std::string bytes = read_file(organ.folder / file.path, 1 << 20);
+  bytes[file.data_start + file.tensors[1].offset] ^= 1;
+  overwrite(organ.folder / file.path, bytes);
+  const auto findings = verify_organ_folder(organ.folder, organ.options).findings;
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].code == ErrorCode::corrupt);
+  CHECK(findings[0].subject == "layer.00.safetensors: tensor '" + file.tensors[1].name + "'");
+  const auto first = file.data_start + file.tensors[1].offset;
+  CHECK(findings[0].message.find("between bytes " + std::to_string(first) + " and " +
+                                 std::to_string(first + file.tensors[1].size - 1)) !=
+        std::string::npos);
+}
+
+TEST_CASE("an unsigned organ is untrusted, and its damage still found") {
+  SignedOrgan organ;
+  fs::remove(organ.folder / kSignatureFile);
+  const Verification verification = verify_organ_folder(organ.folder, organ.options);
+  CHECK(exit_of(verification) == 5);
+  CHECK(mentions(verification.findings, "is not signed"));
+  organ.options.require_signature = false;
+  CHECK(verify_organ_folder(organ.folder, organ.options).findings.empty());
+  overwrite(organ.folder / "README.md", "# Tony");
+  CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 4);
+}
+
+TEST_CASE("a signature of a key nobody trusts establishes nothing") {
+  SignedOrgan organ;
+  organ.options.keys = {SecretKey::generate(Curve::p256).public_key()};
+  const Verification verification = verify_organ_folder(organ.folder, organ.options);
+  CHECK(exit_of(verification) == 5);
+  CHECK(verification.signers.empty());
+  CHECK(mentions(verification.findings, "none of the 1 given"));
+}
+
+TEST_CASE("a signature of another organ is refused") {
+  const SignedOrgan organ;
+  const TempFolder folder = scratch();
+  const fs::path other = test::write_tiny_organ(folder.path() / "organ", 2);
+  sign_folder(OrganFolder::open(other), organ.key);
+  fs::copy_file(other / kSignatureFile, organ.folder / kSignatureFile,
+                fs::copy_options::overwrite_existing);
+  const Verification verification = verify_organ_folder(organ.folder, organ.options);
+  CHECK(exit_of(verification) == 5);
+  CHECK(mentions(verification.findings, "organ.json: has digest"));
+  CHECK(mentions(verification.findings, "layer.01.safetensors: is signed but not part"));
+}
+
+TEST_CASE("extra, missing and replaced files are findings, symlinks and folders refused") {
+  const SignedOrgan organ;
+  write_file(organ.folder / "notes.txt", "x");
+  CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 5);
+  CHECK(error_of([&] {
+          sign_folder(OrganFolder::open(organ.folder), organ.key, true);
+        }).find("would stay unsigned") != std::string::npos);
+  fs::remove(organ.folder / "notes.txt");
+
+  fs::create_directory(organ.folder / ".git");
+  CHECK(verify_organ_folder(organ.folder, organ.options).findings.empty());
+
+  fs::create_directory(organ.folder / "sub");
+  CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 4);
+  fs::remove(organ.folder / "sub");
+
+  fs::rename(organ.folder / "README.md", organ.scratch_folder.path() / "README.md");
+  CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 6);
+  fs::create_symlink(organ.scratch_folder.path() / "README.md", organ.folder / "README.md");
+  CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 4);
+}
+
+TEST_CASE("a truncated or longer file is named with its sizes") {
+  const SignedOrgan organ;
+  const fs::path path = organ.folder / "layer.00.safetensors";
+  const auto size = fs::file_size(path);
+  for (const auto wrong : {std::uintmax_t{0}, std::uintmax_t{100}, size - 1, size + 1}) {
+    CAPTURE(wrong);
+    fs::resize_file(path, wrong);
+    const auto verification = verify_organ_folder(organ.folder, organ.options);
+    CHECK(exit_of(verification) == 4);
+    CHECK(mentions(verification.findings, "has " + std::to_string(wrong) + " bytes, expected"));
+  }
+}
+
+}  // namespace organ::format

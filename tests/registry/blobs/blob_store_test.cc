@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/blobs/blob_store.h"
+
+#include "tests/registry/support.h"
+
+using namespace organ;
+using namespace organ::registry;
+using namespace organ::test;
+
+namespace {
+
+struct Store {
+  TempFolder folder = scratch();
+  BlobStore blobs{folder.path()};
+  std::string text = "four tensors and a norm";
+  Digest digest = sha256(text);
+  Store() {
+    fs::create_directories(folder.path() / "blobs" / "sha256");
+    blobs.put(text, digest);
+  }
+  std::string refusal() const {
+    return error_of([&] { blobs.read(digest, text.size()); });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("blob store: an object is read-only, named by its digest and stored once") {
+  const Store store;
+  CHECK(store.blobs.read(store.digest, store.text.size()) == store.text);
+  CHECK_FALSE(store.blobs.put(store.text, store.digest));
+  const auto mode = fs::status(store.blobs.path(store.digest)).permissions();
+  CHECK((mode & fs::perms::all) == fs::perms(0444));
+  CHECK(list_folder(store.folder.path() / "blobs" / "sha256").size() == 1);
+}
+
+TEST_CASE("blob store: bytes that do not have the promised digest leave nothing behind") {
+  const Store store;
+  CHECK(contains(error_of([&] { store.blobs.put("other", sha256("promised")); }), "corrupt: blob"));
+  CHECK(list_folder(store.folder.path() / "blobs" / "sha256").size() == 1);
+}
+
+TEST_CASE("blob store: damage is named on read") {
+  const Store store;
+  const fs::path path = store.blobs.path(store.digest);
+  SUBCASE("missing") {
+    fs::remove(path);
+    CHECK(contains(store.refusal(), "is missing"));
+  }
+  SUBCASE("short") {
+    spill(path, store.text.substr(1));
+    CHECK(contains(store.refusal(), "has 22 bytes, expected 23"));
+  }
+  SUBCASE("other content of the same size") {
+    std::string other = store.text;
+    other[3] = 'X';
+    spill(path, other);
+    CHECK(contains(store.refusal(), "content has digest"));
+  }
+  SUBCASE("writable") {
+    fs::permissions(path, fs::perms::owner_write, fs::perm_options::add);
+    CHECK(contains(store.refusal(), "is writable (mode 0644, expected 0444)"));
+  }
+  SUBCASE("symlink to the right bytes") {
+    fs::rename(path, store.folder.path() / "elsewhere");
+    fs::create_symlink(store.folder.path() / "elsewhere", path);
+    CHECK(contains(store.refusal(), "is a symlink"));
+    CHECK(contains(error_of([&] { store.blobs.put(store.text, store.digest); }),
+                   "not a regular file"));
+  }
+  SUBCASE("folder") {
+    fs::remove(path);
+    fs::create_directory(path);
+    CHECK(contains(store.refusal(), "not a regular file"));
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/log/log_entry.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/support/support.h"
+
+using namespace organ;
+using namespace organ::registry;
+
+namespace {
+
+LogEntry entry_of(LogKind kind) {
+  LogEntry entry;
+  entry.kind = kind;
+  entry.time = "2026-01-02T03:04:05Z";
+  entry.name = kind == LogKind::key ? "" : "legal/contracts";
+  entry.version = kind == LogKind::key ? "" : "1.0.0";
+  switch (kind) {
+    case LogKind::publish: entry.manifest = BlobRef{sha256("m"), 3}; break;
+    case LogKind::signature:
+      entry.manifest = BlobRef{sha256("m"), 3};
+      entry.signatures = {{sha256("s"), 4}};
+      break;
+    case LogKind::alias: entry.alias = "stable"; break;
+    case LogKind::yank:
+    case LogKind::revoke: entry.reason = "trained on the wrong texts"; break;
+    case LogKind::key:
+      entry.action = "trust";
+      entry.key = sha256("k").to_string();
+      entry.pattern = "legal/*";
+  }
+  return entry;
+}
+
+std::string replaced(std::string text, const std::string& what, const std::string& with) {
+  const std::size_t at = text.find(what);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, what.size(), with);
+}
+
+std::string refusal(const std::string& text) {
+  return test::error_of([&] { LogEntry::parse(text, "entry 3"); });
+}
+
+}  // namespace
+
+TEST_CASE("log entry: every kind survives its text") {
+  for (const LogKind kind : {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank,
+                             LogKind::revoke, LogKind::key}) {
+    const LogEntry entry = entry_of(kind);
+    CHECK(LogEntry::parse(entry.to_text(), "x") == entry);
+  }
+}
+
+TEST_CASE("log entry: refuses what no registry writes") {
+  const std::string text = entry_of(LogKind::publish).to_text();
+  CHECK(refusal(replaced(text, "\"publish\"", "\"explode\"")).starts_with("unsupported_version: "));
+  CHECK(refusal(replaced(text, "\"schema_version\":1", "\"schema_version\":2"))
+            .starts_with("unsupported_version: entry 3: schema version 2"));
+  CHECK(refusal(replaced(text, "legal/contracts", "../contracts")).starts_with("corrupt: entry 3"));
+  CHECK(refusal(replaced(text, "1.0.0", "1.0")).starts_with("corrupt: entry 3"));
+  CHECK(refusal(replaced(text, "sha256:", "sha512:")).find("sha512") != std::string::npos);
+  CHECK(refusal(replaced(text, "\"name\":", "\"extra\":1,\"name\":")).find("extra") !=
+        std::string::npos);
+  CHECK(refusal(text + " ").starts_with("corrupt: entry 3"));
+}

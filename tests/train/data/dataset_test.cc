@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/data/dataset.h"
+
+#include <algorithm>
+
+#include <doctest/doctest.h>
+
+#include "tests/support/support.h"
+#include "tests/train/support/ids_file.h"
+#include "tests/train/support/letter_tokenizer.h"
+#include "train/data/documents.h"
+#include "train/tokenizer/tokenizer.h"
+
+namespace organ::train {
+namespace {
+
+struct Window {
+  std::vector<std::int64_t> ids, targets;
+  std::vector<std::int32_t> first_key;
+};
+
+Window window_of(const Dataset& data, std::int64_t index) {
+  const auto size = static_cast<std::size_t>(data.context());
+  Window window{std::vector<std::int64_t>(size), std::vector<std::int64_t>(size),
+                std::vector<std::int32_t>(size)};
+  data.fill(index, {window.ids, window.targets, window.first_key});
+  return window;
+}
+
+// A scratch folder with the tokenizer and text files.
+struct Texts {
+  Texts() : tokenizer(Tokenizer::open(test::write_letter_tokenizer(folder.path()))) {}
+  std::filesystem::path write(const std::string& name, std::string_view text) const {
+    write_file(folder.path() / name, text);
+    return folder.path() / name;
+  }
+  Dataset load(const std::vector<std::filesystem::path>& files, Dataset::Options options,
+               std::uint64_t vocabulary = 29) const {
+    return Dataset::from_texts(files, tokenizer, vocabulary, options);
+  }
+  TempFolder folder = test::scratch();
+  Tokenizer tokenizer;
+};
+
+}  // namespace
+
+TEST_CASE("documents are packed into windows without a target across documents") {
+  const Texts texts;
+  const auto data =
+      texts.load({texts.write("a.txt", "abc"), texts.write("b.txt", "defg")}, {.context = 5});
+  REQUIRE(data.windows() == 2);
+  const Window first = window_of(data, 0);
+  CHECK(first.ids == std::vector<std::int64_t>{0, 1, 2, 3, 4});
+  CHECK(first.targets == std::vector<std::int64_t>{1, 2, -1, 4, -1});
+  CHECK(first.first_key == std::vector<std::int32_t>{0, 0, 0, 3, 3});
+  CHECK(data.targets_in(0) == 3);
+  const Window second = window_of(data, 1);  // "fg" and three of padding
+  CHECK(second.ids == std::vector<std::int64_t>{5, 6, 0, 0, 0});
+  CHECK(second.targets == std::vector<std::int64_t>{6, -1, -1, -1, -1});
+  CHECK(second.first_key == std::vector<std::int32_t>{0, 0, 2, 3, 4});
+  CHECK(data.targets_in(1) == 1);
+  CHECK(data.text_bytes() == 7);
+  CHECK(data.files()[1].tokens == 4);
+}
+
+TEST_CASE("packed documents share a window without seeing each other") {
+  const Texts texts;
+  const auto data =
+      texts.load({texts.write("a.txt", "abcdefg\n\nhi\n\njklm\n\np")},
+                 {.context = 6, .split = DocumentSplit::blank_lines, .packing = Packing::ffd});
+  REQUIRE(data.windows() == 2);  // "abcdef" without its one token of rest; "jklm" and "hi"
+  const Window second = window_of(data, 1);
+  CHECK(second.ids == std::vector<std::int64_t>{9, 10, 11, 12, 7, 8});
+  CHECK(second.targets == std::vector<std::int64_t>{10, 11, 12, -1, 8, -1});
+  CHECK(second.first_key == std::vector<std::int32_t>{0, 0, 0, 0, 4, 4});
+  CHECK(data.targets_in(0) == 5);
+  CHECK(data.targets_in(1) == 4);
+  CHECK(data.filled_share() == 1.0);
+  const auto padded =
+      texts.load({texts.write("b.txt", "abcd\n\nefg")},
+                 {.context = 6, .split = DocumentSplit::blank_lines, .packing = Packing::ffd});
+  REQUIRE(padded.windows() == 2);
+  const Window last = window_of(padded, 1);
+  CHECK(last.ids == std::vector<std::int64_t>{4, 5, 6, 0, 0, 0});
+  CHECK(last.targets == std::vector<std::int64_t>{5, 6, -1, -1, -1, -1});
+  CHECK(last.first_key == std::vector<std::int32_t>{0, 0, 0, 3, 4, 5});
+  CHECK(padded.filled_share() == doctest::Approx(7.0 / 12));
+}
+
+TEST_CASE("one document gives the same windows however it is packed") {
+  const Texts texts;
+  const auto file = texts.write("a.txt", "abcdefghijklmnopqrst");
+  const auto joined = texts.load({file}, {.context = 8});
+  const auto packed = texts.load({file}, {.context = 8, .packing = Packing::ffd});
+  REQUIRE(joined.windows() == packed.windows());
+  for (std::int64_t i = 0; i < joined.windows(); ++i) {
+    CHECK(window_of(joined, i).ids == window_of(packed, i).ids);
+    CHECK(window_of(joined, i).targets == window_of(packed, i).targets);
+    CHECK(window_of(joined, i).first_key == window_of(packed, i).first_key);
+  }
+}
+
+TEST_CASE("an end-of-sequence id closes each document when asked for") {
+  const Texts texts;
+  const auto data =
+      texts.load({texts.write("a.txt", "ab\n\n\ncd\n")},
+                 {.context = 8, .split = DocumentSplit::blank_lines, .end_of_sequence = true});
+  const Window window = window_of(data, 0);
+  CHECK(window.ids == std::vector<std::int64_t>{0, 1, 28, 2, 3, 28, 0, 0});
+  CHECK(window.targets == std::vector<std::int64_t>{1, 28, -1, 3, 28, -1, -1, -1});
+}
+
+TEST_CASE("documents are separated as asked") {
+  CHECK(split_documents("a\n\nb", DocumentSplit::file).size() == 1);
+  CHECK(split_documents("\n\na\nb\n\n\n\nc\n", DocumentSplit::blank_lines) ==
+        std::vector<std::string_view>{"a\nb", "c"});
+  CHECK(split_documents("a\n<|endoftext|>\nb<|endoftext|>", DocumentSplit::end_of_text) ==
+        std::vector<std::string_view>{"a", "b"});
+  CHECK(split_documents("", DocumentSplit::file).empty());
+}
+
+TEST_CASE("words are counted as Python splits at white space") {
+  CHECK(count_words("one two  three\n\tfour") == 4);
+  CHECK(count_words(" one ") == 3);  // an empty word on either side
+  CHECK(count_words("") == 1);
+  CHECK(count_words("a\u00a0b\u2003c\u3000d\x1c"
+                    "e\u200bf") == 5);
+  const Texts texts;
+  const auto data = texts.load({texts.write("a.txt", "ab cd\n\nef g")},
+                               {.context = 8, .split = DocumentSplit::blank_lines});
+  CHECK(data.text_words() == 4);
+}
+
+TEST_CASE("a lead-in stands before each document and is no target") {
+  const Texts texts;
+  const auto data =
+      texts.load({texts.write("a.txt", "ab\n\ncd")},
+                 {.context = 6, .split = DocumentSplit::blank_lines, .lead_in = true});
+  CHECK(data.has_lead_in());
+  const Window window = window_of(data, 0);
+  CHECK(window.ids == std::vector<std::int64_t>{28, 0, 1, 28, 2, 3});
+  CHECK(window.targets == std::vector<std::int64_t>{0, 1, -1, 2, 3, -1});
+}
+
+TEST_CASE("rows of ids lose the padding at their end") {
+  const std::vector<std::int64_t> ids = {1, 0, 2, 0, 0, 0, 0, 0, 0, 3, 4, 5};
+  const auto data = test::dataset_of(ids, 4, 29, 0);
+  CHECK(data.context() == 4);
+  CHECK(data.tokens() == 7);
+  CHECK(std::vector<std::int64_t>(data.document_starts().begin(), data.document_starts().end()) ==
+        std::vector<std::int64_t>{0, 3});
+  const Window window = window_of(data, 0);
+  CHECK(window.ids == std::vector<std::int64_t>{1, 0, 2, 0});
+  CHECK(window.targets == std::vector<std::int64_t>{0, 2, -1, -1});
+  CHECK(test::dataset_of(ids, 4, 29).tokens() == 12);
+}
+
+TEST_CASE("data that cannot train is refused with its file and place") {
+  const Texts texts;
+  const auto error_for = [&](std::string_view text, std::uint64_t vocabulary) {
+    const auto file = texts.write("bad.txt", text);
+    return test::error_of([&] { (void)texts.load({file}, {.context = 4}, vocabulary); });
+  };
+  CHECK(error_for("", 29).starts_with("invalid_argument: 'bad.txt': no text to predict"));
+  CHECK(error_for("a", 29).starts_with("invalid_argument: 'bad.txt': no text to predict"));
+  const auto invalid = error_for("ab\xff", 29);
+  CHECK(invalid.starts_with("invalid_argument:"));
+  CHECK(invalid.find("byte 2") != std::string::npos);
+  CHECK(invalid.find("bad.txt") != std::string::npos);
+  const auto beyond = error_for("abz", 20);
+  CHECK(beyond.find("token 2 has id 25") != std::string::npos);
+  CHECK(beyond.find("vocabulary has 20") != std::string::npos);
+}
+
+TEST_CASE("held-out data that equals training data is refused") {
+  const Texts texts;
+  const auto load = [&](const std::string& name, std::string_view text) {
+    return texts.load({texts.write(name, text)}, {.context = 16});
+  };
+  const auto a = load("a.txt", "the same contents of both files");
+  const auto b = load("b.txt", "the same contents of both files");
+  const auto c = load("c.txt", "something else entirely written");
+  const auto error = test::error_of([&] { check_disjoint(a, b); });
+  CHECK(error.starts_with("invalid_argument: held-out file 'b.txt'"));
+  CHECK(test::error_of([&] { check_disjoint(a, c); }) == "no error");
+}
+
+TEST_CASE("an epoch visits every window once, in an order of its own") {
+  auto first = epoch_order(7, 0, 100);
+  CHECK(first == epoch_order(7, 0, 100));
+  CHECK(first != epoch_order(7, 1, 100));
+  CHECK(first != epoch_order(8, 0, 100));
+  std::sort(first.begin(), first.end());
+  for (std::int64_t i = 0; i < 100; ++i) CHECK(first[static_cast<std::size_t>(i)] == i);
+}
+
+TEST_CASE("the batch of a step needs nothing but the seed and the step") {
+  BatchOrder straight(3, 10), jumped(3, 10);
+  for (std::uint64_t step = 0; step < 7; ++step) (void)straight.step(step, 4);
+  CHECK(straight.step(7, 4) == jumped.step(7, 4));
+  // Five steps of four rows visit each of the ten windows exactly twice.
+  BatchOrder order(3, 10);
+  std::vector<int> seen(10);
+  for (std::uint64_t step = 0; step < 5; ++step) {
+    for (const auto window : order.step(step, 4)) ++seen[static_cast<std::size_t>(window)];
+  }
+  CHECK(seen == std::vector<int>(10, 2));
+}
+
+TEST_CASE("whole files are held out by seed, never all of them") {
+  const Texts texts;
+  std::vector<std::filesystem::path> files;
+  for (int i = 0; i < 10; ++i) {
+    files.push_back(texts.write(std::to_string(i), std::string(100, static_cast<char>('a' + i))));
+  }
+  const auto split = hold_out_files(files, 0.2, 1);
+  CHECK(split.held_out.size() == 2);
+  CHECK(split.training.size() == 8);
+  CHECK(split.held_out == hold_out_files(files, 0.2, 1).held_out);
+  CHECK(hold_out_files(files, 0.99, 1).training.size() == 1);
+  const auto error = test::error_of([&] { (void)hold_out_files({files[0]}, 0.2, 1); });
+  CHECK(error.starts_with("invalid_argument: --held-out-share"));
+}
+
+}  // namespace organ::train

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/train/support/doctest.h"
+
+#include <cmath>
+#include <span>
+
+#include <ATen/ops/tensor.h>
+
+#include "format/base/file.h"
+#include "tests/support/support.h"
+#include "tests/train/support/fixture.h"
+#include "tests/train/support/letter_tokenizer.h"
+#include "train/data/task.h"
+#include "train/passes/batches.h"
+#include "train/tokenizer/tokenizer.h"
+
+namespace organ::test {
+namespace {
+
+using train::Batch;
+using train::LossSum;
+using train::Model;
+
+LossSum loss_of(Model& model, const Batch& batch) {
+  at::Tensor x = model.embed(batch);
+  for (std::int64_t layer = 0; layer < model.layer_count(); ++layer) {
+    x = model.forward_layer(layer, x, batch, nullptr);
+  }
+  return model.head_loss(x, batch);
+}
+
+// One document and nothing else.
+Batch alone(std::span<const std::int32_t> document) {
+  std::vector<std::int64_t> ids(document.begin(), document.end());
+  std::vector<std::int64_t> targets(ids.begin() + 1, ids.end());
+  targets.push_back(-1);
+  return {.rows = 1,
+          .length = static_cast<std::int64_t>(ids.size()),
+          .ids = at::tensor(ids),
+          .targets = at::tensor(targets),
+          .first_key = {},
+          .end_key = {}};
+}
+
+}  // namespace
+
+TEST_CASE("a packed document's loss is that of the document alone, in every family") {
+  const TempFolder folder = scratch();
+  const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder.path()));
+  const auto file = folder.path() / "a.txt";
+  write_file(file, "the first document\n\nanother\n\nthird one\n\nlast of them all");
+  const auto data = train::Dataset::from_texts(
+      {file}, tokenizer, 29,
+      {.context = 32, .split = train::DocumentSplit::blank_lines, .packing = train::Packing::ffd});
+  REQUIRE(data.windows() == 2);
+  for (const std::string& name : fixture_names()) {
+    CAPTURE(name);
+    const Fixture fixture(name);
+    if (train::task_of(fixture.checkpoint.architecture()) != train::Task::next_token) continue;
+    Model model = Model::load(fixture.checkpoint, {});
+    // Dynamic scaling follows the length of the whole window.
+    if (fixture.checkpoint.architecture().spec().rope_scaling.kind == "dynamic") continue;
+    LossSum packed, separate;
+    for (std::int64_t window = 0; window < data.windows(); ++window) {
+      const LossSum sum = loss_of(model, make_batch(data, {&window, 1}));
+      packed.nll += sum.nll;
+      packed.targets += sum.targets;
+    }
+    const auto starts = data.document_starts();
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+      const auto start = static_cast<std::size_t>(starts[i]);
+      const auto end = i + 1 < starts.size() ? static_cast<std::size_t>(starts[i + 1])
+                                             : static_cast<std::size_t>(data.tokens());
+      const LossSum sum = loss_of(model, alone(data.ids().subspan(start, end - start)));
+      separate.nll += sum.nll;
+      separate.targets += sum.targets;
+    }
+    CHECK(packed.targets == separate.targets);
+    CHECK(packed.nll == doctest::Approx(separate.nll).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("a short window's loss is that of its text alone, whatever stands beside it") {
+  const TempFolder folder = scratch();
+  const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder.path()));
+  const auto file = folder.path() / "a.txt";
+  write_file(file, "a text of some words and then some");
+  auto data = train::Dataset::from_texts({file}, tokenizer, 29, {.context = 24});
+  const train::SpanDraw draw{.seed = 3, .sentinels = {28, 27}};
+  data.drop_spans(draw);
+  REQUIRE(data.windows() == 2);
+  const Fixture fixture("t5");
+  Model model = Model::load(fixture.checkpoint, {});
+  const std::vector<std::int64_t> both = {0, 1};
+  const LossSum together = loss_of(model, make_batch(data, both));
+  CHECK(together.targets == data.targets_in(0) + data.targets_in(1));
+  LossSum apart = loss_of(model, make_batch(data, {both.data(), 1}));
+  // The last window as one without padding.
+  const std::int64_t rest = data.tokens() - 24;
+  auto alone = train::Dataset::from_texts({file}, tokenizer, 29, {.context = rest});
+  alone.drop_spans(draw);
+  Batch batch = make_batch(alone, {both.data(), 1});
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(alone.row_length())), targets = ids;
+  std::vector<std::int32_t> first_key(ids.size());
+  alone.fill_spans(24, rest, {ids, targets, first_key});
+  batch.ids = at::tensor(ids);
+  batch.targets = at::tensor(targets);
+  const LossSum last = loss_of(model, batch);
+  apart.nll += last.nll;
+  apart.targets += last.targets;
+  CHECK(apart.targets == together.targets);
+  CHECK(apart.nll == doctest::Approx(together.nll).epsilon(1e-6));
+}
+
+}  // namespace organ::test

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/train/support/doctest.h"
+
+#include "train/passes/prefix_cache.h"
+
+#include "format/base/file.h"
+#include "tests/support/support.h"
+#include "tests/train/support/fixture.h"
+#include "tests/train/support/letter_tokenizer.h"
+#include "train/passes/batches.h"
+#include "train/tokenizer/tokenizer.h"
+
+namespace organ::test {
+namespace {
+
+namespace fs = std::filesystem;
+using train::CacheFolder;
+using train::Dataset;
+using train::Model;
+using train::Precision;
+using train::PrefixCache;
+using train::PrefixOptions;
+
+Dataset read_text(const fs::path& folder) {
+  const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder));
+  write_file(folder / "a.txt",
+             "the first document of some length\n\nshort\n\nand a third one\n\nb c d");
+  return Dataset::from_texts(
+      {folder / "a.txt"}, tokenizer, 29,
+      {.context = 16, .split = train::DocumentSplit::blank_lines, .packing = train::Packing::ffd});
+}
+
+std::vector<std::int64_t> all_windows(const Dataset& data) {
+  std::vector<std::int64_t> windows;
+  for (std::int64_t i = 0; i < data.windows(); ++i) windows.push_back(i);
+  return windows;
+}
+
+std::size_t entries(const fs::path& folder) {
+  std::size_t count = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    count += entry.path().filename().string().size() == 64;
+  }
+  return count;
+}
+
+// What one run sees of the folder.
+struct Run {
+  Run(const Fixture& fixture, const Dataset& data, const fs::path& folder, bool rounded = true,
+      Precision precision = Precision::bf16)
+      : model(Model::load(fixture.checkpoint, {.precision = precision})),
+        store(folder, 1 << 20),
+        cache(model, data,
+              {.layers_below = 2,
+               .rounded = rounded,
+               .folder = &store,
+               .prefix = train::prefix_digest(fixture.checkpoint, 2, precision, {})}),
+        streams(cache.inputs(all_windows(data))) {}
+  Model model;
+  CacheFolder store;
+  PrefixCache cache;
+  at::Tensor streams;
+};
+
+}  // namespace
+
+TEST_CASE("a second run reads every window and gets the same bits as one without a folder") {
+  const TempFolder folder = scratch();
+  const Dataset data = read_text(folder.path());
+  const auto count = static_cast<std::uint64_t>(data.windows());
+  const Fixture fixture("llama");
+  for (const bool rounded : {false, true}) {
+    const fs::path kept = folder.path() / (rounded ? "rounded" : "exact");
+    const Run first(fixture, data, kept, rounded);
+    CHECK(first.cache.counts().computed == count);
+    const Run second(fixture, data, kept, rounded);
+    CHECK(second.cache.counts().computed == 0);
+    CHECK(second.cache.counts().read == count);
+    Model model = Model::load(fixture.checkpoint, {.precision = Precision::bf16});
+    PrefixCache memory(model, data,
+                       {.layers_below = 2, .rounded = rounded, .memory_bytes = 1 << 20});
+    const at::Tensor expected = memory.inputs(all_windows(data));
+    CHECK(second.streams.equal(expected));
+    CHECK(first.streams.equal(expected));
+    CHECK(memory.inputs(all_windows(data)).equal(expected));
+    CHECK(memory.counts().computed == count);
+  }
+}
+
+TEST_CASE("of an encoder-decoder the cache keeps what the encoder made of each window") {
+  const TempFolder folder = scratch();
+  Dataset data = read_text(folder.path());
+  data.drop_spans({.seed = 1, .sentinels = {28, 27}});
+  const Fixture fixture("t5");
+  const fs::path kept = folder.path() / "cache";
+  const Run first(fixture, data, kept, false, Precision::fp32);
+  const Run second(fixture, data, kept, false, Precision::fp32);
+  CHECK(second.cache.counts().read == static_cast<std::uint64_t>(data.windows()));
+  CHECK(second.streams.equal(first.streams));
+  Model model = Model::load(fixture.checkpoint, {});
+  REQUIRE(model.place_of(0) == 2);
+  const train::Batch batch = train::make_batch(data, all_windows(data));
+  at::Tensor x = model.embed(batch);
+  for (std::int64_t i = 0; i < 2; ++i) x = model.forward_layer(i, x, batch, nullptr);
+  CHECK(relative_error(second.streams, x) < 1e-5);
+  data.drop_spans({.seed = 1, .sentinels = {27, 28}});
+  CHECK(Run(fixture, data, kept, false, Precision::fp32).cache.counts().read == 0);
+}
+
+TEST_CASE("other weights, masks, types and depths find nothing of each other") {
+  const TempFolder folder = scratch();
+  const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder.path()));
+  const auto read = [&](const std::vector<std::string>& texts) {
+    std::vector<fs::path> files;
+    for (const auto& text : texts) {
+      files.push_back(folder.path() / text);
+      write_file(files.back(), text);
+    }
+    return Dataset::from_texts(files, tokenizer, 29, {.context = 16});
+  };
+  const Dataset data = read({"abcdefgh", "ijklmnop"});  // the ids of `joined`, two documents
+  const Dataset joined = read({"abcdefghijklmnop"});
+  const Fixture llama("llama"), mistral("mistral");
+  const fs::path kept = folder.path() / "cache";
+  const Run first(llama, data, kept);
+  CHECK(Run(mistral, data, kept).cache.counts().read == 0);
+  CHECK(Run(llama, data, kept, false).cache.counts().read == 0);
+  CHECK(Run(llama, data, kept, true, Precision::fp32).cache.counts().read == 0);
+  CHECK(Run(llama, joined, kept).cache.counts().read == 0);
+  CHECK(train::prefix_digest(llama.checkpoint, 1, Precision::bf16, {}) !=
+        train::prefix_digest(llama.checkpoint, 2, Precision::bf16, {}));
+  CHECK(Run(llama, data, kept).cache.counts().computed == 0);
+}
+
+TEST_CASE("weights at and above the organ do not enter the key, those below do") {
+  const TempFolder folder = scratch();
+  const Fixture fixture("llama");
+  const fs::path copy = folder.path() / "model";
+  fs::copy(fixture.checkpoint.folder(), copy);
+  const auto digest = [&] {
+    return train::prefix_digest(format::Checkpoint::open(copy), 2, Precision::bf16, {});
+  };
+  const Digest untouched = digest();
+  CHECK(untouched == train::prefix_digest(fixture.checkpoint, 2, Precision::bf16, {}));
+  const auto flip_first_bit_of = [&](std::string_view tensor) {
+    const auto& file = fixture.checkpoint.shards().front().file;
+    std::string bytes = read_file(copy / "model.safetensors", 1 << 24);
+    bytes[file.header().data_start + file.tensor(tensor).offset] ^= 1;
+    write_file(copy / "model.safetensors", bytes);
+  };
+  flip_first_bit_of("model.layers.2.mlp.up_proj.weight");
+  flip_first_bit_of("lm_head.weight");
+  CHECK(digest() == untouched);
+  flip_first_bit_of("model.layers.1.mlp.up_proj.weight");
+  const Digest layer = digest();
+  CHECK(layer != untouched);
+  flip_first_bit_of("model.embed_tokens.weight");
+  CHECK(digest() != layer);
+}
+
+TEST_CASE("a damaged window is computed again") {
+  const TempFolder folder = scratch();
+  const Dataset data = read_text(folder.path());
+  const Fixture fixture("llama");
+  const fs::path kept = folder.path() / "cache";
+  const Run first(fixture, data, kept);
+  for (const auto& entry : fs::directory_iterator(kept)) {
+    if (entry.path().filename().string().size() != 64) continue;
+    std::string bytes = read_file(entry.path(), 1 << 20);
+    bytes[bytes.size() / 2] ^= 1;
+    write_file(entry.path(), bytes);
+  }
+  const Run second(fixture, data, kept);
+  CHECK(second.cache.counts().read == 0);
+  CHECK(second.store.damaged() == entries(kept));
+  CHECK(second.streams.equal(first.streams));
+  CHECK(Run(fixture, data, kept).cache.counts().computed == 0);
+}
+
+}  // namespace organ::test

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include "tests/train/support/ids_file.h"
+#include "train/probes/model_probes.h"
+
+namespace organ::train {
+namespace {
+
+// Rows that count up, the last `padding` of each filled with 0.
+Dataset rows_with_padding(std::size_t padding) {
+  constexpr std::size_t kRows = 4, kLength = 32;
+  std::vector<std::int64_t> ids;
+  for (std::size_t i = 0; i < kRows * kLength; ++i) {
+    ids.push_back(i % kLength + padding < kLength ? static_cast<std::int64_t>(1 + i % 40) : 0);
+  }
+  return test::dataset_of(ids, kLength, 50);
+}
+
+}  // namespace
+
+TEST_CASE("rows that end in padding are found, and what helps is said") {
+  const auto padded = probe_trailing_padding(rows_with_padding(16));
+  CHECK_FALSE(padded.passed);
+  CHECK(padded.name == "padding");
+  CHECK(padded.measured == doctest::Approx(16.0 / 31));
+  CHECK(padded.code == ErrorCode::invalid_argument);
+  CHECK(padded.hint.find("--pad-id") == 0);
+  CHECK(probe_trailing_padding(rows_with_padding(0)).passed);
+  CHECK(probe_trailing_padding(rows_with_padding(7)).measured == 0);
+}
+
+TEST_CASE("a held-out text that training knows fails") {
+  CHECK(overlap_finding(0.02).passed);
+  CHECK_FALSE(overlap_finding(0.5).passed);
+  CHECK(overlap_finding(0.5).name == "overlap");
+}
+
+}  // namespace organ::train

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/train/support/letter_tokenizer.h"
+
+#include <string>
+
+#include "format/base/file.h"
+
+namespace organ::test {
+
+std::filesystem::path write_letter_tokenizer(const std::filesystem::path& folder) {
+  std::string vocabulary;
+  for (char letter = 'a'; letter <= 'z'; ++letter) {
+    vocabulary += std::string("\"") + letter + "\": " + std::to_string(letter - 'a') + ", ";
+  }
+  // Byte-level BPE writes a line feed as U+010A and a space as U+0120.
+  vocabulary += "\"\u010a\": 26, \"\u0120\": 27, \"<|endoftext|>\": 28";
+  write_file(folder / "tokenizer.json",
+             R"({"version": "1.0", "truncation": null, "padding": null,
+                 "added_tokens": [{"id": 28, "content": "<|endoftext|>", "single_word": false,
+                   "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
+                 "normalizer": null,
+                 "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false,
+                   "trim_offsets": true, "use_regex": true},
+                 "post_processor": null,
+                 "decoder": {"type": "ByteLevel", "add_prefix_space": true,
+                   "trim_offsets": true, "use_regex": true},
+                 "model": {"type": "BPE", "dropout": null, "unk_token": null,
+                   "continuing_subword_prefix": null, "end_of_word_suffix": null,
+                   "fuse_unk": false, "byte_fallback": false,
+                   "vocab": {)" +
+                 vocabulary + R"(}, "merges": []}})");
+  write_file(folder / "tokenizer_config.json", R"({"eos_token": "<|endoftext|>"})");
+  return folder;
+}
+
+}  // namespace organ::test

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/baselines/report.h"
+
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/file.h"
+#include "format/base/json.h"
+#include "train/machine/memory.h"
+
+namespace organ::train {
+namespace {
+
+std::uint64_t parameters_of(const format::Checkpoint& checkpoint) {
+  std::uint64_t parameters = 0;
+  for (const auto& shard : checkpoint.shards()) {
+    for (const auto& tensor : shard.file.header().tensors) {
+      parameters += tensor.size * 8 / format::bit_width(tensor.dtype);
+    }
+  }
+  return parameters;
+}
+
+}  // namespace
+
+BaselineReport make_baseline_report(std::string method, std::string config, std::uint64_t trainable,
+                                    const TrainedRun& run) {
+  BaselineReport report;
+  report.method = std::move(method);
+  report.config = std::move(config);
+  report.trainable = trainable;
+  report.model_parameters = parameters_of(run.checkpoint);
+  report.steps = run.result.steps;
+  report.skipped = run.result.skipped;
+  report.tokens = run.result.steps *
+                  static_cast<std::uint64_t>(run.settings.rows_per_step() * run.data.context());
+  report.flops_per_token = run.result.flops_per_token;
+  report.milliseconds = run.result.milliseconds;
+  report.peak_memory = peak_resident_bytes();
+  report.peak_device = peak_device_bytes(run.settings.device);
+  report.evaluations = training_evaluations(run);
+  for (auto& evaluation : report.evaluations) {
+    if (evaluation.subject == "as_transplanted") evaluation.subject = "after_training";
+  }
+  return report;
+}
+
+Json to_json(const BaselineReport& r) {
+  Json evaluations = Json::array();
+  for (const auto& e : r.evaluations) {
+    evaluations.push_back({{"subject", e.subject},
+                           {"protocol", e.protocol},
+                           {"context", e.context},
+                           {"stride", e.stride},
+                           {"tokens", e.tokens},
+                           {"nll", e.nll},
+                           {"ppl", e.perplexity},
+                           {"bits_per_byte", e.bits_per_byte ? Json(*e.bits_per_byte) : Json()},
+                           {"dataset_digest", e.dataset_digest.to_string()}});
+  }
+  Json record = {{"method", r.method},
+                 {"config", parse_json(r.config, {.reals = true}, "configuration")},
+                 {"trainable_parameters", r.trainable},
+                 {"model_parameters", r.model_parameters},
+                 {"trainable_share",
+                  static_cast<double>(r.trainable) / static_cast<double>(r.model_parameters)},
+                 {"steps", r.steps},
+                 {"skipped", r.skipped},
+                 {"tokens", r.tokens},
+                 {"flops_per_token", r.flops_per_token},
+                 {"wall_milliseconds", r.milliseconds},
+                 {"peak_memory_bytes", r.peak_memory ? Json(*r.peak_memory) : Json()},
+                 {"evaluations", evaluations}};
+  if (r.peak_device) record["peak_device_bytes"] = *r.peak_device;
+  return record;
+}
+
+namespace {
+
+std::string record_text(const BaselineReport& report) {
+  Json record = to_json(report);
+  record["schema_version"] = 1;
+  return pretty_json(record);
+}
+
+}  // namespace
+
+void write_adapter_baseline(const BaselineReport& report, const Adapter& adapter,
+                            const format::Architecture& architecture,
+                            const std::filesystem::path& out) {
+  if (std::filesystem::exists(std::filesystem::symlink_status(out))) {
+    fail(ErrorCode::already_exists, "{}: exists already", quote(out.string()));
+  }
+  const auto target = std::filesystem::absolute(out).lexically_normal();
+  TempFolder temporary(target.parent_path(), ".organ-adapter");
+  write_adapter(adapter, architecture, temporary.path());
+  write_file(temporary.path() / kBaselineRecord, record_text(report));
+  std::filesystem::permissions(temporary.path(), std::filesystem::perms(0755));
+  sync_folder(temporary.path());
+  if (::rename(temporary.path().c_str(), target.c_str()) != 0) {
+    fail_errno(quote(out.string()), "rename");
+  }
+  temporary.release();
+  sync_folder(target.parent_path());
+}
+
+void write_checkpoint_baseline(const BaselineReport& report, const TrainedRun& run,
+                               const std::filesystem::path& out) {
+  write_trained_checkpoint(run, out, kBaselineRecord, record_text(report));
+}
+
+}  // namespace organ::train

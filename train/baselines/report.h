@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rivals of an organ, trained on the same data under the same budget, with one report for all.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "format/manifest/manifest.h"
+#include "train/adapter/adapter.h"
+#include "train/trainer/organ_output.h"
+#include "train/trainer/trainer.h"
+
+namespace organ::train {
+
+// Trains the numbers of an adapter, the model frozen; `adapter` holds the trained ones afterwards.
+// settings.layers spans the adapted layers and settings.method is the adapter's configuration.
+// Throws as train_layers.
+TrainResult train_adapter(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                          Adapter& adapter, const Dataset& data, const Dataset* held_out,
+                          TrainObserver& observer);
+
+// The mean |d loss / d w| over the parameters of each layer, the loss being that of the run's first
+// step. Throws as train_layers.
+std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
+                                        const TrainSettings& settings, const Dataset& data);
+
+// The `count` layers of largest magnitude, ascending; the lower of two equal ones.
+std::vector<std::uint64_t> top_layers(std::span<const double> magnitudes, std::uint64_t count);
+
+// Trains some layers in place, which need not stand together; settings.layers spans them. Throws as
+// train_layers.
+TrainResult train_chosen_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                                std::span<const std::uint64_t> layers, const Dataset& data,
+                                const Dataset* held_out, TrainObserver& observer);
+
+// Trains every number of the model: embeddings, layers, the norm behind them and the head, which
+// stays tied where it is. For causal models; settings.layers spans all layers. Throws as
+// train_layers.
+TrainResult train_whole_model(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                              const Dataset& data, const Dataset* held_out,
+                              TrainObserver& observer);
+
+// The `count` elements of largest magnitude; of equal ones the first.
+std::vector<bool> top_elements(std::span<const float> gradient, std::uint64_t count);
+
+// How many of `elements` a share is, one at least. Throws invalid_argument outside (0, 1].
+std::uint64_t elements_in(double share, std::uint64_t elements);
+
+// Trains that share of all layers' weights whose gradient, that of the run's first step, is
+// largest; `trainable` receives their number. settings.layers spans all layers. Throws as
+// train_layers.
+TrainResult train_top_elements(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                               double share, const Dataset& data, const Dataset* held_out,
+                               TrainObserver& observer, std::uint64_t& trainable);
+
+// What a method cost and gave (schemas/baseline.v1.schema.json).
+struct BaselineReport {
+  std::string method;                  // lora, same_layers, …
+  std::string config;                  // JSON: the exact configuration of the method
+  std::uint64_t trainable = 0;         // parameters
+  std::uint64_t model_parameters = 0;  // of the untouched model
+  std::uint64_t steps = 0, skipped = 0;
+  std::uint64_t tokens = 0;    // trained on, padding included
+  double flops_per_token = 0;  // matrix products, forward and backward
+  std::uint64_t milliseconds = 0;
+  std::optional<std::uint64_t> peak_memory;     // bytes resident
+  std::optional<std::uint64_t> peak_device;     // bytes of the device, where it is not the CPU
+  std::vector<format::Evaluation> evaluations;  // recipient_untouched, after_training; P0
+};
+
+BaselineReport make_baseline_report(std::string method, std::string config, std::uint64_t trainable,
+                                    const TrainedRun& run);
+nlohmann::json to_json(const BaselineReport& report);
+
+inline constexpr std::string_view kBaselineRecord = "baseline.json";
+
+// Writes `out`: the PEFT folder of an adapter with baseline.json, or a copy of the checkpoint with
+// the trained layers in place and baseline.json. Throws already_exists, io.
+void write_adapter_baseline(const BaselineReport& report, const Adapter& adapter,
+                            const format::Architecture& architecture,
+                            const std::filesystem::path& out);
+void write_checkpoint_baseline(const BaselineReport& report, const TrainedRun& run,
+                               const std::filesystem::path& out);
+
+}  // namespace organ::train

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The baseline top_k: the weights of all layers that the loss asks most to change, wherever they
+// stand.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include <ATen/ATen.h>
+
+#include "format/base/error.h"
+#include "train/baselines/report.h"
+#include "train/machine/torch_device.h"
+#include "train/optimize/trained_parameters.h"
+#include "train/passes/batches.h"
+#include "train/passes/loss_path.h"
+
+namespace organ::train {
+namespace {
+
+format::LayerRange all_layers(const Model& model) {
+  return {0, model.architecture().layer_count()};
+}
+
+// All layers are bound; the gradient of what was not chosen is dropped, so that AdamW leaves it
+// where it is. No weight decay, which would move it.
+class ChosenElements final : public FlatLayers {
+ public:
+  explicit ChosenElements(Model& model)
+      : FlatLayers(model, all_layers(model), false),
+        runs_{{.offset = 0,
+               .elements = static_cast<std::size_t>(tensors().master.numel()),
+               .decay = false}} {}
+
+  void choose(const std::vector<bool>& chosen) {
+    const at::Tensor left_out = at::empty({static_cast<std::int64_t>(chosen.size())}, at::kBool);
+    std::transform(chosen.begin(), chosen.end(), left_out.mutable_data_ptr<bool>(),
+                   std::logical_not<>());
+    left_out_ = left_out.to(tensors().gradient.device());
+  }
+  const std::vector<ParameterRun>& runs() const override { return runs_; }
+  void finish_gradient() override { tensors().gradient.masked_fill_(left_out_, 0); }
+
+ private:
+  std::vector<ParameterRun> runs_;
+  at::Tensor left_out_;  // of each number
+};
+
+}  // namespace
+
+std::vector<bool> top_elements(std::span<const float> gradient, std::uint64_t count) {
+  check(count >= 1 && count <= gradient.size(), "more elements wanted than there are");
+  std::vector<float> magnitudes(gradient.size());
+  std::transform(gradient.begin(), gradient.end(), magnitudes.begin(),
+                 [](float value) { return std::abs(value); });
+  const auto last = magnitudes.begin() + static_cast<std::ptrdiff_t>(count - 1);
+  std::nth_element(magnitudes.begin(), last, magnitudes.end(), std::greater<>());
+  const float limit = *last;
+  std::uint64_t ties = count - static_cast<std::uint64_t>(std::count_if(
+                                   gradient.begin(), gradient.end(),
+                                   [&](float value) { return std::abs(value) > limit; }));
+  std::vector<bool> chosen(gradient.size());
+  for (std::size_t i = 0; i < gradient.size(); ++i) {
+    const float magnitude = std::abs(gradient[i]);
+    const bool tie = magnitude == limit && ties > 0;
+    if (tie) --ties;
+    chosen[i] = magnitude > limit || tie;
+  }
+  return chosen;
+}
+
+std::uint64_t elements_in(double share, std::uint64_t elements) {
+  if (!(share > 0 && share <= 1)) {
+    fail(ErrorCode::invalid_argument,
+         "--share: {} is out of range, expected more than 0 and at "
+         "most 1",
+         share);
+  }
+  return std::max<std::uint64_t>(
+      1, static_cast<std::uint64_t>(std::llround(share * static_cast<double>(elements))));
+}
+
+TrainResult train_top_elements(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                               double share, const Dataset& data, const Dataset* held_out,
+                               TrainObserver& observer, std::uint64_t& trainable) {
+  elements_in(share, 1);  // refused before the model is read
+  return run_training(checkpoint, settings, data, held_out, observer, [&](Model& model) {
+    auto organ = std::make_unique<ChosenElements>(model);
+    LossPath stack(model, model.place_of(0), model.place_of(all_layers(model).count),
+                   model.layer_count());
+    const auto windows =
+        BatchOrder(settings.seed, data.windows()).step(0, settings.rows_per_step());
+    for (const std::int64_t window : windows) {
+      const Batch batch = make_batch(data, {&window, 1});
+      stack.accumulate_gradient(stack_input(model, batch), batch, 1);
+    }
+    const at::Tensor on_host = organ->tensors().gradient.cpu();
+    const std::span<const float> gradient = host_floats(on_host);
+    trainable = elements_in(share, gradient.size());
+    organ->choose(top_elements(gradient, trainable));
+    organ->tensors().gradient.zero_();
+    return organ;
+  });
+}
+
+}  // namespace organ::train

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// A text file as documents.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "train/data/dataset.h"
+
+namespace organ::train {
+
+// The documents of a text (borrowed), without those that are empty. blank_lines: runs of two or
+// more line feeds separate; end_of_text: the characters <|endoftext|> do, with a line feed on
+// either side.
+std::vector<std::string_view> split_documents(std::string_view text, DocumentSplit split);
+
+// Parts between runs of white space, as lm-eval counts the words of a text (Python's
+// len(re.split(r"\s+", text))): white space at either end adds an empty one. Valid UTF-8.
+std::uint64_t count_words(std::string_view text);
+
+}  // namespace organ::train

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/evaluate/bootstrap.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "format/base/error.h"
+#include "format/base/random.h"
+
+namespace organ::train {
+namespace {
+
+constexpr std::uint64_t kMinResamples = 100, kMaxResamples = 1'000'000;
+constexpr double kMaxDraws = 1e10;
+
+struct Unit {
+  double nll = 0;  // first minus second, summed over the document
+  double targets = 0;
+};
+
+std::vector<Unit> pair_up(std::span<const DocumentScore> first,
+                          std::span<const DocumentScore> second) {
+  if (first.size() != second.size()) {
+    fail(ErrorCode::invalid_argument, "comparison: {} documents against {}, expected the same",
+         first.size(), second.size());
+  }
+  std::vector<Unit> units;
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    if (first[i].targets != second[i].targets) {
+      fail(ErrorCode::invalid_argument,
+           "comparison: document {} has {} targets against {}, expected the same tokens", i,
+           first[i].targets, second[i].targets);
+    }
+    if (first[i].targets == 0) continue;
+    units.push_back({first[i].nll - second[i].nll, static_cast<double>(first[i].targets)});
+  }
+  return units;
+}
+
+void check_sizes(std::size_t documents, std::uint64_t resamples) {
+  if (documents < 2) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("comparison: {} documents with targets, expected at least 2", documents),
+        "--documents blank-lines or end-of-text divides a file");
+  }
+  if (resamples < kMinResamples || resamples > kMaxResamples) {
+    fail(ErrorCode::invalid_argument, "--resamples: {} is out of range, expected {} to {}",
+         resamples, kMinResamples, kMaxResamples);
+  }
+  if (static_cast<double>(resamples) * static_cast<double>(documents) > kMaxDraws) {
+    fail(ErrorCode::invalid_argument, "--resamples: {} of {} documents are more than {:.0e} draws",
+         resamples, documents, kMaxDraws);
+  }
+}
+
+double ratio(const Unit& sum) { return sum.nll / sum.targets; }
+
+double resample(const std::vector<Unit>& units, SplitMix64& random) {
+  Unit sum;
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    const Unit& unit = units[random.below(units.size())];
+    sum.nll += unit.nll;
+    sum.targets += unit.targets;
+  }
+  return ratio(sum);
+}
+
+// Interpolated between the two nearest of the ascending values.
+double quantile(const std::vector<double>& sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
+}
+
+double chance_of(const std::vector<double>& sorted) {
+  const auto share = [&](auto count) {
+    return static_cast<double>(count) / static_cast<double>(sorted.size());
+  };
+  const double not_above =
+      share(std::upper_bound(sorted.begin(), sorted.end(), 0.0) - sorted.begin());
+  const double not_below =
+      share(sorted.end() - std::lower_bound(sorted.begin(), sorted.end(), 0.0));
+  return std::min(1.0, 2 * std::min(not_above, not_below));
+}
+
+}  // namespace
+
+PairedDifference paired_bootstrap(std::span<const DocumentScore> first,
+                                  std::span<const DocumentScore> second,
+                                  const BootstrapOptions& options) {
+  const std::vector<Unit> units = pair_up(first, second);
+  check_sizes(units.size(), options.resamples);
+  Unit total;
+  for (const Unit& unit : units) {
+    total.nll += unit.nll;
+    total.targets += unit.targets;
+  }
+  SplitMix64 random(options.seed);
+  std::vector<double> differences(options.resamples);
+  for (double& difference : differences) difference = resample(units, random);
+  std::sort(differences.begin(), differences.end());
+  return {.nll = ratio(total),
+          .low = quantile(differences, 0.025),
+          .high = quantile(differences, 0.975),
+          .chance = chance_of(differences),
+          .documents = units.size()};
+}
+
+}  // namespace organ::train

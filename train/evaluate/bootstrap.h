@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Is one model better than another on these documents, or is it chance?
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "train/evaluate/evaluation.h"
+
+namespace organ::train {
+
+struct BootstrapOptions {
+  std::uint64_t resamples = 10'000;  // 100 to 1,000,000
+  std::uint64_t seed = 0;
+};
+
+struct PairedDifference {
+  double nll = 0;            // mean NLL of the first minus that of the second, nats per target
+  double low = 0, high = 0;  // 95 % percentile interval
+  // Share of the resamples whose difference has the other sign or none, twice (at most 1): about
+  // how often a difference as clear as this one comes by chance.
+  double chance = 1;
+  std::uint64_t documents = 0;  // those with targets
+};
+
+// The paired bootstrap (Efron and Tibshirani 1993, 16.2) with documents as units: each resample
+// draws as many documents as there are, with replacement, and takes the difference of the
+// token-weighted means. Percentiles are interpolated as numpy does. The scores belong to the same
+// documents; throws invalid_argument when a document's targets differ, for fewer than two documents
+// with targets, and for more than 10^10 draws.
+PairedDifference paired_bootstrap(std::span<const DocumentScore> first,
+                                  std::span<const DocumentScore> second,
+                                  const BootstrapOptions& options);
+
+}  // namespace organ::train

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/evaluate/comparison.h"
+
+#include <cmath>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/file.h"
+#include "format/base/json.h"
+#include "train/evaluate/protocol.h"
+
+namespace organ::cli {
+namespace {
+
+constexpr std::uint64_t kRecordLimit = std::uint64_t{256} << 20;
+constexpr std::uint64_t kMostTargets = std::uint64_t{1} << 53;
+
+train::DocumentScore parse_score(const JsonObject& object) {
+  object.allow_only({"nll", "targets"});
+  const double nll = object.real("nll");
+  if (nll < 0) object.fail_field("nll", "is negative");
+  return {nll, static_cast<std::int64_t>(object.unsigned_integer("targets", kMostTargets))};
+}
+
+nlohmann::json side(const EvalRecord& record) {
+  return {{"source", record.source}, {"nll", record.nll}, {"ppl", record.perplexity}};
+}
+
+template <typename T>
+void check_equal(std::string_view what, const T& first, const T& second) {
+  if (first == second) return;
+  fail(ErrorCode::invalid_argument, "comparison: {} is {} against {}, expected the same", what,
+       first, second);
+}
+
+}  // namespace
+
+nlohmann::json document_scores(const std::vector<train::DocumentScore>& documents) {
+  nlohmann::json scores = nlohmann::json::array();
+  for (const auto& one : documents) scores.push_back({{"nll", one.nll}, {"targets", one.targets}});
+  return scores;
+}
+
+EvalRecord read_eval_record(const std::filesystem::path& file) {
+  const std::string subject = quote(file.string());
+  JsonLimits limits;
+  limits.bytes = kRecordLimit;
+  limits.keys = 20'000'000;
+  limits.reals = true;
+  const Json value = parse_json(read_file(file, kRecordLimit), limits, subject);
+  const JsonObject root(value, subject);
+  if (root.string("command") != "eval") root.fail_field("command", "expected 'eval'");
+  if (const auto version = root.unsigned_integer("schema_version"); version != 1) {
+    fail(ErrorCode::unsupported_version, "{}: has schema_version {}, this organ reads 1", subject,
+         version);
+  }
+  EvalRecord record;
+  record.source = file.string();
+  record.protocol = root.string("protocol");
+  record.context = static_cast<std::int64_t>(root.unsigned_integer("context"));
+  record.stride = static_cast<std::int64_t>(root.unsigned_integer("stride"));
+  record.tokens = root.unsigned_integer("tokens", kMostTargets);
+  record.nll = root.real("nll");
+  record.perplexity = std::exp(record.nll);
+  record.dataset = root.object("dataset").string("sha256");
+  record.tokenizer = root.optional_string("tokenizer");
+  if (!root.has("documents")) {
+    throw Error(ErrorCode::invalid_argument, subject + ": holds no scores of documents",
+                "organ eval --json --per-document writes them");
+  }
+  for (const auto& document : root.objects("documents")) {
+    record.documents.push_back(parse_score(document));
+  }
+  return record;
+}
+
+void check_comparable(const EvalRecord& first, const EvalRecord& second) {
+  for (const auto* record : {&first, &second}) {
+    const auto protocol = train::parse_protocol(record->protocol);
+    if (protocol && train::is_diagnostic(*protocol)) {
+      fail(ErrorCode::invalid_argument, "comparison: {} was measured under {}, a diagnostic",
+           quote(record->source), record->protocol);
+    }
+  }
+  check_equal("the protocol", quote(first.protocol), quote(second.protocol));
+  check_equal("the context", first.context, second.context);
+  check_equal("the stride", first.stride, second.stride);
+  check_equal("the data set", quote(first.dataset), quote(second.dataset));
+  check_equal("the tokenizer", quote(first.tokenizer.value_or("none")),
+              quote(second.tokenizer.value_or("none")));
+  check_equal("the number of targets", first.tokens, second.tokens);
+}
+
+nlohmann::json comparison_record(const EvalRecord& first, const EvalRecord& second,
+                                 const train::PairedDifference& difference,
+                                 const train::BootstrapOptions& options) {
+  return {{"protocol", first.protocol},
+          {"context", first.context},
+          {"stride", first.stride},
+          {"tokens", first.tokens},
+          {"documents", difference.documents},
+          {"dataset_sha256", first.dataset},
+          {"tokenizer", first.tokenizer ? nlohmann::json(*first.tokenizer) : nlohmann::json()},
+          {"model", side(first)},
+          {"against", side(second)},
+          {"difference",
+           {{"nll", difference.nll},
+            {"low", difference.low},
+            {"high", difference.high},
+            {"level", 0.95},
+            {"chance", difference.chance},
+            {"resamples", options.resamples},
+            {"seed", options.seed}}}};
+}
+
+std::string describe(const train::PairedDifference& difference,
+                     const train::BootstrapOptions& options) {
+  return fmt::format(
+      "difference of nll {:+.6f}, 95 % interval {:+.6f} to {:+.6f}, by chance {:.4f} "
+      "({} resamples of {} documents, seed {})",
+      difference.nll, difference.low, difference.high, difference.chance, options.resamples,
+      difference.documents, options.seed);
+}
+
+}  // namespace organ::cli

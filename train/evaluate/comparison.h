@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// One measurement as `organ eval` shows it, and as --against reads it back.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "train/evaluate/bootstrap.h"
+
+namespace organ::cli {
+
+// What a comparison needs of a measurement.
+struct EvalRecord {
+  std::string source;    // model folder or saved record, as given
+  std::string protocol;  // protocol_name()
+  std::int64_t context = 0, stride = 0;
+  std::uint64_t tokens = 0;  // targets
+  double nll = 0, perplexity = 0;
+  std::string dataset;  // digest, hex
+  std::optional<std::string> tokenizer;
+  std::vector<train::DocumentScore> documents;
+};
+
+nlohmann::json document_scores(const std::vector<train::DocumentScore>& documents);
+
+// Reads what `organ eval --json --per-document` printed (schemas/eval.v1.schema.json). Throws
+// corrupt, and invalid_argument for a record without the documents' scores.
+EvalRecord read_eval_record(const std::filesystem::path& file);
+
+// Throws invalid_argument naming the first thing that makes two measurements incomparable.
+void check_comparable(const EvalRecord& first, const EvalRecord& second);
+
+// The fields of schemas/comparison.v1.schema.json.
+nlohmann::json comparison_record(const EvalRecord& first, const EvalRecord& second,
+                                 const train::PairedDifference& difference,
+                                 const train::BootstrapOptions& options);
+// The same as a line for people.
+std::string describe(const train::PairedDifference& difference,
+                     const train::BootstrapOptions& options);
+
+}  // namespace organ::cli

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/evaluate/evaluation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <span>
+
+#include "format/base/error.h"
+#include "train/evaluate/evaluation_rows.h"
+#include "train/model/model.h"
+#include "train/passes/batches.h"
+
+namespace organ::train {
+namespace {
+
+class Evaluator {
+ public:
+  Evaluator(Model& model, const Dataset& data, const EvaluationOptions& options)
+      : model_(model), data_(data), options_(options), rows_(evaluation_rows(data, options)) {
+    result_.protocol = options.protocol;
+    result_.batch_rows = options.batch_rows;
+    result_.documents.resize(data.document_starts().size());
+    if (options.protocol == Protocol::p0w) result_.words = data.text_words().value();
+  }
+
+  EvaluationResult run() {
+    const auto at_once = static_cast<std::size_t>(
+        std::max<std::int64_t>(1, options_.batch_tokens / options_.context));
+    const auto total = static_cast<std::int64_t>(rows_.size());
+    for (std::size_t first = 0; first < rows_.size(); first += at_once) {
+      score(std::span(rows_).subspan(first, std::min(at_once, rows_.size() - first)));
+      if (options_.progress) {
+        options_.progress(std::min(static_cast<std::int64_t>(first + at_once), total), total);
+      }
+    }
+    result_.windows = total;
+    return std::move(result_);
+  }
+
+ private:
+  void score(std::span<const EvaluationRow> rows) {
+    const Batch batch = make_batch(data_, options_, rows);
+    at::Tensor x = model_.embed(batch);
+    for (std::int64_t layer = 0; layer < model_.layer_count(); ++layer) {
+      x = model_.forward_layer(layer, x, batch, nullptr);
+    }
+    at::Tensor per_token;
+    const LossSum sum = model_.head_loss(x, batch, 1.0, nullptr, &per_token);
+    result_.nll_sum += sum.nll;
+    result_.targets += sum.targets;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const std::int64_t offset = static_cast<std::int64_t>(row) * batch.length;
+      share_among_documents(rows[row], batch.targets.const_data_ptr<std::int64_t>() + offset,
+                            per_token.const_data_ptr<float>() + offset);
+    }
+  }
+
+  void share_among_documents(const EvaluationRow& row, const std::int64_t* targets,
+                             const float* nll) {
+    const auto starts = data_.document_starts();
+    const auto tokens = target_tokens(data_, options_, row);
+    for (std::size_t place = 0; place < tokens.size(); ++place) {
+      const auto i = static_cast<std::int64_t>(place);
+      if (targets[i] < 0) continue;
+      const auto next = std::upper_bound(starts.begin(), starts.end(), tokens[place]);
+      add(result_.documents[static_cast<std::size_t>(next - starts.begin() - 1)], nll[i]);
+      const bool padding = options_.protocol == Protocol::p1 && i + 1 >= row.tokens;
+      if (padding) add(result_.padding, nll[i]);
+    }
+  }
+
+  static void add(DocumentScore& score, float nll) {
+    score.nll += static_cast<double>(nll);
+    ++score.targets;
+  }
+
+  Model& model_;
+  const Dataset& data_;
+  const EvaluationOptions& options_;
+  std::vector<EvaluationRow> rows_;
+  EvaluationResult result_;
+};
+
+// P6: of consecutive documents, `rows` at a time.
+double mean_of_batch_means(std::span<const DocumentScore> documents, std::int64_t rows) {
+  double sum = 0;
+  std::int64_t batches = 0;
+  const auto step = static_cast<std::size_t>(rows);
+  for (std::size_t first = 0; first < documents.size(); first += step) {
+    DocumentScore batch;
+    for (const auto& one : documents.subspan(first, std::min(step, documents.size() - first))) {
+      batch.nll += one.nll;
+      batch.targets += one.targets;
+    }
+    if (batch.targets == 0) continue;
+    sum += batch.nll / static_cast<double>(batch.targets);
+    ++batches;
+  }
+  return sum / static_cast<double>(batches);
+}
+
+// P2: the logarithm of the mean over documents of exp(mean NLL).
+double log_mean_perplexity(std::span<const DocumentScore> documents) {
+  double sum = 0;
+  std::int64_t count = 0;
+  for (const auto& one : documents) {
+    if (one.targets == 0) continue;
+    sum += std::exp(one.nll / static_cast<double>(one.targets));
+    ++count;
+  }
+  return std::log(sum / static_cast<double>(count));
+}
+
+}  // namespace
+
+double EvaluationResult::nll() const {
+  switch (protocol) {
+    case Protocol::p0w: return nll_sum / static_cast<double>(words);
+    case Protocol::p2: return log_mean_perplexity(documents);
+    case Protocol::p6: return mean_of_batch_means(documents, batch_rows);
+    default: return nll_sum / static_cast<double>(targets);
+  }
+}
+
+double EvaluationResult::perplexity() const { return std::exp(nll()); }
+
+std::optional<double> EvaluationResult::bits_per_byte(const Dataset& data) const {
+  if (data.task() != Task::next_token) return std::nullopt;  // most of the text was shown
+  const auto bytes = data.text_bytes();
+  if (!bytes || *bytes == 0 || is_diagnostic(protocol)) return std::nullopt;
+  const double bits_per_nat_byte = 1 / (std::numbers::ln2 * static_cast<double>(*bytes));
+  if (protocol == Protocol::p0w) return nll_sum * bits_per_nat_byte;
+  return nll() * static_cast<double>(data.tokens()) * bits_per_nat_byte;
+}
+
+EvaluationResult evaluate(Model& model, const Dataset& data, const EvaluationOptions& options) {
+  require_task(model.architecture(), data);
+  const auto only = protocol_of(data.task());
+  if (only ? options.protocol != *only : is_of_task(options.protocol)) {
+    fail(ErrorCode::invalid_argument, "protocol {}: {}", to_string(options.protocol),
+         only ? fmt::format("this model is measured under {} alone", to_string(*only))
+              : "is not for causal models");
+  }
+  EvaluationResult result = Evaluator(model, data, options).run();
+  if (result.targets == 0) {
+    throw Error(ErrorCode::invalid_argument, "data: no token has a token before it in its document",
+                "give at least two tokens of text");
+  }
+  return result;
+}
+
+}  // namespace organ::train

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/evaluate/measure_checkpoint.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
+#include <fmt/core.h>
+
+#include "format/base/error.h"
+#include "train/machine/memory.h"
+#include "train/machine/torch_device.h"
+#include "train/model/adapter_binding.h"
+#include "train/model/model.h"
+#include "train/passes/batches.h"
+
+namespace organ::train {
+
+namespace {
+
+ProbeLayers whole(const Model& model) { return {0, model.layer_count()}; }
+
+// The self-tests over the first rows as the protocol builds them.
+std::vector<ProbeFinding> diagnose(Model& model, const Dataset& data,
+                                   const EvaluationOptions& options) {
+  constexpr std::size_t kRows = 8;
+  const auto rows = evaluation_rows(data, options);
+  return run_probes(model, whole(model),
+                    make_batch(data, options, std::span(rows).first(std::min(kRows, rows.size()))));
+}
+
+Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, Precision precision,
+                       const Dataset& data, const EvaluationOptions& options,
+                       const Adapter* adapter) {
+  Model model = Model::load(
+      checkpoint, {.precision = precision, .device = device, .head_chunk = head_chunk(device)});
+  if (adapter != nullptr) {
+    bind_adapter(model, *adapter, make_buffers(*adapter, model, false));
+  }
+  const std::int64_t first_window = 0;
+  Measurement measurement;
+  measurement.probes = run_probes(model, whole(model), make_batch(data, {&first_window, 1}));
+  measurement.probes.push_back(probe_trailing_padding(data));
+  require_passed(measurement.probes);
+  measurement.result = evaluate(model, data, options);
+  if (!is_diagnostic(options.protocol)) return measurement;
+  EvaluationOptions sound = options;
+  sound.protocol = Protocol::p0;
+  measurement.sound = evaluate(model, data, sound);
+  measurement.diagnosis = diagnose(model, data, options);
+  return measurement;
+}
+
+}  // namespace
+
+Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
+                               unsigned threads, const Dataset& data,
+                               const EvaluationOptions& options, const Adapter* adapter,
+                               const Device& chosen) {
+  const c10::NoGradGuard no_grad;
+  keep_large_blocks();
+  at::set_num_threads(
+      static_cast<int>(threads ? threads : std::max(1u, std::thread::hardware_concurrency())));
+  const at::Device device = open_device(chosen);
+  Measurement measurement;
+  with_device_errors(device, [&] {
+    measurement = measure_on(device, checkpoint, precision, data, options, adapter);
+  });
+  return measurement;
+}
+
+std::string describe(const ProbeFinding& finding) {
+  return fmt::format("self-test {} {}: {} ({:.3g}, limit {:.3g})", finding.name,
+                     finding.passed ? "ok" : "FAILED", finding.message, finding.measured,
+                     finding.limit);
+}
+
+void require_passed(const std::vector<ProbeFinding>& findings) {
+  for (const auto& finding : findings) {
+    if (!finding.passed) throw Error(finding.code, describe(finding), finding.hint);
+  }
+}
+
+}  // namespace organ::train

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Evaluation of a checkpoint folder in one call.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "format/checkpoint/checkpoint.h"
+#include "train/evaluate/evaluation.h"
+#include "train/machine/device.h"
+#include "train/machine/precision.h"
+#include "train/probes/model_probes.h"
+
+namespace organ::train {
+
+struct Adapter;
+
+struct Measurement {
+  EvaluationResult result;
+  std::vector<ProbeFinding> probes;  // all passed
+  // Of a diagnostic protocol: P0 over the same data, and the self-tests of its own batches, whose
+  // failures tell what is wrong with it.
+  std::optional<EvaluationResult> sound;
+  std::vector<ProbeFinding> diagnosis;
+};
+
+// Loads the model, with the adapter when one is given, proves it and the data by the self-tests and
+// scores the data. `threads` 0: all cores. Throws device and what Model, run_probes and evaluate
+// throw, and what a failed self-test says.
+Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
+                               unsigned threads, const Dataset& data,
+                               const EvaluationOptions& options, const Adapter* adapter = nullptr,
+                               const Device& device = {});
+
+// One line per self-test: "causality ok: …".
+std::string describe(const ProbeFinding& finding);
+
+// Throws the first finding that did not pass.
+void require_passed(const std::vector<ProbeFinding>& findings);
+
+}  // namespace organ::train

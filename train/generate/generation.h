@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text generation: one token after the other, each position computed once.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "format/checkpoint/checkpoint.h"
+#include "train/generate/sampler.h"
+#include "train/machine/device.h"
+#include "train/machine/precision.h"
+
+namespace organ::train {
+
+struct GenerationOptions {
+  SamplingOptions sampling = {};
+  std::uint64_t max_tokens = 128;
+  std::vector<std::int32_t> stop_ids = {};  // one of them ends the text and does not belong to it
+};
+
+struct Generation {
+  std::vector<std::int32_t> ids;  // without the prompt and without the stop id
+  bool stopped = false;           // by a stop id; else by max_tokens or by on_token
+  double seconds = 0;             // from the first generated token to the last
+};
+
+// The ids that end a text: eos_token_id of generation_config.json, else of config.json; empty when
+// neither names one. Throws corrupt for ids that are none.
+std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint);
+
+// Whether the model's text goes on after the prompt; that of an encoder-decoder, which reads the
+// prompt as a whole, stands for itself.
+bool continues_prompt(const format::Architecture& architecture);
+
+// A loaded model. Not thread-safe.
+class Generator {
+ public:
+  // `threads` 0: all cores. Throws device, what Model throws, incompatible for a family that does
+  // not generate text.
+  Generator(const format::Checkpoint& checkpoint, Precision precision, unsigned threads,
+            const Device& device = {});
+  ~Generator();
+
+  // Calls on_token with each id as it comes; false ends the generation. Throws invalid_argument
+  // for an empty prompt, an id outside of the vocabulary, options out of range and when prompt
+  // and max_tokens are more than the model has positions. Relative positions have no end.
+  Generation run(std::span<const std::int32_t> prompt, const GenerationOptions& options,
+                 const std::function<bool(std::int32_t)>& on_token);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace organ::train

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention as matrix products over blocks of queries, exact, with bounds per query (causality,
+// documents, sliding windows). Memory: probabilities of the visible blocks only.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "train/kernels/elementwise.h"
+#include "train/model/model.h"
+
+namespace organ::train {
+
+// For each flat position the positions of its row that it may attend to: [first, end).
+class VisibleKeys {
+ public:
+  // first_key and end_key as in Batch; window 0 = unlimited; rows, lengths and past from the
+  // layout. Keys of another sequence need end_key.
+  VisibleKeys(const at::Tensor& first_key, const at::Tensor& end_key,
+              const kernels::HeadLayout& layout, std::int64_t window);
+  // Of query `query` of a row.
+  std::int64_t first(std::int64_t row, std::int64_t query) const {
+    return first_[static_cast<std::size_t>(row * length_ + query)];
+  }
+  std::int64_t end(std::int64_t row, std::int64_t query) const {
+    return end_.empty() ? past_ + query + 1 : end_[static_cast<std::size_t>(row * length_ + query)];
+  }
+  // The lowest first() and the highest end() of queries [begin, end).
+  std::int64_t lowest(std::int64_t row, std::int64_t begin, std::int64_t end) const;
+  std::int64_t highest(std::int64_t row, std::int64_t begin, std::int64_t end) const;
+
+ private:
+  std::int64_t length_, past_;
+  std::vector<std::int32_t> first_;
+  std::vector<std::int32_t> end_;  // empty: causal
+};
+
+// What goes in, and what backward needs.
+struct AttentionTape {
+  kernels::Heads heads;
+  // One learned logit per query head that joins each softmax (arXiv 2309.17453), fp32; undefined:
+  // none. `sink_share`, fp32 [rows * kv_heads, length * group]: the probability it took.
+  at::Tensor sinks, sink_share;
+  // Added to the scores, fp32 [query heads, 2 n - 1] with n at least the keys: column
+  // n - 1 + key - query. Undefined: none. Not together with sinks.
+  at::Tensor position_bias;
+  // Of each (group, block), off the CPU of each block; or nothing: then they are computed again.
+  std::vector<at::Tensor> probabilities;
+};
+
+// Whether the probabilities of one layer are few enough to keep for its backward.
+bool keep_probabilities(const kernels::HeadLayout& layout, std::int64_t element_size);
+
+// The heads' outputs, working [rows * length, query heads * head_size].
+at::Tensor attention(AttentionTape& tape, const kernels::HeadLayout& layout,
+                     const VisibleKeys& spans, bool keep_probabilities);
+
+// Gradients of the heads, given that of the output. Adds that of the sinks to `dsinks` (fp32
+// [query heads]) when it is defined.
+kernels::Heads attention_backward(const at::Tensor& dout, const AttentionTape& tape,
+                                  const kernels::HeadLayout& layout, const VisibleKeys& spans,
+                                  at::Tensor dsinks);
+
+// Both from LibTorch's own operations: what runs where the tensors are not on the CPU. A tape of
+// one is not for the other.
+at::Tensor composed_attention(AttentionTape& tape, const kernels::HeadLayout& layout,
+                              const VisibleKeys& spans, bool keep_probabilities);
+kernels::Heads composed_attention_backward(const at::Tensor& dout, const AttentionTape& tape,
+                                           const kernels::HeadLayout& layout,
+                                           const VisibleKeys& spans, at::Tensor dsinks);
+
+}  // namespace organ::train

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a sequence leaves behind for the tokens that follow, so that each costs one position.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "train/kernels/elementwise.h"
+
+namespace organ::train {
+
+// The keys and values of the positions that ran through one layer. Those a sliding window has
+// passed stay too: a window is a bound of the queries, and memory is asked for what a full layer
+// needs.
+class KeyValues {
+ public:
+  // Puts those of `heads` behind the first `past` positions, and all of them into `heads`.
+  void extend(kernels::Heads& heads, std::int64_t past);
+  // What a decoder's layer makes of the source, the same for all its positions: made once.
+  const at::Tensor& of_source(const std::function<at::Tensor()>& make);
+
+ private:
+  at::Tensor key_, value_;  // working [kv_heads, room for positions, head_size]
+  at::Tensor of_source_;
+};
+
+// All layers of one sequence. Filled by Model::decode and Model::read_source.
+class DecodeCache {
+ public:
+  // Without the source.
+  std::int64_t length() const { return static_cast<std::int64_t>(ids_.size()); }
+
+ private:
+  friend class Model;
+  std::vector<KeyValues> layers_;
+  std::vector<std::int64_t> ids_;
+  at::Tensor source_;  // fp32 [source, hidden_size]: what the encoder made
+};
+
+}  // namespace organ::train

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The maths of one layer behind one interface. A kind of layer is put together from a norm, an
+// attention and an MLP; which of them, the architecture's fields say.
+#pragma once
+
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+
+#include "train/layers/key_values.h"
+#include "train/model/model.h"
+#include "train/positions/relative_bias.h"
+#include "train/positions/rope.h"
+#include "train/weights/geometry.h"
+#include "train/weights/layer_parameters.h"
+#include "train/weights/normalization.h"
+
+namespace organ::train {
+
+class BatchVisibility;
+
+// What all layers share while they run over a batch.
+struct Pass {
+  const Batch& batch;
+  const RopeTables* rope;      // null: positions are no matter of the layers
+  BatchVisibility& spans;      // what each query sees, shared by the layers of one window
+  KeyValues* cache = nullptr;  // of the layer that runs; only while decoding
+  const RelativeBias* relative = nullptr;  // of the layer's stack; null: its scores have no bias
+};
+
+// Borrows its weights and the place of their gradients; stateless.
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  // x fp32 [tokens, hidden]; `tape` null: nothing kept.
+  virtual at::Tensor forward(const at::Tensor& x, const Pass& pass, LayerTapePtr* tape) const = 0;
+  // Consumes the tape. Undefined when the input gradient is not needed.
+  virtual at::Tensor backward(const at::Tensor& dy, LayerTape& tape, const Pass& pass,
+                              bool need_input_gradient) const = 0;
+};
+
+// x + attention(norm(x)), then x + mlp(norm(x)). window 0: none.
+std::unique_ptr<Layer> make_pre_norm_layer(const Geometry& geometry, std::int64_t window,
+                                           const TensorNames& names,
+                                           const LayerParameters& parameters);
+// norm(x + attention(x)), then norm(x + mlp(x)).
+std::unique_ptr<Layer> make_post_norm_layer(const Geometry& geometry, std::int64_t window,
+                                            const TensorNames& names,
+                                            const LayerParameters& parameters);
+
+// A pre-norm layer on the source part of an encoder-decoder's stream; the target part passes
+// through. closing (borrowed): the norm behind the stack's last layer, else null.
+std::unique_ptr<Layer> make_encoder_layer(std::unique_ptr<Layer> layer,
+                                          const Normalization* closing);
+// On the target part: x + attention(norm(x)), x + cross_attention(norm(x), source part), x +
+// mlp(norm(x)). The source part passes through, and its gradient grows by what was read.
+std::unique_ptr<Layer> make_decoder_layer(const Geometry& geometry, const TensorNames& names,
+                                          const LayerParameters& parameters);
+
+// Layer `index` of its stack; closing as above, null for all but the last.
+std::unique_ptr<Layer> make_layer(const Geometry& geometry, std::int64_t index,
+                                  const TensorNames& names, const LayerParameters& parameters,
+                                  const Normalization* closing);
+
+}  // namespace organ::train

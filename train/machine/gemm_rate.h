@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the machine and the library behind training can do.
+#pragma once
+
+#include <string>
+
+#include "train/machine/precision.h"
+
+namespace organ::train {
+
+// Below this the BLAS behind LibTorch is not the one meant (reference BLAS: 6 GFLOP/s).
+inline constexpr double kSlowGemmRate = 50;
+
+// GFLOP/s of a 512 x 768 x 3072 matrix product, the best of a few; about a tenth of a second.
+double measure_gemm_rate(Precision precision);
+
+// Name, version and instruction set of the tensor library.
+std::string tensor_library();
+int thread_count();
+
+}  // namespace organ::train

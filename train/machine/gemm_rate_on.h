@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "train/machine/precision.h"
+
+namespace organ::train {
+
+// GFLOP/s of a matrix product on an opened device, as measure_gemm_rate measures it on the CPU; of
+// larger matrices where it is none.
+double gemm_rate_on(at::Device device, Precision precision);
+
+}  // namespace organ::train

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// A language model, causal, masked or encoder-decoder, as an embedding, a run of layers and a head,
+// each with a forward and a hand-written backward. No autograd: the trainer decides which layers
+// run, which keep a tape and which receive weight gradients. Maths per family:
+// reference/training.md 5.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "format/checkpoint/checkpoint.h"
+#include "train/machine/precision.h"
+
+namespace organ::train {
+
+// Rows of equal length, on the CPU wherever the model is. Row r, position t is flat index
+// r * length + t everywhere.
+struct Batch {
+  std::int64_t rows = 0, length = 0;
+  // Of an encoder-decoder: the first positions of each row are the encoder's (the source), the
+  // others the decoder's (the target). Else 0.
+  std::int64_t source = 0;
+  // int64 [rows * length]. -1 - j stands for the j-th of the positions that a prompt or prefix puts
+  // before a document (internal/virtual_tokens.h).
+  at::Tensor ids;
+  // int64 [rows * length]: the id that the head shall find at t (a causal model: the id at t + 1;
+  // a masked one: the id behind the mask), or -1 where there is no target.
+  at::Tensor targets;
+  // int32 [rows * length]: the lowest position of its row that each query may attend to (start of
+  // its document). Undefined: 0 for all. Sliding windows are added by the layer itself.
+  at::Tensor first_key;
+  // int32 [rows * length]: one past the highest position of its row that each query may attend to,
+  // and no sliding window. Undefined: a causal model sees nothing behind the query, a bidirectional
+  // one its whole row. Of an encoder-decoder first_key and end_key bound what a position sees of
+  // the source; of the target each sees all up to itself.
+  at::Tensor end_key;
+  std::int64_t past = 0;  // positions of each row that ran before these (decode() alone)
+
+  std::int64_t tokens() const { return rows * length; }
+};
+
+// Where the tensors of one layer lie in one flat run of numbers, so that parameters, gradients
+// and optimiser moments of all trained layers are single contiguous buffers.
+struct ParameterSlot {
+  std::string name;  // relative to the layer: self_attn.q_proj.weight
+  std::vector<std::int64_t> shape;
+  std::int64_t offset = 0;  // elements from the start of the layer's run
+  std::int64_t elements = 0;
+  bool decay = true;  // weight decay applies (2-D tensors)
+};
+
+// The trainable storage of one layer: views of the trainer's flat buffers, each one layer long.
+struct LayerStorage {
+  at::Tensor working;   // the model's precision [elements]; what forward reads
+  at::Tensor gradient;  // fp32 [elements]; backward adds to it
+};
+
+// What forward keeps of one layer for its backward. Each kind of layer has its own; freed by
+// backward.
+struct LayerTape {
+  virtual ~LayerTape() = default;
+};
+using LayerTapePtr = std::unique_ptr<LayerTape>;
+
+class DecodeCache;
+struct AdapterParameters;
+struct Parameter;
+
+struct LossSum {
+  double nll = 0;            // sum of -ln p(target), nats
+  std::int64_t targets = 0;  // how many
+};
+
+// Not thread-safe (owns scratch buffers). Throws incompatible for families whose maths is not
+// known, corrupt from the checkpoint, device.
+class Model {
+ public:
+  struct Options {
+    Precision precision = Precision::fp32;
+    at::Device device = at::kCPU;  // where weights, streams and gradients are
+    // Rows of logits computed at once in the head; never rows x vocabulary.
+    std::int64_t head_chunk = 512;
+  };
+  // Loads layers [first_layer, last_layer) only; embedding, final norm and head are always there.
+  // Of an encoder-decoder, whichever of its stacks the checkpoint shows, both are loaded.
+  static Model load(const format::Checkpoint& checkpoint, const Options& options,
+                    std::int64_t first_layer = 0, std::int64_t last_layer = -1);
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  const format::Architecture& architecture() const;
+  Precision precision() const;
+  at::Device device() const;
+  // Layers are numbered as they run: an encoder-decoder's encoder comes first. The checkpoint's
+  // layer `layer` is layer place_of(layer) here; the layers of its stack are those that train.
+  std::int64_t layer_count() const;
+  std::int64_t place_of(std::uint64_t layer) const;
+  std::int64_t hidden_size() const;
+  std::int64_t vocab_size() const;
+
+  // Storage order of the parameters of a layer of the checkpoint's stack (q, k, v adjacent, gate
+  // and up adjacent, so that the fused matrices are views).
+  const std::vector<ParameterSlot>& parameter_layout() const;
+  std::int64_t layer_elements() const;
+  // Of one row of `length` positions, the first `source` of them the encoder's, with the matrices
+  // of layer `index`, attention scores left out; of experts those that a token goes to.
+  std::int64_t row_multiplications(std::int64_t index, std::int64_t length,
+                                   std::int64_t source) const;
+
+  // Makes layer `index`, of the checkpoint's stack, trainable: from now on it reads
+  // `storage.working` and its backward adds to `storage.gradient`. The current weights are copied
+  // into `working` first.
+  void bind_layer(std::int64_t index, LayerStorage storage);
+  // From now on the projections of layer `index` that `adapters` name compute with them, and its
+  // backward adds to their gradients. Throws incompatible for what cannot be adapted so.
+  void adapt_layer(std::int64_t index, std::vector<AdapterParameters> adapters);
+  // From now on `count` positions stand before the tokens of each document of a batch: embed() and
+  // the layers run them too, what the last layer gives are the batch's own positions alone. What
+  // enters the layers there is `prompt`, value working [count, hidden_size]; undefined: zeros. For
+  // causal models of one stack; decode() is not for such a model.
+  void set_virtual_tokens(std::int64_t count, const Parameter& prompt);
+  std::int64_t virtual_tokens() const;
+  // Runs as if there were none, until told otherwise.
+  void leave_out_virtual_tokens(bool left_out);
+  // From now on the keys and values of layer `index` at the virtual positions are these, whatever
+  // enters it there; backward adds to their gradient. value working [count, 2 (key, value),
+  // kv_heads, head_size], rotated as if the document began the row; any strides.
+  void prefix_layer(std::int64_t index, const Parameter& keys_and_values);
+  // The current weights of a layer as one flat fp32 run in storage order (exact for bf16 weights).
+  at::Tensor layer_parameters(std::int64_t index) const;
+  void set_layer_parameters(std::int64_t index, const at::Tensor& flat_fp32);
+
+  // The same of what is outside of the layers: the embeddings, the norm behind the last layer, and
+  // the head where it is not the embedding; names as the checkpoint spells them. Of causal models
+  // alone.
+  std::vector<ParameterSlot> end_layout() const;
+  at::Tensor end_parameters() const;
+  void bind_ends(const LayerStorage& storage);
+  bool ends_train() const;
+
+  // The residual stream is fp32 [tokens, hidden_size] in both precisions.
+  at::Tensor embed(const Batch& batch) const;
+  // Whether something that embed() reads trains; then backward_embed adds its gradient, given that
+  // of embed()'s result.
+  bool embedding_trains() const;
+  void backward_embed(const at::Tensor& dx, const Batch& batch);
+  // `tape` null: inference, nothing kept.
+  at::Tensor forward_layer(std::int64_t index, const at::Tensor& x, const Batch& batch,
+                           LayerTapePtr* tape);
+  // Gradient with respect to the layer's input; weight gradients only for a bound layer. With
+  // `need_input_gradient` false (lowest trained layer) the input part is skipped and an undefined
+  // tensor returned.
+  at::Tensor backward_layer(std::int64_t index, const at::Tensor& dy, LayerTapePtr tape,
+                            const Batch& batch, bool need_input_gradient = true);
+
+  // Whether the checkpoint has a head; one of BERT may have none. Without it head_loss and logits
+  // throw incompatible.
+  bool has_head() const;
+  // Final norm, head and cross-entropy in chunks of head_chunk rows, rows without a target left
+  // out. `dx`, when given, receives d(sum NLL * scale)/dx as fp32 [tokens, hidden_size].
+  // `per_token`, when given, receives fp32 [tokens] NLL on the CPU, 0 where there is no target.
+  LossSum head_loss(const at::Tensor& x, const Batch& batch, double scale = 1.0,
+                    at::Tensor* dx = nullptr, at::Tensor* per_token = nullptr);
+  // Rows of logits that the head computes at once.
+  std::int64_t head_chunk() const;
+  // head_loss of `targets`, int64 [n], at a zero stream, with every shift of the head (bias of its
+  // norm, transform and projection) taken for zero. All logits are equal, so that each target
+  // costs ln(vocab_size). For probes.
+  LossSum uniform_loss(const at::Tensor& targets, at::Tensor* per_token);
+  // Logits of the given flat positions, fp32 [n, vocab_size], on the CPU; for tests, probes and
+  // generation.
+  at::Tensor logits(const at::Tensor& x, const std::vector<std::int64_t>& positions);
+
+  // Of an encoder-decoder, before it decodes: the text that its encoder reads. The cache is empty.
+  void read_source(const std::vector<std::int64_t>& ids, DecodeCache& cache);
+  // Runs the next positions of one sequence (of an encoder-decoder: of its target) through all
+  // layers: their residual stream, fp32 [ids, hidden_size]. What ran before is in the cache (empty
+  // at first), which belongs to this model alone.
+  at::Tensor decode(const std::vector<std::int64_t>& ids, DecodeCache& cache);
+
+ private:
+  struct Impl;
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace organ::train

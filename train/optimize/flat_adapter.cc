@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/optimize/flat_adapter.h"
+
+#include <ATen/ops/zeros_like.h>
+
+#include "train/baselines/report.h"
+#include "train/passes/loss_path.h"
+
+namespace organ::train {
+
+FlatAdapter::FlatAdapter(Model& model, const Adapter& adapter, bool decay_all)
+    : model_(model),
+      adapter_(adapter),
+      buffers_(make_buffers(adapter, model, true)),
+      first_moment_(at::zeros_like(buffers_.master)),
+      second_moment_(at::zeros_like(buffers_.master)) {
+  for (const AdapterSlot& slot : adapter.slots) {
+    add_run(runs_, slot.offset, slot.elements, slot.decay || decay_all);
+  }
+  bind_adapter(model, adapter, buffers_);
+}
+
+FlatTensors FlatAdapter::tensors() const {
+  return {buffers_.master, first_moment_, second_moment_, buffers_.gradient, buffers_.working};
+}
+
+void FlatAdapter::refresh_working() {
+  if (!buffers_.working.is_same(buffers_.master)) buffers_.working.copy_(buffers_.master);
+}
+
+std::vector<TrainedTensor> FlatAdapter::collect() const {
+  std::vector<TrainedTensor> tensors;
+  const at::Tensor master = buffers_.master.cpu();
+  for (const AdapterSlot& slot : adapter_.slots) {
+    const float* values = master.const_data_ptr<float>() + slot.offset;
+    tensors.push_back(
+        {adapter_.layer_of(slot), adapter_.slot_name(slot), {values, values + slot.elements}});
+  }
+  return tensors;
+}
+
+TrainResult train_adapter(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                          Adapter& adapter, const Dataset& data, const Dataset* held_out,
+                          TrainObserver& observer) {
+  TrainResult result =
+      run_training(checkpoint, settings, data, held_out, observer, [&](Model& model) {
+        return std::make_unique<FlatAdapter>(model, adapter, settings.decay_all);
+      });
+  adapter.values.clear();
+  for (const TrainedTensor& tensor : result.tensors) {
+    adapter.values.insert(adapter.values.end(), tensor.values.begin(), tensor.values.end());
+  }
+  return result;
+}
+
+}  // namespace organ::train

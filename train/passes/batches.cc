@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "train/kernels/elementwise.h"
+#include "train/passes/batches.h"
+
+namespace organ::train {
+namespace {
+
+// Of an encoder-decoder: one past the last place of each row's source that is no padding, which is
+// all that the row's positions see of it. `keys` are the rows' first_key.
+at::Tensor text_ends(const Batch& batch, const std::int32_t* keys) {
+  at::Tensor ends = kernels::empty({batch.rows, batch.length}, at::kInt);
+  for (std::int64_t row = 0; row < batch.rows; ++row) {
+    const std::int32_t* source = keys + row * batch.length;
+    ends.select(0, row).fill_(std::count(source, source + batch.source, 0));
+  }
+  return ends.view({batch.tokens()});
+}
+
+// A batch whose rows fill(row, arrays) writes.
+template <typename Fill>
+Batch filled_batch(std::size_t rows, const Dataset& data, std::int64_t length, Fill fill) {
+  Batch batch;
+  batch.source = data.source_length();
+  batch.rows = static_cast<std::int64_t>(rows);
+  batch.length = length;
+  batch.ids = kernels::empty({batch.tokens()}, at::kLong);
+  batch.targets = kernels::empty({batch.tokens()}, at::kLong);
+  const at::Tensor first_key = kernels::empty({batch.tokens()}, at::kInt);
+  auto* ids = batch.ids.mutable_data_ptr<std::int64_t>();
+  auto* targets = batch.targets.mutable_data_ptr<std::int64_t>();
+  auto* keys = first_key.mutable_data_ptr<std::int32_t>();
+  const auto size = static_cast<std::size_t>(length);
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::size_t at = row * size;
+    fill(row, WindowArrays{{ids + at, size}, {targets + at, size}, {keys + at, size}});
+  }
+  const bool whole =
+      std::all_of(keys, keys + batch.tokens(), [](std::int32_t key) { return key == 0; });
+  if (whole) return batch;
+  if (batch.source > 0) {
+    batch.end_key = text_ends(batch, keys);
+  } else {
+    batch.first_key = first_key;
+  }
+  return batch;
+}
+
+// One past the last position of each position's document in its row.
+at::Tensor document_ends(const Batch& batch) {
+  at::Tensor ends = kernels::empty({batch.tokens()}, at::kInt);
+  auto* end = ends.mutable_data_ptr<std::int32_t>();
+  const auto* first =
+      batch.first_key.defined() ? batch.first_key.const_data_ptr<std::int32_t>() : nullptr;
+  for (std::int64_t i = batch.tokens() - 1; i >= 0; --i) {
+    const std::int64_t position = i % batch.length;
+    const bool last = position + 1 == batch.length || (first && first[i + 1] == position + 1);
+    end[i] = last ? static_cast<std::int32_t>(position + 1) : end[i + 1];
+  }
+  return ends;
+}
+
+}  // namespace
+
+Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows) {
+  Batch batch =
+      filled_batch(windows.size(), data, data.row_length(),
+                   [&](std::size_t row, const auto& arrays) { data.fill(windows[row], arrays); });
+  if (data.task() == Task::hidden_tokens) batch.end_key = document_ends(batch);
+  return batch;
+}
+
+Batch make_batch(const Dataset& data, const EvaluationOptions& options,
+                 std::span<const EvaluationRow> rows) {
+  Batch batch = filled_batch(
+      rows.size(), data, row_length(data, options),
+      [&](std::size_t row, const auto& arrays) { fill_row(data, options, rows[row], arrays); });
+  if (options.protocol == Protocol::p5 || data.task() == Task::hidden_tokens) {
+    batch.end_key = document_ends(batch);
+  }
+  return batch;
+}
+
+Batch one_sequence(std::span<const std::int64_t> ids) {
+  Batch batch;
+  batch.rows = 1;
+  batch.length = static_cast<std::int64_t>(ids.size());
+  batch.ids = kernels::empty({batch.length}, at::kLong);
+  std::copy(ids.begin(), ids.end(), batch.ids.mutable_data_ptr<std::int64_t>());
+  return batch;
+}
+
+}  // namespace organ::train

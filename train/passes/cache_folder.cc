@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/passes/cache_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <optional>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+#include <sys/stat.h>
+
+#include "format/base/error.h"
+#include "format/base/file.h"
+
+namespace organ::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A writer that died leaves a temporary file; nobody writes one entry for an hour.
+constexpr auto kAbandoned = std::chrono::hours(1);
+
+struct Entry {
+  fs::path path;
+  std::uint64_t size = 0;
+  fs::file_time_type used;
+};
+
+bool is_entry_name(std::string_view name) {
+  return name.size() == 2 * Digest::kSize &&
+         name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// ".<entry>.<random>.tmp", as AtomicFile names them.
+bool is_temporary_name(std::string_view name) {
+  return name.starts_with('.') && name.ends_with(".tmp") &&
+         is_entry_name(name.substr(1).substr(0, 2 * Digest::kSize));
+}
+
+// The entries, those not used for longest first. Files that another run removes meanwhile are
+// left out.
+std::vector<Entry> look(const fs::path& folder) {
+  std::vector<Entry> entries;
+  for (const auto& name : list_folder(folder)) {
+    const bool entry = is_entry_name(name);
+    if (!entry && !is_temporary_name(name)) continue;
+    std::error_code gone;
+    Entry found{folder / name, 0, fs::last_write_time(folder / name, gone)};
+    if (!gone) found.size = fs::file_size(found.path, gone);
+    if (gone) continue;
+    if (entry) {
+      entries.push_back(std::move(found));
+    } else if (fs::file_time_type::clock::now() - found.used > kAbandoned) {
+      fs::remove(found.path, gone);
+    }
+  }
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.used, a.path) < std::tie(b.used, b.path);
+  });
+  return entries;
+}
+
+Digest seal(const Digest& key, std::span<const std::byte> bytes) {
+  Sha256Hasher hasher;
+  hasher.update(std::as_bytes(std::span(key.bytes())));
+  hasher.update(bytes);
+  return hasher.finish();
+}
+
+std::optional<UniqueFd> open_entry(const fs::path& path) {
+  try {
+    return open_regular(path, Symlinks::refuse);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) return std::nullopt;
+    throw;
+  }
+}
+
+}  // namespace
+
+CacheFolder::CacheFolder(fs::path folder, std::uint64_t byte_limit)
+    : folder_(std::move(folder)), byte_limit_(byte_limit) {
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  if (error) {
+    fail(ErrorCode::io, "{}: create: {}", quote(folder_.string()), error.message());
+  }
+}
+
+bool CacheFolder::read(const Digest& key, std::span<std::byte> out) {
+  const std::string name = key.hex();
+  const fs::path path = folder_ / name;
+  const auto fd = open_entry(path);
+  if (!fd) return false;
+  const std::string subject = path.string();
+  std::array<std::uint8_t, Digest::kSize> stored{};
+  const bool sized = file_size(fd->get(), subject) == out.size() + stored.size();
+  if (sized) {
+    read_at(fd->get(), 0, out, subject);
+    read_at(fd->get(), out.size(), std::as_writable_bytes(std::span(stored)), subject);
+  }
+  if (!sized || Digest(stored) != seal(key, out)) {
+    ++damaged_;
+    fs::remove(path);
+    return false;
+  }
+  used_.insert(name);
+  // Where the entry is another user's this fails, and the entry counts as used when it was made.
+  (void)::futimens(fd->get(), nullptr);
+  return true;
+}
+
+void CacheFolder::write(const Digest& key, std::span<const std::byte> bytes) {
+  const std::uint64_t size = bytes.size() + Digest::kSize;
+  if (!make_room(size)) return;
+  const std::string name = key.hex();
+  AtomicFile file(folder_ / name);
+  file.write(bytes);
+  file.write(std::as_bytes(std::span(seal(key, bytes).bytes())));
+  file.commit();
+  used_.insert(name);
+  bytes_ += size;
+  unseen_bytes_ += size;
+}
+
+bool CacheFolder::make_room(std::uint64_t bytes) {
+  if (full_) return false;
+  const auto fits = [&] { return bytes <= byte_limit_ && bytes_ <= byte_limit_ - bytes; };
+  if (looked_ && fits() && unseen_bytes_ < byte_limit_ / 16) return true;
+  const FileLock lock(folder_ / ".lock", FileLock::Kind::exclusive);
+  const auto entries = look(folder_);
+  bytes_ = 0;
+  for (const auto& entry : entries) bytes_ += entry.size;
+  for (const auto& entry : entries) {
+    if (fits()) break;
+    if (used_.contains(entry.path.filename().string())) continue;
+    fs::remove(entry.path);
+    bytes_ -= entry.size;
+  }
+  looked_ = true;
+  unseen_bytes_ = 0;
+  full_ = !fits();
+  return !full_;
+}
+
+}  // namespace organ::train

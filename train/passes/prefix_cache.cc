@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/passes/prefix_cache.h"
+
+#include <algorithm>
+#include <string>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <fmt/core.h>
+#include <torch/version.h>
+
+#include "train/passes/batches.h"
+
+namespace organ::train {
+namespace {
+
+std::span<std::byte> bytes_of(const at::Tensor& tensor) {
+  return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
+}
+
+// Nothing at or above the organ enters a prefix.
+class AbovePrefix {
+ public:
+  AbovePrefix(const format::Checkpoint& checkpoint, std::uint64_t first_layer)
+      : head_(checkpoint.architecture().layout().head),
+        norm_(checkpoint.full_name(checkpoint.architecture().layout().final_norm)) {
+    for (std::uint64_t i = first_layer; i < checkpoint.architecture().layer_count(); ++i) {
+      layers_.push_back(checkpoint.layer_prefix(i));
+    }
+  }
+  bool operator()(std::string_view tensor) const {
+    return tensor == head_ || tensor == norm_ ||
+           std::any_of(layers_.begin(), layers_.end(),
+                       [&](const std::string& layer) { return tensor.starts_with(layer); });
+  }
+
+ private:
+  std::string_view head_;
+  std::string norm_;
+  std::vector<std::string> layers_;
+};
+
+// One line per tensor below the organ, sorted: name, type, shape, digest of its bytes.
+std::vector<std::string> tensor_lines(const format::Checkpoint& checkpoint,
+                                      std::uint64_t first_layer) {
+  const AbovePrefix above(checkpoint, first_layer);
+  std::vector<std::string> lines;
+  for (const auto& shard : checkpoint.shards()) {
+    const auto& header = shard.file.header();
+    std::vector<const format::TensorInfo*> tensors;
+    std::vector<HashRange> ranges;
+    for (const auto& tensor : header.tensors) {
+      if (above(tensor.name)) continue;
+      tensors.push_back(&tensor);
+      ranges.push_back({shard.file.fd(), header.data_start + tensor.offset, tensor.size});
+    }
+    const auto digests = hash_ranges(ranges, shard.file.subject());
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      lines.push_back(fmt::format("{} {} {} {}\n", tensors[i]->name,
+                                  format::to_string(tensors[i]->dtype),
+                                  format::to_string(tensors[i]->shape), digests[i].to_string()));
+    }
+  }
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+}  // namespace
+
+Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_layer,
+                     Precision precision, const Device& device) {
+  Sha256Hasher hasher;
+  hasher.update(fmt::format("organ prefix 1\norgan {}\ntorch {}\ncpu {}\nthreads {}\n",
+                            ORGAN_VERSION, TORCH_VERSION, at::get_cpu_capability(),
+                            at::get_num_threads()));
+  if (!device.is_cpu()) hasher.update(describe_device(device) + "\n");
+  hasher.update(fmt::format("precision {}\nlayers {}\nconfig {}\n", to_string(precision),
+                            first_layer, checkpoint.config_digest().to_string()));
+  for (const auto& line : tensor_lines(checkpoint, first_layer)) hasher.update(line);
+  return hasher.finish();
+}
+
+PrefixCache::PrefixCache(Model& model, const Dataset& data, const PrefixOptions& options)
+    : model_(model),
+      data_(data),
+      options_(options),
+      kept_(static_cast<std::size_t>(options.folder ? 0 : data.windows())) {}
+
+at::Tensor PrefixCache::inputs(std::span<const std::int64_t> windows) {
+  // An embedding is cheaper to look up than to keep.
+  if (options_.layers_below == 0) return model_.embed(make_batch(data_, windows));
+  const std::int64_t length = data_.row_length();
+  at::Tensor all =
+      at::empty({static_cast<std::int64_t>(windows.size()) * length, model_.hidden_size()},
+                at::TensorOptions().dtype(at::kFloat).device(model_.device()));
+  for (std::size_t row = 0; row < windows.size(); ++row) {
+    all.narrow(0, static_cast<std::int64_t>(row) * length, length).copy_(window(windows[row]));
+  }
+  return all;
+}
+
+at::Tensor PrefixCache::window(std::int64_t index) {
+  if (options_.folder) return read_or_compute(make_batch(data_, {&index, 1}));
+  at::Tensor& kept = kept_[static_cast<std::size_t>(index)];
+  if (kept.defined()) return kept;
+  at::Tensor computed = compute(make_batch(data_, {&index, 1}));
+  if (bytes_ + computed.nbytes() <= options_.memory_bytes) {
+    kept = computed;
+    bytes_ += computed.nbytes();
+  }
+  return computed;
+}
+
+at::Tensor PrefixCache::read_or_compute(const Batch& batch) {
+  const Digest name = key(batch);
+  at::Tensor found = at::empty({batch.tokens(), model_.hidden_size()},
+                               options_.rounded ? at::kBFloat16 : at::kFloat);
+  if (options_.folder->read(name, bytes_of(found))) {
+    ++counts_.read;
+    return found;
+  }
+  at::Tensor computed = compute(batch);
+  options_.folder->write(name, bytes_of(computed));
+  return computed;
+}
+
+Digest PrefixCache::key(const Batch& batch) const {
+  Sha256Hasher hasher;
+  hasher.update(fmt::format("{} {} {}\n", options_.prefix.to_string(),
+                            options_.rounded ? "bf16" : "fp32", batch.tokens()));
+  hasher.update(bytes_of(batch.ids));
+  if (batch.first_key.defined()) hasher.update(bytes_of(batch.first_key));
+  // Implied by first_key but where one part of a row reads another.
+  if (batch.source > 0) hasher.update(fmt::format("source {}\n", batch.source));
+  if (batch.source > 0 && batch.end_key.defined()) hasher.update(bytes_of(batch.end_key));
+  return hasher.finish();
+}
+
+at::Tensor PrefixCache::compute(const Batch& batch) {
+  ++counts_.computed;
+  at::Tensor x = model_.embed(batch);
+  for (std::int64_t layer = 0; layer < options_.layers_below; ++layer) {
+    x = model_.forward_layer(layer, x, batch, nullptr);
+  }
+  x = options_.rounded ? x.to(at::kBFloat16) : x.contiguous();
+  // Kept on the host: pinned, so that the copies to the device are asynchronous and fast.
+  return model_.device().is_cuda() ? x.cpu().pin_memory() : x.cpu();
+}
+
+}  // namespace organ::train

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/positions/virtual_tokens.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include "format/base/error.h"
+#include "train/weights/projection.h"
+
+namespace organ::train {
+namespace {
+
+bool same(const at::Tensor& a, const at::Tensor& b) {
+  return a.defined() == b.defined() && (!a.defined() || at::equal(a, b));
+}
+
+at::Tensor copy_of(const at::Tensor& tensor) {
+  return tensor.defined() ? at::clone(tensor) : at::Tensor();
+}
+
+at::Tensor index_tensor(const std::vector<std::int64_t>& values) {
+  at::Tensor tensor = kernels::empty({static_cast<std::int64_t>(values.size())}, at::kLong);
+  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<std::int64_t>());
+  return tensor;
+}
+
+const std::int32_t* bounds_of(const at::Tensor& bounds) {
+  return bounds.defined() ? bounds.const_data_ptr<std::int32_t>() : nullptr;
+}
+
+// One row of a widened batch while it is written.
+struct WideRow {
+  std::vector<std::int64_t> ids, targets;
+  std::vector<std::int32_t> first_key;
+  std::vector<std::int64_t> places;  // of the own positions
+
+  void add(std::int64_t id, std::int64_t target, std::int64_t first) {
+    ids.push_back(id);
+    targets.push_back(target);
+    first_key.push_back(static_cast<std::int32_t>(first));
+  }
+  std::int64_t length() const { return static_cast<std::int64_t>(ids.size()); }
+  void pad_to(std::int64_t wanted) {
+    while (length() < wanted) add(0, -1, length());
+  }
+};
+
+// Sees itself alone and is asked for nothing.
+bool is_padding(const std::int32_t* first, const std::int64_t* targets, std::int64_t i,
+                std::int64_t length) {
+  const bool alone = i + 1 == length || first[i + 1] == i + 1;
+  return first[i] == i && alone && targets[i] < 0;
+}
+
+// first: null where the row is one document.
+WideRow widen_row(const std::int64_t* ids, const std::int64_t* targets, const std::int32_t* first,
+                  std::int64_t length, std::int64_t count) {
+  WideRow row;
+  std::int64_t start = 0;
+  for (std::int64_t i = 0; i < length; ++i) {
+    if (i == 0 || (first != nullptr && first[i] == i)) {
+      start = row.length();
+      const bool padding = first != nullptr && is_padding(first, targets, i, length);
+      for (std::int64_t j = 0; j < (padding ? 0 : count); ++j) row.add(-1 - j, -1, start);
+    }
+    row.places.push_back(row.length());
+    row.add(ids[i], targets[i], start);
+  }
+  return row;
+}
+
+template <typename T>
+at::Tensor joined(const std::vector<WideRow>& rows, std::vector<T> WideRow::*part,
+                  at::ScalarType type) {
+  const auto length = static_cast<std::size_t>(rows.front().length());
+  at::Tensor all = kernels::empty({static_cast<std::int64_t>(rows.size() * length)}, type);
+  T* out = all.mutable_data_ptr<T>();
+  for (const WideRow& row : rows) out = std::copy((row.*part).begin(), (row.*part).end(), out);
+  return all;
+}
+
+}  // namespace
+
+bool VirtualTokens::holds(const Batch& batch) const {
+  return batch_.rows == batch.rows && batch_.length == batch.length &&
+         same(batch_.ids, batch.ids) && same(batch_.targets, batch.targets) &&
+         same(batch_.first_key, batch.first_key) && same(batch_.end_key, batch.end_key);
+}
+
+const Batch& VirtualTokens::widened(const Batch& batch) {
+  if (!holds(batch)) widen(batch);
+  return wide_;
+}
+
+void VirtualTokens::widen(const Batch& batch) {
+  check(batch.past == 0 && batch.source == 0 && batch.targets.defined(),
+        "virtual tokens stand in whole rows of a causal model");
+  const std::int32_t* first = bounds_of(batch.first_key);
+  std::vector<WideRow> rows;
+  std::int64_t longest = 0;
+  for (std::int64_t row = 0; row < batch.rows; ++row) {
+    const std::int64_t at = row * batch.length;
+    rows.push_back(widen_row(batch.ids.const_data_ptr<std::int64_t>() + at,
+                             batch.targets.const_data_ptr<std::int64_t>() + at,
+                             first != nullptr ? first + at : nullptr, batch.length, count_));
+    longest = std::max(longest, rows.back().length());
+  }
+  std::vector<std::int64_t> places;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    rows[row].pad_to(longest);
+    for (const std::int64_t place : rows[row].places) {
+      places.push_back(static_cast<std::int64_t>(row) * longest + place);
+    }
+  }
+  wide_ = {};
+  wide_.rows = batch.rows;
+  wide_.length = longest;
+  wide_.ids = joined(rows, &WideRow::ids, at::kLong);
+  wide_.targets = joined(rows, &WideRow::targets, at::kLong);
+  if (first != nullptr) wide_.first_key = joined(rows, &WideRow::first_key, at::kInt);
+  if (batch.end_key.defined()) {
+    wide_.end_key = kernels::empty({wide_.tokens()}, at::kInt).fill_(longest);
+    std::int32_t* ends = wide_.end_key.mutable_data_ptr<std::int32_t>();
+    const std::int32_t* end = bounds_of(batch.end_key);
+    for (std::int64_t i = 0; i < batch.tokens(); ++i) {
+      const auto own = static_cast<std::size_t>(i);
+      const std::int64_t row = i / batch.length;
+      // One past the place of the last position that is seen.
+      const auto last = static_cast<std::size_t>(row * batch.length + end[i] - 1);
+      ends[places[own]] = static_cast<std::int32_t>(places[last] - row * longest + 1);
+    }
+  }
+  places_ = index_tensor(places);
+  batch_ = batch;
+  batch_.ids = copy_of(batch.ids);
+  batch_.targets = copy_of(batch.targets);
+  batch_.first_key = copy_of(batch.first_key);
+  batch_.end_key = copy_of(batch.end_key);
+}
+
+at::Tensor VirtualTokens::own_rows(const at::Tensor& wide, const Batch& batch) {
+  widened(batch);
+  return at::index_select(wide, 0, places_.to(wide.device()));
+}
+
+at::Tensor VirtualTokens::spread(const at::Tensor& own, const Batch& batch) {
+  at::Tensor wide = at::zeros({widened(batch).tokens(), own.size(1)}, own.options());
+  return wide.index_copy_(0, places_.to(own.device()), own);
+}
+
+KeyValuePrefix::KeyValuePrefix(const Parameter& keys_and_values, const Batch& batch,
+                               const at::Tensor& cosine, const at::Tensor& sine)
+    : value_(keys_and_values.value), gradient_(keys_and_values.gradient), length_(batch.length) {
+  if (!value_.defined()) return;
+  const std::int64_t* ids = batch.ids.const_data_ptr<std::int64_t>();
+  const std::int32_t* first = bounds_of(batch.first_key);
+  std::vector<std::int64_t> rows, slots, which, starts;
+  for (std::int64_t i = 0; i < batch.tokens(); ++i) {
+    if (ids[i] >= 0) continue;
+    rows.push_back(i / length_);
+    slots.push_back(i % length_);
+    which.push_back(-1 - ids[i]);
+    starts.push_back(first != nullptr ? first[i] : 0);
+  }
+  if (rows.empty()) return;
+  const at::Device device = value_.device();
+  rows_ = index_tensor(rows).to(device);
+  slots_ = index_tensor(slots).to(device);
+  which_ = index_tensor(which).to(device);
+  const bool turn = std::any_of(starts.begin(), starts.end(), [](auto start) { return start > 0; });
+  if (!turn || !cosine.defined()) return;
+  // The tables hold the length that yarn gives both sides of a score; that of position 0 is all
+  // length. A key of the cache has it no more than it has a rotation.
+  const double length = cosine[0][0].item<double>();
+  const at::Tensor start = index_tensor(starts).to(device);
+  cosine_ = cosine.index_select(0, start).unsqueeze(1).div_(length);
+  sine_ = sine.index_select(0, start).unsqueeze(1).div_(length);
+}
+
+at::Tensor KeyValuePrefix::turned(const at::Tensor& keys, bool back) const {
+  if (!cosine_.defined()) return keys;
+  const auto halves = keys.to(at::kFloat).chunk(2, -1);
+  const at::Tensor sine = back ? sine_.neg() : sine_;
+  return at::cat({halves[0] * cosine_ - halves[1] * sine, halves[1] * cosine_ + halves[0] * sine},
+                 -1);
+}
+
+namespace {
+
+// [rows, positions, kv_heads, head_size] of [rows * kv_heads, positions, head_size].
+at::Tensor by_position(const at::Tensor& heads, std::int64_t kv_heads) {
+  return heads.view({-1, kv_heads, heads.size(1), heads.size(2)}).transpose(1, 2);
+}
+
+}  // namespace
+
+void KeyValuePrefix::put_into(kernels::Heads& heads) const {
+  const auto put = [&](const at::Tensor& all, std::int64_t part, bool turn) {
+    const at::Tensor rows = value_.select(1, part).index_select(0, which_);
+    by_position(all, value_.size(2))
+        .index_put_({rows_, slots_}, (turn ? turned(rows, false) : rows).to(all.scalar_type()));
+  };
+  put(heads.key, 0, true);
+  put(heads.value, 1, false);
+}
+
+void KeyValuePrefix::take_gradient(kernels::Heads& gradient) const {
+  const auto take = [&](const at::Tensor& all, std::int64_t part, bool turn) {
+    at::Tensor places = by_position(all, value_.size(2));
+    const at::Tensor rows = places.index({rows_, slots_}).to(at::kFloat);
+    if (gradient_.defined()) {
+      kernels::add_to_rows(gradient_.select(1, part), which_, turn ? turned(rows, true) : rows);
+    }
+    places.index_put_({rows_, slots_}, at::zeros({}, all.options()));
+  };
+  take(gradient.key, 0, true);
+  take(gradient.value, 1, false);
+}
+
+}  // namespace organ::train

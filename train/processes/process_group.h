@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The processes that train one organ together: sums over all of them.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "train/processes/process_place.h"
+
+namespace organ::train {
+
+// Over gloo (TCP). Every process calls the same functions in the same order; each waits for the
+// others. Move-only; not thread-safe.
+class ProcessGroup {
+ public:
+  // This process alone.
+  ProcessGroup();
+  // Waits until all processes are there. Throws device when they do not come.
+  explicit ProcessGroup(const ProcessPlace& place);
+  ProcessGroup(ProcessGroup&&) noexcept;
+  ProcessGroup& operator=(ProcessGroup&&) = delete;
+  ~ProcessGroup();
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  bool alone() const { return size_ == 1; }
+  bool writes_files() const { return rank_ == 0; }
+  // Another process was lost: nothing can be summed any more.
+  bool broken() const { return broken_; }
+
+  // Replaces every number by its sum over the processes: the same bits everywhere. Throws device
+  // when another process has ended or cannot be reached.
+  void sum(std::span<float> values);
+  void sum(std::span<double> values);
+  // Every process has the same numbers.
+  bool agree(std::span<const double> values);
+
+ private:
+  struct Connection;
+  template <typename T>
+  void sum_all(std::span<T> values);
+
+  int rank_ = 0, size_ = 1;
+  bool broken_ = false;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace organ::train

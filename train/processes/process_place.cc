@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/processes/process_place.h"
+
+#include <charconv>
+#include <string_view>
+
+#include "format/base/error.h"
+
+namespace organ::train {
+namespace {
+
+using Variables = std::function<const char*(const char*)>;
+
+constexpr int kMaxProcesses = 4096;
+
+std::string text_of(const Variables& variable, const char* name) {
+  const char* value = variable(name);
+  if (value != nullptr && *value != '\0') return value;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: is not set, but WORLD_SIZE says that several processes train", name),
+              "torchrun sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT; or unset WORLD_SIZE");
+}
+
+int number_of(const Variables& variable, const char* name, int low, int high) {
+  const std::string text = text_of(variable, name);
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < low || value > high) {
+    fail(ErrorCode::invalid_argument, "{}: {} is out of range, expected {} to {}", name,
+         quote(text), low, high);
+  }
+  return value;
+}
+
+}  // namespace
+
+std::optional<ProcessPlace> process_place(const Variables& variable) {
+  if (variable("WORLD_SIZE") == nullptr) return std::nullopt;
+  ProcessPlace place;
+  place.size = number_of(variable, "WORLD_SIZE", 1, kMaxProcesses);
+  if (place.size == 1) return std::nullopt;
+  place.rank = number_of(variable, "RANK", 0, place.size - 1);
+  place.local_size = variable("LOCAL_WORLD_SIZE")
+                         ? number_of(variable, "LOCAL_WORLD_SIZE", 1, place.size)
+                         : place.size;
+  place.local_rank = variable("LOCAL_RANK")
+                         ? number_of(variable, "LOCAL_RANK", 0, place.local_size - 1)
+                         : place.rank % place.local_size;
+  place.address = text_of(variable, "MASTER_ADDR");
+  place.port = static_cast<std::uint16_t>(number_of(variable, "MASTER_PORT", 1, 65535));
+  return place;
+}
+
+}  // namespace organ::train

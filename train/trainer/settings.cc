@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer/settings.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/json.h"
+
+namespace organ::train {
+namespace {
+
+constexpr std::int64_t kMaxContext = 1 << 20;
+constexpr std::int64_t kMaxRows = 1 << 16;
+constexpr std::uint64_t kMaxSteps = 100'000'000;
+
+// Written so that NaN fails it.
+void check_real(std::string_view option, double value, double low, double high, bool low_included) {
+  if ((low_included ? value >= low : value > low) && value <= high) return;
+  fail(ErrorCode::invalid_argument, "{}: {} is out of range, expected {} {} and at most {}", option,
+       value, low_included ? "at least" : "more than", low, high);
+}
+
+template <typename Integer>
+void check_integer(std::string_view option, Integer value, Integer low, Integer high) {
+  if (value >= low && value <= high) return;
+  fail(ErrorCode::invalid_argument, "{}: {} is out of range, expected {} to {}", option, value, low,
+       high);
+}
+
+}  // namespace
+
+std::string_view to_string(TrainMode mode) {
+  return mode == TrainMode::in_situ ? "in_situ" : "wrapper";
+}
+
+std::optional<TrainMode> parse_train_mode(std::string_view name) {
+  if (name == "in_situ") return TrainMode::in_situ;
+  if (name == "wrapper") return TrainMode::wrapper;
+  return std::nullopt;
+}
+
+void check_settings(const TrainSettings& s) {
+  check_real("--lr", s.rate, 0, 1, false);
+  check_real("--warmup-share", s.warmup_share, 0, 1, true);
+  check_real("--weight-decay", s.adamw.weight_decay, 0, 1, true);
+  check_real("--clip-norm", s.clip_norm, 0, 1e6, true);
+  check_real("--ema", s.ema, 0, 0.999999, true);
+  check_integer<std::int64_t>("--context", s.context, 2, kMaxContext);
+  check_integer<std::int64_t>("--batch", s.batch, 1, kMaxRows);
+  check_integer<std::int64_t>("--accumulate", s.accumulate, 1, kMaxRows);
+  check_integer<std::int64_t>("--batch x --accumulate", s.rows_per_step(), 1, kMaxRows);
+  check_integer<std::uint64_t>("--steps", s.steps, 1, kMaxSteps);
+  check_integer<std::uint64_t>("--save-every", s.save_every, 1, kMaxSteps);
+  check_integer<std::uint64_t>("--seed", s.seed, 0, INT64_MAX);
+  check_integer<unsigned>("--threads", s.threads, 0, 1024);
+  if (s.patience > 0 && s.evaluate_every == 0) {
+    throw Error(ErrorCode::invalid_argument, "--patience: counts evaluations, but none is made",
+                "give --evaluate-every STEPS too");
+  }
+}
+
+std::uint64_t steps_of_epochs(double epochs, std::int64_t windows, std::int64_t rows_per_step) {
+  check_real("--epochs", epochs, 0, 1e6, false);
+  const double rows = epochs * static_cast<double>(windows);
+  return std::max<std::uint64_t>(
+      1, static_cast<std::uint64_t>(std::ceil(rows / static_cast<double>(rows_per_step))));
+}
+
+Json hyperparameters(const TrainSettings& s) {
+  return {{"optimizer", "adamw"},
+          {"learning_rate", real_to_hex(s.rate)},
+          {"schedule", to_string(s.schedule)},
+          {"warmup_share", real_to_hex(s.warmup_share)},
+          {"beta1", real_to_hex(s.adamw.beta1)},
+          {"beta2", real_to_hex(s.adamw.beta2)},
+          {"epsilon", real_to_hex(s.adamw.epsilon)},
+          {"weight_decay", real_to_hex(s.adamw.weight_decay)},
+          {"decay_scope", s.decay_all ? "all" : "2d"},
+          {"clip_norm", real_to_hex(s.clip_norm)},
+          {"ema", real_to_hex(s.ema)},
+          {"packing", to_string(s.packing)},
+          {"context", s.context},
+          {"batch", s.batch},
+          {"accumulate", s.accumulate},
+          {"steps", s.steps},
+          {"precision", to_string(s.precision)}};
+}
+
+Digest settings_digest(const TrainSettings& s, const Digest& model_config) {
+  Json deciding = {{"hyperparameters", hyperparameters(s)},
+                   {"mode", to_string(s.mode)},
+                   {"first_layer", s.layers.first},
+                   {"layer_count", s.layers.count},
+                   {"seed", s.seed},
+                   {"model_config", model_config.to_string()}};
+  if (!s.method.empty()) deciding["method"] = s.method;
+  return sha256(canonical_json(deciding));
+}
+
+}  // namespace organ::train

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every setting of a training run.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "format/base/digest.h"
+#include "format/organ/extraction.h"
+#include "train/data/packing.h"
+#include "train/machine/device.h"
+#include "train/machine/precision.h"
+#include "train/optimize/optimizer.h"
+#include "train/optimize/schedule.h"
+
+namespace organ::train {
+
+// in_situ: the layers train where they stand, all others frozen. wrapper: Embed o Organ o Head of
+// arXiv 2601.13580; no other layer runs.
+enum class TrainMode { in_situ, wrapper };
+std::string_view to_string(TrainMode mode);
+std::optional<TrainMode> parse_train_mode(std::string_view name);
+
+struct TrainSettings {
+  // What decides the numbers; resuming demands the same.
+  TrainMode mode = TrainMode::in_situ;
+  format::LayerRange layers;  // the layers that train
+  // JSON text of the configuration of a baseline (an adapter, a choice of layers); empty: `layers`
+  // themselves train.
+  std::string method;
+  Precision precision = Precision::bf16;
+  Packing packing = Packing::ffd;
+  std::int64_t context = 512;   // tokens per window
+  std::int64_t batch = 4;       // windows per pass; a few of them run at once
+  std::int64_t accumulate = 1;  // passes per step
+  std::uint64_t steps = 0;      // in all
+  ScheduleKind schedule = ScheduleKind::cosine;
+  double rate = 1e-4;         // peak learning rate
+  double warmup_share = 0.1;  // of the steps
+  AdamWOptions adamw;
+  bool decay_all = false;  // weight decay for 1-D tensors too, as torch does
+  double clip_norm = 1.0;  // 0: no clipping
+  double ema = 0;          // decay of the weights' moving average, which is published; 0: none
+  std::uint64_t seed = 0;
+
+  // What does not, but for the last bits.
+  Device device;
+  unsigned threads = 0;                // 0: all cores
+  bool recompute_activations = false;  // keep layer inputs only, compute the rest again
+  std::filesystem::path cache_folder;  // of the outputs of the layers below; empty: in memory
+  std::uint64_t cache_bytes = std::uint64_t{4} << 30;  // bound of either
+  std::uint64_t evaluate_every = 0;                    // steps; 0: before and after only
+  // Stop after so many evaluations without gain and publish the best weights; 0: publish the last.
+  std::uint64_t patience = 0;
+  std::uint64_t save_every = 100;    // steps
+  std::filesystem::path run_folder;  // train states and metrics.jsonl
+  bool resume = false;
+
+  std::int64_t rows_per_step() const { return batch * accumulate; }
+};
+
+// Throws invalid_argument naming the option, its range and the value: rates that are zero, not
+// finite or above 1, empty batches, no steps, …
+void check_settings(const TrainSettings& settings);
+
+// ceil(epochs * windows / rows per step).
+std::uint64_t steps_of_epochs(double epochs, std::int64_t windows, std::int64_t rows_per_step);
+
+// The deciding settings as `training.hyperparameters` of organ.json: reals as hex float strings.
+nlohmann::json hyperparameters(const TrainSettings& settings);
+
+// SHA-256 of the canonical hyperparameters, layers and seed with the donor's identity.
+Digest settings_digest(const TrainSettings& settings, const Digest& model_config);
+
+}  // namespace organ::train

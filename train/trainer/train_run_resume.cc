@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run keeps between its steps: the train state that it starts from and leaves.
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#include "format/base/error.h"
+#include "train/machine/device.h"
+#include "train/machine/torch_device.h"
+#include "train/trainer/internal/train_run.h"
+
+namespace organ::train {
+namespace {
+
+std::vector<Digest> digests_of(const Dataset& data) {
+  std::vector<Digest> digests;
+  for (const auto& file : data.files()) digests.push_back(file.digest);
+  return digests;
+}
+
+// Layer numbers of two stacks do not mean the same layers.
+Digest model_identity(const format::Checkpoint& checkpoint) {
+  const Digest config = checkpoint.config_digest();
+  const std::string_view stack = checkpoint.architecture().stack();
+  return stack.empty() ? config : sha256(fmt::format("{} {}", config.to_string(), stack));
+}
+
+// `to` undefined: no numbers.
+void copy_buffer(std::string_view name, std::vector<float>& from, const at::Tensor& to) {
+  const auto size = static_cast<std::int64_t>(from.size());
+  const std::int64_t expected = to.defined() ? to.numel() : 0;
+  if (size != expected) {
+    fail(ErrorCode::corrupt, "train state: tensor '{}' has {} numbers, expected {}", name, size,
+         expected);
+  }
+  if (size > 0) to.copy_(at::from_blob(from.data(), {size}, at::TensorOptions().dtype(at::kFloat)));
+}
+
+std::span<const float> floats_or_none(const at::Tensor& host) {
+  return host.defined() ? std::span<const float>(host_floats(host)) : std::span<const float>();
+}
+
+// On the CPU the tensor itself.
+at::Tensor on_host(const at::Tensor& tensor) { return tensor.defined() ? tensor.cpu() : tensor; }
+
+}  // namespace
+
+void TrainRun::resume_or_start() {
+  record_.seed = settings_.seed;
+  record_.config_digest = settings_digest(settings_, model_identity(checkpoint_));
+  record_.data_digests = digests_of(data_);
+  record_.software = software_versions(settings_.device);
+  std::vector<std::string> skipped;
+  auto state = load_newest_train_state(settings_.run_folder, skipped);
+  for (const auto& line : skipped) observer_.warn("train state left out: " + line);
+  if (state && !settings_.resume) {
+    throw Error(ErrorCode::already_exists,
+                fmt::format("{}: holds a train state of step {}",
+                            quote(settings_.run_folder.string()), state->record.step),
+                "--resume continues it; or choose another --run-dir");
+  }
+  if (state) restore(*state);
+  if (!state && settings_.resume) observer_.note("no train state to resume: starting at step 0");
+  saved_step_ = record_.step;
+  require_agreement();
+  if (!group_.writes_files()) return;
+  log_.emplace(settings_.run_folder, record_.step,
+               record_.untouched_nll ? std::optional(record_.evaluated_step) : std::nullopt);
+  if (log_->empty()) log_start();
+}
+
+// Nothing is written before every process has read the same train state, or none.
+void TrainRun::require_agreement() {
+  Sha256Hasher hasher;
+  hasher.update(record_.config_digest.to_string());
+  for (const auto& digest : record_.data_digests) hasher.update(digest.to_string());
+  const Digest digest = hasher.finish();
+  std::vector<double> facts(digest.bytes().begin(), digest.bytes().end());
+  facts.push_back(static_cast<double>(record_.step));
+  if (group_.agree(facts)) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("process {} of {}: another process has other settings, data or train "
+                          "state",
+                          group_.rank(), group_.size()),
+              "start all with the same command and files, --run-dir on a file system they share");
+}
+
+void TrainRun::log_start() {
+  log_->write(RunMetrics{.packing = std::string(to_string(settings_.packing)),
+                         .context = data_.context(),
+                         .windows = data_.windows(),
+                         .tokens = data_.tokens(),
+                         .filled_share = data_.filled_share(),
+                         .gemm_gflops = gemm_rate_});
+}
+
+void TrainRun::restore(TrainState& state) {
+  const auto mismatch = [&](std::string_view what) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("--resume: the train state of step {} was made with other {}",
+                            state.record.step, what),
+                "repeat the options and files of the first start, or choose another --run-dir");
+  };
+  if (state.record.config_digest != record_.config_digest) mismatch("settings or another model");
+  if (state.record.data_digests != record_.data_digests) mismatch("data");
+  if (state.record.software != record_.software) {
+    observer_.warn(
+        "--resume: the train state comes from other versions or another device; bits may differ");
+  }
+  const FlatTensors tensors = organ_.tensors();
+  copy_buffer("master", state.master, tensors.master);
+  copy_buffer("first_moment", state.first_moment, tensors.first_moment);
+  copy_buffer("second_moment", state.second_moment, tensors.second_moment);
+  copy_buffer("average", state.average, average_);
+  if (settings_.patience > 0 && !state.best.empty()) {
+    best_ = at::empty_like(tensors.master);
+    copy_buffer("best", state.best, best_);
+  }
+  record_ = state.record;
+  put_trained_in_place();
+  observer_.note(fmt::format("resumed at step {} of {}", record_.step, settings_.steps));
+}
+
+void TrainRun::save() {
+  TrainStateRecord record = record_;
+  record.milliseconds = milliseconds();
+  saved_step_ = record_.step;
+  if (!group_.writes_files()) return;
+  const FlatTensors tensors = organ_.tensors();
+  at::Tensor master = on_host(tensors.master), average = on_host(average_);
+  if (average_in_place_) std::swap(master, average);
+  const at::Tensor first = on_host(tensors.first_moment), second = on_host(tensors.second_moment);
+  const at::Tensor best = on_host(best_);
+  log_->sync();
+  save_train_state(settings_.run_folder, record,
+                   {host_floats(master), host_floats(first), host_floats(second),
+                    floats_or_none(average), floats_or_none(best)});
+}
+
+std::map<std::string, std::string> software_versions(const Device& device) {
+  std::map<std::string, std::string> versions = {{"organ", ORGAN_VERSION},
+                                                 {"torch", TORCH_VERSION}};
+  if (!device.is_cpu()) versions["device"] = describe_device(device);
+  return versions;
+}
+
+}  // namespace organ::train

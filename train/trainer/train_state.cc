@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer/train_state.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/file.h"
+#include "format/base/json.h"
+#include "format/tensor/safetensors.h"
+
+namespace organ::train {
+namespace {
+
+constexpr std::uint64_t kRecordLimit = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMaxStep = 999'999'999;
+
+std::string stem_of(std::uint64_t step) { return fmt::format("step-{:09}", step); }
+
+// The steps of a folder that have a record, newest first.
+std::vector<std::uint64_t> saved_steps(const std::filesystem::path& folder) {
+  std::vector<std::uint64_t> steps;
+  for (const auto& name : list_folder(folder)) {
+    if (name.size() != 19 || !name.starts_with("step-") || !name.ends_with(".json")) continue;
+    const std::string digits = name.substr(5, 9);
+    if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
+    steps.push_back(std::stoull(digits));
+  }
+  std::sort(steps.rbegin(), steps.rend());
+  return steps;
+}
+
+Json to_json(const TrainStateRecord& record, const Digest& weights) {
+  Json digests = Json::array();
+  for (const auto& digest : record.data_digests) digests.push_back(digest.to_string());
+  const auto real = [](const std::optional<double>& value) {
+    return value ? Json(real_to_hex(*value)) : Json();
+  };
+  return {{"schema_version", 1},
+          {"step", record.step},
+          {"updates", record.updates},
+          {"seed", record.seed},
+          {"skipped", record.skipped},
+          {"skipped_in_a_row", record.skipped_in_a_row},
+          {"evaluations_without_gain", record.evaluations_without_gain},
+          {"best_nll", real(record.best_nll)},
+          {"best_step", record.best_step},
+          {"evaluated_step", record.evaluated_step},
+          {"untouched_nll", real(record.untouched_nll)},
+          {"milliseconds", record.milliseconds},
+          {"config_digest", record.config_digest.to_string()},
+          {"data_digests", digests},
+          {"software", record.software},
+          {"weights_digest", weights.to_string()}};
+}
+
+std::optional<double> optional_hex(const JsonObject& object, std::string_view key) {
+  const auto text = object.optional_string(key);
+  if (!text) return std::nullopt;
+  return real_from_hex(*text, object.path());
+}
+
+void check_schema(const JsonObject& object) {
+  const auto version = object.unsigned_integer("schema_version");
+  if (version != 1) {
+    fail(ErrorCode::unsupported_version, "{}: schema_version is {}, this organ reads 1",
+         object.path(), version);
+  }
+  object.allow_only({"schema_version", "step", "updates", "seed", "skipped", "skipped_in_a_row",
+                     "evaluations_without_gain", "best_nll", "best_step", "evaluated_step",
+                     "untouched_nll", "milliseconds", "config_digest", "data_digests", "software",
+                     "weights_digest"});
+}
+
+TrainStateRecord parse_record(const JsonObject& object) {
+  check_schema(object);
+  TrainStateRecord record;
+  record.step = object.unsigned_integer("step", kMaxStep);
+  record.updates = object.unsigned_integer("updates", record.step);
+  record.seed = object.unsigned_integer("seed");
+  record.skipped = object.unsigned_integer("skipped", record.step);
+  record.skipped_in_a_row = object.unsigned_integer("skipped_in_a_row", record.skipped);
+  record.evaluations_without_gain = object.unsigned_integer("evaluations_without_gain");
+  record.best_nll = optional_hex(object, "best_nll");
+  record.best_step = object.unsigned_integer("best_step", record.step);
+  record.evaluated_step = object.unsigned_integer("evaluated_step", record.step);
+  record.untouched_nll = optional_hex(object, "untouched_nll");
+  record.milliseconds = object.unsigned_integer("milliseconds");
+  record.config_digest = Digest::parse(object.string("config_digest"), "config_digest");
+  for (const auto& text : object.strings("data_digests")) {
+    record.data_digests.push_back(Digest::parse(text, "data_digests"));
+  }
+  const JsonObject software = object.object("software");
+  for (const auto& [key, value] : software.value().items()) {
+    record.software[key] = software.string(key);
+  }
+  return record;
+}
+
+std::vector<float> read_floats(const format::SafetensorsFile& file, std::string_view name) {
+  const auto& tensor = file.tensor(name);
+  if (tensor.dtype != format::DType::F32) {
+    fail(ErrorCode::corrupt, "{}: tensor {}: dtype is {}, expected F32", file.subject(),
+         quote(name), format::to_string(tensor.dtype));
+  }
+  std::vector<float> values(tensor.size / sizeof(float));
+  file.read(tensor, std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+TrainState load(const std::filesystem::path& folder, std::uint64_t step) {
+  const auto record_path = folder / (stem_of(step) + ".json");
+  const std::string subject = escape_text(record_path.string());
+  const Json document = parse_json(read_file(record_path, kRecordLimit), {}, subject);
+  const JsonObject object(document, subject);
+  TrainState state;
+  state.record = parse_record(object);
+  if (state.record.step != step) object.fail_field("step", "disagrees with the file's name");
+  const auto weights = folder / (stem_of(step) + ".safetensors");
+  const auto file = format::SafetensorsFile::open(weights);
+  const Digest expected = Digest::parse(object.string("weights_digest"), "weights_digest");
+  const Digest actual = hash_file(file.fd(), file.subject()).digest;
+  if (actual != expected) {
+    fail(ErrorCode::corrupt, "{}: digest is {}, expected {}", file.subject(), actual.to_string(),
+         expected.to_string());
+  }
+  state.master = read_floats(file, "master");
+  state.first_moment = read_floats(file, "first_moment");
+  state.second_moment = read_floats(file, "second_moment");
+  if (file.header().find("average")) state.average = read_floats(file, "average");
+  if (file.header().find("best")) state.best = read_floats(file, "best");
+  return state;
+}
+
+void remove_older(const std::filesystem::path& folder, std::size_t keep) {
+  const auto steps = saved_steps(folder);
+  for (std::size_t i = keep; i < steps.size(); ++i) {
+    std::error_code ignored;  // a leftover snapshot harms nothing; the next save tries again
+    std::filesystem::remove(folder / (stem_of(steps[i]) + ".json"), ignored);
+    std::filesystem::remove(folder / (stem_of(steps[i]) + ".safetensors"), ignored);
+  }
+}
+
+Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers& buffers) {
+  const auto source = [](std::string name, std::span<const float> values) {
+    format::TensorInfo info{
+        std::move(name), format::DType::F32, {values.size()}, 0, values.size_bytes()};
+    return format::memory_source(std::move(info), std::as_bytes(values));
+  };
+  std::vector<format::TensorSource> sources = {source("master", buffers.master),
+                                               source("first_moment", buffers.first_moment),
+                                               source("second_moment", buffers.second_moment)};
+  if (!buffers.average.empty()) sources.push_back(source("average", buffers.average));
+  if (!buffers.best.empty()) sources.push_back(source("best", buffers.best));
+  AtomicFile file(path);
+  const auto digest =
+      format::write_safetensors(file.fd(), sources, {{"format", "pt"}}, escape_text(path.string()));
+  file.commit();
+  return digest.digest;
+}
+
+}  // namespace
+
+void save_train_state(const std::filesystem::path& folder, const TrainStateRecord& record,
+                      const TrainStateBuffers& buffers, std::size_t keep) {
+  check(record.step <= kMaxStep, "train state step within nine digits");
+  std::filesystem::create_directories(folder);
+  const std::string stem = stem_of(record.step);
+  const Digest weights = write_weights(folder / (stem + ".safetensors"), buffers);
+  write_file(folder / (stem + ".json"), pretty_json(to_json(record, weights)));
+  (void)load(folder, record.step);
+  remove_older(folder, keep);
+}
+
+void remove_train_states(const std::filesystem::path& folder) { remove_older(folder, 0); }
+
+std::optional<TrainState> load_newest_train_state(const std::filesystem::path& folder,
+                                                  std::vector<std::string>& skipped) {
+  if (!std::filesystem::exists(folder)) return std::nullopt;
+  const auto steps = saved_steps(folder);
+  for (const std::uint64_t step : steps) {
+    try {
+      return load(folder, step);
+    } catch (const Error& error) {
+      skipped.push_back(fmt::format("{}: {}", stem_of(step), error.what()));
+    }
+  }
+  if (!steps.empty()) {
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{}: none of its {} train states can be used; newest: {}",
+                            quote(folder.string()), steps.size(), skipped.front()),
+                "start again with another --run-dir");
+  }
+  return std::nullopt;
+}
+
+}  // namespace organ::train

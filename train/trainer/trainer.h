@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trains a run of layers of a checkpoint on a data set, the rest frozen. Deterministic on one CPU
+// type for a fixed number of threads: one seed gives one result, and a resumed run gives the bits
+// of the straight one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/checkpoint/checkpoint.h"
+#include "train/data/dataset.h"
+#include "train/trainer/metrics.h"
+#include "train/trainer/settings.h"
+
+namespace organ::train {
+
+// Receives what happens while a run goes; called on the training thread.
+class TrainObserver {
+ public:
+  virtual ~TrainObserver() = default;
+  virtual void note(std::string_view line) = 0;
+  virtual void warn(std::string_view line) = 0;
+  virtual void step(const StepMetrics& metrics, std::uint64_t total_steps) = 0;
+  virtual void evaluation(const EvaluationMetrics& metrics) = 0;
+};
+
+// One trained tensor in fp32, rounded to what its stored type can hold.
+struct TrainedTensor {
+  // The layer of an embedding, of the norm behind the last layer and of a head.
+  static constexpr std::uint64_t kOutside = UINT64_MAX;
+
+  std::uint64_t layer = 0;  // index in the model
+  std::string name;         // relative to the layer; outside the name in the checkpoint
+  std::vector<float> values;
+};
+
+// Mean NLL on the held-out windows, protocol P0.
+struct HeldOutLoss {
+  double nll = 0;
+  std::int64_t targets = 0;
+};
+
+// Whose weights a run publishes: of the last step, their moving average, or those (averaged or not)
+// of the evaluation with the lowest held-out loss.
+enum class PublishedWeights { last, average, best };
+std::string_view to_string(PublishedWeights weights);
+
+// Windows whose stream below the organ was computed, or read from the cache folder; entries of it
+// that were damaged and computed again.
+struct PrefixUse {
+  std::uint64_t computed = 0, read = 0, damaged = 0;
+};
+
+struct TrainResult {
+  std::vector<TrainedTensor> tensors;  // by layer, then name; an adapter's in its own order
+  PublishedWeights published = PublishedWeights::last;
+  std::uint64_t published_step = 0;
+  PrefixUse prefix;
+  // False in all processes of a run but the first: what is to be written is written there.
+  bool writes_files = true;
+  std::optional<HeldOutLoss> before;   // the whole model as it came
+  std::optional<HeldOutLoss> after;    // the whole model with the trained layers in place
+  std::optional<HeldOutLoss> wrapper;  // Embed o Organ o Head after training, wrapper mode only
+  std::uint64_t steps = 0;
+  std::uint64_t skipped = 0;       // steps whose loss or gradient was not finite
+  std::uint64_t milliseconds = 0;  // of all parts of a resumed run
+  std::optional<double> last_loss;
+  double flops_per_token = 0;  // matrix products of a step, forward and backward
+  bool stopped_early = false;
+};
+
+// `held_out` may be null. Where the variables of torchrun name several processes
+// (train/processes/process_place.h), this one is one of them: each computes its share of every
+// step, all end with the same weights, the first writes files and reports. Throws invalid_argument
+// (settings; a run folder that holds another run), cancelled when SIGINT or SIGTERM arrived (the
+// step is finished and a train state written), device after three steps in a row whose loss or
+// gradient was not finite (parameters are the last good ones and saved) or when another process was
+// lost, io, and what Model throws.
+TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
+                         const Dataset& data, const Dataset* held_out, TrainObserver& observer);
+
+// What decides a run's bits beside its settings: the versions of organ and torch, and the device
+// where it is not the CPU.
+std::map<std::string, std::string> software_versions(const Device& device);
+
+}  // namespace organ::train

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The numbers and choices that a family's layer maths needs, read once from the architecture's
+// signed fields.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "format/architecture/architecture.h"
+#include "train/kernels/experts.h"
+#include "train/kernels/rows.h"
+#include "train/positions/relative_bias.h"
+#include "train/positions/rope.h"
+
+namespace organ::train {
+
+// rms_late: gpt-oss rounds to the working type once, after the product with gamma.
+enum class NormKind : std::uint8_t { rms, rms_late, layer };
+enum class NormPlacement : std::uint8_t { pre, post };
+// What a token of a row attends to when the batch does not say more.
+enum class Sight : std::uint8_t { causal, bidirectional };
+enum class MlpKind : std::uint8_t { gated, plain, experts };
+// Which positions of a row a layer changes: all of them; the encoder's; the decoder's, reading the
+// encoder's.
+enum class StreamPart : std::uint8_t { whole, source, target };
+
+struct Geometry {
+  std::int64_t hidden_size = 0, intermediate_size = 0;
+  std::int64_t heads = 0, kv_heads = 0, head_size = 0;
+  NormKind norm = NormKind::rms;
+  NormPlacement placement = NormPlacement::pre;
+  double norm_epsilon = 0;
+  MlpKind mlp = MlpKind::gated;
+  kernels::Activation activation = kernels::Activation::silu;
+  Sight sight = Sight::causal;
+  bool qk_norm = false;    // RMS norm of each query and key head before the rotation
+  double score_scale = 1;  // factor of the scores of attention
+  std::optional<RopeScheme> rope;
+  std::optional<RelativeScheme> relative;
+  bool learned_positions = false;  // a table is added to the embedding
+  StreamPart part = StreamPart::whole;
+  bool sinks = false;  // a learned logit per query head joins each softmax
+  std::int64_t experts = 0, experts_per_token = 0;
+  kernels::ClampedSwiglu swiglu;  // of experts
+  // Per layer: how many positions a query sees, itself included; 0 = all before it.
+  std::vector<std::int64_t> windows;
+
+  std::int64_t query_width() const { return heads * head_size; }
+  std::int64_t kv_width() const { return kv_heads * head_size; }
+  std::int64_t packed_width() const { return query_width() + 2 * kv_width(); }
+};
+
+// Throws incompatible for a layer whose maths training does not know.
+Geometry read_geometry(const format::Architecture& architecture);
+
+}  // namespace organ::train
