@@ -9,9 +9,12 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/parse_option.h"
+#include "train/data/hold_out.h"
 #include "train/data/masking.h"
 #include "train/data/overlap.h"
+#include "train/data/task_draw.h"
 #include "train/evaluate/measure_checkpoint.h"
+#include "train/probes/data_probes.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::cli {

@@ -9,6 +9,7 @@
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
 #include "train/adapter/prompt_start.h"
+#include "train/baselines/baselines.h"
 #include "train/baselines/report.h"
 #include "train/tokenizer/tokenizer.h"
 #include "train/trainer/train_state.h"

@@ -9,6 +9,7 @@
 #include "train/adapter/adapter.h"
 #include "train/data/masking.h"
 #include "train/data/overlap.h"
+#include "train/data/task_draw.h"
 #include "train/evaluate/comparison.h"
 #include "train/evaluate/measure_checkpoint.h"
 #include "train/tokenizer/tokenizer.h"

@@ -8,11 +8,16 @@
 #include <ATen/ATen.h>
 
 #include "format/base/error.h"
+#include "train/baselines/baselines.h"
 #include "train/baselines/report.h"
+#include "train/data/batch_order.h"
+#include "train/kernels/dispatch.h"
 #include "train/machine/torch_device.h"
+#include "train/optimize/flat_layers.h"
 #include "train/optimize/trained_parameters.h"
 #include "train/passes/batches.h"
 #include "train/passes/loss_path.h"
+#include "train/trainer/run_training.h"
 
 namespace organ::train {
 namespace {

@@ -9,12 +9,17 @@
 #include <c10/core/GradMode.h>
 
 #include "format/base/error.h"
+#include "train/baselines/baselines.h"
 #include "train/baselines/report.h"
+#include "train/data/batch_order.h"
+#include "train/kernels/dispatch.h"
 #include "train/machine/memory.h"
 #include "train/machine/torch_device.h"
+#include "train/optimize/flat_layers.h"
 #include "train/optimize/trained_parameters.h"
 #include "train/passes/batches.h"
 #include "train/passes/loss_path.h"
+#include "train/trainer/run_training.h"
 
 namespace organ::train {
 
@@ -22,9 +27,7 @@ namespace {
 
 std::vector<double> magnitudes_on(at::Device device, const format::Checkpoint& checkpoint,
                                   const TrainSettings& settings, const Dataset& data) {
-  Model model = Model::load(
-      checkpoint,
-      {.precision = settings.precision, .device = device, .head_chunk = head_chunk(device)});
+  Model model = Model::load(checkpoint, {.precision = settings.precision, .device = device});
   const std::uint64_t layers = checkpoint.architecture().layer_count();
   FlatLayers whole(model, {0, layers}, false);
   LossPath stack(model, model.place_of(0), model.place_of(layers), model.layer_count());

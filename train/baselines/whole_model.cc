@@ -3,10 +3,13 @@
 #include <numeric>
 
 #include "format/base/error.h"
+#include "train/baselines/baselines.h"
 #include "train/baselines/report.h"
 #include "train/data/task.h"
+#include "train/optimize/flat_layers.h"
 #include "train/optimize/trained_parameters.h"
 #include "train/passes/loss_path.h"
+#include "train/trainer/run_training.h"
 
 namespace organ::train {
 

@@ -12,35 +12,22 @@
 #include <vector>
 
 #include "format/base/digest.h"
+#include "train/data/documents.h"
 #include "train/data/masking.h"
 #include "train/data/packing.h"
 #include "train/data/span_denoising.h"
 #include "train/data/task.h"
+#include "train/data/window.h"
 
 namespace organ::train {
 
 class Tokenizer;
-
-// What ends a document besides the end of its file. Attention and targets never cross documents.
-enum class DocumentSplit { file, blank_lines, end_of_text };
-std::string_view to_string(DocumentSplit split);
-std::optional<DocumentSplit> parse_document_split(std::string_view name);
 
 struct DataFile {
   std::string name;  // file name without folders
   Digest digest;     // of the file's bytes
   std::uint64_t bytes = 0;
   std::uint64_t tokens = 0;
-};
-
-// One window as model inputs; arrays of row_length() numbers.
-struct WindowArrays {
-  std::span<std::int64_t> ids;
-  // The id at t + 1 of the same document, a hidden id, what a decoder writes, or -1.
-  std::span<std::int64_t> targets;
-  // Start of the token's document in this window. Of span denoising (spans.h): 0, of padding in the
-  // source its place; there a window is one text, whatever documents it is of.
-  std::span<std::int32_t> first_key;
 };
 
 class Dataset {
@@ -128,35 +115,5 @@ class Dataset {
   std::optional<MaskDraw> mask_;
   std::optional<SpanDraw> spans_;
 };
-
-// The order in which an epoch visits the windows: a permutation that depends on (seed, epoch) and
-// the number of windows only (Fisher-Yates over SplitMix64).
-std::vector<std::int64_t> epoch_order(std::uint64_t seed, std::uint64_t epoch,
-                                      std::int64_t windows);
-
-// The windows of one step: numbers [step * rows, (step + 1) * rows) of the endless sequence of
-// epochs. Not thread-safe: remembers the last epoch's order.
-class BatchOrder {
- public:
-  BatchOrder(std::uint64_t seed, std::int64_t windows) : seed_(seed), windows_(windows) {}
-  std::vector<std::int64_t> step(std::uint64_t step, std::int64_t rows);
-
- private:
-  std::uint64_t seed_;
-  std::int64_t windows_;
-  std::optional<std::uint64_t> epoch_;
-  std::vector<std::int64_t> order_;
-};
-
-// Whole files set aside for evaluation: chosen by hash of (seed, contents) until they hold at
-// least `share` of the bytes, never all of them. Throws invalid_argument for fewer than two files.
-struct HoldOut {
-  std::vector<std::filesystem::path> training, held_out;
-};
-HoldOut hold_out_files(const std::vector<std::filesystem::path>& files, double share,
-                       std::uint64_t seed);
-
-// Throws invalid_argument when a file (by its contents) is in both.
-void check_disjoint(const Dataset& training, const Dataset& held_out);
 
 }  // namespace organ::train

@@ -3,12 +3,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
-#include "train/data/dataset.h"
-
 namespace organ::train {
+
+// What ends a document besides the end of its file. Attention and targets never cross documents.
+enum class DocumentSplit { file, blank_lines, end_of_text };
+std::string_view to_string(DocumentSplit split);
+std::optional<DocumentSplit> parse_document_split(std::string_view name);
 
 // The documents of a text (borrowed), without those that are empty. blank_lines: runs of two or
 // more line feeds separate; end_of_text: the characters <|endoftext|> do, with a line feed on

@@ -4,12 +4,9 @@
 
 #include <cstdint>
 
-#include "format/checkpoint/checkpoint.h"
+#include "format/architecture/architecture.h"
 
 namespace organ::train {
-
-class Dataset;
-class Tokenizer;
 
 // next_token: of a causal model. hidden_tokens: of one whose layers see the tokens that follow, so
 // that predicting the next one means nothing (train/data/masking.h). spans: of an encoder-decoder
@@ -17,14 +14,5 @@ class Tokenizer;
 enum class Task : std::uint8_t { next_token, hidden_tokens, spans };
 
 Task task_of(const format::Architecture& architecture);
-
-// Makes the data ask for the model's task, by the draw that `seed` decides. Throws incompatible
-// when the tokenizer lacks the tokens that the task needs. The tokenizer may be null for
-// next_token.
-void set_task(Dataset& data, const format::Checkpoint& checkpoint, const Tokenizer* tokenizer,
-              std::uint64_t seed);
-
-// Throws incompatible unless the data asks for the model's task: the loss of another means nothing.
-void require_task(const format::Architecture& architecture, const Dataset& data);
 
 }  // namespace organ::train

@@ -7,7 +7,9 @@
 #include <span>
 
 #include "format/base/error.h"
+#include "train/data/task_draw.h"
 #include "train/evaluate/evaluation_rows.h"
+#include "train/evaluate/internal/evaluation_batches.h"
 #include "train/model/model.h"
 #include "train/passes/batches.h"
 

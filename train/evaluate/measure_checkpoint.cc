@@ -9,11 +9,14 @@
 #include <fmt/core.h>
 
 #include "format/base/error.h"
+#include "train/evaluate/internal/evaluation_batches.h"
 #include "train/machine/memory.h"
 #include "train/machine/torch_device.h"
 #include "train/model/adapter_binding.h"
 #include "train/model/model.h"
 #include "train/passes/batches.h"
+#include "train/probes/data_probes.h"
+#include "train/probes/finding.h"
 
 namespace organ::train {
 
@@ -33,8 +36,7 @@ std::vector<ProbeFinding> diagnose(Model& model, const Dataset& data,
 Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, Precision precision,
                        const Dataset& data, const EvaluationOptions& options,
                        const Adapter* adapter) {
-  Model model = Model::load(
-      checkpoint, {.precision = precision, .device = device, .head_chunk = head_chunk(device)});
+  Model model = Model::load(checkpoint, {.precision = precision, .device = device});
   if (adapter != nullptr) {
     bind_adapter(model, *adapter, make_buffers(*adapter, model, false));
   }
@@ -68,18 +70,6 @@ Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision p
     measurement = measure_on(device, checkpoint, precision, data, options, adapter);
   });
   return measurement;
-}
-
-std::string describe(const ProbeFinding& finding) {
-  return fmt::format("self-test {} {}: {} ({:.3g}, limit {:.3g})", finding.name,
-                     finding.passed ? "ok" : "FAILED", finding.message, finding.measured,
-                     finding.limit);
-}
-
-void require_passed(const std::vector<ProbeFinding>& findings) {
-  for (const auto& finding : findings) {
-    if (!finding.passed) throw Error(finding.code, describe(finding), finding.hint);
-  }
 }
 
 }  // namespace organ::train

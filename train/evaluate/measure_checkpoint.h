@@ -33,10 +33,4 @@ Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision p
                                const EvaluationOptions& options, const Adapter* adapter = nullptr,
                                const Device& device = {});
 
-// One line per self-test: "causality ok: …".
-std::string describe(const ProbeFinding& finding);
-
-// Throws the first finding that did not pass.
-void require_passed(const std::vector<ProbeFinding>& findings);
-
 }  // namespace organ::train

@@ -14,9 +14,9 @@
 #include "format/base/json.h"
 #include "train/data/span_denoising.h"
 #include "train/data/task.h"
-#include "train/layers/key_values.h"
 #include "train/machine/memory.h"
 #include "train/machine/torch_device.h"
+#include "train/model/decode_cache.h"
 #include "train/model/model.h"
 
 namespace organ::train {

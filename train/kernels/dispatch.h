@@ -2,6 +2,8 @@
 // From tensors to the typed pointers that the row functions take.
 #pragma once
 
+#include <span>
+
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 
@@ -44,3 +46,13 @@ void for_each_row(std::int64_t rows, std::int64_t width, Action action) {
 }
 
 }  // namespace organ::train::kernels
+
+namespace organ::train {
+
+// The numbers of a contiguous fp32 tensor on the CPU, borrowed.
+inline std::span<float> host_floats(const at::Tensor& tensor) {
+  check(tensor.is_cpu() && tensor.is_contiguous(), "host_floats got a tensor of a device");
+  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+}  // namespace organ::train

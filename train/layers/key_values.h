@@ -27,17 +27,4 @@ class KeyValues {
   at::Tensor of_source_;
 };
 
-// All layers of one sequence. Filled by Model::decode and Model::read_source.
-class DecodeCache {
- public:
-  // Without the source.
-  std::int64_t length() const { return static_cast<std::int64_t>(ids_.size()); }
-
- private:
-  friend class Model;
-  std::vector<KeyValues> layers_;
-  std::vector<std::int64_t> ids_;
-  at::Tensor source_;  // fp32 [source, hidden_size]: what the encoder made
-};
-
 }  // namespace organ::train

@@ -8,7 +8,8 @@
 #include <ATen/core/Tensor.h>
 
 #include "train/layers/key_values.h"
-#include "train/model/model.h"
+#include "train/layers/layer_tape.h"
+#include "train/positions/batch.h"
 #include "train/positions/relative_bias.h"
 #include "train/positions/rope.h"
 #include "train/weights/geometry.h"

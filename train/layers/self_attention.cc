@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/layers/internal/self_attention.h"
 
+#include "train/layers/internal/key_value_prefix.h"
 #include "train/positions/batch_visibility.h"
 #include "train/positions/virtual_tokens.h"
 

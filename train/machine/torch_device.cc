@@ -95,11 +95,4 @@ void with_device_errors(at::Device device, const std::function<void()>& action) 
   }
 }
 
-std::int64_t head_chunk(at::Device device) { return device.is_cpu() ? 512 : 4096; }
-
-std::span<float> host_floats(const at::Tensor& tensor) {
-  check(tensor.is_cpu() && tensor.is_contiguous(), "host_floats got a tensor of a device");
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
-
 }  // namespace organ::train

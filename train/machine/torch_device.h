@@ -19,10 +19,4 @@ at::Device open_device(const Device& device);
 // Error of the class device.
 void with_device_errors(at::Device device, const std::function<void()>& action);
 
-// Rows of logits that the head computes at once: a device wants larger products.
-std::int64_t head_chunk(at::Device device);
-
-// The numbers of a contiguous fp32 tensor on the CPU, borrowed.
-std::span<float> host_floats(const at::Tensor& tensor);
-
 }  // namespace organ::train

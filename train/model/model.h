@@ -15,67 +15,16 @@
 #include <ATen/core/Tensor.h>
 
 #include "format/checkpoint/checkpoint.h"
+#include "train/layers/layer_tape.h"
 #include "train/machine/precision.h"
+#include "train/model/loss_sum.h"
+#include "train/positions/batch.h"
+#include "train/weights/parameter.h"
 
 namespace organ::train {
 
-// Rows of equal length, on the CPU wherever the model is. Row r, position t is flat index
-// r * length + t everywhere.
-struct Batch {
-  std::int64_t rows = 0, length = 0;
-  // Of an encoder-decoder: the first positions of each row are the encoder's (the source), the
-  // others the decoder's (the target). Else 0.
-  std::int64_t source = 0;
-  // int64 [rows * length]. -1 - j stands for the j-th of the positions that a prompt or prefix puts
-  // before a document (internal/virtual_tokens.h).
-  at::Tensor ids;
-  // int64 [rows * length]: the id that the head shall find at t (a causal model: the id at t + 1;
-  // a masked one: the id behind the mask), or -1 where there is no target.
-  at::Tensor targets;
-  // int32 [rows * length]: the lowest position of its row that each query may attend to (start of
-  // its document). Undefined: 0 for all. Sliding windows are added by the layer itself.
-  at::Tensor first_key;
-  // int32 [rows * length]: one past the highest position of its row that each query may attend to,
-  // and no sliding window. Undefined: a causal model sees nothing behind the query, a bidirectional
-  // one its whole row. Of an encoder-decoder first_key and end_key bound what a position sees of
-  // the source; of the target each sees all up to itself.
-  at::Tensor end_key;
-  std::int64_t past = 0;  // positions of each row that ran before these (decode() alone)
-
-  std::int64_t tokens() const { return rows * length; }
-};
-
-// Where the tensors of one layer lie in one flat run of numbers, so that parameters, gradients
-// and optimiser moments of all trained layers are single contiguous buffers.
-struct ParameterSlot {
-  std::string name;  // relative to the layer: self_attn.q_proj.weight
-  std::vector<std::int64_t> shape;
-  std::int64_t offset = 0;  // elements from the start of the layer's run
-  std::int64_t elements = 0;
-  bool decay = true;  // weight decay applies (2-D tensors)
-};
-
-// The trainable storage of one layer: views of the trainer's flat buffers, each one layer long.
-struct LayerStorage {
-  at::Tensor working;   // the model's precision [elements]; what forward reads
-  at::Tensor gradient;  // fp32 [elements]; backward adds to it
-};
-
-// What forward keeps of one layer for its backward. Each kind of layer has its own; freed by
-// backward.
-struct LayerTape {
-  virtual ~LayerTape() = default;
-};
-using LayerTapePtr = std::unique_ptr<LayerTape>;
-
 class DecodeCache;
 struct AdapterParameters;
-struct Parameter;
-
-struct LossSum {
-  double nll = 0;            // sum of -ln p(target), nats
-  std::int64_t targets = 0;  // how many
-};
 
 // Not thread-safe (owns scratch buffers). Throws incompatible for families whose maths is not
 // known, corrupt from the checkpoint, device.
@@ -84,8 +33,9 @@ class Model {
   struct Options {
     Precision precision = Precision::fp32;
     at::Device device = at::kCPU;  // where weights, streams and gradients are
-    // Rows of logits computed at once in the head; never rows x vocabulary.
-    std::int64_t head_chunk = 512;
+    // Rows of logits computed at once in the head; never rows x vocabulary. 0: what suits the
+    // device, which wants larger products than a CPU.
+    std::int64_t head_chunk = 0;
   };
   // Loads layers [first_layer, last_layer) only; embedding, final norm and head are always there.
   // Of an encoder-decoder, whichever of its stacks the checkpoint shows, both are loaded.

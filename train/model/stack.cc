@@ -9,6 +9,7 @@
 #include "format/base/json.h"
 #include "format/tensor/mxfp4.h"
 #include "train/weights/stored_weights.h"
+#include "train/weights/tensor_names.h"
 
 namespace organ::train {
 namespace {

@@ -3,8 +3,7 @@
 
 #include <ATen/ops/zeros_like.h>
 
-#include "train/baselines/report.h"
-#include "train/passes/loss_path.h"
+#include "train/optimize/flat_layers.h"
 
 namespace organ::train {
 
@@ -37,20 +36,6 @@ std::vector<TrainedTensor> FlatAdapter::collect() const {
         {adapter_.layer_of(slot), adapter_.slot_name(slot), {values, values + slot.elements}});
   }
   return tensors;
-}
-
-TrainResult train_adapter(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                          Adapter& adapter, const Dataset& data, const Dataset* held_out,
-                          TrainObserver& observer) {
-  TrainResult result =
-      run_training(checkpoint, settings, data, held_out, observer, [&](Model& model) {
-        return std::make_unique<FlatAdapter>(model, adapter, settings.decay_all);
-      });
-  adapter.values.clear();
-  for (const TrainedTensor& tensor : result.tensors) {
-    adapter.values.insert(adapter.values.end(), tensor.values.begin(), tensor.values.end());
-  }
-  return result;
 }
 
 }  // namespace organ::train

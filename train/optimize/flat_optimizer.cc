@@ -6,7 +6,7 @@
 
 #include <ATen/ATen.h>
 
-#include "train/machine/torch_device.h"
+#include "train/kernels/dispatch.h"
 
 namespace organ::train {
 

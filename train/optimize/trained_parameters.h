@@ -2,14 +2,13 @@
 // What a run trains, as the run sees it: flat buffers, whatever their numbers mean.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 
 #include "format/checkpoint/checkpoint.h"
 #include "train/model/model.h"
 #include "train/optimize/flat_optimizer.h"
-#include "train/trainer/trainer.h"
+#include "train/optimize/trained_tensor.h"
 
 namespace organ::train {
 
@@ -35,13 +34,5 @@ class TrainedParameters {
   virtual void round_to_stored_types(const format::Checkpoint& checkpoint) = 0;
   virtual std::vector<TrainedTensor> collect() const = 0;
 };
-
-// Makes them for the model of a run and binds them to it.
-using MakeTrained = std::function<std::unique_ptr<TrainedParameters>(Model&)>;
-
-// Tests the settings and the data, then runs.
-TrainResult run_training(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                         const Dataset& data, const Dataset* held_out, TrainObserver& observer,
-                         const MakeTrained& make_trained);
 
 }  // namespace organ::train

@@ -18,9 +18,10 @@ at::Tensor text_ends(const Batch& batch, const std::int32_t* keys) {
   return ends.view({batch.tokens()});
 }
 
-// A batch whose rows fill(row, arrays) writes.
-template <typename Fill>
-Batch filled_batch(std::size_t rows, const Dataset& data, std::int64_t length, Fill fill) {
+}  // namespace
+
+Batch filled_batch(std::size_t rows, const Dataset& data, std::int64_t length,
+                   const FillRow& fill) {
   Batch batch;
   batch.source = data.source_length();
   batch.rows = static_cast<std::int64_t>(rows);
@@ -47,7 +48,6 @@ Batch filled_batch(std::size_t rows, const Dataset& data, std::int64_t length, F
   return batch;
 }
 
-// One past the last position of each position's document in its row.
 at::Tensor document_ends(const Batch& batch) {
   at::Tensor ends = kernels::empty({batch.tokens()}, at::kInt);
   auto* end = ends.mutable_data_ptr<std::int32_t>();
@@ -61,33 +61,11 @@ at::Tensor document_ends(const Batch& batch) {
   return ends;
 }
 
-}  // namespace
-
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows) {
   Batch batch =
       filled_batch(windows.size(), data, data.row_length(),
                    [&](std::size_t row, const auto& arrays) { data.fill(windows[row], arrays); });
   if (data.task() == Task::hidden_tokens) batch.end_key = document_ends(batch);
-  return batch;
-}
-
-Batch make_batch(const Dataset& data, const EvaluationOptions& options,
-                 std::span<const EvaluationRow> rows) {
-  Batch batch = filled_batch(
-      rows.size(), data, row_length(data, options),
-      [&](std::size_t row, const auto& arrays) { fill_row(data, options, rows[row], arrays); });
-  if (options.protocol == Protocol::p5 || data.task() == Task::hidden_tokens) {
-    batch.end_key = document_ends(batch);
-  }
-  return batch;
-}
-
-Batch one_sequence(std::span<const std::int64_t> ids) {
-  Batch batch;
-  batch.rows = 1;
-  batch.length = static_cast<std::int64_t>(ids.size());
-  batch.ids = kernels::empty({batch.length}, at::kLong);
-  std::copy(ids.begin(), ids.end(), batch.ids.mutable_data_ptr<std::int64_t>());
   return batch;
 }
 

@@ -2,12 +2,13 @@
 // Windows of a data set as model inputs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "train/data/dataset.h"
-#include "train/evaluate/evaluation_rows.h"
-#include "train/model/model.h"
+#include "train/positions/batch.h"
 
 namespace organ::train {
 
@@ -15,11 +16,14 @@ namespace organ::train {
 // document, which spares the attention its lower bound.
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows);
 
-// The same for the windows of an evaluation, under its protocol.
-Batch make_batch(const Dataset& data, const EvaluationOptions& options,
-                 std::span<const EvaluationRow> rows);
+// Writes the arrays of row `row` of a batch.
+using FillRow = std::function<void(std::size_t row, const WindowArrays& arrays)>;
 
-// One row of these ids, without targets.
-Batch one_sequence(std::span<const std::int64_t> ids);
+// A batch of `rows` rows of `length` places that `fill` writes. Of an encoder-decoder end_key keeps
+// the padding of the source out of sight; else first_key says where each document starts.
+Batch filled_batch(std::size_t rows, const Dataset& data, std::int64_t length, const FillRow& fill);
+
+// One past the last position of each position's document in its row: int32 [tokens].
+at::Tensor document_ends(const Batch& batch);
 
 }  // namespace organ::train

@@ -3,6 +3,7 @@
 
 #include <ATen/ops/clone.h>
 #include <ATen/ops/equal.h>
+#include "train/kernels/elementwise.h"
 
 namespace organ::train {
 namespace {

@@ -2,13 +2,17 @@
 // Which positions each query of a batch sees, made once for all layers that have the same window.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <utility>
 
-#include "train/kernels/attention.h"
-#include "train/weights/geometry.h"
+#include "train/kernels/visible_keys.h"
+#include "train/positions/batch.h"
 
 namespace organ::train {
+
+// What a token of a row attends to when the batch does not say more.
+enum class Sight : std::uint8_t { causal, bidirectional };
 
 // Keeps the spans of the batch it was asked for last. Not thread-safe.
 class BatchVisibility {

@@ -3,11 +3,17 @@
 // the decoder's, the target; the layers of a stack change one part and leave the other.
 #pragma once
 
+#include <cstdint>
+
 #include <ATen/core/Tensor.h>
 
-#include "train/model/model.h"
+#include "train/positions/batch.h"
 
 namespace organ::train {
+
+// Which positions of a row a layer changes: all of them; the encoder's; the decoder's, reading the
+// encoder's.
+enum class StreamPart : std::uint8_t { whole, source, target };
 
 // Of x [rows * length] or [rows * length, d]: the part of each row, a view where it can be.
 at::Tensor source_part(const at::Tensor& x, const Batch& batch);

@@ -9,8 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "train/kernels/elementwise.h"
-#include "train/model/model.h"
+#include "train/positions/batch.h"
 
 namespace organ::train {
 
@@ -37,33 +36,6 @@ class VirtualTokens {
   std::int64_t count_;
   Batch batch_, wide_;
   at::Tensor places_;  // int64 [own positions]: where they are in the widened batch
-};
-
-// The trained keys and values of one layer at the virtual positions of a batch.
-class KeyValuePrefix {
- public:
-  // keys_and_values as in Model::prefix_layer; cosine and sine: the rotations of the batch's
-  // positions, fp32 [length, head_size / 2]; undefined: none.
-  KeyValuePrefix(const Parameter& keys_and_values, const Batch& batch, const at::Tensor& cosine,
-                 const at::Tensor& sine);
-  bool empty() const { return !rows_.defined(); }
-
-  // Puts them in their places among those of the heads.
-  void put_into(kernels::Heads& heads) const;
-  // Takes their gradient out of that of the heads: nothing goes on to what entered the layer there.
-  void take_gradient(kernels::Heads& gradient) const;
-
- private:
-  at::Tensor turned(const at::Tensor& keys, bool back) const;
-
-  at::Tensor value_, gradient_;  // [count, 2, kv_heads, head_size]
-  std::int64_t length_;
-  at::Tensor rows_;   // int64 [places]: the row of the batch
-  at::Tensor slots_;  // int64 [places]: the position in it
-  at::Tensor which_;  // int64 [places]: the virtual position
-  // fp32 [places, 1, head_size / 2]: the rotation of the start of each place's document; undefined:
-  // all documents start rows, or nothing is rotated.
-  at::Tensor cosine_, sine_;
 };
 
 }  // namespace organ::train

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The self-tests that need no model.
+#include "train/probes/data_probes.h"
 #include "train/data/dataset.h"
 #include "train/probes/model_probes.h"
 #include "train/probes/trailing_runs.h"

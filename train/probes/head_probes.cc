@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/probes/head_probes.h"
+#include "train/probes/internal/head_probes.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,19 +7,9 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include "train/probes/finding.h"
 
 namespace organ::train {
-
-ProbeFinding make_finding(std::string name, double measured, double limit, std::string message) {
-  // Written so that NaN fails.
-  ProbeFinding result;
-  result.name = std::move(name);
-  result.passed = measured <= limit;
-  result.measured = measured;
-  result.limit = limit;
-  result.message = std::move(message);
-  return result;
-}
 
 std::vector<std::int64_t> positions_before(std::int64_t end) {
   std::vector<std::int64_t> positions(static_cast<std::size_t>(end));

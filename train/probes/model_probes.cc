@@ -11,7 +11,8 @@
 #include "format/base/error.h"
 #include "train/data/task.h"
 #include "train/model/model.h"
-#include "train/probes/head_probes.h"
+#include "train/probes/finding.h"
+#include "train/probes/internal/head_probes.h"
 #include "train/probes/trailing_runs.h"
 
 namespace organ::train {

@@ -4,27 +4,14 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "format/base/error.h"
+#include "train/probes/finding.h"
 
 namespace organ::train {
 
-class Dataset;
 class Model;
 struct Batch;
-
-struct ProbeFinding {
-  std::string name;  // causality | shift | hidden | padding | uniform | overlap
-  bool passed = false;
-  double measured = 0;
-  double limit = 0;     // measured must not be above it
-  std::string message;  // what the number is, one line
-  // What a failure is and what helps: internal for our maths, invalid_argument for data.
-  ErrorCode code = ErrorCode::internal;
-  std::string hint = {};
-};
 
 // Layers [first, last) are those that run, all of them loaded: the whole model, or the organ alone
 // between embedding and head.
@@ -40,11 +27,5 @@ struct ProbeLayers {
 // model instead of causality: the targets are not in its input. `batch` is real data; where a pass
 // of the model is needed, its first row is used.
 std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch);
-
-// padding: documents (rows of ids) that end in a run of one id have padding that counts as text.
-ProbeFinding probe_trailing_padding(const Dataset& data);
-
-// overlap: how much of a held-out text training may know, see overlap.h.
-ProbeFinding overlap_finding(double share);
 
 }  // namespace organ::train

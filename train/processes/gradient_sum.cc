@@ -9,6 +9,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "format/base/error.h"
+#include "train/kernels/dispatch.h"
 #include "train/machine/torch_device.h"
 
 namespace organ::train {

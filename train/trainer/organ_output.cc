@@ -21,6 +21,7 @@
 #include "format/tensor/stored_values.h"
 #include "train/evaluate/protocol.h"
 #include "train/kernels/elementwise.h"
+#include "train/machine/software.h"
 #include "train/weights/stored_weights.h"
 
 namespace organ::train {

@@ -2,10 +2,11 @@
 // What a run keeps between its steps: the train state that it starts from and leaves.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <torch/version.h>
 
 #include "format/base/error.h"
+#include "train/kernels/dispatch.h"
 #include "train/machine/device.h"
+#include "train/machine/software.h"
 #include "train/machine/torch_device.h"
 #include "train/trainer/internal/train_run.h"
 
@@ -135,13 +136,6 @@ void TrainRun::save() {
   save_train_state(settings_.run_folder, record,
                    {host_floats(master), host_floats(first), host_floats(second),
                     floats_or_none(average), floats_or_none(best)});
-}
-
-std::map<std::string, std::string> software_versions(const Device& device) {
-  std::map<std::string, std::string> versions = {{"organ", ORGAN_VERSION},
-                                                 {"torch", TORCH_VERSION}};
-  if (!device.is_cpu()) versions["device"] = describe_device(device);
-  return versions;
 }
 
 }  // namespace organ::train

@@ -14,6 +14,8 @@
 #include <fmt/core.h>
 
 #include "format/base/error.h"
+#include "train/data/hold_out.h"
+#include "train/data/task_draw.h"
 #include "train/evaluate/measure_checkpoint.h"
 #include "train/kernels/product.h"
 #include "train/machine/device.h"
@@ -21,9 +23,13 @@
 #include "train/machine/gemm_rate_on.h"
 #include "train/machine/memory.h"
 #include "train/machine/torch_device.h"
+#include "train/optimize/flat_layers.h"
 #include "train/passes/batches.h"
+#include "train/probes/data_probes.h"
+#include "train/probes/finding.h"
 #include "train/processes/process_place.h"
 #include "train/trainer/internal/train_run.h"
+#include "train/trainer/run_training.h"
 
 namespace organ::train {
 namespace {
@@ -97,9 +103,7 @@ TrainRun::TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& se
       group_(group),
       gradient_sum_(group, device),
       start_(std::chrono::steady_clock::now()),
-      model_(Model::load(
-          checkpoint,
-          {.precision = settings.precision, .device = device, .head_chunk = head_chunk(device)})),
+      model_(Model::load(checkpoint, {.precision = settings.precision, .device = device})),
       trained_(make_trained(model_)),
       organ_(*trained_),
       trained_stack_(make_stack(model_, settings, settings.mode, organ_)),

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +12,7 @@
 
 #include "format/checkpoint/checkpoint.h"
 #include "train/data/dataset.h"
+#include "train/optimize/trained_tensor.h"
 #include "train/trainer/metrics.h"
 #include "train/trainer/settings.h"
 
@@ -26,16 +26,6 @@ class TrainObserver {
   virtual void warn(std::string_view line) = 0;
   virtual void step(const StepMetrics& metrics, std::uint64_t total_steps) = 0;
   virtual void evaluation(const EvaluationMetrics& metrics) = 0;
-};
-
-// One trained tensor in fp32, rounded to what its stored type can hold.
-struct TrainedTensor {
-  // The layer of an embedding, of the norm behind the last layer and of a head.
-  static constexpr std::uint64_t kOutside = UINT64_MAX;
-
-  std::uint64_t layer = 0;  // index in the model
-  std::string name;         // relative to the layer; outside the name in the checkpoint
-  std::vector<float> values;
 };
 
 // Mean NLL on the held-out windows, protocol P0.
@@ -82,9 +72,5 @@ struct TrainResult {
 // lost, io, and what Model throws.
 TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
                          const Dataset& data, const Dataset* held_out, TrainObserver& observer);
-
-// What decides a run's bits beside its settings: the versions of organ and torch, and the device
-// where it is not the CPU.
-std::map<std::string, std::string> software_versions(const Device& device);
 
 }  // namespace organ::train

@@ -10,21 +10,17 @@
 #include "format/architecture/architecture.h"
 #include "train/kernels/experts.h"
 #include "train/kernels/rows.h"
+#include "train/positions/batch_visibility.h"
 #include "train/positions/relative_bias.h"
 #include "train/positions/rope.h"
+#include "train/positions/stream_parts.h"
 
 namespace organ::train {
 
 // rms_late: gpt-oss rounds to the working type once, after the product with gamma.
 enum class NormKind : std::uint8_t { rms, rms_late, layer };
 enum class NormPlacement : std::uint8_t { pre, post };
-// What a token of a row attends to when the batch does not say more.
-enum class Sight : std::uint8_t { causal, bidirectional };
 enum class MlpKind : std::uint8_t { gated, plain, experts };
-// Which positions of a row a layer changes: all of them; the encoder's; the decoder's, reading the
-// encoder's.
-enum class StreamPart : std::uint8_t { whole, source, target };
-
 struct Geometry {
   std::int64_t hidden_size = 0, intermediate_size = 0;
   std::int64_t heads = 0, kv_heads = 0, head_size = 0;

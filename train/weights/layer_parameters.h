@@ -2,7 +2,7 @@
 // How the parameters of a layer lie in one flat run of numbers, and views of that run.
 #pragma once
 
-#include <span>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,26 +10,12 @@
 #include <ATen/core/Tensor.h>
 
 #include "format/architecture/architecture.h"
-#include "train/model/model.h"
 #include "train/weights/adaptation.h"
+#include "train/weights/parameter.h"
 #include "train/weights/projection.h"
+#include "train/weights/tensor_names.h"
 
 namespace organ::train {
-
-// What a kind of layer calls its tensors. Projections are named without ".weight" and ".bias";
-// where several are one fused matrix, by the first of them. "" where the layer has none.
-struct TensorNames {
-  std::span<const std::string_view> storage_order;  // parts of one fused matrix are adjacent
-  std::string_view qkv, attention_output, query_norm, key_norm;
-  std::string_view mlp_in, mlp_out;  // gate and up, or the only one; down
-  std::string_view sinks = "", router = "";
-  std::string_view cross_query = "", cross_key_value = "", cross_output = "", cross_norm = "";
-  std::string_view attention_norm, mlp_norm;
-  Orientation orientation;
-};
-
-// Throws incompatible when no kind of layer that training knows has all of these tensors.
-const TensorNames& tensor_names(const std::vector<format::LayerTensor>& tensors);
 
 // The slots of the tensors that an architecture lists, in the order of `names`.
 std::vector<ParameterSlot> storage_layout(const std::vector<format::LayerTensor>& tensors,

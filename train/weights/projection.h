@@ -8,6 +8,7 @@
 #include <memory>
 
 #include <ATen/core/Tensor.h>
+#include "train/weights/parameter.h"
 
 namespace organ::train {
 
@@ -15,15 +16,6 @@ class Adaptation;
 
 // Makes the input of a part of a layer again, for weight gradients: cheaper than to keep it.
 using MakeInput = std::function<at::Tensor()>;
-
-// Some weights of a layer and the place for their gradient.
-struct Parameter {
-  at::Tensor value;     // working; undefined: the layer has none
-  at::Tensor gradient;  // fp32, the same shape; undefined: frozen
-};
-
-// How Hugging Face stores the matrix: Linear, y = x W^T + b, or GPT-2's Conv1D, y = x W + b.
-enum class Orientation : std::uint8_t { out_in, in_out };
 
 // A linear map of rows, borrowed weights.
 class Projection {

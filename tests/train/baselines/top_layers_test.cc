@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "tests/support/support.h"
+#include "train/baselines/baselines.h"
 #include "train/baselines/report.h"
 
 namespace organ::train {

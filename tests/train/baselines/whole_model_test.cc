@@ -9,6 +9,7 @@
 
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
+#include "train/optimize/flat_layers.h"
 #include "train/passes/loss_path.h"
 
 namespace organ::test {

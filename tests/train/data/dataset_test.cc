@@ -8,7 +8,9 @@
 #include "tests/support/support.h"
 #include "tests/train/support/ids_file.h"
 #include "tests/train/support/letter_tokenizer.h"
+#include "train/data/batch_order.h"
 #include "train/data/documents.h"
+#include "train/data/hold_out.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::train {

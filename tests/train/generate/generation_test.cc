@@ -10,7 +10,9 @@
 #include "tests/train/support/fixture.h"
 #include "train/data/task.h"
 #include "train/layers/key_values.h"
+#include "train/model/decode_cache.h"
 #include "train/passes/batches.h"
+#include "train/positions/batch.h"
 
 namespace organ::test {
 namespace {

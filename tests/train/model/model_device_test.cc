@@ -9,6 +9,7 @@
 #include "tests/train/support/model_checks.h"
 #include "train/generate/generation.h"
 #include "train/layers/key_values.h"
+#include "train/model/decode_cache.h"
 
 namespace organ::test {
 namespace {

@@ -8,6 +8,7 @@
 #include <c10/util/ThreadLocalDebugInfo.h>
 
 #include "tests/train/support/fixture.h"
+#include "train/optimize/flat_layers.h"
 
 namespace organ::test {
 namespace {

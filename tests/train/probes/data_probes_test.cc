@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/train/support/ids_file.h"
+#include "train/probes/data_probes.h"
 #include "train/probes/model_probes.h"
 
 namespace organ::train {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/probes/head_probes.h"
+#include "train/probes/internal/head_probes.h"
 
 #include "tests/train/support/doctest.h"
 

@@ -15,6 +15,7 @@
 #include "tests/train/support/letter_tokenizer.h"
 #include "train/machine/gemm_rate_on.h"
 #include "train/model/adapter_binding.h"
+#include "train/optimize/flat_layers.h"
 #include "train/optimize/flat_optimizer.h"
 #include "train/tokenizer/tokenizer.h"
 #include "train/trainer/internal/train_run.h"

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 
+#include "train/data/batch_order.h"
 #include "train/machine/interrupt.h"
 #include "train/optimize/trained_parameters.h"
 #include "train/passes/cache_folder.h"
@@ -12,6 +13,7 @@
 #include "train/passes/prefix_cache.h"
 #include "train/processes/gradient_sum.h"
 #include "train/processes/process_group.h"
+#include "train/trainer/run_training.h"
 #include "train/trainer/train_state.h"
 #include "train/trainer/trainer.h"
 

@@ -24,9 +24,6 @@ struct ProbedHead {
   std::function<at::Tensor(const at::Tensor& x, const std::vector<std::int64_t>& positions)> logits;
 };
 
-// Passed when measured <= limit; a NaN fails.
-ProbeFinding make_finding(std::string name, double measured, double limit, std::string message);
-
 // 0 .. end - 1.
 std::vector<std::int64_t> positions_before(std::int64_t end);
 

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order in which training visits the windows of a data set.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace organ::train {
+
+// The order in which an epoch visits the windows: a permutation that depends on (seed, epoch) and
+// the number of windows only (Fisher-Yates over SplitMix64).
+std::vector<std::int64_t> epoch_order(std::uint64_t seed, std::uint64_t epoch,
+                                      std::int64_t windows);
+
+// The windows of one step: numbers [step * rows, (step + 1) * rows) of the endless sequence of
+// epochs. Not thread-safe: remembers the last epoch's order.
+class BatchOrder {
+ public:
+  BatchOrder(std::uint64_t seed, std::int64_t windows) : seed_(seed), windows_(windows) {}
+  std::vector<std::int64_t> step(std::uint64_t step, std::int64_t rows);
+
+ private:
+  std::uint64_t seed_;
+  std::int64_t windows_;
+  std::optional<std::uint64_t> epoch_;
+  std::vector<std::int64_t> order_;
+};
+
+}  // namespace organ::train

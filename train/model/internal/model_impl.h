@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Model holds, for the files that implement it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "train/layers/layer.h"
+#include "train/model/internal/ends.h"
+#include "train/model/internal/stack.h"
+#include "train/model/model.h"
+#include "train/positions/batch_visibility.h"
+#include "train/positions/virtual_tokens.h"
+
+namespace organ::train {
+
+struct Model::Impl {
+  // One loaded layer: its weights, and its maths over views of them.
+  struct Slot {
+    at::Tensor flat, gradient;
+    std::vector<AdapterParameters> adapters;
+    Parameter prefix;
+    std::unique_ptr<Layer> layer;
+  };
+
+  format::Architecture architecture;
+  Options options;
+  std::vector<Stack> stacks;  // as they run
+  std::size_t own = 0;        // that of the checkpoint
+  std::int64_t first_layer = 0;
+  std::optional<ModelEnds> ends;
+  std::vector<Slot> layers;
+  std::optional<RopeTables> rope;
+  BatchVisibility spans;
+  std::optional<VirtualTokens> virtual_tokens;
+  bool virtual_left_out = false;
+
+  Impl(const format::Checkpoint& checkpoint, const Options& chosen);
+
+  // `parts`: the model's checkpoint as each of its stacks shows it, as they run.
+  void load_stacks(std::span<const format::Checkpoint* const> parts);
+  void load_layer(const format::Checkpoint& part, const Stack& stack, std::int64_t index);
+
+  // Of the stack that the head reads.
+  const Geometry& geometry() const { return stacks.back().geometry; }
+  std::size_t stack_number(std::int64_t index) const;
+  const Stack& stack_of(std::int64_t index) const { return stacks[stack_number(index)]; }
+  at::ScalarType working() const;
+  TensorReader reader_of(const format::Checkpoint& checkpoint) const;
+
+  Slot& slot(std::int64_t index);
+  // A layer that trains.
+  Slot& own_slot(std::int64_t index);
+  // After a change of what layer `index` reads or adds to.
+  void remake_layer(std::int64_t index);
+
+  // null: the batch runs as it is.
+  VirtualTokens* active_virtual_tokens() {
+    return virtual_tokens && !virtual_left_out ? &*virtual_tokens : nullptr;
+  }
+  // What runs of a batch.
+  const Batch& running(const Batch& batch);
+  // The virtual positions of the batch after layer `index`; null: none, or they are still needed.
+  VirtualTokens* dropped_after(std::int64_t index);
+  // Of layer `index`.
+  Pass pass(std::int64_t index, const Batch& batch, KeyValues* cache = nullptr);
+};
+
+}  // namespace organ::train

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/model/internal/model_impl.h"
+
+#include "format/base/error.h"
+#include "train/kernels/elementwise.h"
+#include "train/weights/stored_weights.h"
+
+namespace organ::train {
+namespace {
+
+void check_batch(const Batch& batch) {
+  check(batch.rows > 0 && batch.length > 0, "a batch needs rows and a length");
+  check(batch.ids.defined() && batch.ids.numel() == batch.tokens(), "a batch needs its ids");
+}
+
+}  // namespace
+
+Model::Impl::Impl(const format::Checkpoint& checkpoint, const Options& chosen)
+    : architecture(checkpoint.architecture()), options(chosen) {
+  check(options.head_chunk >= 0, "head_chunk is negative");
+  // Rows that make one product: a device wants larger ones than a CPU.
+  if (options.head_chunk == 0) options.head_chunk = options.device.is_cpu() ? 512 : 4096;
+}
+
+void Model::Impl::load_stacks(std::span<const format::Checkpoint* const> parts) {
+  std::int64_t first = 0;
+  for (const format::Checkpoint* part : parts) {
+    if (part->architecture().stack() == architecture.stack()) own = stacks.size();
+    stacks.emplace_back(*part, first, options.device);
+    first += stacks.back().count;
+  }
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+    stacks[i].closing = reader_of(*parts[i]).norm(final_norm(*parts[i]), geometry());
+  }
+  if (geometry().rope) rope.emplace(*geometry().rope, options.device);
+}
+
+void Model::Impl::load_layer(const format::Checkpoint& part, const Stack& stack,
+                             std::int64_t index) {
+  const auto stored = part.layer(static_cast<std::uint64_t>(index - stack.first));
+  const at::Tensor flat = kernels::empty({stack.layer_elements}, working(), options.device);
+  for (const ParameterSlot& parameter : stack.layout) {
+    read_layer_tensor(part, stored, parameter.name,
+                      flat.narrow(0, parameter.offset, parameter.elements));
+  }
+  layers.push_back({flat, {}, {}, {}, nullptr});
+  remake_layer(index);
+}
+
+std::size_t Model::Impl::stack_number(std::int64_t index) const {
+  std::size_t number = 0;
+  while (number < stacks.size() && !stacks[number].holds(index)) ++number;
+  check(number < stacks.size(), "a layer was asked for that the model does not have");
+  return number;
+}
+
+at::ScalarType Model::Impl::working() const {
+  return options.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+}
+
+TensorReader Model::Impl::reader_of(const format::Checkpoint& checkpoint) const {
+  return {checkpoint, working(), options.device};
+}
+
+Model::Impl::Slot& Model::Impl::slot(std::int64_t index) {
+  check(index >= first_layer && index < first_layer + static_cast<std::int64_t>(layers.size()),
+        "a layer was asked for that was not loaded");
+  return layers[static_cast<std::size_t>(index - first_layer)];
+}
+
+Model::Impl::Slot& Model::Impl::own_slot(std::int64_t index) {
+  check(stacks[own].holds(index), "a layer of another stack than the checkpoint's cannot train");
+  return slot(index);
+}
+
+void Model::Impl::remake_layer(std::int64_t index) {
+  const Stack& stack = stack_of(index);
+  Slot& s = slot(index);
+  const bool last = index + 1 == stack.first + stack.count;
+  s.layer = make_layer(stack.geometry, index - stack.first, stack.names,
+                       LayerParameters(stack.layout, s.flat, s.gradient, s.adapters, s.prefix),
+                       last && stack.closing ? &*stack.closing : nullptr);
+}
+
+const Batch& Model::Impl::running(const Batch& batch) {
+  check_batch(batch);
+  VirtualTokens* more = active_virtual_tokens();
+  return more != nullptr ? more->widened(batch) : batch;
+}
+
+VirtualTokens* Model::Impl::dropped_after(std::int64_t index) {
+  const bool top = index + 1 == stacks.back().first + stacks.back().count;
+  return top ? active_virtual_tokens() : nullptr;
+}
+
+Pass Model::Impl::pass(std::int64_t index, const Batch& batch, KeyValues* cache) {
+  check_batch(batch);
+  check((stacks.size() > 1) == (batch.source > 0), "a batch is for another kind of model");
+  if (rope) rope->prepare(batch.past + batch.length);
+  std::optional<RelativeBias>& relative = stacks[stack_number(index)].relative;
+  if (relative) relative->prepare(batch.past + batch.length);
+  return {batch, rope ? &*rope : nullptr, spans, cache, relative ? &*relative : nullptr};
+}
+
+}  // namespace organ::train

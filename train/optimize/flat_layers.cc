@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/optimize/flat_layers.h"
+
+#include <algorithm>
+#include <numeric>
+#include <tuple>
+
+#include <ATen/ATen.h>
+#include "format/base/error.h"
+#include "train/weights/stored_weights.h"
+
+namespace organ::train {
+
+namespace {
+
+at::ScalarType scalar_type(format::DType dtype, const std::string& tensor) {
+  switch (dtype) {
+    case format::DType::F32: return at::kFloat;
+    case format::DType::BF16: return at::kBFloat16;
+    case format::DType::F16: return at::kHalf;
+    default:
+      fail(ErrorCode::incompatible, "tensor {}: stored as {}, only F32, BF16 and F16 train",
+           quote(tensor), format::to_string(dtype));
+  }
+}
+
+std::vector<std::uint64_t> indices_of(format::LayerRange layers) {
+  std::vector<std::uint64_t> indices(layers.count);
+  std::iota(indices.begin(), indices.end(), layers.first);
+  return indices;
+}
+
+}  // namespace
+
+void add_run(std::vector<ParameterRun>& runs, std::int64_t offset, std::int64_t elements,
+             bool decay) {
+  const auto start = static_cast<std::size_t>(offset);
+  const auto count = static_cast<std::size_t>(elements);
+  if (!runs.empty() && runs.back().decay == decay &&
+      runs.back().offset + runs.back().elements == start) {
+    runs.back().elements += count;
+  } else {
+    runs.push_back({start, count, decay});
+  }
+}
+
+FlatLayers::FlatLayers(Model& model, format::LayerRange layers, bool decay_all)
+    : FlatLayers(model, indices_of(layers), decay_all) {}
+
+FlatLayers::FlatLayers(Model& model, std::span<const std::uint64_t> layers, bool decay_all,
+                       Ends ends)
+    : model_(model),
+      layers_(layers.begin(), layers.end()),
+      layer_elements_(model.layer_elements()) {
+  std::int64_t elements = static_cast<std::int64_t>(layers.size()) * layer_elements_;
+  if (ends == Ends::trained) ends_ = model.end_layout();
+  for (ParameterSlot& end : ends_) {
+    end.offset = elements;
+    elements += end.elements;
+  }
+  const auto options = at::TensorOptions().dtype(at::kFloat).device(model.device());
+  master_ = at::zeros({elements}, options);
+  gradient_ = at::zeros({elements}, options);
+  first_moment_ = at::zeros({elements}, options);
+  second_moment_ = at::zeros({elements}, options);
+  working_ = model.precision() == Precision::fp32 ? master_ : master_.to(at::kBFloat16);
+  bind(model, decay_all);
+  if (!ends_.empty()) bind_ends(model, decay_all);
+}
+
+void FlatLayers::bind(Model& model, bool decay_all) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const std::int64_t index = model.place_of(layers_[i]);
+    const std::int64_t start = static_cast<std::int64_t>(i) * layer_elements_;
+    master_.narrow(0, start, layer_elements_).copy_(model.layer_parameters(index));
+    model.bind_layer(index, {working_.narrow(0, start, layer_elements_),
+                             gradient_.narrow(0, start, layer_elements_)});
+    for (const auto& slot : model.parameter_layout()) {
+      add_run(runs_, start + slot.offset, slot.elements, slot.decay || decay_all);
+    }
+  }
+}
+
+void FlatLayers::bind_ends(Model& model, bool decay_all) {
+  const std::int64_t start = ends_.front().offset, count = master_.numel() - start;
+  master_.narrow(0, start, count).copy_(model.end_parameters());
+  model.bind_ends({working_.narrow(0, start, count), gradient_.narrow(0, start, count)});
+  for (const auto& end : ends_) {
+    add_run(runs_, end.offset, end.elements, end.decay || decay_all);
+  }
+}
+
+FlatTensors FlatLayers::tensors() const {
+  return {master_, first_moment_, second_moment_, gradient_, working_};
+}
+
+void FlatLayers::refresh_working() {
+  if (!working_.is_same(master_)) working_.copy_(master_);
+}
+
+at::Tensor FlatLayers::slot(std::size_t layer, const ParameterSlot& slot) const {
+  const std::int64_t start = static_cast<std::int64_t>(layer) * layer_elements_;
+  return master_.narrow(0, start + slot.offset, slot.elements);
+}
+
+void FlatLayers::round_to_stored_types(const format::Checkpoint& checkpoint) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const auto stored = checkpoint.layer(layers_[i]);
+    for (const auto& parameter : model_.parameter_layout()) {
+      const auto type = scalar_type(trained_type(stored, parameter.name), parameter.name);
+      at::Tensor values = slot(i, parameter);
+      values.copy_(values.to(type));
+    }
+  }
+  for (const auto& end : ends_) {
+    at::Tensor values = master_.narrow(0, end.offset, end.elements);
+    values.copy_(values.to(scalar_type(checkpoint.locate(end.name).tensor->dtype, end.name)));
+  }
+  refresh_working();
+}
+
+std::vector<TrainedTensor> FlatLayers::collect() const {
+  std::vector<TrainedTensor> tensors;
+  const auto add = [&](std::uint64_t layer, const std::string& name, const at::Tensor& part) {
+    const at::Tensor values = part.cpu();
+    const float* data = values.const_data_ptr<float>();
+    tensors.push_back({layer, name, std::vector<float>(data, data + values.numel())});
+  };
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    for (const auto& parameter : model_.parameter_layout()) {
+      add(layers_[i], parameter.name, slot(i, parameter));
+    }
+  }
+  for (const auto& end : ends_) {
+    add(TrainedTensor::kOutside, end.name, master_.narrow(0, end.offset, end.elements));
+  }
+  std::sort(tensors.begin(), tensors.end(), [](const TrainedTensor& a, const TrainedTensor& b) {
+    return std::tie(a.layer, a.name) < std::tie(b.layer, b.name);
+  });
+  return tensors;
+}
+
+}  // namespace organ::train

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What training leaves of a tensor. No Torch.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace organ::train {
+
+// One trained tensor in fp32, rounded to what its stored type can hold.
+struct TrainedTensor {
+  // The layer of an embedding, of the norm behind the last layer and of a head.
+  static constexpr std::uint64_t kOutside = UINT64_MAX;
+
+  std::uint64_t layer = 0;  // index in the model
+  std::string name;         // relative to the layer; outside the name in the checkpoint
+  std::vector<float> values;
+};
+
+}  // namespace organ::train

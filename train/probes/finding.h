@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a self-test found. No Torch.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "format/base/error.h"
+
+namespace organ::train {
+
+struct ProbeFinding {
+  std::string name;  // causality | shift | hidden | padding | uniform | overlap
+  bool passed = false;
+  double measured = 0;
+  double limit = 0;     // measured must not be above it
+  std::string message;  // what the number is, one line
+  // What a failure is and what helps: internal for our maths, invalid_argument for data.
+  ErrorCode code = ErrorCode::internal;
+  std::string hint = {};
+};
+
+// Passed when measured <= limit; a NaN fails.
+ProbeFinding make_finding(std::string name, double measured, double limit, std::string message);
+
+// One line: "self-test causality ok: …".
+std::string describe(const ProbeFinding& finding);
+
+// Throws the first finding that did not pass.
+void require_passed(const std::vector<ProbeFinding>& findings);
+
+}  // namespace organ::train
