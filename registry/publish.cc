@@ -2,7 +2,7 @@
 // Publishing: blobs → log entry (the commit point) → catalog → index.json.
 #include <algorithm>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 

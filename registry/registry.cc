@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 

@@ -3,7 +3,7 @@
 #include <optional>
 #include <set>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 

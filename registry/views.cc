@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeping catalog.db and index.json equal to what log and blobs say.
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 

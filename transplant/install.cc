@@ -11,7 +11,7 @@
 #include <map>
 #include <utility>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
 #include "transplant/internal/model_files.h"
 #include "transplant/internal/plan.h"

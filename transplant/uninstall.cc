@@ -2,7 +2,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/tensor/shard_edit.h"
 #include "transplant/install.h"
 #include "transplant/internal/model_files.h"

@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "transplant/internal/undo_data.h"
 #include "transplant/receipt.h"
 

@@ -13,6 +13,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ::cli {

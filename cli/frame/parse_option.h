@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::cli {
 

@@ -9,7 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ::cli {

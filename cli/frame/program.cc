@@ -9,6 +9,8 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "format/base/fail.h"
+
 namespace organ::cli {
 namespace {
 

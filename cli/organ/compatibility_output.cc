@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/organ/compatibility_output.h"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 namespace organ::cli {

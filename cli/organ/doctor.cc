@@ -8,6 +8,7 @@
 
 #include "cli/organ/commands.h"
 #include "format/base/digest.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 #include "registry/registry.h"
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/organ/commands.h"
+#include "format/base/fail.h"
 #include "transplant/journal.h"
 
 namespace organ::cli {

@@ -7,6 +7,7 @@
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
 #include "format/architecture/architecture.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/manifest/reference.h"

@@ -9,6 +9,7 @@
 #include "cli/organ/commands.h"
 #include "cli/organ/compatibility_output.h"
 #include "cli/organ/organ_argument.h"
+#include "format/base/fail.h"
 
 namespace organ::cli {
 namespace {

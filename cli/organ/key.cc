@@ -4,6 +4,7 @@
 
 #include "cli/frame/passphrase.h"
 #include "cli/organ/commands.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/signature/signing.h"
 

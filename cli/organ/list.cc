@@ -4,6 +4,7 @@
 
 #include "cli/organ/commands.h"
 #include "cli/organ/version_output.h"
+#include "format/base/fail.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/organ/commands.h"
+#include "format/base/fail.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"
 

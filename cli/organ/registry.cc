@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `organ registry …`: the group and its two commands that need nothing but the registry folder.
 #include "registry/registry.h"
+#include "format/base/fail.h"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>

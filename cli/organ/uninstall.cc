@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/organ/commands.h"
+#include "format/base/fail.h"
 #include "transplant/install.h"
 
 namespace organ::cli {

@@ -5,7 +5,7 @@
 
 #include "cli/frame/command.h"
 #include "cli/organ/version_output.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::cli {
 namespace {

@@ -8,6 +8,7 @@
 #include "cli/frame/parse_option.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
+#include "format/base/fail.h"
 #include "train/adapter/prompt_start.h"
 #include "train/baselines/baselines.h"
 #include "train/baselines/report.h"

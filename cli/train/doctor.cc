@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/train/commands.h"
+#include "format/base/fail.h"
 #include "train/machine/device.h"
 #include "train/machine/gemm_rate.h"
 

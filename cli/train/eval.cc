@@ -5,6 +5,7 @@
 #include "cli/frame/parse_option.h"
 #include "cli/train/commands.h"
 #include "cli/train/resources.h"
+#include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/adapter/adapter.h"
 #include "train/data/masking.h"

@@ -6,6 +6,7 @@
 
 #include "cli/frame/parse_option.h"
 #include "cli/train/commands.h"
+#include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/generate/generation.h"
 #include "train/machine/interrupt.h"

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/train/commands.h"
+#include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/adapter/merge.h"
 #include "transplant/journal.h"

@@ -7,6 +7,7 @@
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
 #include "cli/train/resources.h"
+#include "format/base/fail.h"
 #include "train/trainer/train_state.h"
 #include "transplant/journal.h"
 #include "transplant/receipt.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/train/resources.h"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "train/machine/memory.h"

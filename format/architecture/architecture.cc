@@ -9,7 +9,7 @@
 
 #include "format/architecture/internal/families.h"
 #include "format/architecture/internal/opaque_layers.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 
 namespace organ::format {

@@ -10,7 +10,7 @@
 #include "format/architecture/internal/config_values.h"
 #include "format/architecture/internal/families.h"
 #include "format/architecture/internal/rope_config.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 
 namespace organ::format {

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::format::internal {
 

@@ -7,7 +7,7 @@
 #include "format/architecture/architecture.h"
 #include "format/architecture/internal/config_values.h"
 #include "format/architecture/internal/opaque_layers.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 
 namespace organ::format {

@@ -9,6 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/base/fail.h"
+
 namespace organ::format::internal {
 namespace {
 

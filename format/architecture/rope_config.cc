@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/architecture/internal/config_values.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::format::internal {
 namespace {

@@ -11,7 +11,7 @@
 #include <openssl/evp.h>
 
 #include "format/base/deleter.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ {

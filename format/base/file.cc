@@ -19,7 +19,7 @@
 #include <thread>
 
 #include "format/base/deleter.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ {
 namespace fs = std::filesystem;

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <cstdio>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/tensor/shard_edit.h"
 

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/tensor/safetensors.h"
 

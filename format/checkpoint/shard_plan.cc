@@ -3,7 +3,7 @@
 
 #include <set>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
 
 namespace organ::format::internal {

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/checkpoint/internal/checkpoint_files.h"

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "format/architecture/architecture.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/manifest/reference.h"
 

@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/manifest/internal/manifest_checks.h"

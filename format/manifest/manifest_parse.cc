@@ -4,7 +4,7 @@
 #include <array>
 #include <limits>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/manifest/internal/manifest_checks.h"
 #include "format/manifest/manifest.h"

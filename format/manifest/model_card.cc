@@ -3,7 +3,7 @@
 
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::format {
 namespace {

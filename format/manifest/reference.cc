@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::format {
 namespace {

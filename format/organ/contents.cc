@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <map>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/organ/organ_source.h"
 
 namespace organ::format {

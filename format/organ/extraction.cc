@@ -3,7 +3,7 @@
 
 #include <charconv>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::format {
 namespace {

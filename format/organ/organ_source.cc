@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/signature/internal/oms.h"
 
 namespace organ::format {

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/organ/organ_source.h"
 
 namespace organ::format {

@@ -18,7 +18,7 @@
 #include <openssl/x509.h>
 
 #include "format/base/deleter.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/signature/internal/oms.h"
 #include "format/signature/signing.h"

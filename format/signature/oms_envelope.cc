@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "format/base/base64.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/signature/internal/oms.h"
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::format {
 namespace {

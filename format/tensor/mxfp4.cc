@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::format {
 namespace {

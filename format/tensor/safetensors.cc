@@ -5,7 +5,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 
 namespace organ::format {

@@ -9,7 +9,7 @@
 #include <span>
 #include <string_view>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ::format {

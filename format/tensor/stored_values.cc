@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/tensor/convert.h"
 
 namespace organ::format {

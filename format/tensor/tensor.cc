@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::format {
 namespace {

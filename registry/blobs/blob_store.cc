@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <optional>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::registry {
 namespace {

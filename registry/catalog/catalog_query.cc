@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string_view>
 
+#include <fmt/core.h>
+
 #include "format/base/error.h"
 #include "registry/catalog/internal/catalog_impl.h"
 

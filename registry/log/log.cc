@@ -8,7 +8,7 @@
 #include <optional>
 #include <utility>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ::registry {

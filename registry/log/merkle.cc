@@ -4,7 +4,7 @@
 #include <bit>
 #include <charconv>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::registry {
 namespace {

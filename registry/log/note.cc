@@ -14,7 +14,7 @@
 #include <openssl/pem.h>
 
 #include "format/base/deleter.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ::registry {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/oci/stored_organ.h"
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "registry/oci/oci.h"
 
 namespace organ::registry {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "registry/trust/policy.h"
 
 namespace organ::registry {

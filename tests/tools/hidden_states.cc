@@ -11,7 +11,7 @@
 #include <c10/core/GradMode.h>
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/model/model.h"

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "format/base/fail.h"
 #include "tests/support/checkpoint_maker.h"
 #include "tests/support/support.h"
 #include "transplant/extract.h"

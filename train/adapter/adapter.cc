@@ -6,7 +6,7 @@
 
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/random.h"
 #include "train/data/task.h"
 

@@ -7,7 +7,7 @@
 
 #include <ATen/ATen.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/baselines/baselines.h"
 #include "train/baselines/report.h"
 #include "train/data/batch_order.h"

@@ -8,7 +8,7 @@
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/baselines/baselines.h"
 #include "train/baselines/report.h"
 #include "train/data/batch_order.h"

@@ -2,7 +2,7 @@
 // The baseline full: every number of the model.
 #include <numeric>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/baselines/baselines.h"
 #include "train/baselines/report.h"
 #include "train/data/task.h"

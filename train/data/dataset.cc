@@ -7,7 +7,7 @@
 
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/tensor/safetensors.h"
 #include "train/data/documents.h"

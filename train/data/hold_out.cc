@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include <fmt/core.h>
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "train/data/dataset.h"
 

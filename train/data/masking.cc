@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/random.h"
 #include "train/data/dataset.h"
 #include "train/tokenizer/tokenizer.h"

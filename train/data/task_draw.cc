@@ -2,7 +2,7 @@
 #include "train/data/task_draw.h"
 
 #include <fmt/core.h>
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/data/dataset.h"
 #include "train/tokenizer/tokenizer.h"
 

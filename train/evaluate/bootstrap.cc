@@ -7,7 +7,7 @@
 
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/random.h"
 
 namespace organ::train {

@@ -6,7 +6,7 @@
 #include <numbers>
 #include <span>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/data/task_draw.h"
 #include "train/evaluate/evaluation_rows.h"
 #include "train/evaluate/internal/evaluation_batches.h"

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::train {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/random.h"
 
 namespace organ::train {

@@ -7,7 +7,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/kernels/rows.h"
 
 namespace organ::train::kernels {

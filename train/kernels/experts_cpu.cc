@@ -8,6 +8,7 @@
 
 #include <ATen/ops/zeros.h>
 
+#include "format/base/fail.h"
 #include "train/kernels/dispatch.h"
 #include "train/kernels/elementwise.h"
 #include "train/kernels/internal/composed.h"

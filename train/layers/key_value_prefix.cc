@@ -5,7 +5,7 @@
 #include <vector>
 
 #include <ATen/ATen.h>
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::train {
 

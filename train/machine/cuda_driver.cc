@@ -6,7 +6,7 @@
 #include <dlfcn.h>
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::train {
 namespace {

@@ -10,7 +10,7 @@
 #include <dlfcn.h>
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ::train {

@@ -7,7 +7,7 @@
 
 #include <malloc.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ::train {

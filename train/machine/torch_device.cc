@@ -11,7 +11,7 @@
 #include <dlfcn.h>
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/machine/internal/cuda_driver.h"
 
 namespace organ::train {

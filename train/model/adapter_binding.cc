@@ -6,7 +6,7 @@
 
 #include <ATen/ops/zeros_like.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/kernels/elementwise.h"
 #include "train/weights/adaptation.h"
 

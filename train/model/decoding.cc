@@ -4,7 +4,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/model/decode_cache.h"
 #include "train/model/internal/model_impl.h"
 #include "train/positions/stream_parts.h"

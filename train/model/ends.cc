@@ -3,7 +3,7 @@
 
 #include <ATen/ops/cat.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/model/internal/stack.h"
 #include "train/weights/stored_weights.h"
 

@@ -6,7 +6,7 @@
 
 #include <ATen/ATen.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/kernels/cross_entropy.h"
 #include "train/kernels/elementwise.h"
 #include "train/kernels/product.h"

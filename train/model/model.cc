@@ -4,7 +4,7 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/zeros.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/model/internal/model_impl.h"
 
 namespace organ::train {

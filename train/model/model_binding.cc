@@ -2,7 +2,7 @@
 // What trains in a model: its layers, its ends, and what adapters put beside them.
 #include <ATen/core/LegacyTypeDispatch.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/model/internal/model_impl.h"
 
 namespace organ::train {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/model/internal/model_impl.h"
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/kernels/elementwise.h"
 #include "train/weights/stored_weights.h"
 

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/tensor/mxfp4.h"
 #include "train/weights/stored_weights.h"

@@ -6,7 +6,7 @@
 #include <tuple>
 
 #include <ATen/ATen.h>
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/weights/stored_weights.h"
 
 namespace organ::train {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <thread>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::train {
 namespace {

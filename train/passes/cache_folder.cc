@@ -11,7 +11,7 @@
 
 #include <sys/stat.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ::train {

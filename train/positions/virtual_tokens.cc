@@ -6,7 +6,7 @@
 
 #include <ATen/ATen.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/kernels/elementwise.h"
 
 namespace organ::train {

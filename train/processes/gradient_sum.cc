@@ -8,7 +8,7 @@
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/kernels/dispatch.h"
 #include "train/machine/torch_device.h"
 

@@ -9,7 +9,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::train {
 namespace {

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <string_view>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::train {
 namespace {

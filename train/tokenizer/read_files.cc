@@ -2,6 +2,7 @@
 // The files of a tokenizer, and GPT-2's pair of files in the form of a tokenizer.json.
 #include <nlohmann/json.hpp>
 
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "train/tokenizer/internal/reader.h"
 #include "train/tokenizer/text/unicode.h"

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/base/fail.h"
 #include "train/tokenizer/internal/reader.h"
 #include "train/tokenizer/models/bpe.h"
 #include "train/tokenizer/models/token_trie.h"

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/base64.h"
+#include "format/base/fail.h"
 #include "train/tokenizer/internal/reader.h"
 #include "train/tokenizer/text/unicode.h"
 

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/tokenizer/internal/reader.h"
 #include "train/tokenizer/text/unicode.h"
 

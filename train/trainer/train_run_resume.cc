@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/kernels/dispatch.h"
 #include "train/machine/device.h"
 #include "train/machine/software.h"

@@ -8,7 +8,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/tensor/safetensors.h"

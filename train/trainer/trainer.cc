@@ -13,7 +13,7 @@
 #include <c10/core/GradMode.h>
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/data/hold_out.h"
 #include "train/data/task_draw.h"
 #include "train/evaluate/measure_checkpoint.h"

@@ -5,7 +5,7 @@
 #include <ATen/ops/relu.h>
 #include <ATen/ops/threshold_backward.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/kernels/elementwise.h"
 #include "train/kernels/product.h"
 #include "train/weights/projection.h"

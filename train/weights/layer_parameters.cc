@@ -6,7 +6,7 @@
 
 #include <c10/util/accumulate.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::train {
 namespace {

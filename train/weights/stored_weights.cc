@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/tensor/mxfp4.h"
 #include "train/kernels/elementwise.h"

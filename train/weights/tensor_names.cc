@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::train {
 

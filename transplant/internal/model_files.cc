@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/tensor/shard_edit.h"
 
 namespace organ::transplant {

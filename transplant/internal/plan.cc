@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/tensor/convert.h"
 #include "transplant/internal/verified_file.h"
 

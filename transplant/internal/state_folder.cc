@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ::transplant {

@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/json.h"
 
 namespace organ::transplant {

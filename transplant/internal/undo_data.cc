@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transplant/internal/undo_data.h"
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::transplant {
 

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "format/base/digest.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::transplant {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 #include <doctest/doctest.h>
 

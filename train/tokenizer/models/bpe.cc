@@ -5,7 +5,7 @@
 #include <bit>
 #include <functional>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/tokenizer/text/unicode.h"
 
 namespace organ::train {

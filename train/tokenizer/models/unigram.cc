@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/tokenizer/text/unicode.h"
 
 namespace organ::train {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // NFC and its relatives through ICU, the only file that knows it.
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/tokenizer/stages/normalizer.h"
 
 #ifdef ORGAN_ICU

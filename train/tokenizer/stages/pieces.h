@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::train {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/tokenizer/stages/normalizer.h"
 #include "train/tokenizer/stages/pieces.h"
 #include "train/tokenizer/text/grapheme.h"

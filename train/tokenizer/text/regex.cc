@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "format/base/deleter.h"
-#include "format/base/error.h"
+#include "format/base/fail.h"
 
 namespace organ::train {
 namespace {

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "train/tokenizer/text/regex.h"
 #include "train/tokenizer/text/unicode.h"
 #include "train/tokenizer/text/unicode_tables.h"

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/base/fail.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace organ {
+
+void fail_errno(std::string_view subject, std::string_view action) {
+  const int error = errno;
+  const ErrorCode code = error == ENOENT ? ErrorCode::not_found : ErrorCode::io;
+  throw Error(code, fmt::format("{}: {} failed: {}", quote(subject), action, std::strerror(error)));
+}
+
+void check(bool condition, std::string_view what) {
+  if (!condition) fail(ErrorCode::internal, "internal error: {}", what);
+}
+
+namespace {
+
+// Decodes one UTF-8 sequence at `at`; returns its length, or 0 when it is not valid UTF-8
+// (overlong forms, surrogates and values above U+10FFFF included).
+std::size_t decode_utf8(std::string_view text, std::size_t at, std::uint32_t& code_point) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(at);
+  if (lead < 0x80) {
+    code_point = lead;
+    return 1;
+  }
+  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC2 ? 2 : 0;
+  if (length == 0 || lead > 0xF4 || at + length > text.size()) return 0;
+  code_point = lead & (0x7Fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(at + i) & 0xC0) != 0x80) return 0;
+    code_point = code_point << 6 | (byte(at + i) & 0x3Fu);
+  }
+  constexpr std::uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code_point >= 0xD800 && code_point <= 0xDFFF;
+  return code_point < kSmallest[length] || surrogate || code_point > 0x10FFFF ? 0 : length;
+}
+
+bool is_unsafe_to_show(std::uint32_t c) {
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) ||
+         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+}
+
+}  // namespace
+
+std::string escape_text(std::string_view text, std::size_t limit) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    if (out.size() >= limit) return out + "…";
+    std::uint32_t code_point = 0;
+    const std::size_t length = decode_utf8(text, at, code_point);
+    if (length == 0) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[at]));
+      ++at;
+    } else {
+      if (is_unsafe_to_show(code_point)) {
+        out += code_point < 0x100 ? fmt::format("\\x{:02x}", code_point)
+                                  : fmt::format("\\u{{{:04x}}}", code_point);
+      } else {
+        out += text.substr(at, length);
+      }
+      at += length;
+    }
+  }
+  return out;
+}
+
+std::string quote(std::string_view text) { return "'" + escape_text(text) + "'"; }
+
+std::uint64_t checked_add(std::uint64_t a, std::uint64_t b, std::string_view subject) {
+  std::uint64_t sum = 0;
+  if (__builtin_add_overflow(a, b, &sum)) {
+    fail(ErrorCode::corrupt, "{}: {} + {} does not fit 64 bits", subject, a, b);
+  }
+  return sum;
+}
+
+std::uint64_t checked_mul(std::uint64_t a, std::uint64_t b, std::string_view subject) {
+  std::uint64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product)) {
+    fail(ErrorCode::corrupt, "{}: {} x {} does not fit 64 bits", subject, a, b);
+  }
+  return product;
+}
+
+}  // namespace organ

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// How organ's own code throws Error: formatted messages, text made safe to show, checked
+// arithmetic. Not for a host, whose own functions may have these names.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "format/base/error.h"
+
+namespace organ {
+
+// Throws Error with a formatted message.
+template <typename... Args>
+[[noreturn]] void fail(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(code, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// Throws an io Error "SUBJECT: ACTION failed: <strerror>" from the current errno; ENOENT becomes
+// not_found.
+[[noreturn]] void fail_errno(std::string_view subject, std::string_view action);
+
+// For our own bugs only, never for input: throws internal.
+void check(bool condition, std::string_view what);
+
+// Text from files, servers and arguments, made safe for a terminal and for one line: control
+// characters, invalid UTF-8, C1 and bidirectional controls are written as \xNN or \u{NNNN};
+// longer than `limit` bytes is cut and marked with "…".
+std::string escape_text(std::string_view text, std::size_t limit = 512);
+
+// The escaped text in single quotes.
+std::string quote(std::string_view text);
+
+// Arithmetic on numbers that came from a file. `subject` names the number in the corrupt Error
+// thrown on overflow.
+std::uint64_t checked_add(std::uint64_t a, std::uint64_t b, std::string_view subject);
+std::uint64_t checked_mul(std::uint64_t a, std::uint64_t b, std::string_view subject);
+
+}  // namespace organ
