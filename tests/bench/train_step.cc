@@ -17,6 +17,7 @@
 #include "format/checkpoint/checkpoint.h"
 #include "train/machine/memory.h"
 #include "train/model/model.h"
+#include "train/passes/run_layers.h"
 
 namespace organ::train {
 namespace {
@@ -49,21 +50,19 @@ class Bench {
       model.bind_layer(i, {working_.narrow(0, offset, model.layer_elements()),
                            gradient_.narrow(0, offset, model.layer_elements())});
     }
-    prefix_ = model.embed(batch_);
-    for (std::int64_t i = 0; i < first; ++i) {
-      prefix_ = model.forward_layer(i, prefix_, batch_, nullptr);
-    }
+    prefix_ = embed_and_run(model, batch_, 0, first);
   }
 
   Phases step() {
     gradient_.zero_();
+    ModelBatch open = model_.open(batch_);
     const std::int64_t layers = model_.layer_count();
     std::vector<LayerTapePtr> tapes(static_cast<std::size_t>(layers));
     Phases phases;
     auto start = Clock::now();
     at::Tensor x = prefix_, dx;
     for (std::int64_t i = first_; i < layers; ++i) {
-      x = model_.forward_layer(i, x, batch_, &tapes[static_cast<std::size_t>(i)]);
+      x = model_.forward_layer(i, x, open, &tapes[static_cast<std::size_t>(i)]);
     }
     phases.forward = seconds_since(start);
     start = Clock::now();
@@ -76,7 +75,7 @@ class Bench {
         phases.frozen_backward = seconds_since(start);
         start = Clock::now();
       }
-      dx = model_.backward_layer(i, dx, std::move(tapes[static_cast<std::size_t>(i)]), batch_,
+      dx = model_.backward_layer(i, dx, std::move(tapes[static_cast<std::size_t>(i)]), open,
                                  i > first_);
     }
     phases.trained_backward = seconds_since(start);

@@ -63,9 +63,10 @@ void run(const char* folder, const char* input, const char* output) {
   const auto checkpoint = format::Checkpoint::open(folder);
   train::Model model = train::Model::load(checkpoint, {});
   const train::Batch batch = read_batch(input);
-  std::vector<at::Tensor> hidden = {model.embed(batch)};
+  train::ModelBatch open = model.open(batch);
+  std::vector<at::Tensor> hidden = {model.embed(open)};
   for (std::int64_t i = 0; i < model.layer_count(); ++i) {
-    hidden.push_back(model.forward_layer(i, hidden.back(), batch, nullptr));
+    hidden.push_back(model.forward_layer(i, hidden.back(), open, nullptr));
   }
   write(output, hidden);
 }

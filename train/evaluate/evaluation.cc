@@ -12,6 +12,7 @@
 #include "train/evaluate/internal/evaluation_batches.h"
 #include "train/model/model.h"
 #include "train/passes/batches.h"
+#include "train/passes/run_layers.h"
 
 namespace organ::train {
 namespace {
@@ -43,10 +44,7 @@ class Evaluator {
  private:
   void score(std::span<const EvaluationRow> rows) {
     const Batch batch = make_batch(data_, options_, rows);
-    at::Tensor x = model_.embed(batch);
-    for (std::int64_t layer = 0; layer < model_.layer_count(); ++layer) {
-      x = model_.forward_layer(layer, x, batch, nullptr);
-    }
+    const at::Tensor x = run_model(model_, batch);
     at::Tensor per_token;
     const LossSum sum = model_.head_loss(x, batch, 1.0, nullptr, &per_token);
     result_.nll_sum += sum.nll;

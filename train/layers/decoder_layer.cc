@@ -30,48 +30,46 @@ class DecoderLayer : public Layer {
 
   at::Tensor forward(const at::Tensor& x, const Pass& pass, LayerTapePtr* out) const override {
     auto tape = out != nullptr ? std::make_unique<DecoderTape>() : nullptr;
-    const at::Tensor source = source_part(x, pass.batch), target = target_part(x, pass.batch);
-    const Batch own = target_batch(pass.batch);
+    const at::Tensor source = source_part(x, pass.batch()), target = target_part(x, pass.batch());
     const at::Tensor attended = kernels::add(
-        target, attention_.forward(attention_norm_.forward(target, working_,
-                                                           tape ? &tape->attention_norm : nullptr),
-                                   {own, pass.rope, pass.spans, pass.cache, pass.relative},
-                                   tape ? &tape->attention : nullptr));
+        target,
+        attention_.forward(
+            attention_norm_.forward(target, working_, tape ? &tape->attention_norm : nullptr),
+            pass.over(pass.open.target()), tape ? &tape->attention : nullptr));
     const at::Tensor crossed = kernels::add(
         attended,
         cross_.forward(cross_norm_.forward(attended, working_, tape ? &tape->cross_norm : nullptr),
-                       kernels::convert(source, working_), pass.batch,
+                       kernels::convert(source, working_), pass.batch(),
                        tape ? &tape->cross : nullptr, pass.cache));
     const at::Tensor y = kernels::add(
         crossed,
         mlp_->forward(mlp_norm_.forward(crossed, working_, tape ? &tape->mlp_norm : nullptr),
                       tape ? &tape->mlp : nullptr));
     if (out != nullptr) *out = std::move(tape);
-    return join_parts(source, y, pass.batch);
+    return join_parts(source, y, pass.batch());
   }
 
   at::Tensor backward(const at::Tensor& dy, LayerTape& kept, const Pass& pass,
                       bool need_input_gradient) const override {
     auto& tape = static_cast<DecoderTape&>(kept);
-    const Batch own = target_batch(pass.batch);
-    const at::Tensor dtarget = target_part(dy, pass.batch);
+    const at::Tensor dtarget = target_part(dy, pass.batch());
     at::Tensor dnormed = mlp_->backward(kernels::convert(dtarget, working_), *tape.mlp,
                                         [&] { return mlp_norm_.output(tape.mlp_norm); });
     mlp_norm_.add_gradient(dnormed, tape.mlp_norm);
     const at::Tensor dcrossed = mlp_norm_.input_gradient(dnormed, tape.mlp_norm, dtarget);
     const CrossAttention::Gradients cross =
-        cross_.backward(kernels::convert(dcrossed, working_), tape.cross, pass.batch,
+        cross_.backward(kernels::convert(dcrossed, working_), tape.cross, pass.batch(),
                         [&] { return cross_norm_.output(tape.cross_norm); });
     cross_norm_.add_gradient(cross.x, tape.cross_norm);
     const at::Tensor dattended = cross_norm_.input_gradient(cross.x, tape.cross_norm, dcrossed);
     dnormed = attention_.backward(kernels::convert(dattended, working_), tape.attention,
-                                  {own, pass.rope, pass.spans, pass.cache, pass.relative},
+                                  pass.over(pass.open.target()),
                                   [&] { return attention_norm_.output(tape.attention_norm); });
     attention_norm_.add_gradient(dnormed, tape.attention_norm);
     if (!need_input_gradient) return {};
-    return join_parts(kernels::add(source_part(dy, pass.batch), cross.source),
+    return join_parts(kernels::add(source_part(dy, pass.batch()), cross.source),
                       attention_norm_.input_gradient(dnormed, tape.attention_norm, dattended),
-                      pass.batch);
+                      pass.batch());
   }
 
  private:

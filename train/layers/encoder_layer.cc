@@ -17,28 +17,24 @@ class EncoderLayer : public Layer {
 
   at::Tensor forward(const at::Tensor& x, const Pass& pass, LayerTapePtr* out) const override {
     auto tape = out != nullptr ? std::make_unique<EncoderTape>() : nullptr;
-    const Batch part = source_batch(pass.batch);
-    at::Tensor source = layer_->forward(source_part(x, pass.batch),
-                                        {part, pass.rope, pass.spans, pass.cache, pass.relative},
+    at::Tensor source = layer_->forward(source_part(x, pass.batch()), pass.over(pass.open.source()),
                                         tape ? &tape->layer : nullptr);
     if (closing_ != nullptr) {
       source = closing_->forward(source, at::kFloat, tape ? &tape->closing : nullptr);
     }
     if (out != nullptr) *out = std::move(tape);
-    return join_parts(source, target_part(x, pass.batch), pass.batch);
+    return join_parts(source, target_part(x, pass.batch()), pass.batch());
   }
 
   at::Tensor backward(const at::Tensor& dy, LayerTape& kept, const Pass& pass,
                       bool need_input_gradient) const override {
     auto& tape = static_cast<EncoderTape&>(kept);
-    const Batch part = source_batch(pass.batch);
-    at::Tensor dsource = source_part(dy, pass.batch);
+    at::Tensor dsource = source_part(dy, pass.batch());
     if (closing_ != nullptr) dsource = closing_->input_gradient(dsource, tape.closing, {});
-    dsource = layer_->backward(dsource, *tape.layer,
-                               {part, pass.rope, pass.spans, pass.cache, pass.relative},
-                               need_input_gradient);
+    dsource =
+        layer_->backward(dsource, *tape.layer, pass.over(pass.open.source()), need_input_gradient);
     if (!need_input_gradient) return {};
-    return join_parts(dsource, target_part(dy, pass.batch), pass.batch);
+    return join_parts(dsource, target_part(dy, pass.batch()), pass.batch());
   }
 
  private:

@@ -9,7 +9,7 @@
 
 #include "train/layers/key_values.h"
 #include "train/layers/layer_tape.h"
-#include "train/positions/batch.h"
+#include "train/positions/open_batch.h"
 #include "train/positions/relative_bias.h"
 #include "train/positions/rope.h"
 #include "train/weights/geometry.h"
@@ -18,15 +18,16 @@
 
 namespace organ::train {
 
-class BatchVisibility;
-
-// What all layers share while they run over a batch.
+// What a layer reads beside its input and its weights.
 struct Pass {
-  const Batch& batch;
-  const RopeTables* rope;      // null: positions are no matter of the layers
-  BatchVisibility& spans;      // what each query sees, shared by the layers of one window
-  KeyValues* cache = nullptr;  // of the layer that runs; only while decoding
+  OpenBatch& open;
+  const RopeTables* rope;                  // null: positions are no matter of the layers
+  KeyValues* cache = nullptr;              // of the layer that runs; only while decoding
   const RelativeBias* relative = nullptr;  // of the layer's stack; null: its scores have no bias
+
+  const Batch& batch() const { return open.batch(); }
+  // The same over a part of the rows of an encoder-decoder.
+  Pass over(OpenBatch& part) const { return {part, rope, cache, relative}; }
 };
 
 // Borrows its weights and the place of their gradients; stateless.

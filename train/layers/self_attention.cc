@@ -2,8 +2,6 @@
 #include "train/layers/internal/self_attention.h"
 
 #include "train/layers/internal/key_value_prefix.h"
-#include "train/positions/batch_visibility.h"
-#include "train/positions/virtual_tokens.h"
 
 namespace organ::train {
 namespace {
@@ -16,14 +14,14 @@ at::Tensor running_rows(const at::Tensor& table, const Batch& batch) {
 
 // The rotations of the positions that run; undefined where positions are no matter of the layers.
 at::Tensor cosine(const Pass& pass) {
-  return pass.rope ? running_rows(pass.rope->cosine(), pass.batch) : at::Tensor();
+  return pass.rope ? running_rows(pass.rope->cosine(), pass.batch()) : at::Tensor();
 }
 at::Tensor sine(const Pass& pass) {
-  return pass.rope ? running_rows(pass.rope->sine(), pass.batch) : at::Tensor();
+  return pass.rope ? running_rows(pass.rope->sine(), pass.batch()) : at::Tensor();
 }
 
 KeyValuePrefix prefix_at(const Parameter& prefix, const Pass& pass) {
-  return {prefix, pass.batch, cosine(pass), sine(pass)};
+  return {prefix, pass.batch(), cosine(pass), sine(pass)};
 }
 
 }  // namespace
@@ -63,20 +61,20 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
   };
   kernels::HeadNorm query_norm = normalise(query_norm_, query_heads());
   kernels::HeadNorm key_norm = normalise(key_norm_, key_heads());
-  const kernels::HeadLayout heads_layout = layout(pass.batch);
+  const kernels::HeadLayout heads_layout = layout(pass.batch());
   AttentionTape attended_heads;
   attended_heads.heads =
       kernels::split_heads(packed, heads_layout, cosine(pass), sine(pass), scale_);
   if (const KeyValuePrefix prefix = prefix_at(prefix_, pass); !prefix.empty()) {
     prefix.put_into(attended_heads.heads);
   }
-  if (pass.cache != nullptr) pass.cache->extend(attended_heads.heads, pass.batch.past);
+  if (pass.cache != nullptr) pass.cache->extend(attended_heads.heads, pass.batch().past);
   if (sinks_.value.defined()) attended_heads.sinks = as_float(sinks_);
   if (pass.relative != nullptr) attended_heads.position_bias = pass.relative->values();
   const bool keep = tape != nullptr && keep_probabilities(heads_layout, packed.element_size());
   packed.reset();
   at::Tensor attended =
-      attention(attended_heads, heads_layout, pass.spans.of(pass.batch, sight_, window_), keep);
+      attention(attended_heads, heads_layout, pass.open.visible(sight_, window_), keep);
   if (tape != nullptr) {
     tape->query_norm = std::move(query_norm);
     tape->key_norm = std::move(key_norm);
@@ -89,10 +87,9 @@ at::Tensor SelfAttention::forward(at::Tensor x, const Pass& pass, SelfAttentionT
 // From the heads' outputs back to the packed q|k|v rows.
 at::Tensor SelfAttention::packed_gradient(const at::Tensor& dattended, SelfAttentionTape& tape,
                                           const Pass& pass) const {
-  const kernels::HeadLayout heads_layout = layout(pass.batch);
-  kernels::Heads dheads =
-      attention_backward(dattended, tape.attention, heads_layout,
-                         pass.spans.of(pass.batch, sight_, window_), sinks_.gradient);
+  const kernels::HeadLayout heads_layout = layout(pass.batch());
+  kernels::Heads dheads = attention_backward(dattended, tape.attention, heads_layout,
+                                             pass.open.visible(sight_, window_), sinks_.gradient);
   tape.attention = {};
   if (const KeyValuePrefix prefix = prefix_at(prefix_, pass); !prefix.empty()) {
     prefix.take_gradient(dheads);

@@ -17,9 +17,10 @@ void Model::read_source(const std::vector<std::int64_t>& ids, DecodeCache& cache
   check(!ids.empty() && cache.length() == 0, "a source is read first, and is not empty");
   Batch batch = one_sequence(ids);
   batch.source = batch.length;
-  at::Tensor x = embed(batch);
+  at::Tensor x = impl_->ends->embedding().forward(batch);
+  OpenBatch open(std::move(batch));
   for (std::int64_t i = 0; i < impl_->stacks.back().first; ++i) {
-    x = impl_->slot(i).layer->forward(x, impl_->pass(i, batch), nullptr);
+    x = impl_->slot(i).layer->forward(x, impl_->pass(i, open), nullptr);
   }
   cache.source_ = x;
 }
@@ -27,7 +28,7 @@ void Model::read_source(const std::vector<std::int64_t>& ids, DecodeCache& cache
 at::Tensor Model::decode(const std::vector<std::int64_t>& ids, DecodeCache& cache) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
   check(!ids.empty(), "nothing to decode");
-  check(impl_->active_virtual_tokens() == nullptr, "virtual tokens are not decoded");
+  check(impl_->virtual_tokens == 0 || impl_->virtual_left_out, "virtual tokens are not decoded");
   check((impl_->stacks.size() > 1) == cache.source_.defined(), "an encoder's text is not read yet");
   cache.ids_.insert(cache.ids_.end(), ids.begin(), ids.end());
   cache.layers_.resize(static_cast<std::size_t>(layer_count()));
@@ -38,18 +39,20 @@ at::Tensor Model::decode(const std::vector<std::int64_t>& ids, DecodeCache& cach
   const std::int64_t past = anew ? 0 : total - fresh;
   Batch batch = one_sequence(std::span(cache.ids_).subspan(static_cast<std::size_t>(past)));
   batch.past = past;
-  at::Tensor x = embed(batch);
+  at::Tensor x = impl_->ends->embedding().forward(batch);
   if (cache.source_.defined()) {
     batch.source = cache.source_.size(0);
     batch.length += batch.source;
     batch.ids = at::cat({at::zeros({batch.source}, at::kLong), batch.ids});  // the layers ask none
     x = join_parts(cache.source_, x, batch);
   }
+  const std::int64_t length = batch.length;
+  OpenBatch open(std::move(batch));
   for (std::int64_t i = impl_->stacks.back().first; i < layer_count(); ++i) {
-    const Pass pass = impl_->pass(i, batch, &cache.layers_[static_cast<std::size_t>(i)]);
+    const Pass pass = impl_->pass(i, open, &cache.layers_[static_cast<std::size_t>(i)]);
     x = impl_->slot(i).layer->forward(x, pass, nullptr);
   }
-  return x.narrow(0, batch.length - fresh, fresh);
+  return x.narrow(0, length - fresh, fresh);
 }
 
 }  // namespace organ::train

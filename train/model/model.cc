@@ -54,33 +54,41 @@ std::int64_t Model::row_multiplications(std::int64_t index, std::int64_t length,
   return impl_->stack_of(index).row_multiplications(length, source);
 }
 
-at::Tensor Model::embed(const Batch& batch) const {
-  return impl_->ends->embedding().forward(impl_->running(batch));
+ModelBatch Model::open(const Batch& batch) {
+  const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  impl_->check_batch(batch);
+  std::optional<WideBatch> wide;
+  if (impl_->virtual_tokens > 0 && !impl_->virtual_left_out) {
+    wide = widen(batch, impl_->virtual_tokens);
+  }
+  return {batch, std::move(wide)};
+}
+
+at::Tensor Model::embed(ModelBatch& batch) const {
+  return impl_->ends->embedding().forward(batch.running_->batch());
 }
 
 bool Model::embedding_trains() const { return impl_->ends->embedding().trains(); }
 
-void Model::backward_embed(const at::Tensor& dx, const Batch& batch) {
-  impl_->ends->embedding().backward(dx, impl_->running(batch));
+void Model::backward_embed(const at::Tensor& dx, ModelBatch& batch) {
+  impl_->ends->embedding().backward(dx, batch.running_->batch());
 }
 
-at::Tensor Model::forward_layer(std::int64_t index, const at::Tensor& x, const Batch& batch,
+at::Tensor Model::forward_layer(std::int64_t index, const at::Tensor& x, ModelBatch& batch,
                                 LayerTapePtr* tape) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  const Pass pass = impl_->pass(index, impl_->running(batch));
-  at::Tensor y = impl_->slot(index).layer->forward(x, pass, tape);
-  VirtualTokens* dropped = impl_->dropped_after(index);
-  return dropped != nullptr ? dropped->own_rows(y, batch) : y;
+  at::Tensor y = impl_->slot(index).layer->forward(x, impl_->pass(index, *batch.running_), tape);
+  return batch.wide_ && impl_->is_last(index) ? batch.wide_->own_rows(y) : y;
 }
 
 at::Tensor Model::backward_layer(std::int64_t index, const at::Tensor& dy, LayerTapePtr tape,
-                                 const Batch& batch, bool need_input_gradient) {
+                                 ModelBatch& batch, bool need_input_gradient) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
   check(tape != nullptr, "backward_layer needs the tape of a forward pass");
-  const Pass pass = impl_->pass(index, impl_->running(batch));
-  VirtualTokens* dropped = impl_->dropped_after(index);
-  return impl_->slot(index).layer->backward(dropped != nullptr ? dropped->spread(dy, batch) : dy,
-                                            *tape, pass, need_input_gradient);
+  const bool spread = batch.wide_ && impl_->is_last(index);
+  return impl_->slot(index).layer->backward(spread ? batch.wide_->spread(dy) : dy, *tape,
+                                            impl_->pass(index, *batch.running_),
+                                            need_input_gradient);
 }
 
 bool Model::has_head() const { return impl_->ends->has_head(); }

@@ -18,7 +18,7 @@
 #include "train/layers/layer_tape.h"
 #include "train/machine/precision.h"
 #include "train/model/loss_sum.h"
-#include "train/positions/batch.h"
+#include "train/model/model_batch.h"
 #include "train/weights/parameter.h"
 
 namespace organ::train {
@@ -95,20 +95,23 @@ class Model {
   void bind_ends(const LayerStorage& storage);
   bool ends_train() const;
 
+  // What the layers need of a batch, made once for all of them. Throws internal for a batch of
+  // another kind of model.
+  ModelBatch open(const Batch& batch);
   // The residual stream is fp32 [tokens, hidden_size] in both precisions.
-  at::Tensor embed(const Batch& batch) const;
+  at::Tensor embed(ModelBatch& batch) const;
   // Whether something that embed() reads trains; then backward_embed adds its gradient, given that
   // of embed()'s result.
   bool embedding_trains() const;
-  void backward_embed(const at::Tensor& dx, const Batch& batch);
+  void backward_embed(const at::Tensor& dx, ModelBatch& batch);
   // `tape` null: inference, nothing kept.
-  at::Tensor forward_layer(std::int64_t index, const at::Tensor& x, const Batch& batch,
+  at::Tensor forward_layer(std::int64_t index, const at::Tensor& x, ModelBatch& batch,
                            LayerTapePtr* tape);
   // Gradient with respect to the layer's input; weight gradients only for a bound layer. With
   // `need_input_gradient` false (lowest trained layer) the input part is skipped and an undefined
   // tensor returned.
   at::Tensor backward_layer(std::int64_t index, const at::Tensor& dy, LayerTapePtr tape,
-                            const Batch& batch, bool need_input_gradient = true);
+                            ModelBatch& batch, bool need_input_gradient = true);
 
   // Whether the checkpoint has a head; one of BERT may have none. Without it head_loss and logits
   // throw incompatible.

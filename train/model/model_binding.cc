@@ -28,13 +28,11 @@ void Model::adapt_layer(std::int64_t index, std::vector<AdapterParameters> adapt
 
 void Model::set_virtual_tokens(std::int64_t count, const Parameter& prompt) {
   check(impl_->stacks.size() == 1, "virtual tokens are for a model of one stack");
-  impl_->virtual_tokens.emplace(count);
+  impl_->virtual_tokens = count;
   impl_->ends->embedding().set_virtual_tokens(count, prompt);
 }
 
-std::int64_t Model::virtual_tokens() const {
-  return impl_->virtual_tokens ? impl_->virtual_tokens->count() : 0;
-}
+std::int64_t Model::virtual_tokens() const { return impl_->virtual_tokens; }
 
 void Model::leave_out_virtual_tokens(bool left_out) { impl_->virtual_left_out = left_out; }
 

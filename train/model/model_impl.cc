@@ -6,14 +6,6 @@
 #include "train/weights/stored_weights.h"
 
 namespace organ::train {
-namespace {
-
-void check_batch(const Batch& batch) {
-  check(batch.rows > 0 && batch.length > 0, "a batch needs rows and a length");
-  check(batch.ids.defined() && batch.ids.numel() == batch.tokens(), "a batch needs its ids");
-}
-
-}  // namespace
 
 Model::Impl::Impl(const format::Checkpoint& checkpoint, const Options& chosen)
     : architecture(checkpoint.architecture()), options(chosen) {
@@ -82,24 +74,18 @@ void Model::Impl::remake_layer(std::int64_t index) {
                        last && stack.closing ? &*stack.closing : nullptr);
 }
 
-const Batch& Model::Impl::running(const Batch& batch) {
-  check_batch(batch);
-  VirtualTokens* more = active_virtual_tokens();
-  return more != nullptr ? more->widened(batch) : batch;
-}
-
-VirtualTokens* Model::Impl::dropped_after(std::int64_t index) {
-  const bool top = index + 1 == stacks.back().first + stacks.back().count;
-  return top ? active_virtual_tokens() : nullptr;
-}
-
-Pass Model::Impl::pass(std::int64_t index, const Batch& batch, KeyValues* cache) {
-  check_batch(batch);
+void Model::Impl::check_batch(const Batch& batch) const {
+  check(batch.rows > 0 && batch.length > 0, "a batch needs rows and a length");
+  check(batch.ids.defined() && batch.ids.numel() == batch.tokens(), "a batch needs its ids");
   check((stacks.size() > 1) == (batch.source > 0), "a batch is for another kind of model");
-  if (rope) rope->prepare(batch.past + batch.length);
+}
+
+Pass Model::Impl::pass(std::int64_t index, OpenBatch& open, KeyValues* cache) {
+  const std::int64_t positions = open.batch().past + open.batch().length;
+  if (rope) rope->prepare(positions);
   std::optional<RelativeBias>& relative = stacks[stack_number(index)].relative;
-  if (relative) relative->prepare(batch.past + batch.length);
-  return {batch, rope ? &*rope : nullptr, spans, cache, relative ? &*relative : nullptr};
+  if (relative) relative->prepare(positions);
+  return {open, rope ? &*rope : nullptr, cache, relative ? &*relative : nullptr};
 }
 
 }  // namespace organ::train

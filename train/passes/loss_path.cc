@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/passes/loss_path.h"
+#include "train/passes/run_layers.h"
 
 #include <utility>
 #include <vector>
@@ -7,22 +8,15 @@
 #include <ATen/ATen.h>
 
 namespace organ::train {
-at::Tensor stack_input(Model& model, const Batch& batch) {
-  at::Tensor x = model.embed(batch);
-  for (std::int64_t i = 0; i < model.place_of(0); ++i) {
-    x = model.forward_layer(i, x, batch, nullptr);
-  }
-  return x;
-}
-
 LossSum LossPath::accumulate_gradient(at::Tensor x, const Batch& batch, double scale) {
   const bool recompute = activations_ == Activations::recomputed;
   const auto count = static_cast<std::size_t>(top_ - first_);
+  ModelBatch open = model_.open(batch);
   std::vector<LayerTapePtr> tapes(count);
   std::vector<at::Tensor> inputs(recompute ? count : 0);
   for (std::size_t i = 0; i < count; ++i) {
     if (recompute) inputs[i] = x;
-    x = model_.forward_layer(first_ + static_cast<std::int64_t>(i), x, batch,
+    x = model_.forward_layer(first_ + static_cast<std::int64_t>(i), x, open,
                              recompute ? nullptr : &tapes[i]);
   }
   at::Tensor gradient;
@@ -30,19 +24,17 @@ LossSum LossPath::accumulate_gradient(at::Tensor x, const Batch& batch, double s
   x.reset();
   for (std::size_t i = count; i-- > 0;) {
     const std::int64_t layer = first_ + static_cast<std::int64_t>(i);
-    if (recompute) model_.forward_layer(layer, std::exchange(inputs[i], {}), batch, &tapes[i]);
-    gradient = model_.backward_layer(layer, gradient, std::move(tapes[i]), batch,
+    if (recompute) model_.forward_layer(layer, std::exchange(inputs[i], {}), open, &tapes[i]);
+    gradient = model_.backward_layer(layer, gradient, std::move(tapes[i]), open,
                                      i > 0 || model_.embedding_trains());
   }
-  if (model_.embedding_trains()) model_.backward_embed(gradient, batch);
+  if (model_.embedding_trains()) model_.backward_embed(gradient, open);
   return sum;
 }
 
 LossSum LossPath::loss(at::Tensor x, const Batch& batch) {
-  for (std::int64_t layer = first_; layer < top_; ++layer) {
-    x = model_.forward_layer(layer, x, batch, nullptr);
-  }
-  return model_.head_loss(x, batch);
+  ModelBatch open = model_.open(batch);
+  return model_.head_loss(run_layers(model_, open, std::move(x), first_, top_), batch);
 }
 
 double LossPath::flops_per_row(std::int64_t length, std::int64_t source) const {

@@ -8,9 +8,6 @@
 
 namespace organ::train {
 
-// The stream that enters layer 0 of the checkpoint's stack.
-at::Tensor stack_input(Model& model, const Batch& batch);
-
 // What a forward pass keeps for its backward: everything, or each layer's input alone, from which
 // the layer is computed again (T. Chen et al., arXiv 1604.06174). The bits are the same.
 enum class Activations { kept, recomputed };

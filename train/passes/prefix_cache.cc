@@ -11,6 +11,7 @@
 #include <torch/version.h>
 
 #include "train/passes/batches.h"
+#include "train/passes/run_layers.h"
 
 namespace organ::train {
 namespace {
@@ -89,7 +90,7 @@ PrefixCache::PrefixCache(Model& model, const Dataset& data, const PrefixOptions&
 
 at::Tensor PrefixCache::inputs(std::span<const std::int64_t> windows) {
   // An embedding is cheaper to look up than to keep.
-  if (options_.layers_below == 0) return model_.embed(make_batch(data_, windows));
+  if (options_.layers_below == 0) return embed_and_run(model_, make_batch(data_, windows), 0, 0);
   const std::int64_t length = data_.row_length();
   at::Tensor all =
       at::empty({static_cast<std::int64_t>(windows.size()) * length, model_.hidden_size()},
@@ -139,10 +140,7 @@ Digest PrefixCache::key(const Batch& batch) const {
 
 at::Tensor PrefixCache::compute(const Batch& batch) {
   ++counts_.computed;
-  at::Tensor x = model_.embed(batch);
-  for (std::int64_t layer = 0; layer < options_.layers_below; ++layer) {
-    x = model_.forward_layer(layer, x, batch, nullptr);
-  }
+  at::Tensor x = embed_and_run(model_, batch, 0, options_.layers_below);
   x = options_.rounded ? x.to(at::kBFloat16) : x.contiguous();
   // Kept on the host: pinned, so that the copies to the device are asynchronous and fast.
   return model_.device().is_cuda() ? x.cpu().pin_memory() : x.cpu();

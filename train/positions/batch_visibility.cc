@@ -8,15 +8,7 @@
 namespace organ::train {
 namespace {
 
-bool same_bounds(const at::Tensor& a, const at::Tensor& b) {
-  return a.defined() == b.defined() && (!a.defined() || at::equal(a, b));
-}
-
-at::Tensor copy_of(const at::Tensor& bounds) {
-  return bounds.defined() ? at::clone(bounds) : at::Tensor();
-}
-
-VisibleKeys make_spans(const Batch& batch, Sight sight, std::int64_t window) {
+VisibleKeys make_keys(const Batch& batch, Sight sight, std::int64_t window) {
   at::Tensor end_key = batch.end_key;
   if (sight == Sight::bidirectional && !end_key.defined()) {
     end_key = kernels::empty({batch.tokens()}, at::kInt).fill_(batch.length);
@@ -30,22 +22,11 @@ VisibleKeys make_spans(const Batch& batch, Sight sight, std::int64_t window) {
 
 }  // namespace
 
-bool BatchVisibility::holds(const Batch& batch) const {
-  return shape_.rows == batch.rows && shape_.length == batch.length && shape_.past == batch.past &&
-         same_bounds(shape_.first_key, batch.first_key) &&
-         same_bounds(shape_.end_key, batch.end_key);
-}
-
-const VisibleKeys& BatchVisibility::of(const Batch& batch, Sight sight, std::int64_t window) {
-  if (!holds(batch)) {
-    spans_.clear();
-    shape_ = {batch.rows, batch.length, batch.past, copy_of(batch.first_key),
-              copy_of(batch.end_key)};
-  }
+const VisibleKeys& BatchVisibility::of(Sight sight, std::int64_t window) {
   const auto key = std::make_pair(sight, window);
-  const auto found = spans_.find(key);
-  if (found != spans_.end()) return found->second;
-  return spans_.emplace(key, make_spans(batch, sight, window)).first->second;
+  const auto found = keys_.find(key);
+  if (found != keys_.end()) return found->second;
+  return keys_.emplace(key, make_keys(batch_, sight, window)).first->second;
 }
 
 }  // namespace organ::train

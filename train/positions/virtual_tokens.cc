@@ -12,14 +12,6 @@
 namespace organ::train {
 namespace {
 
-bool same(const at::Tensor& a, const at::Tensor& b) {
-  return a.defined() == b.defined() && (!a.defined() || at::equal(a, b));
-}
-
-at::Tensor copy_of(const at::Tensor& tensor) {
-  return tensor.defined() ? at::clone(tensor) : at::Tensor();
-}
-
 // One row of a widened batch while it is written.
 struct WideRow {
   std::vector<std::int64_t> ids, targets;
@@ -73,18 +65,7 @@ at::Tensor joined(const std::vector<WideRow>& rows, std::vector<T> WideRow::*par
 
 }  // namespace
 
-bool VirtualTokens::holds(const Batch& batch) const {
-  return batch_.rows == batch.rows && batch_.length == batch.length &&
-         same(batch_.ids, batch.ids) && same(batch_.targets, batch.targets) &&
-         same(batch_.first_key, batch.first_key) && same(batch_.end_key, batch.end_key);
-}
-
-const Batch& VirtualTokens::widened(const Batch& batch) {
-  if (!holds(batch)) widen(batch);
-  return wide_;
-}
-
-void VirtualTokens::widen(const Batch& batch) {
+WideBatch widen(const Batch& batch, std::int64_t count) {
   check(batch.past == 0 && batch.source == 0 && batch.targets.defined(),
         "virtual tokens stand in whole rows of a causal model");
   const std::int32_t* first = bounds_of(batch.first_key);
@@ -94,7 +75,7 @@ void VirtualTokens::widen(const Batch& batch) {
     const std::int64_t at = row * batch.length;
     rows.push_back(widen_row(batch.ids.const_data_ptr<std::int64_t>() + at,
                              batch.targets.const_data_ptr<std::int64_t>() + at,
-                             first != nullptr ? first + at : nullptr, batch.length, count_));
+                             first != nullptr ? first + at : nullptr, batch.length, count));
     longest = std::max(longest, rows.back().length());
   }
   std::vector<std::int64_t> places;
@@ -104,15 +85,16 @@ void VirtualTokens::widen(const Batch& batch) {
       places.push_back(static_cast<std::int64_t>(row) * longest + place);
     }
   }
-  wide_ = {};
-  wide_.rows = batch.rows;
-  wide_.length = longest;
-  wide_.ids = joined(rows, &WideRow::ids, at::kLong);
-  wide_.targets = joined(rows, &WideRow::targets, at::kLong);
-  if (first != nullptr) wide_.first_key = joined(rows, &WideRow::first_key, at::kInt);
+  WideBatch result;
+  Batch& wide = result.batch;
+  wide.rows = batch.rows;
+  wide.length = longest;
+  wide.ids = joined(rows, &WideRow::ids, at::kLong);
+  wide.targets = joined(rows, &WideRow::targets, at::kLong);
+  if (first != nullptr) wide.first_key = joined(rows, &WideRow::first_key, at::kInt);
   if (batch.end_key.defined()) {
-    wide_.end_key = kernels::empty({wide_.tokens()}, at::kInt).fill_(longest);
-    std::int32_t* ends = wide_.end_key.mutable_data_ptr<std::int32_t>();
+    wide.end_key = kernels::empty({wide.tokens()}, at::kInt).fill_(longest);
+    std::int32_t* ends = wide.end_key.mutable_data_ptr<std::int32_t>();
     const std::int32_t* end = bounds_of(batch.end_key);
     for (std::int64_t i = 0; i < batch.tokens(); ++i) {
       const auto own = static_cast<std::size_t>(i);
@@ -122,22 +104,17 @@ void VirtualTokens::widen(const Batch& batch) {
       ends[places[own]] = static_cast<std::int32_t>(places[last] - row * longest + 1);
     }
   }
-  places_ = index_tensor(places);
-  batch_ = batch;
-  batch_.ids = copy_of(batch.ids);
-  batch_.targets = copy_of(batch.targets);
-  batch_.first_key = copy_of(batch.first_key);
-  batch_.end_key = copy_of(batch.end_key);
+  result.places = index_tensor(places);
+  return result;
 }
 
-at::Tensor VirtualTokens::own_rows(const at::Tensor& wide, const Batch& batch) {
-  widened(batch);
-  return at::index_select(wide, 0, places_.to(wide.device()));
+at::Tensor WideBatch::own_rows(const at::Tensor& wide) const {
+  return at::index_select(wide, 0, places.to(wide.device()));
 }
 
-at::Tensor VirtualTokens::spread(const at::Tensor& own, const Batch& batch) {
-  at::Tensor wide = at::zeros({widened(batch).tokens(), own.size(1)}, own.options());
-  return wide.index_copy_(0, places_.to(own.device()), own);
+at::Tensor WideBatch::spread(const at::Tensor& own) const {
+  at::Tensor wide = at::zeros({batch.tokens(), own.size(1)}, own.options());
+  return wide.index_copy_(0, places.to(own.device()), own);
 }
 
 }  // namespace organ::train

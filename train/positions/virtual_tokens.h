@@ -13,29 +13,20 @@
 
 namespace organ::train {
 
-// Keeps what it made of the batch it was asked for last. Not thread-safe.
-class VirtualTokens {
- public:
-  explicit VirtualTokens(std::int64_t count) : count_(count) {}
+// A batch with its virtual positions.
+struct WideBatch {
+  Batch batch;
+  at::Tensor places;  // int64 [own positions]: where they are in the wide batch
 
-  std::int64_t count() const { return count_; }
-
-  // The batch with `count` positions more before each document of each row: their ids are -1 to
-  // -count, they have no targets. Padding gets none; rows with fewer documents than others are
-  // filled up with it. Valid until another batch comes.
-  const Batch& widened(const Batch& batch);
-  // Of a stream [tokens of the widened batch, d] the rows of the batch's own positions, and the
-  // adjoint, with zeros elsewhere.
-  at::Tensor own_rows(const at::Tensor& wide, const Batch& batch);
-  at::Tensor spread(const at::Tensor& own, const Batch& batch);
-
- private:
-  bool holds(const Batch& batch) const;
-  void widen(const Batch& batch);
-
-  std::int64_t count_;
-  Batch batch_, wide_;
-  at::Tensor places_;  // int64 [own positions]: where they are in the widened batch
+  // Of a stream [tokens of the wide batch, d] the rows of the own positions, and the adjoint, with
+  // zeros elsewhere.
+  at::Tensor own_rows(const at::Tensor& wide) const;
+  at::Tensor spread(const at::Tensor& own) const;
 };
+
+// The batch with `count` positions more before each document of each row: their ids are -1 to
+// -count, they have no targets. Padding gets none; rows with fewer documents than others are filled
+// up with it. Throws internal for a batch that is not whole rows of a causal model.
+WideBatch widen(const Batch& batch, std::int64_t count);
 
 }  // namespace organ::train

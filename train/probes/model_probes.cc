@@ -11,6 +11,7 @@
 #include "format/base/error.h"
 #include "train/data/task.h"
 #include "train/model/model.h"
+#include "train/passes/run_layers.h"
 #include "train/probes/finding.h"
 #include "train/probes/internal/head_probes.h"
 #include "train/probes/trailing_runs.h"
@@ -27,11 +28,7 @@ struct Probe {
   Batch batch;  // one row
 
   at::Tensor run(const Batch& input) const {
-    at::Tensor x = model.embed(input);
-    for (std::int64_t i = layers.first; i < layers.last; ++i) {
-      x = model.forward_layer(i, x, input, nullptr);
-    }
-    return x;
+    return embed_and_run(model, input, layers.first, layers.last);
   }
 };
 

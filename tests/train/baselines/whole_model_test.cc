@@ -11,6 +11,7 @@
 #include "tests/train/support/fixture.h"
 #include "train/optimize/flat_layers.h"
 #include "train/passes/loss_path.h"
+#include "train/passes/run_layers.h"
 
 namespace organ::test {
 namespace {
@@ -44,7 +45,7 @@ struct WholePass {
         organ(model, layers_of(model), false, Ends::trained) {
     train::LossPath stack(model, 0, model.layer_count(), model.layer_count());
     const auto targets = static_cast<double>(batch.targets.ge(0).sum().item<std::int64_t>());
-    loss = stack.accumulate_gradient(model.embed(batch), batch, 1 / targets);
+    loss = stack.accumulate_gradient(train::embed_and_run(model, batch, 0, 0), batch, 1 / targets);
   }
 
   at::Tensor gradient(std::int64_t start, const train::ParameterSlot& slot) const {
@@ -136,10 +137,7 @@ TEST_CASE("what the model computes with is what the run holds") {
   const double before = FullPass(model, base.batch).loss.nll;
   organ.tensors().master.narrow(0, model.layer_count() * model.layer_elements(), 1).add_(1);
   organ.refresh_working();
-  at::Tensor x = model.embed(base.batch);
-  for (std::int64_t i = 0; i < model.layer_count(); ++i) {
-    x = model.forward_layer(i, x, base.batch, nullptr);
-  }
+  const at::Tensor x = train::run_model(model, base.batch);
   CHECK(model.head_loss(x, base.batch).nll != before);
 }
 

@@ -13,6 +13,7 @@
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
 #include "tests/train/support/ids_file.h"
+#include "train/passes/run_layers.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::test {
@@ -52,10 +53,7 @@ struct Case {
     batch.ids = all.narrow(0, first, batch.length).contiguous();
     batch.targets = at::full({batch.length}, -1, at::kLong);
     batch.targets[batch.length - 1] = all[last];
-    at::Tensor x = model.embed(batch);
-    for (std::int64_t i = 0; i < model.layer_count(); ++i) {
-      x = model.forward_layer(i, x, batch, nullptr);
-    }
+    const at::Tensor x = train::run_model(model, batch);
     return model.head_loss(x, batch).nll;
   }
 };
@@ -83,10 +81,7 @@ struct Padded : Case {
     batch.length = length;
     batch.ids = ids.flatten();
     batch.targets = targets.flatten().contiguous();
-    at::Tensor x = model.embed(batch);
-    for (std::int64_t i = 0; i < model.layer_count(); ++i) {
-      x = model.forward_layer(i, x, batch, nullptr);
-    }
+    const at::Tensor x = train::run_model(model, batch);
     at::Tensor per_token;
     model.head_loss(x, batch, 1.0, nullptr, &per_token);
     return per_token.view({2, length}).to(at::kDouble);

@@ -12,6 +12,7 @@
 #include "train/layers/key_values.h"
 #include "train/model/decode_cache.h"
 #include "train/passes/batches.h"
+#include "train/passes/run_layers.h"
 #include "train/positions/batch.h"
 
 namespace organ::test {
@@ -35,10 +36,7 @@ at::Tensor whole_logits(Model& model, const std::vector<std::int64_t>& ids,
                         std::int64_t source = 0) {
   train::Batch batch = train::one_sequence(ids);
   batch.source = source;
-  at::Tensor x = model.embed(batch);
-  for (std::int64_t i = 0; i < model.layer_count(); ++i) {
-    x = model.forward_layer(i, x, batch, nullptr);
-  }
+  const at::Tensor x = train::run_model(model, batch);
   return model.logits(x, {batch.length - 1});
 }
 

@@ -10,6 +10,7 @@
 #include "train/generate/generation.h"
 #include "train/layers/key_values.h"
 #include "train/model/decode_cache.h"
+#include "train/passes/run_layers.h"
 
 namespace organ::test {
 namespace {
@@ -73,10 +74,8 @@ TEST_CASE("on a device decoding one position at a time equals the whole text at 
 TEST_CASE("on a device per-token losses come back to the CPU") {
   const Fixture fixture("llama");
   Model model = load(fixture, Precision::fp32, test_device());
-  at::Tensor x = model.embed(fixture.batch), per_token;
-  for (std::int64_t i = 0; i < model.layer_count(); ++i) {
-    x = model.forward_layer(i, x, fixture.batch, nullptr);
-  }
+  const at::Tensor x = train::run_model(model, fixture.batch);
+  at::Tensor per_token;
   const train::LossSum sum = model.head_loss(x, fixture.batch, 1.0, nullptr, &per_token);
   CHECK(per_token.is_cpu());
   CHECK(per_token.sum().item<double>() == doctest::Approx(sum.nll).epsilon(1e-5));

@@ -7,6 +7,7 @@
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
 #include "tests/train/support/model_checks.h"
+#include "train/passes/run_layers.h"
 
 namespace organ::test {
 namespace {
@@ -18,14 +19,6 @@ using train::Precision;
 Model load(const Fixture& fixture, Precision precision = Precision::fp32,
            std::int64_t head_chunk = 512) {
   return Model::load(fixture.checkpoint, {.precision = precision, .head_chunk = head_chunk});
-}
-
-at::Tensor run_layers(Model& model, const Batch& batch) {
-  at::Tensor x = model.embed(batch);
-  for (std::int64_t i = 0; i < model.layer_count(); ++i) {
-    x = model.forward_layer(i, x, batch, nullptr);
-  }
-  return x;
 }
 
 }  // namespace
@@ -55,11 +48,11 @@ TEST_CASE("frozen layers pass the gradient on and get none") {
   CHECK(pass.gradients[2].equal(expected.gradients[2]));
   Model frozen = load(fixture);
   std::vector<train::LayerTapePtr> tapes(3);
-  at::Tensor x = frozen.embed(fixture.batch), dx;
-  for (int i = 0; i < 3; ++i) x = frozen.forward_layer(i, x, fixture.batch, &tapes[i]);
+  train::ModelBatch open = frozen.open(fixture.batch);
+  at::Tensor x = frozen.embed(open), dx;
+  for (int i = 0; i < 3; ++i) x = frozen.forward_layer(i, x, open, &tapes[i]);
   frozen.head_loss(x, fixture.batch, 1.0 / static_cast<double>(expected.loss.targets), &dx);
-  for (int i = 2; i >= 0; --i)
-    dx = frozen.backward_layer(i, dx, std::move(tapes[i]), fixture.batch);
+  for (int i = 2; i >= 0; --i) dx = frozen.backward_layer(i, dx, std::move(tapes[i]), open);
   CHECK(dx.equal(expected.input_gradient));
 }
 
@@ -124,14 +117,14 @@ TEST_CASE("documents packed in one row equal separate rows") {
       CHECK(relative_error(pass.gradients[i], expected.gradients[i]) < 1e-3);
     }
     packed.first_key = packed.end_key = at::Tensor();
-    CHECK(relative_error(run_layers(apart, packed), expected.hidden.back()) > 1e-3);
+    CHECK(relative_error(train::run_model(apart, packed), expected.hidden.back()) > 1e-3);
   }
 }
 
 TEST_CASE("per-token losses add up and are zero without a target") {
   const Fixture fixture("llama");
   Model model = load(fixture);
-  const at::Tensor x = run_layers(model, fixture.batch);
+  const at::Tensor x = train::run_model(model, fixture.batch);
   at::Tensor per_token;
   const train::LossSum sum = model.head_loss(x, fixture.batch, 1.0, nullptr, &per_token);
   CHECK(per_token.sum().item<double>() == doctest::Approx(sum.nll).epsilon(1e-5));
@@ -146,15 +139,15 @@ TEST_CASE("per-token losses add up and are zero without a target") {
 TEST_CASE("binding a layer keeps its weights and lets the trainer change them") {
   const Fixture fixture("llama");
   Model model = load(fixture);
-  const at::Tensor before = model.layer_parameters(1), y = run_layers(model, fixture.batch);
+  const at::Tensor before = model.layer_parameters(1), y = train::run_model(model, fixture.batch);
   const at::Tensor working = at::zeros({model.layer_elements()}, at::kFloat);
   model.bind_layer(1, {working, at::zeros({model.layer_elements()}, at::kFloat)});
   CHECK(working.equal(before));
-  CHECK(run_layers(model, fixture.batch).equal(y));
+  CHECK(train::run_model(model, fixture.batch).equal(y));
   working.mul_(1.5);
-  CHECK_FALSE(run_layers(model, fixture.batch).equal(y));
+  CHECK_FALSE(train::run_model(model, fixture.batch).equal(y));
   model.set_layer_parameters(1, before);
-  CHECK(run_layers(model, fixture.batch).equal(y));
+  CHECK(train::run_model(model, fixture.batch).equal(y));
 }
 
 TEST_CASE("storage keeps the parts of fused matrices adjacent and covers each layer once") {
@@ -208,7 +201,7 @@ TEST_CASE("a document longer than the learned positions is refused") {
   batch.rows = 1;
   batch.length = 65;
   batch.ids = batch.targets = at::zeros({65}, at::kLong);
-  CHECK(error_of([&] { model.embed(batch); }) ==
+  CHECK(error_of([&] { train::embed_and_run(model, batch, 0, 0); }) ==
         "invalid_argument: a document reaches position 64 but the model has 64");
 }
 
@@ -219,7 +212,7 @@ TEST_CASE("ids and targets outside of the vocabulary are refused") {
   batch.ids = batch.ids.clone();
   for (const std::int64_t id : {std::int64_t{-1}, model.vocab_size()}) {
     batch.ids[5].fill_(id);
-    const std::string error = error_of([&] { model.embed(batch); });
+    const std::string error = error_of([&] { train::embed_and_run(model, batch, 0, 0); });
     CHECK(error.find("invalid_argument: position 5: token id " + std::to_string(id)) == 0);
   }
   batch.targets = at::full_like(fixture.batch.targets, 61);

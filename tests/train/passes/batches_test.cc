@@ -12,6 +12,7 @@
 #include "tests/train/support/letter_tokenizer.h"
 #include "train/data/task.h"
 #include "train/passes/batches.h"
+#include "train/passes/run_layers.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::test {
@@ -22,10 +23,7 @@ using train::LossSum;
 using train::Model;
 
 LossSum loss_of(Model& model, const Batch& batch) {
-  at::Tensor x = model.embed(batch);
-  for (std::int64_t layer = 0; layer < model.layer_count(); ++layer) {
-    x = model.forward_layer(layer, x, batch, nullptr);
-  }
+  const at::Tensor x = train::run_model(model, batch);
   return model.head_loss(x, batch);
 }
 

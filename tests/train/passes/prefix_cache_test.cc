@@ -8,6 +8,7 @@
 #include "tests/train/support/fixture.h"
 #include "tests/train/support/letter_tokenizer.h"
 #include "train/passes/batches.h"
+#include "train/passes/run_layers.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::test {
@@ -100,8 +101,7 @@ TEST_CASE("of an encoder-decoder the cache keeps what the encoder made of each w
   Model model = Model::load(fixture.checkpoint, {});
   REQUIRE(model.place_of(0) == 2);
   const train::Batch batch = train::make_batch(data, all_windows(data));
-  at::Tensor x = model.embed(batch);
-  for (std::int64_t i = 0; i < 2; ++i) x = model.forward_layer(i, x, batch, nullptr);
+  const at::Tensor x = train::embed_and_run(model, batch, 0, 2);
   CHECK(relative_error(second.streams, x) < 1e-5);
   data.drop_spans({.seed = 1, .sentinels = {27, 28}});
   CHECK(Run(fixture, data, kept, false, Precision::fp32).cache.counts().read == 0);

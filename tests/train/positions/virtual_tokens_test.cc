@@ -11,7 +11,7 @@ namespace organ::test {
 namespace {
 
 using train::Batch;
-using train::VirtualTokens;
+using train::WideBatch;
 
 at::Tensor numbers(std::vector<std::int64_t> values, at::ScalarType type = at::kLong) {
   return at::tensor(values, at::kLong).to(type);
@@ -31,8 +31,7 @@ Batch two_rows() {
 }  // namespace
 
 TEST_CASE("every document gets its virtual tokens, padding none") {
-  VirtualTokens two(2);
-  const Batch& wide = two.widened(two_rows());
+  const Batch wide = train::widen(two_rows(), 2).batch;
   CHECK(wide.rows == 2);
   CHECK(wide.length == 8);
   CHECK(wide.ids.equal(numbers({-1, -2, 10, 11, 12, 13, 0, 0, -1, -2, 20, 21, -1, -2, 30, 0})));
@@ -44,8 +43,7 @@ TEST_CASE("every document gets its virtual tokens, padding none") {
 TEST_CASE("rows of one document stay without bounds") {
   Batch batch = two_rows();
   batch.first_key = at::Tensor();
-  VirtualTokens one(1);
-  const Batch& wide = one.widened(batch);
+  const Batch wide = train::widen(batch, 1).batch;
   CHECK(wide.length == 5);
   CHECK_FALSE(wide.first_key.defined());
   CHECK(wide.ids.equal(numbers({-1, 10, 11, 12, 13, -1, 20, 21, 30, 0})));
@@ -54,27 +52,18 @@ TEST_CASE("rows of one document stay without bounds") {
 TEST_CASE("the last position that is seen stays the same") {
   Batch batch = two_rows();
   batch.end_key = numbers({1, 2, 3, 4, 2, 2, 3, 4}, at::kInt);
-  VirtualTokens one(1);
-  CHECK(one.widened(batch).end_key.equal(numbers({6, 2, 3, 4, 5, 6, 6, 3, 3, 6, 5, 6}, at::kInt)));
+  CHECK(train::widen(batch, 1).batch.end_key.equal(
+      numbers({6, 2, 3, 4, 5, 6, 6, 3, 3, 6, 5, 6}, at::kInt)));
 }
 
 TEST_CASE("own rows and their adjoint") {
-  const Batch batch = two_rows();
-  VirtualTokens two(2);
+  const WideBatch two = train::widen(two_rows(), 2);
   const at::Tensor wide = at::arange(16, at::kFloat).view({16, 1});
-  const at::Tensor own = two.own_rows(wide, batch);
+  const at::Tensor own = two.own_rows(wide);
   CHECK(own.equal(at::tensor({2., 3., 4., 5., 10., 11., 14., 15.}, at::kFloat).view({8, 1})));
-  const at::Tensor back = two.spread(own, batch);
+  const at::Tensor back = two.spread(own);
   CHECK(back.sum().equal(own.sum()));
-  CHECK(two.own_rows(back, batch).equal(own));
-}
-
-TEST_CASE("a batch filled anew in its place is widened anew") {
-  Batch batch = two_rows();
-  VirtualTokens one(1);
-  one.widened(batch);
-  batch.ids[0] = 15;
-  CHECK(one.widened(batch).ids[1].item<std::int64_t>() == 15);
+  CHECK(two.own_rows(back).equal(own));
 }
 
 }  // namespace organ::test

@@ -88,15 +88,16 @@ FullPass::FullPass(train::Model& model, const train::Batch& batch, std::int64_t 
     model.bind_layer(i, {working.back(), gradients.back()});
   }
   std::vector<train::LayerTapePtr> tapes(static_cast<std::size_t>(model.layer_count()));
-  hidden.push_back(model.embed(batch));
+  train::ModelBatch open = model.open(batch);
+  hidden.push_back(model.embed(open));
   for (std::int64_t i = 0; i < model.layer_count(); ++i) {
-    hidden.push_back(model.forward_layer(i, hidden.back(), batch, &tapes[i]));
+    hidden.push_back(model.forward_layer(i, hidden.back(), open, &tapes[i]));
   }
   const std::int64_t targets = (batch.targets >= 0).sum().item<std::int64_t>();
   at::Tensor dx;
   loss = model.head_loss(hidden.back(), batch, 1.0 / static_cast<double>(targets), &dx);
   for (std::int64_t i = model.layer_count() - 1; i >= first_trained; --i) {
-    dx = model.backward_layer(i, dx, std::move(tapes[i]), batch);
+    dx = model.backward_layer(i, dx, std::move(tapes[i]), open);
   }
   input_gradient = dx;
 }

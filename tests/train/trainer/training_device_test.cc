@@ -17,6 +17,7 @@
 #include "train/model/adapter_binding.h"
 #include "train/optimize/flat_layers.h"
 #include "train/optimize/flat_optimizer.h"
+#include "train/passes/run_layers.h"
 #include "train/tokenizer/tokenizer.h"
 #include "train/trainer/internal/train_run.h"
 
@@ -243,7 +244,7 @@ struct AdaptedPass {
     const auto buffers = train::make_buffers(adapter, model, true);
     train::bind_adapter(model, adapter, buffers);
     train::LossPath stack(model, 0, model.layer_count(), model.layer_count());
-    loss = stack.accumulate_gradient(model.embed(batch), batch, 0.01).nll;
+    loss = stack.accumulate_gradient(train::embed_and_run(model, batch, 0, 0), batch, 0.01).nll;
     gradient = buffers.gradient.cpu();
   }
   double loss = 0;
@@ -280,7 +281,8 @@ TEST_CASE("a whole model trains on a device as on the CPU") {
       std::iota(layers.begin(), layers.end(), 0);
       const train::FlatLayers organ(model, layers, false, train::Ends::trained);
       train::LossPath stack(model, 0, model.layer_count(), model.layer_count());
-      stack.accumulate_gradient(model.embed(fixture.batch), fixture.batch, 0.01);
+      stack.accumulate_gradient(train::embed_and_run(model, fixture.batch, 0, 0), fixture.batch,
+                                0.01);
       return organ.tensors().gradient.cpu();
     };
     CHECK(relative_error(gradient_on(test_device()), gradient_on(at::kCPU)) < 1e-4);

@@ -13,6 +13,7 @@
 #include "train/adapter/merge.h"
 #include "train/model/adapter_binding.h"
 #include "train/passes/loss_path.h"
+#include "train/passes/run_layers.h"
 
 namespace organ::test {
 namespace {
@@ -69,14 +70,12 @@ struct AdaptedPass {
     train::bind_adapter(model, adapter, buffers);
     train::LossPath stack(model, 0, model.layer_count(), model.layer_count());
     const auto targets = static_cast<double>((base.batch.targets >= 0).sum().item<std::int64_t>());
-    loss = stack.accumulate_gradient(model.embed(base.batch), base.batch, 1 / targets);
+    loss = stack.accumulate_gradient(train::embed_and_run(model, base.batch, 0, 0), base.batch,
+                                     1 / targets);
   }
 
   at::Tensor logits() {
-    at::Tensor x = model.embed(base.batch);
-    for (std::int64_t i = 0; i < model.layer_count(); ++i) {
-      x = model.forward_layer(i, x, base.batch, nullptr);
-    }
+    const at::Tensor x = train::run_model(model, base.batch);
     std::vector<std::int64_t> positions(static_cast<std::size_t>(base.batch.tokens()));
     std::iota(positions.begin(), positions.end(), 0);
     return model.logits(x, positions);

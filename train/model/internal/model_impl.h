@@ -12,8 +12,6 @@
 #include "train/model/internal/ends.h"
 #include "train/model/internal/stack.h"
 #include "train/model/model.h"
-#include "train/positions/batch_visibility.h"
-#include "train/positions/virtual_tokens.h"
 
 namespace organ::train {
 
@@ -34,8 +32,7 @@ struct Model::Impl {
   std::optional<ModelEnds> ends;
   std::vector<Slot> layers;
   std::optional<RopeTables> rope;
-  BatchVisibility spans;
-  std::optional<VirtualTokens> virtual_tokens;
+  std::int64_t virtual_tokens = 0;  // before each document
   bool virtual_left_out = false;
 
   Impl(const format::Checkpoint& checkpoint, const Options& chosen);
@@ -57,16 +54,15 @@ struct Model::Impl {
   // After a change of what layer `index` reads or adds to.
   void remake_layer(std::int64_t index);
 
-  // null: the batch runs as it is.
-  VirtualTokens* active_virtual_tokens() {
-    return virtual_tokens && !virtual_left_out ? &*virtual_tokens : nullptr;
+  // Throws internal for what this model cannot run.
+  void check_batch(const Batch& batch) const;
+  // Whether layer `index` is the one below the head.
+  bool is_last(std::int64_t index) const {
+    return index + 1 == stacks.back().first + stacks.back().count;
   }
-  // What runs of a batch.
-  const Batch& running(const Batch& batch);
-  // The virtual positions of the batch after layer `index`; null: none, or they are still needed.
-  VirtualTokens* dropped_after(std::int64_t index);
-  // Of layer `index`.
-  Pass pass(std::int64_t index, const Batch& batch, KeyValues* cache = nullptr);
+  // Of layer `index`. Sees to the rotations and position biases of all the batch's positions, which
+  // another batch may have left otherwise.
+  Pass pass(std::int64_t index, OpenBatch& open, KeyValues* cache = nullptr);
 };
 
 }  // namespace organ::train
