@@ -22,9 +22,6 @@
 
 namespace organ::registry {
 
-// Name and version of the database library, and what its version means for us.
-std::string database_library();
-
 struct CreateOptions {
   // Rules of the first policy.json: this key may publish names that match this pattern.
   std::vector<std::pair<std::string, format::PublicKey>> trusted;

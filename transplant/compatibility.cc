@@ -147,9 +147,9 @@ void compare_tensors(const nlohmann::json& ours, const nlohmann::json& theirs, J
 
 void compare_fields(const Case& one, Judge& judge) {
   if (one.architecture.is_opaque()) return compare_opaque(one, judge);
-  const nlohmann::json& ours = one.organ.architecture.layer;
-  const nlohmann::json theirs = one.architecture.layer_fields(one.position, one.count);
-  if (Architecture::signature(theirs) == one.organ.architecture.signature) return;
+  const JsonText signed_fields = one.architecture.layer_fields(one.position, one.count);
+  if (Architecture::signature(signed_fields) == one.organ.architecture.signature) return;
+  const Json ours = json_of(one.organ.architecture.layer), theirs = json_of(signed_fields);
   std::set<std::string> keys;
   for (const auto& [key, value] : ours.items()) keys.insert(key);
   for (const auto& [key, value] : theirs.items()) keys.insert(key);

@@ -60,12 +60,14 @@ constexpr std::string_view kOpaque =
 
 }  // namespace
 
-bool is_opaque(const format::Manifest& organ) { return organ.architecture.layer.contains("maths"); }
+bool is_opaque(const format::Manifest& organ) {
+  return json_of(organ.architecture.layer).contains("maths");
+}
 
 void compare_opaque(const Case& one, Judge& judge) {
-  const nlohmann::json& ours = one.organ.architecture.layer;
-  const nlohmann::json theirs = one.architecture.layer_fields(one.position, one.count);
-  if (Architecture::signature(theirs) == one.organ.architecture.signature) return;
+  const JsonText signed_fields = one.architecture.layer_fields(one.position, one.count);
+  if (Architecture::signature(signed_fields) == one.organ.architecture.signature) return;
+  const Json ours = json_of(one.organ.architecture.layer), theirs = json_of(signed_fields);
   const auto home = one.organ.extraction.first_layer;
   if (one.position != home) {
     judge.refuse(Level::D,

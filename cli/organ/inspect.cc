@@ -7,6 +7,7 @@
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
 #include "format/architecture/architecture.h"
+#include "format/architecture/architecture_reader.h"
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
@@ -170,7 +171,7 @@ nlohmann::json architecture_json(const format::Architecture& architecture) {
                            {"stack", architecture.stack()},
                            {"layer_count", layers},
                            {"maths_known", !architecture.is_opaque()},
-                           {"layer", architecture.layer_fields(0, layers)}};
+                           {"layer", json_of(architecture.layer_fields(0, layers))}};
   if (architecture.is_opaque()) return record;
   record["hidden_size"] = architecture.hidden_size();
   record["vocab_size"] = architecture.vocab_size();
@@ -210,7 +211,7 @@ void show_config(const Context& context, const fs::path& path) {
   limits.reals = true;
   const std::string subject = escape_text(path.string());
   const auto config = parse_json(read_file(path, limits.bytes), limits, subject);
-  const auto architecture = format::Architecture::from_config(config, subject);
+  const auto architecture = format::ArchitectureReader::from_config(config, subject);
   if (context.json) {
     context.print_json("inspect",
                        {{"kind", "config"}, {"architecture", architecture_json(architecture)}});

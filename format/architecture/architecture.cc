@@ -138,12 +138,12 @@ std::string_view Architecture::attention_type(std::uint64_t layer) const {
   return known().attention_types_[layer];
 }
 
-Json Architecture::layer_fields(std::uint64_t first, std::uint64_t count) const {
+JsonText Architecture::layer_fields(std::uint64_t first, std::uint64_t count) const {
   if (count == 0 || first >= layer_count_ || count > layer_count_ - first) {
     fail(ErrorCode::invalid_argument, "{} layers from layer {}: the model has {} layers", count,
          first, layer_count_);
   }
-  if (opaque_) return opaque_fields(first, count);
+  if (opaque_) return json_text(internal::opaque_fields(*this, *opaque_, first, count));
   Json fields = spec_fields(spec_);
   const auto begin = attention_types_.begin() + static_cast<std::ptrdiff_t>(first);
   const std::vector<std::string> types(begin, begin + static_cast<std::ptrdiff_t>(count));
@@ -158,7 +158,7 @@ Json Architecture::layer_fields(std::uint64_t first, std::uint64_t count) const 
   }
   Json& tensors = fields["tensors"] = Json::object();
   for (const LayerTensor& tensor : tensors_) tensors[tensor.name] = tensor.shape;
-  return fields;
+  return json_text(fields);
 }
 
 Shape Architecture::shared_shape() const {
@@ -166,8 +166,6 @@ Shape Architecture::shared_shape() const {
   return {spec_.relative_buckets, spec_.heads};
 }
 
-Digest Architecture::signature(const Json& layer_fields) {
-  return sha256(canonical_json(layer_fields));
-}
+Digest Architecture::signature(const JsonText& layer_fields) { return sha256(layer_fields.text()); }
 
 }  // namespace organ::format

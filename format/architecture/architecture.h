@@ -11,10 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "format/base/digest.h"
-#include "format/base/error.h"
+#include "format/base/json_text.h"
 #include "format/tensor/tensor.h"
 
 namespace organ::format {
@@ -105,8 +103,9 @@ struct LayerSpec {
 namespace internal {
 struct OpaqueLayers;
 }
+struct ArchitectureReader;
 
-// What the layers of one model are. Immutable value.
+// What the layers of one model are, as Checkpoint finds it. Immutable value.
 //
 // Of a family whose maths organ does not know, or with a config value it does not implement, the
 // layers are opaque: their tensors are known by name, shape and type, their function is not. Then
@@ -114,20 +113,6 @@ struct OpaqueLayers;
 // reason. organ's own families are those of known_families().
 class Architecture {
  public:
-  // Reads both config generations (rope_theta + rope_scaling, or rope_parameters; torch_dtype or
-  // dtype). `stack` names one of several stacks of layers, "" takes the family's first. Throws
-  // incompatible for an unknown family or stack or a value that changes the function and is not
-  // supported, corrupt for values that contradict each other or are out of range.
-  static Architecture from_config(const nlohmann::json& config, std::string_view subject,
-                                  std::string_view stack = "");
-
-  // Opaque layers: the only list of modules numbered from 0 without gap among `tensors` (of all
-  // shards, any order), or the one called `stack` (model.layers). `reason` says why the maths is
-  // not known. Throws incompatible when there is none, or several and no `stack`.
-  static Architecture from_tensors(const nlohmann::json& config, std::string_view subject,
-                                   std::span<const TensorInfo* const> tensors,
-                                   std::string_view stack, const Error& reason);
-
   const std::string& model_type() const { return model_type_; }
   std::uint64_t layer_count() const { return layer_count_; }
   bool is_opaque() const { return opaque_ != nullptr; }
@@ -156,10 +141,10 @@ class Architecture {
   // (DESIGN 4), reals as hex float strings, attention_types holding those layers' types. Defined
   // in schemas/architecture.md. Throws invalid_argument when the range leaves the model. Of a
   // family with shared state they are complete only once shared_digest is set.
-  nlohmann::json layer_fields(std::uint64_t first, std::uint64_t count) const;
+  JsonText layer_fields(std::uint64_t first, std::uint64_t count) const;
 
   // SHA-256 of the canonical text of such fields. "Same signature" (level A) is equality of this.
-  static Digest signature(const nlohmann::json& layer_fields);
+  static Digest signature(const JsonText& layer_fields);
 
   // Shape of the layout's shared tensor; empty when there is none.
   Shape shared_shape() const;
@@ -168,9 +153,9 @@ class Architecture {
   void set_shared_digest(const Digest& digest) { shared_digest_ = digest; }
 
  private:
+  friend struct ArchitectureReader;
   Architecture() = default;
   const Architecture& known() const;  // *this, or throws why it is not
-  nlohmann::json opaque_fields(std::uint64_t first, std::uint64_t count) const;
 
   std::string model_type_;
   const FamilyLayout* layout_ = nullptr;

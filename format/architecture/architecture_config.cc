@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Architecture::from_config: what one config.json means. Keys and defaults as transformers 5.23
-// reads them; a key that would change a layer's function in a way organ does not implement is
-// refused, never ignored.
+// ArchitectureReader::from_config: what one config.json means. Keys and defaults as
+// transformers 5.23 reads them; a key that would change a layer's function in a way organ does not
+// implement is refused, never ignored.
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
 
 #include "format/architecture/architecture.h"
+#include "format/architecture/architecture_reader.h"
 #include "format/architecture/internal/config_values.h"
 #include "format/architecture/internal/families.h"
 #include "format/architecture/internal/rope_config.h"
@@ -356,8 +357,8 @@ const Family& read_family(const JsonObject& config, std::string_view stack) {
 
 }  // namespace
 
-Architecture Architecture::from_config(const Json& json, std::string_view subject,
-                                       std::string_view stack) {
+Architecture ArchitectureReader::from_config(const Json& json, std::string_view subject,
+                                             std::string_view stack) {
   const JsonObject config(json, quote(subject));
   const Family& family = read_family(config, stack);
   refuse_unsupported_keys(config, family);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Architecture::from_tensors: layers of a family whose maths organ does not know.
+// ArchitectureReader::from_tensors: layers of a family whose maths organ does not know.
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
 
-#include "format/architecture/architecture.h"
+#include "format/architecture/architecture_reader.h"
 #include "format/architecture/internal/config_values.h"
 #include "format/architecture/internal/opaque_layers.h"
 #include "format/base/fail.h"
@@ -89,9 +89,9 @@ std::string read_model_type(const JsonObject& config) {
 
 }  // namespace
 
-Architecture Architecture::from_tensors(const Json& json, std::string_view subject,
-                                        std::span<const TensorInfo* const> tensors,
-                                        std::string_view stack, const Error& reason) {
+Architecture ArchitectureReader::from_tensors(const Json& json, std::string_view subject,
+                                              std::span<const TensorInfo* const> tensors,
+                                              std::string_view stack, const Error& reason) {
   const JsonObject config(json, quote(subject));
   Architecture result;
   result.model_type_ = read_model_type(config);
@@ -105,24 +105,6 @@ Architecture Architecture::from_tensors(const Json& json, std::string_view subje
       OpaqueLayers{list.name, list.name + ".", internal::signed_config(json, quote(subject)),
                    tensors_by_layer(tensors, list), reason});
   return result;
-}
-
-Json Architecture::opaque_fields(std::uint64_t first, std::uint64_t count) const {
-  Json fields = {{"maths", "unknown"},
-                 {"model_type", model_type_},
-                 {"stack", opaque_->stack},
-                 {"first_layer", first},
-                 {"model_layer_count", layer_count_},
-                 {"config", Json::parse(opaque_->config)}};
-  Json& layers = fields["tensors"] = Json::array();
-  for (std::uint64_t i = first; i < first + count; ++i) {
-    Json layer = Json::object();
-    for (const LayerTensor& tensor : opaque_->layers[i]) {
-      layer[tensor.name] = {{"dtype", to_string(*tensor.dtype)}, {"shape", tensor.shape}};
-    }
-    layers.push_back(std::move(layer));
-  }
-  return fields;
 }
 
 }  // namespace organ::format

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "format/base/json.h"
 
 namespace organ::format::internal {
 namespace {
@@ -105,6 +106,25 @@ std::string signed_config(const Json& config, std::string_view subject) {
          text.size(), kMostConfigBytes);
   }
   return text;
+}
+
+Json opaque_fields(const Architecture& model, const OpaqueLayers& opaque, std::uint64_t first,
+                   std::uint64_t count) {
+  Json fields = {{"maths", "unknown"},
+                 {"model_type", model.model_type()},
+                 {"stack", opaque.stack},
+                 {"first_layer", first},
+                 {"model_layer_count", model.layer_count()},
+                 {"config", Json::parse(opaque.config)}};
+  Json& layers = fields["tensors"] = Json::array();
+  for (std::uint64_t i = first; i < first + count; ++i) {
+    Json layer = Json::object();
+    for (const LayerTensor& tensor : opaque.layers[i]) {
+      layer[tensor.name] = {{"dtype", to_string(*tensor.dtype)}, {"shape", tensor.shape}};
+    }
+    layers.push_back(std::move(layer));
+  }
+  return fields;
 }
 
 }  // namespace organ::format::internal

@@ -207,6 +207,12 @@ std::string canonical_json(const Json& value) {
   return value.dump();
 }
 
+JsonText json_text(const Json& value) { return JsonText::from_canonical(canonical_json(value)); }
+
+Json json_of(const JsonText& text) { return Json::parse(text.text()); }
+
+JsonText JsonText::parse(std::string_view text) { return json_text(parse_json(text, {}, "JSON")); }
+
 std::string pretty_json(const Json& value) { return value.dump(2) + "\n"; }
 
 std::string real_to_hex(double value) {

@@ -12,6 +12,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "format/base/json_text.h"
+
 namespace organ {
 
 using Json = nlohmann::json;
@@ -54,6 +56,10 @@ Json parse_json(std::string_view text, const JsonLimits& limits, std::string_vie
 // Canonical text: keys sorted bytewise, no white space, non-ASCII kept as UTF-8. Throws internal
 // when the value holds a real number: signed documents have none.
 std::string canonical_json(const Json& value);
+
+// Between a value and its canonical text; throws as canonical_json does.
+JsonText json_text(const Json& value);
+Json json_of(const JsonText& text);
 
 // Indented text for people, with a final newline.
 std::string pretty_json(const Json& value);

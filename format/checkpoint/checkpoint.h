@@ -11,8 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "format/architecture/architecture.h"
 #include "format/base/digest.h"
 #include "format/tensor/safetensors.h"
@@ -43,7 +41,6 @@ class Checkpoint {
   ~Checkpoint();
 
   const std::filesystem::path& folder() const;
-  const nlohmann::json& config() const;
   const std::string& config_text() const;  // the bytes of config.json
   Digest config_digest() const;            // of those bytes
 
@@ -104,6 +101,7 @@ class Checkpoint {
   bool tied_head() const;
 
  private:
+  friend struct CheckpointConfig;
   struct Impl;
   explicit Checkpoint(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -5,6 +5,9 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "format/base/json.h"
 
 namespace organ::format {
 namespace {
@@ -40,8 +43,7 @@ const FileEntry* Manifest::find_file(std::string_view path) const {
 }
 
 std::string Manifest::stack() const {
-  const auto found = architecture.layer.find("stack");
-  return found == architecture.layer.end() ? std::string() : found->get<std::string>();
+  return json_of(architecture.layer).value("stack", std::string());
 }
 
 std::string Manifest::layer_file_name(std::uint64_t index) {

@@ -4,15 +4,16 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "format/base/digest.h"
+#include "format/base/json_text.h"
 #include "format/tensor/tensor.h"
 
 namespace organ::format {
@@ -63,8 +64,8 @@ struct TensorChange {
 struct TrainingRecord {
   std::string mode;  // in_situ | wrapper
   std::vector<std::string> trained_tensors;
-  std::string head;                // frozen | trained | tied
-  nlohmann::json hyperparameters;  // integers, strings, hex-float strings
+  std::string head;          // frozen | trained | tied
+  JsonText hyperparameters;  // an object: integers, strings, hex-float strings
   std::uint64_t seed = 0;
   struct Data {
     std::string name;
@@ -73,7 +74,7 @@ struct TrainingRecord {
     std::optional<std::string> license;
   };
   std::vector<Data> data;
-  nlohmann::json software;  // string -> string
+  std::map<std::string, std::string> software;  // versions by name
   std::uint64_t wall_milliseconds = 0;
   std::vector<TensorChange> changes;
 };
@@ -98,7 +99,7 @@ struct TokenizerRecord {
 
 struct ArchitectureRecord {
   std::string model_type;
-  nlohmann::json layer;  // Architecture::layer_fields
+  JsonText layer;  // Architecture::layer_fields
   Digest signature;
 };
 
@@ -117,7 +118,7 @@ struct Manifest {
   std::vector<Evaluation> evaluations;
   std::optional<TokenizerRecord> tokenizer;
   std::vector<FileEntry> files;  // sorted by path
-  nlohmann::json extensions = nlohmann::json::object();
+  JsonText extensions;           // an object
 
   // Throws corrupt (any malformation, text that is not canonical, signature that does not match
   // architecture.layer, tensors that contradict it, …) or unsupported_version naming the version

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <set>
 
+#include <nlohmann/json.hpp>
+
 #include "format/architecture/architecture.h"
 #include "format/base/fail.h"
 #include "format/base/json.h"
@@ -100,8 +102,8 @@ void check_identity(const Manifest& manifest, const Checker& checker) {
 
 void check_architecture(const Manifest& manifest, const Checker& checker) {
   checker.word(manifest.architecture.model_type, "architecture.model_type");
-  const JsonObject layer(manifest.architecture.layer,
-                         std::string(checker.subject) + ": architecture.layer");
+  const Json fields = json_of(manifest.architecture.layer);
+  const JsonObject layer(fields, std::string(checker.subject) + ": architecture.layer");
   layer.optional_string("stack");  // a string, if anything
   const Digest computed = Architecture::signature(manifest.architecture.layer);
   if (computed != manifest.architecture.signature) {
@@ -131,8 +133,8 @@ void check_extraction(const ExtractionRecord& record, const Checker& checker) {
 }
 
 void check_layer_count(const Manifest& manifest, const Checker& checker) {
-  const JsonObject layer(manifest.architecture.layer,
-                         std::string(checker.subject) + ": architecture.layer");
+  const Json fields = json_of(manifest.architecture.layer);
+  const JsonObject layer(fields, std::string(checker.subject) + ": architecture.layer");
   // Opaque layers are described one by one, and belong where they come from.
   const bool opaque = layer.has("maths");
   const std::string_view key = opaque ? "tensors" : "attention_types";

@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include <nlohmann/json.hpp>
+
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
@@ -47,8 +49,8 @@ ExpectedTensors read_tensors(const JsonObject& tensors, bool opaque) {
 
 // What architecture.layer says of each layer's tensors; one entry for all layers, or one per layer.
 std::vector<ExpectedTensors> expected_tensors(const Manifest& manifest, std::string_view subject) {
-  const JsonObject layer(manifest.architecture.layer,
-                         std::string(subject) + ": architecture.layer");
+  const Json fields = json_of(manifest.architecture.layer);
+  const JsonObject layer(fields, std::string(subject) + ": architecture.layer");
   if (!layer.has("maths")) return {read_tensors(layer.object("tensors"), false)};
   std::vector<ExpectedTensors> expected;
   for (const JsonObject& tensors : layer.objects("tensors")) {
@@ -158,8 +160,8 @@ void check_layer(const FileEntry& file, const ExpectedTensors& expected, std::st
 
 // State that the layers share travels with them, and the signature names its digest.
 void check_shared_state(const Manifest& manifest, std::string_view subject) {
-  const JsonObject layer(manifest.architecture.layer,
-                         std::string(subject) + ": architecture.layer");
+  const Json fields = json_of(manifest.architecture.layer);
+  const JsonObject layer(fields, std::string(subject) + ": architecture.layer");
   const std::string state = layer.optional_string("shared_state").value_or("none");
   const FileEntry* file = manifest.find_file(kSharedFile);
   if (state == "none") {

@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include <nlohmann/json.hpp>
+
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/manifest/internal/manifest_checks.h"
@@ -68,7 +70,7 @@ std::optional<double> read_optional_real(const JsonObject& object, std::string_v
 
 ArchitectureRecord read_architecture(const JsonObject& object) {
   require_keys(object, {"layer", "model_type", "signature"});
-  return {object.string("model_type"), object.object("layer").value(),
+  return {object.string("model_type"), json_text(object.object("layer").value()),
           read_digest(object, "signature")};
 }
 
@@ -105,12 +107,13 @@ TrainingRecord read_training(const JsonObject& object) {
   record.mode = object.string("mode");
   record.trained_tensors = object.strings("trained_tensors");
   record.head = object.string("head");
-  record.hyperparameters = object.object("hyperparameters").value();
+  record.hyperparameters = json_text(object.object("hyperparameters").value());
   record.seed = object.unsigned_integer("seed", std::numeric_limits<std::uint64_t>::max());
   for (const JsonObject& data : object.objects("data")) record.data.push_back(read_data(data));
   const JsonObject software = object.object("software");
-  for (const auto& item : software.value().items()) software.string(item.key());
-  record.software = software.value();
+  for (const auto& item : software.value().items()) {
+    record.software.emplace(item.key(), software.string(item.key()));
+  }
   record.wall_milliseconds = object.unsigned_integer("wall_milliseconds");
   for (const JsonObject& change : object.objects("changes")) {
     record.changes.push_back(read_change(change));
@@ -198,7 +201,7 @@ void check_schema_version(const JsonObject& root, std::string_view subject) {
   }
 }
 
-Json read_extensions(const JsonObject& root, std::string_view subject) {
+JsonText read_extensions(const JsonObject& root, std::string_view subject) {
   Json extensions = Json::object();
   for (const auto& [key, value] : root.value().items()) {
     if (std::find(kTopLevel.begin(), kTopLevel.end(), key) != kTopLevel.end()) continue;
@@ -210,7 +213,7 @@ Json read_extensions(const JsonObject& root, std::string_view subject) {
     }
     extensions[key] = value;
   }
-  return extensions;
+  return json_text(extensions);
 }
 
 // The signature covers bytes, so one meaning has one text.

@@ -4,9 +4,11 @@
 #include <cstdlib>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/manifest/evaluation_json.h"
 #include "format/manifest/manifest.h"
 
 namespace organ::format {
@@ -50,7 +52,6 @@ Json to_json(const TensorChange& change) {
           {"unchanged_fraction", real_to_hex(change.unchanged_fraction)}};
 }
 
-Json to_json(const Evaluation& evaluation);
 Json to_json(const FileEntry& file);
 
 template <typename T>
@@ -60,34 +61,16 @@ Json list_of(const std::vector<T>& values) {
   return list;
 }
 
-Json object_or_empty(const Json& value) { return value.is_null() ? Json::object() : value; }
-
 Json to_json(const TrainingRecord& record) {
   return {{"mode", record.mode},
           {"trained_tensors", record.trained_tensors},
           {"head", record.head},
-          {"hyperparameters", object_or_empty(record.hyperparameters)},
+          {"hyperparameters", json_of(record.hyperparameters)},
           {"seed", record.seed},
           {"data", list_of(record.data)},
-          {"software", object_or_empty(record.software)},
+          {"software", Json(record.software)},
           {"wall_milliseconds", record.wall_milliseconds},
           {"changes", list_of(record.changes)}};
-}
-
-Json to_json(const Evaluation& evaluation) {
-  const auto& bits = evaluation.bits_per_byte;
-  return {{"subject", evaluation.subject},
-          {"position", nullable(evaluation.position)},
-          {"protocol", evaluation.protocol},
-          {"context", evaluation.context},
-          {"stride", evaluation.stride},
-          {"tokens", evaluation.tokens},
-          {"nll", real_to_hex(evaluation.nll)},
-          {"perplexity", real_to_hex(evaluation.perplexity)},
-          {"bits_per_byte", bits ? Json(real_to_hex(*bits)) : Json(nullptr)},
-          {"dataset", evaluation.dataset},
-          {"dataset_digest", evaluation.dataset_digest.to_string()},
-          {"tokenizer_digest", nullable(evaluation.tokenizer_digest)}};
 }
 
 Json to_json(const TokenizerRecord& tokenizer) {
@@ -133,8 +116,24 @@ std::int64_t seconds_now() {
 
 }  // namespace
 
+Json to_json(const Evaluation& evaluation) {
+  const auto& bits = evaluation.bits_per_byte;
+  return {{"subject", evaluation.subject},
+          {"position", nullable(evaluation.position)},
+          {"protocol", evaluation.protocol},
+          {"context", evaluation.context},
+          {"stride", evaluation.stride},
+          {"tokens", evaluation.tokens},
+          {"nll", real_to_hex(evaluation.nll)},
+          {"perplexity", real_to_hex(evaluation.perplexity)},
+          {"bits_per_byte", bits ? Json(real_to_hex(*bits)) : Json(nullptr)},
+          {"dataset", evaluation.dataset},
+          {"dataset_digest", evaluation.dataset_digest.to_string()},
+          {"tokenizer_digest", nullable(evaluation.tokenizer_digest)}};
+}
+
 std::string Manifest::to_text() const {
-  Json document = extensions;
+  Json document = json_of(extensions);
   document["schema_version"] = kSchemaVersion;
   document["name"] = name;
   document["version"] = version;
@@ -142,7 +141,7 @@ std::string Manifest::to_text() const {
   document["license"] = nullable(license);
   document["created"] = created;
   document["architecture"] = {{"model_type", architecture.model_type},
-                              {"layer", architecture.layer},
+                              {"layer", json_of(architecture.layer)},
                               {"signature", architecture.signature.to_string()}};
   document["extraction"] = to_json(extraction);
   document["training"] = training ? to_json(*training) : Json(nullptr);

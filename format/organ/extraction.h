@@ -6,20 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "format/architecture/layer_range.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/manifest/manifest.h"
 
 namespace organ::format {
-
-// Layers [first, first + count) of a model.
-struct LayerRange {
-  std::uint64_t first = 0;
-  std::uint64_t count = 0;
-  // "A:B" (half-open, A < B <= layer_count). Throws invalid_argument saying the layer count.
-  static LayerRange parse(std::string_view text, std::uint64_t layer_count);
-  // floor(L/3), three layers (arXiv 2601.13580, section 4.1).
-  static LayerRange middle_third(std::uint64_t layer_count);
-};
 
 // A manifest with architecture, extraction, tokenizer and created filled in; name = "organ",
 // version = "0.0.0" until the caller sets them. `donor_id` is free text for people.

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "format/base/fail.h"
-#include "format/signature/internal/oms.h"
+#include "format/organ/ignored_files.h"
 
 namespace organ::format {
 namespace fs = std::filesystem;
@@ -13,7 +13,7 @@ namespace {
 std::vector<std::string> list_entries(const fs::path& folder) {
   std::vector<std::string> entries;
   for (std::string& name : list_folder(folder)) {
-    if (name != kSignatureFile && internal::is_ignored_by_default(name)) continue;
+    if (name != kSignatureFile && is_ignored_by_default(name)) continue;
     const fs::file_status status = fs::symlink_status(folder / name);
     if (!fs::is_regular_file(status)) {
       throw Error(ErrorCode::corrupt,

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "format/base/error.h"
 #include "format/base/file.h"
+#include "format/base/finding.h"
 #include "format/manifest/manifest.h"
 #include "format/tensor/safetensors.h"
 
@@ -54,13 +54,6 @@ class OrganFolder final : public OrganSource {
   std::string text_;
   Manifest manifest_;
   std::vector<std::string> entries_;  // names in the folder when it was opened
-};
-
-// What was wrong with one thing. `code` is corrupt, untrusted, not_found or unsupported_version.
-struct Finding {
-  ErrorCode code = ErrorCode::corrupt;
-  std::string subject;  // layer.01.safetensors: tensor 'mlp.up_proj.weight'
-  std::string message;  // bytes 4194304..8388607 have digest …, expected …
 };
 
 struct ContentOptions {

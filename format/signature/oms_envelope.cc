@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sigstore bundle v0.3 around a DSSE envelope, as OMS v1.0 uses them with a bare key.
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "format/base/base64.h"
 #include "format/base/fail.h"

@@ -5,9 +5,11 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/organ/ignored_files.h"
 #include "format/signature/internal/oms.h"
 
 namespace organ::format::internal {
@@ -18,9 +20,6 @@ constexpr std::string_view kPredicateType = "https://model_signing/signature/v1.
 constexpr std::string_view kPredicateTypeOfVersion02 = "https://model_signing/Digests/v0.1";
 constexpr std::size_t kMostResources = 100'000;
 constexpr std::size_t kNameBytes = 4096;
-
-constexpr std::string_view kIgnored[] = {".git", ".gitattributes", ".github", ".gitignore",
-                                         kSignatureFile};
 
 // The root covers digests in listed order, not names: never an identity of its own.
 Digest root_of(const std::vector<SignedResource>& resources) {
@@ -130,10 +129,6 @@ void check_ignored(const SignedStatement& statement, const JsonObject& root) {
 
 }  // namespace
 
-bool is_ignored_by_default(std::string_view name) {
-  return std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
-}
-
 bool ignore_covers(const std::string& ignored, std::string_view name) {
   std::string path = std::filesystem::path(ignored).lexically_normal().string();
   while (path.ends_with('/')) path.pop_back();
@@ -160,7 +155,7 @@ std::string write_statement(std::string_view subject_name,
          {{"method", "files"},
           {"hash_type", "sha256"},
           {"allow_symlinks", false},
-          {"ignore_paths", kIgnored}}}}}};
+          {"ignore_paths", kIgnoredFiles}}}}}};
   return canonical_json(statement);
 }
 

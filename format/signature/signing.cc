@@ -6,6 +6,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/organ/ignored_files.h"
 #include "format/signature/internal/oms.h"
 
 namespace organ::format {
@@ -56,7 +57,7 @@ struct FolderWalk {
   std::vector<Finding> findings;
 
   bool ignored(const std::string& name) const {
-    if (internal::is_ignored_by_default(name)) return true;
+    if (is_ignored_by_default(name)) return true;
     return std::any_of(
         statement.ignore_paths.begin(), statement.ignore_paths.end(),
         [&](const std::string& path) { return internal::ignore_covers(path, name); });

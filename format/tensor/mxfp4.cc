@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/tensor/mxfp4.h"
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -39,22 +38,6 @@ void decode_mxfp4(std::span<const std::byte> blocks, std::span<const std::byte> 
       out[1] = kValues[pair >> 4u] * power;
     }
   }
-}
-
-std::vector<LayerTensor> unpacked_tensors(const std::vector<LayerTensor>& stored) {
-  std::vector<LayerTensor> tensors;
-  for (const LayerTensor& tensor : stored) {
-    if (tensor.name.ends_with(kMxfp4Scales)) continue;
-    LayerTensor& unpacked = tensors.emplace_back(tensor);
-    if (!tensor.name.ends_with(kMxfp4Blocks)) continue;
-    unpacked.name.resize(tensor.name.size() - kMxfp4Blocks.size());
-    unpacked.shape = {tensor.shape.at(0), tensor.shape.at(2) * kMxfp4BlockValues,
-                      tensor.shape.at(1)};
-    unpacked.dtype = std::nullopt;
-  }
-  std::sort(tensors.begin(), tensors.end(),
-            [](const LayerTensor& a, const LayerTensor& b) { return a.name < b.name; });
-  return tensors;
 }
 
 }  // namespace organ::format

@@ -6,9 +6,6 @@
 #include <cstddef>
 #include <span>
 #include <string_view>
-#include <vector>
-
-#include "format/architecture/architecture.h"
 
 namespace organ::format {
 
@@ -23,9 +20,5 @@ inline constexpr std::size_t kMxfp4BlockBytes = 16;
 // number before the high ones. Scale 255 is NaN. The sizes must fit each other.
 void decode_mxfp4(std::span<const std::byte> blocks, std::span<const std::byte> scales,
                   std::span<float> values);
-
-// A layer's tensors as the numbers they stand for: blocks [experts, out, in / 32, 16] and their
-// scales become one tensor [experts, in, out], which is how gpt-oss lies unpacked. Sorted by name.
-std::vector<LayerTensor> unpacked_tensors(const std::vector<LayerTensor>& stored);
 
 }  // namespace organ::format

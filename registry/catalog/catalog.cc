@@ -225,7 +225,8 @@ void Catalog::Update::State::add_details(std::uint64_t id, const Manifest& organ
     }
   }
   Statement field = database.prepare("INSERT INTO architecture_fields VALUES (?,?,?)");
-  for (const auto& [key, value] : organ.architecture.layer.items()) {
+  const Json fields = json_of(organ.architecture.layer);
+  for (const auto& [key, value] : fields.items()) {
     field.bind(id, key, canonical_json(value)).run();
   }
   Statement layer = database.prepare("INSERT INTO lineage VALUES (?,?,?)");

@@ -18,6 +18,9 @@
 
 namespace organ::registry {
 
+// Name and version of the database library, and what its version means for us.
+std::string database_library();
+
 // What a publish entry refers to.
 struct PublishedContent {
   format::Manifest organ;

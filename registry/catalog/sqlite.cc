@@ -7,7 +7,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
-#include "registry/registry.h"
+#include "registry/catalog/catalog.h"
 
 namespace organ::registry {
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/architecture/architecture.h"
+#include "format/architecture/architecture_reader.h"
 #include "format/base/error.h"
 #include "format/base/json.h"
 #include "format/checkpoint/internal/checkpoint_files.h"
@@ -15,8 +16,8 @@ namespace {
 
 void use(const Architecture& model) {
   const std::uint64_t layers = std::min<std::uint64_t>(model.layer_count(), 3);
-  const Json fields = model.layer_fields(model.layer_count() - layers, layers);
-  if (Architecture::signature(fields) != sha256(canonical_json(fields))) std::abort();
+  const JsonText fields = model.layer_fields(model.layer_count() - layers, layers);
+  if (Architecture::signature(fields) != sha256(canonical_json(json_of(fields)))) std::abort();
   for (const LayerTensor& tensor : model.tensors()) byte_size(DType::F64, tensor.shape, "tensor");
 }
 
@@ -28,10 +29,10 @@ void read_config(std::string_view text) {
   const TensorInfo* const all[] = {&tensor};
   JsonObject(config, "config");
   try {
-    use(Architecture::from_config(config, "config"));
+    use(ArchitectureReader::from_config(config, "config"));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::incompatible) throw;
-    use(Architecture::from_tensors(config, "config", all, "", error));
+    use(ArchitectureReader::from_tensors(config, "config", all, "", error));
   }
 }
 

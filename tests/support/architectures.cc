@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/architecture/architecture_reader.h"
 #include "tests/support/support.h"
 
 namespace organ::test {
@@ -10,7 +11,7 @@ namespace organ::test {
 using format::Architecture;
 
 Architecture architecture_of(const nlohmann::json& config) {
-  return Architecture::from_config(config, "config.json");
+  return ArchitectureReader::from_config(config, "config.json");
 }
 
 std::string refusal_of(const nlohmann::json& config) {

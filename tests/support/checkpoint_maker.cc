@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "format/architecture/architecture.h"
+#include "format/architecture/architecture_reader.h"
 #include "format/base/file.h"
 
 namespace organ::test {
@@ -31,7 +32,7 @@ std::vector<Tensor> tensors_of(const json& config, format::DType dtype) {
     if (!name.empty()) tensors[name] = {name, std::move(shape), own.value_or(dtype)};
   };
   for (const auto& layout : format::family_stacks(config.at("model_type").get<std::string>())) {
-    const auto model = format::Architecture::from_config(config, "config.json", layout.stack);
+    const auto model = format::ArchitectureReader::from_config(config, "config.json", layout.stack);
     add(std::string(layout.embedding), {model.vocab_size(), model.hidden_size()}, {});
     add(std::string(layout.final_norm), {model.hidden_size()}, {});
     for (std::uint64_t i = 0; i < model.layer_count(); ++i) {

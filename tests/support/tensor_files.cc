@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/architecture/architecture.h"
+#include "format/architecture/architecture_reader.h"
 #include "format/base/file.h"
 #include "format/tensor/safetensors.h"
 
@@ -44,7 +45,7 @@ nlohmann::json tiny_llama_config() {
 Tensors tiny_llama() {
   Tensors tensors = {{"model.embed_tokens.weight", {DType::F32, {16, 8}}},
                      {"model.norm.weight", {DType::F32, {8}}}};
-  const auto model = Architecture::from_config(tiny_llama_config(), "config.json");
+  const auto model = ArchitectureReader::from_config(tiny_llama_config(), "config.json");
   for (std::uint64_t layer = 0; layer < model.layer_count(); ++layer) {
     for (const LayerTensor& tensor : model.tensors()) {
       tensors[fmt::format("model.layers.{}.{}", layer, tensor.name)] = {DType::F32, tensor.shape};

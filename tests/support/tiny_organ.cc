@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/architecture/architecture_reader.h"
 #include "format/base/error.h"
 #include "format/base/file.h"
 #include "format/checkpoint/checkpoint.h"
@@ -54,7 +55,7 @@ void fill_optional_fields(Manifest& manifest) {
   training.mode = "in_situ";
   training.trained_tensors = {"layer.00/mlp.up_proj.weight"};
   training.head = "frozen";
-  training.hyperparameters = {{"steps", 10}, {"learning_rate", "0x1p-10"}};
+  training.hyperparameters = JsonText::parse(R"({"steps":10,"learning_rate":"0x1p-10"})");
   training.seed = 7;
   training.data = {{"common-licenses", sha256("data"), 1000, "various"}};
   training.software = {{"organ", "0.1.0"}};
@@ -76,7 +77,7 @@ void fill_optional_fields(Manifest& manifest) {
   evaluation.tokenizer_digest = sha256("tokenizer");
   manifest.evaluations = {evaluation};
   manifest.tokenizer = TokenizerRecord{sha256("tokenizer"), {{"bos", 1}, {"eos", 2}}};
-  manifest.extensions["x_note"] = {{"kept", {1, 2, "three"}}};
+  manifest.extensions = JsonText::parse(R"({"x_note":{"kept":[1,2,"three"]}})");
 }
 
 }  // namespace
@@ -86,7 +87,7 @@ void write_tiny_checkpoint(const fs::path& folder, unsigned layers) {
   auto config = nlohmann::json::parse(kConfig);
   config["num_hidden_layers"] = std::uint64_t{layers};
   write_file(folder / kConfigFile, config.dump());
-  const Architecture architecture = Architecture::from_config(config, "tiny");
+  const Architecture architecture = ArchitectureReader::from_config(config, "tiny");
   std::vector<TinyTensor> tensors = {tiny_tensor("model.embed_tokens.weight", {16, 8}),
                                      tiny_tensor("model.norm.weight", {8})};
   for (unsigned layer = 0; layer < layers; ++layer) {

@@ -12,7 +12,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "format/architecture/architecture.h"
-#include "format/organ/extraction.h"
+#include "format/architecture/layer_range.h"
 #include "train/adapter/module_filter.h"
 
 namespace organ::train {

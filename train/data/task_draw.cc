@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 #include "format/base/fail.h"
+#include "format/checkpoint/checkpoint_config.h"
 #include "train/data/dataset.h"
 #include "train/tokenizer/tokenizer.h"
 
@@ -30,8 +31,8 @@ void set_task(Dataset& data, const format::Checkpoint& checkpoint, const Tokeniz
   if (task == Task::hidden_tokens) {
     data.hide_tokens(read_mask_draw(*tokenizer, vocabulary, seed));
   } else {
-    data.drop_spans(
-        read_span_draw(checkpoint.config(), *tokenizer, vocabulary, data.context(), seed));
+    data.drop_spans(read_span_draw(format::CheckpointConfig::of(checkpoint), *tokenizer, vocabulary,
+                                   data.context(), seed));
   }
 }
 

@@ -12,6 +12,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/checkpoint/checkpoint_config.h"
 #include "train/data/span_denoising.h"
 #include "train/data/task.h"
 #include "train/machine/memory.h"
@@ -79,7 +80,8 @@ std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint) {
     auto ids = read_stop_ids(JsonObject(json, std::string(kGenerationConfig)));
     if (!ids.empty()) return ids;
   }
-  return read_stop_ids(JsonObject(checkpoint.config(), std::string(format::kConfigFile)));
+  return read_stop_ids(
+      JsonObject(format::CheckpointConfig::of(checkpoint), std::string(format::kConfigFile)));
 }
 
 struct Generator::Impl {
@@ -95,9 +97,10 @@ Generator::Generator(const format::Checkpoint& checkpoint, Precision precision, 
                      const Device& chosen) {
   const format::Architecture& architecture = checkpoint.architecture();
   check_writes(architecture);
-  const std::int32_t start = continues_prompt(architecture)
-                                 ? 0
-                                 : decoder_start_id(checkpoint.config(), architecture.vocab_size());
+  const std::int32_t start =
+      continues_prompt(architecture)
+          ? 0
+          : decoder_start_id(format::CheckpointConfig::of(checkpoint), architecture.vocab_size());
   keep_large_blocks();
   at::set_num_threads(
       static_cast<int>(threads ? threads : std::max(1u, std::thread::hardware_concurrency())));

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/model/internal/stack.h"
+#include "format/checkpoint/checkpoint_config.h"
 
 #include <cmath>
 
 #include <nlohmann/json.hpp>
 
+#include "format/architecture/unpacked_tensors.h"
 #include "format/base/fail.h"
 #include "format/base/json.h"
-#include "format/tensor/mxfp4.h"
 #include "train/weights/stored_weights.h"
 #include "train/weights/tensor_names.h"
 
@@ -84,7 +85,8 @@ OpenStacks::OpenStacks(const format::Checkpoint& checkpoint) {
 
 double head_input_scale(const format::Checkpoint& checkpoint) {
   if (checkpoint.architecture().stack().empty()) return 1;
-  const JsonObject config(checkpoint.config(), std::string(format::kConfigFile));
+  const JsonObject config(format::CheckpointConfig::of(checkpoint),
+                          std::string(format::kConfigFile));
   // transformers 5 writes the first key; before, the second one meant the same.
   const auto scaled = config.optional_boolean("scale_decoder_outputs");
   if (!scaled.value_or(config.optional_boolean("tie_word_embeddings").value_or(true))) return 1;

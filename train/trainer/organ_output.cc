@@ -11,13 +11,14 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "format/architecture/unpacked_tensors.h"
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint_copy.h"
+#include "format/manifest/evaluation_json.h"
 #include "format/manifest/model_card.h"
 #include "format/manifest/reference.h"
 #include "format/organ/organ_source.h"
-#include "format/tensor/mxfp4.h"
 #include "format/tensor/stored_values.h"
 #include "train/evaluate/protocol.h"
 #include "train/kernels/elementwise.h"
@@ -106,12 +107,13 @@ StoredTensor store(const TrainedRun& run, const TrainedTensor& tensor) {
 void sign_unpacked(const TrainedRun& run, format::Manifest& manifest) {
   const format::Architecture& architecture = run.checkpoint.architecture();
   if (!architecture.spec().experts.mxfp4) return;
-  Json& fields = manifest.architecture.layer;
+  Json fields = json_of(manifest.architecture.layer);
   fields["tensors"] = Json::object();
   for (const auto& tensor : format::unpacked_tensors(architecture.tensors())) {
     fields["tensors"][tensor.name] = tensor.shape;
   }
-  manifest.architecture.signature = format::Architecture::signature(fields);
+  manifest.architecture.layer = json_text(fields);
+  manifest.architecture.signature = format::Architecture::signature(manifest.architecture.layer);
 }
 
 // A deque: sources borrow the bytes of its elements.
@@ -127,11 +129,12 @@ format::TrainingRecord training_record(const TrainedRun& run,
   format::TrainingRecord record;
   record.mode = to_string(run.settings.mode);
   record.head = run.checkpoint.tied_head() ? "tied" : "frozen";
-  record.hyperparameters = hyperparameters(run.settings);
-  record.hyperparameters["steps_done"] = run.result.steps;
-  record.hyperparameters["steps_skipped"] = run.result.skipped;
-  record.hyperparameters["published_weights"] = to_string(run.result.published);
-  record.hyperparameters["published_step"] = run.result.published_step;
+  Json settings = hyperparameters(run.settings);
+  settings["steps_done"] = run.result.steps;
+  settings["steps_skipped"] = run.result.skipped;
+  settings["published_weights"] = to_string(run.result.published);
+  settings["published_step"] = run.result.published_step;
+  record.hyperparameters = json_text(settings);
   record.seed = run.settings.seed;
   for (const auto& file : run.data.files()) {
     record.data.push_back({file.name, file.digest, file.tokens, data_license});
@@ -168,22 +171,6 @@ format::Evaluation evaluation_of(const TrainedRun& run, std::string_view subject
   evaluation.dataset_digest = data.digest();
   evaluation.tokenizer_digest = run.tokenizer;
   return evaluation;
-}
-
-Json to_json(const format::Evaluation& e) {
-  return {
-      {"subject", e.subject},
-      {"position", e.position ? Json(*e.position) : Json()},
-      {"protocol", e.protocol},
-      {"context", e.context},
-      {"stride", e.stride},
-      {"tokens", e.tokens},
-      {"nll", real_to_hex(e.nll)},
-      {"perplexity", real_to_hex(e.perplexity)},
-      {"bits_per_byte", e.bits_per_byte ? Json(real_to_hex(*e.bits_per_byte)) : Json()},
-      {"dataset", e.dataset},
-      {"dataset_digest", e.dataset_digest.to_string()},
-      {"tokenizer_digest", e.tokenizer_digest ? Json(e.tokenizer_digest->to_string()) : Json()}};
 }
 
 Json recovery_record(const TrainedRun& run, const std::deque<StoredTensor>& tensors) {

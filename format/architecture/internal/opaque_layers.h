@@ -48,4 +48,8 @@ struct OpaqueLayers {
 // incompatible when it is too deep or too large to be signed.
 std::string signed_config(const Json& config, std::string_view subject);
 
+// The signed form of layers [first, first + count) of such a model (schemas/architecture.md).
+Json opaque_fields(const Architecture& model, const OpaqueLayers& opaque, std::uint64_t first,
+                   std::uint64_t count);
+
 }  // namespace organ::format::internal

@@ -39,9 +39,6 @@ std::string write_statement(std::string_view subject_name,
 // Everything but SignedStatement::key.
 SignedStatement parse_statement(std::string_view payload, std::string_view subject);
 
-// Names at the top of a folder that OMS verifiers leave out unasked: model.sig and what git keeps.
-bool is_ignored_by_default(std::string_view name);
-
 // Does an entry of ignore_paths hide this file of the folder?
 bool ignore_covers(const std::string& ignored, std::string_view name);
 

@@ -72,7 +72,7 @@ TEST_CASE("signatures never change silently") {
 }
 
 TEST_CASE("the canonical text of SmolLM2's fields is what the document says") {
-  CHECK(canonical_json(architecture_of(model_config("SmolLM2-135M")).layer_fields(10, 2)) ==
+  CHECK(architecture_of(model_config("SmolLM2-135M")).layer_fields(10, 2).text() ==
         R"({"activation":"silu","attention_bias":"none","attention_sinks":false,)"
         R"("attention_types":["full","full"],"experts":0,"head_dim":64,"hidden_size":576,)"
         R"("intermediate_size":1536,"mlp":"gated","mlp_bias":false,"norm":"rms",)"
@@ -206,9 +206,9 @@ TEST_CASE("a window belongs to the layers asked for") {
   const auto model = architecture_of(qwen);
   CHECK(model.attention_type(19) == "full");
   CHECK(model.attention_type(20) == "sliding");
-  CHECK(model.layer_fields(18, 2)["sliding_window"] == 0);
-  CHECK(model.layer_fields(19, 2)["sliding_window"] == 512);
-  CHECK(model.layer_fields(19, 2)["attention_types"] == Json{"full", "sliding"});
+  CHECK(json_of(model.layer_fields(18, 2))["sliding_window"] == 0);
+  CHECK(json_of(model.layer_fields(19, 2))["sliding_window"] == 512);
+  CHECK(json_of(model.layer_fields(19, 2))["attention_types"] == Json{"full", "sliding"});
   CHECK(signature_of(qwen, 0, 3) == signature_of(model_config("Qwen2.5-0.5B"), 0, 3));
   qwen["sliding_window"] = nullptr;
   CHECK(architecture_of(qwen).attention_type(23) == "full");

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "format/architecture/architecture_reader.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
 #include "tests/support/architectures.h"
@@ -41,7 +42,7 @@ TEST_CASE("GPT-OSS: experts, sinks, windows in turn and both forms of storage") 
   const auto plain = architecture_of(config);
   CHECK(plain.attention_type(0) == "sliding");
   CHECK(plain.attention_type(1) == "full");
-  const Json fields = plain.layer_fields(2, 2);
+  const Json fields = json_of(plain.layer_fields(2, 2));
   CHECK(fields["experts"] == 32);
   CHECK(fields["experts_per_token"] == 4);
   CHECK(fields["swiglu_limit"] == "0x1.cp+2");
@@ -106,7 +107,7 @@ TEST_CASE("GPT-OSS: what is not implemented or contradicts itself is refused") {
 }
 
 TEST_CASE("BERT: norms after the sums, everything seen, exact gelu") {
-  const Json fields = architecture_of(model_config("BERT-base")).layer_fields(0, 2);
+  const Json fields = json_of(architecture_of(model_config("BERT-base")).layer_fields(0, 2));
   CHECK(fields["norm_placement"] == "post");
   CHECK(fields["activation"] == "gelu");
   CHECK(fields["attention_types"] == Json{"bidirectional", "bidirectional"});
@@ -124,11 +125,12 @@ TEST_CASE("BERT: norms after the sums, everything seen, exact gelu") {
 TEST_CASE("T5: two stacks, relative positions, plain and gated") {
   const Json config = model_config("T5-base");
   const auto decoder = architecture_of(config);
-  const auto encoder = Architecture::from_config(config, "config.json", "encoder");
+  const auto encoder = ArchitectureReader::from_config(config, "config.json", "encoder");
   CHECK(decoder.layout().stack == "decoder");
   CHECK(layer_parameters(encoder) == 7'079'424);
   CHECK(encoder.shared_shape() == Shape{32, 12});
-  const Json theirs = decoder.layer_fields(0, 2), ours = encoder.layer_fields(0, 2);
+  const Json theirs = json_of(decoder.layer_fields(0, 2)),
+             ours = json_of(encoder.layer_fields(0, 2));
   CHECK(theirs["cross_attention"] == true);
   CHECK(!ours.contains("cross_attention"));
   CHECK(theirs["attention_types"] == Json{"full", "full"});
@@ -139,7 +141,7 @@ TEST_CASE("T5: two stacks, relative positions, plain and gated") {
   CHECK(ours["attention_scale"] == "0x1p+0");
   auto with_table = encoder;
   with_table.set_shared_digest(sha256("table"));
-  CHECK(with_table.layer_fields(0, 2)["shared_digest"] == sha256("table").to_string());
+  CHECK(json_of(with_table.layer_fields(0, 2))["shared_digest"] == sha256("table").to_string());
 
   const auto gated = architecture_of(with(config, "feed_forward_proj", "gated-gelu"));
   CHECK(gated.spec().mlp == "gated");
@@ -152,10 +154,10 @@ TEST_CASE("T5: two stacks, relative positions, plain and gated") {
   CHECK(refusal_of(with(config, "feed_forward_proj", "gated-tanh")).starts_with("incompatible: "));
   CHECK(refusal_of(with(config, "relative_attention_num_buckets", 2)).starts_with("corrupt: "));
   CHECK(refusal_of(with(config, "relative_attention_max_distance", 16)).starts_with("corrupt: "));
-  CHECK(error_of([&] { Architecture::from_config(config, "c", "middle"); }) ==
+  CHECK(error_of([&] { ArchitectureReader::from_config(config, "c", "middle"); }) ==
         "incompatible: 'c': a t5 model has no stack 'middle'");
   CHECK(error_of([&] {
-          Architecture::from_config(model_config("GPT-2"), "c", "decoder");
+          ArchitectureReader::from_config(model_config("GPT-2"), "c", "decoder");
         }).starts_with("incompatible: "));
 }
 
@@ -163,7 +165,7 @@ TEST_CASE("BERT files with and without the prefix hold the same layers") {
   const Json config = {{"model_type", "bert"},    {"hidden_size", 8},
                        {"num_hidden_layers", 1},  {"num_attention_heads", 2},
                        {"intermediate_size", 12}, {"vocab_size", 16}};
-  const auto model = Architecture::from_config(config, "config.json");
+  const auto model = ArchitectureReader::from_config(config, "config.json");
   const auto scratch = test::scratch();
   for (const std::string prefix : {"", "bert."}) {
     Tensors tensors = {{prefix + "embeddings.word_embeddings.weight", {DType::F32, {16, 8}}},
@@ -195,7 +197,7 @@ const Json kT5 = {{"model_type", "t5"}, {"d_model", 8},    {"d_kv", 4},
 Tensors tiny_t5(std::initializer_list<std::string_view> stacks) {
   Tensors tensors = {{"shared.weight", {DType::F32, {16, 8}}}};
   for (const std::string_view stack : stacks) {
-    const auto model = Architecture::from_config(kT5, "config.json", stack);
+    const auto model = ArchitectureReader::from_config(kT5, "config.json", stack);
     const std::string start = std::string(stack) + ".block.";
     tensors[std::string(stack) + ".final_layer_norm.weight"] = {DType::F32, {8}};
     tensors[start + "0.layer.0.SelfAttention.relative_attention_bias.weight"] = {DType::F32,
@@ -243,7 +245,7 @@ TEST_CASE("MXFP4 blocks must be bytes") {
       {"num_attention_heads", 8}, {"head_dim", 4},
       {"vocab_size", 16},         {"num_local_experts", 2},
       {"num_experts_per_tok", 1}, {"quantization_config", {{"quant_method", "mxfp4"}}}};
-  const auto model = Architecture::from_config(config, "config.json");
+  const auto model = ArchitectureReader::from_config(config, "config.json");
   Tensors tensors;
   for (const LayerTensor& tensor : model.tensors()) {
     tensors["model.layers.0." + tensor.name] = {tensor.dtype.value_or(DType::BF16), tensor.shape};

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "format/architecture/architecture_reader.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
 #include "tests/support/model_configs.h"
@@ -33,8 +34,8 @@ Architecture opaque(const Json& config, DType dtype = DType::BF16) {
                                            {"h.1.attn.w", dtype, {4, 4}, 0, 32}};
   std::vector<const TensorInfo*> all;
   for (const TensorInfo& tensor : tensors) all.push_back(&tensor);
-  return Architecture::from_tensors(config, "config.json", all, "",
-                                    Error(ErrorCode::incompatible, "not known"));
+  return ArchitectureReader::from_tensors(config, "config.json", all, "",
+                                          Error(ErrorCode::incompatible, "not known"));
 }
 
 TEST_CASE("opaque layers sign everything that can be seen but names and paths") {
@@ -46,7 +47,7 @@ TEST_CASE("opaque layers sign everything that can be seen but names and paths") 
                        {"pad", nullptr},
                        {"eos", -1},
                        {"text_config", {{"_name_or_path", "x"}, {"scales", {0.5, 1, "a"}}}}};
-  CHECK(canonical_json(opaque(config).layer_fields(0, 2)) ==
+  CHECK(opaque(config).layer_fields(0, 2).text() ==
         R"({"config":{"eos":-1,"eps":"0x1.4f8b588e368f1p-17","model_type":"made_up","pad":null,)"
         R"("text_config":{"scales":["0x1p-1",1,"a"]}},"first_layer":0,"maths":"unknown",)"
         R"("model_layer_count":2,"model_type":"made_up","stack":"h",)"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/checkpoint/checkpoint.h"
+#include "format/architecture/architecture_reader.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -418,7 +419,7 @@ TEST_CASE("whether the head is tied is what config and weights agree on") {
 TEST_CASE("GPT-2 files with and without the prefix hold the same layers") {
   const Json config = {{"model_type", "gpt2"}, {"n_embd", 8},      {"n_layer", 1},
                        {"n_head", 2},          {"vocab_size", 16}, {"n_positions", 4}};
-  const auto model = Architecture::from_config(config, "config.json");
+  const auto model = ArchitectureReader::from_config(config, "config.json");
   const auto scratch = test::scratch();
   std::vector<std::map<std::string, Checkpoint::Location>> layers;
   for (const std::string prefix : {"", "transformer."}) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/manifest/manifest.h"
+#include "format/base/json.h"
 
 #include <doctest/doctest.h>
 
@@ -61,7 +62,7 @@ bool is_nullable(const json::json_pointer& at) {
 
 void resign(json& document) {
   document["architecture"]["signature"] =
-      Architecture::signature(document["architecture"]["layer"]).to_string();
+      Architecture::signature(json_text(document["architecture"]["layer"])).to_string();
 }
 
 }  // namespace
@@ -70,7 +71,7 @@ TEST_CASE("a full manifest is read and written back byte for byte") {
   const std::string text = full_document().dump();
   const Manifest manifest = Manifest::parse(text, "organ.json");
   CHECK(manifest.to_text() == text);
-  CHECK(manifest.extensions["x_note"]["kept"][2] == "three");
+  CHECK(json_of(manifest.extensions)["x_note"]["kept"][2] == "three");
   CHECK(manifest.training->changes[0].relative_rms == 0.03125);
   CHECK(manifest.evaluations[0].bits_per_byte == 0.875);
   CHECK(manifest.layer_count() == 2);

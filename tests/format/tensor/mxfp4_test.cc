@@ -82,16 +82,4 @@ TEST_CASE("the table is that of transformers") {
         "a3f56fc35f302a8df6486ad4f7fbf44be636685fb54db8e6c22b32a01910373f");
 }
 
-TEST_CASE("unpacked tensors are what transformers loads") {
-  const auto tensors = unpacked_tensors({{"mlp.experts.down_proj_bias", {4, 64}},
-                                         {"mlp.experts.down_proj_blocks", {4, 64, 3, 16}},
-                                         {"mlp.experts.down_proj_scales", {4, 64, 3}},
-                                         {"mlp.router.bias", {4}}});
-  REQUIRE(tensors.size() == 3);
-  CHECK(tensors[0].name == "mlp.experts.down_proj");
-  CHECK(tensors[0].shape == Shape{4, 96, 64});
-  CHECK(tensors[1].name == "mlp.experts.down_proj_bias");
-  CHECK(tensors[2].name == "mlp.router.bias");
-}
-
 }  // namespace organ::test

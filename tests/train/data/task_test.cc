@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/data/task.h"
+#include "format/architecture/architecture_reader.h"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -8,7 +9,7 @@ namespace organ::train {
 
 TEST_CASE("what a model is asked for follows from what its layers see") {
   const auto task = [](const nlohmann::json& config, const char* stack = "") {
-    return task_of(format::Architecture::from_config(config, "config.json", stack));
+    return task_of(format::ArchitectureReader::from_config(config, "config.json", stack));
   };
   const nlohmann::json gpt2 = {
       {"model_type", "gpt2"}, {"n_embd", 8}, {"n_layer", 1}, {"n_head", 2}, {"vocab_size", 16}};

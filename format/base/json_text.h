@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// A JSON value as text, for records whose fields other documents define.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace organ {
+
+// One JSON value in its canonical text: keys sorted bytewise, no white space, no real numbers, so
+// that equal values are equal texts and have one digest. Immutable value.
+class JsonText {
+ public:
+  JsonText() = default;  // {}
+
+  // Any spelling of a value within the limits of organ.json (16 MiB, 32 levels). Throws corrupt:
+  // no JSON, a key twice, a real number (write it as a C99 hex float string).
+  static JsonText parse(std::string_view text);
+
+  // Takes text that is canonical already; nothing is looked at.
+  static JsonText from_canonical(std::string text) { return JsonText(std::move(text)); }
+
+  const std::string& text() const { return text_; }
+  bool operator==(const JsonText&) const = default;
+
+ private:
+  explicit JsonText(std::string text) : text_(std::move(text)) {}
+  std::string text_ = "{}";
+};
+
+}  // namespace organ

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tensors of a checkpoint are, by its config: prefix, shapes, layers, shared state.
+#include <charconv>
+#include <cstring>
+
+#include <nlohmann/json.hpp>
+
+#include "format/architecture/architecture_reader.h"
+#include "format/base/json.h"
+#include "format/checkpoint/internal/checkpoint_impl.h"
+
+namespace organ::format {
+namespace {
+
+bool is_floating(DType dtype) {
+  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F64;
+}
+
+}  // namespace
+
+// What the files mean, when they have been read.
+void Checkpoint::Impl::interpret(std::string_view stack) {
+  read_architecture(stack);
+  if (!known()) return;
+  find_prefix();
+  check_outer_tensors();
+  check_layer_indices();
+  read_shared_state();
+}
+
+// T5 encoders are also shipped without their decoder.
+std::string_view Checkpoint::Impl::first_stack() const {
+  const auto type = config.find("model_type");
+  if (type == config.end() || !type->is_string()) return "";
+  for (const FamilyLayout& layout : family_stacks(type->get<std::string>())) {
+    if (holds(layout.layer_prefix)) return layout.stack;
+  }
+  return "";
+}
+
+Architecture Checkpoint::Impl::opaque_architecture(std::string_view stack,
+                                                   const Error& reason) const {
+  std::vector<const TensorInfo*> all;
+  for (const auto& [name, location] : tensors) all.push_back(location.tensor);
+  return ArchitectureReader::from_tensors(config, folder.subject(kConfigFile), all, stack, reason);
+}
+
+void Checkpoint::Impl::read_architecture(std::string_view stack) {
+  const auto incompatible = [](const Error& error) {
+    if (error.code() != ErrorCode::incompatible) throw error;
+    return error;
+  };
+  std::optional<Error> reason;
+  try {
+    architecture = ArchitectureReader::from_config(config, folder.subject(kConfigFile),
+                                             stack.empty() ? first_stack() : stack);
+    return;
+  } catch (const Error& error) {
+    reason = incompatible(error);
+  }
+  try {
+    architecture = opaque_architecture(stack, *reason);
+  } catch (const Error& error) {
+    architecture = incompatible(error);  // it can still be inspected
+  }
+}
+
+// Shard `number` holds other bytes of tensors that are there.
+void Checkpoint::Impl::find_prefix() {
+  const FamilyLayout& layout = known()->layout();
+  if (layout.optional_prefix.empty()) return;
+  const std::string prefixed =
+      std::string(layout.optional_prefix) + std::string(layout.layer_prefix);
+  const auto with = tensors.lower_bound(prefixed);
+  const auto without = tensors.lower_bound(layout.layer_prefix);
+  const bool has_with = with != tensors.end() && with->first.starts_with(prefixed);
+  const bool has_without =
+      without != tensors.end() && without->first.starts_with(layout.layer_prefix);
+  if (has_with && has_without) {
+    refuse(fmt::format("tensors {} and {} name layers in two ways", quote(with->first),
+                       quote(without->first)));
+  }
+  if (has_with) prefix = layout.optional_prefix;
+}
+
+void Checkpoint::Impl::check_shape(const std::string& name, const Shape& expected) const {
+  const auto found = find(name);
+  if (!found || found->tensor->shape == expected) return;
+  refuse(fmt::format("tensor {} has shape {} but {} demands {}", quote(name),
+                     to_string(found->tensor->shape), kConfigFile, to_string(expected)));
+}
+
+void Checkpoint::Impl::check_outer_tensors() const {
+  const Architecture& model = *known();
+  const Shape table{model.vocab_size(), model.hidden_size()};
+  check_shape(prefix + std::string(model.layout().embedding), table);
+  if (!model.layout().final_norm.empty()) {
+    check_shape(prefix + std::string(model.layout().final_norm), {model.hidden_size()});
+  }
+  check_shape(std::string(model.layout().head), table);
+}
+
+void Checkpoint::Impl::check_layer_indices() const {
+  const std::string start = prefix + std::string(known()->layout().layer_prefix);
+  for (auto at = tensors.lower_bound(start); at != tensors.end() && at->first.starts_with(start);
+       ++at) {
+    const std::string_view rest = std::string_view(at->first).substr(start.size());
+    std::uint64_t index = 0;
+    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), index);
+    const bool canonical = error == std::errc() && end != rest.data() + rest.size() &&
+                           *end == '.' && (rest[0] != '0' || end == rest.data() + 1);
+    if (!canonical) refuse(fmt::format("tensor {} has no layer index", quote(at->first)));
+    if (index >= known()->layer_count()) {
+      refuse(fmt::format("tensor {} is beyond the {} layers of {}", quote(at->first),
+                         known()->layer_count(), kConfigFile));
+    }
+  }
+}
+
+std::string Checkpoint::Impl::shared_name() const {
+  const FamilyLayout& layout = known()->layout();
+  return fmt::format("{}{}0.{}", prefix, layout.layer_prefix, layout.shared_tensor);
+}
+
+void Checkpoint::Impl::read_shared_state() {
+  Architecture& model = std::get<Architecture>(architecture);
+  if (model.layout().shared_tensor.empty()) return;
+  const auto found = find(shared_name());
+  if (!found) refuse(fmt::format("tensor {} is missing", quote(shared_name())));
+  check_shape(shared_name(), model.shared_shape());
+  const SafetensorsFile& file = shards[found->shard].file;
+  const HashRange range{file.fd(), file.header().data_start + found->tensor->offset,
+                        found->tensor->size};
+  model.set_shared_digest(hash_ranges({&range, 1}, folder.folder().string())[0]);
+}
+
+// The names that TensorFlow conversions gave BERT's norms.
+[[noreturn]] void Checkpoint::Impl::refuse_missing(const std::string& name) const {
+  for (const auto& [now, before] : {std::pair("LayerNorm.weight", "LayerNorm.gamma"),
+                                    std::pair("LayerNorm.bias", "LayerNorm.beta")}) {
+    if (!name.ends_with(now)) continue;
+    const std::string old = name.substr(0, name.size() - std::strlen(now)) + before;
+    if (!find(old)) continue;
+    throw Error(ErrorCode::incompatible,
+                fmt::format("{}: tensor {} has its name of 2018, expected {}",
+                            quote(folder.folder().string()), quote(old), quote(name)),
+                "load the model with transformers and save it again");
+  }
+  refuse(fmt::format("tensor {} is missing", quote(name)));
+}
+
+void Checkpoint::Impl::check_layer_tensor(const std::string& start,
+                                          const LayerTensor& wanted) const {
+  const std::string name = start + wanted.name;
+  const auto found = find(name);
+  if (!found) refuse_missing(name);
+  check_shape(name, wanted.shape);
+  if (wanted.dtype && found->tensor->dtype != *wanted.dtype) {
+    refuse(fmt::format("tensor {} is {}, expected {}", quote(name), to_string(found->tensor->dtype),
+                       to_string(*wanted.dtype)));
+  }
+  if (!wanted.dtype && !is_floating(found->tensor->dtype)) {
+    refuse(fmt::format("tensor {} is {}, expected F32, F16, BF16 or F64", quote(name),
+                       to_string(found->tensor->dtype)));
+  }
+}
+
+}  // namespace organ::format

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Checkpoint knows, and how it comes to know it: files first (checkpoint_files.cc,
+// checkpoint_shards.cc), then what they mean (checkpoint_meaning.cc).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/fail.h"
+#include "format/base/json.h"
+#include "format/checkpoint/checkpoint.h"
+#include "format/checkpoint/internal/shard_plan.h"
+
+namespace organ::format {
+
+struct Checkpoint::Impl {
+  using Shards = std::vector<Shard>;
+  explicit Impl(const std::filesystem::path& path,
+                std::shared_ptr<Shards> opened = std::make_shared<Shards>())
+      : folder(path), shared_shards(std::move(opened)) {}
+
+  void interpret(std::string_view stack);
+  void read_config();
+  void read_architecture(std::string_view stack);
+  Architecture opaque_architecture(std::string_view stack, const Error& reason) const;
+  std::string_view first_stack() const;
+  void open_shards(std::vector<Shard> replacements);
+  void replace_tensors(std::size_t number);
+  void index_shard(std::size_t number, const internal::ShardPlan& plan);
+  void check_index(const internal::ShardIndex& index) const;
+  void find_prefix();
+  void check_outer_tensors() const;
+  void check_shape(const std::string& name, const Shape& expected) const;
+  void check_layer_indices() const;
+  std::string shared_name() const;
+  void read_shared_state();
+  void check_layer_tensor(const std::string& start, const LayerTensor& wanted) const;
+  [[noreturn]] void refuse_missing(const std::string& name) const;
+  std::optional<Location> find(std::string_view name) const;
+  bool holds(std::string_view start) const;  // a tensor whose name begins so
+  const Architecture* known() const {
+    const auto* model = std::get_if<Architecture>(&architecture);
+    return model && !model->is_opaque() ? model : nullptr;
+  }
+  [[noreturn]] void refuse(std::string_view message) const {
+    fail(ErrorCode::corrupt, "{}: {}", quote(folder.folder().string()), message);
+  }
+
+  internal::ModelFolder folder;
+  std::string config_text;
+  Json config;
+  std::variant<std::monostate, Architecture, Error> architecture;
+  std::shared_ptr<Shards> shared_shards;  // with the views of the other stacks
+  Shards& shards = *shared_shards;
+  bool has_index = false;
+  std::map<std::string, Location, std::less<>> tensors;
+  std::string prefix;
+};
+
+}  // namespace organ::format

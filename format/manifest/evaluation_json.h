@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// An evaluation as organ.json has it, for the other documents that have it so.
+#pragma once
+
+#include "format/base/json.h"
+#include "format/manifest/manifest.h"
+
+namespace organ::format {
+
+// The fields of `evaluations[]` (schemas/organ.v1.schema.json): reals as hex float strings.
+Json to_json(const Evaluation& evaluation);
+
+}  // namespace organ::format
