@@ -28,17 +28,16 @@ int hex_value(char c) {
   return -1;
 }
 
-// Runs `work(i)` for i in [0, count) on all cores; rethrows the first exception.
-template <typename Work>
-void parallel_for(std::size_t count, const Work& work) {
-  const std::size_t workers =
-      std::min<std::size_t>(count, std::max(1u, std::thread::hardware_concurrency()));
+// Runs `action(i)` for i in [0, count) on `most_threads` at most; rethrows the first exception.
+template <typename Action>
+void parallel_for(std::size_t count, unsigned most_threads, const Action& action) {
+  const std::size_t workers = std::min<std::size_t>(count, most_threads);
   std::atomic<std::size_t> next{0};
   std::exception_ptr failure;
   std::mutex failure_mutex;
   const auto loop = [&] {
     try {
-      for (std::size_t i = next++; i < count; i = next++) work(i);
+      for (std::size_t i = next++; i < count; i = next++) action(i);
     } catch (...) {
       const std::lock_guard lock(failure_mutex);
       if (!failure) failure = std::current_exception();
@@ -52,7 +51,7 @@ void parallel_for(std::size_t count, const Work& work) {
   if (failure) std::rethrow_exception(failure);
 }
 
-Digest hash_range(const HashRange& range, std::string_view subject) {
+Digest hash_range(const HashRange& range, std::string_view subject, const Work& work) {
   thread_local std::vector<std::byte> buffer(kReadSize);
   Sha256Hasher hasher;
   for (std::uint64_t done = 0; done < range.size;) {
@@ -61,8 +60,17 @@ Digest hash_range(const HashRange& range, std::string_view subject) {
     read_at(range.fd, range.offset + done, piece, subject);
     hasher.update(piece);
     done += piece.size();
+    work.advance(piece.size());
   }
   return hasher.finish();
+}
+
+std::vector<Digest> hash_on(unsigned threads, std::span<const HashRange> ranges,
+                            std::string_view subject, const Work& work) {
+  std::vector<Digest> digests(ranges.size());
+  parallel_for(ranges.size(), threads,
+               [&](std::size_t i) { digests[i] = hash_range(ranges[i], subject, work); });
+  return digests;
 }
 
 }  // namespace
@@ -144,37 +152,49 @@ Digest sha256(std::span<const std::byte> bytes) {
 
 Digest sha256(std::string_view text) { return sha256(std::as_bytes(std::span(text))); }
 
-FileDigest hash_file(int fd, std::string_view subject) {
+FileDigest hash_file(int fd, std::string_view subject, const Work& work) {
   FileDigest result;
   result.size = file_size(fd, subject);
   std::vector<HashRange> ranges;
   for (std::uint64_t at = 0; at < result.size; at += kChunkSize) {
     ranges.push_back({fd, at, std::min(kChunkSize, result.size - at)});
   }
+  const auto hash_flat = [&] { result.digest = hash_range({fd, 0, result.size}, subject, work); };
+  const unsigned threads = work.threads();
+  if (threads == 1) {
+    hash_flat();
+    result.chunks = hash_ranges(ranges, subject, work.uncounted());
+    return result;
+  }
   std::exception_ptr failure;
   {
     // The flat digest is one long chain: it runs beside the pieces, not after them.
     std::jthread flat([&] {
       try {
-        result.digest = hash_range({fd, 0, result.size}, subject);
+        hash_flat();
       } catch (...) {
         failure = std::current_exception();
       }
     });
-    result.chunks = hash_ranges(ranges, subject);
+    result.chunks = hash_on(threads - 1, ranges, subject, work.uncounted());
   }
   if (failure) std::rethrow_exception(failure);
   return result;
 }
 
-Digest hash_file_flat(int fd, std::string_view subject) {
-  return hash_range({fd, 0, file_size(fd, subject)}, subject);
+Digest hash_file_flat(int fd, std::string_view subject, const Work& work) {
+  return hash_range({fd, 0, file_size(fd, subject)}, subject, work);
 }
 
-std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_view subject) {
-  std::vector<Digest> digests(ranges.size());
-  parallel_for(ranges.size(), [&](std::size_t i) { digests[i] = hash_range(ranges[i], subject); });
-  return digests;
+std::uint64_t total_size(std::span<const HashRange> ranges) {
+  std::uint64_t bytes = 0;
+  for (const HashRange& range : ranges) bytes += range.size;
+  return bytes;
+}
+
+std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_view subject,
+                                const Work& work) {
+  return hash_on(work.threads(), ranges, subject, work);
 }
 
 }  // namespace organ

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "format/base/progress.h"
+
 namespace organ {
 
 // A SHA-256 value. Written as `sha256:` + 64 lower-case hex digits and only ever parsed from
@@ -74,11 +76,11 @@ struct FileDigest {
 };
 
 // Hashes an open regular file from offset 0 to its end by pread; the flat digest and the chunk
-// digests are computed side by side on two threads. Throws io.
-FileDigest hash_file(int fd, std::string_view subject);
+// digests are computed side by side. Tells `work` of every byte once. Throws io, cancelled.
+FileDigest hash_file(int fd, std::string_view subject, const Work& work = {});
 
-// Flat digest only, one thread.
-Digest hash_file_flat(int fd, std::string_view subject);
+// Flat digest only, one thread. Throws io, cancelled.
+Digest hash_file_flat(int fd, std::string_view subject, const Work& work = {});
 
 // A run of bytes to hash independently of the others.
 struct HashRange {
@@ -87,7 +89,12 @@ struct HashRange {
   std::uint64_t size = 0;
 };
 
-// One digest per range, in order, on all cores. Throws io when a range reads short.
-std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_view subject);
+// The bytes of all ranges: what hash_ranges tells its work.
+std::uint64_t total_size(std::span<const HashRange> ranges);
+
+// One digest per range, in order, on as many threads as `work` allows. Throws corrupt when a range
+// reads short, io, cancelled.
+std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_view subject,
+                                const Work& work = {});
 
 }  // namespace organ

@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kCopySize = std::size_t{4} << 20;
+constexpr std::size_t kCloneSize = std::size_t{16} << 20;  // that the kernel copies without a word
 
 std::string random_suffix() {
   constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -55,7 +56,8 @@ std::string_view kind_name(mode_t mode) {
   return "a device";
 }
 
-std::uint64_t copy_by_reading(int from, int to, std::uint64_t offset, std::string_view subject) {
+std::uint64_t copy_by_reading(int from, int to, std::uint64_t offset, std::string_view subject,
+                              const Work& work) {
   std::vector<std::byte> buffer(kCopySize);
   for (;;) {
     const ssize_t got = retry(
@@ -64,6 +66,7 @@ std::uint64_t copy_by_reading(int from, int to, std::uint64_t offset, std::strin
     if (got == 0) return offset;
     write_all(to, std::span(buffer).first(static_cast<std::size_t>(got)), subject);
     offset += static_cast<std::uint64_t>(got);
+    work.advance(static_cast<std::uint64_t>(got));
   }
 }
 
@@ -222,16 +225,21 @@ void write_file(const fs::path& path, std::string_view text, AtomicFile::Mode mo
   file.commit(mode, permissions);
 }
 
-std::uint64_t copy_contents(int from, int to, std::string_view subject) {
+std::uint64_t copy_contents(int from, int to, std::string_view subject, const Work& work) {
   const std::uint64_t size = file_size(from, subject);
-  if (size > 0 && ::ioctl(to, FICLONE, from) == 0) return size;
+  if (size > 0 && ::ioctl(to, FICLONE, from) == 0) {
+    work.advance(size);
+    return size;
+  }
   std::uint64_t done = 0;
   while (done < size) {
     off_t offset = static_cast<off_t>(done);
+    const std::size_t piece = std::min<std::uint64_t>(size - done, kCloneSize);
     const ssize_t copied =
-        retry([&] { return ::copy_file_range(from, &offset, to, nullptr, size - done, 0); });
-    if (copied <= 0) return copy_by_reading(from, to, done, subject);
+        retry([&] { return ::copy_file_range(from, &offset, to, nullptr, piece, 0); });
+    if (copied <= 0) return copy_by_reading(from, to, done, subject, work);
     done += static_cast<std::uint64_t>(copied);
+    work.advance(static_cast<std::uint64_t>(copied));
   }
   return done;
 }
@@ -296,10 +304,6 @@ std::string lock_holder(int fd) {
   return escape_text(text.substr(0, text.find('\n')));
 }
 
-}  // namespace
-
-namespace {
-
 UniqueFd open_lock(const fs::path& path, FileLock::Kind kind) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
   if (!fd && (errno == EROFS || errno == EACCES) && kind == FileLock::Kind::shared) {
@@ -335,7 +339,7 @@ void write_holder(int fd, const fs::path& path) {
 
 }  // namespace
 
-FileLock::FileLock(const fs::path& path, Kind kind, double timeout_seconds)
+FileLock::FileLock(const fs::path& path, Kind kind, double timeout_seconds, const Work& work)
     : fd_(open_lock(path, kind)) {
   const auto deadline =
       std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_seconds);
@@ -351,6 +355,7 @@ FileLock::FileLock(const fs::path& path, Kind kind, double timeout_seconds)
                               lock_holder(fd_.get()), timeout_seconds),
                   "wait for the other command, or end it");
     }
+    work.require_wanted();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   if (kind == Kind::exclusive) write_holder(fd_.get(), path);

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "format/base/progress.h"
+
 namespace organ {
 
 // Owns a file descriptor.
@@ -92,8 +94,8 @@ void write_file(const std::filesystem::path& path, std::string_view text,
                 AtomicFile::Mode mode = AtomicFile::Mode::replace, unsigned permissions = 0644);
 
 // Copies a whole regular file into an empty open one: reflink, else copy_file_range, else
-// read/write. Returns the number of bytes.
-std::uint64_t copy_contents(int from, int to, std::string_view subject);
+// read/write. Returns the number of bytes, which `work` was told. Throws io, cancelled.
+std::uint64_t copy_contents(int from, int to, std::string_view subject, const Work& work = {});
 
 // A new folder `parent/prefix.XXXXXX`, removed with its contents on destruction unless released.
 class TempFolder {
@@ -121,8 +123,10 @@ bool is_safe_file_name(std::string_view name);
 class FileLock {
  public:
   enum class Kind { shared, exclusive };
-  // Waits up to `timeout_seconds`, then throws conflict naming the holder written in the file.
-  FileLock(const std::filesystem::path& path, Kind kind, double timeout_seconds = 10);
+  // Waits up to `timeout_seconds`, then throws conflict naming the holder written in the file. Ends
+  // earlier with cancelled when `work` is no longer wanted.
+  FileLock(const std::filesystem::path& path, Kind kind, double timeout_seconds = 10,
+           const Work& work = {});
   FileLock(FileLock&&) noexcept = default;
 
  private:

@@ -117,7 +117,13 @@ std::optional<Checkpoint::Location> Checkpoint::shared_state() const {
   return locate(impl_->shared_name());
 }
 
-Digest Checkpoint::layer_digest(std::uint64_t index) const {
+std::uint64_t Checkpoint::layer_size(std::uint64_t index) const {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, location] : layer(index)) bytes += location.tensor->size;
+  return bytes;
+}
+
+Digest Checkpoint::layer_digest(std::uint64_t index, const Work& work) const {
   const auto tensors = layer(index);
   std::vector<HashRange> ranges;
   for (const auto& [name, location] : tensors) {
@@ -125,7 +131,7 @@ Digest Checkpoint::layer_digest(std::uint64_t index) const {
     ranges.push_back(
         {file.fd(), file.header().data_start + location.tensor->offset, location.tensor->size});
   }
-  const auto digests = hash_ranges(ranges, folder().string());
+  const auto digests = hash_ranges(ranges, folder().string(), work);
   Json list = Json::array();
   for (const auto& [name, location] : tensors) {
     list.push_back({name, to_string(location.tensor->dtype), location.tensor->shape,

@@ -93,7 +93,9 @@ class Checkpoint {
 
   // Lineage, independent of file layout: SHA-256 of the canonical JSON
   // [["input_layernorm.weight","BF16",[576],"<hex SHA-256 of its bytes>"],…], sorted by name.
-  Digest layer_digest(std::uint64_t index) const;
+  // `work` is told of layer_size() bytes.
+  Digest layer_digest(std::uint64_t index, const Work& work = {}) const;
+  std::uint64_t layer_size(std::uint64_t index) const;  // bytes of the tensors of layer()
 
   // The output projection is the embedding. Throws corrupt when config and weights disagree: tied
   // but with a head of other bytes than the embedding, or untied without a head. Of T5 the weights

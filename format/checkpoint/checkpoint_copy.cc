@@ -3,10 +3,9 @@
 
 #include <fcntl.h>
 
-#include <cstdio>
-
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/new_folder.h"
 #include "format/tensor/shard_edit.h"
 
 namespace organ::format {
@@ -18,51 +17,57 @@ UniqueFd create_file(const std::filesystem::path& path) {
   return fd;
 }
 
-void copy_plain_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+void copy_plain_file(const std::filesystem::path& from, const std::filesystem::path& to,
+                     const Work& work) {
   const UniqueFd source = open_regular(from);
   const UniqueFd target = create_file(to);
-  copy_contents(source.get(), target.get(), quote(from.string()));
+  copy_contents(source.get(), target.get(), quote(from.string()), work);
   sync_fd(target.get(), quote(to.string()));
 }
 
-void copy_shards(const Checkpoint& checkpoint, std::vector<ReplacedTensor> changes,
-                 const std::filesystem::path& folder) {
-  const auto& shards = checkpoint.shards();
-  std::vector<std::vector<TensorSource>> replacements(shards.size());
+// The new bytes of each shard.
+std::vector<std::vector<TensorSource>> by_shard(const Checkpoint& checkpoint,
+                                                std::vector<ReplacedTensor> changes) {
+  std::vector<std::vector<TensorSource>> replacements(checkpoint.shards().size());
   for (auto& change : changes) replacements[change.shard].push_back(std::move(change.source));
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    const auto path = folder / shards[i].file_name;
-    const UniqueFd target = create_file(path);
-    copy_shard_with(shards[i].file, target.get(), replacements[i]);
-    sync_fd(target.get(), quote(path.string()));
+  return replacements;
+}
+
+std::vector<std::string> plain_files(const std::filesystem::path& folder,
+                                     std::string_view record_name) {
+  std::vector<std::string> names;
+  for (auto& name : list_folder(folder)) {
+    if (name.starts_with('.') || !std::filesystem::is_regular_file(folder / name)) continue;
+    if (!name.ends_with(".safetensors") && name != record_name) names.push_back(std::move(name));
   }
+  return names;
 }
 
 }  // namespace
 
 void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTensor> changes,
                           const std::filesystem::path& out, std::string_view record_name,
-                          std::string_view record) {
-  if (std::filesystem::exists(std::filesystem::symlink_status(out))) {
-    fail(ErrorCode::already_exists, "{}: exists already", quote(out.string()));
-  }
-  const auto target = std::filesystem::absolute(out).lexically_normal();
-  TempFolder temporary(target.parent_path(), ".organ-copy");
+                          std::string_view record, const Work& work) {
+  NewFolder folder(out);
   const auto& from = checkpoint.folder();
-  copy_shards(checkpoint, std::move(changes), temporary.path());
-  for (const auto& name : list_folder(from)) {
-    if (name.starts_with('.') || !std::filesystem::is_regular_file(from / name)) continue;
-    if (name.ends_with(".safetensors") || name == record_name) continue;
-    copy_plain_file(from / name, temporary.path() / name);
+  const auto& shards = checkpoint.shards();
+  const auto replacements = by_shard(checkpoint, std::move(changes));
+  const auto names = plain_files(from, record_name);
+  std::uint64_t bytes = 0;
+  for (const auto& name : names) bytes += std::filesystem::file_size(from / name);
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    bytes += edit_size(shards[i].file, replacements[i]);
   }
-  write_file(temporary.path() / record_name, record);
-  std::filesystem::permissions(temporary.path(), std::filesystem::perms(0755));
-  sync_folder(temporary.path());
-  if (::rename(temporary.path().c_str(), target.c_str()) != 0) {
-    fail_errno(quote(out.string()), "rename");
+  const Work copying = work.phase("copying", bytes);
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const auto path = folder.path() / shards[i].file_name;
+    const UniqueFd target = create_file(path);
+    copy_shard_with(shards[i].file, target.get(), replacements[i], copying);
+    sync_fd(target.get(), quote(path.string()));
   }
-  temporary.release();
-  sync_folder(target.parent_path());
+  for (const auto& name : names) copy_plain_file(from / name, folder.path() / name, copying);
+  write_file(folder.path() / record_name, record);
+  folder.commit(0755);
 }
 
 }  // namespace organ::format

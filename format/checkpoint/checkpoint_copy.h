@@ -18,9 +18,9 @@ struct ReplacedTensor {
 
 // Writes `out`, which appears whole or not at all: shards without a change are shared by reflink
 // where the file system can and copied otherwise, every other plain file but `record_name` is
-// copied, and `record_name` beside them holds `record`. Throws already_exists, io.
+// copied, and `record_name` beside them holds `record`. Throws already_exists, io, cancelled.
 void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTensor> changes,
                           const std::filesystem::path& out, std::string_view record_name,
-                          std::string_view record);
+                          std::string_view record, const Work& work = {});
 
 }  // namespace organ::format

@@ -53,21 +53,22 @@ std::vector<HashRange> piece_ranges(const OpenFile& file) {
 // Finds out which tensors of one file have other bytes than they should, each hashed once.
 class DamagedTensors {
  public:
-  explicit DamagedTensors(const OpenFile& file) : file_(file) {}
+  DamagedTensors(const OpenFile& file, const Work& work) : file_(file), work_(work) {}
 
   bool contains(std::size_t index) {
     const auto [known, is_new] = known_.try_emplace(index, false);
     if (is_new) {
       const TensorInfo& tensor = file_.entry->tensors[index];
       const HashRange range{file_.fd.get(), file_.entry->data_start + tensor.offset, tensor.size};
-      known->second =
-          hash_ranges({&range, 1}, file_.entry->path)[0] != file_.entry->tensor_digests[index];
+      const Digest found = hash_ranges({&range, 1}, file_.entry->path, work_)[0];
+      known->second = found != file_.entry->tensor_digests[index];
     }
     return known->second;
   }
 
  private:
   const OpenFile& file_;
+  Work work_;
   std::map<std::size_t, bool> known_;
 };
 
@@ -122,15 +123,15 @@ void check_header(const OpenFile& file, std::vector<Finding>& findings) {
 }
 
 // The digests that piecewise verification has no need of.
-void check_other_digests(const OpenFile& file, std::vector<Finding>& findings) {
+void check_other_digests(const OpenFile& file, const Work& work, std::vector<Finding>& findings) {
   const FileEntry& entry = *file.entry;
-  const Digest flat = hash_file_flat(file.fd.get(), entry.path);
+  const Digest flat = hash_file_flat(file.fd.get(), entry.path, work);
   if (flat != entry.digest) {
     findings.push_back(damage(
         entry.path, fmt::format("every piece is right but the file's digest is {}, expected {}",
                                 flat.hex(), entry.digest.hex())));
   }
-  DamagedTensors damaged(file);
+  DamagedTensors damaged(file, work);
   for (std::size_t i = 0; i < entry.tensors.size(); ++i) {
     if (damaged.contains(i)) {
       findings.push_back(damage(tensor_subject(entry, entry.tensors[i]),
@@ -140,17 +141,19 @@ void check_other_digests(const OpenFile& file, std::vector<Finding>& findings) {
 }
 
 void compare_pieces(const OpenFile& file, std::span<const Digest> found,
-                    const ContentOptions& options, std::vector<Finding>& findings) {
+                    const ContentOptions& options, const Work& work,
+                    std::vector<Finding>& findings) {
   const std::size_t before = findings.size();
-  DamagedTensors damaged(file);
+  DamagedTensors damaged(file, work.uncounted());
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (found[i] != file.entry->chunks[i]) locate(file, i, found[i], damaged, findings);
   }
   if (findings.size() != before) return;
   try {
     check_header(file, findings);
-    if (options.flat_digests) check_other_digests(file, findings);
+    if (options.flat_digests) check_other_digests(file, work, findings);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
     findings.push_back(finding_of(*file.entry, error));
   }
 }
@@ -172,7 +175,7 @@ std::optional<OpenFile> open_file(const OrganSource& organ, const FileEntry& ent
 }
 
 void verify_batch(const OrganSource& organ, std::span<const FileEntry> entries,
-                  const ContentOptions& options, std::vector<Finding>& findings) {
+                  const ContentOptions& options, const Work& work, std::vector<Finding>& findings) {
   std::vector<OpenFile> files;
   std::vector<HashRange> ranges;
   for (const FileEntry& entry : entries) {
@@ -182,22 +185,36 @@ void verify_batch(const OrganSource& organ, std::span<const FileEntry> entries,
     const auto pieces = piece_ranges(files.back());
     ranges.insert(ranges.end(), pieces.begin(), pieces.end());
   }
-  const std::vector<Digest> digests = hash_ranges(ranges, organ.describe());
+  const std::vector<Digest> digests = hash_ranges(ranges, organ.describe(), work);
   std::span<const Digest> rest(digests);
   for (const OpenFile& file : files) {
     const std::size_t pieces = file.entry->chunks.size();
-    compare_pieces(file, rest.first(pieces), options, findings);
+    compare_pieces(file, rest.first(pieces), options, work, findings);
     rest = rest.subspan(pieces);
   }
 }
 
 }  // namespace
 
-std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options) {
+std::uint64_t verified_size(const Manifest& organ, const ContentOptions& options) {
+  std::uint64_t bytes = 0;
+  for (const FileEntry& file : organ.files) {
+    bytes += file.size;
+    if (!options.flat_digests) continue;
+    bytes += file.size;
+    for (const TensorInfo& tensor : file.tensors) bytes += tensor.size;
+  }
+  return bytes;
+}
+
+std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options,
+                                     const Work& work) {
   std::vector<Finding> findings;
+  const Work verifying = work.phase("verifying", verified_size(organ.manifest(), options));
   const std::span<const FileEntry> files(organ.manifest().files);
   for (std::size_t at = 0; at < files.size(); at += kBatch) {
-    verify_batch(organ, files.subspan(at, std::min(kBatch, files.size() - at)), options, findings);
+    verify_batch(organ, files.subspan(at, std::min(kBatch, files.size() - at)), options, verifying,
+                 findings);
   }
   return findings;
 }

@@ -32,7 +32,14 @@ TensorSource renamed_source(const Checkpoint& donor, const Checkpoint::Location&
 
 }  // namespace
 
-Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string donor_id) {
+std::uint64_t layers_size(const Checkpoint& donor, LayerRange layers) {
+  std::uint64_t bytes = 0;
+  for (std::uint64_t i = 0; i < layers.count; ++i) bytes += donor.layer_size(layers.first + i);
+  return bytes;
+}
+
+Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string donor_id,
+                        const Work& work) {
   const Architecture& architecture = donor.architecture();
   Manifest manifest;
   manifest.name = "organ";
@@ -47,7 +54,7 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
   manifest.extraction.layer_count = layers.count;
   manifest.extraction.donor_layer_count = architecture.layer_count();
   for (std::uint64_t i = 0; i < layers.count; ++i) {
-    manifest.extraction.layer_digests.push_back(donor.layer_digest(layers.first + i));
+    manifest.extraction.layer_digests.push_back(donor.layer_digest(layers.first + i, work));
   }
   if (const auto digest = tokenizer_digest(donor.folder())) {
     manifest.tokenizer = TokenizerRecord{*digest, special_ids(CheckpointConfig::of(donor))};

@@ -13,8 +13,11 @@
 namespace organ::format {
 
 // A manifest with architecture, extraction, tokenizer and created filled in; name = "organ",
-// version = "0.0.0" until the caller sets them. `donor_id` is free text for people.
-Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string donor_id);
+// version = "0.0.0" until the caller sets them. `donor_id` is free text for people. The layers are
+// read for their digests: `work` is told of layers_size() bytes.
+Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string donor_id,
+                        const Work& work = {});
+std::uint64_t layers_size(const Checkpoint& donor, LayerRange layers);
 
 // The tensors of one donor layer as writer sources (borrow the checkpoint), bytes untouched.
 std::vector<TensorSource> layer_sources(const Checkpoint& donor, std::uint64_t layer);

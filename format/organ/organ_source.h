@@ -11,6 +11,7 @@
 
 #include "format/base/file.h"
 #include "format/base/finding.h"
+#include "format/base/new_folder.h"
 #include "format/manifest/manifest.h"
 #include "format/tensor/safetensors.h"
 
@@ -64,19 +65,22 @@ struct ContentOptions {
 
 // Reads every byte of the organ and compares size, header, tensor list and digests with the
 // manifest, on all cores. A damaged piece is named with file, tensor and offset. No findings =
-// contents established.
-std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options = {});
+// contents established. Throws cancelled.
+std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options = {},
+                                     const Work& work = {});
+// What an undamaged organ makes it tell its work.
+std::uint64_t verified_size(const Manifest& organ, const ContentOptions& options = {});
 
-// Builds an organ folder (mode 0755, files 0644): a temporary sibling folder that is renamed to its
-// name at commit().
+// Builds an organ folder (mode 0755, files 0644), which appears whole at commit() or not at all.
 class OrganWriter {
  public:
   // Throws already_exists when `folder` exists.
-  explicit OrganWriter(std::filesystem::path folder);
+  explicit OrganWriter(const std::filesystem::path& folder, const Work& work = {});
   ~OrganWriter();
 
-  // Writes one canonical safetensors file and returns its manifest entry (also kept).
-  // The reference holds until the next add.
+  // Writes one canonical safetensors file and returns its manifest entry (also kept). Tells its
+  // work of each tensor twice: written, and read back for its digest. The reference holds until the
+  // next add. Throws cancelled.
   const FileEntry& add_tensors(std::string path, FileRole role, std::vector<TensorSource> tensors,
                                const std::map<std::string, std::string>& metadata);
   const FileEntry& add_card(std::string_view markdown);  // README.md
@@ -85,8 +89,8 @@ class OrganWriter {
   void commit(Manifest manifest);
 
  private:
-  std::filesystem::path folder_;
-  TempFolder temporary_;
+  NewFolder folder_;
+  Work work_;
   std::vector<FileEntry> files_;
 };
 

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 
 #include "format/base/fail.h"
 #include "format/organ/organ_source.h"
@@ -14,27 +10,18 @@ namespace organ::format {
 namespace fs = std::filesystem;
 namespace {
 
-// "a/b/" and "a/b" name the same folder; its parent must not become itself.
-fs::path without_trailing_slash(fs::path folder) {
-  return folder.has_filename() ? folder : folder.parent_path();
-}
-
-fs::path parent_of(const fs::path& folder) {
-  return folder.has_parent_path() ? folder.parent_path() : fs::path(".");
-}
-
 UniqueFd create(const fs::path& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!fd) fail_errno(path.string(), "create");
   return fd;
 }
 
-std::vector<Digest> hash_tensors(const UniqueFd& fd, const FileEntry& file) {
+std::vector<Digest> hash_tensors(const UniqueFd& fd, const FileEntry& file, const Work& work) {
   std::vector<HashRange> ranges;
   for (const TensorInfo& tensor : file.tensors) {
     ranges.push_back({fd.get(), file.data_start + tensor.offset, tensor.size});
   }
-  return hash_ranges(ranges, file.path);
+  return hash_ranges(ranges, file.path, work);
 }
 
 FileEntry entry_of(std::string path, FileRole role, FileDigest digest) {
@@ -49,15 +36,7 @@ FileEntry entry_of(std::string path, FileRole role, FileDigest digest) {
 
 }  // namespace
 
-OrganWriter::OrganWriter(fs::path folder)
-    : folder_(without_trailing_slash(std::move(folder))),
-      temporary_(parent_of(folder_), "." + folder_.filename().string()) {
-  if (fs::exists(fs::symlink_status(folder_))) {
-    throw Error(ErrorCode::already_exists,
-                fmt::format("{}: already exists", quote(folder_.string())),
-                "an organ is written into a new folder");
-  }
-}
+OrganWriter::OrganWriter(const fs::path& folder, const Work& work) : folder_(folder), work_(work) {}
 
 OrganWriter::~OrganWriter() = default;
 
@@ -67,20 +46,20 @@ const FileEntry& OrganWriter::add_tensors(std::string path, FileRole role,
   if (!is_safe_file_name(path)) {
     fail(ErrorCode::invalid_argument, "{}: is not a safe file name", quote(path));
   }
-  const fs::path full = temporary_.path() / path;
+  const fs::path full = folder_.path() / path;
   const UniqueFd fd = create(full);
   FileEntry entry =
-      entry_of(path, role, write_safetensors(fd.get(), std::move(tensors), metadata, path));
+      entry_of(path, role, write_safetensors(fd.get(), std::move(tensors), metadata, path, work_));
   sync_fd(fd.get(), path);
   const SafetensorsFile written = SafetensorsFile::open(full);
   entry.data_start = written.header().data_start;
   entry.tensors = written.header().tensors;
-  entry.tensor_digests = hash_tensors(fd, entry);
+  entry.tensor_digests = hash_tensors(fd, entry, work_);
   return files_.emplace_back(std::move(entry));
 }
 
 const FileEntry& OrganWriter::add_card(std::string_view markdown) {
-  const UniqueFd fd = create(temporary_.path() / "README.md");
+  const UniqueFd fd = create(folder_.path() / "README.md");
   write_all(fd.get(), markdown, "README.md");
   sync_fd(fd.get(), "README.md");
   return files_.emplace_back(
@@ -97,18 +76,8 @@ void OrganWriter::commit(Manifest manifest) {
   } catch (const Error& error) {  // damage in what we write is a wrong argument of the caller
     throw Error(ErrorCode::invalid_argument, error.message(), error.hint());
   }
-  write_file(temporary_.path() / kManifestFile, text);
-  if (::chmod(temporary_.path().c_str(), 0755) != 0) fail_errno(folder_.string(), "chmod");
-  sync_folder(temporary_.path());
-  if (::renameat2(AT_FDCWD, temporary_.path().c_str(), AT_FDCWD, folder_.c_str(),
-                  RENAME_NOREPLACE) != 0) {
-    if (errno == EEXIST) {
-      fail(ErrorCode::already_exists, "{}: already exists", quote(folder_.string()));
-    }
-    fail_errno(folder_.string(), "rename");
-  }
-  temporary_.release();
-  sync_folder(parent_of(folder_));
+  write_file(folder_.path() / kManifestFile, text);
+  folder_.commit(0755);
 }
 
 }  // namespace organ::format

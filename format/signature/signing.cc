@@ -35,14 +35,14 @@ const PublicKey& key_for(const KeyId& hint, const std::vector<PublicKey>& keys,
               "--key PUB names the public key you trust");
 }
 
-void require_clean(const OrganFolder& organ) {
+void require_clean(const OrganFolder& organ, const Work& work) {
   for (const std::string& name : organ.extra_files()) {
     fail(ErrorCode::invalid_argument, "{}: {} is not part of the organ and would stay unsigned",
          quote(organ.describe()), quote(name));
   }
   ContentOptions options;
   options.flat_digests = true;
-  const auto findings = verify_contents(organ, options);
+  const auto findings = verify_contents(organ, options, work);
   if (findings.empty()) return;
   throw Error(findings[0].code, findings[0].subject + ": " + findings[0].message,
               fmt::format("{} findings; a damaged organ is not signed", findings.size()));
@@ -86,8 +86,12 @@ struct FolderWalk {
 };
 
 // Flat digests of files, some of them open at a time.
-std::vector<Digest> hash_files(const fs::path& folder, const std::vector<std::string>& names) {
+std::vector<Digest> hash_files(const fs::path& folder, const std::vector<std::string>& names,
+                               const Work& work) {
   constexpr std::size_t kBatch = 64;
+  std::uint64_t bytes = 0;
+  for (const std::string& name : names) bytes += fs::file_size(folder / name);
+  const Work verifying = work.phase("verifying", bytes);
   std::vector<Digest> digests;
   for (std::size_t at = 0; at < names.size(); at += kBatch) {
     std::vector<UniqueFd> files;
@@ -96,7 +100,7 @@ std::vector<Digest> hash_files(const fs::path& folder, const std::vector<std::st
       files.push_back(open_regular(folder / names[i], Symlinks::refuse));
       ranges.push_back({files.back().get(), 0, file_size(files.back().get(), names[i])});
     }
-    const auto batch = hash_ranges(ranges, folder.string());
+    const auto batch = hash_ranges(ranges, folder.string(), verifying);
     digests.insert(digests.end(), batch.begin(), batch.end());
   }
   return digests;
@@ -118,13 +122,13 @@ std::string sign_resources(std::string_view subject_name, std::vector<SignedReso
   return bundle;
 }
 
-void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace) {
+void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace, const Work& work) {
   const fs::path path = organ.folder() / kSignatureFile;
   if (!replace && fs::exists(fs::symlink_status(path))) {
     throw Error(ErrorCode::already_exists, fmt::format("{}: already exists", quote(path.string())),
                 "--replace writes a new signature over it");
   }
-  require_clean(organ);
+  require_clean(organ, work);
   std::vector<SignedResource> resources;
   for (const auto& [name, digest] : covered_files(organ)) resources.push_back({name, digest});
   std::string subject_name = fs::canonical(organ.folder()).filename().string();
@@ -180,10 +184,11 @@ std::vector<Finding> compare_statement(const SignedStatement& statement, const O
   return findings;
 }
 
-std::vector<Finding> verify_model_folder(const fs::path& folder, const SignedStatement& statement) {
+std::vector<Finding> verify_model_folder(const fs::path& folder, const SignedStatement& statement,
+                                         const Work& work) {
   FolderWalk walk{folder, statement, {}, {}};
   walk.run();
-  const std::vector<Digest> digests = hash_files(folder, walk.names);
+  const std::vector<Digest> digests = hash_files(folder, walk.names, work);
   std::map<std::string, Digest> expected;
   for (const auto& resource : statement.resources) {
     expected.emplace(resource.name, resource.digest);

@@ -89,8 +89,10 @@ std::string sign_resources(std::string_view subject_name, std::vector<SignedReso
                            const SecretKey& key);
 
 // Checks contents (flat digests too), then writes FOLDER/model.sig over organ.json and every file
-// it lists, atomically. Refuses a folder with files that no manifest entry explains.
-void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace = false);
+// it lists, atomically. Refuses a folder with files that no manifest entry explains. Throws
+// already_exists, invalid_argument, corrupt, io, cancelled.
+void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace = false,
+                 const Work& work = {});
 
 // Verifies envelope and signature of a bundle with one of `keys`; throws untrusted (no key of ours,
 // bad signature, key hint of another key) or corrupt (malformed, wrong media, statement or
@@ -111,6 +113,6 @@ std::vector<Finding> compare_statement(const SignedStatement& statement, const O
 // For folders that are not organs (a recipient, a foreign model): the whole OMS verification as
 // model_signing does it, by flat digests of every file of the folder.
 std::vector<Finding> verify_model_folder(const std::filesystem::path& folder,
-                                         const SignedStatement& statement);
+                                         const SignedStatement& statement, const Work& work = {});
 
 }  // namespace organ::format

@@ -86,7 +86,8 @@ void check_manifest_bytes(const std::filesystem::path& folder, const VerifyOptio
 
 }  // namespace
 
-Verification verify_organ(const OrganSource& organ, const VerifyOptions& options) {
+Verification verify_organ(const OrganSource& organ, const VerifyOptions& options,
+                          const Work& work) {
   Verification result;
   check_signatures(organ, options, result);
   for (const std::string& name : organ.extra_files()) {
@@ -98,12 +99,12 @@ Verification verify_organ(const OrganSource& organ, const VerifyOptions& options
                                  "lies in the folder but is not part of the organ"});
     }
   }
-  append(result.findings, verify_contents(organ, options.contents));
+  append(result.findings, verify_contents(organ, options.contents, work));
   return result;
 }
 
-Verification verify_organ_folder(const std::filesystem::path& folder,
-                                 const VerifyOptions& options) {
+Verification verify_organ_folder(const std::filesystem::path& folder, const VerifyOptions& options,
+                                 const Work& work) {
   std::optional<OrganFolder> organ;
   Verification result;
   try {
@@ -114,7 +115,7 @@ Verification verify_organ_folder(const std::filesystem::path& folder,
     check_manifest_bytes(folder, options, result);
     return result;
   }
-  return verify_organ(*organ, options);
+  return verify_organ(*organ, options, work);
 }
 
 }  // namespace organ::format

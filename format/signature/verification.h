@@ -25,12 +25,14 @@ struct Verification {
 };
 
 // Bundles, statement against manifest and organ.json's bytes, extra files, contents. Damage is a
-// finding, never an exception; throws io only.
-Verification verify_organ(const OrganSource& organ, const VerifyOptions& options);
+// finding, never an exception; throws io and cancelled only.
+Verification verify_organ(const OrganSource& organ, const VerifyOptions& options,
+                          const Work& work = {});
 
 // The same for a folder; what keeps it from being opened (damaged organ.json, a symlink, …) is a
 // finding too, and model.sig is still asked about organ.json's bytes. Throws not_found when there
 // is no organ.
-Verification verify_organ_folder(const std::filesystem::path& folder, const VerifyOptions& options);
+Verification verify_organ_folder(const std::filesystem::path& folder, const VerifyOptions& options,
+                                 const Work& work = {});
 
 }  // namespace organ::format

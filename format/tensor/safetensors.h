@@ -83,6 +83,8 @@ struct TensorSource {
   std::function<void(std::uint64_t offset, std::span<std::byte> out)> read;
 };
 
+std::uint64_t total_size(const std::vector<TensorSource>& sources);  // bytes of all tensors
+
 // A source over bytes in memory (borrowed) or over a tensor of an open file (borrowed).
 TensorSource memory_source(TensorInfo info, std::span<const std::byte> bytes);
 TensorSource file_source(TensorInfo info, const SafetensorsFile& file, const TensorInfo& stored);
@@ -95,10 +97,11 @@ TensorSource file_source(TensorInfo info, const SafetensorsFile& file, const Ten
 std::string canonical_header(std::vector<TensorInfo>& tensors,
                              const std::map<std::string, std::string>& metadata);
 
-// Writes the canonical file to `fd` and returns its digests, hashed while writing. Throws
-// invalid_argument for two tensors of one name, a reserved name or a size that disagrees.
+// Writes the canonical file to `fd` and returns its digests, hashed while writing. `work` is told
+// of the tensors' bytes. Throws invalid_argument for two tensors of one name, a reserved name or a
+// size that disagrees; io, cancelled.
 FileDigest write_safetensors(int fd, std::vector<TensorSource> tensors,
                              const std::map<std::string, std::string>& metadata,
-                             std::string_view subject);
+                             std::string_view subject, const Work& work = {});
 
 }  // namespace organ::format

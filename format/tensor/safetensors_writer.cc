@@ -19,7 +19,8 @@ constexpr std::uint64_t kTensorAlignment = 64;
 // digest and the write go on in this one.
 class HashingWriter {
  public:
-  HashingWriter(int fd, std::string_view subject) : fd_(fd), subject_(subject) {
+  HashingWriter(int fd, std::string_view subject, std::launch hashing)
+      : fd_(fd), subject_(subject), hashing_(hashing) {
     buffer_.resize(kChunkSize);
   }
 
@@ -49,7 +50,7 @@ class HashingWriter {
  private:
   void flush() {
     const auto bytes = std::span<const std::byte>(buffer_).first(used_);
-    auto chunk = std::async(std::launch::async, [bytes] { return sha256(bytes); });
+    auto chunk = std::async(hashing_, [bytes] { return sha256(bytes); });
     flat_.update(bytes);
     write_all(fd_, bytes, subject_);
     result_.chunks.push_back(chunk.get());
@@ -59,6 +60,7 @@ class HashingWriter {
 
   int fd_;
   std::string_view subject_;
+  std::launch hashing_;
   std::vector<std::byte> buffer_;
   std::size_t used_ = 0;
   Sha256Hasher flat_;
@@ -162,16 +164,23 @@ TensorSource file_source(TensorInfo info, const SafetensorsFile& file, const Ten
           }};
 }
 
+std::uint64_t total_size(const std::vector<TensorSource>& sources) {
+  std::uint64_t bytes = 0;
+  for (const TensorSource& source : sources) bytes += source.info.size;
+  return bytes;
+}
+
 FileDigest write_safetensors(int fd, std::vector<TensorSource> tensors,
                              const std::map<std::string, std::string>& metadata,
-                             std::string_view subject) {
+                             std::string_view subject, const Work& work) {
   std::vector<TensorInfo> infos;
   for (const TensorSource& source : tensors) infos.push_back(source.info);
   const std::string header = canonical_header(infos, metadata);
   std::sort(tensors.begin(), tensors.end(), [](const TensorSource& a, const TensorSource& b) {
     return canonical_order(a.info, b.info);
   });
-  HashingWriter writer(fd, subject);
+  HashingWriter writer(fd, subject,
+                       work.threads() > 1 ? std::launch::async : std::launch::deferred);
   writer.append(header);
   for (const TensorSource& source : tensors) {
     for (std::uint64_t done = 0; done < source.info.size;) {
@@ -179,6 +188,7 @@ FileDigest write_safetensors(int fd, std::vector<TensorSource> tensors,
       source.read(done, writer.room().first(n));
       writer.advance(n);
       done += n;
+      work.advance(n);
     }
   }
   return writer.finish();

@@ -28,14 +28,15 @@ void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
   }
 }
 
-void write_tensor(int fd, std::uint64_t start, const TensorSource& source,
-                  std::string_view subject) {
+void write_tensor(int fd, std::uint64_t start, const TensorSource& source, std::string_view subject,
+                  const Work& work) {
   std::vector<std::byte> piece(static_cast<std::size_t>(std::min(kPiece, source.info.size)));
   for (std::uint64_t at = 0; at < source.info.size; at += kPiece) {
     const auto length = static_cast<std::size_t>(std::min(kPiece, source.info.size - at));
     const std::span<std::byte> bytes = std::span(piece).first(length);
     source.read(at, bytes);
     write_at(fd, start + at, bytes, subject);
+    work.advance(length);
   }
 }
 
@@ -52,23 +53,28 @@ void require_same_form(const TensorInfo& stored, const TensorInfo& given,
 }  // namespace
 
 ShardEdit copy_shard_with(const SafetensorsFile& shard, int to,
-                          const std::vector<TensorSource>& replacements) {
+                          const std::vector<TensorSource>& replacements, const Work& work) {
   for (const TensorSource& source : replacements) {
     require_same_form(shard.tensor(source.info.name), source.info, shard.subject());
   }
   ShardEdit edit;
-  edit.size = copy_contents(shard.fd(), to, shard.subject());
+  edit.size = copy_contents(shard.fd(), to, shard.subject(), work);
   if (edit.size != shard.header().file_size) {
     fail(ErrorCode::conflict, "{}: copied {} bytes of a file of {}", quote(shard.subject()),
          edit.size, shard.header().file_size);
   }
-  edit.before = hash_file_flat(to, shard.subject());
+  edit.before = hash_file_flat(to, shard.subject(), work);
   for (const TensorSource& source : replacements) {
     const TensorInfo& stored = shard.tensor(source.info.name);
-    write_tensor(to, shard.header().data_start + stored.offset, source, shard.subject());
+    write_tensor(to, shard.header().data_start + stored.offset, source, shard.subject(), work);
   }
-  edit.after = hash_file_flat(to, shard.subject());
+  edit.after = hash_file_flat(to, shard.subject(), work);
   return edit;
+}
+
+std::uint64_t edit_size(const SafetensorsFile& shard,
+                        const std::vector<TensorSource>& replacements) {
+  return 3 * shard.header().file_size + total_size(replacements);
 }
 
 }  // namespace organ::format

@@ -21,8 +21,12 @@ struct ShardEdit {
 // Copies `shard` into the empty file `to` (reflink where the file system can), then writes the
 // replacements over it. Every replacement must have the dtype and shape of the tensor it
 // replaces. `to` must be open for reading and writing; it is not synced. Throws invalid_argument
-// for an unknown tensor, another dtype or shape; io.
+// for an unknown tensor, another dtype or shape; io, cancelled.
 ShardEdit copy_shard_with(const SafetensorsFile& shard, int to,
-                          const std::vector<TensorSource>& replacements);
+                          const std::vector<TensorSource>& replacements, const Work& work = {});
+
+// What copy_shard_with tells its work: the copy, its digest, the replacements, the new digest.
+std::uint64_t edit_size(const SafetensorsFile& shard,
+                        const std::vector<TensorSource>& replacements);
 
 }  // namespace organ::format
