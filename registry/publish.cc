@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publishing: blobs → log entry (the commit point) → catalog → index.json.
+// Publishing: contents of blobs → their names → log entry (the commit point) → catalog →
+// index.json.
 #include <algorithm>
 
 #include "format/base/fail.h"
@@ -76,8 +77,9 @@ class PreparedOrgan final : public OrganSource {
               std::move(hint));
 }
 
-void check_contents(const OrganSource& organ) {
-  const std::vector<Finding> findings = format::verify_contents(organ, {.flat_digests = true});
+void check_contents(const OrganSource& organ, const Work& work) {
+  const std::vector<Finding> findings =
+      format::verify_contents(organ, {.flat_digests = true}, work);
   if (!findings.empty()) {
     fail_finding(organ, findings.front(),
                  fmt::format("{} finding(s); nothing was published", findings.size()));
@@ -109,24 +111,42 @@ struct VersionBlobs {
         manifest(version_manifest(organ.manifest(), organ_json.ref, config.ref)) {}
 };
 
+// Writes the blobs of one version, durable but without names: a publish that ends early leaves
+// nothing. Each holds a file open; an organ of very many files gets the names of the first ones
+// early, and an interruption then leaves them as blobs that no version refers to.
 class BlobWriter {
  public:
-  BlobWriter(const BlobStore& blobs, PublishResult& result) : blobs_(blobs), result_(result) {}
+  BlobWriter(const BlobStore& blobs, const Work& work) : blobs_(blobs), work_(work) {}
 
-  void put(const TextBlob& blob) { count(blob.ref, blobs_.put(blob.text, blob.ref.digest)); }
+  void put(const TextBlob& blob) { keep(blobs_.stage(blob.text, blob.ref.digest)); }
   void put(const OrganSource& organ, const FileEntry& file) {
     const UniqueFd fd = organ.open(file);
-    const BlobRef ref{file.digest, file.size};
-    count(ref, blobs_.put(fd.get(), file.size, file.digest, file.path));
+    keep(blobs_.stage(fd.get(), file.size, file.digest, file.path, work_));
+  }
+
+  std::vector<StagedBlob> finish(PublishResult& result) {
+    result.bytes += bytes_;
+    result.new_bytes += linked_bytes_;
+    return std::move(staged_);
   }
 
  private:
-  void count(const BlobRef& ref, bool is_new) {
-    result_.bytes += ref.size;
-    if (is_new) result_.new_bytes += ref.size;
+  static constexpr std::size_t kMostOpen = 512;
+
+  void keep(StagedBlob blob) {
+    bytes_ += blob.size;
+    if (staged_.size() < kMostOpen) {
+      staged_.push_back(std::move(blob));
+    } else {
+      const std::uint64_t size = blob.size;
+      if (blobs_.link(std::move(blob))) linked_bytes_ += size;
+    }
   }
+
   const BlobStore& blobs_;
-  PublishResult& result_;
+  Work work_;
+  std::vector<StagedBlob> staged_;
+  std::uint64_t bytes_ = 0, linked_bytes_ = 0;
 };
 
 BlobRef put_signature(BlobWriter& writer, const std::string& bundle, const BlobRef& manifest) {
@@ -160,10 +180,9 @@ bool signed_by(const std::vector<std::string>& bundles, const format::PublicKey&
   return false;
 }
 
-// Everything the log entry will refer to, durably; returns the signatures.
-std::vector<BlobRef> put_blobs(const BlobStore& blobs, const PreparedOrgan& organ,
-                               const VersionBlobs& texts, PublishResult& result) {
-  BlobWriter writer(blobs, result);
+// Everything the log entry will refer to; returns the signatures.
+std::vector<BlobRef> write_blobs(BlobWriter& writer, const PreparedOrgan& organ,
+                                 const VersionBlobs& texts) {
   for (const FileEntry& file : organ.manifest().files) writer.put(organ, file);
   writer.put(texts.organ_json);
   writer.put(texts.config);
@@ -172,8 +191,14 @@ std::vector<BlobRef> put_blobs(const BlobStore& blobs, const PreparedOrgan& orga
   for (const std::string& bundle : organ.new_bundles()) {
     signatures.push_back(put_signature(writer, bundle, texts.manifest.ref));
   }
-  blobs.sync();
   return signatures;
+}
+
+// Each file is copied, then read back for its digest.
+Work storing_phase(const Manifest& organ, const Work& work) {
+  std::uint64_t bytes = 0;
+  for (const FileEntry& file : organ.files) bytes += 2 * file.size;
+  return work.phase("storing", bytes);
 }
 
 LogEntry make_entry(const PreparedOrgan& organ, const BlobRef& manifest,
@@ -191,11 +216,18 @@ LogEntry make_entry(const PreparedOrgan& organ, const BlobRef& manifest,
 }  // namespace
 
 // Decides under the write lock between a publish entry, a signature entry and nothing at all.
-void Registry::Impl::commit_version(LogEntry entry, PublishResult& result) {
-  const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds);
-  bring_up_to_date(paths, log, blobs, catalog);
+void Registry::Impl::commit_version(LogEntry entry, std::vector<StagedBlob> blobs_to_link,
+                                    const Work& work, PublishResult& result) {
+  const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
+  bring_up_to_date(paths, log, blobs, catalog, work);
   const std::optional<VersionInfo> existing = catalog.find(entry.name, entry.version);
   check_not_taken(existing, entry.manifest->digest);
+  work.require_wanted();  // from here on it is completed
+  for (StagedBlob& blob : blobs_to_link) {
+    const std::uint64_t size = blob.size;
+    if (blobs.link(std::move(blob))) result.new_bytes += size;
+  }
+  blobs.sync();
   if (!existing) {
     result.log_index = commit(entry);
     return;
@@ -208,11 +240,12 @@ void Registry::Impl::commit_version(LogEntry entry, PublishResult& result) {
 }
 
 PublishResult Registry::publish(const OrganSource& organ, const std::string& name,
-                                const format::Version& version, const PublishOptions& options) {
+                                const format::Version& version, const PublishOptions& options,
+                                const Work& work) {
   check(impl_->writable, "the registry was opened for reading");
   format::check_name(name);
   // Held from the first look at the blobs to the commit: nobody may delete one in between.
-  const FileLock store(impl_->paths.store_lock(), FileLock::Kind::shared, kLockSeconds);
+  const FileLock store(impl_->paths.store_lock(), FileLock::Kind::shared, kLockSeconds, work);
   PreparedOrgan prepared(organ, name, version.to_string());
   if (!prepared.renamed_from().empty() && options.key == nullptr) {
     throw Error(ErrorCode::invalid_argument,
@@ -220,7 +253,7 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
                             quote(prepared.renamed_from()), name, version.to_string()),
                 "publish it under the signed name, or give --key to sign it anew");
   }
-  check_contents(organ);
+  check_contents(organ, work);
   const VersionBlobs texts(prepared);
   const auto existing = impl_->catalog.find(name, version.to_string());
   check_not_taken(existing, texts.manifest.ref.digest);
@@ -234,8 +267,10 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   PublishResult result{
       .name = name, .version = version.to_string(), .digest = texts.manifest.ref.digest};
   result.is_signed = !prepared.signature_bundles().empty();
-  const std::vector<BlobRef> signatures = put_blobs(impl_->blobs, prepared, texts, result);
-  impl_->commit_version(make_entry(prepared, texts.manifest.ref, signatures), result);
+  BlobWriter writer(impl_->blobs, storing_phase(prepared.manifest(), work));
+  const std::vector<BlobRef> signatures = write_blobs(writer, prepared, texts);
+  impl_->commit_version(make_entry(prepared, texts.manifest.ref, signatures), writer.finish(result),
+                        work, result);
   return result;
 }
 

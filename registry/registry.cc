@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "format/base/fail.h"
+#include "format/base/new_folder.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 
@@ -50,7 +51,7 @@ void fill_new_registry(const RegistryPaths& paths, const CreateOptions& options)
   write_file(paths.write_lock(), "", AtomicFile::Mode::create_new, 0666);
   const Log log = Log::create(paths.organ(), log_time());
   write_policy(paths, options, log);
-  build_catalog(paths, log, BlobStore(paths.root));
+  build_catalog(paths, log, BlobStore(paths.root), {});
   write_file(paths.root / kLayoutFile, kOciLayoutText);
   sync_folder(paths.root / "blobs");
 }
@@ -88,42 +89,43 @@ bool is_up_to_date(const RegistryPaths& paths, const Log& log, const Catalog& ca
 }
 
 // For registries that this process may read but not write: the views live in memory.
-Catalog catalog_in_memory(const Log& log, const BlobStore& blobs) {
+Catalog catalog_in_memory(const Log& log, const BlobStore& blobs, const Work& work) {
   Catalog catalog = Catalog::in_memory();
-  replay(log, blobs, catalog, Recovery::none);
+  replay(log, blobs, catalog, Recovery::none, work);
   return catalog;
 }
 
-Catalog open_catalog_for_reading(const RegistryPaths& paths, const Log& log,
-                                 const BlobStore& blobs) {
-  const FileLock lock(paths.write_lock(), FileLock::Kind::shared, kLockSeconds);
+Catalog open_catalog_for_reading(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
+                                 const Work& work) {
+  const FileLock lock(paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
   if (fs::exists(paths.catalog())) {
     Catalog catalog = Catalog::open(paths.catalog());
     if (is_up_to_date(paths, log, catalog)) return catalog;
   }
-  return catalog_in_memory(log, blobs);
+  return catalog_in_memory(log, blobs, work);
 }
 
-Catalog open_catalog_for_writing(const RegistryPaths& paths, const Log& log,
-                                 const BlobStore& blobs) {
-  const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds);
+Catalog open_catalog_for_writing(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
+                                 const Work& work) {
+  const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
   // Absent is what an interrupted rebuild leaves; damaged is for a person to decide.
-  if (!fs::exists(fs::symlink_status(paths.catalog()))) return build_catalog(paths, log, blobs);
+  if (!fs::exists(fs::symlink_status(paths.catalog())))
+    return build_catalog(paths, log, blobs, work);
   Catalog catalog = Catalog::open(paths.catalog());
-  bring_up_to_date(paths, log, blobs, catalog);
+  bring_up_to_date(paths, log, blobs, catalog, work);
   return catalog;
 }
 
 // Readers disturb nobody: they take the write lock only when something is left to complete.
 Catalog open_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                     Registry::Mode mode, bool writable) {
+                     Registry::Mode mode, bool writable, const Work& work) {
   if (mode == Registry::Mode::read && writable && fs::exists(paths.catalog())) {
-    const FileLock lock(paths.write_lock(), FileLock::Kind::shared, kLockSeconds);
+    const FileLock lock(paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
     Catalog catalog = Catalog::open(paths.catalog());
     if (is_up_to_date(paths, log, catalog)) return catalog;
   }
-  return writable ? open_catalog_for_writing(paths, log, blobs)
-                  : open_catalog_for_reading(paths, log, blobs);
+  return writable ? open_catalog_for_writing(paths, log, blobs, work)
+                  : open_catalog_for_reading(paths, log, blobs, work);
 }
 
 bool is_newer(const VersionInfo& a, const VersionInfo& b) {
@@ -140,25 +142,13 @@ Registry& Registry::operator=(Registry&&) noexcept = default;
 Registry::~Registry() = default;
 
 void Registry::create(const fs::path& folder, const CreateOptions& options) {
-  const fs::path target = fs::absolute(folder).lexically_normal();
-  const fs::path named = target.has_filename() ? target : target.parent_path();
-  if (fs::exists(fs::symlink_status(named)) &&
-      !(fs::is_directory(named) && list_folder(named).empty())) {
-    fail(ErrorCode::already_exists, "{}: exists and is not an empty folder",
-         quote(folder.string()));
-  }
-  fs::create_directories(named.parent_path());
-  TempFolder temporary(named.parent_path(), "." + named.filename().string());
-  fill_new_registry({temporary.path()}, options);
-  // rename(2) replaces an empty folder and refuses one that somebody filled meanwhile.
-  if (::rename(temporary.path().c_str(), named.c_str()) != 0) {
-    fail_errno(folder.string(), "rename");
-  }
-  temporary.release();
-  sync_folder(named.parent_path());
+  fs::create_directories(fs::absolute(folder / "..").lexically_normal());
+  NewFolder built(folder, NewFolder::Over::empty_folder);
+  fill_new_registry({built.path()}, options);
+  built.commit();
 }
 
-Registry Registry::open(const fs::path& folder, Mode mode) {
+Registry Registry::open(const fs::path& folder, Mode mode, const Work& work) {
   const RegistryPaths paths = find_registry(folder);
   Log log(paths.organ());
   const bool writable = log.is_writable();
@@ -168,18 +158,18 @@ Registry Registry::open(const fs::path& folder, Mode mode) {
   }
   BlobStore blobs(paths.root);
   Policy policy = load_policy(paths);
-  Catalog catalog = open_catalog(paths, log, blobs, mode, writable);
+  Catalog catalog = open_catalog(paths, log, blobs, mode, writable, work);
   if (mode == Mode::read) catalog.forbid_writes();
   return Registry(
       std::make_unique<Impl>(Impl{paths, std::move(blobs), std::move(log), std::move(policy),
                                   std::move(catalog), mode == Mode::write}));
 }
 
-RebuildReport Registry::rebuild(const fs::path& folder) {
+RebuildReport Registry::rebuild(const fs::path& folder, const Work& work) {
   const RegistryPaths paths = find_registry(folder);
   const Log log(paths.organ());
-  const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds);
-  const Catalog catalog = build_catalog(paths, log, BlobStore(paths.root));
+  const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
+  const Catalog catalog = build_catalog(paths, log, BlobStore(paths.root), work);
   return {catalog.position().entries(), catalog.list({}).size()};
 }
 
@@ -247,7 +237,7 @@ std::vector<LogRecord> Registry::history(const std::string& name) const {
 std::uint64_t Registry::Impl::commit(const LogEntry& entry) {
   const LogPosition end = catalog.position();
   log.append(end, entry);
-  bring_up_to_date(paths, log, blobs, catalog);
+  bring_up_to_date(paths, log, blobs, catalog, {});
   return end.entries();
 }
 
@@ -260,7 +250,7 @@ void Registry::set_alias(const std::string& name, const std::string& alias,
     fail(ErrorCode::invalid_argument, "{}: not an alias", quote(alias));
   }
   const FileLock lock(impl_->paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds);
-  bring_up_to_date(impl_->paths, impl_->log, impl_->blobs, impl_->catalog);
+  bring_up_to_date(impl_->paths, impl_->log, impl_->blobs, impl_->catalog, {});
   LogEntry entry;
   entry.kind = LogKind::alias;
   entry.time = log_time();

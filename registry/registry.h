@@ -68,7 +68,8 @@ struct RebuildReport {
 
 // Move-only. One object belongs to one thread; several objects and processes may use one folder
 // at the same time. Every function throws corrupt for damage it meets (catalog damage names
-// `organ registry rebuild`), io, and conflict when a lock cannot be had.
+// `organ registry rebuild`), io, and conflict when a lock cannot be had; with a Work, cancelled,
+// and then the registry holds what it held before.
 class Registry {
  public:
   enum class Mode { read, write };
@@ -78,7 +79,7 @@ class Registry {
 
   // Throws not_found when the folder is no registry (nothing is created), unsupported_version.
   // A catalog that is absent or lags behind the log is brought up to date first.
-  static Registry open(const std::filesystem::path& folder, Mode mode);
+  static Registry open(const std::filesystem::path& folder, Mode mode, const Work& work = {});
   Registry(Registry&&) noexcept;
   Registry& operator=(Registry&&) noexcept;
   ~Registry();
@@ -92,7 +93,8 @@ class Registry {
   // signature (or options.key) allows. Same content again succeeds; other content under a taken
   // version throws already_exists. Throws corrupt or untrusted with the first finding.
   PublishResult publish(const format::OrganSource& organ, const std::string& name,
-                        const format::Version& version, const PublishOptions& options = {});
+                        const format::Version& version, const PublishOptions& options = {},
+                        const Work& work = {});
 
   // Throws not_found. Without a selector: the newest version that is neither a pre-release nor
   // yanked nor revoked; a pinned version or digest resolves even when it was withdrawn.
@@ -114,16 +116,17 @@ class Registry {
   void set_alias(const std::string& name, const std::string& alias,
                  const std::optional<format::Version>& version);
 
-  VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {}) const;
+  VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {},
+                      const Work& work = {}) const;
   // Every version, the log against its checkpoint, the catalog and index.json against the log.
-  VerifyReport verify_all(const TrustOverride& override = {}) const;
+  VerifyReport verify_all(const TrustOverride& override = {}, const Work& work = {}) const;
 
   // The logical content of the catalog as ordered text: equal text, equal catalog.
   std::string dump() const;
 
   // Throws catalog.db and index.json away and makes them anew from log and blobs. Works when the
   // catalog is damaged.
-  static RebuildReport rebuild(const std::filesystem::path& folder);
+  static RebuildReport rebuild(const std::filesystem::path& folder, const Work& work = {});
 
  private:
   struct Impl;

@@ -33,17 +33,20 @@ void collect(Item& item, const std::string& subject, Action&& action) {
 
 Item part(const char* name) { return {.subject = name, .digest = {}, .findings = {}, .trust = {}}; }
 
-Item verify_log(const Log& log) {
+Item verify_log(const Log& log, const Work& work) {
   Item item = part("organ/log");
-  collect(item, item.subject, [&] { log.scan({}, [](std::uint64_t, const LogEntry&) {}); });
+  collect(item, item.subject, [&] {
+    const Work reading = log_phase(log, 0, work);
+    log.scan({}, [&](std::uint64_t, const LogEntry&) { reading.advance(1); });
+  });
   return item;
 }
 
 // Nothing when the objects the catalog is made from are damaged: their own findings say so.
-std::optional<std::string> expected_dump(const Log& log, const BlobStore& blobs) {
+std::optional<std::string> expected_dump(const Log& log, const BlobStore& blobs, const Work& work) {
   try {
     Catalog fresh = Catalog::in_memory();
-    replay(log, blobs, fresh, Recovery::none);
+    replay(log, blobs, fresh, Recovery::none, work);
     return fresh.dump();
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt) throw;
@@ -52,10 +55,10 @@ std::optional<std::string> expected_dump(const Log& log, const BlobStore& blobs)
 }
 
 Item verify_catalog(const Log& log, const BlobStore& blobs, const Catalog& catalog,
-                    VerifyReport& report) {
+                    const Work& work, VerifyReport& report) {
   Item item = part("organ/catalog.db");
   collect(item, item.subject, [&] {
-    const auto expected = expected_dump(log, blobs);
+    const auto expected = expected_dump(log, blobs, work);
     if (!expected) {
       report.notes.push_back("organ/catalog.db: not compared, what it is made from is damaged");
     } else if (*expected != catalog.dump()) {
@@ -114,7 +117,8 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
 }
 
 Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverride& override,
-                                    std::uint64_t& bytes, std::vector<BlobRef>& seen) const {
+                                    const Work& work, std::uint64_t& bytes,
+                                    std::vector<BlobRef>& seen) const {
   const std::string subject = version.name + ":" + version.version;
   const BlobRef manifest{version.digest, version.manifest_size};
   Item item{.subject = subject, .digest = version.digest, .findings = {}, .trust = {}};
@@ -135,7 +139,8 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
       seen.push_back({file.digest, file.size});
     }
     const auto organ = open_version(version);
-    item.findings = format::verify_contents(*organ);
+    work.advance(stored.content.organ_json.size);
+    item.findings = format::verify_contents(*organ, {}, work);
     bytes += version.bytes;
     item.trust = evaluate(version, *organ, override);
     if (item.findings.empty()) {
@@ -155,19 +160,25 @@ TrustVerdict Registry::evaluate(const ResolvedVersion& version, const format::Or
   return impl_->evaluate(version, organ, override);
 }
 
-VerifyReport Registry::verify(const ResolvedVersion& version, const TrustOverride& override) const {
+VerifyReport Registry::verify(const ResolvedVersion& version, const TrustOverride& override,
+                              const Work& work) const {
   VerifyReport report;
   std::vector<BlobRef> seen;
-  report.items.push_back(impl_->verify_version(version, override, report.bytes, seen));
+  report.items.push_back(impl_->verify_version(
+      version, override, work.phase("verifying", version.bytes), report.bytes, seen));
   report.versions = 1;
   return report;
 }
 
-VerifyReport Registry::verify_all(const TrustOverride& override) const {
+VerifyReport Registry::verify_all(const TrustOverride& override, const Work& work) const {
   VerifyReport report;
   std::vector<BlobRef> seen;
-  for (const VersionInfo& version : impl_->catalog.list({})) {
-    report.items.push_back(impl_->verify_version(version, override, report.bytes, seen));
+  const std::vector<VersionInfo> versions = impl_->catalog.list({});
+  std::uint64_t bytes = 0;
+  for (const VersionInfo& version : versions) bytes += version.bytes;
+  const Work verifying = work.phase("verifying", bytes);
+  for (const VersionInfo& version : versions) {
+    report.items.push_back(impl_->verify_version(version, override, verifying, report.bytes, seen));
     ++report.versions;
   }
   if (report.versions == 0) {
@@ -175,9 +186,9 @@ VerifyReport Registry::verify_all(const TrustOverride& override) const {
                 quote(folder().string()) + ": nothing to verify: no version is published",
                 "organ publish adds one");
   }
-  const FileLock lock(impl_->paths.write_lock(), FileLock::Kind::shared, kLockSeconds);
-  report.items.push_back(verify_log(impl_->log));
-  report.items.push_back(verify_catalog(impl_->log, impl_->blobs, impl_->catalog, report));
+  const FileLock lock(impl_->paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
+  report.items.push_back(verify_log(impl_->log, work));
+  report.items.push_back(verify_catalog(impl_->log, impl_->blobs, impl_->catalog, work, report));
   report.items.push_back(verify_index(impl_->paths, impl_->catalog));
   note_strays(impl_->blobs, seen, report);
   return report;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeping catalog.db and index.json equal to what log and blobs say.
 #include "format/base/fail.h"
+#include <algorithm>
+
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 
@@ -41,10 +43,18 @@ void remove_leftovers(const RegistryPaths& paths) {
 
 }  // namespace
 
-void replay(const Log& log, const BlobStore& blobs, Catalog& catalog, Recovery recovery) {
+Work log_phase(const Log& log, std::uint64_t seen, const Work& work) {
+  const std::uint64_t entries = log.checkpoint().size;
+  return work.phase("reading the log", entries - std::min(seen, entries), Unit::items);
+}
+
+void replay(const Log& log, const BlobStore& blobs, Catalog& catalog, Recovery recovery,
+            const Work& work) {
   Catalog::Update update(catalog);
   const LogPosition from = catalog.position();
+  const Work reading = log_phase(log, from.entries(), work);
   const LogScan scan = log.scan(from, [&](std::uint64_t index, const LogEntry& entry) {
+    reading.advance(1);
     if (entry.kind == LogKind::publish) {
       const PublishedContent content = load_content(blobs, entry);
       update.add(index, entry, &content);
@@ -63,24 +73,25 @@ void write_index(const RegistryPaths& paths, Catalog& catalog) {
 }
 
 void bring_up_to_date(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                      Catalog& catalog) {
+                      Catalog& catalog, const Work& work) {
   remove_leftovers(paths);
   const LogPosition seen = catalog.position();
   try {
-    replay(log, blobs, catalog, Recovery::complete);
+    replay(log, blobs, catalog, Recovery::complete, work);
   } catch (const Error& error) {
     explain_mismatch(paths, log, seen, error);
   }
   if (catalog.index_is_stale()) write_index(paths, catalog);
 }
 
-Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs) {
+Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
+                      const Work& work) {
   remove_leftovers(paths);
   const TempFolder temporary(paths.temporary(), "catalog");
   const fs::path fresh = temporary.path() / "catalog.db";
   {
     Catalog catalog = Catalog::create(fresh);
-    replay(log, blobs, catalog, Recovery::complete);
+    replay(log, blobs, catalog, Recovery::complete, work);
   }
   // An old journal beside a new database would be played into it: the old pair goes first.
   fs::remove(paths.catalog());

@@ -10,6 +10,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/organ/extraction.h"
 #include "format/tensor/convert.h"
 #include "transplant/internal/judge.h"
 
@@ -210,22 +211,25 @@ void compare_dtypes(const Case& one, Judge& judge) {
   }
 }
 
-bool same_donor_layers(const Case& one) {
+bool same_donor_layers(const Case& one, const Work& work) {
   const format::ExtractionRecord& from = one.organ.extraction;
   if (one.architecture.layer_count() != from.donor_layer_count) return false;
   if (from.layer_digests.size() != one.count) return false;
+  const Work comparing = work.phase(
+      "comparing layers", format::layers_size(one.recipient, {from.first_layer, one.count}));
   for (std::uint64_t i = 0; i < one.count; ++i) {
-    if (one.recipient.layer_digest(from.first_layer + i) != from.layer_digests[i]) return false;
+    if (one.recipient.layer_digest(from.first_layer + i, comparing) != from.layer_digests[i])
+      return false;
   }
   return true;
 }
 
-void compare_lineage(const Case& one, Judge& judge) {
+void compare_lineage(const Case& one, const Work& work, Judge& judge) {
   const std::string& family = one.organ.architecture.model_type;
   const auto& fits = judge.report().fitting_positions;
   const bool comparable =
       std::find(fits.begin(), fits.end(), one.organ.extraction.first_layer) != fits.end();
-  if (comparable && same_donor_layers(one)) {
+  if (comparable && same_donor_layers(one, work)) {
     judge.note({"lineage",
                 {},
                 "same donor",
@@ -332,7 +336,7 @@ std::string_view to_string(Severity severity) {
 }
 
 CompatibilityReport check_compatibility(const Manifest& organ, const Checkpoint& recipient,
-                                        std::uint64_t position) {
+                                        std::uint64_t position, const Work& work) {
   Judge judge(position, organ.layer_count());
   const Architecture* architecture = nullptr;
   try {
@@ -354,7 +358,7 @@ CompatibilityReport check_compatibility(const Manifest& organ, const Checkpoint&
   if (!check_range(organ, *architecture, position, judge)) return judge.finish();
   compare_fields(one, judge);
   if (judge.report().level == Level::A) compare_dtypes(one, judge);
-  compare_lineage(one, judge);
+  compare_lineage(one, work, judge);
   compare_tokenizer(one, judge);
   compare_training(one, judge);
   return judge.finish();

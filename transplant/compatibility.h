@@ -43,11 +43,11 @@ struct CompatibilityReport {
   bool installable() const { return level == Level::A; }
 };
 
-// The verdict is a value; only a damaged recipient throws (corrupt, io). For lineage the digests
-// of the recipient's layers are computed where its architecture matches the donor's.
+// The verdict is a value; only a damaged recipient throws (corrupt, io), and cancelled. For lineage
+// the digests of the recipient's layers are computed where its architecture matches the donor's.
 CompatibilityReport check_compatibility(const format::Manifest& organ,
-                                        const format::Checkpoint& recipient,
-                                        std::uint64_t position);
+                                        const format::Checkpoint& recipient, std::uint64_t position,
+                                        const Work& work = {});
 
 // Throws incompatible with every refusal unless the report allows an installation.
 void require_installable(const CompatibilityReport& report, std::string_view organ,

@@ -11,23 +11,28 @@
 namespace organ::transplant {
 
 format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRange layers,
-                               const std::filesystem::path& out, const ExtractOptions& options) {
+                               const std::filesystem::path& out, const ExtractOptions& options,
+                               const Work& work) {
   format::check_name(options.name);
-  format::Manifest manifest = format::draft_manifest(donor, layers, options.donor_id);
+  auto shared = format::shared_sources(donor);
+  // Layers are read for their digests, written and read back, shared state is not read before.
+  const Work extracting = work.phase(
+      "extracting", 3 * format::layers_size(donor, layers) + 2 * format::total_size(shared));
+  format::OrganWriter writer(out, extracting);
+  format::Manifest manifest = format::draft_manifest(donor, layers, options.donor_id, extracting);
   manifest.name = options.name;
   manifest.version = format::Version::parse(options.version).to_string();
   manifest.description = options.description;
   manifest.license = options.license;
   manifest.extraction.donor_revision = options.donor_revision;
 
-  format::OrganWriter writer(out);
   for (std::uint64_t i = 0; i < layers.count; ++i) {
     const std::map<std::string, std::string> metadata = {{"format", "pt"},
                                                          {"organ.layer", std::to_string(i)}};
     writer.add_tensors(format::Manifest::layer_file_name(i), format::FileRole::layer,
                        format::layer_sources(donor, layers.first + i), metadata);
   }
-  if (auto shared = format::shared_sources(donor); !shared.empty()) {
+  if (!shared.empty()) {
     writer.add_tensors(std::string(format::kSharedFile), format::FileRole::shared,
                        std::move(shared), {{"format", "pt"}});
   }

@@ -22,8 +22,9 @@ struct ExtractOptions {
 // Writes the layers as a new organ folder: one safetensors file per layer with the donor's bytes,
 // dtypes and layout, README.md and organ.json. Returns the manifest as written. Throws
 // already_exists when `out` exists, invalid_argument for a name or version outside the grammar,
-// corrupt when the donor is incomplete; nothing is left behind.
+// corrupt when the donor is incomplete, cancelled; nothing is left behind.
 format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRange layers,
-                               const std::filesystem::path& out, const ExtractOptions& options);
+                               const std::filesystem::path& out, const ExtractOptions& options,
+                               const Work& work = {});
 
 }  // namespace organ::transplant

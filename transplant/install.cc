@@ -2,8 +2,6 @@
 #include "transplant/install.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 #include <utility>
 
 #include "format/base/fail.h"
+#include "format/base/new_folder.h"
 #include "format/checkpoint/checkpoint.h"
 #include "transplant/internal/model_files.h"
 #include "transplant/internal/plan.h"
@@ -25,8 +24,8 @@ namespace fs = std::filesystem;
 using format::Checkpoint;
 using format::OrganSource;
 
-void require_sound(const OrganSource& organ) {
-  const std::vector<format::Finding> findings = format::verify_contents(organ);
+void require_sound(const OrganSource& organ, const Work& work) {
+  const std::vector<format::Finding> findings = format::verify_contents(organ, {}, work);
   if (findings.empty()) return;
   const format::Finding& first = findings.front();
   throw Error(
@@ -38,8 +37,8 @@ void require_sound(const OrganSource& organ) {
 }
 
 CompatibilityReport judge(const OrganSource& organ, const Checkpoint& recipient,
-                          std::uint64_t position) {
-  CompatibilityReport report = check_compatibility(organ.manifest(), recipient, position);
+                          std::uint64_t position, const Work& work) {
+  CompatibilityReport report = check_compatibility(organ.manifest(), recipient, position, work);
   require_installable(report, organ.describe(), recipient.folder().string());
   return report;
 }
@@ -71,26 +70,26 @@ std::uint64_t next_number(const StateFolder& state) {
 }
 
 InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
-                                const InstallOptions& options) {
+                                const InstallOptions& options, const Work& work) {
   require_own_files(Checkpoint::open(model));
-  Transaction transaction(model);
+  Transaction transaction(model, work);
   // Opened again under the lock: nobody but us changes it from here on.
   const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
   InstallOutcome outcome;
   outcome.folder = model;
   outcome.recovery = transaction.recovery();
-  outcome.compatibility = judge(organ, recipient, options.position);
+  outcome.compatibility = judge(organ, recipient, options.position, work);
 
   const StateFolder& state = transaction.state();
-  const auto files = open_model_files(model, outcome.left_out);
+  const auto files = open_model_files(model, outcome.left_out, "reading the model", work);
   outcome.left_out.clear();  // in place nothing is left out
   const InstallPlan plan = plan_replacement(organ, recipient, options.position);
   outcome.receipt = draft_receipt(organ, options, next_number(state), files);
   outcome.receipt.conversions = plan.conversions;
   write_changed_shards(plan, recipient, state.staged_files(), state.staged_undo(),
-                       outcome.receipt.files);
+                       outcome.receipt.files, work);
   write_file(state.staged_receipt(), outcome.receipt.to_text());
-  require_unchanged(model, files);
+  require_unchanged(model, files, work);
 
   Change change = {Change::Kind::install, outcome.receipt.number, {}};
   for (const FileChange& file : outcome.receipt.files) {
@@ -119,104 +118,113 @@ bool try_hard_link(int fd, const fs::path& to) {
   fail_errno(to.string(), "link");
 }
 
-void copy_file(int from, const fs::path& to) {
+void copy_file(int from, const fs::path& to, const Work& work) {
   AtomicFile file(to);
-  copy_contents(from, file.fd(), to.string());
+  copy_contents(from, file.fd(), to.string(), work);
   file.commit(AtomicFile::Mode::create_new);
 }
 
-// Receipts and undo data of earlier installations go along, so that all can be undone there.
-void copy_state(const StateFolder& from, const StateFolder& to) {
+// A file to copy and the path it gets.
+struct Copy {
+  fs::path from, to;
+};
+
+// Receipts and undo data of earlier installations go along, so that all can be undone there. Makes
+// their folders.
+std::vector<Copy> plan_state(const StateFolder& from, const StateFolder& to) {
+  std::vector<Copy> copies;
   for (const fs::path& folder : {to.root, to.receipts(), to.undos()}) make_folder(folder);
   for (const std::uint64_t number : from.receipt_numbers()) {
-    copy_file(open_regular(from.receipt(number), Symlinks::refuse).get(), to.receipt(number));
+    copies.push_back({from.receipt(number), to.receipt(number)});
     make_folder(to.undo(number));
     for (const std::string& name : list_folder(from.undo(number))) {
-      copy_file(open_regular(from.undo(number) / name, Symlinks::refuse).get(),
-                to.undo(number) / name);
+      copies.push_back({from.undo(number) / name, to.undo(number) / name});
     }
-    sync_folder(to.undo(number));
   }
+  return copies;
+}
+
+void copy_state(const std::vector<Copy>& copies, const Work& work) {
+  for (const Copy& copy : copies) {
+    copy_file(open_regular(copy.from, Symlinks::refuse).get(), copy.to, work);  // syncs the folder
+  }
+}
+
+bool is_shard(const Checkpoint& recipient, const std::string& name) {
+  return std::any_of(recipient.shards().begin(), recipient.shards().end(),
+                     [&](const Checkpoint::Shard& shard) { return shard.file_name == name; });
+}
+
+// Takes what stays behind out of the receipt.
+void leave_out(const Checkpoint& recipient, InstallOutcome& outcome) {
+  std::erase_if(outcome.receipt.files, [&](const FileChange& file) {
+    if (is_shard(recipient, file.path) || !stays_behind(file.path)) return false;
+    outcome.left_out.push_back(file.path);
+    return true;
+  });
 }
 
 void copy_unchanged(const Checkpoint& recipient, const std::map<std::string, ModelFile>& files,
-                    const fs::path& to, bool hard_link, InstallOutcome& outcome) {
-  std::vector<FileChange>& changes = outcome.receipt.files;
-  for (auto change = changes.begin(); change != changes.end();) {
-    const auto has_name = [&](const Checkpoint::Shard& shard) {
-      return shard.file_name == change->path;
-    };
-    const bool is_shard =
-        std::any_of(recipient.shards().begin(), recipient.shards().end(), has_name);
-    if (!is_shard && stays_behind(change->path)) {
-      outcome.left_out.push_back(change->path);
-      change = changes.erase(change);
-      continue;
+                    const fs::path& to, bool hard_link, const Work& work, InstallOutcome& outcome) {
+  for (const FileChange& file : outcome.receipt.files) {
+    if (file.undo) continue;
+    const int fd = files.at(file.path).fd.get();
+    if (hard_link && is_shard(recipient, file.path) && try_hard_link(fd, to / file.path)) {
+      ++outcome.hard_links;
+      work.advance(file.size);
+    } else {
+      copy_file(fd, to / file.path, work);
     }
-    if (!change->undo) {
-      const int fd = files.at(change->path).fd.get();
-      if (is_shard && hard_link && try_hard_link(fd, to / change->path))
-        ++outcome.hard_links;
-      else
-        copy_file(fd, to / change->path);
-    }
-    ++change;
   }
 }
 
-void publish_folder(TempFolder& built, const fs::path& out) {
-  if (::renameat2(AT_FDCWD, built.path().c_str(), AT_FDCWD, out.c_str(), RENAME_NOREPLACE) != 0) {
-    if (errno == EEXIST) {
-      fail(ErrorCode::already_exists, "{}: already exists", quote(out.string()));
-    }
-    fail_errno(out.string(), "rename");
-  }
-  built.release();
-  sync_folder(out.parent_path());
+std::uint64_t copied_size(const std::vector<Copy>& copies, const Receipt& receipt) {
+  std::uint64_t bytes = 0;
+  for (const Copy& copy : copies) bytes += size_of_file(copy.from);
+  for (const FileChange& file : receipt.files) bytes += file.undo ? 0 : file.size;
+  return bytes;
 }
 
 InstallOutcome install_beside(const OrganSource& organ, const fs::path& model,
-                              const InstallOptions& options) {
-  const fs::path out = fs::absolute(*options.out).lexically_normal();
-  if (fs::exists(fs::symlink_status(out))) {
-    fail(ErrorCode::already_exists, "{}: already exists", quote(options.out->string()));
-  }
+                              const InstallOptions& options, const Work& work) {
+  NewFolder built(*options.out);
   const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
   InstallOutcome outcome;
   outcome.folder = *options.out;
-  outcome.compatibility = judge(organ, recipient, options.position);
+  outcome.compatibility = judge(organ, recipient, options.position, work);
 
-  TempFolder built(out.parent_path(), "." + out.filename().string() + ".unfinished");
   const StateFolder from(model), to(built.path());
-  const auto files = open_model_files(model, outcome.left_out);
+  const auto files = open_model_files(model, outcome.left_out, "reading the model", work);
   const InstallPlan plan = plan_replacement(organ, recipient, options.position);
   const std::uint64_t number = next_number(from);
   outcome.receipt = draft_receipt(organ, options, number, files);
   outcome.receipt.conversions = plan.conversions;
-  copy_state(from, to);
+  const std::vector<Copy> state = plan_state(from, to);
   make_folder(to.undo(number));
-  write_changed_shards(plan, recipient, built.path(), to.undo(number), outcome.receipt.files);
-  copy_unchanged(recipient, files, built.path(), options.hard_link, outcome);
-  require_unchanged(model, files);
+  write_changed_shards(plan, recipient, built.path(), to.undo(number), outcome.receipt.files, work);
+  leave_out(recipient, outcome);
+  const Work copying = work.phase("copying", copied_size(state, outcome.receipt));
+  copy_state(state, copying);
+  copy_unchanged(recipient, files, built.path(), options.hard_link, copying, outcome);
+  require_unchanged(model, files, work);
   write_file(to.receipt(number), outcome.receipt.to_text());
-  for (const fs::path& folder :
-       {to.undo(number), to.undos(), to.receipts(), to.root, built.path()}) {
+  for (const fs::path& folder : {to.undo(number), to.undos(), to.receipts(), to.root}) {
     sync_folder(folder);
   }
-  publish_folder(built, out);
+  built.commit();
   return outcome;
 }
 
 }  // namespace
 
 InstallOutcome install_organ(const OrganSource& organ, const fs::path& model,
-                             const InstallOptions& options) {
-  const Recovery recovery = recover_journal(model);
+                             const InstallOptions& options, const Work& work) {
+  const Recovery recovery = recover_journal(model, work);
   // Every reason to refuse is found before the first byte is written.
-  judge(organ, Checkpoint::open(model, organ.manifest().stack()), options.position);
-  require_sound(organ);
-  InstallOutcome outcome =
-      options.out ? install_beside(organ, model, options) : install_in_place(organ, model, options);
+  judge(organ, Checkpoint::open(model, organ.manifest().stack()), options.position, work);
+  require_sound(organ, work);
+  InstallOutcome outcome = options.out ? install_beside(organ, model, options, work)
+                                       : install_in_place(organ, model, options, work);
   if (recovery != Recovery::nothing) outcome.recovery = recovery;
   return outcome;
 }

@@ -38,9 +38,9 @@ struct InstallOutcome {
 // all or nothing (see recovery.h); with `out` the new folder appears whole or not at all. Throws
 // incompatible (level not A), corrupt (organ or recipient damaged), already_exists (`out`),
 // conflict (folder locked, or the recipient changed meanwhile), invalid_argument (in place in a
-// Hugging Face cache), io. After an error the recipient is what it was.
+// Hugging Face cache), io, cancelled. After an error the recipient is what it was.
 InstallOutcome install_organ(const format::OrganSource& organ, const std::filesystem::path& model,
-                             const InstallOptions& options);
+                             const InstallOptions& options, const Work& work = {});
 
 struct UninstallOutcome {
   Receipt undone;
@@ -52,7 +52,7 @@ struct UninstallOutcome {
 // Undoes the newest installation of the folder: changed shards get their former bytes, proved
 // against the receipt before they replace anything. Throws not_found when no organ is installed,
 // corrupt when a shard was changed since or the undo data is damaged (nothing is changed then),
-// conflict, io.
-UninstallOutcome uninstall_organ(const std::filesystem::path& model);
+// conflict, io, cancelled. The proof comes after the commit point: nothing cancels it.
+UninstallOutcome uninstall_organ(const std::filesystem::path& model, const Work& work = {});
 
 }  // namespace organ::transplant

@@ -4,6 +4,8 @@
 
 #include <filesystem>
 
+#include "format/base/progress.h"
+
 namespace organ::transplant {
 
 enum class Recovery {
@@ -15,7 +17,7 @@ enum class Recovery {
 // Every command that reads or changes a model folder calls this first. Costs two look-ups when
 // nothing is pending and writes nothing then. Throws conflict when another process holds the
 // folder, corrupt when a file is neither what it was nor what it was to become (nothing is
-// changed then), io when the folder cannot be written.
-Recovery recover_journal(const std::filesystem::path& model);
+// changed then), io when the folder cannot be written, cancelled.
+Recovery recover_journal(const std::filesystem::path& model, const Work& work = {});
 
 }  // namespace organ::transplant

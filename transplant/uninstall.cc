@@ -14,28 +14,65 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The former shard = the present one with the old bytes of the replaced tensors.
-void restore_shard(const StateFolder& state, const Receipt& receipt, const FileChange& file) {
-  const format::SafetensorsFile undo = open_undo(state, receipt, file);
-  std::vector<format::TensorSource> originals;
-  for (const format::TensorInfo& tensor : undo.header().tensors) {
-    originals.push_back(format::file_source(tensor, undo, tensor));
+// One shard that gets its former bytes.
+struct Restoring {
+  const FileChange* file;
+  format::SafetensorsFile undo;
+  format::SafetensorsFile shard;
+
+  std::vector<format::TensorSource> originals() const {
+    std::vector<format::TensorSource> sources;
+    for (const format::TensorInfo& tensor : undo.header().tensors) {
+      sources.push_back(format::file_source(tensor, undo, tensor));
+    }
+    return sources;
   }
+};
+
+// Proves the undo data of every changed shard.
+std::vector<Restoring> open_changed(const StateFolder& state, const Receipt& receipt,
+                                    const Work& work) {
+  std::uint64_t bytes = 0;
+  for (const FileChange& file : receipt.files) {
+    if (file.undo) bytes += size_of_file(state.undo(receipt.number) / file.path);
+  }
+  const Work checking = work.phase("checking undo data", bytes);
+  std::vector<Restoring> changed;
+  for (const FileChange& file : receipt.files) {
+    if (!file.undo) continue;
+    const fs::path path = state.model / file.path;
+    changed.push_back(
+        {&file, open_undo(state, receipt, file, checking),
+         format::SafetensorsFile::from_fd(open_regular(path, Symlinks::refuse), path.string())});
+  }
+  return changed;
+}
+
+// The former shard = the present one with the old bytes of the replaced tensors.
+void restore_shard(const StateFolder& state, const Restoring& restoring, const Work& work) {
+  const FileChange& file = *restoring.file;
   const fs::path path = state.model / file.path;
-  const auto shard =
-      format::SafetensorsFile::from_fd(open_regular(path, Symlinks::refuse), path.string());
   const fs::path staged = state.staged_files() / file.path;
-  const UniqueFd fd = create_like(shard.fd(), staged);
-  const format::ShardEdit edit = format::copy_shard_with(shard, fd.get(), originals);
+  const UniqueFd fd = create_like(restoring.shard.fd(), staged);
+  const format::ShardEdit edit =
+      format::copy_shard_with(restoring.shard, fd.get(), restoring.originals(), work);
   require_digest(edit.before, file.after, path, "changed since the installation");
   require_digest(edit.after, file.before, path, "the restored file is not the former one");
   sync_fd(fd.get(), staged.string());
 }
 
+void restore(const StateFolder& state, const Receipt& receipt, const Work& work) {
+  const std::vector<Restoring> changed = open_changed(state, receipt, work);
+  std::uint64_t bytes = 0;
+  for (const Restoring& one : changed) bytes += format::edit_size(one.shard, one.originals());
+  const Work restoring = work.phase("restoring", bytes);
+  for (const Restoring& one : changed) restore_shard(state, one, restoring);
+}
+
 // What the folder holds now against what it held before the installation.
-void prove(const fs::path& model, UninstallOutcome& outcome) {
+void prove(const fs::path& model, const Work& work, UninstallOutcome& outcome) {
   std::vector<std::string> skipped;
-  const auto files = open_model_files(model, skipped);
+  const auto files = open_model_files(model, skipped, "proving", work);
   for (const FileChange& file : outcome.undone.files) {
     const auto now = files.find(file.path);
     const bool same = now != files.end() && now->second.digest == file.before;
@@ -45,14 +82,14 @@ void prove(const fs::path& model, UninstallOutcome& outcome) {
 
 }  // namespace
 
-UninstallOutcome uninstall_organ(const fs::path& model) {
-  const Recovery recovery = recover_journal(model);
+UninstallOutcome uninstall_organ(const fs::path& model, const Work& work) {
+  const Recovery recovery = recover_journal(model, work);
   if (StateFolder(model).receipt_numbers().empty()) {
     throw Error(ErrorCode::not_found,
                 fmt::format("{}: no organ is installed", quote(model.string())),
                 "only folders that organ install made or changed can be undone");
   }
-  Transaction transaction(model);
+  Transaction transaction(model, work);
   const StateFolder& state = transaction.state();
   std::vector<Receipt> receipts = read_receipts(model);
   if (receipts.empty()) {  // another process took it out between the two looks
@@ -61,14 +98,13 @@ UninstallOutcome uninstall_organ(const fs::path& model) {
   UninstallOutcome outcome;
   outcome.recovery = recovery;
   outcome.undone = std::move(receipts.back());
+  restore(state, outcome.undone, work);
   Change change = {Change::Kind::uninstall, outcome.undone.number, {}};
   for (const FileChange& file : outcome.undone.files) {
-    if (!file.undo) continue;
-    restore_shard(state, outcome.undone, file);
-    change.files.push_back({file.path, file.after, file.before});
+    if (file.undo) change.files.push_back({file.path, file.after, file.before});
   }
   transaction.commit(change);
-  prove(model, outcome);
+  prove(model, work.committed(), outcome);
   return outcome;
 }
 

@@ -111,6 +111,10 @@ std::uint64_t file_size(int fd, std::string_view subject) {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+std::uint64_t size_of_file(const fs::path& path) {
+  return file_size(open_regular(path).get(), path.string());
+}
+
 void read_at(int fd, std::uint64_t offset, std::span<std::byte> out, std::string_view subject) {
   std::size_t done = 0;
   while (done < out.size()) {

@@ -43,6 +43,7 @@ enum class Symlinks { follow, refuse };
 UniqueFd open_regular(const std::filesystem::path& path, Symlinks symlinks = Symlinks::follow);
 
 std::uint64_t file_size(int fd, std::string_view subject);
+std::uint64_t size_of_file(const std::filesystem::path& path);  // a regular one; throws as above
 
 // Reads exactly `out.size()` bytes at `offset`; throws corrupt when the file ends earlier, io on
 // a read error. Thread-safe for one fd.
@@ -123,9 +124,10 @@ bool is_safe_file_name(std::string_view name);
 class FileLock {
  public:
   enum class Kind { shared, exclusive };
+  static constexpr double kUsualWait = 10;  // seconds
   // Waits up to `timeout_seconds`, then throws conflict naming the holder written in the file. Ends
   // earlier with cancelled when `work` is no longer wanted.
-  FileLock(const std::filesystem::path& path, Kind kind, double timeout_seconds = 10,
+  FileLock(const std::filesystem::path& path, Kind kind, double timeout_seconds = kUsualWait,
            const Work& work = {});
   FileLock(FileLock&&) noexcept = default;
 

@@ -54,7 +54,7 @@ void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTens
   const auto replacements = by_shard(checkpoint, std::move(changes));
   const auto names = plain_files(from, record_name);
   std::uint64_t bytes = 0;
-  for (const auto& name : names) bytes += std::filesystem::file_size(from / name);
+  for (const auto& name : names) bytes += size_of_file(from / name);
   for (std::size_t i = 0; i < shards.size(); ++i) {
     bytes += edit_size(shards[i].file, replacements[i]);
   }

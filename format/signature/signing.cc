@@ -90,7 +90,7 @@ std::vector<Digest> hash_files(const fs::path& folder, const std::vector<std::st
                                const Work& work) {
   constexpr std::size_t kBatch = 64;
   std::uint64_t bytes = 0;
-  for (const std::string& name : names) bytes += fs::file_size(folder / name);
+  for (const std::string& name : names) bytes += size_of_file(folder / name);
   const Work verifying = work.phase("verifying", bytes);
   std::vector<Digest> digests;
   for (std::size_t at = 0; at < names.size(); at += kBatch) {

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <optional>
+#include <utility>
 
 #include "format/base/fail.h"
 
@@ -78,49 +78,58 @@ bool BlobStore::has(const Digest& digest, std::uint64_t size) const {
   return true;
 }
 
-bool BlobStore::add(const Digest& digest, std::uint64_t size,
-                    const std::function<void(int)>& write) const {
-  if (has(digest, size)) return false;
+StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& work,
+                          const std::function<void(int)>& write) const {
+  StagedBlob blob{.digest = digest, .size = size, .fd = {}, .named = {}};
+  if (has(digest, size)) {
+    work.advance(2 * size);
+    return blob;
+  }
   UniqueFd fd(::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd && errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT) {
     fail_errno(folder_.string(), "create in");
   }
   // File systems without unnamed files get a temporary name instead.
-  std::optional<AtomicFile> named;
-  if (!fd) named.emplace(path(digest));
-  const int target = named ? named->fd() : fd.get();
+  if (!fd) blob.named.emplace(path(digest));
+  const int target = blob.named ? blob.named->fd() : fd.get();
   write(target);
-  if (const Digest got = hash_file_flat(target, subject_of(digest)); got != digest) {
+  if (const Digest got = hash_file_flat(target, subject_of(digest), work); got != digest) {
     fail(ErrorCode::corrupt, "{}: the bytes to store have digest {}", subject_of(digest),
          got.to_string());
   }
-  if (named) {
+  if (::fchmod(target, 0444) != 0) fail_errno(path(digest).string(), "chmod");
+  sync_fd(target, subject_of(digest));
+  blob.fd = std::move(fd);
+  return blob;
+}
+
+bool BlobStore::link(StagedBlob blob) const {
+  if (blob.named) {
     try {
-      named->commit(AtomicFile::Mode::create_new, 0444);
+      blob.named->commit(AtomicFile::Mode::create_new, 0444);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::already_exists) throw;
-      return !has(digest, size);
+      return !has(blob.digest, blob.size);
     }
     return true;
   }
-  if (::fchmod(fd.get(), 0444) != 0) fail_errno(path(digest).string(), "chmod");
-  sync_fd(fd.get(), subject_of(digest));
-  const bool added = link_unnamed(fd.get(), path(digest));
-  if (!added) check(has(digest, size), "a blob vanished while it was stored");
+  if (!blob.fd) return false;
+  const bool added = link_unnamed(blob.fd.get(), path(blob.digest));
+  if (!added) check(has(blob.digest, blob.size), "a blob vanished while it was stored");
   return added;
 }
 
 void BlobStore::sync() const { sync_folder(folder_); }
 
-bool BlobStore::put(std::string_view bytes, const Digest& digest) const {
-  return add(digest, bytes.size(),
+StagedBlob BlobStore::stage(std::string_view bytes, const Digest& digest) const {
+  return add(digest, bytes.size(), {},
              [&](int target) { write_all(target, bytes, subject_of(digest)); });
 }
 
-bool BlobStore::put(int fd, std::uint64_t size, const Digest& digest,
-                    std::string_view subject) const {
-  return add(digest, size, [&](int target) {
-    if (const std::uint64_t copied = copy_contents(fd, target, subject); copied != size) {
+StagedBlob BlobStore::stage(int fd, std::uint64_t size, const Digest& digest,
+                            std::string_view subject, const Work& work) const {
+  return add(digest, size, work, [&](int target) {
+    if (const std::uint64_t copied = copy_contents(fd, target, subject, work); copied != size) {
       fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", subject, copied, size);
     }
   });

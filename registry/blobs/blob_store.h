@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,15 @@
 #include "format/base/file.h"
 
 namespace organ::registry {
+
+// An object that is whole and durable but has no name yet: it goes with this value. Holds a file
+// open. Move-only.
+struct StagedBlob {
+  Digest digest;
+  std::uint64_t size = 0;
+  UniqueFd fd;                      // unnamed
+  std::optional<AtomicFile> named;  // where the file system knows no unnamed files
+};                                  // neither: the object was here already
 
 // A value that knows where the blobs lie. Thread-safe, also between processes: an object appears
 // whole or not at all and never changes.
@@ -30,12 +40,19 @@ class BlobStore {
   // Whether the object is here with this size; throws corrupt as open does.
   bool has(const Digest& digest, std::uint64_t size) const;
 
-  // Adds an object: written to an unnamed file, digest checked, fsync, 0444, linked. Returns false
-  // when it was here already. Its name is durable after sync(), which must precede anything that
-  // refers to it, also when the object was here: its writer may have died before its own sync.
-  // Throws corrupt when the bytes have another digest or size.
-  bool put(std::string_view bytes, const Digest& digest) const;
-  bool put(int fd, std::uint64_t size, const Digest& digest, std::string_view subject) const;
+  // The first half of adding an object: written to an unnamed file, digest checked, fsync, 0444.
+  // `work` is told of its bytes twice, also when it was here already. Throws corrupt when the bytes
+  // have another digest or size, io, cancelled.
+  StagedBlob stage(std::string_view bytes, const Digest& digest) const;
+  StagedBlob stage(int fd, std::uint64_t size, const Digest& digest, std::string_view subject,
+                   const Work& work = {}) const;
+  // The second: gives it its name. Returns false when it was here already. The name is durable
+  // after sync(), which must precede anything that refers to it, also when the object was here: its
+  // writer may have died before its own sync.
+  bool link(StagedBlob blob) const;
+  bool put(std::string_view bytes, const Digest& digest) const {
+    return link(stage(bytes, digest));
+  }
   void sync() const;
 
   // Every name in the folder that is an object's; others (temporaries of a crash) in `strangers`.
@@ -44,8 +61,8 @@ class BlobStore {
   std::filesystem::path path(const Digest& digest) const { return folder_ / digest.hex(); }
 
  private:
-  bool add(const Digest& digest, std::uint64_t size,
-           const std::function<void(int fd)>& write) const;
+  StagedBlob add(const Digest& digest, std::uint64_t size, const Work& work,
+                 const std::function<void(int fd)>& write) const;
   std::filesystem::path folder_;
 };
 

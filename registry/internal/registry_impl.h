@@ -43,9 +43,13 @@ struct Registry::Impl {
   // Adds one entry: log (the commit point), checkpoint, catalog, index.json. Requires the write
   // lock and an up-to-date catalog.
   std::uint64_t commit(const LogEntry& entry);
-  void commit_version(LogEntry entry, PublishResult& result);
+  // Gives the blobs their names before anything refers to them.
+  void commit_version(LogEntry entry, std::vector<StagedBlob> blobs_to_link, const Work& work,
+                      PublishResult& result);
+  // Tells `work` of the version's bytes, when nothing is damaged.
   VerifyReport::Item verify_version(const VersionInfo& version, const TrustOverride& override,
-                                    std::uint64_t& bytes, std::vector<BlobRef>& seen) const;
+                                    const Work& work, std::uint64_t& bytes,
+                                    std::vector<BlobRef>& seen) const;
   TrustVerdict evaluate(const VersionInfo& version, const format::OrganSource& organ,
                         const TrustOverride& override) const;
   // Publishing and rebuilding both read versions back from their blobs.
@@ -56,14 +60,20 @@ struct Registry::Impl {
 // Takes the log's entries after the catalog's position into the catalog, completes what a crash
 // left undone (torn line, missing checkpoint, stale index.json). Requires the write lock.
 void bring_up_to_date(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                      Catalog& catalog);
+                      Catalog& catalog, const Work& work);
 // Takes the rest of the log into `catalog`. `complete` also cuts a torn line off and signs a
-// missing checkpoint before the catalog commits; without it no other file is touched.
+// missing checkpoint before the catalog commits; without it no other file is touched. A phase of
+// one item for each entry; cancelled, it changes nothing.
 enum class Recovery { none, complete };
-void replay(const Log& log, const BlobStore& blobs, Catalog& catalog, Recovery recovery);
-// A new catalog.db from the whole log. Requires the write lock.
-Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs);
+void replay(const Log& log, const BlobStore& blobs, Catalog& catalog, Recovery recovery,
+            const Work& work);
+// A new catalog.db from the whole log. Requires the write lock. Cancelled, the old one stays.
+Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
+                      const Work& work);
 void write_index(const RegistryPaths& paths, Catalog& catalog);
+
+// The phase of reading the log's entries after the first `seen`.
+Work log_phase(const Log& log, std::uint64_t seen, const Work& work);
 
 // Now (or SOURCE_DATE_EPOCH), RFC 3339 UTC.
 std::string log_time();

@@ -47,7 +47,8 @@ UniqueFd create_file(const fs::path& path, mode_t permissions) {
 }
 
 Digest write_undo(const format::Checkpoint::Shard& shard,
-                  const std::vector<format::TensorSource>& writes, const fs::path& path) {
+                  const std::vector<format::TensorSource>& writes, const fs::path& path,
+                  const Work& work) {
   std::vector<format::TensorSource> originals;
   for (const format::TensorSource& write : writes) {
     const format::TensorInfo& stored = shard.file.tensor(write.info.name);
@@ -55,7 +56,7 @@ Digest write_undo(const format::Checkpoint::Shard& shard,
   }
   const UniqueFd fd = create_file(path, 0644);
   const FileDigest digest =
-      format::write_safetensors(fd.get(), std::move(originals), {}, path.string());
+      format::write_safetensors(fd.get(), std::move(originals), {}, path.string(), work);
   sync_fd(fd.get(), path.string());
   return digest.digest;
 }
@@ -63,7 +64,8 @@ Digest write_undo(const format::Checkpoint::Shard& shard,
 }  // namespace
 
 std::map<std::string, ModelFile> open_model_files(const fs::path& model,
-                                                  std::vector<std::string>& skipped) {
+                                                  std::vector<std::string>& skipped,
+                                                  std::string_view phase, const Work& work) {
   const fs::path folder = fs::canonical(model);
   std::map<std::string, ModelFile> files;
   std::vector<HashRange> ranges;
@@ -78,7 +80,8 @@ std::map<std::string, ModelFile> open_model_files(const fs::path& model,
     ranges.push_back({fd.get(), 0, size});
     files.emplace(name, ModelFile{name, std::move(fd), size, {}});
   }
-  const std::vector<Digest> digests = hash_ranges(ranges, model.string());
+  const std::vector<Digest> digests =
+      hash_ranges(ranges, model.string(), work.phase(phase, total_size(ranges)));
   std::size_t i = 0;
   for (auto& [name, file] : files) file.digest = digests[i++];
   return files;
@@ -97,7 +100,8 @@ void require_own_files(const format::Checkpoint& recipient) {
   }
 }
 
-void require_unchanged(const fs::path& model, const std::map<std::string, ModelFile>& files) {
+void require_unchanged(const fs::path& model, const std::map<std::string, ModelFile>& files,
+                       const Work& work) {
   std::vector<HashRange> ranges;
   for (const auto& [name, file] : files) {
     struct stat now {
@@ -109,7 +113,8 @@ void require_unchanged(const fs::path& model, const std::map<std::string, ModelF
     }
     ranges.push_back({file.fd.get(), 0, file.size});
   }
-  const std::vector<Digest> digests = hash_ranges(ranges, model.string());
+  const std::vector<Digest> digests =
+      hash_ranges(ranges, model.string(), work.phase("checking the model", total_size(ranges)));
   std::size_t i = 0;
   for (const auto& [name, file] : files) {
     if (digests[i++] != file.digest) {
@@ -126,17 +131,23 @@ UniqueFd create_like(int model_fd, const fs::path& path) {
 
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const fs::path& files_folder, const fs::path& undo_folder,
-                          std::vector<FileChange>& changes) {
+                          std::vector<FileChange>& changes, const Work& work) {
+  std::uint64_t bytes = 0;
+  for (const auto& [index, writes] : plan.writes) {  // the old bytes are written too
+    bytes +=
+        format::total_size(writes) + format::edit_size(recipient.shards().at(index).file, writes);
+  }
+  const Work writing = work.phase("writing", bytes);
   for (const auto& [index, writes] : plan.writes) {
     const format::Checkpoint::Shard& shard = recipient.shards().at(index);
     const auto change = std::find_if(changes.begin(), changes.end(), [&](const FileChange& one) {
       return one.path == shard.file_name;
     });
     check(change != changes.end(), "a shard that is no file of the model");
-    change->undo = write_undo(shard, writes, undo_folder / shard.file_name);
+    change->undo = write_undo(shard, writes, undo_folder / shard.file_name, writing);
     const fs::path path = files_folder / shard.file_name;
     const UniqueFd fd = create_like(shard.file.fd(), path);
-    const format::ShardEdit edit = format::copy_shard_with(shard.file, fd.get(), writes);
+    const format::ShardEdit edit = format::copy_shard_with(shard.file, fd.get(), writes, writing);
     sync_fd(fd.get(), path.string());
     if (edit.before != change->before) {
       fail(ErrorCode::conflict, "{}: changed during the installation", quote(shard.file_name));

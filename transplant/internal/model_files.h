@@ -28,10 +28,11 @@ struct ModelFile {
 };
 
 // The files of a folder that take part in an installation, by name; `skipped` gets the names of
-// everything else but dot-files (folders, odd names, links that lead away). Hashes every file on
-// all cores.
+// everything else but dot-files (folders, odd names, links that lead away). Hashes every file, as a
+// phase of this name.
 std::map<std::string, ModelFile> open_model_files(const std::filesystem::path& model,
-                                                  std::vector<std::string>& skipped);
+                                                  std::vector<std::string>& skipped,
+                                                  std::string_view phase, const Work& work = {});
 
 // Throws invalid_argument when config or a shard is a symlink: writing there would change a cache
 // other models share.
@@ -39,7 +40,7 @@ void require_own_files(const format::Checkpoint& recipient);
 
 // Throws conflict unless every file still has the content and place it was opened with.
 void require_unchanged(const std::filesystem::path& model,
-                       const std::map<std::string, ModelFile>& files);
+                       const std::map<std::string, ModelFile>& files, const Work& work);
 
 // A new empty file, open for reading and writing, with the permissions of an open one.
 UniqueFd create_like(int model_fd, const std::filesystem::path& path);
@@ -49,6 +50,6 @@ UniqueFd create_like(int model_fd, const std::filesystem::path& path);
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const std::filesystem::path& files_folder,
                           const std::filesystem::path& undo_folder,
-                          std::vector<FileChange>& changes);
+                          std::vector<FileChange>& changes, const Work& work);
 
 }  // namespace organ::transplant

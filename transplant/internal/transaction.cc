@@ -47,12 +47,9 @@ void remove_if_empty(const fs::path& folder) {
   }
 }
 
-Digest digest_of(const fs::path& path) {
-  return hash_file_flat(open_regular(path, Symlinks::refuse).get(), path.string());
-}
-
-void require_digest(const fs::path& path, const Digest& expected) {
-  const Digest found = digest_of(path);
+void require_digest(const fs::path& path, const Digest& expected, const Work& work) {
+  const Digest found =
+      hash_file_flat(open_regular(path, Symlinks::refuse).get(), path.string(), work);
   if (found == expected) return;
   throw Error(ErrorCode::corrupt,
               fmt::format("{}: has {}, the pending change expects {}", quote(path.string()),
@@ -61,13 +58,13 @@ void require_digest(const fs::path& path, const Digest& expected) {
 }
 
 // After a crash both sides are checked before anything is renamed.
-void check_file(const StateFolder& state, const Change::File& file) {
+void check_file(const StateFolder& state, const Change::File& file, const Work& work) {
   const fs::path staged = state.staged_files() / file.path;
   if (is_there(staged)) {
-    require_digest(staged, file.after);
-    require_digest(state.model / file.path, file.before);
+    require_digest(staged, file.after, work);
+    require_digest(state.model / file.path, file.before, work);
   } else {
-    require_digest(state.model / file.path, file.after);
+    require_digest(state.model / file.path, file.after, work);
   }
 }
 
@@ -121,13 +118,14 @@ void discard(const StateFolder& state) {
   remove_empty_folders(state);
 }
 
-Recovery recover(const StateFolder& state) {
+Recovery recover(const StateFolder& state, const Work& work) {
   if (is_there(state.journal())) {
     const Change change = Change::parse(read_file(state.journal(), kJournalLimit, Symlinks::refuse),
                                         state.journal().string());
     make_folder(state.receipts());
     make_folder(state.undos());
-    for (const Change::File& file : change.files) check_file(state, file);
+    const Work checking = work.phase("finishing an earlier change", 0);
+    for (const Change::File& file : change.files) check_file(state, file, checking);
     finish(state, change);
     return Recovery::completed;
   }
@@ -187,11 +185,11 @@ std::string Change::to_text() const {
                       {"files", list}});
 }
 
-Transaction::Transaction(const fs::path& model) : state_(model) {
+Transaction::Transaction(const fs::path& model, const Work& work) : state_(model) {
   make_folder(state_.root);
   require_one_device(state_);
-  lock_.emplace(state_.lock(), FileLock::Kind::exclusive);
-  recovery_ = recover(state_);
+  lock_.emplace(state_.lock(), FileLock::Kind::exclusive, FileLock::kUsualWait, work);
+  recovery_ = recover(state_, work);
   for (const fs::path& folder : {state_.receipts(), state_.undos(), state_.stage(),
                                  state_.staged_files(), state_.staged_undo()}) {
     make_folder(folder);
@@ -225,13 +223,13 @@ void Transaction::commit(const Change& change) {
   }
 }
 
-Recovery recover_journal(const fs::path& model) {
+Recovery recover_journal(const fs::path& model, const Work& work) {
   const StateFolder state(model);
   if (!state.exists() || (!is_there(state.journal()) && !is_there(state.stage()))) {
     return Recovery::nothing;
   }
-  const FileLock lock(state.lock(), FileLock::Kind::exclusive);
-  const Recovery recovery = recover(state);
+  const FileLock lock(state.lock(), FileLock::Kind::exclusive, FileLock::kUsualWait, work);
+  const Recovery recovery = recover(state, work);
   remove_state_if_empty(state);
   return recovery;
 }

@@ -38,8 +38,8 @@ struct Change {
 class Transaction {
  public:
   // Takes the lock, finishes or discards what a crash left, makes an empty stage. Throws conflict,
-  // io.
-  explicit Transaction(const std::filesystem::path& model);
+  // io, cancelled.
+  explicit Transaction(const std::filesystem::path& model, const Work& work = {});
   // Discards the stage unless a journal was written.
   ~Transaction();
   Transaction(const Transaction&) = delete;
@@ -49,7 +49,7 @@ class Transaction {
   Recovery recovery() const { return recovery_; }
 
   // Everything in the stage must be synced except its folders. When this throws after the decision
-  // the next command finishes the change.
+  // the next command finishes the change. Nothing cancels it.
   void commit(const Change& change);
 
  private:

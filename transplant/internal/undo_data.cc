@@ -13,10 +13,10 @@ void require_digest(const Digest& found, const Digest& expected, const std::file
 }
 
 format::SafetensorsFile open_undo(const StateFolder& state, const Receipt& receipt,
-                                  const FileChange& file) {
+                                  const FileChange& file, const Work& work) {
   const std::filesystem::path path = state.undo(receipt.number) / file.path;
   UniqueFd fd = open_regular(path, Symlinks::refuse);
-  require_digest(hash_file_flat(fd.get(), path.string()), *file.undo, path,
+  require_digest(hash_file_flat(fd.get(), path.string(), work), *file.undo, path,
                  "the undo data is damaged");
   return format::SafetensorsFile::from_fd(std::move(fd), path.string());
 }

@@ -16,8 +16,9 @@ namespace organ::transplant {
 void require_digest(const Digest& found, const Digest& expected, const std::filesystem::path& path,
                     std::string_view what);
 
-// The former tensors of one shard; `file.undo` must be there. Throws corrupt, not_found, io.
+// The former tensors of one shard; `file.undo` must be there. Throws corrupt, not_found, io,
+// cancelled.
 format::SafetensorsFile open_undo(const StateFolder& state, const Receipt& receipt,
-                                  const FileChange& file);
+                                  const FileChange& file, const Work& work = {});
 
 }  // namespace organ::transplant
