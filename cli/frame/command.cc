@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "cli/frame/command_table.h"
 #include "format/base/file.h"
 
 namespace organ::cli {
@@ -22,9 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kGlobalGroup = "Global options";
-constexpr const char* kExitCodes =
-    "Exit codes: 0 ok, 1 failure, 2 usage, 3 incompatible, 4 corrupt, 5 untrusted,\n"
-    "            6 not found, 7 locked, 130 interrupted";
 
 // One usage line, a command's own options, then the global ones, examples, exit codes. (CLI11
 // prints option groups in the order in which they were first used.)
@@ -119,8 +117,7 @@ CLI::App* add_command(CLI::App& parent, Context& context, const std::string& nam
                       const std::string& description, const std::string& examples) {
   CLI::App* command = parent.add_subcommand(name, description);
   command->formatter(std::make_shared<Formatter>());
-  command->footer((examples.empty() ? "" : "Examples:\n" + examples + "\n\n") +
-                  std::string(kExitCodes));
+  command->footer((examples.empty() ? "" : "Examples:\n" + examples + "\n\n") + exit_code_lines());
   command->option_defaults()->group(kGlobalGroup);
   command->add_flag("-q,--quiet", context.quiet, "only errors and data");
   command->add_flag("-v,--verbose", context.verbose, "more on stderr");
@@ -137,6 +134,13 @@ CLI::App* add_command(CLI::App& parent, Context& context, const std::string& nam
       "--no-progress", [&context] { context.progress = false; }, "show no progress");
   command->option_defaults()->group("Options");
   return command;
+}
+
+CLI::App* add_train_command(CLI::App& parent, Context& context, const std::string& name,
+                            const std::string& examples) {
+  const std::string_view summary = train_summary(name);
+  if (summary.empty()) fail(ErrorCode::internal, "{}: not in the table of commands", quote(name));
+  return add_command(parent, context, name, std::string(summary), examples);
 }
 
 void on_run(CLI::App* command, std::function<void()> run) {
@@ -214,7 +218,7 @@ void exec_train_program(char** argv) {
   const auto program = find_train_program();
   if (!program) {
     throw Error(ErrorCode::not_found, "organ-train: not found beside organ nor in libexec",
-                "this build has no LibTorch commands; build with -Dtrain=enabled (./dev build)");
+                "the Python wheel of organ brings it, or build with -Dtrain=enabled (./dev build)");
   }
   ::execv(program->c_str(), argv);
   fail_errno(program->string(), "start");

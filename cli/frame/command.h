@@ -52,6 +52,9 @@ class Context {
 // and the exit-code footer. `run` is called after parsing; what it throws ends in main().
 CLI::App* add_command(CLI::App& parent, Context& context, const std::string& name,
                       const std::string& description, const std::string& examples);
+// The same for a command of organ-train, with the description of command_table.h.
+CLI::App* add_train_command(CLI::App& parent, Context& context, const std::string& name,
+                            const std::string& examples);
 // A word that only holds commands, such as `organ key`.
 CLI::App* add_group(CLI::App& parent, const std::string& name, const std::string& description);
 void on_run(CLI::App* command, std::function<void()> run);

@@ -10,18 +10,11 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "cli/frame/command_table.h"
+#include "cli/frame/help.h"
 
 namespace organ::cli {
 namespace {
-
-// Commands that need LibTorch live in organ-train; `organ` hands them over like git does.
-constexpr std::string_view kTrainCommands[] = {"train",    "recover",  "eval",
-                                               "generate", "baseline", "import"};
-
-bool is_train_command(std::string_view word) {
-  return std::find(std::begin(kTrainCommands), std::end(kTrainCommands), word) !=
-         std::end(kTrainCommands);
-}
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -50,7 +43,9 @@ std::optional<std::string> nearest_command(const CLI::App& app, std::string_view
     }
   };
   for (const CLI::App* sub : app.get_subcommands({})) consider(sub->get_name());
-  for (const std::string_view name : kTrainCommands) consider(std::string(name));
+  for (const CommandGroup& group : command_groups()) {
+    for (const CommandGroup::Entry& entry : group.commands) consider(std::string(entry.name));
+  }
   return best;
 }
 
@@ -125,8 +120,14 @@ int run_program(std::span<void (*const)(CLI::App&, Context&)> commands, int argc
   app.set_version_flag("--version", "organ " ORGAN_VERSION);
   app.require_subcommand(1);
   for (const auto add : commands) add(app, context);
+  show_groups(app);
+  if (argc == 3 && std::string_view(argv[1]) == "--dump-help" &&
+      std::string_view(argv[2]) == "json") {
+    std::cout << dump_help(app).dump(1) << std::endl;
+    return std::cout ? 0 : 1;
+  }
   if (argc > 1 && argv[1][0] != '-' && !known_command(app, argv[1])) {
-    if (is_train_command(argv[1])) return hand_over(context, argv);
+    if (!train_summary(argv[1]).empty()) return hand_over(context, argv);
     const auto nearest = nearest_command(app, argv[1]);
     return report(context, Error(ErrorCode::invalid_argument, quote(argv[1]) + " is not a command",
                                  nearest ? "did you mean '" + *nearest + "'?"

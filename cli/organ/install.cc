@@ -107,7 +107,8 @@ void add_install(CLI::App& app, Context& context) {
       ->required()
       ->type_name("MODEL");
   command->add_option("--mode", arguments->mode, "what happens to the layers at P")
-      ->check(CLI::IsMember({"replace"}))
+      ->check(CLI::IsMember({"replace"}).description(""))
+      ->type_name("replace")
       ->capture_default_str();
   command
       ->add_option("--out", arguments->options.out,

@@ -60,9 +60,9 @@ void add_key(CLI::App& app, Context& context) {
       ->required();
   const std::map<std::string, format::Curve> curves = {
       {"p256", format::Curve::p256}, {"p384", format::Curve::p384}, {"p521", format::Curve::p521}};
-  command->add_option("--curve", options->curve, "p256, p384 or p521 [default: p256]")
-      ->transform(CLI::CheckedTransformer(curves))
-      ->type_name("NAME");
+  command->add_option("--curve", options->curve, "curve of the key [default: p256]")
+      ->transform(CLI::CheckedTransformer(curves).description(""))
+      ->type_name("p256|p384|p521");
   add_passphrase_options(command, options->passphrase);
   on_run(command, [&context, options] { generate(context, *options); });
 }

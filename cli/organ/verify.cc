@@ -80,9 +80,9 @@ void add_verify(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<Arguments>();
   command->add_option("REF|DIR", arguments->subject, "a published version or an organ folder");
   command->add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
-  command->add_option("--format", arguments->format, "text, json, junit or sarif")
-      ->check(CLI::IsMember({"text", "json", "junit", "sarif"}))
-      ->type_name("FORMAT")
+  command->add_option("--format", arguments->format, "form of the report")
+      ->check(CLI::IsMember({"text", "json", "junit", "sarif"}).description(""))
+      ->type_name("text|json|junit|sarif")
       ->capture_default_str();
   add_trust_options(command, arguments->trust);
   on_run(command, [&context, arguments] { run(context, *arguments); });

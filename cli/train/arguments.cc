@@ -116,7 +116,8 @@ void add_data_arguments(CLI::App& command, TrainArguments& a) {
       ->type_name("FILE");
   command.add_option("--held-out-share", a.held_out_share,
                      "set whole --data files aside, this share of the bytes");
-  command.add_option("--documents", a.documents, "file, blank-lines or end-of-text")
+  command.add_option("--documents", a.documents, "what ends a document")
+      ->type_name("file|blank-lines|end-of-text")
       ->capture_default_str();
 }
 
@@ -133,19 +134,16 @@ train::Dataset read_held_out_ids(const TrainArguments& a, std::uint64_t vocabula
 void add_train_arguments(CLI::App& command, TrainArguments& a) {
   train::TrainSettings& s = a.settings;
   command.add_option("model", a.model, "checkpoint folder")->required();
-  command
-      .add_option("--stack", a.stack,
-                  "whose layers, of an encoder-decoder: encoder or decoder [default: decoder]")
-      ->type_name("NAME");
+  command.add_option("--stack", a.stack, "whose layers, of an encoder-decoder [default: decoder]")
+      ->type_name("encoder|decoder");
   add_data_arguments(command, a);
   command.add_option("--out", a.out, "new folder")->required()->type_name("DIR");
   command.add_option("--run-dir", a.run_folder, "train states and metrics [default: OUT.run]")
       ->type_name("DIR");
   command.add_flag("--resume", s.resume, "go on from the newest train state of --run-dir");
   command.add_option("--context", s.context, "tokens per window")->capture_default_str();
-  command
-      .add_option("--pack", a.packing,
-                  "how documents fill windows: ffd (first-fit decreasing) or concat")
+  command.add_option("--pack", a.packing, "how documents fill windows; ffd: first-fit decreasing")
+      ->type_name("ffd|concat")
       ->capture_default_str();
   command.add_option("--batch", s.batch, "windows per pass")->capture_default_str();
   command.add_option("--accumulate", s.accumulate, "passes per step")->capture_default_str();
@@ -153,7 +151,9 @@ void add_train_arguments(CLI::App& command, TrainArguments& a) {
   command.add_option("--steps", a.steps, "steps instead of epochs");
   command.add_option("--lr", s.rate, "peak learning rate")->capture_default_str();
   command.add_option("--warmup-share", s.warmup_share, "of the steps")->capture_default_str();
-  command.add_option("--schedule", a.schedule, "cosine, linear or constant")->capture_default_str();
+  command.add_option("--schedule", a.schedule, "course of the learning rate")
+      ->type_name("cosine|linear|constant")
+      ->capture_default_str();
   command.add_option("--weight-decay", s.adamw.weight_decay, "of AdamW")->capture_default_str();
   command.add_flag("--decay-all", s.decay_all, "decay 1-D tensors too, as torch does");
   command.add_option("--clip-norm", s.clip_norm, "gradient norm limit, 0: none")
@@ -163,8 +163,12 @@ void add_train_arguments(CLI::App& command, TrainArguments& a) {
                   "decay of the weights' moving average, which is published, 0: none")
       ->capture_default_str();
   command.add_option("--seed", s.seed, "decides the order of the data")->capture_default_str();
-  command.add_option("--precision", a.precision, "bf16 or fp32")->capture_default_str();
-  command.add_option("--device", a.device, "cpu, cuda or cuda:N")->capture_default_str();
+  command.add_option("--precision", a.precision, "precision of the arithmetic")
+      ->type_name("bf16|fp32")
+      ->capture_default_str();
+  command.add_option("--device", a.device, "where it computes")
+      ->type_name("cpu|cuda|cuda:N")
+      ->capture_default_str();
   command.add_option("--threads", s.threads, "0: all cores")->capture_default_str();
   command.add_flag("--checkpoint-activations", s.recompute_activations,
                    "keep layer inputs only and compute the rest again: less memory, more time");

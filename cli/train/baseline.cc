@@ -251,14 +251,12 @@ void run_baseline(const Context& context, Arguments& arguments) {
 
 void add_baseline(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_command(
-      app, context, "baseline", "train a rival of an organ on the same data and report its budget",
+  CLI::App* command = add_train_command(
+      app, context, "baseline",
       "  organ baseline lora SmolLM2-135M --data law/*.txt --held-out test/*.txt --out law-lora\n"
       "  organ baseline same_layers SmolLM2-135M --layers 10:13 --data law/*.txt --out law-base");
-  command
-      ->add_option(
-          "method", arguments->method,
-          "full, lora, ia3, bottleneck, prompt, prefix, same_layers, top_k_layers or top_k")
+  command->add_option("method", arguments->method, "what trains")
+      ->type_name("full|lora|ia3|bottleneck|prompt|prefix|same_layers|top_k_layers|top_k")
       ->required();
   train::AdapterOptions& adapter = arguments->adapter;
   command->add_option("--layers", arguments->layers, "layers A to B-1 [adapters: all]")
@@ -280,14 +278,17 @@ void add_baseline(CLI::App& app, Context& context) {
   command
       ->add_option("--placement", arguments->placement,
                    "of bottleneck adapters: houlsby (attention and MLP) or pfeiffer (MLP)")
+      ->type_name("houlsby|pfeiffer")
       ->capture_default_str();
   command
       ->add_option("--virtual-tokens", adapter.virtual_tokens,
                    "of prompt and prefix: positions before each document")
       ->capture_default_str();
-  command->add_option("--init", arguments->start,
-                      "of prompt: vocabulary, random or text [default: vocabulary]; of prefix: "
-                      "random or zero [default: random]");
+  command
+      ->add_option("--init", arguments->start,
+                   "of prompt: vocabulary, random or text [default: vocabulary]; of prefix: "
+                   "random or zero [default: random]")
+      ->type_name("vocabulary|random|text|zero");
   command->add_option("--init-text", adapter.start_text,
                       "of prompt: a text whose tokens it starts as");
   add_train_arguments(*command, arguments->common);

@@ -327,13 +327,13 @@ void run_eval(const Context& context, const Arguments& a) {
 void add_eval(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
   CLI::App* command =
-      add_command(app, context, "eval", "measure a checkpoint's perplexity, or compare two",
-                  "  organ eval SmolLM2-135M --data test.txt --context 1024\n"
-                  "  organ eval SmolLM2-135M --ids windows.safetensors --json\n"
-                  "  organ eval recovered --against SmolLM2-135M --data test.txt \\\n"
-                  "      --documents blank-lines\n"
-                  "  organ eval SmolLM2-135M --data test.txt --protocol P4\n"
-                  "  organ eval SmolLM2-135M --adapter law-lora --data test.txt");
+      add_train_command(app, context, "eval",
+                        "  organ eval SmolLM2-135M --data test.txt --context 1024\n"
+                        "  organ eval SmolLM2-135M --ids windows.safetensors --json\n"
+                        "  organ eval recovered --against SmolLM2-135M --data test.txt \\\n"
+                        "      --documents blank-lines\n"
+                        "  organ eval SmolLM2-135M --data test.txt --protocol P4\n"
+                        "  organ eval SmolLM2-135M --adapter law-lora --data test.txt");
   command->add_option("model", arguments->model, "checkpoint folder (or saved --json record)")
       ->required();
   command
@@ -348,7 +348,8 @@ void add_eval(CLI::App& app, Context& context) {
       ->type_name("FILE");
   command->add_option("--pad-id", arguments->padding_id,
                       "the id that fills up rows of --ids, no text (P1: fills up documents)");
-  command->add_option("--documents", arguments->documents, "file, blank-lines or end-of-text")
+  command->add_option("--documents", arguments->documents, "what ends a document")
+      ->type_name("file|blank-lines|end-of-text")
       ->capture_default_str();
   command->add_option("--context", arguments->context, "tokens per window")->capture_default_str();
   command->add_option("--stride", arguments->stride,
@@ -357,6 +358,7 @@ void add_eval(CLI::App& app, Context& context) {
   command
       ->add_option("--protocol", arguments->protocol,
                    "P0, P0w (per word), or P1 to P6: diagnostics that explain wrong figures")
+      ->type_name("P0|P0w|P1|P2|P3|P4|P5|P6")
       ->capture_default_str();
   command->add_option("--batch", arguments->batch, "documents a batch, P6 only")
       ->capture_default_str();
@@ -378,8 +380,12 @@ void add_eval(CLI::App& app, Context& context) {
       ->add_option("--mask-seed", arguments->mask_seed,
                    "of BERT and T5: which tokens are hidden, which spans dropped")
       ->capture_default_str();
-  command->add_option("--precision", arguments->precision, "fp32 or bf16")->capture_default_str();
-  command->add_option("--device", arguments->device, "cpu, cuda or cuda:N")->capture_default_str();
+  command->add_option("--precision", arguments->precision, "precision of the arithmetic")
+      ->type_name("bf16|fp32")
+      ->capture_default_str();
+  command->add_option("--device", arguments->device, "where it computes")
+      ->type_name("cpu|cuda|cuda:N")
+      ->capture_default_str();
   command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();
   on_run(command, [&context, arguments] { run_eval(context, *arguments); });
 }

@@ -159,8 +159,8 @@ void run_generate(const Context& context, const Arguments& a) {
 
 void add_generate(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_command(
-      app, context, "generate", "let a checkpoint continue a text; an encoder-decoder: answer it",
+  CLI::App* command = add_train_command(
+      app, context, "generate",
       "  organ generate SmolLM2-135M --prompt 'The law says' --max-tokens 64\n"
       "  organ generate SmolLM2-legal --compare-untouched --prompt 'The law says'\n"
       "  organ generate SmolLM2-legal --compare SmolLM2-135M --prompt 'The law says' \\\n"
@@ -185,8 +185,12 @@ void add_generate(CLI::App& app, Context& context) {
       ->capture_default_str();
   command->add_option("--seed", options.sampling.seed, "equal seeds choose equally")
       ->capture_default_str();
-  command->add_option("--precision", arguments->precision, "fp32 or bf16")->capture_default_str();
-  command->add_option("--device", arguments->device, "cpu, cuda or cuda:N")->capture_default_str();
+  command->add_option("--precision", arguments->precision, "precision of the arithmetic")
+      ->type_name("bf16|fp32")
+      ->capture_default_str();
+  command->add_option("--device", arguments->device, "where it computes")
+      ->type_name("cpu|cuda|cuda:N")
+      ->capture_default_str();
   command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();
   on_run(command, [&context, arguments] { run_generate(context, *arguments); });
 }

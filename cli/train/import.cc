@@ -38,10 +38,10 @@ void run_import(const Context& context, const Arguments& a) {
 
 void add_import(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_command(
-      app, context, "import", "merge a PEFT adapter (LoRA, IA3) into a copy of its model",
-      "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law\n"
-      "  organ import hub/adapter --into model --out merged --json");
+  CLI::App* command =
+      add_train_command(app, context, "import",
+                        "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law\n"
+                        "  organ import hub/adapter --into model --out merged --json");
   command->add_option("adapter", arguments->adapter, "folder with adapter_config.json")->required();
   command->add_option("--into", arguments->model, "checkpoint folder the adapter was made for")
       ->required()

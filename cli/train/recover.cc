@@ -93,9 +93,8 @@ void run_recover(const Context& context, Arguments& arguments) {
 
 void add_recover(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_command(
+  CLI::App* command = add_train_command(
       app, context, "recover",
-      "train an installed organ and its two neighbours in the recipient, into a new folder",
       "  organ recover recipient --data law/*.txt --epochs 1 --out recovered\n"
       "  organ recover recipient --layers 10:13 --data law/*.txt --held-out test/*.txt --out "
       "better");

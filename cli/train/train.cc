@@ -78,8 +78,8 @@ void run_train(const Context& context, Arguments& arguments) {
 
 void add_train(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_command(
-      app, context, "train", "train contiguous layers on a domain and write them as an organ",
+  CLI::App* command = add_train_command(
+      app, context, "train",
       "  organ train SmolLM2-135M --middle-third --data law/*.txt --held-out test/*.txt \\\n"
       "      --out legal-1.0.0 --name legal --organ-version 1.0.0\n"
       "  organ train SmolLM2-135M --layers 10:13 --data law/*.txt --steps 200 --resume --out "
@@ -88,7 +88,10 @@ void add_train(CLI::App& app, Context& context) {
       ->type_name("A:B");
   command->add_flag("--middle-third", arguments->middle_third,
                     "three layers from one third of the depth on");
-  command->add_option("--mode", arguments->common.mode, "in_situ or wrapper")
+  command
+      ->add_option("--mode", arguments->common.mode,
+                   "in place in the model, or between embedding and head alone")
+      ->type_name("in_situ|wrapper")
       ->capture_default_str();
   train::OrganIdentity& identity = arguments->identity;
   command->add_option("--name", identity.name, "name of the organ")->capture_default_str();

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Types into real shells and presses TAB: commands, options, words, files, folders and references.
+
+    completions.py ORGAN COMPLETIONS_FOLDER [--train]
+
+bash and zsh run on a pseudo terminal; the completed line is then entered, and a function called
+`organ` prints the words it was given. fish answers `complete -C`. A shell that is not installed is
+named and left out.
+"""
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TOOLS = Path(__file__).parent.parent / "tools"
+SECONDS = 60
+
+# What is typed before TAB -> the last word after it.
+CASES = {
+    "organ extr": "extract",
+    "organ key ge": "generate",
+    "organ bas": "baseline",                      # of organ-train, installed or not
+    "organ install --in": "--into",
+    "organ key generate --curve p3": "p384",
+    "organ verify --format ju": "junit",
+    "organ sign leg": "legal-1.0.0",
+    "organ sign legal-1.0.0 --key acm": "acme.key",
+    "organ install legal-1.0.0 --into mod": "model",
+    "organ verify tour/le": "tour/legal:1.0.0",
+    "organ verify tour/legal:1.": "tour/legal:1.0.0",
+    "organ check tour/legal:1.": "tour/legal:1.0.0",
+}
+TRAIN_CASES = {
+    "organ train model --precision b": "bf16",
+    "organ baseline top_k_": "top_k_layers",
+    "organ train model --data one.txt tw": "two.txt",
+}
+
+SETUP = {
+    "bash": ("bash --norc --noprofile -i", "source {folder}/organ"),
+    "zsh": ("zsh -f -i", "fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -D"),
+}
+
+
+def make_world(organ, folder, environment):
+    def run(*words):
+        subprocess.run(words, cwd=folder, env=environment, check=True, capture_output=True)
+    run(sys.executable, TOOLS / "make_tiny_model.py", "model", "--layers", "6")
+    run(organ, "extract", "model", "--middle-third", "--name", "tour/legal", "--organ-version",
+        "1.0.0", "--out", "legal-1.0.0")
+    run(organ, "key", "generate", "acme")
+    (folder / "acme.pub").rename(folder / "other.pub")
+    run(organ, "sign", "legal-1.0.0", "--key", "acme.key")
+    run(organ, "registry", "init", "--key", "other.pub")
+    run(organ, "publish", "legal-1.0.0")
+    for name in ("one.txt", "two.txt"):
+        (folder / name).write_text("text\n")
+
+
+class Terminal:
+    """A shell on a pseudo terminal, in which `organ` prints its words."""
+
+    def __init__(self, shell, folder, completions, environment):
+        command, setup = SETUP[shell]
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(folder)
+            os.execvpe(command.split()[0], command.split(), environment)
+        self.enter(setup.format(folder=completions))
+        self.enter("organ() { printf '{'; printf '<%s>' \"$@\"; printf '}\\n'; }")
+        self.enter("printf 're%s\\n' ady")
+        self.wait_for("ready")
+
+    def enter(self, line):
+        os.write(self.fd, line.encode() + b"\r")
+
+    def wait_for(self, pattern):
+        text, end = "", time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            if not select.select([self.fd], [], [], 1)[0]:
+                continue
+            text += os.read(self.fd, 4096).decode("utf-8", "replace")
+            if found := re.search(pattern, text):
+                return found
+        raise SystemExit(f"no {pattern!r} came from the shell; it said:\n{text}")
+
+    def last_word_after_tab(self, typed):
+        self.enter(typed + "\t")
+        return re.findall("<(.*?)>", self.wait_for(r"\{((<[^<>]*>)+)\}").group(1))[-1]
+
+    def close(self):
+        os.close(self.fd)
+        os.waitpid(self.pid, 0)
+
+
+def fish_answer(typed, folder, completions, environment):
+    script = f"source {completions}/organ.fish; complete -C '{typed}'"
+    done = subprocess.run(["fish", "--no-config", "-c", script], cwd=folder, env=environment,
+                          check=True, capture_output=True, text=True)
+    return [line.split("\t")[0] for line in done.stdout.splitlines()]
+
+
+def bash_list(typed, folder, completions, environment):
+    """All that bash offers, by calling its function as it would."""
+    words = typed.split(" ")
+    script = (f"source {completions}/organ; compopt() {{ :; }}; COMP_LINE=$1 COMP_POINT=${{#1}};"
+              "shift; COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)); _organ; printf '%s\\n' "
+              "\"${COMPREPLY[@]}\"")
+    done = subprocess.run(["bash", "-c", script, "bash", typed, *words], cwd=folder, check=True,
+                          env=environment, capture_output=True, text=True)
+    return done.stdout.split()
+
+
+def check_lists(organ, scratch, completions, environment):
+    """bash offers all commands that the help shows, and all options of a command."""
+    text = subprocess.run([organ, "--help"], check=True, capture_output=True, text=True).stdout
+    shown = set(re.findall(r"^  ([a-z]+) ", text, re.MULTILINE))
+    offered = set(bash_list("organ ", scratch, completions, environment))
+    findings = [] if offered == shown and len(shown) > 15 else [f"commands: {offered ^ shown}"]
+    text = subprocess.run([organ, "install", "--help"], check=True, capture_output=True,
+                          text=True).stdout
+    shown = set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", text, re.MULTILINE))
+    offered = {word for word in bash_list("organ install --", scratch, completions, environment)}
+    return findings + ([] if offered == shown else [f"options of install: {offered ^ shown}"])
+
+
+def main():
+    organ, completions = (Path(argument).resolve() for argument in sys.argv[1:3])
+    cases = CASES | (TRAIN_CASES if "--train" in sys.argv else {})
+    findings, skipped = [], []
+    with tempfile.TemporaryDirectory(prefix="organ-completions-") as name:
+        scratch = Path(name)
+        environment = {"PATH": f"{organ.parent}:{os.environ['PATH']}", "HOME": name, "TERM": "dumb",
+                       "LC_ALL": "C.UTF-8", "ORGAN_REGISTRY": str(scratch / "registry"),
+                       "PS1": "$ ", "XDG_CONFIG_HOME": str(scratch / "config")}
+        make_world(organ, scratch, environment)
+        findings += check_lists(organ, scratch, completions, environment)
+        for shell in ("bash", "zsh", "fish"):
+            if not shutil.which(shell):
+                skipped.append(f"{shell} is not installed")
+                continue
+            terminal = Terminal(shell, scratch, completions, environment) if shell != "fish" else None
+            for typed, expected in cases.items():
+                got = [terminal.last_word_after_tab(typed)] if terminal else \
+                    fish_answer(typed, scratch, completions, environment)
+                if [word.rstrip("/") for word in got] != [expected]:
+                    findings.append(f"{shell}: {typed!r} gave {got}, expected {expected!r}")
+            if terminal:
+                terminal.close()
+    for line in findings:
+        print(line)
+    for reason in skipped:
+        print(f"skip: {reason}")
+    print(f"{len(cases)} lines in {3 - len(skipped)} shells, {len(findings)} findings")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

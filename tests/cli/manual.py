@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The manual pages: one for every command, every option in it, and no warning of man or mandoc.
+
+    manual.py PAGES_FOLDER ORGAN [ORGAN_TRAIN]
+
+Also holds the two programs together: organ shows the commands of organ-train in its help, with the
+same sentences.
+"""
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+
+def dump(program):
+    return json.loads(subprocess.run([program, "--dump-help", "json"], check=True,
+                                     capture_output=True, text=True).stdout)
+
+
+def options(command):
+    own = {name for option in command["options"] for name in option["names"]}
+    return own.union(*(options(inner) for inner in command["commands"]))
+
+
+def page_findings(pages, command):
+    page = pages / f"organ-{command['name']}.1"
+    if not page.exists():
+        return [f"{page.name}: missing"]
+    text = subprocess.run(["man", "--encoding=UTF-8", "-l", page], check=True, capture_output=True,
+                          text=True, env={"MANWIDTH": "120", "LC_ALL": "C.UTF-8",
+                                          "PATH": "/usr/bin:/bin"}).stdout
+    return [f"{page.name}: says nothing of {name}" for name in sorted(options(command))
+            if name not in text]
+
+
+def lint_findings(pages):
+    findings = []
+    for page in sorted(pages.glob("*.1")):
+        commands = [["man", "--warnings=w", "--encoding=UTF-8", "-l", page]]
+        if shutil.which("mandoc"):
+            commands.append(["mandoc", "-T", "lint", "-W", "warning", page])
+        for command in commands:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            said = done.stdout if command[0] == "mandoc" else done.stderr
+            if said or done.returncode:
+                findings.append(f"{page.name}: {command[0]}: exit {done.returncode}: {said.strip()}")
+    return findings
+
+
+def train_findings(organ, train_program):
+    """Every command of organ-train stands in the table that organ's help shows, and no other."""
+    table = {entry["name"]: entry["train_summary"] for group in organ["groups"]
+             for entry in group["commands"] if entry["train_summary"]}
+    own = {command["name"]: command["description"] for command in train_program["commands"]
+           if command["name"] != "doctor"}  # the half of organ's own command
+    return [f"{name}: organ says {table.get(name)!r}, organ-train {own.get(name)!r}"
+            for name in sorted(set(table) | set(own)) if table.get(name) != own.get(name)]
+
+
+def main():
+    pages, programs = Path(sys.argv[1]), sys.argv[2:]
+    dumps = [dump(program) for program in programs]
+    if not shutil.which("man"):
+        print("skipped: man is not installed")
+        return 77
+    findings = lint_findings(pages)
+    for command in (command for one in dumps for command in one["commands"]):
+        if dumps[0] is not dumps[-1] and command in dumps[-1]["commands"] \
+                and command["name"] == "doctor":
+            continue
+        findings += page_findings(pages, command)
+    if len(dumps) > 1:
+        findings += train_findings(*dumps)
+    if not shutil.which("mandoc"):
+        print("skip: mandoc is not installed; man alone looked for warnings")
+    for line in findings:
+        print(line)
+    print(f"{len(list(pages.glob('*.1')))} pages, {len(findings)} findings")
+    return 1 if findings or not list(pages.glob("*.1")) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
