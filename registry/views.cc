@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeping catalog.db and index.json equal to what log and blobs say.
-#include "format/base/fail.h"
 #include <algorithm>
+#include "format/base/fail.h"
 
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"

@@ -13,8 +13,8 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "format/base/fail.h"
 #include "cli/frame/command_table.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 
 namespace organ::cli {

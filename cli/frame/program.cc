@@ -9,9 +9,9 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "format/base/fail.h"
 #include "cli/frame/command_table.h"
 #include "cli/frame/help.h"
+#include "format/base/fail.h"
 
 namespace organ::cli {
 namespace {

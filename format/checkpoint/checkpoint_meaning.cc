@@ -53,7 +53,7 @@ void Checkpoint::Impl::read_architecture(std::string_view stack) {
   std::optional<Error> reason;
   try {
     architecture = ArchitectureReader::from_config(config, folder.subject(kConfigFile),
-                                             stack.empty() ? first_stack() : stack);
+                                                   stack.empty() ? first_stack() : stack);
     return;
   } catch (const Error& error) {
     reason = incompatible(error);
