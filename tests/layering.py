@@ -198,7 +198,8 @@ def check_angled(path, module, target):
         if TORCH.match(target):
             allowed_here = torch_is_allowed(path, module)
             return None if allowed_here else f"<{target}>: {module}/ shows no LibTorch here"
-        if path.endswith(HEADER_SUFFIXES) and module != "tests" and not IN_HEADERS.fullmatch(target):
+        shown = path.endswith(HEADER_SUFFIXES) and "internal" not in Path(path).parts
+        if shown and module != "tests" and not IN_HEADERS.fullmatch(target):
             return f"<{target}> belongs into a .cc file, not into a header"
         return None
     if not SYSTEM.fullmatch(target):

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
-#include "format/organ/extraction.h"
+#include "format/architecture/layer_range.h"
 #include "train/optimize/trained_parameters.h"
 
 namespace organ::train {

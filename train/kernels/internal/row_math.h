@@ -70,4 +70,18 @@ ORGAN_INLINE float fast_exp(float x) {
 
 ORGAN_INLINE float sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
 
+template <typename From, typename To>
+ORGAN_INLINE void convert(const From* x, To* y, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) store(y[i], load(x[i]));
+}
+
+template <typename A, typename B>
+ORGAN_INLINE float dot_product(const A* a, const B* b, std::int64_t n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; ++i) sum += load(a[i]) * load(b[i]);
+  return sum;
+}
+
 }  // namespace organ::train::kernels
