@@ -11,7 +11,7 @@ namespace organ::test {
 using format::Architecture;
 
 Architecture architecture_of(const nlohmann::json& config) {
-  return ArchitectureReader::from_config(config, "config.json");
+  return format::ArchitectureReader::from_config(config, "config.json");
 }
 
 std::string refusal_of(const nlohmann::json& config) {

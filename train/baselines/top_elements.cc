@@ -18,6 +18,7 @@
 #include "train/passes/batches.h"
 #include "train/passes/loss_path.h"
 #include "train/trainer/run_training.h"
+#include "train/passes/run_layers.h"
 
 namespace organ::train {
 namespace {

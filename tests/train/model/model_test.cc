@@ -196,7 +196,7 @@ TEST_CASE("the layers of a checkpoint's stack are placed behind those that run b
 
 TEST_CASE("a document longer than the learned positions is refused") {
   const Fixture fixture("gpt2");
-  const Model model = load(fixture);
+  Model model = load(fixture);
   Batch batch;
   batch.rows = 1;
   batch.length = 65;

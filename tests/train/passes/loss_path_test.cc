@@ -9,6 +9,7 @@
 
 #include "tests/train/support/fixture.h"
 #include "train/optimize/flat_layers.h"
+#include "train/passes/run_layers.h"
 
 namespace organ::test {
 namespace {
