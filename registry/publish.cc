@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 

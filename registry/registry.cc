@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "format/base/new_folder.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A registry folder: where published organs live (DESIGN 5, schemas/registry.md). The log says
+// A registry folder: where published organs live (schemas/registry.md). The log says
 // what exists, blobs hold it; catalog.db and index.json are views of both.
 #pragma once
 
@@ -19,6 +19,8 @@
 #include "registry/catalog/version_info.h"
 #include "registry/log/log_entry.h"
 #include "registry/trust/policy.h"
+
+#pragma GCC visibility push(default)
 
 namespace organ::registry {
 
@@ -129,9 +131,11 @@ class Registry {
   static RebuildReport rebuild(const std::filesystem::path& folder, const Work& work = {});
 
  private:
-  struct Impl;
+  struct [[gnu::visibility("hidden")]] Impl;
   explicit Registry(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace organ::registry
+
+#pragma GCC visibility pop

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeping catalog.db and index.json equal to what log and blobs say.
 #include <algorithm>
-#include "format/base/fail.h"
 
+#include "format/base/fail.h"
+#include "format/base/file.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // May this organ go into this recipient at this position? Answered from organ.json, the
-// recipient's config and its safetensors headers; no weight of the organ is read (DESIGN 6).
+// recipient's config and its safetensors headers; no weight of the organ is read
+// (schemas/transplant.md).
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,8 @@
 
 #include "format/checkpoint/checkpoint.h"
 #include "format/manifest/manifest.h"
+
+#pragma GCC visibility push(default)
 
 namespace organ::transplant {
 
@@ -54,3 +57,5 @@ void require_installable(const CompatibilityReport& report, std::string_view org
                          std::string_view recipient);
 
 }  // namespace organ::transplant
+
+#pragma GCC visibility pop

@@ -6,7 +6,9 @@
 
 #include "format/manifest/model_card.h"
 #include "format/manifest/reference.h"
+#include "format/organ/extraction.h"
 #include "format/organ/organ_source.h"
+#include "format/organ/organ_writer.h"
 
 namespace organ::transplant {
 

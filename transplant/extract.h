@@ -6,7 +6,11 @@
 #include <optional>
 #include <string>
 
-#include "format/organ/extraction.h"
+#include "format/architecture/layer_range.h"
+#include "format/checkpoint/checkpoint.h"
+#include "format/manifest/manifest.h"
+
+#pragma GCC visibility push(default)
 
 namespace organ::transplant {
 
@@ -28,3 +32,5 @@ format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRan
                                const Work& work = {});
 
 }  // namespace organ::transplant
+
+#pragma GCC visibility pop

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "format/base/new_folder.h"
 #include "format/checkpoint/checkpoint.h"
 #include "transplant/internal/model_files.h"

@@ -14,6 +14,8 @@
 #include "transplant/journal.h"
 #include "transplant/receipt.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::transplant {
 
 struct InstallOptions {
@@ -56,3 +58,5 @@ struct UninstallOutcome {
 UninstallOutcome uninstall_organ(const std::filesystem::path& model, const Work& work = {});
 
 }  // namespace organ::transplant
+
+#pragma GCC visibility pop

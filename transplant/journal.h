@@ -6,6 +6,8 @@
 
 #include "format/base/progress.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::transplant {
 
 enum class Recovery {
@@ -21,3 +23,5 @@ enum class Recovery {
 Recovery recover_journal(const std::filesystem::path& model, const Work& work = {});
 
 }  // namespace organ::transplant
+
+#pragma GCC visibility pop

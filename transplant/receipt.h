@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The record of one installation: what went where, from where, on whose word, and enough to undo
-// it exactly (schemas/receipt.v1.schema.json, schemas/receipt.md).
+// it exactly (schemas/receipt.v1.schema.json, schemas/transplant.md).
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,8 @@
 
 #include "format/base/digest.h"
 #include "format/tensor/tensor.h"
+
+#pragma GCC visibility push(default)
 
 namespace organ::transplant {
 
@@ -69,3 +71,5 @@ struct Receipt {
 std::vector<Receipt> read_receipts(const std::filesystem::path& model);
 
 }  // namespace organ::transplant
+
+#pragma GCC visibility pop

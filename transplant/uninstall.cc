@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "format/tensor/shard_edit.h"
 #include "transplant/install.h"
 #include "transplant/internal/model_files.h"

@@ -6,6 +6,8 @@
 
 #include "format/checkpoint/checkpoint.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::transplant {
 
 // The checkpoint in `model` with the tensors that its receipts keep in the place of the organs'. No
@@ -16,3 +18,5 @@ namespace organ::transplant {
 format::Checkpoint open_untouched(const std::filesystem::path& model);
 
 }  // namespace organ::transplant
+
+#pragma GCC visibility pop

@@ -9,6 +9,7 @@
 #include "format/architecture/architecture.h"
 #include "format/architecture/architecture_reader.h"
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/manifest/reference.h"

@@ -15,6 +15,8 @@
 #include "format/base/json_text.h"
 #include "format/tensor/tensor.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::format {
 
 // One tensor of a layer, its name relative to the layer.
@@ -169,3 +171,5 @@ class Architecture {
 };
 
 }  // namespace organ::format
+
+#pragma GCC visibility pop

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#pragma GCC visibility push(default)
+
 namespace organ::format {
 
 // Layers [first, first + count) of a model.
@@ -18,3 +20,5 @@ struct LayerRange {
 };
 
 }  // namespace organ::format
+
+#pragma GCC visibility pop

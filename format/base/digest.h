@@ -14,6 +14,8 @@
 
 #include "format/base/progress.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ {
 
 // A SHA-256 value. Written as `sha256:` + 64 lower-case hex digits and only ever parsed from
@@ -53,7 +55,7 @@ class Sha256Hasher {
   Digest finish();
 
  private:
-  struct Impl;
+  struct [[gnu::visibility("hidden")]] Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -98,3 +100,5 @@ std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_v
                                 const Work& work = {});
 
 }  // namespace organ
+
+#pragma GCC visibility pop

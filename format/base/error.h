@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace organ {
 
 enum class ErrorCode {
@@ -58,3 +60,5 @@ class Error : public std::exception {
 };
 
 }  // namespace organ
+
+#pragma GCC visibility pop

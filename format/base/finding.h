@@ -6,6 +6,8 @@
 
 #include "format/base/error.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::format {
 
 // What was wrong with one thing. `code` is corrupt, untrusted, not_found or unsupported_version.
@@ -16,3 +18,5 @@ struct Finding {
 };
 
 }  // namespace organ::format
+
+#pragma GCC visibility pop

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#pragma GCC visibility push(default)
+
 namespace organ {
 
 // One JSON value in its canonical text: keys sorted bytewise, no white space, no real numbers, so
@@ -30,3 +32,5 @@ class JsonText {
 };
 
 }  // namespace organ
+
+#pragma GCC visibility pop

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#pragma GCC visibility push(default)
+
 namespace organ {
 
 // What the amounts of a phase count: bytes read, hashed or written, or things done.
@@ -68,3 +70,5 @@ class Work {
 };
 
 }  // namespace organ
+
+#pragma GCC visibility pop

@@ -50,7 +50,7 @@ Checkpoint Checkpoint::other_stack(std::string_view stack) const {
 }
 
 const std::filesystem::path& Checkpoint::folder() const { return impl_->folder.folder(); }
-const Json& CheckpointConfig::of(const Checkpoint& checkpoint) { return checkpoint.impl_->config; }
+const Json& CheckpointConfig::of(const Checkpoint& checkpoint) { return *checkpoint.impl_->config; }
 const std::string& Checkpoint::config_text() const { return impl_->config_text; }
 Digest Checkpoint::config_digest() const { return sha256(impl_->config_text); }
 

@@ -15,6 +15,8 @@
 #include "format/base/digest.h"
 #include "format/tensor/safetensors.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::format {
 
 inline constexpr std::string_view kConfigFile = "config.json";
@@ -104,7 +106,7 @@ class Checkpoint {
 
  private:
   friend struct CheckpointConfig;
-  struct Impl;
+  struct [[gnu::visibility("hidden")]] Impl;
   explicit Checkpoint(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
@@ -114,3 +116,5 @@ class Checkpoint {
 std::optional<Digest> tokenizer_digest(const std::filesystem::path& folder);
 
 }  // namespace organ::format
+
+#pragma GCC visibility pop

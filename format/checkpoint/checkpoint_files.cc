@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/tensor/safetensors.h"
 

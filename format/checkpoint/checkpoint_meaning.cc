@@ -30,8 +30,8 @@ void Checkpoint::Impl::interpret(std::string_view stack) {
 
 // T5 encoders are also shipped without their decoder.
 std::string_view Checkpoint::Impl::first_stack() const {
-  const auto type = config.find("model_type");
-  if (type == config.end() || !type->is_string()) return "";
+  const auto type = config->find("model_type");
+  if (type == config->end() || !type->is_string()) return "";
   for (const FamilyLayout& layout : family_stacks(type->get<std::string>())) {
     if (holds(layout.layer_prefix)) return layout.stack;
   }
@@ -42,7 +42,7 @@ Architecture Checkpoint::Impl::opaque_architecture(std::string_view stack,
                                                    const Error& reason) const {
   std::vector<const TensorInfo*> all;
   for (const auto& [name, location] : tensors) all.push_back(location.tensor);
-  return ArchitectureReader::from_tensors(config, folder.subject(kConfigFile), all, stack, reason);
+  return ArchitectureReader::from_tensors(*config, folder.subject(kConfigFile), all, stack, reason);
 }
 
 void Checkpoint::Impl::read_architecture(std::string_view stack) {
@@ -52,7 +52,7 @@ void Checkpoint::Impl::read_architecture(std::string_view stack) {
   };
   std::optional<Error> reason;
   try {
-    architecture = ArchitectureReader::from_config(config, folder.subject(kConfigFile),
+    architecture = ArchitectureReader::from_config(*config, folder.subject(kConfigFile),
                                                    stack.empty() ? first_stack() : stack);
     return;
   } catch (const Error& error) {

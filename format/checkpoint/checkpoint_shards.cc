@@ -24,8 +24,8 @@ void Checkpoint::Impl::read_config() {
   limits.bytes = kConfigLimit;
   limits.reals = true;
   const std::string subject = folder.subject(kConfigFile);
-  config = parse_json(config_text, limits, subject);
-  JsonObject(config, quote(subject));  // an object, or an error
+  config = std::make_shared<const Json>(parse_json(config_text, limits, subject));
+  JsonObject(*config, quote(subject));  // an object, or an error
 }
 
 bool Checkpoint::Impl::holds(std::string_view start) const {

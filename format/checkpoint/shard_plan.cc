@@ -4,6 +4,7 @@
 #include <set>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "format/checkpoint/checkpoint.h"
 
 namespace organ::format::internal {

@@ -16,6 +16,8 @@
 #include "format/base/json_text.h"
 #include "format/tensor/tensor.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::format {
 
 inline constexpr std::string_view kManifestFile = "organ.json";
@@ -138,3 +140,5 @@ struct Manifest {
 std::string creation_time();
 
 }  // namespace organ::format
+
+#pragma GCC visibility pop

@@ -12,6 +12,8 @@
 
 #include "format/base/digest.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::format {
 
 // [a-z0-9]+([._-][a-z0-9]+)* parts joined by '/', at most 255 bytes. Throws invalid_argument.
@@ -52,3 +54,5 @@ struct Reference {
 bool looks_like_folder(std::string_view text);
 
 }  // namespace organ::format
+
+#pragma GCC visibility pop

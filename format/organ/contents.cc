@@ -5,6 +5,7 @@
 #include <map>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "format/organ/organ_source.h"
 
 namespace organ::format {

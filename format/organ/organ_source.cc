@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "format/organ/ignored_files.h"
 
 namespace organ::format {

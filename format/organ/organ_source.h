@@ -3,17 +3,17 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "format/base/file.h"
 #include "format/base/finding.h"
-#include "format/base/new_folder.h"
+#include "format/base/progress.h"
+#include "format/base/unique_fd.h"
 #include "format/manifest/manifest.h"
 #include "format/tensor/safetensors.h"
+
+#pragma GCC visibility push(default)
 
 namespace organ::format {
 
@@ -34,8 +34,8 @@ class OrganSource {
   virtual std::string describe() const = 0;  // for messages: the folder or the reference
 };
 
-// An organ folder (DESIGN 4). open() reads organ.json and lists the folder; file contents are not
-// read before verify_contents.
+// An organ folder (schemas/organ.v1.md). open() reads organ.json and lists the folder; file
+// contents are not read before verify_contents.
 class OrganFolder final : public OrganSource {
  public:
   // Throws not_found, corrupt (a symlink, sub-folder or device among the entries included),
@@ -71,27 +71,6 @@ std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOpti
 // What an undamaged organ makes it tell its work.
 std::uint64_t verified_size(const Manifest& organ, const ContentOptions& options = {});
 
-// Builds an organ folder (mode 0755, files 0644), which appears whole at commit() or not at all.
-class OrganWriter {
- public:
-  // Throws already_exists when `folder` exists.
-  explicit OrganWriter(const std::filesystem::path& folder, const Work& work = {});
-  ~OrganWriter();
-
-  // Writes one canonical safetensors file and returns its manifest entry (also kept). Tells its
-  // work of each tensor twice: written, and read back for its digest. The reference holds until the
-  // next add. Throws cancelled.
-  const FileEntry& add_tensors(std::string path, FileRole role, std::vector<TensorSource> tensors,
-                               const std::map<std::string, std::string>& metadata);
-  const FileEntry& add_card(std::string_view markdown);  // README.md
-  // Fills manifest.files, writes organ.json, makes all durable and renames the folder into place.
-  // Throws invalid_argument when the manifest would not be readable, already_exists.
-  void commit(Manifest manifest);
-
- private:
-  NewFolder folder_;
-  Work work_;
-  std::vector<FileEntry> files_;
-};
-
 }  // namespace organ::format
+
+#pragma GCC visibility pop

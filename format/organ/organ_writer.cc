@@ -4,7 +4,8 @@
 #include <algorithm>
 
 #include "format/base/fail.h"
-#include "format/organ/organ_source.h"
+#include "format/base/file.h"
+#include "format/organ/organ_writer.h"
 
 namespace organ::format {
 namespace fs = std::filesystem;

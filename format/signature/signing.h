@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenSSF Model Signing v1.0 (ossf/model-signing-spec): keys, model.sig bundles, strict checks of
-// reference 2.4. ECDSA P-256/384/521 with the hash of the curve; nothing else.
+// OpenSSF Model Signing v1.0 (ossf/model-signing-spec): keys, model.sig bundles, strict checks.
+// ECDSA P-256/384/521 with the hash of the curve; nothing else.
 #pragma once
 
 #include <filesystem>
@@ -14,6 +14,8 @@
 #include "format/organ/organ_source.h"
 
 struct evp_pkey_st;
+
+#pragma GCC visibility push(default)
 
 namespace organ::format {
 
@@ -116,3 +118,5 @@ std::vector<Finding> verify_model_folder(const std::filesystem::path& folder,
                                          const SignedStatement& statement, const Work& work = {});
 
 }  // namespace organ::format
+
+#pragma GCC visibility pop

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 
 namespace organ::format {
 namespace {

@@ -9,6 +9,8 @@
 #include "format/organ/organ_source.h"
 #include "format/signature/signing.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::format {
 
 struct VerifyOptions {
@@ -36,3 +38,5 @@ Verification verify_organ_folder(const std::filesystem::path& folder, const Veri
                                  const Work& work = {});
 
 }  // namespace organ::format
+
+#pragma GCC visibility pop

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "format/tensor/internal/header_json.h"
 
 namespace organ::format {

@@ -15,8 +15,10 @@
 #include <vector>
 
 #include "format/base/digest.h"
-#include "format/base/file.h"
+#include "format/base/unique_fd.h"
 #include "format/tensor/tensor.h"
+
+#pragma GCC visibility push(default)
 
 namespace organ::format {
 
@@ -105,3 +107,5 @@ FileDigest write_safetensors(int fd, std::vector<TensorSource> tensors,
                              std::string_view subject, const Work& work = {});
 
 }  // namespace organ::format
+
+#pragma GCC visibility pop

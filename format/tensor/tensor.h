@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace organ::format {
 
 // The 22 element types of safetensors (reference crate 0.8), named as in the file.
@@ -59,3 +61,5 @@ struct TensorInfo {
 };
 
 }  // namespace organ::format
+
+#pragma GCC visibility pop

@@ -9,6 +9,8 @@
 
 #include "format/base/digest.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::registry {
 
 // One published version, as the catalog knows it.
@@ -42,3 +44,5 @@ struct VersionFilter {
 };
 
 }  // namespace organ::registry
+
+#pragma GCC visibility pop

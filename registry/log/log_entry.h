@@ -10,6 +10,8 @@
 
 #include "format/base/digest.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::registry {
 
 enum class LogKind {
@@ -53,3 +55,5 @@ struct LogEntry {
 };
 
 }  // namespace organ::registry
+
+#pragma GCC visibility pop

@@ -13,6 +13,8 @@
 #include "format/organ/organ_source.h"
 #include "format/signature/signing.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::registry {
 
 enum class PolicyMode { enforce, warn, off };
@@ -78,3 +80,5 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
                              const format::OrganSource& organ, const TrustOverride& override = {});
 
 }  // namespace organ::registry
+
+#pragma GCC visibility pop

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "format/base/error.h"
+#include "format/base/file.h"
 #include "format/tensor/safetensors.h"
 
 namespace organ::format {

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string>
 
+#include "format/base/file.h"
 #include "registry/registry.h"
 #include "tests/support/support.h"
 #include "tests/support/tiny_organ.h"

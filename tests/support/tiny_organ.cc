@@ -11,6 +11,7 @@
 #include "format/checkpoint/checkpoint.h"
 #include "format/organ/extraction.h"
 #include "format/organ/organ_source.h"
+#include "format/organ/organ_writer.h"
 #include "format/tensor/safetensors.h"
 
 namespace organ::test {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/error.h"
+#include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/tensor/safetensors.h"
 #include "tests/support/bad_safetensors.h"

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "tests/support/checkpoint_maker.h"
 #include "tests/support/support.h"
 #include "transplant/extract.h"

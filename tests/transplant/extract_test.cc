@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "format/base/file.h"
 #include "format/organ/organ_source.h"
 #include "tests/support/checkpoint_maker.h"
 #include "tests/support/support.h"

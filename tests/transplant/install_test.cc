@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "format/base/file.h"
 #include "tests/support/checkpoint_maker.h"
 #include "tests/support/support.h"
 #include "transplant/extract.h"

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "format/base/file.h"
 #include "tests/support/checkpoint_maker.h"
 #include "tests/support/support.h"
 #include "transplant/extract.h"

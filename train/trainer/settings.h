@@ -10,8 +10,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "format/architecture/layer_range.h"
 #include "format/base/digest.h"
-#include "format/organ/extraction.h"
 #include "train/data/packing.h"
 #include "train/machine/device.h"
 #include "train/machine/precision.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transplant/internal/undo_data.h"
+#include "format/base/file.h"
 
 #include "format/base/fail.h"
 

@@ -6,6 +6,7 @@
 
 #include "format/base/digest.h"
 #include "format/base/fail.h"
+#include "format/base/file.h"
 
 namespace organ::transplant {
 

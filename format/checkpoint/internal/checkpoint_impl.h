@@ -11,8 +11,6 @@
 #include <variant>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
@@ -55,7 +53,7 @@ struct Checkpoint::Impl {
 
   internal::ModelFolder folder;
   std::string config_text;
-  Json config;
+  std::shared_ptr<const Json> config;  // with the views of the other stacks
   std::variant<std::monostate, Architecture, Error> architecture;
   std::shared_ptr<Shards> shared_shards;  // with the views of the other stacks
   Shards& shards = *shared_shards;

@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "format/base/file.h"
 #include "tests/support/support.h"
 
 using namespace organ;

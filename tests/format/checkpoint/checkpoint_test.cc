@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "format/base/file.h"
 #include "format/base/json.h"
 #include "tests/support/support.h"
 #include "tests/support/tensor_files.h"

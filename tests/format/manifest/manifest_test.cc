@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/architecture/architecture.h"
+#include "format/base/file.h"
 #include "format/organ/organ_source.h"
 #include "tests/support/support.h"
 #include "tests/support/tiny_organ.h"

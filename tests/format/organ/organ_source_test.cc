@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "format/base/file.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/organ/extraction.h"
 #include "tests/support/support.h"

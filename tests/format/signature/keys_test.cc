@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include "format/base/file.h"
 #include "format/signature/internal/oms.h"
 #include "format/signature/signing.h"
 #include "tests/support/support.h"

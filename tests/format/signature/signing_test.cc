@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/base64.h"
+#include "format/base/file.h"
 #include "format/signature/internal/oms.h"
 #include "tests/support/support.h"
 #include "tests/support/tiny_organ.h"

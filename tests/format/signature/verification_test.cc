@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "format/base/file.h"
 #include "tests/support/support.h"
 #include "tests/support/tiny_organ.h"
 

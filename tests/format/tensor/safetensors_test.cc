@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "format/base/file.h"
 #include "tests/support/bad_safetensors.h"
 #include "tests/support/support.h"
 

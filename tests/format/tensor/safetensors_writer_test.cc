@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "format/base/file.h"
 #include "format/tensor/safetensors.h"
 #include "tests/support/support.h"
 

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "format/base/file.h"
 #include "tests/support/support.h"
 
 using namespace organ;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/blobs/blob_store.h"
+#include "format/base/file.h"
 
 #include "tests/registry/support.h"
 

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "format/base/file.h"
 #include "tests/support/support.h"
 
 using namespace organ;

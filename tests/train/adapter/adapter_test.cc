@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/tensor/stored_values.h"

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include "format/base/file.h"
 #include "tests/support/support.h"
 #include "tests/train/support/ids_file.h"
 #include "tests/train/support/letter_tokenizer.h"

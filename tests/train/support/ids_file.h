@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "format/base/file.h"
 #include "format/tensor/safetensors.h"
 #include "tests/support/support.h"
 #include "train/data/dataset.h"

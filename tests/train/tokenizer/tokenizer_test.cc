@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/base64.h"
+#include "format/base/file.h"
 #include "format/base/json.h"
 #include "tests/support/support.h"
 #include "train/tokenizer/text_stream.h"

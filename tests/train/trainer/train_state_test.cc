@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include "format/base/file.h"
 #include "tests/support/support.h"
 
 namespace organ::train {

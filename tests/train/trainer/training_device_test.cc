@@ -9,6 +9,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/GradMode.h>
 
+#include "format/base/file.h"
 #include "tests/support/support.h"
 #include "tests/support/test_device.h"
 #include "tests/train/support/fixture.h"

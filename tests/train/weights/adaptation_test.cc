@@ -7,6 +7,7 @@
 
 #include <ATen/ATen.h>
 
+#include "format/base/file.h"
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
 #include "train/adapter/adapter.h"

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ownership of open files.
+#pragma once
+
+#include <utility>
+
+#pragma GCC visibility push(default)
+
+namespace organ {
+
+// Owns a file descriptor, which it closes. Move-only; -1 is none.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  ~UniqueFd() { reset(); }
+  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept;
+  UniqueFd(const UniqueFd&) = delete;
+  UniqueFd& operator=(const UniqueFd&) = delete;
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void reset() noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace organ
+
+#pragma GCC visibility pop

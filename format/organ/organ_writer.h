@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making an organ folder.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/base/new_folder.h"
+#include "format/manifest/manifest.h"
+#include "format/tensor/safetensors.h"
+
+namespace organ::format {
+
+// Builds an organ folder (mode 0755, files 0644), which appears whole at commit() or not at all.
+class OrganWriter {
+ public:
+  // Throws already_exists when `folder` exists.
+  explicit OrganWriter(const std::filesystem::path& folder, const Work& work = {});
+  ~OrganWriter();
+
+  // Writes one canonical safetensors file and returns its manifest entry (also kept). Tells its
+  // work of each tensor twice: written, and read back for its digest. The reference holds until the
+  // next add. Throws cancelled.
+  const FileEntry& add_tensors(std::string path, FileRole role, std::vector<TensorSource> tensors,
+                               const std::map<std::string, std::string>& metadata);
+  const FileEntry& add_card(std::string_view markdown);  // README.md
+  // Fills manifest.files, writes organ.json, makes all durable and renames the folder into place.
+  // Throws invalid_argument when the manifest would not be readable, already_exists.
+  void commit(Manifest manifest);
+
+ private:
+  NewFolder folder_;
+  Work work_;
+  std::vector<FileEntry> files_;
+};
+
+}  // namespace organ::format

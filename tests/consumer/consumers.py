@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the example programs as a stranger does, and uses them.
+
+    consumers.py BUILD_FOLDER SOURCE_ROOT PROGRAM [--train]
+
+`meson install` fills a scratch prefix; a copy of this folder outside of the checkout is built with
+make and pkg-config against that prefix alone, and the programs run on small random models.
+"""
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+MESON = os.environ.get("ORGAN_MESON", "meson").split()
+
+
+def run(command, **options):
+    done = subprocess.run([str(part) for part in command], check=False, text=True,
+                          capture_output=True, **options)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, command))}: {done.returncode}\n"
+                         f"{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def refused(command, code, text, **options):
+    done = subprocess.run([str(part) for part in command], check=False, text=True,
+                          capture_output=True, **options)
+    if done.returncode != code or text not in done.stderr:
+        raise SystemExit(f"{' '.join(map(str, command))}: expected {code} and '{text}', got "
+                         f"{done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def install(build, prefix):
+    """Moves the tree that `meson install --destdir` makes: nothing in it may know where it was."""
+    run([*MESON, "install", "-C", build, "--no-rebuild", "--destdir", prefix.parent / "stage"])
+    staged = prefix.parent / "stage" / find_prefix(build)
+    staged.rename(prefix)
+
+
+def find_prefix(build):
+    options = json.loads(run([*MESON, "introspect", "--buildoptions", build]))
+    return next(o["value"] for o in options if o["name"] == "prefix").lstrip("/")
+
+
+def environment(prefix):
+    config = next(prefix.glob("lib/**/pkgconfig"))
+    library = config.parent
+    return os.environ | {"PKG_CONFIG_PATH": str(config),
+                         "LD_LIBRARY_PATH": str(library)}, library
+
+
+def build(source, folder, prefix, program, static=False):
+    """Returns the program, built in a new copy of tests/consumer."""
+    shutil.copytree(source / "tests/consumer", folder)
+    settings, library = environment(prefix)
+    if static:  # ld takes the shared library where both are
+        for shared in library.glob("liborgan*.so*"):
+            shared.unlink()
+    run(["make", "-C", folder, program] + (["STATIC=1"] if static else []), env=settings)
+    return folder / program, settings
+
+
+def digests(folder):
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def signed_organ(organ, source, folder):
+    """A model, an organ of two of its layers and the key that signed it."""
+    folder.mkdir()
+    model = folder / "model"
+    run([sys.executable, source / "tests/tools/make_tiny_model.py", model])
+    run([organ, "extract", model, "--layers", "1:3", "--out", folder / "cut"])
+    for name in ("ours", "other"):
+        run([organ, "key", "generate", folder / name], stdin=subprocess.DEVNULL)
+    run([organ, "sign", folder / "cut", "--key", folder / "ours.key"])
+    return model, folder / "cut", folder / "ours.pub"
+
+
+def use_verify_and_install(program, settings, organ, source, folder):
+    model, cut, key = signed_organ(organ, source, folder)
+    before = digests(model)
+    said = run([program, cut, key, model, "3"], env=settings)
+    for words in ("is in layers 3 to 4", "files are what they were"):
+        if words not in said:
+            raise SystemExit(f"{program}: expected '{words}', got {said}")
+    if digests(model) != before:
+        raise SystemExit("the model is not what it was")
+    refused([program, cut, folder / "other.pub", model, "3"], 5, "key", env=settings)
+    weights = cut / "layer.00.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    refused([program, cut, key, model, "3"], 4, "layer.00.safetensors",
+            env=settings)
+    if digests(model) != before:
+        raise SystemExit("a refused organ changed the model")
+
+
+def check_readme(source):
+    """The README's example is a part of the program."""
+    readme = (source / "README.md").read_text(encoding="utf-8")
+    example = readme.split("```cpp\n")[1].split("```")[0].strip().splitlines()
+    program = (source / "tests/consumer/verify_and_install.cc").read_text(encoding="utf-8")
+    lines = [line.strip() for line in program.splitlines()]
+    wanted = [line.strip() for line in example]
+    if not any(lines[i:i + len(wanted)] == wanted for i in range(len(lines))):
+        raise SystemExit("README.md: the example is not what tests/consumer builds")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build", type=Path)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--static", action="store_true")
+    options = parser.parse_args()
+    source = options.source.resolve()
+    check_readme(source)
+    with tempfile.TemporaryDirectory(prefix="organ-consumer-") as temporary:
+        scratch = Path(temporary)
+        prefix = scratch / "installed"
+        install(options.build, prefix)
+        program, settings = build(source, scratch / "copy", prefix, "verify_and_install",
+                                  options.static)
+        use_verify_and_install(program, settings, prefix / "bin/organ", source, scratch / "work")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds that what a comment or a document sends its reader to is there: a schema, a section of the
+README, nothing that only the authors have.
+
+    references.py SOURCE_ROOT          check the tree, one `file:line: reason` per finding
+    references.py --self-test          plant one violation of each kind and expect it to be found
+"""
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SUFFIXES = {".cc", ".h", ".cu", ".py", ".sh", ".build", ".sql", ".md", ".json", ".txt", ".toml"}
+ELSEWHERE = re.compile(r"\breference/\w+\.md|\breference \d+\.\d|\bDESIGN\b|\bissue #?\d+|"
+                       r"\breview/\w+\.md")
+SCHEMA = re.compile(r"(?<![\w/.-])schemas/[\w.-]+\.(?:md|json)\b")
+SECTION = re.compile(r"\bREADME, ([A-Z][\w ,'-]*[\w'])")
+HEADING = re.compile(r"^#+ (.+)$", re.M)
+
+
+def listed(root):
+    if (root / ".git").exists():
+        names = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"],
+                               check=True, capture_output=True, text=True).stdout.splitlines()
+    else:
+        names = [str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()]
+    return sorted(n for n in names if Path(n).suffix in SUFFIXES and "tests/data/" not in n
+                  and not n.startswith("schemas/examples/") and (root / n).is_file())
+
+
+def check_line(root, headings, line):
+    match = ELSEWHERE.search(line)
+    if match:
+        yield f"'{match.group()}' is not in the project: say it here, or cite a public source"
+    for schema in SCHEMA.findall(line):
+        if not (root / schema).is_file():
+            yield f"{schema} does not exist"
+    for section in SECTION.findall(line):
+        if not any(section.startswith(heading) for heading in headings):
+            yield f"the README has no section '{section}'"
+
+
+def findings(root):
+    readme = root / "README.md"
+    headings = HEADING.findall(readme.read_text(encoding="utf-8")) if readme.is_file() else []
+    found = []
+    for name in listed(root):
+        if name == "tests/references.py":
+            continue
+        lines = (root / name).read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, 1):
+            found += [f"{name}:{number}: {reason}" for reason in check_line(root, headings, line)]
+    return found
+
+
+PLANTED = {
+    "format/a.h": ("// Formulas: reference/training.md 3.", "is not in the project"),
+    "format/b.h": ("// The folder (DESIGN 4).", "is not in the project"),
+    "format/c.h": ("// Why: issue 10.", "is not in the project"),
+    "format/d.h": ("// Defined in schemas/nothing.md.", "does not exist"),
+    "format/e.h": ("// Floors: README, Engine room", "has no section"),
+}
+INNOCENT = {
+    "README.md": "# organ\n\n## Architecture",
+    "schemas/organ.v1.md": "# organ.json",
+    "format/f.h": "// schemas/organ.v1.md says so (README, Architecture).",
+    "format/g.h": "// Rules: the reference crate's. An issue of taste.",
+}
+
+
+def self_test():
+    with tempfile.TemporaryDirectory(prefix="organ-references-") as temporary:
+        root = Path(temporary)
+        for path, text in (INNOCENT | {p: t for p, (t, _) in PLANTED.items()}).items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text + "\n", encoding="utf-8")
+        found = findings(root)
+    problems = [f"{path}: '{reason}' was not found" for path, (_, reason) in PLANTED.items()
+                if not any(f.startswith(path + ":") and reason in f for f in found)]
+    problems += [f"innocent, but found: {f}" for f in found if f.split(":")[0] in INNOCENT]
+    print(*problems, sep="\n")
+    print(f"{len(PLANTED)} planted, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
+    found = findings(Path(sys.argv[1]).resolve())
+    print(*found, sep="\n")
+    print(f"{len(found)} findings")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
