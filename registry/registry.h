@@ -33,6 +33,7 @@ struct PublishOptions {
   const format::SecretKey* key = nullptr;  // signs the version while publishing
 };
 
+// What publish() did. Sizes in bytes.
 struct PublishResult {
   std::string name;
   std::string version;
@@ -44,6 +45,7 @@ struct PublishResult {
   bool is_signed = false;
 };
 
+// One entry of the log and its place in it, counted from 0.
 struct LogRecord {
   std::uint64_t index = 0;
   LogEntry entry;

@@ -14,6 +14,7 @@
 
 namespace organ::transplant {
 
+// What organ.json says of the organ beside its layers. Texts have 4096 bytes at most.
 struct ExtractOptions {
   std::string name = "organ";
   std::string version = "0.0.0";

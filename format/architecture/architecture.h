@@ -15,6 +15,13 @@
 #include "format/base/json_text.h"
 #include "format/tensor/tensor.h"
 
+namespace organ::format {
+namespace internal {
+struct OpaqueLayers;
+}
+struct ArchitectureReader;
+}  // namespace organ::format
+
 #pragma GCC visibility push(default)
 
 namespace organ::format {
@@ -102,11 +109,6 @@ struct LayerSpec {
   ExpertSpec experts;
 };
 
-namespace internal {
-struct OpaqueLayers;
-}
-struct ArchitectureReader;
-
 // What the layers of one model are, as Checkpoint finds it. Immutable value.
 //
 // Of a family whose maths organ does not know, or with a config value it does not implement, the
@@ -139,8 +141,8 @@ class Architecture {
   // Throws incompatible for opaque layers.
   std::string_view attention_type(std::uint64_t layer) const;
 
-  // architecture.layer of organ.json for layers [first, first + count): canonical fields only
-  // (DESIGN 4), reals as hex float strings, attention_types holding those layers' types. Defined
+  // architecture.layer of organ.json for layers [first, first + count): canonical fields only,
+  // reals as hex float strings, attention_types holding those layers' types. Defined
   // in schemas/architecture.md. Throws invalid_argument when the range leaves the model. Of a
   // family with shared state they are complete only once shared_digest is set.
   JsonText layer_fields(std::uint64_t first, std::uint64_t count) const;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one exception of organ.
+// The one exception of organ: every function of every header throws this and, when memory runs out,
+// std::bad_alloc. Functions that throw it leave no half-written file behind.
 #pragma once
 
 #include <exception>
@@ -11,22 +12,23 @@
 
 namespace organ {
 
+// The class of an error: what a caller can act on.
 enum class ErrorCode {
-  invalid_argument,
-  not_found,
-  already_exists,
-  corrupt,
-  unsupported_version,
-  untrusted,
-  incompatible,
-  conflict,
-  io,
-  cancelled,
-  device,
-  internal,
+  invalid_argument,     // the call asked for something that cannot be
+  not_found,            // a file, version, key or model that is not there
+  already_exists,       // a name that is taken: nothing is ever written over
+  corrupt,              // bytes that are not what they must be
+  unsupported_version,  // made by a newer organ
+  untrusted,            // no good signature of a key that counts
+  incompatible,         // sound, but does not go together
+  conflict,             // somebody else holds or changed it; trying again may help
+  io,                   // the operating system refused: disk full, permissions
+  cancelled,            // the caller wanted an end (Progress::cancelled, SIGINT)
+  device,               // the GPU, its driver or another process of a run failed
+  internal,             // a mistake of organ's own
 };
 
-std::string_view to_string(ErrorCode code);
+std::string_view to_string(ErrorCode code);  // its name as written here
 
 // The exit code of a program that ends with this error: 2 usage, 3 incompatible, 4 corrupt,
 // 5 untrusted, 6 not found, 7 locked, 130 interrupted, 1 everything else.

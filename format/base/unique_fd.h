@@ -8,7 +8,8 @@
 
 namespace organ {
 
-// Owns a file descriptor, which it closes. Move-only; -1 is none.
+// Owns a file descriptor, which it closes; -1 is none. Move-only. One object belongs to one thread;
+// reading at offsets from the descriptor that get() lends may be done by several.
 class UniqueFd {
  public:
   UniqueFd() = default;

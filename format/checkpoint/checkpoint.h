@@ -15,6 +15,10 @@
 #include "format/base/digest.h"
 #include "format/tensor/safetensors.h"
 
+namespace organ::format {
+struct CheckpointConfig;
+}
+
 #pragma GCC visibility push(default)
 
 namespace organ::format {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenSSF Model Signing v1.0 (ossf/model-signing-spec): keys, model.sig bundles, strict checks.
-// ECDSA P-256/384/521 with the hash of the curve; nothing else.
+// OpenSSF Model Signing v1.0 (ossf/model-signing-spec): keys, model.sig bundles, strict checks:
+// what a bundle signs is compared name by name and digest by digest, and nothing in it chooses its
+// key. ECDSA P-256/384/521 with the hash of the curve; nothing else.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensor descriptions: element type, shape, place. No arithmetic on values.
+// Tensor descriptions: element type, shape, place. No arithmetic on values. Plain values: any
+// thread may read them.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,7 @@ enum class DType : std::uint8_t {
 
 std::string_view to_string(DType dtype);
 std::optional<DType> parse_dtype(std::string_view name);
-unsigned bit_width(DType dtype);
+unsigned bit_width(DType dtype);  // of one element: 4 to 64
 
 using Shape = std::vector<std::uint64_t>;  // outermost dimension first; {} is a scalar
 
@@ -50,6 +51,7 @@ std::string to_string(const Shape& shape);  // [49152, 576]
 // are not a whole number of bytes. A zero dimension does not hide an overflow of the others.
 std::uint64_t byte_size(DType dtype, const Shape& shape, std::string_view subject);
 
+// Where a tensor lies and what its bytes are: C order, little-endian, no gaps.
 struct TensorInfo {
   std::string name;
   DType dtype = DType::F32;

@@ -72,7 +72,8 @@ struct Setting {
   const char* read_back;
 };
 
-// Grounds: reference/reliability.md 2. No WAL: SQLite up to 3.51.2 carries the WAL-reset race.
+// sqlite.org/security.html and sqlite.org/pragma.html say why. No WAL: SQLite up to 3.51.2 carries
+// the WAL-reset race.
 constexpr Setting kSettings[] = {
     {"synchronous", "EXTRA", "3"},  {"foreign_keys", "ON", "1"}, {"trusted_schema", "OFF", "0"},
     {"cell_size_check", "ON", "1"}, {"mmap_size", "0", "0"},

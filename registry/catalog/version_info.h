@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What queries about published versions give and take.
+// What queries about published versions give and take. Plain values; sizes in bytes.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small set of trained numbers beside a frozen model: which projections it changes, how, and the
-// numbers as one flat run. Formulas and stored names: reference/training.md 3.
+// numbers as one flat run. Formulas and stored names are those of PEFT
+// (schemas/training.md).
 #pragma once
 
 #include <cstdint>

@@ -19,10 +19,13 @@
 #include "train/data/task.h"
 #include "train/data/window.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 class Tokenizer;
 
+// One file of a data set. Sizes in bytes.
 struct DataFile {
   std::string name;  // file name without folders
   Digest digest;     // of the file's bytes
@@ -30,6 +33,7 @@ struct DataFile {
   std::uint64_t tokens = 0;
 };
 
+// The whole stream of ids lies in memory: 4 bytes a token. Move and copy as a value.
 class Dataset {
  public:
   struct Options {
@@ -81,6 +85,8 @@ class Dataset {
   std::int64_t row_length() const;
   std::int64_t source_length() const;
 
+  // Writes window `window` of windows() into arrays of row_length() numbers that the caller owns.
+  // Thread-safe.
   void fill(std::int64_t window, const WindowArrays& out) const;
   // The same for the window whose first token is token `start` of the stream, as concat packs.
   void fill_from(std::int64_t start, const WindowArrays& out) const;
@@ -117,3 +123,5 @@ class Dataset {
 };
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 // What ends a document besides the end of its file. Attention and targets never cross documents.
@@ -24,3 +26,5 @@ std::vector<std::string_view> split_documents(std::string_view text, DocumentSpl
 std::uint64_t count_words(std::string_view text);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 class Dataset;
@@ -22,3 +24,5 @@ HoldOut hold_out_files(const std::vector<std::filesystem::path>& files, double s
 void check_disjoint(const Dataset& training, const Dataset& held_out);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

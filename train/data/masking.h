@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 class Tokenizer;
@@ -32,3 +34,5 @@ void hide_tokens(const MaskDraw& draw, std::uint64_t start, std::size_t tokens,
                  const WindowArrays& window);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

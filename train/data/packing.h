@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 // concat: documents joined and cut every `context` tokens. ffd: first-fit decreasing, only
@@ -40,3 +42,5 @@ PackedWindows pack_first_fit_decreasing(std::span<const std::int64_t> document_s
                                         std::int64_t tokens, std::int64_t context);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -10,11 +10,10 @@
 #include <span>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
+#pragma GCC visibility push(default)
 
 namespace organ::train {
 
-class Tokenizer;
 struct WindowArrays;
 
 // How long a window of `tokens` becomes. The lengths do not depend on the draw, so windows of one
@@ -33,14 +32,6 @@ struct SpanDraw {
   std::int32_t start = 0;               // decoder_start_id
 };
 
-// decoder_start_token_id of config.json, else its pad_token_id, else 0: what a decoder reads first.
-std::int32_t decoder_start_id(const nlohmann::json& config, std::uint64_t vocab_size);
-
-// From config.json and the tokenizer. Throws incompatible when the tokenizer has fewer sentinels
-// than a window of `context` tokens needs, or an id lies beyond the model's vocabulary.
-SpanDraw read_span_draw(const nlohmann::json& config, const Tokenizer& tokenizer,
-                        std::uint64_t vocab_size, std::int64_t context, std::uint64_t seed);
-
 // Makes a row of the window `text` that starts at token `start` of its data. The first
 // `source_length` places of the arrays are the encoder's, the others the decoder's; both may be
 // longer than the window needs. What is left over is padding, without targets; in the source its
@@ -54,3 +45,5 @@ std::vector<std::size_t> span_target_places(const SpanDraw& draw, std::uint64_t 
                                             std::size_t tokens);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

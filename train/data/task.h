@@ -6,6 +6,8 @@
 
 #include "format/architecture/architecture.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 // next_token: of a causal model. hidden_tokens: of one whose layers see the tokens that follow, so
@@ -16,3 +18,5 @@ enum class Task : std::uint8_t { next_token, hidden_tokens, spans };
 Task task_of(const format::Architecture& architecture);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -5,6 +5,7 @@
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint_config.h"
 #include "train/data/dataset.h"
+#include "train/data/span_draw.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::train {

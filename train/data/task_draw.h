@@ -7,6 +7,8 @@
 #include "format/checkpoint/checkpoint.h"
 #include "train/data/task.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 class Dataset;
@@ -22,3 +24,5 @@ void set_task(Dataset& data, const format::Checkpoint& checkpoint, const Tokeniz
 void require_task(const format::Architecture& architecture, const Dataset& data);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 // One window as model inputs; arrays of row_length() numbers.
@@ -18,3 +20,5 @@ struct WindowArrays {
 };
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

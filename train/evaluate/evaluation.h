@@ -12,8 +12,12 @@
 #include "train/evaluate/protocol.h"
 
 namespace organ::train {
-
 class Model;
+}  // namespace organ::train
+
+#pragma GCC visibility push(default)
+
+namespace organ::train {
 
 struct EvaluationOptions {
   Protocol protocol = Protocol::p0;
@@ -65,3 +69,5 @@ struct EvaluationResult {
 EvaluationResult evaluate(Model& model, const Dataset& data, const EvaluationOptions& options);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -17,6 +17,7 @@
 #include "train/passes/batches.h"
 #include "train/probes/data_probes.h"
 #include "train/probes/finding.h"
+#include "train/probes/model_probes.h"
 
 namespace organ::train {
 

@@ -10,11 +10,15 @@
 #include "train/evaluate/evaluation.h"
 #include "train/machine/device.h"
 #include "train/machine/precision.h"
-#include "train/probes/model_probes.h"
+#include "train/probes/finding.h"
 
 namespace organ::train {
-
 struct Adapter;
+}  // namespace organ::train
+
+#pragma GCC visibility push(default)
+
+namespace organ::train {
 
 struct Measurement {
   EvaluationResult result;
@@ -34,3 +38,5 @@ Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision p
                                const Device& device = {});
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

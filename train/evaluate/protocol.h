@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a figure was measured (reference/training.md 8, schemas/training.md). Two figures may be
+// How a figure was measured (schemas/training.md). Two figures may be
 // compared only under one protocol.
 #pragma once
 
@@ -10,6 +10,8 @@
 
 #include "format/base/digest.h"
 #include "train/data/task.h"
+
+#pragma GCC visibility push(default)
 
 namespace organ::train {
 
@@ -43,3 +45,5 @@ std::string protocol_label(std::string_view name, std::int64_t context, std::int
                            const std::optional<Digest>& tokenizer);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

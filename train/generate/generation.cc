@@ -13,7 +13,7 @@
 #include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint_config.h"
-#include "train/data/span_denoising.h"
+#include "train/data/span_draw.h"
 #include "train/data/task.h"
 #include "train/machine/memory.h"
 #include "train/machine/torch_device.h"

@@ -13,6 +13,8 @@
 #include "train/machine/device.h"
 #include "train/machine/precision.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 struct GenerationOptions {
@@ -51,8 +53,10 @@ class Generator {
                  const std::function<bool(std::int32_t)>& on_token);
 
  private:
-  struct Impl;
+  struct [[gnu::visibility("hidden")]] Impl;
   std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

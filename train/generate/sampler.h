@@ -6,8 +6,11 @@
 #include <span>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
+// How a token is drawn: temperature first, then top-p (arXiv 1904.09751), then the dice of `seed`.
 struct SamplingOptions {
   double temperature = 0;  // 0: always the most likely token, of equal ones the lowest id
   double top_p = 1;        // only the most likely tokens that have this probability together
@@ -21,7 +24,8 @@ void check_sampling(const SamplingOptions& options);
 class Sampler {
  public:
   explicit Sampler(const SamplingOptions& options);
-  // Throws corrupt when the largest logit is not a finite number.
+  // The id drawn from `logits`, one for each token of the vocabulary, borrowed for the call. Throws
+  // corrupt when the largest logit is not a finite number.
   std::int32_t choose(std::span<const float> logits);
 
  private:
@@ -37,3 +41,5 @@ class Sampler {
 };
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 struct Device {
@@ -42,3 +44,5 @@ std::string describe_device(const Device& device);
 std::optional<std::uint64_t> peak_device_bytes(const Device& device);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -5,11 +5,14 @@
 #include <optional>
 #include <string_view>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 // bf16: weights and activations in bfloat16; residual stream, gradients and optimiser in fp32.
 enum class Precision { fp32, bf16 };
 
+// Their names, and back; nullopt for anything else.
 constexpr std::string_view to_string(Precision precision) {
   return precision == Precision::fp32 ? "fp32" : "bf16";
 }
@@ -21,3 +24,5 @@ constexpr std::optional<Precision> parse_precision(std::string_view name) {
 }
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A language model, causal, masked or encoder-decoder, as an embedding, a run of layers and a head,
 // each with a forward and a hand-written backward. No autograd: the trainer decides which layers
-// run, which keep a tape and which receive weight gradients. Maths per family:
-// reference/training.md 5.
+// run, which keep a tape and which receive weight gradients. The maths of each
+// family is that of transformers 5.
 #pragma once
 
 #include <cstdint>

@@ -7,14 +7,9 @@
 #include <span>
 #include <vector>
 
-namespace organ::train {
+#include "train/optimize/adamw_options.h"
 
-struct AdamWOptions {
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
-  double weight_decay = 0.01;
-};
+namespace organ::train {
 
 // A stretch of the flat buffers with one decay rule.
 struct ParameterRun {

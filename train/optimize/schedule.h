@@ -7,6 +7,8 @@
 #include <optional>
 #include <string_view>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 enum class ScheduleKind { cosine, linear, constant };
@@ -28,3 +30,5 @@ struct Schedule {
 std::uint64_t warmup_steps(double share, std::uint64_t total_steps);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 // One trained tensor in fp32, rounded to what its stored type can hold.
@@ -19,3 +21,5 @@ struct TrainedTensor {
 };
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

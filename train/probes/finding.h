@@ -7,6 +7,8 @@
 
 #include "format/base/error.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 struct ProbeFinding {
@@ -30,3 +32,5 @@ std::string describe(const ProbeFinding& finding);
 void require_passed(const std::vector<ProbeFinding>& findings);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Self-tests of a loaded model and its data before it is trained or measured: the mistakes that
-// make a loss look better than it is (reference/training.md 8). Each takes a fraction of a second.
+// make a loss look better than it is (schemas/training.md). Each takes a fraction of a second.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,6 @@
 #include "train/probes/finding.h"
 
 namespace organ::train {
-
 class Model;
 struct Batch;
 

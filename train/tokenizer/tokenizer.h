@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 // Immutable and cheap to copy (copies share the tables); every member is thread-safe.
@@ -50,10 +52,12 @@ class Tokenizer {
   std::optional<std::int32_t> pad() const;
 
  private:
-  struct Impl;
+  struct [[gnu::visibility("hidden")]] Impl;
   explicit Tokenizer(std::shared_ptr<const Impl> impl);
   // Shared, because copies of a tokenizer live in data loaders and evaluators on many threads.
   std::shared_ptr<const Impl> impl_;
 };
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -131,7 +131,7 @@ format::TrainingRecord training_record(const TrainedRun& run,
   format::TrainingRecord record;
   record.mode = to_string(run.settings.mode);
   record.head = run.checkpoint.tied_head() ? "tied" : "frozen";
-  Json settings = hyperparameters(run.settings);
+  Json settings = json_of(hyperparameters(run.settings));
   settings["steps_done"] = run.result.steps;
   settings["steps_skipped"] = run.result.skipped;
   settings["published_weights"] = to_string(run.result.published);
@@ -194,7 +194,7 @@ Json recovery_record(const TrainedRun& run, const std::deque<StoredTensor>& tens
           {"created", format::creation_time()},
           {"first_layer", run.settings.layers.first},
           {"layer_count", run.settings.layers.count},
-          {"hyperparameters", hyperparameters(run.settings)},
+          {"hyperparameters", json_of(hyperparameters(run.settings))},
           {"seed", run.settings.seed},
           {"steps_done", run.result.steps},
           {"steps_skipped", run.result.skipped},

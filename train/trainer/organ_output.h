@@ -11,6 +11,8 @@
 #include "format/manifest/manifest.h"
 #include "train/trainer/trainer.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 struct OrganIdentity {
@@ -32,8 +34,9 @@ struct TrainedRun {
   std::optional<Digest> tokenizer;
 };
 
-// What the run measured, in the words of DESIGN 2. A training run starts from the untouched
-// recipient; recovery starts from the organ as transplanted. Empty without held-out data.
+// What the run measured, as organ.json says it (schemas/organ.v1.md). A training run starts from
+// the untouched recipient; recovery starts from the organ as transplanted. Empty without held-out
+// data.
 std::vector<format::Evaluation> training_evaluations(const TrainedRun& run);
 std::vector<format::Evaluation> recovery_evaluations(const TrainedRun& run);
 
@@ -58,3 +61,5 @@ void write_trained_checkpoint(const TrainedRun& run, const std::filesystem::path
 void write_recovered_checkpoint(const TrainedRun& run, const std::filesystem::path& out);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -70,28 +70,28 @@ std::uint64_t steps_of_epochs(double epochs, std::int64_t windows, std::int64_t 
       1, static_cast<std::uint64_t>(std::ceil(rows / static_cast<double>(rows_per_step))));
 }
 
-Json hyperparameters(const TrainSettings& s) {
-  return {{"optimizer", "adamw"},
-          {"learning_rate", real_to_hex(s.rate)},
-          {"schedule", to_string(s.schedule)},
-          {"warmup_share", real_to_hex(s.warmup_share)},
-          {"beta1", real_to_hex(s.adamw.beta1)},
-          {"beta2", real_to_hex(s.adamw.beta2)},
-          {"epsilon", real_to_hex(s.adamw.epsilon)},
-          {"weight_decay", real_to_hex(s.adamw.weight_decay)},
-          {"decay_scope", s.decay_all ? "all" : "2d"},
-          {"clip_norm", real_to_hex(s.clip_norm)},
-          {"ema", real_to_hex(s.ema)},
-          {"packing", to_string(s.packing)},
-          {"context", s.context},
-          {"batch", s.batch},
-          {"accumulate", s.accumulate},
-          {"steps", s.steps},
-          {"precision", to_string(s.precision)}};
+JsonText hyperparameters(const TrainSettings& s) {
+  return json_text({{"optimizer", "adamw"},
+                    {"learning_rate", real_to_hex(s.rate)},
+                    {"schedule", to_string(s.schedule)},
+                    {"warmup_share", real_to_hex(s.warmup_share)},
+                    {"beta1", real_to_hex(s.adamw.beta1)},
+                    {"beta2", real_to_hex(s.adamw.beta2)},
+                    {"epsilon", real_to_hex(s.adamw.epsilon)},
+                    {"weight_decay", real_to_hex(s.adamw.weight_decay)},
+                    {"decay_scope", s.decay_all ? "all" : "2d"},
+                    {"clip_norm", real_to_hex(s.clip_norm)},
+                    {"ema", real_to_hex(s.ema)},
+                    {"packing", to_string(s.packing)},
+                    {"context", s.context},
+                    {"batch", s.batch},
+                    {"accumulate", s.accumulate},
+                    {"steps", s.steps},
+                    {"precision", to_string(s.precision)}});
 }
 
 Digest settings_digest(const TrainSettings& s, const Digest& model_config) {
-  Json deciding = {{"hyperparameters", hyperparameters(s)},
+  Json deciding = {{"hyperparameters", json_of(hyperparameters(s))},
                    {"mode", to_string(s.mode)},
                    {"first_layer", s.layers.first},
                    {"layer_count", s.layers.count},

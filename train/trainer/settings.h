@@ -8,15 +8,16 @@
 #include <string>
 #include <string_view>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "format/architecture/layer_range.h"
 #include "format/base/digest.h"
+#include "format/base/json_text.h"
 #include "train/data/packing.h"
 #include "train/machine/device.h"
 #include "train/machine/precision.h"
-#include "train/optimize/optimizer.h"
+#include "train/optimize/adamw_options.h"
 #include "train/optimize/schedule.h"
+
+#pragma GCC visibility push(default)
 
 namespace organ::train {
 
@@ -72,9 +73,11 @@ void check_settings(const TrainSettings& settings);
 std::uint64_t steps_of_epochs(double epochs, std::int64_t windows, std::int64_t rows_per_step);
 
 // The deciding settings as `training.hyperparameters` of organ.json: reals as hex float strings.
-nlohmann::json hyperparameters(const TrainSettings& settings);
+JsonText hyperparameters(const TrainSettings& settings);
 
 // SHA-256 of the canonical hyperparameters, layers and seed with the donor's identity.
 Digest settings_digest(const TrainSettings& settings, const Digest& model_config);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -16,6 +16,8 @@
 
 #include "format/base/digest.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 // Everything but the numbers.
@@ -60,3 +62,5 @@ std::optional<TrainState> load_newest_train_state(const std::filesystem::path& f
 void remove_train_states(const std::filesystem::path& folder);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -27,6 +27,7 @@
 #include "train/passes/batches.h"
 #include "train/probes/data_probes.h"
 #include "train/probes/finding.h"
+#include "train/probes/model_probes.h"
 #include "train/processes/process_place.h"
 #include "train/trainer/internal/train_run.h"
 #include "train/trainer/run_training.h"

@@ -16,9 +16,12 @@
 #include "train/trainer/metrics.h"
 #include "train/trainer/settings.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
-// Receives what happens while a run goes; called on the training thread.
+// Receives what happens while a run goes; called on the thread that called train_layers. What it
+// throws ends the run.
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
@@ -45,6 +48,7 @@ struct PrefixUse {
   std::uint64_t computed = 0, read = 0, damaged = 0;
 };
 
+// What a run leaves. Plain value; the tensors hold 4 bytes for each trained number.
 struct TrainResult {
   std::vector<TrainedTensor> tensors;  // by layer, then name; an adapter's in its own order
   PublishedWeights published = PublishedWeights::last;
@@ -74,3 +78,5 @@ TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettin
                          const Dataset& data, const Dataset* held_out, TrainObserver& observer);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -78,7 +78,8 @@ class Statement {
   const std::string* subject_;  // borrowed from the Database
 };
 
-// One connection with the settings of reference/reliability.md 2, each read back. Not thread-safe.
+// One connection with settings that no crash and no hostile file gets past, each read back. Not
+// thread-safe.
 class Database {
  public:
   enum class Open { existing, create, memory };

@@ -13,6 +13,7 @@
 #include "tests/support/support.h"
 #include "tests/train/support/letter_tokenizer.h"
 #include "train/data/dataset.h"
+#include "train/data/span_draw.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::train {

@@ -13,6 +13,7 @@
 #include "train/passes/prefix_cache.h"
 #include "train/processes/gradient_sum.h"
 #include "train/processes/process_group.h"
+#include "train/trainer/metrics_log.h"
 #include "train/trainer/run_training.h"
 #include "train/trainer/train_state.h"
 #include "train/trainer/trainer.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/trainer/metrics.h"
+#include "train/trainer/metrics_log.h"
 
 #include <cmath>
 
@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "format/base/file.h"
 #include "format/base/json.h"
 
 namespace organ::train {
