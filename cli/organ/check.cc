@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/compatibility_output.h"
 #include "cli/organ/organ_argument.h"
@@ -16,6 +17,7 @@ namespace {
 struct Arguments {
   Placement placement;
   std::string recipient;
+  unsigned threads = 0;
 };
 
 std::string verdict(const transplant::CompatibilityReport& report) {
@@ -30,13 +32,15 @@ std::string verdict(const transplant::CompatibilityReport& report) {
 }
 
 void run_check(Context& context, const Arguments& arguments) {
-  const OrganArgument organ = open_organ(context, arguments.placement.organ);
-  transplant::recover_journal(arguments.recipient);
-  const format::Manifest& manifest = organ.organ->manifest();
-  const format::Checkpoint recipient =
-      format::Checkpoint::open(arguments.recipient, manifest.stack());
-  const transplant::CompatibilityReport report =
-      transplant::check_compatibility(manifest, recipient, arguments.placement.position_of(organ));
+  OrganArgument organ;
+  const auto report = watched(context, arguments.threads, [&](const Work& work) {
+    organ = open_organ(context, arguments.placement.organ, work);
+    transplant::recover_journal(arguments.recipient, work);
+    const format::Manifest& manifest = organ.organ->manifest();
+    const auto recipient = format::Checkpoint::open(arguments.recipient, manifest.stack());
+    return transplant::check_compatibility(manifest, recipient,
+                                           arguments.placement.position_of(organ), work);
+  });
   if (!report.installable()) context.worsen(ErrorCode::incompatible);
   if (context.json) {
     nlohmann::json record = to_json(report);
@@ -62,6 +66,7 @@ void add_check(CLI::App& app, Context& context) {
   command->add_option("--recipient", arguments->recipient, "checkpoint folder")
       ->required()
       ->type_name("MODEL");
+  add_threads_option(command, arguments->threads);
   on_run(command, [&context, arguments] { run_check(context, *arguments); });
 }
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/organ/commands.h"
 #include "format/base/fail.h"
 #include "transplant/journal.h"
@@ -20,6 +21,7 @@ struct Arguments {
   bool middle_third = false;
   std::string out;
   transplant::ExtractOptions options;
+  unsigned threads = 0;
 };
 
 format::LayerRange chosen_layers(const Arguments& arguments, const format::Checkpoint& donor) {
@@ -33,13 +35,15 @@ void run_extract(const Context& context, Arguments arguments) {
     throw Error(ErrorCode::invalid_argument, "which layers: give either --layers or --middle-third",
                 "--layers 4:7 takes layers 4, 5 and 6, counted from 0");
   }
-  transplant::recover_journal(arguments.model);
-  const format::Checkpoint donor = format::Checkpoint::open(arguments.model, arguments.stack);
   if (arguments.options.donor_id.empty()) {
     arguments.options.donor_id = std::filesystem::canonical(arguments.model).filename().string();
   }
-  const format::Manifest manifest = transplant::extract_organ(
-      donor, chosen_layers(arguments, donor), arguments.out, arguments.options);
+  const auto manifest = watched(context, arguments.threads, [&](const Work& work) {
+    transplant::recover_journal(arguments.model, work);
+    const auto donor = format::Checkpoint::open(arguments.model, arguments.stack);
+    return transplant::extract_organ(donor, chosen_layers(arguments, donor), arguments.out,
+                                     arguments.options, work);
+  });
   std::uint64_t bytes = 0;
   for (const format::FileEntry& file : manifest.files) bytes += file.size;
   const format::ExtractionRecord& from = manifest.extraction;
@@ -90,6 +94,7 @@ void add_extract(CLI::App& app, Context& context) {
   command->add_option("--license", options.license, "SPDX identifier of the weights' licence");
   command->add_option("--donor", options.donor_id, "name of the donor [default: folder name]");
   command->add_option("--donor-revision", options.donor_revision, "revision of the donor");
+  add_threads_option(command, arguments->threads);
   on_run(command, [&context, arguments] { run_extract(context, *arguments); });
 }
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/compatibility_output.h"
 #include "cli/organ/organ_argument.h"
@@ -20,6 +21,7 @@ struct Arguments {
   std::string mode = "replace";
   transplant::InstallOptions options;
   TrustOptions trust;
+  unsigned threads = 0;
 };
 
 // Throws untrusted (or corrupt) with the first reason.
@@ -70,12 +72,15 @@ void run_install(Context& context, Arguments arguments) {
     throw Error(ErrorCode::invalid_argument, "--hard-link shares shards with a new folder",
                 "add --out DIR");
   }
-  const OrganArgument organ = open_organ(context, arguments.placement.organ);
+  const auto organ = watched(context, arguments.threads, [&](const Work& work) {
+    return open_organ(context, arguments.placement.organ, work);
+  });
   arguments.options.position = arguments.placement.position_of(organ);
   arguments.options.source = organ.text;
   arguments.options.trust = require_trusted(context, organ, arguments.trust);
-  const transplant::InstallOutcome outcome =
-      transplant::install_organ(*organ.organ, arguments.model, arguments.options);
+  const auto outcome = watched(context, arguments.threads, [&](const Work& work) {
+    return transplant::install_organ(*organ.organ, arguments.model, arguments.options, work);
+  });
   const transplant::Receipt& receipt = outcome.receipt;
   if (outcome.recovery != transplant::Recovery::nothing) {
     context.note("an interrupted earlier change of this model was cleaned up first");
@@ -117,6 +122,7 @@ void add_install(CLI::App& app, Context& context) {
   command->add_flag("--hard-link", arguments->options.hard_link,
                     "with --out: share unchanged shards by hard link");
   add_trust_options(command, arguments->trust);
+  add_threads_option(command, arguments->threads);
   on_run(command, [&context, arguments] { run_install(context, *arguments); });
 }
 

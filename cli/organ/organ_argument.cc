@@ -8,10 +8,10 @@
 namespace organ::cli {
 namespace {
 
-std::optional<registry::Registry> open_registry_if_there(const Context& context) {
+std::optional<registry::Registry> open_registry_if_there(const Context& context, const Work& work) {
   const std::filesystem::path folder = context.registry_path();
   if (!context.registry && !std::filesystem::exists(folder)) return std::nullopt;
-  return registry::Registry::open(folder, registry::Registry::Mode::read);
+  return registry::Registry::open(folder, registry::Registry::Mode::read, work);
 }
 
 }  // namespace
@@ -22,17 +22,17 @@ registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride
                                    organ->manifest().name, *organ, override);
 }
 
-OrganArgument open_organ(const Context& context, const std::string& text) {
+OrganArgument open_organ(const Context& context, const std::string& text, const Work& work) {
   OrganArgument argument;
   argument.text = text;
   if (format::looks_like_folder(text)) {
     argument.organ = std::make_unique<format::OrganFolder>(format::OrganFolder::open(text));
-    argument.registry = open_registry_if_there(context);
+    argument.registry = open_registry_if_there(context, work);
     return argument;
   }
   const format::Reference reference = format::Reference::parse(text);
   argument.registry =
-      registry::Registry::open(context.registry_path(), registry::Registry::Mode::read);
+      registry::Registry::open(context.registry_path(), registry::Registry::Mode::read, work);
   argument.version = argument.registry->resolve(reference);
   argument.organ = argument.registry->open_organ(*argument.version);
   argument.text = argument.version->name + ":" + argument.version->version;

@@ -35,8 +35,8 @@ struct Placement {
 };
 void add_placement_options(CLI::App* command, Placement& placement);
 
-// Throws not_found, corrupt, invalid_argument.
-OrganArgument open_organ(const Context& context, const std::string& text);
+// Throws not_found, corrupt, invalid_argument, cancelled.
+OrganArgument open_organ(const Context& context, const std::string& text, const Work& work = {});
 
 // The options --key and --allow-unsigned.
 struct TrustOptions {

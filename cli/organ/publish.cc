@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/frame/passphrase.h"
 #include "cli/organ/commands.h"
 #include "format/base/fail.h"
@@ -19,6 +20,7 @@ struct Arguments {
   std::string reference;
   std::string key_file;
   PassphraseOptions passphrase;
+  unsigned threads = 0;
 };
 
 // NAME:VERSION of the argument, else those of organ.json.
@@ -60,8 +62,11 @@ void run(const Context& context, const Arguments& arguments) {
     key.emplace(
         format::SecretKey::load_with(arguments.key_file, passphrase_source(arguments.passphrase)));
   }
-  Registry registry = Registry::open(context.registry_path(), Registry::Mode::write);
-  report(context, registry.publish(organ, name, version, {.key = key ? &*key : nullptr}));
+  const auto publish = [&, &name = name, &version = version](const Work& work) {
+    Registry registry = Registry::open(context.registry_path(), Registry::Mode::write, work);
+    return registry.publish(organ, name, version, {.key = key ? &*key : nullptr}, work);
+  };
+  report(context, watched(context, arguments.threads, publish));
 }
 
 }  // namespace
@@ -78,6 +83,7 @@ void add_publish(CLI::App& app, Context& context) {
   command->add_option("--key", arguments->key_file, "sign it with this key while publishing")
       ->type_name("KEY");
   add_passphrase_options(command, arguments->passphrase);
+  add_threads_option(command, arguments->threads);
   on_run(command, [&context, arguments] { run(context, *arguments); });
 }
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/organ/commands.h"
 
 namespace organ::cli {
@@ -43,7 +44,9 @@ void run_init(const Context& context, const InitArguments& arguments) {
 }
 
 void run_rebuild(const Context& context) {
-  const registry::RebuildReport report = Registry::rebuild(context.registry_path());
+  const registry::RebuildReport report = watched(context, 0, [&](const Work& work) {
+    return Registry::rebuild(context.registry_path(), work);
+  });
   if (context.json) {
     context.print_json("registry rebuild",
                        {{"entries", report.entries}, {"versions", report.versions}});

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/amounts.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/version_output.h"
 #include "format/base/fail.h"

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/frame/passphrase.h"
 #include "cli/organ/commands.h"
 #include "format/base/fail.h"
@@ -15,12 +16,14 @@ struct Options {
   std::filesystem::path key;
   bool replace = false;
   PassphraseOptions passphrase;
+  unsigned threads = 0;
 };
 
 void sign(const Context& context, const Options& options) {
   const auto organ = format::OrganFolder::open(options.folder);
   const auto key = format::SecretKey::load_with(options.key, passphrase_source(options.passphrase));
-  format::sign_folder(organ, key, options.replace);
+  watched(context, options.threads,
+          [&](const Work& work) { format::sign_folder(organ, key, options.replace, work); });
   const std::string path = (options.folder / format::kSignatureFile).string();
   const std::string id = key.public_key().id().hex();
   if (context.json) {
@@ -47,6 +50,7 @@ void add_sign(CLI::App& app, Context& context) {
       ->type_name("FILE");
   command->add_flag("--replace", options->replace, "write over an existing model.sig");
   add_passphrase_options(command, options->passphrase);
+  add_threads_option(command, options->threads);
   on_run(command, [&context, options] { sign(context, *options); });
 }
 

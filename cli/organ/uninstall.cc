@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/organ/commands.h"
 #include "format/base/fail.h"
 #include "transplant/install.h"
@@ -11,8 +12,16 @@
 namespace organ::cli {
 namespace {
 
-void run_uninstall(const Context& context, const std::string& model) {
-  const transplant::UninstallOutcome outcome = transplant::uninstall_organ(model);
+struct Arguments {
+  std::string model;
+  unsigned threads = 0;
+};
+
+void run_uninstall(const Context& context, const Arguments& arguments) {
+  const std::string& model = arguments.model;
+  const auto outcome = watched(context, arguments.threads, [&](const Work& work) {
+    return transplant::uninstall_organ(model, work);
+  });
   const transplant::Receipt& receipt = outcome.undone;
   if (outcome.recovery != transplant::Recovery::nothing) {
     context.note("an interrupted earlier change of this model was cleaned up first");
@@ -38,12 +47,14 @@ void run_uninstall(const Context& context, const std::string& model) {
 }  // namespace
 
 void add_uninstall(CLI::App& app, Context& context) {
-  const auto model = std::make_shared<std::string>();  // lives as long as the parser's callback
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
   CLI::App* command = add_command(
       app, context, "uninstall", "undo the newest installation of a model folder, byte for byte",
       "  organ uninstall SmolLM2-135M\n  organ uninstall legal-model --json");
-  command->add_option("model", *model, "checkpoint folder with an installed organ")->required();
-  on_run(command, [&context, model] { run_uninstall(context, *model); });
+  command->add_option("model", arguments->model, "checkpoint folder with an installed organ")
+      ->required();
+  add_threads_option(command, arguments->threads);
+  on_run(command, [&context, arguments] { run_uninstall(context, *arguments); });
 }
 
 }  // namespace organ::cli

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
 #include "cli/organ/verify_output.h"
@@ -17,11 +18,13 @@ struct Arguments {
   bool all = false;
   std::string format = "text";
   TrustOptions trust;
+  unsigned threads = 0;
 };
 
-VerifyReport verify_folder(const OrganArgument& argument, const registry::TrustOverride& trust) {
+VerifyReport verify_folder(const OrganArgument& argument, const registry::TrustOverride& trust,
+                           const Work& work) {
   VerifyReport::Item item{.subject = argument.text, .digest = {}, .findings = {}, .trust = {}};
-  item.findings = format::verify_contents(*argument.organ);
+  item.findings = format::verify_contents(*argument.organ, {}, work);
   item.trust = argument.judge_origin(trust);
   if (item.findings.empty()) {
     item.trust.established.insert(item.trust.established.begin(),
@@ -34,25 +37,28 @@ VerifyReport verify_folder(const OrganArgument& argument, const registry::TrustO
   return report;
 }
 
-VerifyReport examine(const Context& context, const Arguments& arguments) {
+VerifyReport examine(const Context& context, const Arguments& arguments, const Work& work) {
   const registry::TrustOverride trust = arguments.trust.load();
   if (arguments.all) {
     if (!arguments.subject.empty()) {
       throw Error(ErrorCode::invalid_argument, "give either --all or one organ, not both");
     }
-    return Registry::open(context.registry_path(), Registry::Mode::read).verify_all(trust);
+    return Registry::open(context.registry_path(), Registry::Mode::read, work)
+        .verify_all(trust, work);
   }
   if (arguments.subject.empty()) {
     throw Error(ErrorCode::invalid_argument, "nothing to verify",
                 "give a reference or a folder, or --all for the whole registry");
   }
-  const OrganArgument argument = open_organ(context, arguments.subject);
-  return argument.version ? argument.registry->verify(*argument.version, trust)
-                          : verify_folder(argument, trust);
+  const OrganArgument argument = open_organ(context, arguments.subject, work);
+  return argument.version ? argument.registry->verify(*argument.version, trust, work)
+                          : verify_folder(argument, trust, work);
 }
 
 void run(Context& context, const Arguments& arguments) {
-  const VerifyReport report = examine(context, arguments);
+  const VerifyReport report = watched(context, arguments.threads, [&](const Work& work) {
+    return examine(context, arguments, work);
+  });
   for (const VerifyReport::Item& item : report.items) {
     for (const format::Finding& finding : item.findings) context.worsen(finding.code);
     for (const format::Finding& refusal : item.trust.refusals) context.worsen(refusal.code);
@@ -85,6 +91,7 @@ void add_verify(CLI::App& app, Context& context) {
       ->type_name("text|json|junit|sarif")
       ->capture_default_str();
   add_trust_options(command, arguments->trust);
+  add_threads_option(command, arguments->threads);
   on_run(command, [&context, arguments] { run(context, *arguments); });
 }
 

@@ -3,8 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/amounts.h"
 #include "cli/frame/command.h"
-#include "cli/organ/version_output.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Amounts as people read them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace organ::cli {
+
+std::string size_text(std::uint64_t bytes);     // 12.3 MB; powers of 1000
+std::string clock_text(std::uint64_t seconds);  // 0:07, 12:34, 1:02:03
+
+}  // namespace organ::cli

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Long work of a command: watched on a terminal, ended by Ctrl-C.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "cli/frame/command.h"
+#include "cli/frame/interrupt.h"
+#include "cli/frame/meter.h"
+#include "format/base/error.h"
+#include "format/base/progress.h"
+
+namespace organ::cli {
+
+// While one lives, SIGINT and SIGTERM ask the work to end, and a meter shows how far it is (with
+// --progress, or on a terminal). Nothing may be written to stderr meanwhile.
+class LongWork final : public Progress {
+ public:
+  explicit LongWork(const Context& context) {
+    if (context.show_progress()) meter_.emplace();
+  }
+
+  void begin(std::string_view phase, std::uint64_t total, Unit unit) override {
+    if (meter_) meter_->begin(phase, total, unit);
+  }
+  void advance(std::uint64_t amount) override {
+    if (meter_) meter_->advance(amount);
+  }
+  bool cancelled() const override { return interrupt_.requested(); }
+
+ private:
+  InterruptGuard interrupt_;
+  std::optional<Meter> meter_;
+};
+
+[[noreturn]] void throw_interrupted();  // what people read of Error(cancelled)
+
+// Runs `action(work)` as long work and returns what it returns.
+template <typename Action>
+auto watched(const Context& context, unsigned threads, const Action& action) {
+  LongWork running(context);
+  try {
+    return action(Work(&running, threads));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw_interrupted();
+    throw;
+  }
+}
+
+// The option --threads of a command whose work is hashing; 0: one for each core.
+void add_threads_option(CLI::App* command, unsigned& threads);
+
+}  // namespace organ::cli

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/frame/meter.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "cli/frame/amounts.h"
+
+namespace organ::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{1000};  // what ends sooner shows no meter
+constexpr std::chrono::milliseconds kRedraw{100};
+constexpr double kRateSeconds = 3;  // how long the rate remembers
+
+// A line that fills the last column would wrap on some terminals.
+std::size_t terminal_width() {
+  winsize size{};
+  const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return (known ? size.ws_col : 80u) - 1;
+}
+
+std::string amount_text(std::uint64_t amount, Unit unit) {
+  return unit == Unit::bytes ? size_text(amount) : std::to_string(amount);
+}
+
+std::vector<std::string> parts_of(Unit unit, std::uint64_t done, std::uint64_t total, double rate) {
+  std::vector<std::string> parts;
+  if (total > 0) {
+    done = std::min(done, total);
+    parts.push_back(amount_text(done, unit) + " of " + amount_text(total, unit));
+    parts.push_back(fmt::format(
+        "{:.0f} %", std::floor(100 * static_cast<double>(done) / static_cast<double>(total))));
+  } else {
+    parts.push_back(amount_text(done, unit));
+  }
+  if (rate < 1) return parts;
+  parts.push_back(amount_text(static_cast<std::uint64_t>(rate), unit) + "/s");
+  if (total > 0) {
+    const double left = std::ceil(static_cast<double>(total - done) / rate);
+    parts.push_back(clock_text(static_cast<std::uint64_t>(left)) + " left");
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::string meter_line(std::string_view phase, Unit unit, std::uint64_t done, std::uint64_t total,
+                       double rate, std::size_t width) {
+  std::string line(phase.substr(0, width));
+  for (const std::string& part : parts_of(unit, done, total, rate)) {
+    if (line.size() + 2 + part.size() > width) break;
+    line += "  " + part;
+  }
+  return line;
+}
+
+Meter::Meter()
+    : terminal_(::isatty(STDERR_FILENO) == 1),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+Meter::~Meter() {
+  thread_.request_stop();
+  thread_.join();
+  if (terminal_ && drawn_ > 0) {
+    std::cerr << '\r' << std::string(drawn_, ' ') << '\r' << std::flush;
+  }
+}
+
+void Meter::begin(std::string_view phase, std::uint64_t total, Unit unit) {
+  const std::lock_guard lock(mutex_);
+  phase_ = phase;
+  total_ = total;
+  unit_ = unit;
+  done_ = 0;
+  seen_ = 0;
+  seen_at_ = Clock::now();
+  rate_ = 0;
+}
+
+void Meter::run(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  const auto pause = [&](std::chrono::milliseconds time) {
+    changed_.wait_for(lock, stop, time, [] { return false; });
+    return !stop.stop_requested();
+  };
+  if (!pause(kPatience)) return;
+  do {
+    if (!phase_.empty()) draw();
+  } while (pause(terminal_ ? kRedraw : kPatience));
+}
+
+void Meter::draw() {
+  const std::uint64_t done = done_.load(std::memory_order_relaxed);
+  update_rate(Clock::now(), done);
+  const std::size_t width = terminal_width();
+  const std::string line = meter_line(phase_, unit_, done, total_, rate_, width);
+  if (!terminal_) {
+    std::cerr << line + '\n' << std::flush;
+    return;
+  }
+  // What the longer line of before left is overwritten, never more than the terminal is wide now.
+  const std::size_t rest = std::min(drawn_, width) - std::min({drawn_, width, line.size()});
+  std::cerr << '\r' + line + std::string(rest, ' ') + std::string(rest, '\b') << std::flush;
+  drawn_ = line.size();
+}
+
+void Meter::update_rate(Clock::time_point now, std::uint64_t done) {
+  const double seconds = std::chrono::duration<double>(now - seen_at_).count();
+  if (seconds <= 0 || done < seen_) return;
+  const double rate = static_cast<double>(done - seen_) / seconds;
+  rate_ = rate_ == 0 ? rate : rate_ + (rate - rate_) * (1 - std::exp(-seconds / kRateSeconds));
+  seen_ = done;
+  seen_at_ = now;
+}
+
+}  // namespace organ::cli
