@@ -70,7 +70,9 @@ Meter::~Meter() {
   thread_.request_stop();
   thread_.join();
   if (terminal_ && drawn_ > 0) {
-    std::cerr << '\r' << std::string(drawn_, ' ') << '\r' << std::flush;
+    const std::size_t echo = 2;  // of Ctrl-C, by the terminal
+    std::cerr << '\r' + std::string(std::min(drawn_ + echo, terminal_width()), ' ') + '\r'
+              << std::flush;
   }
 }
 

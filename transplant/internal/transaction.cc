@@ -124,7 +124,7 @@ Recovery recover(const StateFolder& state, const Work& work) {
                                         state.journal().string());
     make_folder(state.receipts());
     make_folder(state.undos());
-    const Work checking = work.phase("finishing an earlier change", 0);
+    const Work checking = work.phase("finishing a change", 0);
     for (const Change::File& file : change.files) check_file(state, file, checking);
     finish(state, change);
     return Recovery::completed;

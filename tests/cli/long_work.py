@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Long commands on a terminal: the meter, Ctrl-C, and what is left of both.
+
+    long_work.py ORGAN_PROGRAM
+
+The model is a sparse file of several gigabytes of zeros, so one hashing thread is busy for seconds
+and the disk for none.
+"""
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+from pathlib import Path
+
+ORGAN = Path(sys.argv.pop(1)).resolve()
+HIDDEN, INNER, LAYERS, VOCAB = 2048, 5632, 64, 32
+COLUMNS = 80
+INTERRUPTED = 130
+PATIENCE = 120  # seconds until something that must happen has not
+METER = re.compile(r"\w[\w ]+  [\d.]+ [kMG]?B of [\d.]+ [kMG]B  \d+ %  [\d.]+ [kMG]?B/s  [\d:]+ left")
+
+
+def shapes():
+    yield "model.embed_tokens.weight", [VOCAB, HIDDEN]
+    yield "model.norm.weight", [HIDDEN]
+    for layer in range(LAYERS):
+        prefix = f"model.layers.{layer}."
+        for name in ("q", "k", "v", "o"):
+            yield f"{prefix}self_attn.{name}_proj.weight", [HIDDEN, HIDDEN]
+        yield prefix + "mlp.gate_proj.weight", [INNER, HIDDEN]
+        yield prefix + "mlp.up_proj.weight", [INNER, HIDDEN]
+        yield prefix + "mlp.down_proj.weight", [HIDDEN, INNER]
+        yield prefix + "input_layernorm.weight", [HIDDEN]
+        yield prefix + "post_attention_layernorm.weight", [HIDDEN]
+
+
+def write_model(folder):
+    folder.mkdir()
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": HIDDEN,
+              "intermediate_size": INNER, "num_hidden_layers": LAYERS, "num_attention_heads": 16,
+              "num_key_value_heads": 16, "vocab_size": VOCAB, "max_position_embeddings": 64,
+              "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "hidden_act": "silu",
+              "tie_word_embeddings": True, "attention_bias": False, "mlp_bias": False,
+              "torch_dtype": "bfloat16"}
+    (folder / "config.json").write_text(json.dumps(config))
+    header, size = {}, 0
+    for name, shape in shapes():
+        length = 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [size, size + length]}
+        size += length
+    text = json.dumps(header).encode()
+    with open(folder / "model.safetensors", "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + size)
+
+
+def everything(folder):
+    """Names, sizes and times of all that lies below a folder."""
+    return {str(path.relative_to(folder)):
+            None if path.is_dir() else (path.stat().st_size, path.stat().st_mtime_ns)
+            for path in sorted(folder.rglob("*"))}
+
+
+class Terminal:
+    """A command whose stderr, and whose Ctrl-C, is a terminal of its own."""
+
+    def __init__(self, arguments, cwd):
+        self.text, self.exit, self.arguments = "", None, arguments
+        self.child, self.end = pty.fork()
+        if self.child == 0:
+            os.chdir(cwd)
+            os.execve(ORGAN, [str(ORGAN), *arguments],
+                      {"PATH": "/usr/bin:/bin", "TERM": "xterm", "HOME": str(cwd)})
+        fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+
+    def read_on(self, limit):
+        """One more piece of output; False at its end."""
+        ready, _, _ = select.select([self.end], [], [], max(0, limit - time.monotonic()))
+        if not ready:
+            raise AssertionError(f"{self.arguments}: nothing more after {self.text!r}")
+        try:
+            piece = os.read(self.end, 65536).decode()
+        except OSError:  # the other side is closed
+            piece = ""
+        self.text += piece
+        return bool(piece)
+
+    def wait_for(self, pattern):
+        limit = time.monotonic() + PATIENCE
+        while not pattern.search(self.text):
+            if not self.read_on(limit):
+                raise AssertionError(f"{self.arguments}: ended with {self.text!r}")
+
+    def press_ctrl_c(self):
+        os.write(self.end, b"\x03")
+
+    def wait(self):
+        limit = time.monotonic() + PATIENCE
+        while self.read_on(limit):
+            pass
+        self.exit = os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1])
+        os.close(self.end)
+
+
+class LongWork(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory(prefix="organ-long-work")
+        cls.work = Path(cls.scratch.name)
+        write_model(cls.work / "model")
+        cls.run_to_end("extract", "model", "--layers", "0:1", "--out", "cut")
+        cls.before = everything(cls.work)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    @classmethod
+    def run_to_end(cls, *arguments):
+        subprocess.run([ORGAN, *arguments], cwd=cls.work, check=True, capture_output=True)
+
+    def start(self, *arguments):
+        """A command with stdout and stderr as pipes."""
+        return subprocess.Popen([ORGAN, *arguments], cwd=self.work, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    EXTRACT = ("extract", "model", "--layers", "0:60", "--out", "big", "--threads", "1")
+    INSTALL = ("install", "cut", "--into", "model", "--at", "1", "--allow-unsigned", "--threads",
+               "1")
+
+    def interrupt_on_terminal(self, *arguments):
+        started = time.monotonic()
+        terminal = Terminal(arguments, self.work)
+        terminal.wait_for(METER)
+        seen = time.monotonic() - started
+        terminal.press_ctrl_c()
+        terminal.wait()
+        self.assertEqual(terminal.exit, INTERRUPTED, terminal.text)
+        self.assertEqual(everything(self.work), self.before)
+        return terminal.text, seen
+
+    def check_screen(self, text):
+        """No line is wider than the terminal, and the meter's is wiped before the next text."""
+        self.assertNotIn("\n", text[:text.rindex(" left")])
+        for drawn in re.split(r"[\r\n]", text):
+            self.assertLess(len(drawn.replace("\b", "")), COLUMNS)
+        self.assertRegex(text, r"left *\x08*(\^C)?\r +\rorgan: interrupted: nothing was changed\r\n$")
+
+    def test_ctrl_c_ends_extract_and_wipes_the_meter(self):
+        text, seen = self.interrupt_on_terminal(*self.EXTRACT)
+        self.assertGreater(seen, 1)
+        self.check_screen(text)
+        self.assertIn("extracting  ", text)
+
+    def test_ctrl_c_ends_install_and_uninstalls_nothing(self):
+        text, _ = self.interrupt_on_terminal(*self.INSTALL, "--quiet", "--progress")
+        self.assertIn("reading the model  ", text)
+        first = METER.search(text).start()
+        self.check_screen(text[text.rindex("\n", 0, first) + 1:])  # after the warning
+
+    def test_without_a_terminal_there_is_no_meter(self):
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            with self.start(*self.EXTRACT) as command:
+                time.sleep(2)
+                command.send_signal(stop)
+                out, err = command.communicate(timeout=PATIENCE)
+            self.assertEqual(command.returncode, INTERRUPTED, err)
+            self.assertEqual((out, err), ("", "organ: interrupted: nothing was changed\n"))
+            self.assertEqual(everything(self.work), self.before)
+
+    def test_no_progress_keeps_a_terminal_quiet(self):
+        terminal = Terminal([*self.EXTRACT, "--no-progress"], self.work)
+        time.sleep(2)
+        terminal.press_ctrl_c()
+        terminal.wait()
+        self.assertEqual(terminal.exit, INTERRUPTED, terminal.text)
+        self.assertEqual(terminal.text.replace("^C", ""),
+                         "organ: interrupted: nothing was changed\r\n")
+        self.assertEqual(everything(self.work), self.before)
+
+    def test_progress_into_a_pipe_is_lines_and_leaves_json_alone(self):
+        with self.start("check", "cut", "--recipient", "model", "--json", "--progress") as quick:
+            out, _ = quick.communicate(timeout=PATIENCE)
+        self.assertEqual(json.loads(out)["command"], "check")
+        with self.start(*self.EXTRACT, "--json", "--progress") as command:
+            line = command.stderr.readline()
+            command.send_signal(signal.SIGINT)
+            out, err = command.communicate(timeout=PATIENCE)
+        self.assertRegex(line, METER)
+        self.assertNotIn("\r", line)
+        self.assertEqual(command.returncode, INTERRUPTED, err)
+        self.assertEqual(out, "")
+        self.assertEqual(json.loads(err.splitlines()[-1])["code"], "cancelled")
+        self.assertEqual(everything(self.work), self.before)
+
+
+if __name__ == "__main__":
+    unittest.main()
