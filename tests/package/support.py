@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the packages share."""
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent
+SOURCE_DATE_EPOCH = "1700000000"
+
+
+def run(*command, **more):
+    """Runs a command whose output matters only when it fails."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          check=False, **more)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(str(word) for word in command)}: exit {done.returncode}\n"
+                         f"{done.stdout[-6000:]}{done.stderr[-6000:]}")
+    return done.stdout
+
+
+def build_environment():
+    """Everything but what would differ from one machine to the next."""
+    return os.environ | {"SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def require_equal_bytes(first, second):
+    """Two folders with the same files of the same bytes; returns the names."""
+    digests = [{path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in sorted(folder.iterdir())} for folder in (first, second)]
+    if not digests[0] or digests[0] != digests[1]:
+        raise SystemExit(f"two builds of the same sources differ:\n{digests[0]}\n{digests[1]}")
+    return list(digests[0])
+
+
+def require_no_path(files, *paths):
+    """No file holds a path of the machine it was built on."""
+    for file in files:
+        data = file.read_bytes()
+        for path in paths:
+            if str(path).encode() in data:
+                raise SystemExit(f"{file.name}: holds the path {path} of the build")
+
+
+def run_tour(organ, source, environment):
+    run(sys.executable, TESTS / "cli" / "readme_tour.py", organ, source, env=environment)
+
+
+def skip(reason):
+    print(f"skipped: {reason}")
+    sys.exit(77)
