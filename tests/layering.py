@@ -118,7 +118,7 @@ MAX_LINES = 400
 MAX_ENTRIES = 25  # of a folder of sources, meson.build not counted
 SOURCE_TREES = ("format", "registry", "transplant", "train", "cli")
 CONSUMERS = "tests/consumer/"  # see what is installed, as a stranger does
-PRECOMPILED = "train/pch/"      # for the compiler, not for a reader: no room
+PRECOMPILED = "pch"             # for the compiler, not for a reader: no room
 DECLARATIONS = "gloo_declarations"  # stands in for another project's headers
 
 
@@ -209,6 +209,8 @@ def check_angled(path, module, target):
 
 
 def check_includes(path, tree):
+    if {PRECOMPILED, DECLARATIONS} & set(Path(path).parts):
+        return
     module = module_of(path)
     if module is None:
         if path.startswith(SOURCE_TREES) and not path.startswith(PRECOMPILED):
