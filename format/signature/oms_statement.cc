@@ -133,7 +133,8 @@ bool ignore_covers(const std::string& ignored, std::string_view name) {
   std::string path = std::filesystem::path(ignored).lexically_normal().string();
   while (path.ends_with('/')) path.pop_back();
   if (path == ".") return true;
-  return name == path || (name.starts_with(path) && name[path.size()] == '/');
+  const std::string_view covered = name.substr(0, path.size());
+  return covered == path && (name.size() == path.size() || name[path.size()] == '/');
 }
 
 std::string write_statement(std::string_view subject_name,
