@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the example programs as a stranger does, and uses them.
 
-    consumers.py BUILD_FOLDER SOURCE_ROOT PROGRAM [--train]
+    consumers.py BUILD_FOLDER SOURCE_ROOT [--static] [--train]
 
 `meson install` fills a scratch prefix; a copy of this folder outside of the checkout is built with
-make and pkg-config against that prefix alone, and the programs run on small random models.
+make and pkg-config against that prefix alone, and the program runs on a small random model: with
+--train the one that trains, else the one that installs; with --static against liborgan.a.
 """
 import argparse
 import hashlib
@@ -103,6 +104,19 @@ def use_verify_and_install(program, settings, organ, source, folder):
         raise SystemExit("a refused organ changed the model")
 
 
+def use_train_and_publish(program, settings, organ, source, folder):
+    folder.mkdir()
+    model, text = folder / "model", folder / "text.txt"
+    run([sys.executable, source / "tests/tools/make_tiny_model.py", model])
+    text.write_text("What is trained here is of no use to anybody. " * 40, encoding="utf-8")
+    said = run([program, model, folder, text], env=settings)
+    for words in ("step 4 of 4: loss", "example/trained:1.0.0 is sha256:", "1 version verified"):
+        if words not in said:
+            raise SystemExit(f"{program}: expected '{words}', got {said}")
+    run([organ, "verify", "--all", "--registry", folder / "registry"])
+    run([organ, "check", folder / "trained", "--recipient", model])
+
+
 def check_readme(source):
     """The README's example is a part of the program."""
     readme = (source / "README.md").read_text(encoding="utf-8")
@@ -119,6 +133,7 @@ def main():
     parser.add_argument("build", type=Path)
     parser.add_argument("source", type=Path)
     parser.add_argument("--static", action="store_true")
+    parser.add_argument("--train", action="store_true")
     options = parser.parse_args()
     source = options.source.resolve()
     check_readme(source)
@@ -126,9 +141,10 @@ def main():
         scratch = Path(temporary)
         prefix = scratch / "installed"
         install(options.build, prefix)
-        program, settings = build(source, scratch / "copy", prefix, "verify_and_install",
-                                  options.static)
-        use_verify_and_install(program, settings, prefix / "bin/organ", source, scratch / "work")
+        name = "train_and_publish" if options.train else "verify_and_install"
+        use = use_train_and_publish if options.train else use_verify_and_install
+        program, settings = build(source, scratch / "copy", prefix, name, options.static)
+        use(program, settings, prefix / "bin/organ", source, scratch / "work")
     return 0
 
 
