@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The story of `./dev demo`: train, sign, publish, refuse, transplant, measure, undo. ./dev builds
-# first and sets ORGAN_MODELS and ORGAN_PEERS. Every command is printed as a person would type it,
-# inside the folder demo/, which stays afterwards.
+# first, puts the programs in PATH and sets ORGAN_MODELS. Every command is printed as a person would
+# type it, inside the folder demo/, which stays afterwards; what the page shows lies in demo/record/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-PATH=$PWD/build/cli:$PWD/build/train:$PATH
-started=$SECONDS
-exec 2>&1  # refusals are part of the story and stay in order
+before=${DEMO_SECONDS:-0}  # how long setting up and building took
+exec 2>&1                  # refusals are part of the story and stay in order
 
 tell() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 if [[ ! -t 1 ]]; then tell() { printf '\n# %s\n' "$*"; }; fi
@@ -18,43 +17,72 @@ run() {
   eval "$1"
 }
 
-# refused CODE TEXT: the demo fails when the tool does not refuse with this exit code.
-refused() {
-  local code=0
-  run "$2" || code=$?
-  printf '(exit code %d)\n' "$code"
-  if ((code != $1)); then
-    printf 'demo: expected exit code %d\n' "$1"
-    exit 1
-  fi
+# run_as KEY TEXT: the same, and the page shows the line and its time under this key.
+run_as() {
+  local start=$SECONDS
+  run "$2"
+  note_command "$1" 0 $((SECONDS - start)) "$2"
 }
 
-# measure NAME MODEL: P0 on the held-out files, kept as eval/NAME.json.
+# note_command KEY EXIT-CODE SECONDS TEXT
+note_command() {
+  printf '%s\t%d\t%d\t%s\n' "$1" "$2" "$3" "$(tr -s '\\\n ' ' ' <<<"$4")" >>record/commands.tsv
+}
+
+# refused KEY CODE TEXT: the demo fails when the tool does not refuse with this exit code.
+refused() {
+  local code=0
+  run "$3" >"record/$1.txt" || code=$?
+  cat "record/$1.txt"
+  printf '(exit code %d)\n' "$code"
+  if ((code != $2)); then
+    printf 'demo: expected exit code %d\n' "$2"
+    exit 1
+  fi
+  sed -i 1d "record/$1.txt"  # the command line stands in commands.tsv
+  note_command "$1" "$code" 0 "$3"
+}
+
+report() { /usr/bin/python3 ../tests/tools/demo_report.py "$@"; }
+
+# measure KEY MODEL: P0 on the held-out files.
 measure() {
-  run "organ eval $2 --data held-out/*.txt --json | tee eval/$1.json"
+  run_as "$1" "organ eval $2 --data held-out/*.txt --per-document --json >record/$1.json"
+  report figure record "$1"
+}
+
+# What the figures were made on.
+describe_machine() {
+  printf 'date\t%s\n' "$(date -u +%Y-%m-%d)"
+  printf 'version\t%s\n' "$(organ --version)"
+  printf 'processor\t%s\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+  printf 'cores\t%s\n' "$(nproc)"
 }
 
 rm -rf demo
-mkdir -p demo/eval
+mkdir -p demo/record
 cd demo
+describe_machine >record/machine.tsv
 export ORGAN_REGISTRY=registry
 
 tell "1. A model and texts of one domain: licences, whole families of them held out"
 cp -r --reflink=auto "$ORGAN_MODELS/smollm2" recipient
-run 'python3 ../tests/tools/demo_corpus.py .'
+run '/usr/bin/python3 ../tests/tools/demo_corpus.py .'
 
-tell "2. The recipient, untouched, on the held-out files"
+tell "2. The recipient, untouched, on the held-out files (about half a minute)"
 measure untouched recipient
+printf 'first figure after %d s, setting up and building included\n' $((before + SECONDS))
 
-tell "3. Train three middle layers in place; everything else stays frozen"
-run 'organ train recipient --middle-third --data train/*.txt --held-out held-out/*.txt \
-    --epochs 3 --lr 3e-4 --precision bf16 --seed 1 \
+tell "3. Train three middle layers in place; everything else stays frozen (about four minutes)"
+run_as train 'organ train recipient --middle-third --data train/*.txt --held-out held-out/*.txt \
+    --epochs 1 --batch 2 --lr 3e-4 --precision bf16 --seed 1 \
     --name legal --organ-version 1.0.0 --out legal-1.0.0'
+cp legal-1.0.0.run/metrics.jsonl record/
 
 tell "4. Say once whose organs to trust; the organ just made is unsigned, so policy refuses it"
 run 'organ key generate publisher'
 run 'organ registry init --key publisher.pub'
-refused 5 'organ install legal-1.0.0 --into recipient --at 10'
+refused unsigned 5 'organ install legal-1.0.0 --into recipient --at 10'
 
 tell "5. Sign it and publish it"
 run 'organ sign legal-1.0.0 --key publisher.key'
@@ -64,29 +92,43 @@ run 'organ verify legal:1.0.0'
 
 tell "6. One flipped bit in a copy: refused with file, tensor and offset"
 run 'cp -r legal-1.0.0 damaged'
-run 'python3 ../tests/tools/flip_byte.py damaged/layer.01.safetensors 1000000'
-refused 4 'organ install damaged --into recipient --at 10'
+run '/usr/bin/python3 ../tests/tools/flip_byte.py damaged/layer.01.safetensors 1000000'
+refused damaged 4 'organ install damaged --into recipient --at 10'
 
 tell "7. A second recipient that this organ does not fit: refused before any weight is read"
-run 'python3 ../tests/tools/make_tiny_model.py other --name other-recipient'
-refused 3 'organ check legal:1.0.0 --recipient other --at 2'
+run '/usr/bin/python3 ../tests/tools/make_tiny_model.py other --name other-recipient'
+refused misfit 3 'organ check legal:1.0.0 --recipient other --at 2'
 
-tell "8. Transplant into the recipient that fits"
-run 'sha256sum recipient/*.* >before.sha256'
+tell "8. Transplant into the recipient that fits (measuring: about half a minute)"
+run_as before 'sha256sum recipient/*.* >record/before.sha256'
 run 'organ check legal:1.0.0 --recipient recipient --at 10'
-run 'organ install legal:1.0.0 --into recipient --at 10'
+run_as install 'organ install legal:1.0.0 --into recipient --at 10'
+sha256sum recipient/*.* >record/installed.sha256
 measure as_transplanted recipient
 
-tell "9. Recovery: train the organ and its two neighbours a little more where they now live"
-run 'organ recover recipient --data train/*.txt --epochs 1 --lr 1e-4 --precision bf16 --seed 1 \
-    --out recovered'
+tell "9. What the organ changed in words: both models continue one text"
+run_as generate 'organ generate recipient --compare-untouched --max-tokens 48 --json \
+    --prompt "Subject to the terms and conditions of this License, each Contributor" \
+    >record/generate.json'
+report texts record
+
+tell "10. Recovery: train the organ and its two neighbours a little more where they now live"
+run_as recover 'organ recover recipient --data train/*.txt --steps 12 --batch 2 --lr 1e-4 \
+    --precision bf16 --seed 1 --out recovered'
 measure after_recovery recovered
 
-tell "10. Undo, proved by sha256sum"
-run 'organ uninstall recipient'
-run 'sha256sum --quiet --check before.sha256'
+tell "11. Undo, proved by sha256sum"
+run_as uninstall 'organ uninstall recipient'
+run_as after 'sha256sum recipient/*.* >record/after.sha256'
+run 'cmp record/before.sha256 record/after.sha256'
 printf 'every file of the recipient is what it was\n'
 
 tell "Result on the held-out files (perplexity, lower is better)"
-python3 ../tests/tools/demo_report.py eval
-printf '\nfinished in %d s; what was made lies in demo/\n' "$((SECONDS - started))"
+for key in as_transplanted after_recovery; do
+  organ eval "record/$key.json" --against record/untouched.json --json >"record/$key.against.json"
+done
+printf 'seconds\t%d\n' $((before + SECONDS)) >>record/machine.tsv
+report summary record
+/usr/bin/python3 ../tests/tools/demo_page.py record page.html
+printf '\nfinished in %d s; what was made lies in demo/\n' $((before + SECONDS))
+printf 'the page with all of it, for a browser: %s\n' "$PWD/page.html"
