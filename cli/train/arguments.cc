@@ -67,6 +67,10 @@ class ConsoleObserver final : public train::TrainObserver {
     end_line();
     context_.note(line);
   }
+  void detail(std::string_view line) override {
+    if (context_.verbose > 0) end_line();
+    context_.detail(line);
+  }
   void warn(std::string_view line) override {
     end_line();
     context_.warn(line);

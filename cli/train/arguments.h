@@ -47,7 +47,8 @@ void prepare_settings(TrainArguments& arguments);
 TrainData read_train_data(const Context& context, TrainArguments& arguments,
                           const format::Checkpoint& checkpoint);
 
-// Notes, warnings and the progress line of a run on stderr.
+// Notes, warnings and the progress line of a run on stderr. Its end ends that line: let it live no
+// longer than the run, or the next text is written behind the progress.
 std::unique_ptr<train::TrainObserver> make_observer(const Context& context);
 
 // stdout: one line per evaluation, or the record's common fields.

@@ -139,9 +139,8 @@ class Baseline {
     if (arguments_.method != kFull) return train_layers(data, config, trainable);
     config["tied_head"] = checkpoint_.tied_head();
     common_.settings.method = config.dump();
-    const auto observer = make_observer(context_);
-    train::TrainResult result = train::train_whole_model(checkpoint_, common_.settings,
-                                                         data.training, held_out(data), *observer);
+    train::TrainResult result = train::train_whole_model(
+        checkpoint_, common_.settings, data.training, held_out(data), *make_observer(context_));
     for (const auto& tensor : result.tensors) trainable += tensor.values.size();
     return result;
   }
@@ -150,9 +149,8 @@ class Baseline {
                                     std::uint64_t& trainable) {
     config["share"] = arguments_.share;
     common_.settings.method = config.dump();
-    const auto observer = make_observer(context_);
     return train::train_top_elements(checkpoint_, common_.settings, arguments_.share, data.training,
-                                     held_out(data), *observer, trainable);
+                                     held_out(data), *make_observer(context_), trainable);
   }
 
   train::TrainResult train_layers(const TrainData& data, nlohmann::json& config,
@@ -161,9 +159,9 @@ class Baseline {
     config["layers"] = layers;
     common_.settings.layers = {layers.front(), layers.back() - layers.front() + 1};
     common_.settings.method = nlohmann::json(layers).dump();
-    const auto observer = make_observer(context_);
-    train::TrainResult result = train::train_chosen_layers(
-        checkpoint_, common_.settings, layers, data.training, held_out(data), *observer);
+    train::TrainResult result =
+        train::train_chosen_layers(checkpoint_, common_.settings, layers, data.training,
+                                   held_out(data), *make_observer(context_));
     for (const auto& tensor : result.tensors) trainable += tensor.values.size();
     return result;
   }
@@ -191,9 +189,8 @@ class Baseline {
     start(adapter);
     common_.settings.method = adapter.config.text;
     const TrainData data = read_train_data(context_, common_, checkpoint_);
-    const auto observer = make_observer(context_);
     const auto result = train::train_adapter(checkpoint_, common_.settings, adapter, data.training,
-                                             held_out(data), *observer);
+                                             held_out(data), *make_observer(context_));
     if (!result.writes_files) return std::nullopt;
     const auto report = train::make_baseline_report(arguments_.method, adapter.config.text,
                                                     adapter.values.size(), trained(data, result));

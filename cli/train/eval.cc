@@ -96,6 +96,7 @@ class Measured {
         train::measure_checkpoint(checkpoint, settings_.precision, a.threads, *data_, options_,
                                   adapter ? &*adapter : nullptr, settings_.device);
     for (const auto& probe : measurement_.probes) context.detail(train::describe(probe));
+    context.note(train::describe_passed(measurement_.probes));
     for (const auto& probe : measurement_.diagnosis) {
       if (!probe.passed) context.note(train::describe(probe));
     }

@@ -60,9 +60,8 @@ void run_recover(const Context& context, Arguments& arguments) {
                            common.settings.layers.first + common.settings.layers.count - 1));
   const TrainData data = read_train_data(context, common, checkpoint);
   const train::Dataset* held_out = data.held_out ? &*data.held_out : nullptr;
-  const auto observer = make_observer(context);
-  const auto result =
-      train::train_layers(checkpoint, common.settings, data.training, held_out, *observer);
+  const auto result = train::train_layers(checkpoint, common.settings, data.training, held_out,
+                                          *make_observer(context));
   if (!result.writes_files) return;
   const train::TrainedRun run{checkpoint,    common.settings, result,
                               data.training, held_out,        data.tokenizer};

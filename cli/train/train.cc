@@ -45,9 +45,8 @@ void run_train(const Context& context, Arguments& arguments) {
   }
   const TrainData data = read_train_data(context, common, checkpoint);
   const train::Dataset* held_out = data.held_out ? &*data.held_out : nullptr;
-  const auto observer = make_observer(context);
-  const auto result =
-      train::train_layers(checkpoint, common.settings, data.training, held_out, *observer);
+  const auto result = train::train_layers(checkpoint, common.settings, data.training, held_out,
+                                          *make_observer(context));
   if (!result.writes_files) return;
   const auto manifest = train::write_organ(
       {checkpoint, common.settings, result, data.training, held_out, data.tokenizer},

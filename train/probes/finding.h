@@ -28,6 +28,11 @@ ProbeFinding make_finding(std::string name, double measured, double limit, std::
 // One line: "self-test causality ok: …".
 std::string describe(const ProbeFinding& finding);
 
+// One line for findings that all passed, each name once: "self-tests passed: causality, shift".
+std::string describe_passed(const std::vector<ProbeFinding>& findings);
+
+bool all_passed(const std::vector<ProbeFinding>& findings);
+
 // Throws the first finding that did not pass.
 void require_passed(const std::vector<ProbeFinding>& findings);
 

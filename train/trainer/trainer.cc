@@ -135,7 +135,11 @@ void TrainRun::prove_model() {
       whole ? ProbeLayers{0, model_.layer_count()} : ProbeLayers{first, first + count};
   auto findings = run_probes(model_, layers, make_batch(data_, {&window, 1}));
   findings.push_back(probe_trailing_padding(data_));
-  for (const auto& finding : findings) observer_.note(describe(finding));
+  const bool passed = all_passed(findings);
+  for (const auto& finding : findings) {
+    passed ? observer_.detail(describe(finding)) : observer_.note(describe(finding));
+  }
+  if (passed) observer_.note(describe_passed(findings));
   require_passed(findings);
 }
 

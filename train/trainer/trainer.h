@@ -26,6 +26,7 @@ class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   virtual void note(std::string_view line) = 0;
+  virtual void detail(std::string_view /*line*/) {}  // what few want to read
   virtual void warn(std::string_view line) = 0;
   virtual void step(const StepMetrics& metrics, std::uint64_t total_steps) = 0;
   virtual void evaluation(const EvaluationMetrics& metrics) = 0;
