@@ -49,7 +49,8 @@ def use(root, source):
     for name in ("usr/share/man/man1/organ.1.gz", "usr/share/man/man1/organ-install.1.gz",
                  "usr/share/bash-completion/completions/organ",
                  "usr/share/zsh/vendor-completions/_organ",
-                 "usr/share/fish/vendor_completions.d/organ.fish"):
+                 "usr/share/fish/vendor_completions.d/organ.fish",
+                 "usr/include/organ/transplant/install.h", "usr/include/organ/version.h"):
         if not (root / name).exists():
             raise SystemExit(f"{name}: not in the package")
 
