@@ -39,7 +39,7 @@ def findings(library, words):
         name = first_name(symbol)
         if name is None:
             yield f"not ours: {symbol}"
-        elif HIDDEN.search(symbol):
+        elif HIDDEN.search(symbol.split("(")[0]):
             yield f"internal: {symbol}"
         elif name not in words:
             yield f"in no public header: {symbol}"
