@@ -46,7 +46,8 @@ void remove_leftovers(const RegistryPaths& paths) {
 
 Work log_phase(const Log& log, std::uint64_t seen, const Work& work) {
   const std::uint64_t entries = log.checkpoint().size;
-  return work.phase("reading the log", entries - std::min(seen, entries), Unit::items);
+  if (seen >= entries) return work.uncounted();
+  return work.phase("reading the log", entries - seen, Unit::items);
 }
 
 void replay(const Log& log, const BlobStore& blobs, Catalog& catalog, Recovery recovery,

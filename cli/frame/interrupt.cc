@@ -19,7 +19,6 @@ void remember(int /*signal*/) {
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
-  interrupted = false;
   struct sigaction action {};
   action.sa_handler = remember;
   sigemptyset(&action.sa_mask);

@@ -72,7 +72,7 @@ Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStor
                       const Work& work);
 void write_index(const RegistryPaths& paths, Catalog& catalog);
 
-// The phase of reading the log's entries after the first `seen`.
+// The phase of reading the log's entries after the first `seen`; none when there are no others.
 Work log_phase(const Log& log, std::uint64_t seen, const Work& work);
 
 // Now (or SOURCE_DATE_EPOCH), RFC 3339 UTC.
