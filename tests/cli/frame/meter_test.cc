@@ -31,8 +31,7 @@ TEST_CASE("meter: the longest line fits 80 columns, a narrow terminal gets fewer
     return meter_line("finishing a change", Unit::bytes, 999'900'000'000, 9'999'900'000'000,
                       111'100'000, width);
   };
-  CHECK(longest(79) ==
-        "finishing a change  999.9 GB of 10.0 TB  9 %  111.1 MB/s  22:30:09 left");
+  CHECK(longest(79) == "finishing a change  999.9 GB of 10.0 TB  9 %  111.1 MB/s  22:30:09 left");
   for (std::size_t width = 0; width < 79; ++width) CHECK(longest(width).size() <= width);
   CHECK(longest(40) == "finishing a change  999.9 GB of 10.0 TB");
 }

@@ -11,6 +11,7 @@
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/tensor/stored_values.h"
+#include "tests/support/data.h"
 #include "tests/support/support.h"
 #include "train/adapter/prompt_start.h"
 
@@ -19,9 +20,7 @@ namespace {
 
 using test::error_of;
 
-std::filesystem::path data(const std::string& name) {
-  return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() / "data" / name;
-}
+std::filesystem::path data(const std::string& name) { return test_data() / name; }
 
 const format::Architecture& llama() {
   static const auto checkpoint = format::Checkpoint::open(data("train/llama"));

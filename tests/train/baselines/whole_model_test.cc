@@ -7,6 +7,7 @@
 
 #include <ATen/ATen.h>
 
+#include "tests/support/data.h"
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
 #include "train/optimize/flat_layers.h"
@@ -28,8 +29,7 @@ const std::vector<std::string>& models() {
 }
 
 std::map<std::string, at::Tensor> expected_gradients(const std::string& name) {
-  return read_tensors(std::filesystem::path(__FILE__).parent_path().parent_path() / "data" /
-                      "ends" / (name + ".safetensors"));
+  return read_tensors(test_data() / "ends" / (name + ".safetensors"));
 }
 
 std::vector<std::uint64_t> layers_of(const Model& model) {

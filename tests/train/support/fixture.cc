@@ -8,12 +8,13 @@
 
 #include "format/base/fail.h"
 #include "format/tensor/safetensors.h"
+#include "tests/support/data.h"
 
 namespace organ::test {
 namespace {
 
 std::filesystem::path fixture_folder(const std::string& name) {
-  return std::filesystem::path(__FILE__).parent_path().parent_path() / "data" / "train" / name;
+  return test_data() / "train" / name;
 }
 
 // Lines of a name and a number.

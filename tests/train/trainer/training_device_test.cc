@@ -10,6 +10,7 @@
 #include <c10/core/GradMode.h>
 
 #include "format/base/file.h"
+#include "tests/support/data.h"
 #include "tests/support/support.h"
 #include "tests/support/test_device.h"
 #include "tests/train/support/fixture.h"
@@ -227,9 +228,7 @@ TEST_CASE("a run that began on the CPU goes on on a device, and the other way ro
 
 namespace {
 
-fs::path adapter_folder(const std::string& name) {
-  return fs::path(__FILE__).parent_path().parent_path() / "data" / "adapters" / name;
-}
+fs::path adapter_folder(const std::string& name) { return test_data() / "adapters" / name; }
 
 struct AdaptedPass {
   AdaptedPass(const std::string& base, const std::string& name, at::Device device) {

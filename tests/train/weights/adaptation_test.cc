@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 
 #include "format/base/file.h"
+#include "tests/support/data.h"
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
 #include "train/adapter/adapter.h"
@@ -56,7 +57,7 @@ const std::vector<Case>& cases() {
 }
 
 std::filesystem::path adapter_folder(const std::string& name) {
-  return std::filesystem::path(__FILE__).parent_path().parent_path() / "data" / "adapters" / name;
+  return test_data() / "adapters" / name;
 }
 
 // An adapted model, run forward and backward once.
