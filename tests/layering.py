@@ -65,7 +65,7 @@ MODULES = {
                                          "passes", "probes"),
     "train/trainer": ORGAN | train("kernels", "machine", "processes", "data", "weights", "model",
                                    "passes", "optimize", "probes", "evaluate"),
-    "train/baselines": ORGAN | train("kernels", "machine", "data", "adapter", "positions", "model",
+    "train/baselines": ORGAN | train("kernels", "machine", "processes", "data", "adapter", "positions", "model",
                                      "passes", "optimize", "trainer"),
     "cli/frame": SIGNATURE,
     "cli/organ": SIGNATURE | {"cli/frame", "registry", "registry/log", "registry/catalog",

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+// Options whose text is one of some names.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "format/base/fail.h"
+
+namespace CLI {
+class App;
+}
 
 namespace organ::cli {
 
@@ -16,6 +22,27 @@ T parsed(std::optional<T> value, std::string_view option, const std::string& tex
   if (value) return *value;
   fail(ErrorCode::invalid_argument, "{}: {} is unknown, expected {}", option, quote(text),
        expected);
+}
+
+// Receives the text of an option, and what was expected, for a message.
+using SetText = std::function<void(const std::string& text, const std::string& expected)>;
+
+// An option that `set` receives while the command line is parsed. `names`, "a|b|c", is what its
+// help shows as its value, `standard` as its default.
+void add_option_of_names(CLI::App& command, const std::string& option, const std::string& names,
+                         const std::string& standard, const std::string& description, SetText set);
+
+// The same for `value`, borrowed: it is the default and is set by `parse`, which gives nullopt for
+// what is none of the names.
+template <typename T>
+void add_choice(CLI::App& command, const std::string& option, T& value,
+                std::optional<T> (*parse)(std::string_view), const std::string& names,
+                const std::string& description) {
+  add_option_of_names(
+      command, option, names, std::string(to_string(value)), description,
+      [&value, option, parse](const std::string& text, const std::string& expected) {
+        value = parsed(parse(text), option, text, expected);
+      });
 }
 
 }  // namespace organ::cli

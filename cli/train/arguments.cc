@@ -9,13 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/parse_option.h"
-#include "train/data/hold_out.h"
-#include "train/data/masking.h"
-#include "train/data/overlap.h"
-#include "train/data/task_draw.h"
-#include "train/evaluate/measure_checkpoint.h"
+#include "train/evaluate/protocol.h"
 #include "train/probes/data_probes.h"
-#include "train/tokenizer/tokenizer.h"
+#include "train/probes/finding.h"
 
 namespace organ::cli {
 namespace {
@@ -50,9 +46,19 @@ void check_data_arguments(const TrainArguments& a) {
          "--held-out-share: {} is out of range, expected more than 0 and less than 1",
          *a.held_out_share);
   }
+}
+
+train::RunLength run_length(const TrainArguments& a) {
   if (a.epochs && a.steps) {
     fail(ErrorCode::invalid_argument, "how long to train: give either --epochs or --steps");
   }
+  if (a.steps && *a.steps < 1) {
+    fail(ErrorCode::invalid_argument, "--steps: {} is out of range, expected 1 or more", *a.steps);
+  }
+  train::RunLength length;
+  if (a.steps) length.steps = static_cast<std::uint64_t>(*a.steps);
+  if (a.epochs) length.epochs = *a.epochs;
+  return length;
 }
 
 class ConsoleObserver final : public train::TrainObserver {
@@ -90,6 +96,7 @@ class ConsoleObserver final : public train::TrainObserver {
       context_.detail(line);
     }
   }
+  void finished() override { end_line(); }
   void evaluation(const train::EvaluationMetrics& m) override {
     note(fmt::format("held out after step {}: nll {:.6f}, perplexity {:.4f}, {} targets", m.step,
                      m.nll, std::exp(m.nll), m.targets));
@@ -120,17 +127,8 @@ void add_data_arguments(CLI::App& command, TrainArguments& a) {
       ->type_name("FILE");
   command.add_option("--held-out-share", a.held_out_share,
                      "set whole --data files aside, this share of the bytes");
-  command.add_option("--documents", a.documents, "what ends a document")
-      ->type_name("file|blank-lines|end-of-text")
-      ->capture_default_str();
-}
-
-train::Dataset read_held_out_ids(const TrainArguments& a, std::uint64_t vocabulary,
-                                 std::int64_t context) {
-  train::Dataset data = train::Dataset::from_ids(a.held_out_ids, vocabulary, a.padding_id);
-  if (data.context() == context) return data;
-  fail(ErrorCode::invalid_argument, "{}: windows of {} tokens, but those to train on have {}",
-       quote(a.held_out_ids), data.context(), context);
+  add_choice(command, "--documents", a.documents, train::parse_document_split,
+             "file|blank-lines|end-of-text", "what ends a document");
 }
 
 }  // namespace
@@ -146,18 +144,16 @@ void add_train_arguments(CLI::App& command, TrainArguments& a) {
       ->type_name("DIR");
   command.add_flag("--resume", s.resume, "go on from the newest train state of --run-dir");
   command.add_option("--context", s.context, "tokens per window")->capture_default_str();
-  command.add_option("--pack", a.packing, "how documents fill windows; ffd: first-fit decreasing")
-      ->type_name("ffd|concat")
-      ->capture_default_str();
+  add_choice(command, "--pack", s.packing, train::parse_packing, "ffd|concat",
+             "how documents fill windows; ffd: first-fit decreasing");
   command.add_option("--batch", s.batch, "windows per pass")->capture_default_str();
   command.add_option("--accumulate", s.accumulate, "passes per step")->capture_default_str();
   command.add_option("--epochs", a.epochs, "passes over the data [default: 3]");
   command.add_option("--steps", a.steps, "steps instead of epochs");
   command.add_option("--lr", s.rate, "peak learning rate")->capture_default_str();
   command.add_option("--warmup-share", s.warmup_share, "of the steps")->capture_default_str();
-  command.add_option("--schedule", a.schedule, "course of the learning rate")
-      ->type_name("cosine|linear|constant")
-      ->capture_default_str();
+  add_choice(command, "--schedule", s.schedule, train::parse_schedule, "cosine|linear|constant",
+             "course of the learning rate");
   command.add_option("--weight-decay", s.adamw.weight_decay, "of AdamW")->capture_default_str();
   command.add_flag("--decay-all", s.decay_all, "decay 1-D tensors too, as torch does");
   command.add_option("--clip-norm", s.clip_norm, "gradient norm limit, 0: none")
@@ -167,13 +163,11 @@ void add_train_arguments(CLI::App& command, TrainArguments& a) {
                   "decay of the weights' moving average, which is published, 0: none")
       ->capture_default_str();
   command.add_option("--seed", s.seed, "decides the order of the data")->capture_default_str();
-  command.add_option("--precision", a.precision, "precision of the arithmetic")
-      ->type_name("bf16|fp32")
-      ->capture_default_str();
-  command.add_option("--device", a.device, "where it computes")
-      ->type_name("cpu|cuda|cuda:N")
-      ->capture_default_str();
-  command.add_option("--threads", s.threads, "0: all cores")->capture_default_str();
+  add_choice(command, "--precision", s.precision, train::parse_precision, "bf16|fp32",
+             "precision of the arithmetic");
+  add_choice(command, "--device", s.machine.device, train::parse_device, "cpu|cuda|cuda:N",
+             "where it computes");
+  command.add_option("--threads", s.machine.threads, "0: all cores")->capture_default_str();
   command.add_flag("--checkpoint-activations", s.recompute_activations,
                    "keep layer inputs only and compute the rest again: less memory, more time");
   command
@@ -193,83 +187,48 @@ void add_train_arguments(CLI::App& command, TrainArguments& a) {
       ->capture_default_str();
 }
 
-void prepare_settings(TrainArguments& a) {
-  train::TrainSettings& s = a.settings;
+train::TrainSettings wished_settings(const TrainArguments& a) {
   check_data_arguments(a);
-  s.mode = parsed(train::parse_train_mode(a.mode), "--mode", a.mode, "in_situ or wrapper");
-  s.precision =
-      parsed(train::parse_precision(a.precision), "--precision", a.precision, "bf16 or fp32");
-  s.device = parsed(train::parse_device(a.device), "--device", a.device, train::kDevices);
-  train::prepare_device(s.device);
-  s.schedule = parsed(train::parse_schedule(a.schedule), "--schedule", a.schedule,
-                      "cosine, linear or constant");
-  s.packing = parsed(train::parse_packing(a.packing), "--pack", a.packing, "ffd or concat");
-  if (a.steps && *a.steps < 1) {
-    fail(ErrorCode::invalid_argument, "--steps: {} is out of range, expected 1 or more", *a.steps);
-  }
-  s.steps = static_cast<std::uint64_t>(a.steps.value_or(1));
-  if (!a.steps) (void)train::steps_of_epochs(a.epochs.value_or(3), 1, 1);
-  train::check_settings(s);
-  s.cache_folder = a.cache_folder;
-  s.run_folder = a.run_folder.empty() ? a.out + ".run" : a.run_folder;
+  train::TrainSettings wishes = a.settings;
+  train::check_wishes(wishes, run_length(a));
+  train::prepare_device(wishes.machine.device);
+  wishes.cache_folder = a.cache_folder;
+  wishes.run_folder = a.run_folder.empty() ? a.out + ".run" : a.run_folder;
   if (std::filesystem::exists(std::filesystem::symlink_status(a.out))) {
     fail(ErrorCode::already_exists, "{}: exists already", quote(a.out));
   }
+  return wishes;
 }
 
-TrainData read_train_data(const Context& context, TrainArguments& a,
-                          const format::Checkpoint& checkpoint) {
-  train::TrainSettings& s = a.settings;
-  train::HoldOut files{as_paths(a.data), as_paths(a.held_out)};
-  if (a.held_out_share) files = train::hold_out_files(files.training, *a.held_out_share, s.seed);
-  train::Dataset::Options options{
-      .context = s.context,
-      .split = parsed(train::parse_document_split(a.documents), "--documents", a.documents,
-                      "file, blank-lines or end-of-text"),
-      .end_of_sequence = true,
-      .packing = s.packing};
-  const std::uint64_t vocabulary = checkpoint.architecture().vocab_size();
-  const train::Task task = train::task_of(checkpoint.architecture());
-  const bool drawn = task != train::Task::next_token;  // with tokens of the tokenizer
-  options.special_tokens = task == train::Task::hidden_tokens;
-  if (drawn) options.end_of_sequence = false;
-  const bool texts = a.ids.empty() || !files.held_out.empty() || drawn;
-  std::optional<train::Tokenizer> tokenizer;
-  if (texts) tokenizer = train::Tokenizer::open(checkpoint.folder());
-  TrainData data{a.ids.empty()
-                     ? train::Dataset::from_texts(files.training, *tokenizer, vocabulary, options)
-                     : train::Dataset::from_ids(a.ids, vocabulary, a.padding_id),
-                 std::nullopt, std::nullopt, std::nullopt};
-  s.context = data.training.context();
-  options.context = s.context;
-  options.end_of_sequence = false;
-  options.packing = train::Packing::concat;  // held-out figures are those of `organ eval`
-  if (!files.held_out.empty()) {
-    data.held_out = train::Dataset::from_texts(files.held_out, *tokenizer, vocabulary, options);
-  } else if (!a.held_out_ids.empty()) {
-    data.held_out = read_held_out_ids(a, vocabulary, s.context);
-  }
-  if (data.held_out) {
-    train::check_disjoint(data.training, *data.held_out);
-    data.overlap = train::overlap_share(data.training, *data.held_out);
+train::RunData read_train_data(const Context& context, const TrainArguments& a,
+                               const format::Checkpoint& checkpoint) {
+  const train::TrainSettings& s = a.settings;
+  train::RunData data =
+      train::read_run_data(checkpoint, {.training = {as_paths(a.data), a.ids},
+                                        .held_out = {as_paths(a.held_out), a.held_out_ids},
+                                        .held_out_share = a.held_out_share,
+                                        .padding_id = a.padding_id,
+                                        .split = a.documents,
+                                        .packing = s.packing,
+                                        .context = s.context,
+                                        .seed = s.seed});
+  if (data.overlap) {
     const auto finding = train::overlap_finding(*data.overlap);
     context.note(train::describe(finding));
     if (!finding.passed) context.warn("held-out figures are partly memory: " + finding.hint);
   }
-  const train::Tokenizer* words = tokenizer ? &*tokenizer : nullptr;
-  train::set_task(data.training, checkpoint, words, s.seed);
-  // The held-out draw is that of `organ eval`, whatever the seed of the run.
-  if (data.held_out) train::set_task(*data.held_out, checkpoint, words, 0);
-  if (tokenizer) data.tokenizer = format::tokenizer_digest(checkpoint.folder());
-  if (!a.steps) {
-    s.steps =
-        train::steps_of_epochs(a.epochs.value_or(3), data.training.windows(), s.rows_per_step());
-  }
+  return data;
+}
+
+train::TrainSettings final_settings(const Context& context, const TrainArguments& a,
+                                    const train::TrainSettings& wishes,
+                                    const train::RunData& data) {
+  const auto settings = train::complete_settings(wishes, run_length(a), data.training);
   context.note(
       fmt::format("{} tokens in {} windows of {} ({:.1f} % filled), {} steps of {} windows",
-                  data.training.tokens(), data.training.windows(), s.context,
-                  100 * data.training.filled_share(), s.steps, s.rows_per_step()));
-  return data;
+                  data.training.tokens(), data.training.windows(), settings.context,
+                  100 * data.training.filled_share(), settings.steps, settings.rows_per_step()));
+  return settings;
 }
 
 std::unique_ptr<train::TrainObserver> make_observer(const Context& context) {

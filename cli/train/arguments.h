@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options that `train` and `recover` share, and how both show a run.
+// The options that `train`, `recover` and `baseline` share, and how they show a run.
 #pragma once
 
 #include <filesystem>
@@ -10,8 +10,7 @@
 
 #include "cli/frame/command.h"
 #include "format/manifest/manifest.h"
-#include "train/data/dataset.h"
-#include "train/trainer/organ_output.h"
+#include "train/data/run_data.h"
 #include "train/trainer/trainer.h"
 
 namespace organ::cli {
@@ -22,30 +21,26 @@ struct TrainArguments {
   std::string ids, held_out_ids;
   std::optional<std::int32_t> padding_id;  // of ids and held_out_ids
   std::optional<double> held_out_share;
-  std::string documents = "file";
+  train::DocumentSplit documents = train::DocumentSplit::file;
   std::string out, run_folder, cache_folder;
   std::optional<double> epochs;
   std::optional<std::int64_t> steps;
-  std::string mode = "in_situ", precision = "bf16", device = "cpu", schedule = "cosine",
-              packing = "ffd";
-  train::TrainSettings settings;
+  train::TrainSettings settings;  // as the options say; see wished_settings
 };
 
 void add_train_arguments(CLI::App& command, TrainArguments& arguments);
 
-// The data of a run, read and checked against each other.
-struct TrainData {
-  train::Dataset training;
-  std::optional<train::Dataset> held_out;
-  std::optional<Digest> tokenizer;
-  std::optional<double> overlap;  // overlap_share() with the held-out data
-};
+// What the options ask for, before any data is read; layers and method are the command's. Makes the
+// device ready. Throws invalid_argument, device; already_exists for an --out that exists.
+train::TrainSettings wished_settings(const TrainArguments& arguments);
 
-// Checks names and ranges that need no data and fills settings; then reads the data and derives
-// the number of steps. Throws invalid_argument (also for an --out that exists: already_exists).
-void prepare_settings(TrainArguments& arguments);
-TrainData read_train_data(const Context& context, TrainArguments& arguments,
-                          const format::Checkpoint& checkpoint);
+// The data of a run; says how much of what is held out was in it.
+train::RunData read_train_data(const Context& context, const TrainArguments& arguments,
+                               const format::Checkpoint& checkpoint);
+
+// The wishes with what the data decides; says how much there is to do.
+train::TrainSettings final_settings(const Context& context, const TrainArguments& arguments,
+                                    const train::TrainSettings& wishes, const train::RunData& data);
 
 // Notes, warnings and the progress line of a run on stderr. Its end ends that line: let it live no
 // longer than the run, or the next text is written behind the progress.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <functional>
 #include <numeric>
 #include <optional>
 
@@ -13,6 +14,7 @@
 #include "train/baselines/baselines.h"
 #include "train/baselines/report.h"
 #include "train/tokenizer/tokenizer.h"
+#include "train/trainer/recovered_checkpoint.h"
 #include "train/trainer/train_state.h"
 #include "transplant/journal.h"
 
@@ -20,7 +22,8 @@ namespace organ::cli {
 namespace {
 
 struct Arguments {
-  std::string method, layers, placement = "houlsby", start;
+  std::string method, layers;
+  std::optional<train::VirtualStart> start;
   std::uint64_t count = 3;
   double share = 0.1;
   TrainArguments common;
@@ -44,14 +47,17 @@ bool changes_weights(const Arguments& arguments) {
          arguments.method == kTopElements || arguments.method == kFull;
 }
 
+std::optional<train::BottleneckPlacement> parse_placement(std::string_view name) {
+  if (name == "houlsby") return train::BottleneckPlacement::houlsby;
+  if (name == "pfeiffer") return train::BottleneckPlacement::pfeiffer;
+  return std::nullopt;
+}
+
 // What virtual tokens start as. A text to start from says so by itself.
 void read_start(Arguments& arguments) {
   train::AdapterOptions& adapter = arguments.adapter;
-  if (!adapter.start_text.empty() && arguments.start.empty()) arguments.start = "text";
-  if (!arguments.start.empty()) {
-    adapter.start = parsed(train::parse_virtual_start(arguments.start), "--init", arguments.start,
-                           "random, vocabulary, text or zero");
-  }
+  if (!adapter.start_text.empty() && !arguments.start) arguments.start = train::VirtualStart::text;
+  if (arguments.start) adapter.start = *arguments.start;
   const bool text = adapter.start == train::VirtualStart::text;
   if (text == !adapter.start_text.empty()) return;
   throw Error(ErrorCode::invalid_argument,
@@ -79,91 +85,93 @@ void read_method(Arguments& arguments) {
   }
   arguments.adapter.kind = *kind;
   read_start(arguments);
-  if (arguments.placement != "houlsby" && arguments.placement != "pfeiffer") {
-    fail(ErrorCode::invalid_argument, "--placement: {} is unknown, expected houlsby or pfeiffer",
-         quote(arguments.placement));
-  }
-  arguments.adapter.placement = arguments.placement == "houlsby"
-                                    ? train::BottleneckPlacement::houlsby
-                                    : train::BottleneckPlacement::pfeiffer;
 }
 
 // Everything a method needs, and what is printed of it.
 class Baseline {
  public:
-  Baseline(const Context& context, Arguments& arguments)
+  Baseline(const Context& context, const Arguments& arguments, const train::TrainSettings& wishes)
       : context_(context),
         arguments_(arguments),
         common_(arguments.common),
-        checkpoint_(format::Checkpoint::open(common_.model, common_.stack)) {
-    common_.settings.layers = adapted_layers(arguments, checkpoint_.architecture().layer_count());
+        checkpoint_(format::Checkpoint::open(common_.model, common_.stack)),
+        wishes_(wishes) {
+    wishes_.layers = adapted_layers(arguments, checkpoint_.architecture().layer_count());
   }
 
   // Nothing in the processes of a run that write no files.
   std::optional<train::BaselineReport> run() {
-    if (changes_weights(arguments_)) return train_weights();
-    return train_adapter();
+    if (!changes_weights(arguments_)) return train_adapter();
+    train::check_recoverable(checkpoint_);
+    const train::RunData data = read_train_data(context_, common_, checkpoint_);
+    if (arguments_.method == kFull) return train_whole_model(data);
+    if (arguments_.method == kTopElements) return train_elements(data);
+    return train_layers(data);
   }
 
  private:
-  // The layers that train, and how they were chosen.
-  std::vector<std::uint64_t> choose_layers(const TrainData& data, nlohmann::json& config) const {
-    if (arguments_.method == kTopLayers) {
-      const auto magnitudes =
-          train::gradient_magnitudes(checkpoint_, common_.settings, data.training);
-      config["gradient_magnitudes"] = magnitudes;
-      return train::top_layers(magnitudes, arguments_.count);
-    }
-    std::vector<std::uint64_t> layers(common_.settings.layers.count);
-    std::iota(layers.begin(), layers.end(), common_.settings.layers.first);
-    return layers;
-  }
+  using Train = std::function<train::TrainResult(const train::TrainInputs&)>;
+  using Write = std::function<void(const train::BaselineReport&, const train::TrainedRun&)>;
 
-  std::optional<train::BaselineReport> train_weights() {
-    train::check_recoverable(checkpoint_);
-    const TrainData data = read_train_data(context_, common_, checkpoint_);
-    nlohmann::json config = nlohmann::json::object();
-    std::uint64_t trainable = 0;
-    const train::TrainResult result = train_weights(data, config, trainable);
+  // Trains, reports and writes the report's folder. `config` is what the report says of the method.
+  std::optional<train::BaselineReport> train(const train::RunData& data, const std::string& config,
+                                             const Train& way, const Write& write) const {
+    const train::TrainSettings settings = final_settings(context_, common_, wishes_, data);
+    const auto observer = make_observer(context_);
+    const train::TrainInputs inputs{checkpoint_, settings, data, *observer};
+    const train::TrainResult result = way(inputs);
     if (!result.writes_files) return std::nullopt;
-    const train::TrainedRun run = trained(data, result);
-    const auto report =
-        train::make_baseline_report(arguments_.method, config.dump(), trainable, run);
-    train::write_checkpoint_baseline(report, run, common_.out);
+    const train::TrainedRun run{inputs, result};
+    auto report = train::make_baseline_report(arguments_.method, config, run);
+    write(report, run);
     return report;
   }
 
-  train::TrainResult train_weights(const TrainData& data, nlohmann::json& config,
-                                   std::uint64_t& trainable) {
-    if (arguments_.method == kTopElements) return train_elements(data, config, trainable);
-    if (arguments_.method != kFull) return train_layers(data, config, trainable);
-    config["tied_head"] = checkpoint_.tied_head();
-    common_.settings.method = config.dump();
-    train::TrainResult result = train::train_whole_model(
-        checkpoint_, common_.settings, data.training, held_out(data), *make_observer(context_));
-    for (const auto& tensor : result.tensors) trainable += tensor.values.size();
-    return result;
+  std::optional<train::BaselineReport> train_weights(const train::RunData& data,
+                                                     const nlohmann::json& config,
+                                                     const Train& way) const {
+    return train(data, config.dump(), way,
+                 [&](const train::BaselineReport& report, const train::TrainedRun& run) {
+                   train::write_checkpoint_baseline(report, run, common_.out);
+                 });
   }
 
-  train::TrainResult train_elements(const TrainData& data, nlohmann::json& config,
-                                    std::uint64_t& trainable) {
-    config["share"] = arguments_.share;
-    common_.settings.method = config.dump();
-    return train::train_top_elements(checkpoint_, common_.settings, arguments_.share, data.training,
-                                     held_out(data), *make_observer(context_), trainable);
+  std::optional<train::BaselineReport> train_whole_model(const train::RunData& data) {
+    const nlohmann::json config = {{"tied_head", checkpoint_.tied_head()}};
+    wishes_.method = config.dump();
+    return train_weights(data, config, train::train_whole_model);
   }
 
-  train::TrainResult train_layers(const TrainData& data, nlohmann::json& config,
-                                  std::uint64_t& trainable) {
+  std::optional<train::BaselineReport> train_elements(const train::RunData& data) {
+    const nlohmann::json config = {{"share", arguments_.share}};
+    wishes_.method = config.dump();
+    return train_weights(data, config, [&](const train::TrainInputs& inputs) {
+      return train::train_top_elements(inputs, arguments_.share);
+    });
+  }
+
+  // The layers that train, and how they were chosen.
+  std::vector<std::uint64_t> choose_layers(const train::RunData& data,
+                                           nlohmann::json& config) const {
+    if (arguments_.method == kTopLayers) {
+      const auto magnitudes = train::gradient_magnitudes(checkpoint_, wishes_, data.training);
+      config["gradient_magnitudes"] = magnitudes;
+      return train::top_layers(magnitudes, arguments_.count);
+    }
+    std::vector<std::uint64_t> layers(wishes_.layers.count);
+    std::iota(layers.begin(), layers.end(), wishes_.layers.first);
+    return layers;
+  }
+
+  std::optional<train::BaselineReport> train_layers(const train::RunData& data) {
+    nlohmann::json config = nlohmann::json::object();
     const auto layers = choose_layers(data, config);
     config["layers"] = layers;
-    common_.settings.layers = {layers.front(), layers.back() - layers.front() + 1};
-    common_.settings.method = nlohmann::json(layers).dump();
-    train::TrainResult result =
-        train::train_chosen_layers(checkpoint_, common_.settings, layers, data.training,
-                                   held_out(data), *make_observer(context_));
-    for (const auto& tensor : result.tensors) trainable += tensor.values.size();
-    return result;
+    wishes_.layers = {layers.front(), layers.back() - layers.front() + 1};
+    wishes_.method = nlohmann::json(layers).dump();
+    return train_weights(data, config, [&](const train::TrainInputs& inputs) {
+      return train::train_chosen_layers(inputs, layers);
+    });
   }
 
   // The values that training starts from.
@@ -171,10 +179,10 @@ class Baseline {
     const train::AdapterOptions& options = arguments_.adapter;
     if (options.kind != train::AdapterKind::prompt ||
         options.start == train::VirtualStart::random) {
-      return train::initialise(adapter, common_.settings.seed);
+      return train::initialise(adapter, wishes_.seed);
     }
     if (options.start != train::VirtualStart::text) {
-      return train::start_from_vocabulary(adapter, checkpoint_, common_.settings.seed);
+      return train::start_from_vocabulary(adapter, checkpoint_, wishes_.seed);
     }
     const auto tokenizer = train::Tokenizer::open(checkpoint_.folder());
     train::start_from_ids(adapter, checkpoint_, tokenizer.encode(options.start_text, false));
@@ -182,33 +190,27 @@ class Baseline {
 
   std::optional<train::BaselineReport> train_adapter() {
     const auto& architecture = checkpoint_.architecture();
-    arguments_.adapter.layers = common_.settings.layers;
-    arguments_.adapter.base_model = common_.model;
-    train::Adapter adapter = train::plan_adapter(
-        train::make_peft_config(arguments_.adapter, architecture), architecture);
+    train::AdapterOptions options = arguments_.adapter;
+    options.layers = wishes_.layers;
+    options.base_model = common_.model;
+    train::Adapter adapter =
+        train::plan_adapter(train::make_peft_config(options, architecture), architecture);
     start(adapter);
-    common_.settings.method = adapter.config.text;
-    const TrainData data = read_train_data(context_, common_, checkpoint_);
-    const auto result = train::train_adapter(checkpoint_, common_.settings, adapter, data.training,
-                                             held_out(data), *make_observer(context_));
-    if (!result.writes_files) return std::nullopt;
-    const auto report = train::make_baseline_report(arguments_.method, adapter.config.text,
-                                                    adapter.values.size(), trained(data, result));
-    train::write_adapter_baseline(report, adapter, architecture, common_.out);
-    return report;
-  }
-
-  train::TrainedRun trained(const TrainData& data, const train::TrainResult& result) const {
-    return {checkpoint_, common_.settings, result, data.training, held_out(data), data.tokenizer};
-  }
-  static const train::Dataset* held_out(const TrainData& data) {
-    return data.held_out ? &*data.held_out : nullptr;
+    wishes_.method = adapter.config.text;
+    const train::RunData data = read_train_data(context_, common_, checkpoint_);
+    return train(
+        data, adapter.config.text,
+        [&](const train::TrainInputs& inputs) { return train::train_adapter(inputs, adapter); },
+        [&](const train::BaselineReport& report, const train::TrainedRun& /*run*/) {
+          train::write_adapter_baseline(report, adapter, architecture, common_.out);
+        });
   }
 
   const Context& context_;
-  Arguments& arguments_;
-  TrainArguments& common_;
+  const Arguments& arguments_;
+  const TrainArguments& common_;
   format::Checkpoint checkpoint_;
+  train::TrainSettings wishes_;  // the method's layers and configuration are added
 };
 
 void print_report(const Context& context, const train::BaselineReport& r, const std::string& out) {
@@ -231,13 +233,13 @@ void print_report(const Context& context, const train::BaselineReport& r, const 
 }
 
 void run_baseline(const Context& context, Arguments& arguments) {
-  TrainArguments& common = arguments.common;
+  const TrainArguments& common = arguments.common;
   read_method(arguments);
-  prepare_settings(common);
+  const train::TrainSettings wishes = wished_settings(common);
   transplant::recover_journal(common.model);
-  const auto report = Baseline(context, arguments).run();
+  const auto report = Baseline(context, arguments, wishes).run();
   if (!report) return;
-  train::remove_train_states(common.settings.run_folder);
+  train::remove_train_states(wishes.run_folder);
   if (!context.json) return print_report(context, *report, common.out);
   nlohmann::json record = train::to_json(*report);
   record["folder"] = common.out;
@@ -272,20 +274,23 @@ void add_baseline(CLI::App& app, Context& context) {
   command->add_flag("--rslora", adapter.rank_stabilised, "alpha / sqrt(rank) instead");
   command->add_option("--bottleneck", adapter.bottleneck_size, "width of bottleneck adapters")
       ->capture_default_str();
-  command
-      ->add_option("--placement", arguments->placement,
-                   "of bottleneck adapters: houlsby (attention and MLP) or pfeiffer (MLP)")
-      ->type_name("houlsby|pfeiffer")
-      ->capture_default_str();
+  add_option_of_names(*command, "--placement", "houlsby|pfeiffer", "houlsby",
+                      "of bottleneck adapters: houlsby (attention and MLP) or pfeiffer (MLP)",
+                      [&adapter](const std::string& text, const std::string& expected) {
+                        adapter.placement =
+                            parsed(parse_placement(text), "--placement", text, expected);
+                      });
   command
       ->add_option("--virtual-tokens", adapter.virtual_tokens,
                    "of prompt and prefix: positions before each document")
       ->capture_default_str();
-  command
-      ->add_option("--init", arguments->start,
-                   "of prompt: vocabulary, random or text [default: vocabulary]; of prefix: "
-                   "random or zero [default: random]")
-      ->type_name("vocabulary|random|text|zero");
+  add_option_of_names(
+      *command, "--init", "vocabulary|random|text|zero", "",
+      "of prompt: vocabulary, random or text [default: vocabulary]; of prefix: "
+      "random or zero [default: random]",
+      [start = &arguments->start](const std::string& text, const std::string& expected) {
+        *start = parsed(train::parse_virtual_start(text), "--init", text, expected);
+      });
   command->add_option("--init-text", adapter.start_text,
                       "of prompt: a text whose tokens it starts as");
   add_train_arguments(*command, arguments->common);

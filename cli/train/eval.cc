@@ -8,12 +8,10 @@
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/adapter/adapter.h"
-#include "train/data/masking.h"
 #include "train/data/overlap.h"
-#include "train/data/task_draw.h"
+#include "train/data/run_data.h"
 #include "train/evaluate/comparison.h"
 #include "train/evaluate/measure_checkpoint.h"
-#include "train/tokenizer/tokenizer.h"
 #include "transplant/journal.h"
 
 namespace organ::cli {
@@ -23,24 +21,18 @@ struct Arguments {
   std::string model, adapter, against;
   std::vector<std::string> data, training_data;
   std::string ids;
-  std::string documents = "file", precision = "fp32", protocol = "P0", device = "cpu";
+  train::DocumentSplit documents = train::DocumentSplit::file;
+  train::Precision precision = train::Precision::fp32;
+  train::Protocol protocol = train::Protocol::p0;
+  train::MachineChoice machine;
   std::int64_t context = 512;
   std::optional<std::int64_t> stride;
   std::optional<std::int64_t> windows;
   std::optional<std::int32_t> padding_id;
   std::int64_t batch = 8;
   std::uint64_t mask_seed = 0;
-  unsigned threads = 0;
   bool per_document = false;
   train::BootstrapOptions bootstrap;
-};
-
-// The arguments as values.
-struct Settings {
-  train::Precision precision = train::Precision::fp32;
-  train::Protocol protocol = train::Protocol::p0;
-  train::DocumentSplit split = train::DocumentSplit::file;
-  train::Device device = {};
 };
 
 void check_range(std::string_view option, std::int64_t value, std::int64_t low, std::int64_t high) {
@@ -49,24 +41,30 @@ void check_range(std::string_view option, std::int64_t value, std::int64_t low, 
        high);
 }
 
-Settings check_arguments(const Arguments& a) {
+void check_arguments(const Arguments& a) {
   if (a.windows && *a.windows < 1) {
     fail(ErrorCode::invalid_argument, "--windows: {} is out of range, expected 1 or more",
          *a.windows);
   }
   check_range("--context", a.context, 2, 1 << 20);
-  check_range("--threads", a.threads, 0, 1024);
+  check_range("--threads", a.machine.threads, 0, 1024);
   check_range("--batch", a.batch, 1, 1 << 20);
   if (a.mask_seed != 0 && (a.per_document || !a.against.empty())) {
     fail(ErrorCode::invalid_argument, "--mask-seed: figures of different draws are not comparable");
   }
   if (a.padding_id) check_range("--pad-id", *a.padding_id, 0, INT32_MAX);
-  return {parsed(train::parse_precision(a.precision), "--precision", a.precision, "fp32 or bf16"),
-          parsed(train::parse_protocol(a.protocol), "--protocol", a.protocol,
-                 "P0, P0w or a diagnostic P1 to P6"),
-          parsed(train::parse_document_split(a.documents), "--documents", a.documents,
-                 "file, blank-lines or end-of-text"),
-          parsed(train::parse_device(a.device), "--device", a.device, train::kDevices)};
+}
+
+nlohmann::json overlap_record(const train::OverlapCount& overlap) {
+  nlohmann::json files = nlohmann::json::array();
+  for (const auto& file : overlap.training_files) {
+    files.push_back({{"name", file.name}, {"sha256", file.digest.hex()}});
+  }
+  return {{"gram_tokens", train::kOverlapGram},
+          {"grams", overlap.grams},
+          {"found", overlap.found},
+          {"share", overlap.share},
+          {"training_files", files}};
 }
 
 // One model on the data.
@@ -75,11 +73,9 @@ class Measured {
   // adapter_folder "": none.
   Measured(const Context& context, const Arguments& a, const std::string& folder,
            const std::string& adapter_folder)
-      : arguments_(a),
-        settings_(check_arguments(a)),
-        source_(folder),
-        adapter_folder_(adapter_folder) {
-    train::prepare_device(settings_.device);
+      : arguments_(a), source_(folder), adapter_folder_(adapter_folder) {
+    check_arguments(a);
+    train::prepare_device(a.machine.device);
     if (a.data.empty() == a.ids.empty()) {
       throw Error(ErrorCode::invalid_argument, "what to measure on: give either --data or --ids",
                   "--data FILE... reads text files");
@@ -92,9 +88,8 @@ class Measured {
     if (!adapter_folder.empty()) {
       adapter = train::read_adapter(adapter_folder, checkpoint.architecture());
     }
-    measurement_ =
-        train::measure_checkpoint(checkpoint, settings_.precision, a.threads, *data_, options_,
-                                  adapter ? &*adapter : nullptr, settings_.device);
+    measurement_ = train::measure_checkpoint(checkpoint, a.precision, a.machine, *data_, options_,
+                                             adapter ? &*adapter : nullptr);
     for (const auto& probe : measurement_.probes) context.detail(train::describe(probe));
     context.note(train::describe_passed(measurement_.probes));
     for (const auto& probe : measurement_.diagnosis) {
@@ -102,7 +97,7 @@ class Measured {
     }
   }
 
-  EvalRecord record() const {
+  train::EvalRecord record() const {
     const auto& result = measurement_.result;
     return {source_,
             protocol_name(),
@@ -111,19 +106,17 @@ class Measured {
             static_cast<std::uint64_t>(result.targets),
             result.nll(),
             result.perplexity(),
-            data_->digest().hex(),
+            data_->stream().digest().hex(),
             tokenizer_ ? std::optional(tokenizer_->to_string()) : std::nullopt,
             result.documents};
   }
 
-  const train::Device& device() const { return settings_.device; }
+  const train::Device& device() const { return arguments_.machine.device; }
   nlohmann::json json() const;
   std::vector<std::string> lines() const;
 
  private:
   void read_data(const format::Checkpoint& checkpoint);
-  void count_overlap(const train::Tokenizer& tokenizer, std::uint64_t vocabulary,
-                     const train::Dataset::Options& options);
   std::string protocol_name() const {
     return train::protocol_name(options_.protocol, options_.context, options_.stride);
   }
@@ -132,7 +125,6 @@ class Measured {
   void add_diagnosis(nlohmann::json& record) const;
 
   const Arguments& arguments_;
-  Settings settings_;
   std::string source_, adapter_folder_;
   std::optional<Digest> tokenizer_;
   std::optional<train::Dataset> data_;
@@ -143,47 +135,24 @@ class Measured {
 
 void Measured::read_data(const format::Checkpoint& checkpoint) {
   const Arguments& a = arguments_;
-  const std::uint64_t vocabulary = checkpoint.architecture().vocab_size();
-  const train::Task task = train::task_of(checkpoint.architecture());
-  const train::Dataset::Options options{.context = a.context,
-                                        .split = settings_.split,
-                                        .lead_in = settings_.protocol == train::Protocol::p0w,
-                                        .special_tokens = task == train::Task::hidden_tokens};
-  std::optional<train::Tokenizer> tokenizer;
-  if (a.ids.empty() || !a.training_data.empty() || task != train::Task::next_token) {
-    tokenizer = train::Tokenizer::open(checkpoint.folder());
-  }
-  data_ = a.ids.empty() ? train::Dataset::from_texts({a.data.begin(), a.data.end()}, *tokenizer,
-                                                     vocabulary, options)
-                        : train::Dataset::from_ids(a.ids, vocabulary, a.padding_id);
-  train::set_task(*data_, checkpoint, tokenizer ? &*tokenizer : nullptr, a.mask_seed);
-  const bool asked = settings_.protocol != train::Protocol::p0;
+  train::MeasuredData measured = train::read_measured_data(
+      checkpoint, {.source = {{a.data.begin(), a.data.end()}, a.ids},
+                   .padding_id = a.padding_id,
+                   .split = a.documents,
+                   .context = a.context,
+                   .lead_in = a.protocol == train::Protocol::p0w,
+                   .seed = a.mask_seed,
+                   .training_texts = {a.training_data.begin(), a.training_data.end()}});
+  data_ = std::move(measured.data);
+  const bool asked = a.protocol != train::Protocol::p0;
   options_.protocol =
-      asked ? settings_.protocol : train::protocol_of(task).value_or(train::Protocol::p0);
+      asked ? a.protocol : train::protocol_of(data_->task()).value_or(train::Protocol::p0);
   options_.context = data_->context();
   options_.stride = a.stride.value_or(options_.context);
   options_.windows = a.windows.value_or(0);
   options_.batch_rows = a.batch;
-  if (tokenizer) options_.padding_id = tokenizer->pad().value_or(tokenizer->eos().value_or(0));
-  if (a.padding_id) options_.padding_id = *a.padding_id;
-  if (!a.training_data.empty()) count_overlap(*tokenizer, vocabulary, options);
-}
-
-void Measured::count_overlap(const train::Tokenizer& tokenizer, std::uint64_t vocabulary,
-                             const train::Dataset::Options& options) {
-  train::OverlapCounter counter(*data_);
-  nlohmann::json files = nlohmann::json::array();
-  for (const auto& path : arguments_.training_data) {
-    const auto training = train::Dataset::from_texts({path}, tokenizer, vocabulary, options);
-    counter.add(training);
-    const auto& file = training.files().front();
-    files.push_back({{"name", file.name}, {"sha256", file.digest.hex()}});
-  }
-  overlap_ = {{"gram_tokens", train::kOverlapGram},
-              {"grams", counter.grams()},
-              {"found", counter.found()},
-              {"share", counter.share()},
-              {"training_files", files}};
+  options_.padding_id = measured.padding_id;
+  if (measured.overlap) overlap_ = overlap_record(*measured.overlap);
 }
 
 // What was measured on, for people: the path as given, or the first of several.
@@ -192,10 +161,10 @@ nlohmann::json Measured::dataset_record() const {
   std::string path = a.ids.empty() ? a.data.front() : a.ids;
   if (a.data.size() > 1) path += fmt::format(" and {} more", a.data.size() - 1);
   nlohmann::json files = nlohmann::json::array();
-  for (const auto& file : data_->files()) {
+  for (const auto& file : data_->stream().files()) {
     files.push_back({{"name", file.name}, {"sha256", file.digest.hex()}, {"tokens", file.tokens}});
   }
-  return {{"path", path}, {"sha256", data_->digest().hex()}, {"files", files}};
+  return {{"path", path}, {"sha256", data_->stream().digest().hex()}, {"files", files}};
 }
 
 nlohmann::json Measured::json() const {
@@ -207,8 +176,8 @@ nlohmann::json Measured::json() const {
       {"context", options_.context},
       {"stride", options_.stride},
       {"windows", result.windows},
-      {"precision", to_string(settings_.precision)},
-      {"device", to_string(settings_.device)},
+      {"precision", to_string(arguments_.precision)},
+      {"device", to_string(arguments_.machine.device)},
       {"tokens", result.targets},
       {"nll", result.nll()},
       {"ppl", result.perplexity()},
@@ -218,7 +187,7 @@ nlohmann::json Measured::json() const {
       {"tokenizer", tokenizer_ ? nlohmann::json(tokenizer_->to_string()) : nlohmann::json()}};
   if (options_.protocol == train::Protocol::p0w) record["words"] = result.words;
   if (!overlap_.is_null()) record["overlap"] = overlap_;
-  if (arguments_.per_document) record["documents"] = document_scores(result.documents);
+  if (arguments_.per_document) record["documents"] = train::document_scores(result.documents);
   if (measurement_.sound) add_diagnosis(record);
   return record;
 }
@@ -272,11 +241,11 @@ std::vector<std::string> Measured::lines() const {
 }
 
 // A saved record where `source` is a file, else a measurement of the model folder.
-EvalRecord side_of(const Context& context, const Arguments& a, const std::string& source,
-                   const std::string& adapter_folder) {
+train::EvalRecord side_of(const Context& context, const Arguments& a, const std::string& source,
+                          const std::string& adapter_folder) {
   std::error_code unreadable;
   if (std::filesystem::is_regular_file(source, unreadable)) {
-    if (adapter_folder.empty()) return read_eval_record(source);
+    if (adapter_folder.empty()) return train::read_eval_record(source);
     fail(ErrorCode::invalid_argument, "--adapter: {} is a record of a measurement, no model",
          quote(source));
   }
@@ -294,18 +263,19 @@ void run_comparison(const Context& context, const Arguments& a) {
     fail(ErrorCode::invalid_argument, "{}: cannot be joined with --against",
          a.per_document ? "--per-document" : "--training-data");
   }
-  const Settings settings = check_arguments(a);
-  if (train::is_diagnostic(settings.protocol)) {
-    fail(ErrorCode::invalid_argument, "--against: figures of {} are not comparable", a.protocol);
+  check_arguments(a);
+  if (train::is_diagnostic(a.protocol)) {
+    fail(ErrorCode::invalid_argument, "--against: figures of {} are not comparable",
+         train::to_string(a.protocol));
   }
-  const EvalRecord first = side_of(context, a, a.model, a.adapter);
-  const EvalRecord second = side_of(context, a, a.against, "");
-  check_comparable(first, second);
+  const train::EvalRecord first = side_of(context, a, a.model, a.adapter);
+  const train::EvalRecord second = side_of(context, a, a.against, "");
+  train::check_comparable(first, second);
   const auto difference = train::paired_bootstrap(first.documents, second.documents, a.bootstrap);
   if (context.json) {
-    context.print_json("eval", comparison_record(first, second, difference, a.bootstrap));
+    context.print_json("eval", train::comparison_record(first, second, difference, a.bootstrap));
   } else {
-    context.print(describe(difference, a.bootstrap));
+    context.print(train::describe(difference, a.bootstrap));
   }
 }
 
@@ -349,18 +319,15 @@ void add_eval(CLI::App& app, Context& context) {
       ->type_name("FILE");
   command->add_option("--pad-id", arguments->padding_id,
                       "the id that fills up rows of --ids, no text (P1: fills up documents)");
-  command->add_option("--documents", arguments->documents, "what ends a document")
-      ->type_name("file|blank-lines|end-of-text")
-      ->capture_default_str();
+  add_choice(*command, "--documents", arguments->documents, train::parse_document_split,
+             "file|blank-lines|end-of-text", "what ends a document");
   command->add_option("--context", arguments->context, "tokens per window")->capture_default_str();
   command->add_option("--stride", arguments->stride,
                       "tokens between windows [default: the context]; less is P0s");
   command->add_option("--windows", arguments->windows, "only the first so many");
-  command
-      ->add_option("--protocol", arguments->protocol,
-                   "P0, P0w (per word), or P1 to P6: diagnostics that explain wrong figures")
-      ->type_name("P0|P0w|P1|P2|P3|P4|P5|P6")
-      ->capture_default_str();
+  add_choice(*command, "--protocol", arguments->protocol, train::parse_protocol,
+             "P0|P0w|P1|P2|P3|P4|P5|P6",
+             "P0, P0w (per word), or P1 to P6: diagnostics that explain wrong figures");
   command->add_option("--batch", arguments->batch, "documents a batch, P6 only")
       ->capture_default_str();
   command
@@ -381,13 +348,12 @@ void add_eval(CLI::App& app, Context& context) {
       ->add_option("--mask-seed", arguments->mask_seed,
                    "of BERT and T5: which tokens are hidden, which spans dropped")
       ->capture_default_str();
-  command->add_option("--precision", arguments->precision, "precision of the arithmetic")
-      ->type_name("bf16|fp32")
+  add_choice(*command, "--precision", arguments->precision, train::parse_precision, "bf16|fp32",
+             "precision of the arithmetic");
+  add_choice(*command, "--device", arguments->machine.device, train::parse_device,
+             "cpu|cuda|cuda:N", "where it computes");
+  command->add_option("--threads", arguments->machine.threads, "0: all cores")
       ->capture_default_str();
-  command->add_option("--device", arguments->device, "where it computes")
-      ->type_name("cpu|cuda|cuda:N")
-      ->capture_default_str();
-  command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();
   on_run(command, [&context, arguments] { run_eval(context, *arguments); });
 }
 

@@ -21,16 +21,16 @@ namespace {
 struct Arguments {
   std::string model, compare, prompt;
   bool compare_untouched = false;
-  std::string precision = "fp32", device = "cpu";
-  unsigned threads = 0;
+  train::Precision precision = train::Precision::fp32;
+  train::MachineChoice machine;
   train::GenerationOptions options;
 };
 
 void check_arguments(const Arguments& a) {
   train::check_sampling(a.options.sampling);
-  if (a.threads > 1024) {
+  if (a.machine.threads > 1024) {
     fail(ErrorCode::invalid_argument, "--threads: {} is out of range, expected 0 to 1024",
-         a.threads);
+         a.machine.threads);
   }
 }
 
@@ -74,8 +74,7 @@ struct Continuation {
 };
 
 // With `stream` the text goes to stdout as it comes.
-Continuation continue_prompt(const Subject& subject, const Arguments& a, train::Precision precision,
-                             const train::Device& device, bool stream,
+Continuation continue_prompt(const Subject& subject, const Arguments& a, bool stream,
                              const train::InterruptGuard& interrupt) {
   transplant::recover_journal(subject.folder);
   const auto checkpoint = subject.untouched ? transplant::open_untouched(subject.folder)
@@ -84,7 +83,7 @@ Continuation continue_prompt(const Subject& subject, const Arguments& a, train::
   const auto prompt = tokenizer.encode(a.prompt, true);
   train::GenerationOptions options = a.options;
   options.stop_ids = train::stop_ids(checkpoint);
-  train::Generator generator(checkpoint, precision, a.threads, device);
+  train::Generator generator(checkpoint, a.precision, a.machine);
   // The sentinels that an encoder-decoder writes say which gap it fills.
   const bool continues = train::continues_prompt(checkpoint.architecture());
   train::TextStream text(tokenizer, continues ? prompt : std::vector<std::int32_t>(), continues);
@@ -123,14 +122,7 @@ nlohmann::json to_json(const Continuation& c) {
 
 void run_generate(const Context& context, const Arguments& a) {
   check_arguments(a);
-  const auto precision = train::parse_precision(a.precision);
-  if (!precision) {
-    fail(ErrorCode::invalid_argument, "--precision: {} is unknown, expected fp32 or bf16",
-         quote(a.precision));
-  }
-  const train::Device device =
-      parsed(train::parse_device(a.device), "--device", a.device, train::kDevices);
-  train::prepare_device(device);
+  train::prepare_device(a.machine.device);
   const train::InterruptGuard interrupt;
   std::vector<Subject> subjects = {{a.model}};
   if (a.compare_untouched) subjects.push_back({a.model, true});
@@ -138,7 +130,7 @@ void run_generate(const Context& context, const Arguments& a) {
   nlohmann::json list = nlohmann::json::array();
   for (const Subject& subject : subjects) {
     if (!context.json && subjects.size() > 1) context.print(fmt::format("--- {}", title(subject)));
-    const auto result = continue_prompt(subject, a, *precision, device, !context.json, interrupt);
+    const auto result = continue_prompt(subject, a, !context.json, interrupt);
     context.detail(fmt::format("{} tokens after {} of the prompt, {:.1f} tokens/s",
                                result.generation.ids.size(), result.prompt_tokens,
                                tokens_per_second(result.generation)));
@@ -146,8 +138,8 @@ void run_generate(const Context& context, const Arguments& a) {
   }
   if (!context.json) return;
   context.print_json("generate", {{"prompt", a.prompt},
-                                  {"precision", to_string(*precision)},
-                                  {"device", to_string(device)},
+                                  {"precision", to_string(a.precision)},
+                                  {"device", to_string(a.machine.device)},
                                   {"temperature", a.options.sampling.temperature},
                                   {"top_p", a.options.sampling.top_p},
                                   {"seed", a.options.sampling.seed},
@@ -185,13 +177,12 @@ void add_generate(CLI::App& app, Context& context) {
       ->capture_default_str();
   command->add_option("--seed", options.sampling.seed, "equal seeds choose equally")
       ->capture_default_str();
-  command->add_option("--precision", arguments->precision, "precision of the arithmetic")
-      ->type_name("bf16|fp32")
+  add_choice(*command, "--precision", arguments->precision, train::parse_precision, "bf16|fp32",
+             "precision of the arithmetic");
+  add_choice(*command, "--device", arguments->machine.device, train::parse_device,
+             "cpu|cuda|cuda:N", "where it computes");
+  command->add_option("--threads", arguments->machine.threads, "0: all cores")
       ->capture_default_str();
-  command->add_option("--device", arguments->device, "where it computes")
-      ->type_name("cpu|cuda|cuda:N")
-      ->capture_default_str();
-  command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();
   on_run(command, [&context, arguments] { run_generate(context, *arguments); });
 }
 

@@ -8,6 +8,8 @@
 #include "cli/train/commands.h"
 #include "cli/train/resources.h"
 #include "format/base/fail.h"
+#include "train/trainer/recovered_checkpoint.h"
+#include "train/trainer/run_evaluations.h"
 #include "train/trainer/train_state.h"
 #include "transplant/journal.h"
 #include "transplant/receipt.h"
@@ -46,46 +48,46 @@ format::LayerRange with_neighbours(format::LayerRange organ, std::uint64_t layer
   return {first, end - first};
 }
 
-void run_recover(const Context& context, Arguments& arguments) {
+void run_recover(const Context& context, const Arguments& arguments) {
   ResourceWatch resources;
-  TrainArguments& common = arguments.common;
-  prepare_settings(common);
+  const TrainArguments& common = arguments.common;
+  train::TrainSettings wishes = wished_settings(common);
   transplant::recover_journal(common.model);
   const auto checkpoint = format::Checkpoint::open(common.model, common.stack);
   train::check_recoverable(checkpoint);
   const auto organ = organ_layers(arguments, checkpoint);
-  common.settings.layers = with_neighbours(organ, checkpoint.architecture().layer_count());
+  const format::LayerRange layers = with_neighbours(organ, checkpoint.architecture().layer_count());
+  wishes.layers = layers;
   context.note(fmt::format("organ in layers {} to {}; layers {} to {} are trained", organ.first,
-                           organ.first + organ.count - 1, common.settings.layers.first,
-                           common.settings.layers.first + common.settings.layers.count - 1));
-  const TrainData data = read_train_data(context, common, checkpoint);
-  const train::Dataset* held_out = data.held_out ? &*data.held_out : nullptr;
-  const auto result = train::train_layers(checkpoint, common.settings, data.training, held_out,
-                                          *make_observer(context));
+                           organ.first + organ.count - 1, layers.first,
+                           layers.first + layers.count - 1));
+  const train::RunData data = read_train_data(context, common, checkpoint);
+  const train::TrainSettings settings = final_settings(context, common, wishes, data);
+  const auto observer = make_observer(context);
+  const train::TrainInputs inputs{checkpoint, settings, data, *observer};
+  const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;
-  const train::TrainedRun run{checkpoint,    common.settings, result,
-                              data.training, held_out,        data.tokenizer};
+  const train::TrainedRun run{inputs, result};
   train::write_recovered_checkpoint(run, common.out);
-  train::remove_train_states(common.settings.run_folder);
+  train::remove_train_states(settings.run_folder);
   const auto evaluations = train::recovery_evaluations(run);
   if (context.json) {
     nlohmann::json record = run_record(result, evaluations);
-    resources.add_to(record, common.settings.device);
+    resources.add_to(record, result.device);
     record["overlap_share"] = data.overlap ? nlohmann::json(*data.overlap) : nlohmann::json();
     record["folder"] = common.out;
     record["organ_first_layer"] = organ.first;
     record["organ_layer_count"] = organ.count;
-    record["first_layer"] = common.settings.layers.first;
-    record["layer_count"] = common.settings.layers.count;
+    record["first_layer"] = layers.first;
+    record["layer_count"] = layers.count;
     context.print_json("recover", std::move(record));
     return;
   }
   context.print(fmt::format("{}: layers {} to {} trained for {} steps ({} skipped)",
-                            escape_text(common.out), common.settings.layers.first,
-                            common.settings.layers.first + common.settings.layers.count - 1,
+                            escape_text(common.out), layers.first, layers.first + layers.count - 1,
                             result.steps, result.skipped));
   print_evaluations(context, evaluations);
-  resources.note(context, common.settings.device);
+  resources.note(context, result.device);
 }
 
 }  // namespace

@@ -2,11 +2,13 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/parse_option.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
 #include "cli/train/resources.h"
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
+#include "train/trainer/organ_output.h"
 #include "train/trainer/train_state.h"
 #include "transplant/journal.h"
 
@@ -25,52 +27,55 @@ void check_identity(const train::OrganIdentity& identity) {
   (void)format::Version::parse(identity.version);
 }
 
-void run_train(const Context& context, Arguments& arguments) {
+// With the donor's name where none was given.
+train::OrganIdentity identity_of(const Arguments& arguments) {
+  train::OrganIdentity identity = arguments.identity;
+  if (identity.donor_id.empty()) {
+    identity.donor_id = std::filesystem::canonical(arguments.common.model).filename().string();
+  }
+  return identity;
+}
+
+void run_train(const Context& context, const Arguments& arguments) {
   ResourceWatch resources;
-  TrainArguments& common = arguments.common;
+  const TrainArguments& common = arguments.common;
   if (arguments.middle_third == !arguments.layers.empty()) {
     throw Error(ErrorCode::invalid_argument, "which layers: give either --layers or --middle-third",
                 "--layers 4:7 trains layers 4, 5 and 6, counted from 0");
   }
   check_identity(arguments.identity);
-  prepare_settings(common);
+  train::TrainSettings wishes = wished_settings(common);
   transplant::recover_journal(common.model);
   const auto checkpoint = format::Checkpoint::open(common.model, common.stack);
   const std::uint64_t layer_count = checkpoint.architecture().layer_count();
-  common.settings.layers = arguments.middle_third
-                               ? format::LayerRange::middle_third(layer_count)
-                               : format::LayerRange::parse(arguments.layers, layer_count);
-  if (arguments.identity.donor_id.empty()) {
-    arguments.identity.donor_id = std::filesystem::canonical(common.model).filename().string();
-  }
-  const TrainData data = read_train_data(context, common, checkpoint);
-  const train::Dataset* held_out = data.held_out ? &*data.held_out : nullptr;
-  const auto result = train::train_layers(checkpoint, common.settings, data.training, held_out,
-                                          *make_observer(context));
+  wishes.layers = arguments.middle_third ? format::LayerRange::middle_third(layer_count)
+                                         : format::LayerRange::parse(arguments.layers, layer_count);
+  const train::RunData data = read_train_data(context, common, checkpoint);
+  const train::TrainSettings settings = final_settings(context, common, wishes, data);
+  const auto observer = make_observer(context);
+  const train::TrainInputs inputs{checkpoint, settings, data, *observer};
+  const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;
-  const auto manifest = train::write_organ(
-      {checkpoint, common.settings, result, data.training, held_out, data.tokenizer},
-      arguments.identity, common.out);
-  train::remove_train_states(common.settings.run_folder);
+  const auto manifest = train::write_organ({inputs, result}, identity_of(arguments), common.out);
+  train::remove_train_states(settings.run_folder);
+  const format::LayerRange layers = settings.layers;
   if (context.json) {
     nlohmann::json record = run_record(result, manifest.evaluations);
-    resources.add_to(record, common.settings.device);
+    resources.add_to(record, result.device);
     record["overlap_share"] = data.overlap ? nlohmann::json(*data.overlap) : nlohmann::json();
     record["folder"] = common.out;
     record["name"] = manifest.name;
     record["version"] = manifest.version;
-    record["first_layer"] = common.settings.layers.first;
-    record["layer_count"] = common.settings.layers.count;
+    record["first_layer"] = layers.first;
+    record["layer_count"] = layers.count;
     context.print_json("train", std::move(record));
     return;
   }
   context.print(fmt::format("{}: {} {}, layers {} to {} trained for {} steps ({} skipped)",
-                            escape_text(common.out), manifest.name, manifest.version,
-                            common.settings.layers.first,
-                            common.settings.layers.first + common.settings.layers.count - 1,
-                            result.steps, result.skipped));
+                            escape_text(common.out), manifest.name, manifest.version, layers.first,
+                            layers.first + layers.count - 1, result.steps, result.skipped));
   print_evaluations(context, manifest.evaluations);
-  resources.note(context, common.settings.device);
+  resources.note(context, result.device);
 }
 
 }  // namespace
@@ -87,11 +92,8 @@ void add_train(CLI::App& app, Context& context) {
       ->type_name("A:B");
   command->add_flag("--middle-third", arguments->middle_third,
                     "three layers from one third of the depth on");
-  command
-      ->add_option("--mode", arguments->common.mode,
-                   "in place in the model, or between embedding and head alone")
-      ->type_name("in_situ|wrapper")
-      ->capture_default_str();
+  add_choice(*command, "--mode", arguments->common.settings.mode, train::parse_train_mode,
+             "in_situ|wrapper", "in place in the model, or between embedding and head alone");
   train::OrganIdentity& identity = arguments->identity;
   command->add_option("--name", identity.name, "name of the organ")->capture_default_str();
   command->add_option("--organ-version", identity.version, "its version (SemVer)")

@@ -12,9 +12,7 @@
 #include <organ/format/organ/organ_source.h>
 #include <organ/format/signature/signing.h>
 #include <organ/registry/registry.h>
-#include <organ/train/data/dataset.h>
-#include <organ/train/data/task_draw.h>
-#include <organ/train/tokenizer/tokenizer.h>
+#include <organ/train/data/run_data.h>
 #include <organ/train/trainer/organ_output.h>
 #include <organ/train/trainer/trainer.h>
 
@@ -48,7 +46,7 @@ organ::train::TrainSettings settings_of(const organ::format::Checkpoint& model,
   settings.steps = 4;
   settings.rate = 1e-3;
   settings.seed = 7;
-  settings.threads = 1;
+  settings.machine.threads = 1;
   settings.run_folder = scratch / "run";
   organ::train::check_settings(settings);
   return settings;
@@ -58,24 +56,21 @@ void train_organ(const std::string& model, const fs::path& scratch,
                  const std::vector<fs::path>& files) {
   const auto checkpoint = organ::format::Checkpoint::open(model);
   const auto settings = settings_of(checkpoint, scratch);
-  const auto tokenizer = organ::train::Tokenizer::open(model);
-  organ::train::Dataset::Options options;
+  organ::train::RunDataOptions options;
+  options.training.texts = files;
   options.context = settings.context;
-  options.end_of_sequence = true;
   options.packing = settings.packing;
-  auto data = organ::train::Dataset::from_texts(files, tokenizer,
-                                                checkpoint.architecture().vocab_size(), options);
-  organ::train::set_task(data, checkpoint, &tokenizer, settings.seed);
+  options.seed = settings.seed;
+  const auto data = organ::train::read_run_data(checkpoint, options);
 
   Watcher watcher;
-  const auto result = organ::train::train_layers(checkpoint, settings, data, nullptr, watcher);
+  const organ::train::TrainInputs inputs{checkpoint, settings, data, watcher};
+  const auto result = organ::train::train_layers(inputs);
   organ::train::OrganIdentity identity;
   identity.name = "example/trained";
   identity.version = "1.0.0";
   identity.donor_id = "a model of the example";
-  organ::train::write_organ(
-      {checkpoint, settings, result, data, nullptr, organ::format::tokenizer_digest(model)},
-      identity, scratch / "trained");
+  organ::train::write_organ({inputs, result}, identity, scratch / "trained");
 }
 
 void publish(const fs::path& folder, const fs::path& scratch) {

@@ -5,13 +5,10 @@
 
 namespace organ::train {
 
-TrainResult train_adapter(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                          Adapter& adapter, const Dataset& data, const Dataset* held_out,
-                          TrainObserver& observer) {
-  TrainResult result =
-      run_training(checkpoint, settings, data, held_out, observer, [&](Model& model) {
-        return std::make_unique<FlatAdapter>(model, adapter, settings.decay_all);
-      });
+TrainResult train_adapter(const TrainInputs& inputs, Adapter& adapter) {
+  TrainResult result = run_training(inputs, [&](Model& model) {
+    return std::make_unique<FlatAdapter>(model, adapter, inputs.settings.decay_all);
+  });
   adapter.values.clear();
   for (const TrainedTensor& tensor : result.tensors) {
     adapter.values.insert(adapter.values.end(), tensor.values.begin(), tensor.values.end());

@@ -14,30 +14,24 @@ namespace organ::train {
 // Trains the numbers of an adapter, the model frozen; `adapter` holds the trained ones afterwards.
 // settings.layers spans the adapted layers and settings.method is the adapter's configuration.
 // Throws as train_layers.
-TrainResult train_adapter(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                          Adapter& adapter, const Dataset& data, const Dataset* held_out,
-                          TrainObserver& observer);
+TrainResult train_adapter(const TrainInputs& inputs, Adapter& adapter);
 
-// The mean |d loss / d w| over the parameters of each layer, the loss being that of the run's first
-// step. Throws as train_layers.
+// The mean |d loss / d w| over the parameters of each layer, the loss being that of the first step
+// of a run with these wishes (TrainSettings; its length is not read). Throws as train_layers.
 std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
-                                        const TrainSettings& settings, const Dataset& data);
+                                        const TrainSettings& wishes, const Dataset& data);
 
 // The `count` layers of largest magnitude, ascending; the lower of two equal ones.
 std::vector<std::uint64_t> top_layers(std::span<const double> magnitudes, std::uint64_t count);
 
 // Trains some layers in place, which need not stand together; settings.layers spans them. Throws as
 // train_layers.
-TrainResult train_chosen_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                                std::span<const std::uint64_t> layers, const Dataset& data,
-                                const Dataset* held_out, TrainObserver& observer);
+TrainResult train_chosen_layers(const TrainInputs& inputs, std::span<const std::uint64_t> layers);
 
 // Trains every number of the model: embeddings, layers, the norm behind them and the head, which
 // stays tied where it is. For causal models; settings.layers spans all layers. Throws as
 // train_layers.
-TrainResult train_whole_model(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                              const Dataset& data, const Dataset* held_out,
-                              TrainObserver& observer);
+TrainResult train_whole_model(const TrainInputs& inputs);
 
 // The `count` elements of largest magnitude; of equal ones the first.
 std::vector<bool> top_elements(std::span<const float> gradient, std::uint64_t count);
@@ -46,10 +40,8 @@ std::vector<bool> top_elements(std::span<const float> gradient, std::uint64_t co
 std::uint64_t elements_in(double share, std::uint64_t elements);
 
 // Trains that share of all layers' weights whose gradient, that of the run's first step, is
-// largest; `trainable` receives their number. settings.layers spans all layers. Throws as
+// largest; TrainResult::trainable is their number. settings.layers spans all layers. Throws as
 // train_layers.
-TrainResult train_top_elements(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                               double share, const Dataset& data, const Dataset* held_out,
-                               TrainObserver& observer, std::uint64_t& trainable);
+TrainResult train_top_elements(const TrainInputs& inputs, double share);
 
 }  // namespace organ::train

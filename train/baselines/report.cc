@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/baselines/report.h"
 
-#include <cstdio>
-
 #include <nlohmann/json.hpp>
 
-#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/base/new_folder.h"
 #include "train/machine/memory.h"
+#include "train/trainer/recovered_checkpoint.h"
+#include "train/trainer/run_evaluations.h"
 
 namespace organ::train {
 namespace {
@@ -25,21 +25,21 @@ std::uint64_t parameters_of(const format::Checkpoint& checkpoint) {
 
 }  // namespace
 
-BaselineReport make_baseline_report(std::string method, std::string config, std::uint64_t trainable,
-                                    const TrainedRun& run) {
+BaselineReport make_baseline_report(std::string method, std::string config, const TrainedRun& run) {
+  const TrainInputs& inputs = run.inputs;
   BaselineReport report;
   report.method = std::move(method);
   report.config = std::move(config);
-  report.trainable = trainable;
-  report.model_parameters = parameters_of(run.checkpoint);
+  report.trainable = run.result.trainable;
+  report.model_parameters = parameters_of(inputs.checkpoint);
   report.steps = run.result.steps;
   report.skipped = run.result.skipped;
-  report.tokens = run.result.steps *
-                  static_cast<std::uint64_t>(run.settings.rows_per_step() * run.data.context());
+  report.tokens = run.result.steps * static_cast<std::uint64_t>(inputs.settings.rows_per_step() *
+                                                                inputs.data.training.context());
   report.flops_per_token = run.result.flops_per_token;
   report.milliseconds = run.result.milliseconds;
   report.peak_memory = peak_resident_bytes();
-  report.peak_device = peak_device_bytes(run.settings.device);
+  report.peak_device = peak_device_bytes(run.result.device);
   report.evaluations = training_evaluations(run);
   for (auto& evaluation : report.evaluations) {
     if (evaluation.subject == "as_transplanted") evaluation.subject = "after_training";
@@ -90,20 +90,10 @@ std::string record_text(const BaselineReport& report) {
 void write_adapter_baseline(const BaselineReport& report, const Adapter& adapter,
                             const format::Architecture& architecture,
                             const std::filesystem::path& out) {
-  if (std::filesystem::exists(std::filesystem::symlink_status(out))) {
-    fail(ErrorCode::already_exists, "{}: exists already", quote(out.string()));
-  }
-  const auto target = std::filesystem::absolute(out).lexically_normal();
-  TempFolder temporary(target.parent_path(), ".organ-adapter");
-  write_adapter(adapter, architecture, temporary.path());
-  write_file(temporary.path() / kBaselineRecord, record_text(report));
-  std::filesystem::permissions(temporary.path(), std::filesystem::perms(0755));
-  sync_folder(temporary.path());
-  if (::rename(temporary.path().c_str(), target.c_str()) != 0) {
-    fail_errno(quote(out.string()), "rename");
-  }
-  temporary.release();
-  sync_folder(target.parent_path());
+  NewFolder folder(out);
+  write_adapter(adapter, architecture, folder.path());
+  write_file(folder.path() / kBaselineRecord, record_text(report));
+  folder.commit(0755);
 }
 
 void write_checkpoint_baseline(const BaselineReport& report, const TrainedRun& run,

@@ -11,7 +11,6 @@
 
 #include "format/manifest/manifest.h"
 #include "train/adapter/adapter.h"
-#include "train/trainer/organ_output.h"
 #include "train/trainer/trainer.h"
 
 namespace organ::train {
@@ -31,8 +30,7 @@ struct BaselineReport {
   std::vector<format::Evaluation> evaluations;  // recipient_untouched, after_training; P0
 };
 
-BaselineReport make_baseline_report(std::string method, std::string config, std::uint64_t trainable,
-                                    const TrainedRun& run);
+BaselineReport make_baseline_report(std::string method, std::string config, const TrainedRun& run);
 nlohmann::json to_json(const BaselineReport& report);
 
 inline constexpr std::string_view kBaselineRecord = "baseline.json";

@@ -9,16 +9,12 @@
 
 #include "format/base/fail.h"
 #include "train/baselines/baselines.h"
-#include "train/baselines/report.h"
-#include "train/data/batch_order.h"
+#include "train/baselines/internal/first_gradient.h"
 #include "train/kernels/dispatch.h"
-#include "train/machine/torch_device.h"
 #include "train/optimize/flat_layers.h"
 #include "train/optimize/trained_parameters.h"
-#include "train/passes/batches.h"
-#include "train/passes/loss_path.h"
-#include "train/trainer/run_training.h"
 #include "train/passes/run_layers.h"
+#include "train/trainer/run_training.h"
 
 namespace organ::train {
 namespace {
@@ -85,27 +81,21 @@ std::uint64_t elements_in(double share, std::uint64_t elements) {
       1, static_cast<std::uint64_t>(std::llround(share * static_cast<double>(elements))));
 }
 
-TrainResult train_top_elements(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                               double share, const Dataset& data, const Dataset* held_out,
-                               TrainObserver& observer, std::uint64_t& trainable) {
+TrainResult train_top_elements(const TrainInputs& inputs, double share) {
   elements_in(share, 1);  // refused before the model is read
-  return run_training(checkpoint, settings, data, held_out, observer, [&](Model& model) {
-    auto organ = std::make_unique<ChosenElements>(model);
-    LossPath stack(model, model.place_of(0), model.place_of(all_layers(model).count),
-                   model.layer_count());
-    const auto windows =
-        BatchOrder(settings.seed, data.windows()).step(0, settings.rows_per_step());
-    for (const std::int64_t window : windows) {
-      const Batch batch = make_batch(data, {&window, 1});
-      stack.accumulate_gradient(stack_input(model, batch), batch, 1);
-    }
-    const at::Tensor on_host = organ->tensors().gradient.cpu();
+  std::uint64_t trainable = 0;
+  TrainResult result = run_training(inputs, [&](Model& model) {
+    auto elements = std::make_unique<ChosenElements>(model);
+    const at::Tensor on_host =
+        first_gradient(model, *elements, inputs.settings, inputs.data.training);
     const std::span<const float> gradient = host_floats(on_host);
     trainable = elements_in(share, gradient.size());
-    organ->choose(top_elements(gradient, trainable));
-    organ->tensors().gradient.zero_();
-    return organ;
+    elements->choose(top_elements(gradient, trainable));
+    elements->tensors().gradient.zero_();
+    return elements;
   });
+  result.trainable = trainable;
+  return result;
 }
 
 }  // namespace organ::train

@@ -3,41 +3,25 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <thread>
-
-#include <ATen/Parallel.h>
-#include <c10/core/GradMode.h>
 
 #include "format/base/fail.h"
 #include "train/baselines/baselines.h"
-#include "train/baselines/report.h"
-#include "train/data/batch_order.h"
+#include "train/baselines/internal/first_gradient.h"
 #include "train/kernels/dispatch.h"
-#include "train/machine/memory.h"
-#include "train/machine/torch_device.h"
+#include "train/machine/start_machine.h"
 #include "train/optimize/flat_layers.h"
-#include "train/optimize/trained_parameters.h"
-#include "train/passes/batches.h"
-#include "train/passes/loss_path.h"
-#include "train/trainer/run_training.h"
 #include "train/passes/run_layers.h"
+#include "train/processes/process_place.h"
+#include "train/trainer/run_training.h"
 
 namespace organ::train {
-
 namespace {
 
 std::vector<double> magnitudes_on(at::Device device, const format::Checkpoint& checkpoint,
-                                  const TrainSettings& settings, const Dataset& data) {
-  Model model = Model::load(checkpoint, {.precision = settings.precision, .device = device});
-  const std::uint64_t layers = checkpoint.architecture().layer_count();
-  FlatLayers whole(model, {0, layers}, false);
-  LossPath stack(model, model.place_of(0), model.place_of(layers), model.layer_count());
-  const auto windows = BatchOrder(settings.seed, data.windows()).step(0, settings.rows_per_step());
-  for (const std::int64_t window : windows) {
-    const Batch batch = make_batch(data, {&window, 1});
-    stack.accumulate_gradient(stack_input(model, batch), batch, 1);
-  }
-  const at::Tensor on_host = whole.tensors().gradient.cpu();
+                                  const TrainSettings& wishes, const Dataset& data) {
+  Model model = Model::load(checkpoint, {.precision = wishes.precision, .device = device});
+  const FlatLayers whole(model, {0, checkpoint.architecture().layer_count()}, false);
+  const at::Tensor on_host = first_gradient(model, whole, wishes, data);
   const std::span<const float> gradient = host_floats(on_host);
   const auto elements = static_cast<std::size_t>(model.layer_elements());
   std::vector<double> magnitudes;
@@ -54,16 +38,12 @@ std::vector<double> magnitudes_on(at::Device device, const format::Checkpoint& c
 }  // namespace
 
 std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
-                                        const TrainSettings& settings, const Dataset& data) {
-  const c10::NoGradGuard no_grad;
-  keep_large_blocks();
-  at::set_num_threads(static_cast<int>(
-      settings.threads ? settings.threads : std::max(1u, std::thread::hardware_concurrency())));
-  const at::Device device = open_device(settings.device);
-  std::vector<double> magnitudes;
-  with_device_errors(device,
-                     [&] { magnitudes = magnitudes_on(device, checkpoint, settings, data); });
-  return magnitudes;
+                                        const TrainSettings& wishes, const Dataset& data) {
+  MachineChoice machine = wishes.machine;
+  machine.device = own_device(machine.device, process_place());
+  return on_machine(machine, 1, [&](at::Device device) {
+    return magnitudes_on(device, checkpoint, wishes, data);
+  });
 }
 
 std::vector<std::uint64_t> top_layers(std::span<const double> magnitudes, std::uint64_t count) {
@@ -80,11 +60,9 @@ std::vector<std::uint64_t> top_layers(std::span<const double> magnitudes, std::u
   return layers;
 }
 
-TrainResult train_chosen_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                                std::span<const std::uint64_t> layers, const Dataset& data,
-                                const Dataset* held_out, TrainObserver& observer) {
-  return run_training(checkpoint, settings, data, held_out, observer, [&](Model& model) {
-    return std::make_unique<FlatLayers>(model, layers, settings.decay_all);
+TrainResult train_chosen_layers(const TrainInputs& inputs, std::span<const std::uint64_t> layers) {
+  return run_training(inputs, [&](Model& model) {
+    return std::make_unique<FlatLayers>(model, layers, inputs.settings.decay_all);
   });
 }
 

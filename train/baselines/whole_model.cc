@@ -13,20 +13,19 @@
 
 namespace organ::train {
 
-TrainResult train_whole_model(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                              const Dataset& data, const Dataset* held_out,
-                              TrainObserver& observer) {
-  if (task_of(checkpoint.architecture()) != Task::next_token) {
+TrainResult train_whole_model(const TrainInputs& inputs) {
+  const format::Architecture& architecture = inputs.checkpoint.architecture();
+  if (task_of(architecture) != Task::next_token) {
     throw Error(ErrorCode::incompatible,
                 fmt::format("model type {}: its embeddings and head do not train, those of causal "
                             "models do",
-                            quote(checkpoint.architecture().model_type())),
+                            quote(architecture.model_type())),
                 "same_layers trains all of its layers");
   }
-  std::vector<std::uint64_t> layers(checkpoint.architecture().layer_count());
+  std::vector<std::uint64_t> layers(architecture.layer_count());
   std::iota(layers.begin(), layers.end(), 0);
-  return run_training(checkpoint, settings, data, held_out, observer, [&](Model& model) {
-    return std::make_unique<FlatLayers>(model, layers, settings.decay_all, Ends::trained);
+  return run_training(inputs, [&](Model& model) {
+    return std::make_unique<FlatLayers>(model, layers, inputs.settings.decay_all, Ends::trained);
   });
 }
 

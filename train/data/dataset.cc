@@ -2,72 +2,12 @@
 #include "train/data/dataset.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
-#include <fmt/core.h>
-
 #include "format/base/fail.h"
-#include "format/base/file.h"
-#include "format/tensor/safetensors.h"
-#include "train/data/documents.h"
-#include "train/tokenizer/tokenizer.h"
 
 namespace organ::train {
 namespace {
-
-constexpr std::uint64_t kTextLimit = std::uint64_t{1} << 30;
-constexpr std::uint64_t kIdsLimit = std::uint64_t{1} << 33;
-
-void check_id(std::int64_t id, std::uint64_t vocab_size, std::string_view file, std::size_t at) {
-  if (id >= 0 && static_cast<std::uint64_t>(id) < vocab_size) return;
-  fail(ErrorCode::invalid_argument, "{}: token {} has id {}, the model's vocabulary has {} entries",
-       file, at, id, vocab_size);
-}
-
-std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view text, bool special,
-                                 const std::string& file, std::size_t offset) {
-  try {
-    return tokenizer.encode(text, special);
-  } catch (Error& error) {
-    error.with_context(fmt::format("while reading {} from byte {}", file, offset));
-    throw;
-  }
-}
-
-std::optional<std::int32_t> lead_in_of(const Tokenizer& tokenizer, bool wanted) {
-  if (!wanted) return std::nullopt;
-  if (tokenizer.bos()) return tokenizer.bos();
-  if (tokenizer.eos()) return tokenizer.eos();
-  throw Error(ErrorCode::invalid_argument,
-              "tokenizer: names neither bos_token nor eos_token to put before a document");
-}
-
-// The ids up to the padding.
-std::span<const std::int32_t> without_padding(std::span<const std::int32_t> ids,
-                                              std::optional<std::int32_t> padding_id) {
-  while (padding_id && !ids.empty() && ids.back() == *padding_id) ids = ids.first(ids.size() - 1);
-  return ids;
-}
-
-std::vector<std::int64_t> read_rows(const format::SafetensorsFile& file,
-                                    const format::TensorInfo& ids) {
-  if (ids.dtype != format::DType::I64 || ids.shape.size() != 2) {
-    fail(ErrorCode::corrupt, "{}: tensor 'ids' is {} {}, expected I64 [windows, length]",
-         file.subject(), format::to_string(ids.dtype), format::to_string(ids.shape));
-  }
-  if (ids.size == 0 || ids.shape[1] < 2) {
-    fail(ErrorCode::invalid_argument, "{}: tensor 'ids' has shape {}, no window has a target",
-         file.subject(), format::to_string(ids.shape));
-  }
-  if (ids.size > kIdsLimit) {
-    fail(ErrorCode::invalid_argument, "{}: tensor 'ids' has {} bytes, at most {} are read",
-         file.subject(), ids.size, kIdsLimit);
-  }
-  std::vector<std::int64_t> values(ids.size / sizeof(std::int64_t));
-  file.read(ids, std::as_writable_bytes(std::span(values)));
-  return values;
-}
 
 // Padding attends to itself and predicts nothing.
 // Slots [first, first + count) of a window.
@@ -86,50 +26,25 @@ void pad_from(std::size_t slot, const WindowArrays& out) {
 
 }  // namespace
 
-void Dataset::add_document(std::span<const std::int32_t> ids) {
-  if (ids.empty()) return;
-  document_starts_.push_back(tokens());
-  ids_.insert(ids_.end(), ids.begin(), ids.end());
-}
-
 void Dataset::check_not_empty() const {
   for (std::int64_t window = 0; window < windows(); ++window) {
     if (targets_in(window) > 0) return;
   }
   fail(ErrorCode::invalid_argument, "{}: no text to predict (empty, or one token per document)",
-       files_.empty() ? "data" : quote(files_.front().name));
+       stream_.files().empty() ? "data" : quote(stream_.files().front().name));
 }
+
+Dataset::Dataset(TokenStream stream, std::int64_t context)
+    : stream_(std::move(stream)), context_(context) {}
 
 Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
                             const Tokenizer& tokenizer, std::uint64_t vocab_size,
                             const Options& options) {
-  Dataset data;
-  data.context_ = options.context;
-  data.text_bytes_ = 0;
-  data.text_words_ = 0;
-  data.lead_in_ = options.lead_in;
-  const auto lead_in = lead_in_of(tokenizer, options.lead_in);
-  for (const auto& path : files) {
-    const std::string text = read_file(path, kTextLimit);
-    const std::string subject = quote(path.string());
-    const std::int64_t before = data.tokens();
-    for (const auto document : split_documents(text, options.split)) {
-      auto ids = encode(tokenizer, document, options.special_tokens, subject,
-                        static_cast<std::size_t>(document.data() - text.data()));
-      for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
-      if (options.end_of_sequence && tokenizer.eos()) ids.push_back(*tokenizer.eos());
-      if (lead_in) ids.insert(ids.begin(), *lead_in);
-      data.add_document(ids);
-      *data.text_bytes_ += document.size();
-      *data.text_words_ += count_words(document);
-    }
-    data.files_.push_back({.name = path.filename().string(),
-                           .digest = sha256(text),
-                           .bytes = text.size(),
-                           .tokens = static_cast<std::uint64_t>(data.tokens() - before)});
-  }
+  Dataset data(TokenStream::from_texts(files, tokenizer, vocab_size, options.texts),
+               options.context);
   if (options.packing == Packing::ffd) {
-    data.packed_ = pack_first_fit_decreasing(data.document_starts_, data.tokens(), options.context);
+    data.packed_ =
+        pack_first_fit_decreasing(data.stream_.document_starts(), data.tokens(), options.context);
   }
   data.check_not_empty();
   return data;
@@ -137,25 +52,9 @@ Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
 
 Dataset Dataset::from_ids(const std::filesystem::path& path, std::uint64_t vocab_size,
                           std::optional<std::int32_t> padding_id) {
-  const auto file = format::SafetensorsFile::open(path);
-  const auto& info = file.tensor("ids");
-  const auto rows = read_rows(file, info);
-  Dataset data;
-  data.context_ = static_cast<std::int64_t>(info.shape[1]);
-  std::vector<std::int32_t> ids(rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    check_id(rows[i], vocab_size, file.subject(), i);
-    ids[i] = static_cast<std::int32_t>(rows[i]);
-  }
-  const auto length = static_cast<std::size_t>(data.context_);
-  for (std::size_t start = 0; start < ids.size(); start += length) {
-    data.add_document(without_padding(std::span(ids).subspan(start, length), padding_id));
-  }
-  const auto digest = hash_file(file.fd(), file.subject());
-  data.files_.push_back({.name = path.filename().string(),
-                         .digest = digest.digest,
-                         .bytes = digest.size,
-                         .tokens = static_cast<std::uint64_t>(data.tokens())});
+  TokenStream stream = TokenStream::from_ids(path, vocab_size, padding_id);
+  const std::int64_t context = stream.row_length();
+  Dataset data(std::move(stream), context);
   data.check_not_empty();
   return data;
 }
@@ -193,7 +92,7 @@ std::int64_t Dataset::source_length() const {
 
 void Dataset::fill_spans(std::int64_t start, std::int64_t tokens, const WindowArrays& out) const {
   const auto text =
-      std::span(ids_).subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(tokens));
+      stream_.ids().subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(tokens));
   train::drop_spans(*spans_, static_cast<std::uint64_t>(start), text,
                     static_cast<std::size_t>(source_length()), out);
 }
@@ -218,13 +117,14 @@ void Dataset::fill(std::int64_t window, const WindowArrays& out) const {
 }
 
 void Dataset::fill_pieces(std::span<const Piece> pieces, const WindowArrays& out) const {
+  const auto ids = stream_.ids();
   std::size_t slot = 0;
   for (const Piece& piece : pieces) {
     const auto first = static_cast<std::int32_t>(slot);
     for (std::int64_t i = 0; i < piece.length; ++i, ++slot) {
       const auto at = static_cast<std::size_t>(piece.start + i);
-      out.ids[slot] = ids_[at];
-      out.targets[slot] = i + 1 < piece.length ? ids_[at + 1] : -1;
+      out.ids[slot] = ids[at];
+      out.targets[slot] = i + 1 < piece.length ? ids[at + 1] : -1;
       out.first_key[slot] = first;
     }
     const auto count = static_cast<std::size_t>(piece.length);
@@ -237,7 +137,7 @@ void Dataset::fill_pieces(std::span<const Piece> pieces, const WindowArrays& out
 void Dataset::drop_spans_of(std::span<const Piece> pieces, const WindowArrays& out) const {
   std::vector<std::int32_t> text;
   for (const Piece& piece : pieces) {
-    const auto first = ids_.begin() + piece.start;
+    const auto first = stream_.ids().begin() + piece.start;
     text.insert(text.end(), first, first + piece.length);
   }
   train::drop_spans(*spans_, static_cast<std::uint64_t>(pieces.front().start), text,
@@ -245,9 +145,11 @@ void Dataset::drop_spans_of(std::span<const Piece> pieces, const WindowArrays& o
 }
 
 void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
+  const auto ids = stream_.ids();
+  const auto starts = stream_.document_starts();
   const auto length = static_cast<std::int64_t>(out.ids.size());
   const std::int64_t end = std::min(start + length, tokens());
-  auto next = std::upper_bound(document_starts_.begin(), document_starts_.end(), start);
+  auto next = std::upper_bound(starts.begin(), starts.end(), start);
   std::int64_t document = *std::prev(next);
   for (std::int64_t i = 0; i < length; ++i) {
     const std::int64_t at = start + i;
@@ -256,10 +158,10 @@ void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
       pad_from(slot, out);
       break;
     }
-    if (next != document_starts_.end() && *next == at) document = *next++;
-    const bool last = at + 1 == end || (next != document_starts_.end() && *next == at + 1);
-    out.ids[slot] = ids_[static_cast<std::size_t>(at)];
-    out.targets[slot] = last ? -1 : ids_[static_cast<std::size_t>(at + 1)];
+    if (next != starts.end() && *next == at) document = *next++;
+    const bool last = at + 1 == end || (next != starts.end() && *next == at + 1);
+    out.ids[slot] = ids[static_cast<std::size_t>(at)];
+    out.targets[slot] = last ? -1 : ids[static_cast<std::size_t>(at + 1)];
     out.first_key[slot] = static_cast<std::int32_t>(std::max<std::int64_t>(0, document - start));
   }
   hide(start, static_cast<std::size_t>(end - start), out);
@@ -286,16 +188,10 @@ std::int64_t Dataset::targets_in(std::int64_t window) const {
   }
   const std::int64_t start = window * context_;
   const std::int64_t end = std::min(start + context_, tokens());
-  const auto first = std::upper_bound(document_starts_.begin(), document_starts_.end(), start);
-  const auto last = std::lower_bound(first, document_starts_.end(), end);
+  const auto starts = stream_.document_starts();
+  const auto first = std::upper_bound(starts.begin(), starts.end(), start);
+  const auto last = std::lower_bound(first, starts.end(), end);
   return end - start - 1 - (last - first);
-}
-
-Digest Dataset::digest() const {
-  if (files_.size() == 1) return files_.front().digest;
-  std::string lines;
-  for (const auto& file : files_) lines += file.digest.to_string() + "\n";
-  return sha256(lines);
 }
 
 }  // namespace organ::train

@@ -6,7 +6,7 @@
 #include <fmt/core.h>
 #include "format/base/fail.h"
 #include "format/base/file.h"
-#include "train/data/dataset.h"
+#include "train/data/token_stream.h"
 
 namespace organ::train {
 
@@ -52,7 +52,7 @@ HoldOut hold_out_files(const std::vector<std::filesystem::path>& files, double s
   return result;
 }
 
-void check_disjoint(const Dataset& training, const Dataset& held_out) {
+void check_disjoint(const TokenStream& training, const TokenStream& held_out) {
   for (const auto& file : held_out.files()) {
     for (const auto& other : training.files()) {
       if (file.digest != other.digest) continue;

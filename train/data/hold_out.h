@@ -10,7 +10,7 @@
 
 namespace organ::train {
 
-class Dataset;
+class TokenStream;
 
 // Whole files set aside for evaluation: chosen by hash of (seed, contents) until they hold at
 // least `share` of the bytes, never all of them. Throws invalid_argument for fewer than two files.
@@ -21,7 +21,7 @@ HoldOut hold_out_files(const std::vector<std::filesystem::path>& files, double s
                        std::uint64_t seed);
 
 // Throws invalid_argument when a file (by its contents) is in both.
-void check_disjoint(const Dataset& training, const Dataset& held_out);
+void check_disjoint(const TokenStream& training, const TokenStream& held_out);
 
 }  // namespace organ::train
 

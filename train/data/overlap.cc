@@ -23,7 +23,7 @@ void for_each_gram(std::span<const std::int32_t> ids, Visit visit) {
 }
 
 template <typename Visit>
-void for_each_gram(const Dataset& data, Visit visit) {
+void for_each_gram(const TokenStream& data, Visit visit) {
   const auto starts = data.document_starts();
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const auto first = static_cast<std::size_t>(starts[i]);
@@ -35,7 +35,7 @@ void for_each_gram(const Dataset& data, Visit visit) {
 
 }  // namespace
 
-OverlapCounter::OverlapCounter(const Dataset& held_out) : held_out_(held_out) {
+OverlapCounter::OverlapCounter(const TokenStream& held_out) : held_out_(held_out) {
   for_each_gram(held_out, [&](std::uint64_t) { ++grams_; });
   hashes_.reserve(grams_);
   for_each_gram(held_out, [&](std::uint64_t hash) { hashes_.push_back(hash); });
@@ -51,7 +51,7 @@ std::size_t OverlapCounter::place(std::uint64_t hash) const {
   return static_cast<std::size_t>(at - hashes_.begin());
 }
 
-void OverlapCounter::add(const Dataset& training) {
+void OverlapCounter::add(const TokenStream& training) {
   for_each_gram(training, [&](std::uint64_t hash) {
     const std::size_t at = place(hash);
     if (at < hashes_.size()) seen_[at] = true;
@@ -68,7 +68,7 @@ double OverlapCounter::share() const {
   return grams_ ? static_cast<double>(found()) / static_cast<double>(grams_) : 0;
 }
 
-double overlap_share(const Dataset& training, const Dataset& held_out) {
+double overlap_share(const TokenStream& training, const TokenStream& held_out) {
   OverlapCounter counter(held_out);
   counter.add(training);
   return counter.share();

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "train/data/dataset.h"
+#include "train/data/token_stream.h"
 
 namespace organ::train {
 
@@ -20,8 +20,8 @@ inline constexpr std::size_t kOverlapGram = 13;
 class OverlapCounter {
  public:
   // Borrows `held_out`.
-  explicit OverlapCounter(const Dataset& held_out);
-  void add(const Dataset& training);
+  explicit OverlapCounter(const TokenStream& held_out);
+  void add(const TokenStream& training);
 
   std::uint64_t grams() const { return grams_; }  // of the held-out text, repeated ones each time
   std::uint64_t found() const;                    // those that were in the training data
@@ -30,12 +30,12 @@ class OverlapCounter {
  private:
   std::size_t place(std::uint64_t hash) const;
 
-  const Dataset& held_out_;
+  const TokenStream& held_out_;
   std::vector<std::uint64_t> hashes_;  // ascending, each once
   std::vector<bool> seen_;
   std::uint64_t grams_ = 0;
 };
 
-double overlap_share(const Dataset& training, const Dataset& held_out);
+double overlap_share(const TokenStream& training, const TokenStream& held_out);
 
 }  // namespace organ::train

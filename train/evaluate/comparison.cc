@@ -11,13 +11,13 @@
 #include "format/base/json.h"
 #include "train/evaluate/protocol.h"
 
-namespace organ::cli {
+namespace organ::train {
 namespace {
 
 constexpr std::uint64_t kRecordLimit = std::uint64_t{256} << 20;
 constexpr std::uint64_t kMostTargets = std::uint64_t{1} << 53;
 
-train::DocumentScore parse_score(const JsonObject& object) {
+DocumentScore parse_score(const JsonObject& object) {
   object.allow_only({"nll", "targets"});
   const double nll = object.real("nll");
   if (nll < 0) object.fail_field("nll", "is negative");
@@ -37,7 +37,7 @@ void check_equal(std::string_view what, const T& first, const T& second) {
 
 }  // namespace
 
-nlohmann::json document_scores(const std::vector<train::DocumentScore>& documents) {
+nlohmann::json document_scores(const std::vector<DocumentScore>& documents) {
   nlohmann::json scores = nlohmann::json::array();
   for (const auto& one : documents) scores.push_back({{"nll", one.nll}, {"targets", one.targets}});
   return scores;
@@ -78,8 +78,8 @@ EvalRecord read_eval_record(const std::filesystem::path& file) {
 
 void check_comparable(const EvalRecord& first, const EvalRecord& second) {
   for (const auto* record : {&first, &second}) {
-    const auto protocol = train::parse_protocol(record->protocol);
-    if (protocol && train::is_diagnostic(*protocol)) {
+    const auto protocol = parse_protocol(record->protocol);
+    if (protocol && is_diagnostic(*protocol)) {
       fail(ErrorCode::invalid_argument, "comparison: {} was measured under {}, a diagnostic",
            quote(record->source), record->protocol);
     }
@@ -94,8 +94,8 @@ void check_comparable(const EvalRecord& first, const EvalRecord& second) {
 }
 
 nlohmann::json comparison_record(const EvalRecord& first, const EvalRecord& second,
-                                 const train::PairedDifference& difference,
-                                 const train::BootstrapOptions& options) {
+                                 const PairedDifference& difference,
+                                 const BootstrapOptions& options) {
   return {{"protocol", first.protocol},
           {"context", first.context},
           {"stride", first.stride},
@@ -115,8 +115,7 @@ nlohmann::json comparison_record(const EvalRecord& first, const EvalRecord& seco
             {"seed", options.seed}}}};
 }
 
-std::string describe(const train::PairedDifference& difference,
-                     const train::BootstrapOptions& options) {
+std::string describe(const PairedDifference& difference, const BootstrapOptions& options) {
   return fmt::format(
       "difference of nll {:+.6f}, 95 % interval {:+.6f} to {:+.6f}, by chance {:.4f} "
       "({} resamples of {} documents, seed {})",
@@ -124,4 +123,4 @@ std::string describe(const train::PairedDifference& difference,
       difference.documents, options.seed);
 }
 
-}  // namespace organ::cli
+}  // namespace organ::train

@@ -11,7 +11,7 @@
 
 #include "train/evaluate/bootstrap.h"
 
-namespace organ::cli {
+namespace organ::train {
 
 // What a comparison needs of a measurement.
 struct EvalRecord {
@@ -22,10 +22,10 @@ struct EvalRecord {
   double nll = 0, perplexity = 0;
   std::string dataset;  // digest, hex
   std::optional<std::string> tokenizer;
-  std::vector<train::DocumentScore> documents;
+  std::vector<DocumentScore> documents;
 };
 
-nlohmann::json document_scores(const std::vector<train::DocumentScore>& documents);
+nlohmann::json document_scores(const std::vector<DocumentScore>& documents);
 
 // Reads what `organ eval --json --per-document` printed (schemas/eval.v1.schema.json). Throws
 // corrupt, and invalid_argument for a record without the documents' scores.
@@ -36,10 +36,9 @@ void check_comparable(const EvalRecord& first, const EvalRecord& second);
 
 // The fields of schemas/comparison.v1.schema.json.
 nlohmann::json comparison_record(const EvalRecord& first, const EvalRecord& second,
-                                 const train::PairedDifference& difference,
-                                 const train::BootstrapOptions& options);
+                                 const PairedDifference& difference,
+                                 const BootstrapOptions& options);
 // The same as a line for people.
-std::string describe(const train::PairedDifference& difference,
-                     const train::BootstrapOptions& options);
+std::string describe(const PairedDifference& difference, const BootstrapOptions& options);
 
-}  // namespace organ::cli
+}  // namespace organ::train

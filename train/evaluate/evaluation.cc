@@ -23,8 +23,8 @@ class Evaluator {
       : model_(model), data_(data), options_(options), rows_(evaluation_rows(data, options)) {
     result_.protocol = options.protocol;
     result_.batch_rows = options.batch_rows;
-    result_.documents.resize(data.document_starts().size());
-    if (options.protocol == Protocol::p0w) result_.words = data.text_words().value();
+    result_.documents.resize(data.stream().document_starts().size());
+    if (options.protocol == Protocol::p0w) result_.words = data.stream().text_words().value();
   }
 
   EvaluationResult run() {
@@ -58,7 +58,7 @@ class Evaluator {
 
   void share_among_documents(const EvaluationRow& row, const std::int64_t* targets,
                              const float* nll) {
-    const auto starts = data_.document_starts();
+    const auto starts = data_.stream().document_starts();
     const auto tokens = target_tokens(data_, options_, row);
     for (std::size_t place = 0; place < tokens.size(); ++place) {
       const auto i = static_cast<std::int64_t>(place);
@@ -127,7 +127,7 @@ double EvaluationResult::perplexity() const { return std::exp(nll()); }
 
 std::optional<double> EvaluationResult::bits_per_byte(const Dataset& data) const {
   if (data.task() != Task::next_token) return std::nullopt;  // most of the text was shown
-  const auto bytes = data.text_bytes();
+  const auto bytes = data.stream().text_bytes();
   if (!bytes || *bytes == 0 || is_diagnostic(protocol)) return std::nullopt;
   const double bits_per_nat_byte = 1 / (std::numbers::ln2 * static_cast<double>(*bytes));
   if (protocol == Protocol::p0w) return nll_sum * bits_per_nat_byte;

@@ -31,7 +31,7 @@ void check_options(const Dataset& data, const EvaluationOptions& options) {
          data.context(), options.context);
   }
   if (options.protocol != Protocol::p0w) return;
-  if (!data.text_words() || !data.has_lead_in()) {
+  if (!data.stream().text_words() || !data.stream().has_lead_in()) {
     fail(ErrorCode::invalid_argument, "{}: needs a text, whose words it counts", name);
   }
   if (options.windows > 0) {
@@ -40,7 +40,7 @@ void check_options(const Dataset& data, const EvaluationOptions& options) {
 }
 
 std::int64_t document_end(const Dataset& data, std::size_t document) {
-  const auto starts = data.document_starts();
+  const auto starts = data.stream().document_starts();
   return document + 1 < starts.size() ? starts[document + 1] : data.tokens();
 }
 
@@ -69,7 +69,7 @@ void add_rolling_rows(std::int64_t first, std::int64_t end, std::int64_t context
 
 std::vector<EvaluationRow> document_rows(const Dataset& data, const EvaluationOptions& options) {
   std::vector<EvaluationRow> rows;
-  const auto starts = data.document_starts();
+  const auto starts = data.stream().document_starts();
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const std::int64_t end = document_end(data, i);
     if (options.protocol == Protocol::p0w) {
@@ -84,10 +84,10 @@ std::vector<EvaluationRow> document_rows(const Dataset& data, const EvaluationOp
 // The next token of the document is a target of the row's last position too.
 void look_ahead(const Dataset& data, const EvaluationRow& row, const WindowArrays& out) {
   const std::int64_t next = row.start + row.tokens;
-  const auto starts = data.document_starts();
+  const auto starts = data.stream().document_starts();
   if (next >= data.tokens() || std::binary_search(starts.begin(), starts.end(), next)) return;
   out.targets[static_cast<std::size_t>(row.tokens - 1)] =
-      data.ids()[static_cast<std::size_t>(next)];
+      data.stream().ids()[static_cast<std::size_t>(next)];
 }
 
 // Padding as ordinary tokens of the document.

@@ -2,16 +2,10 @@
 #include "train/evaluate/measure_checkpoint.h"
 
 #include <algorithm>
-#include <thread>
-
-#include <ATen/Parallel.h>
-#include <c10/core/GradMode.h>
-#include <fmt/core.h>
 
 #include "format/base/error.h"
 #include "train/evaluate/internal/evaluation_batches.h"
-#include "train/machine/memory.h"
-#include "train/machine/torch_device.h"
+#include "train/machine/start_machine.h"
 #include "train/model/adapter_binding.h"
 #include "train/model/model.h"
 #include "train/passes/batches.h"
@@ -44,7 +38,7 @@ Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, 
   const std::int64_t first_window = 0;
   Measurement measurement;
   measurement.probes = run_probes(model, whole(model), make_batch(data, {&first_window, 1}));
-  measurement.probes.push_back(probe_trailing_padding(data));
+  measurement.probes.push_back(probe_trailing_padding(data.stream()));
   require_passed(measurement.probes);
   measurement.result = evaluate(model, data, options);
   if (!is_diagnostic(options.protocol)) return measurement;
@@ -58,19 +52,11 @@ Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, 
 }  // namespace
 
 Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
-                               unsigned threads, const Dataset& data,
-                               const EvaluationOptions& options, const Adapter* adapter,
-                               const Device& chosen) {
-  const c10::NoGradGuard no_grad;
-  keep_large_blocks();
-  at::set_num_threads(
-      static_cast<int>(threads ? threads : std::max(1u, std::thread::hardware_concurrency())));
-  const at::Device device = open_device(chosen);
-  Measurement measurement;
-  with_device_errors(device, [&] {
-    measurement = measure_on(device, checkpoint, precision, data, options, adapter);
+                               const MachineChoice& machine, const Dataset& data,
+                               const EvaluationOptions& options, const Adapter* adapter) {
+  return on_machine(machine, 1, [&](at::Device device) {
+    return measure_on(device, checkpoint, precision, data, options, adapter);
   });
-  return measurement;
 }
 
 }  // namespace organ::train

@@ -8,7 +8,7 @@
 
 #include "format/checkpoint/checkpoint.h"
 #include "train/evaluate/evaluation.h"
-#include "train/machine/device.h"
+#include "train/machine/machine_choice.h"
 #include "train/machine/precision.h"
 #include "train/probes/finding.h"
 
@@ -30,12 +30,11 @@ struct Measurement {
 };
 
 // Loads the model, with the adapter when one is given, proves it and the data by the self-tests and
-// scores the data. `threads` 0: all cores. Throws device and what Model, run_probes and evaluate
-// throw, and what a failed self-test says.
+// scores the data. Throws device and what Model, run_probes and evaluate throw, and what a failed
+// self-test says.
 Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
-                               unsigned threads, const Dataset& data,
-                               const EvaluationOptions& options, const Adapter* adapter = nullptr,
-                               const Device& device = {});
+                               const MachineChoice& machine, const Dataset& data,
+                               const EvaluationOptions& options, const Adapter* adapter = nullptr);
 
 }  // namespace organ::train
 

@@ -3,10 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
-#include <ATen/Parallel.h>
-#include <c10/core/GradMode.h>
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
@@ -15,8 +12,7 @@
 #include "format/checkpoint/checkpoint_config.h"
 #include "train/data/span_draw.h"
 #include "train/data/task.h"
-#include "train/machine/memory.h"
-#include "train/machine/torch_device.h"
+#include "train/machine/start_machine.h"
 #include "train/model/decode_cache.h"
 #include "train/model/model.h"
 
@@ -93,20 +89,16 @@ struct Generator::Impl {
                  const std::function<bool(std::int32_t)>& on_token);
 };
 
-Generator::Generator(const format::Checkpoint& checkpoint, Precision precision, unsigned threads,
-                     const Device& chosen) {
+Generator::Generator(const format::Checkpoint& checkpoint, Precision precision,
+                     const MachineChoice& machine) {
   const format::Architecture& architecture = checkpoint.architecture();
   check_writes(architecture);
   const std::int32_t start =
       continues_prompt(architecture)
           ? 0
           : decoder_start_id(format::CheckpointConfig::of(checkpoint), architecture.vocab_size());
-  keep_large_blocks();
-  at::set_num_threads(
-      static_cast<int>(threads ? threads : std::max(1u, std::thread::hardware_concurrency())));
-  const at::Device device = open_device(chosen);
-  with_device_errors(device, [&] {
-    impl_ = std::make_unique<Impl>(
+  impl_ = on_machine(machine, 1, [&](at::Device device) {
+    return std::make_unique<Impl>(
         Model::load(checkpoint, {.precision = precision, .device = device}), start);
   });
 }

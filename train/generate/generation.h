@@ -10,7 +10,7 @@
 
 #include "format/checkpoint/checkpoint.h"
 #include "train/generate/sampler.h"
-#include "train/machine/device.h"
+#include "train/machine/machine_choice.h"
 #include "train/machine/precision.h"
 
 #pragma GCC visibility push(default)
@@ -40,10 +40,9 @@ bool continues_prompt(const format::Architecture& architecture);
 // A loaded model. Not thread-safe.
 class Generator {
  public:
-  // `threads` 0: all cores. Throws device, what Model throws, incompatible for a family that does
-  // not generate text.
-  Generator(const format::Checkpoint& checkpoint, Precision precision, unsigned threads,
-            const Device& device = {});
+  // Throws device, what Model throws, incompatible for a family that does not generate text.
+  Generator(const format::Checkpoint& checkpoint, Precision precision,
+            const MachineChoice& machine);
   ~Generator();
 
   // Calls on_token with each id as it comes; false ends the generation. Throws invalid_argument

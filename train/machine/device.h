@@ -27,9 +27,6 @@ struct Device {
 std::string to_string(const Device& device);
 std::optional<Device> parse_device(std::string_view text);
 
-// What parse_device reads, for messages.
-inline constexpr std::string_view kDevices = "cpu, cuda or cuda:N";
-
 // Makes the device ready and proves that it is there; for the CPU nothing. CUDA's part of LibTorch
 // is loaded now, from the folder that LibTorch lies in, so that a program without it starts as fast
 // and needs none of it. Call before anything else of LibTorch, from one thread. Throws device with

@@ -29,11 +29,13 @@ void FlatAdapter::refresh_working() {
 
 std::vector<TrainedTensor> FlatAdapter::collect() const {
   std::vector<TrainedTensor> tensors;
-  const at::Tensor master = buffers_.master.cpu();
+  const auto host = std::make_shared<const at::Tensor>(buffers_.master.cpu());
   for (const AdapterSlot& slot : adapter_.slots) {
-    const float* values = master.const_data_ptr<float>() + slot.offset;
-    tensors.push_back(
-        {adapter_.layer_of(slot), adapter_.slot_name(slot), {values, values + slot.elements}});
+    const float* values = host->const_data_ptr<float>() + slot.offset;
+    tensors.push_back({adapter_.layer_of(slot),
+                       adapter_.slot_name(slot),
+                       {values, static_cast<std::size_t>(slot.elements)},
+                       host});
   }
   return tensors;
 }

@@ -2,6 +2,7 @@
 #include "train/optimize/flat_layers.h"
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
 #include <tuple>
 
@@ -120,20 +121,22 @@ void FlatLayers::round_to_stored_types(const format::Checkpoint& checkpoint) {
 }
 
 std::vector<TrainedTensor> FlatLayers::collect() const {
+  const auto host = std::make_shared<const at::Tensor>(master_.cpu());
+  const std::span<const float> numbers(host->const_data_ptr<float>(),
+                                       static_cast<std::size_t>(host->numel()));
   std::vector<TrainedTensor> tensors;
-  const auto add = [&](std::uint64_t layer, const std::string& name, const at::Tensor& part) {
-    const at::Tensor values = part.cpu();
-    const float* data = values.const_data_ptr<float>();
-    tensors.push_back({layer, name, std::vector<float>(data, data + values.numel())});
+  const auto add = [&](std::uint64_t layer, const ParameterSlot& slot, std::int64_t start) {
+    tensors.push_back({layer, slot.name,
+                       numbers.subspan(static_cast<std::size_t>(start + slot.offset),
+                                       static_cast<std::size_t>(slot.elements)),
+                       host});
   };
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     for (const auto& parameter : model_.parameter_layout()) {
-      add(layers_[i], parameter.name, slot(i, parameter));
+      add(layers_[i], parameter, static_cast<std::int64_t>(i) * layer_elements_);
     }
   }
-  for (const auto& end : ends_) {
-    add(TrainedTensor::kOutside, end.name, master_.narrow(0, end.offset, end.elements));
-  }
+  for (const auto& end : ends_) add(TrainedTensor::kOutside, end, 0);
   std::sort(tensors.begin(), tensors.end(), [](const TrainedTensor& a, const TrainedTensor& b) {
     return std::tie(a.layer, a.name) < std::tie(b.layer, b.name);
   });

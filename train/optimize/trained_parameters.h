@@ -32,6 +32,7 @@ class TrainedParameters {
   // The values a reader of the result will find: rounded to the types they are stored in. Throws
   // incompatible for a type that does not train.
   virtual void round_to_stored_types(const format::Checkpoint& checkpoint) = 0;
+  // They share the memory of the numbers where the model is on the host: nothing trains afterwards.
   virtual std::vector<TrainedTensor> collect() const = 0;
 };
 

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
-#include <vector>
 
 #pragma GCC visibility push(default)
 
@@ -15,9 +16,10 @@ struct TrainedTensor {
   // The layer of an embedding, of the norm behind the last layer and of a head.
   static constexpr std::uint64_t kOutside = UINT64_MAX;
 
-  std::uint64_t layer = 0;  // index in the model
-  std::string name;         // relative to the layer; outside the name in the checkpoint
-  std::vector<float> values;
+  std::uint64_t layer = 0;        // index in the model
+  std::string name;               // relative to the layer; outside the name in the checkpoint
+  std::span<const float> values;  // on the host, where training left them
+  std::shared_ptr<const void> owner = nullptr;  // keeps them, with those of other tensors
 };
 
 }  // namespace organ::train

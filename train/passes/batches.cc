@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include <ATen/ATen.h>
+
 #include "train/kernels/elementwise.h"
 #include "train/passes/batches.h"
 
@@ -59,6 +61,27 @@ at::Tensor document_ends(const Batch& batch) {
     end[i] = last ? static_cast<std::int32_t>(position + 1) : end[i + 1];
   }
   return ends;
+}
+
+Batch row_of(const Batch& batch, std::int64_t row) {
+  const auto cut = [&](const at::Tensor& all) {
+    return all.defined() ? all.narrow(0, row * batch.length, batch.length) : all;
+  };
+  Batch one;
+  one.rows = 1;
+  one.length = batch.length;
+  one.source = batch.source;
+  one.ids = cut(batch.ids);
+  one.targets = cut(batch.targets);
+  one.first_key = cut(batch.first_key);
+  one.end_key = cut(batch.end_key);
+  // What bounds nothing in this row was there for the others.
+  if (one.first_key.defined() && !one.first_key.any().item<bool>()) one.first_key.reset();
+  if (one.source > 0 && one.end_key.defined() &&
+      one.end_key[0].item<std::int32_t>() == one.source) {
+    one.end_key.reset();
+  }
+  return one;
 }
 
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows) {

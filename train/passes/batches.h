@@ -16,6 +16,10 @@ namespace organ::train {
 // document, which spares the attention its lower bound.
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows);
 
+// Row `row` of a batch of make_batch, as the batch that its window alone would be. Borrows ids and
+// targets.
+Batch row_of(const Batch& batch, std::int64_t row);
+
 // Writes the arrays of row `row` of a batch.
 using FillRow = std::function<void(std::size_t row, const WindowArrays& arrays)>;
 

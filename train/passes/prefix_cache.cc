@@ -82,30 +82,28 @@ Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_l
   return hasher.finish();
 }
 
-PrefixCache::PrefixCache(Model& model, const Dataset& data, const PrefixOptions& options)
+PrefixCache::PrefixCache(Model& model, std::int64_t windows, const PrefixOptions& options)
     : model_(model),
-      data_(data),
       options_(options),
-      kept_(static_cast<std::size_t>(options.folder ? 0 : data.windows())) {}
+      kept_(static_cast<std::size_t>(options.folder ? 0 : windows)) {}
 
-at::Tensor PrefixCache::inputs(std::span<const std::int64_t> windows) {
+at::Tensor PrefixCache::inputs(std::span<const std::int64_t> windows, const Batch& batch) {
   // An embedding is cheaper to look up than to keep.
-  if (options_.layers_below == 0) return embed_and_run(model_, make_batch(data_, windows), 0, 0);
-  const std::int64_t length = data_.row_length();
-  at::Tensor all =
-      at::empty({static_cast<std::int64_t>(windows.size()) * length, model_.hidden_size()},
-                at::TensorOptions().dtype(at::kFloat).device(model_.device()));
-  for (std::size_t row = 0; row < windows.size(); ++row) {
-    all.narrow(0, static_cast<std::int64_t>(row) * length, length).copy_(window(windows[row]));
+  if (options_.layers_below == 0) return embed_and_run(model_, batch, 0, 0);
+  at::Tensor all = at::empty({batch.tokens(), model_.hidden_size()},
+                             at::TensorOptions().dtype(at::kFloat).device(model_.device()));
+  for (std::int64_t row = 0; row < batch.rows; ++row) {
+    all.narrow(0, row * batch.length, batch.length)
+        .copy_(window(windows[static_cast<std::size_t>(row)], batch, row));
   }
   return all;
 }
 
-at::Tensor PrefixCache::window(std::int64_t index) {
-  if (options_.folder) return read_or_compute(make_batch(data_, {&index, 1}));
+at::Tensor PrefixCache::window(std::int64_t index, const Batch& batch, std::int64_t row) {
+  if (options_.folder) return read_or_compute(row_of(batch, row));
   at::Tensor& kept = kept_[static_cast<std::size_t>(index)];
   if (kept.defined()) return kept;
-  at::Tensor computed = compute(make_batch(data_, {&index, 1}));
+  at::Tensor computed = compute(row_of(batch, row));
   if (bytes_ + computed.nbytes() <= options_.memory_bytes) {
     kept = computed;
     bytes_ += computed.nbytes();

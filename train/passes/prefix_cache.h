@@ -9,7 +9,6 @@
 
 #include "format/base/digest.h"
 #include "format/checkpoint/checkpoint.h"
-#include "train/data/dataset.h"
 #include "train/machine/device.h"
 #include "train/model/model.h"
 #include "train/passes/cache_folder.h"
@@ -36,26 +35,27 @@ struct PrefixCounts {
   std::uint64_t computed = 0, read = 0;  // windows; `read` from the folder
 };
 
-// Of one data set and one model, both borrowed. Windows are computed one by one and, in bf16,
+// Of one data set and one model, which is borrowed. Windows are computed one by one and, in bf16,
 // rounded to it whether they are kept or not: what a window gives depends neither on the batch it
 // came in nor on the cache. Not thread-safe.
 class PrefixCache {
  public:
-  PrefixCache(Model& model, const Dataset& data, const PrefixOptions& options);
+  // `windows`: of the data set.
+  PrefixCache(Model& model, std::int64_t windows, const PrefixOptions& options);
 
-  // fp32 [windows x context, hidden_size], where the model is; what is kept is on the host.
-  at::Tensor inputs(std::span<const std::int64_t> windows);
+  // fp32 [positions of the batch, hidden_size], where the model is; what is kept is on the host.
+  // `batch` is make_batch of the windows.
+  at::Tensor inputs(std::span<const std::int64_t> windows, const Batch& batch);
 
   const PrefixCounts& counts() const { return counts_; }
 
  private:
-  at::Tensor window(std::int64_t index);
+  at::Tensor window(std::int64_t index, const Batch& batch, std::int64_t row);
   at::Tensor read_or_compute(const Batch& batch);
   at::Tensor compute(const Batch& batch);
   Digest key(const Batch& batch) const;
 
   Model& model_;
-  const Dataset& data_;
   PrefixOptions options_;
   std::uint64_t bytes_ = 0;
   PrefixCounts counts_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The self-tests that need no model.
 #include "train/probes/data_probes.h"
-#include "train/data/dataset.h"
+#include "train/data/token_stream.h"
 #include "train/probes/model_probes.h"
 #include "train/probes/trailing_runs.h"
 
@@ -23,7 +23,7 @@ ProbeFinding TrailingRuns::finding() const {
           "--pad-id ID leaves such ids at the end of a row out"};
 }
 
-ProbeFinding probe_trailing_padding(const Dataset& data) {
+ProbeFinding probe_trailing_padding(const TokenStream& data) {
   TrailingRuns runs;
   const auto ids = data.ids();
   const auto starts = data.document_starts();

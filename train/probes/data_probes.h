@@ -7,10 +7,10 @@
 
 namespace organ::train {
 
-class Dataset;
+class TokenStream;
 
 // padding: documents (rows of ids) that end in a run of one id have padding that counts as text.
-ProbeFinding probe_trailing_padding(const Dataset& data);
+ProbeFinding probe_trailing_padding(const TokenStream& data);
 
 // overlap: how much of a held-out text training may know, see train/data/overlap.h.
 ProbeFinding overlap_finding(double share);

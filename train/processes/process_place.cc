@@ -2,6 +2,7 @@
 #include "train/processes/process_place.h"
 
 #include <charconv>
+#include <cstdlib>
 #include <string_view>
 
 #include "format/base/fail.h"
@@ -49,6 +50,15 @@ std::optional<ProcessPlace> process_place(const Variables& variable) {
   place.address = text_of(variable, "MASTER_ADDR");
   place.port = static_cast<std::uint16_t>(number_of(variable, "MASTER_PORT", 1, 65535));
   return place;
+}
+
+std::optional<ProcessPlace> process_place() {
+  return process_place([](const char* name) { return std::getenv(name); });
+}
+
+Device own_device(Device wanted, const std::optional<ProcessPlace>& place) {
+  if (!wanted.is_cpu() && wanted.index < 0 && place) wanted.index = place->local_rank;
+  return wanted;
 }
 
 }  // namespace organ::train

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "train/machine/device.h"
+
 namespace organ::train {
 
 struct ProcessPlace {
@@ -21,5 +23,11 @@ struct ProcessPlace {
 // returns a variable's value or null. Throws invalid_argument naming the variable that is missing
 // or out of range.
 std::optional<ProcessPlace> process_place(const std::function<const char*(const char*)>& variable);
+// That of this process, by its environment.
+std::optional<ProcessPlace> process_place();
+
+// Where a process runs that asks for `wanted`: processes on one machine take a device each, unless
+// one was named. What is recorded of the device is recorded of this one.
+Device own_device(Device wanted, const std::optional<ProcessPlace>& place);
 
 }  // namespace organ::train

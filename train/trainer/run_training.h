@@ -16,8 +16,6 @@ class TrainedParameters;
 using MakeTrained = std::function<std::unique_ptr<TrainedParameters>(Model&)>;
 
 // Tests the settings and the data, then runs.
-TrainResult run_training(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                         const Dataset& data, const Dataset* held_out, TrainObserver& observer,
-                         const MakeTrained& make_trained);
+TrainResult run_training(const TrainInputs& inputs, const MakeTrained& make_trained);
 
 }  // namespace organ::train

@@ -9,6 +9,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "train/data/dataset.h"
 
 namespace organ::train {
 namespace {
@@ -31,6 +32,14 @@ void check_integer(std::string_view option, Integer value, Integer low, Integer 
        high);
 }
 
+// ceil(epochs * windows / rows per step).
+std::uint64_t steps_of_epochs(double epochs, std::int64_t windows, std::int64_t rows_per_step) {
+  check_real("--epochs", epochs, 0, 1e6, false);
+  const double rows = epochs * static_cast<double>(windows);
+  return std::max<std::uint64_t>(
+      1, static_cast<std::uint64_t>(std::ceil(rows / static_cast<double>(rows_per_step))));
+}
+
 }  // namespace
 
 std::string_view to_string(TrainMode mode) {
@@ -43,7 +52,9 @@ std::optional<TrainMode> parse_train_mode(std::string_view name) {
   return std::nullopt;
 }
 
-void check_settings(const TrainSettings& s) {
+void check_settings(const TrainSettings& s) { check_wishes(s, {.steps = s.steps}); }
+
+void check_wishes(const TrainSettings& s, const RunLength& length) {
   check_real("--lr", s.rate, 0, 1, false);
   check_real("--warmup-share", s.warmup_share, 0, 1, true);
   check_real("--weight-decay", s.adamw.weight_decay, 0, 1, true);
@@ -53,21 +64,28 @@ void check_settings(const TrainSettings& s) {
   check_integer<std::int64_t>("--batch", s.batch, 1, kMaxRows);
   check_integer<std::int64_t>("--accumulate", s.accumulate, 1, kMaxRows);
   check_integer<std::int64_t>("--batch x --accumulate", s.rows_per_step(), 1, kMaxRows);
-  check_integer<std::uint64_t>("--steps", s.steps, 1, kMaxSteps);
+  if (length.steps) {
+    check_integer<std::uint64_t>("--steps", *length.steps, 1, kMaxSteps);
+  } else {
+    (void)steps_of_epochs(length.epochs, 1, 1);
+  }
   check_integer<std::uint64_t>("--save-every", s.save_every, 1, kMaxSteps);
   check_integer<std::uint64_t>("--seed", s.seed, 0, INT64_MAX);
-  check_integer<unsigned>("--threads", s.threads, 0, 1024);
+  check_integer<unsigned>("--threads", s.machine.threads, 0, 1024);
   if (s.patience > 0 && s.evaluate_every == 0) {
     throw Error(ErrorCode::invalid_argument, "--patience: counts evaluations, but none is made",
                 "give --evaluate-every STEPS too");
   }
 }
 
-std::uint64_t steps_of_epochs(double epochs, std::int64_t windows, std::int64_t rows_per_step) {
-  check_real("--epochs", epochs, 0, 1e6, false);
-  const double rows = epochs * static_cast<double>(windows);
-  return std::max<std::uint64_t>(
-      1, static_cast<std::uint64_t>(std::ceil(rows / static_cast<double>(rows_per_step))));
+TrainSettings complete_settings(const TrainSettings& wishes, const RunLength& length,
+                                const Dataset& training) {
+  TrainSettings settings = wishes;
+  settings.context = training.context();
+  settings.steps =
+      length.steps ? *length.steps
+                   : steps_of_epochs(length.epochs, training.windows(), settings.rows_per_step());
+  return settings;
 }
 
 JsonText hyperparameters(const TrainSettings& s) {

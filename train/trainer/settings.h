@@ -12,7 +12,7 @@
 #include "format/base/digest.h"
 #include "format/base/json_text.h"
 #include "train/data/packing.h"
-#include "train/machine/device.h"
+#include "train/machine/machine_choice.h"
 #include "train/machine/precision.h"
 #include "train/optimize/adamw_options.h"
 #include "train/optimize/schedule.h"
@@ -20,6 +20,8 @@
 #pragma GCC visibility push(default)
 
 namespace organ::train {
+
+class Dataset;
 
 // in_situ: the layers train where they stand, all others frozen. wrapper: Embed o Organ o Head of
 // arXiv 2601.13580; no other layer runs.
@@ -50,8 +52,7 @@ struct TrainSettings {
   std::uint64_t seed = 0;
 
   // What does not, but for the last bits.
-  Device device;
-  unsigned threads = 0;                // 0: all cores
+  MachineChoice machine;
   bool recompute_activations = false;  // keep layer inputs only, compute the rest again
   std::filesystem::path cache_folder;  // of the outputs of the layers below; empty: in memory
   std::uint64_t cache_bytes = std::uint64_t{4} << 30;  // bound of either
@@ -69,8 +70,20 @@ struct TrainSettings {
 // finite or above 1, empty batches, no steps, …
 void check_settings(const TrainSettings& settings);
 
-// ceil(epochs * windows / rows per step).
-std::uint64_t steps_of_epochs(double epochs, std::int64_t windows, std::int64_t rows_per_step);
+// How long a run is asked to be: so many steps, else so many passes over the data.
+struct RunLength {
+  std::optional<std::uint64_t> steps = {};
+  double epochs = 3;
+};
+
+// check_settings for what was asked for, before any data is read: of `wishes` the steps are not
+// read, those that `length` names are.
+void check_wishes(const TrainSettings& wishes, const RunLength& length);
+
+// The settings of a run over this data: the wishes with what the data decides, context and steps.
+// Nothing changes them from then on.
+TrainSettings complete_settings(const TrainSettings& wishes, const RunLength& length,
+                                const Dataset& training);
 
 // The deciding settings as `training.hyperparameters` of organ.json: reals as hex float strings.
 JsonText hyperparameters(const TrainSettings& settings);

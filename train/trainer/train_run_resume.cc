@@ -7,7 +7,6 @@
 #include "train/kernels/dispatch.h"
 #include "train/machine/device.h"
 #include "train/machine/software.h"
-#include "train/machine/torch_device.h"
 #include "train/trainer/internal/train_run.h"
 
 namespace organ::train {
@@ -15,7 +14,7 @@ namespace {
 
 std::vector<Digest> digests_of(const Dataset& data) {
   std::vector<Digest> digests;
-  for (const auto& file : data.files()) digests.push_back(file.digest);
+  for (const auto& file : data.stream().files()) digests.push_back(file.digest);
   return digests;
 }
 
@@ -50,7 +49,7 @@ void TrainRun::resume_or_start() {
   record_.seed = settings_.seed;
   record_.config_digest = settings_digest(settings_, model_identity(checkpoint_));
   record_.data_digests = digests_of(data_);
-  record_.software = software_versions(settings_.device);
+  record_.software = software_versions(device_);
   std::vector<std::string> skipped;
   auto state = load_newest_train_state(settings_.run_folder, skipped);
   for (const auto& line : skipped) observer_.warn("train state left out: " + line);
@@ -104,21 +103,21 @@ void TrainRun::restore(TrainState& state) {
   };
   if (state.record.config_digest != record_.config_digest) mismatch("settings or another model");
   if (state.record.data_digests != record_.data_digests) mismatch("data");
-  if (state.record.software != record_.software) {
+  // Of several processes the first one's software and device are recorded.
+  if (group_.writes_files() && state.record.software != record_.software) {
     observer_.warn(
         "--resume: the train state comes from other versions or another device; bits may differ");
   }
-  const FlatTensors tensors = organ_.tensors();
+  const FlatTensors tensors = trained_->tensors();
   copy_buffer("master", state.master, tensors.master);
   copy_buffer("first_moment", state.first_moment, tensors.first_moment);
   copy_buffer("second_moment", state.second_moment, tensors.second_moment);
-  copy_buffer("average", state.average, average_);
+  copy_buffer("average", state.average, weights_.average());
   if (settings_.patience > 0 && !state.best.empty()) {
-    best_ = at::empty_like(tensors.master);
-    copy_buffer("best", state.best, best_);
+    copy_buffer("best", state.best, weights_.make_best());
   }
   record_ = state.record;
-  put_trained_in_place();
+  weights_.put_trained_in_place(record_.updates);
   observer_.note(fmt::format("resumed at step {} of {}", record_.step, settings_.steps));
 }
 
@@ -127,11 +126,10 @@ void TrainRun::save() {
   record.milliseconds = milliseconds();
   saved_step_ = record_.step;
   if (!group_.writes_files()) return;
-  const FlatTensors tensors = organ_.tensors();
-  at::Tensor master = on_host(tensors.master), average = on_host(average_);
-  if (average_in_place_) std::swap(master, average);
+  const FlatTensors tensors = trained_->tensors();
+  const at::Tensor master = on_host(weights_.training()), average = on_host(weights_.average());
   const at::Tensor first = on_host(tensors.first_moment), second = on_host(tensors.second_moment);
-  const at::Tensor best = on_host(best_);
+  const at::Tensor best = on_host(weights_.best());
   log_->sync();
   save_train_state(settings_.run_folder, record,
                    {host_floats(master), host_floats(first), host_floats(second),

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "format/checkpoint/checkpoint.h"
-#include "train/data/dataset.h"
+#include "train/data/run_data.h"
 #include "train/optimize/trained_tensor.h"
 #include "train/trainer/metrics.h"
 #include "train/trainer/settings.h"
@@ -30,6 +30,17 @@ class TrainObserver {
   virtual void warn(std::string_view line) = 0;
   virtual void step(const StepMetrics& metrics, std::uint64_t total_steps) = 0;
   virtual void evaluation(const EvaluationMetrics& metrics) = 0;
+  virtual void finished() {}  // the run has its result; not called when it throws
+};
+
+// What a run is made of, borrowed; nothing changes it while the run goes.
+struct TrainInputs {
+  const format::Checkpoint& checkpoint;
+  const TrainSettings& settings;
+  const RunData& data;
+  TrainObserver& observer;
+
+  const Dataset* held_out() const { return data.held_out ? &*data.held_out : nullptr; }
 };
 
 // Mean NLL on the held-out windows, protocol P0.
@@ -52,6 +63,8 @@ struct PrefixUse {
 // What a run leaves. Plain value; the tensors hold 4 bytes for each trained number.
 struct TrainResult {
   std::vector<TrainedTensor> tensors;  // by layer, then name; an adapter's in its own order
+  std::uint64_t trainable = 0;         // numbers that trained
+  Device device;                       // where this process ran
   PublishedWeights published = PublishedWeights::last;
   std::uint64_t published_step = 0;
   PrefixUse prefix;
@@ -68,15 +81,20 @@ struct TrainResult {
   bool stopped_early = false;
 };
 
-// `held_out` may be null. Where the variables of torchrun name several processes
+// A run and what came of it, borrowed.
+struct TrainedRun {
+  const TrainInputs& inputs;
+  const TrainResult& result;
+};
+
+// Where the variables of torchrun name several processes
 // (train/processes/process_place.h), this one is one of them: each computes its share of every
 // step, all end with the same weights, the first writes files and reports. Throws invalid_argument
 // (settings; a run folder that holds another run), cancelled when SIGINT or SIGTERM arrived (the
 // step is finished and a train state written), device after three steps in a row whose loss or
 // gradient was not finite (parameters are the last good ones and saved) or when another process was
 // lost, io, and what Model throws.
-TrainResult train_layers(const format::Checkpoint& checkpoint, const TrainSettings& settings,
-                         const Dataset& data, const Dataset* held_out, TrainObserver& observer);
+TrainResult train_layers(const TrainInputs& inputs);
 
 }  // namespace organ::train
 

@@ -9,10 +9,10 @@
 #include "tests/support/support.h"
 #include "tests/train/support/ids_file.h"
 #include "tests/train/support/letter_tokenizer.h"
-#include "train/data/batch_order.h"
 #include "train/data/documents.h"
 #include "train/data/hold_out.h"
 #include "train/tokenizer/tokenizer.h"
+#include "train/trainer/batch_order.h"
 
 namespace organ::train {
 namespace {
@@ -62,15 +62,15 @@ TEST_CASE("documents are packed into windows without a target across documents")
   CHECK(second.targets == std::vector<std::int64_t>{6, -1, -1, -1, -1});
   CHECK(second.first_key == std::vector<std::int32_t>{0, 0, 2, 3, 4});
   CHECK(data.targets_in(1) == 1);
-  CHECK(data.text_bytes() == 7);
-  CHECK(data.files()[1].tokens == 4);
+  CHECK(data.stream().text_bytes() == 7);
+  CHECK(data.stream().files()[1].tokens == 4);
 }
 
 TEST_CASE("packed documents share a window without seeing each other") {
   const Texts texts;
-  const auto data =
-      texts.load({texts.write("a.txt", "abcdefg\n\nhi\n\njklm\n\np")},
-                 {.context = 6, .split = DocumentSplit::blank_lines, .packing = Packing::ffd});
+  const auto data = texts.load(
+      {texts.write("a.txt", "abcdefg\n\nhi\n\njklm\n\np")},
+      {.context = 6, .texts = {.split = DocumentSplit::blank_lines}, .packing = Packing::ffd});
   REQUIRE(data.windows() == 2);  // "abcdef" without its one token of rest; "jklm" and "hi"
   const Window second = window_of(data, 1);
   CHECK(second.ids == std::vector<std::int64_t>{9, 10, 11, 12, 7, 8});
@@ -79,9 +79,9 @@ TEST_CASE("packed documents share a window without seeing each other") {
   CHECK(data.targets_in(0) == 5);
   CHECK(data.targets_in(1) == 4);
   CHECK(data.filled_share() == 1.0);
-  const auto padded =
-      texts.load({texts.write("b.txt", "abcd\n\nefg")},
-                 {.context = 6, .split = DocumentSplit::blank_lines, .packing = Packing::ffd});
+  const auto padded = texts.load(
+      {texts.write("b.txt", "abcd\n\nefg")},
+      {.context = 6, .texts = {.split = DocumentSplit::blank_lines}, .packing = Packing::ffd});
   REQUIRE(padded.windows() == 2);
   const Window last = window_of(padded, 1);
   CHECK(last.ids == std::vector<std::int64_t>{4, 5, 6, 0, 0, 0});
@@ -105,9 +105,9 @@ TEST_CASE("one document gives the same windows however it is packed") {
 
 TEST_CASE("an end-of-sequence id closes each document when asked for") {
   const Texts texts;
-  const auto data =
-      texts.load({texts.write("a.txt", "ab\n\n\ncd\n")},
-                 {.context = 8, .split = DocumentSplit::blank_lines, .end_of_sequence = true});
+  const auto data = texts.load(
+      {texts.write("a.txt", "ab\n\n\ncd\n")},
+      {.context = 8, .texts = {.split = DocumentSplit::blank_lines, .end_of_sequence = true}});
   const Window window = window_of(data, 0);
   CHECK(window.ids == std::vector<std::int64_t>{0, 1, 28, 2, 3, 28, 0, 0});
   CHECK(window.targets == std::vector<std::int64_t>{1, 28, -1, 3, 28, -1, -1, -1});
@@ -130,16 +130,16 @@ TEST_CASE("words are counted as Python splits at white space") {
                     "e\u200bf") == 5);
   const Texts texts;
   const auto data = texts.load({texts.write("a.txt", "ab cd\n\nef g")},
-                               {.context = 8, .split = DocumentSplit::blank_lines});
-  CHECK(data.text_words() == 4);
+                               {.context = 8, .texts = {.split = DocumentSplit::blank_lines}});
+  CHECK(data.stream().text_words() == 4);
 }
 
 TEST_CASE("a lead-in stands before each document and is no target") {
   const Texts texts;
   const auto data =
       texts.load({texts.write("a.txt", "ab\n\ncd")},
-                 {.context = 6, .split = DocumentSplit::blank_lines, .lead_in = true});
-  CHECK(data.has_lead_in());
+                 {.context = 6, .texts = {.split = DocumentSplit::blank_lines, .lead_in = true}});
+  CHECK(data.stream().has_lead_in());
   const Window window = window_of(data, 0);
   CHECK(window.ids == std::vector<std::int64_t>{28, 0, 1, 28, 2, 3});
   CHECK(window.targets == std::vector<std::int64_t>{0, 1, -1, 2, 3, -1});
@@ -150,7 +150,8 @@ TEST_CASE("rows of ids lose the padding at their end") {
   const auto data = test::dataset_of(ids, 4, 29, 0);
   CHECK(data.context() == 4);
   CHECK(data.tokens() == 7);
-  CHECK(std::vector<std::int64_t>(data.document_starts().begin(), data.document_starts().end()) ==
+  CHECK(std::vector<std::int64_t>(data.stream().document_starts().begin(),
+                                  data.stream().document_starts().end()) ==
         std::vector<std::int64_t>{0, 3});
   const Window window = window_of(data, 0);
   CHECK(window.ids == std::vector<std::int64_t>{1, 0, 2, 0});
@@ -183,9 +184,9 @@ TEST_CASE("held-out data that equals training data is refused") {
   const auto a = load("a.txt", "the same contents of both files");
   const auto b = load("b.txt", "the same contents of both files");
   const auto c = load("c.txt", "something else entirely written");
-  const auto error = test::error_of([&] { check_disjoint(a, b); });
+  const auto error = test::error_of([&] { check_disjoint(a.stream(), b.stream()); });
   CHECK(error.starts_with("invalid_argument: held-out file 'b.txt'"));
-  CHECK(test::error_of([&] { check_disjoint(a, c); }) == "no error");
+  CHECK(test::error_of([&] { check_disjoint(a.stream(), c.stream()); }) == "no error");
 }
 
 TEST_CASE("an epoch visits every window once, in an order of its own") {

@@ -50,10 +50,10 @@ TEST_CASE("the overlap is what sets of sequences give") {
   const auto first = made_ids(2, 20, kLength), second = made_ids(3, 10, kLength),
              test_ids = made_ids(4, 30, kLength);
   const auto held_out = test::dataset_of(test_ids, kLength, 50);
-  OverlapCounter counter(held_out);
+  OverlapCounter counter(held_out.stream());
   std::set<std::vector<std::int64_t>> known;
   for (const auto* training : {&first, &second}) {
-    counter.add(test::dataset_of(*training, kLength, 50));
+    counter.add(test::dataset_of(*training, kLength, 50).stream());
     for (auto& gram : grams_of(*training, kLength)) known.insert(std::move(gram));
     const Grams grams = grams_of(test_ids, kLength);
     const auto found = static_cast<std::uint64_t>(std::count_if(
@@ -68,10 +68,10 @@ TEST_CASE("the overlap is what sets of sequences give") {
 TEST_CASE("a text overlaps itself and nothing that is shorter than a sequence") {
   const auto ids = made_ids(5, 2, 30);
   const auto data = test::dataset_of(ids, 30, 50);
-  CHECK(overlap_share(data, data) == 1);
+  CHECK(overlap_share(data.stream(), data.stream()) == 1);
   const auto short_rows = test::dataset_of(ids, 12, 50);
-  CHECK(overlap_share(data, short_rows) == 0);
-  CHECK(overlap_share(short_rows, data) == 0);
+  CHECK(overlap_share(data.stream(), short_rows.stream()) == 0);
+  CHECK(overlap_share(short_rows.stream(), data.stream()) == 0);
 }
 
 }  // namespace organ::train

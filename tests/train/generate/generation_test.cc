@@ -101,7 +101,7 @@ TEST_CASE("decoding a target with a cache gives the logits of source and target 
 TEST_CASE("greedy generation takes the most likely token of the whole sequence each time") {
   const Fixture fixture("llama");
   Model model = Model::load(fixture.checkpoint, {});
-  Generator generator(fixture.checkpoint, train::Precision::fp32, 1);
+  Generator generator(fixture.checkpoint, train::Precision::fp32, {.threads = 1});
   std::vector<std::int64_t> sequence = {1, 2, 3};
   std::vector<std::int32_t> seen;
   const auto result =
@@ -120,7 +120,7 @@ TEST_CASE("greedy generation takes the most likely token of the whole sequence e
 
 TEST_CASE("a stop id ends the text and does not belong to it, and so does the listener") {
   const Fixture fixture("llama");
-  Generator generator(fixture.checkpoint, train::Precision::fp32, 1);
+  Generator generator(fixture.checkpoint, train::Precision::fp32, {.threads = 1});
   const std::vector<std::int32_t> prompt = {4, 5};
   const auto keep = [](std::int32_t) { return true; };
   const auto all = generator.run(prompt, {.max_tokens = 6}, keep);
@@ -138,7 +138,7 @@ TEST_CASE("a model that only fills in hidden tokens generates none") {
   for (const char* name : {"bert", "bert_odd"}) {
     const Fixture fixture(name);
     const std::string error =
-        error_of([&] { Generator(fixture.checkpoint, train::Precision::fp32, 1); });
+        error_of([&] { Generator(fixture.checkpoint, train::Precision::fp32, {.threads = 1}); });
     CHECK(error.find("incompatible: family ") == 0);
     CHECK(error.find("does not continue one") != std::string::npos);
   }
@@ -146,7 +146,7 @@ TEST_CASE("a model that only fills in hidden tokens generates none") {
 
 TEST_CASE("prompts and lengths the model cannot take are refused") {
   const Fixture fixture("llama");
-  Generator generator(fixture.checkpoint, train::Precision::fp32, 1);
+  Generator generator(fixture.checkpoint, train::Precision::fp32, {.threads = 1});
   const auto error = [&](std::vector<std::int32_t> prompt, std::uint64_t max_tokens) {
     return error_of([&] {
       generator.run(prompt, {.max_tokens = max_tokens}, [](std::int32_t) { return true; });

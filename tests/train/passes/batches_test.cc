@@ -2,6 +2,7 @@
 #include "tests/train/support/doctest.h"
 
 #include <cmath>
+#include <numeric>
 #include <span>
 
 #include <ATen/ops/tensor.h>
@@ -40,16 +41,66 @@ Batch alone(std::span<const std::int32_t> document) {
           .end_key = {}};
 }
 
+void check_same(const at::Tensor& row, const at::Tensor& expected) {
+  REQUIRE(row.defined() == expected.defined());
+  if (row.defined()) CHECK(row.equal(expected));
+}
+
+// Every row of the batch of all windows, against the batch that its window alone gives.
+void check_rows(const train::Dataset& data) {
+  std::vector<std::int64_t> windows(static_cast<std::size_t>(data.windows()));
+  std::iota(windows.begin(), windows.end(), 0);
+  const Batch all = make_batch(data, windows);
+  for (const std::int64_t window : windows) {
+    CAPTURE(window);
+    const Batch row = train::row_of(all, window), alone = make_batch(data, {&window, 1});
+    CHECK(row.rows == 1);
+    CHECK(row.length == alone.length);
+    CHECK(row.source == alone.source);
+    check_same(row.ids, alone.ids);
+    check_same(row.targets, alone.targets);
+    check_same(row.first_key, alone.first_key);
+    check_same(row.end_key, alone.end_key);
+  }
+}
+
 }  // namespace
+
+TEST_CASE("a row of a batch is the batch of its window, under every task and packing") {
+  const TempFolder folder = scratch();
+  const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder.path()));
+  const auto file = folder.path() / "a.txt";
+  // Windows of one document and of several, full and padded.
+  write_file(file, "a first document that is longer than a window\n\nanother\n\nb\n\nlast one");
+  for (const auto packing : {train::Packing::concat, train::Packing::ffd}) {
+    CAPTURE(train::to_string(packing));
+    const auto read = [&] {
+      return train::Dataset::from_texts({file}, tokenizer, 29,
+                                        {.context = 16,
+                                         .texts = {.split = train::DocumentSplit::blank_lines},
+                                         .packing = packing});
+    };
+    REQUIRE(read().windows() > 2);
+    check_rows(read());
+    auto hidden = read();
+    hidden.hide_tokens({.seed = 1, .mask_id = 28, .vocab_size = 29, .never = {}});
+    check_rows(hidden);
+    auto spans = read();
+    spans.drop_spans({.seed = 1, .sentinels = {28, 27, 26}});
+    check_rows(spans);
+  }
+}
 
 TEST_CASE("a packed document's loss is that of the document alone, in every family") {
   const TempFolder folder = scratch();
   const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder.path()));
   const auto file = folder.path() / "a.txt";
   write_file(file, "the first document\n\nanother\n\nthird one\n\nlast of them all");
-  const auto data = train::Dataset::from_texts(
-      {file}, tokenizer, 29,
-      {.context = 32, .split = train::DocumentSplit::blank_lines, .packing = train::Packing::ffd});
+  const auto data =
+      train::Dataset::from_texts({file}, tokenizer, 29,
+                                 {.context = 32,
+                                  .texts = {.split = train::DocumentSplit::blank_lines},
+                                  .packing = train::Packing::ffd});
   REQUIRE(data.windows() == 2);
   for (const std::string& name : fixture_names()) {
     CAPTURE(name);
@@ -64,12 +115,12 @@ TEST_CASE("a packed document's loss is that of the document alone, in every fami
       packed.nll += sum.nll;
       packed.targets += sum.targets;
     }
-    const auto starts = data.document_starts();
+    const auto starts = data.stream().document_starts();
     for (std::size_t i = 0; i < starts.size(); ++i) {
       const auto start = static_cast<std::size_t>(starts[i]);
       const auto end = i + 1 < starts.size() ? static_cast<std::size_t>(starts[i + 1])
                                              : static_cast<std::size_t>(data.tokens());
-      const LossSum sum = loss_of(model, alone(data.ids().subspan(start, end - start)));
+      const LossSum sum = loss_of(model, alone(data.stream().ids().subspan(start, end - start)));
       separate.nll += sum.nll;
       separate.targets += sum.targets;
     }

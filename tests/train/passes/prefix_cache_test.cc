@@ -26,15 +26,21 @@ Dataset read_text(const fs::path& folder) {
   const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder));
   write_file(folder / "a.txt",
              "the first document of some length\n\nshort\n\nand a third one\n\nb c d");
-  return Dataset::from_texts(
-      {folder / "a.txt"}, tokenizer, 29,
-      {.context = 16, .split = train::DocumentSplit::blank_lines, .packing = train::Packing::ffd});
+  return Dataset::from_texts({folder / "a.txt"}, tokenizer, 29,
+                             {.context = 16,
+                              .texts = {.split = train::DocumentSplit::blank_lines},
+                              .packing = train::Packing::ffd});
 }
 
 std::vector<std::int64_t> all_windows(const Dataset& data) {
   std::vector<std::int64_t> windows;
   for (std::int64_t i = 0; i < data.windows(); ++i) windows.push_back(i);
   return windows;
+}
+
+at::Tensor all_streams(PrefixCache& cache, const Dataset& data) {
+  const auto windows = all_windows(data);
+  return cache.inputs(windows, train::make_batch(data, windows));
 }
 
 std::size_t entries(const fs::path& folder) {
@@ -51,12 +57,12 @@ struct Run {
       Precision precision = Precision::bf16)
       : model(Model::load(fixture.checkpoint, {.precision = precision})),
         store(folder, 1 << 20),
-        cache(model, data,
+        cache(model, data.windows(),
               {.layers_below = 2,
                .rounded = rounded,
                .folder = &store,
                .prefix = train::prefix_digest(fixture.checkpoint, 2, precision, {})}),
-        streams(cache.inputs(all_windows(data))) {}
+        streams(all_streams(cache, data)) {}
   Model model;
   CacheFolder store;
   PrefixCache cache;
@@ -78,12 +84,12 @@ TEST_CASE("a second run reads every window and gets the same bits as one without
     CHECK(second.cache.counts().computed == 0);
     CHECK(second.cache.counts().read == count);
     Model model = Model::load(fixture.checkpoint, {.precision = Precision::bf16});
-    PrefixCache memory(model, data,
+    PrefixCache memory(model, data.windows(),
                        {.layers_below = 2, .rounded = rounded, .memory_bytes = 1 << 20});
-    const at::Tensor expected = memory.inputs(all_windows(data));
+    const at::Tensor expected = all_streams(memory, data);
     CHECK(second.streams.equal(expected));
     CHECK(first.streams.equal(expected));
-    CHECK(memory.inputs(all_windows(data)).equal(expected));
+    CHECK(all_streams(memory, data).equal(expected));
     CHECK(memory.counts().computed == count);
   }
 }

@@ -21,14 +21,14 @@ Dataset rows_with_padding(std::size_t padding) {
 }  // namespace
 
 TEST_CASE("rows that end in padding are found, and what helps is said") {
-  const auto padded = probe_trailing_padding(rows_with_padding(16));
+  const auto padded = probe_trailing_padding(rows_with_padding(16).stream());
   CHECK_FALSE(padded.passed);
   CHECK(padded.name == "padding");
   CHECK(padded.measured == doctest::Approx(16.0 / 31));
   CHECK(padded.code == ErrorCode::invalid_argument);
   CHECK(padded.hint.find("--pad-id") == 0);
-  CHECK(probe_trailing_padding(rows_with_padding(0)).passed);
-  CHECK(probe_trailing_padding(rows_with_padding(7)).measured == 0);
+  CHECK(probe_trailing_padding(rows_with_padding(0).stream()).passed);
+  CHECK(probe_trailing_padding(rows_with_padding(7).stream()).measured == 0);
 }
 
 TEST_CASE("a held-out text that training knows fails") {

@@ -67,4 +67,13 @@ TEST_CASE("a variable that is missing or out of range is named") {
   }
 }
 
+TEST_CASE("a process runs on the device of its own, unless one was named") {
+  const Device cpu, any{Device::Kind::cuda}, third{Device::Kind::cuda, 3};
+  const auto place = place_of(kTwo);
+  CHECK(own_device(any, place) == Device{Device::Kind::cuda, 1});
+  CHECK(own_device(third, place) == third);
+  CHECK(own_device(cpu, place) == cpu);
+  CHECK(own_device(any, std::nullopt) == any);
+}
+
 }  // namespace organ::train

@@ -119,9 +119,10 @@ struct Silent final : train::TrainObserver {
 train::Dataset read_text(const fs::path& folder, const std::string& name, const std::string& text) {
   const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder));
   write_file(folder / name, text);
-  return train::Dataset::from_texts(
-      {folder / name}, tokenizer, 29,
-      {.context = 16, .split = train::DocumentSplit::blank_lines, .packing = train::Packing::ffd});
+  return train::Dataset::from_texts({folder / name}, tokenizer, 29,
+                                    {.context = 16,
+                                     .texts = {.split = train::DocumentSplit::blank_lines},
+                                     .packing = train::Packing::ffd});
 }
 
 struct Trained {
@@ -133,9 +134,10 @@ class Runs {
  public:
   explicit Runs(const std::string& model)
       : fixture_(model),
-        data_(read_text(folder_.path(), "a.txt",
-                        "the first document of some length\n\nshort\n\nand a third one\n\nb c d")),
-        held_out_(read_text(folder_.path(), "b.txt", "some other words to be measured on")) {
+        data_{read_text(folder_.path(), "a.txt",
+                        "the first document of some length\n\nshort\n\nand a third one\n\nb c d"),
+              read_text(folder_.path(), "b.txt", "some other words to be measured on"),
+              std::nullopt, std::nullopt} {
     settings_.layers = {1, 1};
     settings_.context = 16;
     settings_.batch = 2;
@@ -156,11 +158,11 @@ class Runs {
     Trained trained;
     train::ProcessGroup alone;
     trained.result =
-        train::TrainRun(
-            fixture_.checkpoint, settings_, device, data_, &held_out_, trained.heard, alone,
-            [&](train::Model& model) {
-              return std::make_unique<train::FlatLayers>(model, settings_.layers, false);
-            })
+        train::TrainRun({fixture_.checkpoint, settings_, data_, trained.heard}, {{}, device}, alone,
+                        [&](train::Model& model) {
+                          return std::make_unique<train::FlatLayers>(model, settings_.layers,
+                                                                     false);
+                        })
             .run();
     return trained;
   }
@@ -169,9 +171,13 @@ class Runs {
  private:
   TempFolder folder_ = scratch();
   Fixture fixture_;
-  train::Dataset data_, held_out_;
+  train::RunData data_;
   train::TrainSettings settings_;
 };
+
+at::Tensor tensor_of(const train::TrainedTensor& trained) {
+  return at::tensor(at::ArrayRef<float>(trained.values.data(), trained.values.size()));
+}
 
 void check_close(const Trained& ours, const Trained& expected, double limit) {
   REQUIRE(ours.heard.losses.size() == expected.heard.losses.size());
@@ -181,8 +187,8 @@ void check_close(const Trained& ours, const Trained& expected, double limit) {
   REQUIRE(ours.result.tensors.size() == expected.result.tensors.size());
   for (std::size_t i = 0; i < ours.result.tensors.size(); ++i) {
     CAPTURE(ours.result.tensors[i].name);
-    CHECK(relative_error(at::tensor(ours.result.tensors[i].values),
-                         at::tensor(expected.result.tensors[i].values)) < 100 * limit);
+    CHECK(relative_error(tensor_of(ours.result.tensors[i]), tensor_of(expected.result.tensors[i])) <
+          100 * limit);
   }
   CHECK(ours.result.after->nll == doctest::Approx(expected.result.after->nll).epsilon(limit));
   CHECK(ours.result.published_step == expected.result.published_step);

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// One run of train_layers.
+// One run of whatever trains: steps, held-out figures, train states.
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
-#include "train/data/batch_order.h"
 #include "train/machine/interrupt.h"
+#include "train/optimize/schedule.h"
 #include "train/optimize/trained_parameters.h"
 #include "train/passes/cache_folder.h"
 #include "train/passes/loss_path.h"
 #include "train/passes/prefix_cache.h"
 #include "train/processes/gradient_sum.h"
 #include "train/processes/process_group.h"
+#include "train/trainer/batch_order.h"
+#include "train/trainer/internal/held_out.h"
+#include "train/trainer/internal/weight_choice.h"
 #include "train/trainer/metrics_log.h"
 #include "train/trainer/run_training.h"
 #include "train/trainer/train_state.h"
@@ -20,66 +26,75 @@
 
 namespace organ::train {
 
+// Where a process computes: what is told and recorded of it, and what LibTorch calls it.
+struct RunDevice {
+  Device named;
+  at::Device opened;
+};
+
+// Borrows what it is given. Not thread-safe.
 class TrainRun {
  public:
-  // `device`: settings.device, opened.
-  TrainRun(const format::Checkpoint& checkpoint, const TrainSettings& settings, at::Device device,
-           const Dataset& data, const Dataset* held_out, TrainObserver& observer,
-           ProcessGroup& group, const MakeTrained& make_trained);
+  TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGroup& group,
+           const MakeTrained& make_trained);
   TrainResult run();
 
  private:
+  // Rows of a step that run at once.
+  struct Pass {
+    std::span<const std::int64_t> windows;
+    Batch batch;
+  };
+
   void measure_machine();
   void prove_model();
-  void resume_or_start();
-  void restore(TrainState& state);
-  void require_agreement();
-  void log_start();
   void train();
   bool finished() const;
   void step();
   std::span<const std::int64_t> own_share(std::span<const std::int64_t> windows) const;
-  double accumulate_gradients(std::span<const std::int64_t> windows, double targets);
+  std::vector<Pass> make_passes(std::span<const std::int64_t> windows) const;
+  std::int64_t targets_of(std::span<const std::int64_t> windows,
+                          const std::vector<Pass>& own) const;
+  double accumulate_gradients(const std::vector<Pass>& passes, double targets);
   void update_weights(StepMetrics& metrics);
   void finish_skipped_step();  // throws after too many in a row
-  void save();
   bool interrupted() const;
   void stop_if_interrupted();
   double flops_per_token() const;
   std::uint64_t milliseconds() const;
 
-  // What is measured and published: published_weights.cc.
+  HeldOutLoss held_out_loss();
   void measure_untouched(TrainResult& result);
+  void measure_trained(TrainResult& result);
   bool evaluation_due() const;
   void evaluate();
-  HeldOutLoss measure(LossPath& stack, PrefixCache& inputs);
   void log_evaluation(const HeldOutLoss& loss);
-  void swap_average();
-  void put_candidate_in_place();
-  void put_trained_in_place();
-  void choose_published(TrainResult& result);
   PrefixUse prefix_use() const;
+
+  // train_run_resume.cc: what a run starts from and leaves.
+  void resume_or_start();
+  void restore(TrainState& state);
+  void require_agreement();
+  void log_start();
+  void save();
 
   const format::Checkpoint& checkpoint_;
   const TrainSettings& settings_;
   const Dataset& data_;
-  const Dataset* held_out_;
   TrainObserver& observer_;
+  Device device_;
   ProcessGroup& group_;
   GradientSum gradient_sum_;
   InterruptGuard interrupt_;
   std::chrono::steady_clock::time_point start_;
   Model model_;
   std::unique_ptr<TrainedParameters> trained_;
-  TrainedParameters& organ_;
-  // Flat as the master weights and where they are; undefined without --ema and --patience.
-  at::Tensor average_, best_;
-  bool average_in_place_ = false;  // average_ and the master weights have changed places
-  LossPath trained_stack_;         // what trains
-  LossPath whole_stack_;           // to the top of the model
+  WeightChoice weights_;
+  LossPath trained_path_;  // what trains: in wrapper mode to its own top, else to the model's
+  LossPath whole_path_;    // to the top of the model
   std::optional<CacheFolder> cache_;
   PrefixCache inputs_;
-  std::optional<PrefixCache> held_out_inputs_, held_out_embeddings_;
+  std::optional<HeldOut> held_out_;
   BatchOrder order_;
   Schedule schedule_;
   TrainStateRecord record_;

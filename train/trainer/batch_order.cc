@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/data/batch_order.h"
+#include "train/trainer/batch_order.h"
 
 #include <numeric>
 #include <utility>

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/frame/parse_option.h"
+
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+namespace organ::cli {
+namespace {
+
+// "a|b|c" as "a, b or c".
+std::string in_words(const std::string& names) {
+  std::string words;
+  for (std::size_t at = 0; at < names.size(); ++at) {
+    if (names[at] != '|') {
+      words += names[at];
+    } else {
+      words += names.find('|', at + 1) == std::string::npos ? " or " : ", ";
+    }
+  }
+  return words;
+}
+
+}  // namespace
+
+void add_option_of_names(CLI::App& command, const std::string& option, const std::string& names,
+                         const std::string& standard, const std::string& description, SetText set) {
+  const auto receive = [set = std::move(set), expected = in_words(names)](const std::string& text) {
+    set(text, expected);
+  };
+  command.add_option_function<std::string>(option, receive, description)
+      ->type_name(names)
+      ->default_str(standard);
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/data/run_data.h"
+
+#include <doctest/doctest.h>
+
+#include "format/base/file.h"
+#include "tests/support/data.h"
+#include "tests/support/support.h"
+#include "tests/train/support/letter_tokenizer.h"
+#include "train/data/overlap.h"
+
+namespace organ::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A model of the test data with a tokenizer of letters, and texts to read.
+struct Case {
+  explicit Case(const std::string& model) {
+    fs::copy(test::test_data() / "train" / model, folder.path() / "model");
+    const auto file = test::write_letter_tokenizer(folder.path() / "model") / "tokenizer.json";
+    std::string text = read_file(file, 1 << 20);
+    for (const auto& [letter, token] :
+         {std::pair("\"y\"", "\"<extra_id_0>\""), std::pair("\"z\"", "\"<extra_id_1>\"")}) {
+      text.replace(text.find(letter), 3, token);
+    }
+    write_file(file, text);
+    checkpoint = format::Checkpoint::open(folder.path() / "model");
+  }
+  fs::path write(const std::string& name, std::string_view text) const {
+    write_file(folder.path() / name, text);
+    return folder.path() / name;
+  }
+  TempFolder folder = test::scratch();
+  std::optional<format::Checkpoint> checkpoint;
+};
+
+std::vector<std::int64_t> ids_of(const Dataset& data, std::int64_t window) {
+  const auto length = static_cast<std::size_t>(data.row_length());
+  std::vector<std::int64_t> ids(length), targets(length);
+  std::vector<std::int32_t> first_key(length);
+  data.fill(window, {ids, targets, first_key});
+  return ids;
+}
+
+constexpr std::int32_t kEnd = 28;
+
+}  // namespace
+
+TEST_CASE(
+    "documents to train on end with the end of text, those to measure on are the text alone") {
+  const Case of("llama");
+  RunDataOptions options{.training = {{of.write("a.txt", "abc\n\ndefgh")}, {}},
+                         .held_out = {{of.write("b.txt", "ijk\n\nlm")}, {}},
+                         .split = DocumentSplit::blank_lines,
+                         .context = 4};
+  const RunData data = read_run_data(*of.checkpoint, options);
+  CHECK(data.training.tokens() == 10);
+  CHECK(data.training.stream().ids()[3] == kEnd);
+  CHECK(data.training.task() == Task::next_token);
+  REQUIRE(data.held_out);
+  CHECK(data.held_out->tokens() == 5);
+  CHECK(data.held_out->context() == 4);
+  CHECK(ids_of(*data.held_out, 0) ==
+        std::vector<std::int64_t>{8, 9, 10, 11});  // joined, not packed
+  CHECK(data.tokenizer == format::tokenizer_digest(of.checkpoint->folder()));
+  CHECK(data.overlap == 0);
+  options.held_out = {};
+  CHECK_FALSE(read_run_data(*of.checkpoint, options).overlap);
+}
+
+TEST_CASE("a share of the files is set aside, and none stands on both sides") {
+  const Case of("llama");
+  RunDataOptions options{
+      .training = {{of.write("a.txt", "abcdefgh"), of.write("b.txt", "ijklmnop")}, {}},
+      .held_out_share = 0.4,
+      .context = 8};
+  const RunData data = read_run_data(*of.checkpoint, options);
+  REQUIRE(data.held_out);
+  CHECK(data.training.stream().files().size() == 1);
+  CHECK(data.held_out->stream().files().size() == 1);
+  CHECK(data.training.stream().digest() != data.held_out->stream().digest());
+  options.held_out_share = std::nullopt;
+  options.held_out.texts = {options.training.texts.front()};
+  CHECK(test::error_of([&] { (void)read_run_data(*of.checkpoint, options); }) ==
+        "invalid_argument: held-out file 'a.txt': has the same contents as the training file "
+        "'a.txt'");
+}
+
+TEST_CASE("the draw to measure on is that of an evaluation, whatever the seed of the run") {
+  const Case of("t5");
+  const std::string text(40, 'a');
+  RunDataOptions options{.training = {{of.write("a.txt", text + "bcdefgh")}, {}},
+                         .held_out = {{of.write("b.txt", "ijklmnop" + text)}, {}},
+                         .context = 16};
+  const RunData first = read_run_data(*of.checkpoint, options);
+  CHECK(first.training.task() == Task::spans);
+  CHECK(first.training.tokens() == 47);  // no end of text of its own: the draw brings one
+  options.seed = 7;
+  const RunData second = read_run_data(*of.checkpoint, options);
+  CHECK(ids_of(first.training, 0) != ids_of(second.training, 0));
+  const MeasuredData measured =
+      read_measured_data(*of.checkpoint, {.source = options.held_out, .context = 16, .seed = 0});
+  CHECK(measured.data.windows() == first.held_out->windows());
+  for (std::int64_t window = 0; window < measured.data.windows(); ++window) {
+    CHECK(ids_of(*first.held_out, window) == ids_of(measured.data, window));
+    CHECK(ids_of(*second.held_out, window) == ids_of(measured.data, window));
+  }
+}
+
+TEST_CASE("an evaluation counts what training texts share with it and says what pads") {
+  const Case of("llama");
+  const std::string known = "abcdefghijklmnopqrst", unknown = "tsrqponmlkjihgfedcba";
+  const MeasuredData data = read_measured_data(
+      *of.checkpoint, {.source = {{of.write("a.txt", known + unknown)}, {}},
+                       .context = 8,
+                       .training_texts = {of.write("b.txt", known), of.write("c.txt", "hello")}});
+  CHECK(data.padding_id == kEnd);
+  REQUIRE(data.overlap);
+  CHECK(data.overlap->grams == 40 - kOverlapGram + 1);
+  CHECK(data.overlap->found == known.size() - kOverlapGram + 1);
+  CHECK(data.overlap->training_files.size() == 2);
+  CHECK(read_measured_data(*of.checkpoint,
+                           {.source = {{of.write("d.txt", "abcd")}, {}}, .padding_id = 3})
+            .padding_id == 3);
+}
+
+}  // namespace organ::train

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/data/run_data.h"
+
+#include <utility>
+
+#include "format/base/fail.h"
+#include "train/data/hold_out.h"
+#include "train/data/overlap.h"
+#include "train/data/task_draw.h"
+#include "train/tokenizer/tokenizer.h"
+
+namespace organ::train {
+namespace {
+
+// Reads data sets for one model.
+class Reader {
+ public:
+  Reader(const format::Checkpoint& checkpoint, std::optional<std::int32_t> padding_id)
+      : checkpoint_(checkpoint),
+        task_(task_of(checkpoint.architecture())),
+        vocabulary_(checkpoint.architecture().vocab_size()),
+        padding_id_(padding_id) {}
+
+  // Call before read() of texts. A task that draws needs tokens of the tokenizer whatever is read.
+  void open_tokenizer(bool texts) {
+    if (texts || task_ != Task::next_token) tokenizer_ = Tokenizer::open(checkpoint_.folder());
+  }
+  const Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
+
+  Dataset read(const DataSource& source, Dataset::Options options) const {
+    if (source.texts.empty()) return Dataset::from_ids(source.ids, vocabulary_, padding_id_);
+    // A masked model reads a text with what its tokenizer puts around it; to the others' texts
+    // that draw nothing is added.
+    options.texts.special_tokens = task_ == Task::hidden_tokens;
+    if (task_ != Task::next_token) options.texts.end_of_sequence = false;
+    return Dataset::from_texts(source.texts, *tokenizer_, vocabulary_, options);
+  }
+
+  void draw(Dataset& data, std::uint64_t seed) const {
+    set_task(data, checkpoint_, tokenizer(), seed);
+  }
+
+ private:
+  const format::Checkpoint& checkpoint_;
+  Task task_;
+  std::uint64_t vocabulary_;
+  std::optional<std::int32_t> padding_id_;
+  std::optional<Tokenizer> tokenizer_;
+};
+
+// What is read of a run's options once whole files are set aside.
+struct Sources {
+  DataSource training, held_out;
+};
+
+Sources sources_of(const RunDataOptions& options) {
+  if (!options.held_out_share) return {options.training, options.held_out};
+  HoldOut files = hold_out_files(options.training.texts, *options.held_out_share, options.seed);
+  return {{std::move(files.training), {}}, {std::move(files.held_out), {}}};
+}
+
+Dataset read_held_out(const Reader& reader, const DataSource& source, DocumentSplit split,
+                      std::int64_t context) {
+  Dataset data = reader.read(source, {.context = context, .texts = {.split = split}});
+  if (data.context() == context) return data;
+  fail(ErrorCode::invalid_argument, "{}: windows of {} tokens, but those to train on have {}",
+       quote(source.ids.string()), data.context(), context);
+}
+
+OverlapCount count_overlap(const Reader& reader, const Dataset& data,
+                           const std::vector<std::filesystem::path>& training_texts,
+                           const Dataset::Options& options) {
+  OverlapCounter counter(data.stream());
+  OverlapCount count;
+  for (const auto& path : training_texts) {
+    const Dataset training = reader.read({{path}, {}}, options);
+    counter.add(training.stream());
+    count.training_files.push_back(training.stream().files().front());
+  }
+  count.grams = counter.grams();
+  count.found = counter.found();
+  count.share = counter.share();
+  return count;
+}
+
+}  // namespace
+
+RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options) {
+  const Sources sources = sources_of(options);
+  Reader reader(checkpoint, options.padding_id);
+  reader.open_tokenizer(!sources.training.texts.empty() || !sources.held_out.texts.empty());
+  RunData data{
+      reader.read(sources.training, {.context = options.context,
+                                     .texts = {.split = options.split, .end_of_sequence = true},
+                                     .packing = options.packing}),
+      std::nullopt, std::nullopt, std::nullopt};
+  if (!sources.held_out.empty()) {
+    data.held_out = read_held_out(reader, sources.held_out, options.split, data.training.context());
+    check_disjoint(data.training.stream(), data.held_out->stream());
+    data.overlap = overlap_share(data.training.stream(), data.held_out->stream());
+  }
+  reader.draw(data.training, options.seed);
+  // The draw of `organ eval`, whatever the seed of the run.
+  if (data.held_out) reader.draw(*data.held_out, 0);
+  if (reader.tokenizer()) data.tokenizer = format::tokenizer_digest(checkpoint.folder());
+  return data;
+}
+
+MeasuredData read_measured_data(const format::Checkpoint& checkpoint,
+                                const MeasuredDataOptions& options) {
+  Reader reader(checkpoint, options.padding_id);
+  reader.open_tokenizer(!options.source.texts.empty() || !options.training_texts.empty());
+  const Dataset::Options reading{.context = options.context,
+                                 .texts = {.split = options.split, .lead_in = options.lead_in}};
+  MeasuredData measured{reader.read(options.source, reading), 0, std::nullopt};
+  reader.draw(measured.data, options.seed);
+  if (const Tokenizer* tokenizer = reader.tokenizer()) {
+    measured.padding_id = tokenizer->pad().value_or(tokenizer->eos().value_or(0));
+  }
+  if (options.padding_id) measured.padding_id = *options.padding_id;
+  if (!options.training_texts.empty()) {
+    measured.overlap = count_overlap(reader, measured.data, options.training_texts, reading);
+  }
+  return measured;
+}
+
+}  // namespace organ::train

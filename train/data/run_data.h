@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a model is trained and measured on, read by the rules of its task: what stands around a
+// document, what is hidden or dropped by which draw, what is kept apart.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "format/base/digest.h"
+#include "format/checkpoint/checkpoint.h"
+#include "train/data/dataset.h"
+
+#pragma GCC visibility push(default)
+
+namespace organ::train {
+
+// Text files, or a safetensors file of token ids instead (Dataset::from_ids); or neither.
+struct DataSource {
+  std::vector<std::filesystem::path> texts;
+  std::filesystem::path ids;
+
+  bool empty() const { return texts.empty() && ids.empty(); }
+};
+
+struct RunDataOptions {
+  DataSource training = {}, held_out = {};
+  // Sets whole files of the texts aside instead (train/data/hold_out.h), this share of their bytes.
+  std::optional<double> held_out_share = {};
+  std::optional<std::int32_t> padding_id = {};  // what fills up rows of ids
+  DocumentSplit split = DocumentSplit::file;
+  Packing packing = Packing::ffd;  // of the texts to train on
+  std::int64_t context = 512;      // tokens a window of texts has; ids bring theirs
+  std::uint64_t seed = 0;          // of the files set aside and of the training draw
+};
+
+struct RunData {
+  Dataset training;
+  // Windows, documents and draw as `organ eval` reads them, whatever the training data's are.
+  std::optional<Dataset> held_out;
+  std::optional<Digest> tokenizer;  // format::tokenizer_digest(), where a tokenizer was needed
+  std::optional<double> overlap;    // overlap_share() with the held-out data
+};
+
+// Throws what Dataset throws; invalid_argument when both hold one file or their windows have other
+// lengths; incompatible for a tokenizer that lacks what the task needs.
+RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options);
+
+struct MeasuredDataOptions {
+  DataSource source = {};
+  std::optional<std::int32_t> padding_id = {};  // what fills up rows of ids
+  DocumentSplit split = DocumentSplit::file;
+  std::int64_t context = 512;
+  bool lead_in = false;    // Dataset::Options::lead_in
+  std::uint64_t seed = 0;  // of the draw of masks and spans
+  std::vector<std::filesystem::path> training_texts =
+      {};  // whose overlap with the source is counted
+};
+
+// Sequences of kOverlapGram tokens of the measured data, and how many were in the training texts.
+struct OverlapCount {
+  std::uint64_t grams = 0, found = 0;
+  double share = 0;
+  std::vector<DataFile> training_files;
+};
+
+struct MeasuredData {
+  Dataset data;
+  std::int32_t padding_id = 0;  // as given; else the tokenizer's, else its end of sequence, else 0
+  std::optional<OverlapCount> overlap;  // with training_texts
+};
+
+// Throws as read_run_data.
+MeasuredData read_measured_data(const format::Checkpoint& checkpoint,
+                                const MeasuredDataOptions& options);
+
+}  // namespace organ::train
+
+#pragma GCC visibility pop

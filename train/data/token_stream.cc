@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/data/token_stream.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "format/base/fail.h"
+#include "format/base/file.h"
+#include "format/tensor/safetensors.h"
+#include "train/data/documents.h"
+#include "train/tokenizer/tokenizer.h"
+
+namespace organ::train {
+namespace {
+
+constexpr std::uint64_t kTextLimit = std::uint64_t{1} << 30;
+constexpr std::uint64_t kIdsLimit = std::uint64_t{1} << 33;
+
+void check_id(std::int64_t id, std::uint64_t vocab_size, std::string_view file, std::size_t at) {
+  if (id >= 0 && static_cast<std::uint64_t>(id) < vocab_size) return;
+  fail(ErrorCode::invalid_argument, "{}: token {} has id {}, the model's vocabulary has {} entries",
+       file, at, id, vocab_size);
+}
+
+std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view text, bool special,
+                                 const std::string& file, std::size_t offset) {
+  try {
+    return tokenizer.encode(text, special);
+  } catch (Error& error) {
+    error.with_context(fmt::format("while reading {} from byte {}", file, offset));
+    throw;
+  }
+}
+
+std::optional<std::int32_t> lead_in_of(const Tokenizer& tokenizer, bool wanted) {
+  if (!wanted) return std::nullopt;
+  if (tokenizer.bos()) return tokenizer.bos();
+  if (tokenizer.eos()) return tokenizer.eos();
+  throw Error(ErrorCode::invalid_argument,
+              "tokenizer: names neither bos_token nor eos_token to put before a document");
+}
+
+// The ids up to the padding.
+std::span<const std::int32_t> without_padding(std::span<const std::int32_t> ids,
+                                              std::optional<std::int32_t> padding_id) {
+  while (padding_id && !ids.empty() && ids.back() == *padding_id) ids = ids.first(ids.size() - 1);
+  return ids;
+}
+
+std::vector<std::int64_t> read_rows(const format::SafetensorsFile& file,
+                                    const format::TensorInfo& ids) {
+  if (ids.dtype != format::DType::I64 || ids.shape.size() != 2) {
+    fail(ErrorCode::corrupt, "{}: tensor 'ids' is {} {}, expected I64 [windows, length]",
+         file.subject(), format::to_string(ids.dtype), format::to_string(ids.shape));
+  }
+  if (ids.size == 0 || ids.shape[1] < 2) {
+    fail(ErrorCode::invalid_argument, "{}: tensor 'ids' has shape {}, no window has a target",
+         file.subject(), format::to_string(ids.shape));
+  }
+  if (ids.size > kIdsLimit) {
+    fail(ErrorCode::invalid_argument, "{}: tensor 'ids' has {} bytes, at most {} are read",
+         file.subject(), ids.size, kIdsLimit);
+  }
+  std::vector<std::int64_t> values(ids.size / sizeof(std::int64_t));
+  file.read(ids, std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+}  // namespace
+
+void TokenStream::add_document(std::span<const std::int32_t> ids) {
+  if (ids.empty()) return;
+  document_starts_.push_back(tokens());
+  ids_.insert(ids_.end(), ids.begin(), ids.end());
+}
+
+TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& files,
+                                    const Tokenizer& tokenizer, std::uint64_t vocab_size,
+                                    const TextOptions& options) {
+  TokenStream stream;
+  stream.text_bytes_ = 0;
+  stream.text_words_ = 0;
+  stream.lead_in_ = options.lead_in;
+  const auto lead_in = lead_in_of(tokenizer, options.lead_in);
+  for (const auto& path : files) {
+    const std::string text = read_file(path, kTextLimit);
+    const std::string subject = quote(path.string());
+    const std::int64_t before = stream.tokens();
+    for (const auto document : split_documents(text, options.split)) {
+      auto ids = encode(tokenizer, document, options.special_tokens, subject,
+                        static_cast<std::size_t>(document.data() - text.data()));
+      for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
+      if (options.end_of_sequence && tokenizer.eos()) ids.push_back(*tokenizer.eos());
+      if (lead_in) ids.insert(ids.begin(), *lead_in);
+      stream.add_document(ids);
+      *stream.text_bytes_ += document.size();
+      *stream.text_words_ += count_words(document);
+    }
+    stream.files_.push_back({.name = path.filename().string(),
+                             .digest = sha256(text),
+                             .bytes = text.size(),
+                             .tokens = static_cast<std::uint64_t>(stream.tokens() - before)});
+  }
+  return stream;
+}
+
+TokenStream TokenStream::from_ids(const std::filesystem::path& path, std::uint64_t vocab_size,
+                                  std::optional<std::int32_t> padding_id) {
+  const auto file = format::SafetensorsFile::open(path);
+  const auto& info = file.tensor("ids");
+  const auto rows = read_rows(file, info);
+  TokenStream stream;
+  stream.row_length_ = static_cast<std::int64_t>(info.shape[1]);
+  std::vector<std::int32_t> ids(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    check_id(rows[i], vocab_size, file.subject(), i);
+    ids[i] = static_cast<std::int32_t>(rows[i]);
+  }
+  const auto length = static_cast<std::size_t>(stream.row_length_);
+  for (std::size_t start = 0; start < ids.size(); start += length) {
+    stream.add_document(without_padding(std::span(ids).subspan(start, length), padding_id));
+  }
+  const auto digest = hash_file(file.fd(), file.subject());
+  stream.files_.push_back({.name = path.filename().string(),
+                           .digest = digest.digest,
+                           .bytes = digest.size,
+                           .tokens = static_cast<std::uint64_t>(stream.tokens())});
+  return stream;
+}
+
+Digest TokenStream::digest() const {
+  if (files_.size() == 1) return files_.front().digest;
+  std::string lines;
+  for (const auto& file : files_) lines += file.digest.to_string() + "\n";
+  return sha256(lines);
+}
+
+}  // namespace organ::train

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine made ready, once for every command that computes.
+#pragma once
+
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <c10/core/GradMode.h>
+
+#include "train/machine/machine_choice.h"
+#include "train/machine/torch_device.h"
+
+namespace organ::train {
+
+// Opens the device and sets, for the whole process, how many threads compute and how memory is
+// kept. `processes`: those of this machine that share its cores. Call from one thread, before
+// anything else computes. Throws device as open_device.
+at::Device start_machine(const MachineChoice& choice, unsigned processes = 1);
+
+// Starts the machine and returns what `action(at::Device)` returns; nothing in it records a graph
+// for autograd, and what the device does wrong is an Error of the class device.
+template <typename Action>
+auto on_machine(const MachineChoice& choice, unsigned processes, Action&& action) {
+  const c10::NoGradGuard no_grad;
+  const at::Device device = start_machine(choice, processes);
+  std::optional<std::invoke_result_t<Action, at::Device>> result;
+  with_device_errors(device, [&] { result.emplace(std::forward<Action>(action)(device)); });
+  return std::move(*result);
+}
+
+}  // namespace organ::train

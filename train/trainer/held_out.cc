@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer/internal/held_out.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "train/passes/batches.h"
+
+namespace organ::train {
+
+HeldOut::HeldOut(Model& model, const Dataset& data, const LossPath& whole,
+                 const PrefixOptions& below, std::int64_t batch, ProcessGroup& group)
+    : data_(data),
+      whole_(whole),
+      streams_(model, data.windows(), below),
+      embeddings_(model, data.windows(), {}),
+      batch_(batch),
+      group_(group) {}
+
+HeldOutLoss HeldOut::loss(const std::function<void()>& between_passes) {
+  return measure(whole_, streams_, between_passes);
+}
+
+HeldOutLoss HeldOut::wrapper_loss(const LossPath& wrapper,
+                                  const std::function<void()>& between_passes) {
+  return measure(wrapper, embeddings_, between_passes);
+}
+
+HeldOutLoss HeldOut::measure(const LossPath& path, PrefixCache& inputs,
+                             const std::function<void()>& between_passes) {
+  std::array<double, 2> sums{};  // of the NLL, of the targets
+  std::vector<std::int64_t> windows;
+  std::int64_t turn = 0;
+  LossPath pass = path;
+  for (std::int64_t first = 0; first < data_.windows(); first += batch_) {
+    between_passes();
+    if (turn++ % group_.size() != group_.rank()) continue;
+    windows.clear();
+    for (std::int64_t i = first; i < std::min(first + batch_, data_.windows()); ++i) {
+      windows.push_back(i);
+    }
+    const Batch batch = make_batch(data_, windows);
+    const LossSum sum = pass.loss(inputs.inputs(windows, batch), batch);
+    sums[0] += sum.nll;
+    sums[1] += static_cast<double>(sum.targets);
+  }
+  group_.sum(sums);
+  return {sums[0] / sums[1], static_cast<std::int64_t>(sums[1])};
+}
+
+std::int64_t HeldOut::targets() const {
+  std::int64_t targets = 0;
+  for (std::int64_t i = 0; i < data_.windows(); ++i) targets += data_.targets_in(i);
+  return targets;
+}
+
+}  // namespace organ::train

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The held-out figures of a run: the loss of the model as it stands, protocol P0.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "train/data/dataset.h"
+#include "train/model/model.h"
+#include "train/passes/loss_path.h"
+#include "train/passes/prefix_cache.h"
+#include "train/processes/process_group.h"
+#include "train/trainer/trainer.h"
+
+namespace organ::train {
+
+// Borrows model, data and group. Each of several processes computes some of the passes, so that all
+// call the same functions together; all get the same figures. Not thread-safe.
+class HeldOut {
+ public:
+  // `whole` runs from the organ's input to the top of the model; `below` says how the streams that
+  // enter it are kept. `batch`: windows per pass.
+  HeldOut(Model& model, const Dataset& data, const LossPath& whole, const PrefixOptions& below,
+          std::int64_t batch, ProcessGroup& group);
+
+  // Of the whole model. `between_passes` may end it by an exception.
+  HeldOutLoss loss(const std::function<void()>& between_passes);
+  // Of Embed o Organ o Head, whose layers and head `wrapper` runs.
+  HeldOutLoss wrapper_loss(const LossPath& wrapper, const std::function<void()>& between_passes);
+  // Of all windows: what loss() counts.
+  std::int64_t targets() const;
+
+  // Windows whose stream below the organ was computed, or read from the cache folder.
+  const PrefixCounts& counts() const { return streams_.counts(); }
+
+ private:
+  HeldOutLoss measure(const LossPath& path, PrefixCache& inputs,
+                      const std::function<void()>& between_passes);
+
+  const Dataset& data_;
+  LossPath whole_;
+  PrefixCache streams_, embeddings_;
+  std::int64_t batch_;
+  ProcessGroup& group_;
+};
+
+}  // namespace organ::train

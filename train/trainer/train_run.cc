@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer/internal/train_run.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <fmt/core.h>
+
+#include "format/base/fail.h"
+#include "train/kernels/product.h"
+#include "train/machine/gemm_rate.h"
+#include "train/machine/gemm_rate_on.h"
+#include "train/passes/batches.h"
+#include "train/probes/data_probes.h"
+#include "train/probes/finding.h"
+#include "train/probes/model_probes.h"
+
+namespace organ::train {
+namespace {
+
+constexpr std::uint64_t kMaxSkippedInARow = 3;
+
+LossPath make_path(Model& model, const TrainSettings& settings, TrainMode mode,
+                   const TrainedParameters& trained) {
+  const std::int64_t first = model.place_of(settings.layers.first);
+  const std::int64_t last = first + trained.trained_layers();
+  return {model, first, last, mode == TrainMode::in_situ ? model.layer_count() : last,
+          settings.recompute_activations ? Activations::recomputed : Activations::kept};
+}
+
+std::int64_t layers_below(const Model& model, const TrainSettings& settings) {
+  return settings.mode == TrainMode::in_situ ? model.place_of(settings.layers.first) : 0;
+}
+
+std::optional<CacheFolder> open_cache(const TrainSettings& settings) {
+  if (settings.cache_folder.empty()) return std::nullopt;
+  return CacheFolder(settings.cache_folder, settings.cache_bytes);
+}
+
+// How the streams that enter layer `below` of the model are kept.
+PrefixOptions prefix_options(const TrainInputs& inputs, const Device& device,
+                             std::optional<CacheFolder>& folder, std::int64_t below, bool rounded,
+                             std::uint64_t memory_bytes) {
+  PrefixOptions options{.layers_below = below, .rounded = rounded, .memory_bytes = memory_bytes};
+  if (!folder || below == 0) return options;
+  options.folder = &*folder;
+  options.prefix = prefix_digest(inputs.checkpoint, inputs.settings.layers.first,
+                                 inputs.settings.precision, device);
+  return options;
+}
+
+// On a CPU the matrix products are at full speed from about a thousand tokens on; more at once
+// only leave the caches and cost memory.
+constexpr std::int64_t kTokensAtOnce = 1024;
+
+std::int64_t rows_at_once(const TrainSettings& settings, at::Device device) {
+  if (!device.is_cpu()) return settings.batch;
+  return std::clamp<std::int64_t>(kTokensAtOnce / settings.context, 1, settings.batch);
+}
+
+std::int64_t targets_in(const Batch& batch) {
+  const auto* targets = batch.targets.const_data_ptr<std::int64_t>();
+  return std::count_if(targets, targets + batch.tokens(), [](std::int64_t id) { return id >= 0; });
+}
+
+}  // namespace
+
+TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGroup& group,
+                   const MakeTrained& make_trained)
+    : checkpoint_(inputs.checkpoint),
+      settings_(inputs.settings),
+      data_(inputs.data.training),
+      observer_(inputs.observer),
+      device_(device.named),
+      group_(group),
+      gradient_sum_(group, device.opened),
+      start_(std::chrono::steady_clock::now()),
+      model_(Model::load(checkpoint_, {.precision = settings_.precision, .device = device.opened})),
+      trained_(make_trained(model_)),
+      weights_(*trained_, settings_.ema),
+      trained_path_(make_path(model_, settings_, settings_.mode, *trained_)),
+      whole_path_(make_path(model_, settings_, TrainMode::in_situ, *trained_)),
+      cache_(open_cache(settings_)),
+      inputs_(model_, data_.windows(),
+              prefix_options(inputs, device_, cache_, layers_below(model_, settings_),
+                             settings_.precision == Precision::bf16, settings_.cache_bytes)),
+      order_(settings_.seed, data_.windows()),
+      schedule_{settings_.schedule, settings_.rate,
+                warmup_steps(settings_.warmup_share, settings_.steps), settings_.steps} {
+  if (!inputs.data.held_out) return;
+  // Never rounded: the figures are those of `organ eval`.
+  const std::int64_t below = model_.place_of(settings_.layers.first);
+  held_out_.emplace(
+      model_, *inputs.data.held_out, whole_path_,
+      prefix_options(inputs, device_, cache_, below, false, settings_.cache_bytes / 4),
+      settings_.batch, group_);
+}
+
+void TrainRun::prove_model() {
+  const std::int64_t window = 0;
+  const bool whole = settings_.mode == TrainMode::in_situ;
+  const std::int64_t first = model_.place_of(settings_.layers.first);
+  const auto count = static_cast<std::int64_t>(settings_.layers.count);
+  const ProbeLayers layers =
+      whole ? ProbeLayers{0, model_.layer_count()} : ProbeLayers{first, first + count};
+  auto findings = run_probes(model_, layers, make_batch(data_, {&window, 1}));
+  findings.push_back(probe_trailing_padding(data_.stream()));
+  const bool passed = all_passed(findings);
+  for (const auto& finding : findings) {
+    passed ? observer_.detail(describe(finding)) : observer_.note(describe(finding));
+  }
+  if (passed) observer_.note(describe_passed(findings));
+  require_passed(findings);
+}
+
+void TrainRun::measure_machine() {
+  gemm_rate_ = gemm_rate_on(model_.device(), settings_.precision);
+  if (!device_.is_cpu()) {
+    observer_.note(fmt::format("{}: {}", to_string(device_), describe_device(device_)));
+  }
+  observer_.note(fmt::format("matrix products run at {:.0f} GFLOP/s in {} with {} threads",
+                             gemm_rate_, to_string(settings_.precision), at::get_num_threads()));
+  if (!gradient_sum_.way().empty()) {
+    observer_.note(fmt::format("gradients of {} processes are summed by {}", group_.size(),
+                               gradient_sum_.way()));
+  }
+  if (!gradient_sum_.reason().empty()) {
+    observer_.warn(gradient_sum_.reason() + "; gradients go through the host");
+  }
+  if (model_.device().is_cpu() && gemm_rate_ < kSlowGemmRate) {
+    observer_.warn(fmt::format("matrix products run at {:.0f} GFLOP/s only (expected {} or more)",
+                               gemm_rate_, kSlowGemmRate));
+  }
+}
+
+// Several processes stop at the same step: where the last sums say that one was told to.
+bool TrainRun::interrupted() const {
+  return group_.alone() ? interrupt_.requested() : stop_agreed_;
+}
+
+void TrainRun::stop_if_interrupted() {
+  if (!interrupted()) return;
+  if (saved_step_ != record_.step || record_.step == 0) save();
+  throw Error(ErrorCode::cancelled,
+              fmt::format("training: interrupted at step {} of {}; train state saved in {}",
+                          record_.step, settings_.steps, quote(settings_.run_folder.string())),
+              "the same command with --resume continues");
+}
+
+void TrainRun::finish_skipped_step() {
+  trained_->tensors().gradient.zero_();
+  ++record_.skipped;
+  ++record_.skipped_in_a_row;
+  observer_.warn(fmt::format("step {}: loss or gradient is not finite; parameters left as they are",
+                             record_.step + 1));
+  if (record_.skipped_in_a_row < kMaxSkippedInARow) return;
+  // The saved state must not stop again at once: resuming gets its three tries.
+  record_.skipped_in_a_row = 0;
+  ++record_.step;
+  save();
+  throw Error(ErrorCode::device,
+              fmt::format("training: loss or gradient not finite {} steps in a row, up to step {}",
+                          kMaxSkippedInARow, record_.step),
+              fmt::format("the last good parameters are in {}; try a smaller --lr",
+                          quote(settings_.run_folder.string())));
+}
+
+// The windows of a step that this process computes.
+std::span<const std::int64_t> TrainRun::own_share(std::span<const std::int64_t> windows) const {
+  const auto rank = static_cast<std::size_t>(group_.rank());
+  const auto size = static_cast<std::size_t>(group_.size());
+  const std::size_t begin = windows.size() * rank / size;
+  return windows.subspan(begin, windows.size() * (rank + 1) / size - begin);
+}
+
+// Every row of a step is built here and nowhere else.
+std::vector<TrainRun::Pass> TrainRun::make_passes(std::span<const std::int64_t> windows) const {
+  std::vector<Pass> passes;
+  const auto rows = static_cast<std::size_t>(rows_at_once(settings_, model_.device()));
+  for (std::size_t at = 0; at < windows.size(); at += rows) {
+    const auto some = windows.subspan(at, std::min(rows, windows.size() - at));
+    passes.push_back({some, make_batch(data_, some)});
+  }
+  return passes;
+}
+
+// Of a step over all processes; `own` is this one's share of its windows.
+std::int64_t TrainRun::targets_of(std::span<const std::int64_t> windows,
+                                  const std::vector<Pass>& own) const {
+  std::int64_t targets = 0;
+  for (const Pass& pass : own) targets += targets_in(pass.batch);
+  const auto share = own_share(windows);
+  const auto before = static_cast<std::size_t>(share.data() - windows.data());
+  for (const auto window : windows.first(before)) targets += data_.targets_in(window);
+  for (const auto window : windows.subspan(before + share.size())) {
+    targets += data_.targets_in(window);
+  }
+  return targets;
+}
+
+// Adds the gradient of the mean loss over the passes; returns the sum of the NLL.
+double TrainRun::accumulate_gradients(const std::vector<Pass>& passes, double targets) {
+  double nll = 0;
+  for (const Pass& pass : passes) {
+    nll +=
+        trained_path_
+            .accumulate_gradient(inputs_.inputs(pass.windows, pass.batch), pass.batch, 1 / targets)
+            .nll;
+  }
+  return nll;
+}
+
+void TrainRun::update_weights(StepMetrics& metrics) {
+  const FlatTensors tensors = trained_->tensors();
+  metrics.gradient_norm = global_norm(tensors.gradient);
+  metrics.rate = schedule_.at(record_.step);
+  metrics.skipped = !std::isfinite(metrics.loss) || !std::isfinite(metrics.gradient_norm);
+  if (metrics.skipped) return finish_skipped_step();
+  const auto threads = static_cast<unsigned>(at::get_num_threads());
+  record_.skipped_in_a_row = 0;
+  adamw_step(tensors, trained_->runs(), settings_.adamw, metrics.rate, ++record_.updates,
+             clip_factor(metrics.gradient_norm, settings_.clip_norm), threads);
+  weights_.follow(threads);
+  last_loss_ = metrics.loss;
+}
+
+void TrainRun::step() {
+  const auto start = std::chrono::steady_clock::now();
+  const std::uint64_t flops = kernels::product_flops();
+  StepMetrics metrics;
+  metrics.windows = order_.step(record_.step, settings_.rows_per_step());
+  const std::vector<Pass> passes = make_passes(own_share(metrics.windows));
+  metrics.targets = targets_of(metrics.windows, passes);
+  const double targets = static_cast<double>(std::max<std::int64_t>(1, metrics.targets));
+  const double nll = accumulate_gradients(passes, targets);
+  std::array<double, 3> sums = {nll, interrupt_.requested() ? 1.0 : 0.0,
+                                static_cast<double>(kernels::product_flops() - flops)};
+  trained_->finish_gradient();
+  group_.sum(sums);
+  gradient_sum_.sum(trained_->tensors().gradient);
+  metrics.loss = sums[0] / targets;
+  stop_agreed_ = sums[1] > 0;
+  update_weights(metrics);
+  metrics.step = ++record_.step;
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  const auto tokens = static_cast<double>(settings_.rows_per_step() * data_.context());
+  metrics.seconds = elapsed.count();
+  metrics.tokens_per_second = tokens / metrics.seconds;
+  metrics.gflops = sums[2] / metrics.seconds / 1e9;
+  metrics.gemm_share = metrics.gflops / (gemm_rate_ * group_.size());
+  if (log_) log_->write(metrics);
+  observer_.step(metrics, settings_.steps);
+}
+
+// Of the text: a row may be longer than its window.
+double TrainRun::flops_per_token() const {
+  return trained_path_.flops_per_row(data_.row_length(), data_.source_length()) /
+         static_cast<double>(data_.context());
+}
+
+std::uint64_t TrainRun::milliseconds() const {
+  const auto elapsed = std::chrono::steady_clock::now() - start_;
+  return record_.milliseconds +
+         static_cast<std::uint64_t>(
+             std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count());
+}
+
+bool TrainRun::finished() const {
+  return record_.step >= settings_.steps ||
+         (settings_.patience > 0 && record_.evaluations_without_gain >= settings_.patience);
+}
+
+HeldOutLoss TrainRun::held_out_loss() {
+  const HeldOutLoss loss = held_out_->loss([&] { stop_if_interrupted(); });
+  log_evaluation(loss);
+  return loss;
+}
+
+void TrainRun::log_evaluation(const HeldOutLoss& loss) {
+  const EvaluationMetrics metrics{record_.step, loss.nll, loss.targets};
+  if (log_) log_->write(metrics);
+  observer_.evaluation(metrics);
+}
+
+void TrainRun::measure_untouched(TrainResult& result) {
+  if (record_.untouched_nll) {
+    result.before = HeldOutLoss{*record_.untouched_nll, held_out_->targets()};
+    return;
+  }
+  trained_->set_aside(true);
+  result.before = held_out_loss();
+  trained_->set_aside(false);
+  record_.untouched_nll = result.before->nll;
+}
+
+void TrainRun::measure_trained(TrainResult& result) {
+  result.after = held_out_loss();
+  if (settings_.mode == TrainMode::wrapper) {
+    result.wrapper = held_out_->wrapper_loss(trained_path_, [&] { stop_if_interrupted(); });
+  }
+}
+
+// With patience the last weights are candidates too.
+bool TrainRun::evaluation_due() const {
+  if (!held_out_ || settings_.evaluate_every == 0 || record_.step == 0) return false;
+  if (record_.evaluated_step == record_.step) return false;
+  return record_.step < settings_.steps ? record_.step % settings_.evaluate_every == 0
+                                        : settings_.patience > 0;
+}
+
+void TrainRun::evaluate() {
+  weights_.put_candidate_in_place();
+  const HeldOutLoss loss = held_out_loss();
+  record_.evaluated_step = record_.step;
+  ++record_.evaluations_without_gain;
+  if (std::isfinite(loss.nll) && (!record_.best_nll || loss.nll < *record_.best_nll)) {
+    record_.best_nll = loss.nll;
+    record_.best_step = record_.step;
+    record_.evaluations_without_gain = 0;
+    if (settings_.patience > 0) weights_.keep_best();
+  }
+  weights_.put_trained_in_place(record_.updates);
+}
+
+PrefixUse TrainRun::prefix_use() const {
+  PrefixUse use{inputs_.counts().computed, inputs_.counts().read, cache_ ? cache_->damaged() : 0};
+  if (held_out_) {
+    use.computed += held_out_->counts().computed;
+    use.read += held_out_->counts().read;
+  }
+  return use;
+}
+
+void TrainRun::train() {
+  while (true) {
+    stop_if_interrupted();
+    if (evaluation_due()) evaluate();
+    if (record_.step % settings_.save_every == 0 && saved_step_ != record_.step) save();
+    if (finished()) return;
+    step();
+  }
+}
+
+TrainResult TrainRun::run() {
+  measure_machine();
+  prove_model();
+  resume_or_start();
+  TrainResult result;
+  try {
+    if (held_out_) measure_untouched(result);
+    train();
+  } catch (const Error&) {
+    // What is done so far can be resumed.
+    if (gradient_sum_.broken() && saved_step_ != record_.step) save();
+    throw;
+  }
+  result.stopped_early = record_.step < settings_.steps;
+  if (saved_step_ != record_.step) save();
+  result.published = weights_.publish();
+  result.published_step =
+      result.published == PublishedWeights::best ? record_.best_step : record_.step;
+  trained_->round_to_stored_types(checkpoint_);
+  if (held_out_) measure_trained(result);
+  result.tensors = trained_->collect();
+  for (const auto& tensor : result.tensors) result.trainable += tensor.values.size();
+  result.device = device_;
+  result.flops_per_token = flops_per_token();
+  result.prefix = prefix_use();
+  result.steps = record_.step;
+  result.skipped = record_.skipped;
+  result.milliseconds = milliseconds();
+  result.last_loss = last_loss_;
+  return result;
+}
+
+}  // namespace organ::train
