@@ -389,7 +389,7 @@ TEST_CASE("a layer with a missing, surplus, transposed or integer tensor is refu
 }
 
 TEST_CASE("whether T5's head is tied is what the weights say, whatever the config does") {
-  const std::filesystem::path data = test_data() / "train";
+  const std::filesystem::path data = test::test_data() / "train";
   const auto of_its_own = Checkpoint::open(data / "t5_gated");
   CHECK(of_its_own.architecture().tied_embeddings());  // as transformers 5 writes it
   CHECK_FALSE(of_its_own.tied_head());

@@ -20,7 +20,7 @@ namespace {
 
 using test::error_of;
 
-std::filesystem::path data(const std::string& name) { return test_data() / name; }
+std::filesystem::path data(const std::string& name) { return test::test_data() / name; }
 
 const format::Architecture& llama() {
   static const auto checkpoint = format::Checkpoint::open(data("train/llama"));
