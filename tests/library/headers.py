@@ -23,7 +23,8 @@ COMMON_NAMES = ("check", "fail", "quote", "fail_errno", "escape_text", "checked_
 SCOPES = ("organ", "organ::format", "organ::registry", "organ::transplant", "organ::train")
 SYSTEM = re.compile(r"^(/usr/include/c\+\+/|/usr/lib/gcc/|/usr/lib/llvm|/usr/lib/clang/|"
                     r"/usr/include/x86_64-linux-gnu/|/usr/include/aarch64-linux-gnu/|"
-                    r"/usr/include/(asm-generic|linux)/|/usr/include/[a-z_0-9]+\.h$)")
+                    r"/usr/include/(asm-generic|linux)/|"
+                    r"/usr/include/(?!zstd|zdict|sqlite|pcre|archive|zlib|zconf)[a-z_0-9-]+\.h$)")
 
 
 def compile_text(compiler, folder, text, *flags):
@@ -84,6 +85,7 @@ def findings(source, version_header, lists):
 PLANTED = {
     "format/base/leak.h": ('#include "format/base/fail.h"', "which is not installed"),
     "format/base/other.h": ("#include <openssl/evp.h>", "sees /usr/include/openssl"),
+    "format/base/flat.h": ("#include <sqlite3.h>", "sees /usr/include/sqlite3.h"),
     "format/base/bare.h": ("std::string text();", "does not compile alone"),
     "format/base/taken.h": ("namespace organ { void check(bool); }", "takes a common name"),
 }
