@@ -217,11 +217,16 @@ bool same_donor_layers(const Case& one, const Work& work) {
   if (from.layer_digests.size() != one.count) return false;
   const Work comparing = work.phase(
       "comparing layers", format::layers_size(one.recipient, {from.first_layer, one.count}));
+  bool same = true;
   for (std::uint64_t i = 0; i < one.count; ++i) {
-    if (one.recipient.layer_digest(from.first_layer + i, comparing) != from.layer_digests[i])
-      return false;
+    const std::uint64_t layer = from.first_layer + i;
+    if (same) {
+      same = one.recipient.layer_digest(layer, comparing) == from.layer_digests[i];
+    } else {
+      comparing.advance(one.recipient.layer_size(layer));  // need not be read any more
+    }
   }
-  return true;
+  return same;
 }
 
 void compare_lineage(const Case& one, const Work& work, Judge& judge) {

@@ -35,12 +35,12 @@ void run_extract(const Context& context, Arguments arguments) {
     throw Error(ErrorCode::invalid_argument, "which layers: give either --layers or --middle-third",
                 "--layers 4:7 takes layers 4, 5 and 6, counted from 0");
   }
-  if (arguments.options.donor_id.empty()) {
-    arguments.options.donor_id = std::filesystem::canonical(arguments.model).filename().string();
-  }
   const auto manifest = watched(context, arguments.threads, [&](const Work& work) {
     transplant::recover_journal(arguments.model, work);
     const auto donor = format::Checkpoint::open(arguments.model, arguments.stack);
+    if (arguments.options.donor_id.empty()) {
+      arguments.options.donor_id = std::filesystem::canonical(arguments.model).filename().string();
+    }
     return transplant::extract_organ(donor, chosen_layers(arguments, donor), arguments.out,
                                      arguments.options, work);
   });
