@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run measured on its held-out data, in the words of DESIGN 2.
+// What a run measured on its held-out data, as evaluations of the manifest.
 #pragma once
 
 #include <vector>
