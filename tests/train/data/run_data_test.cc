@@ -89,7 +89,7 @@ TEST_CASE("a share of the files is set aside, and none stands on both sides") {
 
 TEST_CASE("the draw to measure on is that of an evaluation, whatever the seed of the run") {
   const Case of("t5");
-  const std::string text(40, 'a');
+  const std::string text = "abcdefghijklmnopqrstuvwxhgfedcbaponmlkji";
   RunDataOptions options{.training = {{of.write("a.txt", text + "bcdefgh")}, {}},
                          .held_out = {{of.write("b.txt", "ijklmnop" + text)}, {}},
                          .context = 16};
