@@ -143,6 +143,9 @@ def fish_lines(path, inner, options, arguments):
                         for name in option.names)
         value = " -r" + fish_values(option) if option.value else ""
         yield f"{line}{names}{value} -d {fish_quote(option.description)}"
+        if option.value and option.many and fish_values(option):  # the values behind the first
+            within = f"__organ_at {fish_quote(where)}; and __organ_within {' '.join(option.names)}"
+            yield f"complete -c organ -n {fish_quote(within)}{fish_values(option)}"
     for values in sorted({fish_values(argument) for argument in arguments} - {""}):
         yield line + values
 
