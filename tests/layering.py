@@ -71,8 +71,8 @@ MODULES = {
     "cli/organ": SIGNATURE | {"cli/frame", "registry", "registry/log", "registry/catalog",
                               "registry/trust", "transplant"},
     "cli/train": ORGAN | {"cli/frame", "transplant"} |
-    train("machine", "tokenizer", "data", "adapter", "generate", "optimize", "probes", "evaluate",
-          "trainer", "baselines"),
+    train("machine", "processes", "tokenizer", "data", "adapter", "generate", "optimize", "probes",
+          "evaluate", "trainer", "baselines"),
 }
 MODULES["tests"] = set(MODULES)
 

@@ -8,10 +8,12 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/interrupt.h"
 #include "cli/frame/parse_option.h"
 #include "train/evaluate/protocol.h"
 #include "train/probes/data_probes.h"
 #include "train/probes/finding.h"
+#include "train/processes/process_place.h"
 
 namespace organ::cli {
 namespace {
@@ -97,6 +99,7 @@ class ConsoleObserver final : public train::TrainObserver {
     }
   }
   void finished() override { end_line(); }
+  bool stop_requested() const override { return interrupt_.requested(); }
   void evaluation(const train::EvaluationMetrics& m) override {
     note(fmt::format("held out after step {}: nll {:.6f}, perplexity {:.4f}, {} targets", m.step,
                      m.nll, std::exp(m.nll), m.targets));
@@ -109,6 +112,7 @@ class ConsoleObserver final : public train::TrainObserver {
   }
 
   const Context& context_;
+  InterruptGuard interrupt_;
   bool progress_;
   bool open_line_ = false;
   std::optional<double> average_;  // seconds per step
@@ -192,6 +196,8 @@ train::TrainSettings wished_settings(const TrainArguments& a) {
   train::TrainSettings wishes = a.settings;
   train::check_wishes(wishes, run_length(a));
   train::prepare_device(wishes.machine.device);
+  wishes.machine.own_process = true;
+  wishes.place = train::process_place();
   wishes.cache_folder = a.cache_folder;
   wishes.run_folder = a.run_folder.empty() ? a.out + ".run" : a.run_folder;
   if (std::filesystem::exists(std::filesystem::symlink_status(a.out))) {

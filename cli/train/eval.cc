@@ -24,7 +24,7 @@ struct Arguments {
   train::DocumentSplit documents = train::DocumentSplit::file;
   train::Precision precision = train::Precision::fp32;
   train::Protocol protocol = train::Protocol::p0;
-  train::MachineChoice machine;
+  train::MachineChoice machine = {.own_process = true};
   std::int64_t context = 512;
   std::optional<std::int64_t> stride;
   std::optional<std::int64_t> windows;

@@ -4,12 +4,12 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/interrupt.h"
 #include "cli/frame/parse_option.h"
 #include "cli/train/commands.h"
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/generate/generation.h"
-#include "train/machine/interrupt.h"
 #include "train/tokenizer/text_stream.h"
 #include "transplant/journal.h"
 #include "transplant/receipt.h"
@@ -22,7 +22,7 @@ struct Arguments {
   std::string model, compare, prompt;
   bool compare_untouched = false;
   train::Precision precision = train::Precision::fp32;
-  train::MachineChoice machine;
+  train::MachineChoice machine = {.own_process = true};
   train::GenerationOptions options;
 };
 
@@ -75,7 +75,7 @@ struct Continuation {
 
 // With `stream` the text goes to stdout as it comes.
 Continuation continue_prompt(const Subject& subject, const Arguments& a, bool stream,
-                             const train::InterruptGuard& interrupt) {
+                             const InterruptGuard& interrupt) {
   transplant::recover_journal(subject.folder);
   const auto checkpoint = subject.untouched ? transplant::open_untouched(subject.folder)
                                             : format::Checkpoint::open(subject.folder);
@@ -123,7 +123,7 @@ nlohmann::json to_json(const Continuation& c) {
 void run_generate(const Context& context, const Arguments& a) {
   check_arguments(a);
   train::prepare_device(a.machine.device);
-  const train::InterruptGuard interrupt;
+  const InterruptGuard interrupt;
   std::vector<Subject> subjects = {{a.model}};
   if (a.compare_untouched) subjects.push_back({a.model, true});
   if (!a.compare.empty()) subjects.push_back({a.compare});

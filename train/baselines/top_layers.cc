@@ -40,7 +40,7 @@ std::vector<double> magnitudes_on(at::Device device, const format::Checkpoint& c
 std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
                                         const TrainSettings& wishes, const Dataset& data) {
   MachineChoice machine = wishes.machine;
-  machine.device = own_device(machine.device, process_place());
+  machine.device = own_device(machine.device, wishes.place);
   return on_machine(machine, 1, [&](at::Device device) {
     return magnitudes_on(device, checkpoint, wishes, data);
   });

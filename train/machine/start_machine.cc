@@ -11,10 +11,14 @@
 namespace organ::train {
 
 at::Device start_machine(const MachineChoice& choice, unsigned processes) {
-  keep_large_blocks();
+  if (choice.own_process) keep_large_blocks();
   const at::Device device = open_device(choice.device);
   const unsigned share = std::max(1u, std::thread::hardware_concurrency() / processes);
-  at::set_num_threads(static_cast<int>(choice.threads ? choice.threads : share));
+  if (choice.threads != 0) {
+    at::set_num_threads(static_cast<int>(choice.threads));
+  } else if (choice.own_process) {
+    at::set_num_threads(static_cast<int>(share));
+  }
   return device;
 }
 

@@ -9,6 +9,8 @@
 
 #include "train/machine/device.h"
 
+#pragma GCC visibility push(default)
+
 namespace organ::train {
 
 struct ProcessPlace {
@@ -31,3 +33,5 @@ std::optional<ProcessPlace> process_place();
 Device own_device(Device wanted, const std::optional<ProcessPlace>& place);
 
 }  // namespace organ::train
+
+#pragma GCC visibility pop

@@ -16,6 +16,7 @@
 #include "train/machine/precision.h"
 #include "train/optimize/adamw_options.h"
 #include "train/optimize/schedule.h"
+#include "train/processes/process_place.h"
 
 #pragma GCC visibility push(default)
 
@@ -53,6 +54,7 @@ struct TrainSettings {
 
   // What does not, but for the last bits.
   MachineChoice machine;
+  std::optional<ProcessPlace> place;   // among the processes that share the run; nullopt: alone
   bool recompute_activations = false;  // keep layer inputs only, compute the rest again
   std::filesystem::path cache_folder;  // of the outputs of the layers below; empty: in memory
   std::uint64_t cache_bytes = std::uint64_t{4} << 30;  // bound of either

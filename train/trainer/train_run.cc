@@ -139,7 +139,7 @@ void TrainRun::measure_machine() {
 
 // Several processes stop at the same step: where the last sums say that one was told to.
 bool TrainRun::interrupted() const {
-  return group_.alone() ? interrupt_.requested() : stop_agreed_;
+  return group_.alone() ? observer_.stop_requested() : stop_agreed_;
 }
 
 void TrainRun::stop_if_interrupted() {
@@ -237,7 +237,7 @@ void TrainRun::step() {
   metrics.targets = targets_of(metrics.windows, passes);
   const double targets = static_cast<double>(std::max<std::int64_t>(1, metrics.targets));
   const double nll = accumulate_gradients(passes, targets);
-  std::array<double, 3> sums = {nll, interrupt_.requested() ? 1.0 : 0.0,
+  std::array<double, 3> sums = {nll, observer_.stop_requested() ? 1.0 : 0.0,
                                 static_cast<double>(kernels::product_flops() - flops)};
   trained_->finish_gradient();
   group_.sum(sums);

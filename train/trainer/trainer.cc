@@ -8,7 +8,6 @@
 #include "train/data/task_draw.h"
 #include "train/machine/start_machine.h"
 #include "train/optimize/flat_layers.h"
-#include "train/processes/process_place.h"
 #include "train/trainer/internal/train_run.h"
 #include "train/trainer/run_training.h"
 
@@ -23,6 +22,7 @@ class WarningsOnly final : public TrainObserver {
   void warn(std::string_view line) override { observer_.warn(line); }
   void step(const StepMetrics& /*metrics*/, std::uint64_t /*total_steps*/) override {}
   void evaluation(const EvaluationMetrics& /*metrics*/) override {}
+  bool stop_requested() const override { return observer_.stop_requested(); }
 
  private:
   TrainObserver& observer_;
@@ -48,15 +48,14 @@ void check_inputs(const TrainInputs& inputs) {
   }
 }
 
-// Where this process stands among those that share the steps of a run.
-std::optional<ProcessPlace> place_in(const TrainSettings& settings) {
-  auto place = process_place();
+// Each process has a share of every step.
+void check_place(const TrainSettings& settings) {
+  const auto& place = settings.place;
   if (place && settings.rows_per_step() < place->size) {
     fail(ErrorCode::invalid_argument,
          "--batch x --accumulate: {} windows for {} processes, expected one or more for each",
          settings.rows_per_step(), place->size);
   }
-  return place;
 }
 
 }  // namespace
@@ -72,7 +71,8 @@ std::string_view to_string(PublishedWeights weights) {
 
 TrainResult run_training(const TrainInputs& inputs, const MakeTrained& make_trained) {
   check_inputs(inputs);
-  const auto place = place_in(inputs.settings);
+  check_place(inputs.settings);
+  const auto& place = inputs.settings.place;
   MachineChoice machine = inputs.settings.machine;
   machine.device = own_device(machine.device, place);
   const auto processes = static_cast<unsigned>(place ? place->local_size : 1);

@@ -31,6 +31,9 @@ class TrainObserver {
   virtual void step(const StepMetrics& metrics, std::uint64_t total_steps) = 0;
   virtual void evaluation(const EvaluationMetrics& metrics) = 0;
   virtual void finished() {}  // the run has its result; not called when it throws
+  // Asked before each step and between pieces of a measurement. Once true, always true: the run
+  // saves a train state and ends with Error(cancelled). One process of several stops them all.
+  virtual bool stop_requested() const { return false; }
 };
 
 // What a run is made of, borrowed; nothing changes it while the run goes.
@@ -87,11 +90,11 @@ struct TrainedRun {
   const TrainResult& result;
 };
 
-// Where the variables of torchrun name several processes
-// (train/processes/process_place.h), this one is one of them: each computes its share of every
-// step, all end with the same weights, the first writes files and reports. Throws invalid_argument
-// (settings; a run folder that holds another run), cancelled when SIGINT or SIGTERM arrived (the
-// step is finished and a train state written), device after three steps in a row whose loss or
+// Where settings.place names several processes, this one is one of them: each computes its share of
+// every step, all end with the same weights, the first writes files and reports. The process itself
+// (signals, environment, memory, threads) is left as it is but for what settings.machine says.
+// Throws invalid_argument (settings; a run folder that holds another run), cancelled when the
+// observer requested a stop (the step is finished and a train state written), device after three steps in a row whose loss or
 // gradient was not finite (parameters are the last good ones and saved) or when another process was
 // lost, io, and what Model throws.
 TrainResult train_layers(const TrainInputs& inputs);

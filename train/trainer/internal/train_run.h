@@ -8,7 +8,6 @@
 #include <span>
 #include <vector>
 
-#include "train/machine/interrupt.h"
 #include "train/optimize/schedule.h"
 #include "train/optimize/trained_parameters.h"
 #include "train/passes/cache_folder.h"
@@ -85,7 +84,6 @@ class TrainRun {
   Device device_;
   ProcessGroup& group_;
   GradientSum gradient_sum_;
-  InterruptGuard interrupt_;
   std::chrono::steady_clock::time_point start_;
   Model model_;
   std::unique_ptr<TrainedParameters> trained_;
