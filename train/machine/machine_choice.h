@@ -11,8 +11,8 @@ namespace organ::train {
 struct MachineChoice {
   Device device = {};
   unsigned threads = 0;  // 0: all cores, or this process's share of them
-  // The process is there for organ alone: how it keeps memory and, with threads = 0, how many of them
-  // LibTorch uses may be changed. Otherwise both stay as the host has them.
+  // The process is there for organ alone: how it keeps memory and, with threads = 0, how many of
+  // them LibTorch uses may be changed. Otherwise both stay as the host has them.
   bool own_process = false;
 };
 

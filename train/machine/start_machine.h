@@ -14,8 +14,9 @@
 namespace organ::train {
 
 // Opens the device and sets, for the whole process, how many threads compute (where the choice says
-// how many, or the process is our own) and how memory is kept (where it is). `processes`: those of this machine that share its cores. Call from one thread, before
-// anything else computes. Throws device as open_device.
+// how many, or the process is our own) and how memory is kept (where it is our own). `processes`:
+// those of this machine that share its cores. Call from one thread, before anything else computes.
+// Throws device as open_device.
 at::Device start_machine(const MachineChoice& choice, unsigned processes = 1);
 
 // Starts the machine and returns what `action(at::Device)` returns; nothing in it records a graph
