@@ -113,8 +113,8 @@ struct VersionBlobs {
 };
 
 // Writes the blobs of one version, durable but without names: a publish that ends early leaves
-// nothing. Each holds a file open; an organ of very many files gets the names of the first ones
-// early, and an interruption then leaves them as blobs that no version refers to.
+// nothing. Each holds a file open; of an organ of very many files those beyond the first ones get
+// their names early, and an interruption then leaves them as blobs that no version refers to.
 class BlobWriter {
  public:
   BlobWriter(const BlobStore& blobs, const Work& work) : blobs_(blobs), work_(work) {}
