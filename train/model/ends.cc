@@ -44,7 +44,7 @@ ModelEnds::ModelEnds(const TensorReader& reader, const Geometry& geometry, std::
   }
   head_.emplace(reader.norm(final_norm(checkpoint), geometry), projection(), head_chunk,
                 at::Tensor(), std::nullopt, head_input_scale(checkpoint));
-  if (OpenStacks(checkpoint).parts().size() == 1) name_ends(checkpoint);
+  if (architecture_.stack().empty()) name_ends(checkpoint);
 }
 
 void ModelEnds::load_embedding(const TensorReader& reader, const Geometry& geometry,
