@@ -2,7 +2,7 @@
 #include "train/optimize/flat_optimizer.h"
 
 #include <algorithm>
-#include <vector>
+#include <cmath>
 
 #include <ATen/ATen.h>
 
@@ -94,31 +94,26 @@ void round_working(const FlatTensors& p, std::uint64_t update) {
   }
 }
 
+// Not at::_fused_adamw_: its CUDA kernel takes 1 - beta2 of a beta2 rounded to fp32, and with it
+// moments that are 1.3e-5 too small. Here the scalars are rounded once, as optimizer.cc rounds
+// them. All of a device's operations run over the whole buffers, but for the decay.
 void adamw_step(const FlatTensors& p, std::span<const ParameterRun> runs,
                 const AdamWOptions& options, double rate, std::uint64_t update,
                 double gradient_scale) {
+  const auto t = static_cast<double>(update);
   p.gradient.mul_(gradient_scale);
-  const at::Tensor steps =
-      at::full({}, static_cast<double>(update), p.master.options().dtype(at::kFloat));
-  for (const bool decay : {true, false}) {
-    std::vector<at::Tensor> masters, gradients, firsts, seconds;
-    for (const ParameterRun& run : runs) {
-      if (run.decay != decay) continue;
-      const auto of = [&](const at::Tensor& flat) {
-        return flat.narrow(0, static_cast<std::int64_t>(run.offset),
-                           static_cast<std::int64_t>(run.elements));
-      };
-      masters.push_back(of(p.master));
-      gradients.push_back(of(p.gradient));
-      firsts.push_back(of(p.first_moment));
-      seconds.push_back(of(p.second_moment));
-    }
-    if (masters.empty()) continue;
-    at::_fused_adamw_(masters, gradients, firsts, seconds, {},
-                      std::vector<at::Tensor>(masters.size(), steps), rate, options.beta1,
-                      options.beta2, decay ? options.weight_decay : 0.0, options.epsilon,
-                      /*amsgrad=*/false, /*maximize=*/false);
+  p.first_moment.mul_(options.beta1).add_(p.gradient, 1 - options.beta1);
+  p.second_moment.mul_(options.beta2).addcmul_(p.gradient, p.gradient, 1 - options.beta2);
+  for (const ParameterRun& run : runs) {
+    if (!run.decay) continue;
+    p.master
+        .narrow(0, static_cast<std::int64_t>(run.offset), static_cast<std::int64_t>(run.elements))
+        .mul_(1 - rate * options.weight_decay);
   }
+  at::Tensor root = p.gradient;  // it is zeroed anyway
+  at::sqrt_out(root, p.second_moment);
+  root.div_(std::sqrt(1 - std::pow(options.beta2, t))).add_(options.epsilon);
+  p.master.addcdiv_(p.first_moment, root, -rate / (1 - std::pow(options.beta1, t)));
   p.gradient.zero_();
   composed::round_working(p, update);
 }

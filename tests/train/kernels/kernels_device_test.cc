@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kernel off the CPU against its hand-written twin on it.
-#include "tests/train/support/doctest.h"
-
-#include <functional>
-#include <string>
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 
 #include "tests/support/test_device.h"
-#include "tests/train/support/fixture.h"
-#include "train/kernels/attention.h"
+#include "tests/train/support/kernel_checks.h"
 #include "train/kernels/cross_entropy.h"
 #include "train/kernels/elementwise.h"
 #include "train/kernels/experts.h"
@@ -21,53 +15,6 @@ namespace organ::test {
 namespace {
 
 using namespace train;
-using Tensors = std::vector<at::Tensor>;
-// Runs one kernel over tensors that are all on one device; gives what it computed.
-using Kernel = std::function<Tensors(Tensors)>;
-
-const std::vector<at::ScalarType> kTypes = {at::kFloat, at::kBFloat16};
-
-at::Tensor random(at::IntArrayRef shape, at::ScalarType type = at::kFloat) {
-  static const at::Generator generator = at::detail::createCPUGenerator(7);
-  return at::randn(shape, generator).to(type);
-}
-
-// Of the same numbers: bf16 within one rounding of the largest, and on the whole within the step
-// between two bf16 numbers (what is rounded several times on either side); fp32 within `limit` of
-// it, which is its own rounding unless it sums up rounded numbers.
-void compare(const Tensors& inputs, const Kernel& kernel, double limit = 2e-6) {
-  Tensors host, device;
-  for (const at::Tensor& input : inputs) {
-    host.push_back(input.defined() ? input.clone() : input);
-    device.push_back(input.defined() ? input.to(test_device(), input.scalar_type(), false, true)
-                                     : input);
-  }
-  const Tensors expected = kernel(host), results = kernel(device);
-  REQUIRE(expected.size() == results.size());
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    CAPTURE(i);
-    REQUIRE(results[i].defined() == expected[i].defined());
-    if (!expected[i].defined()) continue;
-    CHECK((results[i].device() == test_device()));
-    CHECK((results[i].scalar_type() == expected[i].scalar_type()));
-    CHECK((results[i].sizes() == expected[i].sizes()));
-    CHECK(results[i].is_contiguous());
-    const bool exact = expected[i].scalar_type() != at::kBFloat16;
-    const at::Tensor ours = results[i].cpu().to(at::kFloat), theirs = expected[i].to(at::kFloat);
-    CHECK(relative_error(ours, theirs) < (exact ? limit : 1.0 / 128));
-    CHECK((ours - theirs).norm().item<double>() <=
-          (exact ? limit : 1.0 / 256) * theirs.norm().item<double>());
-  }
-}
-
-// action(type) in both working types.
-void in_both(const std::function<void(at::ScalarType)>& action) {
-  for (const at::ScalarType type : kTypes) {
-    const std::string name = c10::toString(type);
-    CAPTURE(name);
-    action(type);
-  }
-}
 
 constexpr std::int64_t kRows = 37, kWidth = 83;
 
@@ -262,87 +209,6 @@ TEST_CASE("products, transposed and with a bias") {
                              kernels::product(plain.t(), t[0])};
             });
   });
-}
-
-namespace {
-
-struct AttentionCase {
-  const char* name;
-  std::int64_t window;
-  bool documents, ends, sinks, bias = false;
-};
-
-const std::vector<AttentionCase> kAttentionCases = {
-    {"causal", 0, false, false, false},   {"window", 7, false, false, false},
-    {"documents", 0, true, false, false}, {"bidirectional", 0, false, true, false},
-    {"sinks", 0, false, false, true},     {"window, documents, sinks", 5, true, false, true},
-    {"bias", 0, true, false, false, true}};
-
-// int32 [2 * 300]: the row's second document begins at 130; the ends of the two.
-at::Tensor document_bound(bool end) {
-  const at::Tensor bound = at::full({2, 300}, end ? 300 : 0, at::kInt);
-  if (end) {
-    bound.narrow(1, 0, 130).fill_(130);
-  } else {
-    bound.narrow(1, 130, 170).fill_(130);
-  }
-  return bound.flatten();
-}
-
-}  // namespace
-
-TEST_CASE("attention and its gradients") {
-  const kernels::HeadLayout layout{2, 300, 2, 3, 8};
-  const at::Tensor none;
-  in_both([&](auto type) {
-    for (const AttentionCase& c : kAttentionCases) {
-      for (const bool keep : {true, false}) {
-        const std::string name = c.name;
-        CAPTURE(name);
-        const at::Tensor first = c.documents || c.ends ? document_bound(false) : none;
-        const VisibleKeys spans(first, c.ends ? document_bound(true) : none, layout, c.window);
-        const double shrink = 0.5;  // scores of the size that a model has
-        compare(
-            {random({4, 900, 8}, type) * shrink, random({4, 300, 8}, type),
-             random({4, 300, 8}, type), c.sinks ? random({6}) : none, random({600, 48}, type),
-             c.sinks ? random({6}) : none, c.bias ? random({6, 609}) : none},
-            [&](Tensors t) {
-              AttentionTape tape;
-              tape.heads = {t[0], t[1], t[2]};
-              tape.sinks = t[3];
-              tape.position_bias = t[6];
-              const at::Tensor out = attention(tape, layout, spans, keep);
-              const kernels::Heads d = attention_backward(t[4], tape, layout, spans, t[5]);
-              return Tensors{out, d.query, d.key, d.value, tape.sink_share, t[5]};
-            },
-            type == at::kFloat ? 2e-6 : 1e-4);
-      }
-    }
-  });
-}
-
-TEST_CASE("attention of one position after others") {
-  const kernels::HeadLayout layout{1, 1, 2, 3, 8, 20};
-  const VisibleKeys spans({}, {}, layout, 6);
-  compare({random({2, 3, 8}), random({2, 21, 8}), random({2, 21, 8})}, [&](Tensors t) {
-    AttentionTape tape;
-    tape.heads = {t[0], t[1], t[2]};
-    return Tensors{attention(tape, layout, spans, false)};
-  });
-}
-
-TEST_CASE("attention to another sequence") {
-  const kernels::HeadLayout layout{2, 9, 2, 3, 8, 0, 21};
-  const at::Tensor end = at::arange(18, at::kInt).add_(3);
-  const VisibleKeys spans({}, end, layout, 0);
-  compare({random({4, 27, 8}), random({4, 21, 8}), random({4, 21, 8}), random({18, 48})},
-          [&](Tensors t) {
-            AttentionTape tape;
-            tape.heads = {t[0], t[1], t[2]};
-            const at::Tensor out = attention(tape, layout, spans, true);
-            const kernels::Heads d = attention_backward(t[3], tape, layout, spans, {});
-            return Tensors{out, d.query, d.key, d.value};
-          });
 }
 
 }  // namespace organ::test
