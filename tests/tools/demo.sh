@@ -26,13 +26,13 @@ run_as() {
 
 # note_command KEY EXIT-CODE SECONDS TEXT
 note_command() {
-  printf '%s\t%d\t%d\t%s\n' "$1" "$2" "$3" "$(tr -s '\\\n ' ' ' <<<"$4")" >>record/commands.tsv
+  printf '%s\t%d\t%d\t%s\n' "$1" "$2" "$3" "$(printf '%s' "$4" | tr -s '\\\n ' ' ')" >>record/commands.tsv
 }
 
 # refused KEY CODE TEXT: the demo fails when the tool does not refuse with this exit code.
 refused() {
   local code=0
-  run "$3" >"record/$1.txt" || code=$?
+  run "$3" >"record/$1.txt" 2>&1 || code=$?
   cat "record/$1.txt"
   printf '(exit code %d)\n' "$code"
   if ((code != $2)); then
@@ -73,7 +73,7 @@ tell "2. The recipient, untouched, on the held-out files (about half a minute)"
 measure untouched recipient
 printf 'first figure after %d s, setting up and building included\n' $((before + SECONDS))
 
-tell "3. Train three middle layers in place; everything else stays frozen (about four minutes)"
+tell "3. Train three middle layers in place; everything else stays frozen (one to four minutes)"
 run_as train 'organ train recipient --middle-third --data train/*.txt --held-out held-out/*.txt \
     --epochs 1 --batch 2 --lr 3e-4 --precision bf16 --seed 1 \
     --name legal --organ-version 1.0.0 --out legal-1.0.0'

@@ -10,12 +10,13 @@ WIDTHS = {"wide": 720, "narrow": 340}
 
 
 def ticks(low, high, most=6):
-    """Round numbers from `low` to `high`, at most `most`."""
+    """(value, text) of round numbers from `low` to `high`, at most `most`."""
     raw = (high - low) / most
     power = 10 ** math.floor(math.log10(raw))
     step = next(f * power for f in (1, 2, 5, 10) if f * power >= raw)
     first = math.ceil(low / step - 1e-9)
-    return [round(k * step, 10) for k in range(first, math.floor(high / step + 1e-9) + 1)]
+    places = max(0, -math.floor(math.log10(step) + 1e-9))
+    return [(k * step, f"{k * step:.{places}f}") for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 class Drawing:
@@ -57,9 +58,9 @@ def intervals(kind, rows, title):
     def place(value):
         return left + (value - least) / (most - least) * (d.width - 2 * left)
 
-    for tick in ticks(least, most):
+    for tick, number in ticks(least, most):
         d.line(place(tick), top, place(tick), bottom, "grid")
-        d.text(place(tick), bottom + 16, f"{tick:g}", "middle")
+        d.text(place(tick), bottom + 16, number, "middle")
     for index, (label, value, low, high) in enumerate(rows):
         y = top + band * index + 38
         d.text(left, y - 17, f"{label}: {value:.2f}", style="name")
@@ -96,12 +97,12 @@ def losses(kind, steps, held_out, title):
         return (left + x / steps[-1][0] * (d.width - left - right),
                 height - bottom - (y - least) / (most - least) * (height - top - bottom))
 
-    for tick in ticks(least, most):
+    for tick, number in ticks(least, most):
         y = place(0, tick)[1]
         d.line(left, y, d.width - right, y, "grid")
-        d.text(left - 6, y + 4, f"{tick:g}", "end")
-    for tick in ticks(0, steps[-1][0], 8 if kind == "wide" else 5):
-        d.text(place(tick, least)[0], height - bottom + 18, f"{tick:g}", "middle")
+        d.text(left - 6, y + 4, number, "end")
+    for tick, number in ticks(0, steps[-1][0], 8 if kind == "wide" else 5):
+        d.text(place(tick, least)[0], height - bottom + 18, number, "middle")
     d.text(d.width - right, height - 6, "training step", "end")
     for x, y in steps:
         d.dot(*place(x, y), "step", 2)

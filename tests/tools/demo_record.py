@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUBJECTS = {"untouched": ("recipient untouched", "untouched"),
-            "as_transplanted": ("as transplanted", "transplanted"),
+            "as_transplanted": ("as transplanted", "with organ"),
             "after_recovery": ("after recovery", "recovered")}
+# Advice of `organ check` beside its refusals.
+ADVICE = ("warning [", "  hint: ")
 REFUSALS = (("unsigned", "an organ that nobody signed"), ("damaged", "one flipped bit in a copy"),
             ("misfit", "a recipient that it does not fit"))
 RESAMPLES, SEED = 10_000, 0
@@ -94,8 +96,15 @@ class Record:
         return steps, held_out
 
     def refusals(self):
-        return [(what, self.commands[key]["text"], self.commands[key]["code"],
-                 "\n".join(self.lines(f"{key}.txt"))) for key, what in REFUSALS]
+        """(what, command, exit code, what it printed but for advice) of each."""
+        refusals = []
+        for key, what in REFUSALS:
+            said = [line for line in self.lines(f"{key}.txt") if not line.startswith(ADVICE)]
+            if not said:
+                raise SystemExit(f"{self.folder / key}.txt: no reason stands in it")
+            refusals.append((what, self.commands[key]["text"], self.commands[key]["code"],
+                             "\n".join(said)))
+        return refusals
 
     def continuations(self):
         """(prompt, text of the untouched model, text of the one with the organ)."""
