@@ -84,7 +84,7 @@ TORCH_FREE = train("tokenizer/text", "tokenizer/models", "tokenizer/stages", "to
                    "adapter")
 TORCH = re.compile(r"(torch|ATen|c10|caffe2)/")
 
-# Third-party header -> top folders whose .cc files may include it. Anything else in angle brackets
+# Third-party header -> top folders or rooms whose .cc files may include it. Anything else in angle brackets
 # that is not the C or C++ library or the operating system is a finding.
 EVERYWHERE = {"format", "registry", "transplant", "train", "cli", "tests"}
 THIRD_PARTY = {
@@ -93,7 +93,7 @@ THIRD_PARTY = {
     r"sqlite3\.h": {"registry", "tests"},
     r"curl/": {"registry", "tests"},
     r"archive(_entry)?\.h": {"registry", "tests"},
-    r"CLI/": {"cli", "tests"},
+    r"CLI/": {"cli/frame"},  # a file that includes it takes four seconds to compile
     r"pcre2\.h": {"train", "tests"},
     r"unicode/": {"train", "tests"},
     TORCH.pattern: {"train", "tests"},
@@ -194,7 +194,7 @@ def check_angled(path, module, target):
     for pattern, allowed in THIRD_PARTY.items():
         if not re.match(pattern, target):
             continue
-        if module.split("/")[0] not in allowed:
+        if not {module, module.split("/")[0]} & allowed:
             return f"<{target}> is not for {module}/"
         if TORCH.match(target):
             allowed_here = torch_is_allowed(path, module)
@@ -317,6 +317,7 @@ PLANTED = {
     "train/trainer/torch.h": ("#include <ATen/ATen.h>", "shows no LibTorch here"),
     "train/data/torch.cc": ("#include <ATen/ATen.h>", "shows no LibTorch here"),
     "cli/organ/other.cc": ("#include <boost/any.hpp>", "no known"),
+    "cli/organ/parser.cc": ("#include <CLI/CLI.hpp>", "is not for cli/organ/"),
     "cli/organ/later.cc": ("// TO" "DO: later", "unfinished"),
     "cli/organ/long.cc": ("\n" * MAX_LINES, "lines; at most"),
     "tests/train/attic/lost_test.cc": ("", "tests mirror the sources"),
@@ -332,7 +333,8 @@ INNOCENT = {
     "train/model/internal/ends.h": "#include <ATen/ATen.h>\n",
     "train/model/good.cc": '#include "train/model/internal/ends.h"\n',
     "train/trainer/hidden.h": '#include "train/model/model.h"\n',
-    "cli/organ/good.cc": '#include <sys/stat.h>\n#include <CLI/CLI.hpp>\n#include "transplant/plan.h"\n',
+    "cli/frame/good.cc": "#include <CLI/CLI.hpp>\n",
+    "cli/organ/good.cc": '#include <sys/stat.h>\n#include "transplant/plan.h"\n',
     "tests/train/model/good_test.cc": '#include "train/model/internal/ends.h"\n',
 }
 # Files planted together: a folder that is too full.

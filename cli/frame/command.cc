@@ -1,26 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/frame/command.h"
 
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <iostream>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "cli/frame/command_table.h"
+#include "cli/frame/context.h"
 #include "format/base/fail.h"
-#include "format/base/file.h"
 
 namespace organ::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr const char* kGlobalGroup = "Global options";
 
@@ -52,70 +47,83 @@ class Formatter : public CLI::Formatter {
   }
 };
 
-std::optional<std::string> environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
-}
-
-fs::path own_folder() {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (error) fail(ErrorCode::io, "/proc/self/exe: {}", error.message());
-  return self.parent_path();
-}
-
 }  // namespace
 
-void Context::print(std::string_view line) const { std::cout << line << '\n'; }
-
-void Context::print_json(std::string_view command, nlohmann::json record) const {
-  nlohmann::ordered_json out = {{"schema_version", 1}, {"command", command}};
-  for (auto& [key, value] : record.items()) out[key] = value;
-  std::cout << out.dump(2) << '\n';
+Option Option::required() const {
+  option_->required();
+  return *this;
 }
 
-void Context::note(std::string_view line) const {
-  if (!quiet) std::cerr << line << '\n';
+Option Option::value_name(const std::string& name) const {
+  option_->type_name(name);
+  return *this;
 }
 
-void Context::warn(std::string_view line) const { std::cerr << "warning: " << line << '\n'; }
-
-void Context::detail(std::string_view line) const {
-  if (verbose > 0) std::cerr << line << '\n';
+Option Option::default_text(const std::string& text) const {
+  option_->default_str(text);
+  return *this;
 }
 
-void Context::worsen(ErrorCode code) {
-  exit_code = worse_exit_code(exit_code, organ::exit_code(code));
+Option Option::show_default() const {
+  option_->capture_default_str();
+  return *this;
 }
 
-fs::path Context::registry_path() const {
-  if (registry) return *registry;
-  if (const auto path = environment("ORGAN_REGISTRY")) return *path;
-  if (const auto data = environment("XDG_DATA_HOME")) return fs::path(*data) / "organ" / "registry";
-  if (const auto home = environment("HOME")) {
-    return fs::path(*home) / ".local" / "share" / "organ" / "registry";
-  }
-  throw Error(ErrorCode::invalid_argument, "no registry: HOME is not set",
-              "give --registry DIR or set ORGAN_REGISTRY");
+Option Option::within(unsigned low, unsigned high) const {
+  option_->check(CLI::Range(low, high));
+  return *this;
 }
 
-bool Context::show_progress() const {
-  if (progress) return *progress;
-  const auto terminal = environment("TERM");
-  return !quiet && ::isatty(STDERR_FILENO) == 1 && terminal && *terminal != "dumb" &&
-         !environment("NO_COLOR");
+Option Option::excludes(Option other) const {
+  option_->excludes(other.option_);
+  return *this;
 }
 
-CLI::App* add_group(CLI::App& parent, const std::string& name, const std::string& description) {
-  CLI::App* group = parent.add_subcommand(name, description);
+template <typename T>
+Option Command::add_option(const std::string& names, T& target, const std::string& description) {
+  return Option(app_->add_option(names, target, description));
+}
+
+template Option Command::add_option(const std::string&, std::string&, const std::string&);
+template Option Command::add_option(const std::string&, std::filesystem::path&, const std::string&);
+template Option Command::add_option(const std::string&, double&, const std::string&);
+template Option Command::add_option(const std::string&, int&, const std::string&);
+template Option Command::add_option(const std::string&, unsigned&, const std::string&);
+template Option Command::add_option(const std::string&, std::int64_t&, const std::string&);
+template Option Command::add_option(const std::string&, std::uint64_t&, const std::string&);
+template Option Command::add_option(const std::string&, std::optional<std::string>&,
+                                    const std::string&);
+template Option Command::add_option(const std::string&, std::optional<std::filesystem::path>&,
+                                    const std::string&);
+template Option Command::add_option(const std::string&, std::optional<double>&, const std::string&);
+template Option Command::add_option(const std::string&, std::optional<int>&, const std::string&);
+template Option Command::add_option(const std::string&, std::optional<std::int64_t>&,
+                                    const std::string&);
+template Option Command::add_option(const std::string&, std::optional<std::uint64_t>&,
+                                    const std::string&);
+template Option Command::add_option(const std::string&, std::vector<std::string>&,
+                                    const std::string&);
+
+Option Command::add_flag(const std::string& names, bool& target, const std::string& description) {
+  return Option(app_->add_flag(names, target, description));
+}
+
+Option Command::add_parsed_option(const std::string& names,
+                                  std::function<void(const std::string&)> parse,
+                                  const std::string& description) {
+  return Option(app_->add_option_function<std::string>(names, std::move(parse), description));
+}
+
+Command Command::add_group(const std::string& name, const std::string& description) {
+  CLI::App* group = app_->add_subcommand(name, description);
   group->formatter(std::make_shared<Formatter>());
   group->require_subcommand(1);
-  return group;
+  return Command(*group);
 }
 
-CLI::App* add_command(CLI::App& parent, Context& context, const std::string& name,
-                      const std::string& description, const std::string& examples) {
-  CLI::App* command = parent.add_subcommand(name, description);
+Command Command::add_command(Context& context, const std::string& name,
+                             const std::string& description, const std::string& examples) {
+  CLI::App* command = app_->add_subcommand(name, description);
   command->formatter(std::make_shared<Formatter>());
   command->footer((examples.empty() ? "" : "Examples:\n" + examples + "\n\n") + exit_code_lines());
   command->option_defaults()->group(kGlobalGroup);
@@ -133,95 +141,16 @@ CLI::App* add_command(CLI::App& parent, Context& context, const std::string& nam
   command->add_flag_callback(
       "--no-progress", [&context] { context.progress = false; }, "show no progress");
   command->option_defaults()->group("Options");
-  return command;
+  return Command(*command);
 }
 
-CLI::App* add_train_command(CLI::App& parent, Context& context, const std::string& name,
-                            const std::string& examples) {
+Command Command::add_train_command(Context& context, const std::string& name,
+                                   const std::string& examples) {
   const std::string_view summary = train_summary(name);
   if (summary.empty()) fail(ErrorCode::internal, "{}: not in the table of commands", quote(name));
-  return add_command(parent, context, name, std::string(summary), examples);
+  return add_command(context, name, std::string(summary), examples);
 }
 
-void on_run(CLI::App* command, std::function<void()> run) {
-  command->callback([run = std::move(run)] { run(); });
-}
-
-int worse_exit_code(int a, int b) {
-  constexpr int kWorstFirst[] = {4, 5, 3, 6, 7, 2, 130, 1, 0};
-  const auto rank = [&](int code) {
-    return std::find(std::begin(kWorstFirst), std::end(kWorstFirst), code);
-  };
-  return rank(a) <= rank(b) ? a : b;
-}
-
-nlohmann::json to_json(const std::vector<format::Finding>& findings) {
-  nlohmann::json out = nlohmann::json::array();
-  for (const format::Finding& finding : findings) {
-    out.push_back({{"code", to_string(finding.code)},
-                   {"subject", escape_text(finding.subject)},
-                   {"message", escape_text(finding.message, 2048)}});
-  }
-  return out;
-}
-
-void show_findings(const std::vector<format::Finding>& findings) {
-  for (const format::Finding& finding : findings) {
-    std::cerr << to_string(finding.code) << ": " << escape_text(finding.subject) << ": "
-              << escape_text(finding.message, 2048) << '\n';
-  }
-}
-
-std::optional<fs::path> find_train_program() {
-  const fs::path folder = own_folder();
-  for (const fs::path& candidate :
-       {folder / "organ-train", folder / ".." / "libexec" / "organ" / "organ-train"}) {
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  return std::nullopt;
-}
-
-std::string output_of(const fs::path& program, std::vector<std::string> arguments) {
-  constexpr std::size_t kLimit = 64 << 10;
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) fail_errno(program.string(), "pipe");
-  UniqueFd reader(ends[0]), writer(ends[1]);
-  std::vector<char*> argv = {const_cast<char*>(program.c_str())};
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child < 0) fail_errno(program.string(), "start");
-  if (child == 0) {
-    if (::dup2(writer.get(), STDOUT_FILENO) >= 0) ::execv(program.c_str(), argv.data());
-    ::_exit(127);
-  }
-  writer.reset();
-  std::string text(kLimit, '\0');
-  std::size_t size = 0;
-  for (ssize_t got = 1; got > 0 && size < kLimit; size += static_cast<std::size_t>(got)) {
-    got = ::read(reader.get(), text.data() + size, kLimit - size);
-    if (got < 0) break;
-  }
-  reader.reset();
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    fail(ErrorCode::io, "{}: failed ({})", quote(program.string()),
-         WIFEXITED(status) ? fmt::format("exit code {}", WEXITSTATUS(status))
-                           : fmt::format("signal {}", WTERMSIG(status)));
-  }
-  text.resize(size);
-  return text;
-}
-
-void exec_train_program(char** argv) {
-  const auto program = find_train_program();
-  if (!program) {
-    throw Error(ErrorCode::not_found, "organ-train: not found beside organ nor in libexec",
-                "the Python wheel of organ brings it, or build with -Dtrain=enabled (./dev build)");
-  }
-  ::execv(program->c_str(), argv);
-  fail_errno(program->string(), "start");
-}
+void Command::on_run(std::function<void()> run) { app_->callback(std::move(run)); }
 
 }  // namespace organ::cli

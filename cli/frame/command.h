@@ -1,81 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every command shares: global options, output, exit code. One command lives in one file
-// cli/<noun>_<verb>.cc or cli/<verb>.cc that defines `void add_<name>(CLI::App&, Context&)`; it
-// joins the modules and holds no domain logic.
+// The command line as commands declare it. One command lives in one file <verb>.cc that defines
+// `void add_<verb>(Command&, Context&)`; it joins the modules and holds no domain logic. The parser
+// (CLI11) stays behind these two handles: a file that includes it takes four seconds to compile.
 #pragma once
 
-#include <filesystem>
 #include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
-
-#include <nlohmann/json_fwd.hpp>
-
-#include "format/base/error.h"
-#include "format/organ/organ_source.h"
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace organ::cli {
 
-// The state of one run. Commands write data to stdout through print/print_json and everything
-// else to stderr through note/warn; text from files must have gone through escape_text.
-class Context {
+class Context;
+
+// One option or positional argument, to say more about it. A handle of what the program owns.
+class Option {
  public:
-  // Global options, on every command (add_globals).
-  bool json = false;
-  bool quiet = false;
-  int verbose = 0;
-  std::optional<bool> progress;                   // --progress / --no-progress
-  std::optional<std::filesystem::path> registry;  // --registry
+  explicit Option(CLI::Option* option) : option_(option) {}
 
-  int exit_code = 0;  // a command raises it by worsen(); "the worst finding wins"
+  Option required() const;
+  Option value_name(const std::string& name) const;  // as help shows its value: FILE, A:B, a|b|c
+  // Help shows `text`, or what the target holds now, as the default.
+  Option default_text(const std::string& text) const;
+  Option show_default() const;
+  Option within(unsigned low, unsigned high) const;  // anything else is a usage error
+  Option excludes(Option other) const;               // both together are a usage error
 
-  void print(std::string_view line) const;  // stdout, adds a newline
-  // One record: schema_version 1 and "command" are put in front of `record`'s own fields.
-  void print_json(std::string_view command, nlohmann::json record) const;
-  void note(std::string_view line) const;    // stderr unless --quiet
-  void warn(std::string_view line) const;    // stderr, "warning: "
-  void detail(std::string_view line) const;  // stderr with -v
-  void worsen(ErrorCode code);               // exit_code of the worst class seen
-
-  // --registry, ORGAN_REGISTRY, $XDG_DATA_HOME/organ/registry, ~/.local/share/organ/registry.
-  std::filesystem::path registry_path() const;
-  bool show_progress() const;  // asked for, or stderr is a terminal, TERM not dumb, no NO_COLOR
+ private:
+  CLI::Option* option_;
 };
 
-// Adds -q -v --json --registry --[no-]progress to a command and sets its description, examples
-// and the exit-code footer. `run` is called after parsing; what it throws ends in main().
-CLI::App* add_command(CLI::App& parent, Context& context, const std::string& name,
-                      const std::string& description, const std::string& examples);
-// The same for a command of organ-train, with the description of command_table.h.
-CLI::App* add_train_command(CLI::App& parent, Context& context, const std::string& name,
-                            const std::string& examples);
-// A word that only holds commands, such as `organ key`.
-CLI::App* add_group(CLI::App& parent, const std::string& name, const std::string& description);
-void on_run(CLI::App* command, std::function<void()> run);
+// A program, a word that only holds commands, or a command. A handle of what the program owns.
+class Command {
+ public:
+  explicit Command(CLI::App& app) : app_(&app) {}
 
-// Precedence of exit codes when several findings meet: 4 corrupt > 5 untrusted > 3 incompatible >
-// 6 not found > 7 locked > 1 > 0.
-int worse_exit_code(int a, int b);
+  // A command below this one, with the global options -q -v --json --registry --[no-]progress, its
+  // examples and the exit codes at the end of its help. The context must outlive the program.
+  Command add_command(Context& context, const std::string& name, const std::string& description,
+                      const std::string& examples);
+  // The same for a command of organ-train, with the description of command_table.h.
+  Command add_train_command(Context& context, const std::string& name, const std::string& examples);
+  // A word that only holds commands, such as `organ key`.
+  Command add_group(const std::string& name, const std::string& description);
 
-// A findings list as lines on stderr and as JSON.
-nlohmann::json to_json(const std::vector<format::Finding>& findings);
-void show_findings(const std::vector<format::Finding>& findings);
+  // `names`: "-o,--option", or a word without dashes for the next positional argument. `target` is
+  // set while the command line is parsed and must live as long as the program; text that is no T is
+  // a usage error. T is a string, path, double, int, unsigned, 64-bit integer, an optional of these
+  // or a vector of strings (command.cc has the list).
+  template <typename T>
+  Option add_option(const std::string& names, T& target, const std::string& description);
+  Option add_flag(const std::string& names, bool& target, const std::string& description);
+  // `parse` receives the text while the command line is parsed; it may throw Error.
+  Option add_parsed_option(const std::string& names, std::function<void(const std::string&)> parse,
+                           const std::string& description);
 
-// Where organ-train lies, if it was built.
-std::optional<std::filesystem::path> find_train_program();
+  // `run` is called after parsing; what it throws ends in run_program.
+  void on_run(std::function<void()> run);
 
-// What `organ-train ARGUMENT...` prints on stdout, 64 KiB at most. Throws io when it cannot be
-// started or fails; its stderr is ours.
-std::string output_of(const std::filesystem::path& program, std::vector<std::string> arguments);
-
-// Runs `organ-train` (beside this executable, else in libexec) with the same arguments and
-// environment; does not return.
-[[noreturn]] void exec_train_program(char** argv);
+ private:
+  CLI::App* app_;
+};
 
 }  // namespace organ::cli

@@ -8,8 +8,8 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "cli/frame/command.h"
 #include "cli/frame/command_table.h"
+#include "cli/frame/train_program.h"
 
 namespace organ::cli {
 namespace {

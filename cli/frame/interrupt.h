@@ -7,8 +7,8 @@
 namespace organ::cli {
 
 // While one lives the first SIGINT or SIGTERM only sets a flag; a second one ends the process as if
-// nothing were installed. The flag stays: a command that asks in several places is ended by the next
-// one. At most one at a time; requested() may be asked by any thread.
+// nothing were installed. The flag stays: a command that asks in several places is ended by the
+// next one. At most one at a time; requested() may be asked by any thread.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -6,13 +6,15 @@
 #include <optional>
 #include <string_view>
 
-#include "cli/frame/command.h"
+#include "cli/frame/context.h"
 #include "cli/frame/interrupt.h"
 #include "cli/frame/meter.h"
 #include "format/base/error.h"
 #include "format/base/progress.h"
 
 namespace organ::cli {
+
+class Command;
 
 // While one lives, SIGINT and SIGTERM ask the work to end, and a meter shows how far it is (with
 // --progress, or on a terminal). Nothing may be written to stderr meanwhile.
@@ -50,6 +52,6 @@ auto watched(const Context& context, unsigned threads, const Action& action) {
 }
 
 // The option --threads of a command whose work is hashing; 0: one for each core.
-void add_threads_option(CLI::App* command, unsigned& threads);
+void add_threads_option(Command& command, unsigned& threads);
 
 }  // namespace organ::cli

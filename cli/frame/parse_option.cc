@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include <CLI/CLI.hpp>
-
 namespace organ::cli {
 namespace {
 
@@ -23,14 +21,12 @@ std::string in_words(const std::string& names) {
 
 }  // namespace
 
-void add_option_of_names(CLI::App& command, const std::string& option, const std::string& names,
+void add_option_of_names(Command& command, const std::string& option, const std::string& names,
                          const std::string& standard, const std::string& description, SetText set) {
   const auto receive = [set = std::move(set), expected = in_words(names)](const std::string& text) {
     set(text, expected);
   };
-  command.add_option_function<std::string>(option, receive, description)
-      ->type_name(names)
-      ->default_str(standard);
+  command.add_parsed_option(option, receive, description).value_name(names).default_text(standard);
 }
 
 }  // namespace organ::cli

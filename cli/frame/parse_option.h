@@ -7,11 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "cli/frame/command.h"
 #include "format/base/fail.h"
-
-namespace CLI {
-class App;
-}
 
 namespace organ::cli {
 
@@ -29,13 +26,13 @@ using SetText = std::function<void(const std::string& text, const std::string& e
 
 // An option that `set` receives while the command line is parsed. `names`, "a|b|c", is what its
 // help shows as its value, `standard` as its default.
-void add_option_of_names(CLI::App& command, const std::string& option, const std::string& names,
+void add_option_of_names(Command& command, const std::string& option, const std::string& names,
                          const std::string& standard, const std::string& description, SetText set);
 
 // The same for `value`, borrowed: it is the default and is set by `parse`, which gives nullopt for
 // what is none of the names.
 template <typename T>
-void add_choice(CLI::App& command, const std::string& option, T& value,
+void add_choice(Command& command, const std::string& option, T& value,
                 std::optional<T> (*parse)(std::string_view), const std::string& names,
                 const std::string& description) {
   add_option_of_names(

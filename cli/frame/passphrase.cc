@@ -7,8 +7,7 @@
 #include <cstdlib>
 #include <iostream>
 
-#include <CLI/CLI.hpp>
-
+#include "cli/frame/command.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
 
@@ -67,12 +66,13 @@ std::optional<std::string> given_passphrase(const PassphraseOptions& options) {
 
 }  // namespace
 
-void add_passphrase_options(CLI::App* command, PassphraseOptions& options) {
-  auto* file = command->add_option("--passphrase-file", options.file,
-                                   "file whose first line is the passphrase of the private key");
-  command->add_option("--passphrase-fd", options.fd, "the same from an open file descriptor")
-      ->excludes(file);
-  file->type_name("FILE");
+void add_passphrase_options(Command& command, PassphraseOptions& options) {
+  const Option file =
+      command.add_option("--passphrase-file", options.file,
+                         "file whose first line is the passphrase of the private key");
+  command.add_option("--passphrase-fd", options.fd, "the same from an open file descriptor")
+      .excludes(file);
+  file.value_name("FILE");
 }
 
 format::PassphraseSource passphrase_source(const PassphraseOptions& options) {

@@ -9,11 +9,9 @@
 
 #include "format/signature/signing.h"
 
-namespace CLI {
-class App;
-}
-
 namespace organ::cli {
+
+class Command;
 
 struct PassphraseOptions {
   std::optional<std::filesystem::path> file;
@@ -21,7 +19,7 @@ struct PassphraseOptions {
 };
 
 // The options must live as long as the command.
-void add_passphrase_options(CLI::App* command, PassphraseOptions& options);
+void add_passphrase_options(Command& command, PassphraseOptions& options);
 
 // Asks for the passphrase of an existing key; throws invalid_argument when there is no way to.
 format::PassphraseSource passphrase_source(const PassphraseOptions& options);

@@ -11,6 +11,7 @@
 
 #include "cli/frame/command_table.h"
 #include "cli/frame/help.h"
+#include "cli/frame/train_program.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
@@ -112,14 +113,15 @@ int parse_and_run(CLI::App& app, const Context& context, int argc, char** argv) 
 
 }  // namespace
 
-int run_program(std::span<void (*const)(CLI::App&, Context&)> commands, int argc, char** argv) {
+int run_program(std::span<void (*const)(Command&, Context&)> commands, int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   Context context;
   CLI::App app{"donor organs: cut, train, sign, publish, check and transplant transformer layers",
                "organ"};
   app.set_version_flag("--version", "organ " ORGAN_VERSION);
   app.require_subcommand(1);
-  for (const auto add : commands) add(app, context);
+  Command program(app);
+  for (const auto add : commands) add(program, context);
   show_groups(app);
   if (argc == 3 && std::string_view(argv[1]) == "--dump-help" &&
       std::string_view(argv[2]) == "json") {

@@ -6,11 +6,12 @@
 #include <span>
 
 #include "cli/frame/command.h"
+#include "cli/frame/context.h"
 
 namespace organ::cli {
 
 // Runs one of `commands`; a train command that is not among them is handed over to organ-train.
 // Returns the exit code.
-int run_program(std::span<void (*const)(CLI::App&, Context&)> commands, int argc, char** argv);
+int run_program(std::span<void (*const)(Command&, Context&)> commands, int argc, char** argv);
 
 }  // namespace organ::cli

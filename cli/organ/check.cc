@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
@@ -56,18 +55,18 @@ void run_check(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-void add_check(CLI::App& app, Context& context) {
+void add_check(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_command(
-      app, context, "check", "say whether an organ fits a recipient, from the manifest alone",
+  Command command = app.add_command(
+      context, "check", "say whether an organ fits a recipient, from the manifest alone",
       "  organ check legal:1.0.0 --recipient SmolLM2-135M\n"
       "  organ check ./legal-1.0.0 --recipient TinyLlama --at 7 --json");
   add_placement_options(command, arguments->placement);
-  command->add_option("--recipient", arguments->recipient, "checkpoint folder")
-      ->required()
-      ->type_name("MODEL");
+  command.add_option("--recipient", arguments->recipient, "checkpoint folder")
+      .required()
+      .value_name("MODEL");
   add_threads_option(command, arguments->threads);
-  on_run(command, [&context, arguments] { run_check(context, *arguments); });
+  command.on_run([&context, arguments] { run_check(context, *arguments); });
 }
 
 }  // namespace organ::cli

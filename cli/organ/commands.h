@@ -3,25 +3,26 @@
 #pragma once
 
 #include "cli/frame/command.h"
+#include "cli/frame/context.h"
 
 namespace organ::cli {
 
-void add_check(CLI::App& app, Context& context);
-void add_doctor(CLI::App& app, Context& context);
-void add_extract(CLI::App& app, Context& context);
-void add_inspect(CLI::App& app, Context& context);
-void add_install(CLI::App& app, Context& context);
-void add_key(CLI::App& app, Context& context);
-void add_list(CLI::App& app, Context& context);
-void add_log(CLI::App& app, Context& context);
-void add_publish(CLI::App& app, Context& context);
-void add_registry(CLI::App& app, Context& context);
-void add_show(CLI::App& app, Context& context);
-void add_sign(CLI::App& app, Context& context);
-void add_uninstall(CLI::App& app, Context& context);
-void add_verify(CLI::App& app, Context& context);
+void add_check(Command& app, Context& context);
+void add_doctor(Command& app, Context& context);
+void add_extract(Command& app, Context& context);
+void add_inspect(Command& app, Context& context);
+void add_install(Command& app, Context& context);
+void add_key(Command& app, Context& context);
+void add_list(Command& app, Context& context);
+void add_log(Command& app, Context& context);
+void add_publish(Command& app, Context& context);
+void add_registry(Command& app, Context& context);
+void add_show(Command& app, Context& context);
+void add_sign(Command& app, Context& context);
+void add_uninstall(Command& app, Context& context);
+void add_verify(Command& app, Context& context);
 
-inline constexpr void (*kCommands[])(CLI::App&, Context&) = {
+inline constexpr void (*kCommands[])(Command&, Context&) = {
     add_check, add_doctor,  add_extract,  add_inspect, add_install, add_key,       add_list,
     add_log,   add_publish, add_registry, add_show,    add_sign,    add_uninstall, add_verify,
 };

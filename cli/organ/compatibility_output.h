@@ -4,7 +4,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "cli/frame/command.h"
+#include "cli/frame/context.h"
 #include "transplant/compatibility.h"
 
 namespace organ::cli {

@@ -3,9 +3,9 @@
 #include <thread>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/train_program.h"
 #include "cli/organ/commands.h"
 #include "format/base/digest.h"
 #include "format/base/fail.h"
@@ -74,11 +74,11 @@ void run_doctor(const Context& context) {
 
 }  // namespace
 
-void add_doctor(CLI::App& app, Context& context) {
-  CLI::App* command =
-      add_command(app, context, "doctor", "show versions and the facts of this machine that matter",
-                  "  organ doctor\n  organ doctor --json");
-  on_run(command, [&context] { run_doctor(context); });
+void add_doctor(Command& app, Context& context) {
+  Command command =
+      app.add_command(context, "doctor", "show versions and the facts of this machine that matter",
+                      "  organ doctor\n  organ doctor --json");
+  command.on_run([&context] { run_doctor(context); });
 }
 
 }  // namespace organ::cli

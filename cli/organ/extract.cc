@@ -3,7 +3,6 @@
 
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
@@ -68,34 +67,33 @@ void run_extract(const Context& context, Arguments arguments) {
 
 }  // namespace
 
-void add_extract(CLI::App& app, Context& context) {
+void add_extract(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command =
-      add_command(app, context, "extract", "cut contiguous layers out of a checkpoint folder",
-                  "  organ extract SmolLM2-135M --layers 10:13 --out legal-0.1.0 --name legal\n"
-                  "  organ extract SmolLM2-135M --middle-third --out middle --license Apache-2.0\n"
-                  "  organ extract t5-base --stack encoder --layers 4:7 --out encoder-0.1.0");
-  command->add_option("model", arguments->model, "checkpoint folder")->required();
-  command->add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
-      ->type_name("A:B");
-  command->add_flag("--middle-third", arguments->middle_third,
-                    "three layers from one third of the depth on");
+  Command command = app.add_command(
+      context, "extract", "cut contiguous layers out of a checkpoint folder",
+      "  organ extract SmolLM2-135M --layers 10:13 --out legal-0.1.0 --name legal\n"
+      "  organ extract SmolLM2-135M --middle-third --out middle --license Apache-2.0\n"
+      "  organ extract t5-base --stack encoder --layers 4:7 --out encoder-0.1.0");
+  command.add_option("model", arguments->model, "checkpoint folder").required();
+  command.add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
+      .value_name("A:B");
+  command.add_flag("--middle-third", arguments->middle_third,
+                   "three layers from one third of the depth on");
   command
-      ->add_option("--stack", arguments->stack,
-                   "which stack of layers, where the model has several: encoder, decoder, "
-                   "or the name of their list of tensors [T5: decoder]")
-      ->type_name("NAME");
-  command->add_option("--out", arguments->out, "new organ folder")->required()->type_name("DIR");
+      .add_option("--stack", arguments->stack,
+                  "which stack of layers, where the model has several: encoder, decoder, "
+                  "or the name of their list of tensors [T5: decoder]")
+      .value_name("NAME");
+  command.add_option("--out", arguments->out, "new organ folder").required().value_name("DIR");
   transplant::ExtractOptions& options = arguments->options;
-  command->add_option("--name", options.name, "name of the organ")->capture_default_str();
-  command->add_option("--organ-version", options.version, "its version (SemVer)")
-      ->capture_default_str();
-  command->add_option("--description", options.description, "one sentence for people");
-  command->add_option("--license", options.license, "SPDX identifier of the weights' licence");
-  command->add_option("--donor", options.donor_id, "name of the donor [default: folder name]");
-  command->add_option("--donor-revision", options.donor_revision, "revision of the donor");
+  command.add_option("--name", options.name, "name of the organ").show_default();
+  command.add_option("--organ-version", options.version, "its version (SemVer)").show_default();
+  command.add_option("--description", options.description, "one sentence for people");
+  command.add_option("--license", options.license, "SPDX identifier of the weights' licence");
+  command.add_option("--donor", options.donor_id, "name of the donor [default: folder name]");
+  command.add_option("--donor-revision", options.donor_revision, "revision of the donor");
   add_threads_option(command, arguments->threads);
-  on_run(command, [&context, arguments] { run_extract(context, *arguments); });
+  command.on_run([&context, arguments] { run_extract(context, *arguments); });
 }
 
 }  // namespace organ::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/organ/inspect.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/organ/commands.h"
@@ -312,20 +311,20 @@ void show_organ(const Context& context, const format::OrganSource& organ) {
   if (statements.empty()) context.print(field("signed by", "nobody"));
 }
 
-void add_inspect(CLI::App& app, Context& context) {
+void add_inspect(Command& app, Context& context) {
   // Both live as long as the parser's callback.
   const auto argument = std::make_shared<std::string>(), stack = std::make_shared<std::string>();
-  CLI::App* command =
-      add_command(app, context, "inspect",
-                  "show an organ folder, checkpoint, safetensors file, signature or public key",
-                  "  organ inspect legal-1.0.0\n"
-                  "  organ inspect --json legal-1.0.0/layer.00.safetensors");
+  Command command =
+      app.add_command(context, "inspect",
+                      "show an organ folder, checkpoint, safetensors file, signature or public key",
+                      "  organ inspect legal-1.0.0\n"
+                      "  organ inspect --json legal-1.0.0/layer.00.safetensors");
   command
-      ->add_option("PATH", *argument, "path, or name:version of the registry; nothing is verified")
-      ->required();
-  command->add_option("--stack", *stack, "which stack of layers, where a checkpoint has several")
-      ->type_name("NAME");
-  on_run(command, [&context, argument, stack] { inspect(context, *argument, *stack); });
+      .add_option("PATH", *argument, "path, or name:version of the registry; nothing is verified")
+      .required();
+  command.add_option("--stack", *stack, "which stack of layers, where a checkpoint has several")
+      .value_name("NAME");
+  command.on_run([&context, argument, stack] { inspect(context, *argument, *stack); });
 }
 
 }  // namespace organ::cli

@@ -2,7 +2,7 @@
 // Showing stored things, shared by `inspect` and by the commands that know other places of them.
 #pragma once
 
-#include "cli/frame/command.h"
+#include "cli/frame/context.h"
 #include "format/organ/organ_source.h"
 
 namespace organ::cli {

@@ -3,10 +3,10 @@
 
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
+#include "cli/frame/parse_option.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/compatibility_output.h"
 #include "cli/organ/organ_argument.h"
@@ -15,10 +15,18 @@
 namespace organ::cli {
 namespace {
 
+enum class Mode { replace };
+
+std::string_view to_string(Mode /*mode*/) { return "replace"; }
+
+std::optional<Mode> parse_mode(std::string_view name) {
+  return name == "replace" ? std::optional(Mode::replace) : std::nullopt;
+}
+
 struct Arguments {
   Placement placement;
   std::string model;
-  std::string mode = "replace";
+  Mode mode = Mode::replace;
   transplant::InstallOptions options;
   TrustOptions trust;
   unsigned threads = 0;
@@ -101,29 +109,27 @@ void run_install(Context& context, Arguments arguments) {
 
 }  // namespace
 
-void add_install(CLI::App& app, Context& context) {
+void add_install(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_command(
-      app, context, "install", "put an organ into a recipient; undone by organ uninstall",
+  Command command = app.add_command(
+      context, "install", "put an organ into a recipient; undone by organ uninstall",
       "  organ install legal:1.0.0 --into SmolLM2-135M --at 10\n"
       "  organ install ./legal-1.0.0 --into SmolLM2-135M --out legal-model --key team.pub");
   add_placement_options(command, arguments->placement);
-  command->add_option("--into", arguments->model, "checkpoint folder of the recipient")
-      ->required()
-      ->type_name("MODEL");
-  command->add_option("--mode", arguments->mode, "what happens to the layers at P")
-      ->check(CLI::IsMember({"replace"}).description(""))
-      ->type_name("replace")
-      ->capture_default_str();
+  command.add_option("--into", arguments->model, "checkpoint folder of the recipient")
+      .required()
+      .value_name("MODEL");
+  add_choice(command, "--mode", arguments->mode, parse_mode, "replace",
+             "what happens to the layers at P");
   command
-      ->add_option("--out", arguments->options.out,
-                   "build this new folder, leave the recipient as it is")
-      ->type_name("DIR");
-  command->add_flag("--hard-link", arguments->options.hard_link,
-                    "with --out: share unchanged shards by hard link");
+      .add_option("--out", arguments->options.out,
+                  "build this new folder, leave the recipient as it is")
+      .value_name("DIR");
+  command.add_flag("--hard-link", arguments->options.hard_link,
+                   "with --out: share unchanged shards by hard link");
   add_trust_options(command, arguments->trust);
   add_threads_option(command, arguments->threads);
-  on_run(command, [&context, arguments] { run_install(context, *arguments); });
+  command.on_run([&context, arguments] { run_install(context, *arguments); });
 }
 
 }  // namespace organ::cli

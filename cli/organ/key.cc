@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/parse_option.h"
 #include "cli/frame/passphrase.h"
 #include "cli/organ/commands.h"
 #include "format/base/fail.h"
@@ -16,6 +16,13 @@ struct Options {
   format::Curve curve = format::Curve::p256;
   PassphraseOptions passphrase;
 };
+
+std::optional<format::Curve> parse_curve(std::string_view name) {
+  if (name == "p256") return format::Curve::p256;
+  if (name == "p384") return format::Curve::p384;
+  if (name == "p521") return format::Curve::p521;
+  return std::nullopt;
+}
 
 void generate(const Context& context, const Options& options) {
   const std::filesystem::path secret_path = options.prefix + ".key";
@@ -48,23 +55,21 @@ void generate(const Context& context, const Options& options) {
 
 }  // namespace
 
-void add_key(CLI::App& app, Context& context) {
-  CLI::App* group = add_group(app, "key", "make keys that sign organs");
+void add_key(Command& app, Context& context) {
+  Command group = app.add_group("key", "make keys that sign organs");
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      add_command(*group, context, "generate",
-                  "make a key pair: PREFIX.key (keep it) and PREFIX.pub (give it away)",
-                  "  organ key generate acme\n"
-                  "  organ key generate --curve p384 --passphrase-file secret.txt keys/acme");
-  command->add_option("PREFIX", options->prefix, "path of the two files without .key and .pub")
-      ->required();
-  const std::map<std::string, format::Curve> curves = {
-      {"p256", format::Curve::p256}, {"p384", format::Curve::p384}, {"p521", format::Curve::p521}};
-  command->add_option("--curve", options->curve, "curve of the key [default: p256]")
-      ->transform(CLI::CheckedTransformer(curves).description(""))
-      ->type_name("p256|p384|p521");
+  Command command = group.add_command(
+      context, "generate", "make a key pair: PREFIX.key (keep it) and PREFIX.pub (give it away)",
+      "  organ key generate acme\n"
+      "  organ key generate --curve p384 --passphrase-file secret.txt keys/acme");
+  command.add_option("PREFIX", options->prefix, "path of the two files without .key and .pub")
+      .required();
+  add_option_of_names(command, "--curve", "p256|p384|p521", "", "curve of the key [default: p256]",
+                      [options](const std::string& text, const std::string& expected) {
+                        options->curve = parsed(parse_curve(text), "--curve", text, expected);
+                      });
   add_passphrase_options(command, options->passphrase);
-  on_run(command, [&context, options] { generate(context, *options); });
+  command.on_run([&context, options] { generate(context, *options); });
 }
 
 }  // namespace organ::cli

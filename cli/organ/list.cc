@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
@@ -54,12 +53,12 @@ void run(const Context& context, const std::string& name) {
 
 }  // namespace
 
-void add_list(CLI::App& app, Context& context) {
-  CLI::App* command = add_command(app, context, "list", "show what the registry holds",
-                                  "  organ list\n  organ list legal/contracts --json");
+void add_list(Command& app, Context& context) {
+  Command command = app.add_command(context, "list", "show what the registry holds",
+                                    "  organ list\n  organ list legal/contracts --json");
   auto name = std::make_shared<std::string>();
-  command->add_option("NAME", *name, "only the versions of this organ");
-  on_run(command, [&context, name] { run(context, *name); });
+  command.add_option("NAME", *name, "only the versions of this organ");
+  command.on_run([&context, name] { run(context, *name); });
 }
 
 }  // namespace organ::cli

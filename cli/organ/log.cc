@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/organ/commands.h"
@@ -57,13 +56,13 @@ void run(const Context& context, const std::string& name) {
 
 }  // namespace
 
-void add_log(CLI::App& app, Context& context) {
-  CLI::App* command =
-      add_command(app, context, "log", "show the registry's signed history, oldest entry first",
-                  "  organ log\n  organ log legal/contracts --json");
+void add_log(Command& app, Context& context) {
+  Command command =
+      app.add_command(context, "log", "show the registry's signed history, oldest entry first",
+                      "  organ log\n  organ log legal/contracts --json");
   auto name = std::make_shared<std::string>();
-  command->add_option("NAME", *name, "only the entries of this organ");
-  on_run(command, [&context, name] { run(context, *name); });
+  command.add_option("NAME", *name, "only the entries of this organ");
+  command.on_run([&context, name] { run(context, *name); });
 }
 
 }  // namespace organ::cli

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/organ/organ_argument.h"
 
-#include <CLI/CLI.hpp>
-
+#include "cli/frame/command.h"
 #include "format/manifest/reference.h"
 
 namespace organ::cli {
@@ -52,21 +51,21 @@ std::uint64_t Placement::position_of(const OrganArgument& opened) const {
   return position.value_or(opened.organ->manifest().extraction.first_layer);
 }
 
-void add_placement_options(CLI::App* command, Placement& placement) {
-  command->add_option("organ", placement.organ, "reference or organ folder")->required();
+void add_placement_options(Command& command, Placement& placement) {
+  command.add_option("organ", placement.organ, "reference or organ folder").required();
   command
-      ->add_option("--at", placement.position,
-                   "first recipient layer to replace [default: where the organ comes from]")
-      ->type_name("P");
+      .add_option("--at", placement.position,
+                  "first recipient layer to replace [default: where the organ comes from]")
+      .value_name("P");
 }
 
-void add_trust_options(CLI::App* command, TrustOptions& options) {
+void add_trust_options(Command& command, TrustOptions& options) {
   command
-      ->add_option("--key", options.key_files,
-                   "public key that must have signed it, instead of the policy's")
-      ->type_name("PUB");
-  command->add_flag("--allow-unsigned", options.allow_unsigned,
-                    "accept an organ without a trusted signature; noted in the receipt");
+      .add_option("--key", options.key_files,
+                  "public key that must have signed it, instead of the policy's")
+      .value_name("PUB");
+  command.add_flag("--allow-unsigned", options.allow_unsigned,
+                   "accept an organ without a trusted signature; noted in the receipt");
 }
 
 }  // namespace organ::cli

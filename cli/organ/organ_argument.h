@@ -7,12 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "cli/frame/command.h"
+#include "cli/frame/context.h"
 #include "format/organ/organ_source.h"
 #include "registry/registry.h"
 #include "registry/trust/policy.h"
 
 namespace organ::cli {
+
+class Command;
 
 struct OrganArgument {
   std::unique_ptr<format::OrganSource> organ;
@@ -33,7 +35,7 @@ struct Placement {
   // --at, else the layer the organ comes from.
   std::uint64_t position_of(const OrganArgument& opened) const;
 };
-void add_placement_options(CLI::App* command, Placement& placement);
+void add_placement_options(Command& command, Placement& placement);
 
 // Throws not_found, corrupt, invalid_argument, cancelled.
 OrganArgument open_organ(const Context& context, const std::string& text, const Work& work = {});
@@ -45,6 +47,6 @@ struct TrustOptions {
 
   registry::TrustOverride load() const;  // throws for a file that is no public key
 };
-void add_trust_options(CLI::App* command, TrustOptions& options);
+void add_trust_options(Command& command, TrustOptions& options);
 
 }  // namespace organ::cli

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
@@ -71,20 +70,20 @@ void run(const Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-void add_publish(CLI::App& app, Context& context) {
-  CLI::App* command = add_command(app, context, "publish",
-                                  "verify an organ folder and add it to the registry for good",
-                                  "  organ publish ./legal-1.0.0\n"
-                                  "  organ publish ./legal legal/contracts:1.0.0 --key legal.key");
+void add_publish(Command& app, Context& context) {
+  Command command = app.add_command(
+      context, "publish", "verify an organ folder and add it to the registry for good",
+      "  organ publish ./legal-1.0.0\n"
+      "  organ publish ./legal legal/contracts:1.0.0 --key legal.key");
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("DIR", arguments->folder, "organ folder")->required();
-  command->add_option("NAME:VERSION", arguments->reference,
-                      "what to call it [default: name and version of its organ.json]");
-  command->add_option("--key", arguments->key_file, "sign it with this key while publishing")
-      ->type_name("KEY");
+  command.add_option("DIR", arguments->folder, "organ folder").required();
+  command.add_option("NAME:VERSION", arguments->reference,
+                     "what to call it [default: name and version of its organ.json]");
+  command.add_option("--key", arguments->key_file, "sign it with this key while publishing")
+      .value_name("KEY");
   add_passphrase_options(command, arguments->passphrase);
   add_threads_option(command, arguments->threads);
-  on_run(command, [&context, arguments] { run(context, *arguments); });
+  command.on_run([&context, arguments] { run(context, *arguments); });
 }
 
 }  // namespace organ::cli

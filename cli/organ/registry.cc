@@ -3,7 +3,6 @@
 #include "registry/registry.h"
 #include "format/base/fail.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
@@ -56,38 +55,38 @@ void run_rebuild(const Context& context) {
       fmt::format("rebuilt from {} log entries: {} versions", report.entries, report.versions));
 }
 
-void add_init(CLI::App& group, Context& context) {
-  CLI::App* command = add_command(
-      group, context, "init", "make an empty registry and say whose signatures it trusts",
+void add_init(Command& group, Context& context) {
+  Command command = group.add_command(
+      context, "init", "make an empty registry and say whose signatures it trusts",
       "  organ registry init --key legal.pub\n"
       "  organ registry init --registry ./store --key team.pub --pattern 'legal/*'");
   auto arguments = std::make_shared<InitArguments>();
   command
-      ->add_option("--key", arguments->key_files,
-                   "public key whose signature publish, verify and install demand")
-      ->type_name("PUB");
+      .add_option("--key", arguments->key_files,
+                  "public key whose signature publish, verify and install demand")
+      .value_name("PUB");
   command
-      ->add_option("--pattern", arguments->pattern,
-                   "names the keys speak for: a name, '*' or 'prefix/*'")
-      ->type_name("PATTERN")
-      ->capture_default_str();
-  on_run(command, [&context, arguments] { run_init(context, *arguments); });
+      .add_option("--pattern", arguments->pattern,
+                  "names the keys speak for: a name, '*' or 'prefix/*'")
+      .value_name("PATTERN")
+      .show_default();
+  command.on_run([&context, arguments] { run_init(context, *arguments); });
 }
 
-void add_rebuild(CLI::App& group, Context& context) {
-  CLI::App* command = add_command(group, context, "rebuild",
-                                  "make the catalog and index.json anew from the log and the blobs",
-                                  "  organ registry rebuild\n"
-                                  "  organ registry rebuild --registry ./store --json");
-  on_run(command, [&context] { run_rebuild(context); });
+void add_rebuild(Command& group, Context& context) {
+  Command command = group.add_command(
+      context, "rebuild", "make the catalog and index.json anew from the log and the blobs",
+      "  organ registry rebuild\n"
+      "  organ registry rebuild --registry ./store --json");
+  command.on_run([&context] { run_rebuild(context); });
 }
 
 }  // namespace
 
-void add_registry(CLI::App& app, Context& context) {
-  CLI::App* group = add_group(app, "registry", "make and mend a registry");
-  add_init(*group, context);
-  add_rebuild(*group, context);
+void add_registry(Command& app, Context& context) {
+  Command group = app.add_group("registry", "make and mend a registry");
+  add_init(group, context);
+  add_rebuild(group, context);
 }
 
 }  // namespace organ::cli

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
@@ -90,14 +89,14 @@ void run(const Context& context, const std::string& text) {
 
 }  // namespace
 
-void add_show(CLI::App& app, Context& context) {
-  CLI::App* command = add_command(app, context, "show", "describe one published version",
-                                  "  organ show legal/contracts\n"
-                                  "  organ show legal/contracts:1.0.0 --json");
+void add_show(Command& app, Context& context) {
+  Command command = app.add_command(context, "show", "describe one published version",
+                                    "  organ show legal/contracts\n"
+                                    "  organ show legal/contracts:1.0.0 --json");
   auto reference = std::make_shared<std::string>();
-  command->add_option("REF", *reference, "name, name:version, name@alias or name@sha256:…")
-      ->required();
-  on_run(command, [&context, reference] { run(context, *reference); });
+  command.add_option("REF", *reference, "name, name:version, name@alias or name@sha256:…")
+      .required();
+  command.on_run([&context, reference] { run(context, *reference); });
 }
 
 }  // namespace organ::cli

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
@@ -38,20 +37,20 @@ void sign(const Context& context, const Options& options) {
 
 }  // namespace
 
-void add_sign(CLI::App& app, Context& context) {
+void add_sign(Command& app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      add_command(app, context, "sign", "check an organ folder and write its model.sig",
-                  "  organ sign legal-1.0.0 --key acme.key\n"
-                  "  organ sign legal-1.0.0 --key acme.key --passphrase-file secret.txt --replace");
-  command->add_option("DIR", options->folder, "organ folder")->required();
-  command->add_option("--key", options->key, "private key (PEM; ECDSA P-256, P-384 or P-521)")
-      ->required()
-      ->type_name("FILE");
-  command->add_flag("--replace", options->replace, "write over an existing model.sig");
+  Command command = app.add_command(
+      context, "sign", "check an organ folder and write its model.sig",
+      "  organ sign legal-1.0.0 --key acme.key\n"
+      "  organ sign legal-1.0.0 --key acme.key --passphrase-file secret.txt --replace");
+  command.add_option("DIR", options->folder, "organ folder").required();
+  command.add_option("--key", options->key, "private key (PEM; ECDSA P-256, P-384 or P-521)")
+      .required()
+      .value_name("FILE");
+  command.add_flag("--replace", options->replace, "write over an existing model.sig");
   add_passphrase_options(command, options->passphrase);
   add_threads_option(command, options->threads);
-  on_run(command, [&context, options] { sign(context, *options); });
+  command.on_run([&context, options] { sign(context, *options); });
 }
 
 }  // namespace organ::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
@@ -46,15 +45,15 @@ void run_uninstall(const Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-void add_uninstall(CLI::App& app, Context& context) {
+void add_uninstall(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_command(
-      app, context, "uninstall", "undo the newest installation of a model folder, byte for byte",
+  Command command = app.add_command(
+      context, "uninstall", "undo the newest installation of a model folder, byte for byte",
       "  organ uninstall SmolLM2-135M\n  organ uninstall legal-model --json");
-  command->add_option("model", arguments->model, "checkpoint folder with an installed organ")
-      ->required();
+  command.add_option("model", arguments->model, "checkpoint folder with an installed organ")
+      .required();
   add_threads_option(command, arguments->threads);
-  on_run(command, [&context, arguments] { run_uninstall(context, *arguments); });
+  command.on_run([&context, arguments] { run_uninstall(context, *arguments); });
 }
 
 }  // namespace organ::cli

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
+#include <optional>
+
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
+#include "cli/frame/parse_option.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
 #include "cli/organ/verify_output.h"
@@ -13,10 +17,21 @@ namespace {
 using registry::Registry;
 using registry::VerifyReport;
 
+enum class ReportForm { text, json, junit, sarif };
+constexpr std::string_view kFormNames[] = {"text", "json", "junit", "sarif"};  // in their order
+
+std::string_view to_string(ReportForm form) { return kFormNames[static_cast<std::size_t>(form)]; }
+
+std::optional<ReportForm> parse_report_form(std::string_view name) {
+  const auto* found = std::find(std::begin(kFormNames), std::end(kFormNames), name);
+  if (found == std::end(kFormNames)) return std::nullopt;
+  return static_cast<ReportForm>(found - std::begin(kFormNames));
+}
+
 struct Arguments {
   std::string subject;
   bool all = false;
-  std::string format = "text";
+  ReportForm form = ReportForm::text;
   TrustOptions trust;
   unsigned threads = 0;
 };
@@ -63,11 +78,11 @@ void run(Context& context, const Arguments& arguments) {
     for (const format::Finding& finding : item.findings) context.worsen(finding.code);
     for (const format::Finding& refusal : item.trust.refusals) context.worsen(refusal.code);
   }
-  if (context.json || arguments.format == "json") {
+  if (context.json || arguments.form == ReportForm::json) {
     context.print_json("verify", to_json(report));
-  } else if (arguments.format == "junit") {
+  } else if (arguments.form == ReportForm::junit) {
     context.print(to_junit(report));
-  } else if (arguments.format == "sarif") {
+  } else if (arguments.form == ReportForm::sarif) {
     context.print(to_sarif(report));
   } else {
     context.print(to_text(report));
@@ -76,23 +91,21 @@ void run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-void add_verify(CLI::App& app, Context& context) {
-  CLI::App* command = add_command(
-      app, context, "verify",
+void add_verify(Command& app, Context& context) {
+  Command command = app.add_command(
+      context, "verify",
       "read every byte of an organ, check digests and signatures, and say what is proved",
       "  organ verify legal/contracts:1.0.0\n"
       "  organ verify ./legal-1.0.0 --key legal.pub\n"
       "  organ verify --all --format junit");
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("REF|DIR", arguments->subject, "a published version or an organ folder");
-  command->add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
-  command->add_option("--format", arguments->format, "form of the report")
-      ->check(CLI::IsMember({"text", "json", "junit", "sarif"}).description(""))
-      ->type_name("text|json|junit|sarif")
-      ->capture_default_str();
+  command.add_option("REF|DIR", arguments->subject, "a published version or an organ folder");
+  command.add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
+  add_choice(command, "--format", arguments->form, parse_report_form, "text|json|junit|sarif",
+             "form of the report");
   add_trust_options(command, arguments->trust);
   add_threads_option(command, arguments->threads);
-  on_run(command, [&context, arguments] { run(context, *arguments); });
+  command.on_run([&context, arguments] { run(context, *arguments); });
 }
 
 }  // namespace organ::cli

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
-#include "cli/frame/command.h"
+#include "cli/frame/context.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {

@@ -5,9 +5,9 @@
 #include <iostream>
 
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/command.h"
 #include "cli/frame/interrupt.h"
 #include "cli/frame/parse_option.h"
 #include "train/evaluate/protocol.h"
@@ -118,17 +118,17 @@ class ConsoleObserver final : public train::TrainObserver {
   std::optional<double> average_;  // seconds per step
 };
 
-void add_data_arguments(CLI::App& command, TrainArguments& a) {
-  command.add_option("--data", a.data, "text files to train on")->type_name("FILE");
+void add_data_arguments(Command& command, TrainArguments& a) {
+  command.add_option("--data", a.data, "text files to train on").value_name("FILE");
   command.add_option("--ids", a.ids, "safetensors file with I64 'ids' [windows, length] instead")
-      ->type_name("FILE");
+      .value_name("FILE");
   command.add_option("--pad-id", a.padding_id,
                      "the id that fills up rows of --ids and --held-out-ids, no text");
   command.add_option("--held-out", a.held_out, "text files to measure on, never trained on")
-      ->type_name("FILE");
+      .value_name("FILE");
   command
       .add_option("--held-out-ids", a.held_out_ids, "safetensors file like that of --ids instead")
-      ->type_name("FILE");
+      .value_name("FILE");
   command.add_option("--held-out-share", a.held_out_share,
                      "set whole --data files aside, this share of the bytes");
   add_choice(command, "--documents", a.documents, train::parse_document_split,
@@ -137,58 +137,56 @@ void add_data_arguments(CLI::App& command, TrainArguments& a) {
 
 }  // namespace
 
-void add_train_arguments(CLI::App& command, TrainArguments& a) {
+void add_train_arguments(Command& command, TrainArguments& a) {
   train::TrainSettings& s = a.settings;
-  command.add_option("model", a.model, "checkpoint folder")->required();
+  command.add_option("model", a.model, "checkpoint folder").required();
   command.add_option("--stack", a.stack, "whose layers, of an encoder-decoder [default: decoder]")
-      ->type_name("encoder|decoder");
+      .value_name("encoder|decoder");
   add_data_arguments(command, a);
-  command.add_option("--out", a.out, "new folder")->required()->type_name("DIR");
+  command.add_option("--out", a.out, "new folder").required().value_name("DIR");
   command.add_option("--run-dir", a.run_folder, "train states and metrics [default: OUT.run]")
-      ->type_name("DIR");
+      .value_name("DIR");
   command.add_flag("--resume", s.resume, "go on from the newest train state of --run-dir");
-  command.add_option("--context", s.context, "tokens per window")->capture_default_str();
+  command.add_option("--context", s.context, "tokens per window").show_default();
   add_choice(command, "--pack", s.packing, train::parse_packing, "ffd|concat",
              "how documents fill windows; ffd: first-fit decreasing");
-  command.add_option("--batch", s.batch, "windows per pass")->capture_default_str();
-  command.add_option("--accumulate", s.accumulate, "passes per step")->capture_default_str();
+  command.add_option("--batch", s.batch, "windows per pass").show_default();
+  command.add_option("--accumulate", s.accumulate, "passes per step").show_default();
   command.add_option("--epochs", a.epochs, "passes over the data [default: 3]");
   command.add_option("--steps", a.steps, "steps instead of epochs");
-  command.add_option("--lr", s.rate, "peak learning rate")->capture_default_str();
-  command.add_option("--warmup-share", s.warmup_share, "of the steps")->capture_default_str();
+  command.add_option("--lr", s.rate, "peak learning rate").show_default();
+  command.add_option("--warmup-share", s.warmup_share, "of the steps").show_default();
   add_choice(command, "--schedule", s.schedule, train::parse_schedule, "cosine|linear|constant",
              "course of the learning rate");
-  command.add_option("--weight-decay", s.adamw.weight_decay, "of AdamW")->capture_default_str();
+  command.add_option("--weight-decay", s.adamw.weight_decay, "of AdamW").show_default();
   command.add_flag("--decay-all", s.decay_all, "decay 1-D tensors too, as torch does");
-  command.add_option("--clip-norm", s.clip_norm, "gradient norm limit, 0: none")
-      ->capture_default_str();
+  command.add_option("--clip-norm", s.clip_norm, "gradient norm limit, 0: none").show_default();
   command
       .add_option("--ema", s.ema,
                   "decay of the weights' moving average, which is published, 0: none")
-      ->capture_default_str();
-  command.add_option("--seed", s.seed, "decides the order of the data")->capture_default_str();
+      .show_default();
+  command.add_option("--seed", s.seed, "decides the order of the data").show_default();
   add_choice(command, "--precision", s.precision, train::parse_precision, "bf16|fp32",
              "precision of the arithmetic");
   add_choice(command, "--device", s.machine.device, train::parse_device, "cpu|cuda|cuda:N",
              "where it computes");
-  command.add_option("--threads", s.machine.threads, "0: all cores")->capture_default_str();
+  command.add_option("--threads", s.machine.threads, "0: all cores").show_default();
   command.add_flag("--checkpoint-activations", s.recompute_activations,
                    "keep layer inputs only and compute the rest again: less memory, more time");
   command
       .add_option("--cache", a.cache_folder,
                   "keep outputs of the layers below there, for later runs [default: in memory]")
-      ->type_name("DIR");
+      .value_name("DIR");
   command.add_option("--cache-bytes", s.cache_bytes, "bound of the cache, in memory or in --cache")
-      ->capture_default_str();
+      .show_default();
   command.add_option("--evaluate-every", s.evaluate_every, "steps, 0: before and after only")
-      ->capture_default_str();
+      .show_default();
   command
       .add_option(
           "--patience", s.patience,
           "stop after evaluations without gain and publish the best weights, 0: publish the last")
-      ->capture_default_str();
-  command.add_option("--save-every", s.save_every, "steps between train states")
-      ->capture_default_str();
+      .show_default();
+  command.add_option("--save-every", s.save_every, "steps between train states").show_default();
 }
 
 train::TrainSettings wished_settings(const TrainArguments& a) {

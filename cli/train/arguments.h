@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "cli/frame/command.h"
+#include "cli/frame/context.h"
 #include "format/manifest/manifest.h"
 #include "train/data/run_data.h"
 #include "train/trainer/trainer.h"
 
 namespace organ::cli {
+
+class Command;
 
 struct TrainArguments {
   std::string model, stack;
@@ -28,7 +30,7 @@ struct TrainArguments {
   train::TrainSettings settings;  // as the options say; see wished_settings
 };
 
-void add_train_arguments(CLI::App& command, TrainArguments& arguments);
+void add_train_arguments(Command& command, TrainArguments& arguments);
 
 // What the options ask for, before any data is read; layers and method are the command's. Makes the
 // device ready. Throws invalid_argument, device; already_exists for an --out that exists.

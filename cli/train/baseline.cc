@@ -3,7 +3,6 @@
 #include <numeric>
 #include <optional>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/parse_option.h"
@@ -248,53 +247,52 @@ void run_baseline(const Context& context, Arguments& arguments) {
 
 }  // namespace
 
-void add_baseline(CLI::App& app, Context& context) {
+void add_baseline(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_train_command(
-      app, context, "baseline",
+  Command command = app.add_train_command(
+      context, "baseline",
       "  organ baseline lora SmolLM2-135M --data law/*.txt --held-out test/*.txt --out law-lora\n"
       "  organ baseline same_layers SmolLM2-135M --layers 10:13 --data law/*.txt --out law-base");
-  command->add_option("method", arguments->method, "what trains")
-      ->type_name("full|lora|ia3|bottleneck|prompt|prefix|same_layers|top_k_layers|top_k")
-      ->required();
+  command.add_option("method", arguments->method, "what trains")
+      .value_name("full|lora|ia3|bottleneck|prompt|prefix|same_layers|top_k_layers|top_k")
+      .required();
   train::AdapterOptions& adapter = arguments->adapter;
-  command->add_option("--layers", arguments->layers, "layers A to B-1 [adapters: all]")
-      ->type_name("A:B");
-  command->add_option("--count", arguments->count, "of top_k_layers: how many layers")
-      ->capture_default_str();
-  command->add_option("--share", arguments->share, "of top_k: how much of all layers' weights")
-      ->capture_default_str();
-  command->add_option("--targets", adapter.targets,
-                      "projections to adapt, or all-linear [default: PEFT's for the family]");
-  command->add_option("--target-parameters", adapter.parameters,
-                      "of LoRA: experts' tensors, such as mlp.experts.down_proj");
-  command->add_option("--rank", adapter.rank, "of LoRA")->capture_default_str();
-  command->add_option("--alpha", adapter.alpha, "of LoRA: the scale is alpha / rank")
-      ->capture_default_str();
-  command->add_flag("--rslora", adapter.rank_stabilised, "alpha / sqrt(rank) instead");
-  command->add_option("--bottleneck", adapter.bottleneck_size, "width of bottleneck adapters")
-      ->capture_default_str();
-  add_option_of_names(*command, "--placement", "houlsby|pfeiffer", "houlsby",
+  command.add_option("--layers", arguments->layers, "layers A to B-1 [adapters: all]")
+      .value_name("A:B");
+  command.add_option("--count", arguments->count, "of top_k_layers: how many layers")
+      .show_default();
+  command.add_option("--share", arguments->share, "of top_k: how much of all layers' weights")
+      .show_default();
+  command.add_option("--targets", adapter.targets,
+                     "projections to adapt, or all-linear [default: PEFT's for the family]");
+  command.add_option("--target-parameters", adapter.parameters,
+                     "of LoRA: experts' tensors, such as mlp.experts.down_proj");
+  command.add_option("--rank", adapter.rank, "of LoRA").show_default();
+  command.add_option("--alpha", adapter.alpha, "of LoRA: the scale is alpha / rank").show_default();
+  command.add_flag("--rslora", adapter.rank_stabilised, "alpha / sqrt(rank) instead");
+  command.add_option("--bottleneck", adapter.bottleneck_size, "width of bottleneck adapters")
+      .show_default();
+  add_option_of_names(command, "--placement", "houlsby|pfeiffer", "houlsby",
                       "of bottleneck adapters: houlsby (attention and MLP) or pfeiffer (MLP)",
                       [&adapter](const std::string& text, const std::string& expected) {
                         adapter.placement =
                             parsed(parse_placement(text), "--placement", text, expected);
                       });
   command
-      ->add_option("--virtual-tokens", adapter.virtual_tokens,
-                   "of prompt and prefix: positions before each document")
-      ->capture_default_str();
+      .add_option("--virtual-tokens", adapter.virtual_tokens,
+                  "of prompt and prefix: positions before each document")
+      .show_default();
   add_option_of_names(
-      *command, "--init", "vocabulary|random|text|zero", "",
+      command, "--init", "vocabulary|random|text|zero", "",
       "of prompt: vocabulary, random or text [default: vocabulary]; of prefix: "
       "random or zero [default: random]",
       [start = &arguments->start](const std::string& text, const std::string& expected) {
         *start = parsed(train::parse_virtual_start(text), "--init", text, expected);
       });
-  command->add_option("--init-text", adapter.start_text,
-                      "of prompt: a text whose tokens it starts as");
-  add_train_arguments(*command, arguments->common);
-  on_run(command, [&context, arguments] { run_baseline(context, *arguments); });
+  command.add_option("--init-text", adapter.start_text,
+                     "of prompt: a text whose tokens it starts as");
+  add_train_arguments(command, arguments->common);
+  command.on_run([&context, arguments] { run_baseline(context, *arguments); });
 }
 
 }  // namespace organ::cli

@@ -3,18 +3,19 @@
 #pragma once
 
 #include "cli/frame/command.h"
+#include "cli/frame/context.h"
 
 namespace organ::cli {
 
-void add_baseline(CLI::App& app, Context& context);
-void add_eval(CLI::App& app, Context& context);
-void add_generate(CLI::App& app, Context& context);
-void add_import(CLI::App& app, Context& context);
-void add_recover(CLI::App& app, Context& context);
-void add_train(CLI::App& app, Context& context);
-void add_train_doctor(CLI::App& app, Context& context);
+void add_baseline(Command& app, Context& context);
+void add_eval(Command& app, Context& context);
+void add_generate(Command& app, Context& context);
+void add_import(Command& app, Context& context);
+void add_recover(Command& app, Context& context);
+void add_train(Command& app, Context& context);
+void add_train_doctor(Command& app, Context& context);
 
-inline constexpr void (*kTrainProgramCommands[])(CLI::App&, Context&) = {
+inline constexpr void (*kTrainProgramCommands[])(Command&, Context&) = {
     add_baseline, add_eval, add_generate, add_import, add_recover, add_train, add_train_doctor,
 };
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The half of `organ doctor` that needs LibTorch.
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/train/commands.h"
@@ -46,11 +45,11 @@ void run_train_doctor(const Context& context) {
 
 }  // namespace
 
-void add_train_doctor(CLI::App& app, Context& context) {
-  CLI::App* command =
-      add_command(app, context, "doctor", "show what the tensor library can do on this machine",
-                  "  organ-train doctor\n  organ-train doctor --json");
-  on_run(command, [&context] { run_train_doctor(context); });
+void add_train_doctor(Command& app, Context& context) {
+  Command command =
+      app.add_command(context, "doctor", "show what the tensor library can do on this machine",
+                      "  organ-train doctor\n  organ-train doctor --json");
+  command.on_run([&context] { run_train_doctor(context); });
 }
 
 }  // namespace organ::cli

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/parse_option.h"
@@ -295,66 +294,63 @@ void run_eval(const Context& context, const Arguments& a) {
 
 }  // namespace
 
-void add_eval(CLI::App& app, Context& context) {
+void add_eval(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command =
-      add_train_command(app, context, "eval",
-                        "  organ eval SmolLM2-135M --data test.txt --context 1024\n"
-                        "  organ eval SmolLM2-135M --ids windows.safetensors --json\n"
-                        "  organ eval recovered --against SmolLM2-135M --data test.txt \\\n"
-                        "      --documents blank-lines\n"
-                        "  organ eval SmolLM2-135M --data test.txt --protocol P4\n"
-                        "  organ eval SmolLM2-135M --adapter law-lora --data test.txt");
-  command->add_option("model", arguments->model, "checkpoint folder (or saved --json record)")
-      ->required();
+  Command command =
+      app.add_train_command(context, "eval",
+                            "  organ eval SmolLM2-135M --data test.txt --context 1024\n"
+                            "  organ eval SmolLM2-135M --ids windows.safetensors --json\n"
+                            "  organ eval recovered --against SmolLM2-135M --data test.txt \\\n"
+                            "      --documents blank-lines\n"
+                            "  organ eval SmolLM2-135M --data test.txt --protocol P4\n"
+                            "  organ eval SmolLM2-135M --adapter law-lora --data test.txt");
+  command.add_option("model", arguments->model, "checkpoint folder (or saved --json record)")
+      .required();
   command
-      ->add_option(
+      .add_option(
           "--adapter", arguments->adapter,
           "folder of a PEFT adapter (LoRA, IA3, prompt, prefix) or bottlenecks to measure it with")
-      ->type_name("DIR");
-  command->add_option("--data", arguments->data, "text files")->type_name("FILE");
+      .value_name("DIR");
+  command.add_option("--data", arguments->data, "text files").value_name("FILE");
   command
-      ->add_option("--ids", arguments->ids,
-                   "safetensors file with I64 'ids' [windows, length] instead")
-      ->type_name("FILE");
-  command->add_option("--pad-id", arguments->padding_id,
-                      "the id that fills up rows of --ids, no text (P1: fills up documents)");
-  add_choice(*command, "--documents", arguments->documents, train::parse_document_split,
+      .add_option("--ids", arguments->ids,
+                  "safetensors file with I64 'ids' [windows, length] instead")
+      .value_name("FILE");
+  command.add_option("--pad-id", arguments->padding_id,
+                     "the id that fills up rows of --ids, no text (P1: fills up documents)");
+  add_choice(command, "--documents", arguments->documents, train::parse_document_split,
              "file|blank-lines|end-of-text", "what ends a document");
-  command->add_option("--context", arguments->context, "tokens per window")->capture_default_str();
-  command->add_option("--stride", arguments->stride,
-                      "tokens between windows [default: the context]; less is P0s");
-  command->add_option("--windows", arguments->windows, "only the first so many");
-  add_choice(*command, "--protocol", arguments->protocol, train::parse_protocol,
+  command.add_option("--context", arguments->context, "tokens per window").show_default();
+  command.add_option("--stride", arguments->stride,
+                     "tokens between windows [default: the context]; less is P0s");
+  command.add_option("--windows", arguments->windows, "only the first so many");
+  add_choice(command, "--protocol", arguments->protocol, train::parse_protocol,
              "P0|P0w|P1|P2|P3|P4|P5|P6",
              "P0, P0w (per word), or P1 to P6: diagnostics that explain wrong figures");
-  command->add_option("--batch", arguments->batch, "documents a batch, P6 only")
-      ->capture_default_str();
+  command.add_option("--batch", arguments->batch, "documents a batch, P6 only").show_default();
   command
-      ->add_option("--training-data", arguments->training_data,
-                   "text files: how much of the data was in them")
-      ->type_name("FILE");
-  command->add_flag("--per-document", arguments->per_document,
-                    "with --json: the score of each document too");
+      .add_option("--training-data", arguments->training_data,
+                  "text files: how much of the data was in them")
+      .value_name("FILE");
+  command.add_flag("--per-document", arguments->per_document,
+                   "with --json: the score of each document too");
   command
-      ->add_option("--against", arguments->against,
-                   "a second model (or saved record): difference with its interval")
-      ->type_name("MODEL");
-  command->add_option("--resamples", arguments->bootstrap.resamples, "of the paired bootstrap")
-      ->capture_default_str();
-  command->add_option("--seed", arguments->bootstrap.seed, "of the paired bootstrap")
-      ->capture_default_str();
+      .add_option("--against", arguments->against,
+                  "a second model (or saved record): difference with its interval")
+      .value_name("MODEL");
+  command.add_option("--resamples", arguments->bootstrap.resamples, "of the paired bootstrap")
+      .show_default();
+  command.add_option("--seed", arguments->bootstrap.seed, "of the paired bootstrap").show_default();
   command
-      ->add_option("--mask-seed", arguments->mask_seed,
-                   "of BERT and T5: which tokens are hidden, which spans dropped")
-      ->capture_default_str();
-  add_choice(*command, "--precision", arguments->precision, train::parse_precision, "bf16|fp32",
+      .add_option("--mask-seed", arguments->mask_seed,
+                  "of BERT and T5: which tokens are hidden, which spans dropped")
+      .show_default();
+  add_choice(command, "--precision", arguments->precision, train::parse_precision, "bf16|fp32",
              "precision of the arithmetic");
-  add_choice(*command, "--device", arguments->machine.device, train::parse_device,
-             "cpu|cuda|cuda:N", "where it computes");
-  command->add_option("--threads", arguments->machine.threads, "0: all cores")
-      ->capture_default_str();
-  on_run(command, [&context, arguments] { run_eval(context, *arguments); });
+  add_choice(command, "--device", arguments->machine.device, train::parse_device, "cpu|cuda|cuda:N",
+             "where it computes");
+  command.add_option("--threads", arguments->machine.threads, "0: all cores").show_default();
+  command.on_run([&context, arguments] { run_eval(context, *arguments); });
 }
 
 }  // namespace organ::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <iostream>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/interrupt.h"
@@ -149,41 +148,39 @@ void run_generate(const Context& context, const Arguments& a) {
 
 }  // namespace
 
-void add_generate(CLI::App& app, Context& context) {
+void add_generate(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_train_command(
-      app, context, "generate",
+  Command command = app.add_train_command(
+      context, "generate",
       "  organ generate SmolLM2-135M --prompt 'The law says' --max-tokens 64\n"
       "  organ generate SmolLM2-legal --compare-untouched --prompt 'The law says'\n"
       "  organ generate SmolLM2-legal --compare SmolLM2-135M --prompt 'The law says' \\\n"
       "      --temperature 0.8 --top-p 0.95 --seed 7");
   train::GenerationOptions& options = arguments->options;
-  command->add_option("model", arguments->model, "checkpoint folder")->required();
-  command->add_option("--prompt", arguments->prompt, "the text to continue")->required();
+  command.add_option("model", arguments->model, "checkpoint folder").required();
+  command.add_option("--prompt", arguments->prompt, "the text to continue").required();
   command
-      ->add_option("--compare", arguments->compare,
-                   "another checkpoint folder that continues it too")
-      ->type_name("MODEL");
-  command->add_flag("--compare-untouched", arguments->compare_untouched,
-                    "the model as it was before its organs continues it too; nothing is written");
-  command->add_option("--max-tokens", options.max_tokens, "at most so many")->capture_default_str();
+      .add_option("--compare", arguments->compare,
+                  "another checkpoint folder that continues it too")
+      .value_name("MODEL");
+  command.add_flag("--compare-untouched", arguments->compare_untouched,
+                   "the model as it was before its organs continues it too; nothing is written");
+  command.add_option("--max-tokens", options.max_tokens, "at most so many").show_default();
   command
-      ->add_option("--temperature", options.sampling.temperature,
-                   "spread of the choice, 0: always the most likely token")
-      ->capture_default_str();
+      .add_option("--temperature", options.sampling.temperature,
+                  "spread of the choice, 0: always the most likely token")
+      .show_default();
   command
-      ->add_option("--top-p", options.sampling.top_p,
-                   "choose among the likeliest tokens of this probability together")
-      ->capture_default_str();
-  command->add_option("--seed", options.sampling.seed, "equal seeds choose equally")
-      ->capture_default_str();
-  add_choice(*command, "--precision", arguments->precision, train::parse_precision, "bf16|fp32",
+      .add_option("--top-p", options.sampling.top_p,
+                  "choose among the likeliest tokens of this probability together")
+      .show_default();
+  command.add_option("--seed", options.sampling.seed, "equal seeds choose equally").show_default();
+  add_choice(command, "--precision", arguments->precision, train::parse_precision, "bf16|fp32",
              "precision of the arithmetic");
-  add_choice(*command, "--device", arguments->machine.device, train::parse_device,
-             "cpu|cuda|cuda:N", "where it computes");
-  command->add_option("--threads", arguments->machine.threads, "0: all cores")
-      ->capture_default_str();
-  on_run(command, [&context, arguments] { run_generate(context, *arguments); });
+  add_choice(command, "--device", arguments->machine.device, train::parse_device, "cpu|cuda|cuda:N",
+             "where it computes");
+  command.add_option("--threads", arguments->machine.threads, "0: all cores").show_default();
+  command.on_run([&context, arguments] { run_generate(context, *arguments); });
 }
 
 }  // namespace organ::cli

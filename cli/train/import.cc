@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/train/commands.h"
@@ -36,18 +35,18 @@ void run_import(const Context& context, const Arguments& a) {
 
 }  // namespace
 
-void add_import(CLI::App& app, Context& context) {
+void add_import(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command =
-      add_train_command(app, context, "import",
-                        "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law\n"
-                        "  organ import hub/adapter --into model --out merged --json");
-  command->add_option("adapter", arguments->adapter, "folder with adapter_config.json")->required();
-  command->add_option("--into", arguments->model, "checkpoint folder the adapter was made for")
-      ->required()
-      ->type_name("MODEL");
-  command->add_option("--out", arguments->out, "new folder")->required()->type_name("DIR");
-  on_run(command, [&context, arguments] { run_import(context, *arguments); });
+  Command command =
+      app.add_train_command(context, "import",
+                            "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law\n"
+                            "  organ import hub/adapter --into model --out merged --json");
+  command.add_option("adapter", arguments->adapter, "folder with adapter_config.json").required();
+  command.add_option("--into", arguments->model, "checkpoint folder the adapter was made for")
+      .required()
+      .value_name("MODEL");
+  command.add_option("--out", arguments->out, "new folder").required().value_name("DIR");
+  command.on_run([&context, arguments] { run_import(context, *arguments); });
 }
 
 }  // namespace organ::cli

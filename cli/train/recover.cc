@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/train/arguments.h"
@@ -92,19 +91,18 @@ void run_recover(const Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-void add_recover(CLI::App& app, Context& context) {
+void add_recover(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_train_command(
-      app, context, "recover",
+  Command command = app.add_train_command(
+      context, "recover",
       "  organ recover recipient --data law/*.txt --epochs 1 --out recovered\n"
       "  organ recover recipient --layers 10:13 --data law/*.txt --held-out test/*.txt --out "
       "better");
   command
-      ->add_option("--layers", arguments->layers,
-                   "where the organ is [default: the newest receipt]")
-      ->type_name("A:B");
-  add_train_arguments(*command, arguments->common);
-  on_run(command, [&context, arguments] { run_recover(context, *arguments); });
+      .add_option("--layers", arguments->layers, "where the organ is [default: the newest receipt]")
+      .value_name("A:B");
+  add_train_arguments(command, arguments->common);
+  command.on_run([&context, arguments] { run_recover(context, *arguments); });
 }
 
 }  // namespace organ::cli

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "cli/frame/command.h"
+#include "cli/frame/context.h"
 #include "train/machine/device.h"
 #include "train/machine/energy.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/parse_option.h"
@@ -80,30 +79,29 @@ void run_train(const Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-void add_train(CLI::App& app, Context& context) {
+void add_train(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  CLI::App* command = add_train_command(
-      app, context, "train",
+  Command command = app.add_train_command(
+      context, "train",
       "  organ train SmolLM2-135M --middle-third --data law/*.txt --held-out test/*.txt \\\n"
       "      --out legal-1.0.0 --name legal --organ-version 1.0.0\n"
       "  organ train SmolLM2-135M --layers 10:13 --data law/*.txt --steps 200 --resume --out "
       "legal");
-  command->add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
-      ->type_name("A:B");
-  command->add_flag("--middle-third", arguments->middle_third,
-                    "three layers from one third of the depth on");
-  add_choice(*command, "--mode", arguments->common.settings.mode, train::parse_train_mode,
+  command.add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
+      .value_name("A:B");
+  command.add_flag("--middle-third", arguments->middle_third,
+                   "three layers from one third of the depth on");
+  add_choice(command, "--mode", arguments->common.settings.mode, train::parse_train_mode,
              "in_situ|wrapper", "in place in the model, or between embedding and head alone");
   train::OrganIdentity& identity = arguments->identity;
-  command->add_option("--name", identity.name, "name of the organ")->capture_default_str();
-  command->add_option("--organ-version", identity.version, "its version (SemVer)")
-      ->capture_default_str();
-  command->add_option("--description", identity.description, "one sentence for people");
-  command->add_option("--license", identity.license, "SPDX identifier of the weights' licence");
-  command->add_option("--data-license", identity.data_license, "licence of the training data");
-  command->add_option("--donor", identity.donor_id, "name of the donor [default: folder name]");
-  add_train_arguments(*command, arguments->common);
-  on_run(command, [&context, arguments] { run_train(context, *arguments); });
+  command.add_option("--name", identity.name, "name of the organ").show_default();
+  command.add_option("--organ-version", identity.version, "its version (SemVer)").show_default();
+  command.add_option("--description", identity.description, "one sentence for people");
+  command.add_option("--license", identity.license, "SPDX identifier of the weights' licence");
+  command.add_option("--data-license", identity.data_license, "licence of the training data");
+  command.add_option("--donor", identity.donor_id, "name of the donor [default: folder name]");
+  add_train_arguments(command, arguments->common);
+  command.on_run([&context, arguments] { run_train(context, *arguments); });
 }
 
 }  // namespace organ::cli

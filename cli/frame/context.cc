@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/frame/context.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/fail.h"
+
+namespace organ::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<std::string> environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
+}
+
+}  // namespace
+
+void Context::print(std::string_view line) const { std::cout << line << '\n'; }
+
+void Context::print_json(std::string_view command, nlohmann::json record) const {
+  nlohmann::ordered_json out = {{"schema_version", 1}, {"command", command}};
+  for (auto& [key, value] : record.items()) out[key] = value;
+  std::cout << out.dump(2) << '\n';
+}
+
+void Context::note(std::string_view line) const {
+  if (!quiet) std::cerr << line << '\n';
+}
+
+void Context::warn(std::string_view line) const { std::cerr << "warning: " << line << '\n'; }
+
+void Context::detail(std::string_view line) const {
+  if (verbose > 0) std::cerr << line << '\n';
+}
+
+void Context::worsen(ErrorCode code) {
+  exit_code = worse_exit_code(exit_code, organ::exit_code(code));
+}
+
+fs::path Context::registry_path() const {
+  if (registry) return *registry;
+  if (const auto path = environment("ORGAN_REGISTRY")) return *path;
+  if (const auto data = environment("XDG_DATA_HOME")) return fs::path(*data) / "organ" / "registry";
+  if (const auto home = environment("HOME")) {
+    return fs::path(*home) / ".local" / "share" / "organ" / "registry";
+  }
+  throw Error(ErrorCode::invalid_argument, "no registry: HOME is not set",
+              "give --registry DIR or set ORGAN_REGISTRY");
+}
+
+bool Context::show_progress() const {
+  if (progress) return *progress;
+  const auto terminal = environment("TERM");
+  return !quiet && ::isatty(STDERR_FILENO) == 1 && terminal && *terminal != "dumb" &&
+         !environment("NO_COLOR");
+}
+
+int worse_exit_code(int a, int b) {
+  constexpr int kWorstFirst[] = {4, 5, 3, 6, 7, 2, 130, 1, 0};
+  const auto rank = [&](int code) {
+    return std::find(std::begin(kWorstFirst), std::end(kWorstFirst), code);
+  };
+  return rank(a) <= rank(b) ? a : b;
+}
+
+nlohmann::json to_json(const std::vector<format::Finding>& findings) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const format::Finding& finding : findings) {
+    out.push_back({{"code", to_string(finding.code)},
+                   {"subject", escape_text(finding.subject)},
+                   {"message", escape_text(finding.message, 2048)}});
+  }
+  return out;
+}
+
+void show_findings(const std::vector<format::Finding>& findings) {
+  for (const format::Finding& finding : findings) {
+    std::cerr << to_string(finding.code) << ": " << escape_text(finding.subject) << ": "
+              << escape_text(finding.message, 2048) << '\n';
+  }
+}
+
+}  // namespace organ::cli

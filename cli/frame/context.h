@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every command shares: global options, output, exit code.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "format/base/error.h"
+#include "format/organ/organ_source.h"
+
+namespace organ::cli {
+
+// The state of one run. Commands write data to stdout through print/print_json and everything
+// else to stderr through note/warn; text from files must have gone through escape_text.
+class Context {
+ public:
+  // Global options, on every command (Command::add_command).
+  bool json = false;
+  bool quiet = false;
+  int verbose = 0;
+  std::optional<bool> progress;                   // --progress / --no-progress
+  std::optional<std::filesystem::path> registry;  // --registry
+
+  int exit_code = 0;  // a command raises it by worsen(); "the worst finding wins"
+
+  void print(std::string_view line) const;  // stdout, adds a newline
+  // One record: schema_version 1 and "command" are put in front of `record`'s own fields.
+  void print_json(std::string_view command, nlohmann::json record) const;
+  void note(std::string_view line) const;    // stderr unless --quiet
+  void warn(std::string_view line) const;    // stderr, "warning: "
+  void detail(std::string_view line) const;  // stderr with -v
+  void worsen(ErrorCode code);               // exit_code of the worst class seen
+
+  // --registry, ORGAN_REGISTRY, $XDG_DATA_HOME/organ/registry, ~/.local/share/organ/registry.
+  std::filesystem::path registry_path() const;
+  bool show_progress() const;  // asked for, or stderr is a terminal, TERM not dumb, no NO_COLOR
+};
+
+// Precedence of exit codes when several findings meet: 4 corrupt > 5 untrusted > 3 incompatible >
+// 6 not found > 7 locked > 1 > 0.
+int worse_exit_code(int a, int b);
+
+// A findings list as lines on stderr and as JSON.
+nlohmann::json to_json(const std::vector<format::Finding>& findings);
+void show_findings(const std::vector<format::Finding>& findings);
+
+}  // namespace organ::cli
