@@ -68,7 +68,8 @@ MODULES = {
     "train/baselines": ORGAN | train("kernels", "machine", "processes", "data", "adapter", "positions", "model",
                                      "passes", "optimize", "trainer"),
     "cli/frame": SIGNATURE,
-    "cli/organ": SIGNATURE | {"cli/frame", "registry", "registry/log", "registry/catalog",
+    "cli/output": SIGNATURE | {"cli/frame", "registry", "registry/catalog", "transplant"},
+    "cli/organ": SIGNATURE | {"cli/frame", "cli/output", "registry", "registry/log", "registry/catalog",
                               "registry/trust", "transplant"},
     "cli/train": ORGAN | {"cli/frame", "transplant"} |
     train("machine", "processes", "tokenizer", "data", "adapter", "generate", "optimize", "probes",

@@ -16,6 +16,7 @@
 #include "transplant/internal/model_files.h"
 #include "transplant/internal/plan.h"
 #include "transplant/internal/transaction.h"
+#include "transplant/internal/undo_data.h"
 
 namespace organ::transplant {
 namespace {
@@ -125,21 +126,24 @@ void copy_file(int from, const fs::path& to, const Work& work) {
   file.commit(AtomicFile::Mode::create_new);
 }
 
-// A file to copy and the path it gets.
+// A file to copy and the path it gets; with the digest that it must have.
 struct Copy {
   fs::path from, to;
+  std::optional<Digest> digest;
 };
 
-// Receipts and undo data of earlier installations go along, so that all can be undone there. Makes
-// their folders.
+// Receipts of earlier installations go along, and the undo data that they speak of, so that all can
+// be undone there. Makes their folders.
 std::vector<Copy> plan_state(const StateFolder& from, const StateFolder& to) {
   std::vector<Copy> copies;
   for (const fs::path& folder : {to.root, to.receipts(), to.undos()}) make_folder(folder);
-  for (const std::uint64_t number : from.receipt_numbers()) {
-    copies.push_back({from.receipt(number), to.receipt(number)});
+  for (const Receipt& receipt : read_receipts(from.model)) {
+    const std::uint64_t number = receipt.number;
+    copies.push_back({from.receipt(number), to.receipt(number), {}});
     make_folder(to.undo(number));
-    for (const std::string& name : list_folder(from.undo(number))) {
-      copies.push_back({from.undo(number) / name, to.undo(number) / name});
+    for (const FileChange& file : receipt.files) {
+      if (!file.undo) continue;
+      copies.push_back({from.undo(number) / file.path, to.undo(number) / file.path, file.undo});
     }
   }
   return copies;
@@ -147,7 +151,12 @@ std::vector<Copy> plan_state(const StateFolder& from, const StateFolder& to) {
 
 void copy_state(const std::vector<Copy>& copies, const Work& work) {
   for (const Copy& copy : copies) {
-    copy_file(open_regular(copy.from, Symlinks::refuse).get(), copy.to, work);  // syncs the folder
+    const UniqueFd fd = open_regular(copy.from, Symlinks::refuse);
+    if (copy.digest) {
+      require_digest(hash_file_flat(fd.get(), copy.from.string(), work), *copy.digest, copy.from,
+                     "the undo data is damaged");
+    }
+    copy_file(fd.get(), copy.to, work);  // syncs the folder
   }
 }
 
@@ -181,7 +190,7 @@ void copy_unchanged(const Checkpoint& recipient, const std::map<std::string, Mod
 
 std::uint64_t copied_size(const std::vector<Copy>& copies, const Receipt& receipt) {
   std::uint64_t bytes = 0;
-  for (const Copy& copy : copies) bytes += size_of_file(copy.from);
+  for (const Copy& copy : copies) bytes += size_of_file(copy.from) * (copy.digest ? 2 : 1);
   for (const FileChange& file : receipt.files) bytes += file.undo ? 0 : file.size;
   return bytes;
 }

@@ -14,7 +14,7 @@ namespace organ::transplant {
 // file is written; the folder must stay as it is while the view is read. The changed shards and
 // what was kept of them are proved against the receipts, which reads them once. Throws not_found
 // when no organ is installed, corrupt when a shard was changed since or the undo data is damaged,
-// and what Checkpoint::open throws. Call recover_journal first.
+// and what Checkpoint::open throws. Call require_settled first.
 format::Checkpoint open_untouched(const std::filesystem::path& model);
 
 }  // namespace organ::transplant

@@ -5,8 +5,8 @@
 
 #include "cli/frame/long_work.h"
 #include "cli/organ/commands.h"
-#include "cli/organ/compatibility_output.h"
 #include "cli/organ/organ_argument.h"
+#include "cli/output/compatibility.h"
 #include "format/base/fail.h"
 #include "transplant/journal.h"
 
@@ -34,7 +34,7 @@ void run_check(Context& context, const Arguments& arguments) {
   OrganArgument organ;
   const auto report = watched(context, arguments.threads, [&](const Work& work) {
     organ = open_organ(context, arguments.placement.organ, work);
-    transplant::recover_journal(arguments.recipient, work);
+    transplant::require_settled(arguments.recipient);
     const format::Manifest& manifest = organ.organ->manifest();
     const auto recipient = format::Checkpoint::open(arguments.recipient, manifest.stack());
     return transplant::check_compatibility(manifest, recipient,
@@ -61,7 +61,7 @@ void add_check(Command& app, Context& context) {
       context, "check", "say whether an organ fits a recipient, from the manifest alone",
       "  organ check legal:1.0.0 --recipient SmolLM2-135M\n"
       "  organ check ./legal-1.0.0 --recipient TinyLlama --at 7 --json");
-  add_placement_options(command, arguments->placement);
+  add_placement_options(command, arguments->placement).required();
   command.add_option("--recipient", arguments->recipient, "checkpoint folder")
       .required()
       .value_name("MODEL");

@@ -35,7 +35,7 @@ void run_extract(const Context& context, Arguments arguments) {
                 "--layers 4:7 takes layers 4, 5 and 6, counted from 0");
   }
   const auto manifest = watched(context, arguments.threads, [&](const Work& work) {
-    transplant::recover_journal(arguments.model, work);
+    transplant::require_settled(arguments.model);
     const auto donor = format::Checkpoint::open(arguments.model, arguments.stack);
     if (arguments.options.donor_id.empty()) {
       arguments.options.donor_id = std::filesystem::canonical(arguments.model).filename().string();

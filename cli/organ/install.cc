@@ -8,8 +8,9 @@
 #include "cli/frame/long_work.h"
 #include "cli/frame/parse_option.h"
 #include "cli/organ/commands.h"
-#include "cli/organ/compatibility_output.h"
 #include "cli/organ/organ_argument.h"
+#include "cli/organ/pending.h"
+#include "cli/output/compatibility.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
@@ -30,6 +31,7 @@ struct Arguments {
   transplant::InstallOptions options;
   TrustOptions trust;
   unsigned threads = 0;
+  bool proceed = false, abort = false;
 };
 
 // Throws untrusted (or corrupt) with the first reason.
@@ -107,6 +109,15 @@ void run_install(Context& context, Arguments arguments) {
                             escape_text(outcome.folder.string()), receipt.number));
 }
 
+void run(Context& context, const Arguments& arguments) {
+  if (arguments.proceed) return continue_change(context, arguments.model, arguments.threads);
+  if (arguments.abort) return give_up_change(context, arguments.model, arguments.threads);
+  if (arguments.placement.organ.empty()) {
+    throw Error(ErrorCode::invalid_argument, "organ is required", "organ install --help");
+  }
+  run_install(context, arguments);
+}
+
 }  // namespace
 
 void add_install(Command& app, Context& context) {
@@ -114,8 +125,9 @@ void add_install(Command& app, Context& context) {
   Command command = app.add_command(
       context, "install", "put an organ into a recipient; undone by organ uninstall",
       "  organ install legal:1.0.0 --into SmolLM2-135M --at 10\n"
-      "  organ install ./legal-1.0.0 --into SmolLM2-135M --out legal-model --key team.pub");
-  add_placement_options(command, arguments->placement);
+      "  organ install ./legal-1.0.0 --into SmolLM2-135M --out legal-model --key team.pub\n"
+      "  organ install --continue --into SmolLM2-135M");
+  const Option organ = add_placement_options(command, arguments->placement);
   command.add_option("--into", arguments->model, "checkpoint folder of the recipient")
       .required()
       .value_name("MODEL");
@@ -127,9 +139,16 @@ void add_install(Command& app, Context& context) {
       .value_name("DIR");
   command.add_flag("--hard-link", arguments->options.hard_link,
                    "with --out: share unchanged shards by hard link");
+  const Option proceed = command.add_flag("--continue", arguments->proceed,
+                                          "no organ: finish the change that a crash interrupted");
+  const Option abort = command.add_flag("--abort", arguments->abort,
+                                        "no organ: give it up; no file of the model is touched");
+  proceed.excludes(abort);
+  proceed.excludes(organ);
+  abort.excludes(organ);
   add_trust_options(command, arguments->trust);
   add_threads_option(command, arguments->threads);
-  command.on_run([&context, arguments] { run_install(context, *arguments); });
+  command.on_run([&context, arguments] { run(context, *arguments); });
 }
 
 }  // namespace organ::cli

@@ -3,7 +3,7 @@
 
 #include "cli/frame/amounts.h"
 #include "cli/organ/commands.h"
-#include "cli/organ/version_output.h"
+#include "cli/output/version.h"
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"

@@ -51,12 +51,13 @@ std::uint64_t Placement::position_of(const OrganArgument& opened) const {
   return position.value_or(opened.organ->manifest().extraction.first_layer);
 }
 
-void add_placement_options(Command& command, Placement& placement) {
-  command.add_option("organ", placement.organ, "reference or organ folder").required();
+Option add_placement_options(Command& command, Placement& placement) {
+  const Option organ = command.add_option("organ", placement.organ, "reference or organ folder");
   command
       .add_option("--at", placement.position,
                   "first recipient layer to replace [default: where the organ comes from]")
       .value_name("P");
+  return organ;
 }
 
 void add_trust_options(Command& command, TrustOptions& options) {

@@ -7,14 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "cli/frame/command.h"
 #include "cli/frame/context.h"
 #include "format/organ/organ_source.h"
 #include "registry/registry.h"
 #include "registry/trust/policy.h"
 
 namespace organ::cli {
-
-class Command;
 
 struct OrganArgument {
   std::unique_ptr<format::OrganSource> organ;
@@ -35,7 +34,8 @@ struct Placement {
   // --at, else the layer the organ comes from.
   std::uint64_t position_of(const OrganArgument& opened) const;
 };
-void add_placement_options(Command& command, Placement& placement);
+// Returns the positional argument.
+Option add_placement_options(Command& command, Placement& placement);
 
 // Throws not_found, corrupt, invalid_argument, cancelled.
 OrganArgument open_organ(const Context& context, const std::string& text, const Work& work = {});

@@ -9,7 +9,7 @@
 #include "cli/frame/parse_option.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
-#include "cli/organ/verify_output.h"
+#include "cli/output/verify.h"
 
 namespace organ::cli {
 namespace {

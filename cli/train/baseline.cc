@@ -235,7 +235,7 @@ void run_baseline(const Context& context, Arguments& arguments) {
   const TrainArguments& common = arguments.common;
   read_method(arguments);
   const train::TrainSettings wishes = wished_settings(common);
-  transplant::recover_journal(common.model);
+  transplant::require_settled(common.model);
   const auto report = Baseline(context, arguments, wishes).run();
   if (!report) return;
   train::remove_train_states(wishes.run_folder);

@@ -79,7 +79,7 @@ class Measured {
       throw Error(ErrorCode::invalid_argument, "what to measure on: give either --data or --ids",
                   "--data FILE... reads text files");
     }
-    transplant::recover_journal(folder);
+    transplant::require_settled(folder);
     const auto checkpoint = format::Checkpoint::open(folder);
     tokenizer_ = format::tokenizer_digest(checkpoint.folder());
     read_data(checkpoint);

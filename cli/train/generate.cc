@@ -75,7 +75,7 @@ struct Continuation {
 // With `stream` the text goes to stdout as it comes.
 Continuation continue_prompt(const Subject& subject, const Arguments& a, bool stream,
                              const InterruptGuard& interrupt) {
-  transplant::recover_journal(subject.folder);
+  transplant::require_settled(subject.folder);
   const auto checkpoint = subject.untouched ? transplant::open_untouched(subject.folder)
                                             : format::Checkpoint::open(subject.folder);
   const auto tokenizer = train::Tokenizer::open(subject.folder);

@@ -15,7 +15,7 @@ struct Arguments {
 };
 
 void run_import(const Context& context, const Arguments& a) {
-  transplant::recover_journal(a.model);
+  transplant::require_settled(a.model);
   const auto checkpoint = format::Checkpoint::open(a.model);
   const auto adapter = train::read_adapter(a.adapter, checkpoint.architecture());
   train::merge_adapter(checkpoint, adapter, a.out);

@@ -51,7 +51,7 @@ void run_recover(const Context& context, const Arguments& arguments) {
   ResourceWatch resources;
   const TrainArguments& common = arguments.common;
   train::TrainSettings wishes = wished_settings(common);
-  transplant::recover_journal(common.model);
+  transplant::require_settled(common.model);
   const auto checkpoint = format::Checkpoint::open(common.model, common.stack);
   train::check_recoverable(checkpoint);
   const auto organ = organ_layers(arguments, checkpoint);

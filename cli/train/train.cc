@@ -44,7 +44,7 @@ void run_train(const Context& context, const Arguments& arguments) {
   }
   check_identity(arguments.identity);
   train::TrainSettings wishes = wished_settings(common);
-  transplant::recover_journal(common.model);
+  transplant::require_settled(common.model);
   const auto checkpoint = format::Checkpoint::open(common.model, common.stack);
   const std::uint64_t layer_count = checkpoint.architecture().layer_count();
   wishes.layers = arguments.middle_third ? format::LayerRange::middle_third(layer_count)

@@ -206,8 +206,25 @@ TEST_CASE("a .organ that is a link is refused") {
   Bench bench;
   fs::create_directory(bench.folder.path() / "elsewhere");
   fs::create_symlink("../elsewhere", bench.model / ".organ");
-  CHECK(bench.refusal().find("is not a folder") != std::string::npos);
+  CHECK(bench.refusal().find("is a link") != std::string::npos);
   CHECK(fs::is_empty(bench.folder.path() / "elsewhere"));
+}
+
+TEST_CASE("a new folder takes along only the undo data that receipts speak of, proved") {
+  Bench bench;
+  bench.install(0);
+  const fs::path undo = bench.model / ".organ/undo/0001", out = bench.folder.path() / "out";
+  write_file(undo / "id_ed25519", "secret");
+  fs::create_directory(bench.model / ".organ/undo/0002");
+  write_file(bench.model / ".organ/undo/0002/notes.txt", "secret");
+  bench.install(1, out);
+  CHECK_FALSE(fs::exists(out / ".organ/undo/0001/id_ed25519"));
+  CHECK_FALSE(fs::exists(out / ".organ/undo/0002/notes.txt"));
+  fs::remove_all(out);
+  flip_byte(undo / "model.safetensors", fs::file_size(undo / "model.safetensors") - 1);
+  CHECK(error_of([&] { bench.install(1, out); }).find("the undo data is damaged") !=
+        std::string::npos);
+  CHECK_FALSE(fs::exists(out));
 }
 
 TEST_CASE("a receipt survives its text form and refuses what is malformed") {

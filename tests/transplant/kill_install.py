@@ -4,7 +4,8 @@
 usage: kill_install.py ORGAN [--every N]
 
 strace delivers SIGKILL at the n-th call of one kind, for every n until the command ends by itself.
-After each kill the next command recovers the folder, and then every file of the model must be what
+After each kill a command that only reads changes nothing, and says so while the change is half done;
+`organ install --continue` recovers the folder, and then every file of the model must be what
 it was or what it was to become, together with the receipt that belongs to it; an installed state
 must go back to the old one by `organ uninstall`. The same is demanded when the n-th call fails for
 want of space instead. --every N looks at every N-th openat only.
@@ -22,11 +23,17 @@ from tiny_model import write_model  # noqa: E402
 CALLS = ["write", "pwrite64", "fsync", "rename", "renameat2", "linkat", "unlink", "unlinkat",
          "mkdir", "rmdir", "ftruncate", "copy_file_range", "openat"]
 KILLED = 137
+PENDING = 7
 
 
 def digests(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def everything(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+            for path in sorted(folder.rglob("*"))}
 
 
 def receipts(folder):
@@ -61,10 +68,25 @@ class Sweep:
             self.problems.append(f"{point}: {what}: exit {result.returncode}: {result.stderr}")
         return result.returncode == 0
 
-    def judge(self, folder, point):
-        """Recovers, then compares with the two allowed states."""
+    def look(self, folder, point):
+        """A command that only reads changes nothing, and refuses while a change is half done."""
+        before = everything(folder)
         check = self.run("check", self.organ_folder, "--recipient", folder, "--at", "1")
-        if not self.expect(check, "check", point):
+        decided = (folder / ".organ" / "journal").exists()
+        if check.returncode != (PENDING if decided else 0):
+            self.problems.append(f"{point}: check: exit {check.returncode}: {check.stderr}")
+        elif everything(folder) != before:
+            self.problems.append(f"{point}: check changed the folder")
+        else:
+            return True
+        return False
+
+    def judge(self, folder, point):
+        """Looks, recovers, then compares with the two allowed states."""
+        if not self.look(folder, point):
+            return
+        recovered = self.run("install", "--continue", "--into", folder)
+        if not self.expect(recovered, "install --continue", point):
             return
         now, listed = digests(folder), receipts(folder)
         leftovers = sorted(path.name for path in (folder / ".organ").iterdir()

@@ -8,6 +8,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "transplant/internal/folder_fd.h"
 
 namespace organ::transplant {
 namespace {
@@ -15,6 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kDigits = 4;
+
+// Folders below .organ: stage/files, undo/0001.
+constexpr int kDeepest = 2;
 
 std::string four_digits(std::uint64_t number) { return fmt::format("{:04}", number); }
 
@@ -44,9 +48,15 @@ bool StateFolder::exists() const {
     if (errno == ENOENT || errno == ENOTDIR) return false;
     fail_errno(root.string(), "stat");
   }
-  // A link would let a foreign model folder direct our writes elsewhere.
-  if (!S_ISDIR(info.st_mode)) fail(ErrorCode::corrupt, "{}: is not a folder", quote(root.string()));
+  FolderFd(model).below(root.filename()).require_plain(kDeepest);
   return true;
+}
+
+Pending StateFolder::pending() const {
+  if (!exists()) return Pending::nothing;
+  const FolderFd own = FolderFd(model).below(root.filename());
+  if (own.has(journal().filename())) return Pending::decided;
+  return own.has(stage().filename()) ? Pending::undecided : Pending::nothing;
 }
 
 std::vector<std::uint64_t> StateFolder::receipt_numbers() const {

@@ -7,12 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "transplant/journal.h"
+
 namespace organ::transplant {
 
 //   lock              flock; goes with the folder when the last organ is taken out
 //   journal           exists while a change is decided but not finished
 //   stage/            what a change has prepared: files/, undo/, receipt.json
 //   receipts/0001.json, undo/0001/SHARD
+//   abandoned/        journal and prepared files of a change that was given up
 struct StateFolder {
   explicit StateFolder(std::filesystem::path model_folder)
       : model(std::move(model_folder)), root(model / ".organ") {}
@@ -31,8 +34,13 @@ struct StateFolder {
   std::filesystem::path receipt(std::uint64_t number) const;
   std::filesystem::path undo(std::uint64_t number) const;
 
-  // false when there is none; throws corrupt when `.organ` is anything but a folder of ours.
+  std::filesystem::path abandoned() const { return root / "abandoned"; }
+
+  // false when there is none. Throws corrupt when it is anything but a folder, or when anything but
+  // folders and regular files of the same file system lies in it: a link would let a model folder
+  // from somebody else direct what is read and renamed to other places.
   bool exists() const;
+  Pending pending() const;
   // The numbers of the receipts, ascending.
   std::vector<std::uint64_t> receipt_numbers() const;
 };

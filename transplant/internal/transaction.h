@@ -5,35 +5,15 @@
 // finishes the renames (redo log; every step may be repeated).
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
 
-#include "format/base/digest.h"
 #include "format/base/file.h"
+#include "transplant/internal/change.h"
 #include "transplant/internal/state_folder.h"
 #include "transplant/journal.h"
 
 namespace organ::transplant {
-
-// What the journal says. `files` lie in stage/files until they are renamed over the model's.
-struct Change {
-  enum class Kind { install, uninstall };
-  struct File {
-    std::string path;
-    Digest before;
-    Digest after;
-  };
-  Kind kind = Kind::install;
-  std::uint64_t number = 0;  // of the receipt that is added or taken away
-  std::vector<File> files;
-
-  static Change parse(std::string_view text, std::string_view subject);
-  std::string to_text() const;
-};
 
 class Transaction {
  public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/organ/version_output.h"
+#include "cli/output/version.h"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>

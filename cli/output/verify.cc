@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/organ/verify_output.h"
+#include "cli/output/verify.h"
 
 #include <nlohmann/json.hpp>
 

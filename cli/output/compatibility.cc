@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/organ/compatibility_output.h"
+#include "cli/output/compatibility.h"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>

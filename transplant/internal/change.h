@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What .organ/journal holds while a change of a model folder is decided but not finished.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/base/digest.h"
+
+namespace organ::transplant {
+
+// Bytes of a journal at most.
+constexpr std::uint64_t kJournalLimit = std::uint64_t{16} << 20;
+
+// What the journal says. `files` lie in stage/files until they are renamed over the model's.
+struct Change {
+  enum class Kind { install, uninstall };
+  struct File {
+    std::string path;
+    Digest before;
+    Digest after;
+  };
+  Kind kind = Kind::install;
+  std::uint64_t number = 0;  // of the receipt that is added or taken away
+  std::vector<File> files;
+
+  // Throws corrupt or unsupported_version.
+  static Change parse(std::string_view text, std::string_view subject);
+  std::string to_text() const;
+};
+
+}  // namespace organ::transplant
