@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/base/json.h"
 
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <set>
@@ -51,8 +52,10 @@ class Guard {
   }
   bool number_float(number_float_t value, const string_t& text) {
     count();
-    // An integer that does not fit 64 bits arrives here too: refuse it in every document.
-    if (text.find_first_of(".eE") == string_t::npos || !limits_.reals || !std::isfinite(value)) {
+    // An integer that does not fit 64 bits arrives here too: refuse it in every document. The text
+    // of a real has the decimal point of the host's locale.
+    if (text.find_first_not_of("-0123456789") == string_t::npos || !limits_.reals ||
+        !std::isfinite(value)) {
       refuse(subject_, fmt::format("expected {}, got {}",
                                    limits_.reals ? "a finite number or a 64-bit integer"
                                                  : "an integer of at most 64 bits",
@@ -215,19 +218,27 @@ JsonText JsonText::parse(std::string_view text) { return json_text(parse_json(te
 
 std::string pretty_json(const Json& value) { return value.dump(2) + "\n"; }
 
+// What printf's %a writes in the C locale, whatever the locale of the host is.
 std::string real_to_hex(double value) {
   check(std::isfinite(value), "a real number of a document is not finite");
   char buffer[40];
-  std::snprintf(buffer, sizeof buffer, "%a", value);
-  return buffer;
+  const auto end =
+      std::to_chars(buffer, std::end(buffer), std::fabs(value), std::chars_format::hex);
+  return (std::signbit(value) ? "-0x" : "0x") + std::string(buffer, end.ptr);
 }
 
 double real_from_hex(std::string_view text, std::string_view subject) {
-  const std::string copy(text);
-  char* end = nullptr;
-  const double value = std::strtod(copy.c_str(), &end);
-  // One spelling per number: what real_to_hex writes.
-  if (copy.empty() || *end != '\0' || !std::isfinite(value) || real_to_hex(value) != copy) {
+  std::string_view digits = text;
+  const bool negative = digits.starts_with('-');
+  if (negative) digits.remove_prefix(1);
+  double value = 0;
+  if (digits.starts_with("0x")) {
+    const char* begin = digits.data() + 2;
+    std::from_chars(begin, digits.data() + digits.size(), value, std::chars_format::hex);
+  }
+  if (negative) value = -value;
+  // One spelling per number: what real_to_hex writes. Digits that are none leave 0.
+  if (!std::isfinite(value) || real_to_hex(value) != text) {
     fail(ErrorCode::corrupt, "{}: expected a hex float such as 0x1.8p+1, got {}", subject,
          quote(text));
   }
