@@ -59,7 +59,10 @@ void add_product(std::span<double> weight, std::span<const float> left,
     for (std::size_t r = 0; r < rank; ++r) {
       const double factor = scale * static_cast<double>(left[row * rank + r]);
       const float* in = right.data() + r * columns;
-      for (std::size_t j = 0; j < columns; ++j) out[j] += factor * static_cast<double>(in[j]);
+      for (std::size_t j = 0; j < columns; ++j) {
+        const double changed = out[j] + factor * static_cast<double>(in[j]);
+        out[j] = changed != out[j] ? changed : out[j];  // a sum would take the sign from a zero
+      }
     }
   }
 }

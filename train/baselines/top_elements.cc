@@ -27,8 +27,8 @@ format::LayerRange all_layers(const Model& model) {
 // where it is. No weight decay, which would move it.
 class ChosenElements final : public FlatLayers {
  public:
-  explicit ChosenElements(Model& model)
-      : FlatLayers(model, all_layers(model), false),
+  ChosenElements(Model& model, const format::Checkpoint& checkpoint)
+      : FlatLayers(model, checkpoint, all_layers(model), false),
         runs_{{.offset = 0,
                .elements = static_cast<std::size_t>(tensors().master.numel()),
                .decay = false}} {}
@@ -85,7 +85,7 @@ TrainResult train_top_elements(const TrainInputs& inputs, double share) {
   elements_in(share, 1);  // refused before the model is read
   std::uint64_t trainable = 0;
   TrainResult result = run_training(inputs, [&](Model& model) {
-    auto elements = std::make_unique<ChosenElements>(model);
+    auto elements = std::make_unique<ChosenElements>(model, inputs.checkpoint);
     const at::Tensor on_host =
         first_gradient(model, *elements, inputs.settings, inputs.data.training);
     const std::span<const float> gradient = host_floats(on_host);

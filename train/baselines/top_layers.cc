@@ -20,7 +20,7 @@ namespace {
 std::vector<double> magnitudes_on(at::Device device, const format::Checkpoint& checkpoint,
                                   const TrainSettings& wishes, const Dataset& data) {
   Model model = Model::load(checkpoint, {.precision = wishes.precision, .device = device});
-  const FlatLayers whole(model, {0, checkpoint.architecture().layer_count()}, false);
+  const FlatLayers whole(model, checkpoint, {0, checkpoint.architecture().layer_count()}, false);
   const at::Tensor on_host = first_gradient(model, whole, wishes, data);
   const std::span<const float> gradient = host_floats(on_host);
   const auto elements = static_cast<std::size_t>(model.layer_elements());
@@ -62,7 +62,8 @@ std::vector<std::uint64_t> top_layers(std::span<const double> magnitudes, std::u
 
 TrainResult train_chosen_layers(const TrainInputs& inputs, std::span<const std::uint64_t> layers) {
   return run_training(inputs, [&](Model& model) {
-    return std::make_unique<FlatLayers>(model, layers, inputs.settings.decay_all);
+    return std::make_unique<FlatLayers>(model, inputs.checkpoint, layers,
+                                        inputs.settings.decay_all);
   });
 }
 

@@ -25,7 +25,8 @@ TrainResult train_whole_model(const TrainInputs& inputs) {
   std::vector<std::uint64_t> layers(architecture.layer_count());
   std::iota(layers.begin(), layers.end(), 0);
   return run_training(inputs, [&](Model& model) {
-    return std::make_unique<FlatLayers>(model, layers, inputs.settings.decay_all, Ends::trained);
+    return std::make_unique<FlatLayers>(model, inputs.checkpoint, layers, inputs.settings.decay_all,
+                                        Ends::trained);
   });
 }
 

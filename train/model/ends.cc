@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/model/internal/ends.h"
 
-#include <ATen/ops/cat.h>
-
 #include "format/base/fail.h"
 #include "train/model/internal/stack.h"
 #include "train/weights/stored_weights.h"
@@ -135,20 +133,15 @@ std::vector<ParameterSlot> ModelEnds::layout() const {
   return layout;
 }
 
-at::Tensor ModelEnds::parameters() const {
-  std::vector<at::Tensor> flat;
-  for (const at::Tensor& each : values()) flat.push_back(each.flatten());
-  return at::cat(flat).to(at::kFloat);
-}
-
 void ModelEnds::bind(const LayerStorage& storage) {
-  storage.working.copy_(parameters());
+  const std::vector<at::Tensor> current = values();
   std::vector<Parameter> ends;
   for (const ParameterSlot& slot : layout()) {
     const auto view = [&](const at::Tensor& flat) {
       return flat.narrow(0, slot.offset, slot.elements).view(slot.shape);
     };
     ends.push_back({view(storage.working), view(storage.gradient)});
+    ends.back().value.copy_(current[ends.size() - 1]);
   }
   std::size_t next = 0;
   const Parameter tokens = ends[next++];

@@ -83,15 +83,13 @@ class Model {
   // enters it there; backward adds to their gradient. value working [count, 2 (key, value),
   // kv_heads, head_size], rotated as if the document began the row; any strides.
   void prefix_layer(std::int64_t index, const Parameter& keys_and_values);
-  // The current weights of a layer as one flat fp32 run in storage order (exact for bf16 weights).
-  at::Tensor layer_parameters(std::int64_t index) const;
+  // Gives a layer other weights: one flat fp32 run in storage order.
   void set_layer_parameters(std::int64_t index, const at::Tensor& flat_fp32);
 
   // The same of what is outside of the layers: the embeddings, the norm behind the last layer, and
   // the head where it is not the embedding; names as the checkpoint spells them. Of causal models
   // alone.
   std::vector<ParameterSlot> end_layout() const;
-  at::Tensor end_parameters() const;
   void bind_ends(const LayerStorage& storage);
   bool ends_train() const;
 

@@ -41,10 +41,6 @@ void Model::prefix_layer(std::int64_t index, const Parameter& keys_and_values) {
   impl_->remake_layer(index);
 }
 
-at::Tensor Model::layer_parameters(std::int64_t index) const {
-  return impl_->slot(index).flat.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-}
-
 void Model::set_layer_parameters(std::int64_t index, const at::Tensor& flat_fp32) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
   check(flat_fp32.numel() == layer_elements(), "a layer's parameters have another size");
@@ -54,11 +50,6 @@ void Model::set_layer_parameters(std::int64_t index, const at::Tensor& flat_fp32
 bool Model::ends_train() const { return impl_->ends->train(); }
 
 std::vector<ParameterSlot> Model::end_layout() const { return impl_->ends->layout(); }
-
-at::Tensor Model::end_parameters() const {
-  const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  return impl_->ends->parameters();
-}
 
 void Model::bind_ends(const LayerStorage& storage) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;

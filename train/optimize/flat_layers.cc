@@ -7,12 +7,28 @@
 #include <tuple>
 
 #include <ATen/ATen.h>
+#include <fmt/core.h>
+
 #include "format/base/fail.h"
 #include "train/weights/stored_weights.h"
 
 namespace organ::train {
 
 namespace {
+
+// To nearest even.
+void round_to(const at::Tensor& values, at::ScalarType type, const std::string& tensor) {
+  if (type == at::kFloat) return;
+  const at::Tensor rounded = values.to(type).to(at::kFloat);
+  const auto beyond = rounded.isinf().logical_and_(values.isfinite()).sum().item<std::int64_t>();
+  if (beyond > 0) {
+    throw Error(ErrorCode::incompatible,
+                fmt::format("tensor {}: {} trained numbers are too large for {}, its stored type",
+                            quote(tensor), beyond, type == at::kHalf ? "F16" : "BF16"),
+                "train a copy that is stored as F32, or with a smaller --lr");
+  }
+  values.copy_(rounded);
+}
 
 at::ScalarType scalar_type(format::DType dtype, const std::string& tensor) {
   switch (dtype) {
@@ -45,11 +61,12 @@ void add_run(std::vector<ParameterRun>& runs, std::int64_t offset, std::int64_t 
   }
 }
 
-FlatLayers::FlatLayers(Model& model, format::LayerRange layers, bool decay_all)
-    : FlatLayers(model, indices_of(layers), decay_all) {}
+FlatLayers::FlatLayers(Model& model, const format::Checkpoint& checkpoint,
+                       format::LayerRange layers, bool decay_all)
+    : FlatLayers(model, checkpoint, indices_of(layers), decay_all) {}
 
-FlatLayers::FlatLayers(Model& model, std::span<const std::uint64_t> layers, bool decay_all,
-                       Ends ends)
+FlatLayers::FlatLayers(Model& model, const format::Checkpoint& checkpoint,
+                       std::span<const std::uint64_t> layers, bool decay_all, Ends ends)
     : model_(model),
       layers_(layers.begin(), layers.end()),
       layer_elements_(model.layer_elements()) {
@@ -60,20 +77,22 @@ FlatLayers::FlatLayers(Model& model, std::span<const std::uint64_t> layers, bool
     elements += end.elements;
   }
   const auto options = at::TensorOptions().dtype(at::kFloat).device(model.device());
-  master_ = at::zeros({elements}, options);
+  master_ = at::empty({elements}, options);
   gradient_ = at::zeros({elements}, options);
   first_moment_ = at::zeros({elements}, options);
   second_moment_ = at::zeros({elements}, options);
-  working_ = model.precision() == Precision::fp32 ? master_ : master_.to(at::kBFloat16);
+  working_ = model.precision() == Precision::fp32
+                 ? master_
+                 : at::empty({elements}, options.dtype(at::kBFloat16));
   bind(model, decay_all);
   if (!ends_.empty()) bind_ends(model, decay_all);
+  read_master(checkpoint);
 }
 
 void FlatLayers::bind(Model& model, bool decay_all) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const std::int64_t index = model.place_of(layers_[i]);
     const std::int64_t start = static_cast<std::int64_t>(i) * layer_elements_;
-    master_.narrow(0, start, layer_elements_).copy_(model.layer_parameters(index));
     model.bind_layer(index, {working_.narrow(0, start, layer_elements_),
                              gradient_.narrow(0, start, layer_elements_)});
     for (const auto& slot : model.parameter_layout()) {
@@ -84,11 +103,24 @@ void FlatLayers::bind(Model& model, bool decay_all) {
 
 void FlatLayers::bind_ends(Model& model, bool decay_all) {
   const std::int64_t start = ends_.front().offset, count = master_.numel() - start;
-  master_.narrow(0, start, count).copy_(model.end_parameters());
   model.bind_ends({working_.narrow(0, start, count), gradient_.narrow(0, start, count)});
   for (const auto& end : ends_) {
     add_run(runs_, end.offset, end.elements, end.decay || decay_all);
   }
+}
+
+void FlatLayers::read_master(const format::Checkpoint& checkpoint) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const StoredLayer stored = checkpoint.layer(layers_[i]);
+    for (const auto& parameter : model_.parameter_layout()) {
+      read_layer_tensor(checkpoint, stored, parameter.name, slot(i, parameter));
+    }
+  }
+  for (const auto& end : ends_) {
+    read_weights(checkpoint, checkpoint.locate(end.name),
+                 master_.narrow(0, end.offset, end.elements));
+  }
+  refresh_working();
 }
 
 FlatTensors FlatLayers::tensors() const {
@@ -108,14 +140,13 @@ void FlatLayers::round_to_stored_types(const format::Checkpoint& checkpoint) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const auto stored = checkpoint.layer(layers_[i]);
     for (const auto& parameter : model_.parameter_layout()) {
-      const auto type = scalar_type(trained_type(stored, parameter.name), parameter.name);
-      at::Tensor values = slot(i, parameter);
-      values.copy_(values.to(type));
+      round_to(slot(i, parameter),
+               scalar_type(trained_type(stored, parameter.name), parameter.name), parameter.name);
     }
   }
   for (const auto& end : ends_) {
-    at::Tensor values = master_.narrow(0, end.offset, end.elements);
-    values.copy_(values.to(scalar_type(checkpoint.locate(end.name).tensor->dtype, end.name)));
+    round_to(master_.narrow(0, end.offset, end.elements),
+             scalar_type(checkpoint.locate(end.name).tensor->dtype, end.name), end.name);
   }
   refresh_working();
 }

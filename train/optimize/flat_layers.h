@@ -21,13 +21,16 @@ enum class Ends { frozen, trained };
 
 // Parameters of the trained layers with gradient and AdamW moments: flat buffers of
 // layers x layer_elements numbers, to which the model's layers are bound, and behind them those of
-// the ends.
+// the ends. The master is what the checkpoint's files hold, exactly; the working copy is rounded
+// from it, so that a number that nothing changes goes back with the bytes it came with.
 class FlatLayers : public TrainedParameters {
  public:
-  FlatLayers(Model& model, format::LayerRange layers, bool decay_all);
+  // `checkpoint` is the one that the model was loaded from.
+  FlatLayers(Model& model, const format::Checkpoint& checkpoint, format::LayerRange layers,
+             bool decay_all);
   // Layers in any order, each once.
-  FlatLayers(Model& model, std::span<const std::uint64_t> layers, bool decay_all,
-             Ends ends = Ends::frozen);
+  FlatLayers(Model& model, const format::Checkpoint& checkpoint,
+             std::span<const std::uint64_t> layers, bool decay_all, Ends ends = Ends::frozen);
 
   std::int64_t trained_layers() const override { return static_cast<std::int64_t>(layers_.size()); }
   FlatTensors tensors() const override;
@@ -42,6 +45,7 @@ class FlatLayers : public TrainedParameters {
 
   void bind(Model& model, bool decay_all);
   void bind_ends(Model& model, bool decay_all);
+  void read_master(const format::Checkpoint& checkpoint);
 
   const Model& model_;
   std::vector<std::uint64_t> layers_;

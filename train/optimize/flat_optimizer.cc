@@ -9,6 +9,12 @@
 #include "train/kernels/dispatch.h"
 
 namespace organ::train {
+namespace {
+
+// Numbers worked on at once where that takes memory of its own.
+constexpr std::int64_t kPiece = std::int64_t{1} << 24;
+
+}  // namespace
 
 FlatParameters flat_view(const FlatTensors& t) {
   FlatParameters view{host_floats(t.master),
@@ -44,17 +50,18 @@ void adamw_step(const FlatTensors& parameters, std::span<const ParameterRun> run
 void average_step(const at::Tensor& average, const at::Tensor& values, double decay,
                   unsigned threads) {
   if (average.is_cpu()) {
-    average_step(host_floats(average), host_floats(values), decay, threads);
-  } else {
-    average.lerp_(values, 1 - decay);
+    return average_step(host_floats(average), host_floats(values), decay, threads);
+  }
+  for (std::int64_t first = 0; first < average.numel(); first += kPiece) {
+    const std::int64_t count = std::min(kPiece, average.numel() - first);
+    const at::Tensor old = average.narrow(0, first, count), now = values.narrow(0, first, count);
+    old.copy_(at::where(old.eq(now), old, old.lerp(now, 1 - decay)));
   }
 }
 
 namespace composed {
 namespace {
 
-// Numbers rounded at once: their 64-bit dice must not fill the memory.
-constexpr std::int64_t kPiece = std::int64_t{1} << 24;
 constexpr std::int64_t kWord = 0xffffffff;
 
 // optimizer.cc's mix() of 32-bit numbers held in 64 bits: no product of it has more than 63.
@@ -72,6 +79,21 @@ at::Tensor rounded(const at::Tensor& values, const at::Tensor& dice) {
   const at::Tensor kept = bits.bitwise_right_shift(16).bitwise_or_(broken);
   const at::Tensor finite = bits.bitwise_and(0x7f800000).ne(0x7f800000);
   return at::where(finite, nearest, kept).to(at::kShort);
+}
+
+// The moments have followed the gradient, which serves as scratch.
+void move_masters(const FlatTensors& p, std::span<const ParameterRun> runs,
+                  const AdamWOptions& options, double rate, double t) {
+  for (const ParameterRun& run : runs) {
+    if (!run.decay) continue;
+    p.master
+        .narrow(0, static_cast<std::int64_t>(run.offset), static_cast<std::int64_t>(run.elements))
+        .mul_(1 - rate * options.weight_decay);
+  }
+  at::Tensor root = p.gradient;  // it is zeroed anyway
+  at::sqrt_out(root, p.second_moment);
+  root.div_(std::sqrt(1 - std::pow(options.beta2, t))).add_(options.epsilon);
+  p.master.addcdiv_(p.first_moment, root, -rate / (1 - std::pow(options.beta1, t)));
 }
 
 }  // namespace
@@ -104,16 +126,8 @@ void adamw_step(const FlatTensors& p, std::span<const ParameterRun> runs,
   p.gradient.mul_(gradient_scale);
   p.first_moment.mul_(options.beta1).add_(p.gradient, 1 - options.beta1);
   p.second_moment.mul_(options.beta2).addcmul_(p.gradient, p.gradient, 1 - options.beta2);
-  for (const ParameterRun& run : runs) {
-    if (!run.decay) continue;
-    p.master
-        .narrow(0, static_cast<std::int64_t>(run.offset), static_cast<std::int64_t>(run.elements))
-        .mul_(1 - rate * options.weight_decay);
-  }
-  at::Tensor root = p.gradient;  // it is zeroed anyway
-  at::sqrt_out(root, p.second_moment);
-  root.div_(std::sqrt(1 - std::pow(options.beta2, t))).add_(options.epsilon);
-  p.master.addcdiv_(p.first_moment, root, -rate / (1 - std::pow(options.beta1, t)));
+  // A step of 0 would take the sign from zeros.
+  if (rate > 0) move_masters(p, runs, options, rate, t);
   p.gradient.zero_();
   composed::round_working(p, update);
 }

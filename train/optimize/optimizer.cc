@@ -18,6 +18,7 @@ struct StepConstants {
   float step_size;  // rate / (1 - beta1^t)
   float root_bias;  // 1 / sqrt(1 - beta2^t)
   float gradient_scale;
+  bool moves;  // rate > 0
 };
 
 // 32 well mixed bits of a counter (Wellons' lowbias32 constants).
@@ -51,7 +52,8 @@ ORGAN_VECTOR_LOOP void update_range(float* __restrict master, float* __restrict 
     const float denominator = std::sqrt(v) * c.root_bias + c.epsilon;
     first[i] = m;
     second[i] = v;
-    master[i] = master[i] * c.keep - c.step_size * m / denominator;
+    // At rate 0 the difference would still take the sign from a zero.
+    if (c.moves) master[i] = master[i] * c.keep - c.step_size * m / denominator;
     gradient[i] = 0;
   }
 }
@@ -68,7 +70,11 @@ ORGAN_VECTOR_LOOP void round_range(const float* __restrict master,
 
 ORGAN_VECTOR_LOOP void average_range(float* __restrict average, const float* __restrict values,
                                      std::size_t count, float share) {
-  for (std::size_t i = 0; i < count; ++i) average[i] += share * (values[i] - average[i]);
+  for (std::size_t i = 0; i < count; ++i) {
+    const float difference = values[i] - average[i];
+    const float moved = average[i] + share * difference;
+    average[i] = difference != 0 ? moved : average[i];  // a sum would take the sign from a zero
+  }
 }
 
 // Blocks that stay in cache between the update and the rounding of the working copy.
@@ -99,7 +105,8 @@ StepConstants constants_of(const AdamWOptions& options, double rate, double t, d
           .keep = static_cast<float>(1 - rate * decay),
           .step_size = static_cast<float>(rate / (1 - std::pow(options.beta1, t))),
           .root_bias = static_cast<float>(1 / std::sqrt(1 - std::pow(options.beta2, t))),
-          .gradient_scale = static_cast<float>(gradient_scale)};
+          .gradient_scale = static_cast<float>(gradient_scale),
+          .moves = rate > 0};
 }
 
 void check_buffers(const FlatParameters& p) {
@@ -168,6 +175,11 @@ void adamw_step(const FlatParameters& parameters, std::span<const ParameterRun> 
     }
   };
   share_blocks(parameters.master.size(), threads, work);
+}
+
+double ema_decay(double limit, std::uint64_t update) {
+  const auto t = static_cast<double>(update);
+  return std::min(limit, (1 + t) / (10 + t));
 }
 
 void average_step(std::span<float> average, std::span<const float> values, double decay,

@@ -43,12 +43,20 @@ void round_working(const FlatParameters& parameters, std::uint64_t update);
 // One update with gradient * gradient_scale: p -= rate * decay * p, then
 // p -= rate * m_hat / (sqrt(v_hat) + epsilon). `update` counts from 1 (bias correction). The
 // gradient is zero afterwards and `working` as round_working leaves it. The runs must tile the
-// buffers.
+// buffers. At rate 0 only the moments change, and a number whose gradients were all zero keeps its
+// bits where it does not decay.
 void adamw_step(const FlatParameters& parameters, std::span<const ParameterRun> runs,
                 const AdamWOptions& options, double rate, std::uint64_t update,
                 double gradient_scale = 1.0, unsigned threads = 1);
 
-// average += (1 - decay) * (values - average): the exponential moving average of weights.
+// Decay of the moving average at update number `update`, counted from 1: min(limit, (1 + t) /
+// (10 + t)), as in TensorFlow's tf.train.ExponentialMovingAverage with num_updates. Without this
+// warm-up a run much shorter than 1 / (1 - limit) updates would mostly publish what it started
+// from.
+double ema_decay(double limit, std::uint64_t update);
+
+// average += (1 - decay) * (values - average): the exponential moving average of weights. What
+// equals its value keeps its bits.
 void average_step(std::span<float> average, std::span<const float> values, double decay,
                   unsigned threads = 1);
 

@@ -93,7 +93,8 @@ TrainResult run_training(const TrainInputs& inputs, const MakeTrained& make_trai
 TrainResult train_layers(const TrainInputs& inputs) {
   const TrainSettings& settings = inputs.settings;
   return run_training(inputs, [&](Model& model) {
-    return std::make_unique<FlatLayers>(model, settings.layers, settings.decay_all);
+    return std::make_unique<FlatLayers>(model, inputs.checkpoint, settings.layers,
+                                        settings.decay_all);
   });
 }
 

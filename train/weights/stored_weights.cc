@@ -24,6 +24,10 @@ at::ScalarType stored_type(const format::TensorInfo& tensor) {
   }
 }
 
+std::span<std::byte> bytes_of(const at::Tensor& tensor) {
+  return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
+}
+
 std::vector<std::int64_t> signed_shape(const format::Shape& shape) {
   return {shape.begin(), shape.end()};
 }
@@ -75,12 +79,15 @@ void read_weights(const format::Checkpoint& checkpoint, format::Checkpoint::Loca
   check(static_cast<std::uint64_t>(out.numel() * width) == tensor.size,
         "read_weights got a place of another size");
   at::Tensor flat = out.view({out.numel()});
+  if (flat.is_cpu() && flat.scalar_type() == type) {
+    read_at(file.fd(), start, bytes_of(flat), file.subject());
+    return;
+  }
   for (std::int64_t first = 0; first < out.numel(); first += kPiece) {
     const std::int64_t count = std::min(kPiece, out.numel() - first);
     at::Tensor piece = kernels::empty({count}, type);
-    const std::span<std::byte> bytes(static_cast<std::byte*>(piece.data_ptr()),
-                                     static_cast<std::size_t>(count * width));
-    read_at(file.fd(), start + static_cast<std::uint64_t>(first * width), bytes, file.subject());
+    read_at(file.fd(), start + static_cast<std::uint64_t>(first * width), bytes_of(piece),
+            file.subject());
     flat.narrow(0, first, count).copy_(piece);
   }
 }

@@ -15,8 +15,9 @@ namespace organ::train {
 // The tensors of one layer of a checkpoint, by name.
 using StoredLayer = std::map<std::string, format::Checkpoint::Location>;
 
-// Reads one tensor into `out` (contiguous, fp32 or bf16, as many elements as stored; rounded to
-// nearest even where it has fewer bits). Throws incompatible for another stored type, corrupt.
+// Reads one tensor into `out` (contiguous, fp32 or bf16, as many elements as stored; exact in fp32,
+// rounded to nearest even where bf16 has fewer bits). Throws incompatible for another stored type,
+// corrupt.
 void read_weights(const format::Checkpoint& checkpoint, format::Checkpoint::Location location,
                   at::Tensor out);
 

@@ -42,7 +42,7 @@ std::vector<std::uint64_t> layers_of(const Model& model) {
 struct WholePass {
   WholePass(const Fixture& base, const train::Batch& batch, Precision precision)
       : model(Model::load(base.checkpoint, {.precision = precision})),
-        organ(model, layers_of(model), false, Ends::trained) {
+        organ(model, base.checkpoint, layers_of(model), false, Ends::trained) {
     train::LossPath stack(model, 0, model.layer_count(), model.layer_count());
     const auto targets = static_cast<double>(batch.targets.ge(0).sum().item<std::int64_t>());
     loss = stack.accumulate_gradient(train::embed_and_run(model, batch, 0, 0), batch, 1 / targets);
@@ -127,7 +127,7 @@ TEST_CASE("documents packed in one row give the gradients of separate rows") {
 TEST_CASE("what the model computes with is what the run holds") {
   const Fixture base("llama_odd");  // its head is the embedding
   Model model = Model::load(base.checkpoint, {});
-  FlatLayers organ(model, layers_of(model), false, Ends::trained);
+  FlatLayers organ(model, base.checkpoint, layers_of(model), false, Ends::trained);
   const auto tensors = organ.collect();
   CHECK(tensors.back().layer == train::TrainedTensor::kOutside);
   const auto stored = read_tensors(base.checkpoint.folder() / "model.safetensors");

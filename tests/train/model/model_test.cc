@@ -139,10 +139,10 @@ TEST_CASE("per-token losses add up and are zero without a target") {
 TEST_CASE("binding a layer keeps its weights and lets the trainer change them") {
   const Fixture fixture("llama");
   Model model = load(fixture);
-  const at::Tensor before = model.layer_parameters(1), y = train::run_model(model, fixture.batch);
+  const at::Tensor y = train::run_model(model, fixture.batch);
   const at::Tensor working = at::zeros({model.layer_elements()}, at::kFloat);
   model.bind_layer(1, {working, at::zeros({model.layer_elements()}, at::kFloat)});
-  CHECK(working.equal(before));
+  const at::Tensor before = working.clone();
   CHECK(train::run_model(model, fixture.batch).equal(y));
   working.mul_(1.5);
   CHECK_FALSE(train::run_model(model, fixture.batch).equal(y));

@@ -2,6 +2,7 @@
 #include "train/optimize/optimizer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -83,6 +84,60 @@ TEST_CASE("three steps of the average equal torch's") {
   average_step(one, values, 0.5, 1);
   average_step(three, values, 0.5, 3);
   CHECK(one == three);
+}
+
+TEST_CASE("a step at rate 0 changes no bit of a number, its moments go on") {
+  const std::vector<float> kept = {0.5f, -0.0f, 0.0f, 1e-40f, -1e-45f, -3e38f, 0x1.234567p-3f};
+  Buffers buffers(kept.size());
+  const ParameterRun runs[] = {{0, 4, true}, {4, 3, false}};
+  for (const float sign : {1.0f, -1.0f}) {
+    buffers.master = kept;
+    for (std::size_t i = 0; i < kept.size(); ++i) buffers.gradient[i] = sign;
+    adamw_step(buffers.view(), runs, {.weight_decay = 0.1}, 0, 1);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      CAPTURE(i);
+      CHECK(std::bit_cast<std::uint32_t>(buffers.master[i]) ==
+            std::bit_cast<std::uint32_t>(kept[i]));
+      CHECK(buffers.first[i] != 0.0f);
+      CHECK(buffers.second[i] != 0.0f);
+      CHECK(buffers.gradient[i] == 0.0f);
+    }
+  }
+}
+
+TEST_CASE("what no gradient asks to change keeps its bits at any rate, and so does its average") {
+  const std::vector<float> kept = {0.5f, -0.0f, 0.0f, 1e-40f, -1e-45f, -3e38f, 0x1.234567p-3f};
+  Buffers buffers(kept.size());
+  buffers.master = kept;
+  std::vector<float> average = kept;
+  const ParameterRun runs[] = {{0, kept.size(), false}};
+  for (std::uint64_t update = 1; update <= 3; ++update) {
+    std::fill(buffers.gradient.begin(), buffers.gradient.end(), 0.0f);
+    adamw_step(buffers.view(), runs, {}, 0.1, update, 0.3);
+    average_step(average, buffers.master, 0.9);
+  }
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    CAPTURE(i);
+    const auto bits = std::bit_cast<std::uint32_t>(kept[i]);
+    CHECK(std::bit_cast<std::uint32_t>(buffers.master[i]) == bits);
+    CHECK(std::bit_cast<std::uint32_t>(average[i]) == bits);
+  }
+}
+
+TEST_CASE("the average forgets what it started from, however short the run and high the limit") {
+  // Oracle: (1 + t) / (10 + t) of t = 1, 2, 3 and 90, by hand.
+  CHECK(ema_decay(0.999, 1) == doctest::Approx(2.0 / 11));
+  CHECK(ema_decay(0.999, 2) == 0.25);
+  CHECK(ema_decay(0.999, 3) == doctest::Approx(4.0 / 13));
+  CHECK(ema_decay(0.999, 90) == doctest::Approx(0.91));
+  CHECK(ema_decay(0.3, 2) == 0.25);
+  CHECK(ema_decay(0.3, 3) == 0.3);
+  CHECK(ema_decay(0.999, 1'000'000) == 0.999);
+  for (const std::uint64_t updates : {20, 100, 1000}) {
+    double left = 1;  // share of the untouched weights
+    for (std::uint64_t t = 1; t <= updates; ++t) left *= ema_decay(0.9999, t);
+    CHECK(left < 1e-6);
+  }
 }
 
 TEST_CASE("the working copy keeps what bf16 holds, infinities and NaN") {

@@ -50,7 +50,7 @@ Pass run(const Fixture& fixture, Precision precision, Activations activations) {
   Model model = Model::load(fixture.checkpoint, {.precision = precision});
   const std::uint64_t count = std::min<std::uint64_t>(2, model.architecture().layer_count());
   const std::int64_t first = model.place_of(0), last = model.place_of(count);
-  train::FlatLayers organ(model, {0, count}, false);
+  train::FlatLayers organ(model, fixture.checkpoint, {0, count}, false);
   train::LossPath stack(model, first, last, model.layer_count(), activations);
   at::Tensor x = train::stack_input(model, fixture.batch);
   Pass pass;

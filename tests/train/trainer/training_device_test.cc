@@ -99,6 +99,20 @@ TEST_CASE("AdamW, the norm of gradients and averages equal the CPU's") {
     const at::Tensor same = device.working.cpu().eq(host.working);
     CHECK(same.sum().item<std::int64_t>() > kNumbers * 99 / 100);
   }
+  // At rate 0 no bit of a number changes, not the sign of a zero either.
+  host.gradient.copy_(random(0.1));
+  host.master[7] = -0.0f;
+  device.master.copy_(host.master);
+  device.gradient.copy_(host.gradient);
+  train::adamw_step(host, runs, {.weight_decay = 0.1}, 0, 5, 0.3, 2);
+  const at::Tensor before = device.master.cpu().clone();
+  train::adamw_step(device, runs, {.weight_decay = 0.1}, 0, 5, 0.3, 2);
+  CHECK(device.master.cpu().view(at::kInt).equal(before.view(at::kInt)));
+  CHECK(relative_error(device.first_moment.cpu(), host.first_moment) < 1e-6);
+  CHECK(relative_error(device.second_moment.cpu(), host.second_moment) < 1e-6);
+  moved.copy_(device.master);
+  train::average_step(moved, device.master, 0.9, 2);
+  CHECK(moved.cpu().view(at::kInt).equal(before.view(at::kInt)));
   host.gradient[5] = std::numeric_limits<float>::quiet_NaN();
   CHECK(std::isnan(train::global_norm(host.gradient.to(test_device()))));
 }
@@ -160,8 +174,8 @@ class Runs {
     trained.result =
         train::TrainRun({fixture_.checkpoint, settings_, data_, trained.heard}, {{}, device}, alone,
                         [&](train::Model& model) {
-                          return std::make_unique<train::FlatLayers>(model, settings_.layers,
-                                                                     false);
+                          return std::make_unique<train::FlatLayers>(model, fixture_.checkpoint,
+                                                                     settings_.layers, false);
                         })
             .run();
     return trained;
@@ -285,7 +299,7 @@ TEST_CASE("a whole model trains on a device as on the CPU") {
       train::Model model = train::Model::load(fixture.checkpoint, {.device = device});
       std::vector<std::uint64_t> layers(model.architecture().layer_count());
       std::iota(layers.begin(), layers.end(), 0);
-      const train::FlatLayers organ(model, layers, false, train::Ends::trained);
+      const train::FlatLayers organ(model, fixture.checkpoint, layers, false, train::Ends::trained);
       train::LossPath stack(model, 0, model.layer_count(), model.layer_count());
       stack.accumulate_gradient(train::embed_and_run(model, fixture.batch, 0, 0), fixture.batch,
                                 0.01);

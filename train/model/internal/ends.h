@@ -49,7 +49,6 @@ class ModelEnds {
   // The numbers that can train, their names as the checkpoint spells them, and their places in one
   // flat run. Throws incompatible unless the model is causal and of one stack.
   std::vector<ParameterSlot> layout() const;
-  at::Tensor parameters() const;  // fp32 [elements], in the order of layout()
   // From now on they are views of the storage, which receives their current numbers first.
   void bind(const LayerStorage& storage);
   bool train() const { return bound_; }
