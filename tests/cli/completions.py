@@ -131,6 +131,35 @@ def check_lists(organ, scratch, completions, environment):
     return findings + ([] if offered == shown else [f"options of install: {offered ^ shown}"])
 
 
+# What a registry of somebody else may call its versions.
+HOSTILE = ["$(touch${IFS}ran)", "`touch ran`", "${x:=$(touch ran)}", "tour/*", "\x1b]0;title\x07", "a;touch ran",
+           "'", '"', "\\", "tour/legal:1.0.0"]
+
+
+def check_hostile(scratch, completions, environment):
+    """Nothing that a registry says is run or expanded; only what can be a reference is offered by bash."""
+    folder = scratch / "hostile"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "tour").mkdir()
+    (folder / "tour" / "file").write_text("")
+    lines = folder / "lines"
+    lines.write_text("".join(f"{name} 1.0.0 today\n" for name in HOSTILE))
+    stub = folder / "bin" / "organ"
+    stub.write_text(f"#!/bin/sh\ncat {lines}\n")
+    stub.chmod(0o755)
+    environment = environment | {"PATH": f"{stub.parent}:{environment['PATH']}"}
+    typed, offered, findings = "organ show ", ["tour/legal:1.0.0"], []
+    if shutil.which("bash") and (got := bash_list(typed, folder, completions, environment)) != offered:
+        findings.append(f"bash offers {got} of a hostile registry")
+    if shutil.which("fish") and offered[0] not in fish_answer(typed, folder, completions, environment):
+        findings.append("fish lost a good name of a hostile registry")
+    if shutil.which("zsh"):
+        terminal = Terminal("zsh", folder, completions, environment)
+        terminal.last_word_after_tab("organ show tour/le")
+        terminal.close()
+    return findings + [f"{path} was made" for path in folder.rglob("ran")]
+
+
 def main():
     organ, completions = (Path(argument).resolve() for argument in sys.argv[1:3])
     cases = CASES | (TRAIN_CASES if "--train" in sys.argv else {})
@@ -142,6 +171,7 @@ def main():
                        "PS1": "$ ", "XDG_CONFIG_HOME": str(scratch / "config")}
         make_world(organ, scratch, environment)
         findings += check_lists(organ, scratch, completions, environment)
+        findings += check_hostile(scratch, completions, environment)
         for shell in ("bash", "zsh", "fish"):
             if not shutil.which(shell):
                 skipped.append(f"{shell} is not installed")
