@@ -14,7 +14,7 @@
 #include <functional>
 #include <string>
 
-#include "registry/log/internal/note.h"
+#include "registry/log/note.h"
 #include "registry/log/log_entry.h"
 #include "registry/log/merkle.h"
 

@@ -7,7 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "train/processes/internal/nccl.h"
+#include "train/processes/nccl.h"
 #include "train/processes/process_group.h"
 
 namespace organ::train {

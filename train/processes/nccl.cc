@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/processes/internal/nccl.h"
+#include "train/processes/nccl.h"
 
 #include <map>
 #include <memory>

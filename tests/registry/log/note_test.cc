@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/log/internal/note.h"
+#include "registry/log/note.h"
 
 #include <doctest/doctest.h>
 
