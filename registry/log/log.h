@@ -14,9 +14,9 @@
 #include <functional>
 #include <string>
 
-#include "registry/log/note.h"
 #include "registry/log/log_entry.h"
 #include "registry/log/merkle.h"
+#include "registry/log/note.h"
 
 namespace organ::registry {
 
