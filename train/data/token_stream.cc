@@ -85,6 +85,7 @@ TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& fi
   stream.text_words_ = 0;
   stream.lead_in_ = options.lead_in;
   const auto lead_in = lead_in_of(tokenizer, options.lead_in);
+  if (options.end_of_sequence) stream.end_of_sequence_ = tokenizer.eos();
   for (const auto& path : files) {
     const std::string text = read_file(path, kTextLimit);
     const std::string subject = quote(path.string());
@@ -93,7 +94,7 @@ TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& fi
       auto ids = encode(tokenizer, document, options.special_tokens, subject,
                         static_cast<std::size_t>(document.data() - text.data()));
       for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
-      if (options.end_of_sequence && tokenizer.eos()) ids.push_back(*tokenizer.eos());
+      if (stream.end_of_sequence_) ids.push_back(*stream.end_of_sequence_);
       if (lead_in) ids.insert(ids.begin(), *lead_in);
       stream.add_document(ids);
       *stream.text_bytes_ += document.size();
@@ -114,6 +115,7 @@ TokenStream TokenStream::from_ids(const std::filesystem::path& path, std::uint64
   const auto rows = read_rows(file, info);
   TokenStream stream;
   stream.row_length_ = static_cast<std::int64_t>(info.shape[1]);
+  stream.padding_id_ = padding_id;
   std::vector<std::int32_t> ids(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     check_id(rows[i], vocab_size, file.subject(), i);

@@ -64,6 +64,10 @@ class TokenStream {
   // Words of the text, as count_words counts them; nullopt for ids.
   std::optional<std::uint64_t> text_words() const { return text_words_; }
   bool has_lead_in() const { return lead_in_; }
+  // The id that was put behind each document, and the one that was cut from the end of rows;
+  // nullopt: none.
+  std::optional<std::int32_t> end_of_sequence() const { return end_of_sequence_; }
+  std::optional<std::int32_t> padding_id() const { return padding_id_; }
   // Length of the rows of ids; 0 for texts.
   std::int64_t row_length() const { return row_length_; }
 
@@ -76,6 +80,7 @@ class TokenStream {
   std::vector<DataFile> files_;
   std::optional<std::uint64_t> text_bytes_, text_words_;
   bool lead_in_ = false;
+  std::optional<std::int32_t> end_of_sequence_, padding_id_;
   std::int64_t row_length_ = 0;
 };
 

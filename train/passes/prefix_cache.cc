@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 #include <torch/version.h>
 
+#include "format/checkpoint/tensor_digests.h"
 #include "train/passes/batches.h"
 #include "train/passes/run_layers.h"
 
@@ -42,31 +43,6 @@ class AbovePrefix {
   std::vector<std::string> layers_;
 };
 
-// One line per tensor below the organ, sorted: name, type, shape, digest of its bytes.
-std::vector<std::string> tensor_lines(const format::Checkpoint& checkpoint,
-                                      std::uint64_t first_layer) {
-  const AbovePrefix above(checkpoint, first_layer);
-  std::vector<std::string> lines;
-  for (const auto& shard : checkpoint.shards()) {
-    const auto& header = shard.file.header();
-    std::vector<const format::TensorInfo*> tensors;
-    std::vector<HashRange> ranges;
-    for (const auto& tensor : header.tensors) {
-      if (above(tensor.name)) continue;
-      tensors.push_back(&tensor);
-      ranges.push_back({shard.file.fd(), header.data_start + tensor.offset, tensor.size});
-    }
-    const auto digests = hash_ranges(ranges, shard.file.subject());
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-      lines.push_back(fmt::format("{} {} {} {}\n", tensors[i]->name,
-                                  format::to_string(tensors[i]->dtype),
-                                  format::to_string(tensors[i]->shape), digests[i].to_string()));
-    }
-  }
-  std::sort(lines.begin(), lines.end());
-  return lines;
-}
-
 }  // namespace
 
 Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_layer,
@@ -78,7 +54,9 @@ Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_l
   if (!device.is_cpu()) hasher.update(describe_device(device) + "\n");
   hasher.update(fmt::format("precision {}\nlayers {}\nconfig {}\n", to_string(precision),
                             first_layer, checkpoint.config_digest().to_string()));
-  for (const auto& line : tensor_lines(checkpoint, first_layer)) hasher.update(line);
+  const AbovePrefix above(checkpoint, first_layer);
+  const auto below = [&](std::string_view tensor) { return !above(tensor); };
+  for (const auto& line : format::tensor_lines(checkpoint, below)) hasher.update(line);
   return hasher.finish();
 }
 

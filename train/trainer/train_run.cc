@@ -18,6 +18,7 @@
 #include "train/probes/data_probes.h"
 #include "train/probes/finding.h"
 #include "train/probes/model_probes.h"
+#include "train/trainer/internal/run_identity.h"
 
 namespace organ::train {
 namespace {
@@ -91,6 +92,8 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
       order_(settings_.seed, data_.windows()),
       schedule_{settings_.schedule, settings_.rate,
                 warmup_steps(settings_.warmup_share, settings_.steps), settings_.steps} {
+  record_.identity =
+      run_identity(inputs, c10::DeviceTypeName(device.opened.type(), /*lower_case=*/true));
   if (!inputs.data.held_out) return;
   // Never rounded: the figures are those of `organ eval`.
   const std::int64_t below = model_.place_of(settings_.layers.first);

@@ -7,6 +7,7 @@
 #include "train/kernels/dispatch.h"
 #include "train/machine/device.h"
 #include "train/machine/software.h"
+#include "train/trainer/internal/run_identity.h"
 #include "train/trainer/internal/train_run.h"
 
 namespace organ::train {
@@ -73,6 +74,7 @@ void TrainRun::resume_or_start() {
 void TrainRun::require_agreement() {
   Sha256Hasher hasher;
   hasher.update(record_.config_digest.to_string());
+  hasher.update(common_digest(record_.identity).to_string());
   for (const auto& digest : record_.data_digests) hasher.update(digest.to_string());
   const Digest digest = hasher.finish();
   std::vector<double> facts(digest.bytes().begin(), digest.bytes().end());
@@ -94,15 +96,20 @@ void TrainRun::log_start() {
                          .gemm_gflops = gemm_rate_});
 }
 
+void TrainRun::require_same(const TrainStateRecord& saved) {
+  if (saved.identity.empty()) {
+    observer_.note(require_same_older_run(saved, record_, settings_, held_out_.has_value()));
+    return;
+  }
+  RunIdentity expected = saved.identity;
+  // Of several processes the first one's device is recorded.
+  const std::string device(kDeviceAxis);
+  if (!group_.writes_files()) expected[device] = record_.identity.at(device);
+  require_same_run(expected, record_.identity, saved.step);
+}
+
 void TrainRun::restore(TrainState& state) {
-  const auto mismatch = [&](std::string_view what) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("--resume: the train state of step {} was made with other {}",
-                            state.record.step, what),
-                "repeat the options and files of the first start, or choose another --run-dir");
-  };
-  if (state.record.config_digest != record_.config_digest) mismatch("settings or another model");
-  if (state.record.data_digests != record_.data_digests) mismatch("data");
+  require_same(state.record);
   // Of several processes the first one's software and device are recorded.
   if (group_.writes_files() && state.record.software != record_.software) {
     observer_.warn(
@@ -116,6 +123,7 @@ void TrainRun::restore(TrainState& state) {
   if (settings_.patience > 0 && !state.best.empty()) {
     copy_buffer("best", state.best, weights_.make_best());
   }
+  state.record.identity = record_.identity;
   record_ = state.record;
   weights_.put_trained_in_place(record_.updates);
   observer_.note(fmt::format("resumed at step {} of {}", record_.step, settings_.steps));

@@ -40,22 +40,24 @@ Json to_json(const TrainStateRecord& record, const Digest& weights) {
   const auto real = [](const std::optional<double>& value) {
     return value ? Json(real_to_hex(*value)) : Json();
   };
-  return {{"schema_version", 1},
-          {"step", record.step},
-          {"updates", record.updates},
-          {"seed", record.seed},
-          {"skipped", record.skipped},
-          {"skipped_in_a_row", record.skipped_in_a_row},
-          {"evaluations_without_gain", record.evaluations_without_gain},
-          {"best_nll", real(record.best_nll)},
-          {"best_step", record.best_step},
-          {"evaluated_step", record.evaluated_step},
-          {"untouched_nll", real(record.untouched_nll)},
-          {"milliseconds", record.milliseconds},
-          {"config_digest", record.config_digest.to_string()},
-          {"data_digests", digests},
-          {"software", record.software},
-          {"weights_digest", weights.to_string()}};
+  Json json = {{"schema_version", 1},
+               {"step", record.step},
+               {"updates", record.updates},
+               {"seed", record.seed},
+               {"skipped", record.skipped},
+               {"skipped_in_a_row", record.skipped_in_a_row},
+               {"evaluations_without_gain", record.evaluations_without_gain},
+               {"best_nll", real(record.best_nll)},
+               {"best_step", record.best_step},
+               {"evaluated_step", record.evaluated_step},
+               {"untouched_nll", real(record.untouched_nll)},
+               {"milliseconds", record.milliseconds},
+               {"config_digest", record.config_digest.to_string()},
+               {"data_digests", digests},
+               {"software", record.software},
+               {"weights_digest", weights.to_string()}};
+  if (!record.identity.empty()) json["identity"] = record.identity;
+  return json;
 }
 
 std::optional<double> optional_hex(const JsonObject& object, std::string_view key) {
@@ -73,7 +75,13 @@ void check_schema(const JsonObject& object) {
   object.allow_only({"schema_version", "step", "updates", "seed", "skipped", "skipped_in_a_row",
                      "evaluations_without_gain", "best_nll", "best_step", "evaluated_step",
                      "untouched_nll", "milliseconds", "config_digest", "data_digests", "software",
-                     "weights_digest"});
+                     "identity", "weights_digest"});
+}
+
+std::map<std::string, std::string> texts_of(const JsonObject& object) {
+  std::map<std::string, std::string> texts;
+  for (const auto& [key, value] : object.value().items()) texts[key] = object.string(key);
+  return texts;
 }
 
 TrainStateRecord parse_record(const JsonObject& object) {
@@ -94,10 +102,8 @@ TrainStateRecord parse_record(const JsonObject& object) {
   for (const auto& text : object.strings("data_digests")) {
     record.data_digests.push_back(Digest::parse(text, "data_digests"));
   }
-  const JsonObject software = object.object("software");
-  for (const auto& [key, value] : software.value().items()) {
-    record.software[key] = software.string(key);
-  }
+  record.software = texts_of(object.object("software"));
+  if (object.has("identity")) record.identity = texts_of(object.object("identity"));
   return record;
 }
 
@@ -112,22 +118,35 @@ std::vector<float> read_floats(const format::SafetensorsFile& file, std::string_
   return values;
 }
 
-TrainState load(const std::filesystem::path& folder, std::uint64_t step) {
+// A snapshot whose record parses and whose numbers have the digest that it says.
+struct Verified {
+  TrainStateRecord record;
+  format::SafetensorsFile numbers;
+};
+
+Verified verify(const std::filesystem::path& folder, std::uint64_t step) {
   const auto record_path = folder / (stem_of(step) + ".json");
   const std::string subject = escape_text(record_path.string());
   const Json document = parse_json(read_file(record_path, kRecordLimit), {}, subject);
   const JsonObject object(document, subject);
-  TrainState state;
-  state.record = parse_record(object);
-  if (state.record.step != step) object.fail_field("step", "disagrees with the file's name");
+  TrainStateRecord record = parse_record(object);
+  if (record.step != step) object.fail_field("step", "disagrees with the file's name");
   const auto weights = folder / (stem_of(step) + ".safetensors");
-  const auto file = format::SafetensorsFile::open(weights);
+  auto file = format::SafetensorsFile::open(weights);
   const Digest expected = Digest::parse(object.string("weights_digest"), "weights_digest");
-  const Digest actual = hash_file(file.fd(), file.subject()).digest;
+  const Digest actual = hash_file_flat(file.fd(), file.subject());
   if (actual != expected) {
     fail(ErrorCode::corrupt, "{}: digest is {}, expected {}", file.subject(), actual.to_string(),
          expected.to_string());
   }
+  return {std::move(record), std::move(file)};
+}
+
+TrainState load(const std::filesystem::path& folder, std::uint64_t step) {
+  Verified verified = verify(folder, step);
+  const format::SafetensorsFile& file = verified.numbers;
+  TrainState state;
+  state.record = std::move(verified.record);
   state.master = read_floats(file, "master");
   state.first_moment = read_floats(file, "first_moment");
   state.second_moment = read_floats(file, "second_moment");
@@ -172,7 +191,7 @@ void save_train_state(const std::filesystem::path& folder, const TrainStateRecor
   const std::string stem = stem_of(record.step);
   const Digest weights = write_weights(folder / (stem + ".safetensors"), buffers);
   write_file(folder / (stem + ".json"), pretty_json(to_json(record, weights)));
-  (void)load(folder, record.step);
+  (void)verify(folder, record.step);
   remove_older(folder, keep);
 }
 

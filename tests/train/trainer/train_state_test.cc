@@ -23,6 +23,7 @@ TrainState example(std::uint64_t step) {
   state.record.config_digest = sha256("settings");
   state.record.data_digests = {sha256("a"), sha256("b")};
   state.record.software = {{"organ", "0.1.0"}};
+  state.record.identity = {{"seed", "7"}, {"device", "cpu"}};
   state.master = {1.0f, -2.5f, static_cast<float>(step)};
   state.first_moment = {0.1f, 0.2f, 0.3f};
   state.second_moment = {0.4f, 0.5f, 0.6f};
@@ -62,6 +63,7 @@ TEST_CASE("a train state is read back as it was saved") {
   CHECK(loaded->record.config_digest == sha256("settings"));
   CHECK(loaded->record.data_digests == state.record.data_digests);
   CHECK(loaded->record.software == state.record.software);
+  CHECK(loaded->record.identity == state.record.identity);
   CHECK(loaded->master == state.master);
   CHECK(loaded->first_moment == state.first_moment);
   CHECK(loaded->second_moment == state.second_moment);
@@ -83,6 +85,19 @@ TEST_CASE("a run without average and best saves none") {
   REQUIRE(loaded);
   CHECK(loaded->average.empty());
   CHECK(loaded->best.empty());
+}
+
+TEST_CASE("a state without an identity, as older organs wrote them, is read") {
+  const auto folder = test::scratch();
+  TrainState state = example(50);
+  state.record.identity.clear();
+  save(folder.path(), state);
+  CHECK(read_file(folder.path() / "step-000000050.json", 1 << 20).find("identity") ==
+        std::string::npos);
+  std::vector<std::string> skipped;
+  const auto loaded = load_newest_train_state(folder.path(), skipped);
+  REQUIRE(loaded);
+  CHECK(loaded->record.identity.empty());
 }
 
 TEST_CASE("two train states are kept and the newest is used") {

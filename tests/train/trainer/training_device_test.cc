@@ -8,6 +8,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/GradMode.h>
+#include <nlohmann/json.hpp>
 
 #include "format/base/file.h"
 #include "tests/support/data.h"
@@ -227,6 +228,17 @@ TEST_CASE("a run on a device trains as one on the CPU does") {
   }
 }
 
+namespace {
+
+// As an organ left it that recorded no identity.
+void forget_identity(const fs::path& record) {
+  nlohmann::json document = nlohmann::json::parse(read_file(record, 1 << 20));
+  document.erase("identity");
+  write_file(record, document.dump());
+}
+
+}  // namespace
+
 TEST_CASE("a run that began on the CPU goes on on a device, and the other way round") {
   Runs runs("llama");
   runs.settings().precision = Precision::fp32;
@@ -239,6 +251,11 @@ TEST_CASE("a run that began on the CPU goes on on a device, and the other way ro
     for (const char* ending : {".json", ".safetensors"}) {
       CHECK(fs::remove(runs.folder(name) / ("step-000000006" + std::string(ending))));
     }
+    const auto refused = error_of([&] { (void)runs.run(devices[1 - first], name, true); });
+    CHECK(refused.find("other device than the train state of step 3: device: got ") !=
+          std::string::npos);
+    CHECK(refused.find(first == 0 ? "expected cpu" : "got cpu") != std::string::npos);
+    forget_identity(runs.folder(name) / "step-000000003.json");
     const Trained rest = runs.run(devices[1 - first], name, /*resume=*/true);
     CHECK(rest.heard.losses.size() == 3);
     CHECK(rest.heard.losses.back() == doctest::Approx(straight.heard.losses.back()).epsilon(1e-5));

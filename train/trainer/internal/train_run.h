@@ -66,12 +66,14 @@ class TrainRun {
   void measure_untouched(TrainResult& result);
   void measure_trained(TrainResult& result);
   bool evaluation_due() const;
+  bool save_due() const;
   void evaluate();
   void log_evaluation(const HeldOutLoss& loss);
   PrefixUse prefix_use() const;
 
   // train_run_resume.cc: what a run starts from and leaves.
   void resume_or_start();
+  void require_same(const TrainStateRecord& saved);
   void restore(TrainState& state);
   void require_agreement();
   void log_start();

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer/internal/run_identity.h"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <span>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "format/base/fail.h"
+#include "format/base/json.h"
+#include "format/checkpoint/tensor_digests.h"
+
+namespace organ::train {
+namespace {
+
+struct Axis {
+  std::string_view name, kind, words;
+};
+
+// Causes before what follows from them. Axes of no name here are settings and come first.
+constexpr Axis kAxes[] = {
+    {"device", "device", "device"},
+    {"stack", "model", "stack"},
+    {"config", "model", "config.json"},
+    {"weights", "model", "tensors"},
+    {"tokenizer", "tokenizer", "tokenizer"},
+    {"training_lead_in", "data", "lead-in of the training data"},
+    {"training_end_of_sequence", "data", "end-of-sequence id behind the training documents"},
+    {"training_padding_id", "data", "padding id of the training data"},
+    {"training_files", "data", "files of the training data"},
+    {"training_documents", "data", "document starts of the training data"},
+    {"training_tokens", "data", "tokens of the training data"},
+    {"held_out_lead_in", "data", "lead-in of the held-out data"},
+    {"held_out_end_of_sequence", "data", "end-of-sequence id behind the held-out documents"},
+    {"held_out_padding_id", "data", "padding id of the held-out data"},
+    {"held_out_files", "data", "files of the held-out data"},
+    {"held_out_documents", "data", "document starts of the held-out data"},
+    {"held_out_tokens", "data", "tokens of the held-out data"},
+};
+
+const Axis* find_axis(std::string_view name) {
+  const auto found = std::find_if(std::begin(kAxes), std::end(kAxes),
+                                  [&](const Axis& axis) { return axis.name == name; });
+  return found == std::end(kAxes) ? nullptr : found;
+}
+
+void add_settings(const TrainSettings& settings, RunIdentity& identity) {
+  const Json recorded = json_of(hyperparameters(settings));
+  for (const auto& [name, value] : recorded.items()) {
+    identity[name] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  identity["mode"] = to_string(settings.mode);
+  identity["first_layer"] = std::to_string(settings.layers.first);
+  identity["layer_count"] = std::to_string(settings.layers.count);
+  identity["seed"] = std::to_string(settings.seed);
+  if (!settings.method.empty()) identity["method"] = settings.method;
+  // They decide which weights are published.
+  if (settings.patience == 0) return;
+  identity["patience"] = std::to_string(settings.patience);
+  identity["evaluate_every"] = std::to_string(settings.evaluate_every);
+}
+
+// What decides the windows of a data set, with the settings.
+void add_data(const std::string& which, const TokenStream& stream, RunIdentity& identity) {
+  const auto add = [&](std::string_view axis, std::string value) {
+    identity[fmt::format("{}_{}", which, axis)] = std::move(value);
+  };
+  if (stream.has_lead_in()) add("lead_in", "yes");
+  if (const auto id = stream.end_of_sequence()) add("end_of_sequence", std::to_string(*id));
+  if (const auto id = stream.padding_id()) add("padding_id", std::to_string(*id));
+  add("files", stream.digest().to_string());
+  add("documents", sha256(std::as_bytes(stream.document_starts())).to_string());
+  add("tokens", sha256(std::as_bytes(stream.ids())).to_string());
+}
+
+// Reals are hex floats in documents.
+std::string shown(const std::string& value) {
+  const bool hex = value.starts_with("0x") || value.starts_with("-0x");
+  return hex ? fmt::format("{}", real_from_hex(value, "identity")) : escape_text(value, 160);
+}
+
+[[noreturn]] void refuse(std::string_view kind, std::string_view words, std::uint64_t step,
+                         std::string_view got, std::string_view expected) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("--resume: other {} than the train state of step {}: {}: got {}, "
+                          "expected {}",
+                          kind, step, words, got, expected),
+              "repeat the options and files of the first start, or choose another --run-dir");
+}
+
+}  // namespace
+
+RunIdentity run_identity(const TrainInputs& inputs, std::string_view device) {
+  RunIdentity identity;
+  add_settings(inputs.settings, identity);
+  identity[std::string(kDeviceAxis)] = device;
+  const format::Checkpoint& checkpoint = inputs.checkpoint;
+  if (const auto stack = checkpoint.architecture().stack(); !stack.empty()) {
+    identity["stack"] = stack;
+  }
+  identity["config"] = checkpoint.config_digest().to_string();
+  identity["weights"] =
+      format::weights_digest(checkpoint, Work(nullptr, inputs.settings.machine.threads))
+          .to_string();
+  if (inputs.data.tokenizer) identity["tokenizer"] = inputs.data.tokenizer->to_string();
+  add_data("training", inputs.data.training.stream(), identity);
+  if (const Dataset* data = inputs.held_out()) add_data("held_out", data->stream(), identity);
+  return identity;
+}
+
+void require_same_run(const RunIdentity& saved, const RunIdentity& current, std::uint64_t step) {
+  const auto value = [](const RunIdentity& identity, const std::string& axis) {
+    const auto found = identity.find(axis);
+    return found == identity.end() ? std::string("none") : found->second;
+  };
+  const auto compare = [&](const std::string& name, std::string_view kind, std::string_view words) {
+    const std::string got = value(current, name), expected = value(saved, name);
+    if (got != expected) refuse(kind, words, step, shown(got), shown(expected));
+  };
+  std::set<std::string> names;
+  for (const RunIdentity* identity : {&saved, &current}) {
+    for (const auto& [name, text] : *identity) names.insert(name);
+  }
+  for (const std::string& name : names) {
+    if (find_axis(name) == nullptr) compare(name, "settings", escape_text(name));
+  }
+  for (const Axis& axis : kAxes) compare(std::string(axis.name), axis.kind, axis.words);
+}
+
+std::string require_same_older_run(const TrainStateRecord& saved, const TrainStateRecord& current,
+                                   const TrainSettings& settings, bool held_out) {
+  const auto compare = [&](std::string_view kind, std::string_view words, const std::string& got,
+                           const std::string& expected) {
+    if (got != expected) refuse(kind, words, saved.step, got, expected);
+  };
+  if (settings.ema > 0) {
+    refuse("settings", "moving average", saved.step, "one with a warm-up",
+           "one without, which organ no longer makes");
+  }
+  compare("settings or another model", "digest of both", current.config_digest.to_string(),
+          saved.config_digest.to_string());
+  const auto joined = [](const std::vector<Digest>& digests) {
+    std::string text;
+    for (const Digest& digest : digests) text.append(digest.to_string()).push_back(' ');
+    return text;
+  };
+  compare("data", "files of the training data", joined(current.data_digests),
+          joined(saved.data_digests));
+  // Before the first step it may not have been measured yet.
+  if (saved.step > 0) {
+    compare("data", "held-out data", held_out ? "some" : "none",
+            saved.untouched_nll ? "some" : "none");
+  }
+  return fmt::format(
+      "the train state of step {} was made by an older organ: that tensors, tokenizer, documents, "
+      "padding id, {}device and --patience are those of its start cannot be checked",
+      saved.step, held_out ? "held-out data, " : "");
+}
+
+Digest common_digest(const RunIdentity& identity) {
+  Sha256Hasher hasher;
+  for (const auto& [name, value] : identity) {
+    if (name != kDeviceAxis) hasher.update(fmt::format("{} {}\n", name, value));
+  }
+  return hasher.finish();
+}
+
+}  // namespace organ::train
