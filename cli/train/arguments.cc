@@ -163,7 +163,8 @@ void add_train_arguments(Command& command, TrainArguments& a) {
   command.add_option("--clip-norm", s.clip_norm, "gradient norm limit, 0: none").show_default();
   command
       .add_option("--ema", s.ema,
-                  "decay of the weights' moving average, which is published, 0: none")
+                  "decay of the weights' moving average, which is published, after its warm-up; "
+                  "0: none")
       .show_default();
   command.add_option("--seed", s.seed, "decides the order of the data").show_default();
   add_choice(command, "--precision", s.precision, train::parse_precision, "bf16|fp32",
@@ -185,8 +186,10 @@ void add_train_arguments(Command& command, TrainArguments& a) {
       .add_option(
           "--patience", s.patience,
           "stop after evaluations without gain and publish the best weights, 0: publish the last")
+                  "decay of the weights' moving average, which is published, after its warm-up; "
+                  "0: none")
       .show_default();
-  command.add_option("--save-every", s.save_every, "steps between train states").show_default();
+  command.add_option("--seed", s.seed, "decides the order of the data").show_default();
 }
 
 train::TrainSettings wished_settings(const TrainArguments& a) {

@@ -69,7 +69,7 @@ void check_wishes(const TrainSettings& s, const RunLength& length) {
   } else {
     (void)steps_of_epochs(length.epochs, 1, 1);
   }
-  check_integer<std::uint64_t>("--save-every", s.save_every, 1, kMaxSteps);
+  check_integer<std::uint64_t>("--save-every", s.save_every, 0, kMaxSteps);
   check_integer<std::uint64_t>("--seed", s.seed, 0, INT64_MAX);
   check_integer<unsigned>("--threads", s.machine.threads, 0, 1024);
   if (s.patience > 0 && s.evaluate_every == 0) {
@@ -89,23 +89,25 @@ TrainSettings complete_settings(const TrainSettings& wishes, const RunLength& le
 }
 
 JsonText hyperparameters(const TrainSettings& s) {
-  return json_text({{"optimizer", "adamw"},
-                    {"learning_rate", real_to_hex(s.rate)},
-                    {"schedule", to_string(s.schedule)},
-                    {"warmup_share", real_to_hex(s.warmup_share)},
-                    {"beta1", real_to_hex(s.adamw.beta1)},
-                    {"beta2", real_to_hex(s.adamw.beta2)},
-                    {"epsilon", real_to_hex(s.adamw.epsilon)},
-                    {"weight_decay", real_to_hex(s.adamw.weight_decay)},
-                    {"decay_scope", s.decay_all ? "all" : "2d"},
-                    {"clip_norm", real_to_hex(s.clip_norm)},
-                    {"ema", real_to_hex(s.ema)},
-                    {"packing", to_string(s.packing)},
-                    {"context", s.context},
-                    {"batch", s.batch},
-                    {"accumulate", s.accumulate},
-                    {"steps", s.steps},
-                    {"precision", to_string(s.precision)}});
+  Json all = {{"optimizer", "adamw"},
+              {"learning_rate", real_to_hex(s.rate)},
+              {"schedule", to_string(s.schedule)},
+              {"warmup_share", real_to_hex(s.warmup_share)},
+              {"beta1", real_to_hex(s.adamw.beta1)},
+              {"beta2", real_to_hex(s.adamw.beta2)},
+              {"epsilon", real_to_hex(s.adamw.epsilon)},
+              {"weight_decay", real_to_hex(s.adamw.weight_decay)},
+              {"decay_scope", s.decay_all ? "all" : "2d"},
+              {"clip_norm", real_to_hex(s.clip_norm)},
+              {"ema", real_to_hex(s.ema)},
+              {"packing", to_string(s.packing)},
+              {"context", s.context},
+              {"batch", s.batch},
+              {"accumulate", s.accumulate},
+              {"steps", s.steps},
+              {"precision", to_string(s.precision)}};
+  if (s.ema > 0) all["ema_warmup"] = true;
+  return json_text(all);
 }
 
 Digest settings_digest(const TrainSettings& s, const Digest& model_config) {

@@ -49,7 +49,9 @@ struct TrainSettings {
   AdamWOptions adamw;
   bool decay_all = false;  // weight decay for 1-D tensors too, as torch does
   double clip_norm = 1.0;  // 0: no clipping
-  double ema = 0;          // decay of the weights' moving average, which is published; 0: none
+  // Decay of the weights' moving average after its warm-up (ema_decay), which is published; 0:
+  // none.
+  double ema = 0;
   std::uint64_t seed = 0;
 
   // What does not, but for the last bits.
@@ -61,7 +63,7 @@ struct TrainSettings {
   std::uint64_t evaluate_every = 0;                    // steps; 0: before and after only
   // Stop after so many evaluations without gain and publish the best weights; 0: publish the last.
   std::uint64_t patience = 0;
-  std::uint64_t save_every = 100;    // steps
+  std::uint64_t save_every = 100;    // steps; 0: when the run is interrupted, and at its end
   std::filesystem::path run_folder;  // train states and metrics.jsonl
   bool resume = false;
 

@@ -227,7 +227,7 @@ void TrainRun::update_weights(StepMetrics& metrics) {
   record_.skipped_in_a_row = 0;
   adamw_step(tensors, trained_->runs(), settings_.adamw, metrics.rate, ++record_.updates,
              clip_factor(metrics.gradient_norm, settings_.clip_norm), threads);
-  weights_.follow(threads);
+  weights_.follow(record_.updates, threads);
   last_loss_ = metrics.loss;
 }
 
@@ -329,6 +329,11 @@ void TrainRun::evaluate() {
   weights_.put_trained_in_place(record_.updates);
 }
 
+bool TrainRun::save_due() const {
+  return settings_.save_every > 0 && record_.step % settings_.save_every == 0 &&
+         saved_step_ != record_.step;
+}
+
 PrefixUse TrainRun::prefix_use() const {
   PrefixUse use{inputs_.counts().computed, inputs_.counts().read, cache_ ? cache_->damaged() : 0};
   if (held_out_) {
@@ -342,7 +347,7 @@ void TrainRun::train() {
   while (true) {
     stop_if_interrupted();
     if (evaluation_due()) evaluate();
-    if (record_.step % settings_.save_every == 0 && saved_step_ != record_.step) save();
+    if (save_due()) save();
     if (finished()) return;
     step();
   }

@@ -10,8 +10,8 @@ WeightChoice::WeightChoice(TrainedParameters& trained, double decay)
   if (decay > 0) average_ = master().clone();
 }
 
-void WeightChoice::follow(unsigned threads) {
-  if (average_.defined()) average_step(average_, master(), decay_, threads);
+void WeightChoice::follow(std::uint64_t update, unsigned threads) {
+  if (average_.defined()) average_step(average_, master(), ema_decay(decay_, update), threads);
 }
 
 void WeightChoice::swap_average() {

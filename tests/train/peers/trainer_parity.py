@@ -20,7 +20,7 @@ import peers  # noqa: E402
 import letters  # noqa: E402
 
 PROGRAM, FIXTURE = sys.argv[1], pathlib.Path(sys.argv[2])
-CONTEXT, ROWS, RATE, STEPS, LAYER, DECAY, CLIP = 16, 6, 3e-3, 8, 1, 0.7, 0.2
+CONTEXT, ROWS, RATE, STEPS, LAYER, DECAY, CLIP = 16, 6, 3e-3, 8, 1, 0.4, 0.2
 
 
 def train(model, folder, name, *options):
@@ -76,8 +76,9 @@ def compare_steps(model_folder, folder, text):
     layer = model.model.layers[LAYER].requires_grad_(True)
     before = {name: value.detach().clone() for name, value in layer.state_dict().items()}
     average = torch.optim.swa_utils.AveragedModel(
-        layer, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(DECAY))
-    average.update_parameters(layer)  # the first update copies
+        layer, avg_fn=lambda mean, now, t: torch.lerp(mean, now, 1 - min(
+            DECAY, (1 + t.item()) / (10 + t.item()))))
+    average.update_parameters(layer)  # the first call copies, the next one is update 1
     optimizer = torch.optim.AdamW(layer.parameters(), lr=RATE, weight_decay=0.01)
     worst, clipped, padded = 0, 0, 0
     for step in steps:

@@ -413,7 +413,7 @@ class Runs(unittest.TestCase):
     def test_bad_numbers_are_refused_with_nothing_written(self):
         for option, value in (("--lr", "0"), ("--lr", "nan"), ("--lr", "1e30"), ("--batch", "0"),
                               ("--batch", "2147483648"), ("--steps", "0"), ("--accumulate", "-1"),
-                              ("--save-every", "0"), ("--warmup-share", "1.5"),
+                              ("--save-every", "-1"), ("--warmup-share", "1.5"),
                               ("--precision", "fp8"), ("--schedule", "step"), ("--mode", "both"),
                               ("--ema", "1"), ("--ema", "-0.1"), ("--pack", "best")):
             with self.subTest(option=option, value=value):

@@ -15,11 +15,12 @@ namespace organ::train {
 // Borrows what trains. Not thread-safe.
 class WeightChoice {
  public:
-  // `decay` of the moving average, which starts as the weights; 0: none is kept.
+  // `decay` of the moving average after its warm-up (ema_decay), which starts as the weights; 0:
+  // none is kept.
   WeightChoice(TrainedParameters& trained, double decay);
 
-  // After each update of the weights.
-  void follow(unsigned threads);
+  // After each update of the weights; `update` counts from 1.
+  void follow(std::uint64_t update, unsigned threads);
 
   // Until put_trained_in_place the layers compute with what would be published now, rounded to
   // nearest.
