@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at every C++ source of the project with clang.
+
+    clang_sources.py werror|tidy SOURCE_ROOT BUILD [FILE...]
+
+werror: clang++ with the build's warnings, each an error. tidy: clang-tidy with .clang-tidy, each finding
+an error. The commands are those of BUILD/compile_commands.json, made for g++, without what only g++
+knows: its precompiled headers too, so each file must include what it uses. What no target of a build
+compiles (the fuzz targets, the programs of a host) is looked at as its likes are. A finding in a header
+is shown once.
+"""
+import concurrent.futures
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOMS = ("format", "registry", "transplant", "train", "cli", "tests")
+DROPPED = {"-c", "-MD", "-Winvalid-pch", "-fpch-preprocess", "-fdiagnostics-color=always", "-fopenmp",
+           "-Wno-array-bounds", "-Wno-restrict", "-Wno-stringop-overread"}
+DROPPED_WITH_NEXT = {"-o", "-MQ", "-MF"}
+# Folder of sources that a build need not have -> a file that is always compiled, with such flags.
+LIKES = {
+    "tests/bench/": "tests/tools/hidden_states.cc",
+    "tests/consumer/": "tests/tools/verify_folder.cc",
+    "tests/fuzz/": "tests/tools/verify_folder.cc",
+}
+FINDING = re.compile(r"^/.*: (warning|error): ", re.M)
+
+
+def clang_arguments(command):
+    """The arguments of g++ as clang takes them, without the file."""
+    words = shlex.split(command)
+    while not os.path.basename(words[0]).startswith(("g++", "clang++", "c++")):
+        words.pop(0)  # ccache
+    out, skip = [], False
+    for word, following in zip(words[1:], words[2:] + [""]):
+        pch = word == "-include" and not following.startswith("/")
+        if skip or word in DROPPED or word in DROPPED_WITH_NEXT or pch:
+            skip = not skip and (word in DROPPED_WITH_NEXT or pch)
+            continue
+        out.append(word)
+    return out[:-1]
+
+
+def known_commands(root, build):
+    """File -> (folder to run in, arguments), for every source that the build compiles."""
+    commands = {}
+    for entry in json.loads((build / "compile_commands.json").read_text(encoding="utf-8")):
+        folder = Path(entry["directory"])
+        path = Path(os.path.normpath(folder / entry["file"]))
+        if path.is_relative_to(root):
+            commands.setdefault(str(path.relative_to(root)),
+                                (folder, clang_arguments(entry["command"])))
+    return commands
+
+
+def sources(root):
+    listed = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard", "*.cc"],
+                            check=True, capture_output=True, text=True).stdout.splitlines()
+    return [f for f in listed if f.startswith(ROOMS)]
+
+
+def with_likes(commands, files, stage):
+    """Adds what no target compiles; gives the files that are left without a command."""
+    left = []
+    for file in files:
+        like = next((l for start, l in LIKES.items() if file.startswith(start)), None)
+        if file not in commands and like in commands:
+            folder, arguments = commands[like]
+            commands[file] = folder, [*arguments, "-I", str(stage)]
+        if file not in commands:
+            left.append(file)
+    return left
+
+
+def stage_headers(root, build, stage):
+    """What a host sees: organ/… as `meson install` writes it."""
+    lists = sorted((root / "packaging/library").glob("*headers.txt"))
+    subprocess.run([sys.executable, root / "packaging/library/public_headers.py", root, stage, *lists],
+                   check=True)
+    version = (build / "packaging/library/version.h").read_text(encoding="utf-8")
+    (stage / "organ/version.h").write_text(version, encoding="utf-8")
+
+
+def tool_command(tool, root, database, file, arguments):
+    if tool == "werror":
+        return ["clang++", "-fno-color-diagnostics", "-fsyntax-only", "-Werror", *arguments, str(root / file)]
+    return ["clang-tidy", "--quiet", "-p", str(database), "--warnings-as-errors=*",
+            f"--header-filter=^{root}/(build[^/]*/../)?({'|'.join(ROOMS)})/", str(root / file)]
+
+
+def write_database(database, root, commands):
+    entries = [{"directory": str(folder), "file": str(root / file),
+                "arguments": ["clang++", *arguments, str(root / file)]}
+               for file, (folder, arguments) in commands.items()]
+    (database / "compile_commands.json").write_text(json.dumps(entries), encoding="utf-8")
+
+
+def findings_of(text):
+    """The text cut before each finding; what goes before the first is noise."""
+    starts = [m.start() for m in FINDING.finditer(text)] + [len(text)]
+    return [text[a:b].rstrip() for a, b in zip(starts, starts[1:])]
+
+
+def look(tool, root, database, files, commands):
+    seen, bad = set(), 0
+
+    def run(file):
+        folder, arguments = commands[file]
+        return subprocess.run(tool_command(tool, root, database, file, arguments), cwd=folder,
+                              capture_output=True, text=True, check=False)
+
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for file, done in zip(files, pool.map(run, files)):
+            found = findings_of(done.stdout + done.stderr)
+            if done.returncode != 0 and not found:
+                found = [f"{file}: {done.stderr.strip() or 'failed'}"]
+            for finding in found:
+                if finding not in seen:
+                    print(finding, flush=True)
+                seen.add(finding)
+            bad += bool(found)
+    return bad
+
+
+def main():
+    tool, root, build = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3]).resolve()
+    commands = known_commands(root, build)
+    with tempfile.TemporaryDirectory(prefix="organ-clang-") as temporary:
+        scratch = Path(temporary)
+        stage_headers(root, build, scratch)
+        left = with_likes(commands, sources(root), scratch)
+        files = sys.argv[4:] or [f for f in sources(root) if f in commands]
+        write_database(scratch, root, commands)
+        bad = look(tool, root, scratch, files, commands)
+    for file in left:
+        print(f"{file}: not looked at, this build does not compile it")
+    print(f"{tool}: {len(files)} files, {bad} with findings, {len(left)} not looked at")
+    complete = any(file.startswith("train/model/") for file in commands)  # else built without LibTorch
+    return 1 if bad or (left and complete) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
