@@ -186,10 +186,11 @@ void add_train_arguments(Command& command, TrainArguments& a) {
       .add_option(
           "--patience", s.patience,
           "stop after evaluations without gain and publish the best weights, 0: publish the last")
-                  "decay of the weights' moving average, which is published, after its warm-up; "
-                  "0: none")
       .show_default();
-  command.add_option("--seed", s.seed, "decides the order of the data").show_default();
+  command
+      .add_option("--save-every", s.save_every,
+                  "steps between train states, 0: when interrupted and at the end")
+      .show_default();
 }
 
 train::TrainSettings wished_settings(const TrainArguments& a) {
