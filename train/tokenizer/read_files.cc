@@ -47,6 +47,33 @@ Json byte_level() {
           {"use_regex", true}};
 }
 
+// What tokenizer_config.json asks to put around a text. transformers asks it only where no
+// tokenizer.json has a template of its own.
+Json template_of_config(const fs::path& folder, const Json& vocab) {
+  const fs::path file = folder / "tokenizer_config.json";
+  if (!fs::exists(file)) return nullptr;
+  const Json json = read_json_file(file);
+  const JsonObject config(json, "tokenizer_config.json");
+  const auto names = read_special_names(folder);
+  Json single = Json::array(), special_tokens = Json::object();
+  const auto add = [&](const char* wanted, const char* key) {
+    if (!config.optional_boolean(wanted).value_or(false)) return;
+    const auto named = names.find(key);
+    const std::string token(named == names.end() ? kEndOfText : named->second);
+    if (!vocab.contains(token)) config.fail_field(wanted, quote(token) + " is no token");
+    single.push_back({{"SpecialToken", {{"id", token}, {"type_id", 0}}}});
+    special_tokens[token] = {{"id", token}, {"ids", {vocab[token]}}, {"tokens", {token}}};
+  };
+  add("add_bos_token", "bos_token");
+  single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
+  add("add_eos_token", "eos_token");
+  if (special_tokens.empty()) return nullptr;
+  return {{"type", "TemplateProcessing"},
+          {"single", std::move(single)},
+          {"pair", Json::array()},
+          {"special_tokens", std::move(special_tokens)}};
+}
+
 Json read_gpt2_pair(const fs::path& folder) {
   Json vocab = read_json_file(folder / "vocab.json");
   Json added = Json::array();
@@ -59,11 +86,12 @@ Json read_gpt2_pair(const fs::path& folder) {
                      {"normalized", false},
                      {"special", true}});
   }
+  Json around = template_of_config(folder, vocab);
   return {{"version", "1.0"},
           {"added_tokens", std::move(added)},
           {"normalizer", nullptr},
           {"pre_tokenizer", byte_level()},
-          {"post_processor", nullptr},
+          {"post_processor", std::move(around)},
           {"decoder", byte_level()},
           {"model",
            {{"type", "BPE"},

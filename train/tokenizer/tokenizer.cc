@@ -168,6 +168,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_spec
   return out;
 }
 
+std::vector<std::int32_t> Tokenizer::before_text() const { return impl_->around.before; }
+
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
   std::vector<std::string> tokens;
   for (std::size_t i = 0; i < ids.size(); ++i) {

@@ -34,6 +34,10 @@ class Tokenizer {
   // byte offset) and for texts over 1 GiB.
   std::vector<std::int32_t> encode(std::string_view utf8, bool add_special) const;
 
+  // The ids that encode() with `add_special` puts before a text: those of the post-processor's
+  // template, none where it has none.
+  std::vector<std::int32_t> before_text() const;
+
   // The text of `ids`, always valid UTF-8 (broken sequences become U+FFFD). Throws
   // invalid_argument with the position for an id that names no token.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = false) const;

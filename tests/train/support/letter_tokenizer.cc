@@ -7,7 +7,22 @@
 
 namespace organ::test {
 
-std::filesystem::path write_letter_tokenizer(const std::filesystem::path& folder) {
+std::string letters_before_text(const std::string& letters) {
+  std::string pieces, tokens;
+  for (const char letter : letters) {
+    const std::string name = std::string("\"") + letter + "\"";
+    pieces += R"({"SpecialToken": {"id": )" + name + R"(, "type_id": 0}}, )";
+    tokens += (tokens.empty() ? "" : ", ") + name + R"(: {"id": )" + name + R"(, "ids": [)" +
+              std::to_string(letter - 'a') + R"(], "tokens": [)" + name + "]}";
+  }
+  return R"({"type": "TemplateProcessing", "single": [)" + pieces +
+         R"({"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {)" + tokens +
+         "}}";
+}
+
+std::filesystem::path write_letter_tokenizer(const std::filesystem::path& folder,
+                                             const std::string& post_processor,
+                                             const std::string& config) {
   std::string vocabulary;
   for (char letter = 'a'; letter <= 'z'; ++letter) {
     vocabulary += std::string("\"") + letter + "\": " + std::to_string(letter - 'a') + ", ";
@@ -21,7 +36,8 @@ std::filesystem::path write_letter_tokenizer(const std::filesystem::path& folder
                  "normalizer": null,
                  "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false,
                    "trim_offsets": true, "use_regex": true},
-                 "post_processor": null,
+                 "post_processor": )" +
+                 post_processor + R"(,
                  "decoder": {"type": "ByteLevel", "add_prefix_space": true,
                    "trim_offsets": true, "use_regex": true},
                  "model": {"type": "BPE", "dropout": null, "unk_token": null,
@@ -29,7 +45,7 @@ std::filesystem::path write_letter_tokenizer(const std::filesystem::path& folder
                    "fuse_unk": false, "byte_fallback": false,
                    "vocab": {)" +
                  vocabulary + R"(}, "merges": []}})");
-  write_file(folder / "tokenizer_config.json", R"({"eos_token": "<|endoftext|>"})");
+  write_file(folder / "tokenizer_config.json", config);
   return folder;
 }
 

@@ -97,6 +97,27 @@ TEST_CASE("GPT-2's pair of files is read as byte-level BPE with one special toke
   CHECK(tokenizer.vocab_size() == 6);
 }
 
+TEST_CASE("a template says what is before a text; tokenizer_config.json only of a pair of files") {
+  const std::string asks = R"({"bos_token": "b", "add_bos_token": true, "add_eos_token": true})";
+  const auto folder = organ::test::scratch();
+  std::ofstream(folder.path() / "vocab.json") << R"({"a":0,"b":1,"<|endoftext|>":2})";
+  std::ofstream(folder.path() / "merges.txt") << "#version: 0.2\n";
+  CHECK(Tokenizer::open(folder.path()).before_text().empty());
+  std::ofstream(folder.path() / "tokenizer_config.json") << asks;
+  const Tokenizer pair = Tokenizer::open(folder.path());
+  CHECK(pair.before_text() == std::vector<std::int32_t>{1});
+  CHECK(pair.encode("a", true) == std::vector<std::int32_t>{1, 0, 2});
+  CHECK(pair.encode("a", false) == std::vector<std::int32_t>{0});
+  Json document = load("llama_like.json");
+  for (const auto& [template_json, before] :
+       {std::pair<Json, std::vector<std::int32_t>>{document["post_processor"], {1}},
+        std::pair<Json, std::vector<std::int32_t>>{nullptr, {}}}) {
+    document["post_processor"] = template_json;
+    std::ofstream(folder.path() / "tokenizer.json") << document.dump();
+    CHECK(Tokenizer::open(folder.path()).before_text() == before);
+  }
+}
+
 TEST_CASE("the names of special tokens come from tokenizer_config.json") {
   const auto folder = organ::test::scratch();
   std::ofstream(folder.path() / "tokenizer.json") << load("llama_like.json").dump();
