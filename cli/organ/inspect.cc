@@ -73,11 +73,13 @@ void show_lineage(const Context& context, const format::Manifest& manifest) {
     context.print(field("trained", "no"));
   }
   for (const auto& evaluation : manifest.evaluations) {
-    context.print(field(
-        "evaluation",
-        fmt::format("{}: nll {:.4f}, perplexity {:.3f} ({}, {} tokens of {})", evaluation.subject,
-                    evaluation.nll, evaluation.perplexity, evaluation.protocol, evaluation.tokens,
-                    escape_text(evaluation.dataset))));
+    context.print(
+        field("evaluation",
+              fmt::format("{}: nll {:.4f}, perplexity {:.3f} ({}, {} tokens of {}{})",
+                          evaluation.subject, evaluation.nll, evaluation.perplexity,
+                          evaluation.protocol, evaluation.tokens, escape_text(evaluation.dataset),
+                          evaluation.conditions ? ", " + format::label_text(*evaluation.conditions)
+                                                : std::string())));
   }
 }
 

@@ -5,6 +5,7 @@
 #include "cli/organ/commands.h"
 #include "cli/output/version.h"
 #include "format/base/fail.h"
+#include "format/manifest/evaluation_json.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"
 
@@ -35,8 +36,14 @@ nlohmann::json evaluations_json(const format::Manifest& organ) {
                    {"ppl", evaluation.perplexity},
                    {"tokens", evaluation.tokens},
                    {"dataset", escape_text(evaluation.dataset)}});
+    format::add_conditions(out.back(), evaluation);
   }
   return out;
+}
+
+std::string conditions_text(const format::Evaluation& evaluation) {
+  if (!evaluation.conditions) return {};
+  return fmt::format(" [{}]", format::label_text(*evaluation.conditions));
 }
 
 void print_text(const Context& context, const VersionInfo& version, const format::Manifest& organ) {
@@ -66,9 +73,10 @@ void print_text(const Context& context, const VersionInfo& version, const format
   }
   for (const format::Evaluation& evaluation : organ.evaluations) {
     line("evaluation",
-         fmt::format("{} {}: NLL {:.4f}, perplexity {:.2f} on {}", escape_text(evaluation.protocol),
-                     escape_text(evaluation.subject), evaluation.nll, evaluation.perplexity,
-                     escape_text(evaluation.dataset)));
+         fmt::format("{} {}: NLL {:.4f}, perplexity {:.2f} on {}{}",
+                     escape_text(evaluation.protocol), escape_text(evaluation.subject),
+                     evaluation.nll, evaluation.perplexity, escape_text(evaluation.dataset),
+                     conditions_text(evaluation)));
   }
 }
 

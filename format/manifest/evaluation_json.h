@@ -10,4 +10,8 @@ namespace organ::format {
 // The fields of `evaluations[]` (schemas/organ.v1.schema.json): reals as hex float strings.
 Json to_json(const Evaluation& evaluation);
 
+// Adds precision, device, lead_in and chose_weights to a record of the figure, where they are
+// known.
+void add_conditions(Json& object, const Evaluation& evaluation);
+
 }  // namespace organ::format

@@ -14,6 +14,7 @@
 
 #include "format/base/digest.h"
 #include "format/base/json_text.h"
+#include "format/manifest/evaluation.h"
 #include "format/tensor/tensor.h"
 
 #pragma GCC visibility push(default)
@@ -79,19 +80,6 @@ struct TrainingRecord {
   std::map<std::string, std::string> software;  // versions by name
   std::uint64_t wall_milliseconds = 0;
   std::vector<TensorChange> changes;
-};
-
-struct Evaluation {
-  std::string subject;  // recipient_untouched | as_transplanted | after_recovery | wrapper
-  std::optional<std::uint64_t> position;
-  std::string protocol;  // P0 …, never a diagnostic (P1 to P6)
-  std::uint64_t context = 0, stride = 0, tokens = 0;
-  double nll = 0;  // nats per token
-  double perplexity = 0;
-  std::optional<double> bits_per_byte;
-  std::string dataset;  // name for people
-  Digest dataset_digest;
-  std::optional<Digest> tokenizer_digest;
 };
 
 struct TokenizerRecord {

@@ -185,6 +185,13 @@ void check_evaluation(const Evaluation& evaluation, const Checker& checker) {
   if (evaluation.bits_per_byte) {
     checker.finite(*evaluation.bits_per_byte, "evaluations[].bits_per_byte", kMost);
   }
+  if (!evaluation.conditions) return;
+  const EvaluationConditions& conditions = *evaluation.conditions;
+  checker.one_of(conditions.precision, "evaluations[].precision", {"fp32", "bf16"});
+  checker.one_of(conditions.device, "evaluations[].device", {"cpu", "cuda"});
+  constexpr std::size_t kMostLeadIn = 64;
+  checker.require(!conditions.lead_in || conditions.lead_in->size() <= kMostLeadIn,
+                  "evaluations[].lead_in", fmt::format("has more than {} ids", kMostLeadIn));
 }
 
 }  // namespace

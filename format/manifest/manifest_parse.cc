@@ -121,10 +121,32 @@ TrainingRecord read_training(const JsonObject& object) {
   return record;
 }
 
+// All of them, or none in the organs of before.
+std::optional<EvaluationConditions> read_conditions(const JsonObject& object) {
+  constexpr std::string_view kKeys[] = {"chose_weights", "device", "lead_in", "precision"};
+  const auto has = [&](std::string_view key) { return object.has(key); };
+  if (std::none_of(std::begin(kKeys), std::end(kKeys), has)) return std::nullopt;
+  for (const std::string_view key : kKeys) {
+    if (!object.has(key)) object.fail_field(key, "is missing beside the others of its kind");
+  }
+  EvaluationConditions conditions;
+  conditions.precision = object.string("precision");
+  conditions.device = object.string("device");
+  if (!object.is_null("lead_in")) conditions.lead_in = object.unsigned_integers("lead_in");
+  conditions.chose_weights = object.boolean("chose_weights");
+  return conditions;
+}
+
 Evaluation read_evaluation(const JsonObject& object) {
-  require_keys(object,
-               {"bits_per_byte", "context", "dataset", "dataset_digest", "nll", "perplexity",
-                "position", "protocol", "stride", "subject", "tokenizer_digest", "tokens"});
+  constexpr std::string_view kAlways[] = {
+      "bits_per_byte", "context", "dataset", "dataset_digest",   "nll",   "perplexity", "position",
+      "protocol",      "stride",  "subject", "tokenizer_digest", "tokens"};
+  object.allow_only({"bits_per_byte", "chose_weights", "context", "dataset", "dataset_digest",
+                     "device", "lead_in", "nll", "perplexity", "position", "precision", "protocol",
+                     "stride", "subject", "tokenizer_digest", "tokens"});
+  for (const std::string_view key : kAlways) {
+    if (!object.has(key)) object.fail_field(key, "is missing");
+  }
   Evaluation evaluation;
   evaluation.subject = object.string("subject");
   evaluation.position = object.optional_unsigned("position");
@@ -138,6 +160,7 @@ Evaluation read_evaluation(const JsonObject& object) {
   evaluation.dataset = object.string("dataset");
   evaluation.dataset_digest = read_digest(object, "dataset_digest");
   evaluation.tokenizer_digest = read_optional_digest(object, "tokenizer_digest");
+  evaluation.conditions = read_conditions(object);
   return evaluation;
 }
 

@@ -116,20 +116,31 @@ std::int64_t seconds_now() {
 
 }  // namespace
 
+void add_conditions(Json& object, const Evaluation& evaluation) {
+  if (!evaluation.conditions) return;
+  const EvaluationConditions& conditions = *evaluation.conditions;
+  object["precision"] = conditions.precision;
+  object["device"] = conditions.device;
+  object["lead_in"] = nullable(conditions.lead_in);
+  object["chose_weights"] = conditions.chose_weights;
+}
+
 Json to_json(const Evaluation& evaluation) {
   const auto& bits = evaluation.bits_per_byte;
-  return {{"subject", evaluation.subject},
-          {"position", nullable(evaluation.position)},
-          {"protocol", evaluation.protocol},
-          {"context", evaluation.context},
-          {"stride", evaluation.stride},
-          {"tokens", evaluation.tokens},
-          {"nll", real_to_hex(evaluation.nll)},
-          {"perplexity", real_to_hex(evaluation.perplexity)},
-          {"bits_per_byte", bits ? Json(real_to_hex(*bits)) : Json(nullptr)},
-          {"dataset", evaluation.dataset},
-          {"dataset_digest", evaluation.dataset_digest.to_string()},
-          {"tokenizer_digest", nullable(evaluation.tokenizer_digest)}};
+  Json object = {{"subject", evaluation.subject},
+                 {"position", nullable(evaluation.position)},
+                 {"protocol", evaluation.protocol},
+                 {"context", evaluation.context},
+                 {"stride", evaluation.stride},
+                 {"tokens", evaluation.tokens},
+                 {"nll", real_to_hex(evaluation.nll)},
+                 {"perplexity", real_to_hex(evaluation.perplexity)},
+                 {"bits_per_byte", bits ? Json(real_to_hex(*bits)) : Json(nullptr)},
+                 {"dataset", evaluation.dataset},
+                 {"dataset_digest", evaluation.dataset_digest.to_string()},
+                 {"tokenizer_digest", nullable(evaluation.tokenizer_digest)}};
+  add_conditions(object, evaluation);
+  return object;
 }
 
 std::string Manifest::to_text() const {

@@ -63,13 +63,25 @@ std::string evaluations(const Manifest& manifest) {
   std::string out =
       "| subject | position | protocol | tokens | NLL (nats per token) | perplexity | data |\n"
       "|---|---|---|---|---|---|---|\n";
+  bool chose = false;
   for (const Evaluation& one : manifest.evaluations) {
-    out += fmt::format("| {} | {} | {} ctx={} stride={} | {} | {:.4f} | {:.3f} | {} |\n",
+    const std::string conditions =
+        one.conditions ? " " + cell(label_text(*one.conditions)) : std::string();
+    out += fmt::format("| {} | {} | {} ctx={} stride={}{} | {} | {:.4f} | {:.3f} | {} |\n",
                        cell(one.subject), one.position ? std::to_string(*one.position) : "-",
-                       cell(one.protocol), one.context, one.stride, one.tokens, one.nll,
+                       cell(one.protocol), one.context, one.stride, conditions, one.tokens, one.nll,
                        one.perplexity, cell(one.dataset));
+    chose = chose || (one.conditions && one.conditions->chose_weights);
   }
-  return out + "\nFigures of one protocol and one data set may be compared, others may not.\n";
+  out +=
+      "\nFigures of one protocol, measured alike on one data set, may be compared, others may "
+      "not.\n";
+  if (chose) {
+    out +=
+        "\n`chose-weights`: these weights were chosen by their figure on this very data, so it is "
+        "better than on data that had no say.\n";
+  }
+  return out;
 }
 
 }  // namespace

@@ -56,8 +56,8 @@ bool is_free(const json::json_pointer& at) {
 
 bool is_nullable(const json::json_pointer& at) {
   static const std::vector<std::string> keys = {
-      "license",  "donor_revision", "training",        "tokenizer",
-      "position", "bits_per_byte",  "tokenizer_digest"};
+      "license",  "donor_revision", "training",         "tokenizer",
+      "position", "bits_per_byte",  "tokenizer_digest", "lead_in"};
   return std::find(keys.begin(), keys.end(), at.back()) != keys.end();
 }
 
@@ -76,6 +76,16 @@ TEST_CASE("a full manifest is read and written back byte for byte") {
   CHECK(manifest.training->changes[0].relative_rms == 0.03125);
   CHECK(manifest.evaluations[0].bits_per_byte == 0.875);
   CHECK(manifest.layer_count() == 2);
+}
+
+TEST_CASE("a figure of before, whose conditions nobody recorded, stays as it is") {
+  json document = full_document();
+  for (const char* key : {"precision", "device", "lead_in", "chose_weights"}) {
+    document["evaluations"][0].erase(key);
+  }
+  const Manifest manifest = Manifest::parse(document.dump(), "organ.json");
+  CHECK_FALSE(manifest.evaluations[0].conditions);
+  CHECK(manifest.to_text() == document.dump());
 }
 
 TEST_CASE("every missing field is refused as damage") {
@@ -176,6 +186,9 @@ TEST_CASE("values that contradict each other are refused with the reason") {
       {"/evaluations/0/subject", "me", "expected one of"},
       {"/evaluations/0/protocol", "P4", "P4 is a diagnostic"},
       {"/evaluations/0/nll", "inf", "hex float"},
+      {"/evaluations/0/precision", "fp8", "expected one of fp32, bf16"},
+      {"/evaluations/0/device", "cuda:1", "expected one of cpu, cuda"},
+      {"/evaluations/0/lead_in", std::vector<unsigned>(65, 1), "more than 64 ids"},
       {"/files/1/role", "engine", "expected layer, head, bridge or card"},
       {"/files/1/role", "head", "is stored as 'head.safetensors'"},
       {"/files/1/path", "../layer.00.safetensors", "not a safe file name"},
