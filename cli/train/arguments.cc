@@ -10,6 +10,7 @@
 #include "cli/frame/command.h"
 #include "cli/frame/interrupt.h"
 #include "cli/frame/parse_option.h"
+#include "format/manifest/evaluation_json.h"
 #include "train/evaluate/protocol.h"
 #include "train/probes/data_probes.h"
 #include "train/probes/finding.h"
@@ -30,6 +31,9 @@ void check_data_arguments(const TrainArguments& a) {
   if (a.padding_id && *a.padding_id < 0) {
     fail(ErrorCode::invalid_argument, "--pad-id: {} is out of range, expected 0 or more",
          *a.padding_id);
+  }
+  if (a.lead_in == train::LeadIn::bos && a.data.empty() && a.held_out.empty()) {
+    fail(ErrorCode::invalid_argument, "--lead-in bos: --ids are taken as they are");
   }
   const std::string_view other = !a.ids.empty()            ? "--ids"
                                  : !a.held_out.empty()     ? "--held-out"
@@ -133,6 +137,8 @@ void add_data_arguments(Command& command, TrainArguments& a) {
                      "set whole --data files aside, this share of the bytes");
   add_choice(command, "--documents", a.documents, train::parse_document_split,
              "file|blank-lines|end-of-text", "what ends a document");
+  add_choice(command, "--lead-in", a.lead_in, train::parse_lead_in, "auto|bos|none",
+             "ids before each document, no targets; auto: what the tokenizer puts before a text");
 }
 
 }  // namespace
@@ -217,9 +223,13 @@ train::RunData read_train_data(const Context& context, const TrainArguments& a,
                                         .held_out_share = a.held_out_share,
                                         .padding_id = a.padding_id,
                                         .split = a.documents,
+                                        .lead_in = a.lead_in,
                                         .packing = s.packing,
                                         .context = s.context,
                                         .seed = s.seed});
+  if (data.lacks_end_of_sequence()) {
+    context.warn("the tokenizer names no end-of-sequence token: documents to train on have no end");
+  }
   if (data.overlap) {
     const auto finding = train::overlap_finding(*data.overlap);
     context.note(train::describe(finding));
@@ -245,9 +255,9 @@ std::unique_ptr<train::TrainObserver> make_observer(const Context& context) {
 
 void print_evaluations(const Context& context, const std::vector<format::Evaluation>& evaluations) {
   for (const auto& e : evaluations) {
-    const auto label =
-        train::protocol_label(e.protocol, static_cast<std::int64_t>(e.context),
-                              static_cast<std::int64_t>(e.stride), e.tokenizer_digest);
+    const auto label = train::protocol_label(e.protocol, static_cast<std::int64_t>(e.context),
+                                             static_cast<std::int64_t>(e.stride),
+                                             e.tokenizer_digest, e.conditions);
     context.print(fmt::format(
         "{:20} {} {:.4f} (nll {:.6f}, {} targets{})", e.subject, label, e.perplexity, e.nll,
         e.tokens, e.bits_per_byte ? fmt::format(", {:.4f} bits/byte", *e.bits_per_byte) : ""));
@@ -267,6 +277,7 @@ nlohmann::json run_record(const train::TrainResult& result,
          {"nll", e.nll},
          {"ppl", e.perplexity},
          {"bits_per_byte", e.bits_per_byte ? nlohmann::json(*e.bits_per_byte) : nlohmann::json()}});
+    format::add_conditions(list.back(), e);
   }
   return {{"steps", result.steps},
           {"skipped", result.skipped},

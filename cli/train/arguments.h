@@ -24,6 +24,7 @@ struct TrainArguments {
   std::optional<std::int32_t> padding_id;  // of ids and held_out_ids
   std::optional<double> held_out_share;
   train::DocumentSplit documents = train::DocumentSplit::file;
+  train::LeadIn lead_in = train::LeadIn::automatic;
   std::string out, run_folder, cache_folder;
   std::optional<double> epochs;
   std::optional<std::int64_t> steps;
@@ -36,7 +37,7 @@ void add_train_arguments(Command& command, TrainArguments& arguments);
 // device ready. Throws invalid_argument, device; already_exists for an --out that exists.
 train::TrainSettings wished_settings(const TrainArguments& arguments);
 
-// The data of a run; says how much of what is held out was in it.
+// The data of a run; says how much of what is held out was in it, and when nothing ends a document.
 train::RunData read_train_data(const Context& context, const TrainArguments& arguments,
                                const format::Checkpoint& checkpoint);
 

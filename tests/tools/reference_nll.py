@@ -4,8 +4,8 @@
 
 usage: reference_nll.py MODEL TEXT OUT.safetensors --context N --windows N
 
-Encodes TEXT with the model's tokenizer.json (no special tokens), writes the first non-overlapping
-windows as I64 `ids` [windows, context] and prints one JSON line: tokens, nll (mean over real
+Encodes TEXT with the model's tokenizer.json and what that puts before a text (<s>, where it has one),
+writes the first non-overlapping windows as I64 `ids` [windows, context] and prints one JSON line: tokens, nll (mean over real
 targets), ppl. `organ eval MODEL --ids OUT.safetensors` must print the same.
 """
 import argparse
@@ -33,7 +33,7 @@ def main():
     args = arguments()
     tokenizer = Tokenizer.from_file(str(args.model / "tokenizer.json"))
     text = args.text.read_text(encoding="utf-8")
-    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    ids = tokenizer.encode(text).ids
     count = min(args.windows, len(ids) // args.context)
     windows = torch.tensor(ids[: count * args.context]).view(count, args.context)
     save_file({"ids": windows}, args.out)

@@ -5,11 +5,11 @@ import json
 
 
 def windows_of(model_folder, text, context):
-    """The windows organ makes of one file: ids of the text, closed by the end-of-sequence token, cut
-    and padded; as (ids, labels) rows, labels -100 where there is nothing to predict."""
+    """The windows organ makes of one file: ids of the text behind what the tokenizer puts before one,
+    closed by the end-of-sequence token, cut and padded; as (ids, labels) rows, labels -100 where there is nothing to predict."""
     import tokenizers
     tokenizer = tokenizers.Tokenizer.from_file(str(model_folder / "tokenizer.json"))
-    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    ids = tokenizer.encode(text).ids
     special = json.loads((model_folder / "tokenizer_config.json").read_text())
     eos = special["eos_token"]
     ids.append(tokenizer.token_to_id(eos["content"] if isinstance(eos, dict) else eos))

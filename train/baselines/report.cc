@@ -6,6 +6,7 @@
 #include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/base/new_folder.h"
+#include "format/manifest/evaluation_json.h"
 #include "train/machine/memory.h"
 #include "train/trainer/recovered_checkpoint.h"
 #include "train/trainer/run_evaluations.h"
@@ -59,6 +60,7 @@ Json to_json(const BaselineReport& r) {
                            {"ppl", e.perplexity},
                            {"bits_per_byte", e.bits_per_byte ? Json(*e.bits_per_byte) : Json()},
                            {"dataset_digest", e.dataset_digest.to_string()}});
+    format::add_conditions(evaluations.back(), e);
   }
   Json record = {{"method", r.method},
                  {"config", parse_json(r.config, {.reals = true}, "configuration")},

@@ -2,6 +2,7 @@
 #include "train/data/dataset.h"
 
 #include <algorithm>
+#include <numbers>
 #include <utility>
 
 #include "format/base/fail.h"
@@ -9,13 +10,13 @@
 namespace organ::train {
 namespace {
 
-// Padding attends to itself and predicts nothing.
 // Slots [first, first + count) of a window.
 WindowArrays part_of(const WindowArrays& window, std::size_t first, std::size_t count) {
   return {window.ids.subspan(first, count), window.targets.subspan(first, count),
           window.first_key.subspan(first, count)};
 }
 
+// Padding attends to itself and predicts nothing.
 void pad_from(std::size_t slot, const WindowArrays& out) {
   for (; slot < out.ids.size(); ++slot) {
     out.ids[slot] = 0;
@@ -24,11 +25,22 @@ void pad_from(std::size_t slot, const WindowArrays& out) {
   }
 }
 
+// Each row of ids as a window of its own.
+PackedWindows windows_of_rows(std::span<const std::int64_t> row_starts) {
+  PackedWindows windows;
+  windows.first_piece.push_back(0);
+  for (std::size_t row = 0; row + 1 < row_starts.size(); ++row) {
+    windows.pieces.push_back({row_starts[row], row_starts[row + 1] - row_starts[row]});
+    windows.first_piece.push_back(windows.pieces.size());
+  }
+  return windows;
+}
+
 }  // namespace
 
-void Dataset::check_not_empty() const {
+std::int64_t Dataset::first_window() const {
   for (std::int64_t window = 0; window < windows(); ++window) {
-    if (targets_in(window) > 0) return;
+    if (targets_in(window) > 0) return window;
   }
   fail(ErrorCode::invalid_argument, "{}: no text to predict (empty, or one token per document)",
        stream_.files().empty() ? "data" : quote(stream_.files().front().name));
@@ -46,7 +58,7 @@ Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
     data.packed_ =
         pack_first_fit_decreasing(data.stream_.document_starts(), data.tokens(), options.context);
   }
-  data.check_not_empty();
+  (void)data.first_window();
   return data;
 }
 
@@ -55,7 +67,8 @@ Dataset Dataset::from_ids(const std::filesystem::path& path, std::uint64_t vocab
   TokenStream stream = TokenStream::from_ids(path, vocab_size, padding_id);
   const std::int64_t context = stream.row_length();
   Dataset data(std::move(stream), context);
-  data.check_not_empty();
+  data.packed_ = windows_of_rows(data.stream_.row_starts());
+  (void)data.first_window();
   return data;
 }
 
@@ -120,11 +133,14 @@ void Dataset::fill_pieces(std::span<const Piece> pieces, const WindowArrays& out
   const auto ids = stream_.ids();
   std::size_t slot = 0;
   for (const Piece& piece : pieces) {
+    if (piece.length == 0) continue;
     const auto first = static_cast<std::int32_t>(slot);
+    const auto text = static_cast<std::size_t>(stream_.text_start(piece.start));
     for (std::int64_t i = 0; i < piece.length; ++i, ++slot) {
       const auto at = static_cast<std::size_t>(piece.start + i);
+      const bool target = i + 1 < piece.length && at + 1 >= text;
       out.ids[slot] = ids[at];
-      out.targets[slot] = i + 1 < piece.length ? ids[at + 1] : -1;
+      out.targets[slot] = target ? ids[at + 1] : -1;
       out.first_key[slot] = first;
     }
     const auto count = static_cast<std::size_t>(piece.length);
@@ -149,6 +165,7 @@ void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
   const auto starts = stream_.document_starts();
   const auto length = static_cast<std::int64_t>(out.ids.size());
   const std::int64_t end = std::min(start + length, tokens());
+  const auto lead_in = static_cast<std::int64_t>(stream_.lead_in().size());
   auto next = std::upper_bound(starts.begin(), starts.end(), start);
   std::int64_t document = *std::prev(next);
   for (std::int64_t i = 0; i < length; ++i) {
@@ -160,8 +177,9 @@ void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
     }
     if (next != starts.end() && *next == at) document = *next++;
     const bool last = at + 1 == end || (next != starts.end() && *next == at + 1);
+    const bool target = !last && at + 1 >= document + lead_in;
     out.ids[slot] = ids[static_cast<std::size_t>(at)];
-    out.targets[slot] = last ? -1 : ids[static_cast<std::size_t>(at + 1)];
+    out.targets[slot] = target ? ids[static_cast<std::size_t>(at + 1)] : -1;
     out.first_key[slot] = static_cast<std::int32_t>(std::max<std::int64_t>(0, document - start));
   }
   hide(start, static_cast<std::size_t>(end - start), out);
@@ -179,19 +197,37 @@ std::int64_t Dataset::drawn_in(std::int64_t window) const {
   return std::count_if(targets.begin(), targets.end(), [](std::int64_t id) { return id >= 0; });
 }
 
+// Of a stretch of one document: all but its first token and the lead-in.
+std::int64_t Dataset::targets_of(const Piece& piece) const {
+  if (piece.length == 0) return 0;
+  const std::int64_t first = std::max(piece.start + 1, stream_.text_start(piece.start));
+  return std::max<std::int64_t>(0, piece.start + piece.length - first);
+}
+
 std::int64_t Dataset::targets_in(std::int64_t window) const {
   if (mask_ || spans_) return drawn_in(window);
+  std::int64_t targets = 0;
   if (packed_) {
-    std::int64_t targets = 0;
-    for (const Piece& piece : packed_->window(window)) targets += piece.length - 1;
+    for (const Piece& piece : packed_->window(window)) targets += targets_of(piece);
     return targets;
   }
-  const std::int64_t start = window * context_;
-  const std::int64_t end = std::min(start + context_, tokens());
   const auto starts = stream_.document_starts();
-  const auto first = std::upper_bound(starts.begin(), starts.end(), start);
-  const auto last = std::lower_bound(first, starts.end(), end);
-  return end - start - 1 - (last - first);
+  const std::int64_t end = std::min((window + 1) * context_, tokens());
+  std::int64_t at = window * context_;
+  for (auto next = std::upper_bound(starts.begin(), starts.end(), at); at < end;) {
+    const std::int64_t stop = next == starts.end() ? end : std::min(end, *next++);
+    targets += targets_of({at, stop - at});
+    at = stop;
+  }
+  return targets;
+}
+
+std::optional<double> Dataset::bits_per_byte(double nll) const {
+  const auto bytes = stream_.text_bytes();
+  if (!bytes || *bytes == 0 || task() != Task::next_token) return std::nullopt;
+  const double tokens_per_byte =
+      static_cast<double>(stream_.text_tokens()) / static_cast<double>(*bytes);
+  return nll / std::numbers::ln2 * tokens_per_byte;
 }
 
 }  // namespace organ::train

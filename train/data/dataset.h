@@ -35,7 +35,7 @@ class Dataset {
                             const Tokenizer& tokenizer, std::uint64_t vocab_size,
                             const Options& options);
 
-  // Each row a window. Throws alike.
+  // Each row a window, filled up behind its own tokens, whatever their number. Throws alike.
   static Dataset from_ids(const std::filesystem::path& file, std::uint64_t vocab_size,
                           std::optional<std::int32_t> padding_id = std::nullopt);
 
@@ -67,10 +67,16 @@ class Dataset {
   // Of each target of that window in order: the token of the stream that it asks for.
   std::vector<std::int64_t> span_targets(std::int64_t start, std::int64_t tokens) const;
   std::int64_t targets_in(std::int64_t window) const;
+  // The first window that has a target.
+  std::int64_t first_window() const;
+
+  // A mean NLL per token, in nats, spread over the bytes of the whole text. nullopt without a text,
+  // and for a task that shows most of it.
+  std::optional<double> bits_per_byte(double nll) const;
 
  private:
   Dataset(TokenStream stream, std::int64_t context);
-  void check_not_empty() const;
+  std::int64_t targets_of(const Piece& piece) const;
   void fill_pieces(std::span<const Piece> pieces, const WindowArrays& out) const;
   std::int64_t drawn_in(std::int64_t window) const;
   void drop_spans_of(std::span<const Piece> pieces, const WindowArrays& out) const;
@@ -78,7 +84,7 @@ class Dataset {
 
   TokenStream stream_;
   std::int64_t context_;
-  std::optional<PackedWindows> packed_;  // absent: concat
+  std::optional<PackedWindows> packed_;  // absent: concat of texts
   std::optional<MaskDraw> mask_;
   std::optional<SpanDraw> spans_;
 };

@@ -26,7 +26,8 @@ template <typename Visit>
 void for_each_gram(const TokenStream& data, Visit visit) {
   const auto starts = data.document_starts();
   for (std::size_t i = 0; i < starts.size(); ++i) {
-    const auto first = static_cast<std::size_t>(starts[i]);
+    // Every document has the same lead-in, so none is shared by it.
+    const auto first = static_cast<std::size_t>(data.text_start(starts[i]));
     const auto end =
         i + 1 < starts.size() ? static_cast<std::size_t>(starts[i + 1]) : data.ids().size();
     for_each_gram(data.ids().subspan(first, end - first), visit);

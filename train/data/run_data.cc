@@ -15,11 +15,14 @@ namespace {
 // Reads data sets for one model.
 class Reader {
  public:
-  Reader(const format::Checkpoint& checkpoint, std::optional<std::int32_t> padding_id)
+  Reader(const format::Checkpoint& checkpoint, std::optional<std::int32_t> padding_id,
+         LeadIn lead_in, bool rolling)
       : checkpoint_(checkpoint),
         task_(task_of(checkpoint.architecture())),
         vocabulary_(checkpoint.architecture().vocab_size()),
-        padding_id_(padding_id) {}
+        padding_id_(padding_id),
+        lead_in_(lead_in),
+        rolling_(rolling) {}
 
   // Call before read() of texts. A task that draws needs tokens of the tokenizer whatever is read.
   void open_tokenizer(bool texts) {
@@ -29,11 +32,25 @@ class Reader {
 
   Dataset read(const DataSource& source, Dataset::Options options) const {
     if (source.texts.empty()) return Dataset::from_ids(source.ids, vocabulary_, padding_id_);
-    // A masked model reads a text with what its tokenizer puts around it; to the others' texts
-    // that draw nothing is added.
+    // A masked model reads a text with what its tokenizer puts around it.
     options.texts.special_tokens = task_ == Task::hidden_tokens;
+    options.texts.lead_in = lead_in();
     if (task_ != Task::next_token) options.texts.end_of_sequence = false;
     return Dataset::from_texts(source.texts, *tokenizer_, vocabulary_, options);
+  }
+
+  // Of the texts of a task that says itself what stands around them, nothing more.
+  std::vector<std::int32_t> lead_in() const {
+    if (task_ == Task::next_token) {
+      return rolling_ ? rolling_lead_in(lead_in_, *tokenizer_) : lead_in_ids(lead_in_, *tokenizer_);
+    }
+    if (lead_in_ == LeadIn::automatic || (lead_in_ == LeadIn::none && task_ == Task::spans)) {
+      return {};
+    }
+    fail(ErrorCode::invalid_argument, "--lead-in {}: {}", to_string(lead_in_),
+         task_ == Task::spans
+             ? "spans are dropped from windows of joined texts, nothing leads in"
+             : "a masked model reads a text with what its tokenizer puts around it");
   }
 
   void draw(Dataset& data, std::uint64_t seed) const {
@@ -45,6 +62,8 @@ class Reader {
   Task task_;
   std::uint64_t vocabulary_;
   std::optional<std::int32_t> padding_id_;
+  LeadIn lead_in_;
+  bool rolling_;
   std::optional<Tokenizer> tokenizer_;
 };
 
@@ -85,9 +104,15 @@ OverlapCount count_overlap(const Reader& reader, const Dataset& data,
 
 }  // namespace
 
+bool RunData::lacks_end_of_sequence() const {
+  const TokenStream& stream = training.stream();
+  return training.task() == Task::next_token && stream.row_starts().empty() &&
+         !stream.end_of_sequence();
+}
+
 RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options) {
   const Sources sources = sources_of(options);
-  Reader reader(checkpoint, options.padding_id);
+  Reader reader(checkpoint, options.padding_id, options.lead_in, false);
   reader.open_tokenizer(!sources.training.texts.empty() || !sources.held_out.texts.empty());
   RunData data{
       reader.read(sources.training, {.context = options.context,
@@ -108,10 +133,9 @@ RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions
 
 MeasuredData read_measured_data(const format::Checkpoint& checkpoint,
                                 const MeasuredDataOptions& options) {
-  Reader reader(checkpoint, options.padding_id);
+  Reader reader(checkpoint, options.padding_id, options.lead_in, options.rolling);
   reader.open_tokenizer(!options.source.texts.empty() || !options.training_texts.empty());
-  const Dataset::Options reading{.context = options.context,
-                                 .texts = {.split = options.split, .lead_in = options.lead_in}};
+  const Dataset::Options reading{.context = options.context, .texts = {.split = options.split}};
   MeasuredData measured{reader.read(options.source, reading), 0, std::nullopt};
   reader.draw(measured.data, options.seed);
   if (const Tokenizer* tokenizer = reader.tokenizer()) {

@@ -11,6 +11,7 @@
 #include "format/base/digest.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/data/dataset.h"
+#include "train/tokenizer/lead_in.h"
 
 #pragma GCC visibility push(default)
 
@@ -30,9 +31,10 @@ struct RunDataOptions {
   std::optional<double> held_out_share = {};
   std::optional<std::int32_t> padding_id = {};  // what fills up rows of ids
   DocumentSplit split = DocumentSplit::file;
-  Packing packing = Packing::ffd;  // of the texts to train on
-  std::int64_t context = 512;      // tokens a window of texts has; ids bring theirs
-  std::uint64_t seed = 0;          // of the files set aside and of the training draw
+  LeadIn lead_in = LeadIn::automatic;  // of all texts; ids are taken as they are
+  Packing packing = Packing::ffd;      // of the texts to train on
+  std::int64_t context = 512;          // tokens a window of texts has; ids bring theirs
+  std::uint64_t seed = 0;              // of the files set aside and of the training draw
 };
 
 struct RunData {
@@ -41,6 +43,10 @@ struct RunData {
   std::optional<Dataset> held_out;
   std::optional<Digest> tokenizer;  // format::tokenizer_digest(), where a tokenizer was needed
   std::optional<double> overlap;    // overlap_share() with the held-out data
+
+  // Whether documents to train on should end with the end-of-sequence id and do not, because the
+  // tokenizer names none: what learns from them does not learn to stop.
+  bool lacks_end_of_sequence() const;
 };
 
 // Throws what Dataset throws; invalid_argument when both hold one file or their windows have other
@@ -52,8 +58,9 @@ struct MeasuredDataOptions {
   std::optional<std::int32_t> padding_id = {};  // what fills up rows of ids
   DocumentSplit split = DocumentSplit::file;
   std::int64_t context = 512;
-  bool lead_in = false;    // Dataset::Options::lead_in
-  std::uint64_t seed = 0;  // of the draw of masks and spans
+  LeadIn lead_in = LeadIn::automatic;  // of all texts; ids are taken as they are
+  bool rolling = false;                // to be measured in rolling windows (P0w): rolling_lead_in()
+  std::uint64_t seed = 0;              // of the draw of masks and spans
   std::vector<std::filesystem::path> training_texts =
       {};  // whose overlap with the source is counted
 };

@@ -35,14 +35,6 @@ std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view te
   }
 }
 
-std::optional<std::int32_t> lead_in_of(const Tokenizer& tokenizer, bool wanted) {
-  if (!wanted) return std::nullopt;
-  if (tokenizer.bos()) return tokenizer.bos();
-  if (tokenizer.eos()) return tokenizer.eos();
-  throw Error(ErrorCode::invalid_argument,
-              "tokenizer: names neither bos_token nor eos_token to put before a document");
-}
-
 // The ids up to the padding.
 std::span<const std::int32_t> without_padding(std::span<const std::int32_t> ids,
                                               std::optional<std::int32_t> padding_id) {
@@ -71,6 +63,15 @@ std::vector<std::int64_t> read_rows(const format::SafetensorsFile& file,
 
 }  // namespace
 
+// The ids that no text brings along.
+void TokenStream::check_surroundings(std::uint64_t vocab_size) const {
+  std::vector<std::int32_t> ids = lead_in_;
+  if (end_of_sequence_) ids.push_back(*end_of_sequence_);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    check_id(ids[i], vocab_size, "around each document", i);
+  }
+}
+
 void TokenStream::add_document(std::span<const std::int32_t> ids) {
   if (ids.empty()) return;
   document_starts_.push_back(tokens());
@@ -83,9 +84,9 @@ TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& fi
   TokenStream stream;
   stream.text_bytes_ = 0;
   stream.text_words_ = 0;
-  stream.lead_in_ = options.lead_in;
-  const auto lead_in = lead_in_of(tokenizer, options.lead_in);
+  stream.lead_in_ = options.special_tokens ? tokenizer.before_text() : options.lead_in;
   if (options.end_of_sequence) stream.end_of_sequence_ = tokenizer.eos();
+  stream.check_surroundings(vocab_size);
   for (const auto& path : files) {
     const std::string text = read_file(path, kTextLimit);
     const std::string subject = quote(path.string());
@@ -95,7 +96,7 @@ TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& fi
                         static_cast<std::size_t>(document.data() - text.data()));
       for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
       if (stream.end_of_sequence_) ids.push_back(*stream.end_of_sequence_);
-      if (lead_in) ids.insert(ids.begin(), *lead_in);
+      if (!ids.empty()) ids.insert(ids.begin(), options.lead_in.begin(), options.lead_in.end());
       stream.add_document(ids);
       *stream.text_bytes_ += document.size();
       *stream.text_words_ += count_words(document);
@@ -123,14 +124,30 @@ TokenStream TokenStream::from_ids(const std::filesystem::path& path, std::uint64
   }
   const auto length = static_cast<std::size_t>(stream.row_length_);
   for (std::size_t start = 0; start < ids.size(); start += length) {
+    stream.row_starts_.push_back(stream.tokens());
     stream.add_document(without_padding(std::span(ids).subspan(start, length), padding_id));
   }
+  stream.row_starts_.push_back(stream.tokens());
   const auto digest = hash_file(file.fd(), file.subject());
   stream.files_.push_back({.name = path.filename().string(),
                            .digest = digest.digest,
                            .bytes = digest.size,
                            .tokens = static_cast<std::uint64_t>(stream.tokens())});
   return stream;
+}
+
+std::int64_t TokenStream::text_tokens() const {
+  return tokens() - static_cast<std::int64_t>(lead_in_.size() * document_starts_.size());
+}
+
+std::optional<std::vector<std::uint64_t>> TokenStream::recorded_lead_in() const {
+  if (!row_starts_.empty()) return std::nullopt;
+  return std::vector<std::uint64_t>(lead_in_.begin(), lead_in_.end());
+}
+
+std::int64_t TokenStream::text_start(std::int64_t token) const {
+  const auto next = std::upper_bound(document_starts_.begin(), document_starts_.end(), token);
+  return *std::prev(next) + static_cast<std::int64_t>(lead_in_.size());
 }
 
 Digest TokenStream::digest() const {

@@ -31,10 +31,10 @@ struct TextOptions {
   // Put the tokenizer's end-of-sequence id behind each document. For training; evaluation counts
   // the tokens of the text alone.
   bool end_of_sequence = false;
-  // Put the beginning-of-sequence id, else the end-of-sequence id, before each document: context
-  // that is no target, as lm-eval does. Throws invalid_argument for a tokenizer that has neither.
-  bool lead_in = false;
-  // Put what the tokenizer puts around a text ([CLS], [SEP]) around each document.
+  // Put these ids before each document: context that is no target (train/tokenizer/lead_in.h).
+  std::vector<std::int32_t> lead_in = {};
+  // Put what the tokenizer puts around a text ([CLS], [SEP]) around each document; what comes
+  // before it is the lead-in then.
   bool special_tokens = false;
 };
 
@@ -47,11 +47,14 @@ class TokenStream {
                                 const TextOptions& options);
 
   // A safetensors file with an I64 tensor `ids` of shape [rows, length]; each row one document,
-  // without the `padding_id`s at its end. Throws corrupt, invalid_argument.
+  // without the `padding_id`s at its end, taken as it is: nothing is put before or behind it.
+  // Throws corrupt, invalid_argument.
   static TokenStream from_ids(const std::filesystem::path& file, std::uint64_t vocab_size,
                               std::optional<std::int32_t> padding_id = std::nullopt);
 
   std::int64_t tokens() const { return static_cast<std::int64_t>(ids_.size()); }
+  // The same without the lead-ins.
+  std::int64_t text_tokens() const;
   std::span<const std::int32_t> ids() const { return ids_; }
   // Where each document starts in ids(), ascending; the first is 0.
   std::span<const std::int64_t> document_starts() const { return document_starts_; }
@@ -63,25 +66,35 @@ class TokenStream {
   std::optional<std::uint64_t> text_bytes() const { return text_bytes_; }
   // Words of the text, as count_words counts them; nullopt for ids.
   std::optional<std::uint64_t> text_words() const { return text_words_; }
-  bool has_lead_in() const { return lead_in_; }
-  // The id that was put behind each document, and the one that was cut from the end of rows;
-  // nullopt: none.
+  // What stands before each document; empty: nothing.
+  std::span<const std::int32_t> lead_in() const { return lead_in_; }
+  // As records hold it (format::EvaluationConditions): nullopt for rows of ids.
+  std::optional<std::vector<std::uint64_t>> recorded_lead_in() const;
+  // Where the text of the document begins, behind its lead-in, that token `token` is of.
+  std::int64_t text_start(std::int64_t token) const;
+  // What stands behind each document; nullopt: nothing was asked for, or the tokenizer names none.
   std::optional<std::int32_t> end_of_sequence() const { return end_of_sequence_; }
+  // What was cut from the end of rows of ids; nullopt: nothing.
   std::optional<std::int32_t> padding_id() const { return padding_id_; }
   // Length of the rows of ids; 0 for texts.
   std::int64_t row_length() const { return row_length_; }
+  // Where each row of ids starts, and behind the last one tokens(); a row of padding alone has no
+  // tokens. Empty for texts.
+  std::span<const std::int64_t> row_starts() const { return row_starts_; }
 
  private:
   TokenStream() = default;
   void add_document(std::span<const std::int32_t> ids);
+  void check_surroundings(std::uint64_t vocab_size) const;
 
   std::vector<std::int32_t> ids_;
   std::vector<std::int64_t> document_starts_;
   std::vector<DataFile> files_;
   std::optional<std::uint64_t> text_bytes_, text_words_;
-  bool lead_in_ = false;
+  std::vector<std::int32_t> lead_in_;
   std::optional<std::int32_t> end_of_sequence_, padding_id_;
   std::int64_t row_length_ = 0;
+  std::vector<std::int64_t> row_starts_;
 };
 
 }  // namespace organ::train

@@ -9,6 +9,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/manifest/evaluation.h"
 #include "train/evaluate/protocol.h"
 
 namespace organ::train {
@@ -33,6 +34,38 @@ void check_equal(std::string_view what, const T& first, const T& second) {
   if (first == second) return;
   fail(ErrorCode::invalid_argument, "comparison: {} is {} against {}, expected the same", what,
        first, second);
+}
+
+nlohmann::json nullable(const std::optional<std::string>& value) {
+  return value ? nlohmann::json(*value) : nlohmann::json();
+}
+
+// One thing that decides the figures of two records. What a record of before does not say may be
+// anything.
+void check_condition(std::string_view what, const EvalRecord& first,
+                     const std::optional<std::string>& of_first, const EvalRecord& second,
+                     const std::optional<std::string>& of_second) {
+  if (of_first && of_second) return check_equal(what, quote(*of_first), quote(*of_second));
+  if (!of_first && !of_second) return;
+  const EvalRecord& old = of_first ? second : first;
+  const EvalRecord& recent = of_first ? first : second;
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format("comparison: {} was made by an older organ and does not say {}, {} says {}",
+                  quote(old.source), what, quote(recent.source),
+                  quote(of_first ? *of_first : *of_second)),
+      "measure it again");
+}
+
+std::optional<std::string> lead_in_of(const EvalRecord& record) {
+  if (!record.lead_in) return std::nullopt;
+  return format::lead_in_text(*record.lead_in);
+}
+
+// The class of device: which one of several it was does not matter.
+std::optional<std::string> device_class_of(const JsonObject& record) {
+  const auto device = record.optional_string("device");
+  return device ? std::optional(device->substr(0, device->find(':'))) : std::nullopt;
 }
 
 }  // namespace
@@ -66,6 +99,13 @@ EvalRecord read_eval_record(const std::filesystem::path& file) {
   record.perplexity = std::exp(record.nll);
   record.dataset = root.object("dataset").string("sha256");
   record.tokenizer = root.optional_string("tokenizer");
+  record.precision = root.optional_string("precision");
+  record.device = device_class_of(root);
+  if (root.is_null("lead_in")) {
+    if (root.has("lead_in")) record.lead_in.emplace(std::nullopt);
+  } else {
+    record.lead_in = root.unsigned_integers("lead_in");
+  }
   if (!root.has("documents")) {
     throw Error(ErrorCode::invalid_argument, subject + ": holds no scores of documents",
                 "organ eval --json --per-document writes them");
@@ -90,6 +130,10 @@ void check_comparable(const EvalRecord& first, const EvalRecord& second) {
   check_equal("the data set", quote(first.dataset), quote(second.dataset));
   check_equal("the tokenizer", quote(first.tokenizer.value_or("none")),
               quote(second.tokenizer.value_or("none")));
+  check_condition("the precision", first, first.precision, second, second.precision);
+  check_condition("the class of device", first, first.device, second, second.device);
+  check_condition("what stood before each document (lead-in)", first, lead_in_of(first), second,
+                  lead_in_of(second));
   check_equal("the number of targets", first.tokens, second.tokens);
 }
 
@@ -102,7 +146,11 @@ nlohmann::json comparison_record(const EvalRecord& first, const EvalRecord& seco
           {"tokens", first.tokens},
           {"documents", difference.documents},
           {"dataset_sha256", first.dataset},
-          {"tokenizer", first.tokenizer ? nlohmann::json(*first.tokenizer) : nlohmann::json()},
+          {"tokenizer", nullable(first.tokenizer)},
+          {"precision", nullable(first.precision)},
+          {"device", nullable(first.device)},
+          {"lead_in",
+           first.lead_in && *first.lead_in ? nlohmann::json(**first.lead_in) : nlohmann::json()},
           {"model", side(first)},
           {"against", side(second)},
           {"difference",

@@ -22,6 +22,9 @@ struct EvalRecord {
   double nll = 0, perplexity = 0;
   std::string dataset;  // digest, hex
   std::optional<std::string> tokenizer;
+  // As in format::EvaluationConditions; nullopt: an organ that did not record it yet made this.
+  std::optional<std::string> precision, device;
+  std::optional<std::optional<std::vector<std::uint64_t>>> lead_in;
   std::vector<DocumentScore> documents;
 };
 
@@ -31,7 +34,8 @@ nlohmann::json document_scores(const std::vector<DocumentScore>& documents);
 // corrupt, and invalid_argument for a record without the documents' scores.
 EvalRecord read_eval_record(const std::filesystem::path& file);
 
-// Throws invalid_argument naming the first thing that makes two measurements incomparable.
+// Throws invalid_argument naming the first thing that makes two measurements incomparable: one of
+// them differs, or only one record says what it was.
 void check_comparable(const EvalRecord& first, const EvalRecord& second);
 
 // The fields of schemas/comparison.v1.schema.json.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <span>
 
 #include "format/base/fail.h"
@@ -126,12 +125,12 @@ double EvaluationResult::nll() const {
 double EvaluationResult::perplexity() const { return std::exp(nll()); }
 
 std::optional<double> EvaluationResult::bits_per_byte(const Dataset& data) const {
-  if (data.task() != Task::next_token) return std::nullopt;  // most of the text was shown
-  const auto bytes = data.stream().text_bytes();
-  if (!bytes || *bytes == 0 || is_diagnostic(protocol)) return std::nullopt;
-  const double bits_per_nat_byte = 1 / (std::numbers::ln2 * static_cast<double>(*bytes));
-  if (protocol == Protocol::p0w) return nll_sum * bits_per_nat_byte;
-  return nll() * static_cast<double>(data.tokens()) * bits_per_nat_byte;
+  if (is_diagnostic(protocol)) return std::nullopt;
+  // The sum over the bytes; of P0, whose windows leave some tokens out, the mean over all of them.
+  const double per_token = protocol == Protocol::p0w
+                               ? nll_sum / static_cast<double>(data.stream().text_tokens())
+                               : nll();
+  return data.bits_per_byte(per_token);
 }
 
 EvaluationResult evaluate(Model& model, const Dataset& data, const EvaluationOptions& options) {

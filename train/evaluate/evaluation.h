@@ -56,12 +56,12 @@ struct EvaluationResult {
 
 // Scores a data set with the whole model.
 //
-// P0: windows of the joined documents. Each token but the first of a document is a target once, in
-// the first window that holds it and a token before it; with stride == context the first token of
-// every window is no target. P3, P4 and P5 read the same windows. P0w: each token but the first of
-// a document (which the data set's lead-in is) is a target once, in windows of one document that
-// share one token with the window before, the last one moved back to be full. P1, P2 and P6 read
-// one window of each document, cut or padded to the context.
+// P0: windows of the joined documents, of ids windows of each row. Each token but the first of a
+// document and its lead-in is a target once, in the first window that holds it and a token before
+// it; with stride == context the first token of every window is no target. P3, P4 and P5 read the
+// same windows. P0w: each token of a document behind its lead-in, one id, is a target once, in
+// windows of one document that share one token with the window before, the last one moved back to
+// be full. P1, P2 and P6 read one window of each document, cut or padded to the context.
 //
 // Memory does not grow with the data but for 24 bytes a window and 16 a document. Throws
 // invalid_argument for a stride or context that cannot be, for P0w over data without a text or

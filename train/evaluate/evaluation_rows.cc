@@ -31,8 +31,9 @@ void check_options(const Dataset& data, const EvaluationOptions& options) {
          data.context(), options.context);
   }
   if (options.protocol != Protocol::p0w) return;
-  if (!data.stream().text_words() || !data.stream().has_lead_in()) {
-    fail(ErrorCode::invalid_argument, "{}: needs a text, whose words it counts", name);
+  if (!data.stream().text_words() || data.stream().lead_in().size() != 1) {
+    fail(ErrorCode::invalid_argument,
+         "{}: needs a text, whose words it counts, with one id before each document", name);
   }
   if (options.windows > 0) {
     fail(ErrorCode::invalid_argument, "windows: {} counts the words of the whole text", name);
@@ -44,15 +45,27 @@ std::int64_t document_end(const Dataset& data, std::size_t document) {
   return document + 1 < starts.size() ? starts[document + 1] : data.tokens();
 }
 
-// Windows over the joined documents until one reaches the end.
-std::vector<EvaluationRow> stream_rows(std::int64_t tokens, const EvaluationOptions& options) {
+// Windows over tokens [first, end) until one reaches the end.
+void add_windows(std::int64_t first, std::int64_t end, const EvaluationOptions& options,
+                 std::vector<EvaluationRow>& rows) {
   // The positions at the start of a window whose targets the window before has counted.
   const std::int64_t shared = std::max<std::int64_t>(0, options.context - options.stride - 1);
-  std::vector<EvaluationRow> rows;
-  for (std::int64_t start = 0;; start += options.stride) {
-    rows.push_back({start, std::min(options.context, tokens - start), rows.empty() ? 0 : shared});
-    if (start + options.context >= tokens) return rows;
+  for (std::int64_t start = first;; start += options.stride) {
+    rows.push_back({start, std::min(options.context, end - start), start == first ? 0 : shared});
+    if (start + options.context >= end) return;
   }
+}
+
+// Over the joined documents of a text; rows of ids stay apart.
+std::vector<EvaluationRow> stream_rows(const TokenStream& stream,
+                                       const EvaluationOptions& options) {
+  std::vector<EvaluationRow> rows;
+  const auto starts = stream.row_starts();
+  if (starts.empty()) add_windows(0, stream.tokens(), options, rows);
+  for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
+    if (starts[i] < starts[i + 1]) add_windows(starts[i], starts[i + 1], options, rows);
+  }
+  return rows;
 }
 
 // lm-eval's rolling windows with one token of context: the last one is moved back to be full, and
@@ -99,6 +112,15 @@ void count_padding(const EvaluationRow& row, std::int32_t id, const WindowArrays
   }
 }
 
+// Each token for itself, but for what only leads in.
+void ask_for_input(const Dataset& data, const EvaluationRow& row, const WindowArrays& out) {
+  for (std::int64_t i = 0; i < row.tokens; ++i) {
+    const auto slot = static_cast<std::size_t>(i);
+    const bool text = row.start + i >= data.stream().text_start(row.start + i);
+    out.targets[slot] = text ? out.ids[slot] : -1;
+  }
+}
+
 void shift_again(std::span<std::int64_t> targets) {
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const bool last = i + 1 == targets.size() || targets[i] < 0;
@@ -117,7 +139,7 @@ std::vector<EvaluationRow> evaluation_rows(const Dataset& data, const Evaluation
     case Protocol::p4:
     case Protocol::p5:
     case Protocol::mlm:
-    case Protocol::spans: rows = stream_rows(data.tokens(), options); break;
+    case Protocol::spans: rows = stream_rows(data.stream(), options); break;
     case Protocol::p0w:
     case Protocol::p1:
     case Protocol::p2:
@@ -143,7 +165,7 @@ void fill_row(const Dataset& data, const EvaluationOptions& options, const Evalu
     case Protocol::p0w: look_ahead(data, row, out); break;
     case Protocol::p1: count_padding(row, options.padding_id, out); break;
     case Protocol::p3: shift_again(out.targets.first(tokens)); break;
-    case Protocol::p4: std::copy_n(out.ids.begin(), tokens, out.targets.begin()); break;
+    case Protocol::p4: ask_for_input(data, row, out); break;
     case Protocol::p0:
     case Protocol::p2:
     case Protocol::p5:

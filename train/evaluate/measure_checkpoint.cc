@@ -35,7 +35,7 @@ Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, 
   if (adapter != nullptr) {
     bind_adapter(model, *adapter, make_buffers(*adapter, model, false));
   }
-  const std::int64_t first_window = 0;
+  const std::int64_t first_window = data.first_window();
   Measurement measurement;
   measurement.probes = run_probes(model, whole(model), make_batch(data, {&first_window, 1}));
   measurement.probes.push_back(probe_trailing_padding(data.stream()));

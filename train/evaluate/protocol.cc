@@ -64,10 +64,13 @@ std::string protocol_name(Protocol protocol, std::int64_t context, std::int64_t 
 }
 
 std::string protocol_label(std::string_view name, std::int64_t context, std::int64_t stride,
-                           const std::optional<Digest>& tokenizer) {
+                           const std::optional<Digest>& tokenizer,
+                           const std::optional<format::EvaluationConditions>& conditions) {
   const auto protocol = parse_protocol(name);
-  const std::string settings = fmt::format("ctx={},stride={},tok={}", context, stride,
-                                           tokenizer ? tokenizer->hex().substr(0, 12) : "none");
+  const std::string measured = conditions ? format::label_text(*conditions) : std::string();
+  const std::string settings = fmt::format("ctx={},stride={},tok={}{}{}", context, stride,
+                                           tokenizer ? tokenizer->hex().substr(0, 12) : "none",
+                                           measured.empty() ? "" : ",", measured);
   if (protocol && is_of_task(*protocol)) return fmt::format("{}-PPL[{}]", name, settings);
   const bool diagnostic = protocol && is_diagnostic(*protocol);
   return fmt::format("{}[{},{}]", diagnostic ? "diagnostic" : "ppl", name, settings);

@@ -7,6 +7,8 @@
 
 namespace organ::train {
 
+std::string_view device_class(const Device& device) { return device.is_cpu() ? "cpu" : "cuda"; }
+
 std::string to_string(const Device& device) {
   if (device.is_cpu()) return "cpu";
   return device.index < 0 ? "cuda" : fmt::format("cuda:{}", device.index);

@@ -27,6 +27,9 @@ struct Device {
 std::string to_string(const Device& device);
 std::optional<Device> parse_device(std::string_view text);
 
+// "cpu" or "cuda": what a figure may depend on; which of several devices computed does not matter.
+std::string_view device_class(const Device& device);
+
 // Makes the device ready and proves that it is there; for the CPU nothing. CUDA's part of LibTorch
 // is loaded now, from the folder that LibTorch lies in, so that a program without it starts as fast
 // and needs none of it. Call before anything else of LibTorch, from one thread. Throws device with

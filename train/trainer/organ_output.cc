@@ -41,7 +41,7 @@ format::TrainingRecord training_record(const TrainedRun& run,
   format::TrainingRecord record;
   record.mode = to_string(run.inputs.settings.mode);
   record.head = run.inputs.checkpoint.tied_head() ? "tied" : "frozen";
-  Json settings = json_of(hyperparameters(run.inputs.settings));
+  Json settings = json_of(hyperparameters(run.inputs.settings, run.inputs.data.training));
   settings["steps_done"] = run.result.steps;
   settings["steps_skipped"] = run.result.skipped;
   settings["published_weights"] = to_string(run.result.published);

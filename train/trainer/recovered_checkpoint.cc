@@ -42,21 +42,22 @@ Json recovery_record(const TrainedRun& run) {
         {{"name", file.name}, {"digest", file.digest.to_string()}, {"tokens", file.tokens}});
   }
   const Json changes = changes_of(run);
-  return {{"schema_version", 1},
-          {"created", format::creation_time()},
-          {"first_layer", run.inputs.settings.layers.first},
-          {"layer_count", run.inputs.settings.layers.count},
-          {"hyperparameters", json_of(hyperparameters(run.inputs.settings))},
-          {"seed", run.inputs.settings.seed},
-          {"steps_done", run.result.steps},
-          {"steps_skipped", run.result.skipped},
-          {"published_weights", to_string(run.result.published)},
-          {"published_step", run.result.published_step},
-          {"wall_milliseconds", run.result.milliseconds},
-          {"software", software_versions(run.result.device)},
-          {"data", data},
-          {"changes", changes},
-          {"evaluations", evaluations}};
+  return {
+      {"schema_version", 1},
+      {"created", format::creation_time()},
+      {"first_layer", run.inputs.settings.layers.first},
+      {"layer_count", run.inputs.settings.layers.count},
+      {"hyperparameters", json_of(hyperparameters(run.inputs.settings, run.inputs.data.training))},
+      {"seed", run.inputs.settings.seed},
+      {"steps_done", run.result.steps},
+      {"steps_skipped", run.result.skipped},
+      {"published_weights", to_string(run.result.published)},
+      {"published_step", run.result.published_step},
+      {"wall_milliseconds", run.result.milliseconds},
+      {"software", software_versions(run.result.device)},
+      {"data", data},
+      {"changes", changes},
+      {"evaluations", evaluations}};
 }
 
 // The trained tensors, each where its checkpoint has it.

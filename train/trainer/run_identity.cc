@@ -7,6 +7,7 @@
 #include <span>
 
 #include <fmt/core.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
@@ -47,8 +48,10 @@ const Axis* find_axis(std::string_view name) {
   return found == std::end(kAxes) ? nullptr : found;
 }
 
-void add_settings(const TrainSettings& settings, RunIdentity& identity) {
-  const Json recorded = json_of(hyperparameters(settings));
+void add_settings(const TrainInputs& inputs, RunIdentity& identity) {
+  const TrainSettings& settings = inputs.settings;
+  Json recorded = json_of(hyperparameters(settings, inputs.data.training));
+  for (const char* of_data : {"lead_in", "end_of_sequence"}) recorded.erase(of_data);
   for (const auto& [name, value] : recorded.items()) {
     identity[name] = value.is_string() ? value.get<std::string>() : value.dump();
   }
@@ -68,7 +71,8 @@ void add_data(const std::string& which, const TokenStream& stream, RunIdentity& 
   const auto add = [&](std::string_view axis, std::string value) {
     identity[fmt::format("{}_{}", which, axis)] = std::move(value);
   };
-  if (stream.has_lead_in()) add("lead_in", "yes");
+  if (!stream.lead_in().empty())
+    add("lead_in", fmt::format("{}", fmt::join(stream.lead_in(), " ")));
   if (const auto id = stream.end_of_sequence()) add("end_of_sequence", std::to_string(*id));
   if (const auto id = stream.padding_id()) add("padding_id", std::to_string(*id));
   add("files", stream.digest().to_string());
@@ -95,7 +99,7 @@ std::string shown(const std::string& value) {
 
 RunIdentity run_identity(const TrainInputs& inputs, std::string_view device) {
   RunIdentity identity;
-  add_settings(inputs.settings, identity);
+  add_settings(inputs, identity);
   identity[std::string(kDeviceAxis)] = device;
   const format::Checkpoint& checkpoint = inputs.checkpoint;
   if (const auto stack = checkpoint.architecture().stack(); !stack.empty()) {

@@ -40,6 +40,28 @@ std::uint64_t steps_of_epochs(double epochs, std::int64_t windows, std::int64_t 
       1, static_cast<std::uint64_t>(std::ceil(rows / static_cast<double>(rows_per_step))));
 }
 
+Json deciding_settings(const TrainSettings& s) {
+  Json all = {{"optimizer", "adamw"},
+              {"learning_rate", real_to_hex(s.rate)},
+              {"schedule", to_string(s.schedule)},
+              {"warmup_share", real_to_hex(s.warmup_share)},
+              {"beta1", real_to_hex(s.adamw.beta1)},
+              {"beta2", real_to_hex(s.adamw.beta2)},
+              {"epsilon", real_to_hex(s.adamw.epsilon)},
+              {"weight_decay", real_to_hex(s.adamw.weight_decay)},
+              {"decay_scope", s.decay_all ? "all" : "2d"},
+              {"clip_norm", real_to_hex(s.clip_norm)},
+              {"ema", real_to_hex(s.ema)},
+              {"packing", to_string(s.packing)},
+              {"context", s.context},
+              {"batch", s.batch},
+              {"accumulate", s.accumulate},
+              {"steps", s.steps},
+              {"precision", to_string(s.precision)}};
+  if (s.ema > 0) all["ema_warmup"] = true;
+  return all;
+}
+
 }  // namespace
 
 std::string_view to_string(TrainMode mode) {
@@ -88,30 +110,17 @@ TrainSettings complete_settings(const TrainSettings& wishes, const RunLength& le
   return settings;
 }
 
-JsonText hyperparameters(const TrainSettings& s) {
-  Json all = {{"optimizer", "adamw"},
-              {"learning_rate", real_to_hex(s.rate)},
-              {"schedule", to_string(s.schedule)},
-              {"warmup_share", real_to_hex(s.warmup_share)},
-              {"beta1", real_to_hex(s.adamw.beta1)},
-              {"beta2", real_to_hex(s.adamw.beta2)},
-              {"epsilon", real_to_hex(s.adamw.epsilon)},
-              {"weight_decay", real_to_hex(s.adamw.weight_decay)},
-              {"decay_scope", s.decay_all ? "all" : "2d"},
-              {"clip_norm", real_to_hex(s.clip_norm)},
-              {"ema", real_to_hex(s.ema)},
-              {"packing", to_string(s.packing)},
-              {"context", s.context},
-              {"batch", s.batch},
-              {"accumulate", s.accumulate},
-              {"steps", s.steps},
-              {"precision", to_string(s.precision)}};
-  if (s.ema > 0) all["ema_warmup"] = true;
-  return json_text(all);
+JsonText hyperparameters(const TrainSettings& settings, const Dataset& training) {
+  Json fields = deciding_settings(settings);
+  const auto lead_in = training.stream().recorded_lead_in();
+  const auto end = training.stream().end_of_sequence();
+  fields["lead_in"] = lead_in ? Json(*lead_in) : Json();
+  fields["end_of_sequence"] = end ? Json(static_cast<std::uint64_t>(*end)) : Json();
+  return json_text(fields);
 }
 
 Digest settings_digest(const TrainSettings& s, const Digest& model_config) {
-  Json deciding = {{"hyperparameters", json_of(hyperparameters(s))},
+  Json deciding = {{"hyperparameters", deciding_settings(s)},
                    {"mode", to_string(s.mode)},
                    {"first_layer", s.layers.first},
                    {"layer_count", s.layers.count},

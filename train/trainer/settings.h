@@ -90,7 +90,9 @@ TrainSettings complete_settings(const TrainSettings& wishes, const RunLength& le
                                 const Dataset& training);
 
 // The deciding settings as `training.hyperparameters` of organ.json: reals as hex float strings.
-JsonText hyperparameters(const TrainSettings& settings);
+// With what stood around each document of the data: `lead_in`, the ids before it, null for rows of
+// ids, and `end_of_sequence`, the id behind it, null for none.
+JsonText hyperparameters(const TrainSettings& settings, const Dataset& training);
 
 // SHA-256 of the canonical hyperparameters, layers and seed with the donor's identity.
 Digest settings_digest(const TrainSettings& settings, const Digest& model_config);

@@ -2,6 +2,7 @@
 #include "train/data/dataset.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <doctest/doctest.h>
 
@@ -136,27 +137,90 @@ TEST_CASE("words are counted as Python splits at white space") {
 
 TEST_CASE("a lead-in stands before each document and is no target") {
   const Texts texts;
-  const auto data =
-      texts.load({texts.write("a.txt", "ab\n\ncd")},
-                 {.context = 6, .texts = {.split = DocumentSplit::blank_lines, .lead_in = true}});
-  CHECK(data.stream().has_lead_in());
-  const Window window = window_of(data, 0);
-  CHECK(window.ids == std::vector<std::int64_t>{28, 0, 1, 28, 2, 3});
-  CHECK(window.targets == std::vector<std::int64_t>{0, 1, -1, 2, 3, -1});
+  const auto file = texts.write("a.txt", "ab\n\ncd");
+  for (const Packing packing : {Packing::concat, Packing::ffd}) {
+    const auto one =
+        texts.load({file}, {.context = 6,
+                            .texts = {.split = DocumentSplit::blank_lines, .lead_in = {28}},
+                            .packing = packing});
+    CHECK(one.stream().lead_in().size() == 1);
+    CHECK(one.stream().text_tokens() == 4);
+    const Window window = window_of(one, 0);
+    CHECK(window.ids == std::vector<std::int64_t>{28, 0, 1, 28, 2, 3});
+    CHECK(window.targets == std::vector<std::int64_t>{0, 1, -1, 2, 3, -1});
+    const auto two =
+        texts.load({file}, {.context = 8,
+                            .texts = {.split = DocumentSplit::blank_lines, .lead_in = {24, 25}},
+                            .packing = packing});
+    const Window wider = window_of(two, 0);
+    CHECK(wider.ids == std::vector<std::int64_t>{24, 25, 0, 1, 24, 25, 2, 3});
+    CHECK(wider.targets == std::vector<std::int64_t>{-1, 0, 1, -1, -1, 2, 3, -1});
+  }
+  const auto error =
+      test::error_of([&] { (void)texts.load({file}, {.context = 8, .texts = {.lead_in = {29}}}); });
+  CHECK(error ==
+        "invalid_argument: around each document: token 0 has id 29, the model's vocabulary "
+        "has 29 entries");
 }
 
-TEST_CASE("rows of ids lose the padding at their end") {
-  const std::vector<std::int64_t> ids = {1, 0, 2, 0, 0, 0, 0, 0, 0, 3, 4, 5};
+TEST_CASE("every window counts the targets that it has") {
+  const Texts texts;
+  const auto file = texts.write("a.txt", "abc\n\nd\n\nefghijklmnop\n\nqr\n\nstu\n\nv");
+  for (const Packing packing : {Packing::concat, Packing::ffd}) {
+    for (const std::vector<std::int32_t>& lead_in :
+         {std::vector<std::int32_t>{}, {28}, {24, 25}, {24, 25, 28}}) {
+      for (const std::int64_t context : {2, 3, 5, 8, 64}) {
+        const auto data =
+            texts.load({file}, {.context = context,
+                                .texts = {.split = DocumentSplit::blank_lines, .lead_in = lead_in},
+                                .packing = packing});
+        CHECK(data.stream().text_tokens() == 22);
+        for (std::int64_t i = 0; i < data.windows(); ++i) {
+          const auto targets = window_of(data, i).targets;
+          CAPTURE(context);
+          CAPTURE(i);
+          CHECK(data.targets_in(i) == std::count_if(targets.begin(), targets.end(),
+                                                    [](std::int64_t id) { return id >= 0; }));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("bits per byte spread the mean over what the text is, not over its lead-ins") {
+  const Texts texts;
+  const auto file = texts.write("a.txt", "abcd");
+  const auto plain = texts.load({file}, {.context = 8});
+  const auto led = texts.load({file}, {.context = 8, .texts = {.lead_in = {24, 25}}});
+  CHECK(plain.bits_per_byte(std::log(2.0)) == doctest::Approx(1));
+  CHECK(led.bits_per_byte(std::log(2.0)) == doctest::Approx(1));
+}
+
+TEST_CASE("rows of ids stay rows, each with the padding at its end") {
+  // One row is full, one short, one padding alone, one a single token.
+  const std::vector<std::int64_t> ids = {1, 0, 2, 5, 7, 6, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0};
   const auto data = test::dataset_of(ids, 4, 29, 0);
   CHECK(data.context() == 4);
   CHECK(data.tokens() == 7);
+  REQUIRE(data.windows() == 4);
+  CHECK(data.filled_share() == doctest::Approx(7.0 / 16));
   CHECK(std::vector<std::int64_t>(data.stream().document_starts().begin(),
                                   data.stream().document_starts().end()) ==
-        std::vector<std::int64_t>{0, 3});
-  const Window window = window_of(data, 0);
-  CHECK(window.ids == std::vector<std::int64_t>{1, 0, 2, 0});
-  CHECK(window.targets == std::vector<std::int64_t>{0, 2, -1, -1});
-  CHECK(test::dataset_of(ids, 4, 29).tokens() == 12);
+        std::vector<std::int64_t>{0, 4, 6});
+  CHECK(window_of(data, 0).ids == std::vector<std::int64_t>{1, 0, 2, 5});
+  CHECK(window_of(data, 0).targets == std::vector<std::int64_t>{0, 2, 5, -1});
+  CHECK(window_of(data, 1).ids == std::vector<std::int64_t>{7, 6, 0, 0});
+  CHECK(window_of(data, 1).targets == std::vector<std::int64_t>{6, -1, -1, -1});
+  CHECK(window_of(data, 1).first_key == std::vector<std::int32_t>{0, 0, 2, 3});
+  CHECK(window_of(data, 2).targets == std::vector<std::int64_t>(4, -1));
+  CHECK(window_of(data, 3).ids == std::vector<std::int64_t>{3, 0, 0, 0});
+  std::vector<std::int64_t> targets;
+  for (std::int64_t i = 0; i < 4; ++i) targets.push_back(data.targets_in(i));
+  CHECK(targets == std::vector<std::int64_t>{3, 1, 0, 0});
+  CHECK(data.first_window() == 0);
+  CHECK(test::dataset_of(ids, 4, 29).tokens() == 16);
+  const std::vector<std::int64_t> late = {0, 0, 0, 0, 1, 2, 0, 0};
+  CHECK(test::dataset_of(late, 4, 29, 0).first_window() == 1);
 }
 
 TEST_CASE("data that cannot train is refused with its file and place") {

@@ -16,9 +16,12 @@ namespace fs = std::filesystem;
 
 // A model of the test data with a tokenizer of letters, and texts to read.
 struct Case {
-  explicit Case(const std::string& model) {
+  explicit Case(const std::string& model, const std::string& post_processor = "null",
+                const std::string& config = R"({"eos_token": "<|endoftext|>"})") {
     fs::copy(test::test_data() / "train" / model, folder.path() / "model");
-    const auto file = test::write_letter_tokenizer(folder.path() / "model") / "tokenizer.json";
+    const auto file =
+        test::write_letter_tokenizer(folder.path() / "model", post_processor, config) /
+        "tokenizer.json";
     std::string text = read_file(file, 1 << 20);
     for (const auto& [letter, token] :
          {std::pair("\"y\"", "\"<extra_id_0>\""), std::pair("\"z\"", "\"<extra_id_1>\"")}) {
@@ -67,6 +70,63 @@ TEST_CASE(
   CHECK(data.overlap == 0);
   options.held_out = {};
   CHECK_FALSE(read_run_data(*of.checkpoint, options).overlap);
+}
+
+TEST_CASE(
+    "what the tokenizer puts before a text stands before every document, unless told not to") {
+  const Case of("llama", test::letters_before_text("x"));
+  RunDataOptions options{.training = {{of.write("a.txt", "abc\n\ndefgh")}, {}},
+                         .held_out = {{of.write("b.txt", "ijk\n\nlm")}, {}},
+                         .split = DocumentSplit::blank_lines,
+                         .packing = Packing::concat,
+                         .context = 5};
+  const RunData data = read_run_data(*of.checkpoint, options);
+  CHECK(ids_of(data.training, 0) == std::vector<std::int64_t>{23, 0, 1, 2, kEnd});
+  CHECK(ids_of(*data.held_out, 0) == std::vector<std::int64_t>{23, 8, 9, 10, 23});
+  CHECK(data.training.stream().recorded_lead_in() == std::vector<std::uint64_t>{23});
+  const MeasuredData measured = read_measured_data(
+      *of.checkpoint,
+      {.source = options.held_out, .split = DocumentSplit::blank_lines, .context = 5});
+  CHECK(ids_of(measured.data, 0) == ids_of(*data.held_out, 0));
+  const MeasuredData rolling = read_measured_data(
+      *of.checkpoint, {.source = options.held_out, .context = 5, .rolling = true});
+  CHECK(ids_of(rolling.data, 0).front() == kEnd);
+  options.lead_in = LeadIn::none;
+  const RunData plain = read_run_data(*of.checkpoint, options);
+  CHECK(ids_of(plain.training, 0) == std::vector<std::int64_t>{0, 1, 2, kEnd, 3});
+  CHECK(plain.training.stream().recorded_lead_in()->empty());
+}
+
+TEST_CASE("a task that says itself what stands around a text takes no other choice") {
+  const auto first_ids = [](const std::string& model, LeadIn choice) {
+    const Case of(model, test::letters_before_text("x"), R"({"bos_token": "b"})");
+    const RunData data = read_run_data(
+        *of.checkpoint, {.training = {{of.write("a.txt", "abcdefghabcdefghabcdefgh")}, {}},
+                         .lead_in = choice,
+                         .context = 12});
+    return data.training.stream().recorded_lead_in();
+  };
+  const auto refused = [&](const std::string& model, LeadIn choice) {
+    return test::error_of([&] { (void)first_ids(model, choice); });
+  };
+  CHECK(first_ids("t5", LeadIn::automatic)->empty());
+  CHECK(first_ids("t5", LeadIn::none)->empty());
+  CHECK(refused("t5", LeadIn::bos).starts_with("invalid_argument: --lead-in bos: spans"));
+  CHECK(refused("bert", LeadIn::bos).starts_with("invalid_argument: --lead-in bos: a masked"));
+  CHECK(refused("bert", LeadIn::none).starts_with("invalid_argument: --lead-in none: a masked"));
+}
+
+TEST_CASE("data says when nothing ends the documents to train on") {
+  const auto lacks = [](const char* model, const char* config) {
+    const Case of(model, "null", config);
+    RunDataOptions options{.training = {{of.write("a.txt", "abcdefghabcdefghabcdefgh")}, {}},
+                           .context = 12};
+    const RunData data = read_run_data(*of.checkpoint, options);
+    return data.lacks_end_of_sequence();
+  };
+  CHECK(lacks("llama", "{}"));
+  CHECK_FALSE(lacks("llama", R"({"eos_token": "<|endoftext|>"})"));
+  CHECK_FALSE(lacks("t5", "{}"));  // the draw brings its own
 }
 
 TEST_CASE("a share of the files is set aside, and none stands on both sides") {

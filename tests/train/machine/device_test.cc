@@ -14,6 +14,8 @@ TEST_CASE("devices are named as LibTorch names them") {
   CHECK(parse_device("cuda:0") == Device{Device::Kind::cuda, 0});
   CHECK(parse_device("cuda:127") == Device{Device::Kind::cuda, 127});
   for (const char* name : {"cpu", "cuda", "cuda:3"}) CHECK(to_string(*parse_device(name)) == name);
+  CHECK(device_class(Device{}) == "cpu");
+  for (const char* name : {"cuda", "cuda:3"}) CHECK(device_class(*parse_device(name)) == "cuda");
 }
 
 TEST_CASE("anything else is no device") {

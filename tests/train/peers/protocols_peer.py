@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each protocol of `organ eval` is what transformers gives when it is used that way; intervals are
-numpy's; the overlap is that of Python sets; the documents follow their schemas.
+"""Each protocol of `organ eval` is what transformers gives when it is used that way, whatever its
+tokenizer puts before a text; intervals are numpy's; the overlap is that of Python sets; what was
+measured otherwise is not compared; the documents follow their schemas.
 
 usage: protocols_peer.py ORGAN_TRAIN SCHEMAS
 
@@ -49,6 +50,20 @@ def make_model(folder, seed):
     return folder
 
 
+def put_before_texts(folder, tokens):
+    """Gives the model's tokenizer a template with these tokens in front."""
+    path = folder / "tokenizer.json"
+    document = json.loads(path.read_text())
+    vocabulary = document["model"]["vocab"]
+    document["post_processor"] = None if not tokens else {
+        "type": "TemplateProcessing",
+        "single": [*({"SpecialToken": {"id": t, "type_id": 0}} for t in tokens),
+                   {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {t: {"id": t, "ids": [vocabulary[t]], "tokens": [t]} for t in tokens}}
+    path.write_text(json.dumps(document))
+
+
 def make_text(seed, documents):
     words = random.Random(seed)
     known = ["".join(words.choices("aeioustrnlm", k=words.randint(1, 7))) for _ in range(60)]
@@ -58,7 +73,8 @@ def make_text(seed, documents):
 
 
 class Reference:
-    """The figures of one model by transformers."""
+    """The figures of one model by transformers. Each document stands behind what the tokenizer puts
+    before a text, `lead` ids, which are no labels."""
 
     def __init__(self, folder, documents):
         import tokenizers
@@ -68,7 +84,9 @@ class Reference:
         self.model = transformers.AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager").eval()
         self.tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.documents = [self.tokenizer.encode(d, add_special_tokens=False).ids for d in documents]
+        self.plain = [self.tokenizer.encode(d, add_special_tokens=False).ids for d in documents]
+        self.documents = [self.tokenizer.encode(d).ids for d in documents]
+        self.lead = len(self.documents[0]) - len(self.plain[0])
         self.end = self.tokenizer.token_to_id("<|endoftext|>")
         self.text = documents
 
@@ -89,8 +107,9 @@ class Reference:
 
     def pieces(self, stride):
         """Windows over the joined documents as (start, document pieces)."""
-        stream, owner = [], []
+        stream, owner, self.leads = [], [], set()
         for i, document in enumerate(self.documents):
+            self.leads |= set(range(len(stream), len(stream) + self.lead))
             stream += document
             owner += [i] * len(document)
         start = 0
@@ -106,12 +125,15 @@ class Reference:
                 return
             start += stride
 
-    def over_pieces(self, stride, targets_of, **keywords):
+    def over_pieces(self, stride, distance, **keywords):
+        """Labels are the ids `distance` places on."""
         total, count, done = 0.0, 0, set()
         for _, parts in self.pieces(stride):
             for start, ids in parts:
-                targets = [None if t is None or (start + i) in done else t
-                           for i, t in enumerate(targets_of(ids))]
+                labels = ids[distance:] + [None] * distance
+                targets = [None if t is None or start + i in done
+                           or start + i + distance in self.leads else t
+                           for i, t in enumerate(labels[:len(ids)])]
                 done |= {start + i for i, t in enumerate(targets) if t is not None}
                 if not any(t is not None for t in targets):
                     continue
@@ -121,15 +143,15 @@ class Reference:
         return total / count, count
 
     def p0(self):
-        return self.over_pieces(CONTEXT, lambda ids: ids[1:] + [None])
+        return self.over_pieces(CONTEXT, 1)
 
     def p0s(self):
-        return self.over_pieces(STRIDE, lambda ids: ids[1:] + [None])
+        return self.over_pieces(STRIDE, 1)
 
     def p0w(self):
         """lm-eval: rolling windows after a first token that is no text, per word of the text."""
         total, count = 0.0, 0
-        for ids in self.documents:
+        for ids in self.plain:
             stream = [self.end, *ids]
             for done in range(0, len(ids), CONTEXT):
                 fresh = min(CONTEXT, len(ids) - done)
@@ -144,26 +166,33 @@ class Reference:
     def padded(self):
         return [(d + [self.end] * CONTEXT)[:CONTEXT] for d in self.documents]
 
+    def labels(self, row):
+        """The lead-in is none; the first label is nobody's."""
+        lead = max(1, self.lead)
+        return [-100] * lead + row[lead:]
+
     def p1(self):
         rows = self.padded()
-        return self.loss(rows, rows), len(rows) * (CONTEXT - 1)
+        labels = [self.labels(row) for row in rows]
+        return self.loss(rows, labels), len(rows) * (CONTEXT - max(1, self.lead))
 
     def cut(self):
         return [d[:CONTEXT] for d in self.documents]
 
     def p2(self):
-        values = [math.exp(self.loss([d], [d])) for d in self.cut() if len(d) > 1]
-        return math.log(sum(values) / len(values)), sum(len(d) - 1 for d in self.cut())
+        lead = max(1, self.lead)
+        values = [math.exp(self.loss([d], [self.labels(d)])) for d in self.cut() if len(d) > lead]
+        return math.log(sum(values) / len(values)), sum(len(d) - lead for d in self.cut())
 
     def p3(self):
-        return self.over_pieces(CONTEXT, lambda ids: (ids[2:] + [None, None])[:len(ids)])
+        return self.over_pieces(CONTEXT, 2)
 
     def p4(self):
-        return self.over_pieces(CONTEXT, lambda ids: ids)
+        return self.over_pieces(CONTEXT, 0)
 
     def p5(self):
         zeros = self.torch.zeros
-        return self.over_pieces(CONTEXT, lambda ids: ids[1:] + [None],
+        return self.over_pieces(CONTEXT, 1,
                                 attention_mask=lambda n: zeros(1, 1, n, n))
 
     def p6(self):
@@ -171,10 +200,11 @@ class Reference:
         for first in range(0, len(rows), BATCH):
             lengths = [len(d) for d in cut[first:first + BATCH]]
             batch = rows[first:first + BATCH]
-            labels = [row[:n] + [-100] * (CONTEXT - n) for row, n in zip(batch, lengths)]
+            labels = [self.labels(row)[:n] + [-100] * (CONTEXT - n)
+                      for row, n in zip(batch, lengths)]
             mask = self.torch.tensor([[1] * n + [0] * (CONTEXT - n) for n in lengths])
             means.append(self.loss(batch, labels, mask))
-        return sum(means) / len(means), sum(len(d) - 1 for d in cut)
+        return sum(means) / len(means), sum(len(d) - max(1, self.lead) for d in cut)
 
 
 def compare_protocols(model, text, reference):
@@ -188,6 +218,8 @@ def compare_protocols(model, text, reference):
               f"{nll:.8f}, relative difference {difference:.1e}")
         assert record["protocol"] == name and record["tokens"] == count, (record, count)
         assert difference < TOLERANCE, name
+        expected = [reference.end] if name == "P0w" else reference.documents[0][:reference.lead]
+        assert record["lead_in"] == expected, record
         assert abs(record["ppl"] / math.exp(nll) - 1) < 1e-4, name
         diagnostic = name in ("P1", "P2", "P3", "P4", "P5", "P6")
         assert record["comparable"] is not diagnostic and ("watermark" in record) is diagnostic
@@ -229,13 +261,36 @@ def compare_intervals(models, text, folder):
     assert abs(ours["low"] - low) < 0.05 * width and abs(ours["high"] - high) < 0.05 * width
     share = 2 * min((resampled <= 0).mean(), (resampled >= 0).mean())
     assert abs(ours["chance"] - min(1, share)) < 0.02, (ours, share)
-    other = json.loads(saved[1].read_text())
-    other["context"] += 1
-    saved[1].write_text(json.dumps(other))
-    refused = organ("eval", saved[0], "--against", saved[1], "--json", code=2)
-    assert "the context is 48 against 49" in refused, refused
+    refuse_what_is_not_alike(models, saved, options)
     refused = organ("eval", models[0], "--against", models[1], *options, "--protocol", "P4", code=2)
     assert "not comparable" in refused, refused
+
+
+def refuse_what_is_not_alike(models, saved, options):
+    record = json.loads(saved[1].read_text())
+    changed = saved[1].with_name("changed.json")
+    for change, words in (({"context": 49}, "the context is 48 against 49"),
+                          ({"precision": "bf16"}, "the precision is 'fp32' against 'bf16'"),
+                          ({"device": "cuda:0"}, "the class of device is 'cpu' against 'cuda'"),
+                          ({"lead_in": [1]}, "(lead-in) is 'none' against '1'")):
+        changed.write_text(json.dumps({**record, **change}))
+        refused = organ("eval", saved[0], "--against", changed, "--json", code=2)
+        assert words in refused, refused
+    for key in ("precision", "device", "lead_in"):
+        old = {k: v for k, v in record.items() if k != key}
+        changed.write_text(json.dumps(old))
+        for first, second in ((saved[0], changed), (changed, saved[0])):
+            refused = organ("eval", first, "--against", second, "--json", code=2)
+            assert "'changed.json' was made by an older organ" in refused.replace(
+                f"{changed.parent}/", ""), refused
+        # Records of then may stand side by side, as they could.
+        organ("eval", changed, "--against", changed, "--json", schema="comparison")
+    # A model is not measured in vain.
+    refused = organ("eval", models[0], "--against", saved[1], *options, "--precision", "bf16", code=2)
+    assert "the precision is 'bf16' against 'fp32'" in refused, refused
+    assert "self-tests" not in refused, refused
+    refused = organ("eval", models[0], "--against", saved[1], *options, "--lead-in", "bos", code=2)
+    assert "(lead-in) is '" in refused, refused
 
 
 def compare_overlap(model, text, reference, folder):
@@ -248,7 +303,7 @@ def compare_overlap(model, text, reference, folder):
         return [tuple(ids[i:i + GRAM]) for i in range(len(ids) - GRAM + 1)]
     encode = reference.tokenizer.encode
     seen = {g for d in known for g in grams(encode(d, add_special_tokens=False).ids)}
-    held_out = [g for d in reference.documents for g in grams(d)]
+    held_out = [g for d in reference.plain for g in grams(d)]
     record = organ("eval", model, "--data", text, "--documents", "blank-lines", "--context",
                    CONTEXT, "--training-data", *files, "--json")
     overlap = record["overlap"]
@@ -269,10 +324,13 @@ def main():
         documents = make_text(5, 23)
         text = folder / "text.txt"
         text.write_text("\n\n".join(documents))
-        reference = Reference(models[0], documents)
-        compare_protocols(models[0], text, reference)
+        for before in (["<|endoftext|>"], ["t", "h"], []):
+            put_before_texts(models[0], before)
+            reference = Reference(models[0], documents)
+            print(f"{reference.lead} ids before each document")
+            compare_protocols(models[0], text, reference)
+            compare_overlap(models[0], text, reference, folder)
         compare_intervals(models, text, folder)
-        compare_overlap(models[0], text, reference, folder)
 
 
 main()

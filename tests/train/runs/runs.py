@@ -291,6 +291,67 @@ class Runs(unittest.TestCase):
         self.assertEqual(after[1], best[1])
         self.assertGreater(during[-1][1], best[1])
 
+    def figures(self, out):
+        manifest = json.loads((self.folder / out / "organ.json").read_text())
+        return {e["subject"]: e for e in manifest["evaluations"]}
+
+    def eval(self, model, *options):
+        done = subprocess.run([PROGRAM, "eval", str(model), *map(str, options), "--threads=2", "--json"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_a_figure_says_in_which_precision_it_was_measured_and_was(self):
+        """Before training, and of the folder that recovery leaves, `organ eval` measures the same in
+        that precision and something else in the other."""
+        model = self.text_model()
+        text = ("--data", self.folder / "held_out.txt", "--documents", "blank-lines", "--context", 16)
+        for precision, other in (("fp32", "bf16"), ("bf16", "fp32")):
+            command = [PROGRAM, "recover", str(model), *map(str, self.texts()), "--layers=1:2",
+                       "--steps=4", "--lr=1e-2", f"--precision={precision}", "--threads=2",
+                       f"--out={self.folder / precision}"]
+            done = subprocess.run(command, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout.count(f",lead=none,{precision},cpu]"), 2, done.stdout)
+            record = json.loads((self.folder / precision / "recovery.json").read_text())
+            for figure, folder in zip(record["evaluations"], (model, self.folder / precision),
+                                      strict=True):
+                self.assertEqual((figure["precision"], figure["device"], figure["lead_in"]),
+                                 (precision, "cpu", []))
+                recorded = float.fromhex(figure["nll"])
+                alike = self.eval(folder, *text, f"--precision={precision}")["nll"]
+                unlike = self.eval(folder, *text, f"--precision={other}")["nll"]
+                self.assertLess(abs(recorded - alike), 1e-6 * recorded)
+                self.assertGreater(abs(recorded - unlike), abs(recorded - alike))
+
+    def test_a_figure_on_the_data_that_chose_the_weights_says_so(self):
+        model, options = self.text_model(), self.texts()
+        for out, more, chose in (("plain", (), False),
+                                 ("averaged", ("--ema", "0.5"), False),
+                                 ("chosen", ("--evaluate-every", 2, "--patience", 3), True)):
+            result = self.train(out, *options, *more, model=model, steps=6)
+            figures = self.figures(out)
+            self.assertIs(figures["recipient_untouched"]["chose_weights"], False)
+            self.assertIs(figures["as_transplanted"]["chose_weights"], chose)
+            self.assertEqual(result.stdout.count(",chose-weights]"), int(chose), result.stdout)
+            card = (self.folder / out / "README.md").read_text()
+            self.assertIs("these weights were chosen by their figure" in card, chose)
+
+    def test_a_tokenizer_without_an_end_is_said_and_recorded(self):
+        model, options = self.text_model(), self.texts()
+        warning = "the tokenizer names no end-of-sequence token"
+        for out, config, end in (("with", {"eos_token": "<|endoftext|>"}, 28), ("without", {}, None)):
+            (model / "tokenizer_config.json").write_text(json.dumps(config))
+            result = self.train(out, *options, model=model, steps=1)
+            self.assertEqual(result.stderr.count(warning), int(end is None), result.stderr)
+            self.assertEqual(self.training(out)["hyperparameters"]["end_of_sequence"], end)
+        result = self.train("ids", steps=1)
+        self.assertNotIn(warning, result.stderr)
+        self.assertIsNone(self.training("ids")["hyperparameters"]["end_of_sequence"])
+        self.assertIsNone(self.training("ids")["hyperparameters"]["lead_in"])
+        self.assertIn("--ids are taken as they are",
+                      self.train("no", "--lead-in", "bos", expect=2).stderr)
+
     def test_the_last_weights_are_candidates_for_the_best(self):
         model, options = self.text_model(), self.texts()
         self.train("out", *options, "--lr", "1e-3", "--evaluate-every", 2, "--patience", 3,

@@ -2,9 +2,14 @@
 #include "train/trainer/settings.h"
 
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
+#include "format/base/file.h"
+#include "format/base/json.h"
 #include "tests/support/support.h"
 #include "tests/train/support/ids_file.h"
+#include "tests/train/support/letter_tokenizer.h"
+#include "train/tokenizer/tokenizer.h"
 
 namespace organ::train {
 
@@ -35,6 +40,24 @@ TEST_CASE("wishes are refused before any data is read, but for the steps that it
   wishes.rate = 0;
   CHECK(test::error_of([&] { check_wishes(wishes, {}); }).find("--lr: 0 is out") !=
         std::string::npos);
+}
+
+TEST_CASE("what is recorded says what stood around each document") {
+  const TempFolder folder = test::scratch();
+  write_file(folder.path() / "a.txt", "abcd");
+  const auto tokenizer = Tokenizer::open(test::write_letter_tokenizer(folder.path()));
+  const auto fields = [&](const TextOptions& texts) {
+    const Dataset data = Dataset::from_texts({folder.path() / "a.txt"}, tokenizer, 29,
+                                             {.context = 8, .texts = texts});
+    return json_of(hyperparameters({}, data));
+  };
+  const Json around = fields({.end_of_sequence = true, .lead_in = {24, 25}});
+  CHECK(around["lead_in"] == Json({24, 25}));
+  CHECK(around["end_of_sequence"] == 28);
+  CHECK(fields({})["lead_in"] == Json::array());
+  CHECK(fields({})["end_of_sequence"] == nullptr);
+  const std::vector<std::int64_t> ids(20, 5);
+  CHECK(json_of(hyperparameters({}, test::dataset_of(ids, 10, 29)))["lead_in"] == nullptr);
 }
 
 }  // namespace organ::train

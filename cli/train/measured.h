@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// One model measured on the data that `organ eval` names.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "cli/frame/command.h"
+#include "format/checkpoint/checkpoint.h"
+#include "train/data/run_data.h"
+#include "train/evaluate/comparison.h"
+#include "train/evaluate/measure_checkpoint.h"
+
+namespace organ::cli {
+
+// What the options of `organ eval` say.
+struct EvalArguments {
+  std::string model, adapter, against;
+  std::vector<std::string> data, training_data;
+  std::string ids;
+  train::DocumentSplit documents = train::DocumentSplit::file;
+  train::LeadIn lead_in = train::LeadIn::automatic;
+  train::Precision precision = train::Precision::fp32;
+  train::Protocol protocol = train::Protocol::p0;
+  train::MachineChoice machine = {.own_process = true};
+  std::int64_t context = 512;
+  std::optional<std::int64_t> stride;
+  std::optional<std::int64_t> windows;
+  std::optional<std::int32_t> padding_id;
+  std::int64_t batch = 8;
+  std::uint64_t mask_seed = 0;
+  bool per_document = false;
+  train::BootstrapOptions bootstrap;
+};
+
+// Throws invalid_argument naming the option.
+void check_arguments(const EvalArguments& arguments);
+
+class Measured {
+ public:
+  // Measures the model in `folder`, with the adapter in `adapter_folder` unless that is "". Borrows
+  // the arguments. Throws what reading and measuring throw.
+  Measured(const Context& context, const EvalArguments& a, const std::string& folder,
+           const std::string& adapter_folder);
+
+  train::EvalRecord record() const;
+  const train::Device& device() const { return arguments_.machine.device; }
+  nlohmann::json json() const;
+  std::vector<std::string> lines() const;
+
+ private:
+  void read_data(const format::Checkpoint& checkpoint);
+  std::string protocol_name() const {
+    return train::protocol_name(options_.protocol, options_.context, options_.stride);
+  }
+  format::EvaluationConditions conditions() const;
+  std::string figure(const train::EvaluationResult& result) const;
+  nlohmann::json dataset_record() const;
+  void add_diagnosis(nlohmann::json& record) const;
+
+  const EvalArguments& arguments_;
+  std::string source_, adapter_folder_;
+  std::optional<Digest> tokenizer_;
+  std::optional<train::Dataset> data_;
+  train::EvaluationOptions options_;
+  train::Measurement measurement_;
+  std::optional<train::OverlapCount> overlap_;
+};
+
+}  // namespace organ::cli
