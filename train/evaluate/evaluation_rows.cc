@@ -112,19 +112,15 @@ void count_padding(const EvaluationRow& row, std::int32_t id, const WindowArrays
   }
 }
 
-// Each token for itself, but for what only leads in.
-void ask_for_input(const Dataset& data, const EvaluationRow& row, const WindowArrays& out) {
+// Asks each token for the one `distance` places on in its document, unless that only leads in.
+void ask_ahead(const Dataset& data, const EvaluationRow& row, std::int64_t distance,
+               const WindowArrays& out) {
   for (std::int64_t i = 0; i < row.tokens; ++i) {
-    const auto slot = static_cast<std::size_t>(i);
-    const bool text = row.start + i >= data.stream().text_start(row.start + i);
-    out.targets[slot] = text ? out.ids[slot] : -1;
-  }
-}
-
-void shift_again(std::span<std::int64_t> targets) {
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    const bool last = i + 1 == targets.size() || targets[i] < 0;
-    targets[i] = last ? -1 : targets[i + 1];
+    const auto slot = static_cast<std::size_t>(i), asked = static_cast<std::size_t>(i + distance);
+    const std::int64_t token = row.start + i + distance;
+    const bool target = i + distance < row.tokens && out.first_key[asked] == out.first_key[slot] &&
+                        token >= data.stream().text_start(token);
+    out.targets[slot] = target ? out.ids[asked] : -1;
   }
 }
 
@@ -164,8 +160,8 @@ void fill_row(const Dataset& data, const EvaluationOptions& options, const Evalu
   switch (options.protocol) {
     case Protocol::p0w: look_ahead(data, row, out); break;
     case Protocol::p1: count_padding(row, options.padding_id, out); break;
-    case Protocol::p3: shift_again(out.targets.first(tokens)); break;
-    case Protocol::p4: ask_for_input(data, row, out); break;
+    case Protocol::p3: ask_ahead(data, row, 2, out); break;
+    case Protocol::p4: ask_ahead(data, row, 0, out); break;
     case Protocol::p0:
     case Protocol::p2:
     case Protocol::p5:
