@@ -50,7 +50,7 @@ MODULES = {
     "train/tokenizer/text": BASE,
     "train/tokenizer/models": BASE | train("tokenizer/text"),
     "train/tokenizer/stages": BASE | train("tokenizer/text"),
-    "train/tokenizer": BASE | train("tokenizer/text", "tokenizer/models", "tokenizer/stages"),
+    "train/tokenizer": CHECKPOINT | train("tokenizer/text", "tokenizer/models", "tokenizer/stages"),
     "train/data": CHECKPOINT | train("tokenizer", "tokenizer/text"),
     "train/adapter": CHECKPOINT | train("tokenizer/text", "data"),
     "train/positions": ARCHITECTURE | train("kernels"),

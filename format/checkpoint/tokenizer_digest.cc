@@ -7,12 +7,15 @@
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
-#include "format/checkpoint/internal/checkpoint_files.h"
+#include "format/checkpoint/internal/tokenizer_parts.h"
+#include "format/checkpoint/tokenizer_files.h"
 
 namespace organ::format {
 namespace {
 
-constexpr std::string_view kTokenizerFile = "tokenizer.json";
+using internal::kTokenizerFile;
+using internal::TokenizerSources;
+
 constexpr std::string_view kSections[] = {"added_tokens", "model", "normalizer", "pre_tokenizer"};
 
 // Null members left out, reals as hex floats: what canonical JSON demands.
@@ -70,19 +73,8 @@ Json added_tokens(const JsonObject& document) {
   return section;
 }
 
-}  // namespace
-
-std::optional<Digest> tokenizer_digest(const std::filesystem::path& path) {
-  const internal::ModelFolder folder(path);
-  if (!folder.has(kTokenizerFile)) return std::nullopt;
-  JsonLimits limits;
-  limits.bytes = std::uint64_t{64} << 20;
-  limits.string_bytes = std::uint64_t{4} << 20;  // SentencePiece normalisers hold a large map
-  limits.keys = 8'000'000;
-  limits.reals = true;
-  const std::string subject = folder.subject(kTokenizerFile);
-  const Json document = parse_json(folder.read(kTokenizerFile, limits.bytes), limits, subject);
-  const JsonObject object(document, quote(subject));
+Json canonical_sections(const Json& document) {
+  const JsonObject object(document, std::string(kTokenizerFile));
   Json canonical = Json::object();
   for (const std::string_view section : kSections) {
     if (object.is_null(section)) continue;
@@ -91,7 +83,51 @@ std::optional<Digest> tokenizer_digest(const std::filesystem::path& path) {
                                                      : plain(object.at(section));
   }
   if (!canonical.contains("model")) object.fail_field("model", "is missing");
-  return sha256(canonical_json(canonical));
+  return canonical;
+}
+
+Json canonical_tokenizer(const TokenizerFiles& files) {
+  Json canonical = canonical_sections(files.document);
+  if (files.split_special_tokens) canonical["split_special_tokens"] = true;
+  return canonical;
+}
+
+// Of a tokenizer that is not read here: what its files say, one by one. Keys of the settings that
+// never change an id are left out.
+Json canonical_files(const TokenizerSources& sources) {
+  Json canonical = canonical_sections(sources.tokenizer);
+  Json settings = plain(sources.settings().value());
+  for (const char* key :
+       {"chat_template", "clean_up_tokenization_spaces", "max_length", "model_max_length",
+        "name_or_path", "padding_side", "processor_class", "truncation_side"}) {
+    settings.erase(key);
+  }
+  canonical["files"]["tokenizer_config.json"] = std::move(settings);
+  for (const char* name : {"added_tokens.json", "special_tokens_map.json"}) {
+    if (sources.has(name)) canonical["files"][name] = plain(sources.parse(name));
+  }
+  return canonical;
+}
+
+}  // namespace
+
+std::optional<Digest> tokenizer_digest(const std::filesystem::path& folder) {
+  try {
+    return sha256(canonical_json(canonical_tokenizer(read_tokenizer_files(folder))));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) return std::nullopt;
+    if (error.code() != ErrorCode::incompatible) throw;
+  }
+  const TokenizerSources sources(folder);
+  if (sources.tokenizer.is_null()) return std::nullopt;
+  return sha256(canonical_json(canonical_files(sources)));
+}
+
+bool has_tokenizer(const std::filesystem::path& folder, const Digest& recorded) {
+  if (tokenizer_digest(folder) == recorded) return true;
+  const TokenizerSources sources(folder);
+  return !sources.tokenizer.is_null() &&
+         sha256(canonical_json(canonical_sections(sources.tokenizer))) == recorded;
 }
 
 }  // namespace organ::format

@@ -3,7 +3,9 @@
 // other tokenizers.
 //   tokenize_ids encode TOKENIZER [special]   NUL-ended texts -> one line of ids each
 //   tokenize_ids decode TOKENIZER [skip]      lines of ids    -> NUL-ended texts
-//   tokenize_ids time   TOKENIZER             one text        -> seconds of the best of 3 encodes
+//   tokenize_ids names  TOKENIZER             -> ids of bos, eos, unk, pad, "none" where there is
+//   none tokenize_ids time   TOKENIZER             one text        -> seconds of the best of 3
+//   encodes
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -37,6 +39,12 @@ void decode(const Tokenizer& tokenizer, bool skip_special) {
   }
 }
 
+void print_names(const Tokenizer& tokenizer) {
+  for (const auto& id : {tokenizer.bos(), tokenizer.eos(), tokenizer.unk(), tokenizer.pad()}) {
+    std::cout << (id ? std::to_string(*id) : "none") << '\n';
+  }
+}
+
 void time_encode(const Tokenizer& tokenizer) {
   const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
   double best = 1e9;
@@ -55,7 +63,7 @@ void time_encode(const Tokenizer& tokenizer) {
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   if (argc < 3) {
-    std::cerr << "usage: tokenize_ids encode|decode|time TOKENIZER [special|skip]\n";
+    std::cerr << "usage: tokenize_ids encode|decode|names|time TOKENIZER [special|skip]\n";
     return 2;
   }
   try {
@@ -63,6 +71,7 @@ int main(int argc, char** argv) {
     const Tokenizer tokenizer = Tokenizer::open(argv[2]);
     if (action == "encode") encode(tokenizer, argc > 3);
     if (action == "decode") decode(tokenizer, argc > 3);
+    if (action == "names") print_names(tokenizer);
     if (action == "time") time_encode(tokenizer);
   } catch (const organ::Error& error) {
     std::cerr << "tokenize_ids: " << error.what() << '\n';

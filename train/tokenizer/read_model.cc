@@ -25,7 +25,7 @@ std::size_t checked_id(const JsonObject& object, std::string_view token, const J
   return id.get<std::size_t>();
 }
 
-std::vector<std::string> read_vocab(const JsonObject& model) {
+Vocabulary read_vocab(const JsonObject& model) {
   const Json& vocab = model.at("vocab");
   if (!vocab.is_object() || vocab.empty()) {
     model.fail_field("vocab", "expected an object with at least one token");
@@ -33,7 +33,6 @@ std::vector<std::string> read_vocab(const JsonObject& model) {
   std::vector<std::string> tokens;
   for (const auto& [token, value] : vocab.items()) {
     const std::size_t id = checked_id(model, token, value);
-    if (token.empty()) model.fail_field("vocab", fmt::format("the token of id {} is empty", id));
     if (id >= tokens.size()) tokens.resize(id + 1);
     if (!tokens[id].empty()) {
       model.fail_field("vocab", fmt::format("tokens {} and {} share id {}", quote(tokens[id]),
@@ -41,7 +40,7 @@ std::vector<std::string> read_vocab(const JsonObject& model) {
     }
     tokens[id] = token;
   }
-  return tokens;
+  return Vocabulary(std::move(tokens), vocab.contains("") ? 1 : 0);
 }
 
 [[noreturn]] void fail_merge(const JsonObject& model, std::size_t rank) {
@@ -134,7 +133,7 @@ TokenModelPtr read_bpe(const JsonObject& model) {
     return static_cast<unsigned char>(c) < 0x80;
   });
   if (!plain) refuse_component(model.path(), "a subword prefix beyond ASCII");
-  return std::make_unique<Bpe>(Vocabulary(read_vocab(model)), std::move(config), "tokenizer.json");
+  return std::make_unique<Bpe>(read_vocab(model), std::move(config), "tokenizer.json");
 }
 
 TokenModelPtr read_wordpiece(const JsonObject& model) {
@@ -142,9 +141,9 @@ TokenModelPtr read_wordpiece(const JsonObject& model) {
       {"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
   const WordPieceConfig config{model.string("unk_token"), model.string("continuing_subword_prefix"),
                                model.unsigned_integer("max_input_chars_per_word")};
-  std::vector<std::string> tokens = read_vocab(model);
-  check_trie_limits(model, tokens);
-  return std::make_unique<WordPiece>(Vocabulary(std::move(tokens)), config, "tokenizer.json");
+  Vocabulary vocabulary = read_vocab(model);
+  check_trie_limits(model, vocabulary.tokens());
+  return std::make_unique<WordPiece>(std::move(vocabulary), config, "tokenizer.json");
 }
 
 // 10^n as the nearest double, n from 0 to 308.
@@ -181,7 +180,7 @@ double score_as_read(double score) {
   return std::copysign(result, score);
 }
 
-TokenModelPtr read_unigram(const JsonObject& model) {
+TokenModelPtr read_unigram(const JsonObject& model, bool exact_scores) {
   model.allow_only({"type", "unk_id", "vocab", "byte_fallback"});
   const Json& vocab = model.at("vocab");
   if (!vocab.is_array() || vocab.empty() || vocab.size() > kMaxTokenizerIds) {
@@ -194,10 +193,8 @@ TokenModelPtr read_unigram(const JsonObject& model) {
       model.fail_field("vocab", fmt::format("token {}: expected [text, score]", tokens.size()));
     }
     tokens.push_back(entry[0].get<std::string>());
-    if (tokens.back().empty()) {
-      model.fail_field("vocab", fmt::format("the token of id {} is empty", tokens.size() - 1));
-    }
-    config.scores.push_back(score_as_read(entry[1].get<double>()));
+    const auto score = entry[1].get<double>();
+    config.scores.push_back(exact_scores ? score : score_as_read(score));
   }
   check_trie_limits(model, tokens);
   if (const auto unk = model.optional_unsigned("unk_id")) {
@@ -207,18 +204,20 @@ TokenModelPtr read_unigram(const JsonObject& model) {
     config.unk_id = static_cast<std::int32_t>(*unk);
   }
   config.byte_fallback = model.optional_boolean("byte_fallback").value_or(false);
-  return std::make_unique<Unigram>(Vocabulary(std::move(tokens)), std::move(config));
+  const auto empty = std::ranges::count_if(tokens, &std::string::empty);
+  return std::make_unique<Unigram>(Vocabulary(std::move(tokens), static_cast<std::uint32_t>(empty)),
+                                   std::move(config));
 }
 
 }  // namespace
 
-TokenModelPtr read_token_model(const JsonObject& model) {
+TokenModelPtr read_token_model(const JsonObject& model, bool exact_scores) {
   // Files from before the field existed hold BPE when they have merges.
   const std::string type =
       model.optional_string("type").value_or(model.has("merges") ? "BPE" : "without type");
   if (type == "BPE") return read_bpe(model);
   if (type == "WordPiece") return read_wordpiece(model);
-  if (type == "Unigram") return read_unigram(model);
+  if (type == "Unigram") return read_unigram(model, exact_scores);
   refuse_component(model.path(), "model " + quote(type));
 }
 

@@ -19,10 +19,10 @@ constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
 }  // namespace
 
 struct Tokenizer::Impl {
-  explicit Impl(const std::filesystem::path& path) : Impl(read_tokenizer_document(path), path) {}
-  Impl(const Json& document, const std::filesystem::path& path);
+  explicit Impl(format::TokenizerFiles files);
 
-  void add_tokens(const std::vector<AddedToken>& tokens);
+  void add_tokens(const std::vector<AddedToken>& tokens,
+                  const std::set<std::string>& once_normalized);
   void check_template() const;
   void encode_text(std::string_view text, bool at_start, TokenModel::Session& session,
                    std::vector<std::int32_t>& out) const;
@@ -42,11 +42,15 @@ struct Tokenizer::Impl {
   AddedTokenFinder normalized;  // and after
   std::uint32_t ids = 0;
   std::map<std::string, std::string> special_names;
+  bool split_special;
 };
 
-Tokenizer::Impl::Impl(const Json& json, const std::filesystem::path& path)
-    : model(read_token_model(JsonObject(json, "tokenizer.json").object("model"))) {
-  const JsonObject document(json, "tokenizer.json");
+Tokenizer::Impl::Impl(format::TokenizerFiles files)
+    : model(read_token_model(JsonObject(files.document, "tokenizer.json").object("model"),
+                             files.exact_scores)),
+      special_names(std::move(files.special_names)),
+      split_special(files.split_special_tokens) {
+  const JsonObject document(files.document, "tokenizer.json");
   document.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer",
                        "pre_tokenizer", "post_processor", "decoder", "model"});
   const auto part = [&](const char* key) {
@@ -59,12 +63,12 @@ Tokenizer::Impl::Impl(const Json& json, const std::filesystem::path& path)
   if (normalizer && pre_tokenizer && normalizer->prepends() && pre_tokenizer->asks_for_start()) {
     refuse_component("tokenizer.json: pre_tokenizer", "Metaspace 'first' after Prepend");
   }
-  add_tokens(read_added_tokens(document, model->vocabulary()));
+  add_tokens(read_added_tokens(document, model->vocabulary()), files.once_normalized);
   check_template();
-  special_names = read_special_names(path);
 }
 
-void Tokenizer::Impl::add_tokens(const std::vector<AddedToken>& tokens) {
+void Tokenizer::Impl::add_tokens(const std::vector<AddedToken>& tokens,
+                                 const std::set<std::string>& once_normalized) {
   ids = model->vocabulary().size();
   for (const AddedToken& token : tokens) {
     ids = std::max(ids, static_cast<std::uint32_t>(token.id) + 1);
@@ -75,14 +79,18 @@ void Tokenizer::Impl::add_tokens(const std::vector<AddedToken>& tokens) {
     if (token.special) special.insert(token.content);
   }
   for (AddedToken token : tokens) {
-    if (token.normalized && normalizer) normalizer->apply(token.content);
+    std::string text = token.content;
+    const bool changed = token.normalized || once_normalized.contains(text);
+    if (changed && normalizer) normalizer->apply(text);
+    if (token.normalized) token.content = text;
     if (!seen.insert((token.normalized ? "n" : "v") + token.content).second) {
       refuse_component("tokenizer.json: added_tokens",
                        "two tokens that normalise to " + quote(token.content) + ": this");
     }
     // `tokenizers` knows special tokens by their text, so one that normalisation changes is none.
-    token.special = special.contains(token.content);
+    token.special = special.contains(text);
     (token.normalized ? normalized : verbatim).add(token);
+    token.content = std::move(text);
     added.emplace(token.id, std::move(token));
   }
 }
@@ -110,7 +118,7 @@ void Tokenizer::Impl::encode_text(std::string_view text, bool at_start,
   std::string current(text);
   if (normalizer) at_start = normalizer->apply(current) && at_start;
   if (normalized.empty()) return encode_normalized(std::move(current), at_start, session, out);
-  for (const TokenOrText& part : normalized.split(current)) {
+  for (const TokenOrText& part : normalized.split(current, split_special)) {
     if (part.id >= 0) {
       out.push_back(part.id);
     } else {
@@ -142,7 +150,7 @@ std::optional<std::int32_t> Tokenizer::Impl::special_id(const std::string& name)
 Tokenizer::Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
 Tokenizer Tokenizer::open(const std::filesystem::path& path) {
-  return Tokenizer(std::make_shared<const Impl>(path));
+  return Tokenizer(std::make_shared<const Impl>(read_tokenizer(path)));
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_special) const {
@@ -156,7 +164,7 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_spec
   std::vector<std::int32_t> out;
   if (add_special) out = impl_->around.before;
   const auto session = impl_->model->session();
-  for (const TokenOrText& part : impl_->verbatim.split(utf8)) {
+  for (const TokenOrText& part : impl_->verbatim.split(utf8, impl_->split_special)) {
     if (part.id >= 0) {
       out.push_back(part.id);
     } else {
@@ -173,11 +181,11 @@ std::vector<std::int32_t> Tokenizer::before_text() const { return impl_->around.
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
   std::vector<std::string> tokens;
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    const std::string* token = impl_->token(ids[i]);
-    if (token == nullptr) {
-      fail(ErrorCode::invalid_argument, "ids: position {}: id {} names no token (vocabulary {})", i,
-           ids[i], impl_->ids);
+    if (ids[i] < 0) {
+      fail(ErrorCode::invalid_argument, "ids: position {}: id {} is negative", i, ids[i]);
     }
+    const std::string* token = impl_->token(ids[i]);
+    if (token == nullptr) continue;
     const auto added = impl_->added.find(ids[i]);
     const bool skipped = skip_special && added != impl_->added.end() && added->second.special;
     if (!skipped) tokens.push_back(*token);

@@ -38,8 +38,9 @@ class Tokenizer {
   // template, none where it has none.
   std::vector<std::int32_t> before_text() const;
 
-  // The text of `ids`, always valid UTF-8 (broken sequences become U+FFFD). Throws
-  // invalid_argument with the position for an id that names no token.
+  // The text of `ids`, always valid UTF-8 (broken sequences become U+FFFD). An id that names no
+  // token has none: models have more rows than their tokenizer has tokens. Throws invalid_argument
+  // with the position for a negative id.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = false) const;
 
   // One more than the largest id.

@@ -5,12 +5,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "format/base/json.h"
+#include "format/checkpoint/tokenizer_files.h"
 #include "train/tokenizer/models/token_model.h"
 #include "train/tokenizer/stages/added_tokens.h"
 #include "train/tokenizer/stages/decoder.h"
@@ -27,9 +27,8 @@ struct Template {
   std::vector<std::int32_t> before, after;
 };
 
-// The document of a tokenizer.json, or of a folder with tokenizer.json or with vocab.json and
-// merges.txt, which are put into the form of a tokenizer.json.
-Json read_tokenizer_document(const std::filesystem::path& path);
+// A tokenizer.json with the names of tokenizer_config.json beside it, or a model folder.
+format::TokenizerFiles read_tokenizer(const std::filesystem::path& path);
 
 // Null JSON gives a null pointer. In stages.cc.
 NormalizerPtr read_normalizer(const Json& json, const std::string& path);
@@ -38,12 +37,8 @@ DecoderPtr read_decoder(const Json& json, const std::string& path);
 Template read_post_processor(const Json& json, const std::string& path);
 
 // In vocabulary.cc.
-TokenModelPtr read_token_model(const JsonObject& model);
+TokenModelPtr read_token_model(const JsonObject& model, bool exact_scores = false);
 std::vector<AddedToken> read_added_tokens(const JsonObject& document, const Vocabulary& vocabulary);
-
-// "bos_token", "eos_token", "unk_token", "pad_token" and their texts from tokenizer_config.json
-// beside the tokenizer; those that are absent or null are left out.
-std::map<std::string, std::string> read_special_names(const std::filesystem::path& path);
 
 [[noreturn]] void refuse_component(const std::string& path, std::string_view what);
 

@@ -5,7 +5,8 @@
 
 namespace organ::train {
 
-Vocabulary::Vocabulary(std::vector<std::string> tokens) : tokens_(std::move(tokens)) {
+Vocabulary::Vocabulary(std::vector<std::string> tokens, std::uint32_t empty_tokens)
+    : tokens_(std::move(tokens)), count_(empty_tokens) {
   ids_.reserve(tokens_.size());
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     if (tokens_[i].empty()) continue;

@@ -15,8 +15,9 @@ namespace organ::train {
 // Tokens and their ids. Immutable and thread-safe.
 class Vocabulary {
  public:
-  // By id; an empty text is an id without token. Of equal texts the last id counts.
-  explicit Vocabulary(std::vector<std::string> tokens);
+  // By id; an empty text is an id without token, or one of `empty_tokens` tokens that no text
+  // holds. Of equal texts the last id counts.
+  explicit Vocabulary(std::vector<std::string> tokens, std::uint32_t empty_tokens = 0);
   Vocabulary(Vocabulary&&) = default;
 
   std::optional<std::int32_t> id_of(std::string_view token) const;
@@ -27,7 +28,7 @@ class Vocabulary {
   // The text of an id that has() a token.
   const std::string& token(std::int32_t id) const { return tokens_[static_cast<std::size_t>(id)]; }
   const std::vector<std::string>& tokens() const { return tokens_; }
-  std::uint32_t token_count() const { return count_; }
+  std::uint32_t token_count() const { return count_; }  // those without text among them
   // One more than the largest id.
   std::uint32_t size() const { return static_cast<std::uint32_t>(tokens_.size()); }
   // The ids of <0x00>-<0xFF>, -1 for those that are no tokens.

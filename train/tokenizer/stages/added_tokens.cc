@@ -65,7 +65,7 @@ AddedTokenFinder::Found AddedTokenFinder::longest_at(std::string_view text, std:
   return found;
 }
 
-std::vector<TokenOrText> AddedTokenFinder::split(std::string_view text) const {
+std::vector<TokenOrText> AddedTokenFinder::split(std::string_view text, bool split_special) const {
   std::vector<TokenOrText> out;
   std::size_t done = 0;
   const auto push = [&](std::int32_t id, std::size_t begin, std::size_t end) {
@@ -82,6 +82,7 @@ std::vector<TokenOrText> AddedTokenFinder::split(std::string_view text) const {
     }
     const std::size_t begin = std::exchange(at, found.end);
     const AddedToken& token = tokens_[static_cast<std::size_t>(found.token)];
+    if (token.special && split_special) continue;
     if (token.single_word && (word_ends_at(text, begin) || word_starts_at(text, found.end))) {
       continue;
     }

@@ -37,7 +37,8 @@ class AddedTokenFinder {
   // No two tokens have equal contents; an empty one is never found.
   void add(const AddedToken& token);
   bool empty() const { return tokens_.empty(); }
-  std::vector<TokenOrText> split(std::string_view text) const;
+  // With `split_special` those that are special stay text.
+  std::vector<TokenOrText> split(std::string_view text, bool split_special = false) const;
 
  private:
   struct Node {
