@@ -5,6 +5,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/organ/finite_check.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 
@@ -78,13 +79,18 @@ class PreparedOrgan final : public OrganSource {
               std::move(hint));
 }
 
-void check_contents(const OrganSource& organ, const Work& work) {
+// Returns the tensors that are not finite.
+std::vector<Finding> check_contents(const OrganSource& organ, bool require_finite,
+                                    const Work& work) {
+  format::FiniteCheck finite{.required = require_finite, .found = {}};
   const std::vector<Finding> findings =
-      format::verify_contents(organ, {.flat_digests = true}, work);
+      format::verify_contents(organ, {.flat_digests = true}, work, finite);
   if (!findings.empty()) {
     fail_finding(organ, findings.front(),
                  fmt::format("{} finding(s); nothing was published", findings.size()));
   }
+  format::require_finite(finite, organ.describe());
+  return std::move(finite.found);
 }
 
 // A matching rule decides; without one the registry takes anything that is not damaged, and
@@ -254,7 +260,7 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
                             quote(prepared.renamed_from()), name, version.to_string()),
                 "publish it under the signed name, or give --key to sign it anew");
   }
-  check_contents(organ, work);
+  auto not_finite = check_contents(organ, options.require_finite, work);
   const VersionBlobs texts(prepared);
   const auto existing = impl_->catalog.find(name, version.to_string());
   check_not_taken(existing, texts.manifest.ref.digest);
@@ -268,6 +274,7 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   PublishResult result{
       .name = name, .version = version.to_string(), .digest = texts.manifest.ref.digest};
   result.is_signed = !prepared.signature_bundles().empty();
+  result.not_finite = std::move(not_finite);
   BlobWriter writer(impl_->blobs, storing_phase(prepared.manifest(), work));
   const std::vector<BlobRef> signatures = write_blobs(writer, prepared, texts);
   impl_->commit_version(make_entry(prepared, texts.manifest.ref, signatures), writer.finish(result),

@@ -31,6 +31,7 @@ struct CreateOptions {
 
 struct PublishOptions {
   const format::SecretKey* key = nullptr;  // signs the version while publishing
+  bool require_finite = false;             // refuse an organ with NaN or infinity
 };
 
 // What publish() did. Sizes in bytes.
@@ -43,6 +44,7 @@ struct PublishResult {
   std::uint64_t bytes = 0;         // of all blobs of the version
   std::uint64_t new_bytes = 0;     // of blobs that were not here before
   bool is_signed = false;
+  std::vector<format::Finding> not_finite = {};  // tensors with NaN or infinity
 };
 
 // One entry of the log and its place in it, counted from 0.
@@ -56,8 +58,9 @@ struct VerifyReport {
   struct Item {
     std::string subject;  // name:version, or organ/log …
     Digest digest;        // of the OCI manifest; zero for parts of the registry itself
-    std::vector<format::Finding> findings;  // damage
-    TrustVerdict trust;                     // empty for parts of the registry itself
+    std::vector<format::Finding> findings;         // damage
+    TrustVerdict trust;                            // empty for parts of the registry itself
+    std::vector<format::Finding> not_finite = {};  // tensors with NaN or infinity
   };
   std::vector<Item> items;
   std::uint64_t versions = 0;      // how many were looked at

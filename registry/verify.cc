@@ -141,7 +141,9 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
     }
     const auto organ = open_version(version);
     work.advance(stored.content.organ_json.size);
-    item.findings = format::verify_contents(*organ, {}, work);
+    format::FiniteCheck finite;
+    item.findings = format::verify_contents(*organ, {}, work, finite);
+    item.not_finite = std::move(finite.found);
     bytes += version.bytes;
     item.trust = evaluate(version, *organ, override);
     if (item.findings.empty()) {

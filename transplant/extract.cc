@@ -38,6 +38,10 @@ format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRan
     writer.add_tensors(std::string(format::kSharedFile), format::FileRole::shared,
                        std::move(shared), {{"format", "pt"}});
   }
+  if (options.finite != nullptr) {
+    options.finite->found = writer.not_finite();
+    format::require_finite(*options.finite, donor.folder().string());
+  }
   writer.add_card(format::model_card(manifest));
   writer.commit(std::move(manifest));
   return format::OrganFolder::open(out).manifest();

@@ -13,6 +13,7 @@
 #include "format/base/file.h"
 #include "format/base/new_folder.h"
 #include "format/checkpoint/checkpoint.h"
+#include "format/organ/finite_check.h"
 #include "transplant/internal/model_files.h"
 #include "transplant/internal/plan.h"
 #include "transplant/internal/transaction.h"
@@ -26,9 +27,15 @@ namespace fs = std::filesystem;
 using format::Checkpoint;
 using format::OrganSource;
 
-void require_sound(const OrganSource& organ, const Work& work) {
-  const std::vector<format::Finding> findings = format::verify_contents(organ, {}, work);
-  if (findings.empty()) return;
+// Returns the tensors that are not finite.
+std::vector<format::Finding> require_sound(const OrganSource& organ, bool require_finite,
+                                           const Work& work) {
+  format::FiniteCheck finite{.required = require_finite, .found = {}};
+  const std::vector<format::Finding> findings = format::verify_contents(organ, {}, work, finite);
+  if (findings.empty()) {
+    format::require_finite(finite, organ.describe());
+    return std::move(finite.found);
+  }
   const format::Finding& first = findings.front();
   throw Error(
       first.code,
@@ -232,9 +239,10 @@ InstallOutcome install_organ(const OrganSource& organ, const fs::path& model,
   const Recovery recovery = recover_journal(model, work);
   // Every reason to refuse is found before the first byte is written.
   judge(organ, Checkpoint::open(model, organ.manifest().stack()), options.position, work);
-  require_sound(organ, work);
+  auto not_finite = require_sound(organ, options.require_finite, work);
   InstallOutcome outcome = options.out ? install_beside(organ, model, options, work)
                                        : install_in_place(organ, model, options, work);
+  outcome.not_finite = std::move(not_finite);
   if (recovery != Recovery::nothing) outcome.recovery = recovery;
   return outcome;
 }

@@ -23,16 +23,18 @@ struct InstallOptions {
   std::optional<std::filesystem::path> out;  // build this new folder, leave the recipient alone
   bool hard_link = false;                    // with `out`: share unchanged shards by hard link
   TrustRecord trust;
-  std::string source;  // the reference or folder name, for the receipt
+  std::string source;           // the reference or folder name, for the receipt
+  bool require_finite = false;  // refuse an organ with NaN or infinity
 };
 
 struct InstallOutcome {
   Receipt receipt;
   CompatibilityReport compatibility;
-  Recovery recovery = Recovery::nothing;  // what an earlier crash had left in the folder
-  std::filesystem::path folder;           // where the organ now is
-  std::vector<std::string> left_out;      // with `out`: names of the recipient not carried over
-  std::uint64_t hard_links = 0;           // unchanged shards shared that way
+  Recovery recovery = Recovery::nothing;    // what an earlier crash had left in the folder
+  std::filesystem::path folder;             // where the organ now is
+  std::vector<std::string> left_out;        // with `out`: names of the recipient not carried over
+  std::uint64_t hard_links = 0;             // unchanged shards shared that way
+  std::vector<format::Finding> not_finite = {};  // tensors of the organ with NaN or infinity
 };
 
 // Replaces layer_count layers of the recipient from options.position on. The organ's contents are

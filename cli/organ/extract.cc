@@ -7,6 +7,7 @@
 
 #include "cli/frame/long_work.h"
 #include "cli/organ/commands.h"
+#include "cli/output/finite_option.h"
 #include "format/base/fail.h"
 #include "transplant/journal.h"
 
@@ -20,6 +21,7 @@ struct Arguments {
   bool middle_third = false;
   std::string out;
   transplant::ExtractOptions options;
+  bool require_finite = false;
   unsigned threads = 0;
 };
 
@@ -34,6 +36,8 @@ void run_extract(const Context& context, Arguments arguments) {
     throw Error(ErrorCode::invalid_argument, "which layers: give either --layers or --middle-third",
                 "--layers 4:7 takes layers 4, 5 and 6, counted from 0");
   }
+  format::FiniteCheck finite{.required = arguments.require_finite, .found = {}};
+  arguments.options.finite = &finite;
   const auto manifest = watched(context, arguments.threads, [&](const Work& work) {
     transplant::require_settled(arguments.model);
     const auto donor = format::Checkpoint::open(arguments.model, arguments.stack);
@@ -43,6 +47,7 @@ void run_extract(const Context& context, Arguments arguments) {
     return transplant::extract_organ(donor, chosen_layers(arguments, donor), arguments.out,
                                      arguments.options, work);
   });
+  warn_not_finite(context, finite.found);
   std::uint64_t bytes = 0;
   for (const format::FileEntry& file : manifest.files) bytes += file.size;
   const format::ExtractionRecord& from = manifest.extraction;
@@ -92,6 +97,7 @@ void add_extract(Command& app, Context& context) {
   command.add_option("--license", options.license, "SPDX identifier of the weights' licence");
   command.add_option("--donor", options.donor_id, "name of the donor [default: folder name]");
   command.add_option("--donor-revision", options.donor_revision, "revision of the donor");
+  add_finite_option(command, arguments->require_finite);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run_extract(context, *arguments); });
 }

@@ -11,6 +11,7 @@
 #include "cli/organ/organ_argument.h"
 #include "cli/organ/pending.h"
 #include "cli/output/compatibility.h"
+#include "cli/output/finite_option.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
@@ -92,6 +93,7 @@ void run_install(Context& context, Arguments arguments) {
     return transplant::install_organ(*organ.organ, arguments.model, arguments.options, work);
   });
   const transplant::Receipt& receipt = outcome.receipt;
+  warn_not_finite(context, outcome.not_finite);
   if (outcome.recovery != transplant::Recovery::nothing) {
     context.note("an interrupted earlier change of this model was cleaned up first");
   }
@@ -147,6 +149,7 @@ void add_install(Command& app, Context& context) {
   proceed.excludes(organ);
   abort.excludes(organ);
   add_trust_options(command, arguments->trust);
+  add_finite_option(command, arguments->options.require_finite);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run(context, *arguments); });
 }

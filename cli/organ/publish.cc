@@ -4,6 +4,7 @@
 #include "cli/frame/long_work.h"
 #include "cli/frame/passphrase.h"
 #include "cli/organ/commands.h"
+#include "cli/output/finite_option.h"
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"
@@ -19,6 +20,7 @@ struct Arguments {
   std::string reference;
   std::string key_file;
   PassphraseOptions passphrase;
+  bool require_finite = false;
   unsigned threads = 0;
 };
 
@@ -35,6 +37,7 @@ std::pair<std::string, format::Version> target(const Arguments& arguments,
 }
 
 void report(const Context& context, const PublishResult& result) {
+  warn_not_finite(context, result.not_finite);
   if (context.json) {
     context.print_json("publish", {{"name", result.name},
                                    {"version", result.version},
@@ -63,7 +66,9 @@ void run(const Context& context, const Arguments& arguments) {
   }
   const auto publish = [&, &name = name, &version = version](const Work& work) {
     Registry registry = Registry::open(context.registry_path(), Registry::Mode::write, work);
-    return registry.publish(organ, name, version, {.key = key ? &*key : nullptr}, work);
+    return registry.publish(
+        organ, name, version,
+        {.key = key ? &*key : nullptr, .require_finite = arguments.require_finite}, work);
   };
   report(context, watched(context, arguments.threads, publish));
 }
@@ -82,6 +87,7 @@ void add_publish(Command& app, Context& context) {
   command.add_option("--key", arguments->key_file, "sign it with this key while publishing")
       .value_name("KEY");
   add_passphrase_options(command, arguments->passphrase);
+  add_finite_option(command, arguments->require_finite);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run(context, *arguments); });
 }

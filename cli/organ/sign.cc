@@ -4,6 +4,7 @@
 #include "cli/frame/long_work.h"
 #include "cli/frame/passphrase.h"
 #include "cli/organ/commands.h"
+#include "cli/output/finite_option.h"
 #include "format/base/fail.h"
 #include "format/signature/signing.h"
 
@@ -15,14 +16,18 @@ struct Options {
   std::filesystem::path key;
   bool replace = false;
   PassphraseOptions passphrase;
+  bool require_finite = false;
   unsigned threads = 0;
 };
 
 void sign(const Context& context, const Options& options) {
   const auto organ = format::OrganFolder::open(options.folder);
   const auto key = format::SecretKey::load_with(options.key, passphrase_source(options.passphrase));
-  watched(context, options.threads,
-          [&](const Work& work) { format::sign_folder(organ, key, options.replace, work); });
+  format::FiniteCheck finite{.required = options.require_finite, .found = {}};
+  watched(context, options.threads, [&](const Work& work) {
+    format::sign_folder(organ, key, options.replace, work, &finite);
+  });
+  warn_not_finite(context, finite.found);
   const std::string path = (options.folder / format::kSignatureFile).string();
   const std::string id = key.public_key().id().hex();
   if (context.json) {
@@ -49,6 +54,7 @@ void add_sign(Command& app, Context& context) {
       .value_name("FILE");
   command.add_flag("--replace", options->replace, "write over an existing model.sig");
   add_passphrase_options(command, options->passphrase);
+  add_finite_option(command, options->require_finite);
   add_threads_option(command, options->threads);
   command.on_run([&context, options] { sign(context, *options); });
 }

@@ -9,6 +9,7 @@
 #include "cli/frame/parse_option.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
+#include "cli/output/finite_option.h"
 #include "cli/output/verify.h"
 
 namespace organ::cli {
@@ -33,13 +34,16 @@ struct Arguments {
   bool all = false;
   ReportForm form = ReportForm::text;
   TrustOptions trust;
+  bool require_finite = false;
   unsigned threads = 0;
 };
 
 VerifyReport verify_folder(const OrganArgument& argument, const registry::TrustOverride& trust,
                            const Work& work) {
   VerifyReport::Item item{.subject = argument.text, .digest = {}, .findings = {}, .trust = {}};
-  item.findings = format::verify_contents(*argument.organ, {}, work);
+  format::FiniteCheck finite;
+  item.findings = format::verify_contents(*argument.organ, {}, work, finite);
+  item.not_finite = std::move(finite.found);
   item.trust = argument.judge_origin(trust);
   if (item.findings.empty()) {
     item.trust.established.insert(item.trust.established.begin(),
@@ -70,10 +74,19 @@ VerifyReport examine(const Context& context, const Arguments& arguments, const W
                           : verify_folder(argument, trust, work);
 }
 
+// What was a warning is damage.
+void demand_finite(VerifyReport& report) {
+  for (VerifyReport::Item& item : report.items) {
+    item.findings.insert(item.findings.end(), item.not_finite.begin(), item.not_finite.end());
+    item.not_finite.clear();
+  }
+}
+
 void run(Context& context, const Arguments& arguments) {
-  const VerifyReport report = watched(context, arguments.threads, [&](const Work& work) {
+  VerifyReport report = watched(context, arguments.threads, [&](const Work& work) {
     return examine(context, arguments, work);
   });
+  if (arguments.require_finite) demand_finite(report);
   for (const VerifyReport::Item& item : report.items) {
     for (const format::Finding& finding : item.findings) context.worsen(finding.code);
     for (const format::Finding& refusal : item.trust.refusals) context.worsen(refusal.code);
@@ -104,6 +117,7 @@ void add_verify(Command& app, Context& context) {
   add_choice(command, "--format", arguments->form, parse_report_form, "text|json|junit|sarif",
              "form of the report");
   add_trust_options(command, arguments->trust);
+  add_finite_option(command, arguments->require_finite);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run(context, *arguments); });
 }

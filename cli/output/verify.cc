@@ -27,6 +27,13 @@ std::vector<Finding> failures(const Item& item) {
   return all;
 }
 
+// What does not make it fail and is to be known.
+std::vector<Finding> warnings(const Item& item) {
+  std::vector<Finding> all = item.not_finite;
+  all.insert(all.end(), item.trust.warnings.begin(), item.trust.warnings.end());
+  return all;
+}
+
 std::string xml_escape(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -79,7 +86,7 @@ std::string to_text(const VerifyReport& report) {
       line(std::string(to_string(finding.code)).c_str(), sentence(finding));
     }
     for (const Finding& refusal : item.trust.refusals) line("refused", sentence(refusal));
-    for (const Finding& warning : item.trust.warnings) line("warning", sentence(warning));
+    for (const Finding& warning : warnings(item)) line("warning", sentence(warning));
     for (const std::string& text : item.trust.established) line("established", escape_text(text));
     for (const std::string& text : item.trust.not_established) {
       line("not established", escape_text(text));
@@ -105,7 +112,7 @@ nlohmann::json to_json(const VerifyReport& report) {
          {"ok", failures(item).empty()},
          {"findings", to_json(item.findings)},
          {"refusals", to_json(item.trust.refusals)},
-         {"warnings", to_json(item.trust.warnings)},
+         {"warnings", to_json(warnings(item))},
          {"established", item.trust.established},
          {"not_established", item.trust.not_established},
          {"policy", item.trust.policy},
@@ -149,7 +156,7 @@ std::string to_sarif(const VerifyReport& report) {
     for (const Finding& finding : failures(item)) {
       results.push_back(sarif_result(item, finding, "error"));
     }
-    for (const Finding& warning : item.trust.warnings) {
+    for (const Finding& warning : warnings(item)) {
       results.push_back(sarif_result(item, warning, "warning"));
     }
   }

@@ -13,6 +13,7 @@
 #include "format/base/deleter.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/hash_seen.h"
 
 namespace organ {
 namespace {
@@ -51,7 +52,10 @@ void parallel_for(std::size_t count, unsigned most_threads, const Action& action
   if (failure) std::rethrow_exception(failure);
 }
 
-Digest hash_range(const HashRange& range, std::string_view subject, const Work& work) {
+// `seen` is told of the bytes while they are in the cache.
+template <typename Seen>
+Digest hash_range(const HashRange& range, std::string_view subject, const Work& work,
+                  const Seen& seen) {
   thread_local std::vector<std::byte> buffer(kReadSize);
   Sha256Hasher hasher;
   for (std::uint64_t done = 0; done < range.size;) {
@@ -59,17 +63,26 @@ Digest hash_range(const HashRange& range, std::string_view subject, const Work& 
         std::span(buffer).first(std::min<std::uint64_t>(kReadSize, range.size - done));
     read_at(range.fd, range.offset + done, piece, subject);
     hasher.update(piece);
+    seen(done, piece);
     done += piece.size();
     work.advance(piece.size());
   }
   return hasher.finish();
 }
 
+constexpr auto kUnseen = [](std::uint64_t, std::span<const std::byte>) {};
+
 std::vector<Digest> hash_on(unsigned threads, std::span<const HashRange> ranges,
-                            std::string_view subject, const Work& work) {
+                            std::string_view subject, const Work& work,
+                            const BytesSeen& seen = {}) {
   std::vector<Digest> digests(ranges.size());
-  parallel_for(ranges.size(), threads,
-               [&](std::size_t i) { digests[i] = hash_range(ranges[i], subject, work); });
+  parallel_for(ranges.size(), threads, [&](std::size_t i) {
+    const auto of_range = [&](std::uint64_t offset, std::span<const std::byte> bytes) {
+      seen(i, offset, bytes);
+    };
+    digests[i] = seen ? hash_range(ranges[i], subject, work, of_range)
+                      : hash_range(ranges[i], subject, work, kUnseen);
+  });
   return digests;
 }
 
@@ -159,7 +172,9 @@ FileDigest hash_file(int fd, std::string_view subject, const Work& work) {
   for (std::uint64_t at = 0; at < result.size; at += kChunkSize) {
     ranges.push_back({fd, at, std::min(kChunkSize, result.size - at)});
   }
-  const auto hash_flat = [&] { result.digest = hash_range({fd, 0, result.size}, subject, work); };
+  const auto hash_flat = [&] {
+    result.digest = hash_range({fd, 0, result.size}, subject, work, kUnseen);
+  };
   const unsigned threads = work.threads();
   if (threads == 1) {
     hash_flat();
@@ -183,7 +198,7 @@ FileDigest hash_file(int fd, std::string_view subject, const Work& work) {
 }
 
 Digest hash_file_flat(int fd, std::string_view subject, const Work& work) {
-  return hash_range({fd, 0, file_size(fd, subject)}, subject, work);
+  return hash_range({fd, 0, file_size(fd, subject)}, subject, work, kUnseen);
 }
 
 std::uint64_t total_size(std::span<const HashRange> ranges) {
@@ -195,6 +210,11 @@ std::uint64_t total_size(std::span<const HashRange> ranges) {
 std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_view subject,
                                 const Work& work) {
   return hash_on(work.threads(), ranges, subject, work);
+}
+
+std::vector<Digest> hash_seen(std::span<const HashRange> ranges, std::string_view subject,
+                              const Work& work, const BytesSeen& seen) {
+  return hash_on(work.threads(), ranges, subject, work, seen);
 }
 
 }  // namespace organ

@@ -6,6 +6,8 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/organ/finite_check.h"
+#include "format/organ/internal/finite_scan.h"
 #include "format/organ/organ_source.h"
 
 namespace organ::format {
@@ -176,7 +178,8 @@ std::optional<OpenFile> open_file(const OrganSource& organ, const FileEntry& ent
 }
 
 void verify_batch(const OrganSource& organ, std::span<const FileEntry> entries,
-                  const ContentOptions& options, const Work& work, std::vector<Finding>& findings) {
+                  const ContentOptions& options, const Work& work, FiniteCheck* finite,
+                  std::vector<Finding>& findings) {
   std::vector<OpenFile> files;
   std::vector<HashRange> ranges;
   for (const FileEntry& entry : entries) {
@@ -186,13 +189,33 @@ void verify_batch(const OrganSource& organ, std::span<const FileEntry> entries,
     const auto pieces = piece_ranges(files.back());
     ranges.insert(ranges.end(), pieces.begin(), pieces.end());
   }
-  const std::vector<Digest> digests = hash_ranges(ranges, organ.describe(), work);
+  std::vector<Digest> digests;
+  if (finite == nullptr) {
+    digests = hash_ranges(ranges, organ.describe(), work);
+  } else {
+    internal::FiniteScan scan;
+    for (const OpenFile& file : files) scan.add_pieces(*file.entry, file.fd.get());
+    digests = hash_seen(ranges, organ.describe(), work, scan.seen());
+    scan.finish(finite->found);
+  }
   std::span<const Digest> rest(digests);
   for (const OpenFile& file : files) {
     const std::size_t pieces = file.entry->chunks.size();
     compare_pieces(file, rest.first(pieces), options, work, findings);
     rest = rest.subspan(pieces);
   }
+}
+
+std::vector<Finding> verify_all(const OrganSource& organ, const ContentOptions& options,
+                                const Work& work, FiniteCheck* finite) {
+  std::vector<Finding> findings;
+  const Work verifying = work.phase("verifying", verified_size(organ.manifest(), options));
+  const std::span<const FileEntry> files(organ.manifest().files);
+  for (std::size_t at = 0; at < files.size(); at += kBatch) {
+    verify_batch(organ, files.subspan(at, std::min(kBatch, files.size() - at)), options, verifying,
+                 finite, findings);
+  }
+  return findings;
 }
 
 }  // namespace
@@ -210,14 +233,12 @@ std::uint64_t verified_size(const Manifest& organ, const ContentOptions& options
 
 std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options,
                                      const Work& work) {
-  std::vector<Finding> findings;
-  const Work verifying = work.phase("verifying", verified_size(organ.manifest(), options));
-  const std::span<const FileEntry> files(organ.manifest().files);
-  for (std::size_t at = 0; at < files.size(); at += kBatch) {
-    verify_batch(organ, files.subspan(at, std::min(kBatch, files.size() - at)), options, verifying,
-                 findings);
-  }
-  return findings;
+  return verify_all(organ, options, work, nullptr);
+}
+
+std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options,
+                                     const Work& work, FiniteCheck& finite) {
+  return verify_all(organ, options, work, &finite);
 }
 
 }  // namespace organ::format

@@ -5,6 +5,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/organ/internal/finite_scan.h"
 #include "format/organ/organ_writer.h"
 
 namespace organ::format {
@@ -17,12 +18,17 @@ UniqueFd create(const fs::path& path) {
   return fd;
 }
 
-std::vector<Digest> hash_tensors(const UniqueFd& fd, const FileEntry& file, const Work& work) {
+std::vector<Digest> hash_tensors(const UniqueFd& fd, const FileEntry& file, const Work& work,
+                                 std::vector<Finding>& not_finite) {
   std::vector<HashRange> ranges;
   for (const TensorInfo& tensor : file.tensors) {
     ranges.push_back({fd.get(), file.data_start + tensor.offset, tensor.size});
   }
-  return hash_ranges(ranges, file.path, work);
+  internal::FiniteScan scan;
+  scan.add_tensors(file, fd.get());
+  auto digests = hash_seen(ranges, file.path, work, scan.seen());
+  scan.finish(not_finite);
+  return digests;
 }
 
 FileEntry entry_of(std::string path, FileRole role, FileDigest digest) {
@@ -55,7 +61,7 @@ const FileEntry& OrganWriter::add_tensors(std::string path, FileRole role,
   const SafetensorsFile written = SafetensorsFile::open(full);
   entry.data_start = written.header().data_start;
   entry.tensors = written.header().tensors;
-  entry.tensor_digests = hash_tensors(fd, entry, work_);
+  entry.tensor_digests = hash_tensors(fd, entry, work_, not_finite_);
   return files_.emplace_back(std::move(entry));
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "format/base/finding.h"
 #include "format/base/new_folder.h"
 #include "format/manifest/manifest.h"
 #include "format/tensor/safetensors.h"
@@ -27,6 +28,8 @@ class OrganWriter {
   const FileEntry& add_tensors(std::string path, FileRole role, std::vector<TensorSource> tensors,
                                const std::map<std::string, std::string>& metadata);
   const FileEntry& add_card(std::string_view markdown);  // README.md
+  // The tensors written so far that hold NaN or infinity.
+  const std::vector<Finding>& not_finite() const { return not_finite_; }
   // Fills manifest.files, writes organ.json, makes all durable and renames the folder into place.
   // Throws invalid_argument when the manifest would not be readable, already_exists.
   void commit(Manifest manifest);
@@ -35,6 +38,7 @@ class OrganWriter {
   NewFolder folder_;
   Work work_;
   std::vector<FileEntry> files_;
+  std::vector<Finding> not_finite_;
 };
 
 }  // namespace organ::format

@@ -35,15 +35,19 @@ const PublicKey& key_for(const KeyId& hint, const std::vector<PublicKey>& keys,
               "--key PUB names the public key you trust");
 }
 
-void require_clean(const OrganFolder& organ, const Work& work) {
+void require_clean(const OrganFolder& organ, const Work& work, FiniteCheck* finite) {
   for (const std::string& name : organ.extra_files()) {
     fail(ErrorCode::invalid_argument, "{}: {} is not part of the organ and would stay unsigned",
          quote(organ.describe()), quote(name));
   }
   ContentOptions options;
   options.flat_digests = true;
-  const auto findings = verify_contents(organ, options, work);
-  if (findings.empty()) return;
+  const auto findings = finite == nullptr ? verify_contents(organ, options, work)
+                                          : verify_contents(organ, options, work, *finite);
+  if (findings.empty()) {
+    if (finite != nullptr) require_finite(*finite, organ.describe());
+    return;
+  }
   throw Error(findings[0].code, findings[0].subject + ": " + findings[0].message,
               fmt::format("{} findings; a damaged organ is not signed", findings.size()));
 }
@@ -122,13 +126,14 @@ std::string sign_resources(std::string_view subject_name, std::vector<SignedReso
   return bundle;
 }
 
-void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace, const Work& work) {
+void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace, const Work& work,
+                 FiniteCheck* finite) {
   const fs::path path = organ.folder() / kSignatureFile;
   if (!replace && fs::exists(fs::symlink_status(path))) {
     throw Error(ErrorCode::already_exists, fmt::format("{}: already exists", quote(path.string())),
                 "--replace writes a new signature over it");
   }
-  require_clean(organ, work);
+  require_clean(organ, work, finite);
   std::vector<SignedResource> resources;
   for (const auto& [name, digest] : covered_files(organ)) resources.push_back({name, digest});
   std::string subject_name = fs::canonical(organ.folder()).filename().string();

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "format/base/digest.h"
-#include "format/organ/organ_source.h"
+#include "format/organ/finite_check.h"
 
 struct evp_pkey_st;
 
@@ -92,10 +92,11 @@ std::string sign_resources(std::string_view subject_name, std::vector<SignedReso
                            const SecretKey& key);
 
 // Checks contents (flat digests too), then writes FOLDER/model.sig over organ.json and every file
-// it lists, atomically. Refuses a folder with files that no manifest entry explains. Throws
-// already_exists, invalid_argument, corrupt, io, cancelled.
+// it lists, atomically. Refuses a folder with files that no manifest entry explains, and numbers
+// that are not finite where `finite` requires that. Throws already_exists, invalid_argument,
+// corrupt, io, cancelled.
 void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace = false,
-                 const Work& work = {});
+                 const Work& work = {}, FiniteCheck* finite = nullptr);
 
 // Verifies envelope and signature of a bundle with one of `keys`; throws untrusted (no key of ours,
 // bad signature, key hint of another key) or corrupt (malformed, wrong media, statement or

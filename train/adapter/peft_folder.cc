@@ -8,6 +8,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/tensor/finite.h"
 #include "format/tensor/safetensors.h"
 #include "format/tensor/stored_values.h"
 #include "train/adapter/adapter.h"
@@ -48,6 +49,14 @@ std::vector<const format::TensorInfo*> find_tensors(const format::SafetensorsFil
   return found;
 }
 
+void check_finite(const format::SafetensorsFile& file, const format::TensorInfo& tensor,
+                  std::span<const std::byte> bytes) {
+  const auto element = format::first_not_finite(tensor.dtype, bytes);
+  if (!element) return;
+  fail(ErrorCode::corrupt, "{}: tensor {}: {}", file.subject(), quote(tensor.name),
+       format::describe_not_finite(tensor.shape, *element));
+}
+
 }  // namespace
 
 Adapter read_adapter(const std::filesystem::path& folder,
@@ -66,7 +75,9 @@ Adapter read_adapter(const std::filesystem::path& folder,
   const auto tensors = find_tensors(file, adapter, architecture);
   adapter.values.reserve(static_cast<std::size_t>(adapter.elements()));
   for (const format::TensorInfo* tensor : tensors) {
-    const auto values = format::floats_of(*tensor, file.read(*tensor));
+    const auto bytes = file.read(*tensor);
+    check_finite(file, *tensor, bytes);
+    const auto values = format::floats_of(*tensor, bytes);
     adapter.values.insert(adapter.values.end(), values.begin(), values.end());
   }
   return adapter;

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looks for numbers that are not finite in the tensors of files while their bytes are hashed.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "format/base/finding.h"
+#include "format/base/hash_seen.h"
+#include "format/manifest/manifest.h"
+
+namespace organ::format::internal {
+
+// Borrows the entries.
+class FiniteScan {
+ public:
+  // The next ranges that are hashed are the pieces of this file, which stays open until finish().
+  void add_pieces(const FileEntry& file, int fd);
+  // Or its tensors, one range each.
+  void add_tensors(const FileEntry& file, int fd);
+
+  // For hash_seen over exactly the ranges added.
+  BytesSeen seen();
+  // Appends one finding for each tensor that holds such a number.
+  void finish(std::vector<Finding>& found);
+
+ private:
+  // Per tensor the first element that is not finite, or kNone. Pieces come on several threads.
+  struct File {
+    const FileEntry* entry;
+    int fd;
+    std::unique_ptr<std::atomic<std::uint64_t>[]> first;
+  };
+  struct Range {
+    std::size_t file;
+    std::uint64_t begin;  // in the file
+  };
+
+  File& add_file(const FileEntry& file, int fd);
+  void look(File& file, std::uint64_t begin, std::span<const std::byte> bytes);
+  void look_apart(File& file, std::size_t tensor);
+
+  std::vector<File> files_;
+  std::vector<Range> ranges_;
+};
+
+}  // namespace organ::format::internal
