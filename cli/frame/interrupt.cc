@@ -6,14 +6,19 @@
 namespace organ::cli {
 namespace {
 
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+
 std::atomic<bool> interrupted{false};
+std::array<std::atomic<bool>, kSignals.size()> taken{};  // whose handler is ours
 static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may touch it");
 
 // Nothing but async-signal-safe work: the second signal finds the default action back in place.
-void remember(int /*signal*/) {
+void remember(int signal) {
   interrupted = true;
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  if (signal == SIGHUP) return;
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    if (taken[i] && kSignals[i] != SIGHUP) std::signal(kSignals[i], SIG_DFL);
+  }
 }
 
 }  // namespace
@@ -22,14 +27,20 @@ InterruptGuard::InterruptGuard() {
   struct sigaction action {};
   action.sa_handler = remember;
   sigemptyset(&action.sa_mask);
+  // One after the other: of two that come together the second is a second.
+  for (const int signal : kSignals) sigaddset(&action.sa_mask, signal);
   action.sa_flags = SA_RESTART;  // a write in progress goes on
-  sigaction(SIGINT, &action, &old_interrupt_);
-  sigaction(SIGTERM, &action, &old_terminate_);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    sigaction(kSignals[i], nullptr, &old_[i]);
+    taken[i] = old_[i].sa_handler != SIG_IGN;
+    if (taken[i]) sigaction(kSignals[i], &action, nullptr);
+  }
 }
 
 InterruptGuard::~InterruptGuard() {
-  sigaction(SIGINT, &old_interrupt_, nullptr);
-  sigaction(SIGTERM, &old_terminate_, nullptr);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    if (taken[i]) sigaction(kSignals[i], &old_[i], nullptr);
+  }
 }
 
 bool InterruptGuard::requested() const { return interrupted.load(std::memory_order_relaxed); }

@@ -16,7 +16,8 @@ namespace organ::cli {
 
 class Command;
 
-// While one lives, SIGINT and SIGTERM ask the work to end, and a meter shows how far it is (with
+// While one lives, SIGINT, SIGTERM and SIGHUP ask the work to end, and a meter shows how far it is
+// (with
 // --progress, or on a terminal). Nothing may be written to stderr meanwhile.
 class LongWork final : public Progress {
  public:

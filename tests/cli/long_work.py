@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Long commands on a terminal: the meter, Ctrl-C, and what is left of both.
 
-    long_work.py ORGAN_PROGRAM
+    long_work.py ORGAN_PROGRAM SHIM
 
+SHIM is process_limits.cc as a library: with it a command hangs where it makes a file durable.
 The model is a sparse file of several gigabytes of zeros, so one hashing thread is busy for seconds
 and the disk for none.
 """
@@ -12,6 +13,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -23,6 +25,10 @@ import unittest
 from pathlib import Path
 
 ORGAN = Path(sys.argv.pop(1)).resolve()
+SHIM = Path(sys.argv.pop(1)).resolve()
+# A shell that runs the tests behind it ignores SIGINT; what a caller ignores a command ignores too.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 HIDDEN, INNER, LAYERS, VOCAB = 2048, 5632, 64, 32
 COLUMNS = 80
 INTERRUPTED = 130
@@ -74,13 +80,13 @@ def everything(folder):
 class Terminal:
     """A command whose stderr, and whose Ctrl-C, is a terminal of its own."""
 
-    def __init__(self, arguments, cwd):
+    def __init__(self, arguments, cwd, env=None):
         self.text, self.exit, self.arguments = "", None, arguments
         self.child, self.end = pty.fork()
         if self.child == 0:
             os.chdir(cwd)
             os.execve(ORGAN, [str(ORGAN), *arguments],
-                      {"PATH": "/usr/bin:/bin", "TERM": "xterm", "HOME": str(cwd)})
+                      {"PATH": "/usr/bin:/bin", "TERM": "xterm", "HOME": str(cwd), **(env or {})})
         fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
 
     def read_on(self, limit):
@@ -129,9 +135,14 @@ class LongWork(unittest.TestCase):
     def run_to_end(cls, *arguments):
         subprocess.run([ORGAN, *arguments], cwd=cls.work, check=True, capture_output=True)
 
-    def start(self, *arguments):
-        """A command with stdout and stderr as pipes."""
-        return subprocess.Popen([ORGAN, *arguments], cwd=self.work, text=True,
+    def start(self, *arguments, env=None, ignored=()):
+        """A command with stdout and stderr as pipes; its caller ignored some signals."""
+        def ignore():
+            for number in ignored:
+                signal.signal(number, signal.SIG_IGN)
+
+        return subprocess.Popen([ORGAN, *arguments], cwd=self.work, text=True, preexec_fn=ignore,
+                                env={**os.environ, **(env or {})},
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     EXTRACT = ("extract", "model", "--layers", "0:60", "--out", "big", "--threads", "1")
@@ -170,7 +181,7 @@ class LongWork(unittest.TestCase):
         self.check_screen(text[text.rindex("\n", 0, first) + 1:])  # after the warning
 
     def test_without_a_terminal_there_is_no_meter(self):
-        for stop in (signal.SIGINT, signal.SIGTERM):
+        for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.start(*self.EXTRACT) as command:
                 time.sleep(2)
                 command.send_signal(stop)
@@ -203,6 +214,100 @@ class LongWork(unittest.TestCase):
         self.assertEqual(out, "")
         self.assertEqual(json.loads(err.splitlines()[-1])["code"], "cancelled")
         self.assertEqual(everything(self.work), self.before)
+
+    def test_a_lost_terminal_leaves_nothing_behind(self):
+        terminal = Terminal(self.EXTRACT, self.work)
+        terminal.wait_for(METER)
+        os.close(terminal.end)
+        code = os.waitstatus_to_exitcode(os.waitpid(terminal.child, 0)[1])
+        self.assertEqual(code, INTERRUPTED)
+        self.assertEqual(everything(self.work), self.before)
+
+    SMALL = ("extract", "model", "--layers", "0:4", "--out", "small", "--threads", "1")
+
+    def test_what_the_caller_ignores_is_ignored(self):
+        """nohup, `command &` of a shell, trap '' INT."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=number.name), \
+                    self.start(*self.SMALL, ignored=(number,)) as command:
+                while command.poll() is None:
+                    command.send_signal(number)
+                    time.sleep(0.05)
+                out, err = command.communicate(timeout=PATIENCE)
+                self.assertEqual(command.returncode, 0, err)
+                self.assertTrue((self.work / "small/organ.json").is_file(), out)
+            shutil.rmtree(self.work / "small")
+        self.assertEqual(everything(self.work), self.before)
+
+    def test_an_ignored_signal_does_not_shield_from_the_others(self):
+        with self.start(*self.EXTRACT, ignored=(signal.SIGINT, signal.SIGHUP)) as command:
+            time.sleep(2)
+            command.send_signal(signal.SIGTERM)
+            _, err = command.communicate(timeout=PATIENCE)
+        self.assertEqual(command.returncode, INTERRUPTED, err)
+        self.assertEqual(everything(self.work), self.before)
+
+    def hanging(self):
+        """The environment in which SMALL hangs in the middle, and the file that tells that it does."""
+        mark = self.work / "hangs"
+        return {"LD_PRELOAD": str(SHIM), "HANG_MARK": str(mark)}, mark
+
+    def await_hang(self, mark):
+        limit = time.monotonic() + PATIENCE
+        while not mark.exists():
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.02)
+
+    def clean_after_hang(self, mark):
+        mark.unlink()
+        for left in self.work.glob(".small.unfinished.*"):
+            shutil.rmtree(left)
+
+    def test_a_second_ctrl_c_ends_at_once(self):
+        env, mark = self.hanging()
+        terminal = Terminal([*self.SMALL, "--no-progress"], self.work, env)
+        self.await_hang(mark)
+        terminal.press_ctrl_c()
+        time.sleep(0.5)
+        self.assertEqual(os.waitpid(terminal.child, os.WNOHANG), (0, 0), "the first one only asks")
+        terminal.press_ctrl_c()
+        terminal.wait()
+        self.assertEqual(terminal.exit, -signal.SIGINT, terminal.text)
+        self.clean_after_hang(mark)
+
+    def test_the_second_signal_of_a_mixed_pair_ends_at_once(self):
+        for first, second in ((signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)):
+            for together in (False, True):
+                env, mark = self.hanging()
+                with self.subTest(first=first.name, together=together), \
+                        self.start(*self.SMALL, env=env) as command:
+                    self.await_hang(mark)
+                    if together:
+                        command.send_signal(signal.SIGSTOP)
+                    command.send_signal(first)
+                    if not together:
+                        time.sleep(0.3)
+                        self.assertIsNone(command.poll(), "the first one only asks")
+                    command.send_signal(second)
+                    command.send_signal(signal.SIGCONT)
+                    command.communicate(timeout=PATIENCE)
+                    # Of two that wait the kernel delivers the lower number first.
+                    last = max(first, second) if together else second
+                    self.assertEqual(command.returncode, -last)
+                self.clean_after_hang(mark)
+
+    def test_sighup_only_asks_however_often_it_comes(self):
+        env, mark = self.hanging()
+        with self.start(*self.SMALL, env=env) as command:
+            self.await_hang(mark)
+            for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+                command.send_signal(number)
+                time.sleep(0.2)
+            self.assertIsNone(command.poll())
+            command.send_signal(signal.SIGTERM)
+            command.communicate(timeout=PATIENCE)
+            self.assertEqual(command.returncode, -signal.SIGTERM)
+        self.clean_after_hang(mark)
 
 
 if __name__ == "__main__":
