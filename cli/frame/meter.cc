@@ -12,6 +12,7 @@
 #include <fmt/core.h>
 
 #include "cli/frame/amounts.h"
+#include "format/base/try_thread.h"
 
 namespace organ::cli {
 namespace {
@@ -64,11 +65,10 @@ std::string meter_line(std::string_view phase, Unit unit, std::uint64_t done, st
 
 Meter::Meter()
     : terminal_(::isatty(STDERR_FILENO) == 1),
-      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+      thread_(try_thread([this](const std::stop_token& stop) { run(stop); })) {}
 
 Meter::~Meter() {
-  thread_.request_stop();
-  thread_.join();
+  thread_.reset();
   if (terminal_ && drawn_ > 0) {
     const std::size_t echo = 2;  // of Ctrl-C, by the terminal
     std::cerr << '\r' + std::string(std::min(drawn_ + echo, terminal_width()), ' ') + '\r'

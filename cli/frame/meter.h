@@ -55,7 +55,7 @@ class Meter {
   Clock::time_point seen_at_;
   std::size_t drawn_ = 0;  // characters on the line
 
-  std::jthread thread_;  // last: it uses everything above
+  std::optional<std::jthread> thread_;  // last: it uses everything above; none: nothing is drawn
 };
 
 }  // namespace organ::cli

@@ -14,6 +14,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/hash_seen.h"
+#include "format/base/try_thread.h"
 
 namespace organ {
 namespace {
@@ -29,7 +30,8 @@ int hex_value(char c) {
   return -1;
 }
 
-// Runs `action(i)` for i in [0, count) on `most_threads` at most; rethrows the first exception.
+// Runs `action(i)` for i in [0, count) on `most_threads` at most, on fewer when the system has no
+// more; rethrows the first exception.
 template <typename Action>
 void parallel_for(std::size_t count, unsigned most_threads, const Action& action) {
   const std::size_t workers = std::min<std::size_t>(count, most_threads);
@@ -46,7 +48,12 @@ void parallel_for(std::size_t count, unsigned most_threads, const Action& action
     }
   };
   std::vector<std::jthread> threads;
-  for (std::size_t i = 1; i < workers; ++i) threads.emplace_back(loop);
+  threads.reserve(workers);
+  for (std::size_t i = 1; i < workers; ++i) {
+    auto thread = try_thread(loop);
+    if (!thread) break;
+    threads.push_back(*std::move(thread));
+  }
   loop();
   threads.clear();
   if (failure) std::rethrow_exception(failure);
@@ -184,13 +191,14 @@ FileDigest hash_file(int fd, std::string_view subject, const Work& work) {
   std::exception_ptr failure;
   {
     // The flat digest is one long chain: it runs beside the pieces, not after them.
-    std::jthread flat([&] {
+    const auto beside = try_thread([&] {
       try {
         hash_flat();
       } catch (...) {
         failure = std::current_exception();
       }
     });
+    if (!beside) hash_flat();
     result.chunks = hash_on(threads - 1, ranges, subject, work.uncounted());
   }
   if (failure) std::rethrow_exception(failure);

@@ -70,7 +70,7 @@ const FileEntry& OrganWriter::add_card(std::string_view markdown) {
   write_all(fd.get(), markdown, "README.md");
   sync_fd(fd.get(), "README.md");
   return files_.emplace_back(
-      entry_of("README.md", FileRole::card, hash_file(fd.get(), "README.md")));
+      entry_of("README.md", FileRole::card, hash_file(fd.get(), "README.md", work_.uncounted())));
 }
 
 void OrganWriter::commit(Manifest manifest) {

@@ -180,8 +180,10 @@ FileDigest write_safetensors(int fd, std::vector<TensorSource> tensors,
   std::sort(tensors.begin(), tensors.end(), [](const TensorSource& a, const TensorSource& b) {
     return canonical_order(a.info, b.info);
   });
-  HashingWriter writer(fd, subject,
-                       work.threads() > 1 ? std::launch::async : std::launch::deferred);
+  // Async falls back to deferred where the system has no thread.
+  HashingWriter writer(
+      fd, subject,
+      work.threads() > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred);
   writer.append(header);
   for (const TensorSource& source : tensors) {
     for (std::uint64_t done = 0; done < source.info.size;) {

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No command runs more threads than --threads allows, and none needs more than its first.
+
+    thread_limit.py ORGAN_PROGRAM SHIM
+
+SHIM is process_limits.cc as a library; it counts. Every command that has the option goes the whole
+way from a model to an installed organ and back, at several limits and where the system gives no
+thread at all, and leaves the same bytes.
+"""
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ORGAN, SHIM = (Path(argument).resolve() for argument in sys.argv[1:3])
+del sys.argv[1:3]
+TOOLS = Path(__file__).parent.parent / "tools"
+# In their order; LIMIT stands for the option.
+WAY = ["extract model --layers 1:3 --name a/b --organ-version 1.0.0 --license MIT --out o LIMIT",
+       "sign o --key k.key LIMIT", "registry init --key k.pub", "publish o LIMIT",
+       "verify o LIMIT", "verify a/b:1.0.0 LIMIT", "verify --all LIMIT", "registry rebuild",
+       "check o --recipient model --at 0 LIMIT",
+       "install o --into model --at 0 --out copy LIMIT",
+       "install a/b:1.0.0 --into model --at 0 LIMIT", "install --continue --into model LIMIT",
+       "uninstall model LIMIT"]
+
+
+def commands_with_threads(node, path=()):
+    """The commands of --dump-help that have the option."""
+    if any("--threads" in option["names"] for option in node.get("options", ())):
+        yield " ".join(path)
+    for command in node.get("commands", ()):
+        yield from commands_with_threads(command, (*path, command["name"]))
+
+
+def digests(folder):
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+class ThreadLimit(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory(prefix="organ-threads")
+        cls.work = Path(cls.scratch.name)
+        subprocess.run([sys.executable, TOOLS / "make_tiny_model.py", cls.work / "model",
+                        "--layers", "4", "--shards", "2"], check=True, stdout=subprocess.DEVNULL)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    def go(self, name, options, most=None, progress=()):
+        """Returns the threads beside the first of each command, and the bytes of organ and copy."""
+        folder = self.work / name
+        folder.mkdir()
+        shutil.copytree(self.work / "model", folder / "model")
+        env = {"PATH": os.environ["PATH"], "HOME": str(folder), "SOURCE_DATE_EPOCH": "1700000000",
+               "ORGAN_REGISTRY": str(folder / "registry")}
+        subprocess.run([ORGAN, "key", "generate", "k"], env=env, cwd=folder, check=True,
+                       capture_output=True)
+        before, seen = digests(folder / "model"), {}
+        for line in WAY:
+            mark = folder / "seen"
+            mark.write_text("0")
+            shim = {"LD_PRELOAD": str(SHIM), "THREADS_SEEN": str(mark)}
+            if most is not None:
+                shim["THREADS_MOST"] = str(most)
+            words = [w for word in line.split() for w in (options if word == "LIMIT" else [word])]
+            done = subprocess.run([ORGAN, *words, *progress], env=env | shim, cwd=folder, text=True,
+                                  capture_output=True, check=False)
+            self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}")
+            seen[line] = int(mark.read_text())
+        self.assertEqual(digests(folder / "model"), before)
+        copy = digests(folder / "copy")
+        return seen, (digests(folder / "o").keys(), digests(folder / "o")["organ.json"],
+                      {n: d for n, d in copy.items() if n.endswith(".safetensors")})
+
+    def test_every_command_with_the_option_is_on_the_way(self):
+        text = subprocess.run([ORGAN, "--dump-help", "json"], check=True, capture_output=True).stdout
+        known = set(commands_with_threads(json.loads(text)))
+        self.assertIn("extract", known)
+        self.assertEqual(known, {line.split()[0] for line in WAY if "LIMIT" in line})
+
+    def test_limits_are_kept(self):
+        expected = None
+        for limit in (1, 2, 4):
+            seen, bytes_made = self.go(f"limit{limit}", ["--threads", str(limit)])
+            expected = expected or bytes_made
+            self.assertEqual(bytes_made, expected)
+            for line, others in seen.items():
+                if "LIMIT" in line:
+                    self.assertLess(others, limit, line)
+            if limit > 1:  # the counting works
+                self.assertGreater(max(seen.values()), 0)
+
+    def test_no_thread_is_needed(self):
+        for most in (0, 1):
+            for progress in ((), ("--progress",)):
+                with self.subTest(most=most, progress=progress):
+                    seen, _ = self.go(f"most{most}{len(progress)}", ["--threads", "4"], most,
+                                      progress)
+                    self.assertLessEqual(max(seen.values()), most)
+
+
+if __name__ == "__main__":
+    unittest.main()
