@@ -8,6 +8,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/new_folder.h"
+#include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 
@@ -60,11 +61,11 @@ void fill_new_registry(const RegistryPaths& paths, const CreateOptions& options)
 RegistryPaths find_registry(const fs::path& folder) {
   const RegistryPaths paths{folder};
   const fs::path layout = folder / kLayoutFile;
-  if (!fs::exists(folder)) {
+  if (!is_there(folder)) {
     throw Error(ErrorCode::not_found, quote(folder.string()) + ": no such registry",
                 "organ registry init makes one");
   }
-  if (!fs::exists(layout) || !fs::is_directory(paths.organ())) {
+  if (!is_there(layout) || !is_folder(paths.organ())) {
     throw Error(ErrorCode::not_found, quote(folder.string()) + ": not an organ registry",
                 "organ registry init makes one in an empty folder");
   }
@@ -99,7 +100,7 @@ Catalog catalog_in_memory(const Log& log, const BlobStore& blobs, const Work& wo
 Catalog open_catalog_for_reading(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
                                  const Work& work) {
   const FileLock lock(paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
-  if (fs::exists(paths.catalog())) {
+  if (is_there(paths.catalog())) {
     Catalog catalog = Catalog::open(paths.catalog());
     if (is_up_to_date(paths, log, catalog)) return catalog;
   }
@@ -110,8 +111,7 @@ Catalog open_catalog_for_writing(const RegistryPaths& paths, const Log& log, con
                                  const Work& work) {
   const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
   // Absent is what an interrupted rebuild leaves; damaged is for a person to decide.
-  if (!fs::exists(fs::symlink_status(paths.catalog())))
-    return build_catalog(paths, log, blobs, work);
+  if (!is_taken(paths.catalog())) return build_catalog(paths, log, blobs, work);
   Catalog catalog = Catalog::open(paths.catalog());
   bring_up_to_date(paths, log, blobs, catalog, work);
   return catalog;
@@ -120,7 +120,7 @@ Catalog open_catalog_for_writing(const RegistryPaths& paths, const Log& log, con
 // Readers disturb nobody: they take the write lock only when something is left to complete.
 Catalog open_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
                      Registry::Mode mode, bool writable, const Work& work) {
-  if (mode == Registry::Mode::read && writable && fs::exists(paths.catalog())) {
+  if (mode == Registry::Mode::read && writable && is_there(paths.catalog())) {
     const FileLock lock(paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
     Catalog catalog = Catalog::open(paths.catalog());
     if (is_up_to_date(paths, log, catalog)) return catalog;
@@ -143,7 +143,7 @@ Registry& Registry::operator=(Registry&&) noexcept = default;
 Registry::~Registry() = default;
 
 void Registry::create(const fs::path& folder, const CreateOptions& options) {
-  fs::create_directories(fs::absolute(folder / "..").lexically_normal());
+  create_folders(absolute_path(folder / "..").lexically_normal());
   NewFolder built(folder, NewFolder::Over::empty_folder);
   fill_new_registry({built.path()}, options);
   built.commit();

@@ -4,6 +4,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 
@@ -96,10 +97,10 @@ Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStor
     replay(log, blobs, catalog, Recovery::complete, work);
   }
   // An old journal beside a new database would be played into it: the old pair goes first.
-  fs::remove(paths.catalog());
-  fs::remove(fs::path(paths.catalog()) += "-journal");
+  remove_path(paths.catalog());
+  remove_path(fs::path(paths.catalog()) += "-journal");
   sync_folder(paths.organ());
-  fs::rename(fresh, paths.catalog());
+  rename_path(fresh, paths.catalog());
   sync_folder(paths.organ());
   Catalog catalog = Catalog::open(paths.catalog());
   write_index(paths, catalog);

@@ -50,6 +50,19 @@ PLANTED = {
     "engine/engine.cc": ("#include <torch/torch.h>", "is no room"),
     "train/processes/group.h": ("#include <gloo/allreduce.h>", "no known"),
     "train/trainer/open.h": ('#include "train/trainer/internal/at.h"', "which is internal"),
+    "registry/asks.cc": ("bool f() { return fs::exists(path); }", "without an error_code"),
+    "registry/asks_whole.cc": ("bool f() { return std::filesystem::is_directory(path()); }",
+                               "without an error_code"),
+    "cli/organ/asks_status.cc": ("bool f() { return fs::exists(fs::symlink_status(path)); }",
+                                 "without an error_code"),
+    "transplant/asks_lines.cc": ("void f() {\n  fs::rename(from,\n             to);\n}",
+                                 "without an error_code"),
+    "transplant/asks_other.cc": ("void f() { fs::remove(path, recursive); }",
+                                 "without an error_code"),
+    "format/organ/walks.cc": ("void f() { for (auto e : fs::directory_iterator(folder)) {} }",
+                              "without an error_code"),
+    "format/organ/bare.cc": ("using std::filesystem::exists;", "not used bare"),
+    "format/organ/renamed.cc": ("namespace files = std::filesystem;", "is called fs"),
     "train/evaluate/leak.h": ('#include "train/model/model.h"', "shows LibTorch"),
 }
 INNOCENT = {
@@ -64,6 +77,9 @@ INNOCENT = {
     "train/model/good.cc": '#include "train/model/internal/ends.h"\n',
     "train/model/hidden.h": '#include "train/model/model.h"\n',
     "train/trainer/internal/at.h": "#include <ATen/ATen.h>\n",
+    "transplant/asks_well.cc": "void f() {\n  std::error_code error;\n  fs::rename(from, to, error);\n"
+                               "  fs::exists(fs::symlink_status(path, error));\n"
+                               "  fs::path(a) / b;  // fs::exists(path)\n}\n",
     "cli/frame/good.cc": "#include <CLI/CLI.hpp>\n",
     "cli/organ/good.cc": '#include <sys/stat.h>\n#include "transplant/plan.h"\n',
     "tests/train/model/good_test.cc": '#include "train/model/internal/ends.h"\n',

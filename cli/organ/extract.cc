@@ -9,6 +9,7 @@
 #include "cli/organ/commands.h"
 #include "cli/output/finite_option.h"
 #include "format/base/fail.h"
+#include "format/base/path_status.h"
 #include "transplant/journal.h"
 
 namespace organ::cli {
@@ -42,7 +43,7 @@ void run_extract(const Context& context, Arguments arguments) {
     transplant::require_settled(arguments.model);
     const auto donor = format::Checkpoint::open(arguments.model, arguments.stack);
     if (arguments.options.donor_id.empty()) {
-      arguments.options.donor_id = std::filesystem::canonical(arguments.model).filename().string();
+      arguments.options.donor_id = real_path(arguments.model).filename().string();
     }
     return transplant::extract_organ(donor, chosen_layers(arguments, donor), arguments.out,
                                      arguments.options, work);

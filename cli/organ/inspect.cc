@@ -10,6 +10,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/base/path_status.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/manifest/reference.h"
 #include "format/signature/signing.h"
@@ -249,9 +250,9 @@ void show_checkpoint(const Context& context, const fs::path& path, const std::st
 // --- what is it?
 
 void inspect_folder(const Context& context, const fs::path& path, const std::string& stack) {
-  if (fs::exists(path / format::kManifestFile)) {
+  if (is_there(path / format::kManifestFile)) {
     show_organ(context, format::OrganFolder::open(path));
-  } else if (fs::exists(path / format::kConfigFile)) {
+  } else if (is_there(path / format::kConfigFile)) {
     show_checkpoint(context, path, stack);
   } else {
     throw Error(ErrorCode::not_found,
@@ -280,9 +281,9 @@ void inspect_file(const Context& context, const fs::path& path) {
 
 void inspect(const Context& context, const std::string& argument, const std::string& stack) {
   const fs::path path(argument);
-  if (fs::is_directory(path)) {
+  if (is_folder(path)) {
     inspect_folder(context, path, stack);
-  } else if (fs::exists(path) || format::looks_like_folder(argument)) {
+  } else if (is_there(path) || format::looks_like_folder(argument)) {
     inspect_file(context, path);
   } else {
     show_organ(context, *open_organ(context, argument).organ);

@@ -6,6 +6,7 @@
 #include "cli/organ/commands.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
 #include "format/signature/signing.h"
 
 namespace organ::cli {
@@ -28,7 +29,7 @@ void generate(const Context& context, const Options& options) {
   const std::filesystem::path secret_path = options.prefix + ".key";
   const std::filesystem::path public_path = options.prefix + ".pub";
   for (const auto& path : {secret_path, public_path}) {
-    if (std::filesystem::exists(std::filesystem::symlink_status(path))) {
+    if (is_taken(path)) {
       throw Error(ErrorCode::already_exists, quote(path.string()) + ": already exists",
                   "a key is never overwritten");
     }

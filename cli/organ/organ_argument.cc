@@ -2,6 +2,7 @@
 #include "cli/organ/organ_argument.h"
 
 #include "cli/frame/command.h"
+#include "format/base/path_status.h"
 #include "format/manifest/reference.h"
 
 namespace organ::cli {
@@ -9,7 +10,7 @@ namespace {
 
 std::optional<registry::Registry> open_registry_if_there(const Context& context, const Work& work) {
   const std::filesystem::path folder = context.registry_path();
-  if (!context.registry && !std::filesystem::exists(folder)) return std::nullopt;
+  if (!context.registry && !is_there(folder)) return std::nullopt;
   return registry::Registry::open(folder, registry::Registry::Mode::read, work);
 }
 

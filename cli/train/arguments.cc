@@ -10,6 +10,7 @@
 #include "cli/frame/command.h"
 #include "cli/frame/interrupt.h"
 #include "cli/frame/parse_option.h"
+#include "format/base/path_status.h"
 #include "format/manifest/evaluation_json.h"
 #include "train/evaluate/protocol.h"
 #include "train/probes/data_probes.h"
@@ -208,7 +209,7 @@ train::TrainSettings wished_settings(const TrainArguments& a) {
   wishes.place = train::process_place();
   wishes.cache_folder = a.cache_folder;
   wishes.run_folder = a.run_folder.empty() ? a.out + ".run" : a.run_folder;
-  if (std::filesystem::exists(std::filesystem::symlink_status(a.out))) {
+  if (is_taken(a.out)) {
     fail(ErrorCode::already_exists, "{}: exists already", quote(a.out));
   }
   return wishes;

@@ -6,6 +6,7 @@
 #include "cli/train/commands.h"
 #include "cli/train/resources.h"
 #include "format/base/fail.h"
+#include "format/base/path_status.h"
 #include "format/manifest/reference.h"
 #include "train/trainer/organ_output.h"
 #include "train/trainer/train_state.h"
@@ -30,7 +31,7 @@ void check_identity(const train::OrganIdentity& identity) {
 train::OrganIdentity identity_of(const Arguments& arguments) {
   train::OrganIdentity identity = arguments.identity;
   if (identity.donor_id.empty()) {
-    identity.donor_id = std::filesystem::canonical(arguments.common.model).filename().string();
+    identity.donor_id = real_path(arguments.common.model).filename().string();
   }
   return identity;
 }

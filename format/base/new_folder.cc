@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "format/base/fail.h"
+#include "format/base/path_status.h"
 
 namespace organ {
 namespace fs = std::filesystem;
@@ -16,14 +17,14 @@ namespace {
 
 // "a/b/" and "a/b" name the same folder; its parent must not become itself.
 fs::path named(const fs::path& target) {
-  const fs::path path = fs::absolute(target).lexically_normal();
+  const fs::path path = absolute_path(target).lexically_normal();
   return path.has_filename() ? path : path.parent_path();
 }
 
 bool is_taken(const fs::path& path, NewFolder::Over over) {
-  const fs::file_status status = fs::symlink_status(path);
-  if (!fs::exists(status)) return false;
-  return over == NewFolder::Over::nothing || !fs::is_directory(status) ||
+  const PathStatus status = path_status(path, Symlinks::refuse);
+  if (status == PathStatus::nothing) return false;
+  return over == NewFolder::Over::nothing || status != PathStatus::folder ||
          !list_folder(path).empty();
 }
 

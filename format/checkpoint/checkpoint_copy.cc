@@ -6,6 +6,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/new_folder.h"
+#include "format/base/path_status.h"
 #include "format/tensor/shard_edit.h"
 
 namespace organ::format {
@@ -37,7 +38,7 @@ std::vector<std::string> plain_files(const std::filesystem::path& folder,
                                      std::string_view record_name) {
   std::vector<std::string> names;
   for (auto& name : list_folder(folder)) {
-    if (name.starts_with('.') || !std::filesystem::is_regular_file(folder / name)) continue;
+    if (name.starts_with('.') || !is_file(folder / name)) continue;
     if (!name.ends_with(".safetensors") && name != record_name) names.push_back(std::move(name));
   }
   return names;

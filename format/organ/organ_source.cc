@@ -5,6 +5,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
 #include "format/organ/ignored_files.h"
 
 namespace organ::format {
@@ -15,14 +16,14 @@ std::vector<std::string> list_entries(const fs::path& folder) {
   std::vector<std::string> entries;
   for (std::string& name : list_folder(folder)) {
     if (name != kSignatureFile && is_ignored_by_default(name)) continue;
-    const fs::file_status status = fs::symlink_status(folder / name);
-    if (!fs::is_regular_file(status)) {
+    const PathStatus status = path_status(folder / name, Symlinks::refuse);
+    if (status != PathStatus::file) {
       throw Error(ErrorCode::corrupt,
                   fmt::format("{}: entry {} is {}, expected a regular file", quote(folder.string()),
                               quote(name),
-                              fs::is_symlink(status)     ? "a symlink"
-                              : fs::is_directory(status) ? "a folder"
-                                                         : "neither file nor folder"),
+                              status == PathStatus::symlink  ? "a symlink"
+                              : status == PathStatus::folder ? "a folder"
+                                                             : "neither file nor folder"),
                   "an organ folder is flat and holds files only");
     }
     entries.push_back(std::move(name));
@@ -33,13 +34,13 @@ std::vector<std::string> list_entries(const fs::path& folder) {
 }  // namespace
 
 OrganFolder OrganFolder::open(const fs::path& folder) {
-  if (!fs::is_directory(fs::status(folder))) {
+  if (!is_folder(folder)) {
     fail(ErrorCode::not_found, "{}: no such folder", quote(folder.string()));
   }
   OrganFolder organ;
   organ.folder_ = folder;
   const fs::path path = folder / kManifestFile;
-  if (!fs::exists(fs::symlink_status(path))) {
+  if (!is_taken(path)) {
     throw Error(
         ErrorCode::not_found,
         fmt::format("{}: no organ.json, so this is no organ folder", quote(folder.string())),

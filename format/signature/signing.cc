@@ -6,6 +6,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
 #include "format/organ/ignored_files.h"
 #include "format/signature/internal/oms.h"
 
@@ -75,10 +76,10 @@ struct FolderWalk {
       for (const std::string& entry : list_folder(folder / prefix)) {
         const std::string name = prefix + entry;
         if (ignored(name)) continue;
-        const fs::file_status status = fs::symlink_status(folder / name);
-        if (fs::is_directory(status)) {
+        const PathStatus status = path_status(folder / name, Symlinks::refuse);
+        if (status == PathStatus::folder) {
           pending.push_back(name + "/");
-        } else if (fs::is_regular_file(status)) {
+        } else if (status == PathStatus::file) {
           names.push_back(name);
         } else {
           findings.push_back({ErrorCode::corrupt, escape_text(name), "is not a regular file"});
@@ -129,14 +130,14 @@ std::string sign_resources(std::string_view subject_name, std::vector<SignedReso
 void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace, const Work& work,
                  FiniteCheck* finite) {
   const fs::path path = organ.folder() / kSignatureFile;
-  if (!replace && fs::exists(fs::symlink_status(path))) {
+  if (!replace && is_taken(path)) {
     throw Error(ErrorCode::already_exists, fmt::format("{}: already exists", quote(path.string())),
                 "--replace writes a new signature over it");
   }
   require_clean(organ, work, finite);
   std::vector<SignedResource> resources;
   for (const auto& [name, digest] : covered_files(organ)) resources.push_back({name, digest});
-  std::string subject_name = fs::canonical(organ.folder()).filename().string();
+  std::string subject_name = real_path(organ.folder()).filename().string();
   write_file(path, sign_resources(subject_name, std::move(resources), key),
              replace ? AtomicFile::Mode::replace : AtomicFile::Mode::create_new);
 }

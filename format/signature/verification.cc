@@ -5,6 +5,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
 
 namespace organ::format {
 namespace {
@@ -67,7 +68,7 @@ void check_signatures(const OrganSource& organ, const VerifyOptions& options,
 void check_manifest_bytes(const std::filesystem::path& folder, const VerifyOptions& options,
                           Verification& result) {
   const std::filesystem::path signature = folder / kSignatureFile;
-  if (!std::filesystem::exists(std::filesystem::symlink_status(signature))) return;
+  if (!is_taken(signature)) return;
   result.bundles = 1;
   try {
     const std::string bundle = read_file(signature, kSignatureLimit, Symlinks::refuse);

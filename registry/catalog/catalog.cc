@@ -7,6 +7,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/base/path_status.h"
 #include "registry/catalog/internal/catalog_impl.h"
 #include "registry/catalog/internal/migrations.h"
 
@@ -110,7 +111,7 @@ Catalog Catalog::in_memory() {
 }
 
 Catalog Catalog::open(const fs::path& path) {
-  if (!fs::exists(fs::symlink_status(path))) {
+  if (!is_taken(path)) {
     fail(ErrorCode::not_found, "{}: is missing", quote(path.string()));
   }
   const std::string subject = quote(path.string());

@@ -7,6 +7,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/base/path_status.h"
 #include "registry/catalog/catalog.h"
 
 namespace organ::registry {
@@ -186,7 +187,7 @@ std::string Statement::canonical(int column) const {
 Database::Database(const std::filesystem::path& path, Open how)
     : subject_(std::make_unique<std::string>(how == Open::memory ? "catalog in memory"
                                                                  : path.string())) {
-  if (how == Open::create && std::filesystem::exists(std::filesystem::symlink_status(path))) {
+  if (how == Open::create && is_taken(path)) {
     fail(ErrorCode::already_exists, "{}: the file exists", quote(*subject_));
   }
   sqlite3* handle = nullptr;

@@ -8,6 +8,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/base/path_status.h"
 #include "format/tensor/finite.h"
 #include "format/tensor/safetensors.h"
 #include "format/tensor/stored_values.h"
@@ -67,7 +68,7 @@ Adapter read_adapter(const std::filesystem::path& folder,
       parse_json(read_file(config_path, kMaxConfig), {.bytes = kMaxConfig, .reals = true}, subject);
   Adapter adapter = plan_adapter(parse_peft_config(json, subject), architecture);
   const auto weights = folder / kAdapterWeights;
-  if (!std::filesystem::exists(weights) && std::filesystem::exists(folder / "adapter_model.bin")) {
+  if (!is_there(weights) && is_there(folder / "adapter_model.bin")) {
     throw Error(ErrorCode::not_found, fmt::format("{}: does not exist", quote(weights.string())),
                 "adapter_model.bin holds Python objects and is never opened");
   }

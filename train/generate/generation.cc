@@ -9,6 +9,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/base/path_status.h"
 #include "format/checkpoint/checkpoint_config.h"
 #include "train/data/span_draw.h"
 #include "train/data/task.h"
@@ -68,7 +69,7 @@ bool continues_prompt(const format::Architecture& architecture) {
 
 std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint) {
   const auto file = checkpoint.folder() / kGenerationConfig;
-  if (std::filesystem::exists(file)) {
+  if (is_there(file)) {
     JsonLimits limits;
     limits.bytes = kMaxConfigBytes;
     limits.reals = true;

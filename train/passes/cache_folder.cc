@@ -13,6 +13,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
 
 namespace organ::train {
 namespace {
@@ -82,11 +83,7 @@ std::optional<UniqueFd> open_entry(const fs::path& path) {
 
 CacheFolder::CacheFolder(fs::path folder, std::uint64_t byte_limit)
     : folder_(std::move(folder)), byte_limit_(byte_limit) {
-  std::error_code error;
-  fs::create_directories(folder_, error);
-  if (error) {
-    fail(ErrorCode::io, "{}: create: {}", quote(folder_.string()), error.message());
-  }
+  create_folders(folder_);
 }
 
 bool CacheFolder::read(const Digest& key, std::span<std::byte> out) {
@@ -103,7 +100,7 @@ bool CacheFolder::read(const Digest& key, std::span<std::byte> out) {
   }
   if (!sized || Digest(stored) != seal(key, out)) {
     ++damaged_;
-    fs::remove(path);
+    remove_path(path);
     return false;
   }
   used_.insert(name);
@@ -136,7 +133,7 @@ bool CacheFolder::make_room(std::uint64_t bytes) {
   for (const auto& entry : entries) {
     if (fits()) break;
     if (used_.contains(entry.path.filename().string())) continue;
-    fs::remove(entry.path);
+    remove_path(entry.path);
     bytes_ -= entry.size;
   }
   looked_ = true;

@@ -5,6 +5,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
 #include "train/tokenizer/internal/reader.h"
 
 namespace organ::train {
@@ -25,7 +26,7 @@ Json read_json_file(const fs::path& path) {
 
 std::map<std::string, std::string> read_special_names(const fs::path& file) {
   std::map<std::string, std::string> names;
-  if (!fs::exists(file)) return names;
+  if (!is_there(file)) return names;
   const Json json = read_json_file(file);
   const JsonObject config(json, "tokenizer_config.json");
   for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
@@ -40,7 +41,7 @@ std::map<std::string, std::string> read_special_names(const fs::path& file) {
 }  // namespace
 
 format::TokenizerFiles read_tokenizer(const fs::path& path) {
-  if (fs::is_directory(path)) return format::read_tokenizer_files(path);
+  if (is_folder(path)) return format::read_tokenizer_files(path);
   format::TokenizerFiles files;
   files.document = read_json_file(path);
   files.special_names = read_special_names(path.parent_path() / "tokenizer_config.json");

@@ -9,6 +9,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/base/path_status.h"
 
 namespace organ::train {
 namespace {
@@ -54,10 +55,10 @@ std::string lines_of(const std::string& text, const Kept& kept, std::string_view
 MetricsLog::MetricsLog(const std::filesystem::path& folder, std::uint64_t resumed_step,
                        std::optional<std::uint64_t> evaluated_step)
     : path_(folder / "metrics.jsonl") {
-  std::filesystem::create_directories(folder);
+  create_folders(folder);
   const std::string subject = escape_text(path_.string());
   std::string kept;
-  if (std::filesystem::exists(path_)) {
+  if (is_there(path_)) {
     kept = lines_of(read_file(path_, kLogLimit), {resumed_step, evaluated_step}, subject);
   }
   empty_ = kept.empty();

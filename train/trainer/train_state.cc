@@ -11,6 +11,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/base/path_status.h"
 #include "format/tensor/safetensors.h"
 
 namespace organ::train {
@@ -187,7 +188,7 @@ Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers&
 void save_train_state(const std::filesystem::path& folder, const TrainStateRecord& record,
                       const TrainStateBuffers& buffers, std::size_t keep) {
   check(record.step <= kMaxStep, "train state step within nine digits");
-  std::filesystem::create_directories(folder);
+  create_folders(folder);
   const std::string stem = stem_of(record.step);
   const Digest weights = write_weights(folder / (stem + ".safetensors"), buffers);
   write_file(folder / (stem + ".json"), pretty_json(to_json(record, weights)));
@@ -199,7 +200,7 @@ void remove_train_states(const std::filesystem::path& folder) { remove_older(fol
 
 std::optional<TrainState> load_newest_train_state(const std::filesystem::path& folder,
                                                   std::vector<std::string>& skipped) {
-  if (!std::filesystem::exists(folder)) return std::nullopt;
+  if (!is_there(folder)) return std::nullopt;
   const auto steps = saved_steps(folder);
   for (const std::uint64_t step : steps) {
     try {

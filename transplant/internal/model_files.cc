@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "format/base/fail.h"
+#include "format/base/path_status.h"
 #include "format/tensor/shard_edit.h"
 
 namespace organ::transplant {
@@ -66,7 +67,7 @@ Digest write_undo(const format::Checkpoint::Shard& shard,
 std::map<std::string, ModelFile> open_model_files(const fs::path& model,
                                                   std::vector<std::string>& skipped,
                                                   std::string_view phase, const Work& work) {
-  const fs::path folder = fs::canonical(model);
+  const fs::path folder = real_path(model);
   std::map<std::string, ModelFile> files;
   std::vector<HashRange> ranges;
   for (const std::string& name : list_folder(folder)) {
@@ -92,7 +93,7 @@ void require_own_files(const format::Checkpoint& recipient) {
   for (const auto& shard : recipient.shards()) names.push_back(shard.file_name);
   for (const std::string& name : names) {
     const fs::path path = recipient.folder() / name;
-    if (!fs::is_symlink(path)) continue;
+    if (path_status(path, Symlinks::refuse) != PathStatus::symlink) continue;
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("{}: is a link into a cache that other models share", quote(path.string())),

@@ -8,6 +8,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
 #include "transplant/internal/folder_fd.h"
 
 namespace organ::transplant {
@@ -61,7 +62,7 @@ Pending StateFolder::pending() const {
 
 std::vector<std::uint64_t> StateFolder::receipt_numbers() const {
   std::vector<std::uint64_t> numbers;
-  if (!exists() || !fs::exists(receipts())) return numbers;
+  if (!exists() || !is_there(receipts())) return numbers;
   for (const std::string& name : list_folder(receipts())) {
     const std::uint64_t number = number_of(name);
     if (number != 0) numbers.push_back(number);

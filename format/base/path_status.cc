@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/base/path_status.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "format/base/fail.h"
+
+namespace organ {
+namespace fs = std::filesystem;
+namespace {
+
+void require(const std::error_code& error, const fs::path& path, std::string_view action) {
+  if (!error) return;
+  errno = error.value();
+  fail_errno(path.string(), action);
+}
+
+}  // namespace
+
+PathStatus path_status(const fs::path& path, Symlinks symlinks) {
+  struct stat status {};
+  const int result =
+      symlinks == Symlinks::follow ? ::stat(path.c_str(), &status) : ::lstat(path.c_str(), &status);
+  if (result != 0) {
+    if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG) return PathStatus::nothing;
+    fail_errno(path.string(), "stat");
+  }
+  if (S_ISREG(status.st_mode)) return PathStatus::file;
+  if (S_ISDIR(status.st_mode)) return PathStatus::folder;
+  return S_ISLNK(status.st_mode) ? PathStatus::symlink : PathStatus::other;
+}
+
+bool is_there(const fs::path& path) { return path_status(path) != PathStatus::nothing; }
+
+bool is_taken(const fs::path& path) {
+  return path_status(path, Symlinks::refuse) != PathStatus::nothing;
+}
+
+bool is_folder(const fs::path& path) { return path_status(path) == PathStatus::folder; }
+
+bool is_file(const fs::path& path) { return path_status(path) == PathStatus::file; }
+
+void create_folders(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  require(error, folder, "create folder");
+}
+
+void remove_path(const fs::path& path) {
+  if (std::remove(path.c_str()) != 0 && errno != ENOENT) fail_errno(path.string(), "remove");
+}
+
+void rename_path(const fs::path& from, const fs::path& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) fail_errno(to.string(), "rename");
+}
+
+fs::path real_path(const fs::path& path) {
+  std::error_code error;
+  fs::path found = fs::canonical(path, error);
+  require(error, path, "resolve");
+  return found;
+}
+
+fs::path absolute_path(const fs::path& path) {
+  std::error_code error;
+  fs::path found = fs::absolute(path, error);
+  require(error, path, "resolve");
+  return found;
+}
+
+}  // namespace organ
