@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,10 @@ class Context {
   int verbose = 0;
   std::optional<bool> progress;                   // --progress / --no-progress
   std::optional<std::filesystem::path> registry;  // --registry
+
+  // What this run has changed for good ("the organ is installed"): said when what it has to say
+  // cannot be written.
+  std::string done;
 
   int exit_code = 0;  // a command raises it by worsen(); "the worst finding wins"
 

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/frame/program.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -106,14 +111,26 @@ int parse_and_run(CLI::App& app, const Context& context, int argc, char** argv) 
   }
   std::cout << std::flush;
   if (!std::cout) {
-    return report(context, Error(ErrorCode::io, "standard output: write failed"));
+    const std::string outcome = context.done.empty() ? "" : ", but " + context.done;
+    return report(context, Error(ErrorCode::io, "standard output: write failed" + outcome));
   }
   return context.exit_code;
+}
+
+// Where the caller closed one of the first three descriptors, the next file that is opened would
+// get its number, and what is printed would go into that file.
+void occupy_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) != -1 || errno != EBADF) continue;
+    // The wrong way round: reading and writing fail as they do on a closed one.
+    if (::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) std::abort();
+  }
 }
 
 }  // namespace
 
 int run_program(std::span<void (*const)(Command&, Context&)> commands, int argc, char** argv) {
+  occupy_standard_descriptors();
   std::ios::sync_with_stdio(false);
   Context context;
   CLI::App app{"donor organs: cut, train, sign, publish, check and transplant transformer layers",

@@ -32,7 +32,7 @@ format::LayerRange chosen_layers(const Arguments& arguments, const format::Check
   return format::LayerRange::parse(arguments.layers, layers);
 }
 
-void run_extract(const Context& context, Arguments arguments) {
+void run_extract(Context& context, Arguments arguments) {
   if (arguments.middle_third == !arguments.layers.empty()) {
     throw Error(ErrorCode::invalid_argument, "which layers: give either --layers or --middle-third",
                 "--layers 4:7 takes layers 4, 5 and 6, counted from 0");
@@ -49,6 +49,7 @@ void run_extract(const Context& context, Arguments arguments) {
                                      arguments.options, work);
   });
   warn_not_finite(context, finite.found);
+  context.done = "the organ is written to " + quote(arguments.out);
   std::uint64_t bytes = 0;
   for (const format::FileEntry& file : manifest.files) bytes += file.size;
   const format::ExtractionRecord& from = manifest.extraction;

@@ -94,6 +94,8 @@ void run_install(Context& context, Arguments arguments) {
   });
   const transplant::Receipt& receipt = outcome.receipt;
   warn_not_finite(context, outcome.not_finite);
+  context.done = fmt::format("the organ is installed in {} (receipt {})",
+                             quote(outcome.folder.string()), receipt.number);
   if (outcome.recovery != transplant::Recovery::nothing) {
     context.note("an interrupted earlier change of this model was cleaned up first");
   }

@@ -25,7 +25,7 @@ std::optional<format::Curve> parse_curve(std::string_view name) {
   return std::nullopt;
 }
 
-void generate(const Context& context, const Options& options) {
+void generate(Context& context, const Options& options) {
   const std::filesystem::path secret_path = options.prefix + ".key";
   const std::filesystem::path public_path = options.prefix + ".pub";
   for (const auto& path : {secret_path, public_path}) {
@@ -39,6 +39,7 @@ void generate(const Context& context, const Options& options) {
   const format::PublicKey public_key = key.public_key();
   key.save(secret_path, passphrase);
   write_file(public_path, public_key.pem(), AtomicFile::Mode::create_new);
+  context.done = "both files of the key are written";
   if (passphrase.empty()) {
     context.warn(quote(secret_path.string()) + " is not encrypted; whoever reads it can sign");
   }

@@ -18,8 +18,12 @@ std::string remarks(const VersionInfo& version) {
   std::string text = version.signature_count > 0 ? "signed" : "unsigned";
   if (version.yank_reason) text += ", yanked";
   if (version.revoke_reason) text += ", revoked";
-  for (const std::string& alias : version.aliases) text += ", @" + alias;
+  for (const std::string& alias : version.aliases) text += ", @" + escape_text(alias);
   return text;
+}
+
+std::string title(const VersionInfo& version) {
+  return escape_text(version.name + ":" + version.version);
 }
 
 void run(const Context& context, const std::string& name) {
@@ -39,12 +43,9 @@ void run(const Context& context, const std::string& name) {
     return;
   }
   std::size_t width = 0;
+  for (const VersionInfo& version : versions) width = std::max(width, title(version).size());
   for (const VersionInfo& version : versions) {
-    width = std::max(width, version.name.size() + 1 + version.version.size());
-  }
-  for (const VersionInfo& version : versions) {
-    context.print(fmt::format("{:<{}}  {:<8}  layers {:>3}  {:>9}  {}",
-                              version.name + ":" + version.version, width,
+    context.print(fmt::format("{:<{}}  {:<8}  layers {:>3}  {:>9}  {}", title(version), width,
                               escape_text(version.model_type), version.layer_count,
                               size_text(version.bytes), remarks(version)));
   }

@@ -15,20 +15,21 @@ using registry::LogRecord;
 using registry::Registry;
 
 std::string describe(const LogEntry& entry) {
-  const std::string subject = entry.name + (entry.version.empty() ? "" : ":" + entry.version);
+  const std::string subject =
+      escape_text(entry.name + (entry.version.empty() ? "" : ":" + entry.version));
   switch (entry.kind) {
     case LogKind::publish:
       return fmt::format("{}  {}", subject, entry.manifest->digest.to_string());
     case LogKind::signature: return subject;
     case LogKind::alias:
-      return fmt::format("{}@{} -> {}", entry.name, escape_text(entry.alias),
-                         entry.version.empty() ? "nothing" : entry.version);
+      return fmt::format("{}@{} -> {}", escape_text(entry.name), escape_text(entry.alias),
+                         entry.version.empty() ? "nothing" : escape_text(entry.version));
     case LogKind::yank:
     case LogKind::revoke:
       return fmt::format("{}{}  {}", subject, entry.withdrawn ? " taken back" : "",
                          escape_text(entry.reason));
     case LogKind::key:
-      return fmt::format("{} {}{}", entry.action, escape_text(entry.key),
+      return fmt::format("{} {}{}", escape_text(entry.action), escape_text(entry.key),
                          entry.pattern.empty() ? "" : " for " + quote(entry.pattern));
   }
   return subject;

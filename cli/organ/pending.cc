@@ -65,12 +65,13 @@ nlohmann::json to_json(const std::string& model, const Abandoned& given_up) {
 
 }  // namespace
 
-void continue_change(const Context& context, const std::string& model, unsigned threads) {
+void continue_change(Context& context, const std::string& model, unsigned threads) {
   Pending pending = Pending::nothing;
   const Recovery recovery = watched(context, threads, [&](const Work& work) {
     pending = transplant::pending_change(model);
     return transplant::recover_journal(model, work);
   });
+  context.done = to_text(recovery);
   if (context.json) {
     context.print_json("install",
                        {{"folder", model}, {"action", "continue"}, {"pending", word(pending)}});
@@ -79,9 +80,10 @@ void continue_change(const Context& context, const std::string& model, unsigned 
   context.print(fmt::format("{}: {}", escape_text(model), to_text(recovery)));
 }
 
-void give_up_change(const Context& context, const std::string& model, unsigned threads) {
+void give_up_change(Context& context, const std::string& model, unsigned threads) {
   const Abandoned given_up = watched(
       context, threads, [&](const Work& work) { return transplant::abort_change(model, work); });
+  context.done = to_text(given_up.pending);
   if (context.json) {
     context.print_json("install", to_json(model, given_up));
     return;

@@ -9,7 +9,7 @@ namespace organ::cli {
 class Context;
 
 // Both throw what transplant/journal.h says.
-void continue_change(const Context& context, const std::string& model, unsigned threads);
-void give_up_change(const Context& context, const std::string& model, unsigned threads);
+void continue_change(Context& context, const std::string& model, unsigned threads);
+void give_up_change(Context& context, const std::string& model, unsigned threads);
 
 }  // namespace organ::cli

@@ -49,14 +49,15 @@ void report(const Context& context, const PublishResult& result) {
                                    {"new_bytes", result.new_bytes}});
     return;
   }
-  context.print(fmt::format("{}:{}  {}", result.name, result.version, result.digest.to_string()));
+  context.print(fmt::format("{}:{}  {}", escape_text(result.name), escape_text(result.version),
+                            result.digest.to_string()));
   if (result.already_published) context.note("the same content was published before");
   if (!result.is_signed) {
     context.warn("not signed: install will ask for --allow-unsigned; organ publish --key signs");
   }
 }
 
-void run(const Context& context, const Arguments& arguments) {
+void run(Context& context, const Arguments& arguments) {
   const auto organ = format::OrganFolder::open(arguments.folder);
   const auto [name, version] = target(arguments, organ.manifest());
   std::optional<format::SecretKey> key;
@@ -70,7 +71,9 @@ void run(const Context& context, const Arguments& arguments) {
         organ, name, version,
         {.key = key ? &*key : nullptr, .require_finite = arguments.require_finite}, work);
   };
-  report(context, watched(context, arguments.threads, publish));
+  const auto result = watched(context, arguments.threads, publish);
+  context.done = "the organ is published";
+  report(context, result);
 }
 
 }  // namespace

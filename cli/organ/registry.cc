@@ -18,13 +18,14 @@ struct InitArguments {
   std::string pattern = "*";
 };
 
-void run_init(const Context& context, const InitArguments& arguments) {
+void run_init(Context& context, const InitArguments& arguments) {
   registry::CreateOptions options;
   for (const std::string& file : arguments.key_files) {
     options.trusted.emplace_back(arguments.pattern, format::PublicKey::load(file));
   }
   const std::filesystem::path folder = context.registry_path();
   Registry::create(folder, options);
+  context.done = "the registry is made";
   nlohmann::json keys = nlohmann::json::array();
   for (const auto& [pattern, key] : options.trusted) {
     keys.push_back({{"pattern", pattern}, {"key", key.id().to_string()}});
@@ -42,10 +43,11 @@ void run_init(const Context& context, const InitArguments& arguments) {
   }
 }
 
-void run_rebuild(const Context& context) {
+void run_rebuild(Context& context) {
   const registry::RebuildReport report = watched(context, 0, [&](const Work& work) {
     return Registry::rebuild(context.registry_path(), work);
   });
+  context.done = "the catalog and index.json are made anew";
   if (context.json) {
     context.print_json("registry rebuild",
                        {{"entries", report.entries}, {"versions", report.versions}});

@@ -18,7 +18,7 @@ using registry::VersionInfo;
 nlohmann::json files_json(const format::Manifest& organ) {
   nlohmann::json files = nlohmann::json::array();
   for (const format::FileEntry& file : organ.files) {
-    files.push_back({{"path", file.path},
+    files.push_back({{"path", escape_text(file.path)},
                      {"role", to_string(file.role)},
                      {"bytes", file.size},
                      {"digest", file.digest.to_string()},
@@ -50,7 +50,7 @@ void print_text(const Context& context, const VersionInfo& version, const format
   const auto line = [&](const char* label, const std::string& value) {
     if (!value.empty()) context.print(fmt::format("{:<13} {}", label, value));
   };
-  line("organ", version.name + ":" + version.version);
+  line("organ", escape_text(version.name + ":" + version.version));
   line("digest", version.digest.to_string());
   line("published",
        fmt::format("{}, log entry {}", escape_text(version.published), version.log_index));
@@ -68,8 +68,8 @@ void print_text(const Context& context, const VersionInfo& version, const format
   if (version.yank_reason) line("yanked", escape_text(*version.yank_reason));
   if (version.revoke_reason) line("revoked", escape_text(*version.revoke_reason));
   for (const format::FileEntry& file : organ.files) {
-    line("file",
-         fmt::format("{:<22} {:>9}  {}", file.path, size_text(file.size), file.digest.to_string()));
+    line("file", fmt::format("{:<22} {:>9}  {}", escape_text(file.path), size_text(file.size),
+                             file.digest.to_string()));
   }
   for (const format::Evaluation& evaluation : organ.evaluations) {
     line("evaluation",

@@ -20,7 +20,7 @@ struct Options {
   unsigned threads = 0;
 };
 
-void sign(const Context& context, const Options& options) {
+void sign(Context& context, const Options& options) {
   const auto organ = format::OrganFolder::open(options.folder);
   const auto key = format::SecretKey::load_with(options.key, passphrase_source(options.passphrase));
   format::FiniteCheck finite{.required = options.require_finite, .found = {}};
@@ -29,6 +29,7 @@ void sign(const Context& context, const Options& options) {
   });
   warn_not_finite(context, finite.found);
   const std::string path = (options.folder / format::kSignatureFile).string();
+  context.done = "the signature is written";
   const std::string id = key.public_key().id().hex();
   if (context.json) {
     context.print_json(

@@ -16,12 +16,13 @@ struct Arguments {
   unsigned threads = 0;
 };
 
-void run_uninstall(const Context& context, const Arguments& arguments) {
+void run_uninstall(Context& context, const Arguments& arguments) {
   const std::string& model = arguments.model;
   const auto outcome = watched(context, arguments.threads, [&](const Work& work) {
     return transplant::uninstall_organ(model, work);
   });
   const transplant::Receipt& receipt = outcome.undone;
+  context.done = fmt::format("receipt {} of {} is undone", receipt.number, quote(model));
   if (outcome.recovery != transplant::Recovery::nothing) {
     context.note("an interrupted earlier change of this model was cleaned up first");
   }

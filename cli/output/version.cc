@@ -18,11 +18,17 @@ nlohmann::json shown(const std::optional<std::string>& text) {
   return text ? nlohmann::json(escape_text(*text)) : nlohmann::json();
 }
 
+nlohmann::json shown(const std::vector<std::string>& texts) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const std::string& text : texts) list.push_back(escape_text(text));
+  return list;
+}
+
 }  // namespace
 
 nlohmann::json to_json(const registry::VersionInfo& version) {
-  return {{"name", version.name},
-          {"version", version.version},
+  return {{"name", escape_text(version.name)},
+          {"version", escape_text(version.version)},
           {"digest", version.digest.to_string()},
           {"log_index", version.log_index},
           {"published", escape_text(version.published)},
@@ -39,7 +45,7 @@ nlohmann::json to_json(const registry::VersionInfo& version) {
           {"best_nll", or_null(version.best_nll)},
           {"yanked", shown(version.yank_reason)},
           {"revoked", shown(version.revoke_reason)},
-          {"aliases", version.aliases}};
+          {"aliases", shown(version.aliases)}};
 }
 
 }  // namespace organ::cli

@@ -231,7 +231,7 @@ void print_report(const Context& context, const train::BaselineReport& r, const 
   print_evaluations(context, r.evaluations);
 }
 
-void run_baseline(const Context& context, Arguments& arguments) {
+void run_baseline(Context& context, Arguments& arguments) {
   const TrainArguments& common = arguments.common;
   read_method(arguments);
   const train::TrainSettings wishes = wished_settings(common);
@@ -239,6 +239,7 @@ void run_baseline(const Context& context, Arguments& arguments) {
   const auto report = Baseline(context, arguments, wishes).run();
   if (!report) return;
   train::remove_train_states(wishes.run_folder);
+  context.done = "the result is written to " + quote(common.out);
   if (!context.json) return print_report(context, *report, common.out);
   nlohmann::json record = train::to_json(*report);
   record["folder"] = common.out;

@@ -14,11 +14,12 @@ struct Arguments {
   std::string adapter, model, out;
 };
 
-void run_import(const Context& context, const Arguments& a) {
+void run_import(Context& context, const Arguments& a) {
   transplant::require_settled(a.model);
   const auto checkpoint = format::Checkpoint::open(a.model);
   const auto adapter = train::read_adapter(a.adapter, checkpoint.architecture());
   train::merge_adapter(checkpoint, adapter, a.out);
+  context.done = "the checkpoint is written to " + quote(a.out);
   if (context.json) {
     context.print_json("import", {{"folder", a.out},
                                   {"adapter", a.adapter},

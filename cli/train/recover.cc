@@ -47,7 +47,7 @@ format::LayerRange with_neighbours(format::LayerRange organ, std::uint64_t layer
   return {first, end - first};
 }
 
-void run_recover(const Context& context, const Arguments& arguments) {
+void run_recover(Context& context, const Arguments& arguments) {
   ResourceWatch resources;
   const TrainArguments& common = arguments.common;
   train::TrainSettings wishes = wished_settings(common);
@@ -69,6 +69,7 @@ void run_recover(const Context& context, const Arguments& arguments) {
   const train::TrainedRun run{inputs, result};
   train::write_recovered_checkpoint(run, common.out);
   train::remove_train_states(settings.run_folder);
+  context.done = "the checkpoint is written to " + quote(common.out);
   const auto evaluations = train::recovery_evaluations(run);
   if (context.json) {
     nlohmann::json record = run_record(result, evaluations);

@@ -36,7 +36,7 @@ train::OrganIdentity identity_of(const Arguments& arguments) {
   return identity;
 }
 
-void run_train(const Context& context, const Arguments& arguments) {
+void run_train(Context& context, const Arguments& arguments) {
   ResourceWatch resources;
   const TrainArguments& common = arguments.common;
   if (arguments.middle_third == !arguments.layers.empty()) {
@@ -58,6 +58,7 @@ void run_train(const Context& context, const Arguments& arguments) {
   if (!result.writes_files) return;
   const auto manifest = train::write_organ({inputs, result}, identity_of(arguments), common.out);
   train::remove_train_states(settings.run_folder);
+  context.done = "the organ is written to " + quote(common.out);
   const format::LayerRange layers = settings.layers;
   if (context.json) {
     nlohmann::json record = run_record(result, manifest.evaluations);

@@ -18,7 +18,6 @@ namespace fs = std::filesystem;
 using format::Manifest;
 
 constexpr std::uint64_t kApplicationId = 0x4F52474E;  // "ORGN"
-constexpr char kRebuildHint[] = "organ registry rebuild makes the catalog anew from the log";
 constexpr char kSchemaQuery[] =
     "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name";
 
@@ -141,7 +140,8 @@ LogPosition Catalog::position() const {
     throw Error(ErrorCode::corrupt, "catalog: log position " + quote(bytes) + " is not a number",
                 kRebuildHint);
   }
-  position.tree = MerkleTree::parse(state(impl_->database, "position.tree"), "catalog");
+  const std::string tree = state(impl_->database, "position.tree");
+  position.tree = parse_stored([&] { return MerkleTree::parse(tree, "position.tree"); });
   return position;
 }
 

@@ -34,7 +34,8 @@ struct IndexEntry {
 };
 
 // Move-only, not thread-safe; several processes may have the file open. Every function throws
-// corrupt naming `organ registry rebuild` for a damaged or foreign file, conflict when another
+// corrupt naming `organ registry rebuild` for a damaged or foreign file (names, versions, aliases
+// and digests that are none included), conflict when another
 // process holds it for more than 10 s.
 class Catalog {
  public:

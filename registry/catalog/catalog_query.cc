@@ -3,7 +3,8 @@
 
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
+#include "format/manifest/reference.h"
 #include "registry/catalog/internal/catalog_impl.h"
 
 namespace organ::registry {
@@ -20,27 +21,52 @@ std::string select_versions(std::string_view rest) {
   return fmt::format("SELECT {} FROM versions v {}", kVersionColumns, rest);
 }
 
+Digest read_digest(const Statement& row, int column) {
+  return parse_stored([&] { return Digest::parse(row.text(column), "digest"); });
+}
+
+std::string read_name(const Statement& row, int column) {
+  std::string name = row.text(column);
+  parse_stored([&] { format::check_name(name); });
+  return name;
+}
+
+std::string read_version_text(const Statement& row, int column) {
+  return parse_stored([&] { return format::Version::parse(row.text(column)).to_string(); });
+}
+
+std::string read_alias(const Statement& row, int column) {
+  std::string alias = row.text(column);
+  // The grammar of an alias is that of name@alias.
+  const auto selector =
+      parse_stored([&] { return format::Reference::parse("name@" + alias).selector; });
+  if (!std::holds_alternative<format::Alias>(selector)) {
+    throw Error(ErrorCode::corrupt, "catalog: " + quote(alias) + ": not an alias", kRebuildHint);
+  }
+  return alias;
+}
+
 std::vector<std::string> aliases_of(const Database& database, std::uint64_t id) {
   std::vector<std::string> aliases;
   Statement rows =
       database.prepare("SELECT alias FROM aliases WHERE version_id = ? ORDER BY alias");
   rows.bind(id);
-  while (rows.step()) aliases.push_back(rows.text(0));
+  while (rows.step()) aliases.push_back(read_alias(rows, 0));
   return aliases;
 }
 
 VersionInfo read_version(const Database& database, const Statement& row) {
   VersionInfo info;
-  info.name = row.text(0);
-  info.version = row.text(1);
-  info.digest = Digest::parse(row.text(2), "catalog");
+  info.name = read_name(row, 0);
+  info.version = read_version_text(row, 1);
+  info.digest = read_digest(row, 2);
   info.manifest_size = row.integer(3);
   info.log_index = row.integer(4);
   info.published = row.text(5);
   info.description = row.text(6);
   info.license = row.optional_text(7);
   info.model_type = row.text(8);
-  info.architecture_signature = Digest::parse(row.text(9), "catalog");
+  info.architecture_signature = read_digest(row, 9);
   info.first_layer = row.integer(10);
   info.layer_count = row.integer(11);
   info.donor_layer_count = row.integer(12);
@@ -60,7 +86,7 @@ std::optional<VersionInfo> first_version(const Database& database, Statement& ro
 }
 
 BlobRef read_blob(const Statement& row, int column) {
-  return {Digest::parse(row.text(column), "catalog"), row.integer(column + 1)};
+  return {read_digest(row, column), row.integer(column + 1)};
 }
 
 // Tables in dump order with the columns that give their rows an order. The views state.index.stale
@@ -138,10 +164,15 @@ std::vector<BlobRef> Catalog::signatures(std::uint64_t log_index) const {
 std::vector<IndexEntry> Catalog::index_entries() const {
   std::vector<IndexEntry> entries;
   Statement rows = impl_->database.prepare(
-      "SELECT id, 0, manifest_digest, manifest_size, name || ':' || version FROM versions "
-      "UNION ALL SELECT version_id, 1, manifest_digest, manifest_size, '' FROM signatures "
+      "SELECT id, 0, manifest_digest, manifest_size, name, version FROM versions "
+      "UNION ALL SELECT version_id, 1, manifest_digest, manifest_size, '', '' FROM signatures "
       "ORDER BY 1, 2, 3");
-  while (rows.step()) entries.push_back({read_blob(rows, 2), rows.text(4)});
+  while (rows.step()) {
+    const bool is_version = rows.integer(1) == 0;
+    entries.push_back(
+        {read_blob(rows, 2),
+         is_version ? read_name(rows, 4) + ":" + read_version_text(rows, 5) : std::string()});
+  }
   return entries;
 }
 

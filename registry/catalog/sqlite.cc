@@ -21,7 +21,6 @@ namespace {
 
 constexpr int kBusyMilliseconds = 10'000;
 constexpr int kLengthLimit = 16 << 20;  // bytes of one row or text
-constexpr char kRebuildHint[] = "organ registry rebuild makes the catalog anew from the log";
 
 ErrorCode code_of(int result) {
   switch (result & 0xFF) {

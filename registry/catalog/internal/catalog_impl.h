@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+
+#include "format/base/error.h"
 #include "registry/catalog/catalog.h"
 #include "registry/catalog/internal/sqlite.h"
 
@@ -9,5 +12,16 @@ namespace organ::registry {
 struct Catalog::Impl {
   Database database;
 };
+
+// What `parse` makes of a text of the catalog. Whoever can write the file could have put anything
+// there: what is not legal is corrupt.
+template <typename Parse>
+auto parse_stored(const Parse& parse) {
+  try {
+    return parse();
+  } catch (const Error& error) {
+    throw Error(ErrorCode::corrupt, "catalog: " + error.message(), kRebuildHint);
+  }
+}
 
 }  // namespace organ::registry

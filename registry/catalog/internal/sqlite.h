@@ -20,6 +20,8 @@ struct sqlite3_stmt;
 
 namespace organ::registry {
 
+inline constexpr char kRebuildHint[] = "organ registry rebuild makes the catalog anew from the log";
+
 namespace detail {
 void close_database(sqlite3* database) noexcept;
 void finalize_statement(sqlite3_stmt* statement) noexcept;
