@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds that what a comment or a document sends its reader to is there: a schema, a section of the
-README, nothing that only the authors have.
+README, nothing that only the authors have; and that a header which a host gets names no header that a
+host does not get.
 
     references.py SOURCE_ROOT          check the tree, one `file:line: reason` per finding
     references.py --self-test          plant one violation of each kind and expect it to be found
@@ -16,6 +17,7 @@ ELSEWHERE = re.compile(r"\breference/\w+\.md|\breference \d+\.\d|\bDESIGN\b|\bis
                        r"\breview/\w+\.md")
 SCHEMA = re.compile(r"(?<![\w/.-])schemas/[\w.-]+\.(?:md|json)\b")
 SECTION = re.compile(r"\bREADME, ([A-Z][\w ,'-]*[\w'])")
+HEADER = re.compile(r"(?<![\w/.-])(?:\w+/)*\w+\.h\b")
 HEADING = re.compile(r"^#+ (.+)$", re.M)
 
 
@@ -41,7 +43,25 @@ def check_line(root, headings, line):
             yield f"the README has no section '{section}'"
 
 
+def installed_headers(root):
+    """What packaging/library/ lists, one a line."""
+    lines = [line.strip() for file in sorted((root / "packaging" / "library").glob("*headers.txt"))
+             for line in file.read_text(encoding="utf-8").splitlines()]
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+def header_findings(installed, name, lines):
+    """Includes are for the compiler and for tests/library/; here are the words of comments."""
+    if name not in installed:
+        return
+    for number, line in enumerate(lines, 1):
+        for header in HEADER.findall("" if line.lstrip().startswith("#") else line):
+            if not any(one == header or one.endswith("/" + header) for one in installed):
+                yield f"{name}:{number}: {header} is not installed with this header"
+
+
 def findings(root):
+    installed = installed_headers(root)
     readme = root / "README.md"
     headings = HEADING.findall(readme.read_text(encoding="utf-8")) if readme.is_file() else []
     found = []
@@ -51,6 +71,7 @@ def findings(root):
         lines = (root / name).read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines, 1):
             found += [f"{name}:{number}: {reason}" for reason in check_line(root, headings, line)]
+        found += header_findings(installed, name, lines)
     return found
 
 
@@ -60,11 +81,18 @@ PLANTED = {
     "format/c.h": ("// Why: issue 10.", "is not in the project"),
     "format/d.h": ("// Defined in schemas/nothing.md.", "does not exist"),
     "format/e.h": ("// Floors: README, Engine room", "has no section"),
+    "format/h.h": ("// All or nothing (see recovery.h).", "is not installed"),
+    "format/i.h": ("int f();  // as format/inner.h says", "is not installed"),
 }
 INNOCENT = {
     "README.md": "# organ\n\n## Architecture",
     "schemas/organ.v1.md": "# organ.json",
     "format/f.h": "// schemas/organ.v1.md says so (README, Architecture).",
+    "packaging/library/headers.txt": "# a list\nformat/h.h\nformat/i.h\nformat/j.h\nformat/k.h",
+    "packaging/library/train_headers.txt": "train/l.h",
+    "format/j.h": "#include \"format/inner.h\"\n// See k.h, train/l.h and <train/l.h>.",
+    "format/k.h": "",
+    "format/inner.h": "// Says what m.h says, to those who build it.",
     "format/g.h": "// Rules: the reference crate's. An issue of taste.",
 }
 

@@ -39,7 +39,7 @@ struct InstallOutcome {
 
 // Replaces layer_count layers of the recipient from options.position on. The organ's contents are
 // verified before anything is written and again while they are copied. In place the change is
-// all or nothing (see recovery.h); with `out` the new folder appears whole or not at all. Throws
+// all or nothing (see journal.h); with `out` the new folder appears whole or not at all. Throws
 // incompatible (level not A), corrupt (organ or recipient damaged), already_exists (`out`),
 // conflict (folder locked, or the recipient changed meanwhile), invalid_argument (in place in a
 // Hugging Face cache), io, cancelled. After an error the recipient is what it was.

@@ -39,8 +39,8 @@ void prepare_device(const Device& device);
 // Name of the device's maker and how much memory it has: "NVIDIA H200, 139 GiB".
 std::string describe_device(const Device& device);
 
-// The most memory of the device that this process has held at once; nullopt for the CPU, see
-// train/machine/memory.h.
+// The most memory of the device that this process has held at once; nullopt for the CPU,
+// whose memory is the process's.
 std::optional<std::uint64_t> peak_device_bytes(const Device& device);
 
 }  // namespace organ::train
