@@ -50,6 +50,8 @@ def use(root, source):
                  "usr/share/bash-completion/completions/organ",
                  "usr/share/zsh/vendor-completions/_organ",
                  "usr/share/fish/vendor_completions.d/organ.fish",
+                 *(f"usr/share/doc/{package}/THIRD-PARTY-NOTICES.txt.gz"
+                   for package in ("organ", "liborgan0.1", "liborgan-dev")),
                  "usr/include/organ/transplant/install.h", "usr/include/organ/version.h"):
         if not (root / name).exists():
             raise SystemExit(f"{name}: not in the package")

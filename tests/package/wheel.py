@@ -47,6 +47,10 @@ def require_contents(wheel, torch_root, scratch):
         raise SystemExit(f"the wheel holds libraries: {names}")
     if not any(name.endswith("share/man/man1/organ-train.1") for name in names):
         raise SystemExit(f"the wheel has no manual page of organ train: {names}")
+    if not any(name.endswith("THIRD-PARTY-NOTICES.txt") for name in names):
+        raise SystemExit(f"the wheel has no notices of third parties: {names}")
+    if "](tests/" in metadata or "**It can say no.**" not in metadata:
+        raise SystemExit(f"not the long description of the wheel:\n{metadata[:2000]}")
     files = [path for path in (scratch / "contents").rglob("*") if path.is_file()]
     require_no_path(files, scratch, torch_root)
 
