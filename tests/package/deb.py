@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from support import (build_environment, require_equal_bytes, require_no_path, run, run_tour,
-                     skip)
+from support import (build_environment, digest_of_sources, require_equal_bytes, require_no_path,
+                     require_same_sources, run, run_tour, skip)
 
 
 def build(source, scratch):
@@ -64,8 +64,10 @@ def main():
             skip(f"{tool} is not installed")
     with tempfile.TemporaryDirectory(prefix="organ-deb-") as name:
         scratch = Path(name)
+        sources = digest_of_sources(source)
         first = build(source, scratch / "a")
         second = build(source, scratch / "another-longer-folder")
+        require_same_sources(source, sources)
         packages = require_equal_bytes(first, second)
         root = scratch / "root"
         make_root(root)

@@ -25,6 +25,22 @@ def build_environment():
     return os.environ | {"SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
+def digest_of_sources(source):
+    """Of every file that a package can be made from: README.md is in both."""
+    names = run("git", "-C", source, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    total = hashlib.sha256()
+    for name in sorted(filter(None, names.split("\0"))):
+        if (source / name).is_file():
+            total.update(name.encode() + b"\0" + hashlib.sha256((source / name).read_bytes()).digest())
+    return total.hexdigest()
+
+
+def require_same_sources(source, before):
+    """Two builds take their time, and say nothing when somebody edits between them."""
+    if digest_of_sources(source) != before:
+        raise SystemExit("the sources were edited between the two builds; run the test again")
+
+
 def require_equal_bytes(first, second):
     """Two folders with the same files of the same bytes; returns the names."""
     digests = [{path.name: hashlib.sha256(path.read_bytes()).hexdigest()

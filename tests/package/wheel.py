@@ -16,8 +16,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from support import (TESTS, build_environment, require_equal_bytes, require_no_path, run, run_tour,
-                     skip)
+from support import (TESTS, build_environment, digest_of_sources, require_equal_bytes, require_no_path,
+                     require_same_sources, run, run_tour, skip)
 
 LARGEST = 64 << 20  # bytes; LibTorch would be hundreds of megabytes
 
@@ -91,8 +91,10 @@ def main():
         skip("pip is not installed")
     with tempfile.TemporaryDirectory(prefix="organ-wheel-") as name:
         scratch = Path(name)
+        sources = digest_of_sources(source)
         first = build(source, torch_root, scratch / "a")
         second = build(source, torch_root, scratch / "another-longer-folder")
+        require_same_sources(source, sources)
         wheel = first / require_equal_bytes(first, second)[0]
         require_contents(wheel, torch_root, scratch)
         install(wheel, torch_root, scratch / "environment")
