@@ -77,7 +77,7 @@ void check_untouched(const Donor& donor, const FlatLayers& layers) {
   for (const TrainedTensor& tensor : tensors) {
     CAPTURE(tensor.layer);
     CAPTURE(tensor.name);
-    CHECK(format::stored_bytes(donor.info(tensor), tensor.values) == donor.stored(tensor));
+    CHECK((format::stored_bytes(donor.info(tensor), tensor.values) == donor.stored(tensor)));
   }
 }
 

@@ -208,7 +208,7 @@ TEST_CASE("the layers of an encoder are not those of the decoder") {
   Asked encoder, decoder;
   for (Asked* asked : {&encoder, &decoder}) {
     fs::copy(test::test_data() / "train" / "t5", asked->model,
-             fs::copy_options::overwrite_existing);
+             fs::copy_options::overwrite_existing | fs::copy_options::recursive);
     asked->stack = asked == &encoder ? "encoder" : "decoder";
     asked->replace(asked->model / "tokenizer.json", "\"y\"", "\"<extra_id_0>\"");
     asked->replace(asked->model / "tokenizer.json", "\"z\"", "\"<extra_id_1>\"");
