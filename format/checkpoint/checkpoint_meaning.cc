@@ -2,6 +2,7 @@
 // What the tensors of a checkpoint are, by its config: prefix, shapes, layers, shared state.
 #include <charconv>
 #include <cstring>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -100,7 +101,10 @@ void Checkpoint::Impl::check_outer_tensors() const {
   check_shape(std::string(model.layout().head), table);
 }
 
+// Every layer that the config promises has a tensor at least; which ones it needs is asked when it
+// is read.
 void Checkpoint::Impl::check_layer_indices() const {
+  std::set<std::uint64_t> found;
   const std::string start = prefix + std::string(known()->layout().layer_prefix);
   for (auto at = tensors.lower_bound(start); at != tensors.end() && at->first.starts_with(start);
        ++at) {
@@ -114,6 +118,15 @@ void Checkpoint::Impl::check_layer_indices() const {
       refuse(fmt::format("tensor {} is beyond the {} layers of {}", quote(at->first),
                          known()->layer_count(), kConfigFile));
     }
+    found.insert(index);
+  }
+  // One stack of two may be in other files.
+  if (found.empty() && !known()->layout().stack.empty()) return;
+  std::uint64_t missing = 0;
+  while (found.contains(missing)) ++missing;
+  if (missing < known()->layer_count()) {
+    refuse(fmt::format("has no tensor {}{}.…, but {} promises {} layers", start, missing,
+                       kConfigFile, known()->layer_count()));
   }
 }
 

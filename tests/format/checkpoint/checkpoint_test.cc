@@ -358,6 +358,21 @@ TEST_CASE("weights that contradict the config are refused with both values") {
   CHECK(holds(refusal(scratch.path()), "has no layer index"));
 }
 
+TEST_CASE(
+    "a config that promises more layers than the files hold is refused with the first missing") {
+  const auto scratch = test::scratch();
+  for (const std::uint64_t gone : {0, 1}) {
+    CAPTURE(gone);
+    auto tensors = tiny_llama();
+    std::erase_if(tensors, [&](const auto& entry) {
+      return entry.first.starts_with("model.layers." + std::to_string(gone) + ".");
+    });
+    put_single(scratch.path(), tensors);
+    CHECK(holds(refusal(scratch.path()), "has no tensor model.layers." + std::to_string(gone) +
+                                             ".…, but config.json promises 2 layers"));
+  }
+}
+
 TEST_CASE("a layer with a missing, surplus, transposed or integer tensor is refused") {
   const auto scratch = test::scratch();
   const std::string name = "model.layers.1.mlp.up_proj.weight";
