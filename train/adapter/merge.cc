@@ -172,9 +172,9 @@ format::ReplacedTensor lazily(const format::Checkpoint& checkpoint,
   const auto read = [&checkpoint, location, change, bytes](std::uint64_t offset,
                                                            std::span<std::byte> out) {
     if (bytes->empty()) {
-      const auto read = checkpoint.read(location);
-      check_stored(*location.tensor, read);
-      const auto stored = format::floats_of(*location.tensor, read);
+      const auto former = checkpoint.read(location);
+      check_stored(*location.tensor, former);
+      const auto stored = format::floats_of(*location.tensor, former);
       std::vector<double> values(stored.begin(), stored.end());
       change(std::span(values));
       check_merged(*location.tensor, values);

@@ -7,7 +7,6 @@
 #include <span>
 
 #include <fmt/core.h>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
@@ -71,8 +70,9 @@ void add_data(const std::string& which, const TokenStream& stream, RunIdentity& 
   const auto add = [&](std::string_view axis, std::string value) {
     identity[fmt::format("{}_{}", which, axis)] = std::move(value);
   };
-  if (!stream.lead_in().empty())
-    add("lead_in", fmt::format("{}", fmt::join(stream.lead_in(), " ")));
+  std::string lead_in;
+  for (const std::int32_t id : stream.lead_in()) lead_in += std::to_string(id) + " ";
+  if (!lead_in.empty()) add("lead_in", std::move(lead_in));
   if (const auto id = stream.end_of_sequence()) add("end_of_sequence", std::to_string(*id));
   if (const auto id = stream.padding_id()) add("padding_id", std::to_string(*id));
   add("files", stream.digest().to_string());
