@@ -62,7 +62,7 @@ MODULES = {
                                        "model"),
     "train/optimize": CHECKPOINT | train("kernels", "adapter", "weights", "model"),
     "train/generate": CHECKPOINT | train("machine", "data", "model"),
-    "train/probes": BASE | train("machine", "data", "positions", "model", "passes"),
+    "train/probes": CHECKPOINT | train("machine", "data", "positions", "model", "passes"),
     "train/evaluate": CHECKPOINT | MANIFEST | train("machine", "data", "adapter", "positions",
                                                     "model", "passes", "probes"),
     "train/trainer": ORGAN | train("kernels", "machine", "processes", "data", "weights", "model",

@@ -61,7 +61,10 @@ void add_product(std::span<double> weight, std::span<const float> left,
     for (std::size_t r = 0; r < rank; ++r) {
       const double factor = scale * static_cast<double>(left[row * rank + r]);
       const float* in = right.data() + r * columns;
-      for (std::size_t j = 0; j < columns; ++j) out[j] += factor * static_cast<double>(in[j]);
+      for (std::size_t j = 0; j < columns; ++j) {
+        const double changed = out[j] + factor * static_cast<double>(in[j]);
+        out[j] = changed != out[j] ? changed : out[j];  // a sum would take the sign from a zero
+      }
     }
   }
 }
@@ -169,9 +172,9 @@ format::ReplacedTensor lazily(const format::Checkpoint& checkpoint,
   const auto read = [&checkpoint, location, change, bytes](std::uint64_t offset,
                                                            std::span<std::byte> out) {
     if (bytes->empty()) {
-      const auto original = checkpoint.read(location);
-      check_stored(*location.tensor, original);
-      const auto stored = format::floats_of(*location.tensor, original);
+      const auto former = checkpoint.read(location);
+      check_stored(*location.tensor, former);
+      const auto stored = format::floats_of(*location.tensor, former);
       std::vector<double> values(stored.begin(), stored.end());
       change(std::span(values));
       check_merged(*location.tensor, values);

@@ -11,7 +11,9 @@
 #include "train/passes/batches.h"
 #include "train/probes/data_probes.h"
 #include "train/probes/finding.h"
+#include "train/probes/finite_tensor.h"
 #include "train/probes/model_probes.h"
+#include "train/probes/padding_ids.h"
 
 namespace organ::train {
 
@@ -24,8 +26,10 @@ std::vector<ProbeFinding> diagnose(Model& model, const Dataset& data,
                                    const EvaluationOptions& options) {
   constexpr std::size_t kRows = 8;
   const auto rows = evaluation_rows(data, options);
+  const std::int64_t padding[] = {options.padding_id};
   return run_probes(model, whole(model),
-                    make_batch(data, options, std::span(rows).first(std::min(kRows, rows.size()))));
+                    make_batch(data, options, std::span(rows).first(std::min(kRows, rows.size()))),
+                    padding);
 }
 
 Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, Precision precision,
@@ -37,8 +41,11 @@ Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, 
   }
   const std::int64_t first_window = data.first_window();
   Measurement measurement;
-  measurement.probes = run_probes(model, whole(model), make_batch(data, {&first_window, 1}));
-  measurement.probes.push_back(probe_trailing_padding(data.stream()));
+  const auto padding = padding_ids(checkpoint);
+  measurement.probes =
+      run_probes(model, whole(model), make_batch(data, {&first_window, 1}), padding);
+  measurement.probes.push_back(probe_trailing_padding(data.stream(), padding));
+  name_tensor(measurement.probes, checkpoint);
   require_passed(measurement.probes);
   measurement.result = evaluate(model, data, options);
   if (!is_diagnostic(options.protocol)) return measurement;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The self-tests that need no model.
 #include "train/probes/data_probes.h"
+
+#include <algorithm>
+
 #include "train/data/token_stream.h"
 #include "train/probes/model_probes.h"
 #include "train/probes/trailing_runs.h"
@@ -12,8 +15,13 @@ constexpr double kPaddingLimit = 0.05, kOverlapLimit = 0.1;
 
 }  // namespace
 
-ProbeFinding TrailingRuns::finding() const {
-  const double share = all_ ? static_cast<double>(repeated_) / static_cast<double>(all_) : 0;
+ProbeFinding TrailingRuns::finding(PaddingIds padding) const {
+  std::uint64_t repeated = 0;
+  for (const auto& [id, end] : ends_) {
+    const bool fills = std::ranges::find(padding, id) != padding.end();
+    if (fills || (rows_ > 1 && 2 * end.rows > rows_)) repeated += end.repeated;
+  }
+  const double share = all_ ? static_cast<double>(repeated) / static_cast<double>(all_) : 0;
   return {"padding",
           share <= kPaddingLimit,
           share,
@@ -23,7 +31,7 @@ ProbeFinding TrailingRuns::finding() const {
           "--pad-id ID leaves such ids at the end of a row out"};
 }
 
-ProbeFinding probe_trailing_padding(const TokenStream& data) {
+ProbeFinding probe_trailing_padding(const TokenStream& data, PaddingIds padding) {
   TrailingRuns runs;
   const auto ids = data.ids();
   const auto starts = data.document_starts();
@@ -32,7 +40,7 @@ ProbeFinding probe_trailing_padding(const TokenStream& data) {
     const auto end = i + 1 < starts.size() ? static_cast<std::size_t>(starts[i + 1]) : ids.size();
     runs.add(ids.subspan(first, end - first));
   }
-  return runs.finding();
+  return runs.finding(padding);
 }
 
 ProbeFinding overlap_finding(double share) {

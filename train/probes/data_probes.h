@@ -9,8 +9,9 @@ namespace organ::train {
 
 class TokenStream;
 
-// padding: documents (rows of ids) that end in a run of one id have padding that counts as text.
-ProbeFinding probe_trailing_padding(const TokenStream& data);
+// padding: documents (rows of ids) that end in runs of an id of `padding`, or in runs of one that
+// ends most of them, have padding that counts as text.
+ProbeFinding probe_trailing_padding(const TokenStream& data, PaddingIds padding = {});
 
 // overlap: how much of a held-out text training may know, see train/data/overlap.h.
 ProbeFinding overlap_finding(double share);

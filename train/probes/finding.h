@@ -2,6 +2,8 @@
 // What a self-test found. No Torch.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,8 @@
 #pragma GCC visibility push(default)
 
 namespace organ::train {
+
+using PaddingIds = std::span<const std::int64_t>;  // ids known to fill up rows
 
 struct ProbeFinding {
   std::string name;  // causality | shift | hidden | padding | uniform | overlap

@@ -57,13 +57,20 @@ std::vector<std::int64_t> positions(std::int64_t first, std::int64_t end) {
   return all;
 }
 
+// The first thing to know: of numbers that are none, no other self-test says anything.
+ProbeFinding finite(const Probe& probe) {
+  const at::Tensor logits =
+      probe.model.logits(probe.run(probe.batch), positions(0, probe.batch.length));
+  const auto wrong = logits.isfinite().logical_not().sum().item<std::int64_t>();
+  return make_finding("finite", static_cast<double>(wrong) / static_cast<double>(logits.numel()), 0,
+                      "share of the logits of the first row that are NaN or infinite");
+}
+
 // What a later token may change of a logit: nothing. But an expert multiplies as many rows as
-// tokens go to it, and off the CPU the order of a product's sums depends on their number: rounding
-// is left over.
+// tokens go to it, and the order of a product's sums depends on their number: rounding is left
+// over.
 double causality_limit(const Probe& probe, const at::Tensor& logits) {
-  if (probe.model.device().is_cpu() || probe.model.architecture().spec().experts.count == 0) {
-    return 0;
-  }
+  if (probe.model.architecture().spec().experts.count == 0) return 0;
   const double rounding = probe.model.precision() == Precision::bf16 ? 2e-2 : 1e-5;
   return rounding * logits.abs().max().item<double>();
 }
@@ -152,7 +159,7 @@ ProbeFinding padding(const Probe& probe) {
 }
 
 // The scored part of each row of the batch.
-ProbeFinding trailing_padding(const Batch& batch) {
+ProbeFinding trailing_padding(const Batch& batch, PaddingIds padding) {
   const std::int64_t* targets = batch.targets.const_data_ptr<std::int64_t>();
   TrailingRuns runs;
   std::vector<std::int64_t> scored;
@@ -163,7 +170,7 @@ ProbeFinding trailing_padding(const Batch& batch) {
     }
     runs.add(std::span<const std::int64_t>(scored));
   }
-  return runs.finding();
+  return runs.finding(padding);
 }
 
 ProbedHead probed_head(Model& model) {
@@ -184,13 +191,15 @@ ProbedHead probed_head(Model& model) {
 
 }  // namespace
 
-std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch) {
+std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch,
+                                     PaddingIds padding_ids) {
   const Probe probe{model, layers, first_row(batch)};
   std::vector<ProbeFinding> findings;
   if (task_of(model.architecture()) == Task::hidden_tokens) {
-    findings = {hidden_targets(batch), trailing_padding(batch)};
+    findings = {finite(probe), hidden_targets(batch), trailing_padding(batch, padding_ids)};
   } else {
-    findings = {causality(probe), target_alignment(batch), trailing_padding(batch)};
+    findings = {finite(probe), causality(probe), target_alignment(batch),
+                trailing_padding(batch, padding_ids)};
   }
   if (probe.batch.targets.ge(0).any().item<bool>()) {
     const ProbedHead head = probed_head(model);

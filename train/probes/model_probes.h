@@ -18,13 +18,15 @@ struct ProbeLayers {
   std::int64_t first = 0, last = 0;
 };
 
-// causality: a changed token (of a decoder, where there is one) changes no bit of a logit before
-// it. shift: the loss of each position is that of the next token, and the batch's targets are the
-// next ids. padding: more rows and positions without targets do not change the loss, and no row's
-// targets end in a run of one id. uniform: a zero stream scores ln(vocabulary) in the head without
-// its shifts. hidden, of a masked
-// model instead of causality: the targets are not in its input. `batch` is real data; where a pass
-// of the model is needed, its first row is used.
-std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch);
+// finite: the logits are numbers. causality: a changed token (of a decoder, where there is one)
+// changes no bit of a logit before it (with experts: no more than rounding). shift: the loss of
+// each position is that of the next token, and the batch's targets are the next ids. padding: more
+// rows and positions without targets do not change the loss, and no row's targets end in a run of
+// one id. uniform: a zero stream scores ln(vocabulary) in the head without its shifts. hidden, of a
+// masked model instead of causality: the targets are not in its input. `batch` is real data; where
+// a pass of the model is needed, its first row is used.
+// `padding`: see probe_trailing_padding.
+std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch,
+                                     PaddingIds padding = {});
 
 }  // namespace organ::train

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 
 #include "train/probes/model_probes.h"
@@ -14,17 +15,27 @@ class TrailingRuns {
   // The ids of one row that are predicted, in order.
   template <typename Id>
   void add(std::span<const Id> row) {
+    if (row.empty()) return;
     std::size_t run = 0;
     while (run < row.size() && row[row.size() - 1 - run] == row.back()) ++run;
-    // Shorter runs occur in text: a line of dashes, blank lines at the end of a file.
+    End& end = ends_[static_cast<std::int64_t>(row.back())];
+    ++end.rows;
+    ++rows_;
+    // Shorter runs occur in every text: blank lines at the end of a file.
     constexpr std::size_t kRun = 8;
-    if (run >= kRun) repeated_ += run;
+    if (run >= kRun) end.repeated += run;
     all_ += row.size();
   }
-  ProbeFinding finding() const;
+  // A line of dashes, a table or a genome end in runs too. What fills rows up is an id of `padding`
+  // or one that ends more than half of several rows; only such runs count.
+  ProbeFinding finding(PaddingIds padding) const;
 
  private:
-  std::uint64_t repeated_ = 0, all_ = 0;
+  struct End {
+    std::uint64_t rows = 0, repeated = 0;
+  };
+  std::map<std::int64_t, End> ends_;  // by the id
+  std::uint64_t rows_ = 0, all_ = 0;
 };
 
 }  // namespace organ::train

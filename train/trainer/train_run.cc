@@ -17,8 +17,10 @@
 #include "train/passes/batches.h"
 #include "train/probes/data_probes.h"
 #include "train/probes/finding.h"
+#include "train/probes/finite_tensor.h"
 #include "train/probes/model_probes.h"
 #include "train/trainer/internal/run_identity.h"
+#include "train/probes/padding_ids.h"
 
 namespace organ::train {
 namespace {
@@ -110,8 +112,10 @@ void TrainRun::prove_model() {
   const auto count = static_cast<std::int64_t>(settings_.layers.count);
   const ProbeLayers layers =
       whole ? ProbeLayers{0, model_.layer_count()} : ProbeLayers{first, first + count};
-  auto findings = run_probes(model_, layers, make_batch(data_, {&window, 1}));
-  findings.push_back(probe_trailing_padding(data_.stream()));
+  const auto padding = padding_ids(checkpoint_);
+  auto findings = run_probes(model_, layers, make_batch(data_, {&window, 1}), padding);
+  findings.push_back(probe_trailing_padding(data_.stream(), padding));
+  name_tensor(findings, checkpoint_);
   const bool passed = all_passed(findings);
   for (const auto& finding : findings) {
     passed ? observer_.detail(describe(finding)) : observer_.note(describe(finding));

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ids that fill up rows where anything does.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "format/checkpoint/checkpoint.h"
+
+namespace organ::train {
+
+// What config.json gives as pad_token_id, eos_token_id (one or several) and unk_token_id.
+std::vector<std::int64_t> padding_ids(const format::Checkpoint& checkpoint);
+
+}  // namespace organ::train
