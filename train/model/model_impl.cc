@@ -78,6 +78,15 @@ void Model::Impl::check_batch(const Batch& batch) const {
   check(batch.rows > 0 && batch.length > 0, "a batch needs rows and a length");
   check(batch.ids.defined() && batch.ids.numel() == batch.tokens(), "a batch needs its ids");
   check((stacks.size() > 1) == (batch.source > 0), "a batch is for another kind of model");
+  // Each document alone would be turned by its own length.
+  const std::int64_t positions = batch.past + batch.length;
+  if (!rope || !batch.first_key.defined() || !rope->depends_on(positions)) return;
+  const std::uint64_t trained = architecture.max_positions();
+  throw Error(ErrorCode::incompatible,
+              fmt::format("dynamic rope scaling: a window of {} positions, longer than the {} of "
+                          "the model's training, holds several documents or padding",
+                          positions, trained),
+              fmt::format("--context {} at most gives every document its own positions", trained));
 }
 
 Pass Model::Impl::pass(std::int64_t index, OpenBatch& open, KeyValues* cache) {

@@ -91,42 +91,77 @@ TEST_CASE("a row of a batch is the batch of its window, under every task and pac
   }
 }
 
-TEST_CASE("a packed document's loss is that of the document alone, in every family") {
-  const TempFolder folder = scratch();
-  const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder.path()));
-  const auto file = folder.path() / "a.txt";
-  write_file(file, "the first document\n\nanother\n\nthird one\n\nlast of them all");
-  const auto data =
-      train::Dataset::from_texts({file}, tokenizer, 29,
-                                 {.context = 32,
-                                  .texts = {.split = train::DocumentSplit::blank_lines},
-                                  .packing = train::Packing::ffd});
-  REQUIRE(data.windows() == 2);
-  for (const std::string& name : fixture_names()) {
-    CAPTURE(name);
-    const Fixture fixture(name);
-    if (train::task_of(fixture.checkpoint.architecture()) != train::Task::next_token) continue;
-    Model model = Model::load(fixture.checkpoint, {});
-    // Dynamic scaling follows the length of the whole window.
-    if (fixture.checkpoint.architecture().spec().rope_scaling.kind == "dynamic") continue;
-    LossSum packed, separate;
+namespace {
+
+// The losses of packed windows of `text` and of its documents alone.
+struct PackedAndAlone {
+  LossSum packed, separate;
+
+  PackedAndAlone(Model& model, const train::Dataset& data) {
     for (std::int64_t window = 0; window < data.windows(); ++window) {
-      const LossSum sum = loss_of(model, make_batch(data, {&window, 1}));
-      packed.nll += sum.nll;
-      packed.targets += sum.targets;
+      add(packed, loss_of(model, make_batch(data, {&window, 1})));
     }
     const auto starts = data.stream().document_starts();
     for (std::size_t i = 0; i < starts.size(); ++i) {
       const auto start = static_cast<std::size_t>(starts[i]);
       const auto end = i + 1 < starts.size() ? static_cast<std::size_t>(starts[i + 1])
                                              : static_cast<std::size_t>(data.tokens());
-      const LossSum sum = loss_of(model, alone(data.stream().ids().subspan(start, end - start)));
-      separate.nll += sum.nll;
-      separate.targets += sum.targets;
+      add(separate, loss_of(model, alone(data.stream().ids().subspan(start, end - start))));
     }
     CHECK(packed.targets == separate.targets);
     CHECK(packed.nll == doctest::Approx(separate.nll).epsilon(1e-6));
   }
+
+ private:
+  static void add(LossSum& sum, const LossSum& more) {
+    sum.nll += more.nll;
+    sum.targets += more.targets;
+  }
+};
+
+train::Dataset packed_documents(const std::filesystem::path& folder, std::string_view text,
+                                std::int64_t context) {
+  const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder));
+  write_file(folder / "a.txt", text);
+  return train::Dataset::from_texts({folder / "a.txt"}, tokenizer, 29,
+                                    {.context = context,
+                                     .texts = {.split = train::DocumentSplit::blank_lines},
+                                     .packing = train::Packing::ffd});
+}
+
+}  // namespace
+
+TEST_CASE("a packed document's loss is that of the document alone, in every family") {
+  const TempFolder folder = scratch();
+  const auto data = packed_documents(
+      folder.path(), "the first document\n\nanother\n\nthird one\n\nlast of them all", 32);
+  REQUIRE(data.windows() == 2);
+  for (const std::string& name : fixture_names()) {
+    CAPTURE(name);
+    const Fixture fixture(name);
+    if (train::task_of(fixture.checkpoint.architecture()) != train::Task::next_token) continue;
+    if (fixture.checkpoint.architecture().spec().rope_scaling.kind == "dynamic") continue;
+    Model model = Model::load(fixture.checkpoint, {});
+    PackedAndAlone(model, data);
+  }
+}
+
+// Dynamic scaling follows the length of the sequence, as in transformers: of what is packed into a
+// longer window no document would be turned as it is alone.
+TEST_CASE("dynamic scaling knows documents in windows up to its length, in longer ones refuses") {
+  const TempFolder folder = scratch();
+  const Fixture fixture("llama_dynamic");
+  const auto known = static_cast<std::int64_t>(fixture.checkpoint.architecture().max_positions());
+  Model model = Model::load(fixture.checkpoint, {});
+  const auto text = "the first\n\nanother\n\nthird one\n\nlast of all";
+  const auto fitting = packed_documents(folder.path(), text, known);
+  REQUIRE(fitting.windows() > 1);
+  PackedAndAlone(model, fitting);
+  const auto longer = packed_documents(folder.path(), text, 2 * known);
+  const std::int64_t window = 0;
+  const std::string error = error_of([&] { loss_of(model, make_batch(longer, {&window, 1})); });
+  CHECK(error.starts_with("incompatible: dynamic rope scaling: a window of 32 positions"));
+  CHECK_NOTHROW(loss_of(model, alone(longer.stream().ids().first(2 * known))));
 }
 
 TEST_CASE("a short window's loss is that of its text alone, whatever stands beside it") {
