@@ -84,10 +84,15 @@ RopeScaling read_scaling(const JsonObject& config, const JsonObject& rope,
     refuse_value(rope, rope.is_null("rope_type") ? "type" : "rope_type",
                  "default, linear, dynamic, llama3 or yarn");
   }
-  scaling.factor = positive(rope, "factor");
+  const bool by_lengths = type == "yarn" && rope.has("factor") && rope.is_null("factor");
+  if (!by_lengths) scaling.factor = positive(rope, "factor");
   if (type == "dynamic") scaling.original_max_positions = max_positions;
   if (type == "llama3" || type == "yarn") {
     read_original_positions(config, rope, max_positions, scaling);
+  }
+  if (by_lengths) {  // a factor of null, not one that is absent
+    scaling.factor =
+        static_cast<double>(max_positions) / static_cast<double>(scaling.original_max_positions);
   }
   if (type == "llama3") read_llama3(rope, scaling);
   if (type == "yarn") read_yarn(rope, scaling);

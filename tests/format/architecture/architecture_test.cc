@@ -190,6 +190,17 @@ TEST_CASE("every parameter of llama3 and YaRN scaling changes the signature") {
   differs(with(with(yarn, "mscale", 0.7), "mscale_all_dim", 0.8));
   differs(with(with(yarn, "mscale", 0.7), "mscale_all_dim", 0.9));
   differs(with(yarn, "original_max_position_embeddings", 2048));
+  // A factor of null is how much longer the model's context is; one that is absent is an error.
+  const auto longer = [&](const Json& scaling) {
+    return signature_of(
+        with(with(base, "max_position_embeddings", 4096 * 8), "rope_scaling", scaling));
+  };
+  CHECK(longer(with(yarn, "factor", nullptr)) == longer(with(yarn, "factor", 8.0)));
+  Json without = yarn;
+  without.erase("factor");
+  CHECK(error_of([&] { longer(without); }).find("factor") != std::string::npos);
+  CHECK(error_of([&] { longer(with(llama3, "factor", nullptr)); }).find("factor") !=
+        std::string::npos);
   // What transformers does not read by itself makes no difference.
   const auto same = signature_of(with(base, "rope_scaling", yarn));
   CHECK(signature_of(with(base, "rope_scaling", with(yarn, "mscale", 0.7))) == same);
