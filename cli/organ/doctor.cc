@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -24,6 +31,25 @@ double sha256_rate() {
   return static_cast<double>(data.size()) / elapsed.count() / 1e9;
 }
 
+// Whether the processor says that it has instructions for SHA-256; nullopt where it is not asked.
+std::optional<bool> has_sha_instructions() {
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b >> 29 & 1) != 0;
+#elif defined(__aarch64__)
+  constexpr unsigned long kSha2 = 1ul << 6;  // HWCAP_SHA2
+  return (::getauxval(AT_HWCAP) & kSha2) != 0;
+#else
+  return std::nullopt;
+#endif
+}
+
+std::string sha_text(const std::optional<bool>& instructions) {
+  if (!instructions) return {};
+  return *instructions ? "; the processor has SHA instructions"
+                       : "; the processor has no SHA instructions";
+}
+
 // What organ-train says of itself; null when it was not built.
 nlohmann::json training_facts() {
   const auto program = find_train_program();
@@ -40,6 +66,7 @@ nlohmann::json training_facts() {
 
 void run_doctor(const Context& context) {
   const double rate = sha256_rate();
+  const std::optional<bool> instructions = has_sha_instructions();
   const nlohmann::json training = training_facts();
   if (context.json) {
     context.print_json("doctor", {{"version", ORGAN_VERSION},
@@ -47,6 +74,8 @@ void run_doctor(const Context& context) {
                                   {"crypto", crypto_library()},
                                   {"database", registry::database_library()},
                                   {"sha256_gb_per_s_per_core", rate},
+                                  {"sha_instructions",
+                                   instructions ? nlohmann::json(*instructions) : nlohmann::json()},
                                   {"registry", context.registry_path().string()},
                                   {"training", training}});
     return;
@@ -55,8 +84,7 @@ void run_doctor(const Context& context) {
   context.print(fmt::format("cores      {}", std::thread::hardware_concurrency()));
   context.print(fmt::format("crypto     {}", escape_text(crypto_library())));
   context.print(fmt::format("database   {}", escape_text(registry::database_library())));
-  context.print(fmt::format("sha-256    {:.2f} GB/s on one core{}", rate,
-                            rate < 1.0 ? " (no SHA instructions in use)" : ""));
+  context.print(fmt::format("sha-256    {:.2f} GB/s on one core{}", rate, sha_text(instructions)));
   context.print(fmt::format("registry   {}", escape_text(context.registry_path().string())));
   if (training.is_null()) {
     context.print("training   not installed (built without LibTorch)");
