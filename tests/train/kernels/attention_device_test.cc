@@ -128,6 +128,42 @@ TEST_CASE("attention and its gradients") {
   });
 }
 
+// The twin takes queries in blocks of 512: a row of 1,300 has three, the last one short.
+TEST_CASE("attention and its gradients over several blocks of queries") {
+  constexpr std::int64_t kLength = 1300, kBegin = 700;
+  const kernels::HeadLayout layout{1, kLength, 1, 2, 8};
+  const at::Tensor none;
+  const auto bound = [&](bool end) {
+    const at::Tensor all = at::full({kLength}, end ? kLength : 0, at::kInt);
+    all.narrow(0, end ? 0 : kBegin, end ? kBegin : kLength - kBegin).fill_(kBegin);
+    return all;
+  };
+  for (const AttentionCase& c : kAttentionCases) {
+    for (const bool keep : {true, false}) {
+      const std::string name = c.name;
+      CAPTURE(name);
+      CAPTURE(keep);
+      const VisibleKeys spans(c.documents || c.ends ? bound(false) : none,
+                              c.ends ? bound(true) : none, layout, c.window == 0 ? 0 : 600);
+      const double shrink = 0.5;
+      compare(
+          {random({1, 2 * kLength, 8}) * shrink, random({1, kLength, 8}), random({1, kLength, 8}),
+           c.sinks ? random({2}) : none, random({kLength, 16}), c.sinks ? random({2}) : none,
+           c.bias ? random({2, 2 * kLength + 9}) : none},
+          [&](Tensors t) {
+            AttentionTape tape;
+            tape.heads = {t[0], t[1], t[2]};
+            tape.sinks = t[3];
+            tape.position_bias = t[6];
+            const at::Tensor out = attention(tape, layout, spans, keep);
+            const kernels::Heads d = attention_backward(t[4], tape, layout, spans, t[5]);
+            return Tensors{out, d.query, d.key, d.value, tape.sink_share, t[5]};
+          },
+          2e-6, [&](Tensors t) { return exact_attention(t, layout, spans); });
+    }
+  }
+}
+
 TEST_CASE("attention of one position after others") {
   const kernels::HeadLayout layout{1, 1, 2, 3, 8, 20};
   const VisibleKeys spans({}, {}, layout, 6);
