@@ -74,8 +74,7 @@ std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint) {
     limits.bytes = kMaxConfigBytes;
     limits.reals = true;
     const Json json = parse_json(read_file(file, kMaxConfigBytes), limits, kGenerationConfig);
-    auto ids = read_stop_ids(JsonObject(json, std::string(kGenerationConfig)));
-    if (!ids.empty()) return ids;
+    return read_stop_ids(JsonObject(json, std::string(kGenerationConfig)));
   }
   return read_stop_ids(
       JsonObject(format::CheckpointConfig::of(checkpoint), std::string(format::kConfigFile)));
