@@ -8,10 +8,15 @@
 #include "cli/frame/context.h"
 #include "cli/frame/long_work.h"
 #include "format/base/fail.h"
+#include "format/base/path_status.h"
 #include "transplant/journal.h"
 
 namespace organ::cli {
 namespace {
+
+void require_folder(const std::string& model) {
+  if (!is_folder(model)) fail(ErrorCode::not_found, "{}: no such folder", quote(model));
+}
 
 using transplant::Abandoned;
 using transplant::Pending;
@@ -66,6 +71,7 @@ nlohmann::json to_json(const std::string& model, const Abandoned& given_up) {
 }  // namespace
 
 void continue_change(Context& context, const std::string& model, unsigned threads) {
+  require_folder(model);
   Pending pending = Pending::nothing;
   const Recovery recovery = watched(context, threads, [&](const Work& work) {
     pending = transplant::pending_change(model);
@@ -81,6 +87,7 @@ void continue_change(Context& context, const std::string& model, unsigned thread
 }
 
 void give_up_change(Context& context, const std::string& model, unsigned threads) {
+  require_folder(model);
   const Abandoned given_up = watched(
       context, threads, [&](const Work& work) { return transplant::abort_change(model, work); });
   context.done = to_text(given_up.pending);

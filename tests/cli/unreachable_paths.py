@@ -22,7 +22,7 @@ BAD = {"loop": "loop", "below a loop": "loop/x", "long": "x" * 300, "below long"
 # BAD stands for one path at a time.
 LINES = ["extract BAD --layers 0:1 --out fresh", "extract model --layers 0:1 --out BAD",
          "extract model --layers 0:1 --out BAD/deep", "inspect BAD", "sign BAD --key k.key",
-         "sign o --replace --key BAD", "key generate BAD", "key generate fresh --passphrase-file BAD",
+         "sign o --replace --key BAD", "key generate BAD/k", "key generate fresh --passphrase-file BAD",
          "verify BAD", "verify o --key BAD", "verify --all --registry BAD", "verify o --registry BAD",
          "check BAD --recipient model", "check o --recipient BAD",
          "install BAD --into model --at 0 --allow-unsigned",
