@@ -65,7 +65,7 @@ struct Asked {
     RunData run = read_run_data(checkpoint, data);
     if (lead_in) {
       run.training = Dataset::from_texts(data.training.texts, Tokenizer::open(model), 61,
-                                         {.texts = {.split = data.split, .lead_in = true}});
+                                         {.texts = {.split = data.split, .lead_in = {1}}});
     }
     Silent silent;
     return run_identity({checkpoint, settings, run, silent}, device);
