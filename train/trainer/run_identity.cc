@@ -71,7 +71,10 @@ void add_data(const std::string& which, const TokenStream& stream, RunIdentity& 
     identity[fmt::format("{}_{}", which, axis)] = std::move(value);
   };
   std::string lead_in;
-  for (const std::int32_t id : stream.lead_in()) lead_in += std::to_string(id) + " ";
+  for (const std::int32_t id : stream.lead_in()) {
+    if (!lead_in.empty()) lead_in += ' ';
+    lead_in += std::to_string(id);
+  }
   if (!lead_in.empty()) add("lead_in", std::move(lead_in));
   if (const auto id = stream.end_of_sequence()) add("end_of_sequence", std::to_string(*id));
   if (const auto id = stream.padding_id()) add("padding_id", std::to_string(*id));

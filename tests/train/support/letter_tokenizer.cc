@@ -45,7 +45,11 @@ std::filesystem::path write_letter_tokenizer(const std::filesystem::path& folder
                    "fuse_unk": false, "byte_fallback": false,
                    "vocab": {)" +
                  vocabulary + R"(}, "merges": []}})");
-  write_file(folder / "tokenizer_config.json", config);
+  // Of no model's own class, whatever config.json lies beside it.
+  std::string settings = config;
+  settings.insert(1, R"("tokenizer_class": "PreTrainedTokenizerFast")");
+  if (config != "{}") settings.insert(settings.find('"', 45), ", ");
+  write_file(folder / "tokenizer_config.json", settings);
   return folder;
 }
 

@@ -135,7 +135,7 @@ const std::vector<Change>& changes() {
        [](Asked& a) {
          a.replace(a.model / "tokenizer.json", "\"vocab\": {", "\"vocab\": {\"zzz\": 60, ");
        }},
-      {"other data than the train state of step 7: lead-in of the training data: got yes, expected "
+      {"other data than the train state of step 7: lead-in of the training data: got 1, expected "
        "none",
        [](Asked& a) { a.lead_in = true; }},
       {": end-of-sequence id behind the training documents: got none, expected 28",
