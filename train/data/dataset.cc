@@ -38,12 +38,25 @@ PackedWindows windows_of_rows(std::span<const std::int64_t> row_starts) {
 
 }  // namespace
 
+// The first that has a target.
 std::int64_t Dataset::first_window() const {
   for (std::int64_t window = 0; window < windows(); ++window) {
     if (targets_in(window) > 0) return window;
   }
   fail(ErrorCode::invalid_argument, "{}: no text to predict (empty, or one token per document)",
        stream_.files().empty() ? "data" : quote(stream_.files().front().name));
+}
+
+std::int64_t Dataset::fullest_window() const {
+  constexpr std::int64_t kLookedAt = 64;
+  std::int64_t best = first_window(), most = targets_in(best);
+  for (std::int64_t i = best + 1; i < std::min(windows(), best + kLookedAt); ++i) {
+    const std::int64_t targets = targets_in(i);
+    if (targets <= most) continue;
+    best = i;
+    most = targets;
+  }
+  return best;
 }
 
 Dataset::Dataset(TokenStream stream, std::int64_t context)

@@ -67,8 +67,8 @@ class Dataset {
   // Of each target of that window in order: the token of the stream that it asks for.
   std::vector<std::int64_t> span_targets(std::int64_t start, std::int64_t tokens) const;
   std::int64_t targets_in(std::int64_t window) const;
-  // The first window that has a target.
-  std::int64_t first_window() const;
+  // The one with most targets of the first windows that have any: what the self-tests look at.
+  std::int64_t fullest_window() const;
 
   // A mean NLL per token, in nats, spread over the bytes of the whole text. nullopt without a text,
   // and for a task that shows most of it.
@@ -76,6 +76,7 @@ class Dataset {
 
  private:
   Dataset(TokenStream stream, std::int64_t context);
+  std::int64_t first_window() const;
   std::int64_t targets_of(const Piece& piece) const;
   void fill_pieces(std::span<const Piece> pieces, const WindowArrays& out) const;
   std::int64_t drawn_in(std::int64_t window) const;

@@ -39,11 +39,10 @@ Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, 
   if (adapter != nullptr) {
     bind_adapter(model, *adapter, make_buffers(*adapter, model, false));
   }
-  const std::int64_t first_window = data.first_window();
+  const std::int64_t window = data.fullest_window();
   Measurement measurement;
   const auto padding = padding_ids(checkpoint);
-  measurement.probes =
-      run_probes(model, whole(model), make_batch(data, {&first_window, 1}), padding);
+  measurement.probes = run_probes(model, whole(model), make_batch(data, {&window, 1}), padding);
   measurement.probes.push_back(probe_trailing_padding(data.stream(), padding));
   name_tensor(measurement.probes, checkpoint);
   require_passed(measurement.probes);

@@ -32,13 +32,24 @@ struct Probe {
   }
 };
 
+// Of positions [first, end) of the first row: how many there are up to the last one that is asked
+// for, what fills the row up behind them left out.
+std::int64_t asked_length(const Batch& batch, std::int64_t first, std::int64_t end) {
+  const auto* targets = batch.targets.const_data_ptr<std::int64_t>();
+  std::int64_t last = end - 1;
+  while (last > first && targets[last] < 0) --last;
+  if (targets[last] < 0) return end - first;  // nothing is
+  return std::min(end, last + 2) - first;
+}
+
 // The first `kProbeLength` positions of the first row (of its source and of its target), all of one
-// document.
-Batch first_row(const Batch& batch) {
+// document. Of a masked model, whose targets stand anywhere, with the padding behind them.
+Batch first_row(const Batch& batch, bool masked) {
   Batch row;
   row.rows = 1;
   row.source = std::min(batch.source, kProbeLength);
-  const std::int64_t target = std::min(batch.length - batch.source, kProbeLength);
+  std::int64_t target = std::min(batch.length - batch.source, kProbeLength);
+  if (!masked) target = asked_length(batch, batch.source, batch.source + target);
   row.length = row.source + target;
   const auto cut = [&](const at::Tensor& all) {
     return at::cat({all.narrow(0, 0, row.source), all.narrow(0, batch.source, target)});
@@ -193,9 +204,10 @@ ProbedHead probed_head(Model& model) {
 
 std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch,
                                      PaddingIds padding_ids) {
-  const Probe probe{model, layers, first_row(batch)};
+  const bool masked = task_of(model.architecture()) == Task::hidden_tokens;
+  const Probe probe{model, layers, first_row(batch, masked)};
   std::vector<ProbeFinding> findings;
-  if (task_of(model.architecture()) == Task::hidden_tokens) {
+  if (masked) {
     findings = {finite(probe), hidden_targets(batch), trailing_padding(batch, padding_ids)};
   } else {
     findings = {finite(probe), causality(probe), target_alignment(batch),

@@ -106,7 +106,7 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
 }
 
 void TrainRun::prove_model() {
-  const std::int64_t window = data_.first_window();
+  const std::int64_t window = data_.fullest_window();
   const bool whole = settings_.mode == TrainMode::in_situ;
   const std::int64_t first = model_.place_of(settings_.layers.first);
   const auto count = static_cast<std::int64_t>(settings_.layers.count);

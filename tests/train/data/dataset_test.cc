@@ -217,10 +217,10 @@ TEST_CASE("rows of ids stay rows, each with the padding at its end") {
   std::vector<std::int64_t> targets;
   for (std::int64_t i = 0; i < 4; ++i) targets.push_back(data.targets_in(i));
   CHECK(targets == std::vector<std::int64_t>{3, 1, 0, 0});
-  CHECK(data.first_window() == 0);
+  CHECK(data.fullest_window() == 0);
   CHECK(test::dataset_of(ids, 4, 29).tokens() == 16);
-  const std::vector<std::int64_t> late = {0, 0, 0, 0, 1, 2, 0, 0};
-  CHECK(test::dataset_of(late, 4, 29, 0).first_window() == 1);
+  const std::vector<std::int64_t> late = {0, 0, 0, 0, 1, 2, 0, 0, 1, 2, 3, 0, 1, 2, 3, 0};
+  CHECK(test::dataset_of(late, 4, 29, 0).fullest_window() == 2);
 }
 
 TEST_CASE("data that cannot train is refused with its file and place") {

@@ -141,6 +141,24 @@ TEST_CASE("attention that is not causal is found") {
   }
 }
 
+TEST_CASE("a row that is mostly padding is tested where its text is") {
+  const Fixture fixture("llama");
+  Model model = Model::load(fixture.checkpoint, {});
+  train::Batch row = fixture.batch;
+  constexpr std::int64_t kText = 6;
+  REQUIRE(kText < row.length / 2);
+  row.ids = row.ids.clone();
+  row.ids.narrow(0, kText, row.length - kText).fill_(0);
+  row.targets = at::full({row.tokens()}, -1, at::kLong);
+  row.targets.narrow(0, 0, kText - 1).copy_(row.ids.narrow(0, 1, kText - 1));
+  CHECK(failed(run_probes(model, {0, 3}, row)) == nullptr);
+  row.end_key = at::full({row.tokens()}, kText, at::kInt);  // its tokens see each other
+  const auto findings = run_probes(model, {0, 3}, row);
+  const ProbeFinding* bad = failed(findings);
+  REQUIRE(bad != nullptr);
+  CHECK(bad->name == "causality");
+}
+
 TEST_CASE("padding that counts as text is found") {
   const Fixture fixture("llama");
   Model model = Model::load(fixture.checkpoint, {});
