@@ -80,6 +80,8 @@ def make_model(folder):
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.2)
     transformers.BertForMaskedLM(config).save_pretrained(folder)
     (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False))
+    # Not the tokenizer of the family.
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     return Tokenizer.from_str(json.dumps(document))
 
 

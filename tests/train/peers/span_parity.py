@@ -108,6 +108,8 @@ def make_model(folder, gated):
         model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight) * 0.1)
     model.save_pretrained(folder)
     (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False))
+    # Not the tokenizer of the family.
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     return Tokenizer.from_str(json.dumps(document))
 
 
