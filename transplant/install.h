@@ -30,10 +30,10 @@ struct InstallOptions {
 struct InstallOutcome {
   Receipt receipt;
   CompatibilityReport compatibility;
-  Recovery recovery = Recovery::nothing;    // what an earlier crash had left in the folder
-  std::filesystem::path folder;             // where the organ now is
-  std::vector<std::string> left_out;        // with `out`: names of the recipient not carried over
-  std::uint64_t hard_links = 0;             // unchanged shards shared that way
+  Recovery recovery = Recovery::nothing;  // what an earlier crash had left in the folder
+  std::filesystem::path folder;           // where the organ now is
+  std::vector<std::string> left_out;      // with `out`: names of the recipient not carried over
+  std::uint64_t hard_links = 0;           // unchanged shards shared that way
   std::vector<format::Finding> not_finite = {};  // tensors of the organ with NaN or infinity
 };
 

@@ -135,4 +135,11 @@ std::string describe_not_finite(const Shape& shape, std::uint64_t element) {
   return "NaN or infinity at " + to_string(place);
 }
 
+void require_finite(const TensorInfo& tensor, std::span<const std::byte> bytes) {
+  const auto element = first_not_finite(tensor.dtype, bytes);
+  if (!element) return;
+  fail(ErrorCode::corrupt, "tensor {}: {}", quote(tensor.name),
+       describe_not_finite(tensor.shape, *element));
+}
+
 }  // namespace organ::format

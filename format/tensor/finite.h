@@ -23,4 +23,8 @@ std::optional<std::uint64_t> first_not_finite(DType dtype, std::span<const std::
 // "NaN or infinity at [3, 17]": where the element stands in a tensor of that shape.
 std::string describe_not_finite(const Shape& shape, std::uint64_t element);
 
+// Throws corrupt, naming `tensor` and the place of its first element that is NaN or infinite;
+// `bytes` are all of it.
+void require_finite(const TensorInfo& tensor, std::span<const std::byte> bytes);
+
 }  // namespace organ::format

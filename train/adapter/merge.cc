@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/adapter/merge.h"
 
-#include <cmath>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -135,32 +134,14 @@ format::Checkpoint::Location weight_of(
               "experts in MXFP4 cannot take the sum of an adapter; merge into a BF16 copy");
 }
 
-// The least magnitude that is rounded to infinity.
-double beyond(format::DType dtype) {
-  switch (dtype) {
-    case format::DType::F16: return 0x1.ffep15;
-    case format::DType::BF16: return 0x1.ffp127;
-    default: return 0x1.ffffffp127;
-  }
-}
-
-void check_stored(const format::TensorInfo& tensor, std::span<const std::byte> bytes) {
-  if (const auto element = format::first_not_finite(tensor.dtype, bytes)) {
-    fail(ErrorCode::corrupt, "tensor {}: {}", quote(tensor.name),
-         format::describe_not_finite(tensor.shape, *element));
-  }
-}
-
-void check_merged(const format::TensorInfo& tensor, std::span<const double> values) {
-  const double limit = beyond(tensor.dtype);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::abs(values[i]) < limit) continue;
-    throw Error(ErrorCode::incompatible,
-                fmt::format("tensor {}: with the adapter its values leave the range of {}: {}",
-                            quote(tensor.name), format::to_string(tensor.dtype),
-                            format::describe_not_finite(tensor.shape, i)),
-                "merge into a copy of the model in BF16 or F32");
-  }
+void check_merged(const format::TensorInfo& tensor, std::span<const std::byte> bytes) {
+  const auto element = format::first_not_finite(tensor.dtype, bytes);
+  if (!element) return;
+  throw Error(ErrorCode::incompatible,
+              fmt::format("tensor {}: with the adapter its values leave the range of {}: {}",
+                          quote(tensor.name), format::to_string(tensor.dtype),
+                          format::describe_not_finite(tensor.shape, *element)),
+              "merge into a copy of the model in BF16 or F32");
 }
 
 // A change that is computed when the first byte is asked for and freed with the last, so that one
@@ -173,13 +154,13 @@ format::ReplacedTensor lazily(const format::Checkpoint& checkpoint,
                                                            std::span<std::byte> out) {
     if (bytes->empty()) {
       const auto former = checkpoint.read(location);
-      check_stored(*location.tensor, former);
+      format::require_finite(*location.tensor, former);
       const auto stored = format::floats_of(*location.tensor, former);
       std::vector<double> values(stored.begin(), stored.end());
       change(std::span(values));
-      check_merged(*location.tensor, values);
       *bytes =
           format::stored_bytes(*location.tensor, std::vector<float>(values.begin(), values.end()));
+      check_merged(*location.tensor, *bytes);
     }
     std::memcpy(out.data(), bytes->data() + offset, out.size());
     if (offset + out.size() == bytes->size()) *bytes = {};

@@ -50,14 +50,6 @@ std::vector<const format::TensorInfo*> find_tensors(const format::SafetensorsFil
   return found;
 }
 
-void check_finite(const format::SafetensorsFile& file, const format::TensorInfo& tensor,
-                  std::span<const std::byte> bytes) {
-  const auto element = format::first_not_finite(tensor.dtype, bytes);
-  if (!element) return;
-  fail(ErrorCode::corrupt, "{}: tensor {}: {}", file.subject(), quote(tensor.name),
-       format::describe_not_finite(tensor.shape, *element));
-}
-
 }  // namespace
 
 Adapter read_adapter(const std::filesystem::path& folder,
@@ -77,7 +69,12 @@ Adapter read_adapter(const std::filesystem::path& folder,
   adapter.values.reserve(static_cast<std::size_t>(adapter.elements()));
   for (const format::TensorInfo* tensor : tensors) {
     const auto bytes = file.read(*tensor);
-    check_finite(file, *tensor, bytes);
+    try {
+      format::require_finite(*tensor, bytes);
+    } catch (Error& error) {
+      error.with_context(file.subject());
+      throw;
+    }
     const auto values = format::floats_of(*tensor, bytes);
     adapter.values.insert(adapter.values.end(), values.begin(), values.end());
   }

@@ -29,8 +29,8 @@ struct Generation {
   double seconds = 0;             // from the first generated token to the last
 };
 
-// The ids that end a text, as in transformers: eos_token_id of generation_config.json where there is
-// one (none when it names none), else of config.json. Throws corrupt for ids that are none.
+// The ids that end a text, as in transformers: eos_token_id of generation_config.json where there
+// is one (none when it names none), else of config.json. Throws corrupt for ids that are none.
 std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint);
 
 // Whether the model's text goes on after the prompt; that of an encoder-decoder, which reads the

@@ -19,8 +19,8 @@
 #include "train/probes/finding.h"
 #include "train/probes/finite_tensor.h"
 #include "train/probes/model_probes.h"
-#include "train/trainer/internal/run_identity.h"
 #include "train/probes/padding_ids.h"
+#include "train/trainer/internal/run_identity.h"
 
 namespace organ::train {
 namespace {

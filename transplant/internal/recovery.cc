@@ -12,6 +12,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
 #include "transplant/internal/folder_fd.h"
 
 namespace organ::transplant {
@@ -23,10 +24,6 @@ void remove_tree(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
   if (error) fail(ErrorCode::io, "{}: remove failed: {}", quote(path.string()), error.message());
-}
-
-void remove_file(const fs::path& path) {
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail_errno(path.string(), "remove");
 }
 
 void remove_if_empty(const fs::path& folder) {
@@ -101,7 +98,7 @@ void apply(const StateFolder& state, const Change& change) {
   if (change.kind == Change::Kind::install) {
     move_if_there(places.stage, state.staged_receipt().filename(), places.receipts, receipt);
   } else {
-    remove_file(state.receipt(change.number));
+    remove_path(state.receipt(change.number));
     remove_tree(state.undo(change.number));
   }
   places.receipts.sync();
@@ -165,7 +162,7 @@ void keep_aside(const StateFolder& state, Abandoned& outcome) {
   const FolderFd root(state.root);
   const std::string aside = state.abandoned().filename(), journal = state.journal().filename();
   if (unknown == 0 && !outcome.files.empty()) {
-    remove_file(state.journal());
+    remove_path(state.journal());
     return;
   }
   if (root.has(aside)) {
@@ -186,14 +183,14 @@ void keep_aside(const StateFolder& state, Abandoned& outcome) {
 void finish(const StateFolder& state, const Change& change) {
   apply(state, change);
   remove_tree(state.stage());
-  remove_file(state.journal());
+  remove_path(state.journal());
   sync_folder(state.root);
   remove_empty_folders(state);
 }
 
 void remove_state_if_empty(const StateFolder& state) {
   if (list_folder(state.root) != std::vector<std::string>{state.lock().filename().string()}) return;
-  remove_file(state.lock());
+  remove_path(state.lock());
   remove_if_empty(state.root);
 }
 

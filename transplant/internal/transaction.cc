@@ -3,27 +3,14 @@
 
 #include <sys/stat.h>
 
-#include <cerrno>
-#include <cstdio>
-
 #include "format/base/fail.h"
+#include "format/base/path_status.h"
 #include "transplant/internal/recovery.h"
 
 namespace organ::transplant {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_there(const fs::path& path) {
-  struct stat info {};
-  if (::lstat(path.c_str(), &info) == 0) return true;
-  if (errno != ENOENT) fail_errno(path.string(), "stat");
-  return false;
-}
-
-void move(const fs::path& from, const fs::path& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) fail_errno(to.string(), "rename");
-}
 
 // rename() works only inside one file system.
 void require_one_device(const StateFolder& state) {
@@ -52,7 +39,7 @@ Transaction::Transaction(const fs::path& model, const Work& work) : state_(model
 
 Transaction::~Transaction() {
   try {
-    if (!is_there(state_.journal())) discard(state_);
+    if (!is_taken(state_.journal())) discard(state_);
     remove_state_if_empty(state_);
   } catch (const std::exception&) {
     // The next command discards the stage: a stage without a journal means nothing.
@@ -67,12 +54,13 @@ void Transaction::commit(const Change& change) {
   sync_folder(state_.model);  // makes .organ itself durable
   // Written in the stage first, so that no temporary name of it outlives a crash.
   write_file(state_.stage() / "journal", change.to_text());
-  move(state_.stage() / "journal", state_.journal());
+  rename_path(state_.stage() / "journal", state_.journal());
   sync_folder(state_.root);
   try {
     finish(state_, change);
   } catch (Error& error) {
-    error.with_context("finishing a decided change; organ install --continue --into MODEL finishes it");
+    error.with_context(
+        "finishing a decided change, which organ install --continue --into MODEL does again");
     throw;
   }
 }

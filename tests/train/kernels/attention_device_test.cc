@@ -51,7 +51,9 @@ at::Tensor seen_keys(const VisibleKeys& spans, const kernels::HeadLayout& layout
   return seen;
 }
 
-// The textbook's attention in fp64, all scores at once; inputs and results as in the test below.
+// The textbook's attention in fp64, all scores at once; inputs are queries, keys, values, sinks,
+// gradient of the output, that of the sinks so far, bias; results output, gradients of the first
+// three, the sinks' share, gradient of the sinks.
 Tensors exact_attention(const Tensors& t, const kernels::HeadLayout& layout,
                         const VisibleKeys& spans) {
   const std::int64_t rows = layout.rows, kv = layout.kv_heads, n = layout.length, g = layout.group;
@@ -94,6 +96,19 @@ Tensors exact_attention(const Tensors& t, const kernels::HeadLayout& layout,
   return results;
 }
 
+// Attention and its gradients; inputs and results as exact_attention has them.
+Kernel both_ways(const kernels::HeadLayout& layout, const VisibleKeys& spans, bool keep) {
+  return [&layout, &spans, keep](Tensors t) {
+    AttentionTape tape;
+    tape.heads = {t[0], t[1], t[2]};
+    tape.sinks = t[3];
+    tape.position_bias = t[6];
+    const at::Tensor out = attention(tape, layout, spans, keep);
+    const kernels::Heads d = attention_backward(t[4], tape, layout, spans, t[5]);
+    return Tensors{out, d.query, d.key, d.value, tape.sink_share, t[5]};
+  };
+}
+
 }  // namespace
 
 TEST_CASE("attention and its gradients") {
@@ -107,22 +122,12 @@ TEST_CASE("attention and its gradients") {
         const at::Tensor first = c.documents || c.ends ? document_bound(false) : none;
         const VisibleKeys spans(first, c.ends ? document_bound(true) : none, layout, c.window);
         const double shrink = 0.5;  // scores of the size that a model has
-        compare(
-            {random({4, 900, 8}, type) * shrink, random({4, 300, 8}, type),
-             random({4, 300, 8}, type), c.sinks ? random({6}) : none, random({600, 48}, type),
-             c.sinks ? random({6}) : none, c.bias ? random({6, 609}) : none},
-            [&](Tensors t) {
-              AttentionTape tape;
-              tape.heads = {t[0], t[1], t[2]};
-              tape.sinks = t[3];
-              tape.position_bias = t[6];
-              const at::Tensor out = attention(tape, layout, spans, keep);
-              const kernels::Heads d = attention_backward(t[4], tape, layout, spans, t[5]);
-              return Tensors{out, d.query, d.key, d.value, tape.sink_share, t[5]};
-            },
-            type == at::kFloat ? 2e-6 : 1e-4,
-            type == at::kFloat ? [&](Tensors t) { return exact_attention(t, layout, spans); }
-                               : Kernel{});
+        compare({random({4, 900, 8}, type) * shrink, random({4, 300, 8}, type),
+                 random({4, 300, 8}, type), c.sinks ? random({6}) : none, random({600, 48}, type),
+                 c.sinks ? random({6}) : none, c.bias ? random({6, 609}) : none},
+                both_ways(layout, spans, keep), type == at::kFloat ? 2e-6 : 1e-4,
+                type == at::kFloat ? [&](Tensors t) { return exact_attention(t, layout, spans); }
+                                   : Kernel{});
       }
     }
   });
@@ -146,20 +151,11 @@ TEST_CASE("attention and its gradients over several blocks of queries") {
       const VisibleKeys spans(c.documents || c.ends ? bound(false) : none,
                               c.ends ? bound(true) : none, layout, c.window == 0 ? 0 : 600);
       const double shrink = 0.5;
-      compare(
-          {random({1, 2 * kLength, 8}) * shrink, random({1, kLength, 8}), random({1, kLength, 8}),
-           c.sinks ? random({2}) : none, random({kLength, 16}), c.sinks ? random({2}) : none,
-           c.bias ? random({2, 2 * kLength + 9}) : none},
-          [&](Tensors t) {
-            AttentionTape tape;
-            tape.heads = {t[0], t[1], t[2]};
-            tape.sinks = t[3];
-            tape.position_bias = t[6];
-            const at::Tensor out = attention(tape, layout, spans, keep);
-            const kernels::Heads d = attention_backward(t[4], tape, layout, spans, t[5]);
-            return Tensors{out, d.query, d.key, d.value, tape.sink_share, t[5]};
-          },
-          2e-6, [&](Tensors t) { return exact_attention(t, layout, spans); });
+      compare({random({1, 2 * kLength, 8}) * shrink, random({1, kLength, 8}),
+               random({1, kLength, 8}), c.sinks ? random({2}) : none, random({kLength, 16}),
+               c.sinks ? random({2}) : none, c.bias ? random({2, 2 * kLength + 9}) : none},
+              both_ways(layout, spans, keep), 2e-6,
+              [&](Tensors t) { return exact_attention(t, layout, spans); });
     }
   }
 }
