@@ -211,7 +211,7 @@ void show_architecture(const Context& context, const format::Architecture& archi
 
 void show_config(const Context& context, const fs::path& path) {
   JsonLimits limits;
-  limits.reals = true;
+  limits.foreign = true;
   const std::string subject = escape_text(path.string());
   const auto config = parse_json(read_file(path, limits.bytes), limits, subject);
   const auto architecture = format::ArchitectureReader::from_config(config, subject);

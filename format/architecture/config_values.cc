@@ -12,7 +12,7 @@ namespace organ::format::internal {
 void refuse_value(const JsonObject& config, std::string_view key, std::string_view expected) {
   throw Error(ErrorCode::incompatible,
               fmt::format("{}: field {}: {} is not supported, expected {}", config.path(),
-                          quote(key), escape_text(config.at(key).dump(), 80), expected));
+                          quote(key), escape_text(shown_json(config.at(key)), 80), expected));
 }
 
 std::uint64_t size(const JsonObject& config, std::string_view key, std::uint64_t max) {

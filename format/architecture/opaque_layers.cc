@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <map>
 #include <set>
 
@@ -44,13 +43,7 @@ Json signed_value(const Json& value, unsigned depth, std::string_view subject) {
     fail(ErrorCode::incompatible, "{}: is nested deeper than {}, which cannot be signed", subject,
          kMostDepth);
   }
-  if (value.is_number_float()) {
-    const double real = value.get<double>();
-    if (!std::isfinite(real)) {
-      fail(ErrorCode::incompatible, "{}: holds a number that is not finite", subject);
-    }
-    return real_to_hex(real);
-  }
+  if (value.is_number_float()) return signed_real(value.get<double>());
   if (!value.is_structured()) return value;
   Json copy = value.is_object() ? Json::object() : Json::array();
   for (const auto& [key, member] : value.items()) {

@@ -13,7 +13,6 @@
 #include "format/base/deleter.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
-#include "format/base/hash_seen.h"
 #include "format/base/try_thread.h"
 
 namespace organ {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/base/json.h"
 
-#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "format/base/internal/json_numbers.h"
 
 namespace organ {
 namespace {
@@ -26,8 +25,9 @@ class Guard {
   using string_t = Json::string_t;
   using binary_t = Json::binary_t;
 
-  Guard(const JsonLimits& limits, std::string_view subject, JsonEvents& events)
-      : limits_(limits), subject_(subject), events_(events) {}
+  Guard(const JsonLimits& limits, std::string_view subject, JsonEvents& events,
+        internal::ForeignNumbers* foreign)
+      : limits_(limits), subject_(subject), events_(events), foreign_(foreign) {}
 
   bool null() {
     count();
@@ -41,8 +41,13 @@ class Guard {
   }
   bool number_integer(number_integer_t value) {
     count();
-    if (value == 0) refuse(subject_, "expected an integer, got -0");
-    events_.integer(value);
+    if (value != 0) {
+      events_.integer(value);
+    } else if (limits_.foreign) {
+      events_.unsigned_integer(0);
+    } else {
+      refuse(subject_, "expected an integer, got -0");
+    }
     return true;
   }
   bool number_unsigned(number_unsigned_t value) {
@@ -52,8 +57,11 @@ class Guard {
   }
   bool number_float(number_float_t value, const string_t& text) {
     count();
-    // An integer that does not fit 64 bits arrives here too: refuse it in every document. The text
-    // of a real has the decimal point of the host's locale.
+    if (foreign_ != nullptr) {
+      events_.real(foreign_->value_of(text, value));
+      return true;
+    }
+    // An integer that does not fit 64 bits arrives here too.
     if (text.find_first_not_of("-0123456789") == string_t::npos || !limits_.reals ||
         !std::isfinite(value)) {
       refuse(subject_, fmt::format("expected {}, got {}",
@@ -131,6 +139,7 @@ class Guard {
   const JsonLimits& limits_;
   std::string_view subject_;
   JsonEvents& events_;
+  internal::ForeignNumbers* foreign_;  // of a foreign document, else null
   std::uint64_t count_ = 0;
   unsigned depth_ = 0;
   std::vector<std::set<std::string>> keys_;  // of the objects that are open
@@ -139,6 +148,8 @@ class Guard {
 // Builds a value; containers that are open form a stack of pointers into their parents.
 class Builder final : public JsonEvents {
  public:
+  explicit Builder(bool foreign) : foreign_(foreign) {}
+
   void null() override { add(nullptr); }
   void boolean(bool value) override { add(value); }
   void integer(std::int64_t value) override { add(value); }
@@ -147,7 +158,12 @@ class Builder final : public JsonEvents {
   void string(std::string&& value) override { add(std::move(value)); }
   void key(std::string&& value) override { key_ = std::move(value); }
   void start_object() override { open_.push_back(add(Json::object())); }
-  void end_object() override { open_.pop_back(); }
+  void end_object() override {
+    Json& object = *open_.back();
+    open_.pop_back();
+    if (!foreign_) return;
+    if (const auto real = internal::tagged_real(object)) object = *real;
+  }
   void start_array() override { open_.push_back(add(Json::array())); }
   void end_array() override { open_.pop_back(); }
 
@@ -165,6 +181,7 @@ class Builder final : public JsonEvents {
     return &parent.back();
   }
 
+  bool foreign_;
   std::vector<Json*> open_;
   std::string key_;
 };
@@ -174,6 +191,11 @@ void check_no_reals(const Json& value) {
   if (value.is_structured()) {
     for (const Json& element : value) check_no_reals(element);
   }
+}
+
+// Names of files may be any bytes: what is not UTF-8 in them is written as U+FFFD.
+std::string dumped(const Json& value, int indent = -1) {
+  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
 // Values that the program built itself hold natural numbers as signed integers too.
@@ -195,19 +217,26 @@ void parse_json_events(std::string_view text, const JsonLimits& limits, std::str
   if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
     refuse(subject, fmt::format("bad JSON at byte {}: NUL byte", nul));
   }
-  Guard guard(limits, subject, events);
+  const internal::PlainNumbers plain;
+  if (limits.foreign) {
+    internal::ForeignNumbers numbers(text);
+    Guard guard(limits, subject, events, &numbers);
+    Json::sax_parse(numbers.text(), &guard);
+    return;
+  }
+  Guard guard(limits, subject, events, nullptr);
   Json::sax_parse(text.begin(), text.end(), &guard);
 }
 
 Json parse_json(std::string_view text, const JsonLimits& limits, std::string_view subject) {
-  Builder builder;
+  Builder builder(limits.foreign);
   parse_json_events(text, limits, subject, builder);
   return std::move(builder.root);
 }
 
 std::string canonical_json(const Json& value) {
   check_no_reals(value);
-  return value.dump();
+  return dumped(value);
 }
 
 JsonText json_text(const Json& value) { return JsonText::from_canonical(canonical_json(value)); }
@@ -216,34 +245,14 @@ Json json_of(const JsonText& text) { return Json::parse(text.text()); }
 
 JsonText JsonText::parse(std::string_view text) { return json_text(parse_json(text, {}, "JSON")); }
 
-std::string pretty_json(const Json& value) { return value.dump(2) + "\n"; }
-
-// What printf's %a writes in the C locale, whatever the locale of the host is.
-std::string real_to_hex(double value) {
-  check(std::isfinite(value), "a real number of a document is not finite");
-  char buffer[40];
-  const auto end =
-      std::to_chars(buffer, std::end(buffer), std::fabs(value), std::chars_format::hex);
-  return (std::signbit(value) ? "-0x" : "0x") + std::string(buffer, end.ptr);
+std::string shown_json(const Json& value) {
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) {
+    return std::string(internal::name_of(value.get<double>()));
+  }
+  return dumped(value);
 }
 
-double real_from_hex(std::string_view text, std::string_view subject) {
-  std::string_view digits = text;
-  const bool negative = digits.starts_with('-');
-  if (negative) digits.remove_prefix(1);
-  double value = 0;
-  if (digits.starts_with("0x")) {
-    const char* begin = digits.data() + 2;
-    std::from_chars(begin, digits.data() + digits.size(), value, std::chars_format::hex);
-  }
-  if (negative) value = -value;
-  // One spelling per number: what real_to_hex writes. Digits that are none leave 0.
-  if (!std::isfinite(value) || real_to_hex(value) != text) {
-    fail(ErrorCode::corrupt, "{}: expected a hex float such as 0x1.8p+1, got {}", subject,
-         quote(text));
-  }
-  return value;
-}
+std::string pretty_json(const Json& value) { return dumped(value, 2) + "\n"; }
 
 JsonObject::JsonObject(const Json& value, std::string path)
     : value_(&value), path_(std::move(path)) {
@@ -280,8 +289,8 @@ std::string JsonObject::string(std::string_view key) const {
 std::uint64_t JsonObject::unsigned_integer(std::string_view key, std::uint64_t max) const {
   const Json& value = at(key);
   if (!is_natural(value)) {
-    fail_field(key,
-               fmt::format("expected an unsigned integer, got {}", escape_text(value.dump(), 80)));
+    fail_field(key, fmt::format("expected an unsigned integer, got {}",
+                                escape_text(shown_json(value), 80)));
   }
   const auto number = value.get<std::uint64_t>();
   if (number > max) fail_field(key, fmt::format("expected at most {}, got {}", max, number));
@@ -301,7 +310,11 @@ double JsonObject::real(std::string_view key) const {
   if (!value.is_number()) {
     fail_field(key, fmt::format("expected a number, got {}", value.type_name()));
   }
-  return value.get<double>();
+  const auto number = value.get<double>();
+  if (!std::isfinite(number)) {
+    fail_field(key, fmt::format("expected a finite number, got {}", shown_json(value)));
+  }
+  return number;
 }
 
 JsonObject JsonObject::object(std::string_view key) const {
@@ -344,8 +357,8 @@ std::vector<std::uint64_t> JsonObject::unsigned_integers(std::string_view key) c
   std::vector<std::uint64_t> out;
   for (const Json& element : value) {
     if (!is_natural(element)) {
-      fail_field(
-          key, fmt::format("expected unsigned integers, got {}", escape_text(element.dump(), 80)));
+      fail_field(key, fmt::format("expected unsigned integers, got {}",
+                                  escape_text(shown_json(element), 80)));
     }
     out.push_back(element.get<std::uint64_t>());
   }

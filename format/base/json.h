@@ -24,6 +24,10 @@ struct JsonLimits {
   std::uint64_t string_bytes = std::uint64_t{64} << 10;
   std::uint64_t keys = 1'000'000;  // keys and array elements together
   bool reals = false;              // numbers with a point or an exponent; NaN never
+  // A document of other people, with the numbers that Python's json module reads: reals; NaN,
+  // Infinity and -Infinity, bare or as transformers 5 writes them ({"__float__": "Infinity"});
+  // integers beyond 64 bits, as the nearest real; -0. What asks for such a number is told its name.
+  bool foreign = false;
 };
 
 // Receives the events of parse_json_events in document order. Throw Error to refuse.
@@ -34,7 +38,7 @@ class JsonEvents {
   virtual void boolean(bool value) = 0;
   virtual void integer(std::int64_t value) = 0;            // negative numbers
   virtual void unsigned_integer(std::uint64_t value) = 0;  // the rest
-  virtual void real(double value) = 0;                     // only with limits.reals
+  virtual void real(double value) = 0;  // only with limits.reals; not finite only with foreign
   virtual void string(std::string&& value) = 0;
   virtual void key(std::string&& value) = 0;
   virtual void start_object() = 0;
@@ -45,17 +49,26 @@ class JsonEvents {
 
 // One JSON text, UTF-8 without BOM or NUL. Throws corrupt with `subject`, the byte offset and the
 // reason: bad UTF-8, lone surrogate escapes, comments, trailing bytes, a limit passed, an integer
-// beyond 64 bits, -0, a duplicate key in one object (compared after unescaping). Memory stays
-// proportional to nesting and key bytes; no recursion.
+// beyond 64 bits or -0 in a document that is not foreign, a duplicate key in one object (compared
+// after unescaping). Memory stays proportional to nesting and key bytes, of foreign documents also
+// to their length; no recursion.
 void parse_json_events(std::string_view text, const JsonLimits& limits, std::string_view subject,
                        JsonEvents& events);
 
 // The same as a value.
 Json parse_json(std::string_view text, const JsonLimits& limits, std::string_view subject);
 
-// Canonical text: keys sorted bytewise, no white space, non-ASCII kept as UTF-8. Throws internal
-// when the value holds a real number: signed documents have none.
+// Canonical text: keys sorted bytewise, no white space, non-ASCII kept as UTF-8; bytes that are no
+// UTF-8 (names of files) become U+FFFD, here and in pretty_json. Throws internal when the value
+// holds a real number: signed documents have none.
 std::string canonical_json(const Json& value);
+
+// How a real number of a foreign document is signed: its hex float, or {"__float__": "Infinity"},
+// which is what transformers 5 writes of it.
+Json signed_real(double value);
+
+// A value on one line for people; numbers that are not finite as Python spells them.
+std::string shown_json(const Json& value);
 
 // Between a value and its canonical text; throws as canonical_json does.
 JsonText json_text(const Json& value);

@@ -108,7 +108,7 @@ std::string ModelFolder::read(std::string_view name, std::uint64_t limit) const 
 ShardIndex parse_shard_index(std::string_view text, std::string_view subject) {
   JsonLimits limits;
   limits.depth = 8;
-  limits.reals = true;
+  limits.foreign = true;
   const Json document = parse_json(text, limits, subject);
   const JsonObject index(document, quote(subject));
   const JsonObject weight_map = index.object("weight_map");

@@ -22,7 +22,7 @@ void Checkpoint::Impl::read_config() {
   config_text = folder.read(kConfigFile, kConfigLimit);
   JsonLimits limits;
   limits.bytes = kConfigLimit;
-  limits.reals = true;
+  limits.foreign = true;
   const std::string subject = folder.subject(kConfigFile);
   config = std::make_shared<const Json>(parse_json(config_text, limits, subject));
   JsonObject(*config, quote(subject));  // an object, or an error

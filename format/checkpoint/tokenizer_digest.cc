@@ -20,7 +20,7 @@ constexpr std::string_view kSections[] = {"added_tokens", "model", "normalizer",
 
 // Null members left out, reals as hex floats: what canonical JSON demands.
 Json plain(const Json& value) {
-  if (value.is_number_float()) return real_to_hex(value.get<double>());
+  if (value.is_number_float()) return signed_real(value.get<double>());
   if (value.is_array()) {
     Json array = Json::array();
     for (const Json& element : value) array.push_back(plain(element));

@@ -34,7 +34,7 @@ Json TokenizerSources::parse_text(std::string_view text, std::string_view name) 
   limits.bytes = kMaxBytes;
   limits.string_bytes = std::uint64_t{4} << 20;  // sentencepiece normalisers hold a large map
   limits.keys = 16'000'000;
-  limits.reals = true;
+  limits.foreign = true;
   return parse_json(text, limits, name);
 }
 

@@ -56,8 +56,8 @@ Adapter read_adapter(const std::filesystem::path& folder,
                      const format::Architecture& architecture) {
   const auto config_path = folder / kAdapterConfig;
   const std::string subject = config_path.string();
-  const Json json =
-      parse_json(read_file(config_path, kMaxConfig), {.bytes = kMaxConfig, .reals = true}, subject);
+  const Json json = parse_json(read_file(config_path, kMaxConfig),
+                               {.bytes = kMaxConfig, .foreign = true}, subject);
   Adapter adapter = plan_adapter(parse_peft_config(json, subject), architecture);
   const auto weights = folder / kAdapterWeights;
   if (!is_there(weights) && is_there(folder / "adapter_model.bin")) {

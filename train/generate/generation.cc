@@ -72,7 +72,7 @@ std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint) {
   if (is_there(file)) {
     JsonLimits limits;
     limits.bytes = kMaxConfigBytes;
-    limits.reals = true;
+    limits.foreign = true;
     const Json json = parse_json(read_file(file, kMaxConfigBytes), limits, kGenerationConfig);
     return read_stop_ids(JsonObject(json, std::string(kGenerationConfig)));
   }

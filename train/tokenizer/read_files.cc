@@ -20,7 +20,7 @@ Json read_json_file(const fs::path& path) {
   limits.bytes = kMaxBytes;
   limits.string_bytes = std::uint64_t{4} << 20;
   limits.keys = 16'000'000;
-  limits.reals = true;  // so that a model we refuse is refused by its name
+  limits.foreign = true;  // so that a model we refuse is refused by its name
   return parse_json(read_file(path, kMaxBytes), limits, path.filename().string());
 }
 

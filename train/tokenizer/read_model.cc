@@ -194,6 +194,9 @@ TokenModelPtr read_unigram(const JsonObject& model, bool exact_scores) {
     }
     tokens.push_back(entry[0].get<std::string>());
     const auto score = entry[1].get<double>();
+    if (!std::isfinite(score)) {
+      model.fail_field("vocab", fmt::format("the score of id {} is not finite", tokens.size() - 1));
+    }
     config.scores.push_back(exact_scores ? score : score_as_read(score));
   }
   check_trie_limits(model, tokens);

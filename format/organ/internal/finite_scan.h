@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "format/base/digest.h"
 #include "format/base/finding.h"
-#include "format/base/hash_seen.h"
 #include "format/manifest/manifest.h"
 
 namespace organ::format::internal {

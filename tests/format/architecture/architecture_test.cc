@@ -318,7 +318,7 @@ TEST_CASE("values out of range or against each other are corrupt") {
       {"rms_norm_eps", "1e-5", "expected a number"},
       {"rope_theta", 0, "above 0"},
       {"rope_theta", -1e4, "above 0"},
-      {"rope_theta", std::nan(""), "above 0"},
+      {"rope_theta", std::nan(""), "finite"},
       {"rope_theta", HUGE_VAL, "finite"},
       {"rope_scaling", {{"rope_type", "linear"}, {"factor", 0}}, "above 0"},
       {"rope_scaling", {{"rope_type", "linear"}}, "'factor'"},

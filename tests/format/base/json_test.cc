@@ -55,6 +55,59 @@ TEST_CASE("json: numbers are never rounded") {
   CHECK(refusal("18446744073709551616", reals).find("64-bit") != std::string::npos);
 }
 
+TEST_CASE("json: a foreign document has the numbers that Python reads") {
+  JsonLimits foreign;
+  foreign.foreign = true;
+  const auto parse = [&](std::string_view text) { return parse_json(text, foreign, "doc"); };
+  const Json value = parse(
+      R"({"a":NaN,"b":[Infinity,-Infinity , 1e0,-1e000,1e999,-1e999],"c":"NaN, \" Infinity",)"
+      R"("d":1000000000000000019884624838656,"e":-0,"f":{"__float__":"Infinity"},)"
+      R"("g":{"__float__":"-Infinity","x":1},"h":{"__float__":"7"},"i":1e-999,"Infinity":2})");
+  CHECK(std::isnan(value["a"].get<double>()));
+  const double inf = HUGE_VAL;
+  CHECK(value["b"] == Json{inf, -inf, 1.0, -1.0, inf, -inf});
+  CHECK(value["c"] == "NaN, \" Infinity");
+  CHECK(value["d"].get<double>() == 1e30);
+  CHECK(value["e"] == 0);
+  CHECK(value["f"].get<double>() == inf);
+  CHECK(value["g"].is_object());
+  CHECK(value["h"].is_object());
+  CHECK(value["i"] == 0.0);
+  CHECK(value["Infinity"] == 2);
+  CHECK(parse(repeat("9", 400)).get<double>() == inf);
+  // Large and small are told apart by the place of the first digit, however it is written.
+  const std::pair<std::string, double> far[] = {
+      {"0." + repeat("0", 400) + "1", 0},       {"-0." + repeat("0", 400) + "1", 0},
+      {repeat("9", 400) + "e-50", inf},         {"0." + repeat("0", 400) + "1e900", inf},
+      {"-" + repeat("9", 400) + ".5e-9", -inf}, {repeat("9", 20) + "e-400", 0},
+      {"1e99999999999999999999", inf},          {"-1e+99999999999999999999", -inf},
+      {"1e-99999999999999999999", 0},           {repeat("9", 400) + "e-390", 1e10},
+      {"0." + repeat("0", 400) + "1e401", 1}};
+  for (const auto& [text, number] : far) {
+    CAPTURE(text);
+    CHECK(parse(text).get<double>() == number);
+  }
+  CHECK(parse("-Infinity").get<double>() == -inf);
+
+  // What Python refuses is refused, and so is a number that somebody asks for and cannot use.
+  for (const char* bad :
+       {"5NaN", "NaN5",     "-NaN",       "NaN NaN",    "+Infinity", "Infinity.0", "Infinit",
+        "nan",  "infinity", "1.e999",     "01e999",     "-e999",     "1e999x",     "[NaN",
+        "N",    "1e",       "--Infinity", "\"Infinity", "{NaN:1}",   "1e99.9"}) {
+    CAPTURE(bad);
+    CHECK(refusal(bad, foreign).find("corrupt: 'doc': ") == 0);
+  }
+  const JsonObject object(value, "doc");
+  CHECK(test::error_of([&] { object.real("a"); }) ==
+        "corrupt: doc: field 'a': expected a finite number, got NaN");
+  CHECK(test::error_of([&] { object.unsigned_integer("d"); }) ==
+        "corrupt: doc: field 'd': expected an unsigned integer, got 1e+30");
+  CHECK(test::error_of([&] { object.string("f"); }).find("field 'f'") != std::string::npos);
+  CHECK(signed_real(inf) == Json{{"__float__", "Infinity"}});
+  CHECK(signed_real(0.5) == "0x1p-1");
+  CHECK(shown_json(value["b"][1]) == "-Infinity");
+}
+
 TEST_CASE("json: what is not exactly one UTF-8 document is refused") {
   for (const std::string& bad :
        {std::string(), std::string(" "), std::string("{} {}"), std::string("{}x"),

@@ -168,6 +168,19 @@ TEST_CASE("every file that changes an id changes the digest, every other leaves 
   }
 }
 
+TEST_CASE("numbers that nobody asks for stop no file") {
+  const auto base = bytes().digest();
+  Folder folder = bytes();
+  folder.text("tokenizer_config.json",
+              R"({"model_max_length": 1000000000000000019884624838656, "x": NaN, "y": -0})");
+  CHECK(folder.digest() == base);
+  folder.text("config.json", R"({"model_type": "llama", "limit": Infinity})");
+  CHECK(folder.digest() == base);
+  folder.text("tokenizer_config.json",
+              R"({"added_tokens_decoder": {"1e400": {"content": "<d>"}}})");
+  says(folder.refusal(), "1e400");
+}
+
 TEST_CASE("a pair of files has a digest, which its other files change") {
   Folder folder;
   folder.with("config.json", {{"model_type", "gpt2"}})
