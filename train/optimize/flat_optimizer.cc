@@ -29,8 +29,9 @@ FlatParameters flat_view(const FlatTensors& t) {
   return view;
 }
 
-double global_norm(const at::Tensor& values) {
-  return values.is_cpu() ? global_norm(host_floats(values)) : composed::global_norm(values);
+double global_norm(const at::Tensor& values, unsigned threads) {
+  return values.is_cpu() ? global_norm(host_floats(values), threads)
+                         : composed::global_norm(values);
 }
 
 void round_working(const FlatTensors& parameters, std::uint64_t update) {

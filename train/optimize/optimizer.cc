@@ -2,6 +2,7 @@
 #include "train/optimize/optimizer.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <thread>
@@ -127,23 +128,34 @@ void share_blocks(std::size_t size, unsigned threads, Work work) {
   work(std::size_t{0}, std::min(size, share));
 }
 
+// Eight lanes per block and blocks in order: one fixed summation tree, still vectorisable, and the
+// same for any number of threads.
+using Lanes = std::array<double, 8>;
+
+Lanes squares(std::span<const float> block) {
+  Lanes lanes = {};
+  std::size_t i = 0;
+  for (; i + lanes.size() <= block.size(); i += lanes.size()) {
+    for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
+      const double value = block[i + lane];
+      lanes[lane] += value * value;
+    }
+  }
+  for (; i < block.size(); ++i) lanes[0] += static_cast<double>(block[i]) * block[i];
+  return lanes;
+}
+
 }  // namespace
 
-double global_norm(std::span<const float> values) {
-  // Eight lanes per block and blocks in order: one fixed summation tree, still vectorisable.
-  constexpr std::size_t kLanes = 8;
-  double total = 0;
-  for (std::size_t start = 0; start < values.size(); start += kBlock) {
-    const auto block = values.subspan(start, std::min(kBlock, values.size() - start));
-    double lanes[kLanes] = {};
-    std::size_t i = 0;
-    for (; i + kLanes <= block.size(); i += kLanes) {
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        const double value = block[i + lane];
-        lanes[lane] += value * value;
-      }
+double global_norm(std::span<const float> values, unsigned threads) {
+  std::vector<Lanes> blocks((values.size() + kBlock - 1) / kBlock);
+  share_blocks(values.size(), threads, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t start = begin; start < end; start += kBlock) {
+      blocks[start / kBlock] = squares(values.subspan(start, std::min(kBlock, end - start)));
     }
-    for (; i < block.size(); ++i) lanes[0] += static_cast<double>(block[i]) * block[i];
+  });
+  double total = 0;
+  for (const Lanes& lanes : blocks) {
     for (const double lane : lanes) total += lane;
   }
   return std::sqrt(total);

@@ -28,8 +28,9 @@ struct FlatParameters {
   std::span<std::uint16_t> working;
 };
 
-// Euclidean norm, summed in double in a fixed order. Not finite when any element is not.
-double global_norm(std::span<const float> values);
+// Euclidean norm, summed in double in a fixed order, the same on any number of threads. Not finite
+// when any element is not.
+double global_norm(std::span<const float> values, unsigned threads = 1);
 
 // min(1, limit / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_; 1 when limit is 0.
 double clip_factor(double norm, double limit);

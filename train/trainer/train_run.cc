@@ -56,6 +56,15 @@ PrefixOptions prefix_options(const TrainInputs& inputs, const Device& device,
   return options;
 }
 
+// The streams of training and held-out data share one bound in memory.
+std::uint64_t held_out_share(const TrainInputs& inputs) {
+  return inputs.data.held_out ? inputs.settings.cache_bytes / 4 : 0;
+}
+
+std::uint64_t training_share(const TrainInputs& inputs) {
+  return inputs.settings.cache_bytes - held_out_share(inputs);
+}
+
 // On a CPU the matrix products are at full speed from about a thousand tokens on; more at once
 // only leave the caches and cost memory.
 constexpr std::int64_t kTokensAtOnce = 1024;
@@ -90,7 +99,7 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
       cache_(open_cache(settings_)),
       inputs_(model_, data_.windows(),
               prefix_options(inputs, device_, cache_, layers_below(model_, settings_),
-                             settings_.precision == Precision::bf16, settings_.cache_bytes)),
+                             settings_.precision == Precision::bf16, training_share(inputs))),
       order_(settings_.seed, data_.windows()),
       schedule_{settings_.schedule, settings_.rate,
                 warmup_steps(settings_.warmup_share, settings_.steps), settings_.steps} {
@@ -99,10 +108,9 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
   if (!inputs.data.held_out) return;
   // Never rounded: the figures are those of `organ eval`.
   const std::int64_t below = model_.place_of(settings_.layers.first);
-  held_out_.emplace(
-      model_, *inputs.data.held_out, whole_path_,
-      prefix_options(inputs, device_, cache_, below, false, settings_.cache_bytes / 4),
-      settings_.batch, group_);
+  held_out_.emplace(model_, *inputs.data.held_out, whole_path_,
+                    prefix_options(inputs, device_, cache_, below, false, held_out_share(inputs)),
+                    settings_.batch, group_);
 }
 
 void TrainRun::prove_model() {
@@ -223,11 +231,11 @@ double TrainRun::accumulate_gradients(const std::vector<Pass>& passes, double ta
 
 void TrainRun::update_weights(StepMetrics& metrics) {
   const FlatTensors tensors = trained_->tensors();
-  metrics.gradient_norm = global_norm(tensors.gradient);
+  const auto threads = static_cast<unsigned>(at::get_num_threads());
+  metrics.gradient_norm = global_norm(tensors.gradient, threads);
   metrics.rate = schedule_.at(record_.step);
   metrics.skipped = !std::isfinite(metrics.loss) || !std::isfinite(metrics.gradient_norm);
   if (metrics.skipped) return finish_skipped_step();
-  const auto threads = static_cast<unsigned>(at::get_num_threads());
   record_.skipped_in_a_row = 0;
   adamw_step(tensors, trained_->runs(), settings_.adamw, metrics.rate, ++record_.updates,
              clip_factor(metrics.gradient_norm, settings_.clip_norm), threads);

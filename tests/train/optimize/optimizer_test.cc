@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include <doctest/doctest.h>
 
@@ -184,6 +185,21 @@ TEST_CASE("the global norm sees every element and every value that is not finite
   CHECK_FALSE(std::isfinite(global_norm(values)));
   values.back() = std::numeric_limits<float>::quiet_NaN();
   CHECK_FALSE(std::isfinite(global_norm(values)));
+}
+
+TEST_CASE("the global norm has the same bits on any number of threads") {
+  std::vector<float> values(300'001);
+  std::mt19937 dice(7);
+  std::normal_distribution<float> normal(0, 1e-3f);
+  for (float& value : values) value = normal(dice);
+  for (const std::size_t size : {0u, 1u, 7u, 16'384u, 16'385u, 300'001u}) {
+    const std::span<const float> some(values.data(), size);
+    for (const unsigned threads : {0u, 2u, 3u, 64u}) {
+      CAPTURE(size);
+      CAPTURE(threads);
+      CHECK(global_norm(some, threads) == global_norm(some));
+    }
+  }
 }
 
 TEST_CASE("clipping scales long gradients only") {
