@@ -37,9 +37,13 @@ InterruptGuard::InterruptGuard() {
   }
 }
 
+// The default that a first signal has put back stays, so that within another guard too a second one
+// ends the process.
 InterruptGuard::~InterruptGuard() {
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    if (taken[i]) sigaction(kSignals[i], &old_[i], nullptr);
+    struct sigaction now {};
+    sigaction(kSignals[i], nullptr, &now);
+    if (taken[i] && now.sa_handler == remember) sigaction(kSignals[i], &old_[i], nullptr);
   }
 }
 

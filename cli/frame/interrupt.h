@@ -10,7 +10,7 @@ namespace organ::cli {
 // While one lives the first SIGINT or SIGTERM only sets a flag; a second one ends the process as if
 // nothing were installed. SIGHUP sets the flag however often it comes: a lost terminal sends it
 // several times. A signal that is ignored stays ignored (nohup; a shell's `command &`). The flag
-// stays: a command that asks in several places is ended by the next one. At most one at a time;
+// stays: a command that asks in several places is ended by the next one. They may nest;
 // requested() may be asked by any thread.
 class InterruptGuard {
  public:

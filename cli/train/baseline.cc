@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/frame/parse_option.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
@@ -131,7 +132,9 @@ class Baseline {
                                                      const Train& way) const {
     return train(data, config.dump(), way,
                  [&](const train::BaselineReport& report, const train::TrainedRun& run) {
-                   train::write_checkpoint_baseline(report, run, common_.out);
+                   watched(context_, 0, [&](const Work& work) {
+                     train::write_checkpoint_baseline(report, run, common_.out, work);
+                   });
                  });
   }
 

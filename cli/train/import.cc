@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/train/commands.h"
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
@@ -18,7 +19,8 @@ void run_import(Context& context, const Arguments& a) {
   transplant::require_settled(a.model);
   const auto checkpoint = format::Checkpoint::open(a.model);
   const auto adapter = train::read_adapter(a.adapter, checkpoint.architecture());
-  train::merge_adapter(checkpoint, adapter, a.out);
+  watched(context, 0,
+          [&](const Work& work) { train::merge_adapter(checkpoint, adapter, a.out, work); });
   context.done = "the checkpoint is written to " + quote(a.out);
   if (context.json) {
     context.print_json("import", {{"folder", a.out},

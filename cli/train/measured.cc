@@ -7,7 +7,6 @@
 
 #include "cli/frame/context.h"
 #include "format/base/fail.h"
-#include "train/adapter/adapter.h"
 #include "train/data/overlap.h"
 #include "transplant/journal.h"
 
@@ -64,12 +63,8 @@ Measured::Measured(const Context& context, const EvalArguments& a, const std::st
   const auto checkpoint = format::Checkpoint::open(folder);
   tokenizer_ = format::tokenizer_digest(checkpoint.folder());
   read_data(checkpoint);
-  std::optional<train::Adapter> adapter;
-  if (!adapter_folder.empty()) {
-    adapter = train::read_adapter(adapter_folder, checkpoint.architecture());
-  }
   measurement_ = train::measure_checkpoint(checkpoint, a.precision, a.machine, *data_, options_,
-                                           adapter ? &*adapter : nullptr);
+                                           adapter_folder);
   for (const auto& probe : measurement_.probes) context.detail(train::describe(probe));
   context.note(train::describe_passed(measurement_.probes));
   for (const auto& probe : measurement_.diagnosis) {

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
 #include "cli/train/resources.h"
@@ -67,7 +68,8 @@ void run_recover(Context& context, const Arguments& arguments) {
   const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;
   const train::TrainedRun run{inputs, result};
-  train::write_recovered_checkpoint(run, common.out);
+  watched(context, 0,
+          [&](const Work& work) { train::write_recovered_checkpoint(run, common.out, work); });
   train::remove_train_states(settings.run_folder);
   context.done = "the checkpoint is written to " + quote(common.out);
   const auto evaluations = train::recovery_evaluations(run);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/frame/parse_option.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
@@ -56,7 +57,9 @@ void run_train(Context& context, const Arguments& arguments) {
   const train::TrainInputs inputs{checkpoint, settings, data, *observer};
   const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;
-  const auto manifest = train::write_organ({inputs, result}, identity_of(arguments), common.out);
+  const auto manifest = watched(context, 0, [&](const Work& work) {
+    return train::write_organ({inputs, result}, identity_of(arguments), common.out, work);
+  });
   train::remove_train_states(settings.run_folder);
   context.done = "the organ is written to " + quote(common.out);
   const format::LayerRange layers = settings.layers;

@@ -61,6 +61,16 @@ def check_names(folder, headers):
         yield f"a public header takes a common name: {own_errors(result)}"
 
 
+def check_declared(source, headers):
+    """A class of ours that a host can name, in a parameter or a result, is one that a host gets."""
+    texts = {h: (source / h).read_text(encoding="utf-8") for h in headers}
+    for header, text in texts.items():
+        for name in re.findall(r"^(?:class|struct) ([A-Z]\w*);", text, re.M):
+            defined = re.compile(rf"^(?:class|struct) {name}\b[^;{{]*{{", re.M)
+            if re.search(rf"\b{name}[&*] ", text) and not any(map(defined.search, texts.values())):
+                yield f"{header}: {name} is declared, but no installed header defines it"
+
+
 def public(line):
     return line and not line.startswith("#")
 
@@ -79,6 +89,7 @@ def findings(source, version_header, lists):
             jobs = [pool.submit(check_alone, compiler, folder, header)
                     for header in every for compiler in COMPILERS if shutil.which(compiler)]
             found = [line for job in jobs for line in job.result()]
+        found += check_declared(source, headers)
         return found if found else list(check_names(folder, every))
 
 
@@ -87,6 +98,7 @@ PLANTED = {
     "format/base/other.h": ("#include <openssl/evp.h>", "sees /usr/include/openssl"),
     "format/base/flat.h": ("#include <sqlite3.h>", "sees /usr/include/sqlite3.h"),
     "format/base/bare.h": ("std::string text();", "does not compile alone"),
+    "format/base/strange.h": ("class Hidden;\nvoid show(const Hidden& it);", "no installed header defines"),
     "format/base/taken.h": ("namespace organ { void check(bool); }", "takes a common name"),
 }
 

@@ -171,7 +171,7 @@ format::ReplacedTensor lazily(const format::Checkpoint& checkpoint,
 }  // namespace
 
 void merge_adapter(const format::Checkpoint& checkpoint, const Adapter& adapter,
-                   const std::filesystem::path& out) {
+                   const std::filesystem::path& out, const Work& work) {
   const std::vector<Part> parts = parts_of(adapter);
   std::vector<format::ReplacedTensor> changes;
   Json names = Json::array();
@@ -193,7 +193,7 @@ void merge_adapter(const format::Checkpoint& checkpoint, const Adapter& adapter,
       {"adapter", parse_json(adapter.config.text, {.reals = true}, kAdapterConfig)},
       {"changed_tensors", names}};
   format::copy_checkpoint_with(checkpoint, std::move(changes), out, "merge.json",
-                               pretty_json(record));
+                               pretty_json(record), work);
 }
 
 }  // namespace organ::train

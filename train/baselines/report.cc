@@ -99,8 +99,8 @@ void write_adapter_baseline(const BaselineReport& report, const Adapter& adapter
 }
 
 void write_checkpoint_baseline(const BaselineReport& report, const TrainedRun& run,
-                               const std::filesystem::path& out) {
-  write_trained_checkpoint(run, out, kBaselineRecord, record_text(report));
+                               const std::filesystem::path& out, const Work& work) {
+  write_trained_checkpoint(run, out, kBaselineRecord, record_text(report), work);
 }
 
 }  // namespace organ::train

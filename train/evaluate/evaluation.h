@@ -11,10 +11,6 @@
 #include "train/data/dataset.h"
 #include "train/evaluate/protocol.h"
 
-namespace organ::train {
-class Model;
-}  // namespace organ::train
-
 #pragma GCC visibility push(default)
 
 namespace organ::train {
@@ -53,20 +49,6 @@ struct EvaluationResult {
   // bytes. nullopt without a text and for diagnostics.
   std::optional<double> bits_per_byte(const Dataset& data) const;
 };
-
-// Scores a data set with the whole model.
-//
-// P0: windows of the joined documents, of ids windows of each row. Each token but the first of a
-// document and its lead-in is a target once, in the first window that holds it and a token before
-// it; with stride == context the first token of every window is no target. P3, P4 and P5 read the
-// same windows. P0w: each token of a document behind its lead-in, one id, is a target once, in
-// windows of one document that share one token with the window before, the last one moved back to
-// be full. P1, P2 and P6 read one window of each document, cut or padded to the context.
-//
-// Memory does not grow with the data but for 24 bytes a window and 16 a document. Throws
-// invalid_argument for a stride or context that cannot be, for P0w over data without a text or
-// lead-in, or when nothing is left to score; cancelled is the caller's.
-EvaluationResult evaluate(Model& model, const Dataset& data, const EvaluationOptions& options);
 
 }  // namespace organ::train
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "format/base/error.h"
+#include "train/adapter/adapter.h"
+#include "train/evaluate/internal/evaluate.h"
 #include "train/evaluate/internal/evaluation_batches.h"
 #include "train/machine/start_machine.h"
 #include "train/model/adapter_binding.h"
@@ -34,9 +36,9 @@ std::vector<ProbeFinding> diagnose(Model& model, const Dataset& data,
 
 Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, Precision precision,
                        const Dataset& data, const EvaluationOptions& options,
-                       const Adapter* adapter) {
+                       const std::optional<Adapter>& adapter) {
   Model model = Model::load(checkpoint, {.precision = precision, .device = device});
-  if (adapter != nullptr) {
+  if (adapter) {
     bind_adapter(model, *adapter, make_buffers(*adapter, model, false));
   }
   const std::int64_t window = data.fullest_window();
@@ -59,9 +61,12 @@ Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, 
 
 Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
                                const MachineChoice& machine, const Dataset& data,
-                               const EvaluationOptions& options, const Adapter* adapter) {
+                               const EvaluationOptions& options,
+                               const std::filesystem::path& adapter) {
+  std::optional<Adapter> read;
+  if (!adapter.empty()) read = read_adapter(adapter, checkpoint.architecture());
   return on_machine(machine, 1, [&](at::Device device) {
-    return measure_on(device, checkpoint, precision, data, options, adapter);
+    return measure_on(device, checkpoint, precision, data, options, read);
   });
 }
 

@@ -56,6 +56,16 @@ format::TrainingRecord training_record(const TrainedRun& run,
   return record;
 }
 
+// Bytes of the organ's layers as they are stored.
+std::uint64_t stored_size(const TrainedRun& run) {
+  const format::LayerRange layers = run.inputs.settings.layers;
+  std::uint64_t bytes = 0;
+  for (std::uint64_t i = 0; i < layers.count; ++i) {
+    for (const auto& tensor : stored_tensors(run, layers.first + i)) bytes += tensor.info.size;
+  }
+  return bytes;
+}
+
 // Writes layer `index` of the organ; the record learns what trained of it.
 void add_layer(const TrainedRun& run, std::uint64_t index, format::OrganWriter& writer,
                format::TrainingRecord& record) {
@@ -74,11 +84,16 @@ void add_layer(const TrainedRun& run, std::uint64_t index, format::OrganWriter& 
 }  // namespace
 
 format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identity,
-                             const std::filesystem::path& out) {
+                             const std::filesystem::path& out, const Work& work) {
   format::check_name(identity.name);
   const TrainInputs& inputs = run.inputs;
+  auto shared = format::shared_sources(inputs.checkpoint);
+  // The donor's layers are read for their digests, all that is written is read back.
+  const Work writing =
+      work.phase("writing", format::layers_size(inputs.checkpoint, inputs.settings.layers) +
+                                2 * (stored_size(run) + format::total_size(shared)));
   format::Manifest manifest =
-      format::draft_manifest(inputs.checkpoint, inputs.settings.layers, identity.donor_id);
+      format::draft_manifest(inputs.checkpoint, inputs.settings.layers, identity.donor_id, writing);
   sign_unpacked(run, manifest);
   manifest.name = identity.name;
   manifest.version = format::Version::parse(identity.version).to_string();
@@ -86,11 +101,11 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
   manifest.license = identity.license;
   manifest.training = training_record(run, identity.data_license);
   manifest.evaluations = training_evaluations(run);
-  format::OrganWriter writer(out);
+  format::OrganWriter writer(out, writing);
   for (std::uint64_t i = 0; i < inputs.settings.layers.count; ++i) {
     add_layer(run, i, writer, *manifest.training);
   }
-  if (auto shared = format::shared_sources(inputs.checkpoint); !shared.empty()) {
+  if (!shared.empty()) {
     writer.add_tensors(std::string(format::kSharedFile), format::FileRole::shared,
                        std::move(shared), {{"format", "pt"}});
   }

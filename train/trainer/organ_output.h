@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "format/base/progress.h"
 #include "format/manifest/manifest.h"
 #include "train/trainer/trainer.h"
 
@@ -24,9 +25,9 @@ struct OrganIdentity {
 
 // Writes the organ folder `out` with the trained layers in the donor's stored types, BF16 for
 // MXFP4 (rounded to nearest even), one after the other, and returns its manifest. Throws
-// already_exists, io, incompatible when a value does not fit the stored type.
+// already_exists, io, incompatible when a value does not fit the stored type, cancelled.
 format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identity,
-                             const std::filesystem::path& out);
+                             const std::filesystem::path& out, const Work& work = {});
 
 }  // namespace organ::train
 

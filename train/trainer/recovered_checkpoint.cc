@@ -98,13 +98,15 @@ void check_recoverable(const format::Checkpoint& checkpoint) {
 }
 
 void write_trained_checkpoint(const TrainedRun& run, const std::filesystem::path& out,
-                              std::string_view record_name, std::string_view record) {
+                              std::string_view record_name, std::string_view record,
+                              const Work& work) {
   format::copy_checkpoint_with(run.inputs.checkpoint, replaced_tensors(run), out, record_name,
-                               record);
+                               record, work);
 }
 
-void write_recovered_checkpoint(const TrainedRun& run, const std::filesystem::path& out) {
-  write_trained_checkpoint(run, out, "recovery.json", pretty_json(recovery_record(run)));
+void write_recovered_checkpoint(const TrainedRun& run, const std::filesystem::path& out,
+                                const Work& work) {
+  write_trained_checkpoint(run, out, "recovery.json", pretty_json(recovery_record(run)), work);
 }
 
 }  // namespace organ::train

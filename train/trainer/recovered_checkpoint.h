@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "format/base/progress.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/trainer/trainer.h"
 
@@ -17,13 +18,16 @@ namespace organ::train {
 void check_recoverable(const format::Checkpoint& checkpoint);
 
 // Writes a copy of the checkpoint folder with the trained layers in place and the file
-// `record_name` holding `record` beside the weights. Throws already_exists, io.
+// `record_name` holding `record` beside the weights. Throws already_exists, io,
+// cancelled.
 void write_trained_checkpoint(const TrainedRun& run, const std::filesystem::path& out,
-                              std::string_view record_name, std::string_view record);
+                              std::string_view record_name, std::string_view record,
+                              const Work& work = {});
 
 // The same; shards without a trained layer are shared by reflink where the file system can, and
 // copied otherwise. recovery.json beside the weights tells what was trained and measured.
-void write_recovered_checkpoint(const TrainedRun& run, const std::filesystem::path& out);
+void write_recovered_checkpoint(const TrainedRun& run, const std::filesystem::path& out,
+                                const Work& work = {});
 
 }  // namespace organ::train
 

@@ -94,7 +94,8 @@ TEST_CASE("a version that is not SemVer 2.0 is refused with the reason") {
       {"1.0.0+", "is empty"},       {"1.0.0+a+b", "other than"},
       {"v1.0.0", "three numbers"},  {"-1.0.0", "three numbers"},
       {"1.0.0 ", "three numbers"},  {"9999999999999999999.0.0", "18 digits"}};
-  for (const auto& [text, reason] : cases) {
+  for (const auto& [version, reason] : cases) {
+    const auto& text = version;
     CAPTURE(text);
     const std::string error = error_of([&] { Version::parse(text); });
     CHECK(error.starts_with("invalid_argument: "));

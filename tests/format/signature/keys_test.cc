@@ -149,7 +149,8 @@ TEST_CASE("public key files that hold anything else are refused") {
        "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
        "-----END PUBLIC KEY-----\n",
        "expected an ECDSA key"}};
-  for (const auto& [text, words] : cases) {
+  for (const auto& [given, expected] : cases) {
+    const auto &text = given, &words = expected;
     const std::string error = error_of([&] { PublicKey::parse(text, "k"); });
     CAPTURE(words);
     CHECK(error.starts_with("invalid_argument"));

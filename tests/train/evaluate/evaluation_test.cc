@@ -13,6 +13,7 @@
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
 #include "tests/train/support/ids_file.h"
+#include "train/evaluate/internal/evaluate.h"
 #include "train/passes/run_layers.h"
 #include "train/tokenizer/tokenizer.h"
 

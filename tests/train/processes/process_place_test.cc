@@ -57,11 +57,12 @@ TEST_CASE("a variable that is missing or out of range is named") {
     CHECK(error.starts_with(std::string("invalid_argument: ").append(name)));
   }
   CHECK(error_with("RANK", "2").find("RANK: '2' is out of range") != std::string::npos);
-  for (const auto& [name, value] : std::map<std::string, std::string>{{"RANK", "-1"},
-                                                                      {"WORLD_SIZE", "x"},
-                                                                      {"MASTER_PORT", "70000"},
-                                                                      {"LOCAL_WORLD_SIZE", "3"},
-                                                                      {"MASTER_ADDR", ""}}) {
+  for (const auto& [key, value] : std::map<std::string, std::string>{{"RANK", "-1"},
+                                                                     {"WORLD_SIZE", "x"},
+                                                                     {"MASTER_PORT", "70000"},
+                                                                     {"LOCAL_WORLD_SIZE", "3"},
+                                                                     {"MASTER_ADDR", ""}}) {
+    const std::string& name = key;
     CAPTURE(name);
     CHECK(error_with(name, value).starts_with(std::string("invalid_argument: ").append(name)));
   }

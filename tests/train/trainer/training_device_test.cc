@@ -10,18 +10,16 @@
 #include <c10/core/GradMode.h>
 #include <nlohmann/json.hpp>
 
-#include "format/base/file.h"
 #include "tests/support/data.h"
 #include "tests/support/support.h"
 #include "tests/support/test_device.h"
 #include "tests/train/support/fixture.h"
-#include "tests/train/support/letter_tokenizer.h"
+#include "tests/train/support/run_texts.h"
 #include "train/machine/gemm_rate_on.h"
 #include "train/model/adapter_binding.h"
 #include "train/optimize/flat_layers.h"
 #include "train/optimize/flat_optimizer.h"
 #include "train/passes/run_layers.h"
-#include "train/tokenizer/tokenizer.h"
 #include "train/trainer/internal/train_run.h"
 
 namespace organ::test {
@@ -131,15 +129,6 @@ struct Silent final : train::TrainObserver {
   std::vector<std::string> warnings;
 };
 
-train::Dataset read_text(const fs::path& folder, const std::string& name, const std::string& text) {
-  const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder));
-  write_file(folder / name, text);
-  return train::Dataset::from_texts({folder / name}, tokenizer, 29,
-                                    {.context = 16,
-                                     .texts = {.split = train::DocumentSplit::blank_lines},
-                                     .packing = train::Packing::ffd});
-}
-
 struct Trained {
   train::TrainResult result;
   Silent heard;
@@ -148,11 +137,7 @@ struct Trained {
 class Runs {
  public:
   explicit Runs(const std::string& model)
-      : fixture_(model),
-        data_{read_text(folder_.path(), "a.txt",
-                        "the first document of some length\n\nshort\n\nand a third one\n\nb c d"),
-              read_text(folder_.path(), "b.txt", "some other words to be measured on"),
-              std::nullopt, std::nullopt} {
+      : fixture_(model), data_(letter_run_data(folder_.path())) {
     settings_.layers = {1, 1};
     settings_.context = 16;
     settings_.batch = 2;
@@ -301,7 +286,8 @@ TEST_CASE("adapted models train on a device as on the CPU") {
                                                                   {"mistral", "prompt_mistral"},
                                                                   {"gpt2", "prefix_gpt2"},
                                                                   {"gpt_oss", "prefix_gpt_oss"}};
-  for (const auto& [base, name] : cases) {
+  for (const auto& [base, adapter] : cases) {
+    const std::string& name = adapter;
     CAPTURE(name);
     const AdaptedPass expected(base, name, at::kCPU), pass(base, name, test_device());
     CHECK(pass.loss == doctest::Approx(expected.loss).epsilon(1e-6));

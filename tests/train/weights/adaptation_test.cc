@@ -10,6 +10,7 @@
 #include "format/base/file.h"
 #include "tests/support/data.h"
 #include "tests/support/support.h"
+#include "tests/support/watcher.h"
 #include "tests/train/support/fixture.h"
 #include "train/adapter/adapter.h"
 #include "train/adapter/merge.h"
@@ -177,6 +178,19 @@ TEST_CASE("virtual tokens that are left out leave the model as it was") {
   }
 }
 
+TEST_CASE("merging tells its bytes, and ended at any step leaves nothing behind") {
+  const AdaptedPass pass(Case{"lora", "llama"}, Precision::fp32);
+  const TempFolder folder = scratch();
+  const auto merge = [&](const std::string& name, const Work& work) {
+    train::merge_adapter(pass.base.checkpoint, pass.adapter, folder.path() / name, work);
+  };
+  Watcher watcher;
+  merge("watched", Work(&watcher));
+  CHECK(watcher.names() == std::vector<std::string>{"copying"});
+  check_phases(watcher);
+  CHECK(end_at_every_step(folder.path(), [&](const Work& work) { merge("merged", work); }) > 1);
+}
+
 TEST_CASE("merging gives the weights PEFT merges to, and an equal function") {
   for (const Case& c : cases()) {
     CAPTURE(c.adapter);
@@ -187,7 +201,8 @@ TEST_CASE("merging gives the weights PEFT merges to, and an equal function") {
     const auto merged = read_tensors(folder.path() / "merged" / "model.safetensors");
     const auto before = read_tensors(pass.base.checkpoint.folder() / "model.safetensors");
     std::size_t changed = 0;
-    for (const auto& [name, tensor] : merged) {
+    for (const auto& [key, tensor] : merged) {
+      const std::string& name = key;
       CAPTURE(name);
       const auto expected = pass.reference.find("merged." + name);
       if (expected == pass.reference.end()) {

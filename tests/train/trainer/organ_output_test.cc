@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer/organ_output.h"
+
+#include "tests/train/support/doctest.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "format/checkpoint/checkpoint.h"
+#include "format/organ/organ_source.h"
+#include "tests/support/checkpoint_maker.h"
+#include "tests/support/support.h"
+#include "tests/support/watcher.h"
+#include "tests/train/support/run_texts.h"
+#include "train/trainer/recovered_checkpoint.h"
+
+namespace organ::test {
+namespace {
+
+struct Silent final : train::TrainObserver {
+  void note(std::string_view) override {}
+  void warn(std::string_view) override {}
+  void step(const train::StepMetrics&, std::uint64_t) override {}
+  void evaluation(const train::EvaluationMetrics&) override {}
+};
+
+nlohmann::json wide_config() {
+  nlohmann::json config = small_config();
+  config["hidden_size"] = 384;
+  config["intermediate_size"] = 1024;
+  return config;
+}
+
+// As if every number of the layers had trained and stayed as it was.
+train::TrainResult untrained(const format::Checkpoint& checkpoint, format::LayerRange layers) {
+  train::TrainResult result;
+  for (std::uint64_t layer = layers.first; layer < layers.first + layers.count; ++layer) {
+    for (const format::LayerTensor& tensor : checkpoint.architecture().tensors()) {
+      std::size_t numbers = 1;
+      for (const std::uint64_t size : tensor.shape) numbers *= size;
+      const auto values = std::make_shared<std::vector<float>>(numbers, 0.5f);
+      result.tensors.push_back({layer, tensor.name, *values, values});
+    }
+  }
+  return result;
+}
+
+// Private memory of this process, bytes.
+std::uint64_t data_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word) {
+    if (word != "VmData:") continue;
+    std::uint64_t kilobytes = 0;
+    status >> kilobytes;
+    return kilobytes << 10;
+  }
+  FAIL("no VmData");
+  return 0;
+}
+
+// While one lives the process may take so many bytes more; what asks for more fails.
+class MemoryLimit {
+ public:
+  explicit MemoryLimit(std::uint64_t bytes) {
+    ::malloc_trim(0);
+    REQUIRE(::getrlimit(RLIMIT_DATA, &old_) == 0);
+    rlimit limit = old_;
+    limit.rlim_cur = data_bytes() + bytes;
+    REQUIRE(::setrlimit(RLIMIT_DATA, &limit) == 0);
+  }
+  ~MemoryLimit() { ::setrlimit(RLIMIT_DATA, &old_); }
+  MemoryLimit(const MemoryLimit&) = delete;
+  MemoryLimit& operator=(const MemoryLimit&) = delete;
+
+ private:
+  rlimit old_{};
+};
+
+}  // namespace
+
+TEST_CASE("writing a trained organ tells its bytes, and ended at any step leaves nothing behind") {
+  const TempFolder folder = scratch();
+  make_checkpoint(folder.path() / "model", small_config());
+  const auto checkpoint = format::Checkpoint::open(folder.path() / "model");
+  const train::RunData data = letter_run_data(folder.path());
+  Silent observer;
+  train::TrainSettings settings;
+  settings.layers = {1, 2};
+  const train::TrainResult result = untrained(checkpoint, settings.layers);
+  const train::TrainInputs inputs{checkpoint, settings, data, observer};
+  const train::TrainedRun run{inputs, result};
+  Watcher watcher;
+  train::write_organ(run, {}, folder.path() / "watched", Work(&watcher));
+  CHECK(watcher.names() == std::vector<std::string>{"writing"});
+  check_phases(watcher);
+  const auto organ_steps = end_at_every_step(folder.path(), [&](const Work& work) {
+    train::write_organ(run, {}, folder.path() / "organ", work);
+  });
+  CHECK(organ_steps > 5);
+  const auto copy_steps = end_at_every_step(folder.path(), [&](const Work& work) {
+    train::write_recovered_checkpoint(run, folder.path() / "recovered", work);
+  });
+  CHECK(copy_steps > 1);
+}
+
+TEST_CASE("of a trained organ less than one layer is held while it is written") {
+  const TempFolder folder = scratch();
+  make_checkpoint(folder.path() / "model", wide_config());
+  const auto checkpoint = format::Checkpoint::open(folder.path() / "model");
+  const train::RunData data = letter_run_data(folder.path());
+  Silent observer;
+  train::TrainSettings settings;
+  settings.layers = {0, 4};
+  const train::TrainResult result = untrained(checkpoint, settings.layers);
+  const train::TrainInputs inputs{checkpoint, settings, data, observer};
+  const train::TrainedRun run{inputs, result};
+  // Threads and what is kept for good are made here.
+  const format::Manifest before = train::write_organ(run, {}, folder.path() / "warm");
+  const std::uint64_t layer_bytes = before.files.front().size;
+  REQUIRE(layer_bytes > std::uint64_t{4} << 20);
+  const auto write = [&](std::uint64_t memory) {
+    const MemoryLimit limit(memory);
+    return train::write_organ(run, {}, folder.path() / "limited");
+  };
+  const format::Manifest limited = write(layer_bytes);
+  CHECK(limited.files.front().digest == before.files.front().digest);
+}
+
+}  // namespace organ::test
