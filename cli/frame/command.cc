@@ -114,11 +114,33 @@ Option Command::add_parsed_option(const std::string& names,
   return Option(app_->add_option_function<std::string>(names, std::move(parse), description));
 }
 
-Command Command::add_group(const std::string& name, const std::string& description) {
+void Command::add_global_options(Context& context) {
+  app_->option_defaults()->group(kGlobalGroup);
+  app_->add_flag("-q,--quiet", context.quiet,
+                 "only errors, warnings and data; nothing when all went well");
+  app_->add_flag("-v,--verbose", context.verbose, "more on stderr");
+  app_->add_flag("--json", context.json,
+                 "one JSON record on stdout; an error is one on the last line of stderr");
+  app_->add_option("--registry", context.registry,
+                   "registry folder [default: $ORGAN_REGISTRY or "
+                   "$XDG_DATA_HOME/organ/registry]")
+      ->type_name("DIR");
+  app_->add_flag_callback(
+      "--progress", [&context] { context.progress = true; },
+      "show progress on stderr [default: on a terminal]");
+  app_->add_flag_callback(
+      "--no-progress", [&context] { context.progress = false; }, "show no progress");
+  app_->option_defaults()->group("Options");
+}
+
+Command Command::add_group(Context& context, const std::string& name,
+                           const std::string& description) {
   CLI::App* group = app_->add_subcommand(name, description);
   group->formatter(std::make_shared<Formatter>());
   group->require_subcommand(1);
-  return Command(*group);
+  Command added(*group);
+  added.add_global_options(context);
+  return added;
 }
 
 Command Command::add_command(Context& context, const std::string& name,
@@ -126,22 +148,9 @@ Command Command::add_command(Context& context, const std::string& name,
   CLI::App* command = app_->add_subcommand(name, description);
   command->formatter(std::make_shared<Formatter>());
   command->footer((examples.empty() ? "" : "Examples:\n" + examples + "\n\n") + exit_code_lines());
-  command->option_defaults()->group(kGlobalGroup);
-  command->add_flag("-q,--quiet", context.quiet, "only errors and data");
-  command->add_flag("-v,--verbose", context.verbose, "more on stderr");
-  command->add_flag("--json", context.json, "one JSON record on stdout");
-  command
-      ->add_option("--registry", context.registry,
-                   "registry folder [default: $ORGAN_REGISTRY or "
-                   "$XDG_DATA_HOME/organ/registry]")
-      ->type_name("DIR");
-  command->add_flag_callback(
-      "--progress", [&context] { context.progress = true; },
-      "show progress on stderr [default: on a terminal]");
-  command->add_flag_callback(
-      "--no-progress", [&context] { context.progress = false; }, "show no progress");
-  command->option_defaults()->group("Options");
-  return Command(*command);
+  Command added(*command);
+  added.add_global_options(context);
+  return added;
 }
 
 Command Command::add_train_command(Context& context, const std::string& name,

@@ -38,14 +38,18 @@ class Command {
  public:
   explicit Command(CLI::App& app) : app_(&app) {}
 
-  // A command below this one, with the global options -q -v --json --registry --[no-]progress, its
-  // examples and the exit codes at the end of its help. The context must outlive the program.
+  // The options of every command: -q -v --json --registry --[no-]progress. Programs and groups have
+  // them too, so that they may stand before the command.
+  void add_global_options(Context& context);
+
+  // A command below this one, with the global options, its examples and the exit codes at the end
+  // of its help. The context must outlive the program.
   Command add_command(Context& context, const std::string& name, const std::string& description,
                       const std::string& examples);
   // The same for a command of organ-train, with the description of command_table.h.
   Command add_train_command(Context& context, const std::string& name, const std::string& examples);
   // A word that only holds commands, such as `organ key`.
-  Command add_group(const std::string& name, const std::string& description);
+  Command add_group(Context& context, const std::string& name, const std::string& description);
 
   // `names`: "-o,--option", or a word without dashes for the next positional argument. `target` is
   // set while the command line is parsed and must live as long as the program; text that is no T is

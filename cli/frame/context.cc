@@ -21,9 +21,20 @@ std::optional<std::string> environment(const char* name) {
   return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
 }
 
+// A folder that the system names; a relative one names nothing.
+std::optional<fs::path> environment_folder(const char* name) {
+  const auto value = environment(name);
+  if (!value || !fs::path(*value).is_absolute()) return std::nullopt;
+  return fs::path(*value);
+}
+
 }  // namespace
 
 void Context::print(std::string_view line) const { std::cout << line << '\n'; }
+
+void Context::confirm(std::string_view line) const {
+  if (!quiet) print(line);
+}
 
 void Context::print_json(std::string_view command, nlohmann::json record) const {
   nlohmann::ordered_json out = {{"schema_version", 1}, {"command", command}};
@@ -48,11 +59,11 @@ void Context::worsen(ErrorCode code) {
 fs::path Context::registry_path() const {
   if (registry) return *registry;
   if (const auto path = environment("ORGAN_REGISTRY")) return *path;
-  if (const auto data = environment("XDG_DATA_HOME")) return fs::path(*data) / "organ" / "registry";
-  if (const auto home = environment("HOME")) {
-    return fs::path(*home) / ".local" / "share" / "organ" / "registry";
+  if (const auto data = environment_folder("XDG_DATA_HOME")) return *data / "organ" / "registry";
+  if (const auto home = environment_folder("HOME")) {
+    return *home / ".local" / "share" / "organ" / "registry";
   }
-  throw Error(ErrorCode::invalid_argument, "no registry: HOME is not set",
+  throw Error(ErrorCode::invalid_argument, "no registry: HOME is not set to an absolute path",
               "give --registry DIR or set ORGAN_REGISTRY");
 }
 

@@ -30,9 +30,14 @@ class Context {
   // cannot be written.
   std::string done;
 
+  // --json stands on the command line, understood or not: an error is a record too.
+  bool json_errors = false;
+
   int exit_code = 0;  // a command raises it by worsen(); "the worst finding wins"
 
-  void print(std::string_view line) const;  // stdout, adds a newline
+  void print(std::string_view line) const;  // stdout, adds a newline: data that was asked for
+  // The same, but not with --quiet: that something was made or changed, as it was meant to be.
+  void confirm(std::string_view line) const;
   // One record: schema_version 1 and "command" are put in front of `record`'s own fields.
   void print_json(std::string_view command, nlohmann::json record) const;
   void note(std::string_view line) const;    // stderr unless --quiet
@@ -41,6 +46,8 @@ class Context {
   void worsen(ErrorCode code);               // exit_code of the worst class seen
 
   // --registry, ORGAN_REGISTRY, $XDG_DATA_HOME/organ/registry, ~/.local/share/organ/registry.
+  // XDG_DATA_HOME and HOME count when they are absolute (XDG Base Directory Specification): what
+  // nobody named must not depend on the working directory. Throws invalid_argument without any.
   std::filesystem::path registry_path() const;
   bool show_progress() const;  // asked for, or stderr is a terminal, TERM not dumb, no NO_COLOR
 };

@@ -57,9 +57,10 @@ class ProgramFormatter : public CLI::Formatter {
   std::string make_help(const CLI::App* app, std::string, CLI::AppFormatMode) const override {
     std::string text = make_description(app) + "Usage: organ COMMAND [ARGUMENT...]\n\n";
     for (const CommandGroup& group : command_groups()) text += group_text(*app, group);
-    return text + make_groups(app, CLI::AppFormatMode::Normal).substr(1) +
-           "\norgan COMMAND --help shows a command's options and examples.\n" + exit_code_lines() +
-           "\n";
+    std::string options = make_groups(app, CLI::AppFormatMode::Normal).substr(1);
+    if (const auto gap = options.find("\n\n\n"); gap != std::string::npos) options.erase(gap, 1);
+    return text + options + "\norgan help COMMAND shows a command's options and examples.\n" +
+           exit_code_lines() + "\n";
   }
 };
 

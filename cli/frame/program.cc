@@ -17,53 +17,15 @@
 #include "cli/frame/command_table.h"
 #include "cli/frame/help.h"
 #include "cli/frame/train_program.h"
+#include "cli/frame/usage.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
 namespace {
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
-    }
-  }
-  return row[b.size()];
-}
-
-// CLI11 reports a misspelt command as an extra argument; name the nearest one instead.
-std::optional<std::string> nearest_command(const CLI::App& app, std::string_view word) {
-  std::optional<std::string> best;
-  std::size_t best_distance = 3;
-  const auto consider = [&](const std::string& name) {
-    const std::size_t distance = edit_distance(word, name);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = name;
-    }
-  };
-  for (const CLI::App* sub : app.get_subcommands({})) consider(sub->get_name());
-  for (const CommandGroup& group : command_groups()) {
-    for (const CommandGroup::Entry& entry : group.commands) consider(std::string(entry.name));
-  }
-  return best;
-}
-
-bool known_command(const CLI::App& app, std::string_view word) {
-  const auto subcommands = app.get_subcommands({});
-  return std::any_of(subcommands.begin(), subcommands.end(),
-                     [&](const CLI::App* sub) { return sub->get_name() == word; });
-}
-
 int report(const Context& context, const Error& error) {
   const int code = exit_code(error.code());
-  if (context.json) {
+  if (context.json || context.json_errors) {
     nlohmann::json record = {
         {"schema_version", 1},
         {"message_type", "exit_error"},
@@ -79,28 +41,26 @@ int report(const Context& context, const Error& error) {
   return code;
 }
 
-int hand_over(const Context& context, char** argv) {
+int hand_over(const Context& context, const std::vector<std::string>& words) {
   try {
-    exec_train_program(argv);
+    exec_train_program(words);
   } catch (const Error& error) {
     return report(context, error);
   }
 }
 
-int parse_and_run(CLI::App& app, const Context& context, int argc, char** argv) {
+int parse_and_run(CLI::App& app, const Context& context, const std::vector<std::string>& words) {
+  const CLI::App& command = *find_place(app, words).command;
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes from the end
   } catch (const CLI::CallForHelp&) {
-    const CLI::App* deepest = &app;
-    while (!deepest->get_subcommands().empty()) deepest = deepest->get_subcommands().front();
-    std::cout << deepest->help() << std::flush;
-    return std::cout ? 0 : 1;
+    std::cout << command.help();
+    return 0;
   } catch (const CLI::CallForVersion& version) {
-    std::cout << version.what() << std::endl;
+    std::cout << version.what() << '\n';
     return 0;
   } catch (const CLI::ParseError& error) {
-    return report(context, Error(ErrorCode::invalid_argument, escape_text(error.what()),
-                                 "organ COMMAND --help shows the options"));
+    return report(context, usage_error(app, command, error));
   } catch (const Error& error) {
     return report(context, error);
   } catch (const std::bad_alloc&) {
@@ -109,12 +69,37 @@ int parse_and_run(CLI::App& app, const Context& context, int argc, char** argv) 
     return report(context, Error(ErrorCode::internal, escape_text(error.what()),
                                  "this is a defect of organ; please report it"));
   }
-  std::cout << std::flush;
-  if (!std::cout) {
-    const std::string outcome = context.done.empty() ? "" : ", but " + context.done;
-    return report(context, Error(ErrorCode::io, "standard output: write failed" + outcome));
-  }
   return context.exit_code;
+}
+
+// `organ help COMMAND` as `organ COMMAND --help`.
+void understand_help(const CLI::App& program, std::vector<std::string>& words) {
+  const Place place = find_place(program, words);
+  if (place.command != &program || !place.unknown || words[*place.unknown] != "help") return;
+  words.erase(words.begin() + static_cast<std::ptrdiff_t>(*place.unknown));
+  words.emplace_back("--help");
+}
+
+int run(CLI::App& app, const Context& context, std::vector<std::string> words) {
+  if (words == std::vector<std::string>{"--dump-help", "json"}) {
+    std::cout << dump_help(app).dump(1) << '\n';
+    return 0;
+  }
+  understand_help(app, words);
+  const Place place = find_place(app, words);
+  if (!place.unknown) return parse_and_run(app, context, words);
+  const std::string& word = words[*place.unknown];
+  if (place.command == &app && !train_summary(word).empty()) return hand_over(context, words);
+  return report(context, unknown_command(*place.command, word));
+}
+
+// Here and nowhere else is asked whether all that was printed arrived.
+int flushed(const Context& context, int code) {
+  std::cout << std::flush;
+  if (std::cout) return code;
+  const std::string outcome = context.done.empty() ? "" : ", but " + context.done;
+  return worse_exit_code(
+      code, report(context, Error(ErrorCode::io, "standard output: write failed" + outcome)));
 }
 
 // Where the caller closed one of the first three descriptors, the next file that is opened would
@@ -127,32 +112,28 @@ void occupy_standard_descriptors() {
   }
 }
 
+bool names_json(const std::vector<std::string>& words) {
+  const auto end = std::find(words.begin(), words.end(), "--");
+  return std::find(words.begin(), end, "--json") != end;
+}
+
 }  // namespace
 
 int run_program(std::span<void (*const)(Command&, Context&)> commands, int argc, char** argv) {
   occupy_standard_descriptors();
   std::ios::sync_with_stdio(false);
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   Context context;
+  context.json_errors = names_json(words);
   CLI::App app{"donor organs: cut, train, sign, publish, check and transplant transformer layers",
                "organ"};
   app.set_version_flag("--version", "organ " ORGAN_VERSION);
   app.require_subcommand(1);
   Command program(app);
+  program.add_global_options(context);
   for (const auto add : commands) add(program, context);
   show_groups(app);
-  if (argc == 3 && std::string_view(argv[1]) == "--dump-help" &&
-      std::string_view(argv[2]) == "json") {
-    std::cout << dump_help(app).dump(1) << std::endl;
-    return std::cout ? 0 : 1;
-  }
-  if (argc > 1 && argv[1][0] != '-' && !known_command(app, argv[1])) {
-    if (!train_summary(argv[1]).empty()) return hand_over(context, argv);
-    const auto nearest = nearest_command(app, argv[1]);
-    return report(context, Error(ErrorCode::invalid_argument, quote(argv[1]) + " is not a command",
-                                 nearest ? "did you mean '" + *nearest + "'?"
-                                         : "organ --help lists the commands"));
-  }
-  return parse_and_run(app, context, argc, argv);
+  return flushed(context, run(app, context, words));
 }
 
 }  // namespace organ::cli

@@ -2,8 +2,15 @@
 #include "cli/frame/train_program.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <initializer_list>
+#include <string_view>
+#include <utility>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
@@ -20,6 +27,100 @@ fs::path own_folder() {
   return self.parent_path();
 }
 
+constexpr int kNotStarted = 127;  // exit code of the loader, and of a shell
+
+struct Outcome {
+  int status = 0;  // as waitpid gives it
+  std::string output, errors;
+
+  bool good() const { return WIFEXITED(status) && WEXITSTATUS(status) == 0; }
+};
+
+UniqueFd memory_file(const char* name) {
+  UniqueFd file(::memfd_create(name, MFD_CLOEXEC));
+  if (!file) fail_errno(name, "create");
+  return file;
+}
+
+std::string contents(const UniqueFd& file) {
+  constexpr std::size_t kLimit = 64 << 10;
+  std::string text(kLimit, '\0');
+  const ssize_t got = ::pread(file.get(), text.data(), text.size(), 0);
+  text.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
+  return text;
+}
+
+std::vector<char*> pointers(const fs::path& program, std::vector<std::string>& arguments) {
+  std::vector<char*> argv = {const_cast<char*>(program.c_str())};
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  return argv;
+}
+
+// Runs the program to its end with a few more variables in its environment.
+Outcome run_captured(const fs::path& program, std::vector<std::string> arguments,
+                     std::initializer_list<const char*> variables = {}) {
+  const UniqueFd output = memory_file("output"), errors = memory_file("errors");
+  const std::vector<char*> argv = pointers(program, arguments);
+  const pid_t child = ::fork();
+  if (child < 0) fail_errno(program.string(), "start");
+  if (child == 0) {
+    for (const char* variable : variables) ::setenv(variable, "1", 1);
+    if (::dup2(output.get(), STDOUT_FILENO) >= 0 && ::dup2(errors.get(), STDERR_FILENO) >= 0) {
+      ::execv(program.c_str(), argv.data());
+    }
+    ::_exit(kNotStarted);
+  }
+  Outcome outcome;
+  while (::waitpid(child, &outcome.status, 0) < 0 && errno == EINTR) {
+  }
+  outcome.output = contents(output);
+  outcome.errors = contents(errors);
+  return outcome;
+}
+
+// Why it failed, in one line: the last one that it wrote, without its own name in front.
+std::string reason(const fs::path& program, const Outcome& outcome) {
+  std::string_view text = outcome.errors;
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  if (const auto newline = text.rfind('\n'); newline != text.npos) text.remove_prefix(newline + 1);
+  const std::string name = program.string() + ": ";
+  if (text.starts_with(name)) text.remove_prefix(name.size());
+  if (!text.empty()) return escape_text(text, 2048);
+  return WIFEXITED(outcome.status) ? fmt::format("exit code {}", WEXITSTATUS(outcome.status))
+                                   : fmt::format("signal {}", WTERMSIG(outcome.status));
+}
+
+[[noreturn]] void fail_start(const std::string& why) {
+  throw Error(ErrorCode::io, "organ-train: does not start: " + why,
+              "it needs LibTorch as it was when organ-train was built: install the wheel of organ "
+              "anew with pip, or build again (./dev build)");
+}
+
+// A script, such as the wheel's, tells nothing about the program that it starts.
+bool is_script(const fs::path& program) {
+  const UniqueFd file(::open(program.c_str(), O_RDONLY | O_CLOEXEC));
+  char start[2] = {};
+  return file && ::read(file.get(), start, 2) == 2 && start[0] == '#' && start[1] == '!';
+}
+
+// Throws unless the loader finds every library and every symbol. It is asked first without running
+// the program (ld.so(8)), which takes a tenth of the time of a start; what it then objects to must
+// show in a start.
+void require_start(const fs::path& program) {
+  if (!is_script(program)) {
+    const Outcome traced =
+        run_captured(program, {}, {"LD_TRACE_LOADED_OBJECTS", "LD_WARN", "LD_BIND_NOW"});
+    const std::string said = traced.output + traced.errors;
+    if (traced.good() && said.find("not found") == said.npos &&
+        said.find("undefined symbol") == said.npos) {
+      return;
+    }
+  }
+  const Outcome tried = run_captured(program, {"--version"});
+  if (!tried.good()) fail_start(reason(program, tried));
+}
+
 }  // namespace
 
 std::optional<fs::path> find_train_program() {
@@ -32,45 +133,23 @@ std::optional<fs::path> find_train_program() {
 }
 
 std::string output_of(const fs::path& program, std::vector<std::string> arguments) {
-  constexpr std::size_t kLimit = 64 << 10;
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) fail_errno(program.string(), "pipe");
-  UniqueFd reader(ends[0]), writer(ends[1]);
-  std::vector<char*> argv = {const_cast<char*>(program.c_str())};
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child < 0) fail_errno(program.string(), "start");
-  if (child == 0) {
-    if (::dup2(writer.get(), STDOUT_FILENO) >= 0) ::execv(program.c_str(), argv.data());
-    ::_exit(127);
+  Outcome outcome = run_captured(program, std::move(arguments));
+  if (!outcome.good()) {
+    const std::string why = reason(program, outcome);
+    if (WIFEXITED(outcome.status) && WEXITSTATUS(outcome.status) == kNotStarted) fail_start(why);
+    throw Error(ErrorCode::io, "organ-train: failed: " + why);
   }
-  writer.reset();
-  std::string text(kLimit, '\0');
-  std::size_t size = 0;
-  for (ssize_t got = 1; got > 0 && size < kLimit; size += static_cast<std::size_t>(got)) {
-    got = ::read(reader.get(), text.data() + size, kLimit - size);
-    if (got < 0) break;
-  }
-  reader.reset();
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    fail(ErrorCode::io, "{}: failed ({})", quote(program.string()),
-         WIFEXITED(status) ? fmt::format("exit code {}", WEXITSTATUS(status))
-                           : fmt::format("signal {}", WTERMSIG(status)));
-  }
-  text.resize(size);
-  return text;
+  return std::move(outcome.output);
 }
 
-void exec_train_program(char** argv) {
+void exec_train_program(std::vector<std::string> arguments) {
   const auto program = find_train_program();
   if (!program) {
     throw Error(ErrorCode::not_found, "organ-train: not found beside organ nor in libexec",
                 "the Python wheel of organ brings it, or build with -Dtrain=enabled (./dev build)");
   }
-  ::execv(program->c_str(), argv);
+  require_start(*program);
+  ::execv(program->c_str(), pointers(*program, arguments).data());
   fail_errno(program->string(), "start");
 }
 

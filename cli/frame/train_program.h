@@ -12,11 +12,14 @@ namespace organ::cli {
 // Where organ-train lies (beside this executable, else in libexec), if it was built.
 std::optional<std::filesystem::path> find_train_program();
 
-// What `organ-train ARGUMENT...` prints on stdout, 64 KiB at most. Throws io when it cannot be
-// started or fails; its stderr is ours.
+// What `organ-train ARGUMENT...` prints on stdout, 64 KiB at most. Throws io with the last line
+// that it wrote to stderr, the loader's where a library is missing, when it cannot be started or
+// fails.
 std::string output_of(const std::filesystem::path& program, std::vector<std::string> arguments);
 
-// Runs organ-train with the same arguments and environment; does not return. Throws not_found, io.
-[[noreturn]] void exec_train_program(char** argv);
+// Becomes organ-train with these arguments and the same environment; does not return. Throws
+// not_found when it is not there, and io when the loader cannot start it, which is tried before:
+// behind it there is nobody left who could say more than the loader does.
+[[noreturn]] void exec_train_program(std::vector<std::string> arguments);
 
 }  // namespace organ::cli

@@ -49,8 +49,14 @@ void run_check(Context& context, const Arguments& arguments) {
     return;
   }
   show(context, report);
-  context.print(fmt::format("{} in {} at layer {}: {}", escape_text(organ.text),
-                            escape_text(arguments.recipient), report.position, verdict(report)));
+  const std::string line =
+      fmt::format("{} in {} at layer {}: {}", escape_text(organ.text),
+                  escape_text(arguments.recipient), report.position, verdict(report));
+  if (report.installable()) {
+    context.confirm(line);
+  } else {
+    context.print(line);
+  }
 }
 
 }  // namespace

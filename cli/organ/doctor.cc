@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -50,34 +51,73 @@ std::string sha_text(const std::optional<bool>& instructions) {
                        : "; the processor has no SHA instructions";
 }
 
-// What organ-train says of itself; null when it was not built.
-nlohmann::json training_facts() {
-  const auto program = find_train_program();
-  if (!program) return nullptr;
-  const std::string text = output_of(*program, {"doctor", "--json"});
-  JsonLimits limits;
-  limits.reals = true;
-  nlohmann::json facts = parse_json(text, limits, "organ-train doctor");
-  facts.erase("command");
-  facts.erase("schema_version");
-  facts["program"] = program->string();
-  return facts;
+// What organ-train says of itself: as the record, where null is "not built", and as lines.
+struct Training {
+  nlohmann::json record;
+  std::vector<std::string> lines;
+  bool broken = false;  // it is there and does not work
+};
+
+std::vector<std::string> lines_of(const nlohmann::json& record) {
+  const JsonObject facts(record, "organ-train doctor");
+  const JsonObject cuda = facts.object("cuda");
+  const char* said = cuda.value().value("usable", false) ? "device" : "reason";
+  return {fmt::format("training   {}", escape_text(facts.string("library"))),
+          fmt::format("gemm       {:.0f} GFLOP/s fp32, {:.0f} bf16 on {} threads",
+                      facts.real("gemm_fp32_gflops"), facts.real("gemm_bf16_gflops"),
+                      facts.unsigned_integer("threads")),
+          fmt::format("cuda       {}", escape_text(cuda.string(said)))};
 }
 
-void run_doctor(const Context& context) {
+Training ask_training() {
+  const auto program = find_train_program();
+  if (!program) return {nullptr, {"training   not installed (built without LibTorch)"}};
+  Training training;
+  try {
+    JsonLimits limits;
+    limits.reals = true;
+    training.record =
+        parse_json(output_of(*program, {"doctor", "--json"}), limits, "organ-train doctor");
+    training.lines = lines_of(training.record);
+    training.record.erase("command");
+    training.record.erase("schema_version");
+    training.record["usable"] = true;
+  } catch (const Error& error) {
+    training = {{{"usable", false}, {"reason", error.what()}},
+                {std::string("training   ") + error.what(), "           hint: " + error.hint()},
+                true};
+    if (error.hint().empty()) training.lines.pop_back();
+  }
+  training.record["program"] = program->string();
+  return training;
+}
+
+// What doctor says must not end where something is amiss.
+std::optional<std::string> registry_folder(const Context& context) {
+  try {
+    return context.registry_path().string();
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+void run_doctor(Context& context) {
   const double rate = sha256_rate();
   const std::optional<bool> instructions = has_sha_instructions();
-  const nlohmann::json training = training_facts();
+  const Training training = ask_training();
+  const auto registry_path = registry_folder(context);
+  if (training.broken) context.worsen(ErrorCode::io);
   if (context.json) {
-    context.print_json("doctor", {{"version", ORGAN_VERSION},
-                                  {"cores", std::thread::hardware_concurrency()},
-                                  {"crypto", crypto_library()},
-                                  {"database", registry::database_library()},
-                                  {"sha256_gb_per_s_per_core", rate},
-                                  {"sha_instructions",
-                                   instructions ? nlohmann::json(*instructions) : nlohmann::json()},
-                                  {"registry", context.registry_path().string()},
-                                  {"training", training}});
+    context.print_json(
+        "doctor",
+        {{"version", ORGAN_VERSION},
+         {"cores", std::thread::hardware_concurrency()},
+         {"crypto", crypto_library()},
+         {"database", registry::database_library()},
+         {"sha256_gb_per_s_per_core", rate},
+         {"sha_instructions", instructions ? nlohmann::json(*instructions) : nlohmann::json()},
+         {"registry", registry_path ? nlohmann::json(*registry_path) : nlohmann::json()},
+         {"training", training.record}});
     return;
   }
   context.print(fmt::format("organ      {}", ORGAN_VERSION));
@@ -85,19 +125,9 @@ void run_doctor(const Context& context) {
   context.print(fmt::format("crypto     {}", escape_text(crypto_library())));
   context.print(fmt::format("database   {}", escape_text(registry::database_library())));
   context.print(fmt::format("sha-256    {:.2f} GB/s on one core{}", rate, sha_text(instructions)));
-  context.print(fmt::format("registry   {}", escape_text(context.registry_path().string())));
-  if (training.is_null()) {
-    context.print("training   not installed (built without LibTorch)");
-    return;
-  }
-  const JsonObject facts(training, "organ-train doctor");
-  context.print(fmt::format("training   {}", escape_text(facts.string("library"))));
-  context.print(fmt::format("gemm       {:.0f} GFLOP/s fp32, {:.0f} bf16 on {} threads",
-                            facts.real("gemm_fp32_gflops"), facts.real("gemm_bf16_gflops"),
-                            facts.unsigned_integer("threads")));
-  const JsonObject cuda = facts.object("cuda");
-  const char* said = cuda.value().at("usable") ? "device" : "reason";
-  context.print(fmt::format("cuda       {}", escape_text(cuda.string(said))));
+  context.print(fmt::format("registry   {}", registry_path ? escape_text(*registry_path)
+                                                           : "none: HOME is no absolute path"));
+  for (const std::string& line : training.lines) context.print(line);
 }
 
 }  // namespace

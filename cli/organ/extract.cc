@@ -66,10 +66,10 @@ void run_extract(Context& context, Arguments arguments) {
                         {"bytes", bytes}});
     return;
   }
-  context.print(fmt::format("{}: layers {} to {} of {} ({} bytes), architecture {}",
-                            escape_text(arguments.out), from.first_layer,
-                            from.first_layer + from.layer_count - 1, from.donor_layer_count, bytes,
-                            manifest.architecture.signature.to_string()));
+  context.confirm(fmt::format("{}: layers {} to {} of {} ({} bytes), architecture {}",
+                              escape_text(arguments.out), from.first_layer,
+                              from.first_layer + from.layer_count - 1, from.donor_layer_count,
+                              bytes, manifest.architecture.signature.to_string()));
 }
 
 }  // namespace

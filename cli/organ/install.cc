@@ -107,10 +107,10 @@ void run_install(Context& context, Arguments arguments) {
     return;
   }
   show(context, outcome.compatibility);
-  context.print(fmt::format("{}:{} is now layers {} to {} of {} (receipt {})",
-                            escape_text(receipt.organ_name), escape_text(receipt.organ_version),
-                            receipt.position, receipt.position + receipt.layer_count - 1,
-                            escape_text(outcome.folder.string()), receipt.number));
+  context.confirm(fmt::format("{}:{} is now layers {} to {} of {} (receipt {})",
+                              escape_text(receipt.organ_name), escape_text(receipt.organ_version),
+                              receipt.position, receipt.position + receipt.layer_count - 1,
+                              escape_text(outcome.folder.string()), receipt.number));
 }
 
 void run(Context& context, const Arguments& arguments) {

@@ -40,7 +40,7 @@ void generate(Context& context, const Options& options) {
   key.save(secret_path, passphrase);
   write_file(public_path, public_key.pem(), AtomicFile::Mode::create_new);
   context.done = "both files of the key are written";
-  if (passphrase.empty()) {
+  if (passphrase.empty() && !context.json) {  // the record says so itself
     context.warn(quote(secret_path.string()) + " is not encrypted; whoever reads it can sign");
   }
   if (context.json) {
@@ -50,15 +50,15 @@ void generate(Context& context, const Options& options) {
                                         {"encrypted", !passphrase.empty()}});
     return;
   }
-  context.print("private key  " + escape_text(secret_path.string()));
-  context.print("public key   " + escape_text(public_path.string()));
-  context.print("key id       " + public_key.id().hex());
+  context.confirm("private key  " + escape_text(secret_path.string()));
+  context.confirm("public key   " + escape_text(public_path.string()));
+  context.confirm("key id       " + public_key.id().hex());
 }
 
 }  // namespace
 
 void add_key(Command& app, Context& context) {
-  Command group = app.add_group("key", "make keys that sign organs");
+  Command group = app.add_group(context, "key", "make keys that sign organs");
   auto options = std::make_shared<Options>();
   Command command = group.add_command(
       context, "generate", "make a key pair: PREFIX.key (keep it) and PREFIX.pub (give it away)",

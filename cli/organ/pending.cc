@@ -83,7 +83,7 @@ void continue_change(Context& context, const std::string& model, unsigned thread
                        {{"folder", model}, {"action", "continue"}, {"pending", word(pending)}});
     return;
   }
-  context.print(fmt::format("{}: {}", escape_text(model), to_text(recovery)));
+  context.confirm(fmt::format("{}: {}", escape_text(model), to_text(recovery)));
 }
 
 void give_up_change(Context& context, const std::string& model, unsigned threads) {
@@ -95,9 +95,9 @@ void give_up_change(Context& context, const std::string& model, unsigned threads
     context.print_json("install", to_json(model, given_up));
     return;
   }
-  context.print(fmt::format("{}: {}", escape_text(model), to_text(given_up.pending)));
+  context.confirm(fmt::format("{}: {}", escape_text(model), to_text(given_up.pending)));
   for (const auto& [name, state] : given_up.files) {
-    context.print(fmt::format("  {}: {}", escape_text(name), to_text(state)));
+    context.confirm(fmt::format("  {}: {}", escape_text(name), to_text(state)));
   }
   if (given_up.aside) {
     context.note("what it had prepared is kept in " + escape_text(given_up.aside->string()));

@@ -49,8 +49,8 @@ void report(const Context& context, const PublishResult& result) {
                                    {"new_bytes", result.new_bytes}});
     return;
   }
-  context.print(fmt::format("{}:{}  {}", escape_text(result.name), escape_text(result.version),
-                            result.digest.to_string()));
+  context.confirm(fmt::format("{}:{}  {}", escape_text(result.name), escape_text(result.version),
+                              result.digest.to_string()));
   if (result.already_published) context.note("the same content was published before");
   if (!result.is_signed) {
     context.warn("not signed: install will ask for --allow-unsigned; organ publish --key signs");

@@ -34,9 +34,9 @@ void run_init(Context& context, const InitArguments& arguments) {
     context.print_json("registry init", {{"registry", folder.string()}, {"trusted", keys}});
     return;
   }
-  context.print("registry  " + escape_text(folder.string()));
+  context.confirm("registry  " + escape_text(folder.string()));
   for (const auto& [pattern, key] : options.trusted) {
-    context.print(fmt::format("trusts    {} for {}", key.id().to_string(), quote(pattern)));
+    context.confirm(fmt::format("trusts    {} for {}", key.id().to_string(), quote(pattern)));
   }
   if (options.trusted.empty()) {
     context.note("no key is trusted yet: install asks for --key or --allow-unsigned");
@@ -53,7 +53,7 @@ void run_rebuild(Context& context) {
                        {{"entries", report.entries}, {"versions", report.versions}});
     return;
   }
-  context.print(
+  context.confirm(
       fmt::format("rebuilt from {} log entries: {} versions", report.entries, report.versions));
 }
 
@@ -86,7 +86,7 @@ void add_rebuild(Command& group, Context& context) {
 }  // namespace
 
 void add_registry(Command& app, Context& context) {
-  Command group = app.add_group("registry", "make and mend a registry");
+  Command group = app.add_group(context, "registry", "make and mend a registry");
   add_init(group, context);
   add_rebuild(group, context);
 }

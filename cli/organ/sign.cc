@@ -37,8 +37,8 @@ void sign(Context& context, const Options& options) {
         {{"signature", path}, {"key_id", id}, {"files", organ.manifest().files.size() + 1}});
     return;
   }
-  context.print("signed  " + escape_text(path));
-  context.print("key id  " + id);
+  context.confirm("signed  " + escape_text(path));
+  context.confirm("key id  " + id);
 }
 
 }  // namespace

@@ -38,10 +38,10 @@ void run_uninstall(Context& context, const Arguments& arguments) {
                                      {"changed_files", outcome.changed}});
     return;
   }
-  context.print(fmt::format("{}:{} is out of {}; {} of {} files have the SHA-256 they had before",
-                            escape_text(receipt.organ_name), escape_text(receipt.organ_version),
-                            escape_text(model), outcome.proved.size(),
-                            outcome.proved.size() + outcome.changed.size()));
+  context.confirm(fmt::format("{}:{} is out of {}; {} of {} files have the SHA-256 they had before",
+                              escape_text(receipt.organ_name), escape_text(receipt.organ_version),
+                              escape_text(model), outcome.proved.size(),
+                              outcome.proved.size() + outcome.changed.size()));
 }
 
 }  // namespace

@@ -97,8 +97,8 @@ void run(Context& context, const Arguments& arguments) {
     context.print(to_junit(report));
   } else if (arguments.form == ReportForm::sarif) {
     context.print(to_sarif(report));
-  } else {
-    context.print(to_text(report));
+  } else if (const std::string text = to_text(report, context.quiet); !text.empty()) {
+    context.print(text);
   }
 }
 

@@ -73,13 +73,14 @@ nlohmann::json sarif_rules() {
 
 }  // namespace
 
-std::string to_text(const VerifyReport& report) {
+std::string to_text(const VerifyReport& report, bool failures_only) {
   std::string out;
   const auto line = [&](const char* label, const std::string& text) {
     out += fmt::format("  {:<16} {}\n", label, text);
   };
   for (const Item& item : report.items) {
     const bool good = failures(item).empty();
+    if (good && failures_only && item.trust.warnings.empty()) continue;
     out += fmt::format("{} {}{}\n", good ? "ok    " : "FAILED", escape_text(item.subject),
                        is_version(item) ? "  " + item.digest.to_string() : "");
     for (const Finding& finding : item.findings) {
@@ -93,6 +94,7 @@ std::string to_text(const VerifyReport& report) {
     }
     for (const std::string& text : item.trust.policy) line("policy", escape_text(text));
   }
+  if (failures_only) return out.substr(0, out.empty() ? 0 : out.size() - 1);
   for (const std::string& note : report.notes) out += "note   " + escape_text(note) + "\n";
   out += fmt::format("{} organ{} looked at, {} read", report.versions,
                      report.versions == 1 ? "" : "s", size_text(report.bytes));

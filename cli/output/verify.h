@@ -10,7 +10,8 @@
 
 namespace organ::cli {
 
-std::string to_text(const registry::VerifyReport& report);
+// `failures_only`: nothing of what is good without a warning, no last line; empty when all is.
+std::string to_text(const registry::VerifyReport& report, bool failures_only);
 nlohmann::json to_json(const registry::VerifyReport& report);
 std::string to_junit(const registry::VerifyReport& report);
 std::string to_sarif(const registry::VerifyReport& report);

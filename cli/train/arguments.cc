@@ -259,7 +259,7 @@ void print_evaluations(const Context& context, const std::vector<format::Evaluat
     const auto label = train::protocol_label(e.protocol, static_cast<std::int64_t>(e.context),
                                              static_cast<std::int64_t>(e.stride),
                                              e.tokenizer_digest, e.conditions);
-    context.print(fmt::format(
+    context.confirm(fmt::format(
         "{:20} {} {:.4f} (nll {:.6f}, {} targets{})", e.subject, label, e.perplexity, e.nll,
         e.tokens, e.bits_per_byte ? fmt::format(", {:.4f} bits/byte", *e.bits_per_byte) : ""));
   }

@@ -217,7 +217,7 @@ class Baseline {
 
 void print_report(const Context& context, const train::BaselineReport& r, const std::string& out) {
   const auto row = [&](std::string_view name, const std::string& value) {
-    context.print(fmt::format("{:22} {}", name, value));
+    context.confirm(fmt::format("{:22} {}", name, value));
   };
   row("method", r.method);
   row("folder", escape_text(out));

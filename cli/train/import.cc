@@ -30,10 +30,10 @@ void run_import(Context& context, const Arguments& a) {
                                   {"projections", adapter.projections.size()}});
     return;
   }
-  context.print(fmt::format("{}: {} with the {} adapter of {} in {} of its projections",
-                            escape_text(a.out), escape_text(a.model),
-                            to_string(adapter.config.kind), escape_text(a.adapter),
-                            adapter.projections.size()));
+  context.confirm(fmt::format("{}: {} with the {} adapter of {} in {} of its projections",
+                              escape_text(a.out), escape_text(a.model),
+                              to_string(adapter.config.kind), escape_text(a.adapter),
+                              adapter.projections.size()));
 }
 
 }  // namespace

@@ -75,9 +75,10 @@ void run_train(Context& context, const Arguments& arguments) {
     context.print_json("train", std::move(record));
     return;
   }
-  context.print(fmt::format("{}: {} {}, layers {} to {} trained for {} steps ({} skipped)",
-                            escape_text(common.out), manifest.name, manifest.version, layers.first,
-                            layers.first + layers.count - 1, result.steps, result.skipped));
+  context.confirm(fmt::format("{}: {} {}, layers {} to {} trained for {} steps ({} skipped)",
+                              escape_text(common.out), manifest.name, manifest.version,
+                              layers.first, layers.first + layers.count - 1, result.steps,
+                              result.skipped));
   print_evaluations(context, manifest.evaluations);
   resources.note(context, result.device);
 }

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/frame/usage.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/frame/command_table.h"
+#include "format/base/fail.h"
+
+namespace organ::cli {
+namespace {
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+    }
+  }
+  return row[b.size()];
+}
+
+// The one of `names` that somebody meant who wrote `word`: the only one that starts like it, else
+// the one that fewest changes of a letter make of it, two at most.
+std::optional<std::string> nearest(const std::vector<std::string>& names, std::string_view word) {
+  constexpr std::size_t kMostChanges = 2, kShortestStart = 3;
+  std::optional<std::string> best, longer;
+  std::size_t best_distance = kMostChanges + 1, starts = 0;
+  for (const std::string& name : names) {
+    const std::size_t distance = edit_distance(word, name);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = name;
+    }
+    if (word.size() >= kShortestStart && name.starts_with(word)) {
+      longer = name;
+      ++starts;
+    }
+  }
+  return starts == 1 ? longer : best;
+}
+
+bool has_commands(const CLI::App& app) { return !app.get_subcommands({}).empty(); }
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands({})) names.push_back(sub->get_name());
+  if (app.get_parent() != nullptr) return names;
+  for (const CommandGroup& group : command_groups()) {
+    for (const CommandGroup::Entry& entry : group.commands) names.emplace_back(entry.name);
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+std::string full_name(const CLI::App& app) {  // "organ key generate"
+  const CLI::App* parent = app.get_parent();
+  return (parent == nullptr ? "" : full_name(*parent) + " ") + app.get_name();
+}
+
+// `word` is left over: no option and no argument of the command.
+Error unexpected(const CLI::App& command, const std::string& word) {
+  const std::string name = full_name(command), help = name + " --help shows what it takes";
+  if (!word.starts_with('-')) {
+    return Error(ErrorCode::invalid_argument, quote(word) + " is not expected by " + name, help);
+  }
+  const std::string option = word.substr(0, word.find('='));
+  std::vector<std::string> names;
+  for (const CLI::Option* one : command.get_options()) {
+    for (const std::string& long_name : one->get_lnames()) names.push_back("--" + long_name);
+  }
+  const auto meant = option.starts_with("--") ? nearest(names, option) : std::nullopt;
+  return Error(ErrorCode::invalid_argument, quote(option) + " is not an option of " + name,
+               meant ? "did you mean '" + *meant + "'?" : help);
+}
+
+}  // namespace
+
+Place find_place(const CLI::App& program, const std::vector<std::string>& words) {
+  Place place{&program, {}};
+  for (std::size_t at = 0; at < words.size() && has_commands(*place.command); ++at) {
+    const std::string& word = words[at];
+    if (word.starts_with('-')) {
+      const CLI::Option* option = place.command->get_option_no_throw(word);
+      if (option != nullptr && option->get_items_expected_max() > 0) ++at;  // its value
+      continue;
+    }
+    const auto below = place.command->get_subcommands({});
+    const auto named = std::find_if(below.begin(), below.end(),
+                                    [&](const CLI::App* sub) { return sub->get_name() == word; });
+    if (named == below.end()) {
+      place.unknown = at;
+      break;
+    }
+    place.command = *named;
+  }
+  return place;
+}
+
+Error unknown_command(const CLI::App& app, const std::string& word) {
+  const bool inner = app.get_parent() != nullptr;
+  const auto meant = nearest(command_names(app), word);
+  return Error(ErrorCode::invalid_argument,
+               quote(word) + " is not a command" + (inner ? " of " + full_name(app) : ""),
+               meant ? "did you mean '" + *meant + "'?"
+                     : full_name(app) + " --help lists " + (inner ? "its" : "the") + " commands");
+}
+
+// CLI11 stops at the first requirement that is not met, also where a word that it could not place
+// is the reason.
+Error usage_error(const CLI::App& program, const CLI::App& command, const CLI::ParseError& error) {
+  const std::vector<std::string> left = program.remaining(true);
+  if (!left.empty()) {
+    const auto option = std::find_if(left.begin(), left.end(), [](const std::string& word) {
+      return word.starts_with('-') && word != "--";
+    });
+    return unexpected(command, option == left.end() ? left.front() : *option);
+  }
+  const std::string name = full_name(command);
+  if (has_commands(command)) {
+    return Error(ErrorCode::invalid_argument, "no command of " + name + " is given",
+                 name + " --help lists them");
+  }
+  return Error(ErrorCode::invalid_argument, escape_text(error.what()),
+               name + " --help shows what it takes");
+}
+
+}  // namespace organ::cli
