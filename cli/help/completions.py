@@ -86,8 +86,10 @@ def zsh_option(option):
         f":{'*-*:' if option.many else ''}{label}:{zsh_action(option)}"
     others = f"({' '.join(option.names)})" if len(option.names) > 1 else ""
     star = "*" if option.many else ""
-    return [shlex.quote(f"{star or others}{name}[{zsh_text(option.description)}]{value}")
-            for name in option.names]
+    # "=": the value may stand in the same word.
+    equals = "=" if option.value else ""
+    return [shlex.quote(f"{star or others}{name}{equals if name.startswith('--') else ''}"
+                        f"[{zsh_text(option.description)}]{value}") for name in option.names]
 
 
 def zsh_function(path, inner, options, arguments):
@@ -99,9 +101,12 @@ def zsh_function(path, inner, options, arguments):
         place = "*" if argument.many else number
         specifications.append(shlex.quote(
             f"{place}:{zsh_text(argument.positional)}:{zsh_action(argument)}"))
-    lines = [f"{function}() {{", "  local curcontext=$curcontext state line",
-             "  local -A opt_args", "  local -a commands",
-             "  _arguments -C \\\n    " + " \\\n    ".join(specifications or ["'*:: :'"])]
+    lines = [f"{function}() {{", "  local curcontext=$curcontext state line"]
+    if not path:
+        lines.append('  local -a organ_line=("${words[@]}")')
+    lines += ["  local -A opt_args", "  local -a commands",
+             # The options behind a command inside are that command's.
+             f"  _arguments -C {'-A {} '.format(shlex.quote('-*')) if inner else ''}\\\n    " + " \\\n    ".join(specifications or ["'*:: :'"])]
     if inner:
         entries = "\n".join("    " + shlex.quote(f"{name}:{summary}") for name, summary in inner)
         lines += [f"  commands=(\n{entries}\n  )", "  case $state in",
@@ -141,7 +146,9 @@ def fish_lines(path, inner, options, arguments):
     for option in options:
         names = "".join(f" -l {name[2:]}" if name.startswith("--") else f" -s {name[1:]}"
                         for name in option.names)
-        value = " -r" + fish_values(option) if option.value else ""
+        # -x: nothing but these values; a file is asked for by -F.
+        values = fish_values(option)
+        value = (" -r" if values == " -F" else " -x") + values if option.value else ""
         yield f"{line}{names}{value} -d {fish_quote(option.description)}"
         if option.value and option.many and fish_values(option):  # the values behind the first
             within = f"__organ_at {fish_quote(where)}; and __organ_within {' '.join(option.names)}"

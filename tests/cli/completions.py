@@ -22,7 +22,8 @@ from pathlib import Path
 TOOLS = Path(__file__).parent.parent / "tools"
 SECONDS = 60
 
-# What is typed before TAB -> the last word after it.
+# What is typed before TAB -> the last word after it. The registry is the one of nobody's choice, but where
+# --registry names another.
 CASES = {
     "organ extr": "extract",
     "organ key ge": "generate",
@@ -36,7 +37,25 @@ CASES = {
     "organ verify tour/le": "tour/legal:1.0.0",
     "organ verify tour/legal:1.": "tour/legal:1.0.0",
     "organ check tour/legal:1.": "tour/legal:1.0.0",
+    "organ help extr": "extract",
+    "organ --json extr": "extract",
+    "organ verify --registry second tour/ot": "tour/other:2.0.0",
+    "organ --registry second show tour/ot": "tour/other:2.0.0",
+    "organ --registry='my registry' show tour/ot": "tour/other:2.0.0",
+    "organ show --registry \"my registry\" tour/ot": "tour/other:2.0.0",
+    "organ sign my\\ or": "my organ",
+    "organ sign legal-1.0.0 --key 'my k": "my key",
+    'organ sign legal-1.0.0 --key "my k': "my key",
+    "organ sign legal-1.0.0 --key my\\ k": "my key",
+    "organ sign 'my organ' --key acm": "acme.key",
+    'organ verify "tour/le': "tour/legal:1.0.0",
+    "organ verify 'tour/legal:1.": "tour/legal:1.0.0",
 }
+# Names of files that a shell would read as something else, each with the start that is typed.
+ODD_NAMES = {"h0": "h0$(touch ran)", "h1": "h1`touch ran`", "h2": "h2;touch ran", "h3": "h3'x",
+             "h4": 'h4"x', "h5": "h5\\x", "h6": "h6 x*", "h7": "h7${ran:=x}&", "h8": "h8|x"}
+# A folder of such a name, completed twice: what lies inside is looked for.
+ODD_FOLDERS = {"g0": "g0$(touch ran)", "g1": "g1${a[$(touch ran)]}", "g2": "g2`touch ran`"}
 TRAIN_CASES = {
     "organ train model --precision b": "bf16",
     "organ baseline top_k_": "top_k_layers",
@@ -60,8 +79,18 @@ def make_world(organ, folder, environment):
     run(organ, "sign", "legal-1.0.0", "--key", "acme.key")
     run(organ, "registry", "init", "--key", "other.pub")
     run(organ, "publish", "legal-1.0.0")
-    for name in ("one.txt", "two.txt"):
+    for name in ("one.txt", "two.txt", "my key", *ODD_NAMES.values()):
         (folder / name).write_text("text\n")
+    (folder / "my organ").mkdir()
+    for name in ODD_FOLDERS.values():
+        (folder / name).mkdir()
+        (folder / name / "inside").write_text("text\n")
+    run(organ, "extract", "model", "--middle-third", "--name", "tour/other", "--organ-version",
+        "2.0.0", "--out", "other-2.0.0")
+    run(organ, "sign", "other-2.0.0", "--key", "acme.key")
+    for name in ("second", "my registry"):
+        run(organ, "registry", "init", "--registry", name, "--key", "other.pub")
+        run(organ, "publish", "other-2.0.0", "--registry", name)
 
 
 class Terminal:
@@ -101,9 +130,9 @@ class Terminal:
 
 
 def fish_answer(typed, folder, completions, environment):
-    script = f"source {completions}/organ.fish; complete -C '{typed}'"
-    done = subprocess.run(["fish", "--no-config", "-c", script], cwd=folder, env=environment,
-                          check=True, capture_output=True, text=True)
+    script = f"source {completions}/organ.fish; complete -C $TYPED"
+    done = subprocess.run(["fish", "--no-config", "-c", script], cwd=folder, check=True,
+                          env=environment | {"TYPED": typed}, capture_output=True, text=True)
     return [line.split("\t")[0] for line in done.stdout.splitlines()]
 
 
@@ -160,6 +189,27 @@ def check_hostile(scratch, completions, environment):
     return findings + [f"{path} was made" for path in folder.rglob("ran")]
 
 
+def check_odd_names(shell, terminal, scratch):
+    """Names of files are completed as they are, and nothing of them is run."""
+    findings = []
+    cases = {f"organ sign x --key {start}": name for start, name in ODD_NAMES.items()}
+    cases |= {f"organ sign x --key {start}\t": f"{name}/inside" for start, name in ODD_FOLDERS.items()}
+    for typed, expected in cases.items():
+        if (got := terminal.last_word_after_tab(typed)) != expected:
+            findings.append(f"{shell}: {typed!r} gave {got!r}, expected {expected!r}")
+    return findings + [f"{shell}: {path} was made" for path in scratch.rglob("ran")]
+
+
+def check_values(scratch, completions, environment):
+    """fish offers no file where a value is a word, a reference or a number."""
+    if not shutil.which("fish"):
+        return []
+    return [f"fish: {typed!r} gave files: {got}"
+            for typed in ("organ key generate --curve ", "organ show ", "organ install x --at ",
+                          "organ extract model --layers ")
+            if "one.txt" in (got := fish_answer(typed, scratch, completions, environment))]
+
+
 def main():
     organ, completions = (Path(argument).resolve() for argument in sys.argv[1:3])
     cases = CASES | (TRAIN_CASES if "--train" in sys.argv else {})
@@ -167,11 +217,12 @@ def main():
     with tempfile.TemporaryDirectory(prefix="organ-completions-") as name:
         scratch = Path(name)
         environment = {"PATH": f"{organ.parent}:{os.environ['PATH']}", "HOME": name, "TERM": "dumb",
-                       "LC_ALL": "C.UTF-8", "ORGAN_REGISTRY": str(scratch / "registry"),
-                       "PS1": "$ ", "XDG_CONFIG_HOME": str(scratch / "config")}
+                       "LC_ALL": "C.UTF-8", "PS1": "$ ",
+                       "XDG_CONFIG_HOME": str(scratch / "config")}
         make_world(organ, scratch, environment)
         findings += check_lists(organ, scratch, completions, environment)
         findings += check_hostile(scratch, completions, environment)
+        findings += check_values(scratch, completions, environment)
         for shell in ("bash", "zsh", "fish"):
             if not shutil.which(shell):
                 skipped.append(f"{shell} is not installed")
@@ -183,6 +234,7 @@ def main():
                 if [word.rstrip("/") for word in got] != [expected]:
                     findings.append(f"{shell}: {typed!r} gave {got}, expected {expected!r}")
             if terminal:
+                findings += check_odd_names(shell, terminal, scratch)
                 terminal.close()
     for line in findings:
         print(line)
