@@ -21,13 +21,6 @@ constexpr std::chrono::milliseconds kPatience{1000};  // what ends sooner shows 
 constexpr std::chrono::milliseconds kRedraw{100};
 constexpr double kRateSeconds = 3;  // how long the rate remembers
 
-// A line that fills the last column would wrap on some terminals.
-std::size_t terminal_width() {
-  winsize size{};
-  const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return (known ? size.ws_col : 80u) - 1;
-}
-
 std::string amount_text(std::uint64_t amount, Unit unit) {
   return unit == Unit::bytes ? size_text(amount) : std::to_string(amount);
 }
@@ -53,14 +46,25 @@ std::vector<std::string> parts_of(Unit unit, std::uint64_t done, std::uint64_t t
 
 }  // namespace
 
-std::string meter_line(std::string_view phase, Unit unit, std::uint64_t done, std::uint64_t total,
-                       double rate, std::size_t width) {
-  std::string line(phase.substr(0, width));
-  for (const std::string& part : parts_of(unit, done, total, rate)) {
+std::size_t terminal_width() {
+  winsize size{};
+  const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return (known ? size.ws_col : 80u) - 1;
+}
+
+std::string fitted_line(std::string_view head, std::span<const std::string> parts,
+                        std::size_t width) {
+  std::string line(head.substr(0, width));
+  for (const std::string& part : parts) {
     if (line.size() + 2 + part.size() > width) break;
     line += "  " + part;
   }
   return line;
+}
+
+std::string meter_line(std::string_view phase, Unit unit, std::uint64_t done, std::uint64_t total,
+                       double rate, std::size_t width) {
+  return fitted_line(phase, parts_of(unit, done, total, rate), width);
 }
 
 Meter::Meter()

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 
@@ -17,8 +18,16 @@
 
 namespace organ::cli {
 
-// What a phase has done, as one line of at most `width` characters; what finds no place is left out
-// from the right. `rate`: units a second, 0 when not known yet.
+// How many characters a progress line may have: one less than the terminal of stderr is wide,
+// because a full line wraps on some; 79 where that is not known.
+std::size_t terminal_width();
+
+// `head` and the parts, two spaces between them, as one line of at most `width` characters; what
+// finds no place is left out from the right.
+std::string fitted_line(std::string_view head, std::span<const std::string> parts,
+                        std::size_t width);
+
+// What a phase has done, as such a line. `rate`: units a second, 0 when not known yet.
 std::string meter_line(std::string_view phase, Unit unit, std::uint64_t done, std::uint64_t total,
                        double rate, std::size_t width);
 

@@ -7,8 +7,10 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/amounts.h"
 #include "cli/frame/command.h"
 #include "cli/frame/interrupt.h"
+#include "cli/frame/meter.h"
 #include "cli/frame/parse_option.h"
 #include "format/base/path_status.h"
 #include "format/manifest/evaluation_json.h"
@@ -91,16 +93,16 @@ class ConsoleObserver final : public train::TrainObserver {
   void step(const train::StepMetrics& m, std::uint64_t total) override {
     average_ = average_ ? 0.9 * *average_ + 0.1 * m.seconds : m.seconds;
     const auto left = static_cast<long>(*average_ * static_cast<double>(total - m.step));
-    const std::string line = fmt::format(
-        "step {}/{}  loss {:.4f}  {:.0f} tok/s  {:.0f} GFLOP/s, {:.0f} % of this machine's  "
-        "{}:{:02} left",
-        m.step, total, m.loss, m.tokens_per_second, m.gflops, 100 * m.gemm_share, left / 60,
-        left % 60);
+    const std::string head = fmt::format("step {}/{}", m.step, total);
+    const std::string parts[] = {
+        fmt::format("loss {:.4f}", m.loss), clock_text(static_cast<std::uint64_t>(left)) + " left",
+        fmt::format("{:.0f} tok/s", m.tokens_per_second),
+        fmt::format("{:.0f} GFLOP/s, {:.0f} % of this machine's", m.gflops, 100 * m.gemm_share)};
     if (progress_) {
-      std::cerr << '\r' << line << "\x1b[K" << std::flush;
+      std::cerr << '\r' + fitted_line(head, parts, terminal_width()) + "\x1b[K" << std::flush;
       open_line_ = true;
     } else {
-      context_.detail(line);
+      context_.detail(fitted_line(head, parts, std::string::npos));
     }
   }
   void finished() override { end_line(); }

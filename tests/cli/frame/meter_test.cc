@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
+#include <vector>
+
 #include "cli/frame/amounts.h"
 
 using namespace organ;
@@ -34,6 +37,16 @@ TEST_CASE("meter: the longest line fits 80 columns, a narrow terminal gets fewer
   CHECK(longest(79) == "finishing a change  999.9 GB of 10.0 TB  9 %  111.1 MB/s  22:30:09 left");
   for (std::size_t width = 0; width < 79; ++width) CHECK(longest(width).size() <= width);
   CHECK(longest(40) == "finishing a change  999.9 GB of 10.0 TB");
+}
+
+TEST_CASE("meter: a line is never wider than it may be, whatever its parts") {
+  const std::vector<std::string> parts = {"loss 2.5", "1:02:03 left", "3000 tok/s"};
+  CHECK(fitted_line("step 7/9", parts, 79) == "step 7/9  loss 2.5  1:02:03 left  3000 tok/s");
+  CHECK(fitted_line("step 7/9", parts, std::string::npos).size() == 44);
+  for (std::size_t width = 0; width < 50; ++width) {
+    CHECK(fitted_line("step 7/9", parts, width).size() <= width);
+  }
+  CHECK(fitted_line("step 7/9", parts, 35) == "step 7/9  loss 2.5  1:02:03 left");
 }
 
 TEST_CASE("amounts: as people read them") {
