@@ -132,7 +132,7 @@ class Baseline {
                                                      const Train& way) const {
     return train(data, config.dump(), way,
                  [&](const train::BaselineReport& report, const train::TrainedRun& run) {
-                   watched(context_, 0, [&](const Work& work) {
+                   watched(context_, wishes_.machine.threads, [&](const Work& work) {
                      train::write_checkpoint_baseline(report, run, common_.out, work);
                    });
                  });
@@ -204,7 +204,9 @@ class Baseline {
         data, adapter.config.text,
         [&](const train::TrainInputs& inputs) { return train::train_adapter(inputs, adapter); },
         [&](const train::BaselineReport& report, const train::TrainedRun& /*run*/) {
-          train::write_adapter_baseline(report, adapter, architecture, common_.out);
+          watched(context_, wishes_.machine.threads, [&](const Work& work) {
+            train::write_adapter_baseline(report, adapter, architecture, common_.out, work);
+          });
         });
   }
 

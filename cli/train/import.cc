@@ -13,13 +13,14 @@ namespace {
 
 struct Arguments {
   std::string adapter, model, out;
+  unsigned threads = 0;
 };
 
 void run_import(Context& context, const Arguments& a) {
   transplant::require_settled(a.model);
   const auto checkpoint = format::Checkpoint::open(a.model);
   const auto adapter = train::read_adapter(a.adapter, checkpoint.architecture());
-  watched(context, 0,
+  watched(context, a.threads,
           [&](const Work& work) { train::merge_adapter(checkpoint, adapter, a.out, work); });
   context.done = "the checkpoint is written to " + quote(a.out);
   if (context.json) {
@@ -49,6 +50,7 @@ void add_import(Command& app, Context& context) {
       .required()
       .value_name("MODEL");
   command.add_option("--out", arguments->out, "new folder").required().value_name("DIR");
+  add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run_import(context, *arguments); });
 }
 

@@ -68,7 +68,7 @@ void run_recover(Context& context, const Arguments& arguments) {
   const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;
   const train::TrainedRun run{inputs, result};
-  watched(context, 0,
+  watched(context, settings.machine.threads,
           [&](const Work& work) { train::write_recovered_checkpoint(run, common.out, work); });
   train::remove_train_states(settings.run_folder);
   context.done = "the checkpoint is written to " + quote(common.out);

@@ -57,7 +57,7 @@ void run_train(Context& context, const Arguments& arguments) {
   const train::TrainInputs inputs{checkpoint, settings, data, *observer};
   const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;
-  const auto manifest = watched(context, 0, [&](const Work& work) {
+  const auto manifest = watched(context, settings.machine.threads, [&](const Work& work) {
     return train::write_organ({inputs, result}, identity_of(arguments), common.out, work);
   });
   train::remove_train_states(settings.run_folder);

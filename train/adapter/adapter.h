@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "format/architecture/architecture.h"
+#include "format/base/progress.h"
 #include "train/adapter/peft_config.h"
 
 namespace organ::train {
@@ -84,8 +85,9 @@ inline constexpr std::string_view kAdapterWeights = "adapter_model.safetensors";
 // shape, and no other. Throws not_found, corrupt, incompatible.
 Adapter read_adapter(const std::filesystem::path& folder, const format::Architecture& architecture);
 
-// Writes the two files of a PEFT folder into an existing one, F32. Throws already_exists, io.
+// Writes the two files of a PEFT folder into an existing one, F32. Throws already_exists, io,
+// cancelled.
 void write_adapter(const Adapter& adapter, const format::Architecture& architecture,
-                   const std::filesystem::path& folder);
+                   const std::filesystem::path& folder, const Work& work = {});
 
 }  // namespace organ::train

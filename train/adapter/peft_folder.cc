@@ -82,7 +82,7 @@ Adapter read_adapter(const std::filesystem::path& folder,
 }
 
 void write_adapter(const Adapter& adapter, const format::Architecture& architecture,
-                   const std::filesystem::path& folder) {
+                   const std::filesystem::path& folder, const Work& work) {
   std::vector<format::TensorSource> sources;
   for (const AdapterSlot& slot : adapter.slots) {
     const std::span<const float> values(adapter.values.data() + slot.offset,
@@ -95,7 +95,9 @@ void write_adapter(const Adapter& adapter, const format::Architecture& architect
                                             std::as_bytes(values)));
   }
   AtomicFile weights(folder / kAdapterWeights);
-  format::write_safetensors(weights.fd(), std::move(sources), {{"format", "pt"}}, kAdapterWeights);
+  const Work writing = work.phase("writing", format::total_size(sources));
+  format::write_safetensors(weights.fd(), std::move(sources), {{"format", "pt"}}, kAdapterWeights,
+                            writing);
   weights.commit(AtomicFile::Mode::create_new);
   write_file(folder / kAdapterConfig, adapter.config.text, AtomicFile::Mode::create_new);
 }

@@ -91,9 +91,9 @@ std::string record_text(const BaselineReport& report) {
 
 void write_adapter_baseline(const BaselineReport& report, const Adapter& adapter,
                             const format::Architecture& architecture,
-                            const std::filesystem::path& out) {
+                            const std::filesystem::path& out, const Work& work) {
   NewFolder folder(out);
-  write_adapter(adapter, architecture, folder.path());
+  write_adapter(adapter, architecture, folder.path(), work);
   write_file(folder.path() / kBaselineRecord, record_text(report));
   folder.commit(0755);
 }

@@ -8,10 +8,9 @@
 #include "train/baselines/baselines.h"
 #include "train/baselines/internal/first_gradient.h"
 #include "train/kernels/dispatch.h"
-#include "train/machine/start_machine.h"
 #include "train/optimize/flat_layers.h"
 #include "train/passes/run_layers.h"
-#include "train/processes/process_place.h"
+#include "train/processes/own_machine.h"
 #include "train/trainer/run_training.h"
 
 namespace organ::train {
@@ -39,9 +38,7 @@ std::vector<double> magnitudes_on(at::Device device, const format::Checkpoint& c
 
 std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
                                         const TrainSettings& wishes, const Dataset& data) {
-  MachineChoice machine = wishes.machine;
-  machine.device = own_device(machine.device, wishes.place);
-  return on_machine(machine, 1, [&](at::Device device) {
+  return on_own_machine(wishes.machine, wishes.place, [&](const Device&, at::Device device) {
     return magnitudes_on(device, checkpoint, wishes, data);
   });
 }

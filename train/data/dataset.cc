@@ -89,6 +89,11 @@ std::int64_t Dataset::windows() const {
   return packed_ ? packed_->count() : (tokens() + context_ - 1) / context_;
 }
 
+std::optional<Packing> Dataset::packing() const {
+  if (!stream_.row_starts().empty()) return std::nullopt;
+  return packed_ ? Packing::ffd : Packing::concat;
+}
+
 double Dataset::filled_share() const {
   std::int64_t placed = tokens();
   if (packed_) {
@@ -103,6 +108,11 @@ void Dataset::drop_spans(SpanDraw draw) { spans_ = std::move(draw); }
 Task Dataset::task() const {
   if (spans_) return Task::spans;
   return mask_ ? Task::hidden_tokens : Task::next_token;
+}
+
+std::optional<std::uint64_t> Dataset::draw_seed() const {
+  if (spans_) return spans_->seed;
+  return mask_ ? std::optional(mask_->seed) : std::nullopt;
 }
 
 std::int64_t Dataset::row_length() const {

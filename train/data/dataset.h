@@ -40,6 +40,7 @@ class Dataset {
                           std::optional<std::int32_t> padding_id = std::nullopt);
 
   std::int64_t context() const { return context_; }
+  std::optional<Packing> packing() const;  // nullopt: rows of ids are windows as they are
   std::int64_t windows() const;
   // What the windows are cut from.
   const TokenStream& stream() const { return stream_; }
@@ -52,6 +53,8 @@ class Dataset {
   // From now on windows lack spans and ask for them, for an encoder-decoder.
   void drop_spans(SpanDraw draw);
   Task task() const;
+  // What decides the hidden tokens or the spans; nullopt: nothing is drawn.
+  std::optional<std::uint64_t> draw_seed() const;
   // Places of a window as a row of a model: its context; of span denoising those of the encoder,
   // source_length(), and of the decoder.
   std::int64_t row_length() const;

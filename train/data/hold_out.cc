@@ -21,8 +21,9 @@ struct RankedFile {
 RankedFile rank_file(const std::filesystem::path& path, std::uint64_t seed) {
   const UniqueFd fd = open_regular(path);
   const std::string subject = quote(path.string());
-  const FileDigest contents = hash_file(fd.get(), subject);
-  return {path, contents.size, sha256(fmt::format("{} {}", seed, contents.digest.to_string()))};
+  const Digest contents = hash_file_flat(fd.get(), subject);
+  return {path, file_size(fd.get(), subject),
+          sha256(fmt::format("{} {}", seed, contents.to_string()))};
 }
 
 }  // namespace

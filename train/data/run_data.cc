@@ -118,7 +118,7 @@ RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions
       reader.read(sources.training, {.context = options.context,
                                      .texts = {.split = options.split, .end_of_sequence = true},
                                      .packing = options.packing}),
-      std::nullopt, std::nullopt, std::nullopt};
+      std::nullopt, std::nullopt, std::nullopt, std::nullopt};
   if (!sources.held_out.empty()) {
     data.held_out = read_held_out(reader, sources.held_out, options.split, data.training.context());
     check_disjoint(data.training.stream(), data.held_out->stream());
@@ -128,6 +128,7 @@ RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions
   // The draw of `organ eval`, whatever the seed of the run.
   if (data.held_out) reader.draw(*data.held_out, 0);
   if (reader.tokenizer()) data.tokenizer = format::tokenizer_digest(checkpoint.folder());
+  if (options.held_out_share) data.hold_out_seed = options.seed;
   return data;
 }
 

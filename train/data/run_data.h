@@ -37,12 +37,15 @@ struct RunDataOptions {
   std::uint64_t seed = 0;              // of the files set aside and of the training draw
 };
 
+// What decided how they were read stands in the data sets, in hold_out_seed and in tokenizer:
+// train_layers refuses settings that say otherwise.
 struct RunData {
   Dataset training;
   // Windows, documents and draw as `organ eval` reads them, whatever the training data's are.
   std::optional<Dataset> held_out;
   std::optional<Digest> tokenizer;  // format::tokenizer_digest(), where a tokenizer was needed
   std::optional<double> overlap;    // overlap_share() with the held-out data
+  std::optional<std::uint64_t> hold_out_seed = {};  // that chose files to set aside, if it did
 
   // Whether documents to train on should end with the end-of-sequence id and do not, because the
   // tokenizer names none: what learns from them does not learn to stop.

@@ -128,10 +128,9 @@ TokenStream TokenStream::from_ids(const std::filesystem::path& path, std::uint64
     stream.add_document(without_padding(std::span(ids).subspan(start, length), padding_id));
   }
   stream.row_starts_.push_back(stream.tokens());
-  const auto digest = hash_file(file.fd(), file.subject());
   stream.files_.push_back({.name = path.filename().string(),
-                           .digest = digest.digest,
-                           .bytes = digest.size,
+                           .digest = hash_file_flat(file.fd(), file.subject()),
+                           .bytes = file.header().file_size,
                            .tokens = static_cast<std::uint64_t>(stream.tokens())});
   return stream;
 }

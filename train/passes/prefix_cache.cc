@@ -56,7 +56,8 @@ Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_l
                             first_layer, checkpoint.config_digest().to_string()));
   const AbovePrefix above(checkpoint, first_layer);
   const auto below = [&](std::string_view tensor) { return !above(tensor); };
-  for (const auto& line : format::tensor_lines(checkpoint, below)) hasher.update(line);
+  const Work work(nullptr, static_cast<unsigned>(at::get_num_threads()));
+  for (const auto& line : format::tensor_lines(checkpoint, below, work)) hasher.update(line);
   return hasher.finish();
 }
 

@@ -100,7 +100,7 @@ std::string shown(const std::string& value) {
 
 }  // namespace
 
-RunIdentity run_identity(const TrainInputs& inputs, std::string_view device) {
+RunIdentity run_identity(const TrainInputs& inputs, std::string_view device, unsigned threads) {
   RunIdentity identity;
   add_settings(inputs, identity);
   identity[std::string(kDeviceAxis)] = device;
@@ -109,9 +109,7 @@ RunIdentity run_identity(const TrainInputs& inputs, std::string_view device) {
     identity["stack"] = stack;
   }
   identity["config"] = checkpoint.config_digest().to_string();
-  identity["weights"] =
-      format::weights_digest(checkpoint, Work(nullptr, inputs.settings.machine.threads))
-          .to_string();
+  identity["weights"] = format::weights_digest(checkpoint, Work(nullptr, threads)).to_string();
   if (inputs.data.tokenizer) identity["tokenizer"] = inputs.data.tokenizer->to_string();
   add_data("training", inputs.data.training.stream(), identity);
   if (const Dataset* data = inputs.held_out()) add_data("held_out", data->stream(), identity);

@@ -104,7 +104,8 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
       schedule_{settings_.schedule, settings_.rate,
                 warmup_steps(settings_.warmup_share, settings_.steps), settings_.steps} {
   record_.identity =
-      run_identity(inputs, c10::DeviceTypeName(device.opened.type(), /*lower_case=*/true));
+      run_identity(inputs, c10::DeviceTypeName(device.opened.type(), /*lower_case=*/true),
+                   static_cast<unsigned>(at::get_num_threads()));
   if (!inputs.data.held_out) return;
   // Never rounded: the figures are those of `organ eval`.
   const std::int64_t below = model_.place_of(settings_.layers.first);

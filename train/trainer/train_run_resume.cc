@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run keeps between its steps: the train state that it starts from and leaves.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include "format/base/fail.h"
@@ -141,7 +142,8 @@ void TrainRun::save() {
   log_->sync();
   save_train_state(settings_.run_folder, record,
                    {host_floats(master), host_floats(first), host_floats(second),
-                    floats_or_none(average), floats_or_none(best)});
+                    floats_or_none(average), floats_or_none(best)},
+                   static_cast<unsigned>(at::get_num_threads()));
 }
 
 }  // namespace organ::train

@@ -165,7 +165,8 @@ void remove_older(const std::filesystem::path& folder, std::size_t keep) {
   }
 }
 
-Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers& buffers) {
+Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers& buffers,
+                     unsigned threads) {
   const auto source = [](std::string name, std::span<const float> values) {
     format::TensorInfo info{
         std::move(name), format::DType::F32, {values.size()}, 0, values.size_bytes()};
@@ -177,8 +178,8 @@ Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers&
   if (!buffers.average.empty()) sources.push_back(source("average", buffers.average));
   if (!buffers.best.empty()) sources.push_back(source("best", buffers.best));
   AtomicFile file(path);
-  const auto digest =
-      format::write_safetensors(file.fd(), sources, {{"format", "pt"}}, escape_text(path.string()));
+  const auto digest = format::write_safetensors(file.fd(), sources, {{"format", "pt"}},
+                                                escape_text(path.string()), Work(nullptr, threads));
   file.commit();
   return digest.digest;
 }
@@ -186,11 +187,11 @@ Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers&
 }  // namespace
 
 void save_train_state(const std::filesystem::path& folder, const TrainStateRecord& record,
-                      const TrainStateBuffers& buffers, std::size_t keep) {
+                      const TrainStateBuffers& buffers, unsigned threads, std::size_t keep) {
   check(record.step <= kMaxStep, "train state step within nine digits");
   create_folders(folder);
   const std::string stem = stem_of(record.step);
-  const Digest weights = write_weights(folder / (stem + ".safetensors"), buffers);
+  const Digest weights = write_weights(folder / (stem + ".safetensors"), buffers, threads);
   write_file(folder / (stem + ".json"), pretty_json(to_json(record, weights)));
   (void)verify(folder, record.step);
   remove_older(folder, keep);

@@ -52,9 +52,10 @@ struct TrainState {
 };
 
 // Writes a snapshot, verifies it by its digest, and only then removes all but the newest `keep`
-// older ones. Throws io; what was there before stays valid.
+// older ones. `threads`: how many may hash at one time, 0: one for each core. Throws io; what was
+// there before stays valid.
 void save_train_state(const std::filesystem::path& folder, const TrainStateRecord& record,
-                      const TrainStateBuffers& buffers, std::size_t keep = 2);
+                      const TrainStateBuffers& buffers, unsigned threads, std::size_t keep = 2);
 
 // The newest snapshot that verifies; `skipped` receives a line for each newer one that does not.
 // nullopt when there is none. Throws corrupt when there are some and none verifies.

@@ -6,8 +6,8 @@
 #include "format/base/fail.h"
 #include "train/data/hold_out.h"
 #include "train/data/task_draw.h"
-#include "train/machine/start_machine.h"
 #include "train/optimize/flat_layers.h"
+#include "train/processes/own_machine.h"
 #include "train/trainer/internal/train_run.h"
 #include "train/trainer/run_training.h"
 
@@ -28,6 +28,35 @@ class WarningsOnly final : public TrainObserver {
   TrainObserver& observer_;
 };
 
+template <typename T>
+void require_read_with(std::string_view data, std::string_view what, const T& read,
+                       const T& expected) {
+  if (read == expected) return;
+  fail(ErrorCode::invalid_argument, "{}: {} is {}, expected {}, which is recorded of the run", data,
+       what, read, expected);
+}
+
+// What is recorded of a run's settings must hold for its data too.
+void check_reading(const TrainInputs& inputs) {
+  const TrainSettings& settings = inputs.settings;
+  const auto require = [&](std::string_view name, const Dataset& data, Packing packing,
+                           std::uint64_t seed) {
+    require_read_with(name, "context", data.context(), settings.context);
+    const Packing read = data.packing().value_or(packing);
+    require_read_with(name, "packing", to_string(read), to_string(packing));
+    require_read_with(name, "seed of the draw", data.draw_seed().value_or(seed), seed);
+  };
+  require("training data", inputs.data.training, settings.packing, settings.seed);
+  // Held-out figures are those of `organ eval`.
+  if (inputs.held_out()) require("held-out data", *inputs.held_out(), Packing::concat, 0);
+  require_read_with("held-out data", "seed of the choice of files",
+                    inputs.data.hold_out_seed.value_or(settings.seed), settings.seed);
+  if (!inputs.data.tokenizer) return;
+  const auto own = format::tokenizer_digest(inputs.checkpoint.folder());
+  require_read_with("data", "tokenizer", inputs.data.tokenizer->to_string(),
+                    own ? own->to_string() : std::string("none"));
+}
+
 // Throws for what no run can start with.
 void check_inputs(const TrainInputs& inputs) {
   const TrainSettings& settings = inputs.settings;
@@ -35,6 +64,7 @@ void check_inputs(const TrainInputs& inputs) {
   const Dataset* held_out = inputs.held_out();
   check_settings(settings);
   require_task(inputs.checkpoint.architecture(), data);
+  check_reading(inputs);
   if (data.task() == Task::spans && settings.mode == TrainMode::wrapper) {
     throw Error(ErrorCode::incompatible,
                 "--mode wrapper: layers of an encoder-decoder do not stand between embedding and "
@@ -73,19 +103,17 @@ TrainResult run_training(const TrainInputs& inputs, const MakeTrained& make_trai
   check_inputs(inputs);
   check_place(inputs.settings);
   const auto& place = inputs.settings.place;
-  MachineChoice machine = inputs.settings.machine;
-  machine.device = own_device(machine.device, place);
-  const auto processes = static_cast<unsigned>(place ? place->local_size : 1);
-  TrainResult result = on_machine(machine, processes, [&](at::Device device) {
+  const auto run = [&](const Device& named, at::Device opened) {
     ProcessGroup group = place ? ProcessGroup(*place) : ProcessGroup();
     WarningsOnly warnings(inputs.observer);
     TrainObserver& heard = group.writes_files() ? inputs.observer : warnings;
     TrainResult own = TrainRun({inputs.checkpoint, inputs.settings, inputs.data, heard},
-                               {machine.device, device}, group, make_trained)
+                               {named, opened}, group, make_trained)
                           .run();
     own.writes_files = group.writes_files();
     return own;
-  });
+  };
+  TrainResult result = on_own_machine(inputs.settings.machine, place, run);
   inputs.observer.finished();
   return result;
 }

@@ -93,7 +93,8 @@ struct TrainedRun {
 // Where settings.place names several processes, this one is one of them: each computes its share of
 // every step, all end with the same weights, the first writes files and reports. The process itself
 // (signals, environment, memory, threads) is left as it is but for what settings.machine says.
-// Throws invalid_argument (settings; a run folder that holds another run), cancelled when the
+// Throws invalid_argument (settings; data that were read with others; a run folder that holds
+// another run), cancelled when the
 // observer requested a stop (the step is finished and a train state written), device after three
 // steps in a row whose loss or gradient was not finite (parameters are the last good ones and
 // saved) or when another process was lost, io, and what Model throws.

@@ -4,9 +4,9 @@
 #include <doctest/doctest.h>
 
 #include "format/base/file.h"
-#include "tests/support/data.h"
 #include "tests/support/support.h"
 #include "tests/train/support/letter_tokenizer.h"
+#include "tests/train/support/run_texts.h"
 #include "train/data/overlap.h"
 
 namespace organ::train {
@@ -18,17 +18,7 @@ namespace fs = std::filesystem;
 struct Case {
   explicit Case(const std::string& model, const std::string& post_processor = "null",
                 const std::string& config = R"({"eos_token": "<|endoftext|>"})") {
-    fs::copy(test::test_data() / "train" / model, folder.path() / "model");
-    const auto file =
-        test::write_letter_tokenizer(folder.path() / "model", post_processor, config) /
-        "tokenizer.json";
-    std::string text = read_file(file, 1 << 20);
-    for (const auto& [letter, token] :
-         {std::pair("\"y\"", "\"<extra_id_0>\""), std::pair("\"z\"", "\"<extra_id_1>\"")}) {
-      text.replace(text.find(letter), 3, token);
-    }
-    write_file(file, text);
-    checkpoint = format::Checkpoint::open(folder.path() / "model");
+    checkpoint = test::letter_model(folder.path(), model, post_processor, config);
   }
   fs::path write(const std::string& name, std::string_view text) const {
     write_file(folder.path() / name, text);
@@ -136,6 +126,7 @@ TEST_CASE("a share of the files is set aside, and none stands on both sides") {
       .held_out_share = 0.4,
       .context = 8};
   const RunData data = read_run_data(*of.checkpoint, options);
+  CHECK(data.hold_out_seed == 0u);
   REQUIRE(data.held_out);
   CHECK(data.training.stream().files().size() == 1);
   CHECK(data.held_out->stream().files().size() == 1);
@@ -156,6 +147,7 @@ TEST_CASE("the draw to measure on is that of an evaluation, whatever the seed of
                          .context = 32};
   const RunData first = read_run_data(*of.checkpoint, options);
   CHECK(first.training.task() == Task::spans);
+  CHECK(first.training.draw_seed() == 0u);
   CHECK(first.training.tokens() == 47);  // no end of text of its own: the draw brings one
   options.seed = 7;
   const RunData second = read_run_data(*of.checkpoint, options);
@@ -165,6 +157,8 @@ TEST_CASE("the draw to measure on is that of an evaluation, whatever the seed of
     differs = differs || ids_of(first.training, window) != ids_of(second.training, window);
   }
   CHECK(differs);
+  CHECK(second.training.draw_seed() == 7u);
+  CHECK(second.held_out->draw_seed() == 0u);
   const MeasuredData measured =
       read_measured_data(*of.checkpoint, {.source = options.held_out, .context = 32, .seed = 0});
   CHECK(measured.data.windows() == first.held_out->windows());

@@ -68,7 +68,7 @@ struct Asked {
                                          {.texts = {.split = data.split, .lead_in = {1}}});
     }
     Silent silent;
-    return run_identity({checkpoint, settings, run, silent}, device);
+    return run_identity({checkpoint, settings, run, silent}, device, 2);
   }
 
   TempFolder folder = test::scratch();

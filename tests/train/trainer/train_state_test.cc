@@ -35,7 +35,7 @@ TrainState example(std::uint64_t step) {
 void save(const std::filesystem::path& folder, const TrainState& state) {
   save_train_state(
       folder, state.record,
-      {state.master, state.first_moment, state.second_moment, state.average, state.best});
+      {state.master, state.first_moment, state.second_moment, state.average, state.best}, 1);
 }
 
 void flip_bit(const std::filesystem::path& path, std::streamoff at) {

@@ -4,6 +4,8 @@
 #include "tests/train/support/doctest.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +14,9 @@
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
 #include "tests/train/support/run_texts.h"
+#include "tests/train/support/watched_calls.h"
+#include "train/baselines/baselines.h"
+#include "train/data/task_draw.h"
 
 namespace organ::test {
 namespace {
@@ -19,7 +24,7 @@ namespace {
 constexpr std::uint64_t kSteps = 4;
 
 // Wants an end from the `stop_after`th question on.
-class Stopper final : public train::TrainObserver {
+class Stopper : public train::TrainObserver {
  public:
   explicit Stopper(std::size_t stop_after) : stop_after_(stop_after) {}
 
@@ -65,7 +70,150 @@ bool same_numbers(const train::TrainResult& a, const train::TrainResult& b) {
   return true;
 }
 
+// What a run is given: data read one way, settings that say so.
+struct Given {
+  explicit Given(const std::string& model) : checkpoint(letter_model(folder.path(), model)) {
+    options.training.texts = {write("a.txt", text), write("c.txt", text + "cab")};
+    options.held_out.texts = {write("b.txt", "ijklmnop" + text)};
+    options.context = 32;
+    options.seed = 3;
+    settings.layers = {0, 1};
+    settings.context = 32;
+    settings.batch = 1;
+    settings.steps = 1;
+    settings.seed = 3;
+    settings.run_folder = folder.path() / "run";
+  }
+
+  std::filesystem::path write(const std::string& name, const std::string& words) const {
+    write_file(folder.path() / name, words);
+    return folder.path() / name;
+  }
+  train::RunData read() const { return train::read_run_data(checkpoint, options); }
+  std::string error(const train::RunData& data) const {
+    Stopper observer(SIZE_MAX);
+    return error_of([&] { (void)train::train_layers({checkpoint, settings, data, observer}); });
+  }
+
+  const std::string text = "abcdefghijklmnopqrstuvwxhgfedcbaponmlkji";
+  TempFolder folder = scratch();
+  format::Checkpoint checkpoint;
+  train::RunDataOptions options;
+  train::TrainSettings settings;
+};
+
+// The refusal of data that were read by `change`d options.
+std::string refusal(const std::string& model,
+                    const std::function<void(train::RunDataOptions&)>& change) {
+  Given given(model);
+  change(given.options);
+  return given.error(given.read());
+}
+
 }  // namespace
+
+TEST_CASE("data that were read with other settings than the run's are refused, each by name") {
+  using Options = train::RunDataOptions;
+  CHECK(Given("llama").error(Given("llama").read()).empty());
+  CHECK(
+      refusal("llama", [](Options& o) { o.context = 16; }) ==
+      "invalid_argument: training data: context is 16, expected 32, which is recorded of the run");
+  CHECK(refusal("llama", [](Options& o) {
+          o.packing = train::Packing::concat;
+        }).starts_with("invalid_argument: training data: packing is concat, expected ffd"));
+  CHECK(refusal("t5", [](Options& o) {
+          o.seed = 7;
+        }).starts_with("invalid_argument: training data: seed of the draw is 7, expected 3"));
+  const auto set_aside = [](std::uint64_t seed) {
+    return [seed](Options& o) {
+      o.held_out = {};
+      o.held_out_share = 0.4;
+      o.seed = seed;
+    };
+  };
+  CHECK(refusal("llama", set_aside(7))
+            .starts_with(
+                "invalid_argument: held-out data: seed of the choice of files is 7, expected 3"));
+  CHECK(refusal("llama", set_aside(3)).empty());
+}
+
+TEST_CASE("held-out data that an evaluation would read otherwise are refused, each by name") {
+  const auto replaced = [](const std::string& model, train::Dataset::Options options,
+                           std::uint64_t seed) {
+    const Given given(model);
+    train::RunData data = given.read();
+    const auto tokenizer = train::Tokenizer::open(given.checkpoint.folder());
+    data.held_out =
+        train::Dataset::from_texts(given.options.held_out.texts, tokenizer,
+                                   given.checkpoint.architecture().vocab_size(), options);
+    train::set_task(*data.held_out, given.checkpoint, &tokenizer, seed);
+    return given.error(data);
+  };
+  CHECK(replaced("llama", {.context = 32}, 0).empty());
+  CHECK(replaced("llama", {.context = 16}, 0)
+            .starts_with("invalid_argument: held-out data: context is 16, expected 32"));
+  CHECK(replaced("llama", {.context = 32, .packing = train::Packing::ffd}, 0)
+            .starts_with("invalid_argument: held-out data: packing is ffd, expected concat"));
+  CHECK(replaced("t5", {.context = 32}, 3)
+            .starts_with("invalid_argument: held-out data: seed of the draw is 3, expected 0"));
+}
+
+TEST_CASE("data that another tokenizer read are refused") {
+  const Given given("llama");
+  const train::RunData data = given.read();
+  write_letter_tokenizer(given.checkpoint.folder());
+  CHECK(given.error(data).starts_with("invalid_argument: data: tokenizer is sha256:"));
+}
+
+TEST_CASE("each window of a step is built once") {
+  // Counts between two steps.
+  struct Counter final : Stopper {
+    Counter() : Stopper(SIZE_MAX) {}
+    void step(const train::StepMetrics& m, std::uint64_t) override {
+      counts.push_back(windows_built() - before);
+      before = windows_built();
+      rows.push_back(m.windows.size());
+    }
+    std::vector<std::uint64_t> counts, rows;
+    std::uint64_t before = 0;
+  };
+  for (const bool cached : {false, true}) {
+    Given given("llama");
+    given.settings.steps = 4;
+    given.settings.layers = {1, 1};
+    given.settings.batch = 2;
+    given.settings.accumulate = 3;
+    if (cached) given.settings.cache_folder = given.folder.path() / "cache";
+    const train::RunData data = given.read();
+    Counter counter;
+    (void)train::train_layers({given.checkpoint, given.settings, data, counter});
+    REQUIRE(counter.counts.size() == 4);
+    for (std::size_t step = 1; step < 4; ++step) {  // before the first the self-tests build some
+      CHECK(counter.rows[step] == 6);
+      CHECK(counter.counts[step] == 6);
+    }
+  }
+}
+
+TEST_CASE("a process of several starts its own device and its share of the machine") {
+  Given given("llama");
+  given.settings.machine = {.device = {train::Device::Kind::cuda, -1}, .own_process = true};
+  given.settings.place = train::ProcessPlace{
+      .rank = 1, .size = 2, .local_rank = 1, .local_size = 2, .address = "127.0.0.1", .port = 1};
+  given.settings.batch = 2;
+  const train::RunData data = given.read();
+  const train::Device own{train::Device::Kind::cuda, 1};
+  const auto check = [&](const std::string& error) {
+    CHECK(error == "device: kept from other devices");
+    const StartedMachine last = take_last_start();
+    CHECK(last.choice.device == own);
+    CHECK(last.choice.own_process);
+    CHECK(last.processes == 2);
+  };
+  check(given.error(data));
+  check(error_of(
+      [&] { (void)train::gradient_magnitudes(given.checkpoint, given.settings, data.training); }));
+}
 
 TEST_CASE("a stop asked for at any question saves a train state and costs no bit of the result") {
   Runs runs;

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/machine/start_machine.h"
+
+#include "tests/train/support/doctest.h"
+
+#include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+#include <ATen/Parallel.h>
+
+namespace organ::test {
+namespace {
+
+constexpr int kHostThreads = 3;
+
+// How a process is left that started a machine.
+struct Left {
+  int threads = 0;
+  bool keeps_large_blocks = false;
+};
+
+// The allocator of a sanitizer has no such setting.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kOwnAllocator = true;
+#else
+constexpr bool kOwnAllocator = false;
+#endif
+
+bool keeps_large_blocks() {
+  const auto mapped = ::mallinfo2().hblks;
+  void* block = std::malloc(std::size_t{64} << 20);
+  const bool kept = ::mallinfo2().hblks == mapped;
+  std::free(block);
+  return kept;
+}
+
+// In a process of its own: settings of the allocator stay.
+Left after_start(const train::MachineChoice& choice, unsigned processes) {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    at::set_num_threads(kHostThreads);
+    train::start_machine(choice, processes);
+    ::_exit(std::min(at::get_num_threads(), 63) | (keeps_large_blocks() ? 64 : 0));
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  return {WEXITSTATUS(status) & 63, (WEXITSTATUS(status) & 64) != 0};
+}
+
+}  // namespace
+
+TEST_CASE("a host's process keeps its memory settings, and its threads unless a number is asked") {
+  const Left left = after_start({}, 1);
+  CHECK(left.threads == kHostThreads);
+  if (!kOwnAllocator) CHECK_FALSE(left.keeps_large_blocks);
+  const Left asked = after_start({.threads = 2}, 1);
+  CHECK(asked.threads == 2);
+  if (!kOwnAllocator) CHECK_FALSE(asked.keeps_large_blocks);
+}
+
+TEST_CASE("a process of our own takes its share of the cores and keeps large blocks") {
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  for (const unsigned processes : {1u, 2u, 1000u}) {
+    const Left left = after_start({.own_process = true}, processes);
+    CHECK(left.threads == std::min(63, std::max(1, cores / static_cast<int>(processes))));
+    if (!kOwnAllocator) CHECK(left.keeps_large_blocks);
+  }
+  CHECK(after_start({.threads = 2, .own_process = true}, 1).threads == 2);
+}
+
+}  // namespace organ::test

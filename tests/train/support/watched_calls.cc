@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/train/support/watched_calls.h"
+
+#include <atomic>
+#include <optional>
+
+#include <c10/core/Device.h>
+
+#include "format/base/fail.h"
+#include "train/data/dataset.h"
+#include "train/machine/start_machine.h"
+
+namespace organ::test {
+namespace {
+
+std::atomic<std::uint64_t> built{0};
+std::optional<StartedMachine> last_start;
+
+}  // namespace
+
+// Under the names that --wrap gives them.
+#define DATASET_FILL "_ZNK5organ5train7Dataset4fillElRKNS0_12WindowArraysE"
+#define START_MACHINE "_ZN5organ5train13start_machineERKNS0_13MachineChoiceEj"
+void real_fill(const train::Dataset* data, std::int64_t window,
+               const train::WindowArrays& out) __asm__("__real_" DATASET_FILL);
+void seen_fill(const train::Dataset* data, std::int64_t window,
+               const train::WindowArrays& out) __asm__("__wrap_" DATASET_FILL);
+at::Device real_start(const train::MachineChoice& choice,
+                      unsigned processes) __asm__("__real_" START_MACHINE);
+at::Device seen_start(const train::MachineChoice& choice,
+                      unsigned processes) __asm__("__wrap_" START_MACHINE);
+
+void seen_fill(const train::Dataset* data, std::int64_t window, const train::WindowArrays& out) {
+  ++built;
+  real_fill(data, window, out);
+}
+
+at::Device seen_start(const train::MachineChoice& choice, unsigned processes) {
+  last_start = {choice, processes};
+  if (!choice.device.is_cpu()) fail(ErrorCode::device, "kept from other devices");
+  return real_start(choice, processes);
+}
+
+std::uint64_t windows_built() { return built; }
+
+StartedMachine take_last_start() {
+  const StartedMachine last = last_start.value();
+  last_start.reset();
+  return last;
+}
+
+}  // namespace organ::test
