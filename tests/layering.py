@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from layering_file_system import SOURCE_TREES, check_file_system
 from layering_planted import CROWD, INNOCENT, MAX_ENTRIES, MAX_LINES, PLANTED
 
 BASE = {"format/base"}
@@ -115,13 +116,6 @@ SYSTEM = re.compile(r"[a-z_0-9]+|(sys|linux|netinet|arpa)/[a-z_0-9]+\.h|"
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]\s*$')
 ANY_INCLUDE = re.compile(r"\s*(#|%:|\?\?=)\s*(include|import)")
 COMMENT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
-ASKS_FILE_SYSTEM = "format/base/path_status.cc"
-FILE_SYSTEM_CALL = re.compile(
-    r"\b(?:std::filesystem|filesystem|fs)::(exists|is_\w+|status|symlink_status|create_\w+|remove|"
-    r"remove_all|rename|file_size|canonical|weakly_canonical|absolute|relative|proximate|equivalent|"
-    r"read_symlink|last_write_time|copy\w*|permissions|space|resize_file|current_path|"
-    r"temp_directory_path|hard_link_count|(?:recursive_)?directory_iterator|directory_entry)"
-    r"\s*(?:\w+\s*)?[({]")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 SOURCE_SUFFIXES = {".cc", ".h", ".cu", ".cuh"}
 # What compilers also read: by these names no rule would see it.
@@ -129,7 +123,6 @@ OTHER_SOURCES = {".c", ".c++", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".h++", ".
                  ".ixx", ".cppm"}
 HEADER_SUFFIXES = (".h", ".cuh")
 SCRIPT_SUFFIXES = {".py", ".sh", ".build", ".sql"}
-SOURCE_TREES = ("format", "registry", "transplant", "train", "cli")
 CONSUMERS = "tests/consumer/"  # see what is installed, as a stranger does
 # For the compiler, not for a reader: no rooms.
 PRECOMPILED = {"format/pch/plain.h", "train/pch/torch.h"}
@@ -283,45 +276,11 @@ def check_lines(path, tree):
         yield 1, f"sources are named {' '.join(sorted(SOURCE_SUFFIXES))}"
     # Tables that a script made are as long as what they list.
     made = re.search(r"Made by (tests/tools/\w+\.py)", "".join(lines[:8]))
-    if len(lines) > MAX_LINES and not path.startswith("tests/") and path != "dev" and not (made and made.group(1) in tree.known):
+    if len(lines) > MAX_LINES and path != "dev" and not (made and made.group(1) in tree.known):
         yield MAX_LINES, f"{len(lines)} lines; at most {MAX_LINES}"
     for number, line in enumerate(lines, 1):
         if UNFINISHED.search(line) and not path.endswith("layering.py"):
             yield number, "unfinished work has no place here"
-
-
-def arguments_of(text, start):
-    """The last argument of the call whose bracket stands at `start`."""
-    depth, last = 0, start + 1
-    for at in range(start, len(text)):
-        if text[at] in "([{":
-            depth += 1
-        elif text[at] in ")]}":
-            depth -= 1
-        elif text[at] == "," and depth == 1:
-            last = at + 1
-        if depth == 0:
-            return text[last:at].strip()
-    return ""
-
-
-def check_file_system(path, tree):
-    """std::filesystem throws an exception of its own wherever it is not given an error_code."""
-    if not path.startswith(SOURCE_TREES) or path == ASKS_FILE_SYSTEM:
-        return
-    text = "".join(re.sub(r"//.*", "", line) for line in tree.lines[path])
-    codes = set(re.findall(r"std::error_code (\w+)", text))
-    for match in re.finditer(r"namespace (\w+) = (?:::)?std::filesystem\b", text):
-        if match.group(1) != "fs":
-            yield 1 + text.count("\n", 0, match.start()), "std::filesystem is called fs"
-    for match in re.finditer(r"using (?:namespace )?(?:::)?(?:std::filesystem|fs)\b(?!::path\b)", text):
-        yield 1 + text.count("\n", 0, match.start()), "std::filesystem is not used bare"
-    for match in FILE_SYSTEM_CALL.finditer(text):
-        last = arguments_of(text, match.end() - 1)
-        checked = re.fullmatch(r"(?:fs::(?:symlink_)?status\(.*, )?(\w+)\)?", last, re.S)
-        if not (checked and checked.group(1) in codes):
-            yield (1 + text.count("\n", 0, match.start()),
-                   f"{match.group(1)}() without an error_code; {ASKS_FILE_SYSTEM} has what throws Error")
 
 
 def check_folders(tree):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/frame/help.h"
+#include "cli/frame/internal/help.h"
 
 #include <memory>
 #include <string>

@@ -15,9 +15,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/command_table.h"
-#include "cli/frame/help.h"
+#include "cli/frame/internal/help.h"
+#include "cli/frame/internal/usage.h"
 #include "cli/frame/train_program.h"
-#include "cli/frame/usage.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {

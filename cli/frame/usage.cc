@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/frame/usage.h"
+#include "cli/frame/internal/usage.h"
 
 #include <algorithm>
 #include <string_view>

@@ -70,6 +70,10 @@ inline std::string all_findings(const registry::VerifyReport& report) {
   return text.empty() ? "no finding" : text;
 }
 
+inline std::string verify_all(const Fixture& fixture) {
+  return all_findings(fixture.open(registry::Registry::Mode::read).verify_all());
+}
+
 inline bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }

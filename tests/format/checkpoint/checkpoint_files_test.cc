@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which files a checkpoint folder is made of, and which are refused.
+#include "format/checkpoint/checkpoint.h"
+
+#include <sys/stat.h>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "format/base/file.h"
+#include "format/base/json.h"
+#include "tests/format/checkpoint/checkpoint_folder.h"
+#include "tests/support/support.h"
+#include "tests/support/tensor_files.h"
+
+namespace organ::format {
+namespace {
+
+namespace fs = std::filesystem;
+using test::holds;
+using test::put_config;
+using test::put_index;
+using test::put_shard;
+using test::put_sharded;
+using test::put_single;
+using test::refusal;
+using test::Tensors;
+using test::tiny_llama;
+
+TEST_CASE("a folder without config or weights is not found and pickles are only named") {
+  const auto scratch = test::scratch();
+  CHECK(refusal(scratch.path() / "no").starts_with("not_found: "));
+  CHECK(holds(refusal(scratch.path()), "config.json"));
+  put_config(scratch.path());
+  CHECK(holds(refusal(scratch.path()), "has neither model.safetensors nor"));
+  write_file(scratch.path() / "pytorch_model.bin", "\x80\x02.");
+  const std::string error = refusal(scratch.path());
+  CHECK(error.starts_with("not_found: "));
+  CHECK(holds(error, "only 'pytorch_model.bin'"));
+  write_file(scratch.path() / "file", "");
+  CHECK(holds(refusal(scratch.path() / "file"), "is not a folder"));
+}
+
+TEST_CASE("an index that lies about the shards is refused") {
+  const auto scratch = test::scratch();
+  const Json good = put_sharded(scratch.path());
+  const auto& folder = scratch.path();
+  const auto expect = [&](const Json& weight_map, std::string_view part,
+                          const Json& total = nullptr) {
+    put_index(folder, weight_map, total);
+    const std::string error = refusal(folder);
+    CAPTURE(error);
+    CHECK((error.starts_with("corrupt: ") || error.starts_with("not_found: ")));
+    CHECK(holds(error, part));
+  };
+  for (const char* name :
+       {"../x.safetensors", "/etc/x.safetensors", "a\\b.safetensors", "sub/x.safetensors",
+        ".safetensors", "", "..", "model.bin", "CON.safetensors"}) {
+    CAPTURE(std::string(name));
+    Json bad = good;
+    bad["model.norm.weight"] = name;
+    expect(bad, "model.norm.weight");
+  }
+  Json nul = good;
+  nul["model.norm.weight"] = std::string("a\0.safetensors", 14);
+  expect(nul, "is not the name of a safetensors file");
+  Json number = good;
+  number["model.norm.weight"] = 7;
+  expect(number, "expected a string");
+
+  Json missing_shard = good;
+  missing_shard["model.norm.weight"] = "model-00003-of-00002.safetensors";
+  expect(missing_shard, "does not exist");
+  Json wrong_shard = good;
+  wrong_shard["model.norm.weight"] = "model-00001-of-00002.safetensors";
+  expect(wrong_shard, "'model.norm.weight' is in model-00002");
+  Json not_there = good;
+  not_there["extra.weight"] = "model-00001-of-00002.safetensors";
+  expect(not_there, "'extra.weight' is missing from model-00001");
+  Json unnamed = good;
+  unnamed.erase("model.norm.weight");
+  expect(unnamed, "'model.norm.weight' of model-00002-of-00002.safetensors is not in");
+  expect(Json::object(), "names no tensor");
+  expect(Json::array(), "expected an object");
+  expect(good, "total_size 1 but the tensors have", 1);
+  expect(good, "expected an unsigned integer", -1);
+  expect(good, "expected an integer, got", 1.5);
+  Json control = good;
+  control["a\nb"] = "model-00001-of-00002.safetensors";
+  expect(control, "printable ASCII");
+  write_file(folder / kShardIndex, R"({"weight_map":{"a":"b.safetensors","a":"c.safetensors"}})");
+  CHECK(holds(refusal(folder), "twice"));
+  write_file(folder / kShardIndex, "");
+  CHECK(refusal(folder).starts_with("corrupt: "));
+}
+
+TEST_CASE("a right total_size is accepted as an integer and as a real number") {
+  const auto scratch = test::scratch();
+  const Json weight_map = put_sharded(scratch.path());
+  std::uint64_t total = 0;
+  const Checkpoint checkpoint = Checkpoint::open(scratch.path());
+  for (const auto& shard : checkpoint.shards()) {
+    for (const auto& tensor : shard.file.header().tensors) total += tensor.size;
+  }
+  put_index(scratch.path(), weight_map, total);
+  CHECK(refusal(scratch.path()) == "no error");
+  put_index(scratch.path(), weight_map, static_cast<double>(total));
+  CHECK(refusal(scratch.path()) == "no error");
+}
+
+TEST_CASE("one tensor in two shards is refused") {
+  const auto scratch = test::scratch();
+  put_sharded(scratch.path());
+  Tensors first;
+  for (const auto& [name, description] : tiny_llama()) {
+    if (name.starts_with("model.layers.0.") || name == "model.norm.weight") {
+      first.emplace(name, description);
+    }
+  }
+  put_shard(scratch.path() / "model-00001-of-00002.safetensors", first);
+  CHECK(holds(refusal(scratch.path()), "'model.norm.weight' is in model-00001"));
+}
+
+TEST_CASE("a single file beside an index that does not name it is ambiguous") {
+  const auto scratch = test::scratch();
+  put_sharded(scratch.path());
+  put_shard(scratch.path() / kSingleShard, tiny_llama());
+  CHECK(holds(refusal(scratch.path()), "has both model.safetensors and"));
+}
+
+TEST_CASE("Git LFS pointers are named as such") {
+  const auto scratch = test::scratch();
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n";
+  put_config(scratch.path());
+  write_file(scratch.path() / kSingleShard, pointer);
+  CHECK(holds(refusal(scratch.path()), "Git LFS pointer"));
+  write_file(scratch.path() / "config.json", pointer);
+  CHECK(holds(refusal(scratch.path()), "config.json': is a Git LFS pointer"));
+}
+
+// root/models--a--b/{blobs,snapshots/<revision>} with every file a symlink into blobs/.
+fs::path put_cache(const fs::path& root) {
+  const auto repository = root / "models--a--b";
+  const auto snapshot = repository / "snapshots" / "0123abcd";
+  fs::create_directories(repository / "blobs");
+  fs::create_directories(snapshot);
+  put_single(repository / "blobs");
+  for (const std::string_view name : {kConfigFile, kSingleShard}) {
+    const std::string blob = sha256(name).hex();
+    fs::rename(repository / "blobs" / name, repository / "blobs" / blob);
+    fs::create_symlink("../../blobs/" + blob, snapshot / name);
+  }
+  return snapshot;
+}
+
+TEST_CASE("cache snapshots are followed into their own blobs and nowhere else") {
+  const auto scratch = test::scratch();
+  const auto snapshot = put_cache(scratch.path());
+  CHECK(Checkpoint::open(snapshot).layer(1).size() == 9);
+  fs::create_symlink(snapshot, scratch.path() / "alias");
+  CHECK(refusal(scratch.path() / "alias") == "no error");
+
+  const auto weights = snapshot / kSingleShard;
+  const auto target = fs::canonical(weights);
+  const auto relink = [&](const fs::path& to) {
+    fs::remove(weights);
+    fs::create_symlink(to, weights);
+    return refusal(snapshot);
+  };
+  fs::create_directories(scratch.path() / "models--c--d" / "blobs");
+  fs::copy_file(target, scratch.path() / "models--c--d" / "blobs" / "x");
+  CHECK(holds(relink("../../../models--c--d/blobs/x"), "is a symlink that leaves"));
+  CHECK(holds(relink("/etc/hostname"), "is a symlink that leaves"));
+  CHECK(relink("../../blobs/gone").starts_with("not_found: "));
+  CHECK(holds(relink("../../blobs/gone"), "symlink to nothing"));
+  CHECK(holds(relink(std::string(kSingleShard)), "loop"));
+  CHECK(relink(target) == "no error");
+}
+
+TEST_CASE("outside a cache a symlink may not leave the folder") {
+  const auto scratch = test::scratch();
+  const auto folder = scratch.path() / "model";
+  fs::create_directories(folder);
+  put_single(folder);
+  fs::rename(folder / kSingleShard, scratch.path() / "weights");
+  fs::create_symlink("../weights", folder / kSingleShard);
+  CHECK(holds(refusal(folder), "is a symlink that leaves"));
+  fs::remove(folder / kSingleShard);
+  fs::rename(scratch.path() / "weights", folder / "real.safetensors");
+  fs::create_symlink("real.safetensors", folder / kSingleShard);
+  CHECK(refusal(folder) == "no error");
+}
+
+TEST_CASE("a FIFO, a folder or a device in place of a file is refused without blocking") {
+  const auto scratch = test::scratch();
+  const auto weights = scratch.path() / kSingleShard;
+  put_config(scratch.path());
+  REQUIRE(mkfifo(weights.c_str(), 0600) == 0);
+  CHECK(refusal(scratch.path()).starts_with("corrupt: "));
+  fs::remove(weights);
+  fs::create_directory(weights);
+  CHECK(refusal(scratch.path()).starts_with("corrupt: "));
+  fs::remove(scratch.path() / "config.json");
+  REQUIRE(mkfifo((scratch.path() / "config.json").c_str(), 0600) == 0);
+  CHECK(refusal(scratch.path()).starts_with("corrupt: "));
+}
+
+TEST_CASE("config.json that is not one small JSON object is refused") {
+  const auto scratch = test::scratch();
+  put_single(scratch.path());
+  for (const char* text : {"", "[]", "null", "{", "{}{}", "{\"hidden_size\":NaN}"}) {
+    CAPTURE(std::string(text));
+    write_file(scratch.path() / "config.json", text);
+    CHECK(refusal(scratch.path()).starts_with("corrupt: "));
+  }
+  write_file(scratch.path() / "config.json", std::string((16 << 20) + 1, ' '));
+  CHECK(holds(refusal(scratch.path()), "16777216"));
+}
+
+}  // namespace
+}  // namespace organ::format
