@@ -4,17 +4,23 @@ cache and memory.
 
 usage: runs.py ORGAN_TRAIN MODEL_FIXTURE     (standard library only)
 """
+import fcntl
 import hashlib
 import json
+import os
 import pathlib
+import pty
+import re
 import signal
 import statistics
+import struct
 import subprocess
 import sys
+import termios
 import time
 import unittest
 
-from run_case import CONFIG, read_safetensors, RunCase, write_ids, write_safetensors
+from run_case import CONFIG, STEPS, read_safetensors, RunCase, write_ids, write_safetensors
 
 
 class Runs(RunCase):
@@ -177,6 +183,33 @@ class Runs(RunCase):
                 self.assertEqual(self.tensors(out), self.tensors(straight))
                 self.assertEqual(self.losses(out), self.losses(straight))
                 self.assertEqual(self.evaluations(out), self.evaluations(straight))
+
+    def drawn_lines(self, columns, out):
+        """What a run draws over one line of a terminal so many columns wide."""
+        main, end = pty.openpty()
+        fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+        process = subprocess.Popen(self.command(out), stdout=subprocess.DEVNULL, stderr=end,
+                                   env={**os.environ, "TERM": "xterm", "NO_COLOR": ""})
+        os.close(end)
+        text = b""
+        try:
+            while piece := os.read(main, 4096):
+                text += piece
+        except OSError:  # the other end is closed
+            pass
+        os.close(main)
+        self.assertEqual(process.wait(), 0, text)
+        return re.findall(r"\r(step [^\r\n]*?)\x1b\[K", text.decode())
+
+    def test_the_progress_line_fits_the_terminal(self):
+        for columns in (200, 80, 40, 20):
+            with self.subTest(columns=columns):
+                lines = self.drawn_lines(columns, f"wide{columns}")
+                self.assertEqual(len(lines), STEPS)
+                self.assertLess(max(map(len, lines)), columns)
+                if columns >= 40:
+                    self.assertRegex(lines[-1], f"^step {STEPS}/{STEPS}  loss [0-9.]+  0:00 left")
+        self.assertIn("of this machine's", self.drawn_lines(200, "again")[-1])
 
     def resident_bytes(self, process):
         """Anonymous memory of a process; None once it has ended."""
