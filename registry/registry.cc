@@ -135,7 +135,7 @@ bool is_newer(const VersionInfo& a, const VersionInfo& b) {
 
 }  // namespace
 
-std::string log_time() { return format::creation_time(); }
+std::string log_time() { return format::clock_time(); }
 
 Registry::Registry(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Registry::Registry(Registry&&) noexcept = default;

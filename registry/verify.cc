@@ -27,8 +27,9 @@ void collect(Item& item, const std::string& subject, Action&& action) {
         code != ErrorCode::untrusted && code != ErrorCode::unsupported_version) {
       throw;
     }
-    item.findings.push_back(
-        {code == ErrorCode::not_found ? ErrorCode::corrupt : code, subject, error.what()});
+    Finding finding = Finding::of(subject, error);
+    if (code == ErrorCode::not_found) finding.code = ErrorCode::corrupt;
+    item.findings.push_back(std::move(finding));
   }
 }
 

@@ -57,7 +57,7 @@ Receipt draft_receipt(const OrganSource& organ, const InstallOptions& options, s
   const format::Manifest& manifest = organ.manifest();
   Receipt receipt;
   receipt.number = number;
-  receipt.created = format::creation_time();
+  receipt.created = format::clock_time();
   receipt.mode = "replace";
   receipt.organ_name = manifest.name;
   receipt.organ_version = manifest.version;
@@ -76,6 +76,24 @@ Receipt draft_receipt(const OrganSource& organ, const InstallOptions& options, s
 std::uint64_t next_number(const StateFolder& state) {
   const std::vector<std::uint64_t> numbers = state.receipt_numbers();
   return numbers.empty() ? 1 : numbers.back() + 1;
+}
+
+// Weights in other formats would still be the old model's, a signature would not hold.
+bool stays_behind(std::string_view name) {
+  constexpr std::string_view kEndings[] = {".bin", ".pt",  ".pth",     ".ckpt",  ".gguf",
+                                           ".h5",  ".ot",  ".msgpack", ".onnx",  ".safetensors",
+                                           ".sig", ".npz", ".pkl",     ".pickle"};
+  return std::any_of(std::begin(kEndings), std::end(kEndings),
+                     [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
+bool is_shard(const Checkpoint& recipient, const std::string& name) {
+  return std::any_of(recipient.shards().begin(), recipient.shards().end(),
+                     [&](const Checkpoint::Shard& shard) { return shard.file_name == name; });
+}
+
+bool is_of_old_model(const Checkpoint& recipient, const std::string& name) {
+  return !is_shard(recipient, name) && stays_behind(name);
 }
 
 InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
@@ -104,17 +122,11 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
   for (const FileChange& file : outcome.receipt.files) {
     if (file.undo) change.files.push_back({file.path, file.before, file.after});
   }
+  for (const FileChange& file : outcome.receipt.files) {
+    if (is_of_old_model(recipient, file.path)) outcome.stale.push_back(file.path);
+  }
   transaction.commit(change);
   return outcome;
-}
-
-// Weights in other formats would still be the old model's, a signature would not hold.
-bool stays_behind(std::string_view name) {
-  constexpr std::string_view kEndings[] = {".bin", ".pt",  ".pth",     ".ckpt",  ".gguf",
-                                           ".h5",  ".ot",  ".msgpack", ".onnx",  ".safetensors",
-                                           ".sig", ".npz", ".pkl",     ".pickle"};
-  return std::any_of(std::begin(kEndings), std::end(kEndings),
-                     [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
 bool try_hard_link(int fd, const fs::path& to) {
@@ -167,15 +179,10 @@ void copy_state(const std::vector<Copy>& copies, const Work& work) {
   }
 }
 
-bool is_shard(const Checkpoint& recipient, const std::string& name) {
-  return std::any_of(recipient.shards().begin(), recipient.shards().end(),
-                     [&](const Checkpoint::Shard& shard) { return shard.file_name == name; });
-}
-
 // Takes what stays behind out of the receipt.
 void leave_out(const Checkpoint& recipient, InstallOutcome& outcome) {
   std::erase_if(outcome.receipt.files, [&](const FileChange& file) {
-    if (is_shard(recipient, file.path) || !stays_behind(file.path)) return false;
+    if (!is_of_old_model(recipient, file.path)) return false;
     outcome.left_out.push_back(file.path);
     return true;
   });

@@ -33,7 +33,8 @@ struct InstallOutcome {
   Recovery recovery = Recovery::nothing;  // what an earlier crash had left in the folder
   std::filesystem::path folder;           // where the organ now is
   std::vector<std::string> left_out;      // with `out`: names of the recipient not carried over
-  std::uint64_t hard_links = 0;           // unchanged shards shared that way
+  std::vector<std::string> stale;  // in place: files that still hold or sign the former weights
+  std::uint64_t hard_links = 0;    // unchanged shards shared that way
   std::vector<format::Finding> not_finite = {};  // tensors of the organ with NaN or infinity
 };
 

@@ -35,6 +35,16 @@ struct Arguments {
   bool proceed = false, abort = false;
 };
 
+// What lets a refused organ in; nothing when no option does, as of one that was revoked or whose
+// signature is of other bytes.
+std::string way_out(const OrganArgument& organ, const TrustOptions& options) {
+  registry::TrustOverride unsigned_too = options.load();
+  unsigned_too.allow_unsigned = true;
+  return organ.judge_origin(unsigned_too).trusted()
+             ? "--key PUB vouches for it, --allow-unsigned goes without"
+             : std::string();
+}
+
 // Throws untrusted (or corrupt) with the first reason.
 transplant::TrustRecord require_trusted(const Context& context, const OrganArgument& organ,
                                         const TrustOptions& options) {
@@ -47,7 +57,7 @@ transplant::TrustRecord require_trusted(const Context& context, const OrganArgum
     const format::Finding& first = verdict.refusals.front();
     throw Error(first.code,
                 fmt::format("{}: not trusted: {}", quote(organ.text), escape_text(first.message)),
-                "--key PUB vouches for it, --allow-unsigned goes without");
+                way_out(organ, options));
   }
   transplant::TrustRecord record;
   record.status = verdict.warnings.empty() && !verdict.keys.empty()
@@ -74,6 +84,7 @@ nlohmann::json outcome_json(const transplant::InstallOutcome& outcome) {
           {"converted_tensors", receipt.conversions.size()},
           {"changed_files", changed},
           {"left_out", outcome.left_out},
+          {"stale", outcome.stale},
           {"hard_links", outcome.hard_links},
           {"compatibility", to_json(outcome.compatibility)}};
 }
@@ -101,6 +112,9 @@ void run_install(Context& context, Arguments arguments) {
   }
   for (const std::string& name : outcome.left_out) {
     context.note("left out: " + escape_text(name));
+  }
+  for (const std::string& name : outcome.stale) {
+    context.warn(escape_text(name) + ": still speaks of the model without the organ");
   }
   if (context.json) {
     context.print_json("install", outcome_json(outcome));

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/base/fail.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 namespace organ {
 
@@ -39,9 +41,24 @@ std::size_t decode_utf8(std::string_view text, std::size_t at, std::uint32_t& co
   return code_point < kSmallest[length] || surrogate || code_point > 0x10FFFF ? 0 : length;
 }
 
+struct CodePoints {
+  std::uint32_t first, last;
+};
+
+// Controls, what turns the direction of a line or ends it, and what nothing is drawn for: Unicode's
+// categories Cc, Cf, Zl and Zp and its Default_Ignorable_Code_Point, sorted.
+constexpr CodePoints kUnseen[] = {
+    {0x00, 0x1F},       {0x7F, 0x9F},       {0xAD, 0xAD},       {0x34F, 0x34F},
+    {0x600, 0x605},     {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},
+    {0x890, 0x891},     {0x8E2, 0x8E2},     {0x115F, 0x1160},   {0x17B4, 0x17B5},
+    {0x180B, 0x180F},   {0x200B, 0x200F},   {0x2028, 0x202E},   {0x2060, 0x206F},
+    {0x3164, 0x3164},   {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0},
+    {0xFFF0, 0xFFFB},   {0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x1343F},
+    {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
+
 bool is_unsafe_to_show(std::uint32_t c) {
-  return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) ||
-         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+  const auto* range = std::ranges::lower_bound(kUnseen, c, {}, &CodePoints::last);
+  return range != std::end(kUnseen) && c >= range->first;
 }
 
 }  // namespace

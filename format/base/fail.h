@@ -27,8 +27,8 @@ template <typename... Args>
 // For our own bugs only, never for input: throws internal.
 void check(bool condition, std::string_view what);
 
-// Text from files, servers and arguments, made safe for a terminal and for one line: control
-// characters, invalid UTF-8, C1 and bidirectional controls are written as \xNN or \u{NNNN};
+// Text from files, servers, arguments for people, safe on a terminal and in one line: invalid UTF-8
+// and what is not drawn or moves what is (controls, …) become \xNN or \u{NNNN}, a backslash stays;
 // longer than `limit` bytes is cut and marked with "…".
 std::string escape_text(std::string_view text, std::size_t limit = 512);
 

@@ -7,16 +7,19 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <random>
 #include <thread>
+
+#include <fmt/format.h>
 
 #include "format/base/deleter.h"
 #include "format/base/fail.h"
@@ -229,9 +232,13 @@ void write_file(const fs::path& path, std::string_view text, AtomicFile::Mode mo
   file.commit(mode, permissions);
 }
 
+bool clone_contents(int from, int to) {
+  return file_size(from, "the file to copy") > 0 && ::ioctl(to, FICLONE, from) == 0;
+}
+
 std::uint64_t copy_contents(int from, int to, std::string_view subject, const Work& work) {
   const std::uint64_t size = file_size(from, subject);
-  if (size > 0 && ::ioctl(to, FICLONE, from) == 0) {
+  if (clone_contents(from, to)) {
     work.advance(size);
     return size;
   }
@@ -301,11 +308,42 @@ bool is_safe_file_name(std::string_view name) {
 
 namespace {
 
-std::string lock_holder(int fd) {
-  std::array<char, 64> buffer{};
-  const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), 0);
-  const std::string_view text(buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
-  return escape_text(text.substr(0, text.find('\n')));
+// The process of a line of /proc/locks ("1: FLOCK ADVISORY WRITE 4711 fe:00:123 0 EOF") that holds
+// a flock on this file; nothing for other lines, and for those of who only waits ("1: -> FLOCK …").
+std::optional<std::string> holder_in(std::string_view line, std::string_view file) {
+  std::vector<std::string_view> words;
+  for (std::size_t at = 0; (at = line.find_first_not_of(' ', at)) != line.npos;) {
+    const std::size_t end = std::min(line.find(' ', at), line.size());
+    words.push_back(line.substr(at, end - at));
+    at = end;
+  }
+  if (words.size() < 6 || words[1] != "FLOCK" || words[5] != file) return std::nullopt;
+  return std::string(words[4]);
+}
+
+// Who holds the lock now, as the kernel tells it: what a holder writes down himself outlives him.
+// "another process" where it does not tell (other namespaces, network file systems).
+std::string lock_holders(int fd) {
+  constexpr std::uint64_t kLimit = std::uint64_t{1} << 20;
+  struct stat status {};
+  std::vector<std::string> processes;
+  try {
+    if (::fstat(fd, &status) != 0) fail_errno("lock", "stat");
+    const std::string locks = read_kernel_file("/proc/locks", kLimit);
+    const std::string file =
+        fmt::format("{:02x}:{:02x}:{}", major(status.st_dev), minor(status.st_dev), status.st_ino);
+    for (std::size_t at = 0; at < locks.size();) {
+      const std::size_t end = std::min(locks.find('\n', at), locks.size());
+      if (auto process = holder_in(std::string_view(locks).substr(at, end - at), file)) {
+        processes.push_back(*std::move(process));
+      }
+      at = end + 1;
+    }
+  } catch (const Error&) {
+    // The message does without.
+  }
+  if (processes.empty()) return "another process";
+  return fmt::format("process{} {}", processes.size() == 1 ? "" : "es", fmt::join(processes, ", "));
 }
 
 UniqueFd open_lock(const fs::path& path, FileLock::Kind kind) {
@@ -332,15 +370,6 @@ bool try_lock(int fd, FileLock::Kind kind, const fs::path& path) {
   return false;
 }
 
-// The text is for people only: who holds the lock.
-void write_holder(int fd, const fs::path& path) {
-  const std::string text = fmt::format("process {}\n", ::getpid());
-  if (::ftruncate(fd, 0) != 0 ||
-      ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    fail_errno(path.string(), "write lock");
-  }
-}
-
 }  // namespace
 
 FileLock::FileLock(const fs::path& path, Kind kind, double timeout_seconds, const Work& work)
@@ -356,13 +385,12 @@ FileLock::FileLock(const fs::path& path, Kind kind, double timeout_seconds, cons
     if (std::chrono::steady_clock::now() >= deadline) {
       throw Error(ErrorCode::conflict,
                   fmt::format("{}: locked by {} for more than {} s", quote(path.string()),
-                              lock_holder(fd_.get()), timeout_seconds),
+                              lock_holders(fd_.get()), timeout_seconds),
                   "wait for the other command, or end it");
     }
     work.require_wanted();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  if (kind == Kind::exclusive) write_holder(fd_.get(), path);
 }
 
 }  // namespace organ

@@ -76,6 +76,10 @@ class AtomicFile {
 void write_file(const std::filesystem::path& path, std::string_view text,
                 AtomicFile::Mode mode = AtomicFile::Mode::replace, unsigned permissions = 0644);
 
+// Makes an empty open file share the bytes of another one (reflink). False where the file system
+// cannot, and of an empty file.
+bool clone_contents(int from, int to);
+
 // Copies a whole regular file into an empty open one: reflink, else copy_file_range, else
 // read/write. Returns the number of bytes, which `work` was told. Throws io, cancelled.
 std::uint64_t copy_contents(int from, int to, std::string_view subject, const Work& work = {});
@@ -101,13 +105,14 @@ std::vector<std::string> list_folder(const std::filesystem::path& folder);
 // '.' or '-', and none of the names other systems reserve (con, nul, …).
 bool is_safe_file_name(std::string_view name);
 
-// An advisory flock. A dead process leaves no stale lock. Only a holder of the exclusive lock may
-// remove the file, with the folder it guards; whoever waited for it then opens the new one.
+// An advisory flock. A dead process leaves no stale lock. Its file stays empty; whoever may open it
+// can hold it, whatever its mode. Only a holder of the exclusive lock may remove the file, with the
+// folder it guards; whoever waited for it then opens the new one.
 class FileLock {
  public:
   enum class Kind { shared, exclusive };
   static constexpr double kUsualWait = 10;  // seconds
-  // Waits up to `timeout_seconds`, then throws conflict naming the holder written in the file. Ends
+  // Waits up to `timeout_seconds`, then throws conflict naming the processes that hold it. Ends
   // earlier with cancelled when `work` is no longer wanted.
   FileLock(const std::filesystem::path& path, Kind kind, double timeout_seconds = kUsualWait,
            const Work& work = {});

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "format/base/error.h"
 
@@ -15,6 +16,13 @@ struct Finding {
   ErrorCode code = ErrorCode::corrupt;
   std::string subject;  // layer.01.safetensors: tensor 'mlp.up_proj.weight'
   std::string message;  // bytes 4194304..8388607 have digest …, expected …
+
+  // An error as a finding about `subject`, which its message need not name again.
+  static Finding of(std::string subject, const Error& error) {
+    std::string message = error.what();
+    if (message.starts_with(subject + ": ")) message.erase(0, subject.size() + 2);
+    return {error.code(), std::move(subject), std::move(message)};
+  }
 };
 
 }  // namespace organ::format

@@ -124,7 +124,10 @@ struct Manifest {
   static std::string layer_file_name(std::uint64_t index);
 };
 
-// Now, or SOURCE_DATE_EPOCH when set, as RFC 3339 UTC.
+// Now as RFC 3339 UTC: when something happened (published, installed).
+std::string clock_time();
+
+// The same, or SOURCE_DATE_EPOCH when that is set: what is written into files that are made.
 std::string creation_time();
 
 }  // namespace organ::format

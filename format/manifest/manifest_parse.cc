@@ -202,7 +202,7 @@ FileEntry read_file_entry(const JsonObject& object) {
   const std::string role = object.string("role");
   const auto parsed = parse_file_role(role);
   if (!parsed)
-    object.fail_field("role", "expected layer, head, bridge or card, got " + quote(role));
+    object.fail_field("role", "expected layer, shared, head, bridge or card, got " + quote(role));
   file.role = *parsed;
   file.size = object.unsigned_integer("size");
   file.digest = read_digest(object, "digest");

@@ -99,12 +99,14 @@ Json to_json(const FileEntry& file) {
 }
 
 std::int64_t seconds_now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::int64_t seconds_of_creation() {
   const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
-  if (epoch == nullptr || *epoch == '\0') {
-    return std::chrono::duration_cast<std::chrono::seconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-  }
+  if (epoch == nullptr || *epoch == '\0') return seconds_now();
   const std::string_view text(epoch);
   constexpr std::size_t kMostDigits = 11;  // up to the year 5138
   if (text.size() > kMostDigits || text.find_first_not_of("0123456789") != text.npos) {
@@ -112,6 +114,17 @@ std::int64_t seconds_now() {
          quote(text));
   }
   return std::stoll(std::string(text));
+}
+
+std::string to_rfc_3339(std::int64_t since_1970) {
+  using namespace std::chrono;
+  const sys_seconds moment{seconds{since_1970}};
+  const auto day = floor<days>(moment);
+  const year_month_day date(day);
+  const hh_mm_ss time(moment - day);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     time.hours().count(), time.minutes().count(), time.seconds().count());
 }
 
 }  // namespace
@@ -162,15 +175,7 @@ std::string Manifest::to_text() const {
   return canonical_json(document);
 }
 
-std::string creation_time() {
-  using namespace std::chrono;
-  const sys_seconds now{seconds{seconds_now()}};
-  const auto day = floor<days>(now);
-  const year_month_day date(day);
-  const hh_mm_ss time(now - day);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     time.hours().count(), time.minutes().count(), time.seconds().count());
-}
+std::string clock_time() { return to_rfc_3339(seconds_now()); }
+std::string creation_time() { return to_rfc_3339(seconds_of_creation()); }
 
 }  // namespace organ::format

@@ -10,10 +10,6 @@
 namespace organ::format {
 namespace {
 
-Finding finding_of(std::string_view subject, const Error& error) {
-  return {error.code(), std::string(subject), error.message()};
-}
-
 // A bundle that is well formed but none of our keys can judge: not a finding while another key's
 // signature is good.
 struct Unjudged {
@@ -41,7 +37,7 @@ void check_bundle(std::string_view bundle, const OrganSource& organ, const Verif
     }
   } catch (const Error& error) {
     auto& list = error.code() == ErrorCode::untrusted ? unjudged.findings : result.findings;
-    list.push_back(finding_of(kSignatureFile, error));
+    list.push_back(Finding::of(std::string(kSignatureFile), error));
   }
 }
 
@@ -82,7 +78,7 @@ void check_manifest_bytes(const std::filesystem::path& folder, const VerifyOptio
            fmt::format("has digest {} but {} was signed", found.hex(), resource.digest.hex())});
     }
   } catch (const Error& error) {
-    result.findings.push_back(finding_of(kSignatureFile, error));
+    result.findings.push_back(Finding::of(std::string(kSignatureFile), error));
   }
 }
 
@@ -113,7 +109,7 @@ Verification verify_organ_folder(const std::filesystem::path& folder, const Veri
     organ = OrganFolder::open(folder);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::io) throw;
-    result.findings.push_back(finding_of(escape_text(folder.string()), error));
+    result.findings.push_back(Finding::of(escape_text(folder.string()), error));
     check_manifest_bytes(folder, options, result);
     return result;
   }

@@ -75,7 +75,7 @@ void write_index(const RegistryPaths& paths, Catalog& catalog);
 // The phase of reading the log's entries after the first `seen`; none when there are no others.
 Work log_phase(const Log& log, std::uint64_t seen, const Work& work);
 
-// Now (or SOURCE_DATE_EPOCH), RFC 3339 UTC.
+// Now, RFC 3339 UTC.
 std::string log_time();
 
 }  // namespace organ::registry

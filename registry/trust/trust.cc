@@ -30,7 +30,7 @@ void judge_bundle(const std::string& bundle, const std::vector<format::PublicKey
     }
   } catch (const Error& error) {
     if (error.code() != ErrorCode::untrusted && error.code() != ErrorCode::corrupt) throw;
-    out.problems.push_back({error.code(), subject, error.message()});
+    out.problems.push_back(Finding::of(subject, error));
   }
 }
 
@@ -71,6 +71,12 @@ std::string describe_rule(const Policy& policy, std::string_view name, const Pol
                      to_string(rule.mode), rule.threshold, rule.keys.size());
 }
 
+std::string describe_shortfall(const PolicyRule& rule, std::size_t good) {
+  if (rule.keys.empty()) return "no key is trusted for it, so no signature counts";
+  return fmt::format("signed by {} of the {} trusted keys, {} needed", good, rule.keys.size(),
+                     rule.threshold);
+}
+
 // Damage is refused in every mode; a missing or unknown signature only where it is enforced.
 void sort_problems(const std::vector<Finding>& problems, bool satisfied, bool lenient,
                    TrustVerdict& verdict) {
@@ -104,10 +110,8 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
   std::vector<Finding> problems = evidence.problems;
   if (!satisfied) {
     verdict.not_established.push_back("who made it");
-    problems.insert(problems.begin(),
-                    {ErrorCode::untrusted, std::string(name),
-                     fmt::format("signed by {} of the {} trusted keys, {} needed",
-                                 evidence.keys.size(), rule.keys.size(), rule.threshold)});
+    problems.insert(problems.begin(), {ErrorCode::untrusted, std::string(name),
+                                       describe_shortfall(rule, evidence.keys.size())});
   }
   if (override.allow_unsigned) verdict.policy.push_back("overridden by --allow-unsigned");
   sort_problems(problems, satisfied, lenient, verdict);

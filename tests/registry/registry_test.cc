@@ -37,6 +37,15 @@ TEST_CASE("registry: what is published can be resolved, opened and verified") {
   CHECK(verify_all(fixture) == "no finding");
 }
 
+TEST_CASE(
+    "registry: the log says when something was published, not when files are wished to be made") {
+  const Fixture fixture;
+  ::setenv("SOURCE_DATE_EPOCH", "0", 1);
+  fixture.publish();
+  ::unsetenv("SOURCE_DATE_EPOCH");
+  CHECK(fixture.open().history("legal/contracts").front().entry.time > "2024");
+}
+
 TEST_CASE("registry: init refuses a folder with something in it and open makes nothing") {
   const Fixture fixture;
   CHECK(contains(error_of([&] { Registry::create(fixture.root); }), "already_exists: "));

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <memory>
 
 #include "format/base/file.h"
@@ -111,6 +112,24 @@ TEST_CASE("a new folder gets the organ and can be undone there, the recipient st
   uninstall_organ(out);
   CHECK(digests_of(out) == before);
   CHECK(digests_of(bench.model) == before);
+}
+
+TEST_CASE("what in place still speaks of the former weights is named, and nothing else") {
+  Bench bench({.shards = 2});
+  const std::vector<std::string> stale = {"consolidated.safetensors", "model.sig",
+                                          "pytorch_model.bin"};
+  for (const std::string& name : stale) write_file(bench.model / name, "old");
+  write_file(bench.model / "notes.txt", "anything");
+  CHECK(bench.install(1).stale == stale);
+  CHECK(bench.install(1, bench.folder.path() / "out").stale.empty());
+}
+
+TEST_CASE("a receipt says when it was written, not when files are wished to be made") {
+  Bench bench;
+  ::setenv("SOURCE_DATE_EPOCH", "0", 1);
+  const std::string created = bench.install(1).receipt.created;
+  ::unsetenv("SOURCE_DATE_EPOCH");
+  CHECK(created > "2024");
 }
 
 TEST_CASE("several organs are undone last in, first out") {

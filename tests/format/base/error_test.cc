@@ -43,6 +43,27 @@ TEST_CASE("escape_text: control characters, C1, bidi and bad UTF-8 cannot reach 
   CHECK(quote("it's") == "'it's'");
 }
 
+TEST_CASE("escape_text: nothing that is not drawn or moves what is drawn stays unseen") {
+  // Both sides of ranges; the names are Unicode's.
+  const std::pair<const char*, const char*> unseen[] = {
+      {"\xc2\xad", "\\xad"},               // SOFT HYPHEN
+      {"\xd8\x9c", "\\u{061c}"},           // ARABIC LETTER MARK
+      {"\xe1\xa0\x8e", "\\u{180e}"},       // MONGOLIAN VOWEL SEPARATOR
+      {"\xe2\x81\xa0", "\\u{2060}"},       // WORD JOINER
+      {"\xe2\x81\xa4", "\\u{2064}"},       // INVISIBLE PLUS
+      {"\xe2\x81\xaf", "\\u{206f}"},       // NOMINAL DIGIT SHAPES
+      {"\xe3\x85\xa4", "\\u{3164}"},       // HANGUL FILLER
+      {"\xef\xbf\xb9", "\\u{fff9}"},       // INTERLINEAR ANNOTATION ANCHOR
+      {"\xf3\xa0\x80\x81", "\\u{e0001}"},  // LANGUAGE TAG
+      {"\xf3\xa0\x81\xbf", "\\u{e007f}"},  // CANCEL TAG
+  };
+  for (const auto& [text, expected] : unseen) CHECK(escape_text(text) == expected);
+  for (const char* seen : {"\xc2\xae", "\xd8\x9b", "\xe2\x81\x9e", "\xe2\x81\xb0", "\xe3\x85\xa5",
+                           "\xef\xbf\xbc", "\xf0\x9f\x99\x82"}) {
+    CHECK(escape_text(seen) == seen);
+  }
+}
+
 TEST_CASE("checked arithmetic: overflow is a corrupt error that shows both numbers") {
   CHECK(checked_add(1, 2, "sum") == 3);
   CHECK(checked_mul(UINT64_MAX, 1, "product") == UINT64_MAX);

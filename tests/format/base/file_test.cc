@@ -113,12 +113,12 @@ namespace {
 class LockHolder {
  public:
   template <typename Action>
-  LockHolder(const fs::path& path, Action afterwards) {
+  LockHolder(const fs::path& path, FileLock::Kind kind, Action afterwards) {
     int ready[2];
     REQUIRE(::pipe(ready) == 0);
     process_ = ::fork();
     if (process_ == 0) {
-      const FileLock lock(path, FileLock::Kind::exclusive);
+      const FileLock lock(path, kind);
       (void)!::write(ready[1], "x", 1);
       afterwards();
       ::_exit(0);
@@ -147,7 +147,7 @@ TEST_CASE("file lock: a second process waits, then gets a conflict that names th
   const auto folder = test::scratch();
   const fs::path path = folder.path() / "lock";
   {
-    const LockHolder holder(path, [] { ::pause(); });
+    const LockHolder holder(path, FileLock::Kind::exclusive, [] { ::pause(); });
     const std::string error = test::error_of([&] { FileLock(path, FileLock::Kind::shared, 0.1); });
     CHECK(error.find("conflict: ") == 0);
     CHECK(error.find("process " + std::to_string(holder.process())) != std::string::npos);
@@ -158,10 +158,38 @@ TEST_CASE("file lock: a second process waits, then gets a conflict that names th
 TEST_CASE("file lock: who waited for a removed lock file locks the new one") {
   const auto folder = test::scratch();
   const fs::path path = folder.path() / "lock";
-  const LockHolder holder(path, [&] {
+  const LockHolder holder(path, FileLock::Kind::exclusive, [&] {
     ::usleep(100'000);
     ::unlink(path.c_str());
   });
   const FileLock lock(path, FileLock::Kind::exclusive, 5);
-  CHECK(read_file(path, 100) == "process " + std::to_string(::getpid()) + "\n");
+  const std::string error = test::error_of([&] { FileLock(path, FileLock::Kind::shared, 0); });
+  CHECK(error.find("locked by process " + std::to_string(::getpid())) != std::string::npos);
+}
+
+TEST_CASE("file lock: a conflict names who holds it now, not who held it last") {
+  const auto folder = test::scratch();
+  const fs::path path = folder.path() / "lock";
+  const auto wait = [] { ::pause(); };
+  pid_t gone = 0;
+  {
+    const LockHolder before(path, FileLock::Kind::exclusive, wait);
+    gone = before.process();
+  }
+  const LockHolder one(path, FileLock::Kind::shared, wait);
+  const LockHolder two(path, FileLock::Kind::shared, wait);
+  const std::string error = test::error_of([&] { FileLock(path, FileLock::Kind::exclusive, 0); });
+  CHECK(error.find("locked by processes ") != std::string::npos);
+  for (const LockHolder* holder : {&one, &two}) {
+    CHECK(error.find(std::to_string(holder->process())) != std::string::npos);
+  }
+  CHECK(error.find(std::to_string(gone)) == std::string::npos);
+}
+
+TEST_CASE("file lock: nothing is written, so a full disk locks too") {
+  const auto folder = test::scratch();
+  const fs::path path = folder.path() / "lock";
+  write_file(path, "process 1\n");  // as an older organ left it
+  const FileLock lock(path, FileLock::Kind::exclusive);
+  CHECK(read_file(path, 100) == "process 1\n");
 }

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 
 #include <nlohmann/json.hpp>
@@ -121,6 +122,26 @@ TEST_CASE("every field of another type, and null for each, is refused as damage"
   });
 }
 
+TEST_CASE("an unknown role is refused with every role that there is") {
+  json damaged = full_document();
+  damaged["files"][0]["role"] = "sheared";
+  const std::string error = parse_error(damaged.dump());
+  for (const FileRole role :
+       {FileRole::layer, FileRole::shared, FileRole::head, FileRole::bridge, FileRole::card}) {
+    CAPTURE(to_string(role));
+    CHECK(error.find(to_string(role)) != std::string::npos);
+  }
+}
+
+TEST_CASE("what happened is dated by the clock, what is made as it is wished") {
+  ::setenv("SOURCE_DATE_EPOCH", "0", 1);
+  const std::string made = creation_time(), happened = clock_time();
+  ::unsetenv("SOURCE_DATE_EPOCH");
+  CHECK(made == "1970-01-01T00:00:00Z");
+  CHECK(happened > "2024");
+  CHECK(happened.size() == made.size());
+}
+
 TEST_CASE("unknown fields: top level kept, inside refused, critical needs a newer organ") {
   json document = full_document();
   document["future"] = {{"a", 1}};
@@ -189,7 +210,7 @@ TEST_CASE("values that contradict each other are refused with the reason") {
       {"/evaluations/0/precision", "fp8", "expected one of fp32, bf16"},
       {"/evaluations/0/device", "cuda:1", "expected one of cpu, cuda"},
       {"/evaluations/0/lead_in", std::vector<unsigned>(65, 1), "more than 64 ids"},
-      {"/files/1/role", "engine", "expected layer, head, bridge or card"},
+      {"/files/1/role", "engine", "expected layer, shared, head, bridge or card"},
       {"/files/1/role", "head", "is stored as 'head.safetensors'"},
       {"/files/1/path", "../layer.00.safetensors", "not a safe file name"},
       {"/files/1/path", "Organ.json", "taken by another file"},

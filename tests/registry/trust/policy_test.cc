@@ -90,6 +90,10 @@ TEST_CASE("policy: without a rule everything is refused unless a key or the user
   const TrustVerdict refused = evaluate_policy(Policy(), "legal/x", organ);
   REQUIRE_FALSE(refused.trusted());
   CHECK(refused.refusals.front().code == ErrorCode::untrusted);
+  CHECK(refused.refusals.front().message == "no key is trusted for it, so no signature counts");
+  for (const format::Finding& refusal : refused.refusals) {  // said once, as the subject
+    CHECK_FALSE(contains(refusal.message, refusal.subject + ":"));
+  }
   CHECK(evaluate_policy(Policy(), "legal/x", organ, {{fixture.key.public_key()}, false}).trusted());
   CHECK_FALSE(
       evaluate_policy(Policy(), "legal/x", organ, {{fixture.other.public_key()}, false}).trusted());
