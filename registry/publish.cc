@@ -201,11 +201,8 @@ std::vector<BlobRef> write_blobs(BlobWriter& writer, const PreparedOrgan& organ,
   return signatures;
 }
 
-// Each file is copied, then read back for its digest.
 Work storing_phase(const Manifest& organ, const Work& work) {
-  std::uint64_t bytes = 0;
-  for (const FileEntry& file : organ.files) bytes += 2 * file.size;
-  return work.phase("storing", bytes);
+  return work.phase("storing", format::verified_size(organ));
 }
 
 LogEntry make_entry(const PreparedOrgan& organ, const BlobRef& manifest,

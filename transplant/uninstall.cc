@@ -65,7 +65,7 @@ void restore_shard(const StateFolder& state, const Restoring& restoring, const W
 void restore(const StateFolder& state, const Receipt& receipt, const Work& work) {
   const std::vector<Restoring> changed = open_changed(state, receipt, work);
   std::uint64_t bytes = 0;
-  for (const Restoring& one : changed) bytes += format::edit_size(one.shard, one.originals());
+  for (const Restoring& one : changed) bytes += format::edit_size(one.shard);
   const Work restoring = work.phase("restoring", bytes);
   for (const Restoring& one : changed) restore_shard(state, one, restoring);
 }

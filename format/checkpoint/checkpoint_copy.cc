@@ -57,7 +57,7 @@ void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTens
   std::uint64_t bytes = 0;
   for (const auto& name : names) bytes += size_of_file(from / name);
   for (std::size_t i = 0; i < shards.size(); ++i) {
-    bytes += edit_size(shards[i].file, replacements[i]);
+    bytes += edit_size(shards[i].file);
   }
   const Work copying = work.phase("copying", bytes);
   for (std::size_t i = 0; i < shards.size(); ++i) {

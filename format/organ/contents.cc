@@ -26,7 +26,7 @@ Finding damage(std::string subject, std::string message) {
 }
 
 Finding finding_of(const FileEntry& file, const Error& error) {
-  return {error.code(), escape_text(file.path), error.message()};
+  return Finding::of(escape_text(file.path), error);
 }
 
 std::string tensor_subject(const FileEntry& file, const TensorInfo& tensor) {
@@ -125,36 +125,94 @@ void check_header(const OpenFile& file, std::vector<Finding>& findings) {
   findings.push_back(damage(entry.path, "has tensors that organ.json does not list"));
 }
 
+// What the bytes of one file give: the digests of its pieces, of the whole and of its tensors.
+// Without flat digests the pieces alone.
+struct Found {
+  std::vector<Digest> pieces;
+  std::optional<Digest> flat;
+  std::vector<Digest> tensors;
+};
+
+// The digests of pieces and tensors, computed while the bytes of a file pass once, in order.
+class PassingDigests {
+ public:
+  explicit PassingDigests(const FileEntry& entry) : entry_(&entry) {}
+
+  void see(std::uint64_t offset, std::span<const std::byte> bytes) {
+    see_pieces(offset, bytes);
+    see_tensors(offset, bytes);
+  }
+
+  // After the last byte.
+  Found finish(const Digest& flat) {
+    if (entry_->size % kChunkSize != 0) found_.pieces.push_back(piece_.finish());
+    while (found_.tensors.size() < entry_->tensors.size()) {  // empty ones at the end
+      found_.tensors.push_back(tensor_.finish());
+    }
+    found_.flat = flat;
+    return std::move(found_);
+  }
+
+ private:
+  void see_pieces(std::uint64_t offset, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const std::uint64_t left = kChunkSize - offset % kChunkSize;
+      const auto part = bytes.first(std::min<std::uint64_t>(left, bytes.size()));
+      piece_.update(part);
+      if (part.size() == left) found_.pieces.push_back(piece_.finish());
+      offset += part.size();
+      bytes = bytes.subspan(part.size());
+    }
+  }
+
+  // Tensors tile the file behind its header.
+  void see_tensors(std::uint64_t offset, std::span<const std::byte> bytes) {
+    const std::uint64_t end = offset + bytes.size();
+    while (found_.tensors.size() < entry_->tensors.size()) {
+      const TensorInfo& tensor = entry_->tensors[found_.tensors.size()];
+      const std::uint64_t start = entry_->data_start + tensor.offset;
+      const std::uint64_t from = std::max(start, offset);
+      const std::uint64_t to = std::min(start + tensor.size, end);
+      if (from < to) tensor_.update(bytes.subspan(from - offset, to - from));
+      if (start + tensor.size > end) return;
+      found_.tensors.push_back(tensor_.finish());
+    }
+  }
+
+  const FileEntry* entry_;
+  Sha256Hasher piece_, tensor_;
+  Found found_;
+};
+
 // The digests that piecewise verification has no need of.
-void check_other_digests(const OpenFile& file, const Work& work, std::vector<Finding>& findings) {
-  const FileEntry& entry = *file.entry;
-  const Digest flat = hash_file_flat(file.fd.get(), entry.path, work);
-  if (flat != entry.digest) {
+void check_other_digests(const FileEntry& entry, const Found& found,
+                         std::vector<Finding>& findings) {
+  if (*found.flat != entry.digest) {
     findings.push_back(damage(
         entry.path, fmt::format("every piece is right but the file's digest is {}, expected {}",
-                                flat.hex(), entry.digest.hex())));
+                                found.flat->hex(), entry.digest.hex())));
   }
-  DamagedTensors damaged(file, work);
   for (std::size_t i = 0; i < entry.tensors.size(); ++i) {
-    if (damaged.contains(i)) {
+    if (found.tensors[i] != entry.tensor_digests[i]) {
       findings.push_back(damage(tensor_subject(entry, entry.tensors[i]),
                                 "every piece is right but the tensor's digest is not"));
     }
   }
 }
 
-void compare_pieces(const OpenFile& file, std::span<const Digest> found,
-                    const ContentOptions& options, const Work& work,
-                    std::vector<Finding>& findings) {
+void compare(const OpenFile& file, const Found& found, const Work& work,
+             std::vector<Finding>& findings) {
   const std::size_t before = findings.size();
   DamagedTensors damaged(file, work.uncounted());
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    if (found[i] != file.entry->chunks[i]) locate(file, i, found[i], damaged, findings);
+  for (std::size_t i = 0; i < found.pieces.size(); ++i) {
+    if (found.pieces[i] != file.entry->chunks[i]) {
+      locate(file, i, found.pieces[i], damaged, findings);
+    }
   }
   if (findings.size() != before) return;
   try {
     check_header(file, findings);
-    if (options.flat_digests) check_other_digests(file, work, findings);
+    if (found.flat) check_other_digests(*file.entry, found, findings);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;
     findings.push_back(finding_of(*file.entry, error));
@@ -177,39 +235,76 @@ std::optional<OpenFile> open_file(const OrganSource& organ, const FileEntry& ent
   return std::nullopt;
 }
 
+std::vector<Digest> hash_and_look(std::span<const HashRange> ranges, const OrganSource& organ,
+                                  const Work& work, const BytesSeen& seen) {
+  return seen ? hash_seen(ranges, organ.describe(), work, seen)
+              : hash_ranges(ranges, organ.describe(), work);
+}
+
+// Pieces of all files side by side.
+std::vector<Found> hash_pieces(const OrganSource& organ, const std::vector<OpenFile>& files,
+                               const Work& work, FiniteCheck* finite) {
+  internal::FiniteScan scan;
+  std::vector<HashRange> ranges;
+  for (const OpenFile& file : files) {
+    const auto pieces = piece_ranges(file);
+    ranges.insert(ranges.end(), pieces.begin(), pieces.end());
+    if (finite != nullptr) scan.add_pieces(*file.entry, file.fd.get());
+  }
+  const auto digests =
+      hash_and_look(ranges, organ, work, finite != nullptr ? scan.seen() : BytesSeen());
+  if (finite != nullptr) scan.finish(finite->found);
+  std::vector<Found> found;
+  auto rest = digests.begin();
+  for (const OpenFile& file : files) {
+    const auto end = rest + static_cast<std::ptrdiff_t>(file.entry->chunks.size());
+    found.push_back({.pieces = {rest, end}, .flat = {}, .tensors = {}});
+    rest = end;
+  }
+  return found;
+}
+
+// Files side by side, each from its first byte to its last.
+std::vector<Found> hash_whole(const OrganSource& organ, const std::vector<OpenFile>& files,
+                              const Work& work, FiniteCheck* finite) {
+  internal::FiniteScan scan;
+  std::vector<HashRange> ranges;
+  std::vector<PassingDigests> passing;
+  for (const OpenFile& file : files) {
+    ranges.push_back({file.fd.get(), 0, file.entry->size});
+    passing.emplace_back(*file.entry);
+    if (finite != nullptr) scan.add_whole(*file.entry, file.fd.get());
+  }
+  const BytesSeen look = finite != nullptr ? scan.seen() : BytesSeen();
+  const auto flat =
+      hash_seen(ranges, organ.describe(), work,
+                [&](std::size_t file, std::uint64_t offset, std::span<const std::byte> bytes) {
+                  passing[file].see(offset, bytes);
+                  if (look) look(file, offset, bytes);
+                });
+  if (finite != nullptr) scan.finish(finite->found);
+  std::vector<Found> found;
+  for (std::size_t i = 0; i < files.size(); ++i) found.push_back(passing[i].finish(flat[i]));
+  return found;
+}
+
 void verify_batch(const OrganSource& organ, std::span<const FileEntry> entries,
                   const ContentOptions& options, const Work& work, FiniteCheck* finite,
                   std::vector<Finding>& findings) {
   std::vector<OpenFile> files;
-  std::vector<HashRange> ranges;
   for (const FileEntry& entry : entries) {
     auto file = open_file(organ, entry, findings);
-    if (!file) continue;
-    files.push_back(std::move(*file));
-    const auto pieces = piece_ranges(files.back());
-    ranges.insert(ranges.end(), pieces.begin(), pieces.end());
+    if (file) files.push_back(std::move(*file));
   }
-  std::vector<Digest> digests;
-  if (finite == nullptr) {
-    digests = hash_ranges(ranges, organ.describe(), work);
-  } else {
-    internal::FiniteScan scan;
-    for (const OpenFile& file : files) scan.add_pieces(*file.entry, file.fd.get());
-    digests = hash_seen(ranges, organ.describe(), work, scan.seen());
-    scan.finish(finite->found);
-  }
-  std::span<const Digest> rest(digests);
-  for (const OpenFile& file : files) {
-    const std::size_t pieces = file.entry->chunks.size();
-    compare_pieces(file, rest.first(pieces), options, work, findings);
-    rest = rest.subspan(pieces);
-  }
+  const std::vector<Found> found = options.flat_digests ? hash_whole(organ, files, work, finite)
+                                                        : hash_pieces(organ, files, work, finite);
+  for (std::size_t i = 0; i < files.size(); ++i) compare(files[i], found[i], work, findings);
 }
 
 std::vector<Finding> verify_all(const OrganSource& organ, const ContentOptions& options,
                                 const Work& work, FiniteCheck* finite) {
   std::vector<Finding> findings;
-  const Work verifying = work.phase("verifying", verified_size(organ.manifest(), options));
+  const Work verifying = work.phase("verifying", verified_size(organ.manifest()));
   const std::span<const FileEntry> files(organ.manifest().files);
   for (std::size_t at = 0; at < files.size(); at += kBatch) {
     verify_batch(organ, files.subspan(at, std::min(kBatch, files.size() - at)), options, verifying,
@@ -220,14 +315,9 @@ std::vector<Finding> verify_all(const OrganSource& organ, const ContentOptions& 
 
 }  // namespace
 
-std::uint64_t verified_size(const Manifest& organ, const ContentOptions& options) {
+std::uint64_t verified_size(const Manifest& organ) {
   std::uint64_t bytes = 0;
-  for (const FileEntry& file : organ.files) {
-    bytes += file.size;
-    if (!options.flat_digests) continue;
-    bytes += file.size;
-    for (const TensorInfo& tensor : file.tensors) bytes += tensor.size;
-  }
+  for (const FileEntry& file : organ.files) bytes += file.size;
   return bytes;
 }
 

@@ -43,6 +43,11 @@ void FiniteScan::add_pieces(const FileEntry& file, int fd) {
   }
 }
 
+void FiniteScan::add_whole(const FileEntry& file, int fd) {
+  add_file(file, fd);
+  ranges_.push_back({files_.size() - 1, 0});
+}
+
 void FiniteScan::add_tensors(const FileEntry& file, int fd) {
   add_file(file, fd);
   for (const TensorInfo& tensor : file.tensors) {

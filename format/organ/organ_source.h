@@ -59,17 +59,18 @@ class OrganFolder final : public OrganSource {
 
 struct ContentOptions {
   // Also the flat SHA-256 of every file and the digest of every tensor: that all digests of the
-  // manifest agree, not only those that verification needs (publish and sign demand it).
+  // manifest agree, not only those that verification needs (publish and sign demand it). Then each
+  // file is one chain, and files are hashed side by side.
   bool flat_digests = false;
 };
 
-// Reads every byte of the organ and compares size, header, tensor list and digests with the
+// Reads every byte of the organ once and compares size, header, tensor list and digests with the
 // manifest, on all cores. A damaged piece is named with file, tensor and offset. No findings =
 // contents established. Throws cancelled.
 std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options = {},
                                      const Work& work = {});
 // What an undamaged organ makes it tell its work.
-std::uint64_t verified_size(const Manifest& organ, const ContentOptions& options = {});
+std::uint64_t verified_size(const Manifest& organ);
 
 }  // namespace organ::format
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <future>
 #include <span>
 #include <string_view>
 
@@ -15,7 +16,7 @@
 namespace organ::format {
 namespace {
 
-constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
+constexpr std::uint64_t kPiece = kChunkSize;  // what an organ's files are checked by
 
 void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
               std::string_view subject) {
@@ -28,17 +29,44 @@ void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
   }
 }
 
-void write_tensor(int fd, std::uint64_t start, const TensorSource& source, std::string_view subject,
-                  const Work& work) {
-  std::vector<std::byte> piece(static_cast<std::size_t>(std::min(kPiece, source.info.size)));
-  for (std::uint64_t at = 0; at < source.info.size; at += kPiece) {
-    const auto length = static_cast<std::size_t>(std::min(kPiece, source.info.size - at));
-    const std::span<std::byte> bytes = std::span(piece).first(length);
-    source.read(at, bytes);
-    write_at(fd, start + at, bytes, subject);
-    work.advance(length);
+// The new bytes of a shard, in the order in which they stand there.
+class Overlay {
+ public:
+  Overlay(const SafetensorsFile& shard, const std::vector<TensorSource>& replacements) {
+    for (const TensorSource& source : replacements) {
+      if (source.info.size == 0) continue;
+      const TensorInfo& stored = shard.tensor(source.info.name);
+      parts_.push_back({shard.header().data_start + stored.offset, &source});
+    }
+    std::ranges::sort(parts_, {}, &Part::start);
   }
-}
+
+  // Puts them into `piece`, which stands at `begin`; pieces come in order. False when none is
+  // there.
+  bool apply(std::uint64_t begin, std::span<std::byte> piece) {
+    const std::uint64_t end = begin + piece.size();
+    bool changed = false;
+    while (next_ < parts_.size() && parts_[next_].start < end) {
+      const auto& [start, source] = parts_[next_];
+      const std::uint64_t from = std::max(start, begin);
+      const std::uint64_t to = std::min(start + source->info.size, end);
+      source->read(from - start, piece.subspan(from - begin, to - from));
+      changed = true;
+      if (to == end) break;  // it may go on in the next piece
+      ++next_;
+    }
+    return changed;
+  }
+
+ private:
+  struct Part {
+    std::uint64_t start;  // in the file
+    const TensorSource* source;
+  };
+
+  std::vector<Part> parts_;
+  std::size_t next_ = 0;
+};
 
 void require_same_form(const TensorInfo& stored, const TensorInfo& given,
                        std::string_view subject) {
@@ -57,24 +85,34 @@ ShardEdit copy_shard_with(const SafetensorsFile& shard, int to,
   for (const TensorSource& source : replacements) {
     require_same_form(shard.tensor(source.info.name), source.info, shard.subject());
   }
-  ShardEdit edit;
-  edit.size = copy_contents(shard.fd(), to, shard.subject(), work);
-  if (edit.size != shard.header().file_size) {
-    fail(ErrorCode::conflict, "{}: copied {} bytes of a file of {}", quote(shard.subject()),
-         edit.size, shard.header().file_size);
+  const std::uint64_t size = shard.header().file_size;
+  if (const std::uint64_t now = file_size(shard.fd(), shard.subject()); now != size) {
+    fail(ErrorCode::conflict, "{}: has {} bytes, had {}", quote(shard.subject()), now, size);
   }
-  edit.before = hash_file_flat(to, shard.subject(), work);
-  for (const TensorSource& source : replacements) {
-    const TensorInfo& stored = shard.tensor(source.info.name);
-    write_tensor(to, shard.header().data_start + stored.offset, source, shard.subject(), work);
+  const bool cloned = clone_contents(shard.fd(), to);
+  // Async falls back to deferred where the system has no thread.
+  const std::launch beside =
+      work.threads() > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
+  Overlay overlay(shard, replacements);
+  Sha256Hasher before, after;
+  std::vector<std::byte> old_bytes(static_cast<std::size_t>(std::min(kPiece, size)));
+  std::vector<std::byte> new_bytes(old_bytes.size());
+  for (std::uint64_t at = 0; at < size; at += kPiece) {
+    const auto length = static_cast<std::size_t>(std::min(kPiece, size - at));
+    const auto old_piece = std::span(old_bytes).first(length);
+    const auto new_piece = std::span(new_bytes).first(length);
+    read_at(shard.fd(), at, old_piece, shard.subject());
+    auto hashed = std::async(beside, [&] { before.update(old_piece); });
+    std::ranges::copy(old_piece, new_piece.begin());
+    const bool changed = overlay.apply(at, new_piece);
+    if (changed || !cloned) write_at(to, at, new_piece, shard.subject());
+    after.update(new_piece);
+    hashed.get();
+    work.advance(length);
   }
-  edit.after = hash_file_flat(to, shard.subject(), work);
-  return edit;
+  return {size, before.finish(), after.finish()};
 }
 
-std::uint64_t edit_size(const SafetensorsFile& shard,
-                        const std::vector<TensorSource>& replacements) {
-  return 3 * shard.header().file_size + total_size(replacements);
-}
+std::uint64_t edit_size(const SafetensorsFile& shard) { return shard.header().file_size; }
 
 }  // namespace organ::format

@@ -11,22 +11,23 @@
 
 namespace organ::format {
 
-// The flat SHA-256 of the file as it was copied and as it is after the edit; sizes are equal.
+// The flat SHA-256 of the file as it was read and as it was written; sizes are equal.
 struct ShardEdit {
   std::uint64_t size = 0;
   Digest before;
   Digest after;
 };
 
-// Copies `shard` into the empty file `to` (reflink where the file system can), then writes the
-// replacements over it. Every replacement must have the dtype and shape of the tensor it
-// replaces. `to` must be open for reading and writing; it is not synced. Throws invalid_argument
-// for an unknown tensor, another dtype or shape; io, cancelled.
+// Copies `shard` into the empty file `to` with the replacements in place of its own bytes, in one
+// pass: every byte of the shard is read once, every byte of `to` written once (where the file
+// system shares bytes by reflink, only those that change). Every replacement must have the dtype
+// and shape of the tensor it replaces. `to` must be open for writing; it is not synced. Throws
+// invalid_argument for an unknown tensor, another dtype or shape; conflict when the shard has
+// another size than when it was opened; io, cancelled.
 ShardEdit copy_shard_with(const SafetensorsFile& shard, int to,
                           const std::vector<TensorSource>& replacements, const Work& work = {});
 
-// What copy_shard_with tells its work: the copy, its digest, the replacements, the new digest.
-std::uint64_t edit_size(const SafetensorsFile& shard,
-                        const std::vector<TensorSource>& replacements);
+// What copy_shard_with tells its work: the bytes of the shard.
+std::uint64_t edit_size(const SafetensorsFile& shard);
 
 }  // namespace organ::format

@@ -5,8 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <future>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "format/base/fail.h"
 
@@ -31,6 +35,27 @@ void check_status(const struct stat& status, const Digest& digest, std::uint64_t
                             status.st_mode & 07777u),
                 "somebody changed it; verify its content before chmod 0444");
   }
+}
+
+// Copies `size` bytes, each read once, and returns their digest.
+Digest copy_hashed(int from, int to, std::uint64_t size, std::string_view subject,
+                   const Work& work) {
+  if (clone_contents(from, to)) return hash_file_flat(to, subject, work);
+  // Async falls back to deferred where the system has no thread.
+  const std::launch beside =
+      work.threads() > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
+  Sha256Hasher hasher;
+  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(kChunkSize, size)));
+  for (std::uint64_t at = 0; at < size; at += kChunkSize) {
+    const auto piece =
+        std::span(buffer).first(static_cast<std::size_t>(std::min(kChunkSize, size - at)));
+    read_at(from, at, piece, subject);
+    auto hashed = std::async(beside, [&] { hasher.update(piece); });
+    write_all(to, piece, subject);
+    hashed.get();
+    work.advance(piece.size());
+  }
+  return hasher.finish();
 }
 
 // Gives an unnamed file its name; false when the name is taken.
@@ -79,10 +104,10 @@ bool BlobStore::has(const Digest& digest, std::uint64_t size) const {
 }
 
 StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& work,
-                          const std::function<void(int)>& write) const {
+                          const std::function<Digest(int)>& write) const {
   StagedBlob blob{.digest = digest, .size = size, .fd = {}, .named = {}};
   if (has(digest, size)) {
-    work.advance(2 * size);
+    work.advance(size);
     return blob;
   }
   UniqueFd fd(::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
@@ -92,8 +117,7 @@ StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& 
   // File systems without unnamed files get a temporary name instead.
   if (!fd) blob.named.emplace(path(digest));
   const int target = blob.named ? blob.named->fd() : fd.get();
-  write(target);
-  if (const Digest got = hash_file_flat(target, subject_of(digest), work); got != digest) {
+  if (const Digest got = write(target); got != digest) {
     fail(ErrorCode::corrupt, "{}: the bytes to store have digest {}", subject_of(digest),
          got.to_string());
   }
@@ -122,16 +146,19 @@ bool BlobStore::link(StagedBlob blob) const {
 void BlobStore::sync() const { sync_folder(folder_); }
 
 StagedBlob BlobStore::stage(std::string_view bytes, const Digest& digest) const {
-  return add(digest, bytes.size(), {},
-             [&](int target) { write_all(target, bytes, subject_of(digest)); });
+  return add(digest, bytes.size(), {}, [&](int target) {
+    write_all(target, bytes, subject_of(digest));
+    return sha256(bytes);
+  });
 }
 
 StagedBlob BlobStore::stage(int fd, std::uint64_t size, const Digest& digest,
                             std::string_view subject, const Work& work) const {
   return add(digest, size, work, [&](int target) {
-    if (const std::uint64_t copied = copy_contents(fd, target, subject, work); copied != size) {
-      fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", subject, copied, size);
+    if (const std::uint64_t now = file_size(fd, subject); now != size) {
+      fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", subject, now, size);
     }
+    return copy_hashed(fd, target, size, subject, work);
   });
 }
 

@@ -40,8 +40,9 @@ class BlobStore {
   // Whether the object is here with this size; throws corrupt as open does.
   bool has(const Digest& digest, std::uint64_t size) const;
 
-  // The first half of adding an object: written to an unnamed file, digest checked, fsync, 0444.
-  // `work` is told of its bytes twice, also when it was here already. Throws corrupt when the bytes
+  // The first half of adding an object: written to an unnamed file, the digest of what was written
+  // checked, fsync, 0444. A file is read once. `work` is told of its bytes, also when it was here
+  // already. Throws corrupt when the bytes
   // have another digest or size, io, cancelled.
   StagedBlob stage(std::string_view bytes, const Digest& digest) const;
   StagedBlob stage(int fd, std::uint64_t size, const Digest& digest, std::string_view subject,
@@ -62,7 +63,7 @@ class BlobStore {
 
  private:
   StagedBlob add(const Digest& digest, std::uint64_t size, const Work& work,
-                 const std::function<void(int fd)>& write) const;
+                 const std::function<Digest(int fd)>& write) const;
   std::filesystem::path folder_;
 };
 

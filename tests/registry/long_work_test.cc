@@ -41,7 +41,8 @@ TEST_CASE("long work: publish, verify and rebuild do what they announce") {
 }
 
 TEST_CASE("long work: publish that is ended at any step leaves no blob and no entry") {
-  const Fixture fixture;
+  Fixture fixture;
+  fixture.organ_folder = write_tiny_organ(fixture.folder.path() / "six", 6);
   const auto steps = end_at_every_step(fixture.folder.path(),
                                        [&](const Work& work) { publish(fixture, "1.0.0", work); });
   CHECK(steps > 10);

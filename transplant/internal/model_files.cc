@@ -135,8 +135,7 @@ void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& rec
                           std::vector<FileChange>& changes, const Work& work) {
   std::uint64_t bytes = 0;
   for (const auto& [index, writes] : plan.writes) {  // the old bytes are written too
-    bytes +=
-        format::total_size(writes) + format::edit_size(recipient.shards().at(index).file, writes);
+    bytes += format::total_size(writes) + format::edit_size(recipient.shards().at(index).file);
   }
   const Work writing = work.phase("writing", bytes);
   for (const auto& [index, writes] : plan.writes) {

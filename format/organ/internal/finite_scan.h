@@ -19,6 +19,8 @@ class FiniteScan {
  public:
   // The next ranges that are hashed are the pieces of this file, which stays open until finish().
   void add_pieces(const FileEntry& file, int fd);
+  // Or all of it, one range.
+  void add_whole(const FileEntry& file, int fd);
   // Or its tensors, one range each.
   void add_tensors(const FileEntry& file, int fd);
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counts how often long commands read and write the bytes of large files.
+
+usage: bytes_read.py ORGAN     (standard library, strace)
+
+strace tells every byte that the process asks the kernel for, by file: what it copies inside the kernel
+counts as read and written too. Publishing reads each file of an organ twice (checked, then copied while
+its digest is computed anew) and writes it once.
+"""
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ORGAN = pathlib.Path(sys.argv.pop(1)).resolve()
+TOOLS = pathlib.Path(__file__).parent.parent / "tools"
+READS = ("read", "pread64", "readv", "preadv", "preadv2")
+WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
+COPIES = ("copy_file_range", "sendfile", "splice")
+CALL = re.compile(r"(?:\d+ +)?(\w+)\((.*)\) += (\d+)(?: .*)?$")
+FILE = re.compile(r"\b\d+<([^>]*)>")
+
+
+def count(trace):
+    """Bytes read and written by the name of the file."""
+    read, written = collections.Counter(), collections.Counter()
+    for line in trace.read_text().splitlines():
+        if "resumed>" in line or "unfinished" in line:
+            raise AssertionError(f"a call in two lines: {line}")
+        call = CALL.match(line)
+        if not call:
+            continue
+        name, arguments, size = call.group(1), call.group(2), int(call.group(3))
+        files = [pathlib.Path(file).name for file in FILE.findall(arguments)]
+        if name in READS and files:
+            read[files[0]] += size
+        elif name in WRITES and files:
+            written[files[0]] += size
+        elif name in COPIES and len(files) == 2:
+            source, target = files if name != "sendfile" else files[::-1]
+            read[source] += size
+            written[target] += size
+    return read, written
+
+
+class BytesRead(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory(prefix="organ-bytes-")
+        cls.addClassCleanup(cls.scratch.cleanup)
+        cls.work = pathlib.Path(cls.scratch.name)
+        # Shards of megabytes, beside which headers and small files do not show.
+        subprocess.run([sys.executable, TOOLS / "make_tiny_model.py", cls.work / "model", "--layers", "6",
+                        "--hidden", "256", "--intermediate", "512", "--shards", "2"],
+                       check=True, stdout=subprocess.DEVNULL)
+        cls.run_organ("extract", "model", "--layers", "2:5", "--name", "a/b", "--out", "cut")
+        cls.run_organ("key", "generate", "k")
+        cls.run_organ("sign", "cut", "--key", "k.key")
+        cls.run_organ("registry", "init", "--key", "k.pub")
+
+    @classmethod
+    def run_organ(cls, *words, wrapper=()):
+        done = subprocess.run([*wrapper, ORGAN, *words], cwd=cls.work, text=True, capture_output=True,
+                              check=False, env={"PATH": "/usr/bin:/bin", "HOME": str(cls.work),
+                                                "ORGAN_REGISTRY": str(cls.work / "registry")})
+        if done.returncode != 0:
+            raise AssertionError(f"{words}: exit {done.returncode}: {done.stderr}")
+
+    def count(self, *words):
+        """--threads 1 and one line for each call: of two threads strace mixes the lines."""
+        trace = self.work / "trace"
+        self.run_organ(*words, "--threads", "1", wrapper=(
+            "strace", "-f", "-qq", "-y", "-o", trace, "-e",
+            "trace=" + ",".join(READS + WRITES + COPIES)))
+        return count(trace)
+
+    def assert_times(self, seen, size, low, high, what):
+        self.assertGreaterEqual(seen, low * size, what)
+        self.assertLessEqual(seen, high * size, f"{what}: {seen / size:.2f} times")
+
+    def test_publish(self):
+        files = {path.name: path.stat().st_size for path in (self.work / "cut").glob("*.safetensors")}
+        self.assertEqual(len(files), 3)
+        read, written = self.count("publish", "cut")
+        for name, size in files.items():
+            self.assert_times(read[name], size, 2, 2.01, f"reads of {name}")
+        blobs = [path for path in (self.work / "registry/blobs/sha256").iterdir()
+                 if path.stat().st_size in files.values()]
+        self.assertEqual(len(blobs), 3)
+        # An unnamed file is shown by its folder's number; the copies are all that is large.
+        self.assert_times(sum(written.values()), sum(files.values()), 1, 1.1, "writes")
+        others = sum(bytes_ for name, bytes_ in read.items() if name not in files)
+        self.assertLess(others, 0.2 * sum(files.values()), "reads of the copies")
+
+
+if __name__ == "__main__":
+    unittest.main()
