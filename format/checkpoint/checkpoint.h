@@ -40,7 +40,7 @@ class Checkpoint {
  public:
   // `stack` names the stack; "" takes the first that the files hold (T5: decoder, then encoder).
   // Throws not_found (no folder, no config, no weights: a .bin/.pt beside it is named, never
-  // opened), corrupt.
+  // opened), corrupt, conflict (a shard was replaced meanwhile).
   static Checkpoint open(const std::filesystem::path& folder, std::string_view stack = "");
   Checkpoint(Checkpoint&&) noexcept;
   Checkpoint& operator=(Checkpoint&&) noexcept;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files of a checkpoint: config.json, shards, the index over them.
+#include <sys/stat.h>
+
 #include <iterator>
 
 #include <nlohmann/json.hpp>
@@ -15,6 +17,13 @@ using internal::ShardPlan;
 namespace {
 
 constexpr std::uint64_t kConfigLimit = std::uint64_t{16} << 20;
+
+bool is_same_file(int a, int b) {
+  struct stat one {
+  }, other{};
+  if (::fstat(a, &one) != 0 || ::fstat(b, &other) != 0) fail_errno("shard", "stat");
+  return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
 
 }  // namespace
 
@@ -97,6 +106,20 @@ void Checkpoint::Impl::open_shards(std::vector<Shard> replacements) {
   for (std::size_t i = 0; i < own; ++i) index_shard(i, plan);
   if (plan.index) check_index(*plan.index);
   for (std::size_t i = own; i < shards.size(); ++i) replace_tensors(i);
+  require_one_state(own);
+}
+
+// An installation that is decided meanwhile moves its shards into place one by one, and readers
+// take no lock: names that still mean the opened files after the last was opened mean them all at
+// once.
+void Checkpoint::Impl::require_one_state(std::size_t own) const {
+  for (std::size_t i = 0; i < own; ++i) {
+    if (is_same_file(folder.open(shards[i].file_name).get(), shards[i].file.fd())) continue;
+    throw Error(ErrorCode::conflict,
+                fmt::format("{}: was replaced while the model was opened",
+                            quote(folder.subject(shards[i].file_name))),
+                "wait until nobody changes the model, then run this again");
+  }
 }
 
 std::optional<Checkpoint::Location> Checkpoint::Impl::find(std::string_view name) const {

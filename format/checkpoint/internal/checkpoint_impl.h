@@ -30,6 +30,7 @@ struct Checkpoint::Impl {
   Architecture opaque_architecture(std::string_view stack, const Error& reason) const;
   std::string_view first_stack() const;
   void open_shards(std::vector<Shard> replacements);
+  void require_one_state(std::size_t own) const;
   void replace_tensors(std::size_t number);
   void index_shard(std::size_t number, const internal::ShardPlan& plan);
   void check_index(const internal::ShardIndex& index) const;
