@@ -52,8 +52,39 @@ CompatibilityReport judge(const OrganSource& organ, const Checkpoint& recipient,
   return report;
 }
 
+std::vector<FileState> states_of(const Checkpoint& checkpoint) {
+  std::vector<FileState> states;
+  for (const Checkpoint::Shard& shard : checkpoint.shards()) {
+    states.push_back(FileState::of(shard.file.fd(), shard.file_name));
+  }
+  return states;
+}
+
+// A verdict, and the model that it is about: layers are compared once, not again under the lock.
+class Judged {
+ public:
+  Judged(const OrganSource& organ, const Checkpoint& recipient, std::uint64_t position,
+         const Work& work)
+      : config_(recipient.config_digest()),
+        shards_(states_of(recipient)),
+        report_(judge(organ, recipient, position, work)) {}
+
+  CompatibilityReport again(const OrganSource& organ, const Checkpoint& recipient,
+                            std::uint64_t position, const Work& work) {
+    if (recipient.config_digest() == config_ && states_of(recipient) == shards_) {
+      return std::move(report_);
+    }
+    return judge(organ, recipient, position, work);
+  }
+
+ private:
+  Digest config_;
+  std::vector<FileState> shards_;
+  CompatibilityReport report_;
+};
+
 Receipt draft_receipt(const OrganSource& organ, const InstallOptions& options, std::uint64_t number,
-                      const std::map<std::string, ModelFile>& files) {
+                      const ModelFiles& files) {
   const format::Manifest& manifest = organ.manifest();
   Receipt receipt;
   receipt.number = number;
@@ -68,7 +99,7 @@ Receipt draft_receipt(const OrganSource& organ, const InstallOptions& options, s
   receipt.position = options.position;
   receipt.trust = options.trust;
   for (const auto& [name, file] : files) {
-    receipt.files.push_back({name, file.size, file.digest, file.digest, std::nullopt});
+    receipt.files.push_back({name, file.state.size, file.digest, file.digest, std::nullopt});
   }
   return receipt;
 }
@@ -96,7 +127,7 @@ bool is_of_old_model(const Checkpoint& recipient, const std::string& name) {
   return !is_shard(recipient, name) && stays_behind(name);
 }
 
-InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
+InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model, Judged judged,
                                 const InstallOptions& options, const Work& work) {
   require_own_files(Checkpoint::open(model));
   Transaction transaction(model, work);
@@ -105,15 +136,16 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
   InstallOutcome outcome;
   outcome.folder = model;
   outcome.recovery = transaction.recovery();
-  outcome.compatibility = judge(organ, recipient, options.position, work);
+  outcome.compatibility = judged.again(organ, recipient, options.position, work);
 
   const StateFolder& state = transaction.state();
-  const auto files = open_model_files(model, outcome.left_out, "reading the model", work);
-  outcome.left_out.clear();  // in place nothing is left out
   const InstallPlan plan = plan_replacement(organ, recipient, options.position);
+  std::vector<std::string> not_a_file;  // in place it stays where it is
+  ModelFiles files = read_model_files(model, not_a_file, changed_shards(plan, recipient),
+                                      "reading the model", work);
   outcome.receipt = draft_receipt(organ, options, next_number(state), files);
   outcome.receipt.conversions = plan.conversions;
-  write_changed_shards(plan, recipient, state.staged_files(), state.staged_undo(),
+  write_changed_shards(plan, recipient, state.staged_files(), state.staged_undo(), files,
                        outcome.receipt.files, work);
   write_file(state.staged_receipt(), outcome.receipt.to_text());
   require_unchanged(model, files, work);
@@ -188,16 +220,18 @@ void leave_out(const Checkpoint& recipient, InstallOutcome& outcome) {
   });
 }
 
-void copy_unchanged(const Checkpoint& recipient, const std::map<std::string, ModelFile>& files,
-                    const fs::path& to, bool hard_link, const Work& work, InstallOutcome& outcome) {
+void copy_unchanged(const Checkpoint& recipient, ModelFiles& files, const fs::path& to,
+                    bool hard_link, const Work& work, InstallOutcome& outcome) {
   for (const FileChange& file : outcome.receipt.files) {
     if (file.undo) continue;
-    const int fd = files.at(file.path).fd.get();
-    if (hard_link && is_shard(recipient, file.path) && try_hard_link(fd, to / file.path)) {
+    ModelFile& unchanged = files.at(file.path);
+    const UniqueFd fd = open_again(recipient.folder(), unchanged);
+    if (hard_link && is_shard(recipient, file.path) && try_hard_link(fd.get(), to / file.path)) {
+      accept_link(unchanged, fd.get());
       ++outcome.hard_links;
       work.advance(file.size);
     } else {
-      copy_file(fd, to / file.path, work);
+      copy_file(fd.get(), to / file.path, work);
     }
   }
 }
@@ -209,23 +243,25 @@ std::uint64_t copied_size(const std::vector<Copy>& copies, const Receipt& receip
   return bytes;
 }
 
-InstallOutcome install_beside(const OrganSource& organ, const fs::path& model,
+InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, Judged judged,
                               const InstallOptions& options, const Work& work) {
   NewFolder built(*options.out);
   const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
   InstallOutcome outcome;
   outcome.folder = *options.out;
-  outcome.compatibility = judge(organ, recipient, options.position, work);
+  outcome.compatibility = judged.again(organ, recipient, options.position, work);
 
   const StateFolder from(model), to(built.path());
-  const auto files = open_model_files(model, outcome.left_out, "reading the model", work);
   const InstallPlan plan = plan_replacement(organ, recipient, options.position);
+  ModelFiles files = read_model_files(model, outcome.left_out, changed_shards(plan, recipient),
+                                      "reading the model", work);
   const std::uint64_t number = next_number(from);
   outcome.receipt = draft_receipt(organ, options, number, files);
   outcome.receipt.conversions = plan.conversions;
   const std::vector<Copy> state = plan_state(from, to);
   make_folder(to.undo(number));
-  write_changed_shards(plan, recipient, built.path(), to.undo(number), outcome.receipt.files, work);
+  write_changed_shards(plan, recipient, built.path(), to.undo(number), files, outcome.receipt.files,
+                       work);
   leave_out(recipient, outcome);
   const Work copying = work.phase("copying", copied_size(state, outcome.receipt));
   copy_state(state, copying);
@@ -245,10 +281,11 @@ InstallOutcome install_organ(const OrganSource& organ, const fs::path& model,
                              const InstallOptions& options, const Work& work) {
   const Recovery recovery = recover_journal(model, work);
   // Every reason to refuse is found before the first byte is written.
-  judge(organ, Checkpoint::open(model, organ.manifest().stack()), options.position, work);
+  Judged judged(organ, Checkpoint::open(model, organ.manifest().stack()), options.position, work);
   auto not_finite = require_sound(organ, options.require_finite, work);
-  InstallOutcome outcome = options.out ? install_beside(organ, model, options, work)
-                                       : install_in_place(organ, model, options, work);
+  InstallOutcome outcome = options.out
+                               ? install_beside(organ, model, std::move(judged), options, work)
+                               : install_in_place(organ, model, std::move(judged), options, work);
   outcome.not_finite = std::move(not_finite);
   if (recovery != Recovery::nothing) outcome.recovery = recovery;
   return outcome;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <set>
+#include <string>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
@@ -70,11 +70,20 @@ void restore(const StateFolder& state, const Receipt& receipt, const Work& work)
   for (const Restoring& one : changed) restore_shard(state, one, restoring);
 }
 
-// What the folder holds now against what it held before the installation.
+// What the folder holds now against what it held before the installation. The digests of restored
+// shards are those of the bytes that were written.
 void prove(const fs::path& model, const Work& work, UninstallOutcome& outcome) {
   std::vector<std::string> skipped;
-  const auto files = open_model_files(model, skipped, "proving", work);
+  std::set<std::string> restored;
   for (const FileChange& file : outcome.undone.files) {
+    if (file.undo) restored.insert(file.path);
+  }
+  const ModelFiles files = read_model_files(model, skipped, restored, "proving", work);
+  for (const FileChange& file : outcome.undone.files) {
+    if (file.undo) {
+      outcome.proved.push_back(file.path);
+      continue;
+    }
     const auto now = files.find(file.path);
     const bool same = now != files.end() && now->second.digest == file.before;
     (same ? outcome.proved : outcome.changed).push_back(file.path);

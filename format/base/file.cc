@@ -174,6 +174,17 @@ void write_all(int fd, std::string_view text, std::string_view subject) {
   write_all(fd, std::as_bytes(std::span(text)), subject);
 }
 
+void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
+              std::string_view subject) {
+  while (!bytes.empty()) {
+    const ssize_t put =
+        retry([&] { return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    if (put < 0) fail_errno(subject, "write");
+    offset += static_cast<std::uint64_t>(put);
+    bytes = bytes.subspan(static_cast<std::size_t>(put));
+  }
+}
+
 void sync_fd(int fd, std::string_view subject) {
   if (::fsync(fd) != 0) fail_errno(subject, "fsync");
 }

@@ -43,6 +43,10 @@ std::string read_kernel_file(const std::filesystem::path& path, std::uint64_t li
 void write_all(int fd, std::span<const std::byte> bytes, std::string_view subject);
 void write_all(int fd, std::string_view text, std::string_view subject);
 
+// The same from `offset` of the file on, wherever it stands.
+void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
+              std::string_view subject);
+
 // fsync of a file or folder. A failure is fatal for what was written: never retried.
 void sync_fd(int fd, std::string_view subject);
 void sync_folder(const std::filesystem::path& folder);

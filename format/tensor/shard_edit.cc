@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/tensor/shard_edit.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <future>
 #include <span>
@@ -17,17 +14,7 @@ namespace organ::format {
 namespace {
 
 constexpr std::uint64_t kPiece = kChunkSize;  // what an organ's files are checked by
-
-void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
-              std::string_view subject) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) fail_errno(subject, "write");
-    offset += static_cast<std::uint64_t>(written);
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-}
+constexpr std::uint64_t kWidestElement = 64;  // a multiple of every element's width
 
 // The new bytes of a shard, in the order in which they stand there.
 class Overlay {
@@ -36,21 +23,33 @@ class Overlay {
     for (const TensorSource& source : replacements) {
       if (source.info.size == 0) continue;
       const TensorInfo& stored = shard.tensor(source.info.name);
-      parts_.push_back({shard.header().data_start + stored.offset, &source});
+      parts_.push_back({shard.header().data_start + stored.offset, &stored, &source});
     }
     std::ranges::sort(parts_, {}, &Part::start);
   }
 
+  // Where a piece of [begin, end) ends so that no element of a new tensor is cut.
+  std::uint64_t end_of_piece(std::uint64_t begin, std::uint64_t end) const {
+    for (std::size_t i = next_; i < parts_.size() && parts_[i].start < end; ++i) {
+      const std::uint64_t inside = end - parts_[i].start;
+      if (inside < parts_[i].source->info.size) end -= inside % kWidestElement;
+    }
+    check(end > begin, "a piece of a shard is empty");
+    return end;
+  }
+
   // Puts them into `piece`, which stands at `begin`; pieces come in order. False when none is
   // there.
-  bool apply(std::uint64_t begin, std::span<std::byte> piece) {
+  bool apply(std::uint64_t begin, std::span<std::byte> piece, const OldBytes& replaced) {
     const std::uint64_t end = begin + piece.size();
     bool changed = false;
     while (next_ < parts_.size() && parts_[next_].start < end) {
-      const auto& [start, source] = parts_[next_];
+      const auto& [start, stored, source] = parts_[next_];
       const std::uint64_t from = std::max(start, begin);
       const std::uint64_t to = std::min(start + source->info.size, end);
-      source->read(from - start, piece.subspan(from - begin, to - from));
+      const auto bytes = piece.subspan(from - begin, to - from);
+      if (replaced) replaced(*stored, from - start, bytes);
+      source->read(from - start, bytes);
       changed = true;
       if (to == end) break;  // it may go on in the next piece
       ++next_;
@@ -61,6 +60,7 @@ class Overlay {
  private:
   struct Part {
     std::uint64_t start;  // in the file
+    const TensorInfo* stored;
     const TensorSource* source;
   };
 
@@ -81,7 +81,8 @@ void require_same_form(const TensorInfo& stored, const TensorInfo& given,
 }  // namespace
 
 ShardEdit copy_shard_with(const SafetensorsFile& shard, int to,
-                          const std::vector<TensorSource>& replacements, const Work& work) {
+                          const std::vector<TensorSource>& replacements, const Work& work,
+                          const OldBytes& replaced) {
   for (const TensorSource& source : replacements) {
     require_same_form(shard.tensor(source.info.name), source.info, shard.subject());
   }
@@ -97,14 +98,15 @@ ShardEdit copy_shard_with(const SafetensorsFile& shard, int to,
   Sha256Hasher before, after;
   std::vector<std::byte> old_bytes(static_cast<std::size_t>(std::min(kPiece, size)));
   std::vector<std::byte> new_bytes(old_bytes.size());
-  for (std::uint64_t at = 0; at < size; at += kPiece) {
-    const auto length = static_cast<std::size_t>(std::min(kPiece, size - at));
+  for (std::uint64_t at = 0, end = 0; at < size; at = end) {
+    end = overlay.end_of_piece(at, std::min(at + kPiece, size));
+    const auto length = static_cast<std::size_t>(end - at);
     const auto old_piece = std::span(old_bytes).first(length);
     const auto new_piece = std::span(new_bytes).first(length);
     read_at(shard.fd(), at, old_piece, shard.subject());
     auto hashed = std::async(beside, [&] { before.update(old_piece); });
     std::ranges::copy(old_piece, new_piece.begin());
-    const bool changed = overlay.apply(at, new_piece);
+    const bool changed = overlay.apply(at, new_piece, replaced);
     if (changed || !cloned) write_at(to, at, new_piece, shard.subject());
     after.update(new_piece);
     hashed.get();

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include "format/base/digest.h"
@@ -24,8 +26,12 @@ struct ShardEdit {
 // and shape of the tensor it replaces. `to` must be open for writing; it is not synced. Throws
 // invalid_argument for an unknown tensor, another dtype or shape; conflict when the shard has
 // another size than when it was opened; io, cancelled.
+// `replaced` is given the old bytes of every replaced tensor, from its first to its last.
+using OldBytes = std::function<void(const TensorInfo& stored, std::uint64_t offset,
+                                    std::span<const std::byte> bytes)>;
 ShardEdit copy_shard_with(const SafetensorsFile& shard, int to,
-                          const std::vector<TensorSource>& replacements, const Work& work = {});
+                          const std::vector<TensorSource>& replacements, const Work& work = {},
+                          const OldBytes& replaced = {});
 
 // What copy_shard_with tells its work: the bytes of the shard.
 std::uint64_t edit_size(const SafetensorsFile& shard);

@@ -5,7 +5,9 @@ usage: bytes_read.py ORGAN     (standard library, strace)
 
 strace tells every byte that the process asks the kernel for, by file: what it copies inside the kernel
 counts as read and written too. Publishing reads each file of an organ twice (checked, then copied while
-its digest is computed anew) and writes it once.
+its digest is computed anew) and writes it once. An installation in place reads a shard that it changes
+once, and again what it must know of single layers: whether they are the organ's own already; it writes the
+shard once, and every file that it leaves alone is read once. Taking the organ out reads a shard once.
 """
 import collections
 import pathlib
@@ -13,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 ORGAN = pathlib.Path(sys.argv.pop(1)).resolve()
@@ -94,6 +97,29 @@ class BytesRead(unittest.TestCase):
         self.assert_times(sum(written.values()), sum(files.values()), 1, 1.1, "writes")
         others = sum(bytes_ for name, bytes_ in read.items() if name not in files)
         self.assertLess(others, 0.2 * sum(files.values()), "reads of the copies")
+
+
+    def test_install_and_uninstall(self):
+        model = self.work / "recipient"
+        subprocess.run(["cp", "-r", self.work / "model", model], check=True)
+        (model / "notes.bin").write_bytes(bytes(1_000_000))
+        before = {path.name: path.stat().st_size for path in model.glob("*.safetensors")}
+        self.assertEqual(len(before), 2)
+        time.sleep(2.5)  # files younger than a file system's clock ticks are read again at the end
+        read, written = self.count("install", "cut", "--into", "recipient", "--at", "2", "--key", "k.pub")
+        self.assert_times(read["notes.bin"], 1_000_000, 1, 1.01, "reads of a file that stays")
+        undo = {path.name: path.stat().st_size for path in (model / ".organ/undo/0001").iterdir()}
+        for name, size in before.items():
+            used = read[name] - undo[name]  # it has the shard's name, and is read once for its digest
+            self.assert_times(used, size, 1, 2.1, f"reads of {name} by install")
+        self.assert_times(sum(written.values()), sum(before.values()) + sum(undo.values()), 1, 1.05, "writes")
+        time.sleep(2.5)
+        read, written = self.count("uninstall", "recipient")
+        for name, size in before.items():
+            # The undo data has the shard's name, and is read twice: proved, then used.
+            used = read[name] - 2 * undo[name]
+            self.assert_times(used, size, 1, 1.1, f"reads of {name} by uninstall")
+        self.assert_times(sum(written.values()), sum(before.values()), 1, 1.05, "writes by uninstall")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <functional>
 #include <memory>
 
 #include "format/base/file.h"
@@ -130,6 +132,68 @@ TEST_CASE("a receipt says when it was written, not when files are wished to be m
   const std::string created = bench.install(1).receipt.created;
   ::unsetenv("SOURCE_DATE_EPOCH");
   CHECK(created > "2024");
+}
+
+namespace {
+
+// Does something when the work reaches a phase.
+class AtPhase final : public Progress {
+ public:
+  AtPhase(std::string phase, std::function<void()> act)
+      : phase_(std::move(phase)), act_(std::move(act)) {}
+  void begin(std::string_view phase, std::uint64_t /*total*/, Unit /*unit*/) override {
+    if (phase == phase_) act_();
+  }
+  void advance(std::uint64_t /*amount*/) override {}
+
+ private:
+  std::string phase_;
+  std::function<void()> act_;
+};
+
+// Other bytes, the same size and the same time of the last change.
+void rewrite_in_secret(const fs::path& path) {
+  const auto time = fs::last_write_time(path);
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.put('!');
+  file.close();
+  fs::last_write_time(path, time);
+}
+
+}  // namespace
+
+TEST_CASE("whatever changes a file of the model meanwhile ends the installation") {
+  using Disturb = void (*)(const fs::path&);
+  const Disturb ways[] = {rewrite_in_secret,
+                          [](const fs::path& path) { write_file(path, "of another length"); },
+                          [](const fs::path& path) { write_file(path, read_file(path, 1 << 20)); },
+                          [](const fs::path& path) { fs::remove(path); }};
+  for (const bool beside : {false, true}) {
+    for (const char* name : {"notes.txt", "model-00002-of-00002.safetensors"}) {
+      for (const Disturb disturb : ways) {
+        CAPTURE(beside);
+        CAPTURE(std::string(name));
+        Bench bench({.shards = 2});
+        write_file(bench.model / "notes.txt", "anything");
+        // Both files were read by then.
+        AtPhase at_copy(beside ? "copying" : "writing", [&] { disturb(bench.model / name); });
+        const auto organ = format::OrganFolder::open(bench.organ_path);
+        const std::string error = error_of([&] {
+          install_organ(organ, bench.model,
+                        {.position = 1,
+                         .out = beside ? std::optional(bench.folder.path() / "out") : std::nullopt,
+                         .hard_link = false,
+                         .trust = {},
+                         .source = "organ"},
+                        Work(&at_copy));
+        });
+        CHECK(error.starts_with("conflict: '" + std::string(name) +
+                                "': changed during the installation"));
+        CHECK_FALSE(fs::exists(bench.folder.path() / "out"));
+        CHECK(read_receipts(bench.model).empty());
+      }
+    }
+  }
 }
 
 TEST_CASE("several organs are undone last in, first out") {

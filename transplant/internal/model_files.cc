@@ -3,11 +3,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <algorithm>
 #include <span>
 #include <system_error>
-#include <utility>
 
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
@@ -38,7 +38,51 @@ UniqueFd open_entry(const fs::path& folder, const std::string& name) {
   return open_regular(target, Symlinks::refuse);
 }
 
-std::pair<dev_t, ino_t> place(const struct stat& info) { return {info.st_dev, info.st_ino}; }
+constexpr std::size_t kMostOpen = 64;
+
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+std::int64_t now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return nanoseconds(time);
+}
+
+// A file system dates two changes alike that follow each other within its tick (two seconds at
+// most, on FAT): only what was older when it was looked at shows every later change.
+bool is_settled(const FileState& state) {
+  constexpr std::int64_t kLongestTick = 2'000'000'000;
+  return std::max(state.written, state.changed) < now() - kLongestTick;
+}
+
+[[noreturn]] void refuse_changed(const std::string& name) {
+  fail(ErrorCode::conflict, "{}: changed during the installation", quote(name));
+}
+
+// Calls `use(file, digest)` for each. Holds few files open at a time.
+template <typename Use>
+void hash_files(const fs::path& folder, const std::vector<ModelFile*>& files, const Work& work,
+                const Use& use) {
+  for (std::size_t at = 0; at < files.size(); at += kMostOpen) {
+    const auto batch = std::span(files).subspan(at, std::min(kMostOpen, files.size() - at));
+    std::vector<UniqueFd> opened;
+    std::vector<HashRange> ranges;
+    for (const ModelFile* file : batch) {
+      opened.push_back(open_again(folder, *file));
+      ranges.push_back({opened.back().get(), 0, file->state.size});
+    }
+    const std::vector<Digest> digests = hash_ranges(ranges, folder.string(), work);
+    for (std::size_t i = 0; i < batch.size(); ++i) use(*batch[i], digests[i]);
+  }
+}
+
+std::uint64_t total_size(const std::vector<ModelFile*>& files) {
+  std::uint64_t bytes = 0;
+  for (const ModelFile* file : files) bytes += file->state.size;
+  return bytes;
+}
 
 UniqueFd create_file(const fs::path& path, mode_t permissions) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -47,45 +91,83 @@ UniqueFd create_file(const fs::path& path, mode_t permissions) {
   return fd;
 }
 
-Digest write_undo(const format::Checkpoint::Shard& shard,
-                  const std::vector<format::TensorSource>& writes, const fs::path& path,
-                  const Work& work) {
-  std::vector<format::TensorSource> originals;
-  for (const format::TensorSource& write : writes) {
-    const format::TensorInfo& stored = shard.file.tensor(write.info.name);
-    originals.push_back(format::file_source(stored, shard.file, stored));
+// The old bytes of one shard's replaced tensors as a canonical file, filled while the shard is
+// copied.
+class UndoFile {
+ public:
+  UndoFile(const format::SafetensorsFile& shard, const std::vector<format::TensorSource>& writes,
+           const fs::path& path)
+      : path_(path.string()), fd_(create_file(path, 0644)) {
+    std::vector<format::TensorInfo> tensors;
+    for (const format::TensorSource& write : writes) {
+      tensors.push_back(shard.tensor(write.info.name));
+    }
+    const std::string header = format::canonical_header(tensors, {});
+    for (const format::TensorInfo& tensor : tensors) {
+      places_.emplace(tensor.name, header.size() + tensor.offset);
+    }
+    write_all(fd_.get(), header, path_);
   }
-  const UniqueFd fd = create_file(path, 0644);
-  const FileDigest digest =
-      format::write_safetensors(fd.get(), std::move(originals), {}, path.string(), work);
-  sync_fd(fd.get(), path.string());
-  return digest.digest;
-}
+
+  void put(const format::TensorInfo& tensor, std::uint64_t offset,
+           std::span<const std::byte> bytes) {
+    write_at(fd_.get(), places_.at(tensor.name) + offset, bytes, path_);
+  }
+
+  // Durable; the digest of what was written.
+  Digest finish() {
+    sync_fd(fd_.get(), path_);
+    return hash_file_flat(fd_.get(), path_);
+  }
+
+ private:
+  std::string path_;
+  UniqueFd fd_;
+  std::map<std::string, std::uint64_t> places_;
+};
 
 }  // namespace
 
-std::map<std::string, ModelFile> open_model_files(const fs::path& model,
-                                                  std::vector<std::string>& skipped,
-                                                  std::string_view phase, const Work& work) {
+FileState FileState::of(int fd, std::string_view subject) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) fail_errno(subject, "stat");
+  return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size),
+          nanoseconds(info.st_mtim), nanoseconds(info.st_ctim)};
+}
+
+ModelFiles read_model_files(const fs::path& model, std::vector<std::string>& skipped,
+                            const std::set<std::string>& unread, std::string_view phase,
+                            const Work& work) {
   const fs::path folder = real_path(model);
-  std::map<std::string, ModelFile> files;
-  std::vector<HashRange> ranges;
+  ModelFiles files;
   for (const std::string& name : list_folder(folder)) {
     if (name.starts_with('.')) continue;
-    UniqueFd fd = is_safe_file_name(name) ? open_entry(folder, name) : UniqueFd();
+    const UniqueFd fd = is_safe_file_name(name) ? open_entry(folder, name) : UniqueFd();
     if (!fd) {
       skipped.push_back(name);
       continue;
     }
-    const std::uint64_t size = file_size(fd.get(), name);
-    ranges.push_back({fd.get(), 0, size});
-    files.emplace(name, ModelFile{name, std::move(fd), size, {}});
+    const FileState state = FileState::of(fd.get(), name);
+    files.emplace(name, ModelFile{name, state, is_settled(state), {}});
   }
-  const std::vector<Digest> digests =
-      hash_ranges(ranges, model.string(), work.phase(phase, total_size(ranges)));
-  std::size_t i = 0;
-  for (auto& [name, file] : files) file.digest = digests[i++];
+  std::vector<ModelFile*> wanted;
+  for (auto& [name, file] : files) {
+    if (!unread.contains(name)) wanted.push_back(&file);
+  }
+  hash_files(folder, wanted, work.phase(phase, total_size(wanted)),
+             [](ModelFile& file, const Digest& digest) { file.digest = digest; });
   return files;
+}
+
+UniqueFd open_again(const fs::path& model, const ModelFile& file) {
+  UniqueFd fd = open_entry(real_path(model), file.name);
+  if (!fd || FileState::of(fd.get(), file.name) != file.state) refuse_changed(file.name);
+  return fd;
+}
+
+void accept_link(ModelFile& file, int fd) {
+  file.state.changed = FileState::of(fd, file.name).changed;
+  file.settled = false;
 }
 
 void require_own_files(const format::Checkpoint& recipient) {
@@ -101,27 +183,18 @@ void require_own_files(const format::Checkpoint& recipient) {
   }
 }
 
-void require_unchanged(const fs::path& model, const std::map<std::string, ModelFile>& files,
-                       const Work& work) {
-  std::vector<HashRange> ranges;
+void require_unchanged(const fs::path& model, const ModelFiles& files, const Work& work) {
+  std::vector<ModelFile> again;
   for (const auto& [name, file] : files) {
-    struct stat now {
-    }, opened{};
-    const bool there = ::stat((model / name).c_str(), &now) == 0;
-    if (::fstat(file.fd.get(), &opened) != 0) fail_errno(name, "stat");
-    if (!there || place(now) != place(opened) || file_size(file.fd.get(), name) != file.size) {
-      fail(ErrorCode::conflict, "{}: changed during the installation", quote(name));
-    }
-    ranges.push_back({file.fd.get(), 0, file.size});
+    open_again(model, file);
+    if (!file.settled) again.push_back(file);
   }
-  const std::vector<Digest> digests =
-      hash_ranges(ranges, model.string(), work.phase("checking the model", total_size(ranges)));
-  std::size_t i = 0;
-  for (const auto& [name, file] : files) {
-    if (digests[i++] != file.digest) {
-      fail(ErrorCode::conflict, "{}: changed during the installation", quote(name));
-    }
-  }
+  std::vector<ModelFile*> young;
+  for (ModelFile& file : again) young.push_back(&file);
+  hash_files(model, young, work.phase("checking the model", total_size(young)),
+             [](const ModelFile& file, const Digest& digest) {
+               if (digest != file.digest) refuse_changed(file.name);
+             });
 }
 
 UniqueFd create_like(int model_fd, const fs::path& path) {
@@ -130,29 +203,41 @@ UniqueFd create_like(int model_fd, const fs::path& path) {
   return create_file(path, info.st_mode & 0777);
 }
 
+std::set<std::string> changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient) {
+  std::set<std::string> names;
+  for (const auto& [index, writes] : plan.writes) {
+    names.insert(recipient.shards().at(index).file_name);
+  }
+  return names;
+}
+
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const fs::path& files_folder, const fs::path& undo_folder,
-                          std::vector<FileChange>& changes, const Work& work) {
+                          ModelFiles& files, std::vector<FileChange>& changes, const Work& work) {
   std::uint64_t bytes = 0;
-  for (const auto& [index, writes] : plan.writes) {  // the old bytes are written too
-    bytes += format::total_size(writes) + format::edit_size(recipient.shards().at(index).file);
+  for (const auto& [index, writes] : plan.writes) {
+    bytes += format::edit_size(recipient.shards().at(index).file);
   }
   const Work writing = work.phase("writing", bytes);
   for (const auto& [index, writes] : plan.writes) {
     const format::Checkpoint::Shard& shard = recipient.shards().at(index);
-    const auto change = std::find_if(changes.begin(), changes.end(), [&](const FileChange& one) {
-      return one.path == shard.file_name;
-    });
+    const auto change = std::ranges::find(changes, shard.file_name, &FileChange::path);
     check(change != changes.end(), "a shard that is no file of the model");
-    change->undo = write_undo(shard, writes, undo_folder / shard.file_name, writing);
+    ModelFile& file = files.at(shard.file_name);
+    if (FileState::of(shard.file.fd(), shard.file_name) != file.state) {
+      refuse_changed(shard.file_name);
+    }
+    UndoFile undo(shard.file, writes, undo_folder / shard.file_name);
     const fs::path path = files_folder / shard.file_name;
     const UniqueFd fd = create_like(shard.file.fd(), path);
-    const format::ShardEdit edit = format::copy_shard_with(shard.file, fd.get(), writes, writing);
+    const format::ShardEdit edit = format::copy_shard_with(
+        shard.file, fd.get(), writes, writing,
+        [&](const format::TensorInfo& tensor, std::uint64_t offset,
+            std::span<const std::byte> old) { undo.put(tensor, offset, old); });
     sync_fd(fd.get(), path.string());
-    if (edit.before != change->before) {
-      fail(ErrorCode::conflict, "{}: changed during the installation", quote(shard.file_name));
-    }
+    file.digest = change->before = edit.before;
     change->after = edit.after;
+    change->undo = undo.finish();
   }
 }
 

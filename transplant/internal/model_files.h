@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of a model folder as an installation sees them: proved unchanged, copied, recorded.
+// The files of a model folder as an installation sees them: read, copied, recorded, proved
+// unchanged.
 #pragma once
 
 #include <sys/types.h>
@@ -7,7 +8,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "format/base/digest.h"
@@ -18,38 +21,61 @@
 
 namespace organ::transplant {
 
-// A regular file of the model folder, opened once; symlinks were followed only inside the folder
-// or the Hugging Face cache repository around it.
+// Which file it is and when its bytes may last have changed.
+struct FileState {
+  dev_t device = 0;
+  ino_t inode = 0;
+  std::uint64_t size = 0;
+  std::int64_t written = 0, changed = 0;  // mtime and ctime in nanoseconds
+  bool operator==(const FileState&) const = default;
+
+  static FileState of(int fd, std::string_view subject);
+};
+
+// A regular file of the model folder; symlinks were followed only inside the folder or the Hugging
+// Face cache repository around it. It is open only while it is read: a folder may hold thousands.
 struct ModelFile {
   std::string name;  // a safe file name
-  UniqueFd fd;
-  std::uint64_t size = 0;
+  FileState state;
+  bool settled = false;  // any later change of it has another state
   Digest digest;
 };
+using ModelFiles = std::map<std::string, ModelFile>;
 
 // The files of a folder that take part in an installation, by name; `skipped` gets the names of
 // everything else but dot-files (folders, odd names, links that lead away). Hashes every file, as a
-// phase of this name.
-std::map<std::string, ModelFile> open_model_files(const std::filesystem::path& model,
-                                                  std::vector<std::string>& skipped,
-                                                  std::string_view phase, const Work& work = {});
+// phase of this name, but those of `unread`, whose digest somebody else finds.
+ModelFiles read_model_files(const std::filesystem::path& model, std::vector<std::string>& skipped,
+                            const std::set<std::string>& unread, std::string_view phase,
+                            const Work& work = {});
+
+// Throws conflict unless it is still the file that was read.
+UniqueFd open_again(const std::filesystem::path& model, const ModelFile& file);
 
 // Throws invalid_argument when config or a shard is a symlink: writing there would change a cache
 // other models share.
 void require_own_files(const format::Checkpoint& recipient);
 
-// Throws conflict unless every file still has the content and place it was opened with.
-void require_unchanged(const std::filesystem::path& model,
-                       const std::map<std::string, ModelFile>& files, const Work& work);
+// A file that got another name has another ctime: what it is now is what it must stay.
+void accept_link(ModelFile& file, int fd);
+
+// Throws conflict unless every file is still what was read: the same file, untouched since; one
+// that was young when it was read, so that its times prove nothing, is hashed again.
+void require_unchanged(const std::filesystem::path& model, const ModelFiles& files,
+                       const Work& work);
 
 // A new empty file, open for reading and writing, with the permissions of an open one.
 UniqueFd create_like(int model_fd, const std::filesystem::path& path);
 
+// The names of the shards that a plan changes.
+std::set<std::string> changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient);
+
 // Writes the changed shards to `files_folder` and the old bytes of what they replace to
-// `undo_folder`, synced, and fills `after` and `undo` of `changes`.
+// `undo_folder`, synced, and fills `before`, `after` and `undo` of `changes` and the digests of
+// `files`. Each shard is read once and written once.
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const std::filesystem::path& files_folder,
-                          const std::filesystem::path& undo_folder,
+                          const std::filesystem::path& undo_folder, ModelFiles& files,
                           std::vector<FileChange>& changes, const Work& work);
 
 }  // namespace organ::transplant

@@ -5,9 +5,12 @@
 
 #include <fcntl.h>
 
+#include <bit>
 #include <string>
+#include <vector>
 
 #include "format/base/file.h"
+#include "format/tensor/convert.h"
 #include "tests/support/support.h"
 
 using namespace organ;
@@ -50,6 +53,49 @@ TEST_CASE("an edited shard keeps its header and every byte that was not replaced
   CHECK(edit.size == old.size());
   CHECK(edit.before == sha256(old));
   CHECK(edit.after == sha256(expected));
+}
+
+TEST_CASE("elements stay whole wherever a shard's header lets its data begin") {
+  // Odd numbers of bytes before tensors of several pieces, between small ones.
+  constexpr std::size_t kCount = (std::size_t{5} << 20) + 3;
+  const std::vector<float> values = [] {
+    std::vector<float> all(kCount);
+    for (std::size_t i = 0; i < kCount; ++i) all[i] = static_cast<float>(i % 251);
+    return all;
+  }();
+  const TempFolder folder = test::scratch();
+  for (const std::size_t blanks : {0, 1, 3}) {
+    const std::string end = std::to_string(1 + 2 * kCount);
+    const std::string header =
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+        "\"b\":{\"dtype\":\"BF16\",\"shape\":[" +
+        std::to_string(kCount) + "],\"data_offsets\":[1," + end + "]}}" + std::string(blanks, ' ');
+    std::string old(8, '\0');
+    old[0] = static_cast<char>(header.size());
+    old += header + std::string(1 + 2 * kCount, 'x');
+    const std::string name = "old" + std::to_string(blanks);
+    write_file(folder.path() / name, old);
+    const SafetensorsFile shard = SafetensorsFile::open(folder.path() / name);
+    const UniqueFd to = new_file(folder.path() / (name + ".new"));
+    std::string seen;
+    const TensorSource wide =
+        memory_source({"b", DType::F32, {kCount}, 0, 0}, std::as_bytes(std::span(values)));
+    const ShardEdit edit = copy_shard_with(
+        shard, to.get(), {converted_source(wide, DType::BF16)}, {},
+        [&](const TensorInfo& stored, std::uint64_t offset, std::span<const std::byte> bytes) {
+          CHECK(stored.name == "b");
+          CHECK(offset == seen.size());
+          seen.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        });
+    std::string expected = old.substr(0, old.size() - 2 * kCount);
+    for (const float value : values) {  // small integers: bf16 is the upper half
+      const auto bits = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16);
+      expected += {static_cast<char>(bits & 0xff), static_cast<char>(bits >> 8)};
+    }
+    CHECK(seen == old.substr(old.size() - 2 * kCount));
+    CHECK((read_file(folder.path() / (name + ".new"), 1u << 26) == expected));
+    CHECK(edit.after == sha256(expected));
+  }
 }
 
 TEST_CASE("a replacement of another form or name is refused before anything is written") {
