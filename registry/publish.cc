@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Publishing: contents of blobs → their names → log entry (the commit point) → catalog →
 // index.json.
+#include <sys/resource.h>
+
 #include <algorithm>
 
 #include "format/base/fail.h"
@@ -138,11 +140,16 @@ class BlobWriter {
   }
 
  private:
-  static constexpr std::size_t kMostOpen = 512;
+  // A quarter of what the process may have open; the rest is others'.
+  static std::size_t most_open() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) fail_errno("files that may be open", "ask for");
+    return static_cast<std::size_t>(std::clamp<rlim_t>(limit.rlim_cur / 4, 16, 512));
+  }
 
   void keep(StagedBlob blob) {
     bytes_ += blob.size;
-    if (staged_.size() < kMostOpen) {
+    if (staged_.size() < most_open_) {
       staged_.push_back(std::move(blob));
     } else {
       const std::uint64_t size = blob.size;
@@ -152,6 +159,7 @@ class BlobWriter {
 
   const BlobStore& blobs_;
   Work work_;
+  std::size_t most_open_ = most_open();
   std::vector<StagedBlob> staged_;
   std::uint64_t bytes_ = 0, linked_bytes_ = 0;
 };

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/base/fail.h"
 #include "format/checkpoint/checkpoint_config.h"
 
 namespace organ::format {
@@ -60,6 +61,32 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
     manifest.tokenizer = TokenizerRecord{*digest, special_ids(CheckpointConfig::of(donor))};
   }
   return manifest;
+}
+
+void require_manifest_fits(const Checkpoint& donor, LayerRange layers) {
+  constexpr std::uint64_t kTexts = std::uint64_t{64} << 10;  // for people: description, names, …
+  Manifest manifest;
+  manifest.architecture.layer = donor.architecture().layer_fields(layers.first, layers.count);
+  manifest.extraction.layer_digests.resize(layers.count);
+  for (std::uint64_t i = 0; i < layers.count; ++i) {
+    FileEntry file;
+    file.path = Manifest::layer_file_name(i);
+    for (const auto& [name, location] : donor.layer(layers.first + i)) {
+      file.size += location.tensor->size;
+      file.tensors.push_back(*location.tensor);
+      file.tensors.back().name = name;
+    }
+    file.tensor_digests.resize(file.tensors.size());
+    file.chunks.resize(file.size / kChunkSize + 1);
+    manifest.files.push_back(std::move(file));
+  }
+  const std::uint64_t size = manifest.to_text().size() + kTexts;
+  if (size <= kManifestLimit) return;
+  throw Error(ErrorCode::incompatible,
+              fmt::format("{}: organ.json of {} layers would have {} bytes, at most {} are read",
+                          quote(donor.folder().string()), layers.count, size, kManifestLimit),
+              fmt::format("about {} of these layers fit into one organ",
+                          layers.count * kManifestLimit / size));
 }
 
 std::vector<TensorSource> layer_sources(const Checkpoint& donor, std::uint64_t layer) {

@@ -19,6 +19,10 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
                         const Work& work = {});
 std::uint64_t layers_size(const Checkpoint& donor, LayerRange layers);
 
+// Throws incompatible when organ.json of these layers would be longer than anybody reads
+// (kManifestLimit): an organ of very many tensors. Reads no tensor.
+void require_manifest_fits(const Checkpoint& donor, LayerRange layers);
+
 // The tensors of one donor layer as writer sources (borrow the checkpoint), bytes untouched.
 std::vector<TensorSource> layer_sources(const Checkpoint& donor, std::uint64_t layer);
 

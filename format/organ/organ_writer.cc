@@ -78,6 +78,12 @@ void OrganWriter::commit(Manifest manifest) {
             [](const FileEntry& a, const FileEntry& b) { return a.path < b.path; });
   manifest.files = files_;
   const std::string text = manifest.to_text();
+  if (text.size() > kManifestLimit) {
+    throw Error(ErrorCode::incompatible,
+                fmt::format("organ.json would have {} bytes, at most {} are read", text.size(),
+                            kManifestLimit),
+                "an organ of fewer layers has fewer tensors to list");
+  }
   try {
     Manifest::parse(text, kManifestFile);
   } catch (const Error& error) {  // damage in what we write is a wrong argument of the caller

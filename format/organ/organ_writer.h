@@ -31,7 +31,8 @@ class OrganWriter {
   // The tensors written so far that hold NaN or infinity.
   const std::vector<Finding>& not_finite() const { return not_finite_; }
   // Fills manifest.files, writes organ.json, makes all durable and renames the folder into place.
-  // Throws invalid_argument when the manifest would not be readable, already_exists.
+  // Throws invalid_argument when the manifest would not be readable, incompatible when it would be
+  // too long, already_exists.
   void commit(Manifest manifest);
 
  private:

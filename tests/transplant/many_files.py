@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model folder of thousands of files, where a process may have 256 of them open.
+"""Thousands of files where a process may have 256 of them open, and organs of very many tensors.
 
 usage: many_files.py ORGAN     (standard library)
 
-Installing in place, beside and taking out again works as in a small folder.
+Installing in place, beside and taking out again works in a model folder of thousands of files as in a small
+one, publishing an organ of 300 layers too. Layers whose organ.json would be too long are refused before
+anything is read, as what they are: sound, but more than an organ can hold.
 """
 import hashlib
+import json
 import pathlib
 import resource
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -19,6 +23,25 @@ from tiny_model import write_model  # noqa: E402
 
 ORGAN = pathlib.Path(sys.argv.pop(1)).resolve()
 NOTES, MOST_OPEN = 4200, 256
+INCOMPATIBLE = 3
+
+
+def write_experts(folder, layers, experts):
+    """A family that nobody knows: three tiny matrices for each expert, a shard for each layer."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(
+        {"model_type": "many_experts", "num_hidden_layers": layers, "n_routed_experts": experts}))
+    weight_map = {}
+    for layer in range(layers):
+        names = [f"model.layers.{layer}.mlp.experts.{expert}.{part}_proj.weight"
+                 for expert in range(experts) for part in ("down", "gate", "up")]
+        header = {name: {"dtype": "BF16", "shape": [1, 2], "data_offsets": [4 * i, 4 * i + 4]}
+                  for i, name in enumerate(names)}
+        text = json.dumps(header).encode()
+        shard = f"model-{layer + 1:05}-of-{layers:05}.safetensors"
+        (folder / shard).write_bytes(struct.pack("<Q", len(text)) + text + bytes(4 * len(names)))
+        weight_map |= dict.fromkeys(names, shard)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
 
 
 def digests(folder):
@@ -31,12 +54,13 @@ class ManyFiles(unittest.TestCase):
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="organ-many-"))
         self.addCleanup(shutil.rmtree, self.work)
 
-    def organ(self, *words):
+    def organ(self, *words, code=0):
         done = subprocess.run(
             [ORGAN, *words], cwd=self.work, text=True, capture_output=True, check=False,
             env={"PATH": "/usr/bin:/bin", "HOME": str(self.work)},
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_OPEN, MOST_OPEN)))
-        self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}")
+        self.assertEqual(done.returncode, code, f"{words}: {done.stderr}")
+        return done.stderr
 
     def test_install_and_uninstall(self):
         model = write_model(self.work / "model")
@@ -53,6 +77,22 @@ class ManyFiles(unittest.TestCase):
         for folder in ("model", "beside"):
             self.organ("uninstall", folder)
             self.assertEqual(digests(self.work / folder), before)
+
+    def test_publish(self):
+        write_model(self.work / "model", layers=300)
+        self.organ("extract", "model", "--layers", "0:300", "--name", "a/b", "--out", "cut")
+        self.organ("registry", "init", "--registry", "registry")
+        self.organ("publish", "cut", "--registry", "registry")
+        self.organ("verify", "--all", "--registry", "registry", "--allow-unsigned")
+
+    def test_an_organ_of_too_many_tensors(self):
+        write_experts(self.work / "model", layers=60, experts=512)
+        error = self.organ("extract", "model", "--layers", "0:60", "--out", "cut", code=INCOMPATIBLE)
+        self.assertIn("organ.json of 60 layers would have ", error)
+        fit = int(error.split("hint: about ")[1].split()[0])
+        self.assertGreater(fit, 20)
+        self.assertEqual(sorted(path.name for path in self.work.iterdir()), ["model"])
+        self.organ("extract", "model", "--layers", f"0:{fit - 1}", "--out", "cut")
 
 
 if __name__ == "__main__":
