@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// FileLock of file.h.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "format/base/fail.h"
+#include "format/base/file.h"
+
+namespace organ {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// The process of a line of /proc/locks ("1: FLOCK ADVISORY WRITE 4711 fe:00:123 0 EOF") that holds
+// a flock on this file; nothing for other lines, and for those of who only waits ("1: -> FLOCK …").
+std::optional<std::string> holder_in(std::string_view line, std::string_view file) {
+  std::vector<std::string_view> words;
+  for (std::size_t at = 0; (at = line.find_first_not_of(' ', at)) != line.npos;) {
+    const std::size_t end = std::min(line.find(' ', at), line.size());
+    words.push_back(line.substr(at, end - at));
+    at = end;
+  }
+  if (words.size() < 6 || words[1] != "FLOCK" || words[5] != file) return std::nullopt;
+  return std::string(words[4]);
+}
+
+// Who holds the lock now, as the kernel tells it: what a holder writes down himself outlives him.
+// "another process" where it does not tell (other namespaces, network file systems).
+std::string lock_holders(int fd) {
+  constexpr std::uint64_t kLimit = std::uint64_t{1} << 20;
+  struct stat status {};
+  std::vector<std::string> processes;
+  try {
+    if (::fstat(fd, &status) != 0) fail_errno("lock", "stat");
+    const std::string locks = read_kernel_file("/proc/locks", kLimit);
+    const std::string file =
+        fmt::format("{:02x}:{:02x}:{}", major(status.st_dev), minor(status.st_dev), status.st_ino);
+    for (std::size_t at = 0; at < locks.size();) {
+      const std::size_t end = std::min(locks.find('\n', at), locks.size());
+      if (auto process = holder_in(std::string_view(locks).substr(at, end - at), file)) {
+        processes.push_back(*std::move(process));
+      }
+      at = end + 1;
+    }
+  } catch (const Error&) {
+    // The message does without.
+  }
+  if (processes.empty()) return "another process";
+  return fmt::format("process{} {}", processes.size() == 1 ? "" : "es", fmt::join(processes, ", "));
+}
+
+UniqueFd open_lock(const fs::path& path, FileLock::Kind kind) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!fd && (errno == EROFS || errno == EACCES) && kind == FileLock::Kind::shared) {
+    fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  }
+  if (!fd) fail_errno(path.string(), "open lock");
+  return fd;
+}
+
+// A holder may remove the file with the folder it guards; a lock on such a file guards nothing.
+bool names_this_file(const fs::path& path, int fd) {
+  struct stat named {
+  }, opened{};
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &opened) == 0 &&
+         named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+bool try_lock(int fd, FileLock::Kind kind, const fs::path& path) {
+  const int operation = (kind == FileLock::Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  if (::flock(fd, operation) == 0) return true;
+  if (errno != EWOULDBLOCK && errno != EINTR) fail_errno(path.string(), "lock");
+  return false;
+}
+
+}  // namespace
+
+FileLock::FileLock(const fs::path& path, Kind kind, double timeout_seconds, const Work& work)
+    : fd_(open_lock(path, kind)) {
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_seconds);
+  for (;;) {
+    if (try_lock(fd_.get(), kind, path)) {
+      if (names_this_file(path, fd_.get())) break;
+      fd_ = open_lock(path, kind);
+      continue;
+    }
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw Error(ErrorCode::conflict,
+                  fmt::format("{}: locked by {} for more than {} s", quote(path.string()),
+                              lock_holders(fd_.get()), timeout_seconds),
+                  "wait for the other command, or end it");
+    }
+    work.require_wanted();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+}  // namespace organ
