@@ -72,10 +72,6 @@ AdaptedProjection make_projection(std::uint64_t layer, const Module& module,
   return projection;
 }
 
-bool wants_layer(const PeftConfig& config, std::uint64_t layer) {
-  return !config.layers || contains(*config.layers, layer);
-}
-
 class Planner {
  public:
   Planner(PeftConfig config, const format::Architecture& architecture)
@@ -161,14 +157,14 @@ class Planner {
   void add_layer(std::uint64_t layer) {
     const PeftConfig& config = adapter_.config;
     add_experts(layer);
-    if (!wants_layer(config, layer)) return;
     for (const Module& module : modules_of(architecture_)) {
+      const std::string name =
+          fmt::format("{}.{}", peft_layer_name(architecture_, layer), module.name);
+      if (!config.wants_layer(layer, name)) continue;
       if (config.kind == AdapterKind::bottleneck) {
         add_bottleneck(layer, module);
         continue;
       }
-      const std::string name =
-          fmt::format("{}.{}", peft_layer_name(architecture_, layer), module.name);
       if (config.targets.all_linear()) {
         if (module.is_projection() && !config.excluded.matches(name))
           add_module(layer, module, name);

@@ -2,6 +2,7 @@
 #include "train/adapter/module_filter.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -43,6 +44,24 @@ NamePattern NamePattern::suffix(std::string_view regex, std::string_view subject
 
 bool NamePattern::matches(std::string_view name) const {
   return Search(*pattern_).find(name, 0).has_value();
+}
+
+NumberPattern NumberPattern::parse(std::string_view regex, std::string_view subject) {
+  if (regex.find('|') != regex.npos) {
+    fail(ErrorCode::incompatible, "{}: {} holds alternatives, which are not supported", subject,
+         quote(regex));
+  }
+  return NumberPattern(compile(regex, "^(?:.*?\\.)??", "\\.[0-9]+\\.", subject));
+}
+
+std::optional<std::uint64_t> NumberPattern::number_in(std::string_view module) const {
+  const auto match = Search(*pattern_).find(module, 0);
+  if (!match) return std::nullopt;
+  const std::string_view found = module.substr(0, match->end - 1);
+  const std::string_view digits = found.substr(found.rfind('.') + 1);
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return error == std::errc() ? std::optional(number) : std::nullopt;
 }
 
 ModuleFilter ModuleFilter::parse(const Json& value, bool dotted, const std::string& subject) {

@@ -3,6 +3,7 @@
 // tuners_utils.check_target_module_exists and utils.other.get_pattern_key).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,20 @@ class NamePattern {
 
  private:
   explicit NamePattern(Pattern pattern)
+      : pattern_(std::make_unique<const Pattern>(std::move(pattern))) {}
+  std::unique_ptr<const Pattern> pattern_;
+};
+
+// A regular expression over the start of a module's name, up to a number: layers_pattern.
+class NumberPattern {
+ public:
+  // Throws incompatible, also for alternatives, which PEFT would take apart.
+  static NumberPattern parse(std::string_view regex, std::string_view subject);
+  // The number behind the first match in `module`: 3 of model.layers.3.mlp for "layers".
+  std::optional<std::uint64_t> number_in(std::string_view module) const;
+
+ private:
+  explicit NumberPattern(Pattern pattern)
       : pattern_(std::make_unique<const Pattern>(std::move(pattern))) {}
   std::unique_ptr<const Pattern> pattern_;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <span>
 
 #include <fmt/core.h>
@@ -16,6 +17,7 @@ namespace organ::train {
 namespace {
 
 constexpr std::uint64_t kMaxSize = 65'536;  // rank, bottleneck
+constexpr std::uint64_t kMaxConfig = std::uint64_t{1} << 20;
 
 struct KindName {
   AdapterKind kind;
@@ -37,26 +39,13 @@ constexpr std::string_view kCommonKeys[] = {"auto_mapping",   "base_model_name_o
                                             "inference_mode", "peft_type",
                                             "peft_version",   "revision",
                                             "task_type"};
-constexpr std::string_view kLoraKeys[] = {"alpha_pattern",
-                                          "bias",
-                                          "corda_config",
-                                          "eva_config",
-                                          "exclude_modules",
-                                          "fan_in_fan_out",
-                                          "init_lora_weights",
-                                          "layers_to_transform",
-                                          "loftq_config",
-                                          "lora_alpha",
-                                          "lora_dropout",
-                                          "lora_ga_config",
-                                          "megatron_core",
-                                          "qalora_group_size",
-                                          "r",
-                                          "rank_pattern",
-                                          "runtime_config",
-                                          "target_modules",
-                                          "target_parameters",
-                                          "use_rslora"};
+constexpr std::string_view kLoraKeys[] = {
+    "alpha_pattern",       "bias",           "corda_config",      "eva_config",
+    "exclude_modules",     "fan_in_fan_out", "init_lora_weights", "layers_pattern",
+    "layers_to_transform", "loftq_config",   "lora_alpha",        "lora_dropout",
+    "lora_ga_config",      "megatron_core",  "qalora_group_size", "r",
+    "rank_pattern",        "runtime_config", "target_modules",    "target_parameters",
+    "use_rslora"};
 constexpr std::string_view kIa3Keys[] = {"exclude_modules", "fan_in_fan_out", "feedforward_modules",
                                          "init_ia3_weights", "target_modules"};
 constexpr std::string_view kBottleneckKeys[] = {"bottleneck_size", "non_linearity", "placement",
@@ -136,31 +125,79 @@ std::optional<std::vector<std::uint64_t>> layers_field(const JsonObject& object)
   return std::vector<std::uint64_t>{object.unsigned_integer(kKey)};
 }
 
+std::vector<NumberPattern> layer_patterns_field(const JsonObject& object) {
+  constexpr std::string_view kKey = "layers_pattern";
+  std::vector<NumberPattern> patterns;
+  if (object.is_null(kKey)) return patterns;
+  const bool alone = object.at(kKey).is_string();
+  for (const auto& pattern : alone ? std::vector{object.string(kKey)} : object.strings(kKey)) {
+    if (pattern.empty()) continue;  // any list of layers
+    patterns.push_back(NumberPattern::parse(pattern, fmt::format("{}.{}", object.path(), kKey)));
+  }
+  return patterns;
+}
+
+// The keys of the objects inside the document's own, in the order in which they stand there.
+class KeyOrder final : public JsonEvents {
+ public:
+  void null() override {}
+  void boolean(bool) override {}
+  void integer(std::int64_t) override {}
+  void unsigned_integer(std::uint64_t) override {}
+  void real(double) override {}
+  void string(std::string&&) override {}
+  void key(std::string&& value) override {
+    if (depth_ == 1)
+      outer_ = std::move(value);
+    else if (depth_ == 2)
+      keys_[outer_].push_back(std::move(value));
+  }
+  void start_object() override { ++depth_; }
+  void end_object() override { --depth_; }
+  void start_array() override { ++depth_; }
+  void end_array() override { --depth_; }
+
+  std::vector<std::string> of(std::string_view outer) const {
+    const auto found = keys_.find(outer);
+    return found == keys_.end() ? std::vector<std::string>() : found->second;
+  }
+
+ private:
+  int depth_ = 0;
+  std::string outer_;
+  std::map<std::string, std::vector<std::string>, std::less<>> keys_;
+};
+
 template <typename Value, typename Read>
 std::vector<std::pair<NamePattern, Value>> pattern_field(const JsonObject& object,
-                                                         std::string_view key, Read read) {
+                                                         std::string_view key,
+                                                         const KeyOrder& order, Read read) {
   std::vector<std::pair<NamePattern, Value>> patterns;
   if (object.is_null(key)) return patterns;
   const JsonObject entries = object.object(key);
-  for (const auto& [pattern, value] : entries.value().items()) {
+  for (const std::string& pattern : order.of(key)) {
     patterns.emplace_back(NamePattern::suffix(pattern, fmt::format("{}.{}", object.path(), key)),
                           read(entries, pattern));
   }
   return patterns;
 }
 
-void read_lora(PeftConfig& config, const JsonObject& object, const std::string& subject) {
-  config.rank = size_field(object, "r");
-  config.alpha = object.real("lora_alpha");
+void read_lora(PeftConfig& config, const JsonObject& object, const KeyOrder& order,
+               const std::string& subject) {
+  constexpr std::uint64_t kDefaultRank = 8;  // of PEFT's LoraConfig
+  constexpr double kDefaultAlpha = 8;
+  config.rank = object.has("r") ? size_field(object, "r") : kDefaultRank;
+  config.alpha = object.has("lora_alpha") ? object.real("lora_alpha") : kDefaultAlpha;
   config.rank_stabilised = object.optional_boolean("use_rslora").value_or(false);
   config.targets = filter_field(object, "target_modules");
   config.excluded = filter_field(object, "exclude_modules");
   config.layers = layers_field(object);
+  config.layer_patterns = layer_patterns_field(object);
   config.rank_pattern = pattern_field<std::uint64_t>(
-      object, "rank_pattern",
+      object, "rank_pattern", order,
       [](const JsonObject& entries, const std::string& key) { return size_field(entries, key); });
   config.alpha_pattern = pattern_field<double>(
-      object, "alpha_pattern",
+      object, "alpha_pattern", order,
       [](const JsonObject& entries, const std::string& key) { return entries.real(key); });
   if (!object.is_null("target_parameters")) config.parameters = object.strings("target_parameters");
   if (object.optional_string("bias").value_or("none") != "none") {
@@ -203,22 +240,14 @@ void read_virtual_tokens(PeftConfig& config, const JsonObject& object, const std
   config.start_at_zero = object.optional_string("init_weights").value_or("") == "zero";
 }
 
-// The value of the patterns that match, else `fallback`.
+// The value of the first pattern that matches, else `fallback`.
 template <typename Value>
 Value by_pattern(const std::vector<std::pair<NamePattern, Value>>& patterns,
                  std::string_view module, Value fallback) {
-  std::optional<Value> found;
   for (const auto& [pattern, value] : patterns) {
-    if (!pattern.matches(module)) continue;
-    if (found && *found != value) {
-      fail(ErrorCode::incompatible,
-           "module {}: several entries of rank_pattern or alpha_pattern name it, with different "
-           "values",
-           quote(module));
-    }
-    found = value;
+    if (pattern.matches(module)) return value;
   }
-  return found.value_or(fallback);
+  return fallback;
 }
 
 }  // namespace
@@ -253,7 +282,23 @@ double PeftConfig::scale_of(std::string_view module) const {
   return by_pattern(alpha_pattern, module, alpha) / (rank_stabilised ? std::sqrt(r) : r);
 }
 
-PeftConfig parse_peft_config(const Json& json, const std::string& subject) {
+bool PeftConfig::wants_layer(std::uint64_t layer, std::string_view module) const {
+  if (!layers) return true;
+  const auto is_listed = [&](std::uint64_t number) {
+    return std::find(layers->begin(), layers->end(), number) != layers->end();
+  };
+  if (layer_patterns.empty()) return is_listed(layer);
+  for (const NumberPattern& pattern : layer_patterns) {
+    if (const auto number = pattern.number_in(module)) return is_listed(*number);
+  }
+  return false;
+}
+
+PeftConfig parse_peft_config(std::string_view text, const std::string& subject) {
+  const JsonLimits limits = {.bytes = kMaxConfig, .foreign = true};
+  const Json json = parse_json(text, limits, subject);
+  KeyOrder order;
+  parse_json_events(text, limits, subject, order);
   PeftConfig config;
   const JsonObject object(json, subject);
   config.text = pretty_json(json);
@@ -263,7 +308,7 @@ PeftConfig parse_peft_config(const Json& json, const std::string& subject) {
     refuse(subject, "task_type", object.at("task_type"));
   }
   switch (config.kind) {
-    case AdapterKind::lora: read_lora(config, object, subject); break;
+    case AdapterKind::lora: read_lora(config, object, order, subject); break;
     case AdapterKind::ia3:
       config.targets = filter_field(object, "target_modules");
       config.excluded = filter_field(object, "exclude_modules");

@@ -36,6 +36,9 @@ struct PeftConfig {
 
   ModuleFilter targets, excluded, feed_forward;      // lora, ia3
   std::optional<std::vector<std::uint64_t>> layers;  // lora: layers_to_transform, of modules alone
+  // lora: layers_pattern, each over a module's name up to the layer's number; the first that
+  // matches finds the number. Empty: the number of the layer.
+  std::vector<NumberPattern> layer_patterns;
   // lora: target_parameters, whole names or what follows a dot in them
   std::vector<std::string> parameters;
   std::uint64_t rank = 0;  // lora
@@ -55,15 +58,17 @@ struct PeftConfig {
 
   std::string text;  // the document, indented
 
-  // Rank and scale of one LoRA module. Throws incompatible when several patterns name it with
-  // different values: PEFT takes the first in file order, which JSON does not keep.
+  // Whether the module of a layer is among those that layers_to_transform names.
+  bool wants_layer(std::uint64_t layer, std::string_view module) const;
+  // Rank and scale of one LoRA module: of the first pattern in the order of the document.
   std::uint64_t rank_of(std::string_view module) const;
   double scale_of(std::string_view module) const;
 };
 
-// Throws corrupt for values of a wrong type or range, incompatible for a kind, or for a key that
-// changes the function and is not supported; the key is named.
-PeftConfig parse_peft_config(const nlohmann::json& json, const std::string& subject);
+// `text` is the document, of 1 MiB at most. Throws corrupt for values of a wrong type or range,
+// incompatible for a kind, or for a key that changes the function and is not supported; the key is
+// named.
+PeftConfig parse_peft_config(std::string_view text, const std::string& subject);
 
 // What a new adapter shall be.
 struct AdapterOptions {

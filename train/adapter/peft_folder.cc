@@ -19,6 +19,18 @@ namespace {
 
 constexpr std::uint64_t kMaxConfig = std::uint64_t{1} << 20;
 
+// PEFT saves embedding and head along when their size changed (save_embedding_layers).
+void refuse_outer_tensor(const format::SafetensorsFile& file, const format::TensorInfo& tensor,
+                         const format::FamilyLayout& layout) {
+  for (const std::string_view outer : {layout.embedding, layout.head, layout.position_embedding}) {
+    if (outer.empty() || !tensor.name.ends_with("." + std::string(outer))) continue;
+    throw Error(ErrorCode::incompatible,
+                fmt::format("{}: holds {} of its own, and only projections of layers are adapted",
+                            file.subject(), quote(tensor.name)),
+                "PEFT saves it where tokens were added; merge the adapter with PEFT");
+  }
+}
+
 format::Shape unsigned_shape(const std::vector<std::int64_t>& shape) {
   return {shape.begin(), shape.end()};
 }
@@ -44,6 +56,7 @@ std::vector<const format::TensorInfo*> find_tensors(const format::SafetensorsFil
   }
   for (const format::TensorInfo& tensor : file.header().tensors) {
     if (std::find(found.begin(), found.end(), &tensor) != found.end()) continue;
+    refuse_outer_tensor(file, tensor, architecture.layout());
     fail(ErrorCode::corrupt, "{}: tensor {} is nothing that {} asks for", file.subject(),
          quote(tensor.name), kAdapterConfig);
   }
@@ -56,9 +69,8 @@ Adapter read_adapter(const std::filesystem::path& folder,
                      const format::Architecture& architecture) {
   const auto config_path = folder / kAdapterConfig;
   const std::string subject = config_path.string();
-  const Json json = parse_json(read_file(config_path, kMaxConfig),
-                               {.bytes = kMaxConfig, .foreign = true}, subject);
-  Adapter adapter = plan_adapter(parse_peft_config(json, subject), architecture);
+  Adapter adapter =
+      plan_adapter(parse_peft_config(read_file(config_path, kMaxConfig), subject), architecture);
   const auto weights = folder / kAdapterWeights;
   if (!is_there(weights) && is_there(folder / "adapter_model.bin")) {
     throw Error(ErrorCode::not_found, fmt::format("{}: does not exist", quote(weights.string())),

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/adapter/peft_config.h"
 
+#include <cmath>
+
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/support.h"
@@ -19,7 +22,7 @@ json lora() {
 std::string error_with(const std::string& key, const json& value) {
   json config = lora();
   config[key] = value;
-  return error_of([&] { parse_peft_config(config, "adapter_config.json"); });
+  return error_of([&] { parse_peft_config(config.dump(), "adapter_config.json"); });
 }
 
 }  // namespace
@@ -28,19 +31,47 @@ TEST_CASE("rank and scale of a module follow the patterns") {
   json config = lora();
   config["rank_pattern"] = {{"k_proj", 2}};
   config["alpha_pattern"] = {{"layers.0.self_attn.k_proj", 3}};
-  PeftConfig read = parse_peft_config(config, "c");
+  PeftConfig read = parse_peft_config(config.dump(), "c");
   CHECK(read.rank_of("model.layers.0.self_attn.k_proj") == 2);
   CHECK(read.rank_of("model.layers.0.self_attn.q_proj") == 8);
   CHECK(read.scale_of("model.layers.0.self_attn.k_proj") == 1.5);
   CHECK(read.scale_of("model.layers.1.self_attn.k_proj") == 8);
   config["use_rslora"] = true;
-  read = parse_peft_config(config, "c");
+  read = parse_peft_config(config.dump(), "c");
   CHECK(read.scale_of("model.layers.1.mlp.up_proj") == doctest::Approx(16 / std::sqrt(8.0)));
-  config["rank_pattern"] = {{"k_proj", 2}, {"self_attn.k_proj", 3}};
-  const PeftConfig ambiguous = parse_peft_config(config, "c");
-  CHECK(error_of([&] {
-          ambiguous.rank_of("model.layers.0.self_attn.k_proj");
-        }).starts_with("incompatible: module 'model.layers.0.self_attn.k_proj': several entries"));
+  // The first one counts, in the order of the document.
+  for (const auto& [patterns, rank] : {std::pair(R"({"self_attn.k_proj":3,"k_proj":2})", 3u),
+                                       std::pair(R"({"k_proj":2,"self_attn.k_proj":3})", 2u)}) {
+    const std::string text = fmt::format(
+        R"({{"peft_type":"LORA","target_modules":["k_proj"],"rank_pattern":{}}})", patterns);
+    read = parse_peft_config(text, "c");
+    CHECK(read.rank_of("model.layers.0.self_attn.k_proj") == rank);
+    CHECK(read.rank_of("model.layers.0.mlp.up_proj") == 8);   // PEFT's default
+    CHECK(read.scale_of("model.layers.0.mlp.up_proj") == 1);  // of both
+  }
+}
+
+TEST_CASE("layers_pattern says which number of a name is that of its layer") {
+  json config = lora();
+  config["layers_to_transform"] = {0, 2};
+  const auto wants = [&](const json& pattern, std::uint64_t layer, std::string_view module) {
+    config["layers_pattern"] = pattern;
+    return parse_peft_config(config.dump(), "c").wants_layer(layer, module);
+  };
+  for (const json& pattern :
+       {json(), json("layers"), json({"h", "layers"}), json(""), json("la[y]ers"), json::array()}) {
+    CAPTURE(pattern.dump());
+    CHECK(wants(pattern, 2, "model.layers.2.self_attn.q_proj"));
+    CHECK_FALSE(wants(pattern, 1, "model.layers.1.self_attn.q_proj"));
+  }
+  CHECK_FALSE(wants("h", 2, "model.layers.2.self_attn.q_proj"));  // no number, no module
+  CHECK(wants("h", 2, "transformer.h.2.attn.c_attn"));
+  CHECK(wants("layer", 1, "encoder.block.1.layer.0.SelfAttention.q"));  // T5's inner number
+  CHECK_FALSE(wants("layer", 2, "encoder.block.2.layer.1.SelfAttention.q"));
+  config["layers_to_transform"] = 1;
+  CHECK(wants("layers", 1, "model.layers.1.mlp.up_proj"));
+  CHECK(error_with("layers_pattern", "a|b").starts_with("incompatible: "));
+  CHECK(error_with("layers_pattern", 3).starts_with("corrupt: "));
 }
 
 TEST_CASE("keys that change the function and are not supported are refused by name") {
