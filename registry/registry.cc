@@ -49,8 +49,8 @@ void fill_new_registry(const RegistryPaths& paths, const CreateOptions& options)
   make_folder(paths.organ());
   make_folder(paths.trust());
   make_folder(paths.temporary());
-  write_file(paths.store_lock(), "", AtomicFile::Mode::create_new, 0666);
-  write_file(paths.write_lock(), "", AtomicFile::Mode::create_new, 0666);
+  write_file(paths.store_lock(), "", AtomicFile::Mode::create_new);
+  write_file(paths.write_lock(), "", AtomicFile::Mode::create_new);
   const Log log = Log::create(paths.organ(), log_time());
   write_policy(paths, options, log);
   build_catalog(paths, log, BlobStore(paths.root), {});
@@ -143,7 +143,7 @@ Registry& Registry::operator=(Registry&&) noexcept = default;
 Registry::~Registry() = default;
 
 void Registry::create(const fs::path& folder, const CreateOptions& options) {
-  create_folders(absolute_path(folder / "..").lexically_normal());
+  create_folders(absolute_path(given_path(folder.native())).parent_path());
   NewFolder built(folder, NewFolder::Over::empty_folder);
   fill_new_registry({built.path()}, options);
   built.commit();

@@ -100,6 +100,19 @@ void note_strays(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verif
   }
 }
 
+// Modes are lost on media without them; that alone damages nothing, but anybody may write now.
+void note_modes(const BlobStore& blobs, const std::vector<BlobRef>& seen, VerifyReport& report) {
+  std::set<Digest> writable;
+  for (const BlobRef& blob : seen) {
+    if (blobs.is_writable(blob.digest)) writable.insert(blob.digest);
+  }
+  if (!writable.empty()) {
+    report.notes.push_back(fmt::format(
+        "warning: {} blobs are writable (a copy lost their mode 0444); their digests decide",
+        writable.size()));
+  }
+}
+
 }  // namespace
 
 TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::OrganSource& organ,
@@ -171,6 +184,7 @@ VerifyReport Registry::verify(const ResolvedVersion& version, const TrustOverrid
   report.items.push_back(impl_->verify_version(
       version, override, work.phase("verifying", version.bytes), report.bytes, seen));
   report.versions = 1;
+  note_modes(impl_->blobs, seen, report);
   return report;
 }
 
@@ -195,6 +209,7 @@ VerifyReport Registry::verify_all(const TrustOverride& override, const Work& wor
   report.items.push_back(verify_catalog(impl_->log, impl_->blobs, impl_->catalog, work, report));
   report.items.push_back(verify_index(impl_->paths, impl_->catalog));
   note_strays(impl_->blobs, seen, report);
+  note_modes(impl_->blobs, seen, report);
   return report;
 }
 

@@ -18,12 +18,13 @@ PublishedContent load_content(const BlobStore& blobs, const LogEntry& entry) {
 }
 
 // Only holders of the write lock make temporary files outside blobs/, so whatever lies there now
-// was left by a process that died.
+// was left by a process that died; those in blobs/ are locked by who writes them.
 void remove_leftovers(const RegistryPaths& paths) {
   std::error_code ignored;  // what cannot be removed harms nobody
   for (const std::string& name : list_folder(paths.temporary())) {
     fs::remove_all(paths.temporary() / name, ignored);
   }
+  BlobStore(paths.root).remove_leftovers();
   for (const fs::path& folder : {paths.root, paths.organ(), paths.trust()}) {
     for (const std::string& name : list_folder(folder)) {
       if (name.starts_with('.') && name.ends_with(".tmp")) fs::remove(folder / name, ignored);

@@ -10,8 +10,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
-#include "format/checkpoint/tokenizer_files.h"
-#include "format/organ/extraction.h"
+#include "format/organ/shared_values.h"
 #include "format/tensor/convert.h"
 #include "transplant/internal/judge.h"
 
@@ -81,37 +80,51 @@ std::string value_text(const nlohmann::json& fields, const std::string& key) {
   return escape_text(text, 200);
 }
 
-// Every p with the organ's signature. Only the attention types depend on p, so each pattern is
-// judged once.
-std::vector<std::uint64_t> find_fitting_positions(const Manifest& organ,
-                                                  const Architecture& architecture) {
-  const std::uint64_t count = organ.layer_count();
+// Every p at which the organ fits. Only the attention types depend on p, so each pattern is judged
+// once.
+std::vector<std::uint64_t> find_fitting_positions(const Case& one) {
+  const Architecture& architecture = one.architecture;
   std::vector<std::uint64_t> positions;
   std::map<std::string, bool> judged;
   if (architecture.is_opaque()) {  // they fit where they come from, or nowhere
-    const std::uint64_t home = organ.extraction.first_layer;
-    if (is_opaque(organ) && home + count <= architecture.layer_count() &&
-        Architecture::signature(architecture.layer_fields(home, count)) ==
-            organ.architecture.signature) {
+    const std::uint64_t home = one.organ.extraction.first_layer;
+    if (is_opaque(one.organ) && home + one.count <= architecture.layer_count() &&
+        fits_at(one, home)) {
       positions.push_back(home);
     }
     return positions;
   }
-  for (std::uint64_t p = 0; p + count <= architecture.layer_count(); ++p) {
+  for (std::uint64_t p = 0; p + one.count <= architecture.layer_count(); ++p) {
     std::string pattern;
-    for (std::uint64_t i = p; i < p + count; ++i) {
+    for (std::uint64_t i = p; i < p + one.count; ++i) {
       pattern += architecture.attention_type(i);
       pattern += ' ';
     }
     const auto known = judged.find(pattern);
-    const bool fits = known != judged.end()
-                          ? known->second
-                          : Architecture::signature(architecture.layer_fields(p, count)) ==
-                                organ.architecture.signature;
+    const bool fits = known != judged.end() ? known->second : fits_at(one, p);
     judged.emplace(std::move(pattern), fits);
     if (fits) positions.push_back(p);
   }
   return positions;
+}
+
+// One model in two element types has one table: what rounding may have changed is said.
+void compare_shared_values(Case& one, Judge& judge) {
+  const auto ours = format::shared_values(one.organ);
+  const auto theirs = format::shared_values(one.recipient);
+  if (!ours || !theirs) return;
+  const auto common = format::common_type(*ours, *theirs);
+  if (!common) return;
+  one.shared_digest = ours->digests.at(ours->stored);
+  if (ours->stored == theirs->stored) return;
+  judge.warn({"shared_values",
+              {},
+              std::string(to_string(ours->stored)),
+              std::string(to_string(theirs->stored)),
+              fmt::format("the tables of position biases are {} in the organ and {} in the "
+                          "recipient, and equal in {}",
+                          to_string(ours->stored), to_string(theirs->stored), to_string(*common)),
+              ""});
 }
 
 bool check_range(const Manifest& organ, const Architecture& architecture, std::uint64_t position,
@@ -149,9 +162,9 @@ void compare_tensors(const nlohmann::json& ours, const nlohmann::json& theirs, J
 
 void compare_fields(const Case& one, Judge& judge) {
   if (one.architecture.is_opaque()) return compare_opaque(one, judge);
-  const JsonText signed_fields = one.architecture.layer_fields(one.position, one.count);
-  if (Architecture::signature(signed_fields) == one.organ.architecture.signature) return;
-  const Json ours = json_of(one.organ.architecture.layer), theirs = json_of(signed_fields);
+  if (fits_at(one, one.position)) return;
+  const Json ours = json_of(one.organ.architecture.layer);
+  const Json theirs = json_of(fields_of(one, one.position));
   std::set<std::string> keys;
   for (const auto& [key, value] : ours.items()) keys.insert(key);
   for (const auto& [key, value] : theirs.items()) keys.insert(key);
@@ -212,124 +225,19 @@ void compare_dtypes(const Case& one, Judge& judge) {
   }
 }
 
-bool same_donor_layers(const Case& one, const Work& work) {
-  const format::ExtractionRecord& from = one.organ.extraction;
-  if (one.architecture.layer_count() != from.donor_layer_count) return false;
-  if (from.layer_digests.size() != one.count) return false;
-  const Work comparing = work.phase(
-      "comparing layers", format::layers_size(one.recipient, {from.first_layer, one.count}));
-  bool same = true;
-  for (std::uint64_t i = 0; i < one.count; ++i) {
-    const std::uint64_t layer = from.first_layer + i;
-    if (same) {
-      same = one.recipient.layer_digest(layer, comparing) == from.layer_digests[i];
-    } else {
-      comparing.advance(one.recipient.layer_size(layer));  // need not be read any more
-    }
-  }
-  return same;
-}
-
-void compare_lineage(const Case& one, const Work& work, Judge& judge) {
-  const std::string& family = one.organ.architecture.model_type;
-  const auto& fits = judge.report().fitting_positions;
-  const bool comparable =
-      std::find(fits.begin(), fits.end(), one.organ.extraction.first_layer) != fits.end();
-  if (comparable && same_donor_layers(one, work)) {
-    judge.note({"lineage",
-                {},
-                "same donor",
-                "same donor",
-                "the recipient still holds the very layers the organ was made of",
-                ""});
-  } else if (family == one.architecture.model_type()) {
-    judge.warn({"lineage",
-                {},
-                "same donor",
-                "same family",
-                "the recipient's layers are not those the organ was made of",
-                "measure the result before you rely on it (organ eval)"});
-  } else {
-    judge.warn({"lineage",
-                {},
-                escape_text(family),
-                escape_text(one.architecture.model_type()),
-                fmt::format("the organ comes from a {} model, the recipient is a {} model",
-                            escape_text(family), escape_text(one.architecture.model_type())),
-                "measure the result before you rely on it (organ eval)"});
-  }
-}
-
-void compare_tokenizer(const Case& one, Judge& judge) {
-  const auto theirs = format::tokenizer_digest(one.recipient.folder());
-  if (!one.organ.tokenizer || !theirs) {
-    judge.note({"tokenizer",
-                {},
-                one.organ.tokenizer ? one.organ.tokenizer->digest.to_string() : "not recorded",
-                theirs ? theirs->to_string() : "no tokenizer.json",
-                "whether both models use the same tokenizer is not known",
-                ""});
-  } else if (!format::has_tokenizer(one.recipient.folder(), one.organ.tokenizer->digest)) {
-    judge.warn({"tokenizer",
-                {},
-                one.organ.tokenizer->digest.to_string(),
-                theirs->to_string(),
-                "the organ was made under another tokenizer than the recipient's",
-                "what the organ learned may not apply"});
-  }
-}
-
-void compare_training(const Case& one, Judge& judge) {
-  const std::uint64_t home = one.organ.extraction.first_layer;
-  const auto& training = one.organ.training;
-  if (training && training->mode == "wrapper") {
-    judge.warn({"wrapper",
-                {},
-                "trained in place",
-                "trained in a wrapper",
-                "the organ was trained on embeddings, not on what reaches it inside a model",
-                "expect a loss until the recipient is recovered (organ recover)"});
-  }
-  if (one.position == home) return;
-  CompatibilityFinding finding = {
-      "home_position",
-      {},
-      std::to_string(home),
-      std::to_string(one.position),
-      fmt::format("the organ was {} at layer {} and goes to layer {}",
-                  training ? "trained" : "extracted", home, one.position),
-      fmt::format("--at {} is where it comes from", home)};
-  if (training)
-    judge.warn(std::move(finding));
-  else
-    judge.note(std::move(finding));
-}
-
-void compare_other_parts(const Case& one, Judge& judge) {
-  for (const format::FileEntry& file : one.organ.files) {
-    if (file.role == format::FileRole::bridge) {
-      judge.refuse(Level::C, {"bridge",
-                              {},
-                              escape_text(file.path),
-                              "none",
-                              "the organ works only behind its bridge, which a plain Hugging Face "
-                              "checkpoint cannot hold",
-                              std::string(kBridge)});
-    }
-    if (file.role == format::FileRole::head) {
-      const bool tied = !one.architecture.is_opaque() && one.recipient.tied_head();
-      judge.warn({"head",
-                  {},
-                  escape_text(file.path),
-                  tied ? "tied to the embedding" : "own head",
-                  "the organ's own output head is not installed; its measurements with that head "
-                  "do not apply",
-                  ""});
-    }
-  }
-}
-
 }  // namespace
+
+JsonText fields_of(const Case& one, std::uint64_t first) {
+  JsonText fields = one.architecture.layer_fields(first, one.count);
+  if (!one.shared_digest) return fields;
+  Json changed = json_of(fields);
+  changed["shared_digest"] = one.shared_digest->to_string();
+  return json_text(changed);
+}
+
+bool fits_at(const Case& one, std::uint64_t first) {
+  return Architecture::signature(fields_of(one, first)) == one.signature;
+}
 
 std::string_view to_string(Level level) {
   constexpr std::string_view kNames[] = {"A", "B", "C", "D"};
@@ -357,8 +265,17 @@ CompatibilityReport check_compatibility(const Manifest& organ, const Checkpoint&
                             error.hint()});
     return judge.finish();
   }
-  judge.report().fitting_positions = find_fitting_positions(organ, *architecture);
-  const Case one = {organ, recipient, *architecture, position, organ.layer_count()};
+  Case one = {organ,
+              recipient,
+              *architecture,
+              position,
+              organ.layer_count(),
+              Architecture::signature(Architecture::comparable_fields(organ.architecture.layer))};
+  compare_shared_values(one, judge);
+  for (const std::string& warning : recipient.warnings()) {
+    judge.warn({"recipient", {}, "", "", warning, ""});
+  }
+  judge.report().fitting_positions = find_fitting_positions(one);
   if (!check_kinds(one, judge)) return judge.finish();
   compare_other_parts(one, judge);
   if (!check_range(organ, *architecture, position, judge)) return judge.finish();

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "format/base/file_system.h"
 #include "format/manifest/model_card.h"
 #include "format/manifest/reference.h"
 #include "format/organ/extraction.h"
@@ -22,6 +23,9 @@ format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRan
   const Work extracting = work.phase(
       "extracting", 3 * format::layers_size(donor, layers) + 2 * format::total_size(shared));
   format::OrganWriter writer(out, extracting);
+  writer.no_wider_than(donor.permissions());
+  require_space(place_of(out).parent_path(),
+                format::layers_size(donor, layers) + format::total_size(shared));
   format::Manifest manifest = format::draft_manifest(donor, layers, options.donor_id, extracting);
   manifest.name = options.name;
   manifest.version = format::Version::parse(options.version).to_string();

@@ -7,13 +7,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/base/new_folder.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/organ/finite_check.h"
+#include "format/tensor/shard_edit.h"
 #include "transplant/internal/model_files.h"
 #include "transplant/internal/plan.h"
 #include "transplant/internal/transaction.h"
@@ -145,8 +148,8 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
                                       "reading the model", work);
   outcome.receipt = draft_receipt(organ, options, next_number(state), files);
   outcome.receipt.conversions = plan.conversions;
-  write_changed_shards(plan, recipient, state.staged_files(), state.staged_undo(), files,
-                       outcome.receipt.files, work);
+  write_changed_shards(plan, recipient, state.staged_files(), state.staged_undo(),
+                       Place::of_the_model, files, outcome.receipt.files, work);
   write_file(state.staged_receipt(), outcome.receipt.to_text());
   require_unchanged(model, files, work);
 
@@ -164,17 +167,14 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
 bool try_hard_link(int fd, const fs::path& to) {
   const std::string from = fmt::format("/proc/self/fd/{}", fd);
   if (::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
-  if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP ||
-      errno == ENOENT) {
-    return false;
-  }
+  if (lacks_links(errno)) return false;
   fail_errno(to.string(), "link");
 }
 
 void copy_file(int from, const fs::path& to, const Work& work) {
   AtomicFile file(to);
   copy_contents(from, file.fd(), to.string(), work);
-  file.commit(AtomicFile::Mode::create_new);
+  file.commit(AtomicFile::Mode::create_new, permissions_of(from, to.string()));
 }
 
 // A file to copy and the path it gets; with the digest that it must have.
@@ -243,9 +243,28 @@ std::uint64_t copied_size(const std::vector<Copy>& copies, const Receipt& receip
   return bytes;
 }
 
+// What a new folder takes: changed shards with their old bytes, and unchanged files that cannot
+// share theirs.
+std::uint64_t room_for(const InstallPlan& plan, const Checkpoint& recipient, const Receipt& receipt,
+                       const ModelFiles& files, const fs::path& folder) {
+  std::uint64_t bytes = 0;
+  std::set<std::string> changed;
+  for (const auto& [index, writes] : plan.writes) {
+    const Checkpoint::Shard& shard = recipient.shards().at(index);
+    changed.insert(shard.file_name);
+    bytes += format::total_size(writes) + format::edit_size(shard.file);
+  }
+  for (const FileChange& file : receipt.files) {
+    const ModelFile& one = files.at(file.path);
+    if (changed.contains(file.path)) continue;
+    const UniqueFd fd = open_again(recipient.folder(), one);
+    if (!can_clone(fd.get(), folder)) bytes += one.state.size;
+  }
+  return bytes;
+}
+
 InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, Judged judged,
-                              const InstallOptions& options, const Work& work) {
-  NewFolder built(*options.out);
+                              const InstallOptions& options, NewFolder built, const Work& work) {
   const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
   InstallOutcome outcome;
   outcome.folder = *options.out;
@@ -260,8 +279,9 @@ InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, J
   outcome.receipt.conversions = plan.conversions;
   const std::vector<Copy> state = plan_state(from, to);
   make_folder(to.undo(number));
-  write_changed_shards(plan, recipient, built.path(), to.undo(number), files, outcome.receipt.files,
-                       work);
+  require_space(built.path(), room_for(plan, recipient, outcome.receipt, files, built.path()));
+  write_changed_shards(plan, recipient, built.path(), to.undo(number), Place::of_its_own, files,
+                       outcome.receipt.files, work);
   leave_out(recipient, outcome);
   const Work copying = work.phase("copying", copied_size(state, outcome.receipt));
   copy_state(state, copying);
@@ -280,12 +300,14 @@ InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, J
 InstallOutcome install_organ(const OrganSource& organ, const fs::path& model,
                              const InstallOptions& options, const Work& work) {
   const Recovery recovery = recover_journal(model, work);
-  // Every reason to refuse is found before the first byte is written.
+  // Every reason to refuse is found before the first byte is written: a taken name first.
+  std::optional<NewFolder> built;
+  if (options.out) built.emplace(*options.out);
   Judged judged(organ, Checkpoint::open(model, organ.manifest().stack()), options.position, work);
   auto not_finite = require_sound(organ, options.require_finite, work);
-  InstallOutcome outcome = options.out
-                               ? install_beside(organ, model, std::move(judged), options, work)
-                               : install_in_place(organ, model, std::move(judged), options, work);
+  InstallOutcome outcome =
+      built ? install_beside(organ, model, std::move(judged), options, *std::move(built), work)
+            : install_in_place(organ, model, std::move(judged), options, work);
   outcome.not_finite = std::move(not_finite);
   if (recovery != Recovery::nothing) outcome.recovery = recovery;
   return outcome;

@@ -52,6 +52,8 @@ struct UninstallOutcome {
   Recovery recovery = Recovery::nothing;
   std::vector<std::string> proved;   // files with the SHA-256 they had before the installation
   std::vector<std::string> changed;  // files somebody else changed since; not touched
+  // What the system did not let us restore: "model.safetensors: owner (user 1000, group 1000)".
+  std::vector<std::string> not_given_back;
 };
 
 // Undoes the newest installation of the folder: changed shards get their former bytes, proved

@@ -65,9 +65,9 @@ bool is_opaque(const format::Manifest& organ) {
 }
 
 void compare_opaque(const Case& one, Judge& judge) {
-  const JsonText signed_fields = one.architecture.layer_fields(one.position, one.count);
-  if (Architecture::signature(signed_fields) == one.organ.architecture.signature) return;
-  const Json ours = json_of(one.organ.architecture.layer), theirs = json_of(signed_fields);
+  if (fits_at(one, one.position)) return;
+  const Json ours = json_of(Architecture::comparable_fields(one.organ.architecture.layer));
+  const Json theirs = json_of(fields_of(one, one.position));
   const auto home = one.organ.extraction.first_layer;
   if (one.position != home) {
     judge.refuse(Level::D,

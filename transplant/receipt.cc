@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transplant/receipt.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
+#include "format/base/base64.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "transplant/internal/file_metadata.h"
 #include "transplant/internal/state_folder.h"
 
 namespace organ::transplant {
@@ -29,8 +33,33 @@ Digest digest_field(const JsonObject& object, std::string_view key) {
   }
 }
 
+std::string bytes_field(const JsonObject& object, std::string_view key) {
+  auto bytes = base64_decode(object.string(key));
+  if (!bytes) object.fail_field(key, "is not base64");
+  return *std::move(bytes);
+}
+
+FileMetadata parse_metadata(const JsonObject& object) {
+  object.allow_only(
+      {"mode", "owner", "group", "modified_seconds", "modified_nanoseconds", "attributes"});
+  FileMetadata metadata;
+  metadata.mode = static_cast<unsigned>(object.unsigned_integer("mode", 0777));
+  metadata.owner = static_cast<std::uint32_t>(object.unsigned_integer("owner", UINT32_MAX));
+  metadata.group = static_cast<std::uint32_t>(object.unsigned_integer("group", UINT32_MAX));
+  metadata.seconds = static_cast<std::int64_t>(object.unsigned_integer("modified_seconds"));
+  metadata.nanoseconds =
+      static_cast<std::uint32_t>(object.unsigned_integer("modified_nanoseconds", 999'999'999));
+  for (const JsonObject& attribute : object.objects("attributes")) {
+    attribute.allow_only({"name", "value"});
+    const std::string name = bytes_field(attribute, "name");
+    if (!is_kept_attribute(name)) attribute.fail_field("name", "is not one that is kept");
+    metadata.attributes.emplace(name, bytes_field(attribute, "value"));
+  }
+  return metadata;
+}
+
 FileChange parse_file(const JsonObject& object) {
-  object.allow_only({"path", "size", "before", "after", "undo"});
+  object.allow_only({"path", "size", "before", "after", "undo", "metadata"});
   FileChange file;
   file.path = object.string("path");
   if (!is_safe_file_name(file.path)) object.fail_field("path", "is not a safe file name");
@@ -38,18 +67,35 @@ FileChange parse_file(const JsonObject& object) {
   file.before = digest_field(object, "before");
   file.after = digest_field(object, "after");
   if (!object.is_null("undo")) file.undo = digest_field(object, "undo");
+  if (!object.is_null("metadata")) file.metadata = parse_metadata(object.object("metadata"));
   if ((file.before != file.after) && !file.undo) {
     object.fail_field("undo", "is missing for a file that was changed");
   }
   return file;
 }
 
+// Names and values of attributes are any bytes.
+Json metadata_json(const FileMetadata& metadata) {
+  Json attributes = Json::array();
+  for (const auto& [name, value] : metadata.attributes) {
+    attributes.push_back({{"name", base64_encode(name)}, {"value", base64_encode(value)}});
+  }
+  return {{"mode", metadata.mode},
+          {"owner", metadata.owner},
+          {"group", metadata.group},
+          {"modified_seconds", std::max<std::int64_t>(metadata.seconds, 0)},
+          {"modified_nanoseconds", metadata.nanoseconds},
+          {"attributes", attributes}};
+}
+
 Json file_json(const FileChange& file) {
-  return {{"path", file.path},
-          {"size", file.size},
-          {"before", file.before.to_string()},
-          {"after", file.after.to_string()},
-          {"undo", file.undo ? Json(file.undo->to_string()) : Json()}};
+  Json json = {{"path", file.path},
+               {"size", file.size},
+               {"before", file.before.to_string()},
+               {"after", file.after.to_string()},
+               {"undo", file.undo ? Json(file.undo->to_string()) : Json()}};
+  if (file.metadata) json["metadata"] = metadata_json(*file.metadata);
+  return json;
 }
 
 TrustRecord parse_trust(const JsonObject& object) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,16 @@ struct Conversion {
   format::DType to = format::DType::F32;
 };
 
+// Owner, mode, time of last change and extended attributes (user.*, POSIX ACLs) of a file. What
+// gives rights to a program (set-uid, security.*) is no part of it.
+struct FileMetadata {
+  unsigned mode = 0;  // 0 to 0777
+  std::uint32_t owner = 0, group = 0;
+  std::int64_t seconds = 0;  // of the last change of its bytes, since 1970
+  std::uint32_t nanoseconds = 0;
+  std::map<std::string, std::string> attributes;  // values are any bytes
+};
+
 // One file of the recipient. Equal digests: the installation did not touch it.
 struct FileChange {
   std::string path;  // a safe file name in the model folder
@@ -44,6 +55,8 @@ struct FileChange {
   Digest before;
   Digest after;
   std::optional<Digest> undo;  // of .organ/undo/NNNN/PATH, the replaced tensors' old bytes
+  // Of the file before, where it was replaced; absent in receipts of before.
+  std::optional<FileMetadata> metadata = {};
 };
 
 struct Receipt {

@@ -4,8 +4,10 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/tensor/shard_edit.h"
 #include "transplant/install.h"
+#include "transplant/internal/file_metadata.h"
 #include "transplant/internal/model_files.h"
 #include "transplant/internal/transaction.h"
 #include "transplant/internal/undo_data.h"
@@ -50,24 +52,33 @@ std::vector<Restoring> open_changed(const StateFolder& state, const Receipt& rec
 }
 
 // The former shard = the present one with the old bytes of the replaced tensors.
-void restore_shard(const StateFolder& state, const Restoring& restoring, const Work& work) {
+void restore_shard(const StateFolder& state, const Restoring& restoring, const Work& work,
+                   std::vector<std::string>& not_given_back) {
   const FileChange& file = *restoring.file;
   const fs::path path = state.model / file.path;
   const fs::path staged = state.staged_files() / file.path;
-  const UniqueFd fd = create_like(restoring.shard.fd(), staged);
+  const UniqueFd fd = create_like(restoring.shard.fd(), staged, Place::of_the_model);
   const format::ShardEdit edit =
       format::copy_shard_with(restoring.shard, fd.get(), restoring.originals(), work);
   require_digest(edit.before, file.after, path, "changed since the installation");
   require_digest(edit.after, file.before, path, "the restored file is not the former one");
+  if (file.metadata) {
+    for (const std::string& lost : give_back(fd.get(), *file.metadata, path.string())) {
+      not_given_back.push_back(fmt::format("{}: {}", file.path, lost));
+    }
+  }
   sync_fd(fd.get(), staged.string());
 }
 
-void restore(const StateFolder& state, const Receipt& receipt, const Work& work) {
-  const std::vector<Restoring> changed = open_changed(state, receipt, work);
+void restore(const StateFolder& state, const Work& work, UninstallOutcome& outcome) {
+  const std::vector<Restoring> changed = open_changed(state, outcome.undone, work);
   std::uint64_t bytes = 0;
   for (const Restoring& one : changed) bytes += format::edit_size(one.shard);
+  require_space(state.staged_files(), bytes);
   const Work restoring = work.phase("restoring", bytes);
-  for (const Restoring& one : changed) restore_shard(state, one, restoring);
+  for (const Restoring& one : changed) {
+    restore_shard(state, one, restoring, outcome.not_given_back);
+  }
 }
 
 // What the folder holds now against what it held before the installation. The digests of restored
@@ -108,7 +119,7 @@ UninstallOutcome uninstall_organ(const fs::path& model, const Work& work) {
   UninstallOutcome outcome;
   outcome.recovery = recovery;
   outcome.undone = std::move(receipts.back());
-  restore(state, outcome.undone, work);
+  restore(state, work, outcome);
   Change change = {Change::Kind::uninstall, outcome.undone.number, {}};
   for (const FileChange& file : outcome.undone.files) {
     if (file.undo) change.files.push_back({file.path, file.after, file.before});

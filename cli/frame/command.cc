@@ -12,7 +12,10 @@
 
 #include "cli/frame/command_table.h"
 #include "cli/frame/context.h"
+#include "cli/frame/internal/help.h"
 #include "format/base/fail.h"
+#include "format/base/file_system.h"
+#include "format/checkpoint/checkpoint.h"
 
 namespace organ::cli {
 namespace {
@@ -46,6 +49,12 @@ class Formatter : public CLI::Formatter {
     return own + global;
   }
 };
+
+// An empty path is a usage error; the name is what help.cc looks for.
+void mark_as_path(CLI::Option* option) {
+  option->transform([](const std::string& text) { return given_path(text).string(); }, "",
+                    std::string(kPathMark));
+}
 
 }  // namespace
 
@@ -104,6 +113,22 @@ template Option Command::add_option(const std::string&, std::optional<std::uint6
 template Option Command::add_option(const std::string&, std::vector<std::string>&,
                                     const std::string&);
 
+template <typename T>
+Option Command::add_path(const std::string& names, T& target, const std::string& description) {
+  CLI::Option* option = app_->add_option(names, target, description);
+  mark_as_path(option);
+  return Option(option);
+}
+
+template Option Command::add_path(const std::string&, std::string&, const std::string&);
+template Option Command::add_path(const std::string&, std::filesystem::path&, const std::string&);
+template Option Command::add_path(const std::string&, std::optional<std::string>&,
+                                  const std::string&);
+template Option Command::add_path(const std::string&, std::optional<std::filesystem::path>&,
+                                  const std::string&);
+template Option Command::add_path(const std::string&, std::vector<std::string>&,
+                                  const std::string&);
+
 Option Command::add_flag(const std::string& names, bool& target, const std::string& description) {
   return Option(app_->add_flag(names, target, description));
 }
@@ -121,10 +146,18 @@ void Command::add_global_options(Context& context) {
   app_->add_flag("-v,--verbose", context.verbose, "more on stderr");
   app_->add_flag("--json", context.json,
                  "one JSON record on stdout; an error is one on the last line of stderr");
-  app_->add_option("--registry", context.registry,
-                   "registry folder [default: $ORGAN_REGISTRY or "
-                   "$XDG_DATA_HOME/organ/registry]")
-      ->type_name("DIR");
+  mark_as_path(app_->add_option("--registry", context.registry,
+                                "registry folder [default: $ORGAN_REGISTRY or "
+                                "$XDG_DATA_HOME/organ/registry]")
+                   ->type_name("DIR"));
+  mark_as_path(app_->add_option_function<std::vector<std::string>>(
+                       "--trust-links",
+                       [](const std::vector<std::string>& roots) {
+                         for (const std::string& root : roots) format::trust_links_below(root);
+                       },
+                       "links in model folders may lead below this folder too (DVC, split caches)")
+                   ->type_name("ROOT")
+                   ->allow_extra_args(false));
   app_->add_flag_callback(
       "--progress", [&context] { context.progress = true; },
       "show progress on stderr [default: on a terminal]");

@@ -38,8 +38,8 @@ class Command {
  public:
   explicit Command(CLI::App& app) : app_(&app) {}
 
-  // The options of every command: -q -v --json --registry --[no-]progress. Programs and groups have
-  // them too, so that they may stand before the command.
+  // The options of every command: -q -v --json --registry --trust-links --[no-]progress. Programs
+  // and groups have them too, so that they may stand before the command.
   void add_global_options(Context& context);
 
   // A command below this one, with the global options, its examples and the exit codes at the end
@@ -57,6 +57,11 @@ class Command {
   // or a vector of strings (command.cc has the list).
   template <typename T>
   Option add_option(const std::string& names, T& target, const std::string& description);
+  // The same for a path, or what may be one: slashes at its end are taken off, as shells put them
+  // there, and --dump-help marks it. T is a string, path, an optional of these or a vector of
+  // strings.
+  template <typename T>
+  Option add_path(const std::string& names, T& target, const std::string& description);
   Option add_flag(const std::string& names, bool& target, const std::string& description);
   // `parse` receives the text while the command line is parsed; it may throw Error.
   Option add_parsed_option(const std::string& names, std::function<void(const std::string&)> parse,

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "format/base/file_system.h"
 
 namespace organ::cli {
 namespace {
@@ -39,7 +40,8 @@ void Context::confirm(std::string_view line) const {
 void Context::print_json(std::string_view command, nlohmann::json record) const {
   nlohmann::ordered_json out = {{"schema_version", 1}, {"command", command}};
   for (auto& [key, value] : record.items()) out[key] = value;
-  std::cout << out.dump(2) << '\n';
+  // Names of files may be any bytes.
+  std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
 void Context::note(std::string_view line) const {
@@ -47,6 +49,11 @@ void Context::note(std::string_view line) const {
 }
 
 void Context::warn(std::string_view line) const { std::cerr << "warning: " << line << '\n'; }
+
+void Context::warn_of(const std::vector<std::string>& sentences) const {
+  constexpr std::size_t kLongest = 2048;
+  for (const std::string& sentence : sentences) warn(escape_text(sentence, kLongest));
+}
 
 void Context::detail(std::string_view line) const {
   if (verbose > 0) std::cerr << line << '\n';
@@ -58,7 +65,7 @@ void Context::worsen(ErrorCode code) {
 
 fs::path Context::registry_path() const {
   if (registry) return *registry;
-  if (const auto path = environment("ORGAN_REGISTRY")) return *path;
+  if (const auto path = environment("ORGAN_REGISTRY")) return given_path(*path);
   if (const auto data = environment_folder("XDG_DATA_HOME")) return *data / "organ" / "registry";
   if (const auto home = environment_folder("HOME")) {
     return *home / ".local" / "share" / "organ" / "registry";

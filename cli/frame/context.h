@@ -40,10 +40,11 @@ class Context {
   void confirm(std::string_view line) const;
   // One record: schema_version 1 and "command" are put in front of `record`'s own fields.
   void print_json(std::string_view command, nlohmann::json record) const;
-  void note(std::string_view line) const;    // stderr unless --quiet
-  void warn(std::string_view line) const;    // stderr, "warning: "
-  void detail(std::string_view line) const;  // stderr with -v
-  void worsen(ErrorCode code);               // exit_code of the worst class seen
+  void note(std::string_view line) const;                         // stderr unless --quiet
+  void warn(std::string_view line) const;                         // stderr, "warning: "
+  void warn_of(const std::vector<std::string>& sentences) const;  // each, with names escaped
+  void detail(std::string_view line) const;                       // stderr with -v
+  void worsen(ErrorCode code);  // exit_code of the worst class seen
 
   // --registry, ORGAN_REGISTRY, $XDG_DATA_HOME/organ/registry, ~/.local/share/organ/registry.
   // XDG_DATA_HOME and HOME count when they are absolute (XDG Base Directory Specification): what

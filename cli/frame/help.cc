@@ -64,6 +64,14 @@ class ProgramFormatter : public CLI::Formatter {
   }
 };
 
+bool is_path(const CLI::Option& option) {
+  try {  // CLI11 has no const form of this
+    return const_cast<CLI::Option&>(option).get_validator(std::string(kPathMark)) != nullptr;
+  } catch (const CLI::OptionNotFound&) {
+    return false;
+  }
+}
+
 ordered_json option_json(const CLI::Option& option) {
   ordered_json names = ordered_json::array();
   for (const std::string& name : option.get_snames()) names.push_back("-" + name);
@@ -74,6 +82,7 @@ ordered_json option_json(const CLI::Option& option) {
           {"description", option.get_description()},
           {"value", option.get_items_expected_max() == 0 ? "" : option.get_type_name()},
           {"default", option.get_default_str()},
+          {"path", is_path(option)},
           {"required", option.get_required()},
           {"many", option.get_items_expected_max() > 1}};
 }

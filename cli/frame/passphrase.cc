@@ -68,8 +68,8 @@ std::optional<std::string> given_passphrase(const PassphraseOptions& options) {
 
 void add_passphrase_options(Command& command, PassphraseOptions& options) {
   const Option file =
-      command.add_option("--passphrase-file", options.file,
-                         "file whose first line is the passphrase of the private key");
+      command.add_path("--passphrase-file", options.file,
+                       "file whose first line is the passphrase of the private key");
   command.add_option("--passphrase-fd", options.fd, "the same from an open file descriptor")
       .excludes(file);
   file.value_name("FILE");

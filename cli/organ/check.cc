@@ -68,7 +68,7 @@ void add_check(Command& app, Context& context) {
       "  organ check legal:1.0.0 --recipient SmolLM2-135M\n"
       "  organ check ./legal-1.0.0 --recipient TinyLlama --at 7 --json");
   add_placement_options(command, arguments->placement).required();
-  command.add_option("--recipient", arguments->recipient, "checkpoint folder")
+  command.add_path("--recipient", arguments->recipient, "checkpoint folder")
       .required()
       .value_name("MODEL");
   add_threads_option(command, arguments->threads);

@@ -39,9 +39,11 @@ void run_extract(Context& context, Arguments arguments) {
   }
   format::FiniteCheck finite{.required = arguments.require_finite, .found = {}};
   arguments.options.finite = &finite;
+  std::vector<std::string> warnings;
   const auto manifest = watched(context, arguments.threads, [&](const Work& work) {
     transplant::require_settled(arguments.model);
     const auto donor = format::Checkpoint::open(arguments.model, arguments.stack);
+    warnings = donor.warnings();
     if (arguments.options.donor_id.empty()) {
       arguments.options.donor_id = real_path(arguments.model).filename().string();
     }
@@ -50,6 +52,7 @@ void run_extract(Context& context, Arguments arguments) {
   });
   warn_not_finite(context, finite.found);
   context.done = "the organ is written to " + quote(arguments.out);
+  context.warn_of(warnings);
   std::uint64_t bytes = 0;
   for (const format::FileEntry& file : manifest.files) bytes += file.size;
   const format::ExtractionRecord& from = manifest.extraction;
@@ -81,7 +84,7 @@ void add_extract(Command& app, Context& context) {
       "  organ extract SmolLM2-135M --layers 10:13 --out legal-0.1.0 --name legal\n"
       "  organ extract SmolLM2-135M --middle-third --out middle --license Apache-2.0\n"
       "  organ extract t5-base --stack encoder --layers 4:7 --out encoder-0.1.0");
-  command.add_option("model", arguments->model, "checkpoint folder").required();
+  command.add_path("model", arguments->model, "checkpoint folder").required();
   command.add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
       .value_name("A:B");
   command.add_flag("--middle-third", arguments->middle_third,
@@ -91,7 +94,7 @@ void add_extract(Command& app, Context& context) {
                   "which stack of layers, where the model has several: encoder, decoder, "
                   "or the name of their list of tensors [T5: decoder]")
       .value_name("NAME");
-  command.add_option("--out", arguments->out, "new organ folder").required().value_name("DIR");
+  command.add_path("--out", arguments->out, "new organ folder").required().value_name("DIR");
   transplant::ExtractOptions& options = arguments->options;
   command.add_option("--name", options.name, "name of the organ").show_default();
   command.add_option("--organ-version", options.version, "its version (SemVer)").show_default();

@@ -225,6 +225,7 @@ void show_config(const Context& context, const fs::path& path) {
 
 void show_checkpoint(const Context& context, const fs::path& path, const std::string& stack) {
   const auto checkpoint = format::Checkpoint::open(path, stack);
+  context.warn_of(checkpoint.warnings());
   const auto& architecture = checkpoint.architecture();
   std::uint64_t bytes = 0;
   nlohmann::json shards = nlohmann::json::array();
@@ -238,6 +239,7 @@ void show_checkpoint(const Context& context, const fs::path& path, const std::st
     context.print_json("inspect", {{"kind", "checkpoint"},
                                    {"architecture", architecture_json(architecture)},
                                    {"config_digest", checkpoint.config_digest().to_string()},
+                                   {"warnings", checkpoint.warnings()},
                                    {"shards", std::move(shards)}});
     return;
   }
@@ -322,8 +324,7 @@ void add_inspect(Command& app, Context& context) {
                       "show an organ folder, checkpoint, safetensors file, signature or public key",
                       "  organ inspect legal-1.0.0\n"
                       "  organ inspect --json legal-1.0.0/layer.00.safetensors");
-  command
-      .add_option("PATH", *argument, "path, or name:version of the registry; nothing is verified")
+  command.add_path("PATH", *argument, "path, or name:version of the registry; nothing is verified")
       .required();
   command.add_option("--stack", *stack, "which stack of layers, where a checkpoint has several")
       .value_name("NAME");

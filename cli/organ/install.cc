@@ -146,14 +146,14 @@ void add_install(Command& app, Context& context) {
       "  organ install ./legal-1.0.0 --into SmolLM2-135M --out legal-model --key team.pub\n"
       "  organ install --continue --into SmolLM2-135M");
   const Option organ = add_placement_options(command, arguments->placement);
-  command.add_option("--into", arguments->model, "checkpoint folder of the recipient")
+  command.add_path("--into", arguments->model, "checkpoint folder of the recipient")
       .required()
       .value_name("MODEL");
   add_choice(command, "--mode", arguments->mode, parse_mode, "replace",
              "what happens to the layers at P");
   command
-      .add_option("--out", arguments->options.out,
-                  "build this new folder, leave the recipient as it is")
+      .add_path("--out", arguments->options.out,
+                "build this new folder, leave the recipient as it is")
       .value_name("DIR");
   command.add_flag("--hard-link", arguments->options.hard_link,
                    "with --out: share unchanged shards by hard link");

@@ -64,7 +64,7 @@ void add_key(Command& app, Context& context) {
       context, "generate", "make a key pair: PREFIX.key (keep it) and PREFIX.pub (give it away)",
       "  organ key generate acme\n"
       "  organ key generate --curve p384 --passphrase-file secret.txt keys/acme");
-  command.add_option("PREFIX", options->prefix, "path of the two files without .key and .pub")
+  command.add_path("PREFIX", options->prefix, "path of the two files without .key and .pub")
       .required();
   add_option_of_names(command, "--curve", "p256|p384|p521", "", "curve of the key [default: p256]",
                       [options](const std::string& text, const std::string& expected) {

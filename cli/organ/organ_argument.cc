@@ -53,7 +53,7 @@ std::uint64_t Placement::position_of(const OrganArgument& opened) const {
 }
 
 Option add_placement_options(Command& command, Placement& placement) {
-  const Option organ = command.add_option("organ", placement.organ, "reference or organ folder");
+  const Option organ = command.add_path("organ", placement.organ, "reference or organ folder");
   command
       .add_option("--at", placement.position,
                   "first recipient layer to replace [default: where the organ comes from]")
@@ -63,8 +63,8 @@ Option add_placement_options(Command& command, Placement& placement) {
 
 void add_trust_options(Command& command, TrustOptions& options) {
   command
-      .add_option("--key", options.key_files,
-                  "public key that must have signed it, instead of the policy's")
+      .add_path("--key", options.key_files,
+                "public key that must have signed it, instead of the policy's")
       .value_name("PUB");
   command.add_flag("--allow-unsigned", options.allow_unsigned,
                    "accept an organ without a trusted signature; noted in the receipt");

@@ -84,10 +84,10 @@ void add_publish(Command& app, Context& context) {
       "  organ publish ./legal-1.0.0\n"
       "  organ publish ./legal legal/contracts:1.0.0 --key legal.key");
   auto arguments = std::make_shared<Arguments>();
-  command.add_option("DIR", arguments->folder, "organ folder").required();
+  command.add_path("DIR", arguments->folder, "organ folder").required();
   command.add_option("NAME:VERSION", arguments->reference,
                      "what to call it [default: name and version of its organ.json]");
-  command.add_option("--key", arguments->key_file, "sign it with this key while publishing")
+  command.add_path("--key", arguments->key_file, "sign it with this key while publishing")
       .value_name("KEY");
   add_passphrase_options(command, arguments->passphrase);
   add_finite_option(command, arguments->require_finite);

@@ -64,8 +64,8 @@ void add_init(Command& group, Context& context) {
       "  organ registry init --registry ./store --key team.pub --pattern 'legal/*'");
   auto arguments = std::make_shared<InitArguments>();
   command
-      .add_option("--key", arguments->key_files,
-                  "public key whose signature publish, verify and install demand")
+      .add_path("--key", arguments->key_files,
+                "public key whose signature publish, verify and install demand")
       .value_name("PUB");
   command
       .add_option("--pattern", arguments->pattern,

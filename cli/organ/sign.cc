@@ -49,8 +49,8 @@ void add_sign(Command& app, Context& context) {
       context, "sign", "check an organ folder and write its model.sig",
       "  organ sign legal-1.0.0 --key acme.key\n"
       "  organ sign legal-1.0.0 --key acme.key --passphrase-file secret.txt --replace");
-  command.add_option("DIR", options->folder, "organ folder").required();
-  command.add_option("--key", options->key, "private key (PEM; ECDSA P-256, P-384 or P-521)")
+  command.add_path("DIR", options->folder, "organ folder").required();
+  command.add_path("--key", options->key, "private key (PEM; ECDSA P-256, P-384 or P-521)")
       .required()
       .value_name("FILE");
   command.add_flag("--replace", options->replace, "write over an existing model.sig");

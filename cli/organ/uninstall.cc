@@ -29,13 +29,17 @@ void run_uninstall(Context& context, const Arguments& arguments) {
   for (const std::string& name : outcome.changed) {
     context.warn(escape_text(name) + ": is not what it was before the installation; not touched");
   }
+  for (const std::string& lost : outcome.not_given_back) {
+    context.warn(escape_text(lost) + " could not be given back");
+  }
   if (context.json) {
     context.print_json("uninstall", {{"folder", model},
                                      {"receipt", receipt.number},
                                      {"organ", receipt.organ_name + ":" + receipt.organ_version},
                                      {"position", receipt.position},
                                      {"proved_files", outcome.proved},
-                                     {"changed_files", outcome.changed}});
+                                     {"changed_files", outcome.changed},
+                                     {"not_given_back", outcome.not_given_back}});
     return;
   }
   context.confirm(fmt::format("{}:{} is out of {}; {} of {} files have the SHA-256 they had before",
@@ -51,7 +55,7 @@ void add_uninstall(Command& app, Context& context) {
   Command command = app.add_command(
       context, "uninstall", "undo the newest installation of a model folder, byte for byte",
       "  organ uninstall SmolLM2-135M\n  organ uninstall legal-model --json");
-  command.add_option("model", arguments->model, "checkpoint folder with an installed organ")
+  command.add_path("model", arguments->model, "checkpoint folder with an installed organ")
       .required();
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run_uninstall(context, *arguments); });

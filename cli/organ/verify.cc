@@ -112,7 +112,7 @@ void add_verify(Command& app, Context& context) {
       "  organ verify ./legal-1.0.0 --key legal.pub\n"
       "  organ verify --all --format junit");
   auto arguments = std::make_shared<Arguments>();
-  command.add_option("REF|DIR", arguments->subject, "a published version or an organ folder");
+  command.add_path("REF|DIR", arguments->subject, "a published version or an organ folder");
   command.add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
   add_choice(command, "--format", arguments->form, parse_report_form, "text|json|junit|sarif",
              "form of the report");

@@ -126,15 +126,14 @@ class ConsoleObserver final : public train::TrainObserver {
 };
 
 void add_data_arguments(Command& command, TrainArguments& a) {
-  command.add_option("--data", a.data, "text files to train on").value_name("FILE");
-  command.add_option("--ids", a.ids, "safetensors file with I64 'ids' [windows, length] instead")
+  command.add_path("--data", a.data, "text files to train on").value_name("FILE");
+  command.add_path("--ids", a.ids, "safetensors file with I64 'ids' [windows, length] instead")
       .value_name("FILE");
   command.add_option("--pad-id", a.padding_id,
                      "the id that fills up rows of --ids and --held-out-ids, no text");
-  command.add_option("--held-out", a.held_out, "text files to measure on, never trained on")
+  command.add_path("--held-out", a.held_out, "text files to measure on, never trained on")
       .value_name("FILE");
-  command
-      .add_option("--held-out-ids", a.held_out_ids, "safetensors file like that of --ids instead")
+  command.add_path("--held-out-ids", a.held_out_ids, "safetensors file like that of --ids instead")
       .value_name("FILE");
   command.add_option("--held-out-share", a.held_out_share,
                      "set whole --data files aside, this share of the bytes");
@@ -148,12 +147,12 @@ void add_data_arguments(Command& command, TrainArguments& a) {
 
 void add_train_arguments(Command& command, TrainArguments& a) {
   train::TrainSettings& s = a.settings;
-  command.add_option("model", a.model, "checkpoint folder").required();
+  command.add_path("model", a.model, "checkpoint folder").required();
   command.add_option("--stack", a.stack, "whose layers, of an encoder-decoder [default: decoder]")
       .value_name("encoder|decoder");
   add_data_arguments(command, a);
-  command.add_option("--out", a.out, "new folder").required().value_name("DIR");
-  command.add_option("--run-dir", a.run_folder, "train states and metrics [default: OUT.run]")
+  command.add_path("--out", a.out, "new folder").required().value_name("DIR");
+  command.add_path("--run-dir", a.run_folder, "train states and metrics [default: OUT.run]")
       .value_name("DIR");
   command.add_flag("--resume", s.resume, "go on from the newest train state of --run-dir");
   command.add_option("--context", s.context, "tokens per window").show_default();
@@ -186,8 +185,8 @@ void add_train_arguments(Command& command, TrainArguments& a) {
   command.add_flag("--checkpoint-activations", s.recompute_activations,
                    "keep layer inputs only and compute the rest again: less memory, more time");
   command
-      .add_option("--cache", a.cache_folder,
-                  "keep outputs of the layers below there, for later runs [default: in memory]")
+      .add_path("--cache", a.cache_folder,
+                "keep outputs of the layers below there, for later runs [default: in memory]")
       .value_name("DIR");
   command.add_option("--cache-bytes", s.cache_bytes, "bound of the cache, in memory or in --cache")
       .show_default();
@@ -221,6 +220,7 @@ train::TrainSettings wished_settings(const TrainArguments& a) {
 
 train::RunData read_train_data(const Context& context, const TrainArguments& a,
                                const format::Checkpoint& checkpoint) {
+  context.warn_of(checkpoint.warnings());
   const train::TrainSettings& s = a.settings;
   train::RunData data =
       train::read_run_data(checkpoint, {.training = {as_paths(a.data), a.ids},

@@ -205,7 +205,7 @@ class Baseline {
         [&](const train::TrainInputs& inputs) { return train::train_adapter(inputs, adapter); },
         [&](const train::BaselineReport& report, const train::TrainedRun& /*run*/) {
           watched(context_, wishes_.machine.threads, [&](const Work& work) {
-            train::write_adapter_baseline(report, adapter, architecture, common_.out, work);
+            train::write_adapter_baseline(report, adapter, checkpoint_, common_.out, work);
           });
         });
   }

@@ -93,17 +93,17 @@ void add_eval(Command& app, Context& context) {
                             "      --documents blank-lines\n"
                             "  organ eval SmolLM2-135M --data test.txt --protocol P4\n"
                             "  organ eval SmolLM2-135M --adapter law-lora --data test.txt");
-  command.add_option("model", arguments->model, "checkpoint folder (or saved --json record)")
+  command.add_path("model", arguments->model, "checkpoint folder (or saved --json record)")
       .required();
   command
-      .add_option(
+      .add_path(
           "--adapter", arguments->adapter,
           "folder of a PEFT adapter (LoRA, IA3, prompt, prefix) or bottlenecks to measure it with")
       .value_name("DIR");
-  command.add_option("--data", arguments->data, "text files").value_name("FILE");
+  command.add_path("--data", arguments->data, "text files").value_name("FILE");
   command
-      .add_option("--ids", arguments->ids,
-                  "safetensors file with I64 'ids' [windows, length] instead")
+      .add_path("--ids", arguments->ids,
+                "safetensors file with I64 'ids' [windows, length] instead")
       .value_name("FILE");
   command.add_option("--pad-id", arguments->padding_id,
                      "the id that fills up rows of --ids, no text (P1: fills up documents)");
@@ -120,14 +120,14 @@ void add_eval(Command& app, Context& context) {
              "P0, P0w (per word), or P1 to P6: diagnostics that explain wrong figures");
   command.add_option("--batch", arguments->batch, "documents a batch, P6 only").show_default();
   command
-      .add_option("--training-data", arguments->training_data,
-                  "text files: how much of the data was in them")
+      .add_path("--training-data", arguments->training_data,
+                "text files: how much of the data was in them")
       .value_name("FILE");
   command.add_flag("--per-document", arguments->per_document,
                    "with --json: the score of each document too");
   command
-      .add_option("--against", arguments->against,
-                  "a second model (or saved record): difference with its interval")
+      .add_path("--against", arguments->against,
+                "a second model (or saved record): difference with its interval")
       .value_name("MODEL");
   command.add_option("--resamples", arguments->bootstrap.resamples, "of the paired bootstrap")
       .show_default();

@@ -73,11 +73,12 @@ struct Continuation {
 };
 
 // With `stream` the text goes to stdout as it comes.
-Continuation continue_prompt(const Subject& subject, const Arguments& a, bool stream,
-                             const InterruptGuard& interrupt) {
+Continuation continue_prompt(const Context& context, const Subject& subject, const Arguments& a,
+                             bool stream, const InterruptGuard& interrupt) {
   transplant::require_settled(subject.folder);
   const auto checkpoint = subject.untouched ? transplant::open_untouched(subject.folder)
                                             : format::Checkpoint::open(subject.folder);
+  context.warn_of(checkpoint.warnings());
   const auto tokenizer = train::Tokenizer::open(subject.folder);
   const auto prompt = tokenizer.encode(a.prompt, true);
   train::GenerationOptions options = a.options;
@@ -129,7 +130,7 @@ void run_generate(const Context& context, const Arguments& a) {
   nlohmann::json list = nlohmann::json::array();
   for (const Subject& subject : subjects) {
     if (!context.json && subjects.size() > 1) context.print(fmt::format("--- {}", title(subject)));
-    const auto result = continue_prompt(subject, a, !context.json, interrupt);
+    const auto result = continue_prompt(context, subject, a, !context.json, interrupt);
     context.detail(fmt::format("{} tokens after {} of the prompt, {:.1f} tokens/s",
                                result.generation.ids.size(), result.prompt_tokens,
                                tokens_per_second(result.generation)));
@@ -157,11 +158,10 @@ void add_generate(Command& app, Context& context) {
       "  organ generate SmolLM2-legal --compare SmolLM2-135M --prompt 'The law says' \\\n"
       "      --temperature 0.8 --top-p 0.95 --seed 7");
   train::GenerationOptions& options = arguments->options;
-  command.add_option("model", arguments->model, "checkpoint folder").required();
+  command.add_path("model", arguments->model, "checkpoint folder").required();
   command.add_option("--prompt", arguments->prompt, "the text to continue").required();
   command
-      .add_option("--compare", arguments->compare,
-                  "another checkpoint folder that continues it too")
+      .add_path("--compare", arguments->compare, "another checkpoint folder that continues it too")
       .value_name("MODEL");
   command.add_flag("--compare-untouched", arguments->compare_untouched,
                    "the model as it was before its organs continues it too; nothing is written");

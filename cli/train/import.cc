@@ -19,6 +19,7 @@ struct Arguments {
 void run_import(Context& context, const Arguments& a) {
   transplant::require_settled(a.model);
   const auto checkpoint = format::Checkpoint::open(a.model);
+  context.warn_of(checkpoint.warnings());
   const auto adapter = train::read_adapter(a.adapter, checkpoint.architecture());
   watched(context, a.threads,
           [&](const Work& work) { train::merge_adapter(checkpoint, adapter, a.out, work); });
@@ -45,11 +46,11 @@ void add_import(Command& app, Context& context) {
       app.add_train_command(context, "import",
                             "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law\n"
                             "  organ import hub/adapter --into model --out merged --json");
-  command.add_option("adapter", arguments->adapter, "folder with adapter_config.json").required();
-  command.add_option("--into", arguments->model, "checkpoint folder the adapter was made for")
+  command.add_path("adapter", arguments->adapter, "folder with adapter_config.json").required();
+  command.add_path("--into", arguments->model, "checkpoint folder the adapter was made for")
       .required()
       .value_name("MODEL");
-  command.add_option("--out", arguments->out, "new folder").required().value_name("DIR");
+  command.add_path("--out", arguments->out, "new folder").required().value_name("DIR");
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run_import(context, *arguments); });
 }

@@ -61,6 +61,7 @@ Measured::Measured(const Context& context, const EvalArguments& a, const std::st
   }
   transplant::require_settled(folder);
   const auto checkpoint = format::Checkpoint::open(folder);
+  context.warn_of(checkpoint.warnings());
   tokenizer_ = format::tokenizer_digest(checkpoint.folder());
   read_data(checkpoint);
   measurement_ = train::measure_checkpoint(checkpoint, a.precision, a.machine, *data_, options_,

@@ -166,6 +166,13 @@ Shape Architecture::shared_shape() const {
   return {spec_.relative_buckets, spec_.heads};
 }
 
+JsonText Architecture::comparable_fields(const JsonText& layer_fields) {
+  Json fields = json_of(layer_fields);
+  if (!fields.contains("maths")) return layer_fields;
+  fields["config"] = internal::without_outer_keys(fields.at("config"));
+  return json_text(fields);
+}
+
 Digest Architecture::signature(const JsonText& layer_fields) { return sha256(layer_fields.text()); }
 
 }  // namespace organ::format

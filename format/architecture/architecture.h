@@ -3,6 +3,7 @@
 // and the tensor names and shapes of each family, as data.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -37,18 +38,21 @@ struct LayerTensor {
 struct FamilyLayout {
   std::string_view model_type;
   std::string_view stack = "";    // "encoder" | "decoder" where the model has two, else ""
-  std::string_view layer_prefix;  // "model.layers." + index + "."
-  std::string_view embedding;     // "model.embed_tokens.weight"
+  std::string_view layer_prefix;  // "layers." + index + "."
+  std::string_view embedding;     // "embed_tokens.weight"
+  // Other names that files give the same matrix; transformers takes whichever is there.
+  std::array<std::string_view, 2> other_embeddings = {};
   std::string_view position_embedding = "";  // "wpe.weight", where positions are learned
-  std::string_view final_norm;        // "model.norm.weight" (LayerNorm: its .bias beside it), or ""
-  std::string_view head;              // "lm_head.weight"
-  std::string_view layer_count_key;   // "num_hidden_layers"
-  std::string_view token_types = "";  // its row 0 is added to every embedding
+  std::string_view final_norm;           // "norm.weight" (LayerNorm: its .bias beside it), or ""
+  std::string_view head;                 // "lm_head.weight"
+  std::string_view layer_count_key;      // "num_hidden_layers"
+  std::string_view token_types = "";     // its row 0 is added to every embedding
   std::string_view embedding_norm = "";  // NAME.weight and NAME.bias norm the embedding
   // NAME.dense, the activation and NAME.LayerNorm come before the head, HEAD_BIAS after it.
   std::string_view head_transform = "", head_bias = "";
-  // GPT-2 hub files lack "transformer.", BERT files may lack "bert."; both spellings are tried.
-  std::string_view optional_prefix;  // "" or "transformer."
+  // What a model with a head puts before every name but the head's, and its base class does not:
+  // "model.", "transformer.", "bert."; "" where both write the same. Both spellings are read.
+  std::string_view optional_prefix;
   // What all layers of the stack read although only layer 0 holds it, relative to that layer.
   std::string_view shared_tensor = "";
   // The files say whether the head is tied, whatever config.json says (T5 in transformers 5).
@@ -121,7 +125,7 @@ class Architecture {
   std::uint64_t layer_count() const { return layer_count_; }
   bool is_opaque() const { return opaque_ != nullptr; }
   std::string_view stack() const;
-  std::string_view layer_prefix() const;  // "model.layers.", without the layout's optional prefix
+  std::string_view layer_prefix() const;  // "layers.", without the layout's optional prefix
 
   // These throw incompatible for opaque layers.
   const FamilyLayout& layout() const { return *known().layout_; }
@@ -133,6 +137,11 @@ class Architecture {
 
   // The tensors of one layer, sorted by name; equal for all layers unless they are opaque.
   const std::vector<LayerTensor>& tensors(std::uint64_t layer = 0) const;
+
+  // Keys of config.json that organ does not know to be of no effect, such as "use_qk_norm" or
+  // "rope_parameters.mrope_section"; sorted. transformers 5.23 does not read them in this family,
+  // other code may. Empty for opaque layers, which sign every key.
+  const std::vector<std::string>& unknown_keys() const { return unknown_keys_; }
 
   // `name` (relative to the layer) is a buffer that old files hold and nothing reads.
   bool is_ready_made(std::string_view name) const;
@@ -149,6 +158,10 @@ class Architecture {
 
   // SHA-256 of the canonical text of such fields. "Same signature" (level A) is equality of this.
   static Digest signature(const JsonText& layer_fields);
+
+  // The same fields as an organ of today would sign them: opaque layers of before have more of
+  // their config, which no layer sees. Two runs of layers are alike when these are equal.
+  static JsonText comparable_fields(const JsonText& layer_fields);
 
   // Shape of the layout's shared tensor; empty when there is none.
   Shape shared_shape() const;
@@ -168,6 +181,7 @@ class Architecture {
   std::vector<LayerTensor> tensors_;
   LayerSpec spec_;
   std::vector<std::string> attention_types_;  // one per layer
+  std::vector<std::string> unknown_keys_;
   std::optional<Digest> shared_digest_;
   std::shared_ptr<const internal::OpaqueLayers> opaque_;  // shared: copies of one immutable value
 };

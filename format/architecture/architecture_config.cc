@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // ArchitectureReader::from_config: what one config.json means. Keys and defaults as
-// transformers 5.23 reads them; a key that would change a layer's function in a way organ does not
-// implement is refused, never ignored.
+// transformers 5.23 reads them; config_keys.cc says which keys are read at all.
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
 
 #include "format/architecture/architecture.h"
 #include "format/architecture/architecture_reader.h"
+#include "format/architecture/internal/config_keys.h"
 #include "format/architecture/internal/config_values.h"
 #include "format/architecture/internal/families.h"
 #include "format/architecture/internal/rope_config.h"
@@ -32,66 +32,11 @@ using internal::size_or;
 using internal::When;
 using internal::WindowRule;
 
-// Keys of any family that change the function; null or the harmless value is accepted.
-struct Harmless {
-  std::string_view key;
-  enum class Value : std::uint8_t { null, no, yes, zero, one } value;
-  std::string_view text;
-};
-constexpr Harmless kHarmless[] = {
-    {"quantization_config", Harmless::Value::null, "null"},
-    {"attn_logit_softcapping", Harmless::Value::null, "null"},
-    {"final_logit_softcapping", Harmless::Value::null, "null"},
-    {"clip_qkv", Harmless::Value::null, "null"},
-    {"attention_multiplier", Harmless::Value::null, "null"},
-    {"add_cross_attention", Harmless::Value::no, "false"},
-    {"is_encoder_decoder", Harmless::Value::no, "false"},
-    {"scale_attn_by_inverse_layer_idx", Harmless::Value::no, "false"},
-    {"use_mrope", Harmless::Value::no, "false"},
-    {"alibi", Harmless::Value::no, "false"},
-    {"scale_attn_weights", Harmless::Value::yes, "true"},
-    {"num_experts", Harmless::Value::zero, "0"},
-    {"num_local_experts", Harmless::Value::zero, "0"},
-    {"n_routed_experts", Harmless::Value::zero, "0"},
-    {"partial_rotary_factor", Harmless::Value::one, "1"},
-    {"embedding_multiplier", Harmless::Value::one, "1"},
-    {"residual_multiplier", Harmless::Value::one, "1"},
-    {"logits_scaling", Harmless::Value::one, "1"},
-    {"logit_scale", Harmless::Value::one, "1"},
-};
-
-bool is_harmless(const Json& value, Harmless::Value wanted) {
-  switch (wanted) {
-    case Harmless::Value::null: return value.is_null();
-    case Harmless::Value::no: return value.is_null() || value == false;
-    case Harmless::Value::yes: return value.is_null() || value == true;
-    case Harmless::Value::zero: return value.is_null() || value == 0;
-    case Harmless::Value::one: return value.is_null() || value == 1;
-  }
-  return false;
-}
-
-void refuse_unsupported_keys(const JsonObject& config, const Family& family) {
-  for (const Harmless& rule : kHarmless) {
-    const bool handled =
-        std::find(family.handled.begin(), family.handled.end(), rule.key) != family.handled.end();
-    if (!handled && config.has(rule.key) && !is_harmless(config.at(rule.key), rule.value)) {
-      refuse_value(config, rule.key, rule.text);
-    }
-  }
-  if (family.position == "rope") return;
-  // The same class of transformers can be an encoder and a decoder.
-  if (config.optional_boolean("is_decoder").value_or(false)) {
-    refuse_value(config, "is_decoder", "false");
-  }
-  if (config.optional_string("position_embedding_type").value_or("absolute") != "absolute") {
-    refuse_value(config, "position_embedding_type", "absolute");
-  }
-}
-
 std::string read_activation(const JsonObject& config, const Family& family) {
   auto name =
       config.optional_string(family.activation).value_or(std::string(family.default_activation));
+  // What T5's configuration makes of feed_forward_proj, unless the document says it itself.
+  if (family.mlp.empty() && !config.is_null("dense_act_fn")) name = config.string("dense_act_fn");
   if (family.mlp == "experts") {
     if (name == "silu") return "clamped_swiglu";
     refuse_value(config, family.activation, "silu");
@@ -324,7 +269,8 @@ LayerSpec read_spec(const JsonObject& config, const Family& family, std::uint64_
   spec.mlp = family.mlp;
   if (family.mlp.empty()) {
     const auto projection = config.optional_string(family.activation);
-    spec.mlp = projection && projection->starts_with("gated-") ? "gated" : "plain";
+    const bool gated = projection && projection->starts_with("gated-");
+    spec.mlp = config.optional_boolean("is_gated_act").value_or(gated) ? "gated" : "plain";
   }
   spec.position = family.position;
   spec.attention_bias = read_attention_bias(config, family);
@@ -359,10 +305,12 @@ const Family& read_family(const JsonObject& config, std::string_view stack) {
 
 Architecture ArchitectureReader::from_config(const Json& json, std::string_view subject,
                                              std::string_view stack) {
-  const JsonObject config(json, quote(subject));
-  const Family& family = read_family(config, stack);
-  refuse_unsupported_keys(config, family);
+  const Family& family = read_family(JsonObject(json, quote(subject)), stack);
+  const Json resolved = internal::resolve_aliases(json, family);
+  const JsonObject config(resolved, quote(subject));
+  internal::refuse_unsupported_keys(config, family);
   Architecture result;
+  result.unknown_keys_ = internal::unknown_keys(json, family);
   result.model_type_ = family.layout.model_type;
   result.layout_ = &family.layout;
   const std::string_view counted =

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <string>
 
+#include "format/architecture/internal/family_tensors.h"
+
 namespace organ::format::internal {
 namespace {
-
-using enum Size;
 
 constexpr std::string_view kLlamaBuffers[] = {"self_attn.rotary_emb.inv_freq"};
 constexpr std::string_view kGpt2Buffers[] = {"attn.bias", "attn.masked_bias"};
@@ -18,138 +18,64 @@ constexpr std::string_view kT5Buffers[] = {
 constexpr std::string_view kGptOssHandled[] = {"num_local_experts", "quantization_config"};
 constexpr std::string_view kT5Handled[] = {"is_encoder_decoder"};
 
-// Llama, Mistral and Qwen2 differ only in which biases exist.
-constexpr TensorRule kLlamaTensors[] = {
-    {"input_layernorm.weight", {hidden}},
-    {"mlp.down_proj.bias", {hidden}, When::mlp_bias},
-    {"mlp.down_proj.weight", {hidden, inner}},
-    {"mlp.gate_proj.bias", {inner}, When::mlp_bias},
-    {"mlp.gate_proj.weight", {inner, hidden}},
-    {"mlp.up_proj.bias", {inner}, When::mlp_bias},
-    {"mlp.up_proj.weight", {inner, hidden}},
-    {"post_attention_layernorm.weight", {hidden}},
-    {"self_attn.k_proj.bias", {keys}, When::qkv_bias},
-    {"self_attn.k_proj.weight", {keys, hidden}},
-    {"self_attn.o_proj.bias", {hidden}, When::output_bias},
-    {"self_attn.o_proj.weight", {hidden, queries}},
-    {"self_attn.q_proj.bias", {queries}, When::qkv_bias},
-    {"self_attn.q_proj.weight", {queries, hidden}},
-    {"self_attn.v_proj.bias", {keys}, When::qkv_bias},
-    {"self_attn.v_proj.weight", {keys, hidden}},
-};
+// attribute_map of the configuration classes: the alias wins over the key.
+constexpr Alias kGpt2Aliases[] = {{"hidden_size", "n_embd"},
+                                  {"max_position_embeddings", "n_positions"},
+                                  {"num_attention_heads", "n_head"},
+                                  {"num_hidden_layers", "n_layer"}};
+constexpr Alias kT5Aliases[] = {{"head_dim", "d_kv"},
+                                {"hidden_size", "d_model"},
+                                {"num_attention_heads", "num_heads"},
+                                {"num_hidden_layers", "num_layers"}};
+constexpr Alias kGptOssAliases[] = {{"num_experts", "num_local_experts"}};
 
-constexpr TensorRule kQwen3Tensors[] = {
-    {"input_layernorm.weight", {hidden}},
-    {"mlp.down_proj.weight", {hidden, inner}},
-    {"mlp.gate_proj.weight", {inner, hidden}},
-    {"mlp.up_proj.weight", {inner, hidden}},
-    {"post_attention_layernorm.weight", {hidden}},
-    {"self_attn.k_norm.weight", {head}},
-    {"self_attn.k_proj.bias", {keys}, When::qkv_bias},
-    {"self_attn.k_proj.weight", {keys, hidden}},
-    {"self_attn.o_proj.bias", {hidden}, When::output_bias},
-    {"self_attn.o_proj.weight", {hidden, queries}},
-    {"self_attn.q_norm.weight", {head}},
-    {"self_attn.q_proj.bias", {queries}, When::qkv_bias},
-    {"self_attn.q_proj.weight", {queries, hidden}},
-    {"self_attn.v_proj.bias", {keys}, When::qkv_bias},
-    {"self_attn.v_proj.weight", {keys, hidden}},
-};
-
-// Conv1D: [in, out], y = x W + b.
-constexpr TensorRule kGpt2Tensors[] = {
-    {"attn.c_attn.bias", {fused}},  {"attn.c_attn.weight", {hidden, fused}},
-    {"attn.c_proj.bias", {hidden}}, {"attn.c_proj.weight", {queries, hidden}},
-    {"ln_1.bias", {hidden}},        {"ln_1.weight", {hidden}},
-    {"ln_2.bias", {hidden}},        {"ln_2.weight", {hidden}},
-    {"mlp.c_fc.bias", {inner}},     {"mlp.c_fc.weight", {hidden, inner}},
-    {"mlp.c_proj.bias", {hidden}},  {"mlp.c_proj.weight", {inner, hidden}},
-};
-
-// Plain experts are [in, out]; MXFP4 ones [out, in / 32, 16] with one scale per 32 values. Rows of
-// gate_up alternate: gate, up, gate, up.
-constexpr TensorRule kGptOssTensors[] = {
-    {"input_layernorm.weight", {hidden}},
-    {"mlp.experts.down_proj", {experts, inner, hidden}, When::not_mxfp4},
-    {"mlp.experts.down_proj_bias", {experts, hidden}},
-    {"mlp.experts.down_proj_blocks", {experts, hidden, inner_blocks, block}, When::mxfp4},
-    {"mlp.experts.down_proj_scales", {experts, hidden, inner_blocks}, When::mxfp4},
-    {"mlp.experts.gate_up_proj", {experts, hidden, gate_up}, When::not_mxfp4},
-    {"mlp.experts.gate_up_proj_bias", {experts, gate_up}},
-    {"mlp.experts.gate_up_proj_blocks", {experts, gate_up, hidden_blocks, block}, When::mxfp4},
-    {"mlp.experts.gate_up_proj_scales", {experts, gate_up, hidden_blocks}, When::mxfp4},
-    {"mlp.router.bias", {experts}},
-    {"mlp.router.weight", {experts, hidden}},
-    {"post_attention_layernorm.weight", {hidden}},
-    {"self_attn.k_proj.bias", {keys}, When::qkv_bias},
-    {"self_attn.k_proj.weight", {keys, hidden}},
-    {"self_attn.o_proj.bias", {hidden}, When::output_bias},
-    {"self_attn.o_proj.weight", {hidden, queries}},
-    {"self_attn.q_proj.bias", {queries}, When::qkv_bias},
-    {"self_attn.q_proj.weight", {queries, hidden}},
-    {"self_attn.sinks", {heads}},
-    {"self_attn.v_proj.bias", {keys}, When::qkv_bias},
-    {"self_attn.v_proj.weight", {keys, hidden}},
-};
-
-constexpr TensorRule kBertTensors[] = {
-    {"attention.output.LayerNorm.bias", {hidden}},
-    {"attention.output.LayerNorm.weight", {hidden}},
-    {"attention.output.dense.bias", {hidden}},
-    {"attention.output.dense.weight", {hidden, queries}},
-    {"attention.self.key.bias", {keys}},
-    {"attention.self.key.weight", {keys, hidden}},
-    {"attention.self.query.bias", {queries}},
-    {"attention.self.query.weight", {queries, hidden}},
-    {"attention.self.value.bias", {keys}},
-    {"attention.self.value.weight", {keys, hidden}},
-    {"intermediate.dense.bias", {inner}},
-    {"intermediate.dense.weight", {inner, hidden}},
-    {"output.LayerNorm.bias", {hidden}},
-    {"output.LayerNorm.weight", {hidden}},
-    {"output.dense.bias", {hidden}},
-    {"output.dense.weight", {hidden, inner}},
-};
-
-constexpr TensorRule kT5EncoderTensors[] = {
-    {"layer.0.SelfAttention.k.weight", {keys, hidden}},
-    {"layer.0.SelfAttention.o.weight", {hidden, queries}},
-    {"layer.0.SelfAttention.q.weight", {queries, hidden}},
-    {"layer.0.SelfAttention.v.weight", {keys, hidden}},
-    {"layer.0.layer_norm.weight", {hidden}},
-    {"layer.1.DenseReluDense.wi.weight", {inner, hidden}, When::plain},
-    {"layer.1.DenseReluDense.wi_0.weight", {inner, hidden}, When::gated},
-    {"layer.1.DenseReluDense.wi_1.weight", {inner, hidden}, When::gated},
-    {"layer.1.DenseReluDense.wo.weight", {hidden, inner}},
-    {"layer.1.layer_norm.weight", {hidden}},
-};
-
-constexpr TensorRule kT5DecoderTensors[] = {
-    {"layer.0.SelfAttention.k.weight", {keys, hidden}},
-    {"layer.0.SelfAttention.o.weight", {hidden, queries}},
-    {"layer.0.SelfAttention.q.weight", {queries, hidden}},
-    {"layer.0.SelfAttention.v.weight", {keys, hidden}},
-    {"layer.0.layer_norm.weight", {hidden}},
-    {"layer.1.EncDecAttention.k.weight", {keys, hidden}},
-    {"layer.1.EncDecAttention.o.weight", {hidden, queries}},
-    {"layer.1.EncDecAttention.q.weight", {queries, hidden}},
-    {"layer.1.EncDecAttention.v.weight", {keys, hidden}},
-    {"layer.1.layer_norm.weight", {hidden}},
-    {"layer.2.DenseReluDense.wi.weight", {inner, hidden}, When::plain},
-    {"layer.2.DenseReluDense.wi_0.weight", {inner, hidden}, When::gated},
-    {"layer.2.DenseReluDense.wi_1.weight", {inner, hidden}, When::gated},
-    {"layer.2.DenseReluDense.wo.weight", {hidden, inner}},
-    {"layer.2.layer_norm.weight", {hidden}},
-};
+// Keys without an effect on what a layer computes that these families' own files have.
+constexpr std::string_view kGpt2Keys[] = {"attn_pdrop",
+                                          "embd_pdrop",
+                                          "n_ctx",
+                                          "reorder_and_upcast_attn",
+                                          "resid_pdrop",
+                                          "summary_activation",
+                                          "summary_first_dropout",
+                                          "summary_hidden_size",
+                                          "summary_last_dropout",
+                                          "summary_proj_to_labels",
+                                          "summary_type",
+                                          "summary_use_proj"};
+constexpr std::string_view kGptOssKeys[] = {
+    "experts_per_token",    "initial_context_length", "num_experts_per_tok",
+    "output_router_logits", "router_aux_loss_coef",   "swiglu_alpha",
+    "swiglu_limit",         "sliding_window",         "layer_types"};
+constexpr std::string_view kQwenKeys[] = {"layer_types", "max_window_layers", "sliding_window",
+                                          "use_sliding_window"};
+constexpr std::string_view kMistralKeys[] = {"sliding_window"};
+constexpr std::string_view kLlamaKeys[] = {"pretraining_tp"};
+constexpr std::string_view kBertKeys[] = {
+    "attention_probs_dropout_prob", "classifier_dropout",   "directionality",
+    "hidden_dropout_prob",          "pooler_fc_size",       "pooler_num_attention_heads",
+    "pooler_num_fc_layers",         "pooler_size_per_head", "pooler_type",
+    "position_embedding_type",      "type_vocab_size"};
+constexpr std::string_view kT5Keys[] = {"classifier_dropout",
+                                        "decoder_start_token_id",
+                                        "dense_act_fn",
+                                        "dropout_rate",
+                                        "feed_forward_proj",
+                                        "initializer_factor",
+                                        "is_gated_act",
+                                        "num_decoder_layers",
+                                        "output_past",
+                                        "relative_attention_max_distance",
+                                        "relative_attention_num_buckets",
+                                        "scale_decoder_outputs"};
 
 constexpr FamilyLayout llama_layout(std::string_view model_type) {
   return {.model_type = model_type,
-          .layer_prefix = "model.layers.",
-          .embedding = "model.embed_tokens.weight",
-          .final_norm = "model.norm.weight",
+          .layer_prefix = "layers.",
+          .embedding = "embed_tokens.weight",
+          .final_norm = "norm.weight",
           .head = "lm_head.weight",
           .layer_count_key = "num_hidden_layers",
-          .optional_prefix = ""};
+          .optional_prefix = "model."};
 }
 
 constexpr Family llama_skeleton(std::string_view model_type) {
@@ -184,6 +110,7 @@ constexpr Family llama_skeleton(std::string_view model_type) {
 constexpr Family llama() {
   Family family = llama_skeleton("llama");
   family.mlp_bias_by_config = true;
+  family.keys = kLlamaKeys;
   return family;
 }
 
@@ -194,6 +121,7 @@ constexpr Family mistral() {
   family.default_window = 4096;
   family.attention_bias = BiasRule::none;
   family.window = WindowRule::every_layer;
+  family.keys = kMistralKeys;
   return family;
 }
 
@@ -204,6 +132,7 @@ constexpr Family qwen2() {
   family.default_window = 4096;
   family.attention_bias = BiasRule::qkv;
   family.window = WindowRule::from_layer;
+  family.keys = kQwenKeys;
   return family;
 }
 
@@ -250,6 +179,8 @@ constexpr Family gpt2() {
           .mlp_bias_by_config = false,
           .mlp_bias = true,
           .window = WindowRule::none,
+          .aliases = kGpt2Aliases,
+          .keys = kGpt2Keys,
           .tensors = kGpt2Tensors,
           .ready_made = kGpt2Buffers};
 }
@@ -269,6 +200,8 @@ constexpr Family gpt_oss() {
   family.sinks = true;
   family.window = WindowRule::alternating;
   family.handled = kGptOssHandled;
+  family.aliases = kGptOssAliases;
+  family.keys = kGptOssKeys;
   family.tensors = kGptOssTensors;
   return family;
 }
@@ -311,49 +244,54 @@ constexpr Family bert() {
           .mlp_bias_by_config = false,
           .mlp_bias = true,
           .window = WindowRule::none,
+          .keys = kBertKeys,
           .tensors = kBertTensors,
           .ready_made = {}};
 }
 
 constexpr Family t5_encoder() {
-  return {.layout = {.model_type = "t5",
-                     .stack = "encoder",
-                     .layer_prefix = "encoder.block.",
-                     .embedding = "shared.weight",
-                     .final_norm = "encoder.final_layer_norm.weight",
-                     .head = "lm_head.weight",
-                     .layer_count_key = "num_layers",
-                     .optional_prefix = "",
-                     .shared_tensor = "layer.0.SelfAttention.relative_attention_bias.weight",
-                     .files_tie_head = true},
-          .hidden_size = "d_model",
-          .intermediate_size = "d_ff",
-          .heads = "num_heads",
-          .kv_heads = "",
-          .head_dim = "d_kv",
-          .max_positions = "n_positions",
-          .norm_epsilon = "layer_norm_epsilon",
-          .activation = "feed_forward_proj",
-          .default_kv_heads = 0,
-          .default_head_dim = 64,
-          .default_max_positions = 512,
-          .default_window = 0,
-          .default_epsilon = 1e-6,
-          .default_activation = "relu",
-          .default_tied = true,
-          .norm = "rms",
-          .mlp = "",
-          .position = "relative",
-          .qk_norm = "none",
-          .sight = "bidirectional",
-          .attention_bias = BiasRule::none,
-          .mlp_bias_by_config = false,
-          .mlp_bias = false,
-          .attention_scale = 1,
-          .window = WindowRule::none,
-          .handled = kT5Handled,
-          .tensors = kT5EncoderTensors,
-          .ready_made = {}};
+  return {
+      .layout = {.model_type = "t5",
+                 .stack = "encoder",
+                 .layer_prefix = "encoder.block.",
+                 .embedding = "shared.weight",
+                 .other_embeddings = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"},
+                 .final_norm = "encoder.final_layer_norm.weight",
+                 .head = "lm_head.weight",
+                 .layer_count_key = "num_layers",
+                 .optional_prefix = "",
+                 .shared_tensor = "layer.0.SelfAttention.relative_attention_bias.weight",
+                 .files_tie_head = true},
+      .hidden_size = "d_model",
+      .intermediate_size = "d_ff",
+      .heads = "num_heads",
+      .kv_heads = "",
+      .head_dim = "d_kv",
+      .max_positions = "n_positions",
+      .norm_epsilon = "layer_norm_epsilon",
+      .activation = "feed_forward_proj",
+      .default_kv_heads = 0,
+      .default_head_dim = 64,
+      .default_max_positions = 512,
+      .default_window = 0,
+      .default_epsilon = 1e-6,
+      .default_activation = "relu",
+      .default_tied = true,
+      .norm = "rms",
+      .mlp = "",
+      .position = "relative",
+      .qk_norm = "none",
+      .sight = "bidirectional",
+      .attention_bias = BiasRule::none,
+      .mlp_bias_by_config = false,
+      .mlp_bias = false,
+      .attention_scale = 1,
+      .window = WindowRule::none,
+      .handled = kT5Handled,
+      .aliases = kT5Aliases,
+      .keys = kT5Keys,
+      .tensors = kT5EncoderTensors,
+      .ready_made = {}};
 }
 
 constexpr Family t5_decoder() {

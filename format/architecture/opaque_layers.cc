@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/architecture/internal/config_keys.h"
 #include "format/base/fail.h"
 #include "format/base/json.h"
 
@@ -16,10 +17,6 @@ namespace {
 
 constexpr unsigned kMostDepth = 16;
 constexpr std::size_t kMostConfigBytes = std::size_t{1} << 20;
-
-// Who made the file and where it lay, at any depth. Everything else is signed.
-constexpr std::string_view kUnsigned[] = {"_commit_hash", "_name_or_path", "architectures",
-                                          "name_or_path", "transformers_version"};
 
 std::optional<std::uint64_t> parse_index(std::string_view text) {
   std::uint64_t index = 0;
@@ -49,7 +46,7 @@ Json signed_value(const Json& value, unsigned depth, std::string_view subject) {
   for (const auto& [key, member] : value.items()) {
     if (value.is_array()) {
       copy.push_back(signed_value(member, depth + 1, subject));
-    } else if (std::find(std::begin(kUnsigned), std::end(kUnsigned), key) == std::end(kUnsigned)) {
+    } else if (!is_outside_layers(key)) {
       copy[key] = signed_value(member, depth + 1, subject);
     }
   }
@@ -100,6 +97,8 @@ std::string signed_config(const Json& config, std::string_view subject) {
   }
   return text;
 }
+
+Json without_outer_keys(const Json& config) { return signed_value(config, 0, "config"); }
 
 Json opaque_fields(const Architecture& model, const OpaqueLayers& opaque, std::uint64_t first,
                    std::uint64_t count) {

@@ -10,9 +10,9 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "format/base/deleter.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/handle.h"
 #include "format/base/try_thread.h"
 
 namespace organ {

@@ -16,8 +16,9 @@
 
 #include <fmt/format.h>
 
-#include "format/base/deleter.h"
 #include "format/base/fail.h"
+#include "format/base/file_system.h"
+#include "format/base/handle.h"
 
 namespace organ {
 namespace fs = std::filesystem;
@@ -188,10 +189,21 @@ void sync_folder(const fs::path& folder) {
   const fs::path path = folder.empty() ? fs::path(".") : folder;
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) fail_errno(path.string(), "open");
-  sync_fd(fd.get(), path.string());
+  sync_folder(fd.get(), path.string());
+}
+
+void sync_folder(int fd, std::string_view subject) {
+  if (::fsync(fd) == 0) return;
+  // Some file systems write folders at once and have no call for it.
+  if (errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS) {
+    fail_errno(subject, "fsync");
+  }
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  if (!path_.has_filename()) {  // a/b/ can only be a folder
+    fail(ErrorCode::invalid_argument, "{}: names a folder, expected a file", quote(path_.string()));
+  }
   temporary_ =
       folder_of(path_) / ("." + path_.filename().string() + "." + random_suffix() + ".tmp");
   fd_ = UniqueFd(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -217,13 +229,11 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 void AtomicFile::write(std::string_view text) { write_all(fd_.get(), text, path_.string()); }
 
 void AtomicFile::commit(Mode mode, unsigned permissions) {
-  if (::fchmod(fd_.get(), permissions) != 0) fail_errno(path_.string(), "chmod");
+  set_permissions(fd_.get(), permitted(permissions), path_.string());
   sync_fd(fd_.get(), path_.string());
-  const unsigned flags = mode == Mode::create_new ? RENAME_NOREPLACE : 0;
-  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), flags) != 0) {
-    if (errno == EEXIST) {
-      fail(ErrorCode::already_exists, "{}: already exists", quote(path_.string()));
-    }
+  if (mode == Mode::create_new) {
+    rename_to_new(temporary_, path_);
+  } else if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     fail_errno(path_.string(), "rename");
   }
   temporary_.clear();
@@ -259,6 +269,11 @@ std::uint64_t copy_contents(int from, int to, std::string_view subject, const Wo
     work.advance(static_cast<std::uint64_t>(copied));
   }
   return done;
+}
+
+bool can_clone(int from, const fs::path& folder) {
+  const AtomicFile probe(folder / "clone");  // without commit() nothing is left
+  return ::ioctl(probe.fd(), FICLONE, from) == 0;
 }
 
 TempFolder::TempFolder(const fs::path& parent, std::string_view prefix)

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "format/base/handle.h"
 #include "format/base/progress.h"
-#include "format/base/unique_fd.h"
 
 namespace organ {
 
@@ -47,15 +47,17 @@ void write_all(int fd, std::string_view text, std::string_view subject);
 void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
               std::string_view subject);
 
-// fsync of a file or folder. A failure is fatal for what was written: never retried.
+// fsync of a file or folder. A failure is fatal for what was written: never retried. Folders of
+// file systems that cannot sync them are passed over.
 void sync_fd(int fd, std::string_view subject);
 void sync_folder(const std::filesystem::path& folder);
+void sync_folder(int fd, std::string_view subject);
 
 // A new file that appears under its name whole or not at all: unnamed or temporary in the same
 // folder, then fsync, link or rename, fsync of the folder. Without commit() nothing is left.
 class AtomicFile {
  public:
-  // The folder of `path` must exist.
+  // The folder of `path` must exist. Private (mode 0600) until commit().
   explicit AtomicFile(std::filesystem::path path);
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
@@ -66,9 +68,9 @@ class AtomicFile {
   void write(std::string_view text);
 
   enum class Mode { replace, create_new };
-  // create_new throws already_exists when the name is taken. `permissions` are set before the
-  // name appears.
-  void commit(Mode mode = Mode::replace, unsigned permissions = 0644);
+  // create_new throws already_exists when the name is taken. `permissions`, less what the umask
+  // takes away, are set before the name appears.
+  void commit(Mode mode = Mode::replace, unsigned permissions = 0666);
 
  private:
   std::filesystem::path path_;
@@ -78,7 +80,7 @@ class AtomicFile {
 
 // Atomic durable replacement of a small file.
 void write_file(const std::filesystem::path& path, std::string_view text,
-                AtomicFile::Mode mode = AtomicFile::Mode::replace, unsigned permissions = 0644);
+                AtomicFile::Mode mode = AtomicFile::Mode::replace, unsigned permissions = 0666);
 
 // Makes an empty open file share the bytes of another one (reflink). False where the file system
 // cannot, and of an empty file.
@@ -87,6 +89,9 @@ bool clone_contents(int from, int to);
 // Copies a whole regular file into an empty open one: reflink, else copy_file_range, else
 // read/write. Returns the number of bytes, which `work` was told. Throws io, cancelled.
 std::uint64_t copy_contents(int from, int to, std::string_view subject, const Work& work = {});
+
+// Whether a copy of an open file into this folder shares its bytes (reflink) and takes no room.
+bool can_clone(int from, const std::filesystem::path& folder);
 
 // A new folder `parent/prefix.XXXXXX`, removed with its contents on destruction unless released.
 class TempFolder {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
 
 #include "format/base/file.h"
 
@@ -21,9 +20,10 @@ class NewFolder {
   // Where it is filled. Files and folders in it are synced by whoever writes them.
   const std::filesystem::path& path() const { return temporary_.path(); }
 
-  // Sets the permissions (default: what the umask gave), makes the entries of the folder durable
+  // Sets the permissions, less what the umask takes away, makes the entries of the folder durable
   // and gives it its name. Throws already_exists when somebody took the name meanwhile, io.
-  void commit(std::optional<unsigned> permissions = std::nullopt);
+  static constexpr unsigned kUsual = 0777;
+  void commit(unsigned permissions = kUsual);
 
  private:
   std::filesystem::path target_;  // absolute, without a trailing slash

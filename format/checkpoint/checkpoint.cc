@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/base/file_system.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint_config.h"
 #include "format/checkpoint/internal/checkpoint_impl.h"
@@ -45,6 +46,7 @@ Checkpoint Checkpoint::other_stack(std::string_view stack) const {
   impl->config = impl_->config;
   impl->has_index = impl_->has_index;
   impl->tensors = impl_->tensors;
+  impl->promised = impl_->promised;
   impl->interpret(stack);
   return Checkpoint(std::move(impl));
 }
@@ -61,6 +63,15 @@ const Architecture& Checkpoint::architecture() const {
 
 const std::vector<Checkpoint::Shard>& Checkpoint::shards() const { return impl_->shards; }
 bool Checkpoint::has_index() const { return impl_->has_index; }
+const std::vector<std::string>& Checkpoint::warnings() const { return impl_->warnings; }
+
+unsigned Checkpoint::permissions() const {
+  unsigned common = 0666;
+  for (const Shard& shard : impl_->shards) {
+    common &= permissions_of(shard.file.fd(), shard.file_name);
+  }
+  return common | 0600;
+}
 
 std::optional<Checkpoint::Location> Checkpoint::find(std::string_view tensor_name) const {
   return impl_->find(tensor_name);
@@ -68,7 +79,7 @@ std::optional<Checkpoint::Location> Checkpoint::find(std::string_view tensor_nam
 
 Checkpoint::Location Checkpoint::locate(std::string_view tensor_name) const {
   const auto found = find(tensor_name);
-  if (!found) impl_->refuse(fmt::format("has no tensor {}", quote(tensor_name)));
+  if (!found) impl_->refuse_missing(tensor_name);
   return *found;
 }
 
@@ -140,26 +151,49 @@ Digest Checkpoint::layer_digest(std::uint64_t index, const Work& work) const {
   return sha256(canonical_json(list));
 }
 
+std::vector<Checkpoint::Location> Checkpoint::embedding_places() const {
+  const FamilyLayout& layout = architecture().layout();
+  std::vector<Location> places = {locate(full_name(layout.embedding))};
+  const auto add = [&](const std::optional<Location>& found) {
+    const bool known = !found || std::any_of(places.begin(), places.end(), [&](const Location& l) {
+      return l.tensor == found->tensor;
+    });
+    if (!known) places.push_back(*found);
+  };
+  for (const std::string_view other : layout.other_embeddings) add(find(other));
+  if (tied_head()) add(find(layout.head));
+  return places;
+}
+
 bool Checkpoint::tied_head() const {
   const Architecture& model = architecture();
-  const auto head = find(model.layout().head);
-  const bool by_files = model.layout().files_tie_head;
-  if (!by_files && !model.tied_embeddings()) {
-    if (!head) {
-      impl_->refuse(fmt::format("has no tensor {} but {} says that the head is not tied",
-                                quote(model.layout().head), kConfigFile));
+  const FamilyLayout& layout = model.layout();
+  const std::string embedding = full_name(layout.embedding);
+  for (const std::string_view other : layout.other_embeddings) {
+    if (const auto found = find(other); found && !impl_->same_bytes(*found, locate(embedding))) {
+      throw Error(ErrorCode::incompatible,
+                  fmt::format("{}: tensors {} and {} differ, which transformers then does not tie",
+                              quote(folder().string()), quote(embedding), quote(other)),
+                  "layers can be taken out and put in; measuring needs one embedding");
     }
-    return false;
   }
-  if (!head) return true;
-  const std::string embedding = full_name(model.layout().embedding);
-  const Location table = locate(embedding);
-  if (head->tensor->dtype != table.tensor->dtype || read(*head) != read(table)) {
-    if (by_files) return false;
-    impl_->refuse(fmt::format("{} says that the head is tied but tensors {} and {} differ",
-                              kConfigFile, quote(model.layout().head), quote(embedding)));
+  const auto head = find(layout.head);
+  if (!layout.files_tie_head && !model.tied_embeddings()) {
+    if (head) return false;
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{}: has no tensor {} but {} says that the head is not tied",
+                            quote(folder().string()), quote(layout.head), kConfigFile),
+                "a base class was saved without its head: save the model with it, or set "
+                "\"tie_word_embeddings\": true when the embedding is its head");
   }
-  return true;
+  if (!head || impl_->same_bytes(*head, locate(embedding))) return true;
+  if (layout.files_tie_head) return false;
+  throw Error(
+      ErrorCode::corrupt,
+      fmt::format("{}: {} says that the head is tied but tensors {} and {} differ",
+                  quote(folder().string()), kConfigFile, quote(layout.head), quote(embedding)),
+      "\"tie_word_embeddings\": false in config.json uses both, as transformers 5 then "
+      "does; without the head's tensor the embedding is the head");
 }
 
 }  // namespace organ::format

@@ -27,12 +27,20 @@ inline constexpr std::string_view kConfigFile = "config.json";
 inline constexpr std::string_view kSingleShard = "model.safetensors";
 inline constexpr std::string_view kShardIndex = "model.safetensors.index.json";
 
-// A checkpoint opened for reading: config parsed, every shard header validated, the index (if
-// any) proved to agree with the shards: each tensor in exactly the shard it names, none missing,
-// none extra, total_size right. Shard names must be safe file names; symlinks are followed only
-// inside the folder or the Hugging Face cache repository that holds it. Of a known family, layer
-// indices beyond the config and embedding, norm or head of another shape are refused. Move-only,
-// reading is thread-safe.
+// From now on links in model folders may also lead below this folder (a cache of DVC, blobs of a
+// split Hugging Face cache). It holds for the whole process and every thread; links in it are
+// resolved once, here. Throws not_found, io.
+void trust_links_below(const std::filesystem::path& root);
+
+// Whether a path without links lies below such a folder.
+bool is_below_trusted(const std::filesystem::path& resolved);
+
+// A checkpoint opened for reading: config parsed, every shard header validated. The index (if any)
+// says which files are shards; what else it says is compared and decides nothing (warnings()). No
+// tensor is in two shards. Shard names must be safe file names; symlinks are followed only
+// inside the folder, the Hugging Face cache repository that holds it, or trust_links_below(). Of a
+// known family, layer indices beyond the config and embedding, norm or head of another shape are
+// refused. Move-only, reading is thread-safe.
 //
 // Of a model with several stacks of layers (T5: encoder, decoder; a vision tower beside a language
 // model) it shows one.
@@ -69,6 +77,13 @@ class Checkpoint {
   Checkpoint other_stack(std::string_view stack) const;
   const std::vector<Shard>& shards() const;
   bool has_index() const;
+  // What is odd about the folder and changes nothing that is read: an index that says what its
+  // shards do not, keys of config.json that organ does not know. Sentences; names are quoted.
+  const std::vector<std::string>& warnings() const;
+
+  // The permission bits (0600 to 0666) that every shard has: what is made of the weights should not
+  // be open to more people than they are.
+  unsigned permissions() const;
 
   struct Location {
     std::size_t shard;
@@ -79,6 +94,8 @@ class Checkpoint {
   Location locate(std::string_view tensor_name) const;
   std::vector<std::byte> read(const Location& location) const;
 
+  // Tensors go by the names that transformers 5 has for them: BERT's norms of 2018 by their names
+  // of today, the embedding by its own name when the files hold it under that of a tied one only.
   // What the names of this checkpoint's tensors begin with: the layout's optional prefix where the
   // files have it, else "".
   std::string_view prefix() const;
@@ -104,9 +121,11 @@ class Checkpoint {
   std::uint64_t layer_size(std::uint64_t index) const;  // bytes of the tensors of layer()
 
   // The output projection is the embedding. Throws corrupt when config and weights disagree: tied
-  // but with a head of other bytes than the embedding, or untied without a head. Of T5 the weights
-  // alone decide.
+  // but with a head of other bytes than the embedding, or untied without a head; incompatible when
+  // the stacks of one model have embeddings of their own. Of T5 the weights alone decide.
   bool tied_head() const;
+  // Where the files hold the embedding's matrix: once, or under several of its tied names.
+  std::vector<Location> embedding_places() const;
 
  private:
   friend struct CheckpointConfig;

@@ -5,6 +5,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/base/new_folder.h"
 #include "format/base/path_status.h"
 #include "format/tensor/shard_edit.h"
@@ -12,8 +13,10 @@
 namespace organ::format {
 namespace {
 
-UniqueFd create_file(const std::filesystem::path& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+// With the permissions of an open file, less what the umask takes away.
+UniqueFd create_file(const std::filesystem::path& path, int like) {
+  const unsigned permissions = permissions_of(like, path.string());
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, permissions));
   if (!fd) fail_errno(quote(path.string()), "create");
   return fd;
 }
@@ -21,9 +24,30 @@ UniqueFd create_file(const std::filesystem::path& path) {
 void copy_plain_file(const std::filesystem::path& from, const std::filesystem::path& to,
                      const Work& work) {
   const UniqueFd source = open_regular(from);
-  const UniqueFd target = create_file(to);
+  const UniqueFd target = create_file(to, source.get());
   copy_contents(source.get(), target.get(), quote(from.string()), work);
   sync_fd(target.get(), quote(to.string()));
+}
+
+// What a folder of the same kind may show; its owner can always change it.
+unsigned permissions_of_folder(const std::filesystem::path& folder) {
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) fail_errno(folder.string(), "open");
+  return permissions_of(fd.get(), folder.string()) | 0700;
+}
+
+// The bytes that are written anew, unchanged shards only where they cannot be shared.
+std::uint64_t bytes_to_write(const Checkpoint& checkpoint,
+                             const std::vector<std::vector<TensorSource>>& replacements,
+                             const std::filesystem::path& folder) {
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < replacements.size(); ++i) {
+    const SafetensorsFile& file = checkpoint.shards()[i].file;
+    if (!replacements[i].empty() || !can_clone(file.fd(), folder)) {
+      bytes += edit_size(file);
+    }
+  }
+  return bytes;
 }
 
 // The new bytes of each shard.
@@ -59,16 +83,18 @@ void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTens
   for (std::size_t i = 0; i < shards.size(); ++i) {
     bytes += edit_size(shards[i].file);
   }
+  require_space(folder.path(), bytes_to_write(checkpoint, replacements, folder.path()));
   const Work copying = work.phase("copying", bytes);
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const auto path = folder.path() / shards[i].file_name;
-    const UniqueFd target = create_file(path);
+    const UniqueFd target = create_file(path, shards[i].file.fd());
     copy_shard_with(shards[i].file, target.get(), replacements[i], copying);
     sync_fd(target.get(), quote(path.string()));
   }
   for (const auto& name : names) copy_plain_file(from / name, folder.path() / name, copying);
-  write_file(folder.path() / record_name, record);
-  folder.commit(0755);
+  write_file(folder.path() / record_name, record, AtomicFile::Mode::replace,
+             checkpoint.permissions());
+  folder.commit(permissions_of_folder(from));
 }
 
 }  // namespace organ::format

@@ -3,15 +3,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/base/json.h"
+#include "format/checkpoint/checkpoint.h"
 #include "format/tensor/safetensors.h"
 
 namespace organ::format::internal {
+
+bool is_inside(const std::filesystem::path& path, const std::filesystem::path& root) {
+  return std::mismatch(root.begin(), root.end(), path.begin(), path.end()).first == root.end();
+}
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -44,10 +53,6 @@ fs::path cache_repository(const fs::path& folder) {
   return folder;
 }
 
-bool is_inside(const fs::path& path, const fs::path& root) {
-  return std::mismatch(root.begin(), root.end(), path.begin(), path.end()).first == root.end();
-}
-
 void check_shard_name(const std::string& shard, std::string_view tensor,
                       const JsonObject& weight_map) {
   if (!is_safe_file_name(shard) || !shard.ends_with(".safetensors")) {
@@ -57,16 +62,15 @@ void check_shard_name(const std::string& shard, std::string_view tensor,
 }
 
 // Some writers give the total as a real number.
-std::uint64_t read_total(const JsonObject& metadata) {
+std::string shown_total(const Json& total) {
   constexpr double kExact = 9007199254740992.0;  // 2^53
-  if (!metadata.at("total_size").is_number_float()) {
-    return metadata.unsigned_integer("total_size");
+  if (total.is_number_float()) {
+    const auto value = total.get<double>();
+    if (value >= 0 && value <= kExact && value == std::floor(value)) {
+      return std::to_string(static_cast<std::uint64_t>(value));
+    }
   }
-  const double value = metadata.real("total_size");
-  if (value < 0 || value > kExact || value != std::floor(value)) {
-    metadata.fail_field("total_size", fmt::format("expected an integer, got {}", value));
-  }
-  return static_cast<std::uint64_t>(value);
+  return shown_json(total);
 }
 
 }  // namespace
@@ -86,11 +90,11 @@ bool ModelFolder::has(std::string_view name) const {
 
 UniqueFd ModelFolder::open(std::string_view name) const {
   const fs::path resolved = resolve(folder_ / name);
-  if (!is_inside(resolved, root_)) {
+  if (!is_inside(resolved, root_) && !is_below_trusted(resolved)) {
     throw Error(
         ErrorCode::corrupt,
         fmt::format("{}: is a symlink that leaves {}", quote(subject(name)), quote(root_.string())),
-        "copy the file into the folder if you trust it");
+        "copy the file into the folder, or give --trust-links ROOT, if you trust what lies there");
   }
   return open_regular(resolved, Symlinks::refuse);
 }
@@ -122,10 +126,42 @@ ShardIndex parse_shard_index(std::string_view text, std::string_view subject) {
     result.weight_map.emplace(tensor, std::move(name));
   }
   if (result.weight_map.empty()) index.fail_field("weight_map", "names no tensor");
-  if (!index.is_null("metadata") && !index.object("metadata").is_null("total_size")) {
-    result.total_size = read_total(index.object("metadata"));
-  }
+  const auto metadata = document.find("metadata");
+  if (metadata == document.end() || !metadata->is_object()) return result;
+  const auto total = metadata->find("total_size");
+  if (total != metadata->end() && !total->is_null()) result.total_size = shown_total(*total);
   return result;
 }
 
 }  // namespace organ::format::internal
+
+namespace organ::format {
+namespace {
+
+struct TrustedRoots {
+  std::mutex mutex;
+  std::vector<std::filesystem::path> roots;
+};
+
+TrustedRoots& trusted_roots() {
+  static TrustedRoots roots;
+  return roots;
+}
+
+}  // namespace
+
+void trust_links_below(const std::filesystem::path& root) {
+  const auto resolved = place_of(root / ".");
+  const std::lock_guard lock(trusted_roots().mutex);
+  trusted_roots().roots.push_back(resolved);
+}
+
+bool is_below_trusted(const std::filesystem::path& resolved) {
+  const std::lock_guard lock(trusted_roots().mutex);
+  const auto& roots = trusted_roots().roots;
+  return std::any_of(roots.begin(), roots.end(), [&](const std::filesystem::path& root) {
+    return internal::is_inside(resolved, root);
+  });
+}
+
+}  // namespace organ::format

@@ -23,10 +23,57 @@ bool is_floating(DType dtype) {
 void Checkpoint::Impl::interpret(std::string_view stack) {
   read_architecture(stack);
   if (!known()) return;
+  for (const std::string& key : known()->unknown_keys()) {
+    warnings.push_back(fmt::format(
+        "{}: key {} is not known; if the model's own code reads it, its layers are not what they "
+        "are taken for",
+        kConfigFile, quote(key)));
+  }
+  rename_old_norms();
   find_prefix();
+  find_tied_tensors();
   check_outer_tensors();
   check_layer_indices();
   read_shared_state();
+}
+
+// TensorFlow conversions called the scale and shift of BERT's norms gamma and beta.
+void Checkpoint::Impl::rename_old_norms() {
+  std::vector<std::pair<std::string, std::string>> renamed;
+  for (const auto& [name, location] : tensors) {
+    for (const auto& [before, now] : {std::pair("LayerNorm.gamma", "LayerNorm.weight"),
+                                      std::pair("LayerNorm.beta", "LayerNorm.bias")}) {
+      if (name.ends_with(before)) {
+        renamed.emplace_back(name, name.substr(0, name.size() - std::strlen(before)) + now);
+      }
+    }
+  }
+  for (const auto& [before, now] : renamed) {
+    if (tensors.contains(now)) {
+      refuse(fmt::format("tensors {} and {} are one by the names of 2018 and of today",
+                         quote(before), quote(now)));
+    }
+    auto node = tensors.extract(before);
+    node.key() = now;
+    tensors.insert(std::move(node));
+  }
+}
+
+// Of one tied matrix files hold any of its names (transformers ties both ways); all then name it.
+void Checkpoint::Impl::find_tied_tensors() {
+  const FamilyLayout& layout = known()->layout();
+  const auto stand_in = [&](const std::string& name, std::string_view other) {
+    if (other.empty() || tensors.contains(name)) return;
+    if (const auto found = find(other)) tensors.emplace(name, *found);
+  };
+  const std::string embedding = prefix + std::string(layout.embedding);
+  for (const std::string_view other : layout.other_embeddings) stand_in(embedding, other);
+  if (!layout.files_tie_head && !known()->tied_embeddings()) return;
+  stand_in(embedding, layout.head);
+  if (layout.head_bias.empty()) return;
+  std::string own_bias(layout.head);
+  own_bias.replace(own_bias.rfind("weight"), std::string::npos, "bias");
+  stand_in(std::string(layout.head_bias), own_bias);
 }
 
 // T5 encoders are also shipped without their decoder.
@@ -81,7 +128,7 @@ void Checkpoint::Impl::find_prefix() {
     refuse(fmt::format("tensors {} and {} name layers in two ways", quote(with->first),
                        quote(without->first)));
   }
-  if (has_with) prefix = layout.optional_prefix;
+  if (has_with || (!has_without && holds(layout.optional_prefix))) prefix = layout.optional_prefix;
 }
 
 void Checkpoint::Impl::check_shape(const std::string& name, const Shape& expected) const {
@@ -139,7 +186,7 @@ void Checkpoint::Impl::read_shared_state() {
   Architecture& model = std::get<Architecture>(architecture);
   if (model.layout().shared_tensor.empty()) return;
   const auto found = find(shared_name());
-  if (!found) refuse(fmt::format("tensor {} is missing", quote(shared_name())));
+  if (!found) refuse_missing(shared_name());
   check_shape(shared_name(), model.shared_shape());
   const SafetensorsFile& file = shards[found->shard].file;
   const HashRange range{file.fd(), file.header().data_start + found->tensor->offset,
@@ -147,17 +194,10 @@ void Checkpoint::Impl::read_shared_state() {
   model.set_shared_digest(hash_ranges({&range, 1}, folder.folder().string())[0]);
 }
 
-// The names that TensorFlow conversions gave BERT's norms.
-[[noreturn]] void Checkpoint::Impl::refuse_missing(const std::string& name) const {
-  for (const auto& [now, before] : {std::pair("LayerNorm.weight", "LayerNorm.gamma"),
-                                    std::pair("LayerNorm.bias", "LayerNorm.beta")}) {
-    if (!name.ends_with(now)) continue;
-    const std::string old = name.substr(0, name.size() - std::strlen(now)) + before;
-    if (!find(old)) continue;
-    throw Error(ErrorCode::incompatible,
-                fmt::format("{}: tensor {} has its name of 2018, expected {}",
-                            quote(folder.folder().string()), quote(old), quote(name)),
-                "load the model with transformers and save it again");
+[[noreturn]] void Checkpoint::Impl::refuse_missing(std::string_view name) const {
+  if (const auto entry = promised.find(name); entry != promised.end()) {
+    refuse(fmt::format("tensor {} is missing from {}, which should hold it by {}", quote(name),
+                       entry->second, kShardIndex));
   }
   refuse(fmt::format("tensor {} is missing", quote(name)));
 }

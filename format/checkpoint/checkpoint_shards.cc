@@ -25,6 +25,19 @@ bool is_same_file(int a, int b) {
   return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
+// The first of many things, and how many there are.
+struct Examples {
+  std::size_t count = 0;
+  std::string first = {};
+
+  void add(std::string example) {
+    if (count++ == 0) first = std::move(example);
+  }
+  std::string text() const {
+    return count == 1 ? first : fmt::format("{} (and {} more)", first, count - 1);
+  }
+};
+
 }  // namespace
 
 void Checkpoint::Impl::read_config() {
@@ -42,36 +55,46 @@ bool Checkpoint::Impl::holds(std::string_view start) const {
   return found != tensors.end() && found->first.starts_with(start);
 }
 
-void Checkpoint::Impl::index_shard(std::size_t number, const ShardPlan& plan) {
+void Checkpoint::Impl::index_shard(std::size_t number) {
   const Shard& shard = shards[number];
   for (const TensorInfo& tensor : shard.file.header().tensors) {
-    if (plan.index) {
-      const auto entry = plan.index->weight_map.find(tensor.name);
-      if (entry == plan.index->weight_map.end()) {
-        refuse(fmt::format("tensor {} of {} is not in {}", quote(tensor.name), shard.file_name,
-                           kShardIndex));
-      }
-      if (entry->second != shard.file_name) {
-        refuse(fmt::format("tensor {} is in {} but {} says {}", quote(tensor.name), shard.file_name,
-                           kShardIndex, entry->second));
-      }
-    }
-    tensors.emplace(tensor.name, Location{number, &tensor});
+    const auto [at, added] = tensors.emplace(tensor.name, Location{number, &tensor});
+    if (added) continue;
+    refuse(fmt::format("tensor {} is in {} and in {}", quote(tensor.name),
+                       shards[at->second.shard].file_name, shard.file_name));
   }
 }
 
-void Checkpoint::Impl::check_index(const ShardIndex& index) const {
+// What an index says that the shards do not: no tensor that is asked for depends on it.
+void Checkpoint::Impl::check_index(const ShardIndex& index) {
   std::uint64_t total = 0;
-  for (const auto& [tensor, shard] : index.weight_map) {
-    const auto found = tensors.find(tensor);
-    if (found == tensors.end()) {
-      refuse(fmt::format("tensor {} is missing from {}", quote(tensor), shard));
+  Examples absent, elsewhere, unnamed;
+  for (const auto& [name, location] : tensors) {
+    total += location.tensor->size;  // at most the sizes of all files
+    const auto entry = index.weight_map.find(name);
+    if (entry == index.weight_map.end()) {
+      unnamed.add(fmt::format("{} of {}", quote(name), shards[location.shard].file_name));
+    } else if (entry->second != shards[location.shard].file_name) {
+      elsewhere.add(fmt::format("{} is in {}, not in {}", quote(name),
+                                shards[location.shard].file_name, entry->second));
     }
-    total += found->second.tensor->size;  // at most the sizes of all files
   }
-  if (index.total_size && *index.total_size != total) {
-    refuse(fmt::format("{} says total_size {} but the tensors have {} bytes", kShardIndex,
-                       *index.total_size, total));
+  for (const auto& [name, shard] : index.weight_map) {
+    if (tensors.contains(name)) continue;
+    promised.emplace(name, shard);
+    absent.add(fmt::format("{} of {}", quote(name), shard));
+  }
+  const auto warn = [&](const Examples& examples, std::string_view what) {
+    if (examples.count > 0) {
+      warnings.push_back(fmt::format("{}: {}: {}", kShardIndex, what, examples.text()));
+    }
+  };
+  warn(absent, "names tensors that their shards do not hold");
+  warn(elsewhere, "names the wrong shard");
+  warn(unnamed, "leaves out tensors of its shards");
+  if (index.total_size && *index.total_size != std::to_string(total)) {
+    warnings.push_back(fmt::format("{}: says total_size {} but the tensors have {} bytes",
+                                   kShardIndex, escape_text(*index.total_size, 40), total));
   }
 }
 
@@ -103,7 +126,7 @@ void Checkpoint::Impl::open_shards(std::vector<Shard> replacements) {
   const std::size_t own = shards.size();
   std::move(replacements.begin(), replacements.end(), std::back_inserter(shards));
   // Only now: `tensors` points into the shards' headers.
-  for (std::size_t i = 0; i < own; ++i) index_shard(i, plan);
+  for (std::size_t i = 0; i < own; ++i) index_shard(i);
   if (plan.index) check_index(*plan.index);
   for (std::size_t i = own; i < shards.size(); ++i) replace_tensors(i);
   require_one_state(own);
@@ -120,6 +143,12 @@ void Checkpoint::Impl::require_one_state(std::size_t own) const {
                             quote(folder.subject(shards[i].file_name))),
                 "wait until nobody changes the model, then run this again");
   }
+}
+
+bool Checkpoint::Impl::same_bytes(const Location& a, const Location& b) const {
+  if (a.tensor == b.tensor) return true;
+  return a.tensor->dtype == b.tensor->dtype && a.tensor->shape == b.tensor->shape &&
+         shards[a.shard].file.read(*a.tensor) == shards[b.shard].file.read(*b.tensor);
 }
 
 std::optional<Checkpoint::Location> Checkpoint::Impl::find(std::string_view name) const {

@@ -8,6 +8,7 @@
 
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint_config.h"
+#include "format/organ/shared_values.h"
 
 namespace organ::format {
 namespace {
@@ -57,6 +58,7 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
   for (std::uint64_t i = 0; i < layers.count; ++i) {
     manifest.extraction.layer_digests.push_back(donor.layer_digest(layers.first + i, work));
   }
+  if (const auto values = shared_values(donor)) record_shared_values(*values, manifest);
   if (const auto digest = tokenizer_digest(donor.folder())) {
     manifest.tokenizer = TokenizerRecord{*digest, special_ids(CheckpointConfig::of(donor))};
   }

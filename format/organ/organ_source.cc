@@ -19,11 +19,12 @@ std::vector<std::string> list_entries(const fs::path& folder) {
     const PathStatus status = path_status(folder / name, Symlinks::refuse);
     if (status != PathStatus::file) {
       throw Error(ErrorCode::corrupt,
-                  fmt::format("{}: entry {} is {}, expected a regular file", quote(folder.string()),
-                              quote(name),
+                  fmt::format("{}: entry {} is {}, expected a regular file{}",
+                              quote(folder.string()), quote(name),
                               status == PathStatus::symlink  ? "a symlink"
                               : status == PathStatus::folder ? "a folder"
-                                                             : "neither file nor folder"),
+                                                             : "neither file nor folder",
+                              left_by(name)),
                   "an organ folder is flat and holds files only");
     }
     entries.push_back(std::move(name));

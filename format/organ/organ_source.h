@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "format/base/finding.h"
+#include "format/base/handle.h"
 #include "format/base/progress.h"
-#include "format/base/unique_fd.h"
 #include "format/manifest/manifest.h"
 #include "format/tensor/safetensors.h"
 

@@ -12,8 +12,9 @@ namespace organ::format {
 namespace fs = std::filesystem;
 namespace {
 
-UniqueFd create(const fs::path& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+UniqueFd create(const fs::path& path, unsigned permissions) {
+  UniqueFd fd(
+      ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, permissions));
   if (!fd) fail_errno(path.string(), "create");
   return fd;
 }
@@ -54,7 +55,7 @@ const FileEntry& OrganWriter::add_tensors(std::string path, FileRole role,
     fail(ErrorCode::invalid_argument, "{}: is not a safe file name", quote(path));
   }
   const fs::path full = folder_.path() / path;
-  const UniqueFd fd = create(full);
+  const UniqueFd fd = create(full, permissions_);
   FileEntry entry =
       entry_of(path, role, write_safetensors(fd.get(), std::move(tensors), metadata, path, work_));
   sync_fd(fd.get(), path);
@@ -66,7 +67,7 @@ const FileEntry& OrganWriter::add_tensors(std::string path, FileRole role,
 }
 
 const FileEntry& OrganWriter::add_card(std::string_view markdown) {
-  const UniqueFd fd = create(folder_.path() / "README.md");
+  const UniqueFd fd = create(folder_.path() / "README.md", permissions_);
   write_all(fd.get(), markdown, "README.md");
   sync_fd(fd.get(), "README.md");
   return files_.emplace_back(
@@ -89,8 +90,8 @@ void OrganWriter::commit(Manifest manifest) {
   } catch (const Error& error) {  // damage in what we write is a wrong argument of the caller
     throw Error(ErrorCode::invalid_argument, error.message(), error.hint());
   }
-  write_file(folder_.path() / kManifestFile, text);
-  folder_.commit(0755);
+  write_file(folder_.path() / kManifestFile, text, AtomicFile::Mode::replace, permissions_);
+  folder_.commit();
 }
 
 }  // namespace organ::format

@@ -15,12 +15,17 @@
 
 namespace organ::format {
 
-// Builds an organ folder (mode 0755, files 0644), which appears whole at commit() or not at all.
+// Builds an organ folder (modes as the umask has them), which appears whole at commit() or not at
+// all.
 class OrganWriter {
  public:
   // Throws already_exists when `folder` exists.
   explicit OrganWriter(const std::filesystem::path& folder, const Work& work = {});
   ~OrganWriter();
+
+  // No file gets a permission bit that is not among these (0600 to 0666): those of the weights that
+  // it is made of. Before the first file.
+  void no_wider_than(unsigned permissions) { permissions_ = permissions; }
 
   // Writes one canonical safetensors file and returns its manifest entry (also kept). Tells its
   // work of each tensor twice: written, and read back for its digest. The reference holds until the
@@ -38,6 +43,7 @@ class OrganWriter {
  private:
   NewFolder folder_;
   Work work_;
+  unsigned permissions_ = 0666;
   std::vector<FileEntry> files_;
   std::vector<Finding> not_finite_;
 };

@@ -17,9 +17,9 @@
 #include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 
-#include "format/base/deleter.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/handle.h"
 #include "format/signature/internal/oms.h"
 #include "format/signature/signing.h"
 

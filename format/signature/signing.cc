@@ -38,8 +38,8 @@ const PublicKey& key_for(const KeyId& hint, const std::vector<PublicKey>& keys,
 
 void require_clean(const OrganFolder& organ, const Work& work, FiniteCheck* finite) {
   for (const std::string& name : organ.extra_files()) {
-    fail(ErrorCode::invalid_argument, "{}: {} is not part of the organ and would stay unsigned",
-         quote(organ.describe()), quote(name));
+    fail(ErrorCode::invalid_argument, "{}: {} is not part of the organ and would stay unsigned{}",
+         quote(organ.describe()), quote(name), left_by(name));
   }
   ContentOptions options;
   options.flat_digests = true;
@@ -185,7 +185,7 @@ std::vector<Finding> compare_statement(const SignedStatement& statement, const O
     add(name, "is part of the organ but the signature does not cover it");
   }
   for (const std::string& name : organ.extra_files()) {
-    add(name, "lies in the folder but is neither part of the organ nor signed");
+    add(name, "lies in the folder but is neither part of the organ nor signed" + left_by(name));
   }
   return findings;
 }

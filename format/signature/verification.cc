@@ -6,6 +6,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/path_status.h"
+#include "format/organ/ignored_files.h"
 
 namespace organ::format {
 namespace {
@@ -93,8 +94,9 @@ Verification verify_organ(const OrganSource& organ, const VerifyOptions& options
         std::find_if(result.findings.begin(), result.findings.end(),
                      [&](const Finding& f) { return f.subject == escape_text(name); });
     if (known == result.findings.end()) {
-      result.findings.push_back({ErrorCode::untrusted, escape_text(name),
-                                 "lies in the folder but is not part of the organ"});
+      result.findings.push_back(
+          {ErrorCode::untrusted, escape_text(name),
+           "lies in the folder but is not part of the organ" + left_by(name)});
     }
   }
   append(result.findings, verify_contents(organ, options.contents, work));

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "format/base/digest.h"
-#include "format/base/unique_fd.h"
+#include "format/base/handle.h"
 #include "format/tensor/tensor.h"
 
 #pragma GCC visibility push(default)

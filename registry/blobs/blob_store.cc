@@ -2,6 +2,7 @@
 #include "registry/blobs/blob_store.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "format/base/fail.h"
+#include "format/base/file_system.h"
 
 namespace organ::registry {
 namespace {
@@ -29,11 +31,22 @@ void check_status(const struct stat& status, const Digest& digest, std::uint64_t
     fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", subject_of(digest), status.st_size,
          size);
   }
-  if ((status.st_mode & 0222) != 0) {
-    throw Error(ErrorCode::corrupt,
-                fmt::format("{}: is writable (mode {:04o}, expected 0444)", subject_of(digest),
-                            status.st_mode & 07777u),
-                "somebody changed it; verify its content before chmod 0444");
+  // Its mode says nothing: media without modes and copies lose it. The digest decides.
+}
+
+// Held by whoever writes a temporary file for as long as it lives; a lock of the file itself, so
+// that it ends with its process.
+bool lock_file(int fd, int how) { return ::flock(fd, LOCK_EX | how) == 0; }
+
+// A temporary file that remove_leftovers() of other processes leaves alone. One of them may have
+// taken it for a leftover before the lock was ours.
+AtomicFile temporary_for(const fs::path& path) {
+  for (;;) {
+    AtomicFile file(path);
+    const bool locked = lock_file(file.fd(), 0);  // no locks there: nobody removes it either
+    struct stat status {};
+    if (::fstat(file.fd(), &status) != 0) fail_errno(path.string(), "stat");
+    if (!locked || status.st_nlink > 0) return file;
   }
 }
 
@@ -58,12 +71,26 @@ Digest copy_hashed(int from, int to, std::uint64_t size, std::string_view subjec
   return hasher.finish();
 }
 
-// Gives an unnamed file its name; false when the name is taken.
+// Gives a file its name unless the name is taken; false then.
+bool name_file(AtomicFile file) {
+  try {
+    file.commit(AtomicFile::Mode::create_new, 0444);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::already_exists) throw;
+    return false;
+  }
+  return true;
+}
+
+// The same for an unnamed one; where it cannot be linked its copy gets the name.
 bool link_unnamed(int fd, const fs::path& name) {
   const std::string self = fmt::format("/proc/self/fd/{}", fd);
   if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
-  if (errno != EEXIST) fail_errno(name.string(), "link");
-  return false;
+  if (errno == EEXIST) return false;
+  if (!lacks_links(errno)) fail_errno(name.string(), "link");
+  AtomicFile copy = temporary_for(name);
+  copy_contents(fd, copy.fd(), name.string());
+  return name_file(std::move(copy));
 }
 
 }  // namespace
@@ -103,6 +130,11 @@ bool BlobStore::has(const Digest& digest, std::uint64_t size) const {
   return true;
 }
 
+bool BlobStore::is_writable(const Digest& digest) const {
+  struct stat status {};
+  return ::lstat(path(digest).c_str(), &status) == 0 && (status.st_mode & 0222) != 0;
+}
+
 StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& work,
                           const std::function<Digest(int)>& write) const {
   StagedBlob blob{.digest = digest, .size = size, .fd = {}, .named = {}};
@@ -110,18 +142,19 @@ StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& 
     work.advance(size);
     return blob;
   }
+  require_space(folder_, size);
   UniqueFd fd(::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (!fd && errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT) {
+  if (!fd && errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL) {
     fail_errno(folder_.string(), "create in");
   }
   // File systems without unnamed files get a temporary name instead.
-  if (!fd) blob.named.emplace(path(digest));
+  if (!fd) blob.named.emplace(temporary_for(path(digest)));
   const int target = blob.named ? blob.named->fd() : fd.get();
   if (const Digest got = write(target); got != digest) {
     fail(ErrorCode::corrupt, "{}: the bytes to store have digest {}", subject_of(digest),
          got.to_string());
   }
-  if (::fchmod(target, 0444) != 0) fail_errno(path(digest).string(), "chmod");
+  set_permissions(target, permitted(0444), path(digest).string());
   sync_fd(target, subject_of(digest));
   blob.fd = std::move(fd);
   return blob;
@@ -129,13 +162,9 @@ StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& 
 
 bool BlobStore::link(StagedBlob blob) const {
   if (blob.named) {
-    try {
-      blob.named->commit(AtomicFile::Mode::create_new, 0444);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::already_exists) throw;
-      return !has(blob.digest, blob.size);
-    }
-    return true;
+    const bool named = name_file(*std::move(blob.named));
+    if (!named) check(has(blob.digest, blob.size), "a blob vanished while it was stored");
+    return named;
   }
   if (!blob.fd) return false;
   const bool added = link_unnamed(blob.fd.get(), path(blob.digest));
@@ -144,6 +173,15 @@ bool BlobStore::link(StagedBlob blob) const {
 }
 
 void BlobStore::sync() const { sync_folder(folder_); }
+
+void BlobStore::remove_leftovers() const {
+  for (const std::string& name : list_folder(folder_)) {
+    if (!name.starts_with('.') || !name.ends_with(".tmp")) continue;
+    const fs::path path = folder_ / name;
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (fd && lock_file(fd.get(), LOCK_NB)) (void)::unlink(path.c_str());
+  }
+}
 
 StagedBlob BlobStore::stage(std::string_view bytes, const Digest& digest) const {
   return add(digest, bytes.size(), {}, [&](int target) {

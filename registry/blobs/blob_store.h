@@ -32,13 +32,16 @@ class BlobStore {
   explicit BlobStore(std::filesystem::path registry);  // the folder that holds blobs/
 
   // Opens an object that something refers to. Throws corrupt when it is missing, a symlink, folder
-  // or device, of another size or writable. Contents are not read.
+  // or device, or of another size. Contents are not read; the mode means nothing.
   UniqueFd open(const Digest& digest, std::uint64_t size) const;
   // A small object whole, its digest checked. Throws as open, and corrupt.
   std::string read(const Digest& digest, std::uint64_t size) const;
 
   // Whether the object is here with this size; throws corrupt as open does.
   bool has(const Digest& digest, std::uint64_t size) const;
+
+  // Its mode lets somebody write into it; false when it is not there.
+  bool is_writable(const Digest& digest) const;
 
   // The first half of adding an object: written to an unnamed file, the digest of what was written
   // checked, fsync, 0444. A file is read once. `work` is told of its bytes, also when it was here
@@ -55,6 +58,8 @@ class BlobStore {
     return link(stage(bytes, digest));
   }
   void sync() const;
+  // Removes temporary files of processes that died; what cannot be removed stays.
+  void remove_leftovers() const;
 
   // Every name in the folder that is an object's; others (temporaries of a crash) in `strangers`.
   std::vector<Digest> list(std::vector<std::string>& strangers) const;

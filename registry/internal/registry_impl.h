@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "format/base/file_system.h"
 #include "registry/blobs/blob_store.h"
 #include "registry/catalog/catalog.h"
 #include "registry/log/log.h"
@@ -21,11 +22,12 @@ inline constexpr double kLockSeconds = 120;
 struct RegistryPaths {
   std::filesystem::path root;
   std::filesystem::path organ() const { return root / "organ"; }
-  std::filesystem::path catalog() const { return organ() / "catalog.db"; }
+  // SQLite follows no link in a path: those above the registry are resolved, one below is refused.
+  std::filesystem::path catalog() const { return without_links(root) / "organ" / "catalog.db"; }
   std::filesystem::path index() const { return root / "index.json"; }
   std::filesystem::path policy() const { return organ() / "policy.json"; }
   std::filesystem::path trust() const { return organ() / "trust"; }
-  std::filesystem::path temporary() const { return organ() / "tmp"; }
+  std::filesystem::path temporary() const { return without_links(root) / "organ" / "tmp"; }
   // Shared by everybody who adds or reads objects, exclusive for deleting them.
   std::filesystem::path store_lock() const { return organ() / "lock"; }
   // Exclusive while log, checkpoint, catalog and index change; shared to see them all at rest.

@@ -113,8 +113,8 @@ Log Log::create(const fs::path& folder, const std::string& time) {
   const NoteSigner signer = NoteSigner::generate();
   const std::string verifier = signer.verifier_key(kOriginPrefix);
   signer.save(folder / "log.key");
-  write_file(verifier_path(folder), verifier + "\n", AtomicFile::Mode::create_new, 0644);
-  write_file(folder / "log", "", AtomicFile::Mode::create_new, 0644);
+  write_file(verifier_path(folder), verifier + "\n", AtomicFile::Mode::create_new);
+  write_file(folder / "log", "", AtomicFile::Mode::create_new);
   const Log log(folder);
   log.sign({});
   LogEntry entry;

@@ -13,9 +13,9 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "format/base/deleter.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/handle.h"
 
 namespace organ::registry {
 namespace {

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills `organ publish` at every call that changes a file, then asks what is left.
 
-    kill_publish.py ORGAN_PROGRAM MAKE_TINY_ORGAN
+    kill_publish.py ORGAN_PROGRAM MAKE_TINY_ORGAN [SHIM LACKS]
+
+SHIM is poor_file_system.cc as a library: the same on a file system that lacks what LACKS names.
 
 One uninterrupted run under strace counts the calls; then strace kills a run at the n-th of each.
 After each kill the registry must hold the old or the new state, verify clean, rebuild to the same
@@ -17,16 +19,18 @@ import tempfile
 from pathlib import Path
 
 CALLS = ["write", "pwrite64", "fsync", "fdatasync", "rename", "renameat2", "link", "linkat",
-         "unlink", "unlinkat", "ftruncate", "fchmod", "mkdir", "openat", "copy_file_range", "ioctl"]
+         "unlink", "unlinkat", "flock", "ftruncate", "fchmod", "mkdir", "openat", "copy_file_range", "ioctl"]
 OLD = "legal/contracts:1.0.0"
 NEW = "legal/contracts:1.1.0"
 
 
 class Sweep:
-    def __init__(self, organ, make, folder):
+    def __init__(self, organ, make, folder, lacking):
         self.organ, self.folder = organ, folder
         self.registry = folder / "registry"
         self.home = {"HOME": str(folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+        if lacking:
+            self.home |= {"LD_PRELOAD": lacking[0], "POOR": lacking[1]}
         subprocess.run([make, folder / "organ"], check=True)
         self.run("key", "generate", folder / "key")
         self.run("registry", "init", "--key", folder / "key.pub")
@@ -110,12 +114,13 @@ class Sweep:
 
 def main():
     organ, make = (Path(a).resolve() for a in sys.argv[1:3])
+    lacking = [str(Path(sys.argv[3]).resolve()), sys.argv[4]] if len(sys.argv) > 4 else []
     if not shutil.which("strace") or not shutil.which("sqlite3"):
         print("skipped: strace and sqlite3 are needed", file=sys.stderr)
         return 77
     points = new_states = failed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        sweep = Sweep(organ, make, Path(scratch))
+        sweep = Sweep(organ, make, Path(scratch), lacking)
         for call, count in sweep.count_calls().items():
             for number in range(1, count + 1):
                 if not sweep.kill_at(call, number):

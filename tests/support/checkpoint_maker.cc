@@ -13,6 +13,7 @@
 #include "format/architecture/architecture.h"
 #include "format/architecture/architecture_reader.h"
 #include "format/base/file.h"
+#include "format/tensor/convert.h"
 
 namespace organ::test {
 namespace {
@@ -26,18 +27,26 @@ struct Tensor {
   format::DType dtype;
 };
 
+// GPT-2 and BERT files are often those of the base class.
+std::string_view model_prefix(const format::FamilyLayout& layout) {
+  return layout.optional_prefix == "model." ? layout.optional_prefix : std::string_view();
+}
+
 std::vector<Tensor> tensors_of(const json& config, format::DType dtype) {
   std::map<std::string, Tensor> tensors;  // stacks of one model share the embedding
   const auto add = [&](std::string name, format::Shape shape, std::optional<format::DType> own) {
-    if (!name.empty()) tensors[name] = {name, std::move(shape), own.value_or(dtype)};
+    tensors[name] = {name, std::move(shape), own.value_or(dtype)};
   };
   for (const auto& layout : format::family_stacks(config.at("model_type").get<std::string>())) {
     const auto model = format::ArchitectureReader::from_config(config, "config.json", layout.stack);
-    add(std::string(layout.embedding), {model.vocab_size(), model.hidden_size()}, {});
-    add(std::string(layout.final_norm), {model.hidden_size()}, {});
+    const std::string prefix(model_prefix(layout));
+    add(prefix + std::string(layout.embedding), {model.vocab_size(), model.hidden_size()}, {});
+    if (!layout.final_norm.empty()) {
+      add(prefix + std::string(layout.final_norm), {model.hidden_size()}, {});
+    }
     for (std::uint64_t i = 0; i < model.layer_count(); ++i) {
       for (const format::LayerTensor& tensor : model.tensors()) {
-        add(fmt::format("{}{}.{}", layout.layer_prefix, i, tensor.name), tensor.shape,
+        add(fmt::format("{}{}{}.{}", prefix, layout.layer_prefix, i, tensor.name), tensor.shape,
             tensor.dtype);
       }
     }
@@ -118,6 +127,23 @@ void make_checkpoint(const fs::path& folder, const json& config, const Checkpoin
   }
   write_file(folder / "model.safetensors.index.json",
              json{{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}}.dump(1));
+}
+
+void convert_checkpoint(const format::Checkpoint& from, const fs::path& folder,
+                        format::DType type) {
+  fs::create_directories(folder);
+  write_file(folder / "config.json", from.config_text());
+  std::vector<format::TensorSource> sources;
+  for (const auto& shard : from.shards()) {
+    for (const auto& tensor : shard.file.header().tensors) {
+      auto source = format::file_source(tensor, shard.file, tensor);
+      sources.push_back(tensor.dtype == type ? std::move(source)
+                                             : format::converted_source(std::move(source), type));
+    }
+  }
+  AtomicFile file(folder / "model.safetensors");
+  format::write_safetensors(file.fd(), std::move(sources), {}, "model.safetensors");
+  file.commit();
 }
 
 std::map<std::string, Digest> digests_of(const fs::path& folder) {

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/digest.h"
+#include "format/checkpoint/checkpoint.h"
 #include "format/tensor/tensor.h"
 
 namespace organ::test {
@@ -27,6 +28,10 @@ struct CheckpointOptions {
 // order, as no canonical writer would leave them.
 void make_checkpoint(const std::filesystem::path& folder, const nlohmann::json& config,
                      const CheckpointOptions& options = {});
+
+// The same weights in another element type, in one file.
+void convert_checkpoint(const format::Checkpoint& from, const std::filesystem::path& folder,
+                        format::DType type);
 
 // SHA-256 of every regular file of the folder itself, by name.
 std::map<std::string, Digest> digests_of(const std::filesystem::path& folder);

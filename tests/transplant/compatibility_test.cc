@@ -185,6 +185,63 @@ TEST_CASE("opaque layers fit where they come from in a model that is alike in ev
   CHECK(known.fitting_positions.empty());
 }
 
+TEST_CASE("T5's table is compared by its values, whatever it is stored in") {
+  const json t5 = {{"model_type", "t5"}, {"d_model", 8},      {"d_kv", 4},
+                   {"d_ff", 12},         {"num_layers", 4},   {"num_heads", 2},
+                   {"vocab_size", 16},   {"n_positions", 32}, {"is_encoder_decoder", true}};
+  using format::DType;
+  const TempFolder folder = test::scratch();
+  test::make_checkpoint(folder.path() / "wide", t5);
+  const auto wide = format::Checkpoint::open(folder.path() / "wide");
+  test::make_checkpoint(folder.path() / "other", t5, {.seed = 2});
+  const auto other = format::Checkpoint::open(folder.path() / "other");
+  const auto copy = [&](const format::Checkpoint& from, const char* name, DType type) {
+    test::convert_checkpoint(from, folder.path() / name, type);
+    return format::Checkpoint::open(folder.path() / name);
+  };
+  const auto brain = copy(wide, "brain", DType::BF16), half = copy(wide, "half", DType::F16);
+  const auto exact = copy(brain, "exact", DType::F32);
+  int number = 0;
+  const auto organ_of = [&](const format::Checkpoint& donor) {
+    return extract_organ(donor, {1, 2}, folder.path() / fmt::format("organ-{}", number++),
+                         {.donor_id = "donor"});
+  };
+  for (const auto* donor : {&wide, &brain, &half}) {
+    const auto organ = organ_of(*donor);
+    CHECK(check_compatibility(organ, *donor, 1).level == Level::A);
+    CHECK(check_compatibility(organ, other, 1).level == Level::D);
+  }
+  const auto f32 = organ_of(wide), bf16 = organ_of(brain), f16 = organ_of(half);
+  for (const auto* recipient : {&brain, &half}) {
+    const auto report = check_compatibility(f32, *recipient, 1);
+    CHECK(report.level == Level::A);
+    CHECK(report.fitting_positions == std::vector<std::uint64_t>{0, 1, 2});
+    CHECK(find(report, "shared_values") != nullptr);
+  }
+  CHECK(check_compatibility(bf16, wide, 1).level == Level::A);
+  CHECK(check_compatibility(bf16, exact, 1).level == Level::A);
+  CHECK(check_compatibility(f16, wide, 1).level == Level::A);
+  CHECK(check_compatibility(f32, exact, 1).level == Level::D);  // two tables of one type
+
+  // An organ of before knows its own bytes alone.
+  auto before = f32;
+  before.extensions = {};
+  CHECK(check_compatibility(before, wide, 1).level == Level::A);
+  CHECK(check_compatibility(before, brain, 1).level == Level::D);
+  before = bf16;
+  before.extensions = {};
+  CHECK(check_compatibility(before, wide, 1).level == Level::A);
+}
+
+TEST_CASE("what is odd about a recipient is a warning of its check") {
+  Bench bench;
+  const auto report = bench.check(changed("use_qk_norm", true));
+  CHECK(report.level == Level::A);
+  REQUIRE(find(report, "recipient") != nullptr);
+  CHECK(find(report, "recipient")->severity == Severity::warning);
+  CHECK(find(report, "recipient")->message.find("'use_qk_norm'") != std::string::npos);
+}
+
 TEST_CASE("element types that are converted give a warning, others a refusal") {
   Bench bench;
   const auto rounds = bench.check(test::small_config(), 1, {.dtype = format::DType::BF16});

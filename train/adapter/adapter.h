@@ -85,9 +85,10 @@ inline constexpr std::string_view kAdapterWeights = "adapter_model.safetensors";
 // shape, and no other. Throws not_found, corrupt, incompatible.
 Adapter read_adapter(const std::filesystem::path& folder, const format::Architecture& architecture);
 
-// Writes the two files of a PEFT folder into an existing one, F32. Throws already_exists, io,
-// cancelled.
+// Writes the two files of a PEFT folder into an existing one, F32; the weights get no permission
+// bit that is not among `permissions`. Throws already_exists, io, cancelled.
 void write_adapter(const Adapter& adapter, const format::Architecture& architecture,
-                   const std::filesystem::path& folder, const Work& work = {});
+                   const std::filesystem::path& folder, unsigned permissions = 0666,
+                   const Work& work = {});
 
 }  // namespace organ::train

@@ -23,7 +23,7 @@ constexpr std::uint64_t kMaxConfig = std::uint64_t{1} << 20;
 void refuse_outer_tensor(const format::SafetensorsFile& file, const format::TensorInfo& tensor,
                          const format::FamilyLayout& layout) {
   for (const std::string_view outer : {layout.embedding, layout.head, layout.position_embedding}) {
-    if (outer.empty() || !tensor.name.ends_with("." + std::string(outer))) continue;
+    if (outer.empty() || !tensor.name.ends_with(fmt::format(".{}", outer))) continue;
     throw Error(ErrorCode::incompatible,
                 fmt::format("{}: holds {} of its own, and only projections of layers are adapted",
                             file.subject(), quote(tensor.name)),
@@ -94,7 +94,7 @@ Adapter read_adapter(const std::filesystem::path& folder,
 }
 
 void write_adapter(const Adapter& adapter, const format::Architecture& architecture,
-                   const std::filesystem::path& folder, const Work& work) {
+                   const std::filesystem::path& folder, unsigned permissions, const Work& work) {
   std::vector<format::TensorSource> sources;
   for (const AdapterSlot& slot : adapter.slots) {
     const std::span<const float> values(adapter.values.data() + slot.offset,
@@ -110,7 +110,7 @@ void write_adapter(const Adapter& adapter, const format::Architecture& architect
   const Work writing = work.phase("writing", format::total_size(sources));
   format::write_safetensors(weights.fd(), std::move(sources), {{"format", "pt"}}, kAdapterWeights,
                             writing);
-  weights.commit(AtomicFile::Mode::create_new);
+  weights.commit(AtomicFile::Mode::create_new, permissions);
   write_file(folder / kAdapterConfig, adapter.config.text, AtomicFile::Mode::create_new);
 }
 

@@ -90,12 +90,12 @@ std::string record_text(const BaselineReport& report) {
 }  // namespace
 
 void write_adapter_baseline(const BaselineReport& report, const Adapter& adapter,
-                            const format::Architecture& architecture,
-                            const std::filesystem::path& out, const Work& work) {
+                            const format::Checkpoint& checkpoint, const std::filesystem::path& out,
+                            const Work& work) {
   NewFolder folder(out);
-  write_adapter(adapter, architecture, folder.path(), work);
+  write_adapter(adapter, checkpoint.architecture(), folder.path(), checkpoint.permissions(), work);
   write_file(folder.path() / kBaselineRecord, record_text(report));
-  folder.commit(0755);
+  folder.commit();
 }
 
 void write_checkpoint_baseline(const BaselineReport& report, const TrainedRun& run,

@@ -38,8 +38,8 @@ inline constexpr std::string_view kBaselineRecord = "baseline.json";
 // Writes `out`: the PEFT folder of an adapter with baseline.json, or a copy of the checkpoint with
 // the trained layers in place and baseline.json. Throws already_exists, io, cancelled.
 void write_adapter_baseline(const BaselineReport& report, const Adapter& adapter,
-                            const format::Architecture& architecture,
-                            const std::filesystem::path& out, const Work& work = {});
+                            const format::Checkpoint& checkpoint, const std::filesystem::path& out,
+                            const Work& work = {});
 void write_checkpoint_baseline(const BaselineReport& report, const TrainedRun& run,
                                const std::filesystem::path& out, const Work& work = {});
 

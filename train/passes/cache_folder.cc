@@ -81,8 +81,8 @@ std::optional<UniqueFd> open_entry(const fs::path& path) {
 
 }  // namespace
 
-CacheFolder::CacheFolder(fs::path folder, std::uint64_t byte_limit)
-    : folder_(std::move(folder)), byte_limit_(byte_limit) {
+CacheFolder::CacheFolder(fs::path folder, std::uint64_t byte_limit, unsigned permissions)
+    : folder_(std::move(folder)), byte_limit_(byte_limit), permissions_(permissions) {
   create_folders(folder_);
 }
 
@@ -116,7 +116,7 @@ void CacheFolder::write(const Digest& key, std::span<const std::byte> bytes) {
   AtomicFile file(folder_ / name);
   file.write(bytes);
   file.write(std::as_bytes(std::span(seal(key, bytes).bytes())));
-  file.commit();
+  file.commit(AtomicFile::Mode::replace, permissions_);
   used_.insert(name);
   bytes_ += size;
   unseen_bytes_ += size;

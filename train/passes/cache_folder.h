@@ -20,8 +20,9 @@ namespace organ::train {
 class CacheFolder {
  public:
   // Makes the folder. The entries of all runs together take `byte_limit` bytes; runs that write at
-  // the same time may pass it by a sixteenth each, until one of them looks again. Throws io.
-  CacheFolder(std::filesystem::path folder, std::uint64_t byte_limit);
+  // the same time may pass it by a sixteenth each, until one of them looks again. No entry gets a
+  // permission bit that is not among `permissions`: those of the weights it comes from. Throws io.
+  CacheFolder(std::filesystem::path folder, std::uint64_t byte_limit, unsigned permissions = 0666);
 
   // Fills `out` from the entry of `key`; false when there is none of this size that is sound.
   bool read(const Digest& key, std::span<std::byte> out);
@@ -36,6 +37,7 @@ class CacheFolder {
 
   std::filesystem::path folder_;
   std::uint64_t byte_limit_;
+  unsigned permissions_;
   std::uint64_t bytes_ = 0;         // of all entries, when last looked, and what was added since
   std::uint64_t unseen_bytes_ = 0;  // added since
   std::uint64_t damaged_ = 0;

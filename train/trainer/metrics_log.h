@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "format/base/unique_fd.h"
+#include "format/base/handle.h"
 #include "train/trainer/metrics.h"
 
 namespace organ::train {

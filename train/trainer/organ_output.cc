@@ -102,6 +102,7 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
   manifest.training = training_record(run, identity.data_license);
   manifest.evaluations = training_evaluations(run);
   format::OrganWriter writer(out, writing);
+  writer.no_wider_than(inputs.checkpoint.permissions());
   for (std::uint64_t i = 0; i < inputs.settings.layers.count; ++i) {
     add_layer(run, i, writer, *manifest.training);
   }

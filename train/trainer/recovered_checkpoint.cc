@@ -78,10 +78,11 @@ std::vector<format::ReplacedTensor> replaced_tensors(const TrainedRun& run) {
         replace(checkpoint.layer(layer).at(name), tensor);
         continue;
       }
-      replace(checkpoint.locate(name), tensor);
-      // A tied head may lie in the files once more.
-      const auto head = checkpoint.find(checkpoint.architecture().layout().head);
-      if (name == embedding && head && checkpoint.tied_head()) replace(*head, tensor);
+      if (name != embedding) {
+        replace(checkpoint.locate(name), tensor);
+        continue;
+      }
+      for (const auto& place : checkpoint.embedding_places()) replace(place, tensor);
     }
   }
   return replaced;

@@ -180,7 +180,7 @@ Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers&
   AtomicFile file(path);
   const auto digest = format::write_safetensors(file.fd(), sources, {{"format", "pt"}},
                                                 escape_text(path.string()), Work(nullptr, threads));
-  file.commit();
+  file.commit(AtomicFile::Mode::replace, buffers.permissions);
   return digest.digest;
 }
 

@@ -41,9 +41,11 @@ struct TrainStateRecord {
   std::map<std::string, std::string> identity;
 };
 
-// The flat buffers, borrowed while saving; average and best may be empty.
+// The flat buffers, borrowed while saving; average and best may be empty. Their file gets no
+// permission bit that is not among `permissions`: those of the weights they come from.
 struct TrainStateBuffers {
   std::span<const float> master, first_moment, second_moment, average, best;
+  unsigned permissions = 0666;
 };
 
 struct TrainState {

@@ -106,7 +106,7 @@ void FolderFd::move(const std::string& name, const FolderFd& to,
   }
 }
 
-void FolderFd::sync() const { sync_fd(fd_.get(), path_.string()); }
+void FolderFd::sync() const { sync_folder(fd_.get(), path_.string()); }
 
 void FolderFd::require_plain(int depth) const {
   const dev_t device = look_at(fd_.get(), path_).st_dev;

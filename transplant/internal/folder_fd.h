@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "format/base/unique_fd.h"
+#include "format/base/handle.h"
 
 namespace organ::transplant {
 

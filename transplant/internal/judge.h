@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "format/checkpoint/checkpoint.h"
@@ -18,6 +19,8 @@ struct Case {
   const format::Architecture& architecture;  // of the recipient
   std::uint64_t position;
   std::uint64_t count;
+  Digest signature;                          // of the organ's layers in their comparable form
+  std::optional<Digest> shared_digest = {};  // what the organ calls the table both share
 };
 
 class Judge {
@@ -49,6 +52,18 @@ class Judge {
   }
   CompatibilityReport report_;
 };
+
+// The recipient's layers from `first` on as they are compared: Architecture::layer_fields, with the
+// organ's digest of a shared table when both have the same values.
+JsonText fields_of(const Case& one, std::uint64_t first);
+// They are alike in all that is signed.
+bool fits_at(const Case& one, std::uint64_t first);
+
+// Notes and warnings; refuses only what a plain checkpoint cannot hold (a bridge).
+void compare_lineage(const Case& one, const Work& work, Judge& judge);
+void compare_tokenizer(const Case& one, Judge& judge);
+void compare_training(const Case& one, Judge& judge);
+void compare_other_parts(const Case& one, Judge& judge);
 
 // The organ's layers are of a family whose maths organ does not know.
 bool is_opaque(const format::Manifest& organ);

@@ -10,8 +10,10 @@
 #include <system_error>
 
 #include "format/base/fail.h"
+#include "format/base/file_system.h"
 #include "format/base/path_status.h"
 #include "format/tensor/shard_edit.h"
+#include "transplant/internal/file_metadata.h"
 
 namespace organ::transplant {
 namespace {
@@ -25,7 +27,7 @@ bool is_inside(const fs::path& path, const fs::path& folder) {
 
 // snapshots/<revision> of a Hugging Face cache repository keeps its files in ../../blobs.
 bool is_allowed_target(const fs::path& target, const fs::path& folder) {
-  if (is_inside(target, folder)) return true;
+  if (is_inside(target, folder) || format::is_below_trusted(target)) return true;
   return folder.parent_path().filename() == "snapshots" &&
          is_inside(target, folder.parent_path().parent_path() / "blobs");
 }
@@ -84,20 +86,33 @@ std::uint64_t total_size(const std::vector<ModelFile*>& files) {
   return bytes;
 }
 
-UniqueFd create_file(const fs::path& path, mode_t permissions) {
+UniqueFd create_file(const fs::path& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) fail_errno(path.string(), "create");
-  if (::fchmod(fd.get(), permissions) != 0) fail_errno(path.string(), "chmod");
   return fd;
 }
+
+}  // namespace
+
+UniqueFd create_like(int model_fd, const fs::path& path, Place place) {
+  UniqueFd fd = create_file(path);
+  if (place == Place::of_the_model) {
+    make_like(fd.get(), metadata_of(model_fd, path.string()), path.string());
+  } else {
+    set_permissions(fd.get(), permitted(permissions_of(model_fd, path.string())), path.string());
+  }
+  return fd;
+}
+
+namespace {
 
 // The old bytes of one shard's replaced tensors as a canonical file, filled while the shard is
 // copied.
 class UndoFile {
  public:
   UndoFile(const format::SafetensorsFile& shard, const std::vector<format::TensorSource>& writes,
-           const fs::path& path)
-      : path_(path.string()), fd_(create_file(path, 0644)) {
+           const fs::path& path, Place place)
+      : path_(path.string()), fd_(create_like(shard.fd(), path, place)) {
     std::vector<format::TensorInfo> tensors;
     for (const format::TensorSource& write : writes) {
       tensors.push_back(shard.tensor(write.info.name));
@@ -197,12 +212,6 @@ void require_unchanged(const fs::path& model, const ModelFiles& files, const Wor
              });
 }
 
-UniqueFd create_like(int model_fd, const fs::path& path) {
-  struct stat info {};
-  if (::fstat(model_fd, &info) != 0) fail_errno(path.string(), "stat");
-  return create_file(path, info.st_mode & 0777);
-}
-
 std::set<std::string> changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient) {
   std::set<std::string> names;
   for (const auto& [index, writes] : plan.writes) {
@@ -212,12 +221,13 @@ std::set<std::string> changed_shards(const InstallPlan& plan, const format::Chec
 }
 
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
-                          const fs::path& files_folder, const fs::path& undo_folder,
+                          const fs::path& files_folder, const fs::path& undo_folder, Place place,
                           ModelFiles& files, std::vector<FileChange>& changes, const Work& work) {
   std::uint64_t bytes = 0;
   for (const auto& [index, writes] : plan.writes) {
     bytes += format::edit_size(recipient.shards().at(index).file);
   }
+  require_space(files_folder, bytes);
   const Work writing = work.phase("writing", bytes);
   for (const auto& [index, writes] : plan.writes) {
     const format::Checkpoint::Shard& shard = recipient.shards().at(index);
@@ -227,9 +237,10 @@ void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& rec
     if (FileState::of(shard.file.fd(), shard.file_name) != file.state) {
       refuse_changed(shard.file_name);
     }
-    UndoFile undo(shard.file, writes, undo_folder / shard.file_name);
+    UndoFile undo(shard.file, writes, undo_folder / shard.file_name, place);
     const fs::path path = files_folder / shard.file_name;
-    const UniqueFd fd = create_like(shard.file.fd(), path);
+    change->metadata = metadata_of(shard.file.fd(), shard.file_name);
+    const UniqueFd fd = create_like(shard.file.fd(), path, place);
     const format::ShardEdit edit = format::copy_shard_with(
         shard.file, fd.get(), writes, writing,
         [&](const format::TensorInfo& tensor, std::uint64_t offset,

@@ -64,18 +64,23 @@ void accept_link(ModelFile& file, int fd);
 void require_unchanged(const std::filesystem::path& model, const ModelFiles& files,
                        const Work& work);
 
-// A new empty file, open for reading and writing, with the permissions of an open one.
-UniqueFd create_like(int model_fd, const std::filesystem::path& path);
+// Where a file will lie: in place of the model's, with its owner, mode and attributes; or in a
+// folder of our own, with its mode less what the umask takes away.
+enum class Place { of_the_model, of_its_own };
+
+// A new empty file, open for reading and writing, for what becomes of an open one.
+UniqueFd create_like(int model_fd, const std::filesystem::path& path, Place place);
 
 // The names of the shards that a plan changes.
 std::set<std::string> changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient);
 
 // Writes the changed shards to `files_folder` and the old bytes of what they replace to
-// `undo_folder`, synced, and fills `before`, `after` and `undo` of `changes` and the digests of
-// `files`. Each shard is read once and written once.
+// `undo_folder`, synced, and fills `before`, `after`, `undo` and `metadata` of `changes` and the
+// digests of `files`. Each shard is read once and written once. Throws io before the first byte
+// when there is no room.
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const std::filesystem::path& files_folder,
-                          const std::filesystem::path& undo_folder, ModelFiles& files,
+                          const std::filesystem::path& undo_folder, Place place, ModelFiles& files,
                           std::vector<FileChange>& changes, const Work& work);
 
 }  // namespace organ::transplant

@@ -3,6 +3,8 @@
 // shell completions are made from it (cli/help/).
 #pragma once
 
+#include <string_view>
+
 #include <nlohmann/json_fwd.hpp>
 
 namespace CLI {
@@ -10,6 +12,9 @@ class App;
 }
 
 namespace organ::cli {
+
+// The parser's name of what takes slashes off a path (Command::add_path).
+inline constexpr std::string_view kPathMark = "path";
 
 // Makes the program's own help show every command of both programs in groups, with a word where
 // organ-train is not installed. Organ-train's help shows its own commands only.

@@ -55,6 +55,11 @@ enum class WindowRule : std::uint8_t {
   alternating,  // layer_types, or every second layer from layer 0 on (GPT-OSS)
 };
 
+// Another name of a config key, which transformers lets win (attribute_map).
+struct Alias {
+  std::string_view name, key;
+};
+
 struct Family {
   FamilyLayout layout;
 
@@ -88,6 +93,10 @@ struct Family {
   double attention_scale = 0;  // 0: 1 / sqrt(head_dim)
   WindowRule window;
   std::span<const std::string_view> handled = {};  // keys that other families must not set
+  std::span<const Alias> aliases = {};
+  // Keys besides those named above and those of every family (config_keys.cc): read, or known to
+  // change nothing in a layer.
+  std::span<const std::string_view> keys = {};
 
   std::span<const TensorRule> tensors;           // relative to the layer
   std::span<const std::string_view> ready_made;  // buffers old files hold; ignored

@@ -43,10 +43,13 @@ struct OpaqueLayers {
   Error reason;                                  // why the maths is not known
 };
 
-// The canonical text of the config without names and paths (schemas/architecture.md), reals as hex
-// float strings. Throws
+// The canonical text of the config without what no layer sees (schemas/architecture.md), reals as
+// hex float strings. Throws
 // incompatible when it is too deep or too large to be signed.
 std::string signed_config(const Json& config, std::string_view subject);
+
+// The same of a config that was signed with more of it, by an organ of before.
+Json without_outer_keys(const Json& signed_config);
 
 // The signed form of layers [first, first + count) of such a model (schemas/architecture.md).
 Json opaque_fields(const Architecture& model, const OpaqueLayers& opaque, std::uint64_t first,

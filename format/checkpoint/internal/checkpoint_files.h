@@ -13,8 +13,11 @@
 
 namespace organ::format::internal {
 
-// A folder whose files may be symlinks, but only to targets inside `root`: the folder itself, or
-// the cache repository (models--owner--name) whose snapshots/ hold it.
+// `path` is `root` or lies below it, both without links.
+bool is_inside(const std::filesystem::path& path, const std::filesystem::path& root);
+
+// A folder whose files may be symlinks, but only to targets inside `root` (the folder itself, or
+// the cache repository models--owner--name whose snapshots/ hold it) or trust_links_below().
 class ModelFolder {
  public:
   // Throws not_found, corrupt (not a folder, symlink loop).
@@ -32,10 +35,10 @@ class ModelFolder {
   std::filesystem::path root_;
 };
 
-// *.index.json: which shard holds which tensor.
+// *.index.json: which shard holds which tensor. What it says besides decides nothing.
 struct ShardIndex {
   std::map<std::string, std::string> weight_map;
-  std::optional<std::uint64_t> total_size;
+  std::optional<std::string> total_size;  // as it is written
 };
 
 // Validated: shard names are safe file names that end in .safetensors, tensor names are ours.

@@ -32,17 +32,20 @@ struct Checkpoint::Impl {
   void open_shards(std::vector<Shard> replacements);
   void require_one_state(std::size_t own) const;
   void replace_tensors(std::size_t number);
-  void index_shard(std::size_t number, const internal::ShardPlan& plan);
-  void check_index(const internal::ShardIndex& index) const;
+  void index_shard(std::size_t number);
+  void check_index(const internal::ShardIndex& index);
+  void rename_old_norms();
   void find_prefix();
+  void find_tied_tensors();
   void check_outer_tensors() const;
   void check_shape(const std::string& name, const Shape& expected) const;
   void check_layer_indices() const;
   std::string shared_name() const;
   void read_shared_state();
   void check_layer_tensor(const std::string& start, const LayerTensor& wanted) const;
-  [[noreturn]] void refuse_missing(const std::string& name) const;
+  [[noreturn]] void refuse_missing(std::string_view name) const;
   std::optional<Location> find(std::string_view name) const;
+  bool same_bytes(const Location& a, const Location& b) const;
   bool holds(std::string_view start) const;  // a tensor whose name begins so
   const Architecture* known() const {
     const auto* model = std::get_if<Architecture>(&architecture);
@@ -59,7 +62,10 @@ struct Checkpoint::Impl {
   std::shared_ptr<Shards> shared_shards;  // with the views of the other stacks
   Shards& shards = *shared_shards;
   bool has_index = false;
+  // By the names that transformers 5 gives them; a Location's tensor has the name of the file.
   std::map<std::string, Location, std::less<>> tensors;
+  std::map<std::string, std::string, std::less<>> promised;  // by the index, which holds no such
+  std::vector<std::string> warnings;
   std::string prefix;
 };
 

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "format/base/deleter.h"
 #include "format/base/digest.h"
+#include "format/base/handle.h"
 
 struct sqlite3;
 struct sqlite3_stmt;

@@ -122,7 +122,8 @@ TEST_CASE("keys that change nothing change no signature") {
   for (const char* key : {"vocab_size", "max_position_embeddings", "num_hidden_layers"}) {
     CHECK(signature_of(with(base, key, 4096)) == signature_of(base));
   }
-  CHECK(signature_of(with(base, "auto_map", {{"AutoModel", "evil.py"}})) == signature_of(base));
+  CHECK(signature_of(with(base, "auto_map", {{"AutoTokenizer", "t.py"}})) == signature_of(base));
+  CHECK(signature_of(with(base, "is_causal", true)) == signature_of(base));
   CHECK(signature_of(with(base, "attention_dropout", 0.1)) == signature_of(base));
   CHECK(signature_of(with(base, "tie_word_embeddings", false)) == signature_of(base));
   CHECK(signature_of(with(base, "torch_dtype", "float32")) == signature_of(base));
@@ -261,6 +262,10 @@ TEST_CASE("what would change the function and is not implemented is refused, not
   const std::tuple<const char*, Json, const char*> cases[] = {
       {"model_type", "gemma2", "one of bert, gpt2, gpt_oss, llama, mistral, qwen2, qwen3, t5"},
       {"quantization_config", {{"quant_method", "mxfp4"}}, "expected null"},
+      {"auto_map", {{"AutoModelForCausalLM", "modeling.py"}}, "no code of its own"},
+      {"is_causal", false, "expected true"},
+      {"per_layer_config", {{"0", {{"hidden_size", 8}}}}, "expected null"},
+      {"pruned_heads", {{"0", {1}}}, "expected none"},
       {"attn_logit_softcapping", 50.0, "expected null"},
       {"final_logit_softcapping", 30.0, "expected null"},
       {"partial_rotary_factor", 0.5, "expected 1"},
@@ -292,6 +297,36 @@ TEST_CASE("what would change the function and is not implemented is refused, not
     CHECK(error.starts_with("incompatible: "));
     CHECK(error.find(key) != std::string::npos);
   }
+}
+
+TEST_CASE("a key that nobody knows to be harmless is named") {
+  for (const char* name : {"SmolLM2-135M", "Mistral-7B-v0.1", "Qwen2.5-0.5B", "Qwen3-0.6B", "GPT-2",
+                           "GPT-OSS-20B", "BERT-base", "T5-base", "Llama-3.1-8B"}) {
+    CAPTURE(name);
+    const Json base = model_config(name);
+    CHECK(architecture_of(base).unknown_keys().empty());
+    for (const char* key : {"use_qk_norm", "query_pre_attn_scalar", "dual_chunk_attention_config",
+                            "no_rope_layers", "attention_chunk_size", "scale_depth"}) {
+      CHECK(architecture_of(with(base, key, 1)).unknown_keys() == std::vector<std::string>{key});
+      CHECK(architecture_of(with(base, key, nullptr)).unknown_keys().empty());
+    }
+    for (const char* key : {"eos_token_id", "use_cache", "torch_dtype", "top_k", "id2label"}) {
+      CHECK(architecture_of(with(base, key, 1)).unknown_keys().empty());
+    }
+  }
+  // One family's word is another's mystery.
+  const Json llama = model_config("Llama-3.1-8B");
+  CHECK(architecture_of(with(llama, "sliding_window", 128)).unknown_keys() ==
+        std::vector<std::string>{"sliding_window"});
+  Json rope = llama;
+  rope["rope_scaling"]["mrope_section"] = {16, 24, 24};
+  CHECK(architecture_of(rope).unknown_keys() ==
+        std::vector<std::string>{"rope_scaling.mrope_section"});
+  CHECK(architecture_of(with(model_config("GPT-2"), "rope_theta", 1e4)).unknown_keys() ==
+        std::vector<std::string>{"rope_theta"});
+  // A bidirectional encoder is not causal anyway.
+  CHECK(signature_of(with(model_config("BERT-base"), "is_causal", false)) ==
+        signature_of(model_config("BERT-base")));
 }
 
 TEST_CASE("values out of range or against each other are corrupt") {
@@ -353,15 +388,6 @@ TEST_CASE("values out of range or against each other are corrupt") {
             .find("expected more than low_freq_factor") != std::string::npos);
   CHECK(refusal_of(with(llama3, "rope_parameters", Json{{"rope_type", "default"}}))
             .find("contradicts 'rope_parameters'") != std::string::npos);
-}
-
-TEST_CASE("layers outside the model are an argument error") {
-  const auto model = architecture_of(model_config("SmolLM2-135M"));
-  CHECK(error_of([&] { model.layer_fields(28, 3); }) ==
-        "invalid_argument: 3 layers from layer 28: the model has 30 layers");
-  CHECK(error_of([&] { model.layer_fields(0, 0); }).starts_with("invalid_argument"));
-  CHECK(error_of([&] { model.layer_fields(1, UINT64_MAX); }).starts_with("invalid_argument"));
-  CHECK(error_of([&] { model.attention_type(30); }).starts_with("invalid_argument"));
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ TEST_CASE("GPT-OSS: what is not implemented or contradicts itself is refused") {
        {{"quant_method", "mxfp4"}, {"modules_to_not_convert", {"model.layers.3.mlp.experts"}}},
        "incompatible: "},
       {"hidden_act", "gelu", "incompatible: "},
-      {"num_experts", 8, "incompatible: "},
+      {"num_experts", 2, "corrupt: "},  // num_local_experts by its alias, which wins
       {"experts_per_token", 2, "corrupt: "},
       {"num_experts_per_tok", 33, "corrupt: "},
       {"num_local_experts", 1 << 20, "corrupt: "},
@@ -179,14 +179,25 @@ TEST_CASE("BERT files with and without the prefix hold the same layers") {
     CHECK(checkpoint.layer(0).size() == 16);
     CHECK(checkpoint.tied_head());
 
+    // The names of 2018.
     const auto norm = prefix + "encoder.layer.0.output.LayerNorm.";
-    tensors[norm + "gamma"] = tensors[norm + "weight"];
-    tensors.erase(norm + "weight");
+    Tensors old = tensors;
+    for (const auto& [now, before] : {std::pair("weight", "gamma"), std::pair("bias", "beta")}) {
+      old[norm + before] = old[norm + now];
+      old.erase(norm + now);
+    }
+    test::put_model(scratch.path(), old, config);
+    const auto as_today = Checkpoint::open(scratch.path());
+    CHECK(as_today.layer(0).size() == 16);
+    CHECK(as_today.layer(0).at("output.LayerNorm.bias").tensor->name == norm + "beta");
+    old[norm + "weight"] = old[norm + "gamma"];
+    test::put_model(scratch.path(), old, config);
+    CHECK(holds(error_of([&] { Checkpoint::open(scratch.path()); }),
+                "LayerNorm.weight' are one by the names of 2018 and of today"));
+
+    tensors["cls.predictions.decoder.bias"] = {DType::F32, {16}};
     test::put_model(scratch.path(), tensors, config);
-    const std::string error = error_of([&] { Checkpoint::open(scratch.path()).layer(0); });
-    CAPTURE(error);
-    CHECK(error.starts_with("incompatible: "));
-    CHECK(holds(error, "output.LayerNorm.gamma' has its name of 2018"));
+    CHECK(Checkpoint::open(scratch.path()).find("cls.predictions.bias").has_value());
   }
 }
 
@@ -236,6 +247,65 @@ TEST_CASE("T5 shows the stack that was asked for and its shared table") {
   test::put_model(scratch.path(), tensors, kT5);
   CHECK(holds(error_of([&] { Checkpoint::open(scratch.path()); }),
               "relative_attention_bias.weight' is missing"));
+}
+
+TEST_CASE("T5's embedding goes by any of its names, and by one value") {
+  const auto scratch = test::scratch();
+  Tensors tensors = tiny_t5({"encoder", "decoder"});
+  for (const char* name : {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}) {
+    Tensors one = tensors;
+    one.erase("shared.weight");
+    one[name] = tensors.at("shared.weight");
+    test::put_model(scratch.path(), one, kT5);
+    const auto model = Checkpoint::open(scratch.path());
+    CHECK(model.locate("shared.weight").tensor->name == name);
+    CHECK(model.tied_head());
+    CHECK(model.embedding_places().size() == 1);
+  }
+  tensors["decoder.embed_tokens.weight"] = tensors.at("shared.weight");  // other bytes
+  test::put_model(scratch.path(), tensors, kT5);
+  const auto two = Checkpoint::open(scratch.path());
+  CHECK(two.layer(0).size() == 13);
+  const std::string error = error_of([&] { (void)two.tied_head(); });
+  CHECK(error.starts_with("incompatible: "));
+  CHECK(holds(error, "'shared.weight' and 'decoder.embed_tokens.weight' differ"));
+}
+
+TEST_CASE("aliases of transformers' configuration classes win over the keys") {
+  const auto same = [](const Json& a, const Json& b) { return signature_of(a) == signature_of(b); };
+  const Json gpt2 = model_config("GPT-2");
+  Json renamed = gpt2;
+  for (const auto& [alias, key] :
+       {std::pair("hidden_size", "n_embd"), std::pair("num_attention_heads", "n_head"),
+        std::pair("num_hidden_layers", "n_layer"),
+        std::pair("max_position_embeddings", "n_positions")}) {
+    renamed[alias] = renamed[key];
+    renamed.erase(key);
+  }
+  CHECK(same(gpt2, renamed));
+  CHECK(architecture_of(renamed).max_positions() == 1024);
+  CHECK(architecture_of(renamed).unknown_keys().empty());
+  CHECK(same(with(gpt2, "num_attention_heads", 6), with(gpt2, "n_head", 6)));
+  CHECK(same(with(gpt2, "num_attention_heads", nullptr), gpt2));
+  CHECK(architecture_of(with(gpt2, "num_hidden_layers", 3)).layer_count() == 3);
+
+  const Json t5 = model_config("T5-base");
+  CHECK(same(with(t5, "head_dim", 32), with(t5, "d_kv", 32)));
+  Json counted = t5;  // the decoder's default is taken before the alias
+  counted.erase("num_decoder_layers");
+  counted["num_layers"] = 4;
+  counted["num_hidden_layers"] = 2;
+  CHECK(ArchitectureReader::from_config(counted, "c", "encoder").layer_count() == 2);
+  CHECK(ArchitectureReader::from_config(counted, "c", "decoder").layer_count() == 4);
+  counted.erase("num_layers");
+  CHECK(ArchitectureReader::from_config(counted, "c", "decoder").layer_count() == 6);
+  // Of feed_forward_proj T5 makes two values, which the document may state itself.
+  CHECK(same(with(t5, "dense_act_fn", "relu"), t5));
+  CHECK_FALSE(same(with(t5, "dense_act_fn", "gelu"), t5));
+  CHECK(same(with(with(t5, "dense_act_fn", "gelu_new"), "is_gated_act", true),
+             with(t5, "feed_forward_proj", "gated-gelu")));
+  const Json oss = model_config("GPT-OSS-20B");
+  CHECK(same(with(oss, "num_experts", 16), with(oss, "num_local_experts", 16)));
 }
 
 TEST_CASE("MXFP4 blocks must be bytes") {

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/architecture/layer_range.h"
 
-#include <doctest/doctest.h>
+#include <cstdint>
 
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "format/architecture/architecture.h"
+#include "tests/support/architectures.h"
+#include "tests/support/model_configs.h"
 #include "tests/support/support.h"
 
 namespace organ::test {
@@ -27,6 +33,15 @@ TEST_CASE("the middle third begins after a third of the layers") {
   CHECK(LayerRange::middle_third(3).first == 0);  // 1 would leave the model
   CHECK(LayerRange::middle_third(4).count == 3);
   CHECK(error_of([] { LayerRange::middle_third(2); }).starts_with("invalid_argument"));
+}
+
+TEST_CASE("layers outside the model are an argument error") {
+  const auto model = architecture_of(model_config("SmolLM2-135M"));
+  CHECK(error_of([&] { model.layer_fields(28, 3); }) ==
+        "invalid_argument: 3 layers from layer 28: the model has 30 layers");
+  CHECK(error_of([&] { model.layer_fields(0, 0); }).starts_with("invalid_argument"));
+  CHECK(error_of([&] { model.layer_fields(1, UINT64_MAX); }).starts_with("invalid_argument"));
+  CHECK(error_of([&] { model.attention_type(30); }).starts_with("invalid_argument"));
 }
 
 }  // namespace organ::test

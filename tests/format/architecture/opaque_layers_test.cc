@@ -11,6 +11,7 @@
 #include "format/architecture/architecture_reader.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
+#include "tests/support/architectures.h"
 #include "tests/support/model_configs.h"
 #include "tests/support/support.h"
 #include "tests/support/tensor_files.h"
@@ -60,7 +61,18 @@ TEST_CASE("opaque layers sign everything that can be seen but names and paths") 
   CHECK(signature_of(opaque(with(config, "_name_or_path", "elsewhere"))) == base);
   CHECK(signature_of(opaque(with(config, "transformers_version", "4.57.0"))) == base);
   CHECK(signature_of(opaque(with(config, "eps", 1e-6))) != base);
-  CHECK(signature_of(opaque(with(config, "vocab_size", 8))) != base);
+  CHECK(signature_of(opaque(with(config, "router_topk", 8))) != base);
+  // What no layer sees, at any depth; a router's temperature is not a generation's.
+  for (const char* key : {"vocab_size", "eos_token_id", "use_cache", "torch_dtype", "id2label",
+                          "attention_dropout", "initializer_range", "tie_word_embeddings"}) {
+    CAPTURE(key);
+    CHECK(signature_of(opaque(with(config, key, 8))) == base);
+    CHECK(signature_of(opaque(with(config, "text_config", {{key, 8}}))) ==
+          signature_of(opaque(with(config, "text_config", Json::object()))));
+  }
+  CHECK(signature_of(opaque(with(config, "temperature", 2))) != base);
+  CHECK(signature_of(opaque(with(config, "text_config", {{"model_type", "a"}}))) !=
+        signature_of(opaque(with(config, "text_config", {{"model_type", "b"}}))));
   CHECK(signature_of(opaque(config, DType::F16)) != base);
   CHECK(Architecture::signature(opaque(config).layer_fields(1, 1)) != base);
 }
@@ -75,6 +87,20 @@ TEST_CASE("numbers that are not finite are signed as transformers 5 writes them"
   CHECK(bare == of(R"({"model_type":"made_up","limit":[0.0,{"__float__":"Infinity"}]})"));
   CHECK(bare != of(R"({"model_type":"made_up","limit":[0.0,-Infinity]})"));
   CHECK(bare != of(R"({"model_type":"made_up","limit":[0.0,"Infinity"]})"));
+}
+
+TEST_CASE("an organ that signed more of its config compares as one of today") {
+  Json config = {{"model_type", "made_up"}, {"eps", 1e-5}};
+  const JsonText today = opaque(config).layer_fields(0, 1);
+  Json before = json_of(today);
+  before["config"]["eos_token_id"] = 7;
+  before["config"]["text_config"] = {{"vocab_size", 9}};
+  Json expected = json_of(today);
+  expected["config"]["text_config"] = Json::object();
+  CHECK(Architecture::comparable_fields(json_text(before)) == json_text(expected));
+  CHECK(Architecture::comparable_fields(today) == today);
+  const JsonText known = test::architecture_of(test::model_config("GPT-2")).layer_fields(0, 1);
+  CHECK(Architecture::comparable_fields(known) == known);
 }
 
 TEST_CASE("a config too deep or too large to be signed is refused, and so is an odd name") {

@@ -202,6 +202,39 @@ TEST_CASE("whether the head is tied is what config and weights agree on") {
   tensors["lm_head.weight"] = {DType::F32, {16, 8}};
   CHECK(tied(tensors, false) == "not tied");
   CHECK(holds(tied(tensors, true), "'lm_head.weight' and 'model.embed_tokens.weight' differ"));
+
+  // The one matrix under the head's name.
+  tensors.erase("model.embed_tokens.weight");
+  CHECK(tied(tensors, true) == "tied");
+  const auto model = Checkpoint::open(scratch.path());
+  CHECK(model.locate("model.embed_tokens.weight").tensor == model.locate("lm_head.weight").tensor);
+  CHECK(model.embedding_places().size() == 1);
+  CHECK(holds(error_of([&] { (void)model.locate("model.no"); }), "'model.no' is missing"));
+}
+
+TEST_CASE("files of the base class hold the same layers as those of the model with a head") {
+  const auto scratch = test::scratch();
+  put_single(scratch.path());
+  const auto full = Checkpoint::open(scratch.path());
+  const Digest digest = full.layer_digest(1);
+  const JsonText fields = full.architecture().layer_fields(0, 2);
+  CHECK(full.prefix() == "model.");
+  Tensors flat;
+  for (const auto& [name, description] : tiny_llama()) {
+    flat.emplace(name.substr(std::string("model.").size()), description);
+  }
+  put_single(scratch.path(), flat);
+  const auto base = Checkpoint::open(scratch.path());
+  CHECK(base.prefix().empty());
+  CHECK(base.layer_prefix(1) == "layers.1.");
+  CHECK(base.full_name("norm.weight") == "norm.weight");
+  CHECK(base.architecture().layer_fields(0, 2) == fields);
+  CHECK(base.layer(1).size() == 9);
+  CHECK(base.layer_digest(1) != digest);  // put_shard's bytes follow from the names
+  CHECK(base.tied_head());
+  flat["model.layers.0.input_layernorm.weight"] = {DType::F32, {8}};
+  put_single(scratch.path(), flat);
+  CHECK(holds(refusal(scratch.path()), "name layers in two ways"));
 }
 
 TEST_CASE("GPT-2 files with and without the prefix hold the same layers") {

@@ -58,9 +58,12 @@ TEST_CASE("blob store: damage is named on read") {
     spill(path, other);
     CHECK(contains(store.refusal(), "content has digest"));
   }
-  SUBCASE("writable") {
-    fs::permissions(path, fs::perms::owner_write, fs::perm_options::add);
-    CHECK(contains(store.refusal(), "is writable (mode 0644, expected 0444)"));
+  SUBCASE("writable: only the digest decides") {
+    CHECK_FALSE(store.blobs.is_writable(store.digest));
+    fs::permissions(path, fs::perms::all);
+    CHECK(store.blobs.is_writable(store.digest));
+    CHECK(store.blobs.read(store.digest, store.text.size()) == store.text);
+    CHECK_FALSE(store.blobs.put(store.text, store.digest));
   }
   SUBCASE("symlink to the right bytes") {
     fs::rename(path, store.folder.path() / "elsewhere");

@@ -10,7 +10,7 @@
 #include <unicode/uset.h>
 #include <unicode/ustring.h>
 
-#include "format/base/deleter.h"
+#include "format/base/handle.h"
 
 namespace organ::train {
 namespace {

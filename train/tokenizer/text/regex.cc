@@ -6,8 +6,8 @@
 
 #include <utility>
 
-#include "format/base/deleter.h"
 #include "format/base/fail.h"
+#include "format/base/handle.h"
 
 namespace organ::train {
 namespace {

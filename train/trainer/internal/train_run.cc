@@ -39,9 +39,9 @@ std::int64_t layers_below(const Model& model, const TrainSettings& settings) {
   return settings.mode == TrainMode::in_situ ? model.place_of(settings.layers.first) : 0;
 }
 
-std::optional<CacheFolder> open_cache(const TrainSettings& settings) {
+std::optional<CacheFolder> open_cache(const TrainSettings& settings, unsigned permissions) {
   if (settings.cache_folder.empty()) return std::nullopt;
-  return CacheFolder(settings.cache_folder, settings.cache_bytes);
+  return CacheFolder(settings.cache_folder, settings.cache_bytes, permissions);
 }
 
 // How the streams that enter layer `below` of the model are kept.
@@ -89,7 +89,7 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
       weights_(*trained_, settings_.ema),
       trained_path_(make_path(model_, settings_, settings_.mode, *trained_)),
       whole_path_(make_path(model_, settings_, TrainMode::in_situ, *trained_)),
-      cache_(open_cache(settings_)),
+      cache_(open_cache(settings_, checkpoint_.permissions())),
       inputs_(model_, data_.windows(),
               prefix_options(inputs, device_, cache_, layers_below(model_, settings_),
                              settings_.precision == Precision::bf16, training_share(inputs))),

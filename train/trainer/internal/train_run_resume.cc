@@ -142,7 +142,7 @@ void TrainRun::save() {
   log_->sync();
   save_train_state(settings_.run_folder, record,
                    {host_floats(master), host_floats(first), host_floats(second),
-                    floats_or_none(average), floats_or_none(best)},
+                    floats_or_none(average), floats_or_none(best), checkpoint_.permissions()},
                    static_cast<unsigned>(at::get_num_threads()));
 }
 

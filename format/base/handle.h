@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ownership of open files.
+// Ownership of open files, and of what C libraries hand out.
 #pragma once
 
 #include <utility>
@@ -7,6 +7,15 @@
 #pragma GCC visibility push(default)
 
 namespace organ {
+
+// std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>.
+template <auto function>
+struct Deleter {
+  template <typename T>
+  void operator()(T* handle) const noexcept {
+    function(handle);
+  }
+};
 
 // Owns a file descriptor, which it closes; -1 is none. Move-only. One object belongs to one thread;
 // reading at offsets from the descriptor that get() lends may be done by several.

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Paths as people give them (any bytes but NUL, relative or not, slashes at the end as shells
+// complete them, over links), and what file systems do not all have: renames that never replace,
+// modes, room. What is missing is done another way or left out, with the same guarantees for a
+// crash. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+
+namespace organ {
+
+// The path of a command line: slashes at its end are taken off, nothing else is changed. Throws
+// invalid_argument when it is empty.
+std::filesystem::path given_path(std::string_view text);
+
+// Where something of this name lies or will lie: absolute, links on the way resolved, the last
+// component as it is (it may be a link, or nothing yet). `.` and `..` name the folder they lead to.
+// Throws not_found, io when the folder above it is not there.
+std::filesystem::path place_of(const std::filesystem::path& path);
+
+// A folder that exists, without any link in its path; the same path when it does not.
+std::filesystem::path without_links(const std::filesystem::path& folder);
+
+// Gives a file or a folder of the same parent its final name, whole or not at all. Throws
+// already_exists when the name is taken, io. Where the file system cannot rename without replacing
+// (NFS, CephFS, 9p, old ZFS) a file is linked to its name; where it has no links either, the name
+// is looked at first, under a lock of the folder that every organ takes.
+void rename_to_new(const std::filesystem::path& from, const std::filesystem::path& to);
+
+// The same for a folder, which may take the place of an empty one.
+void rename_over_empty(const std::filesystem::path& from, const std::filesystem::path& to);
+
+// Whether links can be made under errno `error`, or must be done another way.
+bool lacks_links(int error);
+
+// `wanted` as open(2) would give it to a new file: without the bits of the umask.
+unsigned permitted(unsigned wanted);
+// fchmod. Where modes cannot be set, or do not stick, the file stays as it is; only a private one
+// (no bit for group or others) must not be wider than asked for: throws io.
+void set_permissions(int fd, unsigned permissions, std::string_view subject);
+
+// The permission bits of an open file, 0 to 0777.
+unsigned permissions_of(int fd, std::string_view subject);
+
+// Throws io, naming both numbers, unless `bytes` fit into the file system of `folder`; passes
+// where it does not tell how much is free.
+void require_space(const std::filesystem::path& folder, std::uint64_t bytes);
+
+}  // namespace organ

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What git, download commands, macOS and notebooks leave in a signed folder: taken or named with the
+way out, and never taken where model_signing refuses it; links of split caches and of DVC.
+
+    left_behind.py ORGAN_PROGRAM
+"""
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from support import Case, ROOT, copy, peers
+
+peers.enter("model_signing")
+
+TAKEN = (".gitattributes", ".gitignore", ".git/HEAD", ".github/workflows/x.yml")
+NAMED = {".cache/huggingface/download/organ.json.metadata": "hf download", ".DS_Store": "macOS",
+         "._organ.json": "macOS", ".ipynb_checkpoints/a.ipynb": "Jupyter",
+         "lost+found/x": "file system", "Thumbs.db": "Windows", "notes.txt": ""}
+
+
+def accepts(folder, key):
+    """model_signing's own verdict."""
+    program = pathlib.Path(sys.executable).parent / "model_signing"
+    return subprocess.run([program, "verify", "key", folder, "--signature", folder / "model.sig",
+                           "--public_key", key], capture_output=True, check=False).returncode == 0
+
+
+def left(case, organ, name):
+    folder = copy(organ, case.folder / "with")
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("x\n")
+    return folder
+
+
+def main():
+    case = Case(sys.argv[1])
+    model, organ, key = (case.folder / n for n in ("model", "organ", "k.pub"))
+    subprocess.run([sys.executable, ROOT / "tools/make_tiny_model.py", model, "--layers", "4",
+                    "--shards", "2"], check=True, stdout=subprocess.DEVNULL)
+    case.works("key", "key", "generate", case.folder / "k")
+    case.works("extract", "extract", model, "--layers", "1:3", "--out", organ)
+    case.works("sign", "sign", organ, "--key", case.folder / "k.key")
+    for name in TAKEN:
+        folder = left(case, organ, name)
+        case.expect(f"model_signing takes {name}", accepts(folder, key))
+        case.works(f"{name} is taken", "verify", folder, "--key", key)
+        shutil.rmtree(folder)
+    for name, tool in NAMED.items():
+        folder = left(case, organ, name)
+        first = name.split("/")[0]
+        for words in (["verify", folder, "--key", key],
+                      ["install", folder, "--into", model, "--at", 1, "--key", key],
+                      ["sign", folder, "--key", case.folder / "k.key", "--replace"]):
+            done = case.organ(*words)
+            said = done.stdout + done.stderr
+            case.expect(f"{words[0]}: {name} is refused and named", done.returncode != 0 and
+                        first in said, said)
+            case.expect(f"{words[0]}: {name}: the way out", not tool or
+                        (tool in said and "remove it" in said), said)
+        shutil.rmtree(folder)
+    links(case, model, organ)
+    case.end()
+
+
+def links(case, model, organ):
+    """A folder whose files are links into a store elsewhere."""
+    store, linked = case.folder / "store", case.folder / "linked"
+    store.mkdir()
+    linked.mkdir()
+    for path in model.iterdir():
+        shutil.copy(path, store / f"blob-{path.name}")
+        (linked / path.name).symlink_to(store / f"blob-{path.name}")
+    alias = case.folder / "store-by-link"
+    alias.symlink_to(store)
+    words = ["extract", linked, "--layers", "1:3", "--out", case.folder / "cut"]
+    done = case.organ(*words)
+    case.expect("links that leave the folder are refused with the way out", done.returncode == 4 and
+                "--trust-links" in done.stderr, done.stderr)
+    done = case.organ(*words, "--trust-links", case.folder / "with-nothing")
+    case.expect("a root that is not there is refused", done.returncode == 6, done.stderr)
+    (case.folder / "other").mkdir()
+    done = case.organ(*words, "--trust-links", case.folder / "other")
+    case.expect("another root helps nothing", done.returncode == 4, done.stderr)
+    for root in (store, alias):
+        case.works(f"--trust-links {root.name}", *words, "--trust-links", root)
+        shutil.rmtree(case.folder / "cut")
+    case.works("check", "check", organ, "--recipient", linked, "--at", 1, "--trust-links", store)
+    case.works("install --out", "install", organ, "--into", linked, "--at", 1, "--key",
+               case.folder / "k.pub", "--out", case.folder / "new", "--trust-links", store)
+    before = {p.name: p.read_bytes() for p in store.iterdir()}
+    case.organ("install", organ, "--into", linked, "--at", 1, "--key", case.folder / "k.pub",
+               "--trust-links", store)
+    case.expect("nothing in the store is written to", before == {
+        p.name: p.read_bytes() for p in store.iterdir()})
+
+
+main()

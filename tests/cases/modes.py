@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Modes, owners and times: the umask is honoured, results are no wider than what they are made of, an
+undo gives all back, and a registry that lost its modes is judged by its digests.
+
+    modes.py ORGAN_PROGRAM
+"""
+import json
+import os
+import shutil
+import stat
+import sys
+
+from support import ROOT, Case
+
+import subprocess  # noqa: E402
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def model(case, name, shards=2):
+    folder = case.folder / name
+    subprocess.run([sys.executable, ROOT / "tools/make_tiny_model.py", folder, "--layers", "4",
+                    "--shards", str(shards)], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def described(folder):
+    """Everything about the files of a model that an undo gives back."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            info = path.stat()
+            attributes = {n: os.getxattr(path, n) for n in os.listxattr(path)
+                          if n.startswith("user.") or "acl" in n}
+            found[path.name] = (mode(path), info.st_uid, info.st_gid, info.st_mtime_ns, attributes,
+                                path.read_bytes())
+    return found
+
+
+def umasks(case):
+    for mask, folder_mode, file_mode in ((0o077, 0o700, 0o600), (0o002, 0o775, 0o664),
+                                         (0o022, 0o755, 0o644), (0o027, 0o750, 0o640)):
+        old = os.umask(mask)
+        name = f"{mask:03o}"
+        one = model(case, f"m-{name}")
+        out, copy, registry = (case.folder / f"{n}-{name}" for n in ("o", "copy", "reg"))
+        case.works(f"umask {name}: extract", "extract", one, "--layers", "1:3", "--name", "a/b",
+                   "--organ-version", "1.0.0", "--out", out)
+        case.works("keys", "key", "generate", case.folder / f"k-{name}")
+        key, public = (case.folder / f"k-{name}{e}" for e in (".key", ".pub"))
+        case.works("sign", "sign", out, "--key", key)
+        case.expect(f"umask {name}: the organ", mode(out) == folder_mode and
+                    all(mode(p) == file_mode for p in out.iterdir()),
+                    {p.name: oct(mode(p)) for p in out.iterdir()})
+        case.expect(f"umask {name}: keys", mode(key) == 0o600 and mode(public) == file_mode)
+        case.works("init", "registry", "init", "--key", public, "--registry", registry)
+        case.works("publish", "publish", out, "--registry", registry)
+        wide = [f"{p} {oct(mode(p))}" for p in registry.rglob("*") if mode(p) & mask]
+        case.expect(f"umask {name}: nothing of the registry is wider", not wide, wide[:3])
+        closed = [str(p) for p in registry.rglob("*") if p.name != "log.key" and p.is_file() and
+                  mode(p) & 0o444 != 0o444 & ~mask]
+        case.expect(f"umask {name}: all but its key can be read", not closed, closed[:3])
+        case.works("install --out", "install", out, "--into", one, "--key", public, "--out", copy)
+        case.expect(f"umask {name}: the copy", all(mode(p) & mask == 0 and mode(p) & 0o400
+                                                   for p in copy.rglob("*")))
+        os.umask(old)
+
+
+def private_sources(case):
+    """A model that only its owner may read, under an open umask."""
+    old = os.umask(0o022)
+    one = model(case, "private")
+    for path in one.iterdir():
+        path.chmod(0o600)
+    out, copy = case.folder / "private-organ", case.folder / "private-copy"
+    case.works("extract", "extract", one, "--layers", "1:3", "--out", out)
+    wide = [p.name for p in out.iterdir() if mode(p) & 0o077]
+    case.expect("an organ of private weights is private", not wide, wide)
+    case.works("install --out", "install", out, "--into", one, "--allow-unsigned", "--out", copy)
+    wide = [str(p) for p in copy.rglob("*.safetensors") if mode(p) & 0o077]
+    case.expect("a copy of them too, and what it can be undone with", not wide, wide)
+    case.works("install", "install", out, "--into", one, "--allow-unsigned")
+    wide = [str(p) for p in one.rglob("*.safetensors") if mode(p) & 0o077]
+    case.expect("in place nothing gets wider", not wide, wide)
+    case.works("uninstall", "uninstall", one)
+    os.umask(old)
+
+
+def private_training(case):
+    """What is learned from private weights: organ, states of the run, cached streams, adapters."""
+    if not case.can_measure:
+        return
+    old = os.umask(0o022)
+    one = case.folder / "private"
+    text = case.folder / "text.txt"
+    text.write_text("Spring came late to the valley that year.\n" * 20)
+    data = ["--data", text, "--context", "32", "--steps", "1", "--threads", "1"]
+    outs = {n: case.folder / n for n in ("trained", "cache", "lora", "whole")}
+    case.works("train", "train", one, "--layers", "1:2", *data, "--out", outs["trained"],
+               "--cache", outs["cache"])
+    case.works("baseline lora", "baseline", "lora", one, *data, "--out", outs["lora"])
+    case.works("baseline same_layers", "baseline", "same_layers", one, "--layers", "1:2", *data,
+               "--out", outs["whole"])
+    for name, folder in outs.items():
+        files = [p for p in folder.rglob("*") if p.suffix == ".safetensors" or
+                 (name == "cache" and p.is_file() and p.name != ".lock")]
+        case.expect(f"{name} holds something", files)
+        wide = [str(p) for p in files if mode(p) & 0o077]
+        case.expect(f"{name}: private like the model", not wide, wide)
+    os.umask(old)
+
+
+def moved_elsewhere(case):
+    """Undone on media without attributes, or by somebody who cannot give files away."""
+    one, organ = model(case, "moving"), case.folder / "moving-organ"
+    case.works("extract", "extract", one, "--layers", "1:3", "--out", organ)
+    before = {p.name: p.read_bytes() for p in one.iterdir() if p.is_file()}
+    case.works("install", "install", organ, "--into", one, "--at", 0, "--allow-unsigned")
+    receipt = one / ".organ/receipts/0001.json"
+    record = json.loads(receipt.read_text())
+    for file in record["files"]:
+        if file.get("metadata"):  # an attribute that no file system takes
+            file["metadata"]["attributes"] = [{"name": "dXNlci4=", "value": "eA=="}]
+    receipt.write_text(json.dumps(record, separators=(",", ":"), sort_keys=True))
+    done = case.works("uninstall", "uninstall", one)
+    case.expect("what could not be given back is said", "could not be given back" in done.stderr,
+                done.stderr)
+    case.expect("the bytes are back all the same", before == {
+        p.name: p.read_bytes() for p in one.iterdir() if p.is_file()})
+
+
+def exact_undo(case):
+    one = model(case, "owned")
+    for i, path in enumerate(sorted(one.iterdir())):
+        path.chmod((0o600, 0o640, 0o664, 0o444)[i % 4])
+        try:
+            os.setxattr(path, "user.note", f"note {i}\xff".encode("latin-1"))
+        except OSError:
+            pass  # a file system without them
+        if os.geteuid() == 0:
+            os.chown(path, 1000 + i, 2000 + i)
+        os.utime(path, ns=(10 ** 18, 10 ** 18 + 123456789 + i))
+    before = described(one)
+    organ = case.folder / "owned-organ"
+    case.works("extract", "extract", one, "--layers", "1:3", "--out", organ)
+    case.works("install", "install", organ, "--into", one, "--at", 0, "--allow-unsigned")
+    during = described(one)
+    keeps = [n for n in before if before[n][:3] != during[n][:3] or before[n][4] != during[n][4]]
+    case.expect("installed: owner, mode and attributes stay", not keeps, keeps)
+    case.works("uninstall", "uninstall", one)
+    after = described(one)
+    case.expect("undone: owner, mode, time, attributes and bytes are as before", before == after,
+                [n for n in before if before[n] != after.get(n)])
+
+
+def lost_modes(case):
+    one = model(case, "plain")
+    registry, env = case.folder / "full", {"ORGAN_REGISTRY": str(case.folder / "full")}
+    case.works("key", "key", "generate", case.folder / "k")
+    case.works("extract", "extract", one, "--layers", "1:3", "--name", "a/b", "--organ-version",
+               "1.0.0", "--out", case.folder / "plain-organ")
+    case.works("sign", "sign", case.folder / "plain-organ", "--key", case.folder / "k.key")
+    case.works("init", "registry", "init", "--key", case.folder / "k.pub", env=env)
+    case.works("publish", "publish", case.folder / "plain-organ", env=env)
+    for what, bits in (("rsync without -p", 0o644), ("exFAT", 0o755), ("CIFS", 0o777)):
+        copy = case.folder / f"copy-{bits:o}"
+        shutil.copytree(registry, copy)
+        for path in copy.rglob("*"):
+            path.chmod(bits if path.is_file() else 0o755)
+        there = {"ORGAN_REGISTRY": str(copy)}
+        for words in (["list"], ["show", "a/b"], ["verify", "a/b:1.0.0"], ["verify", "--all"],
+                      ["check", "a/b:1.0.0", "--recipient", one, "--at", 1],
+                      ["install", "a/b:1.0.0", "--into", one, "--at", 1]):
+            done = case.works(f"{what}: {words[0]}", *words, env=there)
+            if words[:2] == ["verify", "--all"]:
+                case.expect(f"{what}: verify warns", "writable" in done.stdout, done.stdout)
+        case.works("uninstall", "uninstall", one)
+        blob = max((copy / "blobs/sha256").iterdir(), key=lambda p: p.stat().st_size)
+        data = bytearray(blob.read_bytes())
+        data[-1] ^= 1
+        blob.write_bytes(data)
+        case.expect(f"{what}: damage is found all the same",
+                    case.organ("verify", "a/b:1.0.0", env=there).returncode == 4)
+
+
+def main():
+    case = Case(sys.argv[1])
+    umasks(case)
+    private_sources(case)
+    private_training(case)
+    exact_undo(case)
+    moved_elsewhere(case)
+    lost_modes(case)
+    case.end()
+
+
+main()

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every option that takes a path takes it in every form.
+
+    paths.py ORGAN_PROGRAM
+
+The options are those that `--dump-help json` of both programs marks; one without a case here is a
+failure. Forms: as it is, a slash at the end (files do not get one), relative, `./`, over a linked
+folder, itself a link; then a world whose folders have a space, no UTF-8 or a line feed in their
+names, with --json. The command must end as it does with the plain path and leave the same files.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TOOLS = Path(__file__).parent.parent / "tools"
+TRAINING = ["--steps", "1", "--context", "16", "--threads", "1"]
+# What stands for each path: things of the world (model, organ, signed, reg, k.key, k.pub, a.txt,
+# adapter, ids) or new names.
+CASES = {
+    "extract": [["extract", "{model}", "--layers", "0:2", "--out", "{new}"],
+                ["extract", "{model}", "--layers", "0:2", "--out", "{new}", "--registry", "{reg}"]],
+    "inspect": [["inspect", "{organ}"], ["inspect", "{model}"], ["inspect", "{k.pub}"]],
+    "sign": [["sign", "{organ}", "--key", "{k.key}"],
+             ["sign", "{organ}", "--key", "{locked.key}", "--passphrase-file", "{secret}"]],
+    "key generate": [["key", "generate", "{new}", "--passphrase-file", "{secret}"]],
+    "registry init": [["registry", "init", "--key", "{k.pub}", "--registry", "{new}"]],
+    "registry rebuild": [["registry", "rebuild", "--registry", "{reg}"]],
+    "publish": [["publish", "{organ}", "a/c:1.0.0", "--key", "{k.key}", "--registry", "{reg}"],
+                ["publish", "{organ}", "a/c:1.0.0", "--key", "{locked.key}", "--passphrase-file",
+                 "{secret}", "--registry", "{reg}"]],
+    "list": [["list", "--registry", "{reg}"]],
+    "show": [["show", "a/b", "--registry", "{reg}"]],
+    "log": [["log", "--registry", "{reg}"]],
+    "verify": [["verify", "{signed}", "--key", "{k.pub}"], ["verify", "--all", "--registry", "{reg}"]],
+    "check": [["check", "{signed}", "--recipient", "{model}", "--registry", "{reg}"]],
+    "install": [["install", "{signed}", "--into", "{model}", "--key", "{k.pub}"],
+                ["install", "a/b:1.0.0", "--into", "{model}", "--out", "{new}", "--registry",
+                 "{reg}"]],
+    "uninstall": [["uninstall", "{installed}"]],
+    "doctor": [["doctor", "--registry", "{reg}", "--trust-links", "{model}"]],
+    "train": [["train", "{model}", "--layers", "0:2", "--data", "{a.txt}", "--held-out", "{b.txt}",
+               "--out", "{new}", *TRAINING],
+              ["train", "{model}", "--layers", "0:2", "--ids", "{ids}", "--held-out-ids", "{ids}",
+               "--out", "{new}", "--run-dir", "{run}", "--cache", "{cache}", *TRAINING]],
+    "recover": [["recover", "{installed}", "--data", "{a.txt}", "--held-out", "{b.txt}", "--out",
+                 "{new}", *TRAINING]],
+    "baseline": [["baseline", "lora", "{model}", "--data", "{a.txt}", "--held-out", "{b.txt}",
+                  "--out", "{new}", *TRAINING]],
+    "eval": [["eval", "{model}", "--data", "{a.txt}", "--training-data", "{b.txt}", "--adapter",
+              "{adapter}", "--context", "16", "--threads", "1"],
+             ["eval", "{model}", "--ids", "{ids}", "--against", "{model}", "--context", "16",
+              "--threads", "1"]],
+    "generate": [["generate", "{model}", "--prompt", "a", "--max-tokens", "2", "--compare",
+                  "{installed}", "--threads", "1"]],
+    "import": [["import", "{adapter}", "--into", "{model}", "--out", "{new}"]],
+}
+NEW = ("new", "run", "cache")
+# Names of values that are paths: an option with one must be marked.
+PATH_VALUES = ("DIR", "FILE", "KEY", "MODEL", "PREFIX", "PUB", "ROOT")
+# Global options, of every command: once each is enough, and --registry is in some of the cases.
+READ_ALIKE = ("--registry", "--trust-links")
+
+
+def path_options(program):
+    """(command, option, whether it is marked) of every option that is a path by its mark or the name
+    of its value."""
+    dump = json.loads(subprocess.run([program, "--dump-help", "json"], capture_output=True,
+                                     check=True).stdout)
+    found = set()
+
+    def walk(command, words):
+        for option in command["options"]:
+            if option["path"] or option["value"] in PATH_VALUES:
+                found.add((" ".join(words), option["positional"] or option["names"][-1],
+                           option["path"]))
+        for below in command["commands"]:
+            walk(below, [*words, below["name"]])
+    walk(dump, [])
+    return found
+
+
+class World:
+    def __init__(self, organ, folder, train):
+        self.organ, self.folder = organ, folder
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8",
+                    "SOURCE_DATE_EPOCH": "1700000000", "ORGAN_REGISTRY": str(folder / "reg"),
+                    "XDG_CONFIG_HOME": str(folder / "config")}
+        subprocess.run([sys.executable, TOOLS / "make_tiny_model.py", folder / "model", "--layers",
+                        "4", "--hidden", "32"], check=True, stdout=subprocess.DEVNULL)
+        for name in ("a.txt", "b.txt"):
+            (folder / name).write_text(f"Spring came late to valley {name}.\n" * 40)
+        self.run("key", "generate", folder / "k")
+        (folder / "secret").write_text("open sesame\n")
+        (folder / "secret").chmod(0o600)
+        self.run("key", "generate", folder / "locked", "--passphrase-file", folder / "secret")
+        self.run("extract", folder / "model", "--layers", "1:3", "--name", "a/b", "--organ-version",
+                 "1.0.0", "--out", folder / "organ")
+        shutil.copytree(folder / "organ", folder / "signed")
+        self.run("sign", folder / "signed", "--key", folder / "k.key")
+        self.run("registry", "init", "--key", folder / "k.pub", "--key", folder / "locked.pub")
+        self.run("publish", folder / "signed")
+        self.run("install", folder / "signed", "--into", folder / "model", "--out",
+                 folder / "installed", "--key", folder / "k.pub")
+        if train:
+            self.run("baseline", "lora", folder / "model", "--data", folder / "a.txt", "--out",
+                     folder / "adapter", "--run-dir", folder / "adapter.run", *TRAINING)
+            write_ids(folder / "ids")
+
+    def run(self, *words):
+        subprocess.run([self.organ, *words], env=self.env, check=True, stdout=subprocess.DEVNULL)
+
+
+def write_ids(path):
+    values = b"".join(i.to_bytes(8, "little") for i in range(64))
+    header = json.dumps({"ids": {"dtype": "I64", "shape": [4, 16],
+                                 "data_offsets": [0, len(values)]}}).encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + values)
+
+
+def files(folder):
+    """Names only: what a command makes, not when or by whom it was signed."""
+    found = []
+    for base, folders, names in os.walk(os.fsencode(folder)):
+        for name in [*folders, *names]:
+            path = os.path.relpath(os.path.join(base, name), os.fsencode(folder))
+            found.append(re.sub(rb"[0-9a-f]{64}", b"DIGEST", path))  # signatures are drawn
+    return sorted(found)
+
+
+class Sweep:
+    def __init__(self, organ, scratch, train):
+        self.organ, self.scratch, self.train = organ, scratch, train
+        self.passed, self.findings = 0, []
+        self.pristine = scratch / "pristine"
+        self.pristine.mkdir()
+        self.world = World(organ, self.pristine, train)
+
+    def fresh(self, name=b"world"):
+        folder = os.path.join(os.fsencode(self.scratch), name)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(os.fsencode(self.pristine), folder, symlinks=True)
+        return folder
+
+    def call(self, folder, words, cwd):
+        env = {os.fsencode(k): os.fsencode(v) for k, v in self.world.env.items()}
+        env |= {b"ORGAN_REGISTRY": os.path.join(folder, b"reg"), b"HOME": folder,
+                b"XDG_CONFIG_HOME": os.path.join(folder, b"config")}
+        done = subprocess.run([os.fsencode(str(w)) if not isinstance(w, bytes) else w
+                               for w in (self.organ, *words)], env=env, capture_output=True,
+                              check=False, cwd=cwd)
+        return done.returncode, done.stderr.decode("utf-8", "replace"), files(folder), done.stdout
+
+    def expect(self, what, got, wanted):
+        if got[0] == wanted[0] and got[2] == wanted[2]:
+            self.passed += 1
+            return
+        more = set(got[2]) ^ set(wanted[2])
+        self.findings.append(f"{what}: exit {got[0]} (plain {wanted[0]}): {got[1].strip()[-200:]} "
+                             f"{sorted(more)[:4] if got[0] == wanted[0] else ''}")
+
+    def forms(self, folder, name):
+        """Name of each form of one path -> (value, working folder)."""
+        path = os.path.join(folder, name)
+        link = folder + b"-link"
+        if not os.path.lexists(link):
+            os.symlink(folder, link)
+        found = {"relative": (name, folder), "with ./": (b"./" + name, folder),
+                 "over a linked folder": (os.path.join(link, name), folder)}
+        if name.decode() in NEW or os.path.isdir(path):
+            found["with a slash"] = (path + b"/", folder)
+            found["with two slashes"] = (path + b"//", folder)
+        if name.decode() not in (*NEW, "k.key", "locked.key"):  # a key is never read over a link
+            other = folder + b"-alias-" + name
+            if not os.path.lexists(other):
+                os.symlink(path, other)
+            found["itself a link"] = (other, folder)
+            if os.path.isdir(path):
+                found["."] = (b".", path)
+        return found
+
+    def sweep_case(self, words):
+        def filled(folder, changed=None, value=None):
+            return [(value if i == changed else os.path.join(folder, w[1:-1].encode()))
+                    if w.startswith("{") else w for i, w in enumerate(words)]
+        folder = self.fresh()
+        plain = self.call(folder, filled(folder), folder)
+        if plain[0] != 0:
+            self.findings.append(f"{' '.join(words)}: exit {plain[0]}: {plain[1].strip()[-300:]}")
+            return
+        for i, word in enumerate(words):
+            if not word.startswith("{"):
+                continue
+            for form in self.forms(folder, word[1:-1].encode()):
+                folder = self.fresh()
+                value, cwd = self.forms(folder, word[1:-1].encode())[form]
+                self.expect(f"{' '.join(words[:2])} {words[i - 1]} {form}",
+                            self.call(folder, filled(folder, i, value), cwd), plain)
+        for what, name in (("a space", b"a world"), ("no UTF-8", b"caf\xe9\xff"),
+                           ("a line feed", b"two\nlines")):
+            for more in ([], ["--json"]):
+                folder = self.fresh(name)
+                got = self.call(folder, filled(folder) + more, folder)
+                self.expect(f"{' '.join(words[:2])} in folders with {what} {' '.join(more)}", got,
+                            plain)
+                if more and got[0] == 0:
+                    json.loads(got[3].decode().splitlines()[0] if words[0] == "train" else got[3])
+
+    def cover(self, programs):
+        known = set()
+        for command, cases in CASES.items():
+            for words in cases:
+                positional = [w for i, w in enumerate(words) if w.startswith("{") and
+                              not words[i - 1].startswith("--")]
+                known |= {(command, words[i - 1]) for i, w in enumerate(words)
+                          if w.startswith("{") and words[i - 1].startswith("--")}
+                known |= {(command, "positional")} if positional else set()
+        for program in programs:
+            for command, option, marked in sorted(path_options(program)):
+                name = option if option.startswith("-") else "positional"
+                if not marked:
+                    self.findings.append(f"{command}: {option} is no path to the command line")
+                elif (command, name) in known or option in READ_ALIKE:
+                    self.passed += 1
+                else:
+                    self.findings.append(f"{command}: {option} has no case in {__file__}")
+
+
+def main():
+    organ = Path(sys.argv[1]).resolve()
+    train = organ.parent / "organ-train"
+    with tempfile.TemporaryDirectory() as scratch:
+        sweep = Sweep(organ, Path(scratch), train.is_file())
+        sweep.cover([organ] + ([train] if train.is_file() else []))
+        local = {command for command in CASES} - (set() if train.is_file() else {
+            "train", "recover", "baseline", "eval", "generate", "import"})
+        for command in sorted(local):
+            for words in CASES[command]:
+                sweep.sweep_case(words)
+    for finding in sweep.findings:
+        print(finding)
+    print(f"{sweep.passed} cases passed, {len(sweep.findings)} failed")
+    return 1 if sweep.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

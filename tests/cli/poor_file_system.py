@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything works on file systems that lack what not all of them have.
+
+    poor_file_system.py ORGAN_PROGRAM SHIM
+
+SHIM is poor_file_system.cc as a library. Every lack alone and all together: the whole way from a
+model to an installed organ and back gives the bytes that it gives elsewhere, a taken name stays as
+it is, nothing temporary is left. Then a full disk: room is asked for before anything is written.
+"""
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TOOLS = Path(__file__).parent.parent / "tools"
+LACKS = ["", "noreplace", "tmpfile", "links", "clone", "foldersync", "modes"]
+
+
+def digests(folder):
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+class Way:
+    def __init__(self, organ, shim, lack, folder, model):
+        self.organ, self.folder = organ, folder
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8",
+                    "ORGAN_REGISTRY": str(folder / "registry"), "SOURCE_DATE_EPOCH": "1700000000",
+                    "XDG_CONFIG_HOME": str(folder / "config"),
+                    "LD_PRELOAD": str(shim), "POOR": lack}
+        self.findings = []
+        shutil.copytree(model, folder / "model")
+
+    def run(self, *words, code=0):
+        done = subprocess.run([str(w) for w in (self.organ, *words)], env=self.env, text=True,
+                              capture_output=True, check=False, cwd=self.folder)
+        if done.returncode != code:
+            self.findings.append(f"{' '.join(map(str, words))}: exit {done.returncode}, expected "
+                                 f"{code}: {done.stderr.strip()[-300:]}")
+        return done
+
+    def go(self):
+        """Returns what the organ and the installed models hold."""
+        model = self.folder / "model"
+        before = digests(model)
+        self.run("key", "generate", "k")
+        self.run("key", "generate", "k", code=1)
+        cut = ["extract", "model", "--layers", "1:3", "--name", "a/b", "--organ-version", "1.0.0",
+               "--license", "MIT"]
+        self.run(*cut, "--out", "o")
+        made = digests(self.folder / "o")
+        self.run(*cut, "--out", "o", code=1)
+        if digests(self.folder / "o") != made:
+            self.findings.append("a taken name was written to")
+        self.run("sign", "o", "--key", "k.key")
+        self.run("registry", "init", "--key", "k.pub")
+        self.run("publish", "o")
+        self.run("verify", "--all")
+        self.run("install", "a/b:1.0.0", "--into", "model", "--at", "0", "--out", "copy")
+        self.run("install", "o", "--into", "model", "--at", "0", "--key", "k.pub", "--out", "copy",
+                 code=1)
+        self.run("install", "a/b:1.0.0", "--into", "model", "--at", "0")
+        installed = digests(model)
+        if {n: d for n, d in digests(self.folder / "copy").items() if ".organ" not in n} != \
+                {n: d for n, d in installed.items() if ".organ" not in n}:
+            self.findings.append("the copy is not what was installed in place")
+        self.run("uninstall", "model")
+        if digests(model) != before:
+            self.findings.append("uninstall did not give back the model")
+        left = [str(p.relative_to(self.folder)) for p in self.folder.rglob("*")
+                if p.name.endswith(".tmp") or ".unfinished." in p.name]
+        if left:
+            self.findings.append(f"left over: {left}")
+        return made, {n: d for n, d in installed.items() if n.endswith(".safetensors")}
+
+
+def no_room(organ, folder, model):
+    """On a file system of one page: exit 1 before the first byte, nothing is there."""
+    disk = folder / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk],
+                                           capture_output=True, check=False).returncode != 0:
+        print("no tmpfs can be mounted here: a full disk is not tried")
+        return []
+    try:
+        done = subprocess.run([organ, "extract", model, "--layers", "0:4", "--out", disk / "o"],
+                              capture_output=True, text=True, check=False)
+        findings = []
+        if done.returncode != 1 or "are free" not in done.stderr:
+            findings.append(f"no room: exit {done.returncode}: {done.stderr.strip()}")
+        if list(disk.iterdir()):
+            findings.append(f"no room: something is left: {list(disk.iterdir())}")
+        return findings
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def main():
+    organ, shim = (Path(a).resolve() for a in sys.argv[1:3])
+    failed, expected = 0, None
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = Path(scratch)
+        subprocess.run([sys.executable, TOOLS / "make_tiny_model.py", scratch / "model",
+                        "--layers", "4", "--shards", "2"], check=True, stdout=subprocess.DEVNULL)
+        for lack in [*LACKS, ",".join(LACKS[1:])]:
+            folder = scratch / f"with-{lack.replace(',', '-')}"
+            folder.mkdir()
+            way = Way(organ, shim, lack, folder, scratch / "model")
+            made = way.go()
+            expected = expected or made
+            if made != expected:
+                way.findings.append("other bytes than elsewhere")
+            for finding in way.findings:
+                print(f"without {lack or 'nothing'}: {finding}")
+            failed += bool(way.findings)
+        findings = no_room(organ, scratch, scratch / "model")
+        print("\n".join(findings))
+        failed += bool(findings)
+    print(f"{len(LACKS) + 2 - failed} cases passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file system that lacks what $POOR names, for LD_PRELOAD: "noreplace" (RENAME_NOREPLACE: NFS,
+// CephFS, 9p, old ZFS), "tmpfile" (O_TMPFILE), "links" (hard links: FAT, exFAT, some FUSE), "clone"
+// (reflinks, copy_file_range), "foldersync" (fsync of folders), "modes" (chmod changes nothing:
+// FAT, exFAT, CIFS). Only calls that the C library exports are seen.
+#undef _FILE_OFFSET_BITS  // open and open64 are two functions here
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace {
+
+bool lacks(const char* what) {
+  const char* poor = std::getenv("POOR");
+  return poor != nullptr && std::strstr(poor, what) != nullptr;
+}
+
+int fail(int error) {
+  errno = error;
+  return -1;
+}
+
+// The C library's own function.
+template <typename Function>
+Function* next(Function*, const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+int open_file(const char* path, int flags, mode_t mode) {
+  if ((flags & O_TMPFILE) == O_TMPFILE && lacks("tmpfile")) return fail(EOPNOTSUPP);
+  return next(&::open, "open")(path, flags, mode);
+}
+
+}  // namespace
+
+extern "C" {
+
+int renameat2(int from_folder, const char* from, int to_folder, const char* to,
+              unsigned int flags) noexcept {
+  if (flags != 0 && lacks("noreplace")) return fail(EINVAL);
+  return next(&::renameat2, "renameat2")(from_folder, from, to_folder, to, flags);
+}
+
+int open(const char* path, int flags, ...) {
+  va_list rest;
+  va_start(rest, flags);
+  const auto mode = va_arg(rest, mode_t);
+  va_end(rest);
+  return open_file(path, flags, mode);
+}
+
+int open64(const char* path, int flags, ...) {
+  va_list rest;
+  va_start(rest, flags);
+  const auto mode = va_arg(rest, mode_t);
+  va_end(rest);
+  return open_file(path, flags, mode);
+}
+
+int link(const char* from, const char* to) noexcept {
+  return lacks("links") ? fail(EPERM) : next(&::link, "link")(from, to);
+}
+
+int linkat(int from_folder, const char* from, int to_folder, const char* to, int flags) noexcept {
+  return lacks("links") ? fail(EPERM)
+                        : next(&::linkat, "linkat")(from_folder, from, to_folder, to, flags);
+}
+
+int ioctl(int fd, unsigned long request, ...) noexcept {
+  va_list rest;
+  va_start(rest, request);
+  void* argument = va_arg(rest, void*);
+  va_end(rest);
+  if (request == FICLONE && lacks("clone")) return fail(EOPNOTSUPP);
+  return next(&::ioctl, "ioctl")(fd, request, argument);
+}
+
+ssize_t copy_file_range(int in, off64_t* in_offset, int out, off64_t* out_offset, size_t length,
+                        unsigned int flags) {
+  if (lacks("clone")) return fail(EXDEV);
+  return next(&::copy_file_range, "copy_file_range")(in, in_offset, out, out_offset, length, flags);
+}
+
+int fsync(int fd) {
+  struct stat status {};
+  if (lacks("foldersync") && ::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
+    return fail(EINVAL);
+  }
+  return next(&::fsync, "fsync")(fd);
+}
+
+int fchmod(int fd, mode_t mode) noexcept {
+  return lacks("modes") ? fail(EPERM) : next(&::fchmod, "fchmod")(fd, mode);
+}
+
+}  // extern "C"

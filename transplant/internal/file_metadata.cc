@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transplant/internal/file_metadata.h"
+
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "format/base/fail.h"
+#include "format/base/file_system.h"
+
+namespace organ::transplant {
+namespace {
+
+std::string attribute_of(int fd, const std::string& name, std::string_view subject) {
+  for (;;) {
+    const ssize_t size = ::fgetxattr(fd, name.c_str(), nullptr, 0);
+    if (size < 0) fail_errno(subject, "read attribute");
+    std::string value(static_cast<std::size_t>(size), '\0');
+    const ssize_t got = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
+    if (got < 0 && errno == ERANGE) continue;  // it grew
+    if (got < 0) fail_errno(subject, "read attribute");
+    value.resize(static_cast<std::size_t>(got));
+    return value;
+  }
+}
+
+std::map<std::string, std::string> attributes_of(int fd, std::string_view subject) {
+  std::map<std::string, std::string> attributes;
+  ssize_t size = ::flistxattr(fd, nullptr, 0);
+  if (size < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) return attributes;
+  if (size < 0) fail_errno(subject, "list attributes");
+  std::vector<char> names(static_cast<std::size_t>(size) + 1024);
+  size = ::flistxattr(fd, names.data(), names.size());
+  if (size < 0) fail_errno(subject, "list attributes");
+  const std::string_view all(names.data(), static_cast<std::size_t>(size));
+  for (std::size_t at = 0; at < all.size();) {
+    const std::size_t end = all.find('\0', at);
+    const std::string name(all.substr(at, end - at));
+    if (is_kept_attribute(name)) attributes.emplace(name, attribute_of(fd, name, subject));
+    at = end + 1;
+  }
+  return attributes;
+}
+
+bool give_owner(int fd, const FileMetadata& metadata, std::string_view subject) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  if (status.st_uid == metadata.owner && status.st_gid == metadata.group) return true;
+  return ::fchown(fd, metadata.owner, metadata.group) == 0;
+}
+
+bool set_attributes(int fd, const std::map<std::string, std::string>& attributes) {
+  bool all = true;
+  for (const auto& [name, value] : attributes) {
+    all = ::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) == 0 && all;
+  }
+  return all;
+}
+
+void set_time(int fd, const FileMetadata& metadata, std::string_view subject) {
+  const timespec times[2] = {
+      {0, UTIME_OMIT},
+      {static_cast<time_t>(metadata.seconds), static_cast<long>(metadata.nanoseconds)}};
+  if (::futimens(fd, times) != 0 && errno != EPERM && errno != ENOSYS) {
+    fail_errno(subject, "set time");
+  }
+}
+
+}  // namespace
+
+bool is_kept_attribute(std::string_view name) {
+  return name.starts_with("user.") || name == "system.posix_acl_access";
+}
+
+FileMetadata metadata_of(int fd, std::string_view subject) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  FileMetadata metadata;
+  metadata.mode = status.st_mode & 0777;
+  metadata.owner = status.st_uid;
+  metadata.group = status.st_gid;
+  metadata.seconds = status.st_mtim.tv_sec;
+  metadata.nanoseconds = static_cast<std::uint32_t>(status.st_mtim.tv_nsec);
+  metadata.attributes = attributes_of(fd, subject);
+  return metadata;
+}
+
+void make_like(int fd, const FileMetadata& metadata, std::string_view subject) {
+  if (!give_owner(fd, metadata, subject)) {
+    throw Error(ErrorCode::io,
+                fmt::format("{}: cannot be given to its owner (user {}, group {})", quote(subject),
+                            metadata.owner, metadata.group),
+                "run as its owner, or build a new folder with --out DIR");
+  }
+  if (!set_attributes(fd, metadata.attributes)) fail_errno(subject, "set attribute");
+  set_permissions(fd, metadata.mode, subject);
+}
+
+std::vector<std::string> give_back(int fd, const FileMetadata& metadata, std::string_view subject) {
+  std::vector<std::string> lost;
+  if (!give_owner(fd, metadata, subject)) {
+    lost.push_back(fmt::format("owner (user {}, group {})", metadata.owner, metadata.group));
+  }
+  if (!set_attributes(fd, metadata.attributes)) lost.emplace_back("extended attributes");
+  set_permissions(fd, metadata.mode, subject);
+  set_time(fd, metadata, subject);
+  return lost;
+}
+
+}  // namespace organ::transplant
