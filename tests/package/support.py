@@ -2,8 +2,12 @@
 """What the tests of the packages share."""
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
@@ -41,12 +45,54 @@ def require_same_sources(source, before):
         raise SystemExit("the sources were edited between the two builds; run the test again")
 
 
+def unpack(package, folder):
+    folder.mkdir()
+    if package.suffix == ".deb":
+        run("dpkg-deb", "-R", package, folder)
+    else:
+        with zipfile.ZipFile(package) as archive:
+            archive.extractall(folder)
+
+
+def sections(path):
+    """Name -> digest of each section of an ELF file; nothing of other files."""
+    listed = subprocess.run(["readelf", "-SW", path], capture_output=True, text=True, check=False)
+    content = path.read_bytes()
+    return {name: hashlib.sha256(content[int(at, 16):int(at, 16) + int(size, 16)]).hexdigest()
+            for name, at, size in re.findall(r"\] (\S+) +\S+ +[0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+)",
+                                             listed.stdout)}
+
+
+def differences(first, second):
+    """What is not equal inside two folders of packages, for people."""
+    lines = []
+    for package in sorted(first.iterdir()):
+        scratch = Path(tempfile.mkdtemp())
+        trees = [scratch / "first", scratch / "second"]
+        for folder, tree in zip((first, second), trees):
+            if (folder / package.name).is_file():
+                unpack(folder / package.name, tree)
+        for path in sorted(trees[0].rglob("*")):
+            other = trees[1] / path.relative_to(trees[0])
+            if path.is_symlink() or not path.is_file():
+                continue
+            if not other.is_file():
+                lines.append(f"{package.name}: {path.relative_to(trees[0])} is in one only")
+            elif path.read_bytes() != other.read_bytes():
+                mine, theirs = sections(path), sections(other)
+                unequal = [name for name in mine if mine[name] != theirs.get(name)]
+                lines.append(f"{package.name}: {path.relative_to(trees[0])} {unequal}")
+        shutil.rmtree(scratch)
+    return "\n".join(lines)
+
+
 def require_equal_bytes(first, second):
     """Two folders with the same files of the same bytes; returns the names."""
     digests = [{path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                 for path in sorted(folder.iterdir())} for folder in (first, second)]
     if not digests[0] or digests[0] != digests[1]:
-        raise SystemExit(f"two builds of the same sources differ:\n{digests[0]}\n{digests[1]}")
+        raise SystemExit(f"two builds of the same sources differ:\n{digests[0]}\n{digests[1]}\n"
+                         f"{differences(first, second)}")
     return list(digests[0])
 
 
