@@ -209,7 +209,13 @@ class Sweep:
                 self.expect(f"{' '.join(words[:2])} in folders with {what} {' '.join(more)}", got,
                             plain)
                 if more and got[0] == 0:
-                    json.loads(got[3].decode().splitlines()[0] if words[0] == "train" else got[3])
+                    self.require_json(got[3].decode())
+
+    def require_json(self, text):
+        """One record after the other: training prints several."""
+        while text := text.lstrip():
+            _, end = json.JSONDecoder().raw_decode(text)
+            text = text[end:]
 
     def cover(self, programs):
         known = set()

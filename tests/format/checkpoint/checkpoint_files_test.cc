@@ -17,6 +17,7 @@ namespace organ::format {
 namespace {
 
 namespace fs = std::filesystem;
+using test::error_of;
 using test::holds;
 using test::put_config;
 using test::put_index;
