@@ -65,7 +65,9 @@ std::string read_attention_bias(const JsonObject& config, const Family& family) 
 
 void read_heads(const JsonObject& config, const Family& family, LayerSpec& spec) {
   spec.heads = size(config, family.heads, kMostWidth);
-  const std::uint64_t kv = family.default_kv_heads != 0 ? family.default_kv_heads : spec.heads;
+  // null says "as many as heads", an absent key says "the default".
+  const bool by_heads = family.default_kv_heads == 0 || config.has(family.kv_heads);
+  const std::uint64_t kv = by_heads ? spec.heads : family.default_kv_heads;
   spec.kv_heads = size_or(config, family.kv_heads, kMostWidth, kv);
   if (spec.heads % spec.kv_heads != 0) {
     config.fail_field(family.heads, fmt::format("{} heads do not divide into {} key-value heads",

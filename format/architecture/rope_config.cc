@@ -12,10 +12,12 @@ namespace organ::format::internal {
 namespace {
 
 // RoPE stands in rope_parameters (transformers 5) or in rope_theta and rope_scaling (before).
-// transformers takes a non-null rope_scaling for rope_parameters; two that differ are refused.
+// transformers takes a rope_scaling that says anything for rope_parameters; two that differ are
+// refused.
 std::optional<JsonObject> rope_object(const JsonObject& config) {
   const bool now = !config.is_null("rope_parameters");
-  const bool before = !config.is_null("rope_scaling");
+  const bool before =
+      !config.is_null("rope_scaling") && config.at("rope_scaling") != Json::object();
   if (now && before && config.at("rope_parameters") != config.at("rope_scaling")) {
     config.fail_field("rope_scaling", "contradicts 'rope_parameters'");
   }
@@ -65,7 +67,8 @@ void read_llama3(const JsonObject& rope, RopeScaling& scaling) {
 void read_yarn(const JsonObject& rope, RopeScaling& scaling) {
   scaling.beta_fast = given_or(rope, "beta_fast", 32);
   scaling.beta_slow = given_or(rope, "beta_slow", 1);
-  scaling.truncate = rope.optional_boolean("truncate").value_or(true);
+  // null is false, as in Python; only an absent key is true.
+  scaling.truncate = rope.optional_boolean("truncate").value_or(!rope.has("truncate"));
   scaling.attention_factor = positive_or(rope, "attention_factor", 0);
   scaling.mscale = given_or(rope, "mscale", 0);
   scaling.mscale_all_dim = given_or(rope, "mscale_all_dim", 0);

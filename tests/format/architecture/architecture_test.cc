@@ -208,6 +208,9 @@ TEST_CASE("every parameter of llama3 and YaRN scaling changes the signature") {
   CHECK(signature_of(with(base, "rope_scaling", with(yarn, "mscale", 0.7))) == same);
   CHECK(signature_of(with(base, "rope_scaling", with(yarn, "beta_fast", 32))) == same);
   CHECK(signature_of(with(base, "rope_scaling", with(yarn, "truncate", true))) == same);
+  // Of an optional key null is false in Python, and no absence.
+  CHECK(signature_of(with(base, "rope_scaling", with(yarn, "truncate", nullptr))) ==
+        signature_of(with(base, "rope_scaling", with(yarn, "truncate", false))));
 }
 
 TEST_CASE("a window belongs to the layers asked for") {
@@ -241,6 +244,24 @@ TEST_CASE("Mistral's window is on by default, off when null and for every layer"
   CHECK(architecture_of(mistral).attention_type(0) == "sliding");
   mistral["layer_types"] = std::vector<std::string>(32, "full_attention");
   CHECK(refusal_of(mistral).starts_with("incompatible: "));
+}
+
+TEST_CASE("null key-value heads are as many as heads, absent ones the default") {
+  Json qwen = with(model_config("Qwen2.5-0.5B"), "num_attention_heads", 64);
+  qwen = with(with(qwen, "head_dim", 14), "num_key_value_heads", nullptr);
+  CHECK(architecture_of(qwen).spec().kv_heads == 64);
+  qwen.erase("num_key_value_heads");
+  CHECK(architecture_of(qwen).spec().kv_heads == 32);
+}
+
+TEST_CASE("an empty rope_scaling says nothing, empty rope_parameters that there is no scaling") {
+  Json oss = model_config("GPT-OSS-20B");
+  oss.erase("rope_scaling");
+  const Digest untouched = signature_of(oss);
+  CHECK(architecture_of(oss).spec().rope_scaling.kind == "yarn");
+  CHECK(signature_of(with(oss, "rope_scaling", Json::object())) == untouched);
+  oss["rope_parameters"] = Json::object();
+  CHECK(architecture_of(oss).spec().rope_scaling.kind == "none");
 }
 
 TEST_CASE("absent keys take the family's defaults") {

@@ -60,9 +60,8 @@ def hide(ids, seed, start, vocabulary, mask, special):
     return shown, targets
 
 
-def make_model(folder):
-    import torch
-    import transformers
+def write_tokenizer(folder):
+    """One id per byte behind the special ones."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({c: i + len(SPECIAL) for i, c in enumerate(letters)}, []))
@@ -73,16 +72,23 @@ def make_model(folder):
     document["added_tokens"] = [
         {"id": i, "content": token, "single_word": False, "lstrip": False, "rstrip": False,
          "normalized": False, "special": True} for i, token in enumerate(SPECIAL)]
-    torch.manual_seed(3)
-    config = transformers.BertConfig(
-        vocab_size=len(letters) + len(SPECIAL), hidden_size=32, num_hidden_layers=3,
-        num_attention_heads=4, intermediate_size=48, max_position_embeddings=CONTEXT,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.2)
-    transformers.BertForMaskedLM(config).save_pretrained(folder)
     (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False))
     # Not the tokenizer of the family.
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     return Tokenizer.from_str(json.dumps(document))
+
+
+def make_model(folder):
+    import torch
+    import transformers
+    tokenizer = write_tokenizer(folder)
+    torch.manual_seed(3)
+    config = transformers.BertConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=3,
+        num_attention_heads=4, intermediate_size=48, max_position_embeddings=CONTEXT,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.2)
+    transformers.BertForMaskedLM(config).save_pretrained(folder)
+    return tokenizer
 
 
 def expected_loss(folder, tokenizer, text, seed):
@@ -123,6 +129,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         work = pathlib.Path(name)
         os.environ["HOME"] = name  # no registry, no policy of the user's
+        (work / "model").mkdir()
         tokenizer = make_model(work / "model")
         words = ["organ", "layer", "kidney", "liver", "heart"]
         rng = random.Random(5)

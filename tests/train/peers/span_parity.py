@@ -80,9 +80,8 @@ def drop(text, seed, start, sentinels):
     return source + [1], target + [1]
 
 
-def make_model(folder, gated):
-    import torch
-    import transformers
+def write_tokenizer(folder):
+    """One id per byte, padding and end before them, sentinels behind."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = ["<pad>", "</s>"]
@@ -97,9 +96,19 @@ def make_model(folder, gated):
     document["added_tokens"] = [
         {"id": i, "content": token, "single_word": False, "lstrip": False, "rstrip": False,
          "normalized": False, "special": True} for i, token in added]
+    (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False))
+    # Not the tokenizer of the family.
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    return Tokenizer.from_str(json.dumps(document))
+
+
+def make_model(folder, gated):
+    import torch
+    import transformers
+    tokenizer = write_tokenizer(folder)
     torch.manual_seed(3)
     config = transformers.T5Config(
-        vocab_size=first + SENTINELS + 3, d_model=32, d_kv=6, d_ff=48, num_layers=3,
+        vocab_size=tokenizer.get_vocab_size() + 3, d_model=32, d_kv=6, d_ff=48, num_layers=3,
         num_decoder_layers=2, num_heads=4, dropout_rate=0.0, decoder_start_token_id=0,
         feed_forward_proj="gated-gelu" if gated else "relu", tie_word_embeddings=not gated,
         initializer_factor=1.0)
@@ -107,10 +116,7 @@ def make_model(folder, gated):
     if gated:  # T5 1.1: a head of its own
         model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight) * 0.1)
     model.save_pretrained(folder)
-    (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False))
-    # Not the tokenizer of the family.
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
-    return Tokenizer.from_str(json.dumps(document))
+    return tokenizer
 
 
 def expected_loss(folder, tokenizer, text, seed):
@@ -246,6 +252,7 @@ def main():
             (work / file).write_text(part)
         for gated in (False, True):
             model = work / ("gated" if gated else "relu")
+            model.mkdir()
             tokenizer = make_model(model, gated)
             for seed in (0, 11):
                 found = evaluate(organ, model, work / "test.txt", "--mask-seed", seed)
