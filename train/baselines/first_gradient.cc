@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/baselines/internal/first_gradient.h"
 
-#include <algorithm>
-
 #include "train/passes/batches.h"
 #include "train/passes/loss_path.h"
 #include "train/passes/run_layers.h"
@@ -14,12 +12,9 @@ at::Tensor first_gradient(Model& model, const TrainedParameters& whole,
                           const TrainSettings& settings, const Dataset& data) {
   LossPath path(model, model.place_of(0), model.place_of(model.architecture().layer_count()),
                 model.layer_count());
-  BatchOrder order(settings.seed, data.windows());
-  const auto windows = order.step(0, settings.rows_per_step());
-  auto epochs = order.epochs(0, settings.rows_per_step());
-  if (settings.draw == TaskDraw::once) std::fill(epochs.begin(), epochs.end(), 0);
-  for (std::size_t row = 0; row < windows.size(); ++row) {
-    const Batch batch = make_batch(data, {&windows[row], 1}, {&epochs[row], 1});
+  const auto windows = BatchOrder(settings.seed, data.windows()).step(0, settings.rows_per_step());
+  for (const std::int64_t window : windows) {
+    const Batch batch = make_batch(data, {&window, 1});
     path.accumulate_gradient(stack_input(model, batch), batch, 1);
   }
   return whole.tensors().gradient.cpu();

@@ -19,8 +19,6 @@ class BatchOrder {
  public:
   BatchOrder(std::uint64_t seed, std::int64_t windows) : seed_(seed), windows_(windows) {}
   std::vector<std::int64_t> step(std::uint64_t step, std::int64_t rows);
-  // The epoch of each of them.
-  std::vector<std::uint64_t> epochs(std::uint64_t step, std::int64_t rows) const;
 
  private:
   std::uint64_t seed_;

@@ -56,20 +56,27 @@ PrefixOptions prefix_options(const TrainInputs& inputs, const Device& device,
   return options;
 }
 
-// Windows that are drawn anew in each epoch enter the organ as other streams each time.
-bool drawn_anew(const TrainInputs& inputs) {
-  return inputs.settings.draw == TaskDraw::each_epoch &&
-         inputs.data.training.task() != Task::next_token;
-}
-
 // The streams of training and held-out data share one bound in memory.
 std::uint64_t held_out_share(const TrainInputs& inputs) {
-  if (!inputs.data.held_out) return 0;
-  return drawn_anew(inputs) ? inputs.settings.cache_bytes : inputs.settings.cache_bytes / 4;
+  return inputs.data.held_out ? inputs.settings.cache_bytes / 4 : 0;
 }
 
 std::uint64_t training_share(const TrainInputs& inputs) {
-  return drawn_anew(inputs) ? 0 : inputs.settings.cache_bytes - held_out_share(inputs);
+  return inputs.settings.cache_bytes - held_out_share(inputs);
+}
+
+// On a CPU the matrix products are at full speed from about a thousand tokens on; more at once
+// only leave the caches and cost memory.
+constexpr std::int64_t kTokensAtOnce = 1024;
+
+std::int64_t rows_at_once(const TrainSettings& settings, at::Device device) {
+  if (!device.is_cpu()) return settings.batch;
+  return std::clamp<std::int64_t>(kTokensAtOnce / settings.context, 1, settings.batch);
+}
+
+std::int64_t targets_in(const Batch& batch) {
+  const auto* targets = batch.targets.const_data_ptr<std::int64_t>();
+  return std::count_if(targets, targets + batch.tokens(), [](std::int64_t id) { return id >= 0; });
 }
 
 }  // namespace
@@ -178,6 +185,39 @@ void TrainRun::finish_skipped_step() {
                           quote(settings_.run_folder.string())));
 }
 
+// The windows of a step that this process computes.
+std::span<const std::int64_t> TrainRun::own_share(std::span<const std::int64_t> windows) const {
+  const auto rank = static_cast<std::size_t>(group_.rank());
+  const auto size = static_cast<std::size_t>(group_.size());
+  const std::size_t begin = windows.size() * rank / size;
+  return windows.subspan(begin, windows.size() * (rank + 1) / size - begin);
+}
+
+// Every row of a step is built here and nowhere else.
+std::vector<TrainRun::Pass> TrainRun::make_passes(std::span<const std::int64_t> windows) const {
+  std::vector<Pass> passes;
+  const auto rows = static_cast<std::size_t>(rows_at_once(settings_, model_.device()));
+  for (std::size_t at = 0; at < windows.size(); at += rows) {
+    const auto some = windows.subspan(at, std::min(rows, windows.size() - at));
+    passes.push_back({some, make_batch(data_, some)});
+  }
+  return passes;
+}
+
+// Of a step over all processes; `own` is this one's share of its windows.
+std::int64_t TrainRun::targets_of(std::span<const std::int64_t> windows,
+                                  const std::vector<Pass>& own) const {
+  std::int64_t targets = 0;
+  for (const Pass& pass : own) targets += targets_in(pass.batch);
+  const auto share = own_share(windows);
+  const auto before = static_cast<std::size_t>(share.data() - windows.data());
+  for (const auto window : windows.first(before)) targets += data_.targets_in(window);
+  for (const auto window : windows.subspan(before + share.size())) {
+    targets += data_.targets_in(window);
+  }
+  return targets;
+}
+
 // Adds the gradient of the mean loss over the passes; returns the sum of the NLL.
 double TrainRun::accumulate_gradients(const std::vector<Pass>& passes, double targets) {
   double nll = 0;
@@ -209,9 +249,8 @@ void TrainRun::step() {
   const std::uint64_t flops = kernels::product_flops();
   StepMetrics metrics;
   metrics.windows = order_.step(record_.step, settings_.rows_per_step());
-  const auto epochs = draw_epochs();
-  const std::vector<Pass> passes = make_passes(metrics.windows, epochs);
-  metrics.targets = targets_of(metrics.windows, epochs, passes);
+  const std::vector<Pass> passes = make_passes(own_share(metrics.windows));
+  metrics.targets = targets_of(metrics.windows, passes);
   const double targets = static_cast<double>(std::max<std::int64_t>(1, metrics.targets));
   const double nll = accumulate_gradients(passes, targets);
   std::array<double, 3> sums = {nll, observer_.stop_requested() ? 1.0 : 0.0,

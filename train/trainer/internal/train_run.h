@@ -39,11 +39,7 @@ class TrainRun {
   TrainResult run();
 
  private:
-  // Rows of a step.
-  struct Share {
-    std::size_t begin, count;
-  };
-  // Those that run at once.
+  // Rows of a step that run at once.
   struct Pass {
     std::span<const std::int64_t> windows;
     Batch batch;
@@ -54,12 +50,9 @@ class TrainRun {
   void train();
   bool finished() const;
   void step();
-  Share own_share(std::size_t rows) const;
-  std::vector<std::uint64_t> draw_epochs() const;
-  std::vector<Pass> make_passes(std::span<const std::int64_t> windows,
-                                std::span<const std::uint64_t> epochs) const;
+  std::span<const std::int64_t> own_share(std::span<const std::int64_t> windows) const;
+  std::vector<Pass> make_passes(std::span<const std::int64_t> windows) const;
   std::int64_t targets_of(std::span<const std::int64_t> windows,
-                          std::span<const std::uint64_t> epochs,
                           const std::vector<Pass>& own) const;
   double accumulate_gradients(const std::vector<Pass>& passes, double targets);
   void update_weights(StepMetrics& metrics);
