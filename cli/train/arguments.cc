@@ -158,6 +158,8 @@ void add_train_arguments(Command& command, TrainArguments& a) {
   command.add_option("--context", s.context, "tokens per window").show_default();
   add_choice(command, "--pack", s.packing, train::parse_packing, "ffd|concat",
              "how documents fill windows; ffd: first-fit decreasing");
+  add_choice(command, "--draw", s.draw, train::parse_task_draw, "each_epoch|once",
+             "of hidden tokens and dropped spans: others in each epoch, or the same in all");
   command.add_option("--batch", s.batch, "windows per pass").show_default();
   command.add_option("--accumulate", s.accumulate, "passes per step").show_default();
   command.add_option("--epochs", a.epochs, "passes over the data [default: 3]");

@@ -12,9 +12,11 @@ at::Tensor first_gradient(Model& model, const TrainedParameters& whole,
                           const TrainSettings& settings, const Dataset& data) {
   LossPath path(model, model.place_of(0), model.place_of(model.architecture().layer_count()),
                 model.layer_count());
-  const auto windows = BatchOrder(settings.seed, data.windows()).step(0, settings.rows_per_step());
-  for (const std::int64_t window : windows) {
-    const Batch batch = make_batch(data, {&window, 1});
+  BatchOrder order(settings.seed, data.windows(), settings.draw);
+  const auto windows = order.step(0, settings.rows_per_step());
+  const auto epochs = order.epochs(0, settings.rows_per_step());
+  for (std::size_t row = 0; row < windows.size(); ++row) {
+    const Batch batch = make_batch(data, {&windows[row], 1}, {&epochs[row], 1});
     path.accumulate_gradient(stack_input(model, batch), batch, 1);
   }
   return whole.tensors().gradient.cpu();

@@ -126,10 +126,17 @@ std::int64_t Dataset::source_length() const {
   return static_cast<std::int64_t>(span_lengths(static_cast<std::size_t>(context_)).source);
 }
 
-void Dataset::fill_spans(std::int64_t start, std::int64_t tokens, const WindowArrays& out) const {
+SpanDraw Dataset::span_draw(std::uint64_t epoch) const {
+  SpanDraw draw = *spans_;
+  draw.seed = seed_of_epoch(draw.seed, epoch);
+  return draw;
+}
+
+void Dataset::fill_spans(std::int64_t start, std::int64_t tokens, const WindowArrays& out,
+                         std::uint64_t epoch) const {
   const auto text =
       stream_.ids().subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(tokens));
-  train::drop_spans(*spans_, static_cast<std::uint64_t>(start), text,
+  train::drop_spans(span_draw(epoch), static_cast<std::uint64_t>(start), text,
                     static_cast<std::size_t>(source_length()), out);
 }
 
@@ -142,17 +149,18 @@ std::vector<std::int64_t> Dataset::span_targets(std::int64_t start, std::int64_t
   return of_stream;
 }
 
-void Dataset::fill(std::int64_t window, const WindowArrays& out) const {
+void Dataset::fill(std::int64_t window, const WindowArrays& out, std::uint64_t epoch) const {
   if (spans_) {
-    if (packed_) return drop_spans_of(packed_->window(window), out);
+    if (packed_) return drop_spans_of(packed_->window(window), out, epoch);
     const std::int64_t start = window * context_;
-    return fill_spans(start, std::min(context_, tokens() - start), out);
+    return fill_spans(start, std::min(context_, tokens() - start), out, epoch);
   }
-  if (packed_) return fill_pieces(packed_->window(window), out);
-  fill_from(window * context_, out);
+  if (packed_) return fill_pieces(packed_->window(window), out, epoch);
+  fill_from(window * context_, out, epoch);
 }
 
-void Dataset::fill_pieces(std::span<const Piece> pieces, const WindowArrays& out) const {
+void Dataset::fill_pieces(std::span<const Piece> pieces, const WindowArrays& out,
+                          std::uint64_t epoch) const {
   const auto ids = stream_.ids();
   std::size_t slot = 0;
   for (const Piece& piece : pieces) {
@@ -167,23 +175,24 @@ void Dataset::fill_pieces(std::span<const Piece> pieces, const WindowArrays& out
       out.first_key[slot] = first;
     }
     const auto count = static_cast<std::size_t>(piece.length);
-    hide(piece.start, count, part_of(out, slot - count, count));
+    hide(piece.start, count, part_of(out, slot - count, count), epoch);
   }
   pad_from(slot, out);
 }
 
 // The pieces one behind the other are the text of the window.
-void Dataset::drop_spans_of(std::span<const Piece> pieces, const WindowArrays& out) const {
+void Dataset::drop_spans_of(std::span<const Piece> pieces, const WindowArrays& out,
+                            std::uint64_t epoch) const {
   std::vector<std::int32_t> text;
   for (const Piece& piece : pieces) {
     const auto first = stream_.ids().begin() + piece.start;
     text.insert(text.end(), first, first + piece.length);
   }
-  train::drop_spans(*spans_, static_cast<std::uint64_t>(pieces.front().start), text,
+  train::drop_spans(span_draw(epoch), static_cast<std::uint64_t>(pieces.front().start), text,
                     static_cast<std::size_t>(source_length()), out);
 }
 
-void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
+void Dataset::fill_from(std::int64_t start, const WindowArrays& out, std::uint64_t epoch) const {
   const auto ids = stream_.ids();
   const auto starts = stream_.document_starts();
   const auto length = static_cast<std::int64_t>(out.ids.size());
@@ -205,18 +214,22 @@ void Dataset::fill_from(std::int64_t start, const WindowArrays& out) const {
     out.targets[slot] = target ? ids[static_cast<std::size_t>(at + 1)] : -1;
     out.first_key[slot] = static_cast<std::int32_t>(std::max<std::int64_t>(0, document - start));
   }
-  hide(start, static_cast<std::size_t>(end - start), out);
+  hide(start, static_cast<std::size_t>(end - start), out, epoch);
 }
 
-void Dataset::hide(std::int64_t start, std::size_t count, const WindowArrays& out) const {
-  if (mask_) train::hide_tokens(*mask_, static_cast<std::uint64_t>(start), count, out);
+void Dataset::hide(std::int64_t start, std::size_t count, const WindowArrays& out,
+                   std::uint64_t epoch) const {
+  if (!mask_) return;
+  MaskDraw draw = *mask_;
+  draw.seed = seed_of_epoch(draw.seed, epoch);
+  train::hide_tokens(draw, static_cast<std::uint64_t>(start), count, out);
 }
 
-std::int64_t Dataset::drawn_in(std::int64_t window) const {
+std::int64_t Dataset::drawn_in(std::int64_t window, std::uint64_t epoch) const {
   const auto length = static_cast<std::size_t>(row_length());
   std::vector<std::int64_t> ids(length), targets(length);
   std::vector<std::int32_t> first_key(length);
-  fill(window, {ids, targets, first_key});
+  fill(window, {ids, targets, first_key}, epoch);
   return std::count_if(targets.begin(), targets.end(), [](std::int64_t id) { return id >= 0; });
 }
 
@@ -227,8 +240,8 @@ std::int64_t Dataset::targets_of(const Piece& piece) const {
   return std::max<std::int64_t>(0, piece.start + piece.length - first);
 }
 
-std::int64_t Dataset::targets_in(std::int64_t window) const {
-  if (mask_ || spans_) return drawn_in(window);
+std::int64_t Dataset::targets_in(std::int64_t window, std::uint64_t epoch) const {
+  if (mask_ || spans_) return drawn_in(window, epoch);
   std::int64_t targets = 0;
   if (packed_) {
     for (const Piece& piece : packed_->window(window)) targets += targets_of(piece);

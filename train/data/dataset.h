@@ -61,15 +61,16 @@ class Dataset {
   std::int64_t source_length() const;
 
   // Writes window `window` of windows() into arrays of row_length() numbers that the caller owns.
-  // Thread-safe.
-  void fill(std::int64_t window, const WindowArrays& out) const;
+  // What is hidden or dropped is the draw of epoch `epoch` (seed_of_epoch). Thread-safe.
+  void fill(std::int64_t window, const WindowArrays& out, std::uint64_t epoch = 0) const;
   // The same for the window whose first token is token `start` of the stream, as concat packs.
-  void fill_from(std::int64_t start, const WindowArrays& out) const;
+  void fill_from(std::int64_t start, const WindowArrays& out, std::uint64_t epoch = 0) const;
   // The same of span denoising, for the window of tokens [start, start + tokens).
-  void fill_spans(std::int64_t start, std::int64_t tokens, const WindowArrays& out) const;
+  void fill_spans(std::int64_t start, std::int64_t tokens, const WindowArrays& out,
+                  std::uint64_t epoch = 0) const;
   // Of each target of that window in order: the token of the stream that it asks for.
   std::vector<std::int64_t> span_targets(std::int64_t start, std::int64_t tokens) const;
-  std::int64_t targets_in(std::int64_t window) const;
+  std::int64_t targets_in(std::int64_t window, std::uint64_t epoch = 0) const;
   // The one with most targets of the first windows that have any: what the self-tests look at.
   std::int64_t fullest_window() const;
 
@@ -81,10 +82,14 @@ class Dataset {
   Dataset(TokenStream stream, std::int64_t context);
   std::int64_t first_window() const;
   std::int64_t targets_of(const Piece& piece) const;
-  void fill_pieces(std::span<const Piece> pieces, const WindowArrays& out) const;
-  std::int64_t drawn_in(std::int64_t window) const;
-  void drop_spans_of(std::span<const Piece> pieces, const WindowArrays& out) const;
-  void hide(std::int64_t start, std::size_t count, const WindowArrays& out) const;
+  void fill_pieces(std::span<const Piece> pieces, const WindowArrays& out,
+                   std::uint64_t epoch) const;
+  std::int64_t drawn_in(std::int64_t window, std::uint64_t epoch) const;
+  void drop_spans_of(std::span<const Piece> pieces, const WindowArrays& out,
+                     std::uint64_t epoch) const;
+  SpanDraw span_draw(std::uint64_t epoch) const;
+  void hide(std::int64_t start, std::size_t count, const WindowArrays& out,
+            std::uint64_t epoch) const;
 
   TokenStream stream_;
   std::int64_t context_;

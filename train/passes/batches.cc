@@ -84,10 +84,12 @@ Batch row_of(const Batch& batch, std::int64_t row) {
   return one;
 }
 
-Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows) {
-  Batch batch =
-      filled_batch(windows.size(), data, data.row_length(),
-                   [&](std::size_t row, const auto& arrays) { data.fill(windows[row], arrays); });
+Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows,
+                 std::span<const std::uint64_t> epochs) {
+  Batch batch = filled_batch(windows.size(), data, data.row_length(),
+                             [&](std::size_t row, const auto& arrays) {
+                               data.fill(windows[row], arrays, epochs.empty() ? 0 : epochs[row]);
+                             });
   if (data.task() == Task::hidden_tokens) batch.end_key = document_ends(batch);
   return batch;
 }

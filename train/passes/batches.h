@@ -13,8 +13,10 @@
 namespace organ::train {
 
 // The given windows as the rows of one batch. first_key is left undefined when every row is one
-// document, which spares the attention its lower bound.
-Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows);
+// document, which spares the attention its lower bound. `epochs`: of each window, whose draw it is;
+// none: the first.
+Batch make_batch(const Dataset& data, std::span<const std::int64_t> windows,
+                 std::span<const std::uint64_t> epochs = {});
 
 // Row `row` of a batch of make_batch, as the batch that its window alone would be. Borrows ids and
 // targets.

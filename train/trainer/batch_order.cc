@@ -32,4 +32,14 @@ std::vector<std::int64_t> BatchOrder::step(std::uint64_t step, std::int64_t rows
   return batch;
 }
 
+std::vector<std::uint64_t> BatchOrder::epochs(std::uint64_t step, std::int64_t rows) const {
+  std::vector<std::uint64_t> epochs(static_cast<std::size_t>(rows));
+  if (draw_ == TaskDraw::once) return epochs;
+  const std::uint64_t first = step * epochs.size();
+  for (std::size_t i = 0; i < epochs.size(); ++i) {
+    epochs[i] = (first + i) / static_cast<std::uint64_t>(windows_);
+  }
+  return epochs;
+}
+
 }  // namespace organ::train

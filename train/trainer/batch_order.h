@@ -6,6 +6,8 @@
 #include <optional>
 #include <vector>
 
+#include "train/data/task.h"
+
 namespace organ::train {
 
 // The order in which an epoch visits the windows: a permutation that depends on (seed, epoch) and
@@ -17,12 +19,16 @@ std::vector<std::int64_t> epoch_order(std::uint64_t seed, std::uint64_t epoch,
 // epochs. Not thread-safe: remembers the last epoch's order.
 class BatchOrder {
  public:
-  BatchOrder(std::uint64_t seed, std::int64_t windows) : seed_(seed), windows_(windows) {}
+  BatchOrder(std::uint64_t seed, std::int64_t windows, TaskDraw draw = TaskDraw::each_epoch)
+      : seed_(seed), windows_(windows), draw_(draw) {}
   std::vector<std::int64_t> step(std::uint64_t step, std::int64_t rows);
+  // Of each of them: the epoch whose draw it is, 0 of all where they are drawn once.
+  std::vector<std::uint64_t> epochs(std::uint64_t step, std::int64_t rows) const;
 
  private:
   std::uint64_t seed_;
   std::int64_t windows_;
+  TaskDraw draw_;
   std::optional<std::uint64_t> epoch_;
   std::vector<std::int64_t> order_;
 };

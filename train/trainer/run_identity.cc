@@ -83,6 +83,15 @@ void add_data(const std::string& which, const TokenStream& stream, RunIdentity& 
   add("tokens", sha256(std::as_bytes(stream.ids())).to_string());
 }
 
+// Of data that hides or drops tokens. Organs that had no choice drew once and recorded nothing.
+constexpr std::string_view kDrawAxis = "draw";
+
+std::string value_of(const RunIdentity& identity, std::string_view axis) {
+  const auto found = identity.find(std::string(axis));
+  if (found != identity.end()) return found->second;
+  return std::string(axis == kDrawAxis ? to_string(TaskDraw::once) : "none");
+}
+
 // Reals are hex floats in documents.
 std::string shown(const std::string& value) {
   const bool hex = value.starts_with("0x") || value.starts_with("-0x");
@@ -117,12 +126,8 @@ RunIdentity run_identity(const TrainInputs& inputs, std::string_view device, uns
 }
 
 void require_same_run(const RunIdentity& saved, const RunIdentity& current, std::uint64_t step) {
-  const auto value = [](const RunIdentity& identity, const std::string& axis) {
-    const auto found = identity.find(axis);
-    return found == identity.end() ? std::string("none") : found->second;
-  };
   const auto compare = [&](const std::string& name, std::string_view kind, std::string_view words) {
-    const std::string got = value(current, name), expected = value(saved, name);
+    const std::string got = value_of(current, name), expected = value_of(saved, name);
     if (got != expected) refuse(kind, words, step, shown(got), shown(expected));
   };
   std::set<std::string> names;
@@ -145,6 +150,8 @@ std::string require_same_older_run(const TrainStateRecord& saved, const TrainSta
     refuse("settings", "moving average", saved.step, "one with a warm-up",
            "one without, which organ no longer makes");
   }
+  const std::string draw = value_of(current.identity, kDrawAxis);
+  compare("settings", kDrawAxis, draw, std::string(to_string(TaskDraw::once)));
   compare("settings or another model", "digest of both", current.config_digest.to_string(),
           saved.config_digest.to_string());
   const auto joined = [](const std::vector<Digest>& digests) {

@@ -116,6 +116,7 @@ JsonText hyperparameters(const TrainSettings& settings, const Dataset& training)
   const auto end = training.stream().end_of_sequence();
   fields["lead_in"] = lead_in ? Json(*lead_in) : Json();
   fields["end_of_sequence"] = end ? Json(static_cast<std::uint64_t>(*end)) : Json();
+  if (training.task() != Task::next_token) fields["draw"] = to_string(settings.draw);
   return json_text(fields);
 }
 

@@ -12,6 +12,7 @@
 #include "format/base/digest.h"
 #include "format/base/json_text.h"
 #include "train/data/packing.h"
+#include "train/data/task.h"
 #include "train/machine/machine_choice.h"
 #include "train/machine/precision.h"
 #include "train/optimize/adamw_options.h"
@@ -39,10 +40,11 @@ struct TrainSettings {
   std::string method;
   Precision precision = Precision::bf16;
   Packing packing = Packing::ffd;
-  std::int64_t context = 512;   // tokens per window
-  std::int64_t batch = 4;       // windows per pass; a few of them run at once
-  std::int64_t accumulate = 1;  // passes per step
-  std::uint64_t steps = 0;      // in all
+  TaskDraw draw = TaskDraw::each_epoch;  // of data that hides or drops tokens
+  std::int64_t context = 512;            // tokens per window
+  std::int64_t batch = 4;                // windows per pass; a few of them run at once
+  std::int64_t accumulate = 1;           // passes per step
+  std::uint64_t steps = 0;               // in all
   ScheduleKind schedule = ScheduleKind::cosine;
   double rate = 1e-4;         // peak learning rate
   double warmup_share = 0.1;  // of the steps
@@ -91,10 +93,12 @@ TrainSettings complete_settings(const TrainSettings& wishes, const RunLength& le
 
 // The deciding settings as `training.hyperparameters` of organ.json: reals as hex float strings.
 // With what stood around each document of the data: `lead_in`, the ids before it, null for rows of
-// ids, and `end_of_sequence`, the id behind it, null for none.
+// ids, and `end_of_sequence`, the id behind it, null for none. `draw` where tokens are hidden or
+// dropped.
 JsonText hyperparameters(const TrainSettings& settings, const Dataset& training);
 
-// SHA-256 of the canonical hyperparameters, layers and seed with the donor's identity.
+// SHA-256 of the canonical hyperparameters, layers and seed with the donor's identity: what organs
+// compared that recorded no identity of a run, so without those that came later.
 Digest settings_digest(const TrainSettings& settings, const Digest& model_config);
 
 }  // namespace organ::train

@@ -290,4 +290,61 @@ TEST_CASE("whole files are held out by seed, never all of them") {
   CHECK(error.starts_with("invalid_argument: --held-out-share"));
 }
 
+namespace {
+
+struct Row {
+  std::vector<std::int64_t> ids, targets;
+  bool operator==(const Row&) const = default;
+};
+
+Row row_of_epoch(const Dataset& data, std::int64_t window, std::uint64_t epoch) {
+  const auto size = static_cast<std::size_t>(data.row_length());
+  Row row{std::vector<std::int64_t>(size), std::vector<std::int64_t>(size)};
+  std::vector<std::int32_t> first_key(size);
+  data.fill(window, {row.ids, row.targets, first_key}, epoch);
+  return row;
+}
+
+void check_draws(const Dataset& data) {
+  for (std::int64_t window = 0; window < data.windows(); ++window) {
+    for (const std::uint64_t epoch : {0, 1, 2, 40}) {
+      const Row row = row_of_epoch(data, window, epoch);
+      CHECK(row == row_of_epoch(data, window, epoch));
+      CHECK((row == row_of_epoch(data, window, 0)) == (epoch == 0));
+      CHECK(data.targets_in(window, epoch) ==
+            std::count_if(row.targets.begin(), row.targets.end(), [](auto id) { return id >= 0; }));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("each epoch hides and drops other tokens; texts of the next token are the same in all") {
+  std::vector<std::int64_t> ids(600);
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    ids[i] = 100 + static_cast<std::int64_t>(i * 37 % 800);
+  Dataset masked = test::dataset_of(ids, 200, 1000);
+  const Row plain = row_of_epoch(masked, 1, 0);
+  CHECK(plain == row_of_epoch(masked, 1, 3));
+  masked.hide_tokens({7, 3, 1000, {0, 1, 2, 3}});
+  check_draws(masked);
+  Dataset dropped = test::dataset_of(ids, 200, 1000);
+  SpanDraw draw;
+  draw.seed = 7;
+  for (std::int32_t i = 0; i < 20; ++i) draw.sentinels.push_back(980 + i);
+  dropped.drop_spans(draw);
+  check_draws(dropped);
+}
+
+TEST_CASE("every row of a step knows its epoch") {
+  BatchOrder order(3, 5);
+  std::vector<std::uint64_t> epochs;
+  for (std::uint64_t step = 0; step < 4; ++step) {
+    const auto of_step = order.epochs(step, 4);
+    epochs.insert(epochs.end(), of_step.begin(), of_step.end());
+  }
+  CHECK(epochs == std::vector<std::uint64_t>{0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3});
+  CHECK(BatchOrder(3, 5, TaskDraw::once).epochs(3, 4) == std::vector<std::uint64_t>(4));
+}
+
 }  // namespace organ::train

@@ -24,4 +24,15 @@ TEST_CASE("what a model is asked for follows from what its layers see") {
   CHECK(task(t5, "encoder") == Task::spans);
 }
 
+TEST_CASE("each epoch has a draw of its own, the first one that of the seed itself") {
+  CHECK(seed_of_epoch(7, 0) == 7);
+  CHECK(seed_of_epoch(7, 1) != 7);
+  CHECK(seed_of_epoch(7, 1) != seed_of_epoch(7, 2));
+  CHECK(seed_of_epoch(7, 1) != seed_of_epoch(8, 1));
+  for (const TaskDraw draw : {TaskDraw::each_epoch, TaskDraw::once}) {
+    CHECK(parse_task_draw(to_string(draw)) == draw);
+  }
+  CHECK_FALSE(parse_task_draw("twice"));
+}
+
 }  // namespace organ::train

@@ -254,6 +254,10 @@ TEST_CASE("a state of an older organ continues by what it recorded, the rest is 
   CHECK(require_same_older_run(saved, current, settings, true).find("held-out data") !=
         std::string::npos);
   CHECK(refused(false).find("held-out data: got none, expected some") != std::string::npos);
+  current.identity["draw"] = "each_epoch";
+  CHECK(refused(true).find("draw: got each_epoch, expected once") != std::string::npos);
+  current.identity["draw"] = "once";
+  CHECK(refused(true) == "no error");
   saved.config_digest = sha256("others");
   CHECK(refused(true).find("other settings or another model than the train state of step 7") !=
         std::string::npos);

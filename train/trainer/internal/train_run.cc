@@ -12,14 +12,9 @@
 
 #include "format/base/fail.h"
 #include "train/kernels/product.h"
-#include "train/machine/gemm_rate.h"
-#include "train/machine/gemm_rate_on.h"
 #include "train/passes/batches.h"
-#include "train/probes/data_probes.h"
 #include "train/probes/finding.h"
 #include "train/probes/finite_tensor.h"
-#include "train/probes/model_probes.h"
-#include "train/probes/padding_ids.h"
 #include "train/trainer/internal/run_identity.h"
 
 namespace organ::train {
@@ -56,13 +51,20 @@ PrefixOptions prefix_options(const TrainInputs& inputs, const Device& device,
   return options;
 }
 
+// Windows that are drawn anew in each epoch enter the organ as other streams each time.
+bool drawn_anew(const TrainInputs& inputs) {
+  return inputs.settings.draw == TaskDraw::each_epoch &&
+         inputs.data.training.task() != Task::next_token;
+}
+
 // The streams of training and held-out data share one bound in memory.
 std::uint64_t held_out_share(const TrainInputs& inputs) {
-  return inputs.data.held_out ? inputs.settings.cache_bytes / 4 : 0;
+  if (!inputs.data.held_out) return 0;
+  return drawn_anew(inputs) ? inputs.settings.cache_bytes : inputs.settings.cache_bytes / 4;
 }
 
 std::uint64_t training_share(const TrainInputs& inputs) {
-  return inputs.settings.cache_bytes - held_out_share(inputs);
+  return drawn_anew(inputs) ? 0 : inputs.settings.cache_bytes - held_out_share(inputs);
 }
 
 // On a CPU the matrix products are at full speed from about a thousand tokens on; more at once
@@ -100,7 +102,7 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
       inputs_(model_, data_.windows(),
               prefix_options(inputs, device_, cache_, layers_below(model_, settings_),
                              settings_.precision == Precision::bf16, training_share(inputs))),
-      order_(settings_.seed, data_.windows()),
+      order_(settings_.seed, data_.windows(), settings_.draw),
       schedule_{settings_.schedule, settings_.rate,
                 warmup_steps(settings_.warmup_share, settings_.steps), settings_.steps} {
   record_.identity =
@@ -112,45 +114,6 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
   held_out_.emplace(model_, *inputs.data.held_out, whole_path_,
                     prefix_options(inputs, device_, cache_, below, false, held_out_share(inputs)),
                     settings_.batch, group_);
-}
-
-void TrainRun::prove_model() {
-  const std::int64_t window = data_.fullest_window();
-  const bool whole = settings_.mode == TrainMode::in_situ;
-  const std::int64_t first = model_.place_of(settings_.layers.first);
-  const auto count = static_cast<std::int64_t>(settings_.layers.count);
-  const ProbeLayers layers =
-      whole ? ProbeLayers{0, model_.layer_count()} : ProbeLayers{first, first + count};
-  const auto padding = padding_ids(checkpoint_);
-  auto findings = run_probes(model_, layers, make_batch(data_, {&window, 1}), padding);
-  findings.push_back(probe_trailing_padding(data_.stream(), padding));
-  name_tensor(findings, checkpoint_);
-  const bool passed = all_passed(findings);
-  for (const auto& finding : findings) {
-    passed ? observer_.detail(describe(finding)) : observer_.note(describe(finding));
-  }
-  if (passed) observer_.note(describe_passed(findings));
-  require_passed(findings);
-}
-
-void TrainRun::measure_machine() {
-  gemm_rate_ = gemm_rate_on(model_.device(), settings_.precision);
-  if (!device_.is_cpu()) {
-    observer_.note(fmt::format("{}: {}", to_string(device_), describe_device(device_)));
-  }
-  observer_.note(fmt::format("matrix products run at {:.0f} GFLOP/s in {} with {} threads",
-                             gemm_rate_, to_string(settings_.precision), at::get_num_threads()));
-  if (!gradient_sum_.way().empty()) {
-    observer_.note(fmt::format("gradients of {} processes are summed by {}", group_.size(),
-                               gradient_sum_.way()));
-  }
-  if (!gradient_sum_.reason().empty()) {
-    observer_.warn(gradient_sum_.reason() + "; gradients go through the host");
-  }
-  if (model_.device().is_cpu() && gemm_rate_ < kSlowGemmRate) {
-    observer_.warn(fmt::format("matrix products run at {:.0f} GFLOP/s only (expected {} or more)",
-                               gemm_rate_, kSlowGemmRate));
-  }
 }
 
 // Several processes stop at the same step: where the last sums say that one was told to.
@@ -185,35 +148,39 @@ void TrainRun::finish_skipped_step() {
                           quote(settings_.run_folder.string())));
 }
 
-// The windows of a step that this process computes.
-std::span<const std::int64_t> TrainRun::own_share(std::span<const std::int64_t> windows) const {
+// What this process computes of a step.
+TrainRun::Share TrainRun::own_share(std::size_t rows) const {
   const auto rank = static_cast<std::size_t>(group_.rank());
   const auto size = static_cast<std::size_t>(group_.size());
-  const std::size_t begin = windows.size() * rank / size;
-  return windows.subspan(begin, windows.size() * (rank + 1) / size - begin);
+  const std::size_t begin = rows * rank / size;
+  return {begin, rows * (rank + 1) / size - begin};
 }
 
 // Every row of a step is built here and nowhere else.
-std::vector<TrainRun::Pass> TrainRun::make_passes(std::span<const std::int64_t> windows) const {
+std::vector<TrainRun::Pass> TrainRun::make_passes(std::span<const std::int64_t> windows,
+                                                  std::span<const std::uint64_t> epochs) const {
   std::vector<Pass> passes;
+  const Share own = own_share(windows.size());
+  const std::size_t end = own.begin + own.count;
   const auto rows = static_cast<std::size_t>(rows_at_once(settings_, model_.device()));
-  for (std::size_t at = 0; at < windows.size(); at += rows) {
-    const auto some = windows.subspan(at, std::min(rows, windows.size() - at));
-    passes.push_back({some, make_batch(data_, some)});
+  for (std::size_t at = own.begin; at < end; at += rows) {
+    const std::size_t count = std::min(rows, end - at);
+    const auto some = windows.subspan(at, count);
+    passes.push_back({some, make_batch(data_, some, epochs.subspan(at, count))});
   }
   return passes;
 }
 
 // Of a step over all processes; `own` is this one's share of its windows.
 std::int64_t TrainRun::targets_of(std::span<const std::int64_t> windows,
+                                  std::span<const std::uint64_t> epochs,
                                   const std::vector<Pass>& own) const {
   std::int64_t targets = 0;
   for (const Pass& pass : own) targets += targets_in(pass.batch);
-  const auto share = own_share(windows);
-  const auto before = static_cast<std::size_t>(share.data() - windows.data());
-  for (const auto window : windows.first(before)) targets += data_.targets_in(window);
-  for (const auto window : windows.subspan(before + share.size())) {
-    targets += data_.targets_in(window);
+  const Share share = own_share(windows.size());
+  for (std::size_t row = 0; row < windows.size(); ++row) {
+    if (row >= share.begin && row < share.begin + share.count) continue;
+    targets += data_.targets_in(windows[row], epochs[row]);
   }
   return targets;
 }
@@ -249,8 +216,9 @@ void TrainRun::step() {
   const std::uint64_t flops = kernels::product_flops();
   StepMetrics metrics;
   metrics.windows = order_.step(record_.step, settings_.rows_per_step());
-  const std::vector<Pass> passes = make_passes(own_share(metrics.windows));
-  metrics.targets = targets_of(metrics.windows, passes);
+  const auto epochs = order_.epochs(record_.step, settings_.rows_per_step());
+  const std::vector<Pass> passes = make_passes(metrics.windows, epochs);
+  metrics.targets = targets_of(metrics.windows, epochs, passes);
   const double targets = static_cast<double>(std::max<std::int64_t>(1, metrics.targets));
   const double nll = accumulate_gradients(passes, targets);
   std::array<double, 3> sums = {nll, observer_.stop_requested() ? 1.0 : 0.0,

@@ -39,7 +39,11 @@ class TrainRun {
   TrainResult run();
 
  private:
-  // Rows of a step that run at once.
+  // Rows of a step.
+  struct Share {
+    std::size_t begin, count;
+  };
+  // Those that run at once.
   struct Pass {
     std::span<const std::int64_t> windows;
     Batch batch;
@@ -50,9 +54,11 @@ class TrainRun {
   void train();
   bool finished() const;
   void step();
-  std::span<const std::int64_t> own_share(std::span<const std::int64_t> windows) const;
-  std::vector<Pass> make_passes(std::span<const std::int64_t> windows) const;
+  Share own_share(std::size_t rows) const;
+  std::vector<Pass> make_passes(std::span<const std::int64_t> windows,
+                                std::span<const std::uint64_t> epochs) const;
   std::int64_t targets_of(std::span<const std::int64_t> windows,
+                          std::span<const std::uint64_t> epochs,
                           const std::vector<Pass>& own) const;
   double accumulate_gradients(const std::vector<Pass>& passes, double targets);
   void update_weights(StepMetrics& metrics);
@@ -71,7 +77,7 @@ class TrainRun {
   void log_evaluation(const HeldOutLoss& loss);
   PrefixUse prefix_use() const;
 
-  // train_run_resume.cc: what a run starts from and leaves.
+  // train_run_start.cc: what a run starts from and leaves.
   void resume_or_start();
   void require_same(const TrainStateRecord& saved);
   void restore(TrainState& state);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run keeps between its steps: the train state that it starts from and leaves.
+// What a run does before its first step, and what it keeps between its steps: the proof of its
+// model, the speed of its machine, the train state that it starts from and leaves.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
@@ -7,7 +8,15 @@
 #include "format/base/fail.h"
 #include "train/kernels/dispatch.h"
 #include "train/machine/device.h"
+#include "train/machine/gemm_rate.h"
+#include "train/machine/gemm_rate_on.h"
 #include "train/machine/software.h"
+#include "train/passes/batches.h"
+#include "train/probes/data_probes.h"
+#include "train/probes/finding.h"
+#include "train/probes/finite_tensor.h"
+#include "train/probes/model_probes.h"
+#include "train/probes/padding_ids.h"
 #include "train/trainer/internal/run_identity.h"
 #include "train/trainer/internal/train_run.h"
 
@@ -46,6 +55,45 @@ std::span<const float> floats_or_none(const at::Tensor& host) {
 at::Tensor on_host(const at::Tensor& tensor) { return tensor.defined() ? tensor.cpu() : tensor; }
 
 }  // namespace
+
+void TrainRun::prove_model() {
+  const std::int64_t window = data_.fullest_window();
+  const bool whole = settings_.mode == TrainMode::in_situ;
+  const std::int64_t first = model_.place_of(settings_.layers.first);
+  const auto count = static_cast<std::int64_t>(settings_.layers.count);
+  const ProbeLayers layers =
+      whole ? ProbeLayers{0, model_.layer_count()} : ProbeLayers{first, first + count};
+  const auto padding = padding_ids(checkpoint_);
+  auto findings = run_probes(model_, layers, make_batch(data_, {&window, 1}), padding);
+  findings.push_back(probe_trailing_padding(data_.stream(), padding));
+  name_tensor(findings, checkpoint_);
+  const bool passed = all_passed(findings);
+  for (const auto& finding : findings) {
+    passed ? observer_.detail(describe(finding)) : observer_.note(describe(finding));
+  }
+  if (passed) observer_.note(describe_passed(findings));
+  require_passed(findings);
+}
+
+void TrainRun::measure_machine() {
+  gemm_rate_ = gemm_rate_on(model_.device(), settings_.precision);
+  if (!device_.is_cpu()) {
+    observer_.note(fmt::format("{}: {}", to_string(device_), describe_device(device_)));
+  }
+  observer_.note(fmt::format("matrix products run at {:.0f} GFLOP/s in {} with {} threads",
+                             gemm_rate_, to_string(settings_.precision), at::get_num_threads()));
+  if (!gradient_sum_.way().empty()) {
+    observer_.note(fmt::format("gradients of {} processes are summed by {}", group_.size(),
+                               gradient_sum_.way()));
+  }
+  if (!gradient_sum_.reason().empty()) {
+    observer_.warn(gradient_sum_.reason() + "; gradients go through the host");
+  }
+  if (model_.device().is_cpu() && gemm_rate_ < kSlowGemmRate) {
+    observer_.warn(fmt::format("matrix products run at {:.0f} GFLOP/s only (expected {} or more)",
+                               gemm_rate_, kSlowGemmRate));
+  }
+}
 
 void TrainRun::resume_or_start() {
   record_.seed = settings_.seed;
