@@ -223,11 +223,12 @@ std::set<std::string> changed_shards(const InstallPlan& plan, const format::Chec
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const fs::path& files_folder, const fs::path& undo_folder, Place place,
                           ModelFiles& files, std::vector<FileChange>& changes, const Work& work) {
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0, undo_bytes = 0;
   for (const auto& [index, writes] : plan.writes) {
     bytes += format::edit_size(recipient.shards().at(index).file);
+    undo_bytes += format::total_size(writes);
   }
-  require_space(files_folder, bytes);
+  require_space(files_folder, bytes + undo_bytes);
   const Work writing = work.phase("writing", bytes);
   for (const auto& [index, writes] : plan.writes) {
     const format::Checkpoint::Shard& shard = recipient.shards().at(index);
