@@ -19,20 +19,21 @@ std::optional<StartedMachine> last_start;
 }  // namespace
 
 // Under the names that --wrap gives them.
-#define DATASET_FILL "_ZNK5organ5train7Dataset4fillElRKNS0_12WindowArraysE"
+#define DATASET_FILL "_ZNK5organ5train7Dataset4fillElRKNS0_12WindowArraysEm"
 #define START_MACHINE "_ZN5organ5train13start_machineERKNS0_13MachineChoiceEj"
-void real_fill(const train::Dataset* data, std::int64_t window,
-               const train::WindowArrays& out) __asm__("__real_" DATASET_FILL);
-void seen_fill(const train::Dataset* data, std::int64_t window,
-               const train::WindowArrays& out) __asm__("__wrap_" DATASET_FILL);
+void real_fill(const train::Dataset* data, std::int64_t window, const train::WindowArrays& out,
+               std::uint64_t epoch) __asm__("__real_" DATASET_FILL);
+void seen_fill(const train::Dataset* data, std::int64_t window, const train::WindowArrays& out,
+               std::uint64_t epoch) __asm__("__wrap_" DATASET_FILL);
 at::Device real_start(const train::MachineChoice& choice,
                       unsigned processes) __asm__("__real_" START_MACHINE);
 at::Device seen_start(const train::MachineChoice& choice,
                       unsigned processes) __asm__("__wrap_" START_MACHINE);
 
-void seen_fill(const train::Dataset* data, std::int64_t window, const train::WindowArrays& out) {
+void seen_fill(const train::Dataset* data, std::int64_t window, const train::WindowArrays& out,
+               std::uint64_t epoch) {
   ++built;
-  real_fill(data, window, out);
+  real_fill(data, window, out, epoch);
 }
 
 at::Device seen_start(const train::MachineChoice& choice, unsigned processes) {
