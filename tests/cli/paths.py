@@ -45,12 +45,16 @@ CASES = {
     "doctor": [["doctor", "--registry", "{reg}", "--trust-links", "{model}"]],
     "train": [["train", "{model}", "--layers", "0:2", "--data", "{a.txt}", "--held-out", "{b.txt}",
                "--out", "{new}", *TRAINING],
-              ["train", "{model}", "--layers", "0:2", "--ids", "{ids}", "--held-out-ids", "{ids}",
+              ["train", "{model}", "--layers", "0:2", "--ids", "{ids}", "--held-out-ids", "{ids2}",
                "--out", "{new}", "--run-dir", "{run}", "--cache", "{cache}", *TRAINING]],
     "recover": [["recover", "{installed}", "--data", "{a.txt}", "--held-out", "{b.txt}", "--out",
-                 "{new}", *TRAINING]],
+                 "{new}", *TRAINING],
+                ["recover", "{installed}", "--ids", "{ids}", "--held-out-ids", "{ids2}", "--out",
+                 "{new}", "--run-dir", "{run}", "--cache", "{cache}", *TRAINING]],
     "baseline": [["baseline", "lora", "{model}", "--data", "{a.txt}", "--held-out", "{b.txt}",
-                  "--out", "{new}", *TRAINING]],
+                  "--out", "{new}", *TRAINING],
+                 ["baseline", "lora", "{model}", "--ids", "{ids}", "--held-out-ids", "{ids2}",
+                  "--out", "{new}", "--run-dir", "{run}", "--cache", "{cache}", *TRAINING]],
     "eval": [["eval", "{model}", "--data", "{a.txt}", "--training-data", "{b.txt}", "--adapter",
               "{adapter}", "--context", "16", "--threads", "1"],
              ["eval", "{model}", "--ids", "{ids}", "--against", "{model}", "--context", "16",
@@ -109,14 +113,15 @@ class World:
         if train:
             self.run("baseline", "lora", folder / "model", "--data", folder / "a.txt", "--out",
                      folder / "adapter", "--run-dir", folder / "adapter.run", *TRAINING)
-            write_ids(folder / "ids")
+            write_ids(folder / "ids", range(64))
+            write_ids(folder / "ids2", range(64, 128))
 
     def run(self, *words):
         subprocess.run([self.organ, *words], env=self.env, check=True, stdout=subprocess.DEVNULL)
 
 
-def write_ids(path):
-    values = b"".join(i.to_bytes(8, "little") for i in range(64))
+def write_ids(path, ids):
+    values = b"".join(i.to_bytes(8, "little") for i in ids)
     header = json.dumps({"ids": {"dtype": "I64", "shape": [4, 16],
                                  "data_offsets": [0, len(values)]}}).encode()
     header += b" " * (-len(header) % 8)

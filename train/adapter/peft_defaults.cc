@@ -242,7 +242,7 @@ PeftConfig make_peft_config(const AdapterOptions& options,
   config["revision"] = nullptr;
   config["inference_mode"] = true;
   config["modules_to_save"] = nullptr;
-  return parse_peft_config(config.dump(), "adapter_config.json");
+  return parse_peft_config(pretty_json(config), "adapter_config.json");
 }
 
 }  // namespace organ::train
