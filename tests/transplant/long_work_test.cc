@@ -84,7 +84,7 @@ TEST_CASE("long work: extract that is ended at any step leaves no folder") {
 }
 
 TEST_CASE("long work: install that is ended at any step leaves the model as it was") {
-  const Bench bench(16);  // each is a step
+  const Bench bench(24);  // each is a step
   const auto before = test::digests_of(bench.model);
   std::optional<fs::path> out;
   SUBCASE("in place") {}
