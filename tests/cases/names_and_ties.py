@@ -12,6 +12,7 @@ from support import BY_FAMILY, Case, change_config, copy, make, peers, put_tenso
 peers.enter("torch", "transformers", "safetensors")
 import torch  # noqa: E402
 import transformers  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 
 AUTO = {"t5": transformers.AutoModelForSeq2SeqLM, "bert": transformers.AutoModelForMaskedLM}
 
@@ -126,8 +127,9 @@ def two_heads(case):
         *(loaded("llama", model)[n] for n in ("lm_head.weight", "model.embed_tokens.weight"))))
     organ_of(case, "two heads", model)
     if case.can_measure:
-        (case.folder / "a.txt").write_text("Spring came late to the valley that year.\n" * 20)
-        done = case.organ("eval", model, "--data", case.folder / "a.txt")
+        ids = case.folder / "ids.safetensors"
+        save_file({"ids": torch.arange(32).reshape(2, 16) % 8}, ids)
+        done = case.organ("eval", model, "--ids", ids)
         case.expect("measuring names both tensors and the way out", done.returncode == 4 and all(
             re.search(word, done.stderr) for word in
             ("lm_head.weight", "embed_tokens.weight", '"tie_word_embeddings": false')), done.stderr)
