@@ -143,7 +143,7 @@ bool contains(std::span<const std::string_view> words, std::string_view word) {
 // Keys of any family that change the function; null or the harmless value is accepted.
 struct Harmless {
   std::string_view key;
-  enum class Value : std::uint8_t { null, no, yes, zero, one, empty } value;
+  enum class Value : std::uint8_t { null, no, yes, yes_alone, zero, one, empty } value;
   std::string_view text;
 };
 constexpr Harmless kHarmless[] = {
@@ -155,7 +155,9 @@ constexpr Harmless kHarmless[] = {
     {"add_cross_attention", Harmless::Value::no, "false"},
     {"is_encoder_decoder", Harmless::Value::no, "false"},
     {"scale_attn_by_inverse_layer_idx", Harmless::Value::no, "false"},
-    {"is_causal", Harmless::Value::yes, "true"},
+    {"is_causal", Harmless::Value::yes_alone, "true"},  // transformers takes null for false
+    {"fusion_config", Harmless::Value::empty, "none"},
+    {"transformers_weights", Harmless::Value::null, "null"},  // another file
     {"per_layer_config", Harmless::Value::null, "null"},
     {"pruned_heads", Harmless::Value::empty, "none"},
     {"use_mrope", Harmless::Value::no, "false"},
@@ -176,6 +178,7 @@ bool is_harmless(const Json& value, Harmless::Value wanted) {
     case Harmless::Value::null: return value.is_null();
     case Harmless::Value::no: return value.is_null() || value == false;
     case Harmless::Value::yes: return value.is_null() || value == true;
+    case Harmless::Value::yes_alone: return value == true;
     case Harmless::Value::zero: return value.is_null() || value == 0;
     case Harmless::Value::one: return value.is_null() || value == 1;
     case Harmless::Value::empty: return value.empty();  // null too
