@@ -193,6 +193,8 @@ Command Command::add_train_command(Context& context, const std::string& name,
   return add_command(context, name, std::string(summary), examples);
 }
 
+bool Command::given(const std::string& name) const { return app_->get_option(name)->count() > 0; }
+
 void Command::on_run(std::function<void()> run) { app_->callback(std::move(run)); }
 
 }  // namespace organ::cli

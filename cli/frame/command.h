@@ -67,6 +67,9 @@ class Command {
   Option add_parsed_option(const std::string& names, std::function<void(const std::string&)> parse,
                            const std::string& description);
 
+  // Whether the command line gave the option; once it is parsed.
+  bool given(const std::string& name) const;
+
   // `run` is called after parsing; what it throws ends in run_program.
   void on_run(std::function<void()> run);
 

@@ -5,6 +5,7 @@
 #include "cli/frame/parse_option.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
+#include "cli/train/preset.h"
 #include "cli/train/resources.h"
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
@@ -20,6 +21,7 @@ struct Arguments {
   TrainArguments common;
   std::string layers;
   bool middle_third = false;
+  Preset preset = Preset::none;
   train::OrganIdentity identity;
 };
 
@@ -107,7 +109,17 @@ void add_train(Command& app, Context& context) {
   command.add_option("--data-license", identity.data_license, "licence of the training data");
   command.add_option("--donor", identity.donor_id, "name of the donor [default: folder name]");
   add_train_arguments(command, arguments->common);
-  command.on_run([&context, arguments] { run_train(context, *arguments); });
+  add_option_of_names(
+      command, "--preset", "paper", "",
+      "what is not given here as in arXiv 2601.13580, appendix D: 5 epochs, seed 42, "
+      "batches of 4 x 512 tokens, bf16, AdamW at 1e-4, cosine",
+      [arguments](const std::string& text, const std::string& expected) {
+        arguments->preset = parsed(parse_preset(text), "--preset", text, expected);
+      });
+  command.on_run([&context, command, arguments] {
+    apply_preset(context, command, arguments->preset, arguments->common);
+    run_train(context, *arguments);
+  });
 }
 
 }  // namespace organ::cli

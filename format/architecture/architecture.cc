@@ -143,7 +143,8 @@ JsonText Architecture::layer_fields(std::uint64_t first, std::uint64_t count) co
     fail(ErrorCode::invalid_argument, "{} layers from layer {}: the model has {} layers", count,
          first, layer_count_);
   }
-  if (opaque_) return json_text(internal::opaque_fields(*this, *opaque_, first, count));
+  if (opaque_)
+    return json_text_without_reals(internal::opaque_fields(*this, *opaque_, first, count));
   Json fields = spec_fields(spec_);
   const auto begin = attention_types_.begin() + static_cast<std::ptrdiff_t>(first);
   const std::vector<std::string> types(begin, begin + static_cast<std::ptrdiff_t>(count));
@@ -158,7 +159,7 @@ JsonText Architecture::layer_fields(std::uint64_t first, std::uint64_t count) co
   }
   Json& tensors = fields["tensors"] = Json::object();
   for (const LayerTensor& tensor : tensors_) tensors[tensor.name] = tensor.shape;
-  return json_text(fields);
+  return json_text_without_reals(fields);
 }
 
 Shape Architecture::shared_shape() const {

@@ -62,8 +62,9 @@ class Guard {
       return true;
     }
     // An integer that does not fit 64 bits arrives here too.
-    if (text.find_first_not_of("-0123456789") == string_t::npos || !limits_.reals ||
-        !std::isfinite(value)) {
+    const bool integer =
+        text.find_first_not_of("-0123456789") == string_t::npos && !limits_.long_integers;
+    if (integer || !limits_.reals || !std::isfinite(value)) {
       refuse(subject_, fmt::format("expected {}, got {}",
                                    limits_.reals ? "a finite number or a 64-bit integer"
                                                  : "an integer of at most 64 bits",
@@ -186,18 +187,6 @@ class Builder final : public JsonEvents {
   std::string key_;
 };
 
-void check_no_reals(const Json& value) {
-  check(!value.is_number_float(), "a canonical document holds a real number");
-  if (value.is_structured()) {
-    for (const Json& element : value) check_no_reals(element);
-  }
-}
-
-// Names of files may be any bytes: what is not UTF-8 in them is written as U+FFFD.
-std::string dumped(const Json& value, int indent = -1) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
-
 // Values that the program built itself hold natural numbers as signed integers too.
 bool is_natural(const Json& value) {
   return value.is_number_unsigned() ||
@@ -234,25 +223,12 @@ Json parse_json(std::string_view text, const JsonLimits& limits, std::string_vie
   return std::move(builder.root);
 }
 
-std::string canonical_json(const Json& value) {
-  check_no_reals(value);
-  return dumped(value);
-}
-
-JsonText json_text(const Json& value) { return JsonText::from_canonical(canonical_json(value)); }
-
-Json json_of(const JsonText& text) { return Json::parse(text.text()); }
-
-JsonText JsonText::parse(std::string_view text) { return json_text(parse_json(text, {}, "JSON")); }
-
 std::string shown_json(const Json& value) {
   if (value.is_number_float() && !std::isfinite(value.get<double>())) {
     return std::string(internal::name_of(value.get<double>()));
   }
-  return dumped(value);
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
-
-std::string pretty_json(const Json& value) { return dumped(value, 2) + "\n"; }
 
 JsonObject::JsonObject(const Json& value, std::string path)
     : value_(&value), path_(std::move(path)) {

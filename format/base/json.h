@@ -28,6 +28,8 @@ struct JsonLimits {
   // Infinity and -Infinity, bare or as transformers 5 writes them ({"__float__": "Infinity"});
   // integers beyond 64 bits, as the nearest real; -0. What asks for such a number is told its name.
   bool foreign = false;
+  // Integers beyond 64 bits are reals too: RFC 8785 writes a real below 1e21 without an exponent.
+  bool long_integers = false;
 };
 
 // Receives the events of parse_json_events in document order. Throw Error to refuse.
@@ -70,14 +72,22 @@ Json signed_real(double value);
 // A value on one line for people; numbers that are not finite as Python spells them.
 std::string shown_json(const Json& value);
 
-// Between a value and its canonical text; throws as canonical_json does.
+// The same with real numbers, finite ones, as RFC 8785 writes them: the shortest digits that read
+// back to the same double, in ECMAScript's form (1, 0.25, 1e-7, 1e+21).
+std::string canonical_json_with_reals(const Json& value);
+
+bool holds_real(const Json& value);
+
+// Between a value and its canonical text, real numbers included.
 JsonText json_text(const Json& value);
+// What is signed by its fields holds no real number; throws as canonical_json does.
+JsonText json_text_without_reals(const Json& value);
 Json json_of(const JsonText& text);
 
 // Indented text for people, with a final newline.
 std::string pretty_json(const Json& value);
 
-// A finite real number as a C99 hex float string, and back (canonical documents hold reals so).
+// A finite real number as a C99 hex float string, and back: signed layer fields hold reals so.
 std::string real_to_hex(double value);
 double real_from_hex(std::string_view text, std::string_view subject);
 

@@ -10,14 +10,14 @@
 
 namespace organ {
 
-// One JSON value in its canonical text: keys sorted bytewise, no white space, no real numbers, so
-// that equal values are equal texts and have one digest. Immutable value.
+// One JSON value in its canonical text: keys sorted bytewise, no white space, real numbers as RFC
+// 8785 writes them, so that equal values are equal texts and have one digest. Immutable value.
 class JsonText {
  public:
   JsonText() = default;  // {}
 
   // Any spelling of a value within the limits of organ.json (16 MiB, 32 levels). Throws corrupt:
-  // no JSON, a key twice, a real number (write it as a C99 hex float string).
+  // no JSON, a key twice.
   static JsonText parse(std::string_view text);
 
   // Takes text that is canonical already; nothing is looked at.

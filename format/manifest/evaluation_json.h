@@ -7,7 +7,7 @@
 
 namespace organ::format {
 
-// The fields of `evaluations[]` (schemas/organ.v1.schema.json): reals as hex float strings.
+// The fields of `evaluations[]` (schemas/organ.v1.schema.json).
 Json to_json(const Evaluation& evaluation);
 
 // Adds precision, device, lead_in and chose_weights to a record of the figure, where they are

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // organ.json: everything about an organ but its weights (schemas/organ.v1.schema.json,
-// schemas/organ.v1.md). Canonical JSON, 16 MiB at most.
+// schemas/organ.v1.md). Canonical JSON, 16 MiB at most; real numbers as RFC 8785 writes them.
 #pragma once
 
 #include <cstdint>
@@ -68,7 +68,7 @@ struct TrainingRecord {
   std::string mode;  // in_situ | wrapper
   std::vector<std::string> trained_tensors;
   std::string head;          // frozen | trained | tied
-  JsonText hyperparameters;  // an object: integers, strings, hex-float strings
+  JsonText hyperparameters;  // an object
   std::uint64_t seed = 0;
   struct Data {
     std::string name;
@@ -109,6 +109,8 @@ struct Manifest {
   std::optional<TokenizerRecord> tokenizer;
   std::vector<FileEntry> files;  // sorted by path
   JsonText extensions;           // an object
+  // An organ of before: its reals are C99 hex float strings, and stay so, since the text is signed.
+  bool hex_reals = false;
 
   // Throws corrupt (any malformation, text that is not canonical, signature that does not match
   // architecture.layer, tensors that contradict it, …) or unsupported_version naming the version

@@ -54,12 +54,15 @@ std::vector<Digest> read_digests(const JsonObject& object, std::string_view key)
   return digests;
 }
 
+// A number; in an organ of before a hex float string. The manifest has all of one kind, or its text
+// is not canonical.
 double read_real(const JsonObject& object, std::string_view key) {
+  if (!object.at(key).is_string()) return object.real(key);
   const std::string text = object.string(key);
   try {
     return real_from_hex(text, key);
   } catch (const Error&) {
-    object.fail_field(key, "expected a C99 hex float string, got " + quote(text));
+    object.fail_field(key, "expected a number or a C99 hex float string, got " + quote(text));
   }
 }
 
@@ -70,7 +73,10 @@ std::optional<double> read_optional_real(const JsonObject& object, std::string_v
 
 ArchitectureRecord read_architecture(const JsonObject& object) {
   require_keys(object, {"layer", "model_type", "signature"});
-  return {object.string("model_type"), json_text(object.object("layer").value()),
+  const Json& layer = object.object("layer").value();
+  if (holds_real(layer))
+    object.fail_field("layer", "holds a real number that is no hex float string");
+  return {object.string("model_type"), json_text_without_reals(layer),
           read_digest(object, "signature")};
 }
 
@@ -239,6 +245,16 @@ JsonText read_extensions(const JsonObject& root, std::string_view subject) {
   return json_text(extensions);
 }
 
+// By the first real there is.
+bool has_hex_reals(const JsonObject& root) {
+  for (const JsonObject& one : root.objects("evaluations")) return one.at("nll").is_string();
+  if (root.is_null("training")) return false;
+  for (const JsonObject& one : root.object("training").objects("changes")) {
+    return one.at("relative_rms").is_string();
+  }
+  return false;
+}
+
 // The signature covers bytes, so one meaning has one text.
 void check_canonical(const Manifest& manifest, std::string_view text, std::string_view subject) {
   const std::string canonical = manifest.to_text();
@@ -248,7 +264,7 @@ void check_canonical(const Manifest& manifest, std::string_view text, std::strin
   throw Error(ErrorCode::corrupt,
               fmt::format("{}: not canonical JSON from byte {} on", quote(subject),
                           difference.second - text.begin()),
-              "keys sorted, no white space, reals as shortest C99 hex float strings");
+              "keys sorted, no white space, reals as RFC 8785 writes them");
 }
 
 }  // namespace
@@ -256,6 +272,8 @@ void check_canonical(const Manifest& manifest, std::string_view text, std::strin
 Manifest Manifest::parse(std::string_view text, std::string_view subject) {
   JsonLimits limits;
   limits.bytes = kManifestLimit;
+  limits.reals = true;
+  limits.long_integers = true;
   const Json document = parse_json(text, limits, subject);
   const JsonObject root(document, std::string(subject));
   check_schema_version(root, subject);
@@ -279,6 +297,7 @@ Manifest Manifest::parse(std::string_view text, std::string_view subject) {
   for (const JsonObject& item : root.objects("files")) {
     manifest.files.push_back(read_file_entry(item));
   }
+  manifest.hex_reals = has_hex_reals(root);
   internal::check_manifest(manifest, subject);
   check_canonical(manifest, text, subject);
   return manifest;

@@ -48,8 +48,15 @@ Json to_json(const TrainingRecord::Data& data) {
 
 Json to_json(const TensorChange& change) {
   return {{"tensor", change.tensor},
-          {"relative_rms", real_to_hex(change.relative_rms)},
-          {"unchanged_fraction", real_to_hex(change.unchanged_fraction)}};
+          {"relative_rms", change.relative_rms},
+          {"unchanged_fraction", change.unchanged_fraction}};
+}
+
+// Of an organ of before.
+void write_hex(Json& object, std::initializer_list<const char*> keys) {
+  for (const char* key : keys) {
+    if (!object[key].is_null()) object[key] = real_to_hex(object[key].get<double>());
+  }
 }
 
 Json to_json(const FileEntry& file);
@@ -139,16 +146,15 @@ void add_conditions(Json& object, const Evaluation& evaluation) {
 }
 
 Json to_json(const Evaluation& evaluation) {
-  const auto& bits = evaluation.bits_per_byte;
   Json object = {{"subject", evaluation.subject},
                  {"position", nullable(evaluation.position)},
                  {"protocol", evaluation.protocol},
                  {"context", evaluation.context},
                  {"stride", evaluation.stride},
                  {"tokens", evaluation.tokens},
-                 {"nll", real_to_hex(evaluation.nll)},
-                 {"perplexity", real_to_hex(evaluation.perplexity)},
-                 {"bits_per_byte", bits ? Json(real_to_hex(*bits)) : Json(nullptr)},
+                 {"nll", evaluation.nll},
+                 {"perplexity", evaluation.perplexity},
+                 {"bits_per_byte", nullable(evaluation.bits_per_byte)},
                  {"dataset", evaluation.dataset},
                  {"dataset_digest", evaluation.dataset_digest.to_string()},
                  {"tokenizer_digest", nullable(evaluation.tokenizer_digest)}};
@@ -172,7 +178,17 @@ std::string Manifest::to_text() const {
   document["evaluations"] = list_of(evaluations);
   document["tokenizer"] = tokenizer ? to_json(*tokenizer) : Json(nullptr);
   document["files"] = list_of(files);
-  return canonical_json(document);
+  if (hex_reals) {
+    for (Json& one : document["evaluations"]) {
+      write_hex(one, {"nll", "perplexity", "bits_per_byte"});
+    }
+    if (training) {
+      for (Json& one : document["training"]["changes"]) {
+        write_hex(one, {"relative_rms", "unchanged_fraction"});
+      }
+    }
+  }
+  return canonical_json_with_reals(document);
 }
 
 std::string clock_time() { return to_rfc_3339(seconds_now()); }

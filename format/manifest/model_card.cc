@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/manifest/model_card.h"
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "format/base/json.h"
 
 namespace organ::format {
 namespace {
@@ -16,6 +21,52 @@ std::string cell(std::string_view text) {
     out += c;
   }
   return out;
+}
+
+// Free text as a scalar of YAML, whose double quotes are those of JSON.
+std::string scalar(std::string_view text) { return canonical_json(escape_text(text, 2048)); }
+
+// The licence by the name that Hugging Face gives it, where it has one.
+std::string licence_lines(const Manifest& manifest) {
+  constexpr std::array kKnown = {"apache-2.0",      "mit",       "bsd-2-clause", "bsd-3-clause",
+                                 "cc0-1.0",         "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
+                                 "cc-by-nc-sa-4.0", "gpl-2.0",   "gpl-3.0",      "lgpl-3.0",
+                                 "agpl-3.0",        "mpl-2.0",   "unlicense",    "llama2",
+                                 "llama3",          "llama3.1",  "llama3.2",     "gemma"};
+  if (!manifest.license) return {};
+  std::string name = *manifest.license;
+  std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  if (std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end()) {
+    return fmt::format("license: {}\n", name);
+  }
+  return fmt::format("license: other\nlicense_name: {}\n", scalar(*manifest.license));
+}
+
+// What an evaluation says, as a result of a model index.
+std::string result_lines(const Manifest& manifest, const Evaluation& one) {
+  const char* task = manifest.architecture.model_type == "bert" ? "fill-mask" : "text-generation";
+  const std::string name = fmt::format("perplexity, {}, {} ctx={} stride={}", one.subject,
+                                       one.protocol, one.context, one.stride);
+  return fmt::format(
+      "  - task:\n      type: {}\n    dataset:\n      type: {}\n      name: {}\n"
+      "    metrics:\n    - type: perplexity\n      name: {}\n      value: {:.6f}\n",
+      task, scalar(one.dataset), scalar(one.dataset), scalar(name), one.perplexity);
+}
+
+// The metadata block of Hugging Face's model cards.
+std::string front_matter(const Manifest& manifest) {
+  std::string out = "---\n" + licence_lines(manifest);
+  out +=
+      fmt::format("base_model: {}\nlibrary_name: organ\ntags:\n- organ\n- {}\n",
+                  scalar(manifest.extraction.donor_id), scalar(manifest.architecture.model_type));
+  if (!manifest.evaluations.empty()) {
+    out += fmt::format("metrics:\n- perplexity\nmodel-index:\n- name: {}\n  results:\n",
+                       scalar(manifest.name));
+    for (const Evaluation& one : manifest.evaluations) out += result_lines(manifest, one);
+  }
+  return out + "---\n\n";
 }
 
 std::string last_layer(const ExtractionRecord& extraction) {
@@ -87,7 +138,8 @@ std::string evaluations(const Manifest& manifest) {
 }  // namespace
 
 std::string model_card(const Manifest& manifest) {
-  std::string out = fmt::format("# {} {}\n\n", cell(manifest.name), cell(manifest.version));
+  std::string out = front_matter(manifest);
+  out += fmt::format("# {} {}\n\n", cell(manifest.name), cell(manifest.version));
   if (!manifest.description.empty()) out += cell(manifest.description) + "\n\n";
   out += fmt::format(
       "A donor organ: {} contiguous transformer layers as safetensors, "

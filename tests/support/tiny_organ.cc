@@ -56,7 +56,7 @@ void fill_optional_fields(Manifest& manifest) {
   training.mode = "in_situ";
   training.trained_tensors = {"layer.00/mlp.up_proj.weight"};
   training.head = "frozen";
-  training.hyperparameters = JsonText::parse(R"({"steps":10,"learning_rate":"0x1p-10"})");
+  training.hyperparameters = JsonText::parse(R"({"steps":10,"learning_rate":0.0001})");
   training.seed = 7;
   training.data = {{"common-licenses", sha256("data"), 1000, "various"}};
   training.software = {{"organ", "0.1.0"}};

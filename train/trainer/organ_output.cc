@@ -31,7 +31,7 @@ void sign_unpacked(const TrainedRun& run, format::Manifest& manifest) {
   for (const auto& tensor : format::unpacked_tensors(architecture.tensors())) {
     fields["tensors"][tensor.name] = tensor.shape;
   }
-  manifest.architecture.layer = json_text(fields);
+  manifest.architecture.layer = json_text_without_reals(fields);
   manifest.architecture.signature = format::Architecture::signature(manifest.architecture.layer);
 }
 

@@ -26,8 +26,8 @@ Json changes_of(const TrainedRun& run) {
       const auto change = measure_change(
           run, tensor, fmt::format("layer.{:02}/{}", tensor.trained->layer, tensor.info.name));
       changes.push_back({{"tensor", change.tensor},
-                         {"relative_rms", real_to_hex(change.relative_rms)},
-                         {"unchanged_fraction", real_to_hex(change.unchanged_fraction)}});
+                         {"relative_rms", change.relative_rms},
+                         {"unchanged_fraction", change.unchanged_fraction}});
     }
   }
   return changes;

@@ -49,7 +49,7 @@ const Axis* find_axis(std::string_view name) {
 
 void add_settings(const TrainInputs& inputs, RunIdentity& identity) {
   const TrainSettings& settings = inputs.settings;
-  Json recorded = json_of(hyperparameters(settings, inputs.data.training));
+  Json recorded = json_of(setting_texts(settings, inputs.data.training));
   for (const char* of_data : {"lead_in", "end_of_sequence"}) recorded.erase(of_data);
   for (const auto& [name, value] : recorded.items()) {
     identity[name] = value.is_string() ? value.get<std::string>() : value.dump();
@@ -92,7 +92,7 @@ std::string value_of(const RunIdentity& identity, std::string_view axis) {
   return std::string(axis == kDrawAxis ? to_string(TaskDraw::once) : "none");
 }
 
-// Reals are hex floats in documents.
+// Reals are hex floats.
 std::string shown(const std::string& value) {
   const bool hex = value.starts_with("0x") || value.starts_with("-0x");
   return hex ? fmt::format("{}", real_from_hex(value, "identity")) : escape_text(value, 160);

@@ -40,18 +40,24 @@ std::uint64_t steps_of_epochs(double epochs, std::int64_t windows, std::int64_t 
       1, static_cast<std::uint64_t>(std::ceil(rows / static_cast<double>(rows_per_step))));
 }
 
-Json deciding_settings(const TrainSettings& s) {
+// A real number as a document has it.
+using WriteReal = Json (*)(double);
+
+Json as_number(double value) { return value; }
+Json as_hex(double value) { return real_to_hex(value); }
+
+Json deciding_settings(const TrainSettings& s, WriteReal real) {
   Json all = {{"optimizer", "adamw"},
-              {"learning_rate", real_to_hex(s.rate)},
+              {"learning_rate", real(s.rate)},
               {"schedule", to_string(s.schedule)},
-              {"warmup_share", real_to_hex(s.warmup_share)},
-              {"beta1", real_to_hex(s.adamw.beta1)},
-              {"beta2", real_to_hex(s.adamw.beta2)},
-              {"epsilon", real_to_hex(s.adamw.epsilon)},
-              {"weight_decay", real_to_hex(s.adamw.weight_decay)},
+              {"warmup_share", real(s.warmup_share)},
+              {"beta1", real(s.adamw.beta1)},
+              {"beta2", real(s.adamw.beta2)},
+              {"epsilon", real(s.adamw.epsilon)},
+              {"weight_decay", real(s.adamw.weight_decay)},
               {"decay_scope", s.decay_all ? "all" : "2d"},
-              {"clip_norm", real_to_hex(s.clip_norm)},
-              {"ema", real_to_hex(s.ema)},
+              {"clip_norm", real(s.clip_norm)},
+              {"ema", real(s.ema)},
               {"packing", to_string(s.packing)},
               {"context", s.context},
               {"batch", s.batch},
@@ -110,8 +116,10 @@ TrainSettings complete_settings(const TrainSettings& wishes, const RunLength& le
   return settings;
 }
 
-JsonText hyperparameters(const TrainSettings& settings, const Dataset& training) {
-  Json fields = deciding_settings(settings);
+namespace {
+
+JsonText recorded(const TrainSettings& settings, const Dataset& training, WriteReal real) {
+  Json fields = deciding_settings(settings, real);
   const auto lead_in = training.stream().recorded_lead_in();
   const auto end = training.stream().end_of_sequence();
   fields["lead_in"] = lead_in ? Json(*lead_in) : Json();
@@ -120,8 +128,18 @@ JsonText hyperparameters(const TrainSettings& settings, const Dataset& training)
   return json_text(fields);
 }
 
+}  // namespace
+
+JsonText hyperparameters(const TrainSettings& settings, const Dataset& training) {
+  return recorded(settings, training, as_number);
+}
+
+JsonText setting_texts(const TrainSettings& settings, const Dataset& training) {
+  return recorded(settings, training, as_hex);
+}
+
 Digest settings_digest(const TrainSettings& s, const Digest& model_config) {
-  Json deciding = {{"hyperparameters", deciding_settings(s)},
+  Json deciding = {{"hyperparameters", deciding_settings(s, as_hex)},
                    {"mode", to_string(s.mode)},
                    {"first_layer", s.layers.first},
                    {"layer_count", s.layers.count},

@@ -91,11 +91,14 @@ void check_wishes(const TrainSettings& wishes, const RunLength& length);
 TrainSettings complete_settings(const TrainSettings& wishes, const RunLength& length,
                                 const Dataset& training);
 
-// The deciding settings as `training.hyperparameters` of organ.json: reals as hex float strings.
-// With what stood around each document of the data: `lead_in`, the ids before it, null for rows of
+// The deciding settings as `training.hyperparameters` of organ.json,
+// with what stood around each document of the data: `lead_in`, the ids before it, null for rows of
 // ids, and `end_of_sequence`, the id behind it, null for none. `draw` where tokens are hidden or
 // dropped.
 JsonText hyperparameters(const TrainSettings& settings, const Dataset& training);
+
+// The same with reals as hex float strings: what train states are compared by.
+JsonText setting_texts(const TrainSettings& settings, const Dataset& training);
 
 // SHA-256 of the canonical hyperparameters, layers and seed with the donor's identity: what organs
 // compared that recorded no identity of a run, so without those that came later.

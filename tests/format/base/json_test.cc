@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/base/json.h"
 
+#include <limits>
+#include <utility>
+
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -147,6 +150,46 @@ TEST_CASE("canonical json: sorted keys, no white space, no real numbers") {
   CHECK(canonical_json(parse_json(R"({ "b" : [1, 2], "a" : "ü\n" })", {}, "doc")) ==
         "{\"a\":\"ü\\n\",\"b\":[1,2]}");
   CHECK(test::error_of([] { canonical_json(Json{{"a", 1.5}}); }).find("internal") == 0);
+}
+
+TEST_CASE("real numbers are written as RFC 8785 says, and read back to the same double") {
+  // The table of its appendix B, and the edges of the forms.
+  const std::pair<double, const char*> cases[] = {
+      {0.0, "0"},
+      {-0.0, "0"},
+      {5e-324, "5e-324"},
+      {-5e-324, "-5e-324"},
+      {1.7976931348623157e308, "1.7976931348623157e+308"},
+      {9007199254740992, "9007199254740992"},
+      {295147905179352830000.0, "295147905179352830000"},
+      {9.999999999999997e22, "9.999999999999997e+22"},
+      {1e23, "1e+23"},
+      {1.0000000000000001e23, "1.0000000000000001e+23"},
+      {999999999999999700000.0, "999999999999999700000"},
+      {1e21, "1e+21"},
+      {9.999999999999997e-7, "9.999999999999997e-7"},
+      {0.000001, "0.000001"},
+      {333333333.3333332, "333333333.3333332"},
+      {-0.0000033333333333333333, "-0.0000033333333333333333"},
+      {1424953923781206.2, "1424953923781206.2"},
+      {1e-7, "1e-7"},
+      {100, "100"},
+      {1.5, "1.5"}};
+  const JsonLimits limits{.reals = true, .long_integers = true};
+  for (const auto& [value, text] : cases) {
+    CHECK(canonical_json_with_reals(Json(value)) == text);
+    CHECK(parse_json(text, limits, "x").get<double>() == value);
+    CHECK(JsonText::parse(text).text() == text);
+  }
+  const Json nested = {
+      {"b", {1.0, -1, 2.5, "x\n"}}, {"a", {{"c", nullptr}}}, {"e", Json::object()}};
+  CHECK(canonical_json_with_reals(nested) == R"({"a":{"c":null},"b":[1,-1,2.5,"x\n"],"e":{}})");
+  CHECK(test::error_of([] {
+          (void)canonical_json_with_reals(Json(std::numeric_limits<double>::infinity()));
+        }).starts_with("internal"));
+  CHECK(test::error_of([] {
+          parse_json("100000000000000000000", {.reals = true}, "x");
+        }).starts_with("corrupt"));
 }
 
 TEST_CASE("hex floats: exact both ways, one spelling") {

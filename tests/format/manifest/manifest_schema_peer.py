@@ -32,7 +32,7 @@ def damaged(full):
     yield "null-name", change(lambda d: d.update(name=None))
     yield "path-outside", change(lambda d: d["files"][1].update(path="../layer.00.safetensors"))
     yield "digest-is-a-path", change(lambda d: d["files"][0].update(digest="sha256:../../x"))
-    yield "real-number", change(lambda d: d["evaluations"][0].update(nll=2.5))
+    yield "real-as-text", change(lambda d: d["evaluations"][0].update(nll="2.5"))
     yield "unknown-inside", change(lambda d: d["extraction"].update(surprise=1))
     yield "newer-version", change(lambda d: d.update(schema_version=2))
     yield "critical-field", change(lambda d: d.update(critical_future={"a": 1}))

@@ -89,6 +89,33 @@ TEST_CASE("a figure of before, whose conditions nobody recorded, stays as it is"
   CHECK(manifest.to_text() == document.dump());
 }
 
+TEST_CASE("an organ of before, with reals as hex floats, stays as it is; a mixture is refused") {
+  json document = full_document();
+  std::vector<json::json_pointer> reals;
+  each_value(document, json::json_pointer(), [&](const json::json_pointer& at) {
+    if (!is_free(at) && document[at].is_number_float()) reals.push_back(at);
+  });
+  CHECK(reals.size() == 5);
+  CHECK_FALSE(Manifest::parse(document.dump(), "organ.json").hex_reals);
+  for (const auto& at : reals) {
+    json mixed = full_document();
+    mixed[at] = real_to_hex(mixed[at].get<double>());
+    CAPTURE(at.to_string());
+    CHECK(parse_error(mixed.dump()).find("not canonical JSON") != std::string::npos);
+    document[at] = mixed[at];
+  }
+  const Manifest manifest = Manifest::parse(document.dump(), "organ.json");
+  CHECK(manifest.hex_reals);
+  CHECK(manifest.evaluations[0].nll == 2.5);
+  CHECK(manifest.to_text() == document.dump());
+}
+
+TEST_CASE("what is signed by its fields holds no real number") {
+  json document = full_document();
+  document["architecture"]["layer"]["norm_epsilon"] = 0.5;
+  CHECK(parse_error(document.dump()).find("holds a real number") != std::string::npos);
+}
+
 TEST_CASE("every missing field is refused as damage") {
   std::size_t tried = 0;
   each_value(full_document(), json::json_pointer(), [&](const json::json_pointer& at) {
@@ -265,8 +292,10 @@ TEST_CASE("every truncation of a manifest is refused as damage") {
   }
 }
 
-TEST_CASE("bad JSON, duplicate keys and real numbers are refused") {
+TEST_CASE("bad JSON, duplicate keys and reals of another spelling are refused") {
   const std::string text = full_document().dump();
+  const std::string with_real = "{\"a_real\":1.5," + text.substr(1);
+  CHECK(Manifest::parse(with_real, "organ.json").to_text() == with_real);
   const std::vector<std::string> refused = {"",
                                             "[]",
                                             "null",
@@ -277,7 +306,8 @@ TEST_CASE("bad JSON, duplicate keys and real numbers are refused") {
                                             text + std::string(1, '\0'),
                                             "{\"name\":\"a\"," + text.substr(1),
                                             "{\"\\u006eame\":\"a\"," + text.substr(1),
-                                            "{\"a_real\":1.5," + text.substr(1),
+                                            "{\"a_real\":1.50," + text.substr(1),
+                                            "{\"a_real\":1e400," + text.substr(1),
                                             std::string(100'000, '[')};
   for (const std::string& one : refused) CHECK(parse_error(one).starts_with("corrupt: "));
 }

@@ -171,7 +171,7 @@ def train_stack(organ, work, model, tokenizer, test, stack, layers):
         "--precision", "fp32", "--out", out)
     manifest = json.loads((out / "organ.json").read_text())
     evaluations = manifest["evaluations"]
-    before, after = (float.fromhex(e["nll"]) for e in evaluations)
+    before, after = (e["nll"] for e in evaluations)
     if {e["protocol"] for e in evaluations} != {"SPAN"} or not after < before - 0.1:
         raise SystemExit(f"train {stack}: {evaluations}")
     untouched, _ = expected_loss(model, tokenizer, test, 0)
