@@ -16,6 +16,31 @@ class Figures(RunCase):
     def training(self, out):
         return json.loads((self.folder / out / "organ.json").read_text())["training"]
 
+    def test_the_preset_sets_what_the_command_line_leaves_open_and_says_so(self):
+        ids = self.folder / "ids.safetensors"
+        bare = [PROGRAM, "train", str(FIXTURE), f"--ids={ids}", "--layers=1:2", "--threads=2"]
+        for name, more, epochs, seed, rate, kept in (
+                ("all", (), 5, 42, 1e-4, None),
+                ("some", ("--seed=7", "--lr=2e-4"), 5, 7, 2e-4, "--seed, --lr"),
+                ("steps", ("--steps=3",), None, 42, 1e-4, "--epochs")):
+            done = subprocess.run([*bare, "--preset=paper", *more, f"--out={self.folder / name}"],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("preset paper (arXiv 2601.13580, appendix D)", done.stderr)
+            if kept:
+                self.assertIn(f"; not {kept}, as the command line says", done.stderr)
+            training = self.training(name)
+            settings = training["hyperparameters"]
+            self.assertEqual(training["seed"], seed)
+            self.assertEqual(settings["steps"], 3 if epochs is None else 20 * epochs // 4)
+            self.assertEqual((settings["learning_rate"], settings["weight_decay"],
+                              settings["warmup_share"], settings["schedule"], settings["batch"],
+                              settings["precision"]), (rate, 0.01, 0.1, "cosine", 4, "bf16"))
+        refused = subprocess.run([*bare, "--preset=best", f"--out={self.folder / 'no'}"],
+                                 capture_output=True, text=True)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--preset: 'best' is unknown, expected paper", refused.stderr)
+
     def test_packing_fills_the_windows_and_says_how_far(self):
         model, options = self.text_model(), self.texts()
         shares = {}
