@@ -15,6 +15,7 @@
 #include "format/base/file_system.h"
 #include "format/base/new_folder.h"
 #include "format/checkpoint/checkpoint.h"
+#include "format/checkpoint/folder_rules.h"
 #include "format/organ/finite_check.h"
 #include "format/tensor/shard_edit.h"
 #include "transplant/internal/model_files.h"
@@ -112,22 +113,13 @@ std::uint64_t next_number(const StateFolder& state) {
   return numbers.empty() ? 1 : numbers.back() + 1;
 }
 
-// Weights in other formats would still be the old model's, a signature would not hold.
-bool stays_behind(std::string_view name) {
-  constexpr std::string_view kEndings[] = {".bin", ".pt",  ".pth",     ".ckpt",  ".gguf",
-                                           ".h5",  ".ot",  ".msgpack", ".onnx",  ".safetensors",
-                                           ".sig", ".npz", ".pkl",     ".pickle"};
-  return std::any_of(std::begin(kEndings), std::end(kEndings),
-                     [&](std::string_view ending) { return name.ends_with(ending); });
-}
-
 bool is_shard(const Checkpoint& recipient, const std::string& name) {
   return std::any_of(recipient.shards().begin(), recipient.shards().end(),
                      [&](const Checkpoint::Shard& shard) { return shard.file_name == name; });
 }
 
 bool is_of_old_model(const Checkpoint& recipient, const std::string& name) {
-  return !is_shard(recipient, name) && stays_behind(name);
+  return !is_shard(recipient, name) && format::belongs_to_old_weights(name);
 }
 
 InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model, Judged judged,

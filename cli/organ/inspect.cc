@@ -244,7 +244,8 @@ void show_checkpoint(const Context& context, const fs::path& path, const std::st
     return;
   }
   context.print(field("checkpoint", escape_text(path.string())));
-  context.print(field("weights", fmt::format("{} in {} files", size_text(bytes), shards.size())));
+  context.print(field("weights", fmt::format("{} in {} file{}", size_text(bytes), shards.size(),
+                                             shards.size() == 1 ? "" : "s")));
   context.print(field("config", checkpoint.config_digest().to_string()));
   show_architecture(context, architecture);
 }

@@ -8,6 +8,8 @@
 #include "format/base/file_system.h"
 #include "format/base/new_folder.h"
 #include "format/base/path_status.h"
+#include "format/checkpoint/folder_rules.h"
+#include "format/checkpoint/internal/checkpoint_files.h"
 #include "format/tensor/shard_edit.h"
 
 namespace organ::format {
@@ -21,11 +23,11 @@ UniqueFd create_file(const std::filesystem::path& path, int like) {
   return fd;
 }
 
-void copy_plain_file(const std::filesystem::path& from, const std::filesystem::path& to,
-                     const Work& work) {
-  const UniqueFd source = open_regular(from);
+void copy_plain_file(const internal::ModelFolder& from, std::string_view name,
+                     const std::filesystem::path& to, const Work& work) {
+  const UniqueFd source = from.open(name);
   const UniqueFd target = create_file(to, source.get());
-  copy_contents(source.get(), target.get(), quote(from.string()), work);
+  copy_contents(source.get(), target.get(), quote(from.subject(name)), work);
   sync_fd(target.get(), quote(to.string()));
 }
 
@@ -63,7 +65,7 @@ std::vector<std::string> plain_files(const std::filesystem::path& folder,
   std::vector<std::string> names;
   for (auto& name : list_folder(folder)) {
     if (name.starts_with('.') || !is_file(folder / name)) continue;
-    if (!name.ends_with(".safetensors") && name != record_name) names.push_back(std::move(name));
+    if (!belongs_to_old_weights(name) && name != record_name) names.push_back(std::move(name));
   }
   return names;
 }
@@ -78,8 +80,9 @@ void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTens
   const auto& shards = checkpoint.shards();
   const auto replacements = by_shard(checkpoint, std::move(changes));
   const auto names = plain_files(from, record_name);
+  const internal::ModelFolder files(from);
   std::uint64_t bytes = 0;
-  for (const auto& name : names) bytes += size_of_file(from / name);
+  for (const auto& name : names) bytes += file_size(files.open(name).get(), files.subject(name));
   for (std::size_t i = 0; i < shards.size(); ++i) {
     bytes += edit_size(shards[i].file);
   }
@@ -91,7 +94,7 @@ void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTens
     copy_shard_with(shards[i].file, target.get(), replacements[i], copying);
     sync_fd(target.get(), quote(path.string()));
   }
-  for (const auto& name : names) copy_plain_file(from / name, folder.path() / name, copying);
+  for (const auto& name : names) copy_plain_file(files, name, folder.path() / name, copying);
   write_file(folder.path() / record_name, record, AtomicFile::Mode::replace,
              checkpoint.permissions());
   folder.commit(permissions_of_folder(from));

@@ -13,7 +13,39 @@
 #include "format/base/file_system.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
+#include "format/checkpoint/folder_rules.h"
 #include "format/tensor/safetensors.h"
+
+namespace organ::format {
+namespace {
+
+// models--owner--name/snapshots/<revision>[/…] gives models--owner--name.
+std::filesystem::path cache_repository(const std::filesystem::path& folder) {
+  for (std::filesystem::path at = folder; at.has_relative_path(); at = at.parent_path()) {
+    const std::filesystem::path parent = at.parent_path();
+    if (parent.filename() == "snapshots" &&
+        parent.parent_path().filename().string().starts_with("models--")) {
+      return parent.parent_path();
+    }
+  }
+  return folder;
+}
+
+}  // namespace
+
+bool may_lead_to(const std::filesystem::path& folder, const std::filesystem::path& resolved) {
+  return internal::is_inside(resolved, cache_repository(folder)) || is_below_trusted(resolved);
+}
+
+bool belongs_to_old_weights(std::string_view name) {
+  constexpr std::string_view kEndings[] = {".bin", ".pt",  ".pth",     ".ckpt",  ".gguf",
+                                           ".h5",  ".ot",  ".msgpack", ".onnx",  ".safetensors",
+                                           ".sig", ".npz", ".pkl",     ".pickle"};
+  return std::any_of(std::begin(kEndings), std::end(kEndings),
+                     [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
+}  // namespace organ::format
 
 namespace organ::format::internal {
 
@@ -39,18 +71,6 @@ fs::path resolve(const fs::path& path) {
     fail(ErrorCode::corrupt, "{}: is a loop of symlinks", quote(path.string()));
   }
   fail(ErrorCode::io, "{}: resolving failed: {}", quote(path.string()), error.message());
-}
-
-// models--owner--name/snapshots/<revision>[/…] gives models--owner--name.
-fs::path cache_repository(const fs::path& folder) {
-  for (fs::path at = folder; at.has_relative_path(); at = at.parent_path()) {
-    const fs::path parent = at.parent_path();
-    if (parent.filename() == "snapshots" &&
-        parent.parent_path().filename().string().starts_with("models--")) {
-      return parent.parent_path();
-    }
-  }
-  return folder;
 }
 
 void check_shard_name(const std::string& shard, std::string_view tensor,
@@ -90,7 +110,7 @@ bool ModelFolder::has(std::string_view name) const {
 
 UniqueFd ModelFolder::open(std::string_view name) const {
   const fs::path resolved = resolve(folder_ / name);
-  if (!is_inside(resolved, root_) && !is_below_trusted(resolved)) {
+  if (!may_lead_to(folder_, resolved)) {
     throw Error(
         ErrorCode::corrupt,
         fmt::format("{}: is a symlink that leaves {}", quote(subject(name)), quote(root_.string())),
@@ -162,6 +182,15 @@ bool is_below_trusted(const std::filesystem::path& resolved) {
   return std::any_of(roots.begin(), roots.end(), [&](const std::filesystem::path& root) {
     return internal::is_inside(resolved, root);
   });
+}
+
+}  // namespace organ::format
+
+namespace organ::format {
+
+std::string read_model_file(const std::filesystem::path& folder, std::string_view name,
+                            std::uint64_t limit) {
+  return internal::ModelFolder(folder).read(name, limit);
 }
 
 }  // namespace organ::format

@@ -18,14 +18,18 @@ std::vector<std::string> list_entries(const fs::path& folder) {
     if (name != kSignatureFile && is_ignored_by_default(name)) continue;
     const PathStatus status = path_status(folder / name, Symlinks::refuse);
     if (status != PathStatus::file) {
-      throw Error(ErrorCode::corrupt,
-                  fmt::format("{}: entry {} is {}, expected a regular file{}",
-                              quote(folder.string()), quote(name),
-                              status == PathStatus::symlink  ? "a symlink"
-                              : status == PathStatus::folder ? "a folder"
-                                                             : "neither file nor folder",
-                              left_by(name)),
-                  "an organ folder is flat and holds files only");
+      throw Error(
+          ErrorCode::corrupt,
+          fmt::format("{}: entry {} is {}, expected a regular file{}", quote(folder.string()),
+                      quote(name),
+                      status == PathStatus::symlink  ? "a symlink"
+                      : status == PathStatus::folder ? "a folder"
+                                                     : "neither file nor folder",
+                      left_by(name)),
+          status == PathStatus::symlink
+              ? "an organ folder holds files only: copy what its links lead to (cp -rL), or "
+                "download with 'hf download --local-dir'"
+              : "an organ folder is flat and holds files only");
     }
     entries.push_back(std::move(name));
   }

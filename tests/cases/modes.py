@@ -155,6 +155,46 @@ def exact_undo(case):
                 [n for n in before if before[n] != after.get(n)])
 
 
+def receipt_of_others(case):
+    """A folder that was downloaded holds any receipt: it widens nothing and gives nothing away."""
+    one, organ = model(case, "received"), case.folder / "received-organ"
+    case.works("extract", "extract", one, "--layers", "1:3", "--out", organ)
+    case.works("install", "install", organ, "--into", one, "--at", 0, "--allow-unsigned")
+    before = described(one)
+    receipt = one / ".organ/receipts/0001.json"
+    record = json.loads(receipt.read_text())
+    told = [file["metadata"] for file in record["files"] if file.get("metadata")]
+    case.expect("a receipt tells owner and mode", told)
+    for metadata in told:
+        metadata.update(mode=0o777, owner=65534, group=65534)
+    receipt.write_text(json.dumps(record, separators=(",", ":"), sort_keys=True))
+    done = case.works("uninstall", "uninstall", one)
+    after = described(one)
+    wider = [n for n in before if before[n][:3] != after[n][:3]]
+    case.expect("nothing is wider or another's", not wider, wider)
+    case.expect("and that is said", "owner (user 65534" in done.stderr and
+                "mode 0777" in done.stderr, done.stderr)
+
+
+def undo_in_a_copy(case):
+    """What install made with --out is the user's who made it, before and after an undo."""
+    one, organ = model(case, "source"), case.folder / "source-organ"
+    for path in one.iterdir():
+        path.chmod(0o644)
+        if os.geteuid() == 0:
+            os.chown(path, 1234, 1234)
+    case.works("extract", "extract", one, "--layers", "1:3", "--out", organ)
+    old = os.umask(0o077)
+    case.works("install", "install", organ, "--into", one, "--at", 0, "--allow-unsigned", "--out",
+               case.folder / "mine")
+    os.umask(old)
+    before = described(case.folder / "mine")
+    case.works("uninstall", "uninstall", case.folder / "mine")
+    after = described(case.folder / "mine")
+    wider = [n for n in before if before[n][:3] != after[n][:3]]
+    case.expect("an undo in a copy keeps owner and mode of the copy", not wider, wider)
+
+
 def lost_modes(case):
     one = model(case, "plain")
     registry, env = case.folder / "full", {"ORGAN_REGISTRY": str(case.folder / "full")}
@@ -191,6 +231,8 @@ def main():
     private_sources(case)
     private_training(case)
     exact_undo(case)
+    receipt_of_others(case)
+    undo_in_a_copy(case)
     moved_elsewhere(case)
     lost_modes(case)
     case.end()

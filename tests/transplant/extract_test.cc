@@ -33,7 +33,8 @@ TEST_CASE("an extracted organ holds the donor's bytes under names relative to th
     }
   }
   const std::string card = read_file(folder.path() / "cut" / "README.md", 1 << 16);
-  CHECK(card.starts_with("# team/legal 1.2.0\n"));
+  CHECK(card.starts_with("---\n"));
+  CHECK(card.find("\n---\n\n# team/legal 1.2.0\n") != std::string::npos);
   CHECK(card.find("| donor | a\\|b |") != std::string::npos);
   CHECK(card.find("Nothing was measured.") != std::string::npos);
 }

@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
-#include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/base/path_status.h"
 #include "format/checkpoint/checkpoint_config.h"
+#include "format/checkpoint/folder_rules.h"
 #include "train/data/span_draw.h"
 #include "train/data/task.h"
 #include "train/machine/start_machine.h"
@@ -73,7 +73,9 @@ std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint) {
     JsonLimits limits;
     limits.bytes = kMaxConfigBytes;
     limits.foreign = true;
-    const Json json = parse_json(read_file(file, kMaxConfigBytes), limits, kGenerationConfig);
+    const Json json =
+        parse_json(format::read_model_file(checkpoint.folder(), kGenerationConfig, kMaxConfigBytes),
+                   limits, kGenerationConfig);
     return read_stop_ids(JsonObject(json, std::string(kGenerationConfig)));
   }
   return read_stop_ids(

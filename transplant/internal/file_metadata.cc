@@ -101,11 +101,15 @@ void make_like(int fd, const FileMetadata& metadata, std::string_view subject) {
 
 std::vector<std::string> give_back(int fd, const FileMetadata& metadata, std::string_view subject) {
   std::vector<std::string> lost;
-  if (!give_owner(fd, metadata, subject)) {
+  struct stat now {};
+  if (::fstat(fd, &now) != 0) fail_errno(subject, "stat");
+  if (now.st_uid != metadata.owner || now.st_gid != metadata.group) {
     lost.push_back(fmt::format("owner (user {}, group {})", metadata.owner, metadata.group));
   }
   if (!set_attributes(fd, metadata.attributes)) lost.emplace_back("extended attributes");
-  set_permissions(fd, metadata.mode, subject);
+  const unsigned mode = metadata.mode & ((now.st_mode & 0777) | permitted(0666));
+  if (mode != metadata.mode) lost.push_back(fmt::format("mode {:04o}", metadata.mode));
+  set_permissions(fd, mode, subject);
   set_time(fd, metadata, subject);
   return lost;
 }

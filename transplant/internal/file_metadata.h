@@ -16,8 +16,9 @@ FileMetadata metadata_of(int fd, std::string_view subject);
 // Makes a new file of ours like that: owner, attributes and mode, in this order. Throws io when the
 // owner cannot be given (that takes root, or being the owner).
 void make_like(int fd, const FileMetadata& metadata, std::string_view subject);
-// The same and the time, of what a receipt tells: the folder may have moved to another user or a
-// file system without attributes since. Returns what could not be given back, in words.
+// Attributes, mode and time of what a receipt tells, which may be anybody's: a mode no wider than
+// the file's own and the umask allow, never another owner. The folder may have moved to another
+// user or a file system without attributes since. Returns what was not given back, in words.
 std::vector<std::string> give_back(int fd, const FileMetadata& metadata, std::string_view subject);
 
 }  // namespace organ::transplant

@@ -12,6 +12,7 @@
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
 #include "format/base/path_status.h"
+#include "format/checkpoint/folder_rules.h"
 #include "format/tensor/shard_edit.h"
 #include "transplant/internal/file_metadata.h"
 
@@ -20,23 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_inside(const fs::path& path, const fs::path& folder) {
-  const auto [end, ignored] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
-  return end == folder.end();
-}
-
-// snapshots/<revision> of a Hugging Face cache repository keeps its files in ../../blobs.
-bool is_allowed_target(const fs::path& target, const fs::path& folder) {
-  if (is_inside(target, folder) || format::is_below_trusted(target)) return true;
-  return folder.parent_path().filename() == "snapshots" &&
-         is_inside(target, folder.parent_path().parent_path() / "blobs");
-}
-
 // Nothing when the entry is no regular file, or a link that leads out of the model.
 UniqueFd open_entry(const fs::path& folder, const std::string& name) {
   std::error_code error;
   const fs::path target = fs::canonical(folder / name, error);
-  if (error || !is_allowed_target(target, folder) || !fs::is_regular_file(target, error)) return {};
+  if (error || !format::may_lead_to(folder, target) || !fs::is_regular_file(target, error))
+    return {};
   return open_regular(target, Symlinks::refuse);
 }
 
@@ -240,7 +230,10 @@ void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& rec
     }
     UndoFile undo(shard.file, writes, undo_folder / shard.file_name, place);
     const fs::path path = files_folder / shard.file_name;
-    change->metadata = metadata_of(shard.file.fd(), shard.file_name);
+    // A new folder replaces no file whose owner and mode could be given back.
+    if (place == Place::of_the_model) {
+      change->metadata = metadata_of(shard.file.fd(), shard.file_name);
+    }
     const UniqueFd fd = create_like(shard.file.fd(), path, place);
     const format::ShardEdit edit = format::copy_shard_with(
         shard.file, fd.get(), writes, writing,
