@@ -9,6 +9,7 @@
 #include "format/base/error.h"
 #include "format/base/file.h"
 #include "format/checkpoint/checkpoint.h"
+#include "format/manifest/model_card.h"
 #include "format/organ/extraction.h"
 #include "format/organ/organ_source.h"
 #include "format/organ/organ_writer.h"
@@ -130,8 +131,9 @@ fs::path write_tiny_organ(const fs::path& folder, unsigned count, bool full) {
     writer.add_tensors(Manifest::layer_file_name(i), FileRole::layer, layer_sources(donor, i),
                        {{"format", "pt"}, {"organ.layer", std::to_string(i)}});
   }
-  writer.add_card("# Tiny\n");
-  writer.commit(tiny_manifest(checkpoint, count, full));
+  const Manifest manifest = tiny_manifest(checkpoint, count, full);
+  writer.add_card(full ? model_card(manifest) : "# Tiny\n");
+  writer.commit(manifest);
   return folder;
 }
 
