@@ -202,10 +202,11 @@ void refuse_own_code(const JsonObject& config) {
 void refuse_unsupported_keys(const JsonObject& config, const Family& family) {
   refuse_own_code(config);
   for (const Harmless& rule : kHarmless) {
-    const bool handled = contains(family.handled, rule.key) ||
-                         (rule.key == "is_causal" && family.sight == "bidirectional");
-    if (!handled && config.has(rule.key) && !is_harmless(config.at(rule.key), rule.value)) {
-      refuse_value(config, rule.key, rule.text);
+    if (contains(family.handled, rule.key) || !config.has(rule.key)) continue;
+    // It turns layers that see everything into causal ones as well.
+    const bool other_way = rule.key == "is_causal" && family.sight == "bidirectional";
+    if (!is_harmless(config.at(rule.key), other_way ? Harmless::Value::no : rule.value)) {
+      refuse_value(config, rule.key, other_way ? "false" : rule.text);
     }
   }
   if (family.position == "rope") return;

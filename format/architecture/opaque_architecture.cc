@@ -55,7 +55,9 @@ LayerList choose_list(std::span<const TensorInfo* const> tensors, std::string_vi
   }
   if (good.size() > 1) {
     throw Error(ErrorCode::incompatible,
-                fmt::format("{}: holds {} stacks of layers", quote(subject), good.size()), hint);
+                fmt::format("{}: holds {} stacks of layers and no maths is known for them ({})",
+                            quote(subject), good.size(), reason.message()),
+                hint);
   }
   return good.front();
 }
