@@ -16,6 +16,7 @@ namespace organ::format {
 namespace {
 
 using test::architecture_of;
+using test::error_of;
 using test::layer_parameters;
 using test::model_config;
 using test::refusal_of;
