@@ -294,8 +294,9 @@ TEST_CASE("a key that nobody knows to be harmless is named") {
   // A bidirectional encoder is not causal anyway.
   CHECK(signature_of(with(model_config("BERT-base"), "is_causal", false)) ==
         signature_of(model_config("BERT-base")));
-  CHECK(error_of([&] { (void)signature_of(with(model_config("BERT-base"), "is_causal", true)); })
-            .find("expected false") != std::string::npos);
+  CHECK(error_of([&] {
+          (void)signature_of(with(model_config("BERT-base"), "is_causal", true));
+        }).find("expected false") != std::string::npos);
 }
 
 TEST_CASE("values out of range or against each other are corrupt") {
