@@ -51,7 +51,9 @@ LayerList choose_list(std::span<const TensorInfo* const> tensors, std::string_vi
   const std::string hint = "--stack NAME chooses one: " + escape_text(names_of(good), 400);
   if (!stack.empty()) {
     throw Error(ErrorCode::incompatible,
-                fmt::format("{}: has no stack of layers {}", quote(subject), quote(stack)), hint);
+                fmt::format("{}: has no stack of layers {} and no maths is known for it ({})",
+                            quote(subject), quote(stack), reason.message()),
+                hint);
   }
   if (good.size() > 1) {
     throw Error(ErrorCode::incompatible,

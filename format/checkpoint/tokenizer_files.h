@@ -10,8 +10,6 @@
 #include <set>
 #include <string>
 
-#include <nlohmann/json.hpp>
-
 #include "format/base/digest.h"
 #include "format/base/json.h"
 
