@@ -32,6 +32,7 @@ constexpr std::string_view kInner =
     "one Hugging Face config cannot describe both; choose a recipient whose layers agree";
 constexpr std::string_view kBridge = "it would take a bridge between the two streams and recovery";
 constexpr std::string_view kWindow = "choose a position with the same pattern of attention types";
+constexpr std::string_view kScale = "choose a position whose layers scale their scores alike";
 constexpr std::string_view kRope = "the organ's q and k were trained for its own rotation";
 
 constexpr FieldRule kFieldRules[] = {
@@ -60,6 +61,8 @@ constexpr FieldRule kFieldRules[] = {
     {"rope_scaling", Level::B, kRope},
     {"sliding_window", Level::B, kWindow},
     {"attention_types", Level::B, kWindow},
+    {"attention_scale", Level::B, kScale},
+    {"attention_scales", Level::B, kScale},
     {"", Level::B, kInner},
 };
 
@@ -71,17 +74,26 @@ const FieldRule& rule_of(std::string_view field) {
 }
 
 // A signed value as people write it: hex floats as decimals.
-std::string value_text(const nlohmann::json& fields, const std::string& key) {
-  if (!fields.contains(key)) return "none";
-  const nlohmann::json& value = fields.at(key);
+std::string value_text(const nlohmann::json& value, const std::string& key) {
+  if (key == "attention_scales" && value.is_array()) {
+    std::string list;
+    for (const nlohmann::json& one : value) {
+      list += (list.empty() ? "" : ", ") + value_text(one, "attention_scale");
+    }
+    return escape_text(list, 200);
+  }
   if (!value.is_string()) return escape_text(canonical_json(value), 200);
   const std::string text = value.get<std::string>();
   if (text.starts_with("0x")) return fmt::format("{}", real_from_hex(text, key));
   return escape_text(text, 200);
 }
 
-// Every p at which the organ fits. Only the attention types depend on p, so each pattern is judged
-// once.
+std::string member_text(const nlohmann::json& fields, const std::string& key) {
+  return fields.contains(key) ? value_text(fields.at(key), key) : "none";
+}
+
+// Every p at which the organ fits. Only what layers see and how they scale it depends on p, so each
+// pattern is judged once.
 std::vector<std::uint64_t> find_fitting_positions(const Case& one) {
   const Architecture& architecture = one.architecture;
   std::vector<std::uint64_t> positions;
@@ -97,8 +109,8 @@ std::vector<std::uint64_t> find_fitting_positions(const Case& one) {
   for (std::uint64_t p = 0; p + one.count <= architecture.layer_count(); ++p) {
     std::string pattern;
     for (std::uint64_t i = p; i < p + one.count; ++i) {
-      pattern += architecture.attention_type(i);
-      pattern += ' ';
+      pattern +=
+          fmt::format("{} {} ", architecture.attention_type(i), architecture.attention_scale(i));
     }
     const auto known = judged.find(pattern);
     const bool fits = known != judged.end() ? known->second : fits_at(one, p);
@@ -148,7 +160,7 @@ void compare_tensors(const nlohmann::json& ours, const nlohmann::json& theirs, J
   for (const auto& [name, shape] : ours.items()) names.insert(name);
   for (const auto& [name, shape] : theirs.items()) names.insert(name);
   for (const std::string& name : names) {
-    const std::string expected = value_text(ours, name), actual = value_text(theirs, name);
+    const std::string expected = member_text(ours, name), actual = member_text(theirs, name);
     if (expected == actual) continue;
     judge.refuse(Level::B, {"tensors",
                             {},
@@ -173,7 +185,7 @@ void compare_fields(const Case& one, Judge& judge) {
   for (const std::string& key : keys) {
     if (ours.contains(key) && theirs.contains(key) && ours.at(key) == theirs.at(key)) continue;
     const FieldRule& rule = rule_of(key);
-    const std::string expected = value_text(ours, key), actual = value_text(theirs, key);
+    const std::string expected = member_text(ours, key), actual = member_text(theirs, key);
     judge.refuse(rule.level, {escape_text(key),
                               {},
                               expected,

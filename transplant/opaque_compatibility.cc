@@ -57,6 +57,9 @@ void compare_members(const nlohmann::json& ours, const nlohmann::json& theirs,
 
 constexpr std::string_view kOpaque =
     "organ does not know this family's maths, so everything it can see must agree";
+constexpr std::string_view kOlder =
+    "the organ was made before organ knew this family's maths, or from a config with other values; "
+    "extract it from its donor again";
 
 }  // namespace
 
@@ -103,7 +106,7 @@ bool check_kinds(const Case& one, Judge& judge) {
                           fmt::format("the maths of the organ's layers is {} to organ, that of the "
                                       "recipient's is {}",
                                       name(ours), name(theirs)),
-                          std::string(kOpaque)});
+                          std::string(ours ? kOlder : kOpaque)});
   return false;
 }
 

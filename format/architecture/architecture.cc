@@ -4,6 +4,7 @@
 #include "format/architecture/architecture.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <nlohmann/json.hpp>
 
@@ -47,12 +48,33 @@ void add_expert_fields(const ExpertSpec& experts, Json& fields) {
 
 // Only families that differ have these, so that the signatures of the others stay what they were.
 void add_rare_fields(const LayerSpec& spec, Json& fields) {
-  if (spec.attention_scale != 0) fields["attention_scale"] = real_to_hex(spec.attention_scale);
   if (spec.cross_attention) fields["cross_attention"] = true;
   if (spec.position == "relative") {
     fields["relative_attention_num_buckets"] = spec.relative_buckets;
     fields["relative_attention_max_distance"] = spec.relative_max_distance;
   }
+}
+
+double default_scale(const LayerSpec& spec) {
+  return 1 / std::sqrt(static_cast<double>(spec.head_dim));
+}
+
+// Each layer's own factor where the layers of the run differ in it, else the one of all of them: a
+// function has one signature, wherever it was found.
+void add_scale_fields(const Architecture& model, std::uint64_t first, std::uint64_t count,
+                      Json& fields) {
+  const LayerSpec& spec = model.spec();
+  if (spec.scale_by_inverse_index && count > 1) {
+    Json& scales = fields["attention_scales"] = Json::array();
+    for (std::uint64_t i = first; i < first + count; ++i) {
+      scales.push_back(real_to_hex(model.attention_scale(i)));
+    }
+    return;
+  }
+  const double scale = model.attention_scale(first);
+  const bool own =
+      spec.scale_by_inverse_index ? scale != default_scale(spec) : spec.attention_scale != 0;
+  if (own) fields["attention_scale"] = real_to_hex(scale);
 }
 
 Json spec_fields(const LayerSpec& spec) {
@@ -131,11 +153,21 @@ bool Architecture::is_ready_made(std::string_view name) const {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+void Architecture::require_layer(std::uint64_t layer) const {
+  if (layer < layer_count_) return;
+  fail(ErrorCode::invalid_argument, "layer {}: the model has {} layers", layer, layer_count_);
+}
+
 std::string_view Architecture::attention_type(std::uint64_t layer) const {
-  if (layer >= layer_count_) {
-    fail(ErrorCode::invalid_argument, "layer {}: the model has {} layers", layer, layer_count_);
-  }
+  require_layer(layer);
   return known().attention_types_[layer];
+}
+
+double Architecture::attention_scale(std::uint64_t layer) const {
+  require_layer(layer);
+  const LayerSpec& spec = known().spec_;
+  const double scale = spec.attention_scale != 0 ? spec.attention_scale : default_scale(spec);
+  return spec.scale_by_inverse_index ? scale / static_cast<double>(layer + 1) : scale;
 }
 
 JsonText Architecture::layer_fields(std::uint64_t first, std::uint64_t count) const {
@@ -146,6 +178,7 @@ JsonText Architecture::layer_fields(std::uint64_t first, std::uint64_t count) co
   if (opaque_)
     return json_text_without_reals(internal::opaque_fields(*this, *opaque_, first, count));
   Json fields = spec_fields(spec_);
+  add_scale_fields(*this, first, count, fields);
   const auto begin = attention_types_.begin() + static_cast<std::ptrdiff_t>(first);
   const std::vector<std::string> types(begin, begin + static_cast<std::ptrdiff_t>(count));
   // A window that none of these layers looks through is not part of their function.

@@ -109,6 +109,7 @@ struct LayerSpec {
   double attention_scale = 0;    // factor of the scores; 0 = 1 / sqrt(head_dim)
   bool attention_sinks = false;  // one learned logit per head joins each softmax
   bool cross_attention = false;  // a second attention, over the encoder's output
+  bool scale_by_inverse_index = false;  // layer i of the model divides its factor by i + 1
   std::uint64_t relative_buckets = 0, relative_max_distance = 0;  // of position "relative"
   ExpertSpec experts;
 };
@@ -150,6 +151,9 @@ class Architecture {
   // Throws incompatible for opaque layers.
   std::string_view attention_type(std::uint64_t layer) const;
 
+  // The factor of the scores of layer i's attention. Throws as attention_type does.
+  double attention_scale(std::uint64_t layer) const;
+
   // architecture.layer of organ.json for layers [first, first + count): canonical fields only,
   // reals as hex float strings, attention_types holding those layers' types. Defined
   // in schemas/architecture.md. Throws invalid_argument when the range leaves the model. Of a
@@ -173,6 +177,7 @@ class Architecture {
   friend struct ArchitectureReader;
   Architecture() = default;
   const Architecture& known() const;  // *this, or throws why it is not
+  void require_layer(std::uint64_t layer) const;
 
   std::string model_type_;
   const FamilyLayout* layout_ = nullptr;

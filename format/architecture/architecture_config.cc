@@ -252,6 +252,18 @@ std::vector<LayerTensor> layer_tensors(const Family& family, const LayerSpec& sp
   return tensors;
 }
 
+// The factor of the scores, of families that let config.json say it.
+void read_attention_scale(const JsonObject& config, const Family& family, LayerSpec& spec) {
+  spec.attention_scale = family.attention_scale;
+  if (!family.scale_by_config) return;
+  // Heads of one number are scaled by 1 either way.
+  if (!config.optional_boolean("scale_attn_weights").value_or(true) && spec.head_dim != 1) {
+    spec.attention_scale = 1;
+  }
+  spec.scale_by_inverse_index =
+      config.optional_boolean("scale_attn_by_inverse_layer_idx").value_or(false);
+}
+
 LayerSpec read_spec(const JsonObject& config, const Family& family, std::uint64_t max_positions) {
   LayerSpec spec;
   spec.hidden_size = size(config, family.hidden_size, kMostWidth);
@@ -279,7 +291,7 @@ LayerSpec read_spec(const JsonObject& config, const Family& family, std::uint64_
   spec.mlp_bias = family.mlp_bias_by_config ? config.optional_boolean("mlp_bias").value_or(false)
                                             : family.mlp_bias;
   spec.qk_norm = family.qk_norm;
-  spec.attention_scale = family.attention_scale;
+  read_attention_scale(config, family, spec);
   spec.attention_sinks = family.sinks;
   spec.cross_attention = family.cross_attention;
   if (spec.position == "rope") internal::read_rope(config, family, max_positions, spec);

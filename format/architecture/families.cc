@@ -15,6 +15,8 @@ constexpr std::string_view kGpt2Buffers[] = {"attn.bias", "attn.masked_bias"};
 constexpr std::string_view kT5Buffers[] = {
     "layer.1.EncDecAttention.relative_attention_bias.weight"};
 
+constexpr std::string_view kGpt2Handled[] = {"scale_attn_by_inverse_layer_idx",
+                                             "scale_attn_weights"};
 constexpr std::string_view kGptOssHandled[] = {"num_local_experts", "quantization_config"};
 constexpr std::string_view kT5Handled[] = {"is_encoder_decoder"};
 
@@ -30,6 +32,8 @@ constexpr Alias kT5Aliases[] = {{"head_dim", "d_kv"},
 constexpr Alias kGptOssAliases[] = {{"num_experts", "num_local_experts"}};
 
 // Keys without an effect on what a layer computes that these families' own files have.
+// reorder_and_upcast_attn says in which type the scores are computed: in fp32, as here they always
+// are; the function is the same.
 constexpr std::string_view kGpt2Keys[] = {"attn_pdrop",
                                           "embd_pdrop",
                                           "n_ctx",
@@ -178,7 +182,9 @@ constexpr Family gpt2() {
           .derived_inner = true,
           .mlp_bias_by_config = false,
           .mlp_bias = true,
+          .scale_by_config = true,
           .window = WindowRule::none,
+          .handled = kGpt2Handled,
           .aliases = kGpt2Aliases,
           .keys = kGpt2Keys,
           .tensors = kGpt2Tensors,

@@ -139,8 +139,13 @@ void check_layer_count(const Manifest& manifest, const Checker& checker) {
   const bool opaque = layer.has("maths");
   const std::string_view key = opaque ? "tensors" : "attention_types";
   const std::size_t described = opaque ? layer.objects(key).size() : layer.strings(key).size();
-  checker.require(described == manifest.layer_count(), fmt::format("architecture.layer.{}", key),
-                  fmt::format("has {} entries for {} layers", described, manifest.layer_count()));
+  const auto require_each = [&](std::string_view name, std::size_t entries) {
+    checker.require(entries == manifest.layer_count(), fmt::format("architecture.layer.{}", name),
+                    fmt::format("has {} entries for {} layers", entries, manifest.layer_count()));
+  };
+  require_each(key, described);
+  constexpr std::string_view kScales = "attention_scales";
+  if (!opaque && layer.has(kScales)) require_each(kScales, layer.strings(kScales).size());
   if (!opaque) return;
   checker.require(layer.string("maths") == "unknown", "architecture.layer.maths",
                   "expected unknown");

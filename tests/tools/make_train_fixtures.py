@@ -83,6 +83,12 @@ CASES = {
     "gpt2_odd": ("GPT2", dict(n_embd=15, n_head=3, n_layer=2, n_inner=44, n_positions=140,
                               activation_function="gelu", layer_norm_epsilon=1e-3, vocab_size=29,
                               tie_word_embeddings=False), 1, 140),
+    # Scores divided by the layer's number too, and computed in fp32 when the model is bf16.
+    "gpt2_scaled": ("GPT2", dict(scale_attn_by_inverse_layer_idx=True,
+                                 reorder_and_upcast_attn=True), 2, 21),
+    # Scores that nothing but the layer's number divides.
+    "gpt2_unscaled": ("GPT2", dict(n_layer=2, scale_attn_weights=False,
+                                   scale_attn_by_inverse_layer_idx=True), 2, 21),
     "gpt_oss": ("GptOss", dict(rope_parameters=rope(150000.0, "yarn", factor=4.0, beta_fast=4.0,
                                                     beta_slow=1.0, truncate=False,
                                                     original_max_position_embeddings=16)), 2, 21),

@@ -5,8 +5,8 @@ usage: variants.py ORGAN_TRAIN [--every-key] [PART…]
 
 For each config (tests/train/support/variant_cases.py) transformers makes a small random model; `organ
 eval` measures it in fp32. Its loss equals transformers' within 1e-6, or the config is refused with a
-message that names what was changed. Where transformers makes no model of a config nothing can be compared;
-it is counted. --every-key: every key of every family's configuration class, what transformers reads of any
+message that names what was changed; what is in cases.COMPUTED may not be refused. Where transformers
+makes no model of a config nothing can be compared; it is counted. --every-key: every key of every family's configuration class, what transformers reads of any
 config, and every kind and member of rotary scaling have their turn too. PART: only variants whose name has one of these.
 Needs $ORGAN_PEERS; exits 77 without it.
 """
@@ -175,6 +175,8 @@ def judge(family, change, peer, reason, answer):
         return result("FAILED", detail=f"exit {code}: {message}")
     if peer is None:
         return result("refused by both", detail=f"{message} | {reason}")
+    if set(change) and set(change) <= cases.COMPUTED.get(family.name, set()):
+        return result("REFUSED ALL THE SAME", detail=message)
     if not any(word in message for word in words_of(change)):
         return result("REFUSED WITHOUT A NAME", detail=message)
     return result("refused", detail=message)

@@ -112,20 +112,50 @@ TEST_CASE("every differing field is named with its level and both values") {
   CHECK(find(scaled, "rope_scaling") != nullptr);
 }
 
+json gpt2_config() {
+  return {{"model_type", "gpt2"},
+          {"n_embd", 8},
+          {"n_layer", 4},
+          {"n_head", 2},
+          {"n_positions", 32},
+          {"n_ctx", 32},
+          {"vocab_size", 16},
+          {"activation_function", "gelu_new"},
+          {"layer_norm_epsilon", 1e-5}};
+}
+
 TEST_CASE("another position scheme needs a bridge") {
   Bench bench;
-  const json gpt2 = {{"model_type", "gpt2"},
-                     {"n_embd", 8},
-                     {"n_layer", 4},
-                     {"n_head", 2},
-                     {"n_positions", 32},
-                     {"n_ctx", 32},
-                     {"vocab_size", 16},
-                     {"activation_function", "gelu_new"},
-                     {"layer_norm_epsilon", 1e-5}};
-  const auto report = bench.check(gpt2);
+  const auto report = bench.check(gpt2_config());
   CHECK(report.level == Level::C);
   CHECK(find(report, "position") != nullptr);
+}
+
+TEST_CASE("layers whose scores their number divides fit their own place only") {
+  const json by_index = changed("scale_attn_by_inverse_layer_idx", true, gpt2_config());
+  Bench bench(by_index);  // layers 1 and 2, heads of 4
+  const auto home = bench.check(by_index);
+  CHECK(home.level == Level::A);
+  CHECK(home.fitting_positions == std::vector<std::uint64_t>{1});
+  const std::string ours = fmt::format("{}, {}", 0.5 / 2, 0.5 / 3);
+  const auto elsewhere = bench.check(by_index, 2);
+  expect(elsewhere, Level::B, "attention_scales", ours, fmt::format("{}, {}", 0.5 / 3, 0.5 / 4));
+  CHECK(find(elsewhere, "attention_scales")->hint.find("position") != std::string::npos);
+  const auto plain = bench.check(gpt2_config());
+  expect(plain, Level::B, "attention_scales", ours, "none");
+  CHECK(plain.fitting_positions.empty());
+  const json index_alone = changed("scale_attn_weights", false, by_index);
+  expect(bench.check(index_alone), Level::B, "attention_scales", ours,
+         fmt::format("{}, {}", 1.0 / 2, 1.0 / 3));
+  // In which type the scores are computed is no part of the function.
+  CHECK(bench.check(changed("reorder_and_upcast_attn", true, by_index)).level == Level::A);
+}
+
+TEST_CASE("scores without the usual factor are another function") {
+  Bench bench(gpt2_config());
+  const json unscaled = changed("scale_attn_weights", false, gpt2_config());
+  expect(bench.check(unscaled), Level::B, "attention_scale", "none", "1");
+  CHECK(bench.check(gpt2_config()).fitting_positions == std::vector<std::uint64_t>{0, 1, 2});
 }
 
 TEST_CASE("a position out of range is refused with the numbers") {

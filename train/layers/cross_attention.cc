@@ -21,12 +21,12 @@ VisibleKeys visible_spans(const Batch& batch, const kernels::HeadLayout& layout)
 
 }  // namespace
 
-CrossAttention::CrossAttention(const Geometry& g, const TensorNames& names,
-                               const LayerParameters& parameters)
+CrossAttention::CrossAttention(const Geometry& g, const LayerAttention& own,
+                               const TensorNames& names, const LayerParameters& parameters)
     : heads_(g.heads),
       kv_heads_(g.kv_heads),
       head_size_(g.head_size),
-      scale_(g.score_scale),
+      scale_(own.scale),
       query_(parameters.projection(names.cross_query, g.hidden_size, g.query_width(),
                                    names.orientation)),
       key_value_(parameters.projection(names.cross_key_value, g.hidden_size, 2 * g.kv_width(),

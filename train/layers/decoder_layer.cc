@@ -18,13 +18,13 @@ struct DecoderTape : LayerTape {
 
 class DecoderLayer : public Layer {
  public:
-  DecoderLayer(const Geometry& geometry, const TensorNames& names,
+  DecoderLayer(const Geometry& geometry, const LayerAttention& own, const TensorNames& names,
                const LayerParameters& parameters)
       : attention_norm_(make_norm(geometry, names.attention_norm, parameters)),
         cross_norm_(make_norm(geometry, names.cross_norm, parameters)),
         mlp_norm_(make_norm(geometry, names.mlp_norm, parameters)),
-        attention_(geometry, 0, names, parameters),
-        cross_(geometry, names, parameters),
+        attention_(geometry, own, names, parameters),
+        cross_(geometry, own, names, parameters),
         mlp_(make_mlp(geometry, names, parameters)),
         working_(parameters.type()) {}
 
@@ -82,9 +82,10 @@ class DecoderLayer : public Layer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_decoder_layer(const Geometry& geometry, const TensorNames& names,
+std::unique_ptr<Layer> make_decoder_layer(const Geometry& geometry, const LayerAttention& own,
+                                          const TensorNames& names,
                                           const LayerParameters& parameters) {
-  return std::make_unique<DecoderLayer>(geometry, names, parameters);
+  return std::make_unique<DecoderLayer>(geometry, own, names, parameters);
 }
 
 }  // namespace organ::train

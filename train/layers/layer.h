@@ -41,12 +41,12 @@ class Layer {
                               bool need_input_gradient) const = 0;
 };
 
-// x + attention(norm(x)), then x + mlp(norm(x)). window 0: none.
-std::unique_ptr<Layer> make_pre_norm_layer(const Geometry& geometry, std::int64_t window,
+// x + attention(norm(x)), then x + mlp(norm(x)).
+std::unique_ptr<Layer> make_pre_norm_layer(const Geometry& geometry, const LayerAttention& own,
                                            const TensorNames& names,
                                            const LayerParameters& parameters);
 // norm(x + attention(x)), then norm(x + mlp(x)).
-std::unique_ptr<Layer> make_post_norm_layer(const Geometry& geometry, std::int64_t window,
+std::unique_ptr<Layer> make_post_norm_layer(const Geometry& geometry, const LayerAttention& own,
                                             const TensorNames& names,
                                             const LayerParameters& parameters);
 
@@ -56,7 +56,8 @@ std::unique_ptr<Layer> make_encoder_layer(std::unique_ptr<Layer> layer,
                                           const Normalization* closing);
 // On the target part: x + attention(norm(x)), x + cross_attention(norm(x), source part), x +
 // mlp(norm(x)). The source part passes through, and its gradient grows by what was read.
-std::unique_ptr<Layer> make_decoder_layer(const Geometry& geometry, const TensorNames& names,
+std::unique_ptr<Layer> make_decoder_layer(const Geometry& geometry, const LayerAttention& own,
+                                          const TensorNames& names,
                                           const LayerParameters& parameters);
 
 // Layer `index` of its stack; closing as above, null for all but the last.

@@ -18,9 +18,9 @@ struct PostNormTape : LayerTape {
 
 class PostNormLayer : public Layer {
  public:
-  PostNormLayer(const Geometry& geometry, std::int64_t window, const TensorNames& names,
+  PostNormLayer(const Geometry& geometry, const LayerAttention& own, const TensorNames& names,
                 const LayerParameters& parameters)
-      : attention_(geometry, window, names, parameters),
+      : attention_(geometry, own, names, parameters),
         attention_norm_(make_norm(geometry, names.attention_norm, parameters)),
         mlp_(make_mlp(geometry, names, parameters)),
         mlp_norm_(make_norm(geometry, names.mlp_norm, parameters)),
@@ -69,10 +69,10 @@ class PostNormLayer : public Layer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_post_norm_layer(const Geometry& geometry, std::int64_t window,
+std::unique_ptr<Layer> make_post_norm_layer(const Geometry& geometry, const LayerAttention& own,
                                             const TensorNames& names,
                                             const LayerParameters& parameters) {
-  return std::make_unique<PostNormLayer>(geometry, window, names, parameters);
+  return std::make_unique<PostNormLayer>(geometry, own, names, parameters);
 }
 
 }  // namespace organ::train

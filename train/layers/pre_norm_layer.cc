@@ -16,11 +16,11 @@ struct PreNormTape : LayerTape {
 
 class PreNormLayer : public Layer {
  public:
-  PreNormLayer(const Geometry& geometry, std::int64_t window, const TensorNames& names,
+  PreNormLayer(const Geometry& geometry, const LayerAttention& own, const TensorNames& names,
                const LayerParameters& parameters)
       : attention_norm_(make_norm(geometry, names.attention_norm, parameters)),
         mlp_norm_(make_norm(geometry, names.mlp_norm, parameters)),
-        attention_(geometry, window, names, parameters),
+        attention_(geometry, own, names, parameters),
         mlp_(make_mlp(geometry, names, parameters)),
         working_(parameters.type()) {}
 
@@ -61,10 +61,10 @@ class PreNormLayer : public Layer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_pre_norm_layer(const Geometry& geometry, std::int64_t window,
+std::unique_ptr<Layer> make_pre_norm_layer(const Geometry& geometry, const LayerAttention& own,
                                            const TensorNames& names,
                                            const LayerParameters& parameters) {
-  return std::make_unique<PreNormLayer>(geometry, window, names, parameters);
+  return std::make_unique<PreNormLayer>(geometry, own, names, parameters);
 }
 
 }  // namespace organ::train

@@ -26,13 +26,13 @@ KeyValuePrefix prefix_at(const Parameter& prefix, const Pass& pass) {
 
 }  // namespace
 
-SelfAttention::SelfAttention(const Geometry& g, std::int64_t window, const TensorNames& names,
+SelfAttention::SelfAttention(const Geometry& g, const LayerAttention& own, const TensorNames& names,
                              const LayerParameters& parameters)
     : heads_(g.heads),
       kv_heads_(g.kv_heads),
       head_size_(g.head_size),
-      window_(window),
-      scale_(g.score_scale),
+      window_(own.window),
+      scale_(own.scale),
       sight_(g.sight),
       qkv_(parameters.projection(names.qkv, g.hidden_size, g.packed_width(), names.orientation)),
       output_(parameters.projection(names.attention_output, g.query_width(), g.hidden_size,

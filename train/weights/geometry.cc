@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/weights/geometry.h"
 
-#include <cmath>
-
 #include "format/base/fail.h"
 
 namespace organ::train {
@@ -81,8 +79,6 @@ Geometry read_geometry(const format::Architecture& architecture) {
   g.head_size = static_cast<std::int64_t>(spec.head_dim);
   g.norm_epsilon = spec.norm_epsilon;
   g.qk_norm = spec.qk_norm == "rms_per_head";
-  g.score_scale = spec.attention_scale > 0 ? spec.attention_scale
-                                           : 1.0 / std::sqrt(static_cast<double>(g.head_size));
   g.part = read_part(architecture);
   read_positions(architecture, g);
   for (std::uint64_t i = 0; i < architecture.layer_count(); ++i) {
@@ -90,7 +86,8 @@ Geometry read_geometry(const format::Architecture& architecture) {
     const bool sliding = type == "sliding";
     need(sliding || type == "full" || type == "bidirectional", architecture,
          fmt::format("{} attention", type));
-    g.windows.push_back(sliding ? static_cast<std::int64_t>(spec.window) : 0);
+    g.attention.push_back({.window = sliding ? static_cast<std::int64_t>(spec.window) : 0,
+                           .scale = architecture.attention_scale(i)});
   }
   return g;
 }

@@ -21,6 +21,13 @@ namespace organ::train {
 enum class NormKind : std::uint8_t { rms, rms_late, layer };
 enum class NormPlacement : std::uint8_t { pre, post };
 enum class MlpKind : std::uint8_t { gated, plain, experts };
+
+// What one layer's attention has for itself.
+struct LayerAttention {
+  std::int64_t window = 0;  // how many positions a query sees, itself included; 0 = all before it
+  double scale = 1;         // factor of the scores
+};
+
 struct Geometry {
   std::int64_t hidden_size = 0, intermediate_size = 0;
   std::int64_t heads = 0, kv_heads = 0, head_size = 0;
@@ -30,17 +37,15 @@ struct Geometry {
   MlpKind mlp = MlpKind::gated;
   kernels::Activation activation = kernels::Activation::silu;
   Sight sight = Sight::causal;
-  bool qk_norm = false;    // RMS norm of each query and key head before the rotation
-  double score_scale = 1;  // factor of the scores of attention
+  bool qk_norm = false;  // RMS norm of each query and key head before the rotation
   std::optional<RopeScheme> rope;
   std::optional<RelativeScheme> relative;
   bool learned_positions = false;  // a table is added to the embedding
   StreamPart part = StreamPart::whole;
   bool sinks = false;  // a learned logit per query head joins each softmax
   std::int64_t experts = 0, experts_per_token = 0;
-  kernels::ClampedSwiglu swiglu;  // of experts
-  // Per layer: how many positions a query sees, itself included; 0 = all before it.
-  std::vector<std::int64_t> windows;
+  kernels::ClampedSwiglu swiglu;          // of experts
+  std::vector<LayerAttention> attention;  // per layer
 
   std::int64_t query_width() const { return heads * head_size; }
   std::int64_t kv_width() const { return kv_heads * head_size; }

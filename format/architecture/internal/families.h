@@ -91,6 +91,8 @@ struct Family {
   bool sinks = false;
   bool cross_attention = false;
   double attention_scale = 0;  // 0: 1 / sqrt(head_dim)
+  // scale_attn_weights and scale_attn_by_inverse_layer_idx change the factor of the scores.
+  bool scale_by_config = false;
   WindowRule window;
   std::span<const std::string_view> handled = {};  // keys that other families must not set
   std::span<const Alias> aliases = {};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// GPT-OSS, BERT and T5: what each has that the others have not.
+// GPT-2, GPT-OSS, BERT and T5: what each has that the others have not.
 #include "format/architecture/architecture.h"
+
+#include <set>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -104,6 +106,65 @@ TEST_CASE("GPT-OSS: what is not implemented or contradicts itself is refused") {
   Json odd = with(base, "quantization_config", {{"quant_method", "mxfp4"}});
   odd["intermediate_size"] = 2890;
   CHECK(refusal_of(odd).find("blocks of 32") != std::string::npos);
+}
+
+TEST_CASE("GPT-2: the factor of the scores is signed where it is not 1 / sqrt(head_dim)") {
+  const Json plain = model_config("GPT-2");  // heads of 64: 1/8
+  const auto fields = [](const Json& config, std::uint64_t first, std::uint64_t count) {
+    return json_of(architecture_of(config).layer_fields(first, count));
+  };
+  CHECK(!fields(plain, 0, 3).contains("attention_scale"));
+  CHECK(architecture_of(plain).attention_scale(11) == 0.125);
+  // It says in which type scores are computed, and null is not given.
+  for (const auto& [key, value] : {std::pair<const char*, Json>{"reorder_and_upcast_attn", true},
+                                   {"scale_attn_weights", nullptr},
+                                   {"scale_attn_by_inverse_layer_idx", nullptr},
+                                   {"scale_attn_by_inverse_layer_idx", false}}) {
+    CAPTURE(key);
+    CHECK(signature_of(with(plain, key, value)) == signature_of(plain));
+    CHECK(architecture_of(with(plain, key, value)).unknown_keys().empty());
+  }
+  const Json unscaled = with(plain, "scale_attn_weights", false);
+  CHECK(fields(unscaled, 2, 3)["attention_scale"] == "0x1p+0");
+  CHECK(!fields(unscaled, 2, 3).contains("attention_scales"));
+  const Json narrow = with(plain, "n_head", 768);  // a factor of 1 whatever the config says
+  CHECK(signature_of(with(narrow, "scale_attn_weights", false)) == signature_of(narrow));
+  const Json llama = model_config("Llama-2-7B");
+  for (const auto& [key, value] : {std::pair<const char*, Json>{"scale_attn_weights", false},
+                                   {"scale_attn_by_inverse_layer_idx", true}}) {
+    CHECK(refusal_of(with(plain, key, "yes")).starts_with("corrupt: "));
+    CHECK(refusal_of(with(llama, key, value)).starts_with("incompatible: "));
+  }
+}
+
+TEST_CASE("GPT-2: scores that the layer's number divides tie layers to their places") {
+  const Json plain = model_config("GPT-2");
+  const Json by_index = with(plain, "scale_attn_by_inverse_layer_idx", true);
+  const auto model = architecture_of(by_index);
+  CHECK(!model.is_opaque());
+  for (std::uint64_t i = 0; i < 12; ++i) {
+    CHECK(model.attention_scale(i) == 0.125 / static_cast<double>(i + 1));
+  }
+  CHECK(error_of([&] { model.attention_scale(12); }).starts_with("invalid_argument"));
+  const Json fields = json_of(model.layer_fields(1, 3));
+  CHECK(fields["attention_scales"] == Json{"0x1p-4", real_to_hex(0.125 / 3), "0x1p-5"});
+  CHECK(!fields.contains("attention_scale"));
+  std::set<std::string> signatures = {signature_of(plain).hex()};
+  for (std::uint64_t first = 0; first <= 9; ++first) {
+    signatures.insert(signature_of(by_index, first).hex());
+  }
+  CHECK(signatures.size() == 11);
+  // One layer has one factor, and is the layer of any model with the same.
+  CHECK(json_of(model.layer_fields(3, 1))["attention_scale"] == "0x1p-5");
+  CHECK(signature_of(by_index, 0, 1) == signature_of(plain, 5, 1));
+  CHECK(signature_of(by_index, 1, 1) != signature_of(plain, 1, 1));
+
+  const Json index_alone = with(by_index, "scale_attn_weights", false);
+  CHECK(json_of(architecture_of(index_alone).layer_fields(0, 2))["attention_scales"] ==
+        Json{"0x1p+0", "0x1p-1"});
+  CHECK(signature_of(index_alone, 0, 1) ==
+        signature_of(with(plain, "scale_attn_weights", false), 0, 1));
+  CHECK(signature_of(index_alone, 7, 1) == signature_of(plain, 0, 1));  // 1/8 either way
 }
 
 TEST_CASE("BERT: norms after the sums, everything seen, exact gelu") {

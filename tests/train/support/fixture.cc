@@ -46,9 +46,10 @@ std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& path
 
 const std::vector<std::string>& fixture_names() {
   static const std::vector<std::string> names = {
-      "llama",         "llama_odd", "llama_long", "mistral", "qwen2",         "qwen3",    "bert",
-      "llama_dynamic", "gpt2",      "gpt2_odd",   "gpt_oss", "gpt_oss_mxfp4", "bert_odd", "t5",
-      "t5_gated",      "t5_odd"};
+      "llama",   "llama_odd",     "llama_long",    "mistral", "qwen2",
+      "qwen3",   "bert",          "llama_dynamic", "gpt2",    "gpt2_odd",
+      "gpt_oss", "gpt_oss_mxfp4", "bert_odd",      "t5",      "t5_gated",
+      "t5_odd",  "gpt2_scaled",   "gpt2_unscaled"};
   return names;
 }
 

@@ -207,6 +207,11 @@ COMBINED = {
     ],
 }
 
+# Keys whose values transformers computes and organ must, not refuse.
+COMPUTED = {
+    "gpt2": {"scale_attn_weights", "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn"},
+}
+
 # Each kind of rotary scaling with its own members, and odd values of every member there is.
 ROPE_KINDS = {
     "default": {},

@@ -14,7 +14,7 @@ struct CrossAttentionTape {
 
 class CrossAttention {
  public:
-  CrossAttention(const Geometry& geometry, const TensorNames& names,
+  CrossAttention(const Geometry& geometry, const LayerAttention& own, const TensorNames& names,
                  const LayerParameters& parameters);
 
   // x working [rows * target, hidden], source working [rows * source, hidden]; the result like x.

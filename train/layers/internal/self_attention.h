@@ -17,8 +17,7 @@ struct SelfAttentionTape {
 
 class SelfAttention {
  public:
-  // window: how many positions a query sees, itself included; 0 = all before it.
-  SelfAttention(const Geometry& geometry, std::int64_t window, const TensorNames& names,
+  SelfAttention(const Geometry& geometry, const LayerAttention& own, const TensorNames& names,
                 const LayerParameters& parameters);
 
   // x working [tokens, hidden], freed as soon as it is read; so is the result.
