@@ -87,7 +87,7 @@ Json canonical_sections(const Json& document) {
 }
 
 Json canonical_tokenizer(const TokenizerFiles& files) {
-  Json canonical = canonical_sections(files.document);
+  Json canonical = canonical_sections(*files.document);
   if (files.split_special_tokens) canonical["split_special_tokens"] = true;
   return canonical;
 }

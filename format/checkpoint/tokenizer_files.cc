@@ -2,6 +2,7 @@
 #include "format/checkpoint/tokenizer_files.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
@@ -192,22 +193,23 @@ TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder) {
   const TokenizerClass which = internal::tokenizer_class(sources);
   const TokenSettings tokens = internal::token_settings(sources, which);
   TokenizerFiles files;
-  files.document = internal::tokenizer_stages(sources, which, tokens);
-  if (!files.document.contains("model")) files.document["model"] = nullptr;
-  AddedVocabulary added(files.document["model"]);
-  added.load(sources.object(files.document, internal::kTokenizerFile));
+  Json document = internal::tokenizer_stages(sources, which, tokens);
+  if (!document.contains("model")) document["model"] = nullptr;
+  AddedVocabulary added(document["model"]);
+  added.load(sources.object(document, internal::kTokenizerFile));
   add_tokens(tokens, which, added);
-  files.document["added_tokens"] = added.tokens();
+  document["added_tokens"] = added.tokens();
   files.once_normalized = added.once_normalized();
   const bool in_json = !sources.tokenizer.is_null();
   if (auto around = Template(settings, tokens, added).of(which, in_json)) {
-    files.document["post_processor"] = std::move(*around);
+    document["post_processor"] = std::move(*around);
   }
   for (const auto& [name, token] : tokens.named) {
     if (!token.content.empty()) files.special_names.emplace(name, token.content);
   }
   files.split_special_tokens = settings.optional_boolean("split_special_tokens").value_or(false);
   files.exact_scores = which == TokenizerClass::t5;
+  files.document = std::make_shared<const Json>(std::move(document));
   return files;
 }
 

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -18,8 +19,8 @@ namespace organ::format {
 struct TokenizerFiles {
   // In the form of a tokenizer.json, its `added_tokens` complete. The class that transformers would
   // take decides the stages: most of them keep vocabulary, merges and post-processor of the file
-  // and bring the rest themselves.
-  Json document;
+  // and bring the rest themselves. Never null.
+  std::shared_ptr<const Json> document;
   // "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token" and
   // their texts; what has none is left out.
   std::map<std::string, std::string> special_names;

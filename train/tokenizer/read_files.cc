@@ -43,7 +43,7 @@ std::map<std::string, std::string> read_special_names(const fs::path& file) {
 format::TokenizerFiles read_tokenizer(const fs::path& path) {
   if (is_folder(path)) return format::read_tokenizer_files(path);
   format::TokenizerFiles files;
-  files.document = read_json_file(path);
+  files.document = std::make_shared<const Json>(read_json_file(path));
   files.special_names = read_special_names(path.parent_path() / "tokenizer_config.json");
   return files;
 }

@@ -46,11 +46,11 @@ struct Tokenizer::Impl {
 };
 
 Tokenizer::Impl::Impl(format::TokenizerFiles files)
-    : model(read_token_model(JsonObject(files.document, "tokenizer.json").object("model"),
+    : model(read_token_model(JsonObject(*files.document, "tokenizer.json").object("model"),
                              files.exact_scores)),
       special_names(std::move(files.special_names)),
       split_special(files.split_special_tokens) {
-  const JsonObject document(files.document, "tokenizer.json");
+  const JsonObject document(*files.document, "tokenizer.json");
   document.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer",
                        "pre_tokenizer", "post_processor", "decoder", "model"});
   const auto part = [&](const char* key) {

@@ -332,8 +332,8 @@ TEST_CASE("values out of range or against each other are corrupt") {
       {"model_type", 3, "expected a string"},
   };
   for (const auto& [key, value, expected] : cases) {
-    CAPTURE(std::string(key));
-    CAPTURE(value.dump());
+    const std::string wrong = std::string(key) + ": " + value.dump();
+    CAPTURE(wrong);
     const std::string error = refusal_of(with(base, key, value));
     CAPTURE(error);
     CHECK(error.starts_with("corrupt: "));

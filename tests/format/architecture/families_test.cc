@@ -96,7 +96,8 @@ TEST_CASE("GPT-OSS: what is not implemented or contradicts itself is refused") {
       {"sliding_window", nullptr, "corrupt: "},
   };
   for (const auto& [key, value, expected] : cases) {
-    CAPTURE(value.dump());
+    const std::string wrong = std::string(key) + ": " + value.dump();
+    CAPTURE(wrong);
     const std::string error = refusal_of(with(base, key, value));
     CAPTURE(error);
     CHECK(error.starts_with(expected));
@@ -120,9 +121,10 @@ TEST_CASE("GPT-2: the factor of the scores is signed where it is not 1 / sqrt(he
                                    {"scale_attn_weights", nullptr},
                                    {"scale_attn_by_inverse_layer_idx", nullptr},
                                    {"scale_attn_by_inverse_layer_idx", false}}) {
-    CAPTURE(key);
-    CHECK(signature_of(with(plain, key, value)) == signature_of(plain));
-    CHECK(architecture_of(with(plain, key, value)).unknown_keys().empty());
+    const Json config = with(plain, key, value);
+    CAPTURE(config);
+    CHECK(signature_of(config) == signature_of(plain));
+    CHECK(architecture_of(config).unknown_keys().empty());
   }
   const Json unscaled = with(plain, "scale_attn_weights", false);
   CHECK(fields(unscaled, 2, 3)["attention_scale"] == "0x1p+0");

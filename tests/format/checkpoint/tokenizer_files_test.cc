@@ -61,7 +61,7 @@ void says(const std::string& error, std::string_view part) {
 
 // The added token of this text.
 Json added(const TokenizerFiles& files, std::string_view content) {
-  for (const Json& token : files.document["added_tokens"]) {
+  for (const Json& token : (*files.document)["added_tokens"]) {
     if (token["content"] == content) return token;
   }
   return nullptr;
