@@ -3,7 +3,9 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "format/architecture/architecture.h"
 #include "format/base/error.h"
@@ -25,6 +27,11 @@ struct ArchitectureReader {
   static Architecture from_tensors(const Json& config, std::string_view subject,
                                    std::span<const TensorInfo* const> tensors,
                                    std::string_view stack, const Error& reason);
+
+  // What `auto_map` names of code that comes with the model and computes its layers
+  // ("modeling_x.XModel"), sorted; that of a tokenizer is not among it. `config` is an object.
+  // Throws corrupt for an auto_map that is none.
+  static std::vector<std::string> own_code(const Json& config, std::string_view subject);
 };
 
 }  // namespace organ::format

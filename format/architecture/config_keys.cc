@@ -186,21 +186,26 @@ bool is_harmless(const Json& value, Harmless::Value wanted) {
   return false;
 }
 
-// Code that comes with the model computes what it likes; that of a tokenizer is not asked.
-void refuse_own_code(const JsonObject& config) {
-  constexpr std::string_view kKey = "auto_map";
-  if (config.is_null(kKey)) return;
-  for (const auto& [name, code] : config.object(kKey).value().items()) {
-    if (name != "AutoTokenizer" && name != "AutoProcessor" && name != "AutoImageProcessor") {
-      refuse_value(config, kKey, "no code of its own");
-    }
-  }
-}
+constexpr std::string_view kOwnCode = "auto_map";
 
 }  // namespace
 
+// Code that comes with the model computes what it likes; that of a tokenizer is not asked.
+std::vector<std::string> own_code(const JsonObject& config) {
+  std::vector<std::string> classes;
+  if (config.is_null(kOwnCode)) return classes;
+  for (const auto& [name, code] : config.object(kOwnCode).value().items()) {
+    if (name == "AutoTokenizer" || name == "AutoProcessor" || name == "AutoImageProcessor")
+      continue;
+    classes.push_back(code.is_string() ? code.get<std::string>() : name);
+  }
+  std::sort(classes.begin(), classes.end());
+  classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
+  return classes;
+}
+
 void refuse_unsupported_keys(const JsonObject& config, const Family& family) {
-  refuse_own_code(config);
+  if (!own_code(config).empty()) refuse_value(config, kOwnCode, "no code of its own");
   for (const Harmless& rule : kHarmless) {
     if (contains(family.handled, rule.key) || !config.has(rule.key)) continue;
     // It turns layers that see everything into causal ones as well.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/architecture/architecture_reader.h"
+#include "format/architecture/internal/config_keys.h"
 #include "format/architecture/internal/config_values.h"
 #include "format/architecture/internal/opaque_layers.h"
 #include "format/base/fail.h"
@@ -109,6 +110,10 @@ Architecture ArchitectureReader::from_tensors(const Json& json, std::string_view
       OpaqueLayers{list.name, list.name + ".", internal::signed_config(json, quote(subject)),
                    tensors_by_layer(tensors, list), reason});
   return result;
+}
+
+std::vector<std::string> ArchitectureReader::own_code(const Json& json, std::string_view subject) {
+  return internal::own_code(JsonObject(json, quote(subject)));
 }
 
 }  // namespace organ::format

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <set>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "format/architecture/architecture_reader.h"
@@ -22,6 +23,7 @@ bool is_floating(DType dtype) {
 // What the files mean, when they have been read.
 void Checkpoint::Impl::interpret(std::string_view stack) {
   read_architecture(stack);
+  warn_of_own_code();
   if (!known()) return;
   for (const std::string& key : known()->unknown_keys()) {
     warnings.push_back(fmt::format(
@@ -35,6 +37,16 @@ void Checkpoint::Impl::interpret(std::string_view stack) {
   check_outer_tensors();
   check_layer_indices();
   read_shared_state();
+}
+
+// Its layers are opaque, and what is signed of them says nothing of the code.
+void Checkpoint::Impl::warn_of_own_code() {
+  const auto classes = ArchitectureReader::own_code(*config, folder.subject(kConfigFile));
+  if (classes.empty()) return;
+  warnings.push_back(fmt::format(
+      "{}: the layers are computed by code that comes with the model ({}), which is neither signed "
+      "nor compared: donor and recipient must have the same",
+      kConfigFile, escape_text(fmt::format("{}", fmt::join(classes, ", ")), 200)));
 }
 
 // TensorFlow conversions called the scale and shift of BERT's norms gamma and beta.

@@ -16,6 +16,9 @@ namespace organ::format::internal {
 // 5.23 lets it (PreTrainedConfig.attribute_map). `config` is an object.
 Json resolve_aliases(const Json& config, const Family& family);
 
+// ArchitectureReader::own_code.
+std::vector<std::string> own_code(const JsonObject& config);
+
 // Throws incompatible for a key that changes what layers compute in a way that is not implemented.
 void refuse_unsupported_keys(const JsonObject& config, const Family& family);
 

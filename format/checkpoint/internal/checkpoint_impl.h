@@ -34,6 +34,7 @@ struct Checkpoint::Impl {
   void replace_tensors(std::size_t number);
   void index_shard(std::size_t number);
   void check_index(const internal::ShardIndex& index);
+  void warn_of_own_code();
   void rename_old_norms();
   void find_prefix();
   void find_tied_tensors();

@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::error_of;
 using test::holds;
+using test::kConfig;
 using test::put_config;
 using test::put_index;
 using test::put_shard;
@@ -117,6 +118,28 @@ TEST_CASE("what an index says beside the names of its shards is a warning") {
   CHECK(holds(found[0], "'extra.bias' of model-00001-of-00002.safetensors (and 1 more)"));
   CHECK(holds(found[1], "'model.norm.weight' is in model-00002"));
   CHECK(holds(found[2], "leaves out tensors of its shards: 'model.embed_tokens.weight'"));
+}
+
+TEST_CASE("code that comes with a model and computes its layers is a warning") {
+  const auto scratch = test::scratch();
+  const auto warnings = [&](const Json& auto_map, const char* family) {
+    Json config = kConfig;
+    config["model_type"] = family;
+    config["auto_map"] = auto_map;
+    put_single(scratch.path(), tiny_llama(), config);
+    return Checkpoint::open(scratch.path()).warnings();
+  };
+  const Json model = {{"AutoConfig", "configuration_x.XConfig"},
+                      {"AutoModel", "modeling_x.XModel"}};
+  for (const char* family : {"llama", "made_up"}) {
+    CAPTURE(std::string(family));
+    const auto found = warnings(model, family);
+    REQUIRE(found.size() == 1);
+    CHECK(holds(found[0], "(configuration_x.XConfig, modeling_x.XModel)"));
+    CHECK(holds(found[0], "neither signed nor compared"));
+    CHECK(warnings({{"AutoTokenizer", {"tokenization_x.XTokenizer", nullptr}}}, family).empty());
+    CHECK(warnings(nullptr, family).empty());
+  }
 }
 
 TEST_CASE("a tensor that the index promises and that is needed is missing from its shard") {
