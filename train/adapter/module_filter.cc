@@ -28,7 +28,7 @@ Pattern compile(std::string_view regex, std::string_view before, std::string_vie
     fail(ErrorCode::corrupt, "{}: a pattern of {} bytes, expected at most {}", subject,
          regex.size(), kMaxPattern);
   }
-  return Pattern::regex(fmt::format("{}{}{}", before, regex, after), subject);
+  return Pattern::regex_of_whole(fmt::format("{}{}{}", before, regex, after), subject);
 }
 
 }  // namespace

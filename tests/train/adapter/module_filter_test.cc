@@ -37,6 +37,16 @@ TEST_CASE("a string is all-linear or a regular expression for the whole name") {
   CHECK(filter(nlohmann::json()).empty());
 }
 
+TEST_CASE("a pattern may match the empty string, as in PEFT") {
+  for (const char* everything : {".*", "(?:.*proj)?", "|.*q_proj"}) {
+    CAPTURE(std::string(everything));
+    CHECK(filter(everything).matches("model.layers.0.self_attn.q_proj"));
+  }
+  CHECK_FALSE(filter("(?:.*proj)?").matches("model.norm"));
+  CHECK_FALSE(filter("|.*q_proj").matches("model.layers.0.self_attn.k_proj"));
+  CHECK(NamePattern::suffix(".*", "rank_pattern").matches("k_proj"));
+}
+
 TEST_CASE("keys of rank_pattern match the name or what follows a dot") {
   const NamePattern key = NamePattern::suffix("k_proj|layers.1.up", "rank_pattern");
   CHECK(key.matches("k_proj"));

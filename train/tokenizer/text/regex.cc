@@ -53,7 +53,7 @@ Pattern Pattern::literal(std::string text) {
   return pattern;
 }
 
-Pattern Pattern::regex(std::string_view oniguruma, std::string_view subject) {
+Pattern Pattern::compile(std::string_view oniguruma, std::string_view subject) {
   const std::string translated = pcre2_from_oniguruma(oniguruma, subject);
   const CompileContext context(allocated(pcre2_compile_context_create(nullptr)));
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
@@ -69,15 +69,24 @@ Pattern Pattern::regex(std::string_view oniguruma, std::string_view subject) {
     fail(ErrorCode::incompatible, "{}: regex {} is not supported: {}", subject, quote(oniguruma),
          pcre2_message(error));
   }
+  // Without JIT (error ignored: some processors have none) the interpreter gives the same answer.
+  pcre2_jit_compile(pattern.code_->compiled.get(), PCRE2_JIT_COMPLETE);
+  return pattern;
+}
+
+Pattern Pattern::regex(std::string_view oniguruma, std::string_view subject) {
+  Pattern pattern = compile(oniguruma, subject);
   std::uint32_t matches_empty = 0;
-  pcre2_pattern_info(code, PCRE2_INFO_MATCHEMPTY, &matches_empty);
+  pcre2_pattern_info(pattern.code_->compiled.get(), PCRE2_INFO_MATCHEMPTY, &matches_empty);
   if (matches_empty != 0) {
     fail(ErrorCode::incompatible, "{}: regex {} can match the empty string, not supported", subject,
          quote(oniguruma));
   }
-  // Without JIT (error ignored: some processors have none) the interpreter gives the same answer.
-  pcre2_jit_compile(pattern.code_->compiled.get(), PCRE2_JIT_COMPLETE);
   return pattern;
+}
+
+Pattern Pattern::regex_of_whole(std::string_view oniguruma, std::string_view subject) {
+  return compile(oniguruma, subject);
 }
 
 struct Search::State {
@@ -111,8 +120,8 @@ std::optional<Match> Search::find(std::string_view text, std::size_t from) {
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0) {
     fail(ErrorCode::invalid_argument,
-         "text: the tokenizer's regex gives up at byte {} of a piece of {} bytes: {}", from,
-         text.size(), pcre2_message(found));
+         "text: the regex gives up at byte {} of a piece of {} bytes: {}", from, text.size(),
+         pcre2_message(found));
   }
   const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(state_->data.get());
   return Match{ends[0], ends[1]};

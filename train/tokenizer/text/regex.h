@@ -16,15 +16,18 @@ namespace organ::train {
 std::string pcre2_from_oniguruma(std::string_view pattern, std::string_view subject);
 
 struct Match {
-  std::size_t begin, end;  // bytes; never empty
+  std::size_t begin, end;  // bytes; empty only of a pattern for whole texts
 };
 
 // Immutable and thread-safe; shared by the searches made of it.
 class Pattern {
  public:
   static Pattern literal(std::string text);
-  // Throws incompatible (see above; also for a regex that can match the empty string).
+  // Throws incompatible (see above; also for a regex that can match the empty string, on which a
+  // search of one match after the other would stand still).
   static Pattern regex(std::string_view oniguruma, std::string_view subject);
+  // For one search in a text: the regex may match the empty string.
+  static Pattern regex_of_whole(std::string_view oniguruma, std::string_view subject);
   Pattern(Pattern&&) noexcept;
   ~Pattern();
 
@@ -32,6 +35,7 @@ class Pattern {
   friend class Search;
   struct Code;
   Pattern();
+  static Pattern compile(std::string_view oniguruma, std::string_view subject);
   std::string literal_;
   std::unique_ptr<Code> code_;  // null for literal text
 };
