@@ -123,7 +123,8 @@ bool TrainRun::interrupted() const {
 
 void TrainRun::stop_if_interrupted() {
   if (!interrupted()) return;
-  if (saved_step_ != record_.step || record_.step == 0) save();
+  if (saved_step_ != record_.step || record_.step == 0) save(Saving::at_once);
+  writer_.finish();
   throw Error(ErrorCode::cancelled,
               fmt::format("training: interrupted at step {} of {}; train state saved in {}",
                           record_.step, settings_.steps, quote(settings_.run_folder.string())),
@@ -140,7 +141,7 @@ void TrainRun::finish_skipped_step() {
   // The saved state must not stop again at once: resuming gets its three tries.
   record_.skipped_in_a_row = 0;
   ++record_.step;
-  save();
+  save(Saving::at_once);
   throw Error(ErrorCode::device,
               fmt::format("training: loss or gradient not finite {} steps in a row, up to step {}",
                           kMaxSkippedInARow, record_.step),
@@ -328,7 +329,7 @@ void TrainRun::train() {
   while (true) {
     stop_if_interrupted();
     if (evaluation_due()) evaluate();
-    if (save_due()) save();
+    if (save_due()) save(Saving::beside);
     if (finished()) return;
     step();
   }
@@ -344,11 +345,12 @@ TrainResult TrainRun::run() {
     train();
   } catch (const Error&) {
     // What is done so far can be resumed.
-    if (gradient_sum_.broken() && saved_step_ != record_.step) save();
+    if (gradient_sum_.broken() && saved_step_ != record_.step) save(Saving::at_once);
     throw;
   }
   result.stopped_early = record_.step < settings_.steps;
-  if (saved_step_ != record_.step) save();
+  if (saved_step_ != record_.step) save(Saving::at_once);
+  writer_.finish();
   result.published = weights_.publish();
   result.published_step =
       result.published == PublishedWeights::best ? record_.best_step : record_.step;

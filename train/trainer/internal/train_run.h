@@ -17,6 +17,7 @@
 #include "train/processes/process_group.h"
 #include "train/trainer/batch_order.h"
 #include "train/trainer/internal/held_out.h"
+#include "train/trainer/internal/state_writer.h"
 #include "train/trainer/internal/weight_choice.h"
 #include "train/trainer/metrics_log.h"
 #include "train/trainer/run_training.h"
@@ -83,7 +84,8 @@ class TrainRun {
   void restore(TrainState& state);
   void require_agreement();
   void log_start();
-  void save();
+  enum class Saving { beside, at_once };
+  void save(Saving when);
 
   const format::Checkpoint& checkpoint_;
   const TrainSettings& settings_;
@@ -105,6 +107,7 @@ class TrainRun {
   Schedule schedule_;
   TrainStateRecord record_;
   std::uint64_t saved_step_ = 0;
+  StateWriter writer_;
   std::optional<double> last_loss_;
   double gemm_rate_ = 0;           // GFLOP/s
   bool stop_agreed_ = false;       // a process of several was told to stop

@@ -178,7 +178,9 @@ void TrainRun::restore(TrainState& state) {
   observer_.note(fmt::format("resumed at step {} of {}", record_.step, settings_.steps));
 }
 
-void TrainRun::save() {
+// A device's numbers are copied to the host anyway, and written while it computes on. On the CPU
+// there would be a second copy of all, for processors that have their hands full.
+void TrainRun::save(Saving when) {
   TrainStateRecord record = record_;
   record.milliseconds = milliseconds();
   saved_step_ = record_.step;
@@ -188,10 +190,19 @@ void TrainRun::save() {
   const at::Tensor first = on_host(tensors.first_moment), second = on_host(tensors.second_moment);
   const at::Tensor best = on_host(weights_.best());
   log_->sync();
-  save_train_state(settings_.run_folder, record,
-                   {host_floats(master), host_floats(first), host_floats(second),
-                    floats_or_none(average), floats_or_none(best), checkpoint_.permissions()},
-                   static_cast<unsigned>(at::get_num_threads()));
+  const auto threads = static_cast<unsigned>(at::get_num_threads());
+  const auto write = [=, folder = settings_.run_folder, permissions = checkpoint_.permissions()] {
+    save_train_state(folder, record,
+                     {host_floats(master), host_floats(first), host_floats(second),
+                      floats_or_none(average), floats_or_none(best), permissions},
+                     threads);
+  };
+  writer_.finish();
+  if (when == Saving::beside && !model_.device().is_cpu()) {
+    writer_.start(write);
+  } else {
+    write();
+  }
 }
 
 }  // namespace organ::train
