@@ -53,12 +53,20 @@ bool mentions(const std::vector<Finding>& findings, std::string_view text) {
   });
 }
 
-// Flips every bit of one file, one at a time; returns how many flips there were.
+// The plain build tries every bit. The sanitizers look at memory, not at verdicts, and take ten
+// minutes for all: they see one bit in nine, which is each of a byte in turn.
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::size_t kStep = 9;
+#else
+constexpr std::size_t kStep = 1;
+#endif
+
+// Flips bits of one file, one at a time; returns how many flips there were.
 std::size_t sweep(const SignedOrgan& organ, const std::string& name) {
   const fs::path path = organ.folder / name;
   std::string bytes = read_file(path, 1 << 20);
-  std::size_t accepted = 0, other_class = 0, untrusted = 0;
-  for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+  std::size_t accepted = 0, other_class = 0, untrusted = 0, flips = 0;
+  for (std::size_t bit = 0; bit < bytes.size() * 8; bit += kStep, ++flips) {
     const char before = bytes[bit / 8];
     bytes[bit / 8] = static_cast<char>(before ^ 1 << (bit % 8));
     overwrite(path, bytes);
@@ -74,7 +82,7 @@ std::size_t sweep(const SignedOrgan& organ, const std::string& name) {
   CHECK(other_class == 0);
   // Only where nothing but the signature can know: the manifest's free fields and model.sig.
   if (name != kManifestFile && name != kSignatureFile) CHECK(untrusted == 0);
-  return bytes.size() * 8;
+  return flips;
 }
 
 }  // namespace
@@ -92,7 +100,7 @@ TEST_CASE("every flipped bit of every file of a signed organ is refused" *
   const SignedOrgan organ;
   std::size_t flips = 0;
   for (const std::string& name : list_folder(organ.folder)) flips += sweep(organ, name);
-  CHECK(flips > 80'000);
+  CHECK(flips > 80'000 / kStep);
   CHECK(verify_organ_folder(organ.folder, organ.options).findings.empty());
 }
 

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import unittest
 
-from run_case import FIXTURE, PROGRAM, read_safetensors, RunCase, write_ids
+from run_case import FIXTURE, PROGRAM, RunCase, write_ids
+from tensor_file import read_safetensors
 
 
 class Figures(RunCase):

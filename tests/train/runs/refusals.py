@@ -10,7 +10,8 @@ import struct
 import sys
 import unittest
 
-from run_case import CONFIG, FIXTURE, floats, read_safetensors, RunCase, write_ids, write_safetensors
+from run_case import CONFIG, FIXTURE, floats, RunCase, write_ids
+from tensor_file import read_safetensors, write_safetensors
 
 
 class Refusals(RunCase):

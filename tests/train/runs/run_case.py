@@ -16,32 +16,12 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "support"))
 import letters  # noqa: E402
+from tensor_file import write_safetensors  # noqa: E402
 
 PROGRAM, FIXTURE = sys.argv[1], pathlib.Path(sys.argv[2])
 CONFIG = json.loads((FIXTURE / "config.json").read_text())
 STEPS = 12
 FLAGS = ("--resume", "--checkpoint-activations")
-
-
-def read_safetensors(path):
-    """Header and data of a file; tensors as (dtype, shape, bytes)."""
-    raw = path.read_bytes()
-    size = struct.unpack("<Q", raw[:8])[0]
-    header = json.loads(raw[8:8 + size])
-    header.pop("__metadata__", None)
-    data = raw[8 + size:]
-    return {name: (t["dtype"], t["shape"], data[slice(*t["data_offsets"])])
-            for name, t in header.items()}
-
-
-def write_safetensors(path, tensors):
-    header, data = {}, b""
-    for name, (dtype, shape, raw) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": shape,
-                        "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
 def write_ids(path, windows=20, length=16, seed=1, vocabulary=None, poison=None):

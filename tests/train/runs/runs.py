@@ -20,7 +20,8 @@ import termios
 import time
 import unittest
 
-from run_case import CONFIG, STEPS, read_safetensors, RunCase, write_ids, write_safetensors
+from run_case import CONFIG, STEPS, RunCase, write_ids
+from tensor_file import read_safetensors, write_safetensors
 
 
 class Runs(RunCase):

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import unittest
 
+from tensor_file import read_safetensors, write_safetensors
+
 PROGRAM, FIXTURES = sys.argv[1], pathlib.Path(sys.argv[2])
 TYPES = {"F32": 4, "F16": 2, "BF16": 2}
 PRECISIONS = ("fp32", "bf16")
@@ -23,27 +25,6 @@ ODD = {"F32": [0x80000000, 0x00000001, 0x807fffff], "F16": [0x8000, 0x0001, 0x83
        "BF16": [0x8000, 0x0001, 0x807f]}
 # One step, the first of a warm-up: its rate is 0.
 AT_RATE_0 = ["--steps", 1, "--warmup-share", 1]
-
-
-def read_safetensors(path):
-    """Tensors as (dtype, shape, bytes)."""
-    raw = path.read_bytes()
-    size = struct.unpack("<Q", raw[:8])[0]
-    header = json.loads(raw[8:8 + size])
-    header.pop("__metadata__", None)
-    data = raw[8 + size:]
-    return {name: (t["dtype"], t["shape"], data[slice(*t["data_offsets"])])
-            for name, t in header.items()}
-
-
-def write_safetensors(path, tensors):
-    header, data = {}, b""
-    for name, (dtype, shape, raw) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": shape,
-                        "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
 def stored_as(dtype, values):

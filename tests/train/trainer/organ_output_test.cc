@@ -87,53 +87,59 @@ class MemoryLimit {
   rlimit old_{};
 };
 
+// Of layers of a model that was made for it; only borrowed by `run`.
+struct UntrainedRun {
+  UntrainedRun(const nlohmann::json& config, format::LayerRange layers)
+      : checkpoint(open(config)), result(untrained(checkpoint, layers)) {
+    settings.layers = layers;
+  }
+  format::Checkpoint open(const nlohmann::json& config) const {
+    make_checkpoint(folder.path() / "model", config);
+    return format::Checkpoint::open(folder.path() / "model");
+  }
+
+  TempFolder folder = scratch();
+  format::Checkpoint checkpoint;
+  train::RunData data = letter_run_data(folder.path());
+  Silent observer;
+  train::TrainSettings settings;
+  train::TrainResult result;
+  train::TrainInputs inputs{checkpoint, settings, data, observer};
+  train::TrainedRun run{inputs, result};
+};
+
 }  // namespace
 
 TEST_CASE("writing a trained organ tells its bytes, and ended at any step leaves nothing behind") {
-  const TempFolder folder = scratch();
-  make_checkpoint(folder.path() / "model", small_config());
-  const auto checkpoint = format::Checkpoint::open(folder.path() / "model");
-  const train::RunData data = letter_run_data(folder.path());
-  Silent observer;
-  train::TrainSettings settings;
-  settings.layers = {1, 2};
-  const train::TrainResult result = untrained(checkpoint, settings.layers);
-  const train::TrainInputs inputs{checkpoint, settings, data, observer};
-  const train::TrainedRun run{inputs, result};
+  const UntrainedRun made(small_config(), {1, 2});
+  const train::TrainedRun& run = made.run;
+  const std::filesystem::path& folder = made.folder.path();
   Watcher watcher;
-  train::write_organ(run, {}, folder.path() / "watched", Work(&watcher));
+  train::write_organ(run, {}, folder / "watched", Work(&watcher));
   CHECK(watcher.names() == std::vector<std::string>{"writing"});
   check_phases(watcher);
-  const auto organ_steps = end_at_every_step(folder.path(), [&](const Work& work) {
-    train::write_organ(run, {}, folder.path() / "organ", work);
-  });
+  const auto organ_steps = end_at_every_step(
+      folder, [&](const Work& work) { train::write_organ(run, {}, folder / "organ", work); });
   CHECK(organ_steps > 5);
-  const auto copy_steps = end_at_every_step(folder.path(), [&](const Work& work) {
-    train::write_recovered_checkpoint(run, folder.path() / "recovered", work);
+  const auto copy_steps = end_at_every_step(folder, [&](const Work& work) {
+    train::write_recovered_checkpoint(run, folder / "recovered", work);
   });
   CHECK(copy_steps > 1);
 }
 
 TEST_CASE("of a trained organ one layer at a time is held while it is written") {
-  const TempFolder folder = scratch();
-  make_checkpoint(folder.path() / "model", wide_config());
-  const auto checkpoint = format::Checkpoint::open(folder.path() / "model");
-  const train::RunData data = letter_run_data(folder.path());
-  Silent observer;
-  train::TrainSettings settings;
-  settings.layers = {0, 4};
-  const train::TrainResult result = untrained(checkpoint, settings.layers);
-  const train::TrainInputs inputs{checkpoint, settings, data, observer};
-  const train::TrainedRun run{inputs, result};
+  const UntrainedRun made(wide_config(), {0, 4});
+  const train::TrainedRun& run = made.run;
+  const std::filesystem::path& folder = made.folder.path();
   // Threads and what is kept for good are made here.
-  const format::Manifest before = train::write_organ(run, {}, folder.path() / "warm");
+  const format::Manifest before = train::write_organ(run, {}, folder / "warm");
   const std::uint64_t layer_bytes = first_layer(before).size;
   // What is not the layer's: the pieces that are written and hashed, the stack of a thread.
   constexpr std::uint64_t kBeside = std::uint64_t{16} << 20;
   REQUIRE(layer_bytes > kBeside);  // two layers are too many
   const auto write = [&](std::uint64_t memory) {
     const MemoryLimit limit(memory);
-    return train::write_organ(run, {}, folder.path() / "limited");
+    return train::write_organ(run, {}, folder / "limited");
   };
   const format::Manifest limited = write(layer_bytes + kBeside);
   CHECK(first_layer(limited).digest == first_layer(before).digest);
