@@ -17,7 +17,7 @@ format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRan
                                const std::filesystem::path& out, const ExtractOptions& options,
                                const Work& work) {
   format::check_name(options.name);
-  format::require_manifest_fits(donor, layers, format::OrganKind::extracted);
+  format::require_manifest_fits(donor, layers);
   auto shared = format::shared_sources(donor);
   // Layers are read for their digests, written and read back, shared state is not read before.
   const Work extracting = work.phase(

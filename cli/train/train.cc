@@ -10,7 +10,6 @@
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
 #include "format/manifest/reference.h"
-#include "format/organ/extraction.h"
 #include "train/trainer/organ_output.h"
 #include "train/trainer/train_state.h"
 #include "transplant/journal.h"
@@ -54,7 +53,6 @@ void run_train(Context& context, const Arguments& arguments) {
   const std::uint64_t layer_count = checkpoint.architecture().layer_count();
   wishes.layers = arguments.middle_third ? format::LayerRange::middle_third(layer_count)
                                          : format::LayerRange::parse(arguments.layers, layer_count);
-  format::require_manifest_fits(checkpoint, wishes.layers, format::OrganKind::trained);
   const train::RunData data = read_train_data(context, common, checkpoint);
   const train::TrainSettings settings = final_settings(context, common, wishes, data);
   const auto observer = make_observer(context);

@@ -32,16 +32,6 @@ TensorSource renamed_source(const Checkpoint& donor, const Checkpoint::Location&
   return file_source(std::move(info), donor.shards()[location.shard].file, *location.tensor);
 }
 
-// What a training says of each tensor, with numbers as long as they get.
-void add_training(const FileEntry& file, std::uint64_t layer, TrainingRecord& training) {
-  constexpr double kLong = 0.12345678901234567;
-  for (const TensorInfo& tensor : file.tensors) {
-    const std::string name = fmt::format("layer.{:02}/{}", layer, tensor.name);
-    training.trained_tensors.push_back(name);
-    training.changes.push_back({name, kLong, kLong});
-  }
-}
-
 }  // namespace
 
 std::uint64_t layers_size(const Checkpoint& donor, LayerRange layers) {
@@ -75,11 +65,9 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
   return manifest;
 }
 
-void require_manifest_fits(const Checkpoint& donor, LayerRange layers, OrganKind kind) {
+void require_manifest_fits(const Checkpoint& donor, LayerRange layers) {
   constexpr std::uint64_t kTexts = std::uint64_t{64} << 10;  // for people: description, names, …
   Manifest manifest;
-  TrainingRecord training;
-  training.hyperparameters = json_text(Json::object());
   manifest.architecture.layer = donor.architecture().layer_fields(layers.first, layers.count);
   manifest.extraction.layer_digests.resize(layers.count);
   for (std::uint64_t i = 0; i < layers.count; ++i) {
@@ -92,10 +80,8 @@ void require_manifest_fits(const Checkpoint& donor, LayerRange layers, OrganKind
     }
     file.tensor_digests.resize(file.tensors.size());
     file.chunks.resize(file.size / kChunkSize + 1);
-    if (kind == OrganKind::trained) add_training(file, i, training);
     manifest.files.push_back(std::move(file));
   }
-  if (kind == OrganKind::trained) manifest.training = std::move(training);
   const std::uint64_t size = manifest.to_text().size() + kTexts;
   if (size <= kManifestLimit) return;
   throw Error(ErrorCode::incompatible,

@@ -20,10 +20,8 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
 std::uint64_t layers_size(const Checkpoint& donor, LayerRange layers);
 
 // Throws incompatible when organ.json of these layers would be longer than anybody reads
-// (kManifestLimit): an organ of very many tensors. Of trained layers it also says what training
-// changed in each. Reads no tensor.
-enum class OrganKind : std::uint8_t { extracted, trained };
-void require_manifest_fits(const Checkpoint& donor, LayerRange layers, OrganKind kind);
+// (kManifestLimit): an organ of very many tensors. Reads no tensor.
+void require_manifest_fits(const Checkpoint& donor, LayerRange layers);
 
 // The tensors of one donor layer as writer sources (borrow the checkpoint), bytes untouched.
 std::vector<TensorSource> layer_sources(const Checkpoint& donor, std::uint64_t layer);

@@ -25,8 +25,7 @@ struct OrganIdentity {
 
 // Writes the organ folder `out` with the trained layers in the donor's stored types, BF16 for
 // MXFP4 (rounded to nearest even), one after the other, and returns its manifest. Throws
-// already_exists, io, incompatible when a value does not fit the stored type or organ.json gets too
-// long (format::require_manifest_fits tells before a run), cancelled.
+// already_exists, io, incompatible when a value does not fit the stored type, cancelled.
 format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identity,
                              const std::filesystem::path& out, const Work& work = {});
 
