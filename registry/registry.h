@@ -63,9 +63,10 @@ struct VerifyReport {
     std::vector<format::Finding> not_finite = {};  // tensors with NaN or infinity
   };
   std::vector<Item> items;
-  std::uint64_t versions = 0;      // how many were looked at
-  std::uint64_t bytes = 0;         // read and compared
-  std::vector<std::string> notes;  // blobs nothing refers to, a torn log tail, …
+  std::uint64_t versions = 0;         // how many were looked at
+  std::uint64_t bytes = 0;            // read and compared
+  std::vector<std::string> notes;     // blobs nothing refers to, a torn log tail, …
+  std::vector<std::string> warnings;  // what is no damage yet: blobs that can be written
 };
 
 struct RebuildReport {

@@ -107,9 +107,9 @@ void note_modes(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verify
     if (blobs.is_writable(blob.digest)) writable.insert(blob.digest);
   }
   if (!writable.empty()) {
-    report.notes.push_back(fmt::format(
-        "warning: {} blobs are writable (a copy lost their mode 0444); their digests decide",
-        writable.size()));
+    report.warnings.push_back(
+        fmt::format("{} blobs are writable (a copy lost their mode 0444); their digests decide",
+                    writable.size()));
   }
 }
 

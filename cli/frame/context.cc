@@ -48,7 +48,9 @@ void Context::note(std::string_view line) const {
   if (!quiet) std::cerr << line << '\n';
 }
 
-void Context::warn(std::string_view line) const { std::cerr << "warning: " << line << '\n'; }
+void Context::insist(std::string_view line) const { std::cerr << line << '\n'; }
+
+void Context::warn(std::string_view line) const { insist("warning: " + std::string(line)); }
 
 void Context::warn_of(const std::vector<std::string>& sentences) const {
   constexpr std::size_t kLongest = 2048;

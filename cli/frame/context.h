@@ -41,7 +41,8 @@ class Context {
   // One record: schema_version 1 and "command" are put in front of `record`'s own fields.
   void print_json(std::string_view command, nlohmann::json record) const;
   void note(std::string_view line) const;                         // stderr unless --quiet
-  void warn(std::string_view line) const;                         // stderr, "warning: "
+  void insist(std::string_view line) const;                       // stderr, --quiet or not
+  void warn(std::string_view line) const;                         // the same, "warning: "
   void warn_of(const std::vector<std::string>& sentences) const;  // each, with names escaped
   void detail(std::string_view line) const;                       // stderr with -v
   void worsen(ErrorCode code);  // exit_code of the worst class seen

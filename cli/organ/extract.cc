@@ -39,20 +39,18 @@ void run_extract(Context& context, Arguments arguments) {
   }
   format::FiniteCheck finite{.required = arguments.require_finite, .found = {}};
   arguments.options.finite = &finite;
-  std::vector<std::string> warnings;
+  transplant::require_settled(arguments.model);
+  const auto donor = format::Checkpoint::open(arguments.model, arguments.stack);
+  context.warn_of(donor.warnings());
+  if (arguments.options.donor_id.empty()) {
+    arguments.options.donor_id = real_path(arguments.model).filename().string();
+  }
   const auto manifest = watched(context, arguments.threads, [&](const Work& work) {
-    transplant::require_settled(arguments.model);
-    const auto donor = format::Checkpoint::open(arguments.model, arguments.stack);
-    warnings = donor.warnings();
-    if (arguments.options.donor_id.empty()) {
-      arguments.options.donor_id = real_path(arguments.model).filename().string();
-    }
     return transplant::extract_organ(donor, chosen_layers(arguments, donor), arguments.out,
                                      arguments.options, work);
   });
   warn_not_finite(context, finite.found);
   context.done = "the organ is written to " + quote(arguments.out);
-  context.warn_of(warnings);
   std::uint64_t bytes = 0;
   for (const format::FileEntry& file : manifest.files) bytes += file.size;
   const format::ExtractionRecord& from = manifest.extraction;

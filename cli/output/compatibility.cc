@@ -32,7 +32,7 @@ void show(const Context& context, const transplant::CompatibilityReport& report)
     if (finding.severity == transplant::Severity::note)
       context.detail(line);
     else
-      context.note(line);
+      context.insist(line);
   }
 }
 

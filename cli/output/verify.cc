@@ -94,6 +94,7 @@ std::string to_text(const VerifyReport& report, bool failures_only) {
     }
     for (const std::string& text : item.trust.policy) line("policy", escape_text(text));
   }
+  for (const std::string& text : report.warnings) out += "warning  " + escape_text(text) + "\n";
   if (failures_only) return out.substr(0, out.empty() ? 0 : out.size() - 1);
   for (const std::string& note : report.notes) out += "note   " + escape_text(note) + "\n";
   out += fmt::format("{} organ{} looked at, {} read", report.versions,
@@ -124,7 +125,8 @@ nlohmann::json to_json(const VerifyReport& report) {
           {"items", items},
           {"versions", report.versions},
           {"bytes", report.bytes},
-          {"notes", report.notes}};
+          {"notes", report.notes},
+          {"warnings", report.warnings}};
 }
 
 std::string to_junit(const VerifyReport& report) {

@@ -34,11 +34,8 @@ constexpr Alias kGptOssAliases[] = {{"num_experts", "num_local_experts"}};
 // Keys without an effect on what a layer computes that these families' own files have.
 // reorder_and_upcast_attn says in which type the scores are computed: in fp32, as here they always
 // are; the function is the same.
-constexpr std::string_view kGpt2Keys[] = {"attn_pdrop",
-                                          "embd_pdrop",
-                                          "n_ctx",
+constexpr std::string_view kGpt2Keys[] = {"n_ctx",
                                           "reorder_and_upcast_attn",
-                                          "resid_pdrop",
                                           "summary_activation",
                                           "summary_first_dropout",
                                           "summary_hidden_size",
@@ -46,25 +43,19 @@ constexpr std::string_view kGpt2Keys[] = {"attn_pdrop",
                                           "summary_proj_to_labels",
                                           "summary_type",
                                           "summary_use_proj"};
-constexpr std::string_view kGptOssKeys[] = {
-    "experts_per_token",    "initial_context_length", "num_experts_per_tok",
-    "output_router_logits", "router_aux_loss_coef",   "swiglu_alpha",
-    "swiglu_limit",         "sliding_window",         "layer_types"};
-constexpr std::string_view kQwenKeys[] = {"layer_types", "max_window_layers", "sliding_window",
+constexpr std::string_view kGptOssKeys[] = {"experts_per_token",   "initial_context_length",
+                                            "num_experts_per_tok", "swiglu_alpha",
+                                            "swiglu_limit",        "sliding_window"};
+constexpr std::string_view kQwenKeys[] = {"max_window_layers", "sliding_window",
                                           "use_sliding_window"};
 constexpr std::string_view kMistralKeys[] = {"sliding_window"};
 constexpr std::string_view kLlamaKeys[] = {"pretraining_tp"};
 constexpr std::string_view kBertKeys[] = {
-    "attention_probs_dropout_prob", "classifier_dropout",   "directionality",
-    "hidden_dropout_prob",          "pooler_fc_size",       "pooler_num_attention_heads",
-    "pooler_num_fc_layers",         "pooler_size_per_head", "pooler_type",
-    "position_embedding_type",      "type_vocab_size"};
-constexpr std::string_view kT5Keys[] = {"classifier_dropout",
-                                        "decoder_start_token_id",
-                                        "dense_act_fn",
-                                        "dropout_rate",
+    "directionality",       "pooler_fc_size",       "pooler_num_attention_heads",
+    "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
+    "type_vocab_size"};
+constexpr std::string_view kT5Keys[] = {"dense_act_fn",
                                         "feed_forward_proj",
-                                        "initializer_factor",
                                         "is_gated_act",
                                         "num_decoder_layers",
                                         "output_past",

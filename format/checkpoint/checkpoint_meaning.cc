@@ -125,7 +125,6 @@ void Checkpoint::Impl::read_architecture(std::string_view stack) {
   }
 }
 
-// Shard `number` holds other bytes of tensors that are there.
 void Checkpoint::Impl::find_prefix() {
   const FamilyLayout& layout = known()->layout();
   if (layout.optional_prefix.empty()) return;

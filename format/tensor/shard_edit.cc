@@ -14,7 +14,7 @@ namespace organ::format {
 namespace {
 
 constexpr std::uint64_t kPiece = kChunkSize;  // what an organ's files are checked by
-constexpr std::uint64_t kWidestElement = 64;  // a multiple of every element's width
+constexpr std::uint64_t kWidestElement = 64;  // a multiple of the width of all that is converted
 
 // The new bytes of a shard, in the order in which they stand there.
 class Overlay {

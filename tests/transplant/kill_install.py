@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills `organ install` and `organ uninstall` at every call that changes files.
 
-usage: kill_install.py ORGAN [--every N]
+usage: kill_install.py ORGAN [--every N] [--lacking SHIM WHAT]
 
 strace delivers SIGKILL at the n-th call of one kind, for every n until the command ends by itself.
 After each kill a command that only reads changes nothing, and says so while the change is half done;
 `organ install --continue` recovers the folder, and then every file of the model must be what
 it was or what it was to become, together with the receipt that belongs to it; an installed state
 must go back to the old one by `organ uninstall`. The same is demanded when the n-th call fails for
-want of space instead. --every N looks at every N-th openat only.
+want of space instead. --every N looks at every N-th openat only. SHIM is poor_file_system.cc as a
+library: the same on a file system that lacks WHAT.
 """
+import argparse
 import hashlib
 import pathlib
 import shutil
@@ -41,8 +43,11 @@ def receipts(folder):
 
 
 class Sweep:
-    def __init__(self, organ, work, every):
+    def __init__(self, organ, work, every, lacking):
         self.organ, self.work, self.every = organ, work, every
+        self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(work)}
+        if lacking:
+            self.environment |= {"LD_PRELOAD": lacking[0], "POOR": lacking[1]}
         self.points, self.completed, self.problems = 0, 0, []
         self.model = write_model(work / "model")
         self.organ_folder = work / "cut"
@@ -61,7 +66,7 @@ class Sweep:
     def run(self, *arguments, wrapper=()):
         command = [*wrapper, self.organ, *arguments]
         return subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                              env={"PATH": "/usr/bin:/bin", "HOME": str(self.work)})
+                              env=self.environment)
 
     def expect(self, result, what, point):
         if result.returncode != 0:
@@ -158,14 +163,17 @@ class Sweep:
 
 
 def main():
-    if len(sys.argv) not in (2, 4):
-        sys.exit(__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("organ", type=pathlib.Path)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--lacking", nargs=2, default=[])
+    arguments = parser.parse_args()
     if shutil.which("strace") is None:
         print("skipped: strace is not installed")
         sys.exit(77)
-    every = int(sys.argv[3]) if len(sys.argv) == 4 else 1
     with tempfile.TemporaryDirectory() as work:
-        sweep = Sweep(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(work), every)
+        sweep = Sweep(arguments.organ.resolve(), pathlib.Path(work), arguments.every,
+                      arguments.lacking)
         probe = sweep.run("--version", wrapper=["strace", "-qq", "-o", sweep.work / "trace"])
         if probe.returncode != 0:
             print("skipped: strace may not trace here:", probe.stderr.strip())

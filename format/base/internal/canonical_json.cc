@@ -49,7 +49,9 @@ std::string dumped(const Json& value, int indent = -1) {
 
 // Depth is bounded by what was parsed or built.
 void write_with_reals(const Json& value, std::string& out) {
-  if (value.is_number_float()) {
+  if (!holds_real(value)) {
+    out += dumped(value);
+  } else if (value.is_number_float()) {
     out += real_text(value.get<double>());
   } else if (value.is_object()) {
     out += '{';
@@ -59,15 +61,13 @@ void write_with_reals(const Json& value, std::string& out) {
       write_with_reals(element, out);
     }
     out += '}';
-  } else if (value.is_array()) {
+  } else {
     out += '[';
     for (std::size_t i = 0; i < value.size(); ++i) {
       if (i > 0) out += ',';
       write_with_reals(value[i], out);
     }
     out += ']';
-  } else {
-    out += dumped(value);
   }
 }
 

@@ -136,7 +136,7 @@ std::size_t ForeignNumbers::word(std::size_t at) {
 std::size_t ForeignNumbers::number(std::size_t at) {
   std::size_t end = at;
   while (end < text_.size() && is_of_number(text_[end])) ++end;
-  const std::string token = text_.substr(at, end - at);
+  const auto token = std::string_view(text_).substr(at, end - at);
   if (looks_like_stand_in(token)) {
     values_.push_back(token.front() == '-' ? -1 : 1);
   } else if (is_json_number(token) && stands_alone(at, token.size())) {

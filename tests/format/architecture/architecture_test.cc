@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/architecture/architecture.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "format/architecture/internal/config_keys.h"
 #include "format/base/json.h"
 #include "tests/support/architectures.h"
 #include "tests/support/model_configs.h"
@@ -259,6 +261,17 @@ TEST_CASE("what would change the function and is not implemented is refused, not
   CAPTURE(error);
   CHECK(error.starts_with("incompatible: "));
   CHECK(error.find("add_cross_attention") != std::string::npos);
+}
+
+TEST_CASE("a family lists only what is not known of all") {
+  for (const internal::Family& family : internal::families()) {
+    CAPTURE(std::string(family.layout.model_type));
+    for (const std::string_view key : family.keys) {
+      CAPTURE(std::string(key));
+      CHECK(!internal::is_outside_layers(key));
+      CHECK(std::count(family.keys.begin(), family.keys.end(), key) == 1);
+    }
+  }
 }
 
 TEST_CASE("a key that nobody knows to be harmless is named") {

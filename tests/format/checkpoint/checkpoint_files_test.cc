@@ -47,9 +47,8 @@ TEST_CASE("an index that lies about the shards is refused") {
   const auto scratch = test::scratch();
   const Json good = put_sharded(scratch.path());
   const auto& folder = scratch.path();
-  const auto expect = [&](const Json& weight_map, std::string_view part,
-                          const Json& total = nullptr) {
-    put_index(folder, weight_map, total);
+  const auto expect = [&](const Json& weight_map, std::string_view part) {
+    put_index(folder, weight_map);
     const std::string error = refusal(folder);
     CAPTURE(error);
     CHECK((error.starts_with("corrupt: ") || error.starts_with("not_found: ")));

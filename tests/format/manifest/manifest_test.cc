@@ -285,7 +285,7 @@ TEST_CASE("a signature that is right over fields that contradict the tensors doe
   document = full_document();
   document["architecture"]["layer"]["attention_scales"] = {"0x1p-1", "0x1p-2", "0x1p-3"};
   resign(document);
-  CHECK(parse_error(document.dump()).find("attention_scales: has 3 entries for 2 layers") !=
+  CHECK(parse_error(document.dump()).find("attention_scales': has 3 entries for 2 layers") !=
         std::string::npos);
 }
 
