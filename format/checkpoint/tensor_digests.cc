@@ -7,35 +7,29 @@
 
 namespace organ::format {
 
-std::vector<std::string> tensor_lines(const Checkpoint& checkpoint,
-                                      const std::function<bool(std::string_view)>& wanted,
-                                      const Work& work) {
-  std::vector<std::string> lines;
+std::vector<TensorLine> tensor_lines(const Checkpoint& checkpoint, const Work& work) {
+  std::vector<TensorLine> lines;
   for (const auto& shard : checkpoint.shards()) {
     const auto& header = shard.file.header();
-    std::vector<const TensorInfo*> tensors;
     std::vector<HashRange> ranges;
     for (const auto& tensor : header.tensors) {
-      if (!wanted(tensor.name)) continue;
-      tensors.push_back(&tensor);
       ranges.push_back({shard.file.fd(), header.data_start + tensor.offset, tensor.size});
     }
     const auto digests = hash_ranges(ranges, shard.file.subject(), work);
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-      lines.push_back(fmt::format("{} {} {} {}\n", tensors[i]->name, to_string(tensors[i]->dtype),
-                                  to_string(tensors[i]->shape), digests[i].to_string()));
+    for (std::size_t i = 0; i < digests.size(); ++i) {
+      const TensorInfo& tensor = header.tensors[i];
+      lines.push_back({&tensor, fmt::format("{} {} {} {}\n", tensor.name, to_string(tensor.dtype),
+                                            to_string(tensor.shape), digests[i].to_string())});
     }
   }
-  std::sort(lines.begin(), lines.end());
+  std::sort(lines.begin(), lines.end(),
+            [](const TensorLine& a, const TensorLine& b) { return a.text < b.text; });
   return lines;
 }
 
-Digest weights_digest(const Checkpoint& checkpoint, const Work& work) {
+Digest weights_digest(std::span<const TensorLine> lines) {
   Sha256Hasher hasher;
-  for (const auto& line : tensor_lines(
-           checkpoint, [](auto) { return true; }, work)) {
-    hasher.update(line);
-  }
+  for (const TensorLine& line : lines) hasher.update(line.text);
   return hasher.finish();
 }
 

@@ -2,9 +2,8 @@
 // What the tensors of a checkpoint are, in whatever files they lie.
 #pragma once
 
-#include <functional>
+#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "format/base/digest.h"
@@ -12,13 +11,17 @@
 
 namespace organ::format {
 
-// For each tensor that `wanted` names the line "NAME DTYPE SHAPE sha256:<hex of its bytes>\n",
-// sorted. Reads those tensors once; `work` is told of their bytes. Throws corrupt, io, cancelled.
-std::vector<std::string> tensor_lines(const Checkpoint& checkpoint,
-                                      const std::function<bool(std::string_view)>& wanted,
-                                      const Work& work = {});
+// "NAME DTYPE SHAPE sha256:<hex of its bytes>\n", NAME as its file has it.
+struct TensorLine {
+  const TensorInfo* tensor;  // borrowed from the checkpoint
+  std::string text;
+};
 
-// SHA-256 of the lines of all tensors: equal weights have one digest, however they are sharded.
-Digest weights_digest(const Checkpoint& checkpoint, const Work& work = {});
+// Of every tensor of the checkpoint, sorted by text. Reads them all once; `work` is told of their
+// bytes. Throws corrupt, io, cancelled.
+std::vector<TensorLine> tensor_lines(const Checkpoint& checkpoint, const Work& work = {});
+
+// SHA-256 of all lines: equal weights have one digest, however they are sharded.
+Digest weights_digest(std::span<const TensorLine> lines);
 
 }  // namespace organ::format

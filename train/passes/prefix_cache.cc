@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -10,7 +11,6 @@
 #include <fmt/core.h>
 #include <torch/version.h>
 
-#include "format/checkpoint/tensor_digests.h"
 #include "train/passes/batches.h"
 #include "train/passes/run_layers.h"
 
@@ -21,31 +21,36 @@ std::span<std::byte> bytes_of(const at::Tensor& tensor) {
   return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
 }
 
-// Nothing at or above the organ enters a prefix.
+// Nothing at or above the organ enters a prefix. A tied matrix is the embedding, though its file
+// may name it as the head alone.
 class AbovePrefix {
  public:
-  AbovePrefix(const format::Checkpoint& checkpoint, std::uint64_t first_layer)
-      : head_(checkpoint.architecture().layout().head),
-        norm_(checkpoint.full_name(checkpoint.architecture().layout().final_norm)) {
+  AbovePrefix(const format::Checkpoint& checkpoint, std::uint64_t first_layer) {
+    const format::FamilyLayout& layout = checkpoint.architecture().layout();
+    const auto embedding = checkpoint.locate(checkpoint.full_name(layout.embedding));
+    for (const auto& found :
+         {checkpoint.find(layout.head), checkpoint.find(checkpoint.full_name(layout.final_norm))}) {
+      if (found && found->tensor != embedding.tensor) tensors_.push_back(found->tensor);
+    }
     for (std::uint64_t i = first_layer; i < checkpoint.architecture().layer_count(); ++i) {
       layers_.push_back(checkpoint.layer_prefix(i));
     }
   }
-  bool operator()(std::string_view tensor) const {
-    return tensor == head_ || tensor == norm_ ||
+  bool operator()(const format::TensorInfo& tensor) const {
+    return std::find(tensors_.begin(), tensors_.end(), &tensor) != tensors_.end() ||
            std::any_of(layers_.begin(), layers_.end(),
-                       [&](const std::string& layer) { return tensor.starts_with(layer); });
+                       [&](const std::string& layer) { return tensor.name.starts_with(layer); });
   }
 
  private:
-  std::string_view head_;
-  std::string norm_;
+  std::vector<const format::TensorInfo*> tensors_;
   std::vector<std::string> layers_;
 };
 
 }  // namespace
 
-Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_layer,
+Digest prefix_digest(const format::Checkpoint& checkpoint,
+                     std::span<const format::TensorLine> lines, std::uint64_t first_layer,
                      Precision precision, const Device& device) {
   Sha256Hasher hasher;
   hasher.update(fmt::format("organ prefix 1\norgan {}\ntorch {}\ncpu {}\nthreads {}\n",
@@ -55,9 +60,9 @@ Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_l
   hasher.update(fmt::format("precision {}\nlayers {}\nconfig {}\n", to_string(precision),
                             first_layer, checkpoint.config_digest().to_string()));
   const AbovePrefix above(checkpoint, first_layer);
-  const auto below = [&](std::string_view tensor) { return !above(tensor); };
-  const Work work(nullptr, static_cast<unsigned>(at::get_num_threads()));
-  for (const auto& line : format::tensor_lines(checkpoint, below, work)) hasher.update(line);
+  for (const format::TensorLine& line : lines) {
+    if (!above(*line.tensor)) hasher.update(line.text);
+  }
   return hasher.finish();
 }
 

@@ -9,6 +9,7 @@
 
 #include "format/base/digest.h"
 #include "format/checkpoint/checkpoint.h"
+#include "format/checkpoint/tensor_digests.h"
 #include "train/machine/device.h"
 #include "train/model/model.h"
 #include "train/passes/cache_folder.h"
@@ -17,9 +18,11 @@ namespace organ::train {
 
 // SHA-256 of everything but the window that decides the bits of a stream that enters layer
 // `first_layer` of the checkpoint: the tensors of the layers below (and more, where the model has
-// another stack) and of the embedding with the config, the precision, and what computes them
-// (versions, instruction set, threads, device). Reads the weights once.
-Digest prefix_digest(const format::Checkpoint& checkpoint, std::uint64_t first_layer,
+// another stack) and of the embedding, whatever its file calls it, with the config, the precision,
+// and what computes them (versions, instruction set, threads, device). `lines` are tensor_lines of
+// the checkpoint.
+Digest prefix_digest(const format::Checkpoint& checkpoint,
+                     std::span<const format::TensorLine> lines, std::uint64_t first_layer,
                      Precision precision, const Device& device);
 
 struct PrefixOptions {

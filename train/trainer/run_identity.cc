@@ -11,7 +11,6 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
-#include "format/checkpoint/tensor_digests.h"
 
 namespace organ::train {
 namespace {
@@ -109,7 +108,8 @@ std::string shown(const std::string& value) {
 
 }  // namespace
 
-RunIdentity run_identity(const TrainInputs& inputs, std::string_view device, unsigned threads) {
+RunIdentity run_identity(const TrainInputs& inputs, const Digest& weights,
+                         std::string_view device) {
   RunIdentity identity;
   add_settings(inputs, identity);
   identity[std::string(kDeviceAxis)] = device;
@@ -118,7 +118,7 @@ RunIdentity run_identity(const TrainInputs& inputs, std::string_view device, uns
     identity["stack"] = stack;
   }
   identity["config"] = checkpoint.config_digest().to_string();
-  identity["weights"] = format::weights_digest(checkpoint, Work(nullptr, threads)).to_string();
+  identity["weights"] = weights.to_string();
   if (inputs.data.tokenizer) identity["tokenizer"] = inputs.data.tokenizer->to_string();
   add_data("training", inputs.data.training.stream(), identity);
   if (const Dataset* data = inputs.held_out()) add_data("held_out", data->stream(), identity);

@@ -3,7 +3,14 @@
 
 #include "train/passes/prefix_cache.h"
 
+#include <set>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
 #include "format/base/file.h"
+#include "format/checkpoint/tensor_digests.h"
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
 #include "tests/train/support/letter_tokenizer.h"
@@ -51,23 +58,63 @@ std::size_t entries(const fs::path& folder) {
   return count;
 }
 
+Digest digest_of(const format::Checkpoint& checkpoint, std::uint64_t first_layer,
+                 Precision precision = Precision::bf16) {
+  return train::prefix_digest(checkpoint, format::tensor_lines(checkpoint), first_layer, precision,
+                              {});
+}
+
 // What one run sees of the folder.
 struct Run {
   Run(const Fixture& fixture, const Dataset& data, const fs::path& folder, bool rounded = true,
       Precision precision = Precision::bf16)
-      : model(Model::load(fixture.checkpoint, {.precision = precision})),
+      : Run(fixture.checkpoint, data, folder, rounded, precision) {}
+  Run(const format::Checkpoint& checkpoint, const Dataset& data, const fs::path& folder,
+      bool rounded = true, Precision precision = Precision::bf16)
+      : model(Model::load(checkpoint, {.precision = precision})),
         store(folder, 1 << 20),
         cache(model, data.windows(),
               {.layers_below = 2,
                .rounded = rounded,
                .folder = &store,
-               .prefix = train::prefix_digest(fixture.checkpoint, 2, precision, {})}),
+               .prefix = digest_of(checkpoint, 2, precision)}),
         streams(all_streams(cache, data)) {}
   Model model;
   CacheFolder store;
   PrefixCache cache;
   at::Tensor streams;
 };
+
+// A copy of a model of one file; `under_head`: tied, the embedding under the head's name alone.
+void copy_model(const format::Checkpoint& from, const fs::path& to, bool under_head) {
+  const format::FamilyLayout& layout = from.architecture().layout();
+  const format::SafetensorsFile& file = from.shards().front().file;
+  std::vector<format::TensorSource> sources;
+  for (const format::TensorInfo& tensor : file.header().tensors) {
+    format::TensorInfo info = tensor;
+    if (under_head && tensor.name == layout.head) continue;
+    if (under_head && tensor.name == from.full_name(layout.embedding)) info.name = layout.head;
+    sources.push_back(format::file_source(std::move(info), file, tensor));
+  }
+  nlohmann::json config = nlohmann::json::parse(from.config_text());
+  if (under_head) config["tie_word_embeddings"] = true;
+  fs::create_directory(to);
+  write_file(to / "config.json", config.dump());
+  AtomicFile weights(to / "model.safetensors");
+  format::write_safetensors(weights.fd(), std::move(sources), {{"format", "pt"}}, "model");
+  weights.commit(AtomicFile::Mode::create_new);
+}
+
+// Turns the sign of every number of an F32 tensor.
+void negate(const fs::path& model, const format::SafetensorsHeader& header,
+            const format::TensorInfo& tensor) {
+  REQUIRE(tensor.dtype == format::DType::F32);
+  std::string bytes = read_file(model / "model.safetensors", 1 << 24);
+  for (std::uint64_t at = 3; at < tensor.size; at += 4) {
+    bytes[header.data_start + tensor.offset + at] ^= static_cast<char>(0x80);
+  }
+  write_file(model / "model.safetensors", bytes);
+}
 
 }  // namespace
 
@@ -133,8 +180,7 @@ TEST_CASE("other weights, masks, types and depths find nothing of each other") {
   CHECK(Run(llama, data, kept, false).cache.counts().read == 0);
   CHECK(Run(llama, data, kept, true, Precision::fp32).cache.counts().read == 0);
   CHECK(Run(llama, joined, kept).cache.counts().read == 0);
-  CHECK(train::prefix_digest(llama.checkpoint, 1, Precision::bf16, {}) !=
-        train::prefix_digest(llama.checkpoint, 2, Precision::bf16, {}));
+  CHECK(digest_of(llama.checkpoint, 1) != digest_of(llama.checkpoint, 2));
   CHECK(Run(llama, data, kept).cache.counts().computed == 0);
 }
 
@@ -143,11 +189,9 @@ TEST_CASE("weights at and above the organ do not enter the key, those below do")
   const Fixture fixture("llama");
   const fs::path copy = folder.path() / "model";
   fs::copy(fixture.checkpoint.folder(), copy);
-  const auto digest = [&] {
-    return train::prefix_digest(format::Checkpoint::open(copy), 2, Precision::bf16, {});
-  };
+  const auto digest = [&] { return digest_of(format::Checkpoint::open(copy), 2); };
   const Digest untouched = digest();
-  CHECK(untouched == train::prefix_digest(fixture.checkpoint, 2, Precision::bf16, {}));
+  CHECK(untouched == digest_of(fixture.checkpoint, 2));
   const auto flip_first_bit_of = [&](std::string_view tensor) {
     const auto& file = fixture.checkpoint.shards().front().file;
     std::string bytes = read_file(copy / "model.safetensors", 1 << 24);
@@ -162,6 +206,64 @@ TEST_CASE("weights at and above the organ do not enter the key, those below do")
   CHECK(layer != untouched);
   flip_first_bit_of("model.embed_tokens.weight");
   CHECK(digest() != layer);
+}
+
+TEST_CASE("whatever changes the streams changes their digest, by whatever name files have it") {
+  struct Looked {
+    Digest digest;
+    at::Tensor stream;
+  };
+  constexpr std::uint64_t kFirst = 1;
+  const TempFolder folder = scratch();
+  for (const std::string name : {"llama", "gpt2", "bert", "t5"}) {
+    const Fixture fixture(name);
+    for (const bool under_head : {false, true}) {
+      const fs::path copy = folder.path() / (name + (under_head ? "_head" : ""));
+      copy_model(fixture.checkpoint, copy, under_head);
+      const auto look = [&] {
+        const auto checkpoint = format::Checkpoint::open(copy);
+        Model model = Model::load(checkpoint, {});
+        return Looked{digest_of(checkpoint, kFirst, Precision::fp32),
+                      train::embed_and_run(model, fixture.batch, 0, model.place_of(kFirst))};
+      };
+      const Looked untouched = look();
+      const auto checkpoint = format::Checkpoint::open(copy);
+      const auto& header = checkpoint.shards().front().file.header();
+      std::set<std::string> read;
+      for (const format::TensorInfo& tensor : header.tensors) {
+        negate(copy, header, tensor);
+        const Looked changed = look();
+        negate(copy, header, tensor);
+        if (changed.stream.equal(untouched.stream)) continue;
+        CAPTURE(copy.filename().string());
+        CAPTURE(tensor.name);
+        CHECK(changed.digest != untouched.digest);
+        read.insert(tensor.name);
+      }
+      const format::FamilyLayout& layout = checkpoint.architecture().layout();
+      const auto embedding = checkpoint.locate(checkpoint.full_name(layout.embedding));
+      CHECK(embedding.tensor->name ==
+            (under_head ? layout.head : checkpoint.full_name(layout.embedding)));
+      CHECK(read.contains(embedding.tensor->name));
+      CHECK(look().digest == untouched.digest);
+    }
+  }
+}
+
+TEST_CASE("tied models with other embeddings under the head's name share a folder and no stream") {
+  const TempFolder folder = scratch();
+  const Dataset data = read_text(folder.path());
+  const Fixture fixture("llama");
+  for (const char* name : {"a", "b"}) copy_model(fixture.checkpoint, folder.path() / name, true);
+  const auto a = format::Checkpoint::open(folder.path() / "a");
+  const auto& header = a.shards().front().file.header();
+  negate(folder.path() / "b", header, *header.find("lm_head.weight"));
+  const auto b = format::Checkpoint::open(folder.path() / "b");
+  const fs::path kept = folder.path() / "cache";
+  const Run first(a, data, kept), second(b, data, kept);
+  CHECK(second.cache.counts().read == 0);
+  CHECK_FALSE(second.streams.equal(first.streams));
+  CHECK(Run(a, data, kept).cache.counts().computed == 0);
 }
 
 TEST_CASE("a damaged window is computed again") {

@@ -12,6 +12,9 @@ namespace organ::test {
 // How many windows of data sets were built since the program began.
 std::uint64_t windows_built();
 
+// How many bytes of tensors were hashed since then.
+std::uint64_t bytes_hashed();
+
 // How a machine was last started. Other devices than the CPU are not: that throws
 // Error(device, "kept from other devices").
 struct StartedMachine {

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "format/base/file.h"
+#include "format/checkpoint/tensor_digests.h"
 #include "tests/support/data.h"
 #include "tests/support/support.h"
 #include "tests/train/support/letter_tokenizer.h"
@@ -68,7 +69,8 @@ struct Asked {
                                          {.texts = {.split = data.split, .lead_in = {1}}});
     }
     Silent silent;
-    return run_identity({checkpoint, settings, run, silent}, device, 2);
+    const Digest weights = format::weights_digest(format::tensor_lines(checkpoint));
+    return run_identity({checkpoint, settings, run, silent}, weights, device);
   }
 
   TempFolder folder = test::scratch();

@@ -195,6 +195,22 @@ TEST_CASE("each window of a step is built once") {
   }
 }
 
+TEST_CASE("a run hashes each tensor of its model once, with a cache folder and without") {
+  for (const bool cached : {false, true}) {
+    Given given("llama");
+    given.settings.layers = {2, 1};
+    if (cached) given.settings.cache_folder = given.folder.path() / "cache";
+    const train::RunData data = given.read();
+    std::uint64_t bytes = 0;
+    for (const auto& shard : given.checkpoint.shards()) {
+      for (const auto& tensor : shard.file.header().tensors) bytes += tensor.size;
+    }
+    const std::uint64_t before = bytes_hashed();
+    CHECK(given.error(data) == "no error");
+    CHECK(bytes_hashed() - before == bytes);
+  }
+}
+
 TEST_CASE("a process of several starts its own device and its share of the machine") {
   Given given("llama");
   given.settings.machine = {.device = {train::Device::Kind::cuda, -1}, .own_process = true};

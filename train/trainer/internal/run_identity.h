@@ -20,9 +20,8 @@ using RunIdentity = std::map<std::string, std::string>;
 // Of the axis for the kind of device that computes.
 inline constexpr std::string_view kDeviceAxis = "device";
 
-// `device`: "cpu", "cuda". `threads`: how many may hash at one time, 0: one for each core. Reads
-// every tensor of the checkpoint once. Throws corrupt, io.
-RunIdentity run_identity(const TrainInputs& inputs, std::string_view device, unsigned threads);
+// `weights`: weights_digest of the checkpoint. `device`: "cpu", "cuda".
+RunIdentity run_identity(const TrainInputs& inputs, const Digest& weights, std::string_view device);
 
 // Throws invalid_argument with the first axis in which the run differs from its train state of step
 // `step`, a cause before what follows from it: what it is, what it has to be.

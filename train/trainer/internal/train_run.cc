@@ -39,15 +39,25 @@ std::optional<CacheFolder> open_cache(const TrainSettings& settings, unsigned pe
   return CacheFolder(settings.cache_folder, settings.cache_bytes, permissions);
 }
 
-// How the streams that enter layer `below` of the model are kept.
-PrefixOptions prefix_options(const TrainInputs& inputs, const Device& device,
-                             std::optional<CacheFolder>& folder, std::int64_t below, bool rounded,
-                             std::uint64_t memory_bytes) {
+// Reads each tensor once.
+WeightDigests read_digests(const TrainInputs& inputs, const Device& device, bool cached) {
+  const auto lines = format::tensor_lines(
+      inputs.checkpoint, Work(nullptr, static_cast<unsigned>(at::get_num_threads())));
+  WeightDigests digests{format::weights_digest(lines)};
+  if (cached) {
+    digests.below = prefix_digest(inputs.checkpoint, lines, inputs.settings.layers.first,
+                                  inputs.settings.precision, device);
+  }
+  return digests;
+}
+
+// How the streams that enter layer `below` of the model are kept; `folder` may be null.
+PrefixOptions prefix_options(const WeightDigests& digests, CacheFolder* folder, std::int64_t below,
+                             bool rounded, std::uint64_t memory_bytes) {
   PrefixOptions options{.layers_below = below, .rounded = rounded, .memory_bytes = memory_bytes};
-  if (!folder || below == 0) return options;
-  options.folder = &*folder;
-  options.prefix = prefix_digest(inputs.checkpoint, inputs.settings.layers.first,
-                                 inputs.settings.precision, device);
+  if (folder == nullptr || below == 0) return options;
+  options.folder = folder;
+  options.prefix = digests.below;
   return options;
 }
 
@@ -99,21 +109,22 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
       trained_path_(make_path(model_, settings_, settings_.mode, *trained_)),
       whole_path_(make_path(model_, settings_, TrainMode::in_situ, *trained_)),
       cache_(open_cache(settings_, checkpoint_.permissions())),
+      digests_(read_digests(inputs, device_, cache_.has_value())),
       inputs_(model_, data_.windows(),
-              prefix_options(inputs, device_, cache_, layers_below(model_, settings_),
+              prefix_options(digests_, cache_ ? &*cache_ : nullptr, layers_below(model_, settings_),
                              settings_.precision == Precision::bf16, training_share(inputs))),
       order_(settings_.seed, data_.windows(), settings_.draw),
       schedule_{settings_.schedule, settings_.rate,
                 warmup_steps(settings_.warmup_share, settings_.steps), settings_.steps} {
-  record_.identity =
-      run_identity(inputs, c10::DeviceTypeName(device.opened.type(), /*lower_case=*/true),
-                   static_cast<unsigned>(at::get_num_threads()));
+  record_.identity = run_identity(inputs, digests_.all,
+                                  c10::DeviceTypeName(device.opened.type(), /*lower_case=*/true));
   if (!inputs.data.held_out) return;
   // Never rounded: the figures are those of `organ eval`.
   const std::int64_t below = model_.place_of(settings_.layers.first);
-  held_out_.emplace(model_, *inputs.data.held_out, whole_path_,
-                    prefix_options(inputs, device_, cache_, below, false, held_out_share(inputs)),
-                    settings_.batch, group_);
+  held_out_.emplace(
+      model_, *inputs.data.held_out, whole_path_,
+      prefix_options(digests_, cache_ ? &*cache_ : nullptr, below, false, held_out_share(inputs)),
+      settings_.batch, group_);
 }
 
 // Several processes stop at the same step: where the last sums say that one was told to.

@@ -32,6 +32,12 @@ struct RunDevice {
   at::Device opened;
 };
 
+// What decides the bits of the weights, and of the streams that they make below the organ.
+struct WeightDigests {
+  Digest all;
+  Digest below = {};  // prefix_digest, where the cache folder needs it
+};
+
 // Borrows what it is given. Not thread-safe.
 class TrainRun {
  public:
@@ -101,6 +107,7 @@ class TrainRun {
   LossPath trained_path_;  // what trains: in wrapper mode to its own top, else to the model's
   LossPath whole_path_;    // to the top of the model
   std::optional<CacheFolder> cache_;
+  WeightDigests digests_;
   PrefixCache inputs_;
   std::optional<HeldOut> held_out_;
   BatchOrder order_;
