@@ -211,6 +211,34 @@ TEST_CASE("a run hashes each tensor of its model once, with a cache folder and w
   }
 }
 
+TEST_CASE("of windows that are drawn anew the cache folder keeps those that are measured alone") {
+  for (const auto draw : {train::TaskDraw::each_epoch, train::TaskDraw::once}) {
+    Given given("t5");
+    given.settings.draw = draw;
+    given.settings.cache_folder = given.folder.path() / "cache";
+    const train::RunData data = given.read();
+    const auto windows = static_cast<std::uint64_t>(data.training.windows());
+    const auto held_out = static_cast<std::uint64_t>(data.held_out->windows());
+    given.settings.steps = 2 * windows;  // of one window
+    const auto use = [&](const char* folder) {
+      given.settings.run_folder = given.folder.path() / folder;
+      Stopper observer(SIZE_MAX);
+      return train::train_layers({given.checkpoint, given.settings, data, observer}).prefix;
+    };
+    const bool anew = draw == train::TaskDraw::each_epoch;
+    const train::PrefixUse first = use("first"), second = use("second");
+    CHECK(first.computed == (anew ? 2 * windows : windows) + held_out);
+    CHECK(first.read == (anew ? 0 : windows) + held_out);
+    CHECK(second.computed == (anew ? 2 * windows : 0));
+    CHECK(second.read == (anew ? 0 : 2 * windows) + 2 * held_out);
+    std::uint64_t entries = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(given.settings.cache_folder)) {
+      entries += entry.path().filename().string().size() == 64;
+    }
+    CHECK(entries == (anew ? 0 : windows) + held_out);
+  }
+}
+
 TEST_CASE("a process of several starts its own device and its share of the machine") {
   Given given("llama");
   given.settings.machine = {.device = {train::Device::Kind::cuda, -1}, .own_process = true};

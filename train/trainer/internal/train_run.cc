@@ -61,7 +61,8 @@ PrefixOptions prefix_options(const WeightDigests& digests, CacheFolder* folder, 
   return options;
 }
 
-// Windows that are drawn anew in each epoch enter the organ as other streams each time.
+// Windows that are drawn anew in each epoch enter the organ as other streams each time: kept, they
+// would only take the place of streams that come back.
 bool drawn_anew(const TrainInputs& inputs) {
   return inputs.settings.draw == TaskDraw::each_epoch &&
          inputs.data.training.task() != Task::next_token;
@@ -111,7 +112,8 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
       cache_(open_cache(settings_, checkpoint_.permissions())),
       digests_(read_digests(inputs, device_, cache_.has_value())),
       inputs_(model_, data_.windows(),
-              prefix_options(digests_, cache_ ? &*cache_ : nullptr, layers_below(model_, settings_),
+              prefix_options(digests_, cache_ && !drawn_anew(inputs) ? &*cache_ : nullptr,
+                             layers_below(model_, settings_),
                              settings_.precision == Precision::bf16, training_share(inputs))),
       order_(settings_.seed, data_.windows(), settings_.draw),
       schedule_{settings_.schedule, settings_.rate,
