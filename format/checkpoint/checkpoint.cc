@@ -2,6 +2,7 @@
 #include "format/checkpoint/checkpoint.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include <nlohmann/json.hpp>
 
@@ -167,33 +168,8 @@ std::vector<Checkpoint::Location> Checkpoint::embedding_places() const {
 
 bool Checkpoint::tied_head() const {
   const Architecture& model = architecture();
-  const FamilyLayout& layout = model.layout();
-  const std::string embedding = full_name(layout.embedding);
-  for (const std::string_view other : layout.other_embeddings) {
-    if (const auto found = find(other); found && !impl_->same_bytes(*found, locate(embedding))) {
-      throw Error(ErrorCode::incompatible,
-                  fmt::format("{}: tensors {} and {} differ, which transformers then does not tie",
-                              quote(folder().string()), quote(embedding), quote(other)),
-                  "layers can be taken out and put in; measuring needs one embedding");
-    }
-  }
-  const auto head = find(layout.head);
-  if (!layout.files_tie_head && !model.tied_embeddings()) {
-    if (head) return false;
-    throw Error(ErrorCode::corrupt,
-                fmt::format("{}: has no tensor {} but {} says that the head is not tied",
-                            quote(folder().string()), quote(layout.head), kConfigFile),
-                "a base class was saved without its head: save the model with it, or set "
-                "\"tie_word_embeddings\": true when the embedding is its head");
-  }
-  if (!head || impl_->same_bytes(*head, locate(embedding))) return true;
-  if (layout.files_tie_head) return false;
-  throw Error(
-      ErrorCode::corrupt,
-      fmt::format("{}: {} says that the head is tied but tensors {} and {} differ",
-                  quote(folder().string()), kConfigFile, quote(layout.head), quote(embedding)),
-      "\"tie_word_embeddings\": false in config.json uses both, as transformers 5 then "
-      "does; without the head's tensor the embedding is the head");
+  std::call_once(impl_->tied_once, [&] { impl_->tied_head = impl_->is_head_tied(model); });
+  return impl_->tied_head;
 }
 
 }  // namespace organ::format

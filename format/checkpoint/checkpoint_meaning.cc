@@ -188,6 +188,42 @@ void Checkpoint::Impl::check_layer_indices() const {
   }
 }
 
+// Of the model, of which they may hold one matrix several times.
+bool Checkpoint::Impl::is_head_tied(const Architecture& model) const {
+  const FamilyLayout& layout = model.layout();
+  const std::string embedding = prefix + std::string(layout.embedding);
+  const auto is_embedding = [&](const Location& found) {
+    const auto table = find(embedding);
+    if (!table) refuse_missing(embedding);
+    return same_bytes(found, *table);
+  };
+  for (const std::string_view other : layout.other_embeddings) {
+    if (const auto found = find(other); found && !is_embedding(*found)) {
+      throw Error(ErrorCode::incompatible,
+                  fmt::format("{}: tensors {} and {} differ, which transformers then does not tie",
+                              quote(folder.folder().string()), quote(embedding), quote(other)),
+                  "layers can be taken out and put in; measuring needs one embedding");
+    }
+  }
+  const auto head = find(layout.head);
+  if (!layout.files_tie_head && !model.tied_embeddings()) {
+    if (head) return false;
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{}: has no tensor {} but {} says that the head is not tied",
+                            quote(folder.folder().string()), quote(layout.head), kConfigFile),
+                "a base class was saved without its head: save the model with it, or set "
+                "\"tie_word_embeddings\": true when the embedding is its head");
+  }
+  if (!head || is_embedding(*head)) return true;
+  if (layout.files_tie_head) return false;
+  throw Error(ErrorCode::corrupt,
+              fmt::format("{}: {} says that the head is tied but tensors {} and {} differ",
+                          quote(folder.folder().string()), kConfigFile, quote(layout.head),
+                          quote(embedding)),
+              "\"tie_word_embeddings\": false in config.json uses both, as transformers 5 then "
+              "does; without the head's tensor the embedding is the head");
+}
+
 std::string Checkpoint::Impl::shared_name() const {
   const FamilyLayout& layout = known()->layout();
   return fmt::format("{}{}0.{}", prefix, layout.layer_prefix, layout.shared_tensor);

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +48,7 @@ struct Checkpoint::Impl {
   [[noreturn]] void refuse_missing(std::string_view name) const;
   std::optional<Location> find(std::string_view name) const;
   bool same_bytes(const Location& a, const Location& b) const;
+  bool is_head_tied(const Architecture& model) const;
   bool holds(std::string_view start) const;  // a tensor whose name begins so
   const Architecture* known() const {
     const auto* model = std::get_if<Architecture>(&architecture);
@@ -68,6 +70,10 @@ struct Checkpoint::Impl {
   std::map<std::string, std::string, std::less<>> promised;  // by the index, which holds no such
   std::vector<std::string> warnings;
   std::string prefix;
+
+  // Read from large files, at the first question.
+  std::once_flag tied_once;
+  bool tied_head = false;
 };
 
 }  // namespace organ::format

@@ -4,6 +4,9 @@
 
 #include <fcntl.h>
 
+#include <fstream>
+#include <functional>
+
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -27,6 +30,16 @@ using test::put_single;
 using test::refusal;
 using test::Tensors;
 using test::tiny_llama;
+
+// Bytes that this process has asked files for.
+std::uint64_t bytes_read() {
+  std::ifstream file("/proc/self/io");
+  std::string word;
+  std::uint64_t bytes = 0;
+  REQUIRE(file >> word >> bytes);
+  REQUIRE(word == "rchar:");
+  return bytes;
+}
 
 TEST_CASE("stories260K opens, its five layers are complete and its head is tied") {
   const auto folder = test::shared_data("stories260K");
@@ -210,6 +223,41 @@ TEST_CASE("whether the head is tied is what config and weights agree on") {
   CHECK(model.locate("model.embed_tokens.weight").tensor == model.locate("lm_head.weight").tensor);
   CHECK(model.embedding_places().size() == 1);
   CHECK(holds(error_of([&] { (void)model.locate("model.no"); }), "'model.no' is missing"));
+}
+
+TEST_CASE("large files are read for the first question alone") {
+  const auto scratch = test::scratch();
+  constexpr std::uint64_t kRows = 1 << 17, kTable = kRows * 8 * sizeof(float);
+  Json config = kConfig;
+  config["vocab_size"] = kRows;
+  Tensors tensors = tiny_llama();
+  tensors["model.embed_tokens.weight"] = {DType::F32, {kRows, 8}};
+  tensors["lm_head.weight"] = {DType::F32, {kRows, 8}};
+  put_single(scratch.path(), tensors, config);
+  const auto bytes_of = [](const std::function<void()>& question) {
+    const std::uint64_t before = bytes_read();
+    question();
+    return bytes_read() - before;
+  };
+  constexpr std::uint64_t kLittle = 1 << 12;  // what it takes to know how much was read
+  const auto other = Checkpoint::open(scratch.path());
+  // They differ in their first byte.
+  CHECK(bytes_of([&] { CHECK(error_of([&] { (void)other.tied_head(); }) != "no error"); }) <
+        kTable);
+  std::string file = read_file(scratch.path() / "model.safetensors", 1 << 24);
+  const auto& header = other.shards().front().file.header();
+  const auto at = [&](std::string_view name) {
+    return static_cast<std::size_t>(header.data_start + header.find(name)->offset);
+  };
+  file.replace(at("lm_head.weight"), kTable, file, at("model.embed_tokens.weight"), kTable);
+  write_file(scratch.path() / "model.safetensors", file);
+  const auto model = Checkpoint::open(scratch.path());
+  const auto ask = [&] {
+    CHECK(model.tied_head());
+    CHECK(model.embedding_places().size() == 2);
+  };
+  CHECK(bytes_of(ask) < 2 * kTable + kLittle);
+  CHECK(bytes_of(ask) < kLittle);
 }
 
 TEST_CASE("files of the base class hold the same layers as those of the model with a head") {
