@@ -21,7 +21,7 @@ struct FlatTensors {
 FlatParameters flat_view(const FlatTensors& tensors);
 
 // See train/optimize/optimizer.h.
-double global_norm(const at::Tensor& values, unsigned threads = 1);
+double global_norm(const at::Tensor& values, unsigned threads);
 void round_working(const FlatTensors& parameters, std::uint64_t update);
 void adamw_step(const FlatTensors& parameters, std::span<const ParameterRun> runs,
                 const AdamWOptions& options, double rate, std::uint64_t update,

@@ -30,7 +30,7 @@ struct FlatParameters {
 
 // Euclidean norm, summed in double in a fixed order, the same on any number of threads. Not finite
 // when any element is not.
-double global_norm(std::span<const float> values, unsigned threads = 1);
+double global_norm(std::span<const float> values, unsigned threads);
 
 // min(1, limit / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_; 1 when limit is 0.
 double clip_factor(double norm, double limit);
@@ -48,7 +48,7 @@ void round_working(const FlatParameters& parameters, std::uint64_t update);
 // bits where it does not decay.
 void adamw_step(const FlatParameters& parameters, std::span<const ParameterRun> runs,
                 const AdamWOptions& options, double rate, std::uint64_t update,
-                double gradient_scale = 1.0, unsigned threads = 1);
+                double gradient_scale, unsigned threads);
 
 // Decay of the moving average at update number `update`, counted from 1: min(limit, (1 + t) /
 // (10 + t)), as in TensorFlow's tf.train.ExponentialMovingAverage with num_updates. Without this
@@ -59,6 +59,6 @@ double ema_decay(double limit, std::uint64_t update);
 // average += (1 - decay) * (values - average): the exponential moving average of weights. What
 // equals its value keeps its bits.
 void average_step(std::span<float> average, std::span<const float> values, double decay,
-                  unsigned threads = 1);
+                  unsigned threads);
 
 }  // namespace organ::train

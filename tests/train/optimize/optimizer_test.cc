@@ -39,7 +39,7 @@ TEST_CASE("three AdamW steps equal torch.optim.AdamW") {
   for (std::uint64_t t = 1; t <= 3; ++t) {
     const auto step = static_cast<float>(t);
     buffers.gradient = {0.1f * step, -0.2f, 0.3f / step, 1e-4f, -5.0f, 0.0f};
-    adamw_step(buffers.view(), runs, {.weight_decay = 0.1}, 0.01, t);
+    adamw_step(buffers.view(), runs, {.weight_decay = 0.1}, 0.01, t, 1.0, 1);
   }
   for (std::size_t i = 0; i < 6; ++i) {
     CAPTURE(i);
@@ -74,7 +74,7 @@ TEST_CASE("three steps of the average equal torch's") {
   for (int t = 1; t <= 3; ++t) {
     const auto step = static_cast<float>(t);
     const std::vector<float> values = {0.1f * step, -0.2f, 0.3f / step, 1e-4f};
-    average_step(average, values, 0.9);
+    average_step(average, values, 0.9, 1);
   }
   for (std::size_t i = 0; i < average.size(); ++i) {
     CHECK(average[i] == doctest::Approx(expected[i]).epsilon(1e-6));
@@ -94,7 +94,7 @@ TEST_CASE("a step at rate 0 changes no bit of a number, its moments go on") {
   for (const float sign : {1.0f, -1.0f}) {
     buffers.master = kept;
     for (std::size_t i = 0; i < kept.size(); ++i) buffers.gradient[i] = sign;
-    adamw_step(buffers.view(), runs, {.weight_decay = 0.1}, 0, 1);
+    adamw_step(buffers.view(), runs, {.weight_decay = 0.1}, 0, 1, 1.0, 1);
     for (std::size_t i = 0; i < kept.size(); ++i) {
       CAPTURE(i);
       CHECK(std::bit_cast<std::uint32_t>(buffers.master[i]) ==
@@ -114,8 +114,8 @@ TEST_CASE("what no gradient asks to change keeps its bits at any rate, and so do
   const ParameterRun runs[] = {{0, kept.size(), false}};
   for (std::uint64_t update = 1; update <= 3; ++update) {
     std::fill(buffers.gradient.begin(), buffers.gradient.end(), 0.0f);
-    adamw_step(buffers.view(), runs, {}, 0.1, update, 0.3);
-    average_step(average, buffers.master, 0.9);
+    adamw_step(buffers.view(), runs, {}, 0.1, update, 0.3, 1);
+    average_step(average, buffers.master, 0.9, 1);
   }
   for (std::size_t i = 0; i < kept.size(); ++i) {
     CAPTURE(i);
@@ -180,11 +180,11 @@ TEST_CASE("the working copy is rounded up with the odds of the distance, anew in
 
 TEST_CASE("the global norm sees every element and every value that is not finite") {
   std::vector<float> values(50'001, 2.0f);
-  CHECK(global_norm(values) == doctest::Approx(2 * std::sqrt(50'001.0)));
+  CHECK(global_norm(values, 1) == doctest::Approx(2 * std::sqrt(50'001.0)));
   values.back() = std::numeric_limits<float>::infinity();
-  CHECK_FALSE(std::isfinite(global_norm(values)));
+  CHECK_FALSE(std::isfinite(global_norm(values, 1)));
   values.back() = std::numeric_limits<float>::quiet_NaN();
-  CHECK_FALSE(std::isfinite(global_norm(values)));
+  CHECK_FALSE(std::isfinite(global_norm(values, 1)));
 }
 
 TEST_CASE("the global norm has the same bits on any number of threads") {
@@ -197,7 +197,7 @@ TEST_CASE("the global norm has the same bits on any number of threads") {
     for (const unsigned threads : {0u, 2u, 3u, 64u}) {
       CAPTURE(size);
       CAPTURE(threads);
-      CHECK(global_norm(some, threads) == global_norm(some));
+      CHECK(global_norm(some, threads) == global_norm(some, 1));
     }
   }
 }

@@ -83,8 +83,8 @@ TEST_CASE("AdamW, the norm of gradients and averages equal the CPU's") {
     CAPTURE(update);
     host.gradient.copy_(random(0.1));
     device.gradient.copy_(host.gradient);
-    CHECK(train::global_norm(device.gradient) ==
-          doctest::Approx(train::global_norm(host.gradient)).epsilon(1e-6));
+    CHECK(train::global_norm(device.gradient, 1) ==
+          doctest::Approx(train::global_norm(host.gradient, 1)).epsilon(1e-6));
     train::adamw_step(host, runs, {.weight_decay = 0.1}, 1e-2, update, 0.3, 2);
     train::adamw_step(device, runs, {.weight_decay = 0.1}, 1e-2, update, 0.3, 2);
     train::average_step(average, host.master, 0.9, 2);
@@ -113,7 +113,7 @@ TEST_CASE("AdamW, the norm of gradients and averages equal the CPU's") {
   train::average_step(moved, device.master, 0.9, 2);
   CHECK(moved.cpu().view(at::kInt).equal(before.view(at::kInt)));
   host.gradient[5] = std::numeric_limits<float>::quiet_NaN();
-  CHECK(std::isnan(train::global_norm(host.gradient.to(test_device()))));
+  CHECK(std::isnan(train::global_norm(host.gradient.to(test_device()), 1)));
 }
 
 namespace {
