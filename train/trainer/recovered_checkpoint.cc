@@ -73,7 +73,7 @@ std::vector<format::ReplacedTensor> replaced_tensors(const TrainedRun& run) {
   };
   for (const std::uint64_t layer : trained_layers(run)) {
     for (const StoredTensor& tensor : stored_tensors(run, layer)) {
-      const std::string& name = tensor.info.name;
+      const std::string& name = tensor.trained->name;  // not that of its file
       if (layer != TrainedTensor::kOutside) {
         replace(checkpoint.layer(layer).at(name), tensor);
         continue;
