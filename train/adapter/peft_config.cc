@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <map>
 #include <span>
 
 #include <fmt/core.h>
@@ -17,7 +16,7 @@ namespace organ::train {
 namespace {
 
 constexpr std::uint64_t kMaxSize = 65'536;  // rank, bottleneck
-constexpr std::uint64_t kMaxConfig = std::uint64_t{1} << 20;
+constexpr JsonLimits kLimits = {.bytes = kPeftConfigLimit, .foreign = true};
 
 struct KindName {
   AdapterKind kind;
@@ -137,9 +136,10 @@ std::vector<NumberPattern> layer_patterns_field(const JsonObject& object) {
   return patterns;
 }
 
-// The keys of the objects inside the document's own, in the order in which they stand there.
+// Of an object inside the document's own: its keys in the order in which they stand there.
 class KeyOrder final : public JsonEvents {
  public:
+  explicit KeyOrder(std::string_view outer) : outer_(outer) {}
   void null() override {}
   void boolean(bool) override {}
   void integer(std::int64_t) override {}
@@ -148,41 +148,50 @@ class KeyOrder final : public JsonEvents {
   void string(std::string&&) override {}
   void key(std::string&& value) override {
     if (depth_ == 1)
-      outer_ = std::move(value);
-    else if (depth_ == 2)
-      keys_[outer_].push_back(std::move(value));
+      inside_ = value == outer_;
+    else if (depth_ == 2 && inside_)
+      keys_.push_back(std::move(value));
   }
   void start_object() override { ++depth_; }
   void end_object() override { --depth_; }
   void start_array() override { ++depth_; }
   void end_array() override { --depth_; }
 
-  std::vector<std::string> of(std::string_view outer) const {
-    const auto found = keys_.find(outer);
-    return found == keys_.end() ? std::vector<std::string>() : found->second;
-  }
+  const std::vector<std::string>& keys() const { return keys_; }
 
  private:
+  std::string_view outer_;
   int depth_ = 0;
-  std::string outer_;
-  std::map<std::string, std::vector<std::string>, std::less<>> keys_;
+  bool inside_ = false;
+  std::vector<std::string> keys_;
 };
+
+// A parsed document has lost the order, which matters where there are several.
+std::vector<std::string> keys_in_order(const JsonObject& object, std::string_view key,
+                                       std::string_view text) {
+  const Json& entries = object.object(key).value();
+  if (entries.empty()) return {};
+  if (entries.size() == 1) return {entries.begin().key()};
+  KeyOrder order(key);
+  parse_json_events(text, kLimits, object.path(), order);
+  return order.keys();
+}
 
 template <typename Value, typename Read>
 std::vector<std::pair<NamePattern, Value>> pattern_field(const JsonObject& object,
                                                          std::string_view key,
-                                                         const KeyOrder& order, Read read) {
+                                                         std::string_view text, Read read) {
   std::vector<std::pair<NamePattern, Value>> patterns;
   if (object.is_null(key)) return patterns;
   const JsonObject entries = object.object(key);
-  for (const std::string& pattern : order.of(key)) {
+  for (const std::string& pattern : keys_in_order(object, key, text)) {
     patterns.emplace_back(NamePattern::suffix(pattern, fmt::format("{}.{}", object.path(), key)),
                           read(entries, pattern));
   }
   return patterns;
 }
 
-void read_lora(PeftConfig& config, const JsonObject& object, const KeyOrder& order,
+void read_lora(PeftConfig& config, const JsonObject& object, std::string_view text,
                const std::string& subject) {
   constexpr std::uint64_t kDefaultRank = 8;  // of PEFT's LoraConfig
   constexpr double kDefaultAlpha = 8;
@@ -194,10 +203,10 @@ void read_lora(PeftConfig& config, const JsonObject& object, const KeyOrder& ord
   config.layers = layers_field(object);
   config.layer_patterns = layer_patterns_field(object);
   config.rank_pattern = pattern_field<std::uint64_t>(
-      object, "rank_pattern", order,
+      object, "rank_pattern", text,
       [](const JsonObject& entries, const std::string& key) { return size_field(entries, key); });
   config.alpha_pattern = pattern_field<double>(
-      object, "alpha_pattern", order,
+      object, "alpha_pattern", text,
       [](const JsonObject& entries, const std::string& key) { return entries.real(key); });
   if (!object.is_null("target_parameters")) config.parameters = object.strings("target_parameters");
   if (object.optional_string("bias").value_or("none") != "none") {
@@ -295,10 +304,7 @@ bool PeftConfig::wants_layer(std::uint64_t layer, std::string_view module) const
 }
 
 PeftConfig parse_peft_config(std::string_view text, const std::string& subject) {
-  const JsonLimits limits = {.bytes = kMaxConfig, .foreign = true};
-  const Json json = parse_json(text, limits, subject);
-  KeyOrder order;
-  parse_json_events(text, limits, subject, order);
+  const Json json = parse_json(text, kLimits, subject);
   PeftConfig config;
   const JsonObject object(json, subject);
   config.text = pretty_json(json);
@@ -308,7 +314,7 @@ PeftConfig parse_peft_config(std::string_view text, const std::string& subject) 
     refuse(subject, "task_type", object.at("task_type"));
   }
   switch (config.kind) {
-    case AdapterKind::lora: read_lora(config, object, order, subject); break;
+    case AdapterKind::lora: read_lora(config, object, text, subject); break;
     case AdapterKind::ia3:
       config.targets = filter_field(object, "target_modules");
       config.excluded = filter_field(object, "exclude_modules");

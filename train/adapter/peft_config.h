@@ -65,9 +65,11 @@ struct PeftConfig {
   double scale_of(std::string_view module) const;
 };
 
-// `text` is the document, of 1 MiB at most. Throws corrupt for values of a wrong type or range,
-// incompatible for a kind, or for a key that changes the function and is not supported; the key is
-// named.
+inline constexpr std::uint64_t kPeftConfigLimit = std::uint64_t{1} << 20;  // bytes
+
+// `text` is the document, of kPeftConfigLimit at most. Throws corrupt for values of a wrong type or
+// range, incompatible for a kind, or for a key that changes the function and is not supported; the
+// key is named.
 PeftConfig parse_peft_config(std::string_view text, const std::string& subject);
 
 // What a new adapter shall be.

@@ -17,8 +17,6 @@
 namespace organ::train {
 namespace {
 
-constexpr std::uint64_t kMaxConfig = std::uint64_t{1} << 20;
-
 // PEFT saves embedding and head along when their size changed (save_embedding_layers).
 void refuse_outer_tensor(const format::SafetensorsFile& file, const format::TensorInfo& tensor,
                          const format::FamilyLayout& layout) {
@@ -69,8 +67,8 @@ Adapter read_adapter(const std::filesystem::path& folder,
                      const format::Architecture& architecture) {
   const auto config_path = folder / kAdapterConfig;
   const std::string subject = config_path.string();
-  Adapter adapter =
-      plan_adapter(parse_peft_config(read_file(config_path, kMaxConfig), subject), architecture);
+  Adapter adapter = plan_adapter(
+      parse_peft_config(read_file(config_path, kPeftConfigLimit), subject), architecture);
   const auto weights = folder / kAdapterWeights;
   if (!is_there(weights) && is_there(folder / "adapter_model.bin")) {
     throw Error(ErrorCode::not_found, fmt::format("{}: does not exist", quote(weights.string())),
