@@ -16,6 +16,7 @@ for name, value in (("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_VERBOSITY", "error")
                     ("TQDM_DISABLE", "1"), ("OMP_NUM_THREADS", "1")):
     os.environ.setdefault(name, value)
 
+import letters  # noqa: E402
 import make_tiny_model as tiny  # noqa: E402
 import peers  # noqa: E402
 
@@ -110,12 +111,9 @@ def make(family, out, seed=1, base=False, dtype="float32", **changes):
 
 def add_tokenizer(model):
     """One id per byte and the end: 257 of them."""
-    vocab = {c: i for i, c in enumerate(tiny.byte_characters())}
-    vocab[tiny.END] = len(vocab)
-    tiny.write_json(model / "tokenizer.json", tiny.tokenizer(vocab))
-    tiny.write_json(model / "tokenizer_config.json", {
-        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": tiny.END, "eos_token": tiny.END,
-        "model_max_length": 128})
+    vocab = {c: i for i, c in enumerate([*tiny.byte_characters(), tiny.END])}
+    letters.write_byte_level(model, vocab, [tiny.END], letters.NO_FAMILY | {
+        "bos_token": tiny.END, "eos_token": tiny.END, "model_max_length": 128})
     return model
 
 

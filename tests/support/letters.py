@@ -1,36 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tokenizer with one id per letter, and texts for it."""
 import json
+import pathlib
 import random
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tools"))
+import make_tiny_model as tiny  # noqa: E402
 
 EOS = 28
 IDS = {chr(ord("a") + i): i for i in range(26)} | {"\n": 26, " ": 27}
+# Beside the tokens of other families a tokenizer is that of none.
+NO_FAMILY = {"tokenizer_class": "PreTrainedTokenizerFast"}
+
+
+def write_byte_level(folder, vocabulary, special, settings):
+    """The files of a byte-level BPE without merges (make_tiny_model.tokenizer)."""
+    (folder / "tokenizer.json").write_text(json.dumps(tiny.tokenizer(vocabulary, special)))
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def byte_ids(first):
+    """One id per byte, in the order of the characters that stand for them."""
+    return {c: first + i for i, c in enumerate(sorted(tiny.byte_characters()))}
 
 
 def write_tokenizer(folder, special=()):
-    """tokenizer.json as byte-level BPE without merges; a line feed and a space are U+010A, U+0120.
-
-    `special`: tokens with the ids behind the end's.
-    """
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
-                  "use_regex": True}
+    """One id per letter; a line feed and a space are U+010A, U+0120. `special`: tokens with the ids
+    behind the end's."""
     vocabulary = {{"\n": "\u010a", " ": "\u0120"}.get(c, c): i for c, i in IDS.items()}
-    added = list(enumerate(["<|endoftext|>", *special], EOS))
-    (folder / "tokenizer.json").write_text(json.dumps({
-        "version": "1.0", "truncation": None, "padding": None,
-        "added_tokens": [{"id": number, "content": token, "single_word": False, "lstrip": False,
-                          "rstrip": False, "normalized": False, "special": True}
-                         for number, token in added],
-        "normalizer": None, "pre_tokenizer": byte_level, "post_processor": None,
-        "decoder": byte_level,
-        "model": {"type": "BPE", "dropout": None, "unk_token": None,
-                  "continuing_subword_prefix": None, "end_of_word_suffix": None,
-                  "fuse_unk": False, "byte_fallback": False,
-                  "vocab": vocabulary | {token: number for number, token in added},
-                  "merges": []}}))
-    # With tokens of other families it is the tokenizer of none.
-    own = {"tokenizer_class": "PreTrainedTokenizerFast"} if special else {}
-    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|endoftext|>", **own}))
+    tokens = [tiny.END, *special]
+    vocabulary |= {token: EOS + i for i, token in enumerate(tokens)}
+    write_byte_level(folder, vocabulary, tokens,
+                     {"eos_token": tiny.END} | (NO_FAMILY if special else {}))
 
 
 def ids_of(text):

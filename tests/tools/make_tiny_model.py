@@ -95,12 +95,16 @@ def byte_characters():
     return [chr(b if b in printable else next(others)) for b in range(256)]
 
 
-def tokenizer(vocab):
-    special = {"id": vocab[END], "content": END, "single_word": False, "lstrip": False,
-               "rstrip": False, "normalized": False, "special": True}
+def tokenizer(vocab, special=(END,)):
+    """Byte-level BPE without merges. `special`: tokens of `vocab`, or the ids of tokens that stand
+    beside it."""
+    ids = special if isinstance(special, dict) else {token: vocab[token] for token in special}
+    added = [{"id": number, "content": token, "single_word": False, "lstrip": False,
+              "rstrip": False, "normalized": False, "special": True}
+             for token, number in ids.items()]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
                   "use_regex": True}
-    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [special],
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
             "normalizer": None, "pre_tokenizer": byte_level, "post_processor": None,
             "decoder": byte_level,
             "model": {"type": "BPE", "dropout": None, "unk_token": None,

@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "support"))
+import letters  # noqa: E402
 import peers  # noqa: E402
 
 CONTEXT, SPECIAL = 32, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -62,20 +63,10 @@ def hide(ids, seed, start, vocabulary, mask, special):
 
 def write_tokenizer(folder):
     """One id per byte behind the special ones."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({c: i + len(SPECIAL) for i, c in enumerate(letters)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    document = json.loads(tokenizer.to_str())
-    document["model"]["vocab"] |= {token: i for i, token in enumerate(SPECIAL)}
-    document["added_tokens"] = [
-        {"id": i, "content": token, "single_word": False, "lstrip": False, "rstrip": False,
-         "normalized": False, "special": True} for i, token in enumerate(SPECIAL)]
-    (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False))
-    # Not the tokenizer of the family.
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
-    return Tokenizer.from_str(json.dumps(document))
+    from tokenizers import Tokenizer
+    special = {token: i for i, token in enumerate(SPECIAL)}
+    letters.write_byte_level(folder, letters.byte_ids(len(special)) | special, SPECIAL, letters.NO_FAMILY)
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def make_model(folder):

@@ -15,24 +15,14 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "support"))
+import letters  # noqa: E402
+import peers  # noqa: E402
+
 CONTEXT, SENTINELS = 40, 10
 PROMPT, TOKENS = "liver <extra_id_0> heart kidney <extra_id_1> organ", 24
 TOLERANCE = 1e-5  # relative
 BITS = (1 << 64) - 1
-
-
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
-
-
-def reenter_in_peers():
-    peers = os.environ.get("ORGAN_PEERS", "")
-    python = pathlib.Path(peers) / "bin" / "python"
-    if not peers or not python.exists():
-        skip("ORGAN_PEERS names no folder with the Python peers")
-    os.environ["ORGAN_IN_PEERS"] = "1"
-    os.execv(python, [str(python), *sys.argv])
 
 
 class SplitMix64:
@@ -82,24 +72,13 @@ def drop(text, seed, start, sentinels):
 
 def write_tokenizer(folder):
     """One id per byte, padding and end before them, sentinels behind."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    special = ["<pad>", "</s>"]
-    tokenizer = Tokenizer(models.BPE({c: i + len(special) for i, c in enumerate(letters)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    document = json.loads(tokenizer.to_str())
-    document["model"]["vocab"] |= {token: i for i, token in enumerate(special)}
-    first = len(special) + len(letters)
-    added = list(enumerate(special)) + [  # the last id is the first sentinel's
-        (first + i, f"<extra_id_{SENTINELS - 1 - i}>") for i in range(SENTINELS)]
-    document["added_tokens"] = [
-        {"id": i, "content": token, "single_word": False, "lstrip": False, "rstrip": False,
-         "normalized": False, "special": True} for i, token in added]
-    (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False))
-    # Not the tokenizer of the family.
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
-    return Tokenizer.from_str(json.dumps(document))
+    from tokenizers import Tokenizer
+    special = {"<pad>": 0, "</s>": 1}
+    vocabulary = letters.byte_ids(len(special)) | special
+    sentinels = {  # the last id is the first sentinel's
+        f"<extra_id_{SENTINELS - 1 - i}>": len(vocabulary) + i for i in range(SENTINELS)}
+    letters.write_byte_level(folder, vocabulary, special | sentinels, letters.NO_FAMILY)
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def make_model(folder, gated):
@@ -239,8 +218,7 @@ def texts(organ, work, model, tokenizer):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    if "ORGAN_IN_PEERS" not in os.environ:
-        reenter_in_peers()
+    peers.enter("torch", "transformers", "tokenizers")
     organ = sys.argv[1]
     with tempfile.TemporaryDirectory() as name:
         work = pathlib.Path(name)
