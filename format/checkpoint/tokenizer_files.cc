@@ -6,6 +6,7 @@
 
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
+#include "format/checkpoint/folder_rules.h"
 #include "format/checkpoint/internal/tokenizer_parts.h"
 
 namespace organ::format {
@@ -13,6 +14,15 @@ namespace internal {
 namespace {
 
 constexpr std::uint64_t kMaxBytes = std::uint64_t{64} << 20;
+
+Json parse_text(std::string_view text, std::string_view name) {
+  JsonLimits limits;
+  limits.bytes = kMaxBytes;
+  limits.string_bytes = std::uint64_t{4} << 20;  // sentencepiece normalisers hold a large map
+  limits.keys = 16'000'000;
+  limits.foreign = true;  // so that a model we refuse is refused by its name
+  return parse_json(text, limits, name);
+}
 
 }  // namespace
 
@@ -28,15 +38,6 @@ TokenizerSources::TokenizerSources(const std::filesystem::path& path) : folder(p
   const std::string text = folder.read(kTokenizerFile, kMaxBytes);
   byte_level_text = text.find("\"ByteLevel\"") != std::string::npos;
   tokenizer = parse_text(text, kTokenizerFile);
-}
-
-Json TokenizerSources::parse_text(std::string_view text, std::string_view name) const {
-  JsonLimits limits;
-  limits.bytes = kMaxBytes;
-  limits.string_bytes = std::uint64_t{4} << 20;  // sentencepiece normalisers hold a large map
-  limits.keys = 16'000'000;
-  limits.foreign = true;
-  return parse_json(text, limits, name);
 }
 
 Json TokenizerSources::parse(std::string_view name) const {
@@ -67,6 +68,10 @@ JsonObject TokenizerSources::object(const Json& json, std::string_view name) con
 }
 
 }  // namespace internal
+
+Json read_tokenizer_json(const std::filesystem::path& folder, std::string_view name) {
+  return internal::parse_text(read_model_file(folder, name, internal::kMaxBytes), name);
+}
 
 namespace {
 

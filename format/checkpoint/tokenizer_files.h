@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "format/base/digest.h"
 #include "format/base/json.h"
@@ -37,6 +38,10 @@ struct TokenizerFiles {
 // key for what is not read here (a class of tokenizer, a token in a form that transformers
 // refuses).
 TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder);
+
+// One JSON file of a tokenizer in `folder`, within the limits of all of them; links and pointers as
+// read_model_file takes them. Throws not_found, corrupt, io.
+Json read_tokenizer_json(const std::filesystem::path& folder, std::string_view name);
 
 // `recorded`, from an organ, is that of the folder's tokenizer: format::tokenizer_digest() or the
 // digest of tokenizer.json alone, which organs recorded before the other files were looked at.

@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
-#include "format/base/file.h"
 #include "format/base/path_status.h"
 #include "train/tokenizer/internal/reader.h"
 
@@ -13,22 +12,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{64} << 20;
+constexpr std::string_view kConfig = "tokenizer_config.json";
 
-Json read_json_file(const fs::path& path) {
-  JsonLimits limits;
-  limits.bytes = kMaxBytes;
-  limits.string_bytes = std::uint64_t{4} << 20;
-  limits.keys = 16'000'000;
-  limits.foreign = true;  // so that a model we refuse is refused by its name
-  return parse_json(read_file(path, kMaxBytes), limits, path.filename().string());
-}
-
-std::map<std::string, std::string> read_special_names(const fs::path& file) {
+std::map<std::string, std::string> read_special_names(const fs::path& folder) {
   std::map<std::string, std::string> names;
-  if (!is_there(file)) return names;
-  const Json json = read_json_file(file);
-  const JsonObject config(json, "tokenizer_config.json");
+  if (!is_there(folder / kConfig)) return names;
+  const Json json = format::read_tokenizer_json(folder, kConfig);
+  const JsonObject config(json, std::string(kConfig));
   for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
     if (config.is_null(key)) continue;
     // A token is its text, or an object that holds it.
@@ -42,9 +32,11 @@ std::map<std::string, std::string> read_special_names(const fs::path& file) {
 
 format::TokenizerFiles read_tokenizer(const fs::path& path) {
   if (is_folder(path)) return format::read_tokenizer_files(path);
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   format::TokenizerFiles files;
-  files.document = std::make_shared<const Json>(read_json_file(path));
-  files.special_names = read_special_names(path.parent_path() / "tokenizer_config.json");
+  files.document =
+      std::make_shared<const Json>(format::read_tokenizer_json(folder, path.filename().string()));
+  files.special_names = read_special_names(folder);
   return files;
 }
 

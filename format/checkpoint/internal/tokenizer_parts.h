@@ -46,9 +46,6 @@ struct TokenizerSources {
   ModelFolder folder;
   Json config, settings_json, tokenizer;
   bool byte_level_text = false;  // tokenizer.json holds "ByteLevel" somewhere
-
- private:
-  Json parse_text(std::string_view text, std::string_view name) const;
 };
 
 enum class TokenizerClass { backend, bert, gpt2, llama, qwen2, t5 };

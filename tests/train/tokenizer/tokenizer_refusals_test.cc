@@ -224,4 +224,20 @@ TEST_CASE("files that are missing, damaged or too large are refused") {
   std::ofstream(big) << "{}";
   std::filesystem::resize_file(big, (std::uintmax_t{64} << 20) + 1);
   CHECK(has(error_of([&] { Tokenizer::open(folder.path()); }), "corrupt"));
+  CHECK(has(error_of([&] { Tokenizer::open(big); }), "corrupt"));
+}
+
+TEST_CASE("a file named by itself is found as one of a folder is") {
+  const auto folder = organ::test::scratch();
+  const auto file = folder.path() / "inside" / "tokenizer.json";
+  std::filesystem::create_directory(file.parent_path());
+  std::ofstream(file) << "version https://git-lfs.github.com/spec/v1\n";
+  for (const auto& path : {file, file.parent_path()}) {
+    CHECK(has(error_of([&] { Tokenizer::open(path); }), "is a Git LFS pointer"));
+  }
+  std::filesystem::rename(file, folder.path() / "outside.json");
+  std::filesystem::create_symlink("../outside.json", file);
+  for (const auto& path : {file, file.parent_path()}) {
+    CHECK(has(error_of([&] { Tokenizer::open(path); }), "is a symlink that leaves"));
+  }
 }
