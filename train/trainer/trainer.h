@@ -58,7 +58,7 @@ enum class PublishedWeights { last, average, best };
 std::string_view to_string(PublishedWeights weights);
 
 // Windows whose stream below the organ was computed, or read from the cache folder; entries of it
-// that were damaged and computed again.
+// that were damaged and computed again. Of all processes.
 struct PrefixUse {
   std::uint64_t computed = 0, read = 0, damaged = 0;
 };

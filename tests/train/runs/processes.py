@@ -4,8 +4,8 @@
 usage: processes.py ORGAN_TRAIN MODEL_FIXTURE     (standard library only)
 
 Two and three processes give the loss curve of one within fp32 rounding, write one result, stop and
-resume together, and say so when one of them is lost. Every process here ends within two minutes or
-is killed.
+resume together, and say so when one of them is lost. What they keep of the layers below serves later
+epochs. Every process here ends within two minutes or is killed.
 """
 import json
 import os
@@ -42,10 +42,10 @@ class Processes(unittest.TestCase):
         for name, seed in (("train.txt", 1), ("held_out.txt", 2)):
             (self.folder / name).write_text(letters.random_text(seed, 40, 24))
 
-    def command(self, out, *more, steps=STEPS):
+    def command(self, out, *more, steps=STEPS, batch=2):
         return [PROGRAM, "train", self.model, "--layers", "1:2", "--data",
                 self.folder / "train.txt", "--held-out", self.folder / "held_out.txt",
-                "--documents", "blank-lines", "--context", "16", "--batch", "2", "--accumulate",
+                "--documents", "blank-lines", "--context", "16", "--batch", str(batch), "--accumulate",
                 "2", "--clip-norm", "0.5", "--ema", "0.8", "--evaluate-every", "3", "--lr", "1e-2",
                 "--precision", "fp32", "--threads", "1", "--steps", str(steps), "--save-every", "1",
                 "--out", self.folder / out, *more]
@@ -68,8 +68,8 @@ class Processes(unittest.TestCase):
         results = [process.communicate(timeout=LIMIT) for process in processes]
         return [(p.returncode, *result) for p, result in zip(processes, results)]
 
-    def run_all(self, size, out, *more, steps=STEPS):
-        results = self.finish(self.start(size, [self.command(out, *more, steps=steps)]))
+    def run_all(self, size, out, *more, **keywords):
+        results = self.finish(self.start(size, [self.command(out, *more, **keywords)]))
         for code, _, error in results:
             self.assertEqual(code, 0, error)
         return results
@@ -101,6 +101,27 @@ class Processes(unittest.TestCase):
                 self.assertTrue(results[0][1])
                 for _, out, _ in results[1:]:
                     self.assertEqual(out, "")
+
+    def test_streams_that_processes_keep_serve_later_epochs(self):
+        """`computed` is of all processes: few windows are computed by more than one of them, however
+        many epochs there are."""
+        rows, epochs = 16, 8
+        self.run_all(1, "look", steps=1, batch=rows // 2)
+        windows = self.records("look", "run")[0]["windows"]
+
+        def computed(size):
+            results = self.run_all(size, f"of{size}", "--json", steps=epochs * windows // rows,
+                                   batch=rows // 2)
+            return json.loads(results[0][1])["prefix_cache"]["computed"]
+
+        held_out = computed(1) - windows
+        self.assertGreater(held_out, 0)
+        for size in (2, 3, 4):
+            with self.subTest(size=size):
+                found = computed(size) - held_out
+                print(f"{size} processes, {epochs} epochs of {windows} windows: {found} computed")
+                self.assertGreaterEqual(found, windows)
+                self.assertLess(found, 1.9 * windows)
 
     def wait_for_step(self, out, step, process):
         log = self.folder / f"{out}.run" / "metrics.jsonl"

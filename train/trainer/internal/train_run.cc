@@ -15,6 +15,7 @@
 #include "train/passes/batches.h"
 #include "train/probes/finding.h"
 #include "train/probes/finite_tensor.h"
+#include "train/processes/row_shares.h"
 #include "train/trainer/internal/run_identity.h"
 
 namespace organ::train {
@@ -162,38 +163,34 @@ void TrainRun::finish_skipped_step() {
                           quote(settings_.run_folder.string())));
 }
 
-// What this process computes of a step.
-TrainRun::Share TrainRun::own_share(std::size_t rows) const {
-  const auto rank = static_cast<std::size_t>(group_.rank());
-  const auto size = static_cast<std::size_t>(group_.size());
-  const std::size_t begin = rows * rank / size;
-  return {begin, rows * (rank + 1) / size - begin};
-}
-
-// Every row of a step is built here and nowhere else.
+// Every row of a step is built here and nowhere else; `own` are this process's rows.
 std::vector<TrainRun::Pass> TrainRun::make_passes(std::span<const std::int64_t> windows,
-                                                  std::span<const std::uint64_t> epochs) const {
+                                                  std::span<const std::uint64_t> epochs,
+                                                  std::span<const std::size_t> own) const {
   std::vector<Pass> passes;
-  const Share own = own_share(windows.size());
-  const std::size_t end = own.begin + own.count;
   const auto rows = static_cast<std::size_t>(rows_at_once(settings_, model_.device()));
-  for (std::size_t at = own.begin; at < end; at += rows) {
-    const std::size_t count = std::min(rows, end - at);
-    const auto some = windows.subspan(at, count);
-    passes.push_back({some, make_batch(data_, some, epochs.subspan(at, count))});
+  for (std::size_t at = 0; at < own.size(); at += rows) {
+    Pass pass;
+    std::vector<std::uint64_t> of_epochs;
+    for (const std::size_t row : own.subspan(at, std::min(rows, own.size() - at))) {
+      pass.windows.push_back(windows[row]);
+      of_epochs.push_back(epochs[row]);
+    }
+    pass.batch = make_batch(data_, pass.windows, of_epochs);
+    passes.push_back(std::move(pass));
   }
   return passes;
 }
 
-// Of a step over all processes; `own` is this one's share of its windows.
+// Of a step over all processes; `passes` are of this one's `own` rows.
 std::int64_t TrainRun::targets_of(std::span<const std::int64_t> windows,
                                   std::span<const std::uint64_t> epochs,
-                                  const std::vector<Pass>& own) const {
+                                  std::span<const std::size_t> own,
+                                  const std::vector<Pass>& passes) const {
   std::int64_t targets = 0;
-  for (const Pass& pass : own) targets += targets_in(pass.batch);
-  const Share share = own_share(windows.size());
+  for (const Pass& pass : passes) targets += targets_in(pass.batch);
   for (std::size_t row = 0; row < windows.size(); ++row) {
-    if (row >= share.begin && row < share.begin + share.count) continue;
+    if (std::binary_search(own.begin(), own.end(), row)) continue;
     targets += data_.targets_in(windows[row], epochs[row]);
   }
   return targets;
@@ -231,8 +228,9 @@ void TrainRun::step() {
   StepMetrics metrics;
   metrics.windows = order_.step(record_.step, settings_.rows_per_step());
   const auto epochs = order_.epochs(record_.step, settings_.rows_per_step());
-  const std::vector<Pass> passes = make_passes(metrics.windows, epochs);
-  metrics.targets = targets_of(metrics.windows, epochs, passes);
+  const auto own = rows_of_process(metrics.windows, group_.rank(), group_.size());
+  const std::vector<Pass> passes = make_passes(metrics.windows, epochs, own);
+  metrics.targets = targets_of(metrics.windows, epochs, own, passes);
   const double targets = static_cast<double>(std::max<std::int64_t>(1, metrics.targets));
   const double nll = accumulate_gradients(passes, targets);
   std::array<double, 3> sums = {nll, observer_.stop_requested() ? 1.0 : 0.0,
@@ -329,13 +327,17 @@ bool TrainRun::save_due() const {
          saved_step_ != record_.step;
 }
 
-PrefixUse TrainRun::prefix_use() const {
-  PrefixUse use{inputs_.counts().computed, inputs_.counts().read, cache_ ? cache_->damaged() : 0};
-  if (held_out_) {
-    use.computed += held_out_->counts().computed;
-    use.read += held_out_->counts().read;
-  }
-  return use;
+PrefixUse TrainRun::prefix_use() {
+  std::array<double, 3> use = {0, 0, static_cast<double>(cache_ ? cache_->damaged() : 0)};
+  const auto add = [&](const PrefixCounts& counts) {
+    use[0] += static_cast<double>(counts.computed);
+    use[1] += static_cast<double>(counts.read);
+  };
+  add(inputs_.counts());
+  if (held_out_) add(held_out_->counts());
+  group_.sum(use);
+  return {static_cast<std::uint64_t>(use[0]), static_cast<std::uint64_t>(use[1]),
+          static_cast<std::uint64_t>(use[2])};
 }
 
 void TrainRun::train() {

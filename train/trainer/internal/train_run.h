@@ -46,13 +46,9 @@ class TrainRun {
   TrainResult run();
 
  private:
-  // Rows of a step.
-  struct Share {
-    std::size_t begin, count;
-  };
-  // Those that run at once.
+  // Rows of a step that run at once.
   struct Pass {
-    std::span<const std::int64_t> windows;
+    std::vector<std::int64_t> windows;
     Batch batch;
   };
 
@@ -61,12 +57,12 @@ class TrainRun {
   void train();
   bool finished() const;
   void step();
-  Share own_share(std::size_t rows) const;
   std::vector<Pass> make_passes(std::span<const std::int64_t> windows,
-                                std::span<const std::uint64_t> epochs) const;
+                                std::span<const std::uint64_t> epochs,
+                                std::span<const std::size_t> own) const;
   std::int64_t targets_of(std::span<const std::int64_t> windows,
-                          std::span<const std::uint64_t> epochs,
-                          const std::vector<Pass>& own) const;
+                          std::span<const std::uint64_t> epochs, std::span<const std::size_t> own,
+                          const std::vector<Pass>& passes) const;
   double accumulate_gradients(const std::vector<Pass>& passes, double targets);
   void update_weights(StepMetrics& metrics);
   void finish_skipped_step();  // throws after too many in a row
@@ -82,7 +78,7 @@ class TrainRun {
   bool save_due() const;
   void evaluate();
   void log_evaluation(const HeldOutLoss& loss);
-  PrefixUse prefix_use() const;
+  PrefixUse prefix_use();
 
   // train_run_start.cc: what a run starts from and leaves.
   void resume_or_start();
