@@ -2,13 +2,15 @@
 """Configs of every family compute what transformers computes, or are refused by name.
 
 usage: variants.py ORGAN_TRAIN [--every-key] [PART…]
+       variants.py --self-test
 
 For each config (tests/train/support/variant_cases.py) transformers makes a small random model; `organ
 eval` measures it in fp32. Its loss equals transformers' within 1e-6, or the config is refused with a
 message that names what was changed; what is in cases.COMPUTED may not be refused. Where transformers
-makes no model of a config nothing can be compared; it is counted. --every-key: every key of every family's configuration class, what transformers reads of any
+makes no model of a config nothing can be compared: organ refuses it too, or it is one of cases.ALONE. Of
+each family cases.LEAST_EQUAL configs or more are equal. --every-key: every key of every family's configuration class, what transformers reads of any
 config, and every kind and member of rotary scaling have their turn too. PART: only variants whose name has one of these.
-Needs $ORGAN_PEERS; exits 77 without it.
+--self-test: what must be found is found. Needs $ORGAN_PEERS; exits 77 without it.
 """
 import collections
 import concurrent.futures
@@ -20,12 +22,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import types
 
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE / "support"), str(HERE / "peers")]
 import peers  # noqa: E402
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "--self-test" not in sys.argv:
     peers.enter("torch", "transformers", "tokenizers", "safetensors")
 
 import mlm_parity  # noqa: E402
@@ -158,6 +161,10 @@ def organ_says(program, folder, family):
     return done.returncode, done.stdout, done.stderr
 
 
+def is_alone(family, change):
+    return name_of(change) in map(name_of, cases.alone(family))
+
+
 def judge(family, change, peer, reason, answer):
     code, out, err = answer
     result = lambda kind, ours=None, detail="": Result(  # noqa: E731
@@ -166,13 +173,18 @@ def judge(family, change, peer, reason, answer):
     if code == 0:
         ours = json.loads(out)["nll"]
         if peer is None:
-            return result("computed alone", ours, reason)
+            return result("computed alone" if is_alone(family.name, change) else "COMPUTED ALONE",
+                          ours, reason)
+        if is_alone(family.name, change):
+            return result("ALONE NO MORE", ours)
         # NaN is no equal of anything.
         if abs(ours - peer) <= TOLERANCE * abs(peer):
             return result("equal", ours)
         return result("DIFFERENT", ours)
     if code not in REFUSALS:
         return result("FAILED", detail=f"exit {code}: {message}")
+    if is_alone(family.name, change):
+        return result("ALONE NO MORE", detail=message)
     if peer is None:
         return result("refused by both", detail=f"{message} | {reason}")
     if set(change) and set(change) <= cases.COMPUTED.get(family.name, set()):
@@ -240,7 +252,36 @@ def report(results):
               f"{seen} of the equal ones change the loss")
 
 
+def too_few(results):
+    """What is wrong where hardly anything was compared."""
+    equal = collections.Counter(result.family for result in results if result.kind == "equal")
+    return [f"{family}: {equal[family]} configs are equal, expected {least} or more"
+            for family, least in cases.LEAST_EQUAL.items() if equal[family] < least]
+
+
+def self_test():
+    family = types.SimpleNamespace(name="llama")
+    listed, unlisted = cases.alone("llama")[0], {"nobody_knows": 1}
+    computed, refused = (0, '{"nll": 2.0}', ""), (3, "", "nobody_knows")
+    found = [judge(family, change, peer, "", answer).kind
+             for change, peer, answer in ((listed, None, computed), (unlisted, None, computed),
+                                          (listed, 2.0, computed), (listed, None, refused),
+                                          (unlisted, 2.0, computed), (unlisted, 2.1, computed),
+                                          (unlisted, None, refused), (unlisted, 2.0, refused))]
+    assert found == ["computed alone", "COMPUTED ALONE", "ALONE NO MORE", "ALONE NO MORE", "equal",
+                     "DIFFERENT", "refused by both", "refused"], found
+    enough = [Result(name, "", "equal", 1, 1, "") for name, least in cases.LEAST_EQUAL.items()
+              for _ in range(least)]
+    assert too_few(enough) == []
+    assert len(too_few(enough[1:])) == 1
+    # A transformers that makes no model any more.
+    gone = [r._replace(kind="refused by both") for r in enough]
+    assert len(too_few(gone)) == len(cases.BASES)
+
+
 def main():
+    if "--self-test" in sys.argv:
+        return self_test()
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     import torch
@@ -260,10 +301,11 @@ def main():
             print(f"{result.kind:16} {result.family} {result.name} peer {result.peer} organ "
                   f"{result.ours} {result.detail}"[:600], flush=True)
     report(results)
-    bad = [r for r in results if r.kind.isupper()]
-    for result in bad:
-        print(f"BAD: {result.kind}: {result.family} {result.name}: peer {result.peer} organ "
-              f"{result.ours} {result.detail}", file=sys.stderr)
+    bad = [f"{r.kind}: {r.family} {r.name}: peer {r.peer} organ {r.ours} {r.detail}"
+           for r in results if r.kind.isupper()]
+    bad += [] if parts else too_few(results)
+    for line in bad:
+        print(f"BAD: {line}", file=sys.stderr)
     sys.exit(len(bad) != 0)
 
 
