@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cuts the power at every step of every command that claims durability.
+
+    power_cut.py ORGAN [--every N] [CASE…]
+
+Each command runs once under strace. What it wrote is replayed on a model of a file system that keeps
+only what was synced (file_model.py); after every change of a name and every sync the states that a
+power cut may leave there are made as folders, and organ must find in each the state before the command
+or the one after; once the command has said that it succeeded, the one after. --every N judges every
+N-th of these states and all those of the end. Exits 77 without strace.
+"""
+import pathlib
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from calls import record  # noqa: E402
+from commands import CASES, Organ, copy_of, options, template  # noqa: E402
+from file_model import Model, key_of, write_tree  # noqa: E402
+from replay import Replay  # noqa: E402
+
+
+def crash_points(folder, run):
+    """(number of the call, its name, states that may be left); the last is the end of a run."""
+    model = Model(folder)
+    before = key_of(model.now())
+    done, calls = run()
+    if done.returncode != 0:
+        raise AssertionError(f"undisturbed run: exit {done.returncode}: {done.stderr}")
+    replay = Replay(model)
+    points = []
+    seen = {before}
+    for number, call in enumerate(calls, 1):
+        if not replay.run(call):
+            continue
+        fresh = []
+        for tree in model.crash_states():
+            if key_of(tree) not in seen:
+                seen.add(key_of(tree))
+                fresh.append(tree)
+        points.append((number, call.name, fresh))
+    real = key_of(Model(folder).now())
+    if real != key_of(model.now()):
+        ours, theirs = dict((p, d) for p, d, _ in key_of(model.now())), dict((p, d) for p, d, _ in real)
+        wrong = [p for p in sorted(ours.keys() | theirs.keys()) if ours.get(p, 0) != theirs.get(p, 0)]
+        raise AssertionError(f"the model is not what the command left: {wrong or 'modes differ'}")
+    end = {key_of(tree): tree for tree in model.crash_states()}
+    return points, list(end.values())
+
+
+class Cutter:
+    def __init__(self, case, scratch, every):
+        self.case, self.scratch, self.every = case, scratch, every
+        self.states, self.problems = 0, []
+
+    def judge(self, tree, finished, point):
+        self.states += 1
+        target = self.scratch / "left"
+        shutil.rmtree(target, ignore_errors=True)
+        write_tree(tree, target)
+        try:
+            self.case.judge(target, finished)
+        except AssertionError as error:
+            self.problems.append(f"{self.case.name}, {point}: {error}")
+
+    def run(self):
+        before = template(self.case, self.scratch)
+        victim = copy_of(before, self.scratch / "victim")
+        organ = self.case.organ
+
+        def run():
+            return record([organ.program, *self.case.arguments], victim, organ.environment,
+                          self.scratch / "trace")
+
+        points, end = crash_points(victim, run)
+        self.case.after(victim)
+        count = 0
+        for number, name, trees in points:
+            for tree in trees:
+                count += 1
+                if count % self.every == 0:
+                    self.judge(tree, False, f"cut behind call {number} ({name})")
+        for tree in end:
+            self.judge(tree, True, "cut behind the end")
+        return len(points)
+
+
+def main():
+    every, program, names = options(__doc__)
+    if shutil.which("strace") is None:
+        print("skipped: strace is not installed")
+        return 77
+    problems, states = [], 0
+    for kind in CASES:
+        if names and kind.name not in names:
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            cutter = Cutter(kind(Organ(program, scratch)), pathlib.Path(scratch), every)
+            points = cutter.run()
+        print(f"{kind.name}: {points} points, {cutter.states} states, {len(cutter.problems)} problems",
+              flush=True)
+        for problem in cutter.problems[:10]:
+            print("  " + problem, flush=True)
+        problems += cutter.problems
+        states += cutter.states
+    print(f"{states} states, {len(problems)} problems")
+    return 1 if problems or states == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
