@@ -8,7 +8,7 @@
 #include <openssl/evp.h>
 
 #include "format/base/base64.h"
-#include "format/base/deleter.h"
+#include "format/base/handle.h"
 #include "format/base/digest.h"
 #include "registry/log/note.h"
 #include "tests/fuzz/target.h"

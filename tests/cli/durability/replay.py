@@ -15,10 +15,11 @@ class Open:
 
 class Replay:
     """Files outside the folder are not looked at. Raises NotImplementedError at a call that it does not
-    know how to follow, rather than believe a model that is not the folder any more."""
+    know how to follow, rather than believe a model that is not the folder any more. `syncs` False: of a
+    program whose fsync does nothing."""
 
-    def __init__(self, model):
-        self.model = model
+    def __init__(self, model, syncs=True):
+        self.model, self.syncs = model, syncs
         self.open = {}
 
     def run(self, call):
@@ -218,7 +219,7 @@ class Replay:
 
     def do_fsync(self, call):
         opened = self.opened(call)
-        if opened is not None:
+        if opened is not None and self.syncs:
             self.model.sync(opened.inode)
         return opened
 
