@@ -53,8 +53,7 @@ ArchitectureRecord read_architecture(const JsonObject& object) {
   const Json& layer = object.object("layer").value();
   if (holds_real(layer))
     object.fail_field("layer", "holds a real number that is no hex float string");
-  return {object.string("model_type"), json_text_without_reals(layer),
-          object.digest("signature")};
+  return {object.string("model_type"), json_text_without_reals(layer), object.digest("signature")};
 }
 
 ExtractionRecord read_extraction(const JsonObject& object) {

@@ -8,8 +8,8 @@
 #include <openssl/evp.h>
 
 #include "format/base/base64.h"
-#include "format/base/handle.h"
 #include "format/base/digest.h"
+#include "format/base/handle.h"
 #include "registry/log/note.h"
 #include "tests/fuzz/target.h"
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes guarantees away one by one and says which tests notice.
 
-    mutations.py SOURCE_ROOT [--work FOLDER] [--list FILE] [--all] [TEXT]
+    mutations.py SOURCE_ROOT [--work FOLDER] [--list FILE] [--all | --check] [TEXT]
 
 Copies the sources, builds them without LibTorch, and for each line of mutations.txt (with TEXT in it)
 changes the copy, builds what depends on it and runs tests until one fails; --all runs all of them.
-Ends with 1 when a mutation is caught by none or changes nothing. FOLDER keeps the build for the next time.
+Ends with 1 when a mutation is caught by none. FOLDER keeps the build for the next time. --check only sees
+that every line still names exactly one line of the sources.
 """
 import argparse
 import os
@@ -35,14 +36,14 @@ class Mutation:
         self.file, rest = line.split(": ", 1)
         self.old, self.new = rest.split(" -> ")
 
-    def apply(self, source):
-        path = source / self.file
-        lines = path.read_text().split("\n")
+    def mutated(self, source):
+        """The file with the one line changed."""
+        lines = (source / self.file).read_text().split("\n")
         found = [i for i, line in enumerate(lines) if line.strip() == self.old.strip()]
         if len(found) != 1:
             raise ValueError(f"{self.file}: {len(found)} lines are {self.old.strip()!r}")
         lines[found[0]] = self.new
-        path.write_text("\n".join(lines))
+        return "\n".join(lines)
 
 
 def read_list(path, text):
@@ -111,17 +112,23 @@ def main():
     parser.add_argument("--work", type=Path)
     parser.add_argument("--list", type=Path, default=Path(__file__).with_name("mutations.txt"))
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
+    mutations = read_list(options.list, options.text)
+    if options.check:
+        for one in mutations:
+            one.mutated(options.root)
+        print(f"{len(mutations)} mutations name a line each")
+        return 0 if mutations else 1
     with tempfile.TemporaryDirectory() as scratch:
         tree = Tree(options.root.resolve(), (options.work or Path(scratch)).resolve())
         tree.compile()
         if sound := tree.notices("", False):
             sys.exit(f"{sound[0]} fails without a mutation")
         missed = 0
-        mutations = read_list(options.list, options.text)
         for one in mutations:
             original = (tree.source / one.file).read_text()
-            one.apply(tree.source)
+            (tree.source / one.file).write_text(one.mutated(tree.source))
             try:
                 tree.compile()
                 caught = tree.notices(one.file, options.all)

@@ -7,13 +7,14 @@ after, with organ's own recovery; after a run that said it had succeeded, only t
 """
 import hashlib
 import json
+import random
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "transplant"))
-from tiny_model import write_model  # noqa: E402
+from tiny_model import HIDDEN, write_model, write_shard  # noqa: E402
 
 PENDING = 7
 OLD, NEW = "acme/tiny:1.0.0", "acme/tiny:1.1.0"
@@ -297,10 +298,11 @@ class InstallBeside(WithOrgan):
         self.model = files(folder / "model")
 
     def said(self, path, data):
-        """A receipt without owner and times of the recipient's files: here they were made anew."""
+        """A receipt without its time, and without those of the recipient's files, which are made anew here."""
         if "/receipts/" not in path:
             return data
         receipt = json.loads(data)
+        del receipt["created"]
         for file in receipt["files"]:
             file.pop("metadata", None)
         return receipt
@@ -319,8 +321,42 @@ class InstallBeside(WithOrgan):
         demand(digests(folder / "changed") == digests(folder / "model"), "it cannot be undone")
 
 
+class Import(Case):
+    """With organ-train alone."""
+    name = "import"
+    arguments = ("import", "lora", "--into", "model", "--out", "merged")
+
+    def prepare(self, home):
+        super().prepare(home)
+        adapter = home / "lora"
+        adapter.mkdir()
+        place = "base_model.model.model.layers.1.self_attn.q_proj."
+        write_shard(adapter / "adapter_model.safetensors",
+                    [(place + "lora_A.weight", [2, HIDDEN]), (place + "lora_B.weight", [HIDDEN, 2])],
+                    random.Random(3))
+        (adapter / "adapter_config.json").write_text(json.dumps(
+            {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"],
+             "layers_to_transform": [1]}))
+
+    def after(self, folder):
+        self.merged = files(folder / "merged")
+
+    def judge(self, folder, finished):
+        there = (folder / "merged").exists()
+        demand(there or not finished, "the finished model is gone")
+        if not there:
+            self.must(folder, *self.arguments)
+        demand(files(folder / "merged") == self.merged, "a half-written model has its name")
+
+
 CASES = (Extract, KeyGenerate, Sign, SignAgain, RegistryInit, Publish, Rebuild, Install, Uninstall,
-         InstallBeside)
+         InstallBeside, Import)
+
+
+def chosen(program, names):
+    """The cases of these names, or all that this program can run."""
+    can_train = (program.parent / "organ-train").exists()
+    return [case for case in CASES if (not names or case.name in names) and (can_train or case is not Import)]
 
 
 def template(case, scratch):

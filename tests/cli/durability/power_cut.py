@@ -17,7 +17,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from calls import record  # noqa: E402
-from commands import CASES, Organ, copy_of, options, template  # noqa: E402
+from commands import Organ, chosen, copy_of, options, template  # noqa: E402
 from file_model import Model, key_of, write_tree  # noqa: E402
 from replay import Replay  # noqa: E402
 
@@ -97,9 +97,7 @@ def main():
         print("skipped: strace is not installed")
         return 77
     failed, states, problems = [], 0, 0
-    for kind in CASES:
-        if names and kind.name not in names:
-            continue
+    for kind in chosen(program, names):
         with tempfile.TemporaryDirectory() as scratch:
             cutter = Cutter(kind(Organ(program, scratch)), pathlib.Path(scratch), every, syncs)
             points = cutter.run()
