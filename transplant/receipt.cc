@@ -24,15 +24,6 @@ format::DType dtype_field(const JsonObject& object, std::string_view key) {
   return *dtype;
 }
 
-Digest digest_field(const JsonObject& object, std::string_view key) {
-  try {
-    return Digest::parse(object.string(key));
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::corrupt) throw;
-    object.fail_field(key, "is no digest");
-  }
-}
-
 std::string bytes_field(const JsonObject& object, std::string_view key) {
   auto bytes = base64_decode(object.string(key));
   if (!bytes) object.fail_field(key, "is not base64");
@@ -64,9 +55,9 @@ FileChange parse_file(const JsonObject& object) {
   file.path = object.string("path");
   if (!is_safe_file_name(file.path)) object.fail_field("path", "is not a safe file name");
   file.size = object.unsigned_integer("size");
-  file.before = digest_field(object, "before");
-  file.after = digest_field(object, "after");
-  if (!object.is_null("undo")) file.undo = digest_field(object, "undo");
+  file.before = object.digest("before");
+  file.after = object.digest("after");
+  if (!object.is_null("undo")) file.undo = object.digest("undo");
   if (!object.is_null("metadata")) file.metadata = parse_metadata(object.object("metadata"));
   if ((file.before != file.after) && !file.undo) {
     object.fail_field("undo", "is missing for a file that was changed");
@@ -106,9 +97,7 @@ TrustRecord parse_trust(const JsonObject& object) {
     object.fail_field("status", "is neither 'verified' nor 'unverified'");
   }
   trust.status = status == "verified" ? TrustStatus::verified : TrustStatus::unverified;
-  for (const std::string& key : object.strings("keys")) {
-    trust.keys.push_back(Digest::parse(key, object.path() + ".keys"));
-  }
+  trust.keys = object.digests("keys");
   trust.reasons = object.strings("reasons");
   return trust;
 }
@@ -123,7 +112,7 @@ void parse_organ(const JsonObject& object, Receipt& receipt) {
   object.allow_only({"name", "version", "manifest", "source", "first_layer", "layer_count"});
   receipt.organ_name = object.string("name");
   receipt.organ_version = object.string("version");
-  receipt.manifest_digest = digest_field(object, "manifest");
+  receipt.manifest_digest = object.digest("manifest");
   receipt.source = object.string("source");
   receipt.first_layer = object.unsigned_integer("first_layer");
   receipt.layer_count = object.unsigned_integer("layer_count");

@@ -58,8 +58,8 @@ void restore_shard(const StateFolder& state, const Restoring& restoring, const W
   const fs::path path = state.model / file.path;
   const fs::path staged = state.staged_files() / file.path;
   const UniqueFd fd = create_like(restoring.shard.fd(), staged, Place::of_the_model);
-  const format::ShardEdit edit =
-      format::copy_shard_with(restoring.shard, fd.get(), restoring.originals(), work);
+  const format::ShardEdit edit = format::copy_shard_with(restoring.shard, fd.get(), staged.string(),
+                                                         restoring.originals(), work);
   require_digest(edit.before, file.after, path, "changed since the installation");
   require_digest(edit.after, file.before, path, "the restored file is not the former one");
   if (file.metadata) {

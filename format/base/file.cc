@@ -272,8 +272,12 @@ std::uint64_t copy_contents(int from, int to, std::string_view subject, const Wo
 }
 
 bool can_clone(int from, const fs::path& folder) {
-  const AtomicFile probe(folder / "clone");  // without commit() nothing is left
-  return ::ioctl(probe.fd(), FICLONE, from) == 0;
+  // Its name is gone at once, or that is said: `folder` may be what somebody is given.
+  const fs::path name = folder / (".clone." + random_suffix() + ".tmp");
+  const UniqueFd probe(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!probe) fail_errno(name.string(), "create");
+  if (::unlink(name.c_str()) != 0) fail_errno(name.string(), "remove");
+  return ::ioctl(probe.get(), FICLONE, from) == 0;
 }
 
 TempFolder::TempFolder(const fs::path& parent, std::string_view prefix)

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/base/digest.h"
 #include "format/base/fail.h"
 #include "format/base/internal/json_numbers.h"
 
@@ -337,6 +338,28 @@ std::vector<std::uint64_t> JsonObject::unsigned_integers(std::string_view key) c
                                   escape_text(shown_json(element), 80)));
     }
     out.push_back(element.get<std::uint64_t>());
+  }
+  return out;
+}
+
+Digest JsonObject::digest(std::string_view key) const {
+  const std::string text = string(key);
+  try {
+    return Digest::parse(text);
+  } catch (const Error&) {  // invalid_argument, for the text was somebody's choice
+    fail_field(key, "expected sha256: and 64 lower-case hex digits, got " + quote(text));
+  }
+}
+
+std::vector<Digest> JsonObject::digests(std::string_view key) const {
+  std::vector<Digest> out;
+  for (const std::string& text : strings(key)) {
+    try {
+      out.push_back(Digest::parse(text));
+    } catch (const Error&) {
+      fail_field(key, fmt::format("entry {}: expected sha256: and 64 lower-case hex digits, got {}",
+                                  out.size(), quote(text)));
+    }
   }
   return out;
 }

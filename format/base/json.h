@@ -17,6 +17,7 @@
 namespace organ {
 
 using Json = nlohmann::json;
+class Digest;
 
 struct JsonLimits {
   std::uint64_t bytes = std::uint64_t{16} << 20;
@@ -111,6 +112,8 @@ class JsonObject {
   std::vector<JsonObject> objects(std::string_view key) const;   // array of objects
   std::vector<std::string> strings(std::string_view key) const;  // array of strings
   std::vector<std::uint64_t> unsigned_integers(std::string_view key) const;
+  Digest digest(std::string_view key) const;                // sha256: and 64 hex digits
+  std::vector<Digest> digests(std::string_view key) const;  // array of them
 
   // Absent or null gives nullopt; a wrong type still throws.
   std::optional<std::string> optional_string(std::string_view key) const;

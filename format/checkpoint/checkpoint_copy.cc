@@ -91,7 +91,7 @@ void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTens
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const auto path = folder.path() / shards[i].file_name;
     const UniqueFd target = create_file(path, shards[i].file.fd());
-    copy_shard_with(shards[i].file, target.get(), replacements[i], copying);
+    copy_shard_with(shards[i].file, target.get(), path.string(), replacements[i], copying);
     sync_fd(target.get(), quote(path.string()));
   }
   for (const auto& name : names) copy_plain_file(files, name, folder.path() / name, copying);

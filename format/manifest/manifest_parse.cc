@@ -26,32 +26,9 @@ void require_keys(const JsonObject& object, std::initializer_list<std::string_vi
   }
 }
 
-Digest read_digest(const JsonObject& object, std::string_view key) {
-  const std::string text = object.string(key);
-  try {
-    return Digest::parse(text, key);
-  } catch (const Error&) {
-    object.fail_field(key, "expected sha256: and 64 lower-case hex digits, got " + quote(text));
-  }
-}
-
 std::optional<Digest> read_optional_digest(const JsonObject& object, std::string_view key) {
   if (object.is_null(key)) return std::nullopt;
-  return read_digest(object, key);
-}
-
-std::vector<Digest> read_digests(const JsonObject& object, std::string_view key) {
-  std::vector<Digest> digests;
-  for (const std::string& text : object.strings(key)) {
-    try {
-      digests.push_back(Digest::parse(text, key));
-    } catch (const Error&) {
-      object.fail_field(key, "entry " + std::to_string(digests.size()) +
-                                 ": expected sha256: and 64 lower-case hex digits, got " +
-                                 quote(text));
-    }
-  }
-  return digests;
+  return object.digest(key);
 }
 
 // A number; in an organ of before a hex float string. The manifest has all of one kind, or its text
@@ -76,8 +53,7 @@ ArchitectureRecord read_architecture(const JsonObject& object) {
   const Json& layer = object.object("layer").value();
   if (holds_real(layer))
     object.fail_field("layer", "holds a real number that is no hex float string");
-  return {object.string("model_type"), json_text_without_reals(layer),
-          read_digest(object, "signature")};
+  return {object.string("model_type"), json_text_without_reals(layer), object.digest("signature")};
 }
 
 ExtractionRecord read_extraction(const JsonObject& object) {
@@ -86,8 +62,8 @@ ExtractionRecord read_extraction(const JsonObject& object) {
   ExtractionRecord record;
   record.donor_id = object.string("donor_id");
   record.donor_revision = object.optional_string("donor_revision");
-  record.config_digest = read_digest(object, "config_digest");
-  record.layer_digests = read_digests(object, "layer_digests");
+  record.config_digest = object.digest("config_digest");
+  record.layer_digests = object.digests("layer_digests");
   record.first_layer = object.unsigned_integer("first_layer");
   record.layer_count = object.unsigned_integer("layer_count");
   record.donor_layer_count = object.unsigned_integer("donor_layer_count");
@@ -96,7 +72,7 @@ ExtractionRecord read_extraction(const JsonObject& object) {
 
 TrainingRecord::Data read_data(const JsonObject& object) {
   require_keys(object, {"digest", "license", "name", "tokens"});
-  return {object.string("name"), read_digest(object, "digest"), object.unsigned_integer("tokens"),
+  return {object.string("name"), object.digest("digest"), object.unsigned_integer("tokens"),
           object.optional_string("license")};
 }
 
@@ -164,7 +140,7 @@ Evaluation read_evaluation(const JsonObject& object) {
   evaluation.perplexity = read_real(object, "perplexity");
   evaluation.bits_per_byte = read_optional_real(object, "bits_per_byte");
   evaluation.dataset = object.string("dataset");
-  evaluation.dataset_digest = read_digest(object, "dataset_digest");
+  evaluation.dataset_digest = object.digest("dataset_digest");
   evaluation.tokenizer_digest = read_optional_digest(object, "tokenizer_digest");
   evaluation.conditions = read_conditions(object);
   return evaluation;
@@ -173,7 +149,7 @@ Evaluation read_evaluation(const JsonObject& object) {
 TokenizerRecord read_tokenizer(const JsonObject& object) {
   require_keys(object, {"digest", "special_ids"});
   TokenizerRecord record;
-  record.digest = read_digest(object, "digest");
+  record.digest = object.digest("digest");
   const JsonObject special_ids = object.object("special_ids");
   for (const auto& item : special_ids.value().items()) {
     record.special_ids.emplace_back(item.key(), special_ids.unsigned_integer(item.key()));
@@ -197,7 +173,7 @@ void read_tensors(const JsonObject& object, FileEntry& file) {
     tensor.offset = offset;
     offset = checked_add(offset, tensor.size, item.path() + ": end of the tensor");
     file.tensors.push_back(std::move(tensor));
-    file.tensor_digests.push_back(read_digest(item, "digest"));
+    file.tensor_digests.push_back(item.digest("digest"));
   }
 }
 
@@ -211,8 +187,8 @@ FileEntry read_file_entry(const JsonObject& object) {
     object.fail_field("role", "expected layer, shared, head, bridge or card, got " + quote(role));
   file.role = *parsed;
   file.size = object.unsigned_integer("size");
-  file.digest = read_digest(object, "digest");
-  file.chunks = read_digests(object, "chunks");
+  file.digest = object.digest("digest");
+  file.chunks = object.digests("chunks");
   file.data_start = object.unsigned_integer("data_start");
   read_tensors(object, file);
   return file;

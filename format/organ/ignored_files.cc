@@ -9,8 +9,20 @@
 namespace organ::format {
 
 bool is_ignored_by_default(std::string_view name) {
-  return std::find(std::begin(kIgnoredFiles), std::end(kIgnoredFiles), name) !=
-         std::end(kIgnoredFiles);
+  return is_unfinished_signature(name) ||
+         std::find(std::begin(kIgnoredFiles), std::end(kIgnoredFiles), name) !=
+             std::end(kIgnoredFiles);
+}
+
+bool is_unfinished_signature(std::string_view name) {
+  constexpr std::string_view kPrefix = ".model.sig.", kSuffix = ".tmp";
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return false;
+  name.remove_prefix(kPrefix.size());
+  if (name.size() <= kSuffix.size()) return false;
+  name.remove_suffix(kSuffix.size());
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  });
 }
 
 std::string left_by(std::string_view name) {

@@ -59,7 +59,7 @@ std::optional<SharedValues> shared_values(const Manifest& manifest) {
   for (const auto& [name, digest] : listed.value().items()) {
     const auto type = parse_dtype(name);
     if (!type) listed.fail_field(name, "is no element type");
-    values.digests.emplace(*type, Digest::parse(listed.string(name), listed.path()));
+    values.digests.emplace(*type, listed.digest(name));
   }
   return values;
 }

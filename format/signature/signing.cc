@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/signature/signing.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 
@@ -51,6 +53,13 @@ void require_clean(const OrganFolder& organ, const Work& work, FiniteCheck* fini
   }
   throw Error(findings[0].code, findings[0].subject + ": " + findings[0].message,
               fmt::format("{} findings; a damaged organ is not signed", findings.size()));
+}
+
+// Of signings that were ended by force. Another one that is under way loses its file and says so.
+void remove_unfinished(const fs::path& folder) {
+  for (const std::string& name : list_folder(folder)) {
+    if (is_unfinished_signature(name)) ::unlink((folder / name).c_str());
+  }
 }
 
 // Every regular file below `folder` that no default or signed ignore rule leaves out. Symlinks,
@@ -138,6 +147,7 @@ void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace, c
   std::vector<SignedResource> resources;
   for (const auto& [name, digest] : covered_files(organ)) resources.push_back({name, digest});
   std::string subject_name = real_path(organ.folder()).filename().string();
+  remove_unfinished(organ.folder());
   write_file(path, sign_resources(subject_name, std::move(resources), key),
              replace ? AtomicFile::Mode::replace : AtomicFile::Mode::create_new);
 }

@@ -80,7 +80,7 @@ void require_same_form(const TensorInfo& stored, const TensorInfo& given,
 
 }  // namespace
 
-ShardEdit copy_shard_with(const SafetensorsFile& shard, int to,
+ShardEdit copy_shard_with(const SafetensorsFile& shard, int to, std::string_view to_subject,
                           const std::vector<TensorSource>& replacements, const Work& work,
                           const OldBytes& replaced) {
   for (const TensorSource& source : replacements) {
@@ -107,7 +107,7 @@ ShardEdit copy_shard_with(const SafetensorsFile& shard, int to,
     auto hashed = std::async(beside, [&] { before.update(old_piece); });
     std::ranges::copy(old_piece, new_piece.begin());
     const bool changed = overlay.apply(at, new_piece, replaced);
-    if (changed || !cloned) write_at(to, at, new_piece, shard.subject());
+    if (changed || !cloned) write_at(to, at, new_piece, to_subject);
     after.update(new_piece);
     hashed.get();
     work.advance(length);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "format/base/digest.h"
@@ -23,13 +24,13 @@ struct ShardEdit {
 // Copies `shard` into the empty file `to` with the replacements in place of its own bytes, in one
 // pass: every byte of the shard is read once, every byte of `to` written once (where the file
 // system shares bytes by reflink, only those that change). Every replacement must have the dtype
-// and shape of the tensor it replaces. `to` must be open for writing; it is not synced. Throws
-// invalid_argument for an unknown tensor, another dtype or shape; conflict when the shard has
-// another size than when it was opened; io, cancelled.
+// and shape of the tensor it replaces. `to` must be open for writing; it is not synced, and
+// messages call it `to_subject`. Throws invalid_argument for an unknown tensor, another dtype or
+// shape; conflict when the shard has another size than when it was opened; io, cancelled.
 // `replaced` is given the old bytes of every replaced tensor, from its first to its last.
 using OldBytes = std::function<void(const TensorInfo& stored, std::uint64_t offset,
                                     std::span<const std::byte> bytes)>;
-ShardEdit copy_shard_with(const SafetensorsFile& shard, int to,
+ShardEdit copy_shard_with(const SafetensorsFile& shard, int to, std::string_view to_subject,
                           const std::vector<TensorSource>& replacements, const Work& work = {},
                           const OldBytes& replaced = {});
 

@@ -30,7 +30,7 @@ Json to_json(const BlobRef& blob) {
 
 BlobRef parse_blob(const JsonObject& object) {
   object.allow_only({"digest", "size"});
-  return {Digest::parse(object.string("digest"), object.path()), object.unsigned_integer("size")};
+  return {object.digest("digest"), object.unsigned_integer("size")};
 }
 
 // Names and versions pass the grammar again: the log may have been written by somebody else.

@@ -42,7 +42,7 @@ BlobRef parse_descriptor(const JsonObject& object, std::string_view type) {
   if (const std::string got = object.string("mediaType"); got != type) {
     object.fail_field("mediaType", fmt::format("is {}, expected {}", quote(got), quote(type)));
   }
-  return {Digest::parse(object.string("digest"), object.path()), object.unsigned_integer("size")};
+  return {object.digest("digest"), object.unsigned_integer("size")};
 }
 
 BlobRef ref_of(const FileEntry& file) { return {file.digest, file.size}; }

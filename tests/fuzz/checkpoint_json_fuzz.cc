@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Input: one JSON text, read as config.json and as a shard index.
 #include <algorithm>
-#include <cstdlib>
 
 #include <nlohmann/json.hpp>
 
@@ -10,6 +9,7 @@
 #include "format/base/error.h"
 #include "format/base/json.h"
 #include "format/checkpoint/internal/checkpoint_files.h"
+#include "tests/fuzz/target.h"
 
 namespace organ::format {
 namespace {
@@ -17,13 +17,14 @@ namespace {
 void use(const Architecture& model) {
   const std::uint64_t layers = std::min<std::uint64_t>(model.layer_count(), 3);
   const JsonText fields = model.layer_fields(model.layer_count() - layers, layers);
-  if (Architecture::signature(fields) != sha256(canonical_json(json_of(fields)))) std::abort();
+  fuzz::demand(Architecture::signature(fields) == sha256(canonical_json(json_of(fields))),
+               "a signature is the digest of its fields");
   for (const LayerTensor& tensor : model.tensors()) byte_size(DType::F64, tensor.shape, "tensor");
 }
 
 void read_config(std::string_view text) {
   JsonLimits limits;
-  limits.reals = true;
+  limits.foreign = true;
   const Json config = parse_json(text, limits, "config.json");
   const TensorInfo tensor{"h.0.w", DType::F32, {1}, 0, 4};
   const TensorInfo* const all[] = {&tensor};
@@ -36,24 +37,15 @@ void read_config(std::string_view text) {
   }
 }
 
-void expect_refusal(const Error& error) {
-  if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::incompatible) std::abort();
-}
-
 }  // namespace
 }  // namespace organ::format
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  try {
-    organ::format::read_config(text);
-  } catch (const organ::Error& error) {
-    organ::format::expect_refusal(error);
-  }
-  try {
-    organ::format::internal::parse_shard_index(text, "index");
-  } catch (const organ::Error& error) {
-    organ::format::expect_refusal(error);
-  }
+  using organ::ErrorCode;
+  const std::string_view text = organ::fuzz::text_of(data, size);
+  organ::fuzz::expect({ErrorCode::corrupt, ErrorCode::incompatible},
+                      [&] { organ::format::read_config(text); });
+  organ::fuzz::expect({ErrorCode::corrupt, ErrorCode::incompatible},
+                      [&] { organ::format::internal::parse_shard_index(text, "index"); });
   return 0;
 }

@@ -99,6 +99,10 @@ TEST_CASE("a journal that names a path outside the folder is refused") {
         }).starts_with("unsupported_version"));
   write_file(pending.state.journal(), "");
   CHECK(test::error_of([&] { recover_journal(pending.folder.path()); }).starts_with("corrupt"));
+  std::string text = pending.change.to_text();
+  text.replace(text.find("sha256:"), 7, "sha512:");
+  write_file(pending.state.journal(), text);
+  CHECK(test::error_of([&] { recover_journal(pending.folder.path()); }).starts_with("corrupt"));
 }
 
 namespace {

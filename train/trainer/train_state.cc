@@ -99,10 +99,8 @@ TrainStateRecord parse_record(const JsonObject& object) {
   record.evaluated_step = object.unsigned_integer("evaluated_step", record.step);
   record.untouched_nll = optional_hex(object, "untouched_nll");
   record.milliseconds = object.unsigned_integer("milliseconds");
-  record.config_digest = Digest::parse(object.string("config_digest"), "config_digest");
-  for (const auto& text : object.strings("data_digests")) {
-    record.data_digests.push_back(Digest::parse(text, "data_digests"));
-  }
+  record.config_digest = object.digest("config_digest");
+  record.data_digests = object.digests("data_digests");
   record.software = texts_of(object.object("software"));
   if (object.has("identity")) record.identity = texts_of(object.object("identity"));
   return record;
@@ -134,7 +132,7 @@ Verified verify(const std::filesystem::path& folder, std::uint64_t step) {
   if (record.step != step) object.fail_field("step", "disagrees with the file's name");
   const auto weights = folder / (stem_of(step) + ".safetensors");
   auto file = format::SafetensorsFile::open(weights);
-  const Digest expected = Digest::parse(object.string("weights_digest"), "weights_digest");
+  const Digest expected = object.digest("weights_digest");
   const Digest actual = hash_file_flat(file.fd(), file.subject());
   if (actual != expected) {
     fail(ErrorCode::corrupt, "{}: digest is {}, expected {}", file.subject(), actual.to_string(),

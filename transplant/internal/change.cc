@@ -31,9 +31,7 @@ Change Change::parse(std::string_view text, std::string_view subject) {
   for (const JsonObject& file : object.objects("files")) {
     file.allow_only({"path", "before", "after"});
     if (!is_safe_file_name(file.string("path"))) file.fail_field("path", "is not a safe file name");
-    change.files.push_back({file.string("path"),
-                            Digest::parse(file.string("before"), file.path() + ".before"),
-                            Digest::parse(file.string("after"), file.path() + ".after")});
+    change.files.push_back({file.string("path"), file.digest("before"), file.digest("after")});
   }
   return change;
 }

@@ -236,7 +236,7 @@ void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& rec
     }
     const UniqueFd fd = create_like(shard.file.fd(), path, place);
     const format::ShardEdit edit = format::copy_shard_with(
-        shard.file, fd.get(), writes, writing,
+        shard.file, fd.get(), path.string(), writes, writing,
         [&](const format::TensorInfo& tensor, std::uint64_t offset,
             std::span<const std::byte> old) { undo.put(tensor, offset, old); });
     sync_fd(fd.get(), path.string());

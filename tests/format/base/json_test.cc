@@ -228,3 +228,22 @@ TEST_CASE("json object: each wrong field is named with what was expected and fou
           object.allow_only({"s", "n", "neg", "o", "a"});
         }).find("field 'z': is unknown") != std::string::npos);
 }
+
+TEST_CASE("json object: a digest that is none is damage, not a wrong argument") {
+  const std::string good = "sha256:" + std::string(64, 'a');
+  const Json value = {{"digest", good}, {"digests", {good, good}}};
+  const JsonObject object(value, "doc");
+  CHECK(object.digest("digest").to_string() == good);
+  CHECK(object.digests("digests") == std::vector{object.digest("digest"), object.digest("digest")});
+  for (const std::string& bad : {std::string(), good.substr(1), good.substr(0, 70), good + "a",
+                                 "sha512:" + good.substr(7), "sha256:" + std::string(64, 'A')}) {
+    const Json wrong = {{"digest", bad}, {"digests", {good, bad}}};
+    const JsonObject wrong_object(wrong, "doc");
+    CHECK(test::error_of([&] {
+            wrong_object.digest("digest");
+          }).starts_with("corrupt: doc: field 'digest': expected sha256: and 64 "));
+    CHECK(test::error_of([&] {
+            wrong_object.digests("digests");
+          }).starts_with("corrupt: doc: field 'digests': entry 1: expected sha256: and 64 "));
+  }
+}

@@ -155,6 +155,25 @@ TEST_CASE("a signature of another organ is refused") {
   CHECK(mentions(verification.findings, "layer.01.safetensors: is signed but not part"));
 }
 
+TEST_CASE("what an interrupted signing left is no part of the organ, and the next one removes it") {
+  const SignedOrgan organ;
+  const fs::path left = organ.folder / ".model.sig.0a1b2c3d4e.tmp";
+  write_file(left, "half a signa");
+  CHECK(verify_organ_folder(organ.folder, organ.options).findings.empty());
+  sign_folder(OrganFolder::open(organ.folder), organ.key, true);
+  CHECK_FALSE(fs::exists(left));
+  CHECK(verify_organ_folder(organ.folder, organ.options).findings.empty());
+  // No other name is let through with it.
+  for (const char* name :
+       {".model.sig.tmp", ".model.sig..tmp", ".model.sig.A.tmp", "model.sig.a.tmp",
+        ".model.sig.a.tmp.txt", ".model.sig.a_b.tmp", ".organ.json.a.tmp"}) {
+    CAPTURE(name);
+    write_file(organ.folder / name, "x");
+    CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 5);
+    fs::remove(organ.folder / name);
+  }
+}
+
 TEST_CASE("extra, missing and replaced files are findings, symlinks and folders refused") {
   const SignedOrgan organ;
   write_file(organ.folder / "notes.txt", "x");

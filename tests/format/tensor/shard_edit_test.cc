@@ -47,12 +47,17 @@ TEST_CASE("an edited shard keeps its header and every byte that was not replaced
   const UniqueFd to = new_file(folder.path() / "new.safetensors");
   const std::string bytes = "0123456789abcdef";
   const ShardEdit edit =
-      copy_shard_with(shard, to.get(), {letters("b", DType::F32, {2, 2}, bytes)});
+      copy_shard_with(shard, to.get(), "new", {letters("b", DType::F32, {2, 2}, bytes)});
   const std::string expected = old.substr(0, old.size() - 16) + bytes;
   CHECK(read_file(folder.path() / "new.safetensors", 1000) == expected);
   CHECK(edit.size == old.size());
   CHECK(edit.before == sha256(old));
   CHECK(edit.after == sha256(expected));
+  // Whose write failed is said: the old shard is whole.
+  const UniqueFd closed = open_regular(folder.path() / "old.safetensors");
+  CHECK(test::error_of([&] {
+          copy_shard_with(shard, closed.get(), "new", {});
+        }).starts_with("io: 'new'"));
 }
 
 TEST_CASE("elements stay whole wherever a shard's header lets its data begin") {
@@ -81,7 +86,7 @@ TEST_CASE("elements stay whole wherever a shard's header lets its data begin") {
     const TensorSource wide =
         memory_source({"b", DType::F32, {kCount}, 0, 0}, std::as_bytes(std::span(values)));
     const ShardEdit edit = copy_shard_with(
-        shard, to.get(), {converted_source(wide, DType::BF16)}, {},
+        shard, to.get(), "new", {converted_source(wide, DType::BF16)}, {},
         [&](const TensorInfo& stored, std::uint64_t offset, std::span<const std::byte> bytes) {
           CHECK(stored.name == "b");
           CHECK(offset == seen.size());
@@ -104,7 +109,7 @@ TEST_CASE("a replacement of another form or name is refused before anything is w
   const SafetensorsFile shard = SafetensorsFile::open(folder.path() / "old.safetensors");
   const UniqueFd to = new_file(folder.path() / "new.safetensors");
   const auto refusal = [&](TensorSource source) {
-    return test::error_of([&] { copy_shard_with(shard, to.get(), {std::move(source)}); });
+    return test::error_of([&] { copy_shard_with(shard, to.get(), "new", {std::move(source)}); });
   };
   const std::string bytes(16, 'x');
   CHECK(refusal(letters("b", DType::F32, {4}, bytes)).find("[2, 2]") != std::string::npos);

@@ -60,7 +60,7 @@ TEST_CASE("log entry: refuses what no registry writes") {
             .starts_with("unsupported_version: entry 3: schema version 2"));
   CHECK(refusal(replaced(text, "legal/contracts", "../contracts")).starts_with("corrupt: entry 3"));
   CHECK(refusal(replaced(text, "1.0.0", "1.0")).starts_with("corrupt: entry 3"));
-  CHECK(refusal(replaced(text, "sha256:", "sha512:")).find("sha512") != std::string::npos);
+  CHECK(refusal(replaced(text, "sha256:", "sha512:")).starts_with("corrupt: entry 3"));
   CHECK(refusal(replaced(text, "\"name\":", "\"extra\":1,\"name\":")).find("extra") !=
         std::string::npos);
   CHECK(refusal(text + " ").starts_with("corrupt: entry 3"));

@@ -102,7 +102,7 @@ void Bpe::index_cuts() {
     if (before_id && after_id) joined_.push_back(pair_key(*before_id, *after_id));
   }
   std::ranges::sort(joined_);
-  joined_.erase(std::ranges::unique(joined_).begin(), joined_.end());
+  joined_.erase(std::unique(joined_.begin(), joined_.end()), joined_.end());
   cuts_ = true;
 }
 
