@@ -47,6 +47,8 @@ struct Checkpoint::Impl {
   [[noreturn]] void refuse_missing(std::string_view name) const;
   std::optional<Location> find(std::string_view name) const;
   bool same_bytes(const Location& a, const Location& b) const;
+  // All permission bits of the classes of users who may enter the folders that the shards lie in.
+  unsigned entering() const;
   bool holds(std::string_view start) const;  // a tensor whose name begins so
   const Architecture* known() const {
     const auto* model = std::get_if<Architecture>(&architecture);
