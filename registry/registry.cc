@@ -144,7 +144,7 @@ Registry::~Registry() = default;
 
 void Registry::create(const fs::path& folder, const CreateOptions& options) {
   create_folders(absolute_path(given_path(folder.native())).parent_path());
-  NewFolder built(folder, NewFolder::Over::empty_folder);
+  NewFolder built(folder, {"blobs", "organ", "index.json", kLayoutFile});
   fill_new_registry({built.path()}, options);
   built.commit();
 }

@@ -82,7 +82,9 @@ class Registry {
  public:
   enum class Mode { read, write };
 
-  // Makes a new registry; `folder` must be absent or an empty folder. Throws already_exists.
+  // Makes a new registry; `folder` must be absent or an empty folder, which stays what it is: mode,
+  // owner, group, a mount point too. After a crash it is a registry, or this can be done again.
+  // Throws already_exists, conflict (another process makes one there).
   static void create(const std::filesystem::path& folder, const CreateOptions& options = {});
 
   // Throws not_found when the folder is no registry (nothing is created), unsupported_version.

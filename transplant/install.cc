@@ -142,7 +142,7 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
   outcome.receipt.conversions = plan.conversions;
   write_changed_shards(plan, recipient, state.staged_files(), state.staged_undo(),
                        Place::of_the_model, files, outcome.receipt.files, work);
-  write_file(state.staged_receipt(), outcome.receipt.to_text());
+  state.write(state.staged_receipt(), outcome.receipt.to_text());
   require_unchanged(model, files, work);
 
   Change change = {Change::Kind::install, outcome.receipt.number, {}};
@@ -179,11 +179,11 @@ struct Copy {
 // be undone there. Makes their folders.
 std::vector<Copy> plan_state(const StateFolder& from, const StateFolder& to) {
   std::vector<Copy> copies;
-  for (const fs::path& folder : {to.root, to.receipts(), to.undos()}) make_folder(folder);
+  for (const fs::path& folder : {to.receipts(), to.undos()}) to.make(folder);
   for (const Receipt& receipt : read_receipts(from.model)) {
     const std::uint64_t number = receipt.number;
     copies.push_back({from.receipt(number), to.receipt(number), {}});
-    make_folder(to.undo(number));
+    to.make(to.undo(number));
     for (const FileChange& file : receipt.files) {
       if (!file.undo) continue;
       copies.push_back({from.undo(number) / file.path, to.undo(number) / file.path, file.undo});
@@ -258,6 +258,7 @@ std::uint64_t room_for(const InstallPlan& plan, const Checkpoint& recipient, con
 InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, Judged judged,
                               const InstallOptions& options, NewFolder built, const Work& work) {
   const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
+  built.no_wider_than(recipient.folder_permissions());
   InstallOutcome outcome;
   outcome.folder = *options.out;
   outcome.compatibility = judged.again(organ, recipient, options.position, work);
@@ -266,11 +267,14 @@ InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, J
   const InstallPlan plan = plan_replacement(organ, recipient, options.position);
   ModelFiles files = read_model_files(model, outcome.left_out, changed_shards(plan, recipient),
                                       "reading the model", work);
+  for (const std::string& name : outcome.left_out) {
+    if (is_not_followed(model, name)) outcome.not_followed.push_back(name);
+  }
   const std::uint64_t number = next_number(from);
   outcome.receipt = draft_receipt(organ, options, number, files);
   outcome.receipt.conversions = plan.conversions;
   const std::vector<Copy> state = plan_state(from, to);
-  make_folder(to.undo(number));
+  to.make(to.undo(number));
   require_space(built.path(), room_for(plan, recipient, outcome.receipt, files, built.path()));
   write_changed_shards(plan, recipient, built.path(), to.undo(number), Place::of_its_own, files,
                        outcome.receipt.files, work);

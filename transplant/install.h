@@ -33,6 +33,7 @@ struct InstallOutcome {
   Recovery recovery = Recovery::nothing;  // what an earlier crash had left in the folder
   std::filesystem::path folder;           // where the organ now is
   std::vector<std::string> left_out;      // with `out`: names of the recipient not carried over
+  std::vector<std::string> not_followed;  // of these: links out of the model (trust_links_below)
   std::vector<std::string> stale;  // in place: files that still hold or sign the former weights
   std::uint64_t hard_links = 0;    // unchanged shards shared that way
   std::vector<format::Finding> not_finite = {};  // tensors of the organ with NaN or infinity
@@ -52,6 +53,8 @@ struct UninstallOutcome {
   Recovery recovery = Recovery::nothing;
   std::vector<std::string> proved;   // files with the SHA-256 they had before the installation
   std::vector<std::string> changed;  // files somebody else changed since; not touched
+  // Not looked at and not touched: links that lead out of the model (trust_links_below).
+  std::vector<std::string> not_followed;
   // What the system did not let us restore: "model.safetensors: owner (user 1000, group 1000)".
   std::vector<std::string> not_given_back;
 };

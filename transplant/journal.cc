@@ -7,15 +7,7 @@
 #include "transplant/internal/state_folder.h"
 
 namespace organ::transplant {
-namespace {
-
 namespace fs = std::filesystem;
-
-FileLock lock_folder(const StateFolder& state, const Work& work) {
-  return {state.lock(), FileLock::Kind::exclusive, FileLock::kUsualWait, work};
-}
-
-}  // namespace
 
 Pending pending_change(const fs::path& model) { return StateFolder(model).pending(); }
 
@@ -31,7 +23,7 @@ void require_settled(const fs::path& model) {
 Recovery recover_journal(const fs::path& model, const Work& work) {
   const StateFolder state(model);
   if (state.pending() == Pending::nothing) return Recovery::nothing;
-  const FileLock lock = lock_folder(state, work);
+  const FileLock lock = state.take_lock(work);
   const Recovery recovery = recover(state, work);
   remove_state_if_empty(state);
   return recovery;
@@ -40,7 +32,7 @@ Recovery recover_journal(const fs::path& model, const Work& work) {
 Abandoned abort_change(const fs::path& model, const Work& work) {
   const StateFolder state(model);
   if (state.pending() == Pending::nothing) return {};
-  const FileLock lock = lock_folder(state, work);
+  const FileLock lock = state.take_lock(work);
   Abandoned outcome = abandon(state, work.phase("looking at the pending change", 0));
   remove_state_if_empty(state);
   return outcome;

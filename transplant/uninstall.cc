@@ -95,6 +95,10 @@ void prove(const fs::path& model, const Work& work, UninstallOutcome& outcome) {
       outcome.proved.push_back(file.path);
       continue;
     }
+    if (is_not_followed(model, file.path)) {
+      outcome.not_followed.push_back(file.path);
+      continue;
+    }
     const auto now = files.find(file.path);
     const bool same = now != files.end() && now->second.digest == file.before;
     (same ? outcome.proved : outcome.changed).push_back(file.path);

@@ -25,4 +25,13 @@ std::string clock_text(std::uint64_t seconds) {
   return fmt::format("{}:{:02}:{:02}", minutes / 60, minutes % 60, seconds % 60);
 }
 
+std::string matrix_rates(double fp32, double bf16, std::uint64_t threads) {
+  // A processor without bf16 makes less than one.
+  const auto rate = [](double value) {
+    return value < 10 ? fmt::format("{:.2g}", value) : fmt::format("{:.0f}", value);
+  };
+  return fmt::format("matrices   {} GFLOP/s in fp32, {} in bf16 on {} threads", rate(fp32),
+                     rate(bf16), threads);
+}
+
 }  // namespace organ::cli

@@ -12,6 +12,7 @@
 
 #include "cli/frame/command_table.h"
 #include "cli/frame/context.h"
+#include "cli/frame/internal/formatter.h"
 #include "cli/frame/internal/help.h"
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
@@ -24,7 +25,7 @@ constexpr const char* kGlobalGroup = "Global options";
 
 // One usage line, a command's own options, then the global ones, examples, exit codes. (CLI11
 // prints option groups in the order in which they were first used.)
-class Formatter : public CLI::Formatter {
+class CommandFormatter : public Formatter {
  public:
   std::string make_help(const CLI::App* app, std::string, CLI::AppFormatMode mode) const override {
     std::string name;
@@ -169,7 +170,7 @@ void Command::add_global_options(Context& context) {
 Command Command::add_group(Context& context, const std::string& name,
                            const std::string& description) {
   CLI::App* group = app_->add_subcommand(name, description);
-  group->formatter(std::make_shared<Formatter>());
+  group->formatter(std::make_shared<CommandFormatter>());
   group->require_subcommand(1);
   Command added(*group);
   added.add_global_options(context);
@@ -179,7 +180,7 @@ Command Command::add_group(Context& context, const std::string& name,
 Command Command::add_command(Context& context, const std::string& name,
                              const std::string& description, const std::string& examples) {
   CLI::App* command = app_->add_subcommand(name, description);
-  command->formatter(std::make_shared<Formatter>());
+  command->formatter(std::make_shared<CommandFormatter>());
   command->footer((examples.empty() ? "" : "Examples:\n" + examples + "\n\n") + exit_code_lines());
   Command added(*command);
   added.add_global_options(context);

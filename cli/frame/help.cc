@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/frame/internal/help.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/command_table.h"
+#include "cli/frame/internal/formatter.h"
 #include "cli/frame/train_program.h"
 
 namespace organ::cli {
@@ -31,8 +36,19 @@ bool is_train_program(const CLI::App& program) {
   return false;
 }
 
+// A name and, from a column on, what it means; below it where the name is too long.
+std::string help_entry(const std::string& name, std::string_view meaning, std::size_t column) {
+  constexpr std::size_t kWithin = 6;  // of a name that is longer than a line
+  std::string text = wrapped("  " + name, 0, kWithin);
+  if (meaning.empty()) return text + "\n";
+  if (text.size() >= column) text += "\n";
+  const std::size_t used = text.ends_with('\n') ? 0 : text.size();
+  return text + std::string(column - used, ' ') + wrapped(meaning, column, column) + "\n";
+}
+
 std::string command_line(std::string_view name, std::string_view summary) {
-  return fmt::format("  {:<11} {}\n", name, summary);
+  constexpr std::size_t kColumn = 14;
+  return help_entry(std::string(name), summary, kColumn);
 }
 
 std::string group_text(const CLI::App& program, const CommandGroup& group) {
@@ -52,7 +68,7 @@ std::string group_text(const CLI::App& program, const CommandGroup& group) {
                      lines);
 }
 
-class ProgramFormatter : public CLI::Formatter {
+class ProgramFormatter : public Formatter {
  public:
   std::string make_help(const CLI::App* app, std::string, CLI::AppFormatMode) const override {
     std::string text = make_description(app) + "Usage: organ COMMAND [ARGUMENT...]\n\n";
@@ -84,7 +100,9 @@ ordered_json option_json(const CLI::Option& option) {
           {"default", option.get_default_str()},
           {"path", is_path(option)},
           {"required", option.get_required()},
-          {"many", option.get_items_expected_max() > 1}};
+          // Several values behind one another, or one each time that it is given.
+          {"many", option.get_items_expected_max() > 1 && option.get_allow_extra_args()},
+          {"repeats", option.get_items_expected_max() > 1}};
 }
 
 ordered_json command_json(const CLI::App& app) {
@@ -103,6 +121,54 @@ ordered_json command_json(const CLI::App& app) {
 }
 
 }  // namespace
+
+std::string wrapped(std::string_view text, std::size_t column, std::size_t indent) {
+  constexpr std::size_t kWidth = 80;
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t start = text.find_first_not_of(' ', at);
+    if (start == text.npos) break;
+    const std::size_t end = std::min(text.find(' ', start), text.size());
+    const std::size_t spaces = at == 0 ? start : 1;  // those in front of the text stay
+    if (at > 0 && column + spaces + (end - start) > kWidth) {
+      out += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else {
+      out += std::string(spaces, ' ');
+      column += spaces;
+    }
+    out += text.substr(start, end - start);
+    column += end - start;
+    at = end;
+  }
+  return out;
+}
+
+std::string Formatter::make_description(const CLI::App* app) const {
+  return wrapped(app->get_description(), 0, 0) + "\n";
+}
+
+std::string Formatter::make_usage(const CLI::App* app, std::string name) const {
+  constexpr std::size_t kIndent = 2;
+  std::string line = CLI::Formatter::make_usage(app, std::move(name));
+  line.pop_back();
+  return wrapped(line, 0, kIndent) + "\n";
+}
+
+std::string Formatter::make_subcommand(const CLI::App* command) const {
+  return help_entry(command->get_name(), command->get_description(), get_column_width());
+}
+
+std::string Formatter::make_option(const CLI::Option* option, bool is_positional) const {
+  return help_entry(make_option_name(option, is_positional) + make_option_opts(option),
+                    make_option_desc(option), get_column_width());
+}
+
+std::string help_of_help() {
+  return "show the options and examples of a command\nUsage: organ help [COMMAND...]\n\nExamples:\n"
+         "  organ help install\n  organ help key generate\n\n" +
+         exit_code_lines() + "\n";
+}
 
 void show_groups(CLI::App& program) { program.formatter(std::make_shared<ProgramFormatter>()); }
 

@@ -80,9 +80,26 @@ void understand_help(const CLI::App& program, std::vector<std::string>& words) {
   words.emplace_back("--help");
 }
 
+// `organ help help`, and `organ help --help`.
+bool asks_about_help(const CLI::App& program, const std::vector<std::string>& words) {
+  const Place place = find_place(program, words);
+  if (place.command != &program || !place.unknown || words[*place.unknown] != "help") return false;
+  const std::vector<std::string> rest(
+      words.begin() + static_cast<std::ptrdiff_t>(*place.unknown) + 1, words.end());
+  const Place inner = find_place(program, rest);
+  if (inner.command != &program) return false;
+  if (inner.unknown) return rest[*inner.unknown] == "help";
+  return std::find(rest.begin(), rest.end(), "--help") != rest.end() ||
+         std::find(rest.begin(), rest.end(), "-h") != rest.end();
+}
+
 int run(CLI::App& app, const Context& context, std::vector<std::string> words) {
   if (words == std::vector<std::string>{"--dump-help", "json"}) {
     std::cout << dump_help(app).dump(1) << '\n';
+    return 0;
+  }
+  if (asks_about_help(app, words)) {
+    std::cout << help_of_help();
     return 0;
   }
   understand_help(app, words);

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 # What a value's name in the help text stands for.
 VALUE_KINDS = {
     "FILE": {"file"}, "PUB": {"file"}, "KEY": {"file"}, "PATH": {"file"}, "PREFIX": {"file"},
-    "DIR": {"folder"}, "MODEL": {"folder"}, "ADAPTER": {"folder"},
+    "DIR": {"folder"}, "MODEL": {"folder"}, "ADAPTER": {"folder"}, "ROOT": {"folder"},
     "REF": {"reference"}, "NAME:VERSION": {"reference"}, "ORGAN": {"reference", "folder"},
 }
 PLAIN_TYPES = {"TEXT", "INT", "UINT", "FLOAT", "BOOLEAN", ""}  # CLI11's own
@@ -24,7 +24,8 @@ class Option:
     value: str             # "FILE", "p256|p384", "" for a flag
     default: str
     required: bool
-    many: bool
+    many: bool             # takes several values behind one another
+    repeats: bool          # may be given more than once
 
     @property
     def label(self):
@@ -83,7 +84,8 @@ def read_options(node):
     for one in node["options"]:
         value = one["value"].split(":{")[0]
         options.append(Option(one["names"], one["positional"], one["group"], one["description"],
-                              value, one["default"], one["required"], one["many"]))
+                              value, one["default"], one["required"], one["many"],
+                              one["repeats"]))
     return options
 
 

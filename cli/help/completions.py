@@ -85,7 +85,7 @@ def zsh_option(option):
     value = "" if not option.value else \
         f":{'*-*:' if option.many else ''}{label}:{zsh_action(option)}"
     others = f"({' '.join(option.names)})" if len(option.names) > 1 else ""
-    star = "*" if option.many else ""
+    star = "*" if option.repeats else ""
     # "=": the value may stand in the same word.
     equals = "=" if option.value else ""
     return [shlex.quote(f"{star or others}{name}{equals if name.startswith('--') else ''}"

@@ -68,7 +68,7 @@ def argument_text(option):
 
 def synopsis(command):
     parts = [bold(" ".join(command.path))] + [argument_text(a) for a in command.arguments]
-    parts += [f"{bold(o.names[-1])} {value_text(o)}{'...' if o.many else ''}"
+    parts += [f"{bold(o.names[-1])} {value_text(o)}{'...' if o.repeats else ''}"
               for o in command.options if o.required]
     if any(not o.required for o in command.options):
         parts.append(f"[{italic('option')}...]")
@@ -78,7 +78,7 @@ def synopsis(command):
 def option_lines(option):
     names = ", ".join(bold(name) for name in option.names) or argument_text(option)
     if option.names and option.value:
-        names += " " + value_text(option) + ("..." if option.many else "")
+        names += " " + value_text(option) + ("..." if option.repeats else "")
     text = sentence(option.description)
     if option.default and option.value and "[default" not in text:
         text = text.removesuffix(".") + f" [default: {option.default}]"

@@ -13,6 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/amounts.h"
 #include "cli/frame/train_program.h"
 #include "cli/organ/commands.h"
 #include "format/base/digest.h"
@@ -63,9 +64,8 @@ std::vector<std::string> lines_of(const nlohmann::json& record) {
   const JsonObject cuda = facts.object("cuda");
   const char* said = cuda.value().value("usable", false) ? "device" : "reason";
   return {fmt::format("training   {}", escape_text(facts.string("library"))),
-          fmt::format("gemm       {:.0f} GFLOP/s fp32, {:.0f} bf16 on {} threads",
-                      facts.real("gemm_fp32_gflops"), facts.real("gemm_bf16_gflops"),
-                      facts.unsigned_integer("threads")),
+          matrix_rates(facts.real("gemm_fp32_gflops"), facts.real("gemm_bf16_gflops"),
+                       facts.unsigned_integer("threads")),
           fmt::format("cuda       {}", escape_text(cuda.string(said)))};
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transplant/install.h"
 
+#include <algorithm>
 #include <memory>
 
 #include <nlohmann/json.hpp>
@@ -84,6 +85,7 @@ nlohmann::json outcome_json(const transplant::InstallOutcome& outcome) {
           {"converted_tensors", receipt.conversions.size()},
           {"changed_files", changed},
           {"left_out", outcome.left_out},
+          {"not_followed", outcome.not_followed},
           {"stale", outcome.stale},
           {"hard_links", outcome.hard_links},
           {"compatibility", to_json(outcome.compatibility)}};
@@ -111,7 +113,10 @@ void run_install(Context& context, Arguments arguments) {
     context.note("an interrupted earlier change of this model was cleaned up first");
   }
   for (const std::string& name : outcome.left_out) {
-    context.note("left out: " + escape_text(name));
+    const auto& links = outcome.not_followed;
+    const bool link = std::find(links.begin(), links.end(), name) != links.end();
+    context.note("left out: " + escape_text(name) +
+                 (link ? " (a link out of the model; --trust-links ROOT follows it)" : ""));
   }
   for (const std::string& name : outcome.stale) {
     context.warn(escape_text(name) + ": still speaks of the model without the organ");

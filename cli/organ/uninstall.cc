@@ -29,6 +29,11 @@ void run_uninstall(Context& context, const Arguments& arguments) {
   for (const std::string& name : outcome.changed) {
     context.warn(escape_text(name) + ": is not what it was before the installation; not touched");
   }
+  for (const std::string& name : outcome.not_followed) {
+    context.warn(escape_text(name) +
+                 ": is a link out of the model and was not followed, so whether it is what it was "
+                 "before the installation is not known; --trust-links ROOT follows it");
+  }
   for (const std::string& lost : outcome.not_given_back) {
     context.warn(escape_text(lost) + " could not be given back");
   }
@@ -39,13 +44,14 @@ void run_uninstall(Context& context, const Arguments& arguments) {
                                      {"position", receipt.position},
                                      {"proved_files", outcome.proved},
                                      {"changed_files", outcome.changed},
+                                     {"not_followed", outcome.not_followed},
                                      {"not_given_back", outcome.not_given_back}});
     return;
   }
   context.confirm(fmt::format("{}:{} is out of {}; {} of {} files have the SHA-256 they had before",
                               escape_text(receipt.organ_name), escape_text(receipt.organ_version),
                               escape_text(model), outcome.proved.size(),
-                              outcome.proved.size() + outcome.changed.size()));
+                              outcome.undone.files.size()));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // The half of `organ doctor` that needs LibTorch.
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/amounts.h"
 #include "cli/train/commands.h"
 #include "format/base/fail.h"
 #include "train/machine/device.h"
@@ -36,9 +37,8 @@ void run_train_doctor(const Context& context) {
     return;
   }
   context.print(fmt::format("tensors    {}", escape_text(library)));
-  context.print(fmt::format("gemm       {:.0f} GFLOP/s fp32, {:.0f} bf16 on {} threads{}", fp32,
-                            bf16, train::thread_count(),
-                            fp32 < train::kSlowGemmRate ? " (slow: no tuned BLAS in use)" : ""));
+  context.print(matrix_rates(fp32, bf16, static_cast<unsigned>(train::thread_count())) +
+                (fp32 < train::kSlowGemmRate ? " (slow: no tuned BLAS in use)" : ""));
   context.print("cuda       " + (cuda.at("usable") ? cuda.at("device").get<std::string>()
                                                    : cuda.at("reason").get<std::string>()));
 }

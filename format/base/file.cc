@@ -229,7 +229,7 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 void AtomicFile::write(std::string_view text) { write_all(fd_.get(), text, path_.string()); }
 
 void AtomicFile::commit(Mode mode, unsigned permissions) {
-  set_permissions(fd_.get(), permitted(permissions), path_.string());
+  set_permissions(fd_.get(), permissions, path_.string());
   sync_fd(fd_.get(), path_.string());
   if (mode == Mode::create_new) {
     rename_to_new(temporary_, path_);

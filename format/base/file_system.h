@@ -29,20 +29,23 @@ std::filesystem::path without_links(const std::filesystem::path& folder);
 // is looked at first, under a lock of the folder that every organ takes.
 void rename_to_new(const std::filesystem::path& from, const std::filesystem::path& to);
 
-// The same for a folder, which may take the place of an empty one.
-void rename_over_empty(const std::filesystem::path& from, const std::filesystem::path& to);
-
 // Whether links can be made under errno `error`, or must be done another way.
 bool lacks_links(int error);
 
 // `wanted` as open(2) would give it to a new file: without the bits of the umask.
 unsigned permitted(unsigned wanted);
-// fchmod. Where modes cannot be set, or do not stick, the file stays as it is; only a private one
-// (no bit for group or others) must not be wider than asked for: throws io.
-void set_permissions(int fd, unsigned permissions, std::string_view subject);
+// Gives a new file of ours `wanted`, less what the umask takes away. Where modes cannot be set, or
+// do not stick, it stays as it is; only one that is wanted private (no bit for group or others)
+// must be: throws io. What a umask takes away besides is a wish.
+void set_permissions(int fd, unsigned wanted, std::string_view subject);
+// The same whatever the umask, for what takes the place of a file that has these permissions.
+void set_exact_permissions(int fd, unsigned permissions, std::string_view subject);
+// fchmod; false where the file then has other permissions. Throws io for other reasons.
+bool change_permissions(int fd, unsigned permissions, std::string_view subject);
 
-// The permission bits of an open file, 0 to 0777.
+// The permission bits of an open file, or of what lies at a path (links are followed), 0 to 0777.
 unsigned permissions_of(int fd, std::string_view subject);
+unsigned permissions_of(const std::filesystem::path& path);
 
 // Throws io, naming both numbers, unless `bytes` fit into the file system of `folder`; passes
 // where it does not tell how much is free.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
+#include <system_error>
 
 #include <nlohmann/json.hpp>
 
@@ -67,11 +69,27 @@ bool Checkpoint::has_index() const { return impl_->has_index; }
 const std::vector<std::string>& Checkpoint::warnings() const { return impl_->warnings; }
 
 unsigned Checkpoint::permissions() const {
-  unsigned common = 0666;
+  unsigned common = 0666 & impl_->entering();
   for (const Shard& shard : impl_->shards) {
     common &= permissions_of(shard.file.fd(), shard.file_name);
   }
   return common | 0600;
+}
+
+unsigned Checkpoint::folder_permissions() const {
+  return (permissions_of(folder()) & impl_->entering()) | 0700;
+}
+
+unsigned Checkpoint::Impl::entering() const {
+  std::set<std::filesystem::path> folders = {folder.folder()};
+  for (const Shard& shard : shards) {
+    std::error_code absent;  // bytes that replace a shard's lie elsewhere in the folder
+    const auto file = std::filesystem::canonical(folder.folder() / shard.file_name, absent);
+    if (!absent) folders.insert(file.parent_path());
+  }
+  unsigned search = 0111;
+  for (const auto& one : folders) search &= permissions_of(one);
+  return search * 7;
 }
 
 std::optional<Checkpoint::Location> Checkpoint::find(std::string_view tensor_name) const {

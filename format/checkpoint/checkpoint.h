@@ -81,9 +81,12 @@ class Checkpoint {
   // shards do not, keys of config.json that organ does not know. Sentences; names are quoted.
   const std::vector<std::string>& warnings() const;
 
-  // The permission bits (0600 to 0666) that every shard has: what is made of the weights should not
-  // be open to more people than they are.
+  // What is made of the weights should not be open to more people than they are: the permission
+  // bits (0600 to 0666) that every shard has, for those who may enter the model's folder. Where a
+  // shard is a link, its file counts and the folder of that too. Throws io.
   unsigned permissions() const;
+  // The same for a folder that becomes a copy of the model's (0700 to 0777).
+  unsigned folder_permissions() const;
 
   struct Location {
     std::size_t shard;

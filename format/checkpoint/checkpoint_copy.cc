@@ -31,13 +31,6 @@ void copy_plain_file(const internal::ModelFolder& from, std::string_view name,
   sync_fd(target.get(), quote(to.string()));
 }
 
-// What a folder of the same kind may show; its owner can always change it.
-unsigned permissions_of_folder(const std::filesystem::path& folder) {
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) fail_errno(folder.string(), "open");
-  return permissions_of(fd.get(), folder.string()) | 0700;
-}
-
 // The bytes that are written anew, unchanged shards only where they cannot be shared.
 std::uint64_t bytes_to_write(const Checkpoint& checkpoint,
                              const std::vector<std::vector<TensorSource>>& replacements,
@@ -76,6 +69,7 @@ void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTens
                           const std::filesystem::path& out, std::string_view record_name,
                           std::string_view record, const Work& work) {
   NewFolder folder(out);
+  folder.no_wider_than(checkpoint.folder_permissions());
   const auto& from = checkpoint.folder();
   const auto& shards = checkpoint.shards();
   const auto replacements = by_shard(checkpoint, std::move(changes));
@@ -97,7 +91,7 @@ void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTens
   for (const auto& name : names) copy_plain_file(files, name, folder.path() / name, copying);
   write_file(folder.path() / record_name, record, AtomicFile::Mode::replace,
              checkpoint.permissions());
-  folder.commit(permissions_of_folder(from));
+  folder.commit();
 }
 
 }  // namespace organ::format

@@ -19,6 +19,7 @@ struct ReplacedTensor {
 // Writes `out`, which appears whole or not at all: shards without a change are shared by reflink
 // where the file system can and copied otherwise, every other plain file is copied but
 // `record_name` and what belongs_to_old_weights(), and `record_name` beside them holds `record`.
+// Folder and files have the permissions of those that they are copies of, less the umask's.
 // Throws already_exists, corrupt (a file is a link that leads out of the model), io, cancelled.
 void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTensor> changes,
                           const std::filesystem::path& out, std::string_view record_name,

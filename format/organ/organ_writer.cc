@@ -48,6 +48,11 @@ OrganWriter::OrganWriter(const fs::path& folder, const Work& work) : folder_(fol
 
 OrganWriter::~OrganWriter() = default;
 
+void OrganWriter::no_wider_than(unsigned permissions) {
+  permissions_ = permissions;
+  folder_.no_wider_than(permissions | ((permissions & 0444) >> 2));  // who may read may enter
+}
+
 const FileEntry& OrganWriter::add_tensors(std::string path, FileRole role,
                                           std::vector<TensorSource> tensors,
                                           const std::map<std::string, std::string>& metadata) {

@@ -23,9 +23,10 @@ class OrganWriter {
   explicit OrganWriter(const std::filesystem::path& folder, const Work& work = {});
   ~OrganWriter();
 
-  // No file gets a permission bit that is not among these (0600 to 0666): those of the weights that
-  // it is made of. Before the first file.
-  void no_wider_than(unsigned permissions) { permissions_ = permissions; }
+  // Neither a file nor the folder is open to more people than a file with these permissions (0600
+  // to 0666): those of the weights that the organ is made of. Before the first file. Throws io
+  // where the file system cannot keep it private.
+  void no_wider_than(unsigned permissions);
 
   // Writes one canonical safetensors file and returns its manifest entry (also kept). Tells its
   // work of each tensor twice: written, and read back for its digest. The reference holds until the

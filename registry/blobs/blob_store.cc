@@ -154,7 +154,7 @@ StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& 
     fail(ErrorCode::corrupt, "{}: the bytes to store have digest {}", subject_of(digest),
          got.to_string());
   }
-  set_permissions(target, permitted(0444), path(digest).string());
+  set_permissions(target, 0444, path(digest).string());
   sync_fd(target, subject_of(digest));
   blob.fd = std::move(fd);
   return blob;

@@ -4,6 +4,7 @@ way out, and never taken where model_signing refuses it; links of split caches a
 
     left_behind.py ORGAN_PROGRAM
 """
+import json
 import pathlib
 import shutil
 import subprocess
@@ -93,6 +94,49 @@ def links(case, model, organ):
                "--trust-links", store)
     case.expect("nothing in the store is written to", before == {
         p.name: p.read_bytes() for p in store.iterdir()})
+    undo_beside_links(case, model, organ)
+
+
+def undo_beside_links(case, model, organ):
+    """What an undo says of files behind links, followed or not, as they were or not."""
+    away, one = case.folder / "away", copy(model, case.folder / "some-linked")
+    away.mkdir()
+    names = {"same": "tokenizer.json", "changed": "tokenizer_config.json", "gone": "notes.txt"}
+    (one / "notes.txt").write_text("kept elsewhere")
+    for name in names.values():
+        shutil.move(one / name, away / name)
+        (one / name).symlink_to(away / name)
+    install = ["install", organ, "--into", one, "--at", 1, "--key", case.folder / "k.pub"]
+    trusted = ["--trust-links", away]
+    for follow in (True, False):
+        what = "followed" if follow else "not followed"
+        for path in away.iterdir():
+            path.write_text(path.read_text().rstrip() + "\n")
+        (away / names["gone"]).write_text("kept elsewhere")
+        case.works(f"{what}: install", *install, *trusted)
+        (away / names["changed"]).write_text((away / names["changed"]).read_text() + " ")
+        (away / names["gone"]).unlink()
+        done = case.works(f"{what}: uninstall", "uninstall", one, "--json",
+                          *(trusted if follow else []))
+        record = json.loads(done.stdout)
+        sees = {"changed_files": [names["gone"], names["changed"]] if follow else [names["gone"]],
+                "not_followed": [] if follow else [names["same"], names["changed"]]}
+        got = {key: record.get(key) for key in sees}
+        case.expect(f"{what}: what is known of each",
+                    all(set(got[key] or []) == set(sees[key]) for key in sees), got)
+        for name in sees["not_followed"]:
+            line = [part for part in done.stderr.splitlines() if name in part]
+            case.expect(f"{what}: {name}: said, with the way out", len(line) == 1 and
+                        "not followed" in line[0] and "--trust-links" in line[0] and
+                        "is not what it was" not in line[0], done.stderr)
+    (away / "kept").write_text("text")
+    other = copy(model, case.folder / "one-linked")
+    (other / "notes.txt").symlink_to(away / "kept")
+    install[install.index(one)] = other
+    done = case.works("install --out", *install, "--out", case.folder / "without-links")
+    case.expect("install --out: why a link is left out", any(
+        "notes.txt" in part and "--trust-links" in part for part in done.stderr.splitlines()),
+        done.stderr)
 
 
 main()

@@ -88,6 +88,97 @@ def private_sources(case):
     os.umask(old)
 
 
+def reach(path, above=None):
+    """Who may read a file: the classes of users who may enter its folder and read it."""
+    bits = 0o444 & mode(path)
+    for folder in {path.parent, path.resolve().parent, above or path.parent}:
+        bits &= (mode(folder) & 0o111) << 2
+    return bits
+
+
+def closed_models(case):
+    """A model that is private by a folder alone: its own, or that of the files its links lead to."""
+    for name, own, behind in (("own", 0o700, None), ("group", 0o750, None), ("search", 0o711, None),
+                              ("open", 0o755, None), ("blobs", 0o755, 0o700),
+                              ("group-blobs", 0o755, 0o750), ("both", 0o700, 0o755)):
+        one = model(case, f"closed-{name}") if behind is None else None
+        if behind is not None:
+            cache = case.folder / f"models--closed--{name}"
+            (cache / "snapshots").mkdir(parents=True)
+            shutil.move(model(case, f"closed-{name}"), cache / "blobs")
+            one = cache / "snapshots/rev"
+            one.mkdir()
+            for path in (cache / "blobs").iterdir():
+                (one / path.name).symlink_to(f"../../blobs/{path.name}")
+            (cache / "blobs").chmod(behind)
+        for path in one.iterdir():
+            path.chmod(0o644)
+        one.chmod(own)
+        allowed = reach(one / "model-00001-of-00002.safetensors")
+        yield name, one, allowed
+
+
+def private_by_folder(case):
+    old = os.umask(0o022)
+    for name, one, allowed in closed_models(case):
+        made = {n: case.folder / f"{name}-{n}" for n in ("organ", "copy", "linked")}
+        case.works(f"{name}: extract", "extract", one, "--layers", "1:3", "--out", made["organ"])
+        into = ["install", made["organ"], "--into", one, "--allow-unsigned", "--out"]
+        case.works(f"{name}: install --out", *into, made["copy"])
+        case.works(f"{name}: install --out --hard-link", *into, made["linked"], "--hard-link")
+        if case.can_measure:
+            made |= trained_from(case, name, one)
+        for what, folder in made.items():
+            files = [p for p in folder.rglob("*.safetensors")]
+            case.expect(f"{name}: {what} holds something", files)
+            wide = [f"{p} {reach(p, folder):o}" for p in files if reach(p, folder) & ~allowed]
+            case.expect(f"{name}: {what}: open to nobody more than the model", not wide, wide[:3])
+            lost = [f"{p} {reach(p, folder):o}" for p in files if allowed & ~reach(p, folder)]
+            case.expect(f"{name}: {what}: nor to fewer", what == "cache" or not lost, lost[:3])
+    os.umask(old)
+
+
+def trained_from(case, name, one):
+    text = case.folder / "few.txt"
+    text.write_text("Spring came late to the valley that year.\n" * 20)
+    data = ["--data", text, "--context", "32", "--steps", "1", "--threads", "1"]
+    outs = {n: case.folder / f"{name}-{n}" for n in ("trained", "lora", "whole")}
+    case.works(f"{name}: train", "train", one, "--layers", "1:2", *data, "--out", outs["trained"])
+    case.works(f"{name}: lora", "baseline", "lora", one, *data, "--out", outs["lora"])
+    case.works(f"{name}: same_layers", "baseline", "same_layers", one, "--layers", "1:2", *data,
+               "--out", outs["whole"])
+    return outs
+
+
+def owner_of_state(case):
+    """Root installs into the model of somebody else, who can then undo it."""
+    if os.geteuid() != 0:
+        print("skip: only root can give files away")
+        return
+    case.folder.chmod(0o755)
+    program = shutil.copy(case.program, case.folder / "organ")
+    one, organ = model(case, "of-somebody"), case.folder / "of-somebody-organ"
+    for path in (one, *one.iterdir()):
+        os.chown(path, 4321, 1234)
+    case.works("extract", "extract", one, "--layers", "1:3", "--out", organ)
+    before = {p.name: p.read_bytes() for p in one.iterdir()}
+    for number in (1, 2):
+        case.works(f"install {number}", "install", organ, "--into", one, "--at", number - 1,
+                   "--allow-unsigned")
+        others = [str(p) for p in (one, *one.rglob("*"))
+                  if (p.lstat().st_uid, p.lstat().st_gid) != (4321, 1234)]
+        case.expect(f"install {number} by root: all is the owner's", not others, others)
+    for number in (2, 1):
+        done = subprocess.run([program, "uninstall", one], env=case.env | {"HOME": "/"}, user=4321,
+                              group=1234, extra_groups=[], capture_output=True, text=True, check=False)
+        case.expect(f"the owner undoes {number}", done.returncode == 0, done.stderr)
+    case.expect("all is back", before == {p.name: p.read_bytes() for p in one.iterdir() if p.is_file()})
+    case.works("install again", "install", organ, "--into", one, "--at", 0, "--allow-unsigned",
+               "--out", case.folder / "of-root")
+    others = [str(p) for p in (case.folder / "of-root").rglob("*") if p.lstat().st_uid != 0]
+    case.expect("a new folder is whose who made it", not others, others)
+
+
 def private_training(case):
     """What is learned from private weights: organ, states of the run, cached streams, adapters."""
     if not case.can_measure:
@@ -230,6 +321,8 @@ def main():
     umasks(case)
     private_sources(case)
     private_training(case)
+    private_by_folder(case)
+    owner_of_state(case)
     exact_undo(case)
     receipt_of_others(case)
     undo_in_a_copy(case)

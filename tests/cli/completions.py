@@ -8,6 +8,7 @@ bash and zsh run on a pseudo terminal; the completed line is then entered, and a
 `organ` prints the words it was given. fish answers `complete -C`. A shell that is not installed is
 named and left out.
 """
+import json
 import os
 import pty
 import re
@@ -38,6 +39,10 @@ CASES = {
     "organ verify tour/legal:1.": "tour/legal:1.0.0",
     "organ check tour/legal:1.": "tour/legal:1.0.0",
     "organ help extr": "extract",
+    "organ --trust-links . extr": "extract",
+    "organ sign --trust-links . leg": "legal-1.0.0",
+    "organ check --trust-links . --trust-links model tour/legal:1.": "tour/legal:1.0.0",
+    "organ show --trust-links mod": "model",
     "organ --json extr": "extract",
     "organ verify --registry second tour/ot": "tour/other:2.0.0",
     "organ --registry second show tour/ot": "tour/other:2.0.0",
@@ -200,6 +205,32 @@ def check_odd_names(shell, terminal, scratch):
     return findings + [f"{shell}: {path} was made" for path in scratch.rglob("ran")]
 
 
+def leaves(command, above=()):
+    path = (*above, command["name"])
+    if not command["commands"]:
+        yield path, command["options"]
+    for inner in command["commands"]:
+        yield from leaves(inner, path)
+
+
+def check_positions(organ, scratch, completions, environment):
+    """An option with its value in front changes nothing of what bash offers for an argument."""
+    dump = json.loads(subprocess.run([organ, "--dump-help", "json"], check=True, capture_output=True,
+                                     text=True).stdout)
+    findings, tried = [], 0
+    for path, options in (leaf for command in dump["commands"] for leaf in leaves(command)):
+        typed = f"organ {' '.join(path)} "
+        offered = bash_list(typed, scratch, completions, environment)
+        for option in options:
+            name = option["names"][-1] if option["names"] else ""
+            if not offered or not name or not option["value"] or option["many"] or name == "--registry":
+                continue
+            tried += 1
+            if (got := bash_list(f"{typed}{name} x ", scratch, completions, environment)) != offered:
+                findings.append(f"bash: {typed}{name} x offers {got}, without it {offered}")
+    return findings + ([] if tried > 20 else [f"only {tried} options were tried"])
+
+
 def check_values(scratch, completions, environment):
     """fish offers no file where a value is a word, a reference or a number."""
     if not shutil.which("fish"):
@@ -222,6 +253,8 @@ def main():
         make_world(organ, scratch, environment)
         findings += check_lists(organ, scratch, completions, environment)
         findings += check_hostile(scratch, completions, environment)
+        if shutil.which("bash"):
+            findings += check_positions(organ, scratch, completions, environment)
         findings += check_values(scratch, completions, environment)
         for shell in ("bash", "zsh", "fish"):
             if not shutil.which(shell):

@@ -3,9 +3,11 @@
 
     poor_file_system.py ORGAN_PROGRAM SHIM
 
-SHIM is poor_file_system.cc as a library. Every lack alone and all together: the whole way from a
-model to an installed organ and back gives the bytes that it gives elsewhere, a taken name stays as
-it is, nothing temporary is left. Then a full disk: room is asked for before anything is written.
+SHIM is poor_file_system.cc as a library. Every lack alone and all together, under an open umask and
+a private one: the whole way from a model to an installed organ and back gives the bytes that it
+gives elsewhere, a taken name stays as it is, nothing temporary is left. Secret keys alone, and what
+is made of private weights, are refused where there are no modes. Then a full disk: room is asked
+for before anything is written.
 """
 import hashlib
 import os
@@ -25,29 +27,44 @@ def digests(folder):
 
 
 class Way:
-    def __init__(self, organ, shim, lack, folder, model):
-        self.organ, self.folder = organ, folder
+    def __init__(self, organ, shim, lack, umask, folder, model):
+        self.organ, self.folder, self.umask = organ, folder, umask
         self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8",
                     "ORGAN_REGISTRY": str(folder / "registry"), "SOURCE_DATE_EPOCH": "1700000000",
                     "XDG_CONFIG_HOME": str(folder / "config"),
-                    "LD_PRELOAD": str(shim), "POOR": lack}
+                    "LD_PRELOAD": str(shim), "POOR": lack, "POOR_BELOW": str(folder)}
+        # Where there are no modes, keys, and the registry with its own, lie on another disk.
+        self.safe = folder.parent / f"safe-{folder.name}" if "modes" in lack else folder
+        self.safe.mkdir(exist_ok=True)
         self.findings = []
         shutil.copytree(model, folder / "model")
 
     def run(self, *words, code=0):
         done = subprocess.run([str(w) for w in (self.organ, *words)], env=self.env, text=True,
-                              capture_output=True, check=False, cwd=self.folder)
+                              capture_output=True, check=False, cwd=self.folder, umask=self.umask)
         if done.returncode != code:
             self.findings.append(f"{' '.join(map(str, words))}: exit {done.returncode}, expected "
                                  f"{code}: {done.stderr.strip()[-300:]}")
         return done
 
+    def refused_as_open(self, *words):
+        before = sorted(self.folder.rglob("*"))
+        if "cannot be made private" not in self.run(*words, code=1).stderr:
+            self.findings.append(f"{words}: not said why")
+        if sorted(self.folder.rglob("*")) != before:
+            self.findings.append(f"{words}: something is left")
+
     def go(self):
         """Returns what the organ and the installed models hold."""
         model = self.folder / "model"
         before = digests(model)
-        self.run("key", "generate", "k")
-        self.run("key", "generate", "k", code=1)
+        if self.safe != self.folder:
+            self.refused_as_open("key", "generate", "k")
+            self.refused_as_open("registry", "init")
+            self.env["ORGAN_REGISTRY"] = str(self.safe / "registry")
+        key = self.safe / "k"
+        self.run("key", "generate", key)
+        self.run("key", "generate", key, code=1)
         cut = ["extract", "model", "--layers", "1:3", "--name", "a/b", "--organ-version", "1.0.0",
                "--license", "MIT"]
         self.run(*cut, "--out", "o")
@@ -55,13 +72,13 @@ class Way:
         self.run(*cut, "--out", "o", code=1)
         if digests(self.folder / "o") != made:
             self.findings.append("a taken name was written to")
-        self.run("sign", "o", "--key", "k.key")
-        self.run("registry", "init", "--key", "k.pub")
+        self.run("sign", "o", "--key", f"{key}.key")
+        self.run("registry", "init", "--key", f"{key}.pub")
         self.run("publish", "o")
         self.run("verify", "--all")
         self.run("install", "a/b:1.0.0", "--into", "model", "--at", "0", "--out", "copy")
-        self.run("install", "o", "--into", "model", "--at", "0", "--key", "k.pub", "--out", "copy",
-                 code=1)
+        self.run("install", "o", "--into", "model", "--at", "0", "--key", f"{key}.pub", "--out",
+                 "copy", code=1)
         self.run("install", "a/b:1.0.0", "--into", "model", "--at", "0")
         installed = digests(model)
         if {n: d for n, d in digests(self.folder / "copy").items() if ".organ" not in n} != \
@@ -98,6 +115,26 @@ def no_room(organ, folder, model):
         subprocess.run(["umount", disk], check=True)
 
 
+def private_source(organ, shim, folder, model):
+    """What private weights on another disk give has no place where everything is open."""
+    way = Way(organ, shim, "", 0o022, folder, model)
+    (folder / "model").chmod(0o700)
+    for words in (["extract", "model", "--layers", "1:3"],
+                  ["install", "o", "--into", "model", "--at", "0", "--allow-unsigned"]):
+        way.run("extract", "model", "--layers", "1:3", "--out", "o")
+        for place, code in (("here", 0), ("there", 1)):
+            way.env |= {"POOR": "modes", "POOR_BELOW": str(folder / "there")}
+            (folder / place).mkdir(exist_ok=True)
+            done = way.run(*words, "--out", f"{place}/out", code=code)
+            if code and "cannot be made private" not in done.stderr:
+                way.findings.append(f"{words[0]}: {done.stderr}")
+            if code and list((folder / place).iterdir()):
+                way.findings.append(f"{words[0]}: something is left")
+            shutil.rmtree(folder / place)
+        shutil.rmtree(folder / "o")
+    return way.findings
+
+
 def main():
     organ, shim = (Path(a).resolve() for a in sys.argv[1:3])
     failed, expected = 0, None
@@ -105,21 +142,25 @@ def main():
         scratch = Path(scratch)
         subprocess.run([sys.executable, TOOLS / "make_tiny_model.py", scratch / "model",
                         "--layers", "4", "--shards", "2"], check=True, stdout=subprocess.DEVNULL)
-        for lack in [*LACKS, ",".join(LACKS[1:])]:
-            folder = scratch / f"with-{lack.replace(',', '-')}"
+        ways = [(lack, 0o022) for lack in [*LACKS, ",".join(LACKS[1:])]]
+        ways += [(lack, 0o077) for lack in ("", "modes", ",".join(LACKS[1:]))]
+        for lack, umask in ways:
+            folder = scratch / f"with-{lack.replace(',', '-')}-{umask:o}"
             folder.mkdir()
-            way = Way(organ, shim, lack, folder, scratch / "model")
+            way = Way(organ, shim, lack, umask, folder, scratch / "model")
             made = way.go()
             expected = expected or made
             if made != expected:
                 way.findings.append("other bytes than elsewhere")
             for finding in way.findings:
-                print(f"without {lack or 'nothing'}: {finding}")
+                print(f"without {lack or 'nothing'}, umask {umask:03o}: {finding}")
             failed += bool(way.findings)
-        findings = no_room(organ, scratch, scratch / "model")
-        print("\n".join(findings))
-        failed += bool(findings)
-    print(f"{len(LACKS) + 2 - failed} cases passed, {failed} failed")
+        (scratch / "private").mkdir()
+        for findings in (no_room(organ, scratch, scratch / "model"),
+                         private_source(organ, shim, scratch / "private", scratch / "model")):
+            print("\n".join(findings))
+            failed += bool(findings)
+    print(f"{len(ways) + 2 - failed} cases passed, {failed} failed")
     return 1 if failed else 0
 
 

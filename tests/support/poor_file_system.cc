@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file system that lacks what $POOR names, for LD_PRELOAD: "noreplace" (RENAME_NOREPLACE: NFS,
 // CephFS, 9p, old ZFS), "tmpfile" (O_TMPFILE), "links" (hard links: FAT, exFAT, some FUSE), "clone"
-// (reflinks, copy_file_range), "foldersync" (fsync of folders), "modes" (chmod changes nothing:
-// FAT, exFAT, CIFS). Only calls that the C library exports are seen.
+// (reflinks, copy_file_range), "foldersync" (fsync of folders), "modes" (chmod changes nothing, and
+// everything is said to have the mode 0755: FAT, exFAT, CIFS). Only calls that the C library
+// exports are seen.
 #undef _FILE_OFFSET_BITS  // open and open64 are two functions here
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 namespace {
 
@@ -35,9 +37,25 @@ Function* next(Function*, const char* name) {
   return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
 }
 
-int open_file(const char* path, int flags, mode_t mode) {
-  if ((flags & O_TMPFILE) == O_TMPFILE && lacks("tmpfile")) return fail(EOPNOTSUPP);
-  return next(&::open, "open")(path, flags, mode);
+std::string path_of(int fd) {
+  char path[4096];
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t size = ::readlink(link.c_str(), path, sizeof path);
+  return size < 0 ? std::string() : std::string(path, static_cast<std::size_t>(size));
+}
+
+// With $POOR_BELOW only what lies below that folder has no modes.
+bool lacks_modes(const std::string& path) {
+  const char* below = std::getenv("POOR_BELOW");
+  return lacks("modes") && (below == nullptr || path.starts_with(below));
+}
+
+// What a stat call found, as such a file system tells it.
+int told(int result, const std::string& path, struct stat64* status) {
+  const int error = errno;
+  if (result == 0 && lacks_modes(path)) status->st_mode = (status->st_mode & S_IFMT) | 0755;
+  errno = error;
+  return result;
 }
 
 }  // namespace
@@ -55,16 +73,11 @@ int open(const char* path, int flags, ...) {
   va_start(rest, flags);
   const auto mode = va_arg(rest, mode_t);
   va_end(rest);
-  return open_file(path, flags, mode);
+  if ((flags & O_TMPFILE) == O_TMPFILE && lacks("tmpfile")) return fail(EOPNOTSUPP);
+  return next(&::open, "open")(path, flags, mode);
 }
 
-int open64(const char* path, int flags, ...) {
-  va_list rest;
-  va_start(rest, flags);
-  const auto mode = va_arg(rest, mode_t);
-  va_end(rest);
-  return open_file(path, flags, mode);
-}
+int open64(const char* path, int flags, ...) __attribute__((alias("open")));
 
 int link(const char* from, const char* to) noexcept {
   return lacks("links") ? fail(EPERM) : next(&::link, "link")(from, to);
@@ -99,7 +112,24 @@ int fsync(int fd) {
 }
 
 int fchmod(int fd, mode_t mode) noexcept {
-  return lacks("modes") ? fail(EPERM) : next(&::fchmod, "fchmod")(fd, mode);
+  return lacks_modes(path_of(fd)) ? fail(EPERM) : next(&::fchmod, "fchmod")(fd, mode);
+}
+
+int stat64(const char* path, struct stat64* status) noexcept {
+  return told(next(&::stat64, "stat64")(path, status), path, status);
+}
+
+int lstat64(const char* path, struct stat64* status) noexcept {
+  return told(next(&::lstat64, "lstat64")(path, status), path, status);
+}
+
+int fstat64(int fd, struct stat64* status) noexcept {
+  return told(next(&::fstat64, "fstat64")(fd, status), path_of(fd), status);
+}
+
+int fstatat64(int folder, const char* name, struct stat64* status, int flags) noexcept {
+  const int result = next(&::fstatat64, "fstatat64")(folder, name, status, flags);
+  return told(result, path_of(folder) + "/" + name, status);
 }
 
 }  // extern "C"

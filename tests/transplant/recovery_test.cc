@@ -31,7 +31,7 @@ struct Staged {
     write_file(folder.path() / "weights", "old");
     for (const fs::path& path :
          {state.root, state.stage(), state.staged_files(), state.staged_undo()}) {
-      make_folder(path);
+      state.make(path);
     }
     write_file(state.staged_files() / "weights", "new");
     write_file(state.staged_receipt(), "{}");
@@ -158,8 +158,8 @@ TEST_CASE("a link or a pipe anywhere in the state folder is refused before anyth
       CAPTURE(pipe);
       Staged pending;
       pending.decide();
-      make_folder(pending.state.receipts());
-      make_folder(pending.state.undos());
+      pending.state.make(pending.state.receipts());
+      pending.state.make(pending.state.undos());
       const fs::path path = pending.folder.path() / place;
       const bool to_file = fs::is_regular_file(path) || path.filename() == "lock";
       fs::remove_all(path);

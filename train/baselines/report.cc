@@ -93,6 +93,7 @@ void write_adapter_baseline(const BaselineReport& report, const Adapter& adapter
                             const format::Checkpoint& checkpoint, const std::filesystem::path& out,
                             const Work& work) {
   NewFolder folder(out);
+  folder.no_wider_than(checkpoint.folder_permissions());
   write_adapter(adapter, checkpoint.architecture(), folder.path(), checkpoint.permissions(), work);
   write_file(folder.path() / kBaselineRecord, record_text(report));
   folder.commit();

@@ -96,7 +96,7 @@ void make_like(int fd, const FileMetadata& metadata, std::string_view subject) {
                 "run as its owner, or build a new folder with --out DIR");
   }
   if (!set_attributes(fd, metadata.attributes)) fail_errno(subject, "set attribute");
-  set_permissions(fd, metadata.mode, subject);
+  set_exact_permissions(fd, metadata.mode, subject);
 }
 
 std::vector<std::string> give_back(int fd, const FileMetadata& metadata, std::string_view subject) {
@@ -108,8 +108,8 @@ std::vector<std::string> give_back(int fd, const FileMetadata& metadata, std::st
   }
   if (!set_attributes(fd, metadata.attributes)) lost.emplace_back("extended attributes");
   const unsigned mode = metadata.mode & ((now.st_mode & 0777) | permitted(0666));
-  if (mode != metadata.mode) lost.push_back(fmt::format("mode {:04o}", metadata.mode));
-  set_permissions(fd, mode, subject);
+  const bool set = change_permissions(fd, mode, subject);
+  if (!set || mode != metadata.mode) lost.push_back(fmt::format("mode {:04o}", metadata.mode));
   set_time(fd, metadata, subject);
   return lost;
 }

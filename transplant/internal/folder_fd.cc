@@ -85,6 +85,35 @@ FolderFd FolderFd::below(const std::string& name) const {
   return {std::move(fd), std::move(path)};
 }
 
+FolderFd FolderFd::make_below(const std::string& name) const {
+  const bool made = ::mkdirat(fd_.get(), name.c_str(), 0777) == 0;
+  if (!made && errno != EEXIST) fail_errno((path_ / name).string(), "create folder");
+  FolderFd folder = below(name);
+  if (made) give_to_owner(folder.fd_.get(), folder.path_.string());
+  return folder;
+}
+
+UniqueFd FolderFd::make_file(const std::string& name) const {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  UniqueFd fd(::openat(fd_.get(), name.c_str(), kFlags, 0666));
+  if (!fd && errno != EEXIST) fail_errno((path_ / name).string(), "create");
+  if (fd) give_to_owner(fd.get(), (path_ / name).string());
+  return fd;
+}
+
+void FolderFd::give_to_owner(int fd, std::string_view subject) const {
+  if (::geteuid() != 0) return;
+  const struct stat owner = look_at(fd_.get(), path_), made = look_at(fd, path_);
+  if (owner.st_uid == made.st_uid && owner.st_gid == made.st_gid) return;
+  // Whoever owns the folder may have put something else in the place of what was made.
+  const bool ours = made.st_uid == 0 && (S_ISDIR(made.st_mode) || made.st_nlink <= 1);
+  if (ours && ::fchown(fd, owner.st_uid, owner.st_gid) == 0) return;
+  throw Error(ErrorCode::io,
+              fmt::format("{}: cannot be given to the owner of the model (user {}, group {})",
+                          quote(subject), owner.st_uid, owner.st_gid),
+              "run as its owner, or build a new folder with --out DIR");
+}
+
 bool FolderFd::has(const std::string& name) const {
   struct stat info {};
   if (::fstatat(fd_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return true;

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "format/base/handle.h"
 
@@ -18,6 +19,12 @@ class FolderFd {
   // The folder `name` in this one. Throws corrupt when it is a link or anything else but a folder,
   // not_found, io.
   FolderFd below(const std::string& name) const;
+  // The same, made when it is not there. What root makes belongs to whom this folder belongs.
+  FolderFd make_below(const std::string& name) const;
+  // A new empty file, or nothing when the name is taken; of the same owner.
+  UniqueFd make_file(const std::string& name) const;
+  // Gives an open file of ours to the owner of this folder when root made it. Throws io.
+  void give_to_owner(int fd, std::string_view subject) const;
   // Whether anything is called `name`, a link included.
   bool has(const std::string& name) const;
   // Opens a regular file for reading. Throws corrupt when it is a link or no regular file,

@@ -21,12 +21,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The regular file that an entry is or leads to; empty for anything else.
+fs::path file_behind(const fs::path& folder, const std::string& name) {
+  std::error_code error;
+  fs::path target = fs::canonical(folder / name, error);
+  return !error && fs::is_regular_file(target, error) ? target : fs::path();
+}
+
 // Nothing when the entry is no regular file, or a link that leads out of the model.
 UniqueFd open_entry(const fs::path& folder, const std::string& name) {
-  std::error_code error;
-  const fs::path target = fs::canonical(folder / name, error);
-  if (error || !format::may_lead_to(folder, target) || !fs::is_regular_file(target, error))
-    return {};
+  const fs::path target = file_behind(folder, name);
+  if (target.empty() || !format::may_lead_to(folder, target)) return {};
   return open_regular(target, Symlinks::refuse);
 }
 
@@ -89,7 +94,7 @@ UniqueFd create_like(int model_fd, const fs::path& path, Place place) {
   if (place == Place::of_the_model) {
     make_like(fd.get(), metadata_of(model_fd, path.string()), path.string());
   } else {
-    set_permissions(fd.get(), permitted(permissions_of(model_fd, path.string())), path.string());
+    set_permissions(fd.get(), permissions_of(model_fd, path.string()), path.string());
   }
   return fd;
 }
@@ -162,6 +167,11 @@ ModelFiles read_model_files(const fs::path& model, std::vector<std::string>& ski
   hash_files(folder, wanted, work.phase(phase, total_size(wanted)),
              [](ModelFile& file, const Digest& digest) { file.digest = digest; });
   return files;
+}
+
+bool is_not_followed(const fs::path& model, const std::string& name) {
+  const fs::path folder = real_path(model), target = file_behind(folder, name);
+  return !target.empty() && !format::may_lead_to(folder, target);
 }
 
 UniqueFd open_again(const fs::path& model, const ModelFile& file) {

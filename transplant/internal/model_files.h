@@ -49,6 +49,10 @@ ModelFiles read_model_files(const std::filesystem::path& model, std::vector<std:
                             const std::set<std::string>& unread, std::string_view phase,
                             const Work& work = {});
 
+// Whether the entry is a link to a file that is not followed: it leads out of the model, and not to
+// where links are trusted.
+bool is_not_followed(const std::filesystem::path& model, const std::string& name);
+
 // Throws conflict unless it is still the file that was read.
 UniqueFd open_again(const std::filesystem::path& model, const ModelFile& file);
 

@@ -134,8 +134,8 @@ std::map<std::string, FileState> states_of(const StateFolder& state, const Work&
   } catch (const Error&) {
     return {};
   }
-  make_folder(state.receipts());
-  make_folder(state.undos());
+  state.make(state.receipts());
+  state.make(state.undos());
   const Places places(state);
   std::map<std::string, FileState> states;
   for (const Change::File& file : change.files) {
@@ -171,7 +171,7 @@ void keep_aside(const StateFolder& state, Abandoned& outcome) {
                             quote(state.abandoned().string())),
                 "look at it, then remove it");
   }
-  make_folder(state.stage());
+  state.make(state.stage());
   // The journal first: once it is away nothing is pending any more.
   root.move(journal, root.below(state.stage().filename()), journal);
   root.move(state.stage().filename(), root, aside);
@@ -204,8 +204,8 @@ Recovery recover(const StateFolder& state, const Work& work) {
   if (pending == Pending::decided) {
     const Change change = Change::parse(read_file(state.journal(), kJournalLimit, Symlinks::refuse),
                                         state.journal().string());
-    make_folder(state.receipts());
-    make_folder(state.undos());
+    state.make(state.receipts());
+    state.make(state.undos());
     const Work checking = work.phase("finishing a change", 0);
     const Places places(state);
     for (const Change::File& file : change.files) check_file(places, file, checking);

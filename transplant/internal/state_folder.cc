@@ -71,14 +71,21 @@ std::vector<std::uint64_t> StateFolder::receipt_numbers() const {
   return numbers;
 }
 
-void make_folder(const fs::path& folder) {
-  if (::mkdir(folder.c_str(), 0777) == 0) return;
-  if (errno != EEXIST) fail_errno(folder.string(), "create folder");
-  struct stat info {};
-  if (::lstat(folder.c_str(), &info) != 0) fail_errno(folder.string(), "stat");
-  if (!S_ISDIR(info.st_mode)) {
-    fail(ErrorCode::corrupt, "{}: is not a folder", quote(folder.string()));
-  }
+void StateFolder::make(const fs::path& folder) const {
+  FolderFd at(model);
+  for (const fs::path& name : folder.lexically_relative(model)) at = at.make_below(name);
+}
+
+FileLock StateFolder::take_lock(const Work& work) const {
+  FolderFd(model).below(root.filename()).make_file(lock().filename());
+  return {lock(), FileLock::Kind::exclusive, FileLock::kUsualWait, work};
+}
+
+void StateFolder::write(const fs::path& path, std::string_view text) const {
+  AtomicFile file(path);
+  FolderFd(path.parent_path()).give_to_owner(file.fd(), path.string());
+  file.write(text);
+  file.commit();
 }
 
 }  // namespace organ::transplant

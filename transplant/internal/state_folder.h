@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "format/base/file.h"
 #include "transplant/journal.h"
 
 namespace organ::transplant {
@@ -43,9 +45,15 @@ struct StateFolder {
   Pending pending() const;
   // The numbers of the receipts, ascending.
   std::vector<std::uint64_t> receipt_numbers() const;
-};
 
-// mkdir that accepts a folder which is there already; throws corrupt for anything else there.
-void make_folder(const std::filesystem::path& folder);
+  // What is made here when root runs organ belongs to the owner of the model folder, who can then
+  // undo it. Makes a folder below the model, and those above it, unless they are there; throws
+  // corrupt for anything else there.
+  void make(const std::filesystem::path& folder) const;
+  // The lock, whose file is made when it is not there. Throws as FileLock does.
+  FileLock take_lock(const Work& work) const;
+  // Atomic durable replacement of a file in one of these folders.
+  void write(const std::filesystem::path& path, std::string_view text) const;
+};
 
 }  // namespace organ::transplant

@@ -27,13 +27,13 @@ void require_one_device(const StateFolder& state) {
 }  // namespace
 
 Transaction::Transaction(const fs::path& model, const Work& work) : state_(model) {
-  make_folder(state_.root);
+  state_.make(state_.root);
   require_one_device(state_);
-  lock_.emplace(state_.lock(), FileLock::Kind::exclusive, FileLock::kUsualWait, work);
+  lock_.emplace(state_.take_lock(work));
   recovery_ = recover(state_, work);
   for (const fs::path& folder : {state_.receipts(), state_.undos(), state_.stage(),
                                  state_.staged_files(), state_.staged_undo()}) {
-    make_folder(folder);
+    state_.make(folder);
   }
 }
 
@@ -53,7 +53,7 @@ void Transaction::commit(const Change& change) {
   sync_folder(state_.root);
   sync_folder(state_.model);  // makes .organ itself durable
   // Written in the stage first, so that no temporary name of it outlives a crash.
-  write_file(state_.stage() / "journal", change.to_text());
+  state_.write(state_.stage() / "journal", change.to_text());
   rename_path(state_.stage() / "journal", state_.journal());
   sync_folder(state_.root);
   try {

@@ -3,6 +3,7 @@
 // shell completions are made from it (cli/help/).
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
@@ -15,6 +16,9 @@ namespace organ::cli {
 
 // The parser's name of what takes slashes off a path (Command::add_path).
 inline constexpr std::string_view kPathMark = "path";
+
+// `organ help help`: it has no parser of its own.
+std::string help_of_help();
 
 // Makes the program's own help show every command of both programs in groups, with a word where
 // organ-train is not installed. Organ-train's help shows its own commands only.

@@ -95,6 +95,14 @@ unsigned current_umask() {
   }
 }
 
+void require_private(int fd, unsigned wanted, std::string_view subject) {
+  if ((wanted & 077) != 0 || (permissions_of(fd, subject) & 077) == 0) return;
+  throw Error(
+      ErrorCode::io,
+      fmt::format("{}: cannot be made private, the file system has no modes", quote(subject)),
+      "choose a folder on another disk");
+}
+
 }  // namespace
 
 fs::path given_path(std::string_view text) {
@@ -132,25 +140,37 @@ void rename_to_new(const fs::path& from, const fs::path& to) {
   }
 }
 
-void rename_over_empty(const fs::path& from, const fs::path& to) { rename_plain(from, to); }
-
 unsigned permitted(unsigned wanted) { return wanted & ~current_umask(); }
 
-void set_permissions(int fd, unsigned permissions, std::string_view subject) {
-  const int error = ::fchmod(fd, permissions) == 0 ? 0 : errno;
+bool change_permissions(int fd, unsigned permissions, std::string_view subject) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  // What a folder hands on to its entries (set-group-id) stays.
+  const mode_t kept = S_ISDIR(status.st_mode) ? status.st_mode & (S_ISGID | S_ISVTX) : 0;
+  const int error = ::fchmod(fd, permissions | kept) == 0 ? 0 : errno;
   if (error != 0 && error != EPERM && error != EACCES && !is_missing(error)) {
     fail_errno(subject, "chmod");
   }
-  if ((permissions & 077) != 0 || (permissions_of(fd, subject) & 077) == 0) return;
-  throw Error(
-      ErrorCode::io,
-      fmt::format("{}: cannot be made private, the file system has no modes", quote(subject)),
-      "choose a folder on another disk");
+  return permissions_of(fd, subject) == permissions;
+}
+
+void set_permissions(int fd, unsigned wanted, std::string_view subject) {
+  if (!change_permissions(fd, permitted(wanted), subject)) require_private(fd, wanted, subject);
+}
+
+void set_exact_permissions(int fd, unsigned permissions, std::string_view subject) {
+  if (!change_permissions(fd, permissions, subject)) require_private(fd, permissions, subject);
 }
 
 unsigned permissions_of(int fd, std::string_view subject) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  return status.st_mode & 0777;
+}
+
+unsigned permissions_of(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) fail_errno(path.string(), "stat");
   return status.st_mode & 0777;
 }
 

@@ -49,6 +49,8 @@ struct Checkpoint::Impl {
   std::optional<Location> find(std::string_view name) const;
   bool same_bytes(const Location& a, const Location& b) const;
   bool is_head_tied(const Architecture& model) const;
+  // All permission bits of the classes of users who may enter the folders that the shards lie in.
+  unsigned entering() const;
   bool holds(std::string_view start) const;  // a tensor whose name begins so
   const Architecture* known() const {
     const auto* model = std::get_if<Architecture>(&architecture);

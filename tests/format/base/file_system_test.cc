@@ -68,11 +68,7 @@ TEST_CASE("a name is given to something new once") {
   CHECK(read_file(at("c"), 9) == "a");
   fs::create_directory(at("d"));
   fs::create_directory(at("empty"));
-  rename_over_empty(at("d"), at("empty"));
-  CHECK_FALSE(fs::exists(at("d")));
-  fs::create_directory(at("e"));
-  write_file(at("empty") / "x", "x");
-  CHECK(error_of([&] { rename_over_empty(at("e"), at("empty")); }).starts_with("already_exists: "));
+  CHECK(error_of([&] { rename_to_new(at("d"), at("empty")); }).starts_with("already_exists: "));
 }
 
 TEST_CASE("what cannot fit is refused with both numbers") {

@@ -289,5 +289,38 @@ TEST_CASE("config.json that is not one small JSON object is refused") {
   CHECK(holds(refusal(scratch.path()), "16777216"));
 }
 
+TEST_CASE("what is made of the weights is for those who can reach them") {
+  const auto scratch = test::scratch();
+  const fs::path own = scratch.path() / "own", store = scratch.path() / "store";
+  fs::create_directory(own);
+  fs::create_directory(store);
+  put_sharded(own);
+  const auto permissions = [&](unsigned folder, unsigned behind, unsigned file) {
+    for (const auto& entry : fs::directory_iterator(store)) {
+      fs::permissions(entry, fs::perms(file));
+    }
+    for (const auto& entry : fs::directory_iterator(own)) fs::permissions(entry, fs::perms(file));
+    fs::permissions(own, fs::perms(folder));
+    fs::permissions(store, fs::perms(behind));
+    const auto model = Checkpoint::open(own);
+    return std::pair{model.permissions(), model.folder_permissions()};
+  };
+  CHECK(permissions(0755, 0700, 0644) == std::pair{0644u, 0755u});
+  CHECK(permissions(0755, 0700, 0640) == std::pair{0640u, 0755u});
+  CHECK(permissions(0750, 0700, 0664) == std::pair{0660u, 0750u});
+  CHECK(permissions(0711, 0700, 0644) ==
+        std::pair{0644u, 0711u});  // who knows the name can read it
+  CHECK(permissions(0744, 0700, 0644) == std::pair{0600u, 0700u});  // nobody else can open a file
+  CHECK(permissions(0700, 0700, 0666) == std::pair{0600u, 0700u});
+  const std::string shard = "model-00001-of-00002.safetensors";
+  fs::rename(own / shard, store / shard);
+  fs::create_symlink(store / shard, own / shard);
+  trust_links_below(store);
+  CHECK(permissions(0755, 0755, 0644) == std::pair{0644u, 0755u});
+  CHECK(permissions(0755, 0750, 0644) == std::pair{0640u, 0750u});
+  CHECK(permissions(0755, 0700, 0644) == std::pair{0600u, 0700u});
+  CHECK(permissions(0700, 0755, 0644) == std::pair{0600u, 0700u});
+}
+
 }  // namespace
 }  // namespace organ::format

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Help texts of 80 columns.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+namespace organ::cli {
+
+// `text` in lines of at most 80 columns, cut at spaces, without the last line's end. It begins at
+// `column`, its other lines behind `indent` spaces; a word that is longer stands alone.
+std::string wrapped(std::string_view text, std::size_t column, std::size_t indent);
+
+// Names on the left, what they mean on the right, as CLI11 has it, but cut into lines.
+class Formatter : public CLI::Formatter {
+ public:
+  std::string make_description(const CLI::App* app) const override;
+  std::string make_usage(const CLI::App* app, std::string name) const override;
+  std::string make_subcommand(const CLI::App* command) const override;
+  std::string make_option(const CLI::Option* option, bool is_positional) const override;
+};
+
+}  // namespace organ::cli
