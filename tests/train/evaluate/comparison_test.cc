@@ -65,7 +65,8 @@ TEST_CASE("everything that decides a figure must be alike") {
       {{{"lead_in", nullptr}}, "(lead-in) is '1' against 'as-is'"},
       {{{"tokens", 5}}, "the number of targets is 4 against 5"}};
   for (const auto& [change, words] : changes) {
-    const std::string error = against_changed([&](json& other) { other.update(change); });
+    const std::string error =
+        against_changed([&fields = change](json& other) { other.update(fields); });
     CAPTURE(error);
     CHECK(error.starts_with("invalid_argument: comparison: "));
     CHECK(error.find(words) != std::string::npos);

@@ -31,7 +31,8 @@ TEST_CASE("components that are not known are refused by name") {
                                                        {"decoder", "BPEDecoder"},
                                                        {"decoder", "CTC"}};
   for (const auto& [part, type] : parts) {
-    const std::string error = error_after([&](Json& json) { json[part] = {{"type", type}}; });
+    const std::string error =
+        error_after([&key = part, &name = type](Json& json) { json[key] = {{"type", name}}; });
     CHECK(has(error, "incompatible: tokenizer.json: " + std::string(part)));
     CHECK(has(error, "'" + type + "' is not supported"));
   }

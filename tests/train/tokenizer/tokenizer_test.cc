@@ -118,7 +118,7 @@ TEST_CASE("invalid UTF-8 is refused with its byte offset") {
       {"a\xED\xA0\x80", "byte 1"}, {"abc\xF4\x90\x80\x80", "byte 3"},
       {"\xE2\x82", "byte 0"},      {"a\xFF", "byte 1"}};
   for (const auto& [text, where] : cases) {
-    const std::string error = error_of([&] { tokenizer.encode(text, false); });
+    const std::string error = error_of([&, &bad = text] { tokenizer.encode(bad, false); });
     CHECK(has(error, "invalid_argument: text: " + where + " is not valid UTF-8"));
   }
 }
