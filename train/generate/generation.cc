@@ -100,8 +100,8 @@ Generator::Generator(const format::Checkpoint& checkpoint, Precision precision,
           ? 0
           : decoder_start_id(format::CheckpointConfig::of(checkpoint), architecture.vocab_size());
   impl_ = on_machine(machine, 1, [&](at::Device device) {
-    return std::make_unique<Impl>(
-        Model::load(checkpoint, {.precision = precision, .device = device}), start);
+    Model model = Model::load(checkpoint, {.precision = precision, .device = device});
+    return std::make_unique<Impl>(Impl{std::move(model), start});
   });
 }
 
