@@ -4,9 +4,11 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <set>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/organ/finite_check.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
@@ -119,6 +121,21 @@ struct VersionBlobs {
         config(model_config(organ.manifest())),
         manifest(version_manifest(organ.manifest(), organ_json.ref, config.ref)) {}
 };
+
+// Throws io unless there is room for the objects of a version that are not here already.
+void require_room(const BlobStore& blobs, const PreparedOrgan& organ, const VersionBlobs& texts) {
+  RoomForCopies room(blobs.folder());
+  std::uint64_t bytes = 0;
+  for (const TextBlob* text : {&texts.organ_json, &texts.config, &texts.manifest}) {
+    if (!blobs.has(text->ref.digest, text->text.size())) bytes += text->text.size();
+  }
+  std::set<Digest> seen;
+  for (const FileEntry& file : organ.manifest().files) {
+    if (!seen.insert(file.digest).second || blobs.has(file.digest, file.size)) continue;
+    bytes += room.of(organ.open(file).get(), file.path);
+  }
+  require_space(blobs.folder(), bytes);
+}
 
 // Writes the blobs of one version, durable but without names: a publish that ends early leaves
 // nothing. Each holds a file open; of an organ of very many files those beyond the first ones get
@@ -280,6 +297,7 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
       .name = name, .version = version.to_string(), .digest = texts.manifest.ref.digest};
   result.is_signed = !prepared.signature_bundles().empty();
   result.not_finite = std::move(not_finite);
+  require_room(impl_->blobs, prepared, texts);
   BlobWriter writer(impl_->blobs, storing_phase(prepared.manifest(), work));
   const std::vector<BlobRef> signatures = write_blobs(writer, prepared, texts);
   impl_->commit_version(make_entry(prepared, texts.manifest.ref, signatures), writer.finish(result),

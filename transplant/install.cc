@@ -87,6 +87,14 @@ class Judged {
   CompatibilityReport report_;
 };
 
+// Closes the model again: whoever changes it opens it under the lock.
+Judged judge_first(const OrganSource& organ, const fs::path& model, const InstallOptions& options,
+                   const Work& work) {
+  const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
+  if (!options.out) require_own_files(recipient);
+  return {organ, recipient, options.position, work};
+}
+
 Receipt draft_receipt(const OrganSource& organ, const InstallOptions& options, std::uint64_t number,
                       const ModelFiles& files) {
   const format::Manifest& manifest = organ.manifest();
@@ -124,7 +132,6 @@ bool is_of_old_model(const Checkpoint& recipient, const std::string& name) {
 
 InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model, Judged judged,
                                 const InstallOptions& options, const Work& work) {
-  require_own_files(Checkpoint::open(model));
   Transaction transaction(model, work);
   // Opened again under the lock: nobody but us changes it from here on.
   const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
@@ -135,6 +142,8 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
 
   const StateFolder& state = transaction.state();
   const InstallPlan plan = plan_replacement(organ, recipient, options.position);
+  RoomForCopies room(state.staged_files());
+  require_space(state.staged_files(), changed_size(plan, recipient, room));
   std::vector<std::string> not_a_file;  // in place it stays where it is
   ModelFiles files = read_model_files(model, not_a_file, changed_shards(plan, recipient),
                                       "reading the model", work);
@@ -203,54 +212,63 @@ void copy_state(const std::vector<Copy>& copies, const Work& work) {
   }
 }
 
-// Takes what stays behind out of the receipt.
-void leave_out(const Checkpoint& recipient, InstallOutcome& outcome) {
-  std::erase_if(outcome.receipt.files, [&](const FileChange& file) {
-    if (!is_of_old_model(recipient, file.path)) return false;
-    outcome.left_out.push_back(file.path);
+// Takes out what stays behind.
+void leave_out(const Checkpoint& recipient, ModelFiles& files, InstallOutcome& outcome) {
+  std::erase_if(files, [&](const auto& entry) {
+    if (!is_of_old_model(recipient, entry.first)) return false;
+    outcome.left_out.push_back(entry.first);
     return true;
   });
 }
 
-void copy_unchanged(const Checkpoint& recipient, ModelFiles& files, const fs::path& to,
-                    bool hard_link, const Work& work, InstallOutcome& outcome) {
-  for (const FileChange& file : outcome.receipt.files) {
-    if (file.undo) continue;
-    ModelFile& unchanged = files.at(file.path);
-    const UniqueFd fd = open_again(recipient.folder(), unchanged);
-    if (hard_link && is_shard(recipient, file.path) && try_hard_link(fd.get(), to / file.path)) {
-      accept_link(unchanged, fd.get());
-      ++outcome.hard_links;
-      work.advance(file.size);
-    } else {
-      copy_file(fd.get(), to / file.path, work);
-    }
+// Shards that stay as they are and now have a name in the new folder too. They take no room.
+std::set<std::string> link_shards(const Checkpoint& recipient, ModelFiles& files,
+                                  const std::set<std::string>& changed, const fs::path& to) {
+  std::set<std::string> linked;
+  for (auto& [name, file] : files) {
+    if (changed.contains(name) || !is_shard(recipient, name)) continue;
+    const UniqueFd fd = open_again(recipient.folder(), file);
+    if (!try_hard_link(fd.get(), to / name)) continue;
+    accept_link(file, fd.get());
+    linked.insert(name);
   }
+  return linked;
 }
 
-std::uint64_t copied_size(const std::vector<Copy>& copies, const Receipt& receipt) {
+// What goes into a new folder beside the changed shards, and takes room there or none.
+struct Unchanged {
+  std::vector<Copy> state;
+  std::vector<std::string> files;  // of the model
+};
+
+std::uint64_t copied_size(const Unchanged& unchanged, const ModelFiles& files) {
   std::uint64_t bytes = 0;
-  for (const Copy& copy : copies) bytes += size_of_file(copy.from) * (copy.digest ? 2 : 1);
-  for (const FileChange& file : receipt.files) bytes += file.undo ? 0 : file.size;
+  for (const Copy& copy : unchanged.state) {
+    bytes += size_of_file(copy.from) * (copy.digest ? 2 : 1);
+  }
+  for (const std::string& name : unchanged.files) bytes += files.at(name).state.size;
   return bytes;
 }
 
-// What a new folder takes: changed shards with their old bytes, and unchanged files that cannot
-// share theirs.
-std::uint64_t room_for(const InstallPlan& plan, const Checkpoint& recipient, const Receipt& receipt,
-                       const ModelFiles& files, const fs::path& folder) {
-  std::uint64_t bytes = 0;
-  std::set<std::string> changed;
-  for (const auto& [index, writes] : plan.writes) {
-    const Checkpoint::Shard& shard = recipient.shards().at(index);
-    changed.insert(shard.file_name);
-    bytes += format::total_size(writes) + format::edit_size(shard.file);
+void copy_unchanged(const Unchanged& unchanged, const fs::path& model, const ModelFiles& files,
+                    const fs::path& to, const Work& work) {
+  copy_state(unchanged.state, work);
+  for (const std::string& name : unchanged.files) {
+    copy_file(open_again(model, files.at(name)).get(), to / name, work);
   }
-  for (const FileChange& file : receipt.files) {
-    const ModelFile& one = files.at(file.path);
-    if (changed.contains(file.path)) continue;
-    const UniqueFd fd = open_again(recipient.folder(), one);
-    if (!can_clone(fd.get(), folder)) bytes += one.state.size;
+}
+
+// What is written into a new folder: all but what shares bytes with the model's files.
+std::uint64_t room_for(const InstallPlan& plan, const Checkpoint& recipient,
+                       const Unchanged& unchanged, const ModelFiles& files,
+                       const fs::path& folder) {
+  RoomForCopies room(folder);
+  std::uint64_t bytes = changed_size(plan, recipient, room);
+  for (const Copy& copy : unchanged.state) {
+    bytes += room.of(open_regular(copy.from, Symlinks::refuse).get(), copy.from.string());
+  }
+  for (const std::string& name : unchanged.files) {
+    bytes += room.of(open_again(recipient.folder(), files.at(name)).get(), name);
   }
   return bytes;
 }
@@ -265,23 +283,29 @@ InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, J
 
   const StateFolder from(model), to(built.path());
   const InstallPlan plan = plan_replacement(organ, recipient, options.position);
-  ModelFiles files = read_model_files(model, outcome.left_out, changed_shards(plan, recipient),
-                                      "reading the model", work);
+  ModelFiles files = find_model_files(model, outcome.left_out);
   for (const std::string& name : outcome.left_out) {
-    if (is_not_followed(model, name)) outcome.not_followed.push_back(name);
+    if (format::leads_away(recipient.folder(), name)) outcome.not_followed.push_back(name);
   }
+  leave_out(recipient, files, outcome);
+  const std::set<std::string> changed = changed_shards(plan, recipient);
+  std::set<std::string> linked;
+  if (options.hard_link) linked = link_shards(recipient, files, changed, built.path());
+  outcome.hard_links = linked.size();
   const std::uint64_t number = next_number(from);
+  Unchanged unchanged{plan_state(from, to), {}};
+  to.make(to.undo(number));
+  for (const auto& [name, file] : files) {
+    if (!changed.contains(name) && !linked.contains(name)) unchanged.files.push_back(name);
+  }
+  require_space(built.path(), room_for(plan, recipient, unchanged, files, built.path()));
+  hash_model_files(model, files, changed, "reading the model", work);
   outcome.receipt = draft_receipt(organ, options, number, files);
   outcome.receipt.conversions = plan.conversions;
-  const std::vector<Copy> state = plan_state(from, to);
-  to.make(to.undo(number));
-  require_space(built.path(), room_for(plan, recipient, outcome.receipt, files, built.path()));
   write_changed_shards(plan, recipient, built.path(), to.undo(number), Place::of_its_own, files,
                        outcome.receipt.files, work);
-  leave_out(recipient, outcome);
-  const Work copying = work.phase("copying", copied_size(state, outcome.receipt));
-  copy_state(state, copying);
-  copy_unchanged(recipient, files, built.path(), options.hard_link, copying, outcome);
+  copy_unchanged(unchanged, recipient.folder(), files, built.path(),
+                 work.phase("copying", copied_size(unchanged, files)));
   require_unchanged(model, files, work);
   write_file(to.receipt(number), outcome.receipt.to_text());
   for (const fs::path& folder : {to.undo(number), to.undos(), to.receipts(), to.root}) {
@@ -299,7 +323,7 @@ InstallOutcome install_organ(const OrganSource& organ, const fs::path& model,
   // Every reason to refuse is found before the first byte is written: a taken name first.
   std::optional<NewFolder> built;
   if (options.out) built.emplace(*options.out);
-  Judged judged(organ, Checkpoint::open(model, organ.manifest().stack()), options.position, work);
+  Judged judged = judge_first(organ, model, options, work);
   auto not_finite = require_sound(organ, options.require_finite, work);
   InstallOutcome outcome =
       built ? install_beside(organ, model, std::move(judged), options, *std::move(built), work)

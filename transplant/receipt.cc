@@ -30,6 +30,13 @@ std::string bytes_field(const JsonObject& object, std::string_view key) {
   return *std::move(bytes);
 }
 
+std::int64_t seconds_field(const JsonObject& object, std::string_view key) {
+  const Json& value = object.at(key);
+  const bool before_1970 = value.is_number_integer() && !value.is_number_unsigned();
+  return before_1970 ? value.get<std::int64_t>()
+                     : static_cast<std::int64_t>(object.unsigned_integer(key));
+}
+
 FileMetadata parse_metadata(const JsonObject& object) {
   object.allow_only(
       {"mode", "owner", "group", "modified_seconds", "modified_nanoseconds", "attributes"});
@@ -37,7 +44,7 @@ FileMetadata parse_metadata(const JsonObject& object) {
   metadata.mode = static_cast<unsigned>(object.unsigned_integer("mode", 0777));
   metadata.owner = static_cast<std::uint32_t>(object.unsigned_integer("owner", UINT32_MAX));
   metadata.group = static_cast<std::uint32_t>(object.unsigned_integer("group", UINT32_MAX));
-  metadata.seconds = static_cast<std::int64_t>(object.unsigned_integer("modified_seconds"));
+  metadata.seconds = seconds_field(object, "modified_seconds");
   metadata.nanoseconds =
       static_cast<std::uint32_t>(object.unsigned_integer("modified_nanoseconds", 999'999'999));
   for (const JsonObject& attribute : object.objects("attributes")) {
@@ -74,7 +81,7 @@ Json metadata_json(const FileMetadata& metadata) {
   return {{"mode", metadata.mode},
           {"owner", metadata.owner},
           {"group", metadata.group},
-          {"modified_seconds", std::max<std::int64_t>(metadata.seconds, 0)},
+          {"modified_seconds", metadata.seconds},
           {"modified_nanoseconds", metadata.nanoseconds},
           {"attributes", attributes}};
 }

@@ -5,6 +5,8 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
+#include "format/base/path_status.h"
+#include "format/checkpoint/folder_rules.h"
 #include "format/tensor/shard_edit.h"
 #include "transplant/install.h"
 #include "transplant/internal/file_metadata.h"
@@ -32,23 +34,33 @@ struct Restoring {
   }
 };
 
-// Proves the undo data of every changed shard.
-std::vector<Restoring> open_changed(const StateFolder& state, const Receipt& receipt,
-                                    const Work& work) {
+Restoring open_changed(const StateFolder& state, const FileChange& file,
+                       format::SafetensorsFile undo) {
+  const fs::path path = state.model / file.path;
+  return {&file, std::move(undo),
+          format::SafetensorsFile::from_fd(open_regular(path, Symlinks::refuse), path.string())};
+}
+
+struct Sizes {
+  std::uint64_t read = 0, written = 0;
+};
+
+// Proves the undo data of every changed shard. Of many, each is open while it is looked at only.
+Sizes check_undo(const StateFolder& state, const Receipt& receipt, const Work& work) {
   std::uint64_t bytes = 0;
   for (const FileChange& file : receipt.files) {
     if (file.undo) bytes += size_of_file(state.undo(receipt.number) / file.path);
   }
   const Work checking = work.phase("checking undo data", bytes);
-  std::vector<Restoring> changed;
+  RoomForCopies room(state.staged_files());
+  Sizes sizes;
   for (const FileChange& file : receipt.files) {
     if (!file.undo) continue;
-    const fs::path path = state.model / file.path;
-    changed.push_back(
-        {&file, open_undo(state, receipt, file, checking),
-         format::SafetensorsFile::from_fd(open_regular(path, Symlinks::refuse), path.string())});
+    const Restoring one = open_changed(state, file, open_undo(state, receipt, file, checking));
+    sizes.read += format::edit_size(one.shard);
+    sizes.written += format::written_size(one.shard, one.originals(), room.shares(one.shard.fd()));
   }
-  return changed;
+  return sizes;
 }
 
 // The former shard = the present one with the old bytes of the replaced tensors.
@@ -71,19 +83,26 @@ void restore_shard(const StateFolder& state, const Restoring& restoring, const W
 }
 
 void restore(const StateFolder& state, const Work& work, UninstallOutcome& outcome) {
-  const std::vector<Restoring> changed = open_changed(state, outcome.undone, work);
-  std::uint64_t bytes = 0;
-  for (const Restoring& one : changed) bytes += format::edit_size(one.shard);
-  require_space(state.staged_files(), bytes);
-  const Work restoring = work.phase("restoring", bytes);
-  for (const Restoring& one : changed) {
-    restore_shard(state, one, restoring, outcome.not_given_back);
+  const Receipt& receipt = outcome.undone;
+  const Sizes sizes = check_undo(state, receipt, work);
+  require_space(state.staged_files(), sizes.written);
+  const Work restoring = work.phase("restoring", sizes.read);
+  for (const FileChange& file : receipt.files) {
+    if (!file.undo) continue;
+    // What it gives is proved by the digest of the former file.
+    const fs::path path = state.undo(receipt.number) / file.path;
+    restore_shard(state,
+                  open_changed(state, file,
+                               format::SafetensorsFile::from_fd(
+                                   open_regular(path, Symlinks::refuse), path.string())),
+                  restoring, outcome.not_given_back);
   }
 }
 
 // What the folder holds now against what it held before the installation. The digests of restored
 // shards are those of the bytes that were written.
 void prove(const fs::path& model, const Work& work, UninstallOutcome& outcome) {
+  const fs::path folder = real_path(model);
   std::vector<std::string> skipped;
   std::set<std::string> restored;
   for (const FileChange& file : outcome.undone.files) {
@@ -95,7 +114,7 @@ void prove(const fs::path& model, const Work& work, UninstallOutcome& outcome) {
       outcome.proved.push_back(file.path);
       continue;
     }
-    if (is_not_followed(model, file.path)) {
+    if (format::leads_away(folder, file.path)) {
       outcome.not_followed.push_back(file.path);
       continue;
     }

@@ -9,6 +9,7 @@
 #include "cli/frame/parse_option.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
+#include "cli/train/left_out.h"
 #include "format/base/fail.h"
 #include "train/adapter/prompt_start.h"
 #include "train/baselines/baselines.h"
@@ -103,6 +104,7 @@ class Baseline {
   std::optional<train::BaselineReport> run() {
     if (!changes_weights(arguments_)) return train_adapter();
     train::check_recoverable(checkpoint_);
+    note_left_out(context_, checkpoint_);
     const train::RunData data = read_train_data(context_, common_, checkpoint_);
     if (arguments_.method == kFull) return train_whole_model(data);
     if (arguments_.method == kTopElements) return train_elements(data);

@@ -3,6 +3,7 @@
 
 #include "cli/frame/long_work.h"
 #include "cli/train/commands.h"
+#include "cli/train/left_out.h"
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/adapter/merge.h"
@@ -21,6 +22,7 @@ void run_import(Context& context, const Arguments& a) {
   const auto checkpoint = format::Checkpoint::open(a.model);
   context.warn_of(checkpoint.warnings());
   const auto adapter = train::read_adapter(a.adapter, checkpoint.architecture());
+  const auto left_out = note_left_out(context, checkpoint);
   watched(context, a.threads,
           [&](const Work& work) { train::merge_adapter(checkpoint, adapter, a.out, work); });
   context.done = "the checkpoint is written to " + quote(a.out);
@@ -29,7 +31,8 @@ void run_import(Context& context, const Arguments& a) {
                                   {"adapter", a.adapter},
                                   {"model", a.model},
                                   {"kind", to_string(adapter.config.kind)},
-                                  {"projections", adapter.projections.size()}});
+                                  {"projections", adapter.projections.size()},
+                                  {"left_out", left_out}});
     return;
   }
   context.confirm(fmt::format("{}: {} with the {} adapter of {} in {} of its projections",

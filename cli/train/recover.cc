@@ -6,6 +6,7 @@
 #include "cli/frame/long_work.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
+#include "cli/train/left_out.h"
 #include "cli/train/resources.h"
 #include "format/base/fail.h"
 #include "train/trainer/recovered_checkpoint.h"
@@ -55,6 +56,7 @@ void run_recover(Context& context, const Arguments& arguments) {
   transplant::require_settled(common.model);
   const auto checkpoint = format::Checkpoint::open(common.model, common.stack);
   train::check_recoverable(checkpoint);
+  const auto left_out = note_left_out(context, checkpoint);
   const auto organ = organ_layers(arguments, checkpoint);
   const format::LayerRange layers = with_neighbours(organ, checkpoint.architecture().layer_count());
   wishes.layers = layers;
@@ -78,6 +80,7 @@ void run_recover(Context& context, const Arguments& arguments) {
     resources.add_to(record, result.device);
     record["overlap_share"] = data.overlap ? nlohmann::json(*data.overlap) : nlohmann::json();
     record["folder"] = common.out;
+    record["left_out"] = left_out;
     record["organ_first_layer"] = organ.first;
     record["organ_layer_count"] = organ.count;
     record["first_layer"] = layers.first;

@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string_view>
+#include <utility>
 
 namespace organ {
 
@@ -50,5 +52,21 @@ unsigned permissions_of(const std::filesystem::path& path);
 // Throws io, naming both numbers, unless `bytes` fit into the file system of `folder`; passes
 // where it does not tell how much is free.
 void require_space(const std::filesystem::path& folder, std::uint64_t bytes);
+
+// What copies of files take of a folder's room: nothing where the file system lets them share their
+// bytes (reflink). Tried once for each file system that they come from. Not thread-safe.
+class RoomForCopies {
+ public:
+  explicit RoomForCopies(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  // Whether a copy of an open file shares its bytes. Throws io.
+  bool shares(int fd);
+  // The bytes that a copy of it writes.
+  std::uint64_t of(int fd, std::string_view subject);
+
+ private:
+  std::filesystem::path folder_;
+  std::map<std::uint64_t, bool> shares_;  // by the device of the source
+};
 
 }  // namespace organ

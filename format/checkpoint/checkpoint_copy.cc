@@ -3,12 +3,12 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/base/new_folder.h"
-#include "format/base/path_status.h"
-#include "format/checkpoint/folder_rules.h"
 #include "format/checkpoint/internal/checkpoint_files.h"
 #include "format/tensor/shard_edit.h"
 
@@ -19,7 +19,7 @@ namespace {
 UniqueFd create_file(const std::filesystem::path& path, int like) {
   const unsigned permissions = permissions_of(like, path.string());
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, permissions));
-  if (!fd) fail_errno(quote(path.string()), "create");
+  if (!fd) fail_errno(path.string(), "create");
   return fd;
 }
 
@@ -27,22 +27,8 @@ void copy_plain_file(const internal::ModelFolder& from, std::string_view name,
                      const std::filesystem::path& to, const Work& work) {
   const UniqueFd source = from.open(name);
   const UniqueFd target = create_file(to, source.get());
-  copy_contents(source.get(), target.get(), quote(from.subject(name)), work);
-  sync_fd(target.get(), quote(to.string()));
-}
-
-// The bytes that are written anew, unchanged shards only where they cannot be shared.
-std::uint64_t bytes_to_write(const Checkpoint& checkpoint,
-                             const std::vector<std::vector<TensorSource>>& replacements,
-                             const std::filesystem::path& folder) {
-  std::uint64_t bytes = 0;
-  for (std::size_t i = 0; i < replacements.size(); ++i) {
-    const SafetensorsFile& file = checkpoint.shards()[i].file;
-    if (!replacements[i].empty() || !can_clone(file.fd(), folder)) {
-      bytes += edit_size(file);
-    }
-  }
-  return bytes;
+  copy_contents(source.get(), target.get(), to.string(), work);
+  sync_fd(target.get(), to.string());
 }
 
 // The new bytes of each shard.
@@ -53,42 +39,76 @@ std::vector<std::vector<TensorSource>> by_shard(const Checkpoint& checkpoint,
   return replacements;
 }
 
-std::vector<std::string> plain_files(const std::filesystem::path& folder,
-                                     std::string_view record_name) {
+bool is_shard(const Checkpoint& checkpoint, std::string_view name) {
+  return std::ranges::find(checkpoint.shards(), name, &Checkpoint::Shard::file_name) !=
+         checkpoint.shards().end();
+}
+
+// Shows the files beside the shards that a copy takes over, and returns what it does not.
+std::vector<LeftOut> visit_plain_files(const Checkpoint& checkpoint, const SeenFile& seen) {
+  std::vector<LeftOut> old;
+  auto left_out = visit_model_files(checkpoint.folder(), [&](const std::string& name, int fd) {
+    if (is_shard(checkpoint, name)) return;
+    if (belongs_to_old_weights(name)) {
+      old.push_back({name});
+    } else {
+      seen(name, fd);
+    }
+  });
+  left_out.insert(left_out.end(), old.begin(), old.end());
+  std::ranges::sort(left_out, {}, &LeftOut::name);
+  return left_out;
+}
+
+// What goes along beside the shards, and the bytes of all that is copied and of what it writes.
+struct Plan {
   std::vector<std::string> names;
-  for (auto& name : list_folder(folder)) {
-    if (name.starts_with('.') || !is_file(folder / name)) continue;
-    if (!belongs_to_old_weights(name) && name != record_name) names.push_back(std::move(name));
+  std::uint64_t read = 0, written = 0;
+};
+
+Plan plan_copy(const Checkpoint& checkpoint,
+               const std::vector<std::vector<TensorSource>>& replacements,
+               std::string_view record_name, const std::filesystem::path& folder) {
+  Plan plan;
+  RoomForCopies room(folder);
+  visit_plain_files(checkpoint, [&](const std::string& name, int fd) {
+    if (name == record_name) return;
+    plan.names.push_back(name);
+    plan.read += file_size(fd, name);
+    plan.written += room.of(fd, name);
+  });
+  for (std::size_t i = 0; i < replacements.size(); ++i) {
+    const SafetensorsFile& shard = checkpoint.shards()[i].file;
+    plan.read += edit_size(shard);
+    plan.written += written_size(shard, replacements[i], room.shares(shard.fd()));
   }
-  return names;
+  return plan;
 }
 
 }  // namespace
+
+std::vector<LeftOut> left_out_of_copy(const Checkpoint& checkpoint) {
+  return visit_plain_files(checkpoint, [](const std::string& /*name*/, int /*fd*/) {});
+}
 
 void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTensor> changes,
                           const std::filesystem::path& out, std::string_view record_name,
                           std::string_view record, const Work& work) {
   NewFolder folder(out);
   folder.no_wider_than(checkpoint.folder_permissions());
-  const auto& from = checkpoint.folder();
   const auto& shards = checkpoint.shards();
   const auto replacements = by_shard(checkpoint, std::move(changes));
-  const auto names = plain_files(from, record_name);
-  const internal::ModelFolder files(from);
-  std::uint64_t bytes = 0;
-  for (const auto& name : names) bytes += file_size(files.open(name).get(), files.subject(name));
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    bytes += edit_size(shards[i].file);
-  }
-  require_space(folder.path(), bytes_to_write(checkpoint, replacements, folder.path()));
-  const Work copying = work.phase("copying", bytes);
+  const Plan plan = plan_copy(checkpoint, replacements, record_name, folder.path());
+  require_space(folder.path(), plan.written);
+  const Work copying = work.phase("copying", plan.read);
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const auto path = folder.path() / shards[i].file_name;
     const UniqueFd target = create_file(path, shards[i].file.fd());
-    copy_shard_with(shards[i].file, target.get(), path.string(), replacements[i], copying);
-    sync_fd(target.get(), quote(path.string()));
+    write_shard_with(shards[i].file, target.get(), path.string(), replacements[i], copying);
+    sync_fd(target.get(), path.string());
   }
-  for (const auto& name : names) copy_plain_file(files, name, folder.path() / name, copying);
+  const internal::ModelFolder files(checkpoint.folder());
+  for (const auto& name : plan.names) copy_plain_file(files, name, folder.path() / name, copying);
   write_file(folder.path() / record_name, record, AtomicFile::Mode::replace,
              checkpoint.permissions());
   folder.commit();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "format/checkpoint/checkpoint.h"
+#include "format/checkpoint/folder_rules.h"
 
 namespace organ::format {
 
@@ -16,11 +17,16 @@ struct ReplacedTensor {
   TensorSource source;
 };
 
+// What a copy of the folder leaves behind, by name: entries that are no files of a model
+// (visit_model_files) and what belongs_to_old_weights(). Throws io.
+std::vector<LeftOut> left_out_of_copy(const Checkpoint& checkpoint);
+
 // Writes `out`, which appears whole or not at all: shards without a change are shared by reflink
-// where the file system can and copied otherwise, every other plain file is copied but
-// `record_name` and what belongs_to_old_weights(), and `record_name` beside them holds `record`.
-// Folder and files have the permissions of those that they are copies of, less the umask's.
-// Throws already_exists, corrupt (a file is a link that leads out of the model), io, cancelled.
+// where the file system can and copied otherwise, every other file is copied but `record_name` and
+// left_out_of_copy(), and `record_name` beside them holds `record`. Folder and files have the
+// permissions of those that they are copies of, less the umask's. Throws already_exists, conflict
+// (a shard has another size than when it was opened), io (also before the first byte, when there is
+// no room), cancelled.
 void copy_checkpoint_with(const Checkpoint& checkpoint, std::vector<ReplacedTensor> changes,
                           const std::filesystem::path& out, std::string_view record_name,
                           std::string_view record, const Work& work = {});

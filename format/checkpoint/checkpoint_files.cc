@@ -12,6 +12,7 @@
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/base/json.h"
+#include "format/base/path_status.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/checkpoint/folder_rules.h"
 #include "format/tensor/safetensors.h"
@@ -31,16 +32,52 @@ std::filesystem::path cache_repository(const std::filesystem::path& folder) {
   return folder;
 }
 
+// The regular file that a path is or leads to; empty for anything else.
+std::filesystem::path file_behind(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::path target = std::filesystem::canonical(path, error);
+  return !error && std::filesystem::is_regular_file(target, error) ? target
+                                                                   : std::filesystem::path();
+}
+
 }  // namespace
 
 bool may_lead_to(const std::filesystem::path& folder, const std::filesystem::path& resolved) {
   return internal::is_inside(resolved, cache_repository(folder)) || is_below_trusted(resolved);
 }
 
+UniqueFd open_model_file(const std::filesystem::path& folder, const std::string& name) {
+  const std::filesystem::path target = file_behind(folder / name);
+  if (target.empty() || !may_lead_to(folder, target)) return {};
+  return open_regular(target, Symlinks::refuse);
+}
+
+bool leads_away(const std::filesystem::path& folder, const std::string& name) {
+  const std::filesystem::path target = file_behind(folder / name);
+  return !target.empty() && !may_lead_to(folder, target);
+}
+
+std::vector<LeftOut> visit_model_files(const std::filesystem::path& folder, const SeenFile& seen) {
+  const std::filesystem::path root = real_path(folder);
+  std::vector<LeftOut> left_out;
+  for (const std::string& name : list_folder(root)) {
+    if (name.starts_with('.')) continue;
+    const UniqueFd fd = is_safe_file_name(name) ? open_model_file(root, name) : UniqueFd();
+    if (fd) {
+      seen(name, fd.get());
+    } else {
+      left_out.push_back({name, leads_away(root, name)});
+    }
+  }
+  return left_out;
+}
+
 bool belongs_to_old_weights(std::string_view name) {
   constexpr std::string_view kEndings[] = {".bin", ".pt",  ".pth",     ".ckpt",  ".gguf",
                                            ".h5",  ".ot",  ".msgpack", ".onnx",  ".safetensors",
                                            ".sig", ".npz", ".pkl",     ".pickle"};
+  constexpr std::string_view kIndex = ".index.json";
+  if (name != kShardIndex && name.ends_with(kIndex)) name.remove_suffix(kIndex.size());
   return std::any_of(std::begin(kEndings), std::end(kEndings),
                      [&](std::string_view ending) { return name.ends_with(ending); });
 }

@@ -4,8 +4,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "format/base/handle.h"
 
 namespace organ::format {
 
@@ -14,8 +18,27 @@ namespace organ::format {
 // below a folder that is trusted (trust_links_below()).
 bool may_lead_to(const std::filesystem::path& folder, const std::filesystem::path& resolved);
 
+// Opens a regular file of a model folder (without links in its own path) for reading. Nothing when
+// the entry is no file, or a link that leads to none or out of the model.
+UniqueFd open_model_file(const std::filesystem::path& folder, const std::string& name);
+
+// Whether the entry is a link to a file outside that is not followed.
+bool leads_away(const std::filesystem::path& folder, const std::string& name);
+
+// An entry of a model folder that a folder made of it does not take over.
+struct LeftOut {
+  std::string name;
+  bool leads_away = false;
+};
+
+// Shows whoever copies a model, or records what it is, all of its files by name: regular files
+// under safe names; names that begin with a dot are none of a model's. Returns the other entries:
+// folders, odd names, links that are not followed. Throws not_found, io.
+using SeenFile = std::function<void(const std::string& name, int fd)>;
+std::vector<LeftOut> visit_model_files(const std::filesystem::path& folder, const SeenFile& seen);
+
 // Beside its shards: what a folder with other weights must not take over. Weights in other formats
-// would still be the old model's, a signature would not hold.
+// would still be the old model's, so would an index over them; a signature would not hold.
 bool belongs_to_old_weights(std::string_view name);
 
 // A small file of a model folder, found as those of a Checkpoint are. Throws not_found, corrupt

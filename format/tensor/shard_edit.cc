@@ -16,6 +16,10 @@ namespace {
 constexpr std::uint64_t kPiece = kChunkSize;  // what an organ's files are checked by
 constexpr std::uint64_t kWidestElement = 64;  // a multiple of the width of all that is converted
 
+struct Range {
+  std::size_t offset, size;
+};
+
 // The new bytes of a shard, in the order in which they stand there.
 class Overlay {
  public:
@@ -38,11 +42,12 @@ class Overlay {
     return end;
   }
 
-  // Puts them into `piece`, which stands at `begin`; pieces come in order. False when none is
-  // there.
-  bool apply(std::uint64_t begin, std::span<std::byte> piece, const OldBytes& replaced) {
+  // Puts them into `piece`, which stands at `begin`; pieces come in order. Returns where it
+  // changed.
+  std::vector<Range> apply(std::uint64_t begin, std::span<std::byte> piece,
+                           const OldBytes& replaced) {
     const std::uint64_t end = begin + piece.size();
-    bool changed = false;
+    std::vector<Range> changed;
     while (next_ < parts_.size() && parts_[next_].start < end) {
       const auto& [start, stored, source] = parts_[next_];
       const std::uint64_t from = std::max(start, begin);
@@ -50,7 +55,7 @@ class Overlay {
       const auto bytes = piece.subspan(from - begin, to - from);
       if (replaced) replaced(*stored, from - start, bytes);
       source->read(from - start, bytes);
-      changed = true;
+      changed.push_back({from - begin, to - from});
       if (to == end) break;  // it may go on in the next piece
       ++next_;
     }
@@ -78,11 +83,7 @@ void require_same_form(const TensorInfo& stored, const TensorInfo& given,
        to_string(given.shape));
 }
 
-}  // namespace
-
-ShardEdit copy_shard_with(const SafetensorsFile& shard, int to, std::string_view to_subject,
-                          const std::vector<TensorSource>& replacements, const Work& work,
-                          const OldBytes& replaced) {
+void require_fitting(const SafetensorsFile& shard, const std::vector<TensorSource>& replacements) {
   for (const TensorSource& source : replacements) {
     require_same_form(shard.tensor(source.info.name), source.info, shard.subject());
   }
@@ -90,31 +91,77 @@ ShardEdit copy_shard_with(const SafetensorsFile& shard, int to, std::string_view
   if (const std::uint64_t now = file_size(shard.fd(), shard.subject()); now != size) {
     fail(ErrorCode::conflict, "{}: has {} bytes, had {}", quote(shard.subject()), now, size);
   }
+}
+
+struct Digests {
+  Sha256Hasher before, after;
+};
+
+// `digests`: null when nobody wants any.
+void copy_pieces(const SafetensorsFile& shard, int to, std::string_view to_subject, Overlay overlay,
+                 const Work& work, const OldBytes& replaced, Digests* digests) {
+  const std::uint64_t size = shard.header().file_size;
   const bool cloned = clone_contents(shard.fd(), to);
   // Async falls back to deferred where the system has no thread.
   const std::launch beside =
       work.threads() > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
-  Overlay overlay(shard, replacements);
-  Sha256Hasher before, after;
-  std::vector<std::byte> old_bytes(static_cast<std::size_t>(std::min(kPiece, size)));
-  std::vector<std::byte> new_bytes(old_bytes.size());
+  std::vector<std::byte> new_bytes(static_cast<std::size_t>(std::min(kPiece, size)));
+  std::vector<std::byte> old_bytes(digests != nullptr ? new_bytes.size() : 0);
   for (std::uint64_t at = 0, end = 0; at < size; at = end) {
     end = overlay.end_of_piece(at, std::min(at + kPiece, size));
     const auto length = static_cast<std::size_t>(end - at);
-    const auto old_piece = std::span(old_bytes).first(length);
     const auto new_piece = std::span(new_bytes).first(length);
-    read_at(shard.fd(), at, old_piece, shard.subject());
-    auto hashed = std::async(beside, [&] { before.update(old_piece); });
-    std::ranges::copy(old_piece, new_piece.begin());
-    const bool changed = overlay.apply(at, new_piece, replaced);
-    if (changed || !cloned) write_at(to, at, new_piece, to_subject);
-    after.update(new_piece);
-    hashed.get();
+    if (digests != nullptr || !cloned) read_at(shard.fd(), at, new_piece, shard.subject());
+    std::future<void> hashed;
+    if (digests != nullptr) {
+      std::ranges::copy(new_piece, old_bytes.begin());
+      hashed = std::async(beside, [&, old_piece = std::span(old_bytes).first(length)] {
+        digests->before.update(old_piece);
+      });
+    }
+    std::vector<Range> changed = overlay.apply(at, new_piece, replaced);
+    if (!cloned) changed = {{0, length}};
+    for (const auto& [offset, bytes] : changed) {
+      write_at(to, at + offset, new_piece.subspan(offset, bytes), to_subject);
+    }
+    if (digests != nullptr) {
+      digests->after.update(new_piece);
+      hashed.get();
+    }
     work.advance(length);
   }
-  return {size, before.finish(), after.finish()};
+}
+
+}  // namespace
+
+ShardEdit copy_shard_with(const SafetensorsFile& shard, int to, std::string_view to_subject,
+                          const std::vector<TensorSource>& replacements, const Work& work,
+                          const OldBytes& replaced) {
+  require_fitting(shard, replacements);
+  Digests digests;
+  copy_pieces(shard, to, to_subject, Overlay(shard, replacements), work, replaced, &digests);
+  return {edit_size(shard), digests.before.finish(), digests.after.finish()};
+}
+
+void write_shard_with(const SafetensorsFile& shard, int to, std::string_view to_subject,
+                      const std::vector<TensorSource>& replacements, const Work& work) {
+  require_fitting(shard, replacements);
+  if (replacements.empty()) {
+    copy_contents(shard.fd(), to, to_subject, work);
+  } else {
+    copy_pieces(shard, to, to_subject, Overlay(shard, replacements), work, {}, nullptr);
+  }
 }
 
 std::uint64_t edit_size(const SafetensorsFile& shard) { return shard.header().file_size; }
+
+std::uint64_t written_size(const SafetensorsFile& shard,
+                           const std::vector<TensorSource>& replacements, bool shares) {
+  if (!shares) return edit_size(shard);
+  constexpr std::uint64_t kBlock = 4096;  // is shared or written as a whole, at both ends
+  std::uint64_t bytes = 0;
+  for (const TensorSource& source : replacements) bytes += source.info.size + 2 * kBlock;
+  return std::min(bytes, edit_size(shard));
+}
 
 }  // namespace organ::format

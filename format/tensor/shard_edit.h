@@ -34,7 +34,15 @@ ShardEdit copy_shard_with(const SafetensorsFile& shard, int to, std::string_view
                           const std::vector<TensorSource>& replacements, const Work& work = {},
                           const OldBytes& replaced = {});
 
-// What copy_shard_with tells its work: the bytes of the shard.
+// The same for whoever needs no digests: of bytes that are shared none is read.
+void write_shard_with(const SafetensorsFile& shard, int to, std::string_view to_subject,
+                      const std::vector<TensorSource>& replacements, const Work& work = {});
+
+// What both tell their work: the bytes of the shard.
 std::uint64_t edit_size(const SafetensorsFile& shard);
+
+// The room that the new shard takes; `shares`: it can share the bytes that stay (RoomForCopies).
+std::uint64_t written_size(const SafetensorsFile& shard,
+                           const std::vector<TensorSource>& replacements, bool shares);
 
 }  // namespace organ::format

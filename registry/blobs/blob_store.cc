@@ -142,7 +142,6 @@ StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& 
     work.advance(size);
     return blob;
   }
-  require_space(folder_, size);
   UniqueFd fd(::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd && errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL) {
     fail_errno(folder_.string(), "create in");

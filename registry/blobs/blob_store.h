@@ -64,6 +64,7 @@ class BlobStore {
   // Every name in the folder that is an object's; others (temporaries of a crash) in `strangers`.
   std::vector<Digest> list(std::vector<std::string>& strangers) const;
 
+  const std::filesystem::path& folder() const { return folder_; }
   std::filesystem::path path(const Digest& digest) const { return folder_ / digest.hex(); }
 
  private:

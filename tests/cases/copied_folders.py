@@ -14,7 +14,8 @@ peers.enter("torch", "transformers", "safetensors")
 import torch  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-OLD = ("pytorch_model.bin", "model-q4.gguf", "model.sig", "weights.npz")
+OLD = ("pytorch_model.bin", "model-q4.gguf", "model.sig", "weights.npz", "pytorch_model.bin.index.json",
+       "tf_model.h5.index.json", "model.fp16.safetensors.index.json")
 
 
 def adapter(case):
@@ -43,10 +44,16 @@ def old_weights(case, model, organ):
     for name in OLD:
         (one / name).write_text("of the old model")
     (one / "notes.txt").write_text("kept")
+    (one / "my notes.txt").write_text("an odd name")
+    (one / "onnx").mkdir()
     for way, words in ways(case, one, organ):
         out = case.folder / f"others-{way}"
-        case.works(f"{way} of a folder with other formats", *words, "--out", out)
-        left = sorted(name for name in OLD if (out / name).exists())
+        done = case.works(f"{way} of a folder with other formats", *words, "--out", out)
+        behind = sorted([*OLD, "my notes.txt", "onnx"])
+        said = sorted(line.removeprefix("left out: ").split(" (")[0].strip("'")
+                      for line in done.stderr.splitlines() if line.startswith("left out: "))
+        case.expect(f"{way}: what stays behind is named", said == behind, said)
+        left = sorted(name for name in behind if (out / name).exists())
         case.expect(f"{way}: the old weights stay behind", not left, left)
         case.expect(f"{way}: notes go along", (out / "notes.txt").is_file())
 
@@ -58,7 +65,7 @@ def links_away(case, model, organ):
     (one / "notes.txt").symlink_to(secret)
     for way, words in ways(case, one, organ):
         out = case.folder / f"link-{way}"
-        done = case.organ(*words, "--out", out)
+        done = case.works(f"{way} of a folder with a link that leaves it", *words, "--out", out)
         taken = out.exists() and "SECRET" in "".join(
             p.read_text(errors="replace") for p in out.iterdir() if p.is_file())
         case.expect(f"{way}: what a link outside leads to is not taken", not taken)

@@ -7,11 +7,15 @@ strace tells every byte that the process asks the kernel for, by file: what it c
 counts as read and written too. Publishing reads each file of an organ twice (checked, then copied while
 its digest is computed anew) and writes it once. An installation in place reads a shard that it changes
 once, and again what it must know of single layers: whether they are the organ's own already; it writes the
-shard once, and every file that it leaves alone is read once. Taking the organ out reads a shard once.
+shard once, and every file that it leaves alone is read once. Taking the organ out reads a shard once. A model
+is opened twice, to judge it and again under the lock. `import` and the like read what they do not change by
+the kernel's own copying alone.
 """
 import collections
+import json
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -25,6 +29,7 @@ WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
 COPIES = ("copy_file_range", "sendfile", "splice")
 CALL = re.compile(r"(?:\d+ +)?(\w+)\((.*)\) += (\d+)(?: .*)?$")
 FILE = re.compile(r"\b\d+<([^>]*)>")
+OPENED = re.compile(r"openat\(.* = \d+<([^>]*)>$")
 
 
 def count(trace):
@@ -80,6 +85,13 @@ class BytesRead(unittest.TestCase):
             "trace=" + ",".join(READS + WRITES + COPIES)))
         return count(trace)
 
+    def opens(self, *words):
+        """How often each file was opened, by its name."""
+        trace = self.work / "trace"
+        self.run_organ(*words, "--threads", "1", wrapper=("strace", "-f", "-qq", "-y", "-o", trace, "-e", "trace=openat"))
+        found = (OPENED.search(line) for line in trace.read_text().splitlines())
+        return collections.Counter(pathlib.Path(match.group(1)).name for match in found if match)
+
     def assert_times(self, seen, size, low, high, what):
         self.assertGreaterEqual(seen, low * size, what)
         self.assertLessEqual(seen, high * size, f"{what}: {seen / size:.2f} times")
@@ -122,6 +134,47 @@ class BytesRead(unittest.TestCase):
             used = read[name] - 2 * undo[name]
             self.assert_times(used, size, 1, 1.1, f"reads of {name} by uninstall")
         self.assert_times(sum(written.values()), sum(before.values()), 1, 1.05, "writes by uninstall")
+
+
+    def test_opens(self):
+        model = self.work / "opened"
+        subprocess.run(["cp", "-r", self.work / "model", model], check=True)
+        time.sleep(2.5)
+        opened = self.opens("install", "cut", "--into", "opened", "--at", "2", "--key", "k.pub")
+        # A Checkpoint opens its index once.
+        others = self.opens("check", "cut", "--recipient", "opened", "--at", "2")
+        once = others["model.safetensors.index.json"]
+        looked_at = 3  # listed, read for its digest, looked at again
+        self.assertEqual(opened["model.safetensors.index.json"], 2 * once + looked_at)
+
+    @unittest.skipUnless((ORGAN.parent / "organ-train").is_file(), "no organ-train")
+    def test_import(self):
+        adapter = self.work / "adapter"
+        adapter.mkdir()
+        (adapter / "adapter_config.json").write_text(json.dumps({
+            "peft_type": "IA3", "target_modules": ["layers.1.self_attn.k_proj"],
+            "feedforward_modules": []}))
+        name = "base_model.model.model.layers.1.self_attn.k_proj.ia3_l"
+        key = self.tensors()["model.layers.1.self_attn.k_proj.weight"]["shape"][0]
+        header = json.dumps({name: {"dtype": "F32", "shape": [key, 1], "data_offsets": [0, 4 * key]}}).encode()
+        (adapter / "adapter_model.safetensors").write_bytes(
+            struct.pack("<Q", len(header)) + header + struct.pack("<f", 2.0) * key)
+        self.run_organ("import", "adapter", "--into", "model", "--out", "merged", wrapper=(
+            "strace", "-f", "-qq", "-y", "-o", self.work / "trace", "-e", "trace=" + ",".join(READS)))
+        read, _ = count(self.work / "trace")
+        changed = [path.name for path in (self.work / "merged").glob("*.safetensors")
+                   if path.read_bytes() != (self.work / "model" / path.name).read_bytes()]
+        self.assertEqual(len(changed), 1)
+        for path in (self.work / "model").glob("*.safetensors"):
+            if path.name not in changed:
+                self.assertLess(read[path.name], 0.05 * path.stat().st_size, f"reads of {path.name}")
+
+    def tensors(self):
+        found = {}
+        for path in (self.work / "model").glob("*.safetensors"):
+            data = path.read_bytes()
+            found |= json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+        return found
 
 
 if __name__ == "__main__":

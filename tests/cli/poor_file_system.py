@@ -4,10 +4,10 @@
     poor_file_system.py ORGAN_PROGRAM SHIM
 
 SHIM is poor_file_system.cc as a library. Every lack alone and all together, under an open umask and
-a private one: the whole way from a model to an installed organ and back gives the bytes that it
-gives elsewhere, a taken name stays as it is, nothing temporary is left. Secret keys alone, and what
-is made of private weights, are refused where there are no modes. Then a full disk: room is asked
-for before anything is written.
+a private one, and with reflinks: the whole way from a model to an installed organ and back gives the
+bytes that it gives elsewhere, a taken name stays as it is, nothing temporary is left, and the shim
+says that it was asked. Secret keys alone, and what is made of private weights, are refused where
+there are no modes. Then a full disk: room is asked for before anything is written.
 """
 import hashlib
 import os
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 TOOLS = Path(__file__).parent.parent / "tools"
-LACKS = ["", "noreplace", "tmpfile", "links", "clone", "foldersync", "modes"]
+LACKS = ["noreplace", "tmpfile", "links", "clone", "foldersync", "modes"]
 
 
 def digests(folder):
@@ -32,7 +32,8 @@ class Way:
         self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8",
                     "ORGAN_REGISTRY": str(folder / "registry"), "SOURCE_DATE_EPOCH": "1700000000",
                     "XDG_CONFIG_HOME": str(folder / "config"),
-                    "LD_PRELOAD": str(shim), "POOR": lack, "POOR_BELOW": str(folder)}
+                    "LD_PRELOAD": str(shim), "POOR": lack, "POOR_BELOW": str(folder),
+                    "POOR_SEEN": str(folder.parent / f"seen-{folder.name}")}
         # Where there are no modes, keys, and the registry with its own, lie on another disk.
         self.safe = folder.parent / f"safe-{folder.name}" if "modes" in lack else folder
         self.safe.mkdir(exist_ok=True)
@@ -53,6 +54,9 @@ class Way:
             self.findings.append(f"{words}: not said why")
         if sorted(self.folder.rglob("*")) != before:
             self.findings.append(f"{words}: something is left")
+
+    def files(self, name):
+        return {n: d for n, d in digests(self.folder / name).items() if ".organ" not in n}
 
     def go(self):
         """Returns what the organ and the installed models hold."""
@@ -81,9 +85,13 @@ class Way:
                  "copy", code=1)
         self.run("install", "a/b:1.0.0", "--into", "model", "--at", "0")
         installed = digests(model)
-        if {n: d for n, d in digests(self.folder / "copy").items() if ".organ" not in n} != \
-                {n: d for n, d in installed.items() if ".organ" not in n}:
+        if self.files("copy") != self.files("model"):
             self.findings.append("the copy is not what was installed in place")
+        self.run("install", "o", "--into", "copy", "--at", "1", "--key", f"{key}.pub", "--out",
+                 "second")
+        self.run("uninstall", "second")
+        if self.files("second") != self.files("copy"):
+            self.findings.append("uninstall did not give back the copy of a copy")
         self.run("uninstall", "model")
         if digests(model) != before:
             self.findings.append("uninstall did not give back the model")
@@ -100,8 +108,7 @@ def no_room(organ, folder, model):
     disk.mkdir()
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk],
                                            capture_output=True, check=False).returncode != 0:
-        print("no tmpfs can be mounted here: a full disk is not tried")
-        return []
+        return None
     try:
         done = subprocess.run([organ, "extract", model, "--layers", "0:4", "--out", disk / "o"],
                               capture_output=True, text=True, check=False)
@@ -142,8 +149,8 @@ def main():
         scratch = Path(scratch)
         subprocess.run([sys.executable, TOOLS / "make_tiny_model.py", scratch / "model",
                         "--layers", "4", "--shards", "2"], check=True, stdout=subprocess.DEVNULL)
-        ways = [(lack, 0o022) for lack in [*LACKS, ",".join(LACKS[1:])]]
-        ways += [(lack, 0o077) for lack in ("", "modes", ",".join(LACKS[1:]))]
+        ways = [(lack, 0o022) for lack in ["", *LACKS, ",".join(LACKS), "cow", "cow,links"]]
+        ways += [(lack, 0o077) for lack in ("", "modes", ",".join(LACKS))]
         for lack, umask in ways:
             folder = scratch / f"with-{lack.replace(',', '-')}-{umask:o}"
             folder.mkdir()
@@ -152,15 +159,25 @@ def main():
             expected = expected or made
             if made != expected:
                 way.findings.append("other bytes than elsewhere")
+            seen = Path(way.env["POOR_SEEN"])
+            unseen = set(filter(None, lack.split(","))) - set(
+                seen.read_text().split() if seen.exists() else [])
+            if unseen:
+                way.findings.append(f"was not asked about {sorted(unseen)}")
             for finding in way.findings:
                 print(f"without {lack or 'nothing'}, umask {umask:03o}: {finding}")
             failed += bool(way.findings)
         (scratch / "private").mkdir()
-        for findings in (no_room(organ, scratch, scratch / "model"),
-                         private_source(organ, shim, scratch / "private", scratch / "model")):
-            print("\n".join(findings))
+        others = [private_source(organ, shim, scratch / "private", scratch / "model"),
+                  no_room(organ, scratch, scratch / "model")]
+        if others[-1] is None:
+            print("no tmpfs can be mounted here: a full disk is not tried")
+            others.pop()
+        for findings in others:
+            for finding in findings:
+                print(finding)
             failed += bool(findings)
-    print(f"{len(ways) + 2 - failed} cases passed, {failed} failed")
+    print(f"{len(ways) + len(others) - failed} cases passed, {failed} failed")
     return 1 if failed else 0
 
 

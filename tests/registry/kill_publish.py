@@ -30,11 +30,17 @@ class Sweep:
         self.registry = folder / "registry"
         self.home = {"HOME": str(folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
         if lacking:
-            self.home |= {"LD_PRELOAD": lacking[0], "POOR": lacking[1]}
+            self.home |= {"LD_PRELOAD": lacking[0], "POOR": lacking[1],
+                          "POOR_SEEN": str(folder / "seen")}
         subprocess.run([make, folder / "organ"], check=True)
         self.run("key", "generate", folder / "key")
         self.run("registry", "init", "--key", folder / "key.pub")
         self.publish(OLD)
+        if lacking:
+            unseen = set(lacking[1].split(",")) - set((folder / "seen").read_text().split())
+            if unseen:
+                raise AssertionError(f"the shim was not asked about {sorted(unseen)}")
+            del self.home["POOR_SEEN"]  # its writes are none of organ's
         self.pristine = folder / "pristine"
         shutil.copytree(self.registry, self.pristine)
 

@@ -2,28 +2,54 @@
 // A file system that lacks what $POOR names, for LD_PRELOAD: "noreplace" (RENAME_NOREPLACE: NFS,
 // CephFS, 9p, old ZFS), "tmpfile" (O_TMPFILE), "links" (hard links: FAT, exFAT, some FUSE), "clone"
 // (reflinks, copy_file_range), "foldersync" (fsync of folders), "modes" (chmod changes nothing, and
-// everything is said to have the mode 0755: FAT, exFAT, CIFS). Only calls that the C library
-// exports are seen.
+// everything is said to have the mode 0755: FAT, exFAT, CIFS). "cow": it has what this one may
+// lack, FICLONE, by copying. $POOR_FREE: the bytes that are free on it. What was acted on is
+// appended to the file $POOR_SEEN, once in each process: "room" for $POOR_FREE, else the name from
+// $POOR. Only calls that the C library exports are seen.
 #undef _FILE_OFFSET_BITS  // open and open64 are two functions here
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <string>
 
 namespace {
 
+// The C library's own function.
+template <typename Function>
+Function* next(Function*, const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+void say_seen(const char* what) {
+  static auto* said = new std::set<std::string>;  // calls come until the very end
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  const char* path = std::getenv("POOR_SEEN");
+  if (path == nullptr || !said->insert(what).second) return;
+  const int error = errno;
+  const int fd = next(&::open, "open")(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0 || ::dprintf(fd, "%s\n", what) < 0 || ::close(fd) != 0) std::abort();
+  errno = error;
+}
+
 bool lacks(const char* what) {
   const char* poor = std::getenv("POOR");
-  return poor != nullptr && std::strstr(poor, what) != nullptr;
+  if (poor == nullptr || std::strstr(poor, what) == nullptr) return false;
+  say_seen(what);
+  return true;
 }
 
 int fail(int error) {
@@ -31,10 +57,27 @@ int fail(int error) {
   return -1;
 }
 
-// The C library's own function.
-template <typename Function>
-Function* next(Function*, const char* name) {
-  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+// What FICLONE leaves: the bytes of another file in place of one's own.
+int clone(int to, int from) {
+  static char buffer[1 << 16];
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  for (off64_t at = 0;;) {
+    const ssize_t got = ::pread64(from, buffer, sizeof buffer, at);
+    if (got <= 0) return static_cast<int>(got);
+    if (::pwrite64(to, buffer, static_cast<size_t>(got), at) != got) return fail(EIO);
+    at += got;
+  }
+}
+
+template <typename Status>
+int tell_room(int result, Status* status) {
+  const char* free = std::getenv("POOR_FREE");
+  if (result != 0 || free == nullptr) return result;
+  say_seen("room");
+  status->f_frsize = 1;
+  status->f_bavail = std::strtoull(free, nullptr, 10);
+  return 0;
 }
 
 std::string path_of(int fd) {
@@ -47,7 +90,7 @@ std::string path_of(int fd) {
 // With $POOR_BELOW only what lies below that folder has no modes.
 bool lacks_modes(const std::string& path) {
   const char* below = std::getenv("POOR_BELOW");
-  return lacks("modes") && (below == nullptr || path.starts_with(below));
+  return (below == nullptr || path.starts_with(below)) && lacks("modes");
 }
 
 // What a stat call found, as such a file system tells it.
@@ -94,6 +137,9 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
   void* argument = va_arg(rest, void*);
   va_end(rest);
   if (request == FICLONE && lacks("clone")) return fail(EOPNOTSUPP);
+  if (request == FICLONE && lacks("cow")) {
+    return clone(fd, static_cast<int>(reinterpret_cast<intptr_t>(argument)));
+  }
   return next(&::ioctl, "ioctl")(fd, request, argument);
 }
 
@@ -109,6 +155,14 @@ int fsync(int fd) {
     return fail(EINVAL);
   }
   return next(&::fsync, "fsync")(fd);
+}
+
+int statvfs(const char* path, struct statvfs* status) noexcept {
+  return tell_room(next(&::statvfs, "statvfs")(path, status), status);
+}
+
+int statvfs64(const char* path, struct statvfs64* status) noexcept {
+  return tell_room(next(&::statvfs64, "statvfs64")(path, status), status);
 }
 
 int fchmod(int fd, mode_t mode) noexcept {

@@ -60,6 +60,13 @@ TEST_CASE("long work: every phase does what it announced") {
   CHECK(installing.names() == Names{"comparing layers", "verifying", "reading the model", "writing",
                                     "checking the model"});
   test::check_phases(installing);
+  std::uint64_t written = 0;  // what is replaced is read again as undo data
+  for (const FileChange& file : read_receipts(bench.model).back().files) {
+    if (!file.undo) continue;
+    written += fs::file_size(bench.model / file.path) +
+               fs::file_size(bench.model / ".organ/undo/0001" / file.path);
+  }
+  CHECK(installing.phases().at(3).total == written);
 
   // The undo data of the first installation goes along.
   bench.install(Work(&beside), bench.folder.path() / "out");

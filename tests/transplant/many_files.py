@@ -4,7 +4,8 @@
 usage: many_files.py ORGAN     (standard library)
 
 Installing in place, beside and taking out again works in a model folder of thousands of files as in a small
-one, publishing an organ of 300 layers too. Layers whose organ.json would be too long are refused before
+one, and with an organ of 300 layers, which is published too; in a model of as many shards as may be open what
+was installed can be taken out. Layers whose organ.json would be too long are refused before
 anything is read, as what they are: sound, but more than an organ can hold.
 """
 import hashlib
@@ -64,26 +65,39 @@ class ManyFiles(unittest.TestCase):
 
     def test_install_and_uninstall(self):
         model = write_model(self.work / "model")
-        self.organ("extract", "model", "--layers", "0:2", "--out", "cut")
+        self.organ("extract", "model", "--layers", "2:4", "--out", "cut")
         for i in range(NOTES):
             (model / f"note{i:05}.txt").write_text(str(i))
+        self.install_and_undo(model, "cut")
+
+    def test_many_layers(self):
+        write_model(self.work / "donor", layers=300, seed=1)
+        self.organ("extract", "donor", "--layers", "0:300", "--name", "a/b", "--out", "cut")
+        self.organ("registry", "init", "--registry", "registry")
+        self.organ("publish", "cut", "--registry", "registry")
+        self.organ("verify", "--all", "--registry", "registry", "--allow-unsigned")
+        model = write_model(self.work / "model", layers=300)
+        self.install_and_undo(model, "cut")
+        self.install_and_undo(model, "a/b:0.0.0", "--registry", "registry")
+
+    def test_many_shards(self):
+        model = write_model(self.work / "model", layers=30, shards=MOST_OPEN - 20)
+        write_model(self.work / "donor", layers=30, seed=1)
+        self.organ("extract", "donor", "--layers", "0:30", "--out", "cut")
+        self.install_and_undo(model, "cut")
+
+    def install_and_undo(self, model, organ, *options):
         before = digests(model)
-        install = ("install", "cut", "--into", "model", "--at", "1", "--allow-unsigned")
+        install = ("install", organ, "--into", model.name, "--at", "0", "--allow-unsigned", *options)
         self.organ(*install, "--out", "beside")
         self.organ(*install)
         after = digests(model)
         self.assertEqual(after, digests(self.work / "beside"))
         self.assertNotEqual(after, before)
-        for folder in ("model", "beside"):
+        for folder in (model.name, "beside"):
             self.organ("uninstall", folder)
             self.assertEqual(digests(self.work / folder), before)
-
-    def test_publish(self):
-        write_model(self.work / "model", layers=300)
-        self.organ("extract", "model", "--layers", "0:300", "--name", "a/b", "--out", "cut")
-        self.organ("registry", "init", "--registry", "registry")
-        self.organ("publish", "cut", "--registry", "registry")
-        self.organ("verify", "--all", "--registry", "registry", "--allow-unsigned")
+        shutil.rmtree(self.work / "beside")
 
     def test_an_organ_of_too_many_tensors(self):
         write_experts(self.work / "model", layers=60, experts=512)

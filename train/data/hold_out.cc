@@ -20,7 +20,7 @@ struct RankedFile {
 
 RankedFile rank_file(const std::filesystem::path& path, std::uint64_t seed) {
   const UniqueFd fd = open_regular(path);
-  const std::string subject = quote(path.string());
+  const std::string subject = path.string();
   const Digest contents = hash_file_flat(fd.get(), subject);
   return {path, file_size(fd.get(), subject),
           sha256(fmt::format("{} {}", seed, contents.to_string()))};

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/architecture/unpacked_tensors.h"
+#include "format/base/file_system.h"
 #include "format/base/json.h"
 #include "format/manifest/model_card.h"
 #include "format/manifest/reference.h"
@@ -88,6 +89,7 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
   format::check_name(identity.name);
   const TrainInputs& inputs = run.inputs;
   auto shared = format::shared_sources(inputs.checkpoint);
+  require_space(place_of(out).parent_path(), stored_size(run) + format::total_size(shared));
   // The donor's layers are read for their digests, all that is written is read back.
   const Work writing =
       work.phase("writing", format::layers_size(inputs.checkpoint, inputs.settings.layers) +

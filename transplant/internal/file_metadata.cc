@@ -52,6 +52,8 @@ bool give_owner(int fd, const FileMetadata& metadata, std::string_view subject) 
   return ::fchown(fd, metadata.owner, metadata.group) == 0;
 }
 
+constexpr std::string_view kAccessList = "system.posix_acl_access";
+
 bool set_attributes(int fd, const std::map<std::string, std::string>& attributes) {
   bool all = true;
   for (const auto& [name, value] : attributes) {
@@ -60,19 +62,34 @@ bool set_attributes(int fd, const std::map<std::string, std::string>& attributes
   return all;
 }
 
-void set_time(int fd, const FileMetadata& metadata, std::string_view subject) {
+// Takes the access list out: it says who may read, and a receipt may be anybody's. Returns whether
+// the file has the same one, or was to have none.
+bool take_access_list(int fd, std::map<std::string, std::string>& attributes,
+                      std::string_view subject) {
+  const auto told = attributes.extract(std::string(kAccessList));
+  if (told.empty()) return true;
+  const auto present = attributes_of(fd, subject);
+  const auto own = present.find(told.key());
+  return own != present.end() && own->second == told.mapped();
+}
+
+// False where the file then has another time.
+bool set_time(int fd, const FileMetadata& metadata, std::string_view subject) {
   const timespec times[2] = {
       {0, UTIME_OMIT},
       {static_cast<time_t>(metadata.seconds), static_cast<long>(metadata.nanoseconds)}};
   if (::futimens(fd, times) != 0 && errno != EPERM && errno != ENOSYS) {
     fail_errno(subject, "set time");
   }
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  return status.st_mtim.tv_sec == times[1].tv_sec && status.st_mtim.tv_nsec == times[1].tv_nsec;
 }
 
 }  // namespace
 
 bool is_kept_attribute(std::string_view name) {
-  return name.starts_with("user.") || name == "system.posix_acl_access";
+  return name.starts_with("user.") || name == kAccessList;
 }
 
 FileMetadata metadata_of(int fd, std::string_view subject) {
@@ -106,11 +123,13 @@ std::vector<std::string> give_back(int fd, const FileMetadata& metadata, std::st
   if (now.st_uid != metadata.owner || now.st_gid != metadata.group) {
     lost.push_back(fmt::format("owner (user {}, group {})", metadata.owner, metadata.group));
   }
-  if (!set_attributes(fd, metadata.attributes)) lost.emplace_back("extended attributes");
-  const unsigned mode = metadata.mode & ((now.st_mode & 0777) | permitted(0666));
+  std::map<std::string, std::string> attributes = metadata.attributes;
+  if (!take_access_list(fd, attributes, subject)) lost.emplace_back("access control list");
+  if (!set_attributes(fd, attributes)) lost.emplace_back("extended attributes");
+  const unsigned mode = metadata.mode & now.st_mode;
   const bool set = change_permissions(fd, mode, subject);
   if (!set || mode != metadata.mode) lost.push_back(fmt::format("mode {:04o}", metadata.mode));
-  set_time(fd, metadata, subject);
+  if (!set_time(fd, metadata, subject)) lost.emplace_back("time of last change");
   return lost;
 }
 

@@ -16,9 +16,10 @@ FileMetadata metadata_of(int fd, std::string_view subject);
 // Makes a new file of ours like that: owner, attributes and mode, in this order. Throws io when the
 // owner cannot be given (that takes root, or being the owner).
 void make_like(int fd, const FileMetadata& metadata, std::string_view subject);
-// Attributes, mode and time of what a receipt tells, which may be anybody's: a mode no wider than
-// the file's own and the umask allow, never another owner. The folder may have moved to another
-// user or a file system without attributes since. Returns what was not given back, in words.
+// Gives a file that was made like the present one its attributes `user.*`, mode and time of before,
+// as a receipt tells them, which may be anybody's: no bit of the mode that the file does not have
+// now, never another owner or access list than its own. The folder may have moved to another user
+// or a file system without attributes since. Returns what was not given back, in words.
 std::vector<std::string> give_back(int fd, const FileMetadata& metadata, std::string_view subject);
 
 }  // namespace organ::transplant

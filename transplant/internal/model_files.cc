@@ -7,10 +7,8 @@
 
 #include <algorithm>
 #include <span>
-#include <system_error>
 
 #include "format/base/fail.h"
-#include "format/base/file_system.h"
 #include "format/base/path_status.h"
 #include "format/checkpoint/folder_rules.h"
 #include "format/tensor/shard_edit.h"
@@ -20,20 +18,6 @@ namespace organ::transplant {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The regular file that an entry is or leads to; empty for anything else.
-fs::path file_behind(const fs::path& folder, const std::string& name) {
-  std::error_code error;
-  fs::path target = fs::canonical(folder / name, error);
-  return !error && fs::is_regular_file(target, error) ? target : fs::path();
-}
-
-// Nothing when the entry is no regular file, or a link that leads out of the model.
-UniqueFd open_entry(const fs::path& folder, const std::string& name) {
-  const fs::path target = file_behind(folder, name);
-  if (target.empty() || !format::may_lead_to(folder, target)) return {};
-  return open_regular(target, Symlinks::refuse);
-}
 
 constexpr std::size_t kMostOpen = 64;
 
@@ -101,6 +85,24 @@ UniqueFd create_like(int model_fd, const fs::path& path, Place place) {
 
 namespace {
 
+// The replaced tensors of a shard as they stand in a canonical file, and its header.
+struct UndoForm {
+  std::vector<format::TensorInfo> tensors;
+  std::string header;
+
+  UndoForm(const format::SafetensorsFile& shard, const std::vector<format::TensorSource>& writes) {
+    for (const format::TensorSource& write : writes) {
+      tensors.push_back(shard.tensor(write.info.name));
+    }
+    header = format::canonical_header(tensors, {});
+  }
+};
+
+std::uint64_t undo_size(const format::SafetensorsFile& shard,
+                        const std::vector<format::TensorSource>& writes) {
+  return UndoForm(shard, writes).header.size() + format::total_size(writes);
+}
+
 // The old bytes of one shard's replaced tensors as a canonical file, filled while the shard is
 // copied.
 class UndoFile {
@@ -108,15 +110,11 @@ class UndoFile {
   UndoFile(const format::SafetensorsFile& shard, const std::vector<format::TensorSource>& writes,
            const fs::path& path, Place place)
       : path_(path.string()), fd_(create_like(shard.fd(), path, place)) {
-    std::vector<format::TensorInfo> tensors;
-    for (const format::TensorSource& write : writes) {
-      tensors.push_back(shard.tensor(write.info.name));
+    const UndoForm form(shard, writes);
+    for (const format::TensorInfo& tensor : form.tensors) {
+      places_.emplace(tensor.name, form.header.size() + tensor.offset);
     }
-    const std::string header = format::canonical_header(tensors, {});
-    for (const format::TensorInfo& tensor : tensors) {
-      places_.emplace(tensor.name, header.size() + tensor.offset);
-    }
-    write_all(fd_.get(), header, path_);
+    write_all(fd_.get(), form.header, path_);
   }
 
   void put(const format::TensorInfo& tensor, std::uint64_t offset,
@@ -124,10 +122,10 @@ class UndoFile {
     write_at(fd_.get(), places_.at(tensor.name) + offset, bytes, path_);
   }
 
-  // Durable; the digest of what was written.
-  Digest finish() {
+  // Durable; the digest of what was written, whose bytes `work` is told of.
+  Digest finish(const Work& work) {
     sync_fd(fd_.get(), path_);
-    return hash_file_flat(fd_.get(), path_);
+    return hash_file_flat(fd_.get(), path_, work);
   }
 
  private:
@@ -145,37 +143,36 @@ FileState FileState::of(int fd, std::string_view subject) {
           nanoseconds(info.st_mtim), nanoseconds(info.st_ctim)};
 }
 
-ModelFiles read_model_files(const fs::path& model, std::vector<std::string>& skipped,
-                            const std::set<std::string>& unread, std::string_view phase,
-                            const Work& work) {
-  const fs::path folder = real_path(model);
+ModelFiles find_model_files(const fs::path& model, std::vector<std::string>& skipped) {
   ModelFiles files;
-  for (const std::string& name : list_folder(folder)) {
-    if (name.starts_with('.')) continue;
-    const UniqueFd fd = is_safe_file_name(name) ? open_entry(folder, name) : UniqueFd();
-    if (!fd) {
-      skipped.push_back(name);
-      continue;
-    }
-    const FileState state = FileState::of(fd.get(), name);
+  const auto left_out = format::visit_model_files(model, [&](const std::string& name, int fd) {
+    const FileState state = FileState::of(fd, name);
     files.emplace(name, ModelFile{name, state, is_settled(state), {}});
-  }
+  });
+  for (const format::LeftOut& entry : left_out) skipped.push_back(entry.name);
+  return files;
+}
+
+void hash_model_files(const fs::path& model, ModelFiles& files, const std::set<std::string>& unread,
+                      std::string_view phase, const Work& work) {
   std::vector<ModelFile*> wanted;
   for (auto& [name, file] : files) {
     if (!unread.contains(name)) wanted.push_back(&file);
   }
-  hash_files(folder, wanted, work.phase(phase, total_size(wanted)),
+  hash_files(model, wanted, work.phase(phase, total_size(wanted)),
              [](ModelFile& file, const Digest& digest) { file.digest = digest; });
+}
+
+ModelFiles read_model_files(const fs::path& model, std::vector<std::string>& skipped,
+                            const std::set<std::string>& unread, std::string_view phase,
+                            const Work& work) {
+  ModelFiles files = find_model_files(model, skipped);
+  hash_model_files(model, files, unread, phase, work);
   return files;
 }
 
-bool is_not_followed(const fs::path& model, const std::string& name) {
-  const fs::path folder = real_path(model), target = file_behind(folder, name);
-  return !target.empty() && !format::may_lead_to(folder, target);
-}
-
 UniqueFd open_again(const fs::path& model, const ModelFile& file) {
-  UniqueFd fd = open_entry(real_path(model), file.name);
+  UniqueFd fd = format::open_model_file(real_path(model), file.name);
   if (!fd || FileState::of(fd.get(), file.name) != file.state) refuse_changed(file.name);
   return fd;
 }
@@ -220,15 +217,25 @@ std::set<std::string> changed_shards(const InstallPlan& plan, const format::Chec
   return names;
 }
 
+std::uint64_t changed_size(const InstallPlan& plan, const format::Checkpoint& recipient,
+                           RoomForCopies& room) {
+  std::uint64_t bytes = 0;
+  for (const auto& [index, writes] : plan.writes) {
+    const format::SafetensorsFile& shard = recipient.shards().at(index).file;
+    bytes +=
+        format::written_size(shard, writes, room.shares(shard.fd())) + undo_size(shard, writes);
+  }
+  return bytes;
+}
+
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const fs::path& files_folder, const fs::path& undo_folder, Place place,
                           ModelFiles& files, std::vector<FileChange>& changes, const Work& work) {
-  std::uint64_t bytes = 0, undo_bytes = 0;
+  std::uint64_t bytes = 0;  // the old bytes are read again for their digest
   for (const auto& [index, writes] : plan.writes) {
-    bytes += format::edit_size(recipient.shards().at(index).file);
-    undo_bytes += format::total_size(writes);
+    const format::SafetensorsFile& shard = recipient.shards().at(index).file;
+    bytes += format::edit_size(shard) + undo_size(shard, writes);
   }
-  require_space(files_folder, bytes + undo_bytes);
   const Work writing = work.phase("writing", bytes);
   for (const auto& [index, writes] : plan.writes) {
     const format::Checkpoint::Shard& shard = recipient.shards().at(index);
@@ -252,7 +259,7 @@ void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& rec
     sync_fd(fd.get(), path.string());
     file.digest = change->before = edit.before;
     change->after = edit.after;
-    change->undo = undo.finish();
+    change->undo = undo.finish(writing);
   }
 }
 

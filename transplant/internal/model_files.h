@@ -15,6 +15,7 @@
 
 #include "format/base/digest.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/checkpoint/checkpoint.h"
 #include "transplant/internal/plan.h"
 #include "transplant/receipt.h"
@@ -42,16 +43,19 @@ struct ModelFile {
 };
 using ModelFiles = std::map<std::string, ModelFile>;
 
-// The files of a folder that take part in an installation, by name; `skipped` gets the names of
-// everything else but dot-files (folders, odd names, links that lead away). Hashes every file, as a
-// phase of this name, but those of `unread`, whose digest somebody else finds.
+// The files of a folder that take part in an installation, by name, without digests; `skipped` gets
+// the names of everything else (format::visit_model_files).
+ModelFiles find_model_files(const std::filesystem::path& model, std::vector<std::string>& skipped);
+
+// Fills their digests, as a phase of this name, but those of `unread`, which somebody else finds.
+void hash_model_files(const std::filesystem::path& model, ModelFiles& files,
+                      const std::set<std::string>& unread, std::string_view phase,
+                      const Work& work = {});
+
+// Both.
 ModelFiles read_model_files(const std::filesystem::path& model, std::vector<std::string>& skipped,
                             const std::set<std::string>& unread, std::string_view phase,
                             const Work& work = {});
-
-// Whether the entry is a link to a file that is not followed: it leads out of the model, and not to
-// where links are trusted.
-bool is_not_followed(const std::filesystem::path& model, const std::string& name);
 
 // Throws conflict unless it is still the file that was read.
 UniqueFd open_again(const std::filesystem::path& model, const ModelFile& file);
@@ -78,10 +82,13 @@ UniqueFd create_like(int model_fd, const std::filesystem::path& path, Place plac
 // The names of the shards that a plan changes.
 std::set<std::string> changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient);
 
+// The room that write_changed_shards takes in a folder.
+std::uint64_t changed_size(const InstallPlan& plan, const format::Checkpoint& recipient,
+                           RoomForCopies& room);
+
 // Writes the changed shards to `files_folder` and the old bytes of what they replace to
 // `undo_folder`, synced, and fills `before`, `after`, `undo` and `metadata` of `changes` and the
-// digests of `files`. Each shard is read once and written once. Throws io before the first byte
-// when there is no room.
+// digests of `files`. Each shard is read once and written once.
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const std::filesystem::path& files_folder,
                           const std::filesystem::path& undo_folder, Place place, ModelFiles& files,

@@ -11,13 +11,13 @@
 namespace organ::transplant {
 
 VerifiedFile::VerifiedFile(const format::OrganSource& organ, const format::FileEntry& entry)
-    : entry_(entry), subject_(organ.describe() + "/" + entry.path), fd_(organ.open(entry)) {}
+    : organ_(organ), entry_(entry), subject_(organ.describe() + "/" + entry.path) {}
 
 void VerifiedFile::load(std::uint64_t chunk) {
   loaded_.reset();
   const std::uint64_t start = chunk * kChunkSize;
   bytes_.resize(static_cast<std::size_t>(std::min(kChunkSize, entry_.size - start)));
-  read_at(fd_.get(), start, bytes_, subject_);
+  read_at(organ_.open(entry_).get(), start, bytes_, subject_);
   const Digest found = sha256(bytes_);
   if (found != entry_.chunks.at(static_cast<std::size_t>(chunk))) {
     fail(ErrorCode::corrupt, "{}: bytes {}..{} have digest {}, expected {}", quote(subject_), start,
@@ -37,6 +37,10 @@ void VerifiedFile::read(std::uint64_t offset, std::span<std::byte> out) {
     std::memcpy(out.data(), bytes_.data() + within, length);
     out = out.subspan(length);
     offset += length;
+  }
+  if (offset == entry_.size) {  // an organ has many, and most are read to their end
+    loaded_.reset();
+    bytes_ = {};
   }
 }
 

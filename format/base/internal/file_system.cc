@@ -186,4 +186,17 @@ void require_space(const fs::path& folder, std::uint64_t bytes) {
               "nothing was written; make room, or choose a folder on another disk");
 }
 
+bool RoomForCopies::shares(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(folder_.string(), "stat");
+  if (status.st_size == 0) return true;  // of an empty file nothing can be tried
+  const auto known = shares_.find(status.st_dev);
+  if (known != shares_.end()) return known->second;
+  return shares_[status.st_dev] = can_clone(fd, folder_);
+}
+
+std::uint64_t RoomForCopies::of(int fd, std::string_view subject) {
+  return shares(fd) ? 0 : file_size(fd, subject);
+}
+
 }  // namespace organ

@@ -100,6 +100,57 @@ TEST_CASE("elements stay whole wherever a shard's header lets its data begin") {
     CHECK(seen == old.substr(old.size() - 2 * kCount));
     CHECK((read_file(folder.path() / (name + ".new"), 1u << 26) == expected));
     CHECK(edit.after == sha256(expected));
+    const UniqueFd other = new_file(folder.path() / (name + ".other"));
+    write_shard_with(shard, other.get(), "new", {converted_source(wide, DType::BF16)});
+    CHECK((read_file(folder.path() / (name + ".other"), 1u << 26) == expected));
+  }
+}
+
+TEST_CASE("every choice of replaced tensors is written where it stands") {
+  // Pieces that begin and end inside tensors, several tensors in a piece, the first and the last.
+  constexpr std::size_t kSizes[] = {7, 3'000'000, 11, 13, 9'000'000, 4'194'304, 1};
+  constexpr std::size_t kCount = std::size(kSizes);
+  std::string header = "{", data;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const std::string size = std::to_string(kSizes[i]), begin = std::to_string(data.size());
+    data += std::string(kSizes[i], static_cast<char>('a' + i));
+    header += (i == 0 ? "\"" : ",\"") + std::to_string(i);
+    header += R"(":{"dtype":"U8","shape":[)" + size;
+    header += R"(],"data_offsets":[)" + begin;
+    header += "," + std::to_string(data.size()) + "]}";
+  }
+  header += "}";
+  std::string old(8, '\0');
+  old[0] = static_cast<char>(header.size() & 0xff);
+  old[1] = static_cast<char>(header.size() >> 8);
+  old += header + data;
+  const TempFolder folder = test::scratch();
+  write_file(folder.path() / "old", old);
+  const SafetensorsFile shard = SafetensorsFile::open(folder.path() / "old");
+  const std::string bytes(9'000'000, 'Z');
+  for (unsigned chosen = 0; chosen < (1u << kCount); chosen += chosen < 3 ? 1 : 9) {
+    CAPTURE(chosen);
+    std::string expected = old;
+    std::vector<TensorSource> sources;
+    std::size_t at = old.size() - data.size();
+    for (std::size_t i = 0; i < kCount; at += kSizes[i++]) {
+      if ((chosen >> i & 1) == 0) continue;
+      expected.replace(at, kSizes[i], kSizes[i], 'Z');
+      sources.push_back(letters(std::to_string(i), DType::U8, {kSizes[i]}, bytes));
+      sources.back().info.size = kSizes[i];
+    }
+    const std::filesystem::path hashed = folder.path() / "hashed", plain = folder.path() / "plain";
+    const UniqueFd one = new_file(hashed), other = new_file(plain);
+    const ShardEdit edit = copy_shard_with(shard, one.get(), "new", sources);
+    write_shard_with(shard, other.get(), "new", sources);
+    CHECK((read_file(hashed, 1u << 26) == expected));
+    CHECK((read_file(plain, 1u << 26) == expected));
+    CHECK(edit.after == sha256(expected));
+    CHECK(written_size(shard, sources, false) == old.size());
+    CHECK(written_size(shard, sources, true) >= total_size(sources));
+    CHECK(written_size(shard, sources, true) <= total_size(sources) + sources.size() * 8192);
+    std::filesystem::remove(hashed);
+    std::filesystem::remove(plain);
   }
 }
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/train/left_out.h"
+
+#include "format/base/fail.h"
+#include "format/checkpoint/checkpoint_copy.h"
+
+namespace organ::cli {
+
+std::vector<std::string> note_left_out(const Context& context, const format::Checkpoint& model) {
+  std::vector<std::string> names;
+  for (const format::LeftOut& entry : format::left_out_of_copy(model)) {
+    std::string line = "left out: " + escape_text(entry.name);
+    if (entry.leads_away) line += " (a link out of the model; --trust-links ROOT follows it)";
+    context.note(line);
+    names.push_back(entry.name);
+  }
+  return names;
+}
+
+}  // namespace organ::cli
