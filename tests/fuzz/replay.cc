@@ -2,9 +2,9 @@
 // The main of a fuzz target without libFuzzer, so that targets and seeds cannot rot in builds that
 // have none:
 //
-//   replay_TARGET SEEDS [COUNT]
+//   replay_TARGET COUNT FOLDER...
 //
-// runs the target over every file of the folder SEEDS, then over COUNT mutations of them, the same
+// runs the target over every file of these folders, then over COUNT mutations of them, the same
 // ones every time. An input that ends it is named, and written to crash-TARGET in the current
 // folder.
 #include <fcntl.h>
@@ -115,9 +115,11 @@ class Mutator {
   std::mt19937_64 random_{1};
 };
 
-std::vector<std::string> read_all(const fs::path& folder) {
+std::vector<std::string> read_all(int count, char** folders) {
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(folder)) paths.push_back(entry.path());
+  for (int i = 0; i < count; ++i) {
+    for (const auto& entry : fs::directory_iterator(folders[i])) paths.push_back(entry.path());
+  }
   std::sort(paths.begin(), paths.end());
   std::vector<std::string> texts;
   for (const fs::path& path : paths) {
@@ -130,26 +132,20 @@ std::vector<std::string> read_all(const fs::path& folder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: replay_TARGET SEEDS [COUNT]\n");
+  if (argc < 3) {
+    std::fprintf(stderr, "usage: replay_TARGET COUNT FOLDER...\n");
     return 2;
   }
-  const std::vector<std::string> seeds = read_all(argv[1]);
+  const std::vector<std::string> seeds = read_all(argc - 2, argv + 2);
   organ::fuzz::demand(!seeds.empty(), "there are seeds");
   crash_file = "crash-" + fs::path(argv[0]).filename().string();
   std::signal(SIGABRT, keep_input);
   std::signal(SIGSEGV, keep_input);
-  for (const std::string& seed : seeds) {
-    const std::size_t before = organ::fuzz::accepted;
-    run(seed);
-    if (organ::fuzz::accepted == before) {
-      std::fprintf(stderr, "a seed of %zu bytes is refused by every reading\n", seed.size());
-    }
-  }
+  for (const std::string& seed : seeds) run(seed);
   const std::size_t sound = organ::fuzz::accepted;
   organ::fuzz::demand(sound > 0, "a parser takes some of its seeds");
   Mutator mutator(seeds);
-  const int count = argc > 2 ? std::atoi(argv[2]) : 0;
+  const int count = std::atoi(argv[1]);
   for (int i = 0; i < count; ++i) run(mutator.next());
   std::printf("%zu seeds (%zu readings took them), %d mutations (%zu)\n", seeds.size(), sound,
               count, organ::fuzz::accepted - sound);

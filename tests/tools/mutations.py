@@ -91,7 +91,7 @@ class Tree:
             # The sweep of every bit of a folder has a test of its own.
             yield f"unit {unit}", [f"tests/{unit}_test", "--no-version", "--test-suite-exclude=sweep"]
         for name in sorted(self.fuzz, key=lambda name: self.fuzz[name] != module):
-            yield f"fuzz {name[7:]}", [f"tests/fuzz/{name}", f"{self.source}/tests/fuzz/seeds/{name[7:]}", "4000"]
+            yield f"fuzz {name[7:]}", [f"tests/fuzz/{name}", "4000", f"{self.source}/tests/fuzz/seeds/{name[7:]}"]
         for name, command in PROGRAMS.items():
             yield name, [part.format(source=self.source) for part in command]
 
