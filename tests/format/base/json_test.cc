@@ -9,6 +9,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "format/base/digest.h"
 #include "tests/support/support.h"
 
 using namespace organ;
