@@ -39,7 +39,7 @@ struct Head::Rows {
 
 Head Head::unshifted() const {
   std::optional<HeadTransform> transform;
-  if (transform_) transform.emplace(transform_->dense.unshifted(), transform_->activation);
+  if (transform_) transform = HeadTransform{transform_->dense.unshifted(), transform_->activation};
   return {norm_.unshifted(),
           projection_,
           chunk_,

@@ -36,7 +36,7 @@ std::uint64_t bytes_read() {
   std::ifstream file("/proc/self/io");
   std::string word;
   std::uint64_t bytes = 0;
-  REQUIRE(file >> word >> bytes);
+  REQUIRE(static_cast<bool>(file >> word >> bytes));
   REQUIRE(word == "rchar:");
   return bytes;
 }
