@@ -39,7 +39,9 @@ struct Head::Rows {
 
 Head Head::unshifted() const {
   std::optional<HeadTransform> transform;
-  if (transform_) transform = HeadTransform{transform_->dense.unshifted(), transform_->activation};
+  if (transform_) {
+    transform.emplace(HeadTransform{transform_->dense.unshifted(), transform_->activation});
+  }
   return {norm_.unshifted(),
           projection_,
           chunk_,
