@@ -61,7 +61,8 @@ TEST_CASE("long work: every phase does what it announced") {
                                     "checking the model"});
   test::check_phases(installing);
   std::uint64_t written = 0;  // what is replaced is read again as undo data
-  for (const FileChange& file : read_receipts(bench.model).back().files) {
+  const Receipt receipt = read_receipts(bench.model).back();
+  for (const FileChange& file : receipt.files) {
     if (!file.undo) continue;
     written += fs::file_size(bench.model / file.path) +
                fs::file_size(bench.model / ".organ/undo/0001" / file.path);
