@@ -135,9 +135,9 @@ Option Command::add_flag(const std::string& names, bool& target, const std::stri
 }
 
 Option Command::add_parsed_option(const std::string& names,
-                                  std::function<void(const std::string&)> parse,
+                                  const std::function<void(const std::string&)>& parse,
                                   const std::string& description) {
-  return Option(app_->add_option_function<std::string>(names, std::move(parse), description));
+  return Option(app_->add_option_function<std::string>(names, parse, description));
 }
 
 void Command::add_global_options(Context& context) {

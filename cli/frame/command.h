@@ -64,7 +64,8 @@ class Command {
   Option add_path(const std::string& names, T& target, const std::string& description);
   Option add_flag(const std::string& names, bool& target, const std::string& description);
   // `parse` receives the text while the command line is parsed; it may throw Error.
-  Option add_parsed_option(const std::string& names, std::function<void(const std::string&)> parse,
+  Option add_parsed_option(const std::string& names,
+                           const std::function<void(const std::string&)>& parse,
                            const std::string& description);
 
   // Whether the command line gave the option; once it is parsed.

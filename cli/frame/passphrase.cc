@@ -46,7 +46,9 @@ std::string ask(std::string_view question) {
   return line;
 }
 
-std::string first_line(std::string text) { return text.substr(0, text.find_first_of("\r\n")); }
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find_first_of("\r\n"));
+}
 
 // Everything but the terminal.
 std::optional<std::string> given_passphrase(const PassphraseOptions& options) {
@@ -57,7 +59,7 @@ std::optional<std::string> given_passphrase(const PassphraseOptions& options) {
     while (text.size() < kMostBytes && ::read(*options.fd, &byte, 1) == 1 && byte != '\n') {
       text += byte;
     }
-    return first_line(std::move(text));
+    return first_line(text);
   }
   const char* variable = std::getenv("ORGAN_KEY_PASSPHRASE");
   if (variable != nullptr) return variable;
@@ -88,7 +90,7 @@ format::PassphraseSource passphrase_source(const PassphraseOptions& options) {
 std::string new_passphrase(const PassphraseOptions& options) {
   if (auto given = given_passphrase(options)) return *given;
   if (!has_terminal()) return {};
-  const std::string passphrase = ask("passphrase for the new key (empty for none): ");
+  std::string passphrase = ask("passphrase for the new key (empty for none): ");
   if (!passphrase.empty() && ask("once more: ") != passphrase) {
     fail(ErrorCode::invalid_argument, "the two passphrases differ");
   }

@@ -15,7 +15,7 @@ using registry::LogRecord;
 using registry::Registry;
 
 std::string describe(const LogEntry& entry) {
-  const std::string subject =
+  std::string subject =
       escape_text(entry.name + (entry.version.empty() ? "" : ":" + entry.version));
   switch (entry.kind) {
     case LogKind::publish:

@@ -246,7 +246,7 @@ train::RunData read_train_data(const Context& context, const TrainArguments& a,
 train::TrainSettings final_settings(const Context& context, const TrainArguments& a,
                                     const train::TrainSettings& wishes,
                                     const train::RunData& data) {
-  const auto settings = train::complete_settings(wishes, run_length(a), data.training);
+  auto settings = train::complete_settings(wishes, run_length(a), data.training);
   context.note(
       fmt::format("{} tokens in {} windows of {} ({:.1f} % filled), {} steps of {} windows",
                   data.training.tokens(), data.training.windows(), settings.context,
