@@ -151,8 +151,9 @@ void NewFolder::commit_inside() {
   std::size_t moved = 0;
   try {
     for (; moved < entries_.size(); ++moved) {
-      // Durable before the one that makes it whole.
-      if (moved + 1 == entries_.size()) sync_folder(target_);
+      // Durable before the one that makes it whole; and before the first one what is being filled,
+      // whose name says what the others are.
+      if (moved == 0 || moved + 1 == entries_.size()) sync_folder(target_);
       rename_to_new(path() / entries_[moved], target_ / entries_[moved]);
     }
   } catch (const Error&) {

@@ -183,6 +183,14 @@ class RegistryInit(WithOrgan):
         self.must(folder, "verify", "--all", "--registry", "registry")
 
 
+class RegistryInitInside(RegistryInit):
+    name = "registry init in an empty folder"
+
+    def prepare(self, home):
+        super().prepare(home)
+        (home / "registry").mkdir()
+
+
 class Publish(WithOrgan):
     name = "publish"
     arguments = ("publish", "cut", NEW, "--key", "k.key", "--registry", "registry")
@@ -349,8 +357,8 @@ class Import(Case):
         demand(files(folder / "merged") == self.merged, "a half-written model has its name")
 
 
-CASES = (Extract, KeyGenerate, Sign, SignAgain, RegistryInit, Publish, Rebuild, Install, Uninstall,
-         InstallBeside, Import)
+CASES = (Extract, KeyGenerate, Sign, SignAgain, RegistryInit, RegistryInitInside, Publish, Rebuild,
+         Install, Uninstall, InstallBeside, Import)
 
 
 def chosen(program, names):
