@@ -83,7 +83,7 @@ std::vector<std::vector<LayerTensor>> tensors_by_layer(std::span<const TensorInf
 
 // It becomes a word of organ.json.
 std::string read_model_type(const JsonObject& config) {
-  const std::string type = config.string("model_type");
+  std::string type = config.string("model_type");
   const bool good = !type.empty() && type.size() <= 64 &&
                     type.find_first_not_of(
                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -82,6 +82,7 @@ std::vector<LayerList> find_layer_lists(std::span<const TensorInfo* const> tenso
     list.bare |= numbered->rest.empty();
   }
   std::vector<LayerList> lists;
+  lists.reserve(found.size());
   for (const auto& [name, list] : found) {
     lists.push_back({std::string(name), list.indices.size(),
                      list.bare ? "numbers tensors, not layers" : gap_of(list.indices)});
