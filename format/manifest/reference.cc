@@ -160,16 +160,16 @@ Version Version::parse(std::string_view text) {
 }
 
 std::weak_ordering Version::precedence(const Version& other) const {
-  if (const auto order = major_ <=> other.major_; order != 0) return order;
-  if (const auto order = minor_ <=> other.minor_; order != 0) return order;
-  if (const auto order = patch_ <=> other.patch_; order != 0) return order;
+  if (const auto order = major_ <=> other.major_; std::is_neq(order)) return order;
+  if (const auto order = minor_ <=> other.minor_; std::is_neq(order)) return order;
+  if (const auto order = patch_ <=> other.patch_; std::is_neq(order)) return order;
   if (prerelease_.empty() != other.prerelease_.empty()) {
     return prerelease_.empty() ? std::weak_ordering::greater : std::weak_ordering::less;
   }
   const std::size_t common = std::min(prerelease_.size(), other.prerelease_.size());
   for (std::size_t i = 0; i < common; ++i) {
     const auto order = compare_identifiers(prerelease_[i], other.prerelease_[i]);
-    if (order != 0) return order;
+    if (std::is_neq(order)) return order;
   }
   return prerelease_.size() <=> other.prerelease_.size();
 }

@@ -53,7 +53,7 @@ void OrganWriter::no_wider_than(unsigned permissions) {
   folder_.no_wider_than(permissions | ((permissions & 0444) >> 2));  // who may read may enter
 }
 
-const FileEntry& OrganWriter::add_tensors(std::string path, FileRole role,
+const FileEntry& OrganWriter::add_tensors(const std::string& path, FileRole role,
                                           std::vector<TensorSource> tensors,
                                           const std::map<std::string, std::string>& metadata) {
   if (!is_safe_file_name(path)) {

@@ -31,7 +31,8 @@ class OrganWriter {
   // Writes one canonical safetensors file and returns its manifest entry (also kept). Tells its
   // work of each tensor twice: written, and read back for its digest. The reference holds until the
   // next add. Throws cancelled.
-  const FileEntry& add_tensors(std::string path, FileRole role, std::vector<TensorSource> tensors,
+  const FileEntry& add_tensors(const std::string& path, FileRole role,
+                               std::vector<TensorSource> tensors,
                                const std::map<std::string, std::string>& metadata);
   const FileEntry& add_card(std::string_view markdown);  // README.md
   // The tensors written so far that hold NaN or infinity.

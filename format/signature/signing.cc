@@ -130,7 +130,7 @@ std::string sign_resources(std::string_view subject_name, std::vector<SignedReso
   const std::string payload = internal::write_statement(subject_name, resources);
   const std::string message = internal::pre_authentication_encoding(payload);
   const PublicKey public_key = key.public_key();
-  const std::string bundle =
+  std::string bundle =
       internal::write_bundle(payload, internal::sign_message(key, message), public_key.id());
   verify_bundle(bundle, {public_key}, kSignatureFile);  // what we refuse to read we do not write
   return bundle;

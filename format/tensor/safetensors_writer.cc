@@ -94,6 +94,7 @@ bool canonical_order(const TensorInfo& a, const TensorInfo& b) {
 
 void refuse_duplicates(const std::vector<TensorInfo>& tensors) {
   std::vector<std::string_view> names;
+  names.reserve(tensors.size());
   for (const TensorInfo& tensor : tensors) names.push_back(tensor.name);
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
@@ -175,6 +176,7 @@ FileDigest write_safetensors(int fd, std::vector<TensorSource> tensors,
                              const std::map<std::string, std::string>& metadata,
                              std::string_view subject, const Work& work) {
   std::vector<TensorInfo> infos;
+  infos.reserve(tensors.size());
   for (const TensorSource& source : tensors) infos.push_back(source.info);
   const std::string header = canonical_header(infos, metadata);
   std::sort(tensors.begin(), tensors.end(), [](const TensorSource& a, const TensorSource& b) {

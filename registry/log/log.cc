@@ -47,7 +47,7 @@ class LineReader {
     while (length == std::string::npos && buffer_.size() - at_ <= kLineLimit && fill()) {
       length = find();
     }
-    if (length == std::string::npos || length > kLineLimit) return false;
+    if (length > kLineLimit) return false;  // npos too
     line = std::string_view(buffer_).substr(at_, length);
     at_ += length + 1;
     return true;
@@ -115,7 +115,7 @@ Log Log::create(const fs::path& folder, const std::string& time) {
   signer.save(folder / "log.key");
   write_file(verifier_path(folder), verifier + "\n", AtomicFile::Mode::create_new);
   write_file(folder / "log", "", AtomicFile::Mode::create_new);
-  const Log log(folder);
+  Log log(folder);
   log.sign({});
   LogEntry entry;
   entry.kind = LogKind::key;
