@@ -59,7 +59,7 @@ void fill_new_registry(const RegistryPaths& paths, const CreateOptions& options)
 }
 
 RegistryPaths find_registry(const fs::path& folder) {
-  const RegistryPaths paths{folder};
+  RegistryPaths paths{folder};
   const fs::path layout = folder / kLayoutFile;
   if (!is_there(folder)) {
     throw Error(ErrorCode::not_found, quote(folder.string()) + ": no such registry",

@@ -82,7 +82,7 @@ at::Tensor on_host(const at::Tensor& tensor) {
 }
 
 at::Tensor from_host(const at::Tensor& tensor) {
-  const at::Tensor moved =
+  at::Tensor moved =
       make_strided(tensor.sizes(), tensor.strides(), tensor.scalar_type(), {}, {}, {});
   on_host(moved).copy_(tensor);
   return moved;

@@ -166,7 +166,7 @@ at::Tensor composed_attention(AttentionTape& tape, const HeadLayout& layout,
     tape.sink_share = at::empty({layout.groups(), layout.length * layout.group},
                                 heads.query.options().dtype(at::kFloat));
   }
-  const at::Tensor out =
+  at::Tensor out =
       at::empty({layout.rows * layout.length, layout.query_width()}, heads.query.options());
   for (std::int64_t i = 0; i < block_count(layout); ++i) {
     const Block block(layout, spans, i);

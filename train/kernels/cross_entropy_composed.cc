@@ -14,7 +14,7 @@ at::Tensor add_logits(const SoftmaxSums& sums, at::Tensor& logits, const at::Ten
   const at::Tensor here = targets.ge(first_id).logical_and_(targets.lt(first_id + width));
   const at::Tensor index = (targets - first_id).clamp_(0, width - 1).unsqueeze(1);
   const at::Tensor top = at::maximum(sums.top, x.amax(1));
-  const at::Tensor factor = (sums.top - top).exp_();
+  at::Tensor factor = (sums.top - top).exp_();
   const at::Tensor exponentials = (x - top.unsqueeze(1)).exp_();
   sums.sum.mul_(factor).add_(exponentials.sum(1));
   sums.score.copy_(at::where(here, x.gather(1, index).squeeze(1), sums.score));

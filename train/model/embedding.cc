@@ -70,7 +70,7 @@ void Embedding::backward(const at::Tensor& dx, const Batch& batch) const {
 at::Tensor Embedding::document_positions(const Batch& batch) const {
   const std::int32_t* first =
       batch.first_key.defined() ? batch.first_key.const_data_ptr<int>() : nullptr;
-  const at::Tensor rows = kernels::empty({batch.tokens()}, at::kLong);
+  at::Tensor rows = kernels::empty({batch.tokens()}, at::kLong);
   auto* row = rows.mutable_data_ptr<std::int64_t>();
   for (std::int64_t i = 0; i < batch.tokens(); ++i) {
     row[i] = batch.past + i % batch.length - (first ? first[i] : 0);

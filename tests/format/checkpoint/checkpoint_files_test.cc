@@ -194,7 +194,7 @@ TEST_CASE("Git LFS pointers are named as such") {
 // root/models--a--b/{blobs,snapshots/<revision>} with every file a symlink into blobs/.
 fs::path put_cache(const fs::path& root) {
   const auto repository = root / "models--a--b";
-  const auto snapshot = repository / "snapshots" / "0123abcd";
+  auto snapshot = repository / "snapshots" / "0123abcd";
   fs::create_directories(repository / "blobs");
   fs::create_directories(snapshot);
   put_single(repository / "blobs");

@@ -30,7 +30,7 @@ SafetensorsHeader parse(const std::string& file, const SafetensorsLimits& limits
 }
 
 std::filesystem::path put(const TempFolder& folder, std::string_view name, std::string_view bytes) {
-  const auto path = folder.path() / name;
+  auto path = folder.path() / name;
   write_file(path, bytes);
   return path;
 }

@@ -41,7 +41,7 @@ at::Tensor document_bound(bool end) {
 
 // Whether each query sees each key, bool [rows, 1, length, 1, keys].
 at::Tensor seen_keys(const VisibleKeys& spans, const kernels::HeadLayout& layout) {
-  const at::Tensor seen = at::zeros({layout.rows, 1, layout.length, 1, layout.length}, at::kBool);
+  at::Tensor seen = at::zeros({layout.rows, 1, layout.length, 1, layout.length}, at::kBool);
   for (std::int64_t row = 0; row < layout.rows; ++row) {
     for (std::int64_t query = 0; query < layout.length; ++query) {
       const std::int64_t first = spans.first(row, query);

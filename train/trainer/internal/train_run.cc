@@ -271,7 +271,7 @@ bool TrainRun::finished() const {
 }
 
 HeldOutLoss TrainRun::held_out_loss() {
-  const HeldOutLoss loss = held_out_->loss([&] { stop_if_interrupted(); });
+  HeldOutLoss loss = held_out_->loss([&] { stop_if_interrupted(); });
   log_evaluation(loss);
   return loss;
 }
