@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "registry/catalog/internal/sqlite.h"
+#include "registry/log/merkle.h"
 #include "tests/registry/support.h"
 
 using namespace organ;
@@ -256,6 +257,16 @@ TEST_CASE("registry: a log that lost acknowledged entries is a rollback") {
     fs::remove(fixture.root / "organ" / "catalog.db");
     spill(fixture.root / "organ" / "checkpoint", old_checkpoint);
     CHECK(contains(error_of([&] { fixture.open(); }), "rollback of the checkpoint"));
+  }
+  SUBCASE("an entry told otherwise, with its right hash") {
+    fs::remove(fixture.root / "organ" / "catalog.db");
+    const std::string log = slurp(fixture.root / "organ" / "log");
+    const std::size_t line = log.rfind('\n', log.size() - 2) + 1;
+    std::string entry = log.substr(line + 65, log.size() - line - 66);
+    entry.replace(entry.find("1.2.0"), 5, "1.3.0");
+    spill(fixture.root / "organ" / "log",
+          log.substr(0, line) + merkle_leaf(entry).hex() + " " + entry + "\n");
+    CHECK(contains(error_of([&] { fixture.open(); }), "fork: the first "));
   }
   SUBCASE("last byte") {
     const std::string log = slurp(fixture.root / "organ" / "log");

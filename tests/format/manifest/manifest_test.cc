@@ -315,6 +315,8 @@ TEST_CASE("bad JSON, duplicate keys and reals of another spelling are refused") 
                                             "{\"a_real\":1e400," + text.substr(1),
                                             std::string(100'000, '[')};
   for (const std::string& one : refused) CHECK(parse_error(one).starts_with("corrupt: "));
+  CHECK(parse_error(text + std::string(kManifestLimit, ' '))
+            .find("expected at most 16777216 bytes of JSON") != std::string::npos);
 }
 
 }  // namespace organ::format

@@ -65,3 +65,11 @@ TEST_CASE("log entry: refuses what no registry writes") {
         std::string::npos);
   CHECK(refusal(text + " ").starts_with("corrupt: entry 3"));
 }
+
+TEST_CASE("log entry: no more signatures at once than the limit") {
+  LogEntry entry = entry_of(LogKind::signature);
+  entry.signatures.resize(64, {sha256("s"), 4});
+  CHECK(refusal(entry.to_text()) == "no error");
+  entry.signatures.resize(65, {sha256("s"), 4});
+  CHECK(refusal(entry.to_text()).starts_with("corrupt: entry 3"));
+}
