@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <compare>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
@@ -130,7 +131,7 @@ Catalog open_catalog(const RegistryPaths& paths, const Log& log, const BlobStore
 }
 
 bool is_newer(const VersionInfo& a, const VersionInfo& b) {
-  return Version::parse(a.version).precedence(Version::parse(b.version)) > 0;
+  return std::is_gt(Version::parse(a.version).precedence(Version::parse(b.version)));
 }
 
 }  // namespace

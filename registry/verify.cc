@@ -11,7 +11,6 @@
 namespace organ::registry {
 namespace {
 
-namespace fs = std::filesystem;
 using format::Finding;
 using Item = VerifyReport::Item;
 

@@ -10,8 +10,6 @@
 namespace organ::transplant {
 namespace {
 
-using format::Manifest;
-
 constexpr std::string_view kBridge = "it would take a bridge between the two streams and recovery";
 
 bool same_donor_layers(const Case& one, const Work& work) {

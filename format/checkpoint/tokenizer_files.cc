@@ -63,8 +63,8 @@ Json TokenizerSources::lines(std::string_view name) const {
 }
 
 JsonObject TokenizerSources::object(const Json& json, std::string_view name) const {
-  static const Json nothing = Json::object();
-  return {json.is_null() ? nothing : json, std::string(name)};
+  static const Json kNothing = Json::object();
+  return {json.is_null() ? kNothing : json, std::string(name)};
 }
 
 }  // namespace internal

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -155,7 +154,7 @@ int give_passphrase(char* buffer, int size, int, void* user) noexcept {
     std::string text = (*state.ask)();
     const bool fits = !text.empty() && text.size() <= kPassphraseBytes &&
                       text.size() <= static_cast<std::size_t>(size);
-    if (fits) std::memcpy(buffer, text.data(), text.size());
+    if (fits) text.copy(buffer, text.size());
     const int length = fits ? static_cast<int>(text.size()) : -1;
     OPENSSL_cleanse(text.data(), text.size());
     return length;

@@ -95,7 +95,7 @@ bool link_unnamed(int fd, const fs::path& name) {
 
 }  // namespace
 
-BlobStore::BlobStore(fs::path registry) : folder_(std::move(registry) / "blobs" / "sha256") {}
+BlobStore::BlobStore(const fs::path& registry) : folder_(registry / "blobs" / "sha256") {}
 
 UniqueFd BlobStore::open(const Digest& digest, std::uint64_t size) const {
   UniqueFd fd(

@@ -29,7 +29,7 @@ struct StagedBlob {
 // whole or not at all and never changes.
 class BlobStore {
  public:
-  explicit BlobStore(std::filesystem::path registry);  // the folder that holds blobs/
+  explicit BlobStore(const std::filesystem::path& registry);  // the folder that holds blobs/
 
   // Opens an object that something refers to. Throws corrupt when it is missing, a symlink, folder
   // or device, or of another size. Contents are not read; the mode means nothing.

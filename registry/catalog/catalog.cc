@@ -285,7 +285,7 @@ void Catalog::Update::add(std::uint64_t index, const LogEntry& entry,
                           const PublishedContent* content) {
   switch (entry.kind) {
     case LogKind::publish:
-      check(content != nullptr, "a publish entry comes with its content");
+      if (content == nullptr) fail(ErrorCode::internal, "a publish entry comes with its content");
       state_->add_version(index, entry, *content);
       state_->add_details(index, content->organ);
       state_->add_signatures(index, index, entry);

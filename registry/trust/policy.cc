@@ -60,7 +60,7 @@ PublicKey parse_key(const JsonObject& rule, const std::string& text,
   try {
     if (text.starts_with("-----")) return PublicKey::parse(text, rule.path());
     const Digest id = Digest::parse(text, rule.path());
-    const PublicKey key = PublicKey::load(trust_folder / (id.hex() + ".pem"));
+    PublicKey key = PublicKey::load(trust_folder / (id.hex() + ".pem"));
     if (key.id() == id) return key;
     rule.fail_field("keys", fmt::format("the file of key {} holds key {}", id.to_string(),
                                         key.id().to_string()));

@@ -219,7 +219,7 @@ void add_names(std::vector<BadSafetensors>& bad) {
   bad.push_back({"name-newline", named(R"(a\nb)"), "printable ASCII"});
   bad.push_back({"name-nul", named(R"(a\u0000b)"), "printable ASCII"});
   bad.push_back({"name-escape-code", named(R"(a\u001b[31m)"), "printable ASCII"});
-  bad.push_back({"name-bidi", named("a\xe2\x80\xae"), "printable ASCII"});
+  bad.push_back({"name-bidi", named(std::string{'a', '\xe2', '\x80', '\xae'}), "printable ASCII"});
   bad.push_back({"name-non-ascii", named("caf\xc3\xa9"), "printable ASCII"});
   bad.push_back({"name-slash", named("a/b"), "like a path"});
   bad.push_back({"name-backslash", named(R"(a\\b)"), "like a path"});

@@ -34,7 +34,8 @@ std::string_view model_prefix(const format::FamilyLayout& layout) {
 
 std::vector<Tensor> tensors_of(const json& config, format::DType dtype) {
   std::map<std::string, Tensor> tensors;  // stacks of one model share the embedding
-  const auto add = [&](std::string name, format::Shape shape, std::optional<format::DType> own) {
+  const auto add = [&](const std::string& name, format::Shape shape,
+                       std::optional<format::DType> own) {
     tensors[name] = {name, std::move(shape), own.value_or(dtype)};
   };
   for (const auto& layout : format::family_stacks(config.at("model_type").get<std::string>())) {
@@ -56,6 +57,7 @@ std::vector<Tensor> tensors_of(const json& config, format::DType dtype) {
     }
   }
   std::vector<Tensor> list;
+  list.reserve(tensors.size());
   for (auto& [name, tensor] : tensors) list.push_back(std::move(tensor));
   return list;
 }

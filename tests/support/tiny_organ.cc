@@ -103,6 +103,7 @@ void write_tiny_checkpoint(const fs::path& folder, unsigned layers) {
     }
   }
   std::vector<TensorSource> sources;
+  sources.reserve(tensors.size());
   for (const TinyTensor& tensor : tensors) {
     sources.push_back(memory_source(tensor.info, tensor.bytes));
   }

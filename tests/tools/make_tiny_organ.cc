@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // make_tiny_organ FOLDER [LAYERS [full]]: for the tests that start programs.
-#include <cstdlib>
 #include <iostream>
+#include <string>
 
 #include "format/base/error.h"
 #include "tests/support/tiny_organ.h"
@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const auto layers = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1;
+    const auto layers = argc > 2 ? static_cast<unsigned>(std::stoul(argv[2])) : 1;
     organ::test::write_tiny_organ(argv[1], layers, argc > 3);
     return 0;
   } catch (const organ::Error& error) {

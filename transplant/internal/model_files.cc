@@ -202,6 +202,7 @@ void require_unchanged(const fs::path& model, const ModelFiles& files, const Wor
     if (!file.settled) again.push_back(file);
   }
   std::vector<ModelFile*> young;
+  young.reserve(again.size());
   for (ModelFile& file : again) young.push_back(&file);
   hash_files(model, young, work.phase("checking the model", total_size(young)),
              [](const ModelFile& file, const Digest& digest) {

@@ -34,6 +34,7 @@ Architecture opaque(const Json& config, DType dtype = DType::BF16) {
                                            {"h.0.attn.w", dtype, {4, 4}, 0, 32},
                                            {"h.1.attn.w", dtype, {4, 4}, 0, 32}};
   std::vector<const TensorInfo*> all;
+  all.reserve(tensors.size());
   for (const TensorInfo& tensor : tensors) all.push_back(&tensor);
   return ArchitectureReader::from_tensors(config, "config.json", all, "",
                                           Error(ErrorCode::incompatible, "not known"));

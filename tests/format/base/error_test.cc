@@ -34,8 +34,8 @@ TEST_CASE("escape_text: control characters, C1, bidi and bad UTF-8 cannot reach 
   CHECK(escape_text("plain") == "plain");
   CHECK(escape_text("grün 字 🙂") == "grün 字 🙂");
   CHECK(escape_text("a\x1b[31mb\n") == "a\\x1b[31mb\\x0a");
-  CHECK(escape_text("\xc2\x9b") == "\\x9b");                // C1 CSI, well-formed UTF-8
-  CHECK(escape_text("\xe2\x80\xae") == "\\u{202e}");        // right-to-left override
+  CHECK(escape_text("\xc2\x9b") == "\\x9b");  // C1 CSI, well-formed UTF-8
+  CHECK(escape_text(std::string{'\xe2', '\x80', '\xae'}) == "\\u{202e}");  // right-to-left override
   CHECK(escape_text("\xff\xc0\xaf") == "\\xff\\xc0\\xaf");  // not UTF-8, overlong '/'
   CHECK(escape_text("\xed\xa0\x80") == "\\xed\\xa0\\x80");  // surrogate
   CHECK(escape_text(std::string_view("a\0b", 3)) == "a\\x00b");

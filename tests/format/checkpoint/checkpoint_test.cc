@@ -165,7 +165,7 @@ TEST_CASE("a layer with a missing, surplus, transposed or integer tensor is refu
     put_single(scratch.path(), tensors);
     const auto model = Checkpoint::open(scratch.path());
     CHECK(model.layer(0).size() == 9);
-    const std::string error = error_of([&] { model.layer(1); });
+    std::string error = error_of([&] { model.layer(1); });
     CHECK(error.starts_with("corrupt: "));
     return error;
   };

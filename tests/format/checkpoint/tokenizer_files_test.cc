@@ -81,14 +81,13 @@ TEST_CASE("a class that is not built here is refused by its name, with the way o
 }
 
 TEST_CASE("settings that put another tokenizer in the place of the files are refused by name") {
-  const std::pair<const char*, Json> kSettings[] = {
-      {"auto_map", {{"AutoTokenizer", {"a.B", nullptr}}}},
-      {"vocab", {{"a", 0}}},
-      {"merges", {"a b"}},
-      {"init_inputs", {1}},
-      {"fast_tokenizer_files", {"tokenizer.4.0.0.json"}},
-      {"fix_mistral_regex", true}};
-  for (const auto& [key, value] : kSettings) {
+  const std::pair<const char*, Json> kinds[] = {{"auto_map", {{"AutoTokenizer", {"a.B", nullptr}}}},
+                                                {"vocab", {{"a", 0}}},
+                                                {"merges", {"a b"}},
+                                                {"init_inputs", {1}},
+                                                {"fast_tokenizer_files", {"tokenizer.4.0.0.json"}},
+                                                {"fix_mistral_regex", true}};
+  for (const auto& [key, value] : kinds) {
     const std::string error = bytes().with("tokenizer_config.json", {{key, value}}).refusal();
     CHECK(error.starts_with("incompatible: tokenizer_config.json: "));
     says(error, key);
@@ -148,12 +147,12 @@ TEST_CASE("every file that changes an id changes the digest, every other leaves 
                                             {"eos_token", "<|endoftext|>"},
                                             {"model_max_length", 512}})
             .digest() != base);
-  const Json kChanges[] = {{{"tokenizer_class", "Qwen2Tokenizer"}},
-                           {{"additional_special_tokens", {"ab"}}},
-                           {{"added_tokens_decoder", {{"4", {{"content", "<d>"}}}}}},
-                           {{"split_special_tokens", true}},
-                           {{"tokenizer_class", "FooTokenizer"}}};
-  for (const Json& settings : kChanges) {
+  const Json changes[] = {{{"tokenizer_class", "Qwen2Tokenizer"}},
+                          {{"additional_special_tokens", {"ab"}}},
+                          {{"added_tokens_decoder", {{"4", {{"content", "<d>"}}}}}},
+                          {{"split_special_tokens", true}},
+                          {{"tokenizer_class", "FooTokenizer"}}};
+  for (const Json& settings : changes) {
     CAPTURE(settings.dump());
     CHECK(bytes().with("tokenizer_config.json", settings).digest() != base);
   }

@@ -61,7 +61,7 @@ TEST_CASE("hostile references are refused as wrong arguments") {
                                             std::string("a\0b", 3),
                                             "caf\xC3\xA9",
                                             "\xD0\xB0",
-                                            "a\xE2\x80\xAE",
+                                            std::string{'a', '\xE2', '\x80', '\xAE'},
                                             "a%2f",
                                             "$(x)",
                                             "a;b",
@@ -115,7 +115,7 @@ TEST_CASE("versions are ordered as SemVer 2.0 item 11 says") {
       CHECK(order == (i <=> j));
     }
   }
-  CHECK(Version::parse("1.0.0+a").precedence(Version::parse("1.0.0+b")) == 0);
+  CHECK(std::is_eq(Version::parse("1.0.0+a").precedence(Version::parse("1.0.0+b"))));
   CHECK_FALSE(Version::parse("1.0.0+a") == Version::parse("1.0.0+b"));
 }
 

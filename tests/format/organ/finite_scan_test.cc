@@ -26,8 +26,10 @@ using test::poke_bf16;
 OrganFolder poisoned_organ(const std::filesystem::path& folder, std::vector<Finding>& written) {
   const auto model = folder / "model";
   test::write_tiny_checkpoint(model);
-  poke_bf16(model / kSingleShard, "model.layers.0.mlp.down_proj.weight", 12 + 7, test::kNanBf16);
-  poke_bf16(model / kSingleShard, "model.layers.0.mlp.down_proj.weight", 12 * 6, test::kNanBf16);
+  poke_bf16(model / kSingleShard, "model.layers.0.mlp.down_proj.weight", std::uint64_t{12} + 7,
+            test::kNanBf16);
+  poke_bf16(model / kSingleShard, "model.layers.0.mlp.down_proj.weight", std::uint64_t{12} * 6,
+            test::kNanBf16);
   poke_bf16(model / kSingleShard, "model.layers.0.input_layernorm.weight", 2, test::kInfinityBf16);
   const Checkpoint donor = Checkpoint::open(model);
   OrganWriter writer(folder / "organ");

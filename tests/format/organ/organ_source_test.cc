@@ -13,8 +13,6 @@
 #include "tests/support/tiny_organ.h"
 
 namespace organ::format {
-namespace fs = std::filesystem;
-using test::error_of;
 using test::scratch;
 using test::write_tiny_organ;
 

@@ -38,7 +38,7 @@ struct Texts {
     write_file(folder.path() / name, text);
     return folder.path() / name;
   }
-  Dataset load(const std::vector<std::filesystem::path>& files, Dataset::Options options,
+  Dataset load(const std::vector<std::filesystem::path>& files, const Dataset::Options& options,
                std::uint64_t vocabulary = 29) const {
     return Dataset::from_texts(files, tokenizer, vocabulary, options);
   }
@@ -278,6 +278,7 @@ TEST_CASE("the batch of a step needs nothing but the seed and the step") {
 TEST_CASE("whole files are held out by seed, never all of them") {
   const Texts texts;
   std::vector<std::filesystem::path> files;
+  files.reserve(10);
   for (int i = 0; i < 10; ++i) {
     files.push_back(texts.write(std::to_string(i), std::string(100, static_cast<char>('a' + i))));
   }

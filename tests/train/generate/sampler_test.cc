@@ -57,6 +57,7 @@ TEST_CASE("equal seeds draw equal tokens, other seeds others") {
   const auto drawn = [&](std::uint64_t seed) {
     Sampler sampler({.temperature = 1, .seed = seed});
     std::vector<std::int32_t> ids;
+    ids.reserve(50);
     for (int i = 0; i < 50; ++i) ids.push_back(sampler.choose(logits));
     return ids;
   };

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include <fmt/format.h>
+
 #include "format/base/file.h"
 
 namespace organ::test {
@@ -11,9 +13,9 @@ std::string letters_before_text(const std::string& letters) {
   std::string pieces, tokens;
   for (const char letter : letters) {
     const std::string name = std::string("\"") + letter + "\"";
-    pieces += R"({"SpecialToken": {"id": )" + name + R"(, "type_id": 0}}, )";
-    tokens += (tokens.empty() ? "" : ", ") + name + R"(: {"id": )" + name + R"(, "ids": [)" +
-              std::to_string(letter - 'a') + R"(], "tokens": [)" + name + "]}";
+    pieces += fmt::format(R"({{"SpecialToken": {{"id": {}, "type_id": 0}}}}, )", name);
+    tokens += fmt::format(R"({}{}: {{"id": {}, "ids": [{}], "tokens": [{}]}})",
+                          tokens.empty() ? "" : ", ", name, name, letter - 'a', name);
   }
   return R"({"type": "TemplateProcessing", "single": [)" + pieces +
          R"({"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {)" + tokens +
