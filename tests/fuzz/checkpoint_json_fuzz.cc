@@ -28,7 +28,7 @@ void read_config(std::string_view text) {
   const Json config = parse_json(text, limits, "config.json");
   const TensorInfo tensor{"h.0.w", DType::F32, {1}, 0, 4};
   const TensorInfo* const all[] = {&tensor};
-  JsonObject(config, "config");
+  static_cast<void>(JsonObject(config, "config").value());  // an object, or refused
   try {
     use(ArchitectureReader::from_config(config, "config"));
   } catch (const Error& error) {

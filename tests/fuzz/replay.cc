@@ -145,7 +145,7 @@ int main(int argc, char** argv) {
   const std::size_t sound = organ::fuzz::accepted;
   organ::fuzz::demand(sound > 0, "a parser takes some of its seeds");
   Mutator mutator(seeds);
-  const int count = std::atoi(argv[1]);
+  const int count = std::stoi(argv[1]);
   for (int i = 0; i < count; ++i) run(mutator.next());
   std::printf("%zu seeds (%zu readings took them), %d mutations (%zu)\n", seeds.size(), sound,
               count, organ::fuzz::accepted - sound);

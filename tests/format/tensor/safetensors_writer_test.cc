@@ -24,6 +24,7 @@ struct Content {
 
 std::vector<TensorSource> sources(const std::vector<Content>& contents) {
   std::vector<TensorSource> result;
+  result.reserve(contents.size());
   for (const Content& content : contents) {
     result.push_back(memory_source(content.info, content.bytes));
   }
@@ -33,8 +34,7 @@ std::vector<TensorSource> sources(const std::vector<Content>& contents) {
 FileDigest write(const std::filesystem::path& path, std::vector<TensorSource> tensors,
                  const std::map<std::string, std::string>& metadata = {}) {
   AtomicFile file(path);
-  const FileDigest digest =
-      write_safetensors(file.fd(), std::move(tensors), metadata, path.string());
+  FileDigest digest = write_safetensors(file.fd(), std::move(tensors), metadata, path.string());
   file.commit();
   return digest;
 }
