@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an undo gives back of a shard beside its bytes, and that it opens the shard to nobody, whatever the
-receipt says: every mode that a file can have under every umask, access lists, times before 1970.
+receipt says: modes narrower and wider than told, access lists, times before 1970.
 
     given_back.py ORGAN_PROGRAM
 """
@@ -70,9 +70,9 @@ def mode(path):
 
 
 def modes(case, bench):
-    for mask in (0o022, 0o077, 0o000):
-        for now in (0o600, 0o640, 0o644, 0o400):
-            for told in (0o600, 0o644, 0o666, 0o777):
+    for mask in (0o022, 0o000):
+        for now in (0o600, 0o640, 0o400):
+            for told in (0o600, 0o644, 0o777):
                 model, shard = bench.install()
                 change_receipt(model, mode=told)
                 shard.chmod(now)
