@@ -2,13 +2,15 @@
 """Configs of every family compute what transformers computes, or are refused by name.
 
 usage: variants.py ORGAN_TRAIN [--every-key] [PART…]
+       variants.py --self-test
 
 For each config (tests/train/support/variant_cases.py) transformers makes a small random model; `organ
 eval` measures it in fp32. Its loss equals transformers' within 1e-6, or the config is refused with a
 message that names what was changed; what is in cases.COMPUTED may not be refused. Where transformers
-makes no model of a config nothing can be compared; it is counted. --every-key: every key of every family's configuration class, what transformers reads of any
+makes no model of a config organ refuses it too; with --every-key, where it has many ways to fail, what
+organ computes alone is counted. Of each family cases.LEAST_EQUAL configs or more are equal. --every-key: every key of every family's configuration class, what transformers reads of any
 config, and every kind and member of rotary scaling have their turn too. PART: only variants whose name has one of these.
-Needs $ORGAN_PEERS; exits 77 without it.
+--self-test: what must be found is found. Needs $ORGAN_PEERS; exits 77 without it.
 """
 import collections
 import concurrent.futures
@@ -20,12 +22,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import types
 
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE / "support"), str(HERE / "peers")]
 import peers  # noqa: E402
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "--self-test" not in sys.argv:
     peers.enter("torch", "transformers", "tokenizers", "safetensors")
 
 import mlm_parity  # noqa: E402
@@ -158,7 +161,7 @@ def organ_says(program, folder, family):
     return done.returncode, done.stdout, done.stderr
 
 
-def judge(family, change, peer, reason, answer):
+def judge(family, change, peer, reason, answer, alone_is_fine):
     code, out, err = answer
     result = lambda kind, ours=None, detail="": Result(  # noqa: E731
         family.name, name_of(change), kind, peer, ours, detail)
@@ -166,7 +169,7 @@ def judge(family, change, peer, reason, answer):
     if code == 0:
         ours = json.loads(out)["nll"]
         if peer is None:
-            return result("computed alone", ours, reason)
+            return result("computed alone" if alone_is_fine else "COMPUTED ALONE", ours, reason)
         # NaN is no equal of anything.
         if abs(ours - peer) <= TOLERANCE * abs(peer):
             return result("equal", ours)
@@ -204,7 +207,7 @@ def all_cases(every_key):
     return list({(family, name_of(change)): (family, change) for family, change in listed}.values())
 
 
-def measure(program, work, listed):
+def measure(program, work, listed, alone_is_fine):
     """One result per case; organ runs beside transformers."""
     families = {}
     waiting = collections.deque()
@@ -220,9 +223,9 @@ def measure(program, work, listed):
                             pool.submit(organ_says, program, folder, family)))
             while len(waiting) > 2:
                 *known, answer = waiting.popleft()
-                yield judge(*known, answer.result())
+                yield judge(*known, answer.result(), alone_is_fine)
         for *known, answer in waiting:
-            yield judge(*known, answer.result())
+            yield judge(*known, answer.result(), alone_is_fine)
 
 
 def report(results):
@@ -240,7 +243,35 @@ def report(results):
               f"{seen} of the equal ones change the loss")
 
 
+def too_few(results):
+    """What is wrong where hardly anything was compared."""
+    equal = collections.Counter(result.family for result in results if result.kind == "equal")
+    return [f"{family}: {equal[family]} configs are equal, expected {least} or more"
+            for family, least in cases.LEAST_EQUAL.items() if equal[family] < least]
+
+
+def self_test():
+    family = types.SimpleNamespace(name="llama")
+    computed, refused, unnamed = (0, '{"nll": 2.0}', ""), (3, "", "some_key"), (3, "", "no")
+    found = [judge(family, {"some_key": 1}, *case).kind
+             for case in ((None, "", computed, False), (None, "", computed, True),
+                          (2.0, "", computed, False), (2.1, "", computed, False),
+                          (None, "", refused, False), (2.0, "", refused, False),
+                          (2.0, "", unnamed, False), (2.0, "", (1, "", "some_key"), False))]
+    assert found == ["COMPUTED ALONE", "computed alone", "equal", "DIFFERENT", "refused by both",
+                     "refused", "REFUSED WITHOUT A NAME", "FAILED"], found
+    enough = [Result(name, "", "equal", 1, 1, "") for name, least in cases.LEAST_EQUAL.items()
+              for _ in range(least)]
+    assert too_few(enough) == []
+    assert len(too_few(enough[1:])) == 1
+    # A transformers that makes no model any more.
+    gone = [r._replace(kind="refused by both") for r in enough]
+    assert len(too_few(gone)) == len(cases.BASES)
+
+
 def main():
+    if "--self-test" in sys.argv:
+        return self_test()
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     import torch
@@ -255,15 +286,16 @@ def main():
     results = []
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["HOME"] = scratch  # no registry, no policy of the user's
-        for result in measure(program, pathlib.Path(scratch), listed):
+        for result in measure(program, pathlib.Path(scratch), listed, every_key):
             results.append(result)
             print(f"{result.kind:16} {result.family} {result.name} peer {result.peer} organ "
                   f"{result.ours} {result.detail}"[:600], flush=True)
     report(results)
-    bad = [r for r in results if r.kind.isupper()]
-    for result in bad:
-        print(f"BAD: {result.kind}: {result.family} {result.name}: peer {result.peer} organ "
-              f"{result.ours} {result.detail}", file=sys.stderr)
+    bad = [f"{r.kind}: {r.family} {r.name}: peer {r.peer} organ {r.ours} {r.detail}"
+           for r in results if r.kind.isupper()]
+    bad += [] if parts else too_few(results)
+    for line in bad:
+        print(f"BAD: {line}", file=sys.stderr)
     sys.exit(len(bad) != 0)
 
 
