@@ -7,8 +7,8 @@ usage: variants.py ORGAN_TRAIN [--every-key] [PART…]
 For each config (tests/train/support/variant_cases.py) transformers makes a small random model; `organ
 eval` measures it in fp32. Its loss equals transformers' within 1e-6, or the config is refused with a
 message that names what was changed; what is in cases.COMPUTED may not be refused. Where transformers
-makes no model of a config nothing can be compared: organ refuses it too, or it is one of cases.ALONE. Of
-each family cases.LEAST_EQUAL configs or more are equal. --every-key: every key of every family's configuration class, what transformers reads of any
+makes no model of a config organ refuses it too; with --every-key, where it has many ways to fail, what
+organ computes alone is counted. Of each family cases.LEAST_EQUAL configs or more are equal. --every-key: every key of every family's configuration class, what transformers reads of any
 config, and every kind and member of rotary scaling have their turn too. PART: only variants whose name has one of these.
 --self-test: what must be found is found. Needs $ORGAN_PEERS; exits 77 without it.
 """
@@ -161,11 +161,7 @@ def organ_says(program, folder, family):
     return done.returncode, done.stdout, done.stderr
 
 
-def is_alone(family, change):
-    return name_of(change) in map(name_of, cases.alone(family))
-
-
-def judge(family, change, peer, reason, answer):
+def judge(family, change, peer, reason, answer, alone_is_fine):
     code, out, err = answer
     result = lambda kind, ours=None, detail="": Result(  # noqa: E731
         family.name, name_of(change), kind, peer, ours, detail)
@@ -173,18 +169,13 @@ def judge(family, change, peer, reason, answer):
     if code == 0:
         ours = json.loads(out)["nll"]
         if peer is None:
-            return result("computed alone" if is_alone(family.name, change) else "COMPUTED ALONE",
-                          ours, reason)
-        if is_alone(family.name, change):
-            return result("ALONE NO MORE", ours)
+            return result("computed alone" if alone_is_fine else "COMPUTED ALONE", ours, reason)
         # NaN is no equal of anything.
         if abs(ours - peer) <= TOLERANCE * abs(peer):
             return result("equal", ours)
         return result("DIFFERENT", ours)
     if code not in REFUSALS:
         return result("FAILED", detail=f"exit {code}: {message}")
-    if is_alone(family.name, change):
-        return result("ALONE NO MORE", detail=message)
     if peer is None:
         return result("refused by both", detail=f"{message} | {reason}")
     if set(change) and set(change) <= cases.COMPUTED.get(family.name, set()):
@@ -216,7 +207,7 @@ def all_cases(every_key):
     return list({(family, name_of(change)): (family, change) for family, change in listed}.values())
 
 
-def measure(program, work, listed):
+def measure(program, work, listed, alone_is_fine):
     """One result per case; organ runs beside transformers."""
     families = {}
     waiting = collections.deque()
@@ -232,9 +223,9 @@ def measure(program, work, listed):
                             pool.submit(organ_says, program, folder, family)))
             while len(waiting) > 2:
                 *known, answer = waiting.popleft()
-                yield judge(*known, answer.result())
+                yield judge(*known, answer.result(), alone_is_fine)
         for *known, answer in waiting:
-            yield judge(*known, answer.result())
+            yield judge(*known, answer.result(), alone_is_fine)
 
 
 def report(results):
@@ -261,15 +252,14 @@ def too_few(results):
 
 def self_test():
     family = types.SimpleNamespace(name="llama")
-    listed, unlisted = cases.alone("llama")[0], {"nobody_knows": 1}
-    computed, refused = (0, '{"nll": 2.0}', ""), (3, "", "nobody_knows")
-    found = [judge(family, change, peer, "", answer).kind
-             for change, peer, answer in ((listed, None, computed), (unlisted, None, computed),
-                                          (listed, 2.0, computed), (listed, None, refused),
-                                          (unlisted, 2.0, computed), (unlisted, 2.1, computed),
-                                          (unlisted, None, refused), (unlisted, 2.0, refused))]
-    assert found == ["computed alone", "COMPUTED ALONE", "ALONE NO MORE", "ALONE NO MORE", "equal",
-                     "DIFFERENT", "refused by both", "refused"], found
+    computed, refused, unnamed = (0, '{"nll": 2.0}', ""), (3, "", "some_key"), (3, "", "no")
+    found = [judge(family, {"some_key": 1}, *case).kind
+             for case in ((None, "", computed, False), (None, "", computed, True),
+                          (2.0, "", computed, False), (2.1, "", computed, False),
+                          (None, "", refused, False), (2.0, "", refused, False),
+                          (2.0, "", unnamed, False), (2.0, "", (1, "", "some_key"), False))]
+    assert found == ["COMPUTED ALONE", "computed alone", "equal", "DIFFERENT", "refused by both",
+                     "refused", "REFUSED WITHOUT A NAME", "FAILED"], found
     enough = [Result(name, "", "equal", 1, 1, "") for name, least in cases.LEAST_EQUAL.items()
               for _ in range(least)]
     assert too_few(enough) == []
@@ -296,7 +286,7 @@ def main():
     results = []
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["HOME"] = scratch  # no registry, no policy of the user's
-        for result in measure(program, pathlib.Path(scratch), listed):
+        for result in measure(program, pathlib.Path(scratch), listed, every_key):
             results.append(result)
             print(f"{result.kind:16} {result.family} {result.name} peer {result.peer} organ "
                   f"{result.ours} {result.detail}"[:600], flush=True)

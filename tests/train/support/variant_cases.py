@@ -212,6 +212,10 @@ COMPUTED = {
     "gpt2": {"scale_attn_weights", "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn"},
 }
 
+# How many configs of each family are equal at least, without those of --every-key.
+LEAST_EQUAL = {"llama": 36, "mistral": 11, "qwen2": 12, "qwen3": 7, "gpt2": 8, "gpt_oss": 14, "bert": 2,
+               "t5": 9}
+
 # Each kind of rotary scaling with its own members, and odd values of every member there is.
 ROPE_KINDS = {
     "default": {},
