@@ -2,11 +2,15 @@
 #include "transplant/internal/model_files.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <span>
+#include <system_error>
 
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
@@ -19,7 +23,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostOpen = 64;
+// Files to open at one time: half of what the process still may, for a checkpoint has all of its
+// shards open.
+std::size_t files_at_once() {
+  constexpr rlim_t kFew = 1, kMany = 64;
+  rlimit limit{};
+  std::error_code error;
+  const auto open = std::distance(fs::directory_iterator("/proc/self/fd", error), {});
+  if (error || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kFew;
+  const auto used = static_cast<rlim_t>(open);
+  const rlim_t free = limit.rlim_cur > used ? limit.rlim_cur - used : 0;
+  return static_cast<std::size_t>(std::clamp(free / 2, kFew, kMany));
+}
 
 std::int64_t nanoseconds(const timespec& time) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
@@ -46,8 +61,9 @@ bool is_settled(const FileState& state) {
 template <typename Use>
 void hash_files(const fs::path& folder, const std::vector<ModelFile*>& files, const Work& work,
                 const Use& use) {
-  for (std::size_t at = 0; at < files.size(); at += kMostOpen) {
-    const auto batch = std::span(files).subspan(at, std::min(kMostOpen, files.size() - at));
+  const std::size_t most = files_at_once();
+  for (std::size_t at = 0; at < files.size(); at += most) {
+    const auto batch = std::span(files).subspan(at, std::min(most, files.size() - at));
     std::vector<UniqueFd> opened;
     std::vector<HashRange> ranges;
     for (const ModelFile* file : batch) {
