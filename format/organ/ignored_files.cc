@@ -20,9 +20,8 @@ bool is_unfinished_signature(std::string_view name) {
   name.remove_prefix(kPrefix.size());
   if (name.size() <= kSuffix.size()) return false;
   name.remove_suffix(kSuffix.size());
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  });
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
 std::string left_by(std::string_view name) {

@@ -31,8 +31,9 @@ TEST_CASE("components that are not known are refused by name") {
                                                        {"decoder", "BPEDecoder"},
                                                        {"decoder", "CTC"}};
   for (const auto& [part, type] : parts) {
-    const std::string error =
-        error_after([&key = part, &name = type](Json& json) { json[key] = {{"type", name}}; });
+    const std::string error = error_after([&key = part, &name = type](Json& json) {
+      json[key] = {{"type", name}};
+    });
     CHECK(has(error, "incompatible: tokenizer.json: " + std::string(part)));
     CHECK(has(error, "'" + type + "' is not supported"));
   }
