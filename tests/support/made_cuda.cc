@@ -11,7 +11,7 @@ constexpr int kNoDevice = 100;  // CUDA_ERROR_NO_DEVICE
 
 int devices() {
   const char* count = std::getenv("MADE_CUDA_DEVICES");
-  return count == nullptr ? 0 : std::atoi(count);
+  return count == nullptr ? 0 : static_cast<int>(std::strtol(count, nullptr, 10));
 }
 
 }  // namespace

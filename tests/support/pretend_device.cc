@@ -134,8 +134,8 @@ class Arguments {
       return tensor;
     }
     // An operation may give an empty result its size.
-    const at::Tensor alias = tensor.numel() > 0 ? test::on_host(tensor)
-                                                : at::empty(tensor.sizes(), tensor.scalar_type());
+    at::Tensor alias = tensor.numel() > 0 ? test::on_host(tensor)
+                                          : at::empty(tensor.sizes(), tensor.scalar_type());
     originals_.emplace(alias.unsafeGetTensorImpl(), tensor);
     return alias;
   }

@@ -30,7 +30,7 @@ void tell_most() {
 bool begin_thread() {
   const std::lock_guard lock(mutex);
   const char* limit = std::getenv("THREADS_MOST");
-  if (limit != nullptr && running >= std::atoi(limit)) return false;
+  if (limit != nullptr && running >= std::strtol(limit, nullptr, 10)) return false;
   if (++running > most) {
     most = running;
     tell_most();

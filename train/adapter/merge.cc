@@ -53,7 +53,7 @@ std::vector<Part> parts_of(const Adapter& adapter) {
 // weight[row] += scale * sum_r left[row, r] * right[r], r over `rank`.
 void add_product(std::span<double> weight, std::span<const float> left,
                  std::span<const float> right, std::size_t rank, double scale) {
-  check(rank > 0, "a product of rank zero");
+  if (rank == 0) fail(ErrorCode::internal, "a product of rank zero");
   const std::size_t rows = left.size() / rank, columns = right.size() / rank;
   for (std::size_t row = 0; row < rows; ++row) {
     double* out = weight.data() + row * columns;

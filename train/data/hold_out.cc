@@ -36,6 +36,7 @@ HoldOut hold_out_files(const std::vector<std::filesystem::path>& files, double s
                 "name files with --held-out, or train without");
   }
   std::vector<RankedFile> ranked;
+  ranked.reserve(files.size());
   for (const auto& path : files) ranked.push_back(rank_file(path, seed));
   std::sort(ranked.begin(), ranked.end(),
             [](const RankedFile& a, const RankedFile& b) { return a.rank < b.rank; });

@@ -27,7 +27,9 @@ void set_task(Dataset& data, const format::Checkpoint& checkpoint, const Tokeniz
               std::uint64_t seed) {
   const Task task = task_of(checkpoint.architecture());
   if (task == Task::next_token) return;
-  check(tokenizer != nullptr, "a task that draws tokens needs the tokenizer");
+  if (tokenizer == nullptr) {
+    fail(ErrorCode::internal, "a task that draws tokens needs the tokenizer");
+  }
   const std::uint64_t vocabulary = checkpoint.architecture().vocab_size();
   if (task == Task::hidden_tokens) {
     data.hide_tokens(read_mask_draw(*tokenizer, vocabulary, seed));

@@ -118,7 +118,7 @@ Generation Generator::run(std::span<const std::int32_t> prompt, const Generation
 
 std::vector<std::int64_t> Generator::Impl::begin(std::span<const std::int32_t> prompt,
                                                  DecodeCache& cache) {
-  const std::vector<std::int64_t> ids(prompt.begin(), prompt.end());
+  std::vector<std::int64_t> ids(prompt.begin(), prompt.end());
   if (continues_prompt(model.architecture())) return ids;
   model.read_source(ids, cache);
   return {start};

@@ -37,7 +37,7 @@ at::Tensor attention(AttentionTape& tape, const kernels::HeadLayout& layout,
 // [query heads]) when it is defined.
 kernels::Heads attention_backward(const at::Tensor& dout, const AttentionTape& tape,
                                   const kernels::HeadLayout& layout, const VisibleKeys& spans,
-                                  at::Tensor dsinks);
+                                  const at::Tensor& dsinks);
 
 // Both from LibTorch's own operations: what runs where the tensors are not on the CPU. A tape of
 // one is not for the other.
@@ -45,6 +45,6 @@ at::Tensor composed_attention(AttentionTape& tape, const kernels::HeadLayout& la
                               const VisibleKeys& spans, bool keep_probabilities);
 kernels::Heads composed_attention_backward(const at::Tensor& dout, const AttentionTape& tape,
                                            const kernels::HeadLayout& layout,
-                                           const VisibleKeys& spans, at::Tensor dsinks);
+                                           const VisibleKeys& spans, const at::Tensor& dsinks);
 
 }  // namespace organ::train

@@ -93,7 +93,8 @@ std::int64_t block_count(const HeadLayout& layout) {
 
 // Scores fp32 [rows, kv_heads, count, group, keys] to probabilities; sink fp32 [kv_heads, 1,
 // group, 1], share the same with `rows` and `count`.
-at::Tensor softmax_with_sinks(const at::Tensor& scores, const at::Tensor& sinks, at::Tensor share) {
+at::Tensor softmax_with_sinks(const at::Tensor& scores, const at::Tensor& sinks,
+                              const at::Tensor& share) {
   const at::Tensor top = at::maximum(scores.amax(-1, /*keepdim=*/true), sinks);
   const at::Tensor weights = (scores - top).exp_(), taken = (sinks - top).exp_();
   const at::Tensor sum = weights.sum(-1, true).add_(taken);
@@ -139,7 +140,7 @@ struct Sums {
 };
 
 void add_block(const Block& block, const at::Tensor& p, const at::Tensor& dout,
-               const AttentionTape& tape, at::Tensor dquery, Sums& sums) {
+               const AttentionTape& tape, const at::Tensor& dquery, Sums& sums) {
   const Heads& heads = tape.heads;
   const at::Tensor drows = block.tokens(dout).reshape({p.size(0), p.size(1), -1});
   block.visible(sums.dvalue).add_(kernels::batched_product(p.transpose(1, 2), drows));
@@ -179,7 +180,7 @@ at::Tensor composed_attention(AttentionTape& tape, const HeadLayout& layout,
 
 Heads composed_attention_backward(const at::Tensor& dout, const AttentionTape& tape,
                                   const HeadLayout& layout, const VisibleKeys& spans,
-                                  at::Tensor dsinks) {
+                                  const at::Tensor& dsinks) {
   const Heads& heads = tape.heads;
   const Bounds bounds(spans, layout, dout.device());
   const auto zeros = [&](const at::Tensor& like) {

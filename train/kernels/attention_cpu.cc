@@ -261,7 +261,8 @@ at::Tensor attention(AttentionTape& tape, const HeadLayout& layout, const Visibl
 }
 
 Heads attention_backward(const at::Tensor& dout, const AttentionTape& tape,
-                         const HeadLayout& layout, const VisibleKeys& spans, at::Tensor dsinks) {
+                         const HeadLayout& layout, const VisibleKeys& spans,
+                         const at::Tensor& dsinks) {
   if (!dout.is_cpu()) return composed_attention_backward(dout, tape, layout, spans, dsinks);
   const at::ScalarType type = dout.scalar_type();
   Heads gradient{kernels::empty(tape.heads.query.sizes(), type),

@@ -25,7 +25,7 @@ at::Tensor look_up(const at::Tensor& table, const at::Tensor& rows);
 void add_looked_up(at::Tensor& x, const at::Tensor& table, const at::Tensor& rows);
 // sum[rows[i]] += x[i] for each i in turn, a row as often as it comes; sum fp32 [m, ...], of any
 // strides; x fp32 [n, ...]; rows int64 [n].
-void add_to_rows(at::Tensor sum, const at::Tensor& rows, const at::Tensor& x);
+void add_to_rows(const at::Tensor& sum, const at::Tensor& rows, const at::Tensor& x);
 
 struct Norm {
   at::Tensor out;   // working [n, d]
@@ -62,11 +62,11 @@ HeadNorm head_norm(at::Tensor& packed, HeadRange range, const at::Tensor& gamma,
 // Replaces the gradient of the heads' outputs by that of their inputs; adds d(gamma) to
 // `gamma_gradient` (fp32 [size]) when it is defined.
 void head_norm_backward(at::Tensor& packed_gradient, HeadRange range, const HeadNorm& norm,
-                        const at::Tensor& gamma, at::Tensor gamma_gradient);
+                        const at::Tensor& gamma, const at::Tensor& gamma_gradient);
 
 // sum[j] += sum over rows of a[i, j] * b[i, j], and of a[i, j]. a, b working, sum fp32 [d].
-void accumulate_products(const at::Tensor& a, const at::Tensor& b, at::Tensor sum);
-void accumulate_rows(const at::Tensor& a, at::Tensor sum);
+void accumulate_products(const at::Tensor& a, const at::Tensor& b, const at::Tensor& sum);
+void accumulate_rows(const at::Tensor& a, const at::Tensor& sum);
 
 // gate_up [n, 2f] holds gate | up. Forward: function(gate) * up, [n, f].
 at::Tensor gated(Activation kind, const at::Tensor& gate_up);

@@ -84,7 +84,7 @@ void add_looked_up(at::Tensor& x, const at::Tensor& table, const at::Tensor& row
 }
 
 // Sorted by row first, unlike index_add, whose order on CUDA is nobody's.
-void add_to_rows(at::Tensor sum, const at::Tensor& rows, const at::Tensor& x) {
+void add_to_rows(const at::Tensor& sum, const at::Tensor& rows, const at::Tensor& x) {
   sum.index_put_({rows.to(sum.device())}, x, /*accumulate=*/true);
 }
 

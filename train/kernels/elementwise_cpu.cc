@@ -86,8 +86,8 @@ void add_looked_up(at::Tensor& x, const at::Tensor& table, const at::Tensor& row
   });
 }
 
-void add_to_rows(at::Tensor sum, const at::Tensor& rows, const at::Tensor& x) {
-  if (!sum.is_cpu()) return composed::add_to_rows(std::move(sum), rows, x);
+void add_to_rows(const at::Tensor& sum, const at::Tensor& rows, const at::Tensor& x) {
+  if (!sum.is_cpu()) return composed::add_to_rows(sum, rows, x);
   sum.index_add_(0, rows, x);
 }
 

@@ -82,18 +82,18 @@ HeadNorm head_norm(at::Tensor& packed, HeadRange range, const at::Tensor& gamma,
 }
 
 void head_norm_backward(at::Tensor& packed_gradient, HeadRange range, const HeadNorm& norm,
-                        const at::Tensor& gamma, at::Tensor gamma_gradient) {
+                        const at::Tensor& gamma, const at::Tensor& gamma_gradient) {
   at::Tensor heads = heads_of(packed_gradient, range);
   const at::Tensor dout = floats(heads), unit = floats(norm.unit).view(dout.sizes());
   if (gamma_gradient.defined()) gamma_gradient.add_((dout * unit).sum(at::IntArrayRef{0, 1}));
   heads.copy_(rms_gradient(dout * gamma, unit, norm.rstd.view({-1, range.heads, 1})));
 }
 
-void accumulate_products(const at::Tensor& a, const at::Tensor& b, at::Tensor sum) {
+void accumulate_products(const at::Tensor& a, const at::Tensor& b, const at::Tensor& sum) {
   sum.add_((floats(a) * b).sum(0));
 }
 
-void accumulate_rows(const at::Tensor& a, at::Tensor sum) {
+void accumulate_rows(const at::Tensor& a, const at::Tensor& sum) {
   sum.add_(at::sum(a, at::IntArrayRef{0}, /*keepdim=*/false, at::kFloat));
 }
 

@@ -14,7 +14,7 @@ constexpr std::int64_t kSumParts = 16;
 
 // add_row(i, part_sum) for every row; then the parts are added to `sum` in order.
 template <typename AddRow>
-void sum_rows(std::int64_t rows, at::Tensor& sum, AddRow add_row) {
+void sum_rows(std::int64_t rows, const at::Tensor& sum, AddRow add_row) {
   const std::int64_t width = sum.numel();
   std::vector<float> parts(static_cast<std::size_t>(kSumParts * width), 0.0f);
   at::parallel_for(0, kSumParts, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -143,7 +143,7 @@ HeadNorm head_norm(at::Tensor& packed, HeadRange range, const at::Tensor& gamma,
 }
 
 void head_norm_backward(at::Tensor& packed_gradient, HeadRange range, const HeadNorm& norm,
-                        const at::Tensor& gamma, at::Tensor gamma_gradient) {
+                        const at::Tensor& gamma, const at::Tensor& gamma_gradient) {
   if (!packed_gradient.is_cpu())
     return composed::head_norm_backward(packed_gradient, range, norm, gamma, gamma_gradient);
   const std::int64_t n = packed_gradient.size(0), width = packed_gradient.size(1);
@@ -166,7 +166,7 @@ void head_norm_backward(at::Tensor& packed_gradient, HeadRange range, const Head
   });
 }
 
-void accumulate_products(const at::Tensor& a, const at::Tensor& b, at::Tensor sum) {
+void accumulate_products(const at::Tensor& a, const at::Tensor& b, const at::Tensor& sum) {
   if (!a.is_cpu()) return composed::accumulate_products(a, b, sum);
   const std::int64_t n = a.size(0), d = a.size(1);
   with_type(a.scalar_type(), [&]<typename T>(T) {
@@ -177,7 +177,7 @@ void accumulate_products(const at::Tensor& a, const at::Tensor& b, at::Tensor su
   });
 }
 
-void accumulate_rows(const at::Tensor& a, at::Tensor sum) {
+void accumulate_rows(const at::Tensor& a, const at::Tensor& sum) {
   if (!a.is_cpu()) return composed::accumulate_rows(a, sum);
   const std::int64_t n = a.size(0), d = a.size(1);
   with_type(a.scalar_type(), [&]<typename T>(T) {

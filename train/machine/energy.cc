@@ -144,7 +144,7 @@ double EnergyReading::joules() const {
                          [](double sum, const EnergyDomain& one) { return sum + one.joules; });
 }
 
-EnergyMeter::EnergyMeter(EnergyOptions options) {
+EnergyMeter::EnergyMeter(const EnergyOptions& options) {
   find_powercap(options.powercap);
   find_gpus(options.nvml);
   if (counters_.empty()) return;

@@ -41,7 +41,7 @@ class EnergyCounter;  // one meter
 // read. read() is thread-safe.
 class EnergyMeter {
  public:
-  explicit EnergyMeter(EnergyOptions options = {});
+  explicit EnergyMeter(const EnergyOptions& options = {});
   ~EnergyMeter();
   EnergyMeter(const EnergyMeter&) = delete;
   EnergyMeter& operator=(const EnergyMeter&) = delete;

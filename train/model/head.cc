@@ -114,7 +114,7 @@ void Head::add_norm_gradient(const Rows& rows, double scale) const {
   const Parameter gamma{norm_.gamma().value, zeros(norm_.gamma())};
   const Parameter beta{norm_.beta().value, zeros(norm_.beta())};
   norm_.with(gamma, beta).add_gradient(rows.gradient, rows.norm);
-  const auto add = [&](at::Tensor sum, const at::Tensor& part) {
+  const auto add = [&](const at::Tensor& sum, const at::Tensor& part) {
     if (part.defined()) sum.add_(part, scale);
   };
   add(norm_.gamma().gradient, gamma.gradient);

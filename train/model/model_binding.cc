@@ -16,8 +16,8 @@ void Model::bind_layer(std::int64_t index, LayerStorage storage) {
             storage.gradient.scalar_type() == at::kFloat,
         "bind_layer got storage of another size or type");
   storage.working.copy_(slot.flat);
-  slot.flat = storage.working;
-  slot.gradient = storage.gradient;
+  slot.flat = std::move(storage.working);
+  slot.gradient = std::move(storage.gradient);
   impl_->remake_layer(index);
 }
 

@@ -120,7 +120,7 @@ void FlatLayers::read_master(const format::Checkpoint& checkpoint) {
     read_weights(checkpoint, checkpoint.locate(end.name),
                  master_.narrow(0, end.offset, end.elements));
   }
-  refresh_working();
+  FlatLayers::refresh_working();
 }
 
 FlatTensors FlatLayers::tensors() const {

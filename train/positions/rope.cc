@@ -119,7 +119,8 @@ void RopeTables::prepare(std::int64_t length) {
   const at::Tensor sine = kernels::empty({length, pairs}, at::kFloat);
   const auto factor = static_cast<float>(rope_attention_factor(scheme_.scaling));
   for (std::int64_t i = 0; i < length * pairs; ++i) {
-    const float angle = static_cast<float>(i / pairs) * frequencies[i % pairs];
+    const std::int64_t position = i / pairs;
+    const float angle = static_cast<float>(position) * frequencies[i % pairs];
     cosine.mutable_data_ptr<float>()[i] = std::cos(angle) * factor;
     sine.mutable_data_ptr<float>()[i] = std::sin(angle) * factor;
   }

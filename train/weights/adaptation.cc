@@ -34,7 +34,7 @@ class Lora : public Adaptation {
   explicit Lora(std::vector<AdaptedPart> parts) : parts_(std::move(parts)) {}
 
   at::Tensor forward(const Projection& base, const at::Tensor& x) const override {
-    const at::Tensor y = base.product(x);
+    at::Tensor y = base.product(x);
     for (const auto& [column, part] : parts_) {
       const at::Tensor inner = kernels::product(x, part.lora_a.value.t());
       y.narrow(1, column, part.projection.out)
@@ -68,7 +68,7 @@ class OutputScale : public Adaptation {
   explicit OutputScale(std::vector<AdaptedPart> parts) : parts_(std::move(parts)) {}
 
   at::Tensor forward(const Projection& base, const at::Tensor& x) const override {
-    const at::Tensor y = base.product(x);
+    at::Tensor y = base.product(x);
     for (const auto& part : parts_) columns(y, part).mul_(part.parameters.ia3.value);
     return y;
   }

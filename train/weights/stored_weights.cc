@@ -44,7 +44,7 @@ std::vector<std::byte> read_rows(const format::Checkpoint& checkpoint,
 
 // One expert at a time: the tensor of all of them is many gigabytes.
 void read_mxfp4(const format::Checkpoint& checkpoint, format::Checkpoint::Location blocks,
-                format::Checkpoint::Location scales, at::Tensor out) {
+                format::Checkpoint::Location scales, const at::Tensor& out) {
   const format::Shape& shape = blocks.tensor->shape;  // [experts, out, in / 32, 16]
   check(shape.size() == 4 && scales.tensor->shape == format::Shape(shape.begin(), shape.end() - 1),
         "MXFP4 blocks and scales of other shapes than their architecture says");
@@ -70,7 +70,7 @@ constexpr std::int64_t kPiece = std::int64_t{1} << 20;
 }  // namespace
 
 void read_weights(const format::Checkpoint& checkpoint, format::Checkpoint::Location location,
-                  at::Tensor out) {
+                  const at::Tensor& out) {
   const format::TensorInfo& tensor = *location.tensor;
   const at::ScalarType type = stored_type(tensor);
   const format::SafetensorsFile& file = checkpoint.shards()[location.shard].file;

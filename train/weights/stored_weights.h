@@ -19,7 +19,7 @@ using StoredLayer = std::map<std::string, format::Checkpoint::Location>;
 // rounded to nearest even where bf16 has fewer bits). Throws incompatible for another stored type,
 // corrupt.
 void read_weights(const format::Checkpoint& checkpoint, format::Checkpoint::Location location,
-                  at::Tensor out);
+                  const at::Tensor& out);
 
 // The same into a new tensor, by name; the stored shape must be `shape`, else corrupt.
 at::Tensor read_tensor(const format::Checkpoint& checkpoint, std::string_view name,

@@ -113,7 +113,7 @@ TEST_CASE("virtual tokens have the sizes of the model and start as PEFT's do") {
   for (const float value : prompt.values) sum += static_cast<double>(value * value);
   CHECK(sum / 16000 == doctest::Approx(1).epsilon(0.05));
   const Adapter prefix = make({.kind = AdapterKind::prefix, .virtual_tokens = 4});
-  CHECK(prefix.slots[0].shape == std::vector<std::int64_t>{4, 3 * 2 * 16});
+  CHECK(prefix.slots[0].shape == std::vector<std::int64_t>{4, std::int64_t{3} * 2 * 16});
   const Adapter zero =
       make({.kind = AdapterKind::prefix, .virtual_tokens = 1, .start = VirtualStart::zero});
   CHECK(zero.values == std::vector<float>(96, 0.0f));
@@ -126,7 +126,7 @@ TEST_CASE("a prompt starts as rows of the embedding, over again where they are f
   Adapter prompt = make({.kind = AdapterKind::prompt, .virtual_tokens = 3});
   const std::vector<std::int32_t> ids = {7, 2};
   start_from_ids(prompt, checkpoint, ids);
-  for (std::size_t i = 0; i < 3 * 32; ++i) {
+  for (std::size_t i = 0; i < std::size_t{3} * 32; ++i) {
     CHECK(prompt.values[i] == rows[static_cast<std::size_t>(ids[i / 32 % 2]) * 32 + i % 32]);
   }
   start_from_vocabulary(prompt, checkpoint, 3);

@@ -98,7 +98,7 @@ Tensors exact_attention(const Tensors& t, const kernels::HeadLayout& layout,
 
 // Attention and its gradients; inputs and results as exact_attention has them.
 Kernel both_ways(const kernels::HeadLayout& layout, const VisibleKeys& spans, bool keep) {
-  return [&layout, &spans, keep](Tensors t) {
+  return [&layout, &spans, keep](const Tensors& t) {
     AttentionTape tape;
     tape.heads = {t[0], t[1], t[2]};
     tape.sinks = t[3];
@@ -126,8 +126,9 @@ TEST_CASE("attention and its gradients") {
                  random({4, 300, 8}, type), c.sinks ? random({6}) : none, random({600, 48}, type),
                  c.sinks ? random({6}) : none, c.bias ? random({6, 609}) : none},
                 both_ways(layout, spans, keep), type == at::kFloat ? 2e-6 : 1e-4,
-                type == at::kFloat ? [&](Tensors t) { return exact_attention(t, layout, spans); }
-                                   : Kernel{});
+                type == at::kFloat
+                    ? [&](const Tensors& t) { return exact_attention(t, layout, spans); }
+                    : Kernel{});
       }
     }
   });
@@ -139,7 +140,7 @@ TEST_CASE("attention and its gradients over several blocks of queries") {
   const kernels::HeadLayout layout{1, kLength, 1, 2, 8};
   const at::Tensor none;
   const auto bound = [&](bool end) {
-    const at::Tensor all = at::full({kLength}, end ? kLength : 0, at::kInt);
+    at::Tensor all = at::full({kLength}, end ? kLength : 0, at::kInt);
     all.narrow(0, end ? 0 : kBegin, end ? kBegin : kLength - kBegin).fill_(kBegin);
     return all;
   };
@@ -155,7 +156,7 @@ TEST_CASE("attention and its gradients over several blocks of queries") {
                random({1, kLength, 8}), c.sinks ? random({2}) : none, random({kLength, 16}),
                c.sinks ? random({2}) : none, c.bias ? random({2, 2 * kLength + 9}) : none},
               both_ways(layout, spans, keep), 2e-6,
-              [&](Tensors t) { return exact_attention(t, layout, spans); });
+              [&](const Tensors& t) { return exact_attention(t, layout, spans); });
     }
   }
 }
@@ -163,7 +164,7 @@ TEST_CASE("attention and its gradients over several blocks of queries") {
 TEST_CASE("attention of one position after others") {
   const kernels::HeadLayout layout{1, 1, 2, 3, 8, 20};
   const VisibleKeys spans({}, {}, layout, 6);
-  compare({random({2, 3, 8}), random({2, 21, 8}), random({2, 21, 8})}, [&](Tensors t) {
+  compare({random({2, 3, 8}), random({2, 21, 8}), random({2, 21, 8})}, [&](const Tensors& t) {
     AttentionTape tape;
     tape.heads = {t[0], t[1], t[2]};
     return Tensors{attention(tape, layout, spans, false)};
@@ -175,7 +176,7 @@ TEST_CASE("attention to another sequence") {
   const at::Tensor end = at::arange(18, at::kInt).add_(3);
   const VisibleKeys spans({}, end, layout, 0);
   compare({random({4, 27, 8}), random({4, 21, 8}), random({4, 21, 8}), random({18, 48})},
-          [&](Tensors t) {
+          [&](const Tensors& t) {
             AttentionTape tape;
             tape.heads = {t[0], t[1], t[2]};
             const at::Tensor out = attention(tape, layout, spans, true);

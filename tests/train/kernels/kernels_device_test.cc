@@ -62,7 +62,7 @@ TEST_CASE("norms, their gradients and their outputs again") {
       CAPTURE(kind);
       const Tensors inputs = {random({kRows, kWidth}), random({kWidth}), random({kWidth}),
                               random({kRows, kWidth}, type)};
-      compare(inputs, [&](Tensors t) {
+      compare(inputs, [&](const Tensors& t) {
         const kernels::Norm norm = forwards[kind](t, type, true);
         return Tensors{norm.out, norm.unit, norm.rstd, forwards[kind](t, type, false).unit};
       });

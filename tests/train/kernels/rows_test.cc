@@ -136,16 +136,16 @@ TEST_CASE("a sink takes its share of a softmax and gets its gradient") {
 }
 
 TEST_CASE("the experts' SwiGLU is cut at its limit, and what was cut has no gradient") {
-  constexpr float limit = 1.5f, alpha = 1.3f;
+  constexpr float kLimit = 1.5f, kAlpha = 1.3f;
   const auto value = [&](double gate, double up) {
-    const double g = std::min(gate, double{limit}), u = std::clamp(up, -1.5, 1.5);
-    return (u + 1) * g / (1 + std::exp(-alpha * g));
+    const double g = std::min(gate, double{kLimit}), u = std::clamp(up, -1.5, 1.5);
+    return (u + 1) * g / (1 + std::exp(-kAlpha * g));
   };
   for (const std::int64_t n : kLengths) {
     const std::vector<float> gate_up = wave(2 * n, 0.9f), dout = wave(n, 2.1f);
     std::vector<float> out(dout.size()), gradient = gate_up;
-    clamped_swiglu_row(gate_up.data(), limit, alpha, out.data(), n);
-    clamped_swiglu_backward_row(gradient.data(), limit, alpha, dout.data(), n);
+    clamped_swiglu_row(gate_up.data(), kLimit, kAlpha, out.data(), n);
+    clamped_swiglu_backward_row(gradient.data(), kLimit, kAlpha, dout.data(), n);
     for (std::size_t i = 0; i < out.size(); ++i) {
       const double g = gate_up[2 * i], u = gate_up[2 * i + 1], h = 1e-5;
       CHECK(std::abs(out[i] - value(g, u)) < 1e-5);
@@ -251,19 +251,19 @@ TEST_CASE("layer norm and its gradient are those of the definition") {
     const auto size = static_cast<std::size_t>(n);
     const std::vector<float> x = wave(n, 0.7f), gamma = wave(n, 0.2f), beta = wave(n, 1.9f);
     const std::vector<float> dout = wave(n, 1.1f), base = wave(n, 0.05f);
-    constexpr float epsilon = 1e-2f;
+    constexpr float kEpsilon = 1e-2f;
     const auto value = [&](std::size_t out, std::size_t moved, double by) {
       double mean = by, squares = 0;
       for (const float each : x) mean += each;
       mean /= static_cast<double>(n);
       const auto centred = [&](std::size_t i) { return x[i] + (i == moved ? by : 0.0) - mean; };
       for (std::size_t i = 0; i < size; ++i) squares += centred(i) * centred(i);
-      const double rstd = 1 / std::sqrt(squares / static_cast<double>(n) + epsilon);
+      const double rstd = 1 / std::sqrt(squares / static_cast<double>(n) + kEpsilon);
       return centred(out) * rstd * gamma[out] + beta[out];
     };
     std::vector<float> unit(size), out(size), dx(size), again(size);
     const float rstd =
-        layer_norm_row(x.data(), gamma.data(), beta.data(), epsilon, unit.data(), out.data(), n);
+        layer_norm_row(x.data(), gamma.data(), beta.data(), kEpsilon, unit.data(), out.data(), n);
     layer_norm_backward_row(dout.data(), unit.data(), rstd, gamma.data(), base.data(), dx.data(),
                             n);
     affine_row(unit.data(), gamma.data(), beta.data(), again.data(), n);

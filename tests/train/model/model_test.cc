@@ -179,9 +179,10 @@ TEST_CASE("experts' matrices decay, their biases do not; a token pays for the ex
 
 TEST_CASE("an encoder layer works on the source, a decoder layer on the target and the source") {
   const Model model = load(Fixture("t5"));
-  const std::int64_t square = 24 * 24, mlp = 2 * 24 * 40;
+  const std::int64_t square = std::int64_t{24} * 24, mlp = std::int64_t{2} * 24 * 40;
   CHECK(model.row_multiplications(1, 28, 17) == 17 * (4 * square + mlp));
-  CHECK(model.row_multiplications(2, 28, 17) == 11 * (6 * square + mlp) + 17 * 2 * square);
+  CHECK(model.row_multiplications(2, 28, 17) ==
+        11 * (6 * square + mlp) + std::int64_t{17} * 2 * square);
 }
 
 TEST_CASE("the layers of a checkpoint's stack are placed behind those that run before them") {

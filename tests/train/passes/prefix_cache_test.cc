@@ -27,7 +27,6 @@ using train::Dataset;
 using train::Model;
 using train::Precision;
 using train::PrefixCache;
-using train::PrefixOptions;
 
 Dataset read_text(const fs::path& folder) {
   const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder));

@@ -13,7 +13,7 @@ namespace {
 using train::Batch;
 using train::WideBatch;
 
-at::Tensor numbers(std::vector<std::int64_t> values, at::ScalarType type = at::kLong) {
+at::Tensor numbers(const std::vector<std::int64_t>& values, at::ScalarType type = at::kLong) {
   return at::tensor(values, at::kLong).to(type);
 }
 

@@ -46,6 +46,7 @@ using Libraries = std::vector<const char*>;
 std::vector<Outcome> run(at::Device device, const Libraries& libraries, int sums = 3) {
   const std::uint16_t port = free_port();
   std::vector<std::future<Outcome>> processes;
+  processes.reserve(2);
   for (int rank = 0; rank < 2; ++rank) {
     processes.push_back(std::async(std::launch::async, [=] {
       const at::AutoDispatchBelowADInplaceOrView no_autograd;
@@ -67,6 +68,7 @@ std::vector<Outcome> run(at::Device device, const Libraries& libraries, int sums
     }));
   }
   std::vector<Outcome> outcomes;
+  outcomes.reserve(processes.size());
   for (auto& process : processes) outcomes.push_back(process.get());
   return outcomes;
 }

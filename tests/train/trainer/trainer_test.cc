@@ -138,7 +138,7 @@ TEST_CASE("data that were read with other settings than the run's are refused, e
 }
 
 TEST_CASE("held-out data that an evaluation would read otherwise are refused, each by name") {
-  const auto replaced = [](const std::string& model, train::Dataset::Options options,
+  const auto replaced = [](const std::string& model, const train::Dataset::Options& options,
                            std::uint64_t seed) {
     const Given given(model);
     train::RunData data = given.read();

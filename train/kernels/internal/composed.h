@@ -20,7 +20,7 @@ at::Tensor convert(const at::Tensor& x, at::ScalarType type);
 at::Tensor add(const at::Tensor& x, const at::Tensor& delta);
 at::Tensor look_up(const at::Tensor& table, const at::Tensor& rows);
 void add_looked_up(at::Tensor& x, const at::Tensor& table, const at::Tensor& rows);
-void add_to_rows(at::Tensor sum, const at::Tensor& rows, const at::Tensor& x);
+void add_to_rows(const at::Tensor& sum, const at::Tensor& rows, const at::Tensor& x);
 
 Norm rms_norm(const at::Tensor& x, const at::Tensor& gamma, double epsilon, at::ScalarType working,
               bool keep_unit);
@@ -35,9 +35,9 @@ at::Tensor layer_norm_backward(const at::Tensor& dout, const Norm& norm, const a
 at::Tensor norm_output(const at::Tensor& unit, const at::Tensor& gamma, const at::Tensor& beta);
 HeadNorm head_norm(at::Tensor& packed, HeadRange range, const at::Tensor& gamma, double epsilon);
 void head_norm_backward(at::Tensor& packed_gradient, HeadRange range, const HeadNorm& norm,
-                        const at::Tensor& gamma, at::Tensor gamma_gradient);
-void accumulate_products(const at::Tensor& a, const at::Tensor& b, at::Tensor sum);
-void accumulate_rows(const at::Tensor& a, at::Tensor sum);
+                        const at::Tensor& gamma, const at::Tensor& gamma_gradient);
+void accumulate_products(const at::Tensor& a, const at::Tensor& b, const at::Tensor& sum);
+void accumulate_rows(const at::Tensor& a, const at::Tensor& sum);
 
 at::Tensor gated(Activation kind, const at::Tensor& gate_up);
 void gated_backward(Activation kind, at::Tensor& gate_up, const at::Tensor& dout);

@@ -169,7 +169,7 @@ class Translator {
     ++at_;
     const std::size_t end = pattern_.find('}', at_);
     if (!looking_at("{") || end == std::string_view::npos) refuse("a property without {name}");
-    const std::string items = property_items(pattern_.substr(at_ + 1, end - at_ - 1));
+    std::string items = property_items(pattern_.substr(at_ + 1, end - at_ - 1));
     at_ = end + 1;
     return items;
   }
