@@ -110,6 +110,13 @@ void check_policy(const Policy& policy, const PreparedOrgan& organ, const format
   }
 }
 
+// Nothing is written that no reader would take.
+void require_readable(std::string_view what, std::uint64_t bytes, std::uint64_t limit) {
+  if (bytes <= limit) return;
+  fail(ErrorCode::invalid_argument, "{} has {} bytes, a reader takes at most {}", what, bytes,
+       limit);
+}
+
 // All texts that become blobs of a version, and what they refer to.
 struct VersionBlobs {
   TextBlob organ_json;
@@ -119,8 +126,22 @@ struct VersionBlobs {
   explicit VersionBlobs(const PreparedOrgan& organ)
       : organ_json(organ.manifest_text()),
         config(model_config(organ.manifest())),
-        manifest(version_manifest(organ.manifest(), organ_json.ref, config.ref)) {}
+        manifest(version_manifest(organ.manifest(), organ_json.ref, config.ref)) {
+    require_readable("organ.json", organ_json.text.size(), format::kManifestLimit);
+    require_readable("its OCI manifest", manifest.text.size(), kOciManifestLimit);
+  }
 };
+
+// What readers refuse for its signatures is not published either.
+void check_bundles(const std::vector<std::string>& bundles) {
+  for (const std::string& bundle : bundles) {
+    require_readable("a signature", bundle.size(), kBundleLimit);
+  }
+  if (bundles.size() > kMostSignatures) {
+    fail(ErrorCode::invalid_argument, "{} new signatures at once, at most {} are taken",
+         bundles.size(), kMostSignatures);
+  }
+}
 
 // Throws io unless there is room for the objects of a version that are not here already.
 void require_room(const BlobStore& blobs, const PreparedOrgan& organ, const VersionBlobs& texts) {
@@ -153,6 +174,7 @@ class BlobWriter {
   std::vector<StagedBlob> finish(PublishResult& result) {
     result.bytes += bytes_;
     result.new_bytes += linked_bytes_;
+    result.mended += mended_;
     return std::move(staged_);
   }
 
@@ -166,6 +188,7 @@ class BlobWriter {
 
   void keep(StagedBlob blob) {
     bytes_ += blob.size;
+    mended_ += blob.mends ? 1 : 0;
     if (staged_.size() < most_open_) {
       staged_.push_back(std::move(blob));
     } else {
@@ -178,7 +201,7 @@ class BlobWriter {
   Work work_;
   std::size_t most_open_ = most_open();
   std::vector<StagedBlob> staged_;
-  std::uint64_t bytes_ = 0, linked_bytes_ = 0;
+  std::uint64_t bytes_ = 0, linked_bytes_ = 0, mended_ = 0;
 };
 
 BlobRef put_signature(BlobWriter& writer, const std::string& bundle, const BlobRef& manifest) {
@@ -232,9 +255,7 @@ Work storing_phase(const Manifest& organ, const Work& work) {
 
 LogEntry make_entry(const PreparedOrgan& organ, const BlobRef& manifest,
                     std::vector<BlobRef> signatures) {
-  LogEntry entry;
-  entry.kind = LogKind::publish;
-  entry.time = log_time();
+  LogEntry entry = entry_of(LogKind::publish);
   entry.name = organ.manifest().name;
   entry.version = organ.manifest().version;
   entry.manifest = manifest;
@@ -247,8 +268,7 @@ LogEntry make_entry(const PreparedOrgan& organ, const BlobRef& manifest,
 // Decides under the write lock between a publish entry, a signature entry and nothing at all.
 void Registry::Impl::commit_version(LogEntry entry, std::vector<StagedBlob> blobs_to_link,
                                     const Work& work, PublishResult& result) {
-  const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
-  bring_up_to_date(paths, log, blobs, catalog, work);
+  const FileLock lock = lock_to_write(work);
   const std::optional<VersionInfo> existing = catalog.find(entry.name, entry.version);
   check_not_taken(existing, entry.manifest->digest);
   work.require_wanted();  // from here on it is completed
@@ -263,15 +283,19 @@ void Registry::Impl::commit_version(LogEntry entry, std::vector<StagedBlob> blob
   }
   result.already_published = true;
   result.log_index = existing->log_index;
-  if (entry.signatures.empty()) return;
-  entry.kind = LogKind::signature;
-  commit(entry);
+  if (!entry.signatures.empty()) {
+    entry.kind = LogKind::signature;
+    commit(entry);
+  }
+  // What could not be read when its row was written may be whole now.
+  if (catalog.has_damage()) catalog = build_catalog(paths, log, blobs, work.committed());
 }
 
 PublishResult Registry::publish(const OrganSource& organ, const std::string& name,
                                 const format::Version& version, const PublishOptions& options,
                                 const Work& work) {
   check(impl_->writable, "the registry was opened for reading");
+  const Policy& policy = impl_->policy();
   format::check_name(name);
   // Held from the first look at the blobs to the commit: nobody may delete one in between.
   const FileLock store(impl_->paths.store_lock(), FileLock::Kind::shared, kLockSeconds, work);
@@ -286,12 +310,14 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   const VersionBlobs texts(prepared);
   const auto existing = impl_->catalog.find(name, version.to_string());
   check_not_taken(existing, texts.manifest.ref.digest);
-  if (existing) prepared.add_known(impl_->open_version(*existing)->signature_bundles());
+  std::vector<Finding> damaged;  // its bundle is among the new ones, or nobody has it
+  if (existing) prepared.add_known(impl_->load_bundles(*existing, damaged));
   if (options.key != nullptr &&
       !signed_by(prepared.signature_bundles(), options.key->public_key())) {
     prepared.sign(*options.key);
   }
-  check_policy(impl_->policy, prepared, options.key);
+  check_bundles(prepared.new_bundles());
+  check_policy(policy, prepared, options.key);
 
   PublishResult result{
       .name = name, .version = version.to_string(), .digest = texts.manifest.ref.digest};

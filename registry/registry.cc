@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <compare>
+#include <utility>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
@@ -29,7 +30,7 @@ void make_folder(const fs::path& path) {
 // The first policy and the log entries that tell how it came about.
 void write_policy(const RegistryPaths& paths, const CreateOptions& options, const Log& log) {
   Policy policy;
-  LogPosition end = log.scan({}, [](std::uint64_t, const LogEntry&) {}).end;
+  LogPosition end = log.scan({}, [](const LogPlace&, const LogEntry&) {}).end;
   for (const auto& [pattern, key] : options.trusted) {
     if (!policy.trust(pattern, key)) continue;
     write_file(paths.trust() / (key.id().hex() + ".pem"), key.pem());
@@ -76,58 +77,36 @@ RegistryPaths find_registry(const fs::path& folder) {
   return paths;
 }
 
-Policy load_policy(const RegistryPaths& paths) {
-  const fs::path path = paths.policy();
-  return Policy::parse(read_file(path, kSmallFileLimit, Symlinks::refuse), quote(path.string()),
-                       paths.trust());
-}
-
-bool is_up_to_date(const RegistryPaths& paths, const Log& log, const Catalog& catalog) {
+bool is_up_to_date(const Log& log, const Catalog& catalog) {
   const LogPosition position = catalog.position();
   const Checkpoint checkpoint = log.checkpoint();
-  std::error_code error;
-  return fs::file_size(paths.organ() / "log", error) == position.bytes &&
-         checkpoint.size == position.entries() && checkpoint.root == position.tree.root() &&
-         !catalog.index_is_stale();
+  return checkpoint.size == position.entries() && checkpoint.root == position.tree.root();
 }
 
-// For registries that this process may read but not write: the views live in memory.
-Catalog catalog_in_memory(const Log& log, const BlobStore& blobs, const Work& work) {
-  Catalog catalog = Catalog::in_memory();
-  replay(log, blobs, catalog, Recovery::none, work);
-  return catalog;
-}
-
-Catalog open_catalog_for_reading(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                                 const Work& work) {
+// Who only reads writes nothing: where the catalog lags or its last writer died, the views live in
+// memory.
+Catalog open_for_reading(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
+                         const Work& work) {
   const FileLock lock(paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
-  if (is_there(paths.catalog())) {
-    Catalog catalog = Catalog::open(paths.catalog());
-    if (is_up_to_date(paths, log, catalog)) return catalog;
+  const bool at_rest = !is_taken(fs::path(paths.catalog()) += "-journal");
+  if (at_rest && is_there(paths.catalog())) {
+    if (std::optional<Catalog> catalog = Catalog::open(paths.catalog())) {
+      if (is_up_to_date(log, *catalog)) {
+        catalog->forbid_writes();
+        return std::move(*catalog);
+      }
+      require_prefix(paths, log, catalog->position());
+    }
   }
-  return catalog_in_memory(log, blobs, work);
-}
-
-Catalog open_catalog_for_writing(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                                 const Work& work) {
-  const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
-  // Absent is what an interrupted rebuild leaves; damaged is for a person to decide.
-  if (!is_taken(paths.catalog())) return build_catalog(paths, log, blobs, work);
-  Catalog catalog = Catalog::open(paths.catalog());
-  bring_up_to_date(paths, log, blobs, catalog, work);
+  Catalog catalog = Catalog::in_memory();
+  replay(log, blobs, catalog, work);
+  catalog.forbid_writes();
   return catalog;
 }
 
-// Readers disturb nobody: they take the write lock only when something is left to complete.
-Catalog open_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                     Registry::Mode mode, bool writable, const Work& work) {
-  if (mode == Registry::Mode::read && writable && is_there(paths.catalog())) {
-    const FileLock lock(paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
-    Catalog catalog = Catalog::open(paths.catalog());
-    if (is_up_to_date(paths, log, catalog)) return catalog;
-  }
-  return writable ? open_catalog_for_writing(paths, log, blobs, work)
-                  : open_catalog_for_reading(paths, log, blobs, work);
+bool is_withdrawn(const LogFacts& facts, const VersionInfo& version) {
+  return facts.yanked(version.name, version.version) ||
+         facts.revoked(version.name, version.version);
 }
 
 bool is_newer(const VersionInfo& a, const VersionInfo& b) {
@@ -137,6 +116,13 @@ bool is_newer(const VersionInfo& a, const VersionInfo& b) {
 }  // namespace
 
 std::string log_time() { return format::clock_time(); }
+
+LogEntry entry_of(LogKind kind) {
+  LogEntry entry;
+  entry.kind = kind;
+  entry.time = log_time();
+  return entry;
+}
 
 Registry::Registry(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Registry::Registry(Registry&&) noexcept = default;
@@ -150,21 +136,44 @@ void Registry::create(const fs::path& folder, const CreateOptions& options) {
   built.commit();
 }
 
-Registry Registry::open(const fs::path& folder, Mode mode, const Work& work) {
+namespace {
+
+// A registry has one location, however it is called.
+fs::path location_of(const RegistryPaths& paths) { return real_path(paths.root); }
+
+}  // namespace
+
+Registry Registry::open(const fs::path& folder, Mode mode, const OpenOptions& options,
+                        const Work& work) {
   const RegistryPaths paths = find_registry(folder);
   Log log(paths.organ());
-  const bool writable = log.is_writable();
-  if (mode == Mode::write && !writable) {
+  if (mode == Mode::write && !log.is_writable()) {
     throw Error(ErrorCode::io, quote(folder.string()) + ": may not be written by this user",
                 "publishing needs the registry's log and log.key");
   }
+  if (!options.log_key.empty() && options.log_key != log.verifier_key()) {
+    fail(ErrorCode::untrusted, "{}: its log key is {}, expected {}", quote(folder.string()),
+         log.verifier_key(), quote(options.log_key));
+  }
   BlobStore blobs(paths.root);
-  Policy policy = load_policy(paths);
-  Catalog catalog = open_catalog(paths, log, blobs, mode, writable, work);
-  if (mode == Mode::read) catalog.forbid_writes();
-  return Registry(
-      std::make_unique<Impl>(Impl{paths, std::move(blobs), std::move(log), std::move(policy),
-                                  std::move(catalog), mode == Mode::write}));
+  const auto meet = [&](Impl& impl) {
+    if (!options.known_registries.empty()) impl.meet(options, location_of(paths));
+  };
+  if (mode == Mode::read) {
+    Catalog catalog = open_for_reading(paths, log, blobs, work);
+    auto impl =
+        std::make_unique<Impl>(paths, std::move(blobs), std::move(log), std::move(catalog), false);
+    meet(*impl);
+    return Registry(std::move(impl));
+  }
+  const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
+  Catalog catalog = open_for_writing(paths, log, blobs, work);
+  auto notices = bring_up_to_date(paths, log, blobs, catalog, work);
+  auto impl =
+      std::make_unique<Impl>(paths, std::move(blobs), std::move(log), std::move(catalog), true);
+  impl->notices = std::move(notices);
+  meet(*impl);
+  return Registry(std::move(impl));
 }
 
 RebuildReport Registry::rebuild(const fs::path& folder, const Work& work) {
@@ -176,8 +185,11 @@ RebuildReport Registry::rebuild(const fs::path& folder, const Work& work) {
 }
 
 const fs::path& Registry::folder() const { return impl_->paths.root; }
-const Policy& Registry::policy() const { return impl_->policy; }
+const std::string& Registry::log_key() const { return impl_->log.verifier_key(); }
+std::uint64_t Registry::log_size() const { return impl_->log.checkpoint().size; }
+const Policy& Registry::policy() const { return impl_->policy(); }
 std::string Registry::dump() const { return impl_->catalog.dump(); }
+std::vector<std::string> Registry::take_notices() { return std::exchange(impl_->notices, {}); }
 
 VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
   std::optional<VersionInfo> found;
@@ -186,17 +198,26 @@ VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
   } else if (const auto* digest = std::get_if<Digest>(&reference.selector)) {
     found = catalog.find(reference.name, *digest);
   } else if (const auto* alias = std::get_if<format::Alias>(&reference.selector)) {
-    found = catalog.find_alias(reference.name, alias->name);
+    if (const auto pointed = facts().alias(reference.name, alias->name)) {
+      found = catalog.find(reference.name, *pointed);
+    }
   } else {
+    const LogFacts& facts = this->facts();
     for (VersionInfo& candidate : catalog.list({.name = reference.name,
                                   .architecture_signature = {},
-                                  .include_withdrawn = false,
+                                  .include_withdrawn = true,
                                   .limit = 0})) {
+      if (is_withdrawn(facts, candidate)) continue;
       if (Version::parse(candidate.version).is_prerelease()) continue;
       if (!found || is_newer(candidate, *found)) found = std::move(candidate);
     }
   }
-  if (found) return *found;
+  if (found) {
+    prove(*found);
+    found->yank_reason = facts().yanked(found->name, found->version);
+    found->revoke_reason = facts().revoked(found->name, found->version);
+    return *std::move(found);
+  }
   const bool known = !catalog.list({reference.name, {}, true, 1}).empty();
   throw Error(ErrorCode::not_found,
               fmt::format("{}: no such {} in {}", quote(reference.to_string()),
@@ -209,15 +230,29 @@ ResolvedVersion Registry::resolve(const Reference& reference) const {
   return impl_->find_reference(reference);
 }
 
-std::unique_ptr<StoredOrgan> Registry::Impl::open_version(const VersionInfo& version) const {
+std::vector<std::string> Registry::Impl::load_bundles(const VersionInfo& version,
+                                                      std::vector<format::Finding>& damaged) const {
   const std::string subject = version.name + ":" + version.version;
-  const BlobRef manifest{version.digest, version.manifest_size};
   std::vector<std::string> bundles;
   for (const BlobRef& signature : catalog.signatures(version.log_index)) {
-    bundles.push_back(load_signature(blobs, signature, manifest, subject).text);
+    try {
+      bundles.push_back(
+          load_signature(blobs, signature, {version.digest, version.manifest_size}, subject).text);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::corrupt) throw;
+      damaged.push_back(format::Finding::of("signature " + signature.digest.to_string(), error));
+    }
   }
-  return std::make_unique<StoredOrgan>(blobs, load_version(blobs, manifest, subject),
-                                       std::move(bundles), subject);
+  return bundles;
+}
+
+std::unique_ptr<StoredOrgan> Registry::Impl::open_version(const VersionInfo& version) const {
+  const std::string subject = version.name + ":" + version.version;
+  std::vector<format::Finding> damaged;  // evaluate() tells
+  std::vector<std::string> bundles = load_bundles(version, damaged);
+  return std::make_unique<StoredOrgan>(
+      blobs, load_version(blobs, {version.digest, version.manifest_size}, subject),
+      std::move(bundles), subject);
 }
 
 std::unique_ptr<format::OrganSource> Registry::open_organ(const ResolvedVersion& version) const {
@@ -230,39 +265,10 @@ std::vector<VersionInfo> Registry::list(const VersionFilter& filter) const {
 
 std::vector<LogRecord> Registry::history(const std::string& name) const {
   std::vector<LogRecord> records;
-  impl_->log.scan({}, [&](std::uint64_t index, const LogEntry& entry) {
-    if (name.empty() || entry.name == name) records.push_back({index, entry});
+  impl_->log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+    if (name.empty() || entry.name == name) records.push_back({place.index, entry});
   });
   return records;
-}
-
-std::uint64_t Registry::Impl::commit(const LogEntry& entry) {
-  const LogPosition end = catalog.position();
-  log.append(end, entry);
-  bring_up_to_date(paths, log, blobs, catalog, {});
-  return end.entries();
-}
-
-void Registry::set_alias(const std::string& name, const std::string& alias,
-                         const std::optional<Version>& version) {
-  check(impl_->writable, "the registry was opened for reading");
-  // The grammar of an alias is that of name@alias.
-  const Reference reference = Reference::parse(name + "@" + alias);
-  if (!std::holds_alternative<format::Alias>(reference.selector)) {
-    fail(ErrorCode::invalid_argument, "{}: not an alias", quote(alias));
-  }
-  const FileLock lock(impl_->paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds);
-  bring_up_to_date(impl_->paths, impl_->log, impl_->blobs, impl_->catalog, {});
-  LogEntry entry;
-  entry.kind = LogKind::alias;
-  entry.time = log_time();
-  entry.name = name;
-  entry.alias = alias;
-  if (version)
-    entry.version = impl_->find_reference({name, *version}).version;
-  else
-    impl_->find_reference(reference);
-  impl_->commit(entry);
 }
 
 }  // namespace organ::registry

@@ -29,6 +29,15 @@ struct CreateOptions {
   std::vector<std::pair<std::string, format::PublicKey>> trusted;
 };
 
+// Where a user keeps what was seen of registries (schemas/registry.md); empty: nothing is
+// remembered, and a registry that was replaced or rolled back as a whole is taken for what it
+// shows.
+struct OpenOptions {
+  std::filesystem::path known_registries = {};
+  std::string log_key = {};  // the C2SP verifier key that it must have; empty: any
+  bool forget_seen = false;  // drops what is remembered of it first
+};
+
 struct PublishOptions {
   const format::SecretKey* key = nullptr;  // signs the version while publishing
   bool require_finite = false;             // refuse an organ with NaN or infinity
@@ -43,6 +52,7 @@ struct PublishResult {
   bool already_published = false;  // the same content was there before
   std::uint64_t bytes = 0;         // of all blobs of the version
   std::uint64_t new_bytes = 0;     // of blobs that were not here before
+  std::uint64_t mended = 0;        // blobs that were damaged here and were written anew
   bool is_signed = false;
   std::vector<format::Finding> not_finite = {};  // tensors with NaN or infinity
 };
@@ -88,14 +98,23 @@ class Registry {
   static void create(const std::filesystem::path& folder, const CreateOptions& options = {});
 
   // Throws not_found when the folder is no registry (nothing is created), unsupported_version.
-  // A catalog that is absent or lags behind the log is brought up to date first.
-  static Registry open(const std::filesystem::path& folder, Mode mode, const Work& work = {});
+  // Opened to read, it writes nothing: what a crash left undone is made up in memory. Opened to
+  // write, it is completed first. What the user has seen of it before is compared; throws also
+  // untrusted, when it has another log key or its history is another one.
+  static Registry open(const std::filesystem::path& folder, Mode mode,
+                       const OpenOptions& options = {}, const Work& work = {});
   Registry(Registry&&) noexcept;
   Registry& operator=(Registry&&) noexcept;
   ~Registry();
 
   const std::filesystem::path& folder() const;
+  const std::string& log_key() const;  // C2SP verifier key
+  std::uint64_t log_size() const;      // entries that the signed checkpoint covers
+  // The rules in force: what the log's signed entries add up to. Throws also untrusted, when
+  // policy.json shows others.
   const Policy& policy() const;
+  // What people should know of what was found or done since the last call; sentences.
+  std::vector<std::string> take_notices();
 
   // Verifies the contents (flat digests too) and the policy, then adds blobs, log entry, catalog
   // rows and index in this order; the log entry is the commit point. When name or version differ
@@ -107,7 +126,8 @@ class Registry {
                         const Work& work = {});
 
   // Throws not_found. Without a selector: the newest version that is neither a pre-release nor
-  // yanked nor revoked; a pinned version or digest resolves even when it was withdrawn.
+  // yanked nor revoked; a pinned version or digest resolves even when it was withdrawn. The answer
+  // is proved against the log, whatever the catalog says; withdrawals and aliases come from there.
   ResolvedVersion resolve(const format::Reference& reference) const;
 
   // Its manifests are read and checked now, file contents by verify_contents. The source does not
@@ -122,9 +142,25 @@ class Registry {
   // In log order; name empty: all entries.
   std::vector<LogRecord> history(const std::string& name = {}) const;
 
+  // Each of these adds one signed entry to the log, or none when nothing changes. Throws not_found,
+  // invalid_argument.
   // Points `alias` of `name` at a version, or takes it away (nullopt).
   void set_alias(const std::string& name, const std::string& alias,
                  const std::optional<format::Version>& version);
+  // yank: no longer found without being named; revoke: refused everywhere. Without a reason it is
+  // taken back.
+  enum class Withdrawal { yank, revoke };
+  void withdraw(Withdrawal kind, const std::string& name, const format::Version& version,
+                const std::optional<std::string>& reason);
+  // Whose signatures count for names that match `pattern`; the first key makes the rule: enforce,
+  // threshold 1. Empty pattern of distrust: in every rule. False when nothing changed.
+  bool trust(const std::string& pattern, const format::PublicKey& key);
+  bool distrust(const format::KeyId& key, const std::string& pattern = {});
+  void set_rule(const std::string& pattern, PolicyMode mode, std::uint64_t threshold);
+  // Makes the rules in force those of `policy`, by as many entries as that takes.
+  void apply(const Policy& policy);
+  // Writes policy.json anew from the log.
+  void restore_policy();
 
   VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {},
                       const Work& work = {}) const;

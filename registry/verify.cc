@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checking what is stored: every byte of a version, and the registry's own records.
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <set>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 
@@ -38,31 +41,29 @@ Item verify_log(const Log& log, const Work& work) {
   Item item = part("organ/log");
   collect(item, item.subject, [&] {
     const Work reading = log_phase(log, 0, work);
-    log.scan({}, [&](std::uint64_t, const LogEntry&) { reading.advance(1); });
+    log.scan({}, [&](const LogPlace&, const LogEntry&) { reading.advance(1); });
   });
   return item;
 }
 
-// Nothing when the objects the catalog is made from are damaged: their own findings say so.
-std::optional<std::string> expected_dump(const Log& log, const BlobStore& blobs, const Work& work) {
-  try {
-    Catalog fresh = Catalog::in_memory();
-    replay(log, blobs, fresh, Recovery::none, work);
-    return fresh.dump();
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt) throw;
-    return std::nullopt;
-  }
-}
-
-Item verify_catalog(const Log& log, const BlobStore& blobs, const Catalog& catalog,
+// The file as it is now, under the write lock. A catalog of before damage was done, or of before it
+// was mended, differs from one that is made now.
+Item verify_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
                     const Work& work, VerifyReport& report) {
   Item item = part("organ/catalog.db");
   collect(item, item.subject, [&] {
-    const auto expected = expected_dump(log, blobs, work);
-    if (!expected) {
+    const auto catalog = is_taken(paths.catalog()) ? Catalog::open(paths.catalog()) : std::nullopt;
+    Catalog fresh = Catalog::in_memory();
+    if (catalog) replay(log, blobs, fresh, work);
+    if (!catalog) {
+      report.notes.push_back("organ/catalog.db: is not there; the next publish makes it");
+    } else if (catalog->position().entries() < fresh.position().entries()) {
+      require_prefix(paths, log, catalog->position());
+      report.notes.push_back(
+          "organ/catalog.db: lags behind the log; the next publish completes it");
+    } else if (fresh.has_damage() || catalog->has_damage()) {
       report.notes.push_back("organ/catalog.db: not compared, what it is made from is damaged");
-    } else if (*expected != catalog.dump()) {
+    } else if (fresh.dump() != catalog->dump()) {
       item.findings.push_back({ErrorCode::corrupt, item.subject,
                                "its rows are not what log and blobs say; organ registry rebuild "
                                "makes it anew"});
@@ -71,10 +72,14 @@ Item verify_catalog(const Log& log, const BlobStore& blobs, const Catalog& catal
   return item;
 }
 
-Item verify_index(const RegistryPaths& paths, const Catalog& catalog) {
+// A catalog that lags has an index that does.
+Item verify_index(const RegistryPaths& paths, const Log& log) {
   Item item = part("index.json");
   collect(item, item.subject, [&] {
-    const std::string expected = index_text(catalog.index_entries());
+    const auto catalog = is_taken(paths.catalog()) ? Catalog::open(paths.catalog()) : std::nullopt;
+    if (!catalog || catalog->index_is_stale()) return;
+    if (catalog->position().entries() < log.checkpoint().size) return;
+    const std::string expected = index_text(catalog->index_entries());
     if (read_file(paths.index(), expected.size(), Symlinks::refuse) != expected) {
       item.findings.push_back({ErrorCode::corrupt, item.subject,
                                "it does not list what the catalog holds; organ registry rebuild "
@@ -116,17 +121,21 @@ void note_modes(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verify
 
 TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::OrganSource& organ,
                                       const TrustOverride& override) const {
-  TrustVerdict verdict = evaluate_policy(policy, version.name, organ, override);
+  prove(version);
+  TrustVerdict verdict = evaluate_policy(policy(), version.name, organ, override);
   const std::string subject = version.name + ":" + version.version;
   verdict.established.push_back(fmt::format("published at {} as entry {} of this registry's log",
                                             version.published, version.log_index));
-  if (version.revoke_reason) {
-    verdict.refusals.push_back(
-        {ErrorCode::untrusted, subject, "revoked: " + *version.revoke_reason});
+  verdict.not_established.push_back(
+      "whether a signing key was withdrawn elsewhere: only this registry's log was asked");
+  if (const auto reason = facts().revoked(version.name, version.version)) {
+    verdict.refusals.push_back({ErrorCode::untrusted, subject, "revoked: " + *reason});
   }
-  if (version.yank_reason) {
-    verdict.warnings.push_back({ErrorCode::untrusted, subject, "yanked: " + *version.yank_reason});
+  if (const auto reason = facts().yanked(version.name, version.version)) {
+    verdict.warnings.push_back({ErrorCode::untrusted, subject, "yanked: " + *reason});
   }
+  // Others may satisfy the policy without them.
+  load_bundles(version, verdict.warnings);
   return verdict;
 }
 
@@ -141,9 +150,11 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
   collect(item, subject, [&] {
     for (const BlobRef& signature : catalog.signatures(version.log_index)) {
       seen.push_back(signature);
-      seen.push_back(load_signature(blobs, signature, manifest, subject).bundle);
-      const BlobRef empty = empty_config().ref;
-      blobs.read(empty.digest, empty.size);
+      collect(item, subject, [&] {
+        seen.push_back(load_signature(blobs, signature, manifest, subject).bundle);
+        const BlobRef empty = empty_config().ref;
+        blobs.read(empty.digest, empty.size);
+      });
     }
     const StoredVersion stored = load_version(blobs, manifest, subject);
     blobs.read(stored.config.digest, stored.config.size);
@@ -155,7 +166,8 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
     const auto organ = open_version(version);
     work.advance(stored.content.organ_json.size);
     format::FiniteCheck finite;
-    item.findings = format::verify_contents(*organ, {}, work, finite);
+    std::vector<Finding> contents = format::verify_contents(*organ, {}, work, finite);
+    std::ranges::move(contents, std::back_inserter(item.findings));
     item.not_finite = std::move(finite.found);
     bytes += version.bytes;
     item.trust = evaluate(version, *organ, override);
@@ -205,8 +217,8 @@ VerifyReport Registry::verify_all(const TrustOverride& override, const Work& wor
   }
   const FileLock lock(impl_->paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
   report.items.push_back(verify_log(impl_->log, work));
-  report.items.push_back(verify_catalog(impl_->log, impl_->blobs, impl_->catalog, work, report));
-  report.items.push_back(verify_index(impl_->paths, impl_->catalog));
+  report.items.push_back(verify_catalog(impl_->paths, impl_->log, impl_->blobs, work, report));
+  report.items.push_back(verify_index(impl_->paths, impl_->log));
   note_strays(impl_->blobs, seen, report);
   note_modes(impl_->blobs, seen, report);
   return report;

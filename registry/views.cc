@@ -13,10 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-PublishedContent load_content(const BlobStore& blobs, const LogEntry& entry) {
-  return load_version(blobs, entry.manifest.value(), entry.name + ":" + entry.version).content;
-}
-
 // Only holders of the write lock make temporary files outside blobs/, so whatever lies there now
 // was left by a process that died; those in blobs/ are locked by who writes them.
 void remove_leftovers(const RegistryPaths& paths) {
@@ -32,16 +28,57 @@ void remove_leftovers(const RegistryPaths& paths) {
   }
 }
 
-// A prefix that does not lead to the checkpoint's root: is the log damaged, or was the catalog
-// made from another history?
+// What cannot be read of one version harms that version alone.
+void add_published(Catalog::Update& update, const BlobStore& blobs, const LogPlace& place,
+                   const LogEntry& entry) {
+  std::optional<PublishedContent> content;
+  std::string damage;
+  try {
+    content = load_version(blobs, *entry.manifest, entry.name + ":" + entry.version).content;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported_version) throw;
+    damage = error.message();
+  }
+  if (content) {
+    update.add(place, entry, &*content);
+  } else {
+    update.add_damaged(place, entry, damage);
+  }
+}
+
+// The prefix that was seen does not lead to the checkpoint's root: is the log damaged, or was the
+// catalog made from another history?
 [[noreturn]] void explain_mismatch(const RegistryPaths& paths, const Log& log,
-                                   const LogPosition& seen, const Error& error) {
-  if (error.code() != ErrorCode::corrupt || seen.entries() == 0) throw error;
-  log.scan({}, [](std::uint64_t, const LogEntry&) {});  // throws when the log itself is damaged
+                                   const LogPosition& seen, const LogError& error) {
+  if (seen.entries() == 0) throw error;
+  log.scan({}, [](const LogPlace&, const LogEntry&) {});  // throws when the log itself is damaged
   throw Error(ErrorCode::corrupt,
               fmt::format("{}: it has seen {} log entries that are not this log's",
                           quote(paths.catalog().string()), seen.entries()),
               "if the registry was not rolled back, organ registry rebuild makes the catalog anew");
+}
+
+// Everything a crash left undone in log and catalog.
+std::vector<std::string> complete(const RegistryPaths& paths, const Log& log,
+                                  const BlobStore& blobs, Catalog& catalog, const Work& work) {
+  std::vector<std::string> notices;
+  const LogPosition seen = catalog.position();
+  try {
+    for (;;) {
+      const Log::Recovered recovered =
+          log.recover(replay(log, blobs, catalog, work), paths.quarantine());
+      if (recovered == Log::Recovered::taken_in) continue;
+      if (recovered == Log::Recovered::set_aside) {
+        notices.push_back(fmt::format(
+            "{}: a line behind the last signed entry, which no publisher "
+            "announced, was taken out of the log; {} keeps it",
+            quote((paths.organ() / "log").string()), quote(paths.quarantine().string())));
+      }
+      return notices;
+    }
+  } catch (const LogError& error) {
+    explain_mismatch(paths, log, seen, error);
+  }
 }
 
 }  // namespace
@@ -52,23 +89,28 @@ Work log_phase(const Log& log, std::uint64_t seen, const Work& work) {
   return work.phase("reading the log", entries - seen, Unit::items);
 }
 
-void replay(const Log& log, const BlobStore& blobs, Catalog& catalog, Recovery recovery,
-            const Work& work) {
+LogScan replay(const Log& log, const BlobStore& blobs, Catalog& catalog, const Work& work) {
   Catalog::Update update(catalog);
   const LogPosition from = catalog.position();
   const Work reading = log_phase(log, from.entries(), work);
-  const LogScan scan = log.scan(from, [&](std::uint64_t index, const LogEntry& entry) {
+  LogScan scan = log.scan(from, [&](const LogPlace& place, const LogEntry& entry) {
     reading.advance(1);
     if (entry.kind == LogKind::publish) {
-      const PublishedContent content = load_content(blobs, entry);
-      update.add(index, entry, &content);
+      add_published(update, blobs, place, entry);
     } else {
-      update.add(index, entry, nullptr);
+      update.add(place, entry, nullptr);
     }
   });
-  // Only what the checkpoint covers (or will at once) may enter: it must never run ahead.
-  if (recovery == Recovery::complete && scan.needs_recovery()) log.recover(scan);
   if (scan.end.entries() > from.entries()) update.commit(scan.end);
+  return scan;
+}
+
+void require_prefix(const RegistryPaths& paths, const Log& log, const LogPosition& seen) {
+  try {
+    log.scan(seen, [](const LogPlace&, const LogEntry&) {});
+  } catch (const LogError& error) {
+    explain_mismatch(paths, log, seen, error);
+  }
 }
 
 void write_index(const RegistryPaths& paths, Catalog& catalog) {
@@ -76,16 +118,25 @@ void write_index(const RegistryPaths& paths, Catalog& catalog) {
   catalog.mark_index_written();
 }
 
-void bring_up_to_date(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                      Catalog& catalog, const Work& work) {
-  remove_leftovers(paths);
-  const LogPosition seen = catalog.position();
-  try {
-    replay(log, blobs, catalog, Recovery::complete, work);
-  } catch (const Error& error) {
-    explain_mismatch(paths, log, seen, error);
-  }
+std::vector<std::string> bring_up_to_date(const RegistryPaths& paths, const Log& log,
+                                          const BlobStore& blobs, Catalog& catalog,
+                                          const Work& work) {
+  if (!catalog.is_at(paths.catalog())) catalog = open_for_writing(paths, log, blobs, work);
+  std::vector<std::string> notices = complete(paths, log, blobs, catalog, work);
   if (catalog.index_is_stale()) write_index(paths, catalog);
+  return notices;
+}
+
+Catalog open_for_writing(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
+                         const Work& work) {
+  remove_leftovers(paths);
+  // Absent is what an interrupted rebuild leaves; damaged is for a person to decide.
+  if (is_taken(paths.catalog())) {
+    if (std::optional<Catalog> catalog = Catalog::open(paths.catalog())) {
+      return std::move(*catalog);
+    }
+  }
+  return build_catalog(paths, log, blobs, work);
 }
 
 Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
@@ -95,7 +146,7 @@ Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStor
   const fs::path fresh = temporary.path() / "catalog.db";
   {
     Catalog catalog = Catalog::create(fresh);
-    replay(log, blobs, catalog, Recovery::complete, work);
+    complete(paths, log, blobs, catalog, work);
   }
   // An old journal beside a new database would be played into it: the old pair goes first.
   remove_path(paths.catalog());
@@ -103,9 +154,10 @@ Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStor
   sync_folder(paths.organ());
   rename_path(fresh, paths.catalog());
   sync_folder(paths.organ());
-  Catalog catalog = Catalog::open(paths.catalog());
-  write_index(paths, catalog);
-  return catalog;
+  std::optional<Catalog> catalog = Catalog::open(paths.catalog());
+  check(catalog.has_value(), "a new catalog is of an older organ");
+  write_index(paths, *catalog);
+  return std::move(*catalog);
 }
 
 }  // namespace organ::registry

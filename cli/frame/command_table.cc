@@ -10,6 +10,7 @@ const std::vector<CommandGroup>& command_groups() {
       {"cut layers out and look at what is stored", {{"extract"}, {"inspect"}}},
       {"sign and publish", {{"key"}, {"sign"}, {"publish"}, {"verify"}}},
       {"see what is published", {{"list"}, {"show"}, {"log"}}},
+      {"withdraw or point at a version", {{"yank"}, {"revoke"}, {"alias"}}},
       {"transplant", {{"check"}, {"install"}, {"uninstall"}}},
       {"train and measure",
        {{"train", "train contiguous layers on a domain and write them as an organ"},

@@ -65,6 +65,12 @@ void Context::worsen(ErrorCode code) {
   exit_code = worse_exit_code(exit_code, organ::exit_code(code));
 }
 
+fs::path Context::known_registries() const {
+  if (const auto config = environment_folder("XDG_CONFIG_HOME")) return *config / "organ" / "trust";
+  if (const auto home = environment_folder("HOME")) return *home / ".config" / "organ" / "trust";
+  return {};
+}
+
 fs::path Context::registry_path() const {
   if (registry) return *registry;
   if (const auto path = environment("ORGAN_REGISTRY")) return given_path(*path);

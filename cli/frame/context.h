@@ -51,6 +51,9 @@ class Context {
   // XDG_DATA_HOME and HOME count when they are absolute (XDG Base Directory Specification): what
   // nobody named must not depend on the working directory. Throws invalid_argument without any.
   std::filesystem::path registry_path() const;
+  // What this user has seen of registries: $XDG_CONFIG_HOME/organ/trust, else
+  // ~/.config/organ/trust; empty without either.
+  std::filesystem::path known_registries() const;
   bool show_progress() const;  // asked for, or stderr is a terminal, TERM not dumb, no NO_COLOR
 };
 

@@ -4,6 +4,7 @@
 
 #include "cli/frame/command.h"
 #include "cli/frame/context.h"
+#include "cli/registry/commands.h"
 
 namespace organ::cli {
 
@@ -13,18 +14,14 @@ void add_extract(Command& app, Context& context);
 void add_inspect(Command& app, Context& context);
 void add_install(Command& app, Context& context);
 void add_key(Command& app, Context& context);
-void add_list(Command& app, Context& context);
-void add_log(Command& app, Context& context);
-void add_publish(Command& app, Context& context);
-void add_registry(Command& app, Context& context);
-void add_show(Command& app, Context& context);
 void add_sign(Command& app, Context& context);
 void add_uninstall(Command& app, Context& context);
 void add_verify(Command& app, Context& context);
 
 inline constexpr void (*kCommands[])(Command&, Context&) = {
-    add_check, add_doctor,  add_extract,  add_inspect, add_install, add_key,       add_list,
-    add_log,   add_publish, add_registry, add_show,    add_sign,    add_uninstall, add_verify,
+    add_alias, add_check, add_doctor,    add_extract, add_inspect,  add_install,
+    add_key,   add_list,  add_log,       add_publish, add_registry, add_revoke,
+    add_show,  add_sign,  add_uninstall, add_verify,  add_yank,
 };
 
 }  // namespace organ::cli

@@ -41,7 +41,7 @@ struct Arguments {
 std::string way_out(const OrganArgument& organ, const TrustOptions& options) {
   registry::TrustOverride unsigned_too = options.load();
   unsigned_too.allow_unsigned = true;
-  return organ.judge_origin(unsigned_too).trusted()
+  return organ.judge_origin(unsigned_too, options.as_name).trusted()
              ? "--key PUB vouches for it, --allow-unsigned goes without"
              : std::string();
 }
@@ -49,7 +49,7 @@ std::string way_out(const OrganArgument& organ, const TrustOptions& options) {
 // Throws untrusted (or corrupt) with the first reason.
 transplant::TrustRecord require_trusted(const Context& context, const OrganArgument& organ,
                                         const TrustOptions& options) {
-  const registry::TrustVerdict verdict = organ.judge_origin(options.load());
+  const registry::TrustVerdict verdict = organ.judge_origin(options.load(), options.as_name);
   for (const format::Finding& warning : verdict.warnings) {
     context.warn(escape_text(warning.subject) + ": " + escape_text(warning.message, 2048));
   }

@@ -2,6 +2,8 @@
 #include "cli/organ/organ_argument.h"
 
 #include "cli/frame/command.h"
+#include "cli/registry/open_registry.h"
+#include "format/base/fail.h"
 #include "format/base/path_status.h"
 #include "format/manifest/reference.h"
 
@@ -11,15 +13,27 @@ namespace {
 std::optional<registry::Registry> open_registry_if_there(const Context& context, const Work& work) {
   const std::filesystem::path folder = context.registry_path();
   if (!context.registry && !is_there(folder)) return std::nullopt;
-  return registry::Registry::open(folder, registry::Registry::Mode::read, work);
+  return open_registry(context, registry::Registry::Mode::read, work);
 }
 
 }  // namespace
 
-registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride& override) const {
+registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride& override,
+                                                   const std::string& as_name) const {
+  const std::string& own_name = organ->manifest().name;
+  if (!as_name.empty()) {
+    format::check_name(as_name);
+    if (as_name != own_name) {
+      throw Error(ErrorCode::untrusted, fmt::format("{}: its organ.json says {}, not {}",
+                                                    quote(text), quote(own_name), quote(as_name)));
+    }
+  }
   if (version) return registry->evaluate(*version, *organ, override);
-  return registry::evaluate_policy(registry ? registry->policy() : registry::Policy(),
-                                   organ->manifest().name, *organ, override);
+  auto verdict = registry::evaluate_policy(
+      registry ? registry->policy() : registry::Policy(), own_name, *organ, override,
+      as_name.empty() ? registry::Naming::claimed : registry::Naming::known);
+  verdict.not_established.push_back("whether it was withdrawn: it does not come from a registry");
+  return verdict;
 }
 
 OrganArgument open_organ(const Context& context, const std::string& text, const Work& work) {
@@ -31,8 +45,7 @@ OrganArgument open_organ(const Context& context, const std::string& text, const 
     return argument;
   }
   const format::Reference reference = format::Reference::parse(text);
-  argument.registry =
-      registry::Registry::open(context.registry_path(), registry::Registry::Mode::read, work);
+  argument.registry = open_registry(context, registry::Registry::Mode::read, work);
   argument.version = argument.registry->resolve(reference);
   argument.organ = argument.registry->open_organ(*argument.version);
   argument.text = argument.version->name + ":" + argument.version->version;
@@ -68,6 +81,10 @@ void add_trust_options(Command& command, TrustOptions& options) {
       .value_name("PUB");
   command.add_flag("--allow-unsigned", options.allow_unsigned,
                    "accept an organ without a trusted signature; noted in the receipt");
+  command
+      .add_option("--as", options.as_name,
+                  "the name it must have; a folder's own word gets it no weaker rule")
+      .value_name("NAME");
 }
 
 }  // namespace organ::cli

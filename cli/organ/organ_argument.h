@@ -22,7 +22,10 @@ struct OrganArgument {
   std::optional<registry::ResolvedVersion> version;  // set when it came from there
 
   // Judges who signed it: by the registry's policy, or by the default policy without a registry.
-  registry::TrustVerdict judge_origin(const registry::TrustOverride& override) const;
+  // The name that counts is that of the registry's log, for a folder `as_name`; without either it
+  // is what the organ says of itself, and then no rule counts that asks for less than signatures.
+  registry::TrustVerdict judge_origin(const registry::TrustOverride& override,
+                                      const std::string& as_name = {}) const;
 };
 
 // The positional argument "organ" and the option --at of the commands that bring an organ and a
@@ -40,10 +43,11 @@ Option add_placement_options(Command& command, Placement& placement);
 // Throws not_found, corrupt, invalid_argument, cancelled.
 OrganArgument open_organ(const Context& context, const std::string& text, const Work& work = {});
 
-// The options --key and --allow-unsigned.
+// The options --key, --allow-unsigned and --as.
 struct TrustOptions {
   std::vector<std::string> key_files;
   bool allow_unsigned = false;
+  std::string as_name;
 
   registry::TrustOverride load() const;  // throws for a file that is no public key
 };

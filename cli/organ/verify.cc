@@ -11,6 +11,7 @@
 #include "cli/organ/organ_argument.h"
 #include "cli/output/finite_option.h"
 #include "cli/output/verify.h"
+#include "cli/registry/open_registry.h"
 
 namespace organ::cli {
 namespace {
@@ -39,12 +40,12 @@ struct Arguments {
 };
 
 VerifyReport verify_folder(const OrganArgument& argument, const registry::TrustOverride& trust,
-                           const Work& work) {
+                           const std::string& as_name, const Work& work) {
   VerifyReport::Item item{.subject = argument.text, .digest = {}, .findings = {}, .trust = {}};
   format::FiniteCheck finite;
   item.findings = format::verify_contents(*argument.organ, {}, work, finite);
   item.not_finite = std::move(finite.found);
-  item.trust = argument.judge_origin(trust);
+  item.trust = argument.judge_origin(trust, as_name);
   if (item.findings.empty()) {
     item.trust.established.insert(item.trust.established.begin(),
                                   "every byte is what organ.json says");
@@ -62,8 +63,7 @@ VerifyReport examine(const Context& context, const Arguments& arguments, const W
     if (!arguments.subject.empty()) {
       throw Error(ErrorCode::invalid_argument, "give either --all or one organ, not both");
     }
-    return Registry::open(context.registry_path(), Registry::Mode::read, work)
-        .verify_all(trust, work);
+    return open_registry(context, Registry::Mode::read, work).verify_all(trust, work);
   }
   if (arguments.subject.empty()) {
     throw Error(ErrorCode::invalid_argument, "nothing to verify",
@@ -71,7 +71,7 @@ VerifyReport examine(const Context& context, const Arguments& arguments, const W
   }
   const OrganArgument argument = open_organ(context, arguments.subject, work);
   return argument.version ? argument.registry->verify(*argument.version, trust, work)
-                          : verify_folder(argument, trust, work);
+                          : verify_folder(argument, trust, arguments.trust.as_name, work);
 }
 
 // What was a warning is damage.

@@ -15,6 +15,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
+#include "format/base/path_status.h"
 
 namespace organ::registry {
 namespace {
@@ -126,9 +127,21 @@ bool BlobStore::has(const Digest& digest, std::uint64_t size) const {
     if (errno == ENOENT) return false;
     fail_errno(path(digest).string(), "stat");
   }
-  check_status(status, digest, size);
-  return true;
+  return S_ISREG(status.st_mode) && static_cast<std::uint64_t>(status.st_size) == size;
 }
+
+bool BlobStore::is_whole(const Digest& digest, std::uint64_t size, const Work& work) const {
+  if (!has(digest, size)) return false;
+  try {
+    const UniqueFd fd = open(digest, size);
+    return hash_file_flat(fd.get(), subject_of(digest), work) == digest;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt) throw;
+    return false;  // gone or changed meanwhile
+  }
+}
+
+bool BlobStore::is_taken(const Digest& digest) const { return organ::is_taken(path(digest)); }
 
 bool BlobStore::is_writable(const Digest& digest) const {
   struct stat status {};
@@ -138,10 +151,11 @@ bool BlobStore::is_writable(const Digest& digest) const {
 StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& work,
                           const std::function<Digest(int)>& write) const {
   StagedBlob blob{.digest = digest, .size = size, .fd = {}, .named = {}};
-  if (has(digest, size)) {
+  if (is_whole(digest, size, work.uncounted())) {
     work.advance(size);
     return blob;
   }
+  blob.mends = is_taken(digest);
   UniqueFd fd(::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd && errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL) {
     fail_errno(folder_.string(), "create in");
@@ -160,6 +174,7 @@ StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& 
 }
 
 bool BlobStore::link(StagedBlob blob) const {
+  if (blob.mends) return replace(std::move(blob));
   if (blob.named) {
     const bool named = name_file(*std::move(blob.named));
     if (!named) check(has(blob.digest, blob.size), "a blob vanished while it was stored");
@@ -169,6 +184,20 @@ bool BlobStore::link(StagedBlob blob) const {
   const bool added = link_unnamed(blob.fd.get(), path(blob.digest));
   if (!added) check(has(blob.digest, blob.size), "a blob vanished while it was stored");
   return added;
+}
+
+// What lies there is damaged, by contents, size or kind. Whoever reads it goes on reading it.
+bool BlobStore::replace(StagedBlob blob) const {
+  const fs::path name = path(blob.digest);
+  if (!blob.named) {
+    blob.named.emplace(temporary_for(name));
+    copy_contents(blob.fd.get(), blob.named->fd(), name.string());
+  }
+  if (is_folder(name)) {
+    fail(ErrorCode::corrupt, "{}: a folder lies in its place", subject_of(blob.digest));
+  }
+  blob.named->commit(AtomicFile::Mode::replace, 0444);
+  return true;
 }
 
 void BlobStore::sync() const { sync_folder(folder_); }

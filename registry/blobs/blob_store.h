@@ -23,6 +23,7 @@ struct StagedBlob {
   std::uint64_t size = 0;
   UniqueFd fd;                      // unnamed
   std::optional<AtomicFile> named;  // where the file system knows no unnamed files
+  bool mends = false;               // takes the place of a damaged one
 };                                  // neither: the object was here already
 
 // A value that knows where the blobs lie. Thread-safe, also between processes: an object appears
@@ -37,22 +38,24 @@ class BlobStore {
   // A small object whole, its digest checked. Throws as open, and corrupt.
   std::string read(const Digest& digest, std::uint64_t size) const;
 
-  // Whether the object is here with this size; throws corrupt as open does.
+  // Whether something of this size lies under the object's name. Its contents are not read.
   bool has(const Digest& digest, std::uint64_t size) const;
+  // Whether the object is here whole: all of it is read. `work` is told of its bytes.
+  bool is_whole(const Digest& digest, std::uint64_t size, const Work& work = {}) const;
 
   // Its mode lets somebody write into it; false when it is not there.
   bool is_writable(const Digest& digest) const;
 
   // The first half of adding an object: written to an unnamed file, the digest of what was written
-  // checked, fsync, 0444. A file is read once. `work` is told of its bytes, also when it was here
-  // already. Throws corrupt when the bytes
+  // checked, fsync, 0444. A file is read once. An object that is here already is read instead, and
+  // written anew when it is damaged. `work` is told of its bytes. Throws corrupt when the bytes
   // have another digest or size, io, cancelled.
   StagedBlob stage(std::string_view bytes, const Digest& digest) const;
   StagedBlob stage(int fd, std::uint64_t size, const Digest& digest, std::string_view subject,
                    const Work& work = {}) const;
-  // The second: gives it its name. Returns false when it was here already. The name is durable
-  // after sync(), which must precede anything that refers to it, also when the object was here: its
-  // writer may have died before its own sync.
+  // The second: gives it its name, in place of what was found damaged under it. Returns false when
+  // it was here already. The name is durable after sync(), which must precede anything that refers
+  // to it, also when the object was here: its writer may have died before its own sync.
   bool link(StagedBlob blob) const;
   bool put(std::string_view bytes, const Digest& digest) const {
     return link(stage(bytes, digest));
@@ -68,6 +71,8 @@ class BlobStore {
   std::filesystem::path path(const Digest& digest) const { return folder_ / digest.hex(); }
 
  private:
+  bool is_taken(const Digest& digest) const;
+  bool replace(StagedBlob blob) const;
   StagedBlob add(const Digest& digest, std::uint64_t size, const Work& work,
                  const std::function<Digest(int fd)>& write) const;
   std::filesystem::path folder_;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/catalog/catalog.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include <nlohmann/json.hpp>
 
@@ -21,18 +24,16 @@ constexpr std::uint64_t kApplicationId = 0x4F52474E;  // "ORGN"
 constexpr char kSchemaQuery[] =
     "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name";
 
-void migrate(const Database& database, std::uint64_t from) {
-  for (std::uint64_t version = from; version < kMigrations.size(); ++version) {
-    Transaction transaction(database);
-    database.execute(std::string(kMigrations[version]));
-    database.execute(fmt::format("PRAGMA application_id={}", kApplicationId));
-    database.execute(fmt::format("PRAGMA user_version={}", version + 1));
-    transaction.commit();
-  }
+void make_tables(const Database& database) {
+  Transaction transaction(database);
+  for (const std::string_view migration : kMigrations) database.execute(std::string(migration));
+  database.execute(fmt::format("PRAGMA application_id={}", kApplicationId));
+  database.execute(fmt::format("PRAGMA user_version={}", kMigrations.size()));
+  transaction.commit();
 }
 
 void initialise(const Database& database) {
-  migrate(database, 0);
+  make_tables(database);
   database
       .prepare(
           "INSERT INTO state VALUES ('position.bytes', '0'), ('position.tree', ?), "
@@ -54,7 +55,7 @@ std::string schema_of(const Database& database) {
 // A file with other tables, triggers or views than ours is never queried further.
 void check_schema(const Database& database, const std::string& subject) {
   const Database fresh({}, Database::Open::memory);
-  migrate(fresh, 0);
+  make_tables(fresh);
   if (schema_of(database) != schema_of(fresh)) {
     throw Error(ErrorCode::corrupt, subject + ": its tables are not those of a catalog",
                 kRebuildHint);
@@ -72,6 +73,13 @@ std::string state(const Database& database, const char* key) {
 
 void set_state(const Database& database, const char* key, const std::string& value) {
   database.prepare("UPDATE state SET value = ? WHERE key = ?").bind(value, key).run();
+}
+
+std::optional<std::pair<dev_t, ino_t>> file_at(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) return std::pair(status.st_dev, status.st_ino);
+  if (errno != ENOENT) fail_errno(path.string(), "stat");
+  return std::nullopt;
 }
 
 std::uint64_t total_bytes(const PublishedContent& content) {
@@ -100,6 +108,7 @@ Catalog::~Catalog() = default;
 Catalog Catalog::create(const fs::path& path) {
   auto impl = std::make_unique<Impl>(Impl{Database(path, Database::Open::create)});
   initialise(impl->database);
+  impl->file = file_at(path);
   return Catalog(std::move(impl));
 }
 
@@ -109,7 +118,7 @@ Catalog Catalog::in_memory() {
   return Catalog(std::move(impl));
 }
 
-Catalog Catalog::open(const fs::path& path) {
+std::optional<Catalog> Catalog::open(const fs::path& path) {
   if (!is_taken(path)) {
     fail(ErrorCode::not_found, "{}: is missing", quote(path.string()));
   }
@@ -126,9 +135,14 @@ Catalog Catalog::open(const fs::path& path) {
                             kMigrations.size()),
                 "a newer organ wrote it");
   }
-  if (version < kMigrations.size()) migrate(database, version);
+  if (version < kMigrations.size()) return std::nullopt;
   check_schema(database, subject);
+  impl->file = file_at(path);
   return Catalog(std::move(impl));
+}
+
+bool Catalog::is_at(const fs::path& path) const {
+  return impl_->file && impl_->file == file_at(path);
 }
 
 LogPosition Catalog::position() const {
@@ -158,7 +172,10 @@ struct Catalog::Update::State {
   explicit State(const Database& db) : database(db), transaction(db) {}
 
   std::uint64_t version_id(const LogEntry& entry) const;
-  void add_version(std::uint64_t id, const LogEntry& entry, const PublishedContent& content) const;
+  void require_free(const LogEntry& entry) const;
+  void add_version(const LogPlace& place, const LogEntry& entry,
+                   const PublishedContent& content) const;
+  void add_damaged(const LogPlace& place, const LogEntry& entry, const std::string& damage) const;
   void add_details(std::uint64_t id, const Manifest& organ) const;
   void add_evaluations(std::uint64_t id, const Manifest& organ) const;
   void add_signatures(std::uint64_t id, std::uint64_t index, const LogEntry& entry) const;
@@ -180,14 +197,17 @@ std::uint64_t Catalog::Update::State::version_id(const LogEntry& entry) const {
   return row.integer(0);
 }
 
-void Catalog::Update::State::add_version(std::uint64_t id, const LogEntry& entry,
-                                         const PublishedContent& content) const {
-  const Manifest& organ = content.organ;
+void Catalog::Update::State::require_free(const LogEntry& entry) const {
   Statement taken = database.prepare("SELECT id FROM versions WHERE name = ? AND version = ?");
   if (taken.bind(entry.name, entry.version).step()) {
     fail(ErrorCode::corrupt, "log: silent re-tag: {}:{} was published at entry {} already",
          entry.name, entry.version, taken.integer(0));
   }
+}
+
+void Catalog::Update::State::add_version(const LogPlace& place, const LogEntry& entry,
+                                         const PublishedContent& content) const {
+  const Manifest& organ = content.organ;
   std::optional<Digest> tokenizer;
   if (organ.tokenizer) tokenizer = organ.tokenizer->digest;
   std::optional<std::string> mode;
@@ -195,21 +215,38 @@ void Catalog::Update::State::add_version(std::uint64_t id, const LogEntry& entry
   database
       .prepare(
           "INSERT INTO versions VALUES "
-          "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL,NULL)")
-      .bind(id, entry.name, entry.version, entry.manifest->digest, entry.manifest->size,
+          "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL,NULL,?,NULL)")
+      .bind(place.index, entry.name, entry.version, entry.manifest->digest, entry.manifest->size,
             content.organ_json.digest, content.organ_json.size, entry.time, organ.created,
             organ.description, organ.license, organ.architecture.model_type,
             organ.architecture.signature, tokenizer, organ.extraction.donor_id,
             organ.extraction.donor_revision, organ.extraction.config_digest,
             organ.extraction.first_layer, organ.extraction.layer_count,
-            organ.extraction.donor_layer_count, mode, total_bytes(content), best_nll(organ))
+            organ.extraction.donor_layer_count, mode, total_bytes(content), best_nll(organ),
+            place.offset)
       .run();
   database
       .prepare(
           "INSERT INTO texts (rowid, name, description, donor, license) "
           "VALUES (?,?,?,?,?)")
-      .bind(id, entry.name, organ.description, organ.extraction.donor_id,
+      .bind(place.index, entry.name, organ.description, organ.extraction.donor_id,
             organ.license.value_or(""))
+      .run();
+}
+
+void Catalog::Update::State::add_damaged(const LogPlace& place, const LogEntry& entry,
+                                         const std::string& damage) const {
+  const Digest unknown;
+  database
+      .prepare(
+          "INSERT INTO versions VALUES "
+          "(?,?,?,?,?,?,0,?,'','',NULL,'',?,NULL,'',NULL,?,0,0,0,NULL,0,NULL,NULL,NULL,?,?)")
+      .bind(place.index, entry.name, entry.version, entry.manifest->digest, entry.manifest->size,
+            unknown, entry.time, unknown, unknown, place.offset, damage)
+      .run();
+  database
+      .prepare("INSERT INTO texts (rowid, name, description, donor, license) VALUES (?,?,'','','')")
+      .bind(place.index, entry.name)
       .run();
 }
 
@@ -281,12 +318,21 @@ Catalog::Update::Update(Catalog& catalog)
     : state_(std::make_unique<State>(catalog.impl_->database)) {}
 Catalog::Update::~Update() = default;
 
-void Catalog::Update::add(std::uint64_t index, const LogEntry& entry,
+void Catalog::Update::add_damaged(const LogPlace& place, const LogEntry& entry,
+                                  const std::string& damage) {
+  state_->require_free(entry);
+  state_->add_damaged(place, entry, damage);
+  state_->add_signatures(place.index, place.index, entry);
+}
+
+void Catalog::Update::add(const LogPlace& place, const LogEntry& entry,
                           const PublishedContent* content) {
+  const std::uint64_t index = place.index;
   switch (entry.kind) {
     case LogKind::publish:
       if (content == nullptr) fail(ErrorCode::internal, "a publish entry comes with its content");
-      state_->add_version(index, entry, *content);
+      state_->require_free(entry);
+      state_->add_version(place, entry, *content);
       state_->add_details(index, content->organ);
       state_->add_signatures(index, index, entry);
       break;
@@ -294,7 +340,8 @@ void Catalog::Update::add(std::uint64_t index, const LogEntry& entry,
     case LogKind::alias: state_->set_alias(index, entry); break;
     case LogKind::yank: state_->set_reason("yank_reason", entry); break;
     case LogKind::revoke: state_->set_reason("revoke_reason", entry); break;
-    case LogKind::key: break;  // history only: keys live in policy.json
+    case LogKind::key:
+    case LogKind::policy: break;  // LogFacts: never asked of a database
   }
 }
 

@@ -40,15 +40,18 @@ struct IndexEntry {
 class Catalog {
  public:
   static Catalog create(const std::filesystem::path& path);  // throws already_exists
-  // Throws not_found, unsupported_version (made by a newer organ), corrupt (application id,
-  // schema that is not exactly ours).
-  static Catalog open(const std::filesystem::path& path);
+  // Nothing for a catalog of an older organ: it is made anew, never converted. Throws not_found,
+  // unsupported_version (made by a newer organ), corrupt (application id, schema that is not
+  // exactly ours).
+  static std::optional<Catalog> open(const std::filesystem::path& path);
   static Catalog in_memory();
   Catalog(Catalog&&) noexcept;
   Catalog& operator=(Catalog&&) noexcept;
   ~Catalog();
 
   LogPosition position() const;  // how much of the log is in here
+  // Whether the file at `path` is still the one that is open: a rebuild puts another one there.
+  bool is_at(const std::filesystem::path& path) const;
 
   // Log entries go in by one transaction together with the position behind them.
   class Update {
@@ -57,7 +60,9 @@ class Catalog {
     ~Update();
     // `content` belongs to publish entries. Throws corrupt when an entry contradicts the earlier
     // ones (a taken version, an unknown one).
-    void add(std::uint64_t index, const LogEntry& entry, const PublishedContent* content);
+    void add(const LogPlace& place, const LogEntry& entry, const PublishedContent* content);
+    // A publish entry whose objects cannot be read, and why.
+    void add_damaged(const LogPlace& place, const LogEntry& entry, const std::string& damage);
     // Also marks index.json as stale.
     void commit(const LogPosition& position);
 
@@ -76,6 +81,7 @@ class Catalog {
   std::vector<VersionInfo> list(const VersionFilter& filter) const;  // name, then log order
   std::vector<BlobRef> signatures(std::uint64_t log_index) const;    // of that publish entry
   std::vector<IndexEntry> index_entries() const;
+  bool has_damage() const;
 
   // Every row of every table in a fixed order, one per line: equal text, equal content.
   std::string dump() const;

@@ -15,7 +15,7 @@ constexpr char kVersionColumns[] =
     "v.name, v.version, v.manifest_digest, v.manifest_size, v.id, v.published, v.description, "
     "v.license, v.model_type, v.architecture_signature, v.first_layer, v.layer_count, "
     "v.donor_layer_count, v.donor_id, v.bytes, v.best_nll, v.yank_reason, v.revoke_reason, "
-    "(SELECT count(*) FROM signatures s WHERE s.version_id = v.id)";
+    "(SELECT count(*) FROM signatures s WHERE s.version_id = v.id), v.log_offset, v.damage";
 
 std::string select_versions(std::string_view rest) {
   return fmt::format("SELECT {} FROM versions v {}", kVersionColumns, rest);
@@ -76,6 +76,8 @@ VersionInfo read_version(const Database& database, const Statement& row) {
   info.yank_reason = row.optional_text(16);
   info.revoke_reason = row.optional_text(17);
   info.signature_count = row.integer(18);
+  info.log_offset = row.integer(19);
+  info.damage = row.optional_text(20);
   info.aliases = aliases_of(database, info.log_index);
   return info;
 }
@@ -174,6 +176,11 @@ std::vector<IndexEntry> Catalog::index_entries() const {
          is_version ? read_name(rows, 4) + ":" + read_version_text(rows, 5) : std::string()});
   }
   return entries;
+}
+
+bool Catalog::has_damage() const {
+  return impl_->database.number(
+             "SELECT EXISTS (SELECT 1 FROM versions WHERE damage IS NOT NULL)") != 0;
 }
 
 std::string Catalog::dump() const {

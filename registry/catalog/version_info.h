@@ -33,6 +33,9 @@ struct VersionInfo {
   std::optional<std::string> yank_reason;    // hidden from new resolution
   std::optional<std::string> revoke_reason;  // installs refused
   std::vector<std::string> aliases;
+  std::uint64_t log_offset = 0;  // of the line of its publish entry
+  std::optional<std::string>
+      damage;  // why its manifests cannot be read; what they say is not known
 };
 using ResolvedVersion = VersionInfo;
 

@@ -4,14 +4,18 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "format/base/file_system.h"
 #include "registry/blobs/blob_store.h"
 #include "registry/catalog/catalog.h"
+#include "registry/log/facts.h"
 #include "registry/log/log.h"
 #include "registry/oci/stored_organ.h"
 #include "registry/registry.h"
+#include "registry/trust/known_logs.h"
 
 namespace organ::registry {
 
@@ -28,6 +32,8 @@ struct RegistryPaths {
   std::filesystem::path policy() const { return organ() / "policy.json"; }
   std::filesystem::path trust() const { return organ() / "trust"; }
   std::filesystem::path temporary() const { return without_links(root) / "organ" / "tmp"; }
+  // What was found and does not belong there; nothing reads it.
+  std::filesystem::path quarantine() const { return organ() / "quarantine"; }
   // Shared by everybody who adds or reads objects, exclusive for deleting them.
   std::filesystem::path store_lock() const { return organ() / "lock"; }
   // Exclusive while log, checkpoint, catalog and index change; shared to see them all at rest.
@@ -35,16 +41,32 @@ struct RegistryPaths {
 };
 
 struct Registry::Impl {
+  Impl(RegistryPaths paths, BlobStore blobs, Log log, Catalog catalog, bool writable);
+
   RegistryPaths paths;
   BlobStore blobs;
   Log log;
-  Policy policy;
   Catalog catalog;
   bool writable = false;
+  std::vector<std::string> notices = {};
 
-  // Adds one entry: log (the commit point), checkpoint, catalog, index.json. Requires the write
-  // lock and an up-to-date catalog.
+  // What the log says up to now. Each call reads what is new in it; the answer stays until the
+  // next.
+  const LogFacts& facts() const;
+  // The rules in force. Throws untrusted when policy.json shows others.
+  const Policy& policy() const;
+  // Writes them into policy.json.
+  void show_policy();
+  void add_key(const format::PublicKey& key) const;  // the file by which its id is resolved
+
+  // Adds one entry: what it refers to is read back, the catalog must take it, then the log (the
+  // commit point), the catalog, index.json. What goes wrong behind the commit point is a notice.
+  // Requires the write lock and an up-to-date catalog.
   std::uint64_t commit(const LogEntry& entry);
+  // Compares it with what the user has seen of it, and goes on from there.
+  void meet(const OpenOptions& options, const std::filesystem::path& location);
+  // The write lock, everything up to date under it.
+  FileLock lock_to_write(const Work& work);
   // Gives the blobs their names before anything refers to them.
   void commit_version(LogEntry entry, std::vector<StagedBlob> blobs_to_link, const Work& work,
                       PublishResult& result);
@@ -56,19 +78,35 @@ struct Registry::Impl {
                         const TrustOverride& override) const;
   // Publishing and rebuilding both read versions back from their blobs.
   std::unique_ptr<StoredOrgan> open_version(const VersionInfo& version) const;
+  // Those that can be read; why the others cannot in `damaged`.
+  std::vector<std::string> load_bundles(const VersionInfo& version,
+                                        std::vector<format::Finding>& damaged) const;
   VersionInfo find_reference(const format::Reference& reference) const;
+  // Throws corrupt unless the log has this publish entry. The row of the catalog is only its copy.
+  void prove(const VersionInfo& version) const;
+
+ private:
+  mutable LogFacts facts_;
+  mutable LogPosition facts_end_;
+  mutable Policy policy_;
+  mutable std::optional<LogRules> policy_rules_;
 };
 
 // Takes the log's entries after the catalog's position into the catalog, completes what a crash
-// left undone (torn line, missing checkpoint, stale index.json). Requires the write lock.
-void bring_up_to_date(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                      Catalog& catalog, const Work& work);
-// Takes the rest of the log into `catalog`. `complete` also cuts a torn line off and signs a
-// missing checkpoint before the catalog commits; without it no other file is touched. A phase of
+// left undone (announced line, torn line, stale index.json), opens the catalog anew when another
+// file took its place. Requires the write lock. What people should know of it is returned.
+std::vector<std::string> bring_up_to_date(const RegistryPaths& paths, const Log& log,
+                                          const BlobStore& blobs, Catalog& catalog,
+                                          const Work& work);
+// Takes the rest of what the checkpoint covers into `catalog`; touches no other file. A phase of
 // one item for each entry; cancelled, it changes nothing.
-enum class Recovery { none, complete };
-void replay(const Log& log, const BlobStore& blobs, Catalog& catalog, Recovery recovery,
-            const Work& work);
+LogScan replay(const Log& log, const BlobStore& blobs, Catalog& catalog, const Work& work);
+// Throws corrupt unless `seen` is a prefix of the log.
+void require_prefix(const RegistryPaths& paths, const Log& log, const LogPosition& seen);
+// The catalog as it is, made anew when it is absent or of an older organ; removes what processes
+// that died left. Requires the write lock.
+Catalog open_for_writing(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
+                         const Work& work);
 // A new catalog.db from the whole log. Requires the write lock. Cancelled, the old one stays.
 Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
                       const Work& work);
@@ -79,5 +117,6 @@ Work log_phase(const Log& log, std::uint64_t seen, const Work& work);
 
 // Now, RFC 3339 UTC.
 std::string log_time();
+LogEntry entry_of(LogKind kind);  // at this time
 
 }  // namespace organ::registry

@@ -10,15 +10,17 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
+#include "registry/log/internal/line_reader.h"
+#include "registry/log/tree_file.h"
 
 namespace organ::registry {
-namespace {
 
 namespace fs = std::filesystem;
 
+namespace {
+
 constexpr char kOriginPrefix[] = "organ-registry/";
-constexpr std::uint64_t kLineLimit = 64 << 10;
-constexpr std::uint64_t kReadSize = 1 << 20;
 constexpr std::uint64_t kNoteLimit = 64 << 10;
 constexpr std::size_t kHashWidth = 2 * Digest::kSize;
 
@@ -33,50 +35,6 @@ NoteVerifier load_verifier(const fs::path& folder) {
 
 std::string to_line(const std::string& json) { return merkle_leaf(json).hex() + " " + json + "\n"; }
 
-// Lines of the log from an offset on, with the number of bytes behind each.
-class LineReader {
- public:
-  LineReader(int fd, std::uint64_t offset, std::string subject)
-      : fd_(fd), subject_(std::move(subject)), next_(offset), end_(file_size(fd, subject_)) {}
-
-  std::uint64_t remaining() const { return end_ - next_ + buffer_.size() - at_; }
-
-  // The next line without its LF; false when no whole line of permitted length follows.
-  bool next(std::string_view& line) {
-    std::size_t length = find();
-    while (length == std::string::npos && buffer_.size() - at_ <= kLineLimit && fill()) {
-      length = find();
-    }
-    if (length > kLineLimit) return false;  // npos too
-    line = std::string_view(buffer_).substr(at_, length);
-    at_ += length + 1;
-    return true;
-  }
-
- private:
-  std::size_t find() const {
-    const std::size_t at = buffer_.find('\n', at_);
-    return at == std::string::npos ? at : at - at_;
-  }
-
-  bool fill() {
-    if (next_ == end_) return false;
-    buffer_.erase(0, std::exchange(at_, 0));
-    const std::size_t old = buffer_.size();
-    const std::uint64_t count = std::min(kReadSize, end_ - next_);
-    buffer_.resize(old + count);
-    read_at(fd_, next_, std::as_writable_bytes(std::span(buffer_).subspan(old)), subject_);
-    next_ += count;
-    return true;
-  }
-
-  int fd_;
-  std::string subject_;
-  std::string buffer_;
-  std::size_t at_ = 0;
-  std::uint64_t next_, end_;
-};
-
 // The JSON text of a line whose hash is right, else nothing.
 std::optional<std::string_view> intact_text(std::string_view line) {
   if (line.size() <= kHashWidth + 1 || line[kHashWidth] != ' ') return std::nullopt;
@@ -85,26 +43,42 @@ std::optional<std::string_view> intact_text(std::string_view line) {
   return json;
 }
 
-void check_root(const MerkleTree& tree, const Checkpoint& checkpoint, const std::string& subject) {
-  if (tree.size() != checkpoint.size || tree.root() == checkpoint.root) return;
-  fail(ErrorCode::corrupt,
-       "{}: fork: the first {} entries have root {}, but the signed checkpoint says {}", subject,
-       tree.size(), tree.root().hex(), checkpoint.root.hex());
+template <typename... Args>
+[[noreturn]] void fail_log(fmt::format_string<Args...> format, Args&&... args) {
+  throw LogError(ErrorCode::corrupt, fmt::format(format, std::forward<Args>(args)...));
 }
 
-// Only the last entry may lie beyond the checkpoint; only a crash cuts a line short.
-void check_end(const LogScan& scan, const std::string& subject) {
-  const std::uint64_t entries = scan.end.entries();
-  if (entries < scan.checkpoint.size) {
-    fail(ErrorCode::corrupt, "{}: rollback: it has {} entries, but the signed checkpoint covers {}",
-         subject, entries, scan.checkpoint.size);
-  }
-  if (entries > scan.checkpoint.size + 1) {
-    fail(ErrorCode::corrupt,
-         "{}: rollback of the checkpoint: it covers {} of {} entries, at most the last may be "
-         "left out",
-         subject, scan.checkpoint.size, entries);
-  }
+void check_root(const MerkleTree& tree, const Checkpoint& checkpoint, const std::string& subject) {
+  if (tree.size() != checkpoint.size || tree.root() == checkpoint.root) return;
+  fail_log("{}: fork: the first {} entries have root {}, but the signed checkpoint says {}",
+           subject, tree.size(), tree.root().hex(), checkpoint.root.hex());
+}
+
+// The line after a position.
+struct NextLine {
+  std::string text;        // with its line feed
+  MerkleTree tree;         // with it
+  std::uint64_t rest = 0;  // bytes behind it
+};
+
+std::optional<NextLine> next_line(LineReader& reader, const MerkleTree& before) {
+  std::string_view line;
+  const auto json = reader.next(line) ? intact_text(line) : std::nullopt;
+  if (!json) return std::nullopt;
+  NextLine next{.text = std::string(line) += '\n', .tree = before, .rest = reader.remaining()};
+  next.tree.append(merkle_leaf(*json));
+  return next;
+}
+
+void cut(int fd, std::uint64_t bytes, const std::string& subject) {
+  if (::ftruncate(fd, static_cast<off_t>(bytes)) != 0) fail_errno(subject, "truncate");
+  sync_fd(fd, subject);
+}
+
+UniqueFd open_to_write(const fs::path& path, int flags) {
+  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) fail_errno(path.string(), "open");
+  return fd;
 }
 
 }  // namespace
@@ -116,7 +90,7 @@ Log Log::create(const fs::path& folder, const std::string& time) {
   write_file(verifier_path(folder), verifier + "\n", AtomicFile::Mode::create_new);
   write_file(folder / "log", "", AtomicFile::Mode::create_new);
   Log log(folder);
-  log.sign({});
+  log.write_note(signer, {}, NoteKind::checkpoint);
   LogEntry entry;
   entry.kind = LogKind::key;
   entry.time = time;
@@ -128,77 +102,193 @@ Log Log::create(const fs::path& folder, const std::string& time) {
 
 Log::Log(fs::path folder) : folder_(std::move(folder)), verifier_(load_verifier(folder_)) {}
 
-Checkpoint Log::checkpoint() const {
-  const fs::path path = folder_ / "checkpoint";
-  return verifier_.open(read_file(path, kNoteLimit, Symlinks::refuse), quote(path.string()));
+std::string Log::checkpoint_note() const {
+  return read_file(folder_ / "checkpoint", kNoteLimit, Symlinks::refuse);
 }
 
+Checkpoint Log::checkpoint() const {
+  return verifier_.open(checkpoint_note(), quote((folder_ / "checkpoint").string()));
+}
+
+std::string Log::subject() const { return quote((folder_ / "log").string()); }
+
 LogScan Log::scan(const LogPosition& from, const Visitor& visit) const {
-  const std::string subject = quote((folder_ / "log").string());
+  const std::string subject = this->subject();
+  // The checkpoint first: the file may grow meanwhile, and never loses what is covered.
+  LogScan scan{.end = from, .checkpoint = checkpoint(), .beyond = 0};
   const UniqueFd fd = open_regular(folder_ / "log", Symlinks::refuse);
-  LogScan scan{.end = from, .torn_bytes = 0, .checkpoint = checkpoint()};
   if (from.bytes > file_size(fd.get(), subject) || from.entries() > scan.checkpoint.size) {
-    fail(ErrorCode::corrupt,
-         "{}: rollback: {} entries in {} bytes were seen before, the signed checkpoint covers {}",
-         subject, from.entries(), from.bytes, scan.checkpoint.size);
+    fail_log(
+        "{}: rollback: {} entries in {} bytes were seen before, the signed checkpoint covers {}",
+        subject, from.entries(), from.bytes, scan.checkpoint.size);
   }
   check_root(scan.end.tree, scan.checkpoint, subject);
   LineReader reader(fd.get(), from.bytes, subject);
   std::string_view line;
-  while (reader.remaining() > 0) {
-    const std::uint64_t before = reader.remaining();
-    const std::uint64_t index = scan.end.entries();
+  for (std::uint64_t index = from.entries(); index < scan.checkpoint.size; ++index) {
+    if (reader.remaining() == 0) {
+      fail_log("{}: rollback: it has {} entries, but the signed checkpoint covers {}", subject,
+               index, scan.checkpoint.size);
+    }
     const auto json = reader.next(line) ? intact_text(line) : std::nullopt;
     if (!json) {
-      if (index >= scan.checkpoint.size && before <= kLineLimit) {
-        scan.torn_bytes = before;
-        break;
-      }
-      fail(ErrorCode::corrupt, "{}: entry {} at byte {} is damaged", subject, index,
-           scan.end.bytes);
+      fail_log("{}: entry {} at byte {} is damaged", subject, index, scan.end.bytes);
     }
     const LogEntry entry = LogEntry::parse(*json, fmt::format("{}: entry {}", subject, index));
+    const LogPlace place{index, scan.end.bytes};
     scan.end.tree.append(merkle_leaf(*json));
     scan.end.bytes += line.size() + 1;
     check_root(scan.end.tree, scan.checkpoint, subject);
-    visit(index, entry);
+    visit(place, entry);
   }
-  check_end(scan, subject);
+  scan.beyond = reader.remaining();
+  if (scan.beyond > 0) check_beyond(reader, scan);
   return scan;
 }
 
-void Log::recover(const LogScan& scan) const {
-  const fs::path path = folder_ / "log";
-  if (scan.torn_bytes > 0) {
-    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (!fd) fail_errno(path.string(), "open");
-    if (::ftruncate(fd.get(), static_cast<off_t>(scan.end.bytes)) != 0) {
-      fail_errno(path.string(), "truncate");
+// One line may wait for its checkpoint. A second one behind it means that the first was covered
+// once: by now the checkpoint is a newer one than was read at the start, or an older one was put
+// back.
+void Log::check_beyond(LineReader& reader, const LogScan& scan) const {
+  const auto first = next_line(reader, scan.end.tree);
+  if (!first || first->rest == 0) return;
+  const auto second = next_line(reader, first->tree);
+  if (!second || checkpoint().size > scan.checkpoint.size) return;
+  fail_log(
+      "{}: rollback of the checkpoint: it covers {} of {} or more entries, at most the last may "
+      "be left out",
+      subject(), scan.checkpoint.size, second->tree.size());
+}
+
+std::optional<LogEntry> Log::proved_entry(const LogPlace& place) const {
+  const Checkpoint covered = checkpoint();
+  if (place.index >= covered.size) return std::nullopt;
+  const UniqueFd fd = open_regular(folder_ / "log", Symlinks::refuse);
+  const std::string subject = fmt::format("{}: entry {}", this->subject(), place.index);
+  if (place.offset < file_size(fd.get(), subject)) {
+    LineReader reader(fd.get(), place.offset, subject);
+    std::string_view line;
+    const auto json = reader.next(line) ? intact_text(line) : std::nullopt;
+    const TreeFile tree(folder_ / "log.tree");
+    if (json && tree.root_with(place.index, merkle_leaf(*json), covered.size) == covered.root) {
+      return LogEntry::parse(*json, subject);
     }
-    sync_fd(fd.get(), path.string());
   }
-  if (scan.checkpoint.size < scan.end.entries()) {
-    // The line may have been written but not synced when its writer died.
-    const UniqueFd fd = open_regular(path, Symlinks::refuse);
-    sync_fd(fd.get(), path.string());
-    sign(scan.end.tree);
+  std::optional<LogEntry> found;
+  scan({}, [&](const LogPlace& at, const LogEntry& entry) {
+    if (at.index == place.index) found = entry;
+  });
+  return found;
+}
+
+Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine) const {
+  if (scan.beyond == 0) return Recovered::nothing;
+  const fs::path path = folder_ / "log";
+  const UniqueFd fd = open_to_write(path, O_RDWR);
+  LineReader reader(fd.get(), scan.end.bytes, subject());
+  const auto line = next_line(reader, scan.end.tree);
+  if (line ? line->rest > 0 : scan.beyond > kLineLimit) {
+    fail_log("{}: entry {} at byte {} is damaged", subject(), scan.end.entries(), scan.end.bytes);
+  }
+  if (!line || !is_pending(line->tree)) {
+    if (line) {
+      create_folders(quarantine);
+      write_file(quarantine / ("log-" + sha256(line->text).hex()), line->text);
+    }
+    cut(fd.get(), scan.end.bytes, path.string());
+    return line ? Recovered::set_aside : Recovered::cut_off;
+  }
+  // Its writer may have died of a failed fsync, after which the kernel takes the pages for clean:
+  // only bytes that are written anew are synced for sure.
+  write_at(fd.get(), scan.end.bytes, std::as_bytes(std::span(line->text)), path.string());
+  sync_fd(fd.get(), path.string());
+  write_note(signer(), line->tree, NoteKind::checkpoint);
+  return Recovered::taken_in;
+}
+
+bool Log::is_pending(const MerkleTree& tree) const {
+  const fs::path path = folder_ / "pending";
+  try {
+    const Checkpoint pending = verifier_.open(read_file(path, kNoteLimit, Symlinks::refuse),
+                                              quote(path.string()), NoteKind::pending);
+    return pending.size == tree.size() && pending.root == tree.root();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::io) throw;
+    return false;  // absent, torn or somebody else's: it covers nothing
+  }
+}
+
+bool Log::covers(const MerkleTree& tree) const {
+  const Checkpoint now = checkpoint();
+  return now.size == tree.size() && now.root == tree.root();
+}
+
+// After a failure behind the pending note: without its line the note means nothing.
+void Log::take_back(int fd, std::uint64_t bytes, const Error& cause) const {
+  try {
+    cut(fd, bytes, (folder_ / "log").string());
+  } catch (const Error& error) {
+    throw Error(ErrorCode::io,
+                fmt::format("{}; then the entry could not be taken back: {}", cause.message(),
+                            error.message()),
+                "organ log tells whether it is there");
   }
 }
 
 LogPosition Log::append(const LogPosition& end, const LogEntry& entry) const {
   const std::string json = entry.to_text();
   const std::string line = to_line(json);
-  check(line.size() <= kLineLimit, "a log entry is longer than its limit");
-  const fs::path path = folder_ / "log";
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd) fail_errno(path.string(), "open");
-  check(file_size(fd.get(), path.string()) == end.bytes, "the log grew under the write lock");
-  write_all(fd.get(), line, path.string());
-  sync_fd(fd.get(), path.string());
+  if (line.size() > kLineLimit) {
+    fail(ErrorCode::invalid_argument, "a log entry of {} bytes, at most {} are read", line.size(),
+         kLineLimit);
+  }
+  if (LogEntry::parse(json, "new log entry") != entry) {
+    fail(ErrorCode::internal, "a log entry does not survive its text");
+  }
   LogPosition after{.bytes = end.bytes + line.size(), .tree = end.tree};
-  after.tree.append(merkle_leaf(json));
-  sign(after.tree);
+  const std::vector<Digest> final_hashes = after.tree.append(merkle_leaf(json));
+  const fs::path path = folder_ / "log";
+  const NoteSigner key = signer();
+  const UniqueFd fd = open_to_write(path, O_WRONLY | O_APPEND);
+  check(file_size(fd.get(), path.string()) == end.bytes, "the log grew under the write lock");
+  write_note(key, after.tree, NoteKind::pending);
+  try {
+    write_all(fd.get(), line, path.string());
+    sync_fd(fd.get(), path.string());
+    write_note(key, after.tree, NoteKind::checkpoint);
+  } catch (const Error& error) {
+    // The checkpoint may have its name although its folder was not synced: the entry exists then.
+    if (!covers(after.tree)) {
+      take_back(fd.get(), end.bytes, error);
+      throw;
+    }
+  }
+  grow_tree_file(end.entries(), final_hashes);
   return after;
+}
+
+// Only a cache: a proof without it reads the whole log.
+void Log::grow_tree_file(std::uint64_t index, const std::vector<Digest>& final_hashes) const {
+  try {
+    if (!TreeFile(folder_ / "log.tree").append(index, final_hashes)) make_tree_file();
+  } catch (const Error&) {
+    return;  // disk full, and the entry is there: the next one tries again
+  }
+}
+
+void Log::make_tree_file() const {
+  MerkleTree tree;
+  std::vector<Digest> hashes;
+  const UniqueFd fd = open_regular(folder_ / "log", Symlinks::refuse);
+  LineReader reader(fd.get(), 0, subject());
+  std::string_view line;
+  while (reader.next(line)) {
+    const auto json = intact_text(line);
+    if (!json) return;  // whoever reads it says what is damaged
+    const std::vector<Digest> more = tree.append(merkle_leaf(*json));
+    hashes.insert(hashes.end(), more.begin(), more.end());
+  }
+  TreeFile(folder_ / "log.tree").replace(hashes);
 }
 
 bool Log::is_writable() const {
@@ -206,13 +296,18 @@ bool Log::is_writable() const {
          ::access((folder_ / "log.key").c_str(), R_OK) == 0;
 }
 
-void Log::sign(const MerkleTree& tree) const {
-  const NoteSigner signer = NoteSigner::load(folder_ / "log.key");
+NoteSigner Log::signer() const {
+  NoteSigner signer = NoteSigner::load(folder_ / "log.key");
   if (signer.verifier_key(kOriginPrefix) != verifier_.to_string()) {
     fail(ErrorCode::untrusted, "{}: not the key that {} pins",
          quote((folder_ / "log.key").string()), quote(verifier_path(folder_).string()));
   }
-  write_file(folder_ / "checkpoint", signer.sign({verifier_.name(), tree.size(), tree.root()}));
+  return signer;
+}
+
+void Log::write_note(const NoteSigner& signer, const MerkleTree& tree, NoteKind kind) const {
+  const char* name = kind == NoteKind::pending ? "pending" : "checkpoint";
+  write_file(folder_ / name, signer.sign({verifier_.name(), tree.size(), tree.root()}, kind));
 }
 
 }  // namespace organ::registry

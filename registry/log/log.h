@@ -4,21 +4,27 @@
 //   64 hex digits: RFC 6962 leaf hash of the JSON text | SP | canonical JSON | LF
 //
 // and organ/checkpoint, a C2SP signed note over origin, size and root of the Merkle tree of these
-// leaves. An entry exists once its line is durable; the checkpoint follows at once, so at most the
-// last line may lie beyond it. organ/log.key (Ed25519, 0600) signs; organ/trust/log.vkey pins the
-// public key.
+// leaves. What the checkpoint covers exists; readers look at nothing behind it. Before a line is
+// written, organ/pending, a signed note of another kind, says which one will come: after a crash
+// only that line is taken in, so nobody without the key can add one. organ/log.key (Ed25519, 0600)
+// signs; organ/trust/log.vkey pins the public key.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "format/base/error.h"
 #include "registry/log/log_entry.h"
 #include "registry/log/merkle.h"
 #include "registry/log/note.h"
 
 namespace organ::registry {
+
+class LineReader;
 
 // A prefix of the log.
 struct LogPosition {
@@ -27,19 +33,30 @@ struct LogPosition {
   std::uint64_t entries() const { return tree.size(); }
 };
 
+// Where an entry stands: counted from 0, and its line's first byte.
+struct LogPlace {
+  std::uint64_t index = 0;
+  std::uint64_t offset = 0;
+};
+
 // What a scan found.
 struct LogScan {
-  LogPosition end;               // after the last whole entry
-  std::uint64_t torn_bytes = 0;  // of an append that a crash cut short
+  LogPosition end;  // behind the last entry that the checkpoint covers
   Checkpoint checkpoint;
-  bool needs_recovery() const { return torn_bytes > 0 || checkpoint.size < end.entries(); }
+  std::uint64_t beyond = 0;  // bytes of the file behind `end`
+};
+
+// Log, checkpoint and the prefix that was seen before do not fit together.
+class LogError : public Error {
+ public:
+  using Error::Error;
 };
 
 // A value that knows where the log lies; nothing stays open. Writers hold the registry's write
 // lock.
 class Log {
  public:
-  using Visitor = std::function<void(std::uint64_t index, const LogEntry& entry)>;
+  using Visitor = std::function<void(const LogPlace& place, const LogEntry& entry)>;
 
   // Makes key, pinned verifier key, log and checkpoint in the folder `organ/`; the first entry
   // names the log's own key.
@@ -48,24 +65,42 @@ class Log {
   explicit Log(std::filesystem::path folder);
 
   const std::string& origin() const { return verifier_.name(); }
-  Checkpoint checkpoint() const;  // throws corrupt, untrusted
+  const std::string& verifier_key() const { return verifier_.to_string(); }
+  Checkpoint checkpoint() const;        // throws corrupt, untrusted
+  std::string checkpoint_note() const;  // its text, as it lies there
 
-  // Reads on from a known prefix and proves that log and checkpoint belong together. Throws
-  // corrupt naming the entry: damaged, cut back, forked, or a checkpoint that went backwards.
+  // Reads on from a known prefix to the entry that the checkpoint names last, and proves that both
+  // belong together. Needs no lock. Throws LogError (corrupt, naming the entry): damaged, cut back,
+  // forked, a checkpoint that went backwards, or `from` is no prefix of this log.
   LogScan scan(const LogPosition& from, const Visitor& visit) const;
 
-  // Cuts a torn tail off and signs the checkpoint that a crash left out.
-  void recover(const LogScan& scan) const;
+  // The entry at this place, proved to be in the tree that the checkpoint signs; nothing when there
+  // is none. A wrong offset only makes it slow: then the whole log is read.
+  std::optional<LogEntry> proved_entry(const LogPlace& place) const;
 
-  // Adds one entry after `end`; on return it is durable and covered by the checkpoint. Requires
-  // that nothing was torn.
+  // Ends what a crash left behind the checkpoint: the line that the pending note names is taken in
+  // (a scan then reads on), any other is cut off; a whole one is kept in `quarantine` first.
+  enum class Recovered { nothing, taken_in, cut_off, set_aside };
+  Recovered recover(const LogScan& scan, const std::filesystem::path& quarantine) const;
+
+  // Adds one entry after `end`, where the file must end; on return it is durable and covered by the
+  // checkpoint. When it throws, nothing was added. Throws invalid_argument for an entry that no
+  // reader would take.
   LogPosition append(const LogPosition& end, const LogEntry& entry) const;
 
   // Whether this process may append: the key can be read and the log written.
   bool is_writable() const;
 
  private:
-  void sign(const MerkleTree& tree) const;
+  void check_beyond(LineReader& reader, const LogScan& scan) const;
+  bool covers(const MerkleTree& tree) const;
+  void take_back(int fd, std::uint64_t bytes, const Error& cause) const;
+  std::string subject() const;
+  NoteSigner signer() const;
+  void write_note(const NoteSigner& signer, const MerkleTree& tree, NoteKind kind) const;
+  bool is_pending(const MerkleTree& tree) const;
+  void grow_tree_file(std::uint64_t index, const std::vector<Digest>& final_hashes) const;
+  void make_tree_file() const;
 
   std::filesystem::path folder_;
   NoteVerifier verifier_;

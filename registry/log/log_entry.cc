@@ -11,8 +11,9 @@ namespace organ::registry {
 namespace {
 
 constexpr std::uint64_t kEntryVersion = 1;
-constexpr std::size_t kMaxSignatures = 64;
-constexpr std::string_view kKinds[] = {"publish", "signature", "alias", "yank", "revoke", "key"};
+constexpr std::uint64_t kMaxThreshold = 64;
+constexpr std::string_view kKinds[] = {"publish", "signature", "alias", "yank",
+                                       "revoke",  "key",       "policy"};
 
 LogKind parse_kind(const JsonObject& object) {
   const std::string name = object.string("kind");
@@ -54,7 +55,7 @@ void parse_published(const JsonObject& object, LogEntry& entry) {
   check_subject(object, entry);
   entry.manifest = parse_blob(object.object("manifest"));
   for (const JsonObject& signature : object.objects("signatures")) {
-    if (entry.signatures.size() == kMaxSignatures) {
+    if (entry.signatures.size() == kMostSignatures) {
       object.fail_field("signatures", "has more than 64 elements");
     }
     entry.signatures.push_back(parse_blob(signature));
@@ -89,7 +90,24 @@ void parse_key(const JsonObject& object, LogEntry& entry) {
   }
 }
 
+void parse_policy(const JsonObject& object, LogEntry& entry) {
+  object.allow_only({"kind", "mode", "pattern", "schema_version", "threshold", "time"});
+  entry.pattern = object.string("pattern");
+  entry.mode = object.string("mode");
+  entry.threshold = object.unsigned_integer("threshold", kMaxThreshold);
+  if (entry.mode != "enforce" && entry.mode != "warn" && entry.mode != "off") {
+    object.fail_field("mode", "is " + quote(entry.mode) + ", expected enforce, warn or off");
+  }
+  if (entry.threshold == 0) object.fail_field("threshold", "is 0, expected 1 or more");
+}
+
 void add_fields(const LogEntry& entry, Json& out) {
+  if (entry.kind == LogKind::policy) {
+    out["pattern"] = entry.pattern;
+    out["mode"] = entry.mode;
+    out["threshold"] = entry.threshold;
+    return;
+  }
   if (entry.kind == LogKind::key) {
     out["action"] = entry.action;
     out["key"] = entry.key;
@@ -142,6 +160,7 @@ LogEntry LogEntry::parse(std::string_view text, std::string_view subject) {
     case LogKind::yank:
     case LogKind::revoke: parse_withdrawal(object, entry); break;
     case LogKind::key: parse_key(object, entry); break;
+    case LogKind::policy: parse_policy(object, entry); break;
   }
   if (entry.to_text() != text) fail(ErrorCode::corrupt, "{}: not in canonical form", subject);
   return entry;

@@ -14,6 +14,9 @@
 
 namespace organ::registry {
 
+// More signatures at once than a reader takes.
+inline constexpr std::size_t kMostSignatures = 64;
+
 enum class LogKind {
   publish,    // name, version, manifest, signatures
   signature,  // a further signature of a published version: name, version, manifest, signatures
@@ -21,6 +24,7 @@ enum class LogKind {
   yank,       // name, version, reason; withdrawn = the yank is taken back
   revoke,     // name, version, reason
   key,        // action (log_key | trust | distrust), key, pattern
+  policy,     // pattern, mode, threshold: of the rule whose keys are those trusted for it
 };
 std::string_view to_string(LogKind kind);
 
@@ -45,6 +49,8 @@ struct LogEntry {
   std::string action;
   std::string key;  // log_key: C2SP verifier key; trust, distrust: key id
   std::string pattern;
+  std::string mode;  // enforce | warn | off
+  std::uint64_t threshold = 0;
 
   // Canonical JSON, one line. parse(to_text()) is the identity.
   std::string to_text() const;

@@ -13,15 +13,15 @@ void update(Sha256Hasher& hasher, const Digest& digest) {
   hasher.update(std::as_bytes(std::span(digest.bytes())));
 }
 
-Digest node(const Digest& left, const Digest& right) {
+}  // namespace
+
+Digest merkle_node(const Digest& left, const Digest& right) {
   Sha256Hasher hasher;
   hasher.update(std::string_view("\x01", 1));
   update(hasher, left);
   update(hasher, right);
   return hasher.finish();
 }
-
-}  // namespace
 
 Digest merkle_leaf(std::string_view data) {
   Sha256Hasher hasher;
@@ -30,21 +30,24 @@ Digest merkle_leaf(std::string_view data) {
   return hasher.finish();
 }
 
-void MerkleTree::append(const Digest& leaf) {
+std::vector<Digest> MerkleTree::append(const Digest& leaf) {
+  std::vector<Digest> final_hashes{leaf};
   Digest top = leaf;
   // A carry of binary addition: every trailing one bit of the size joins two equal subtrees.
   for (std::uint64_t bits = size_; (bits & 1) != 0; bits >>= 1) {
-    top = node(subtrees_.back(), top);
+    top = merkle_node(subtrees_.back(), top);
     subtrees_.pop_back();
+    final_hashes.push_back(top);
   }
   subtrees_.push_back(top);
   ++size_;
+  return final_hashes;
 }
 
 Digest MerkleTree::root() const {
   if (subtrees_.empty()) return sha256(std::string_view());
   Digest root = subtrees_.back();
-  for (std::size_t i = subtrees_.size() - 1; i-- > 0;) root = node(subtrees_[i], root);
+  for (std::size_t i = subtrees_.size() - 1; i-- > 0;) root = merkle_node(subtrees_[i], root);
   return root;
 }
 

@@ -13,13 +13,15 @@
 namespace organ::registry {
 
 Digest merkle_leaf(std::string_view data);
+Digest merkle_node(const Digest& left, const Digest& right);
 
 // A growing tree kept as the roots of its perfect subtrees, largest first: appending and the root
 // take O(log n). A value.
 class MerkleTree {
  public:
   std::uint64_t size() const { return size_; }
-  void append(const Digest& leaf);
+  // Returns the hashes that are final with it: the leaf, then each subtree that it completes.
+  std::vector<Digest> append(const Digest& leaf);
   Digest root() const;
 
   // "SIZE:HEX…": the size and the subtree roots.

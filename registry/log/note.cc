@@ -79,8 +79,12 @@ bool is_note_name(std::string_view name) {
   return true;
 }
 
-std::string checkpoint_text(const Checkpoint& checkpoint) {
-  return fmt::format("{}\n{}\n{}\n", checkpoint.origin, checkpoint.size,
+std::string origin_line(const std::string& name, NoteKind kind) {
+  return kind == NoteKind::pending ? name + "/pending" : name;
+}
+
+std::string checkpoint_text(const Checkpoint& checkpoint, NoteKind kind) {
+  return fmt::format("{}\n{}\n{}\n", origin_line(checkpoint.origin, kind), checkpoint.size,
                      base64(checkpoint.root.bytes()));
 }
 
@@ -150,7 +154,8 @@ NoteVerifier NoteVerifier::parse(std::string_view text, std::string_view subject
   return verifier;
 }
 
-Checkpoint NoteVerifier::open(std::string_view note, std::string_view subject) const {
+Checkpoint NoteVerifier::open(std::string_view note, std::string_view subject,
+                              NoteKind kind) const {
   const std::size_t split = note.rfind("\n\n");
   if (split == note.npos || !note.ends_with('\n')) {
     fail(ErrorCode::corrupt, "{}: not a signed note: no empty line before signatures", subject);
@@ -182,10 +187,11 @@ Checkpoint NoteVerifier::open(std::string_view note, std::string_view subject) c
   if (!good)
     fail(ErrorCode::untrusted, "{}: no signature of the registry's key {}", subject, name_);
   Checkpoint checkpoint = parse_checkpoint(text, subject);
-  if (checkpoint.origin != name_) {
+  if (const std::string expected = origin_line(name_, kind); checkpoint.origin != expected) {
     fail(ErrorCode::untrusted, "{}: origin is {}, expected {}", subject, quote(checkpoint.origin),
-         quote(name_));
+         quote(expected));
   }
+  checkpoint.origin = name_;
   return checkpoint;
 }
 
@@ -250,8 +256,8 @@ std::string NoteSigner::verifier_key(std::string_view prefix) const {
   return name + "+" + hex_of(key_id(name, key)) + "+" + base64(typed);
 }
 
-std::string NoteSigner::sign(const Checkpoint& checkpoint) const {
-  const std::string text = checkpoint_text(checkpoint);
+std::string NoteSigner::sign(const Checkpoint& checkpoint, NoteKind kind) const {
+  const std::string text = checkpoint_text(checkpoint, kind);
   const EvpMdCtx context(EVP_MD_CTX_new());
   std::array<std::uint8_t, 4 + kSignatureSize> value{};
   const auto id = key_id(checkpoint.origin, public_key());

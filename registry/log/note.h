@@ -29,15 +29,21 @@ struct Checkpoint {
   bool operator==(const Checkpoint&) const = default;
 };
 
+// What a note says of a log: its state, or the state that one more line will give it. The text of a
+// pending note begins with "ORIGIN/pending": it is no checkpoint, so a log never signs two
+// checkpoints of one size.
+enum class NoteKind { checkpoint, pending };
+
 class NoteVerifier {
  public:
   static NoteVerifier parse(std::string_view text, std::string_view subject);  // throws corrupt
   const std::string& name() const { return name_; }
   const std::string& to_string() const { return text_; }
 
-  // Returns the checkpoint of a note; its origin must be this key's name. Throws corrupt
-  // (malformed) or untrusted (no good signature of this key).
-  Checkpoint open(std::string_view note, std::string_view subject) const;
+  // Returns the checkpoint of a note of this kind; its origin must be this key's name. Throws
+  // corrupt (malformed) or untrusted (no good signature of this key, another kind).
+  Checkpoint open(std::string_view note, std::string_view subject,
+                  NoteKind kind = NoteKind::checkpoint) const;
 
  private:
   std::string text_, name_;
@@ -54,7 +60,7 @@ class NoteSigner {
 
   // The verifier key under the name PREFIX + 16 hex digits of the public key's SHA-256.
   std::string verifier_key(std::string_view prefix) const;
-  std::string sign(const Checkpoint& checkpoint) const;
+  std::string sign(const Checkpoint& checkpoint, NoteKind kind = NoteKind::checkpoint) const;
 
  private:
   explicit NoteSigner(evp_pkey_st* key);

@@ -16,7 +16,7 @@ namespace organ::registry {
 
 inline constexpr std::string_view kOciLayoutText = "{\"imageLayoutVersion\":\"1.0.0\"}";
 inline constexpr std::uint64_t kOciManifestLimit = std::uint64_t{4} << 20;
-inline constexpr std::uint64_t kBundleLimit = std::uint64_t{16} << 20;
+inline constexpr std::uint64_t kBundleLimit = format::kSignatureLimit;
 
 // A text that becomes a blob.
 struct TextBlob {

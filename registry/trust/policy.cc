@@ -2,6 +2,7 @@
 #include "registry/trust/policy.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -16,7 +17,6 @@ namespace {
 using format::PublicKey;
 
 constexpr std::uint64_t kPolicyVersion = 1;
-constexpr std::size_t kMaxKeys = 64;
 constexpr std::string_view kModes[] = {"enforce", "warn", "off"};
 
 bool is_wildcard(std::string_view pattern) { return pattern == "*" || pattern.ends_with("/*"); }
@@ -46,26 +46,32 @@ std::size_t weight(std::string_view pattern) {
   return is_wildcard(pattern) ? pattern.size() - 1 : std::string::npos;
 }
 
+std::optional<PolicyMode> mode_of(std::string_view name) {
+  const auto at = std::find(std::begin(kModes), std::end(kModes), name);
+  if (at == std::end(kModes)) return std::nullopt;
+  return static_cast<PolicyMode>(at - std::begin(kModes));
+}
+
 PolicyMode parse_mode(const JsonObject& object) {
   const std::string name = object.string("mode");
-  const auto at = std::find(std::begin(kModes), std::end(kModes), name);
-  if (at == std::end(kModes)) {
-    object.fail_field("mode", "is " + quote(name) + ", expected enforce, warn or off");
-  }
-  return static_cast<PolicyMode>(at - std::begin(kModes));
+  if (const auto mode = mode_of(name)) return *mode;
+  object.fail_field("mode", "is " + quote(name) + ", expected enforce, warn or off");
+}
+
+PublicKey load_key(const std::string& id_text, const std::filesystem::path& trust_folder) {
+  const Digest id = Digest::parse(id_text, "key");
+  PublicKey key = PublicKey::load(trust_folder / (id.hex() + ".pem"));
+  if (key.id() == id) return key;
+  fail(ErrorCode::corrupt, "the file of key {} holds key {}", id.to_string(), key.id().to_string());
 }
 
 PublicKey parse_key(const JsonObject& rule, const std::string& text,
                     const std::filesystem::path& trust_folder) {
   try {
     if (text.starts_with("-----")) return PublicKey::parse(text, rule.path());
-    const Digest id = Digest::parse(text, rule.path());
-    PublicKey key = PublicKey::load(trust_folder / (id.hex() + ".pem"));
-    if (key.id() == id) return key;
-    rule.fail_field("keys", fmt::format("the file of key {} holds key {}", id.to_string(),
-                                        key.id().to_string()));
+    return load_key(text, trust_folder);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::corrupt || error.code() == ErrorCode::io) throw;
+    if (error.code() == ErrorCode::io) throw;
     rule.fail_field("keys", error.message());
   }
 }
@@ -81,7 +87,7 @@ PolicyRule parse_rule(const JsonObject& object, const std::filesystem::path& tru
   }
   rule.mode = parse_mode(object);
   const std::vector<std::string> keys = object.strings("keys");
-  if (keys.size() > kMaxKeys) object.fail_field("keys", "has more than 64 elements");
+  if (keys.size() > kMostKeys) object.fail_field("keys", "has more than 64 elements");
   for (const std::string& text : keys) {
     PublicKey key = parse_key(object, text, trust_folder);
     for (const PublicKey& other : rule.keys) {
@@ -89,7 +95,7 @@ PolicyRule parse_rule(const JsonObject& object, const std::filesystem::path& tru
     }
     rule.keys.push_back(std::move(key));
   }
-  rule.threshold = object.unsigned_integer("threshold", kMaxKeys);
+  rule.threshold = object.unsigned_integer("threshold", kMostKeys);
   const bool counts = rule.mode != PolicyMode::off;
   if (counts && (rule.threshold == 0 || rule.threshold > rule.keys.size())) {
     object.fail_field("threshold", fmt::format("is {}, expected 1 to {} (the number of keys)",
@@ -150,6 +156,21 @@ bool Policy::trust(const std::string& pattern, const PublicKey& key) {
   }
   at->keys.push_back(key);
   return true;
+}
+
+void Policy::add_rule(const std::string& pattern, std::string_view mode, std::uint64_t threshold,
+                      const std::vector<std::string>& key_ids,
+                      const std::filesystem::path& trust_folder) {
+  check_pattern(pattern);
+  const auto at = std::ranges::lower_bound(rules_, pattern, {}, &PolicyRule::pattern);
+  if (at != rules_.end() && at->pattern == pattern) {
+    fail(ErrorCode::invalid_argument, "pattern {}: is there twice", quote(pattern));
+  }
+  const auto known = mode_of(mode);
+  if (!known) fail(ErrorCode::corrupt, "pattern {}: mode {}", quote(pattern), quote(mode));
+  PolicyRule rule{pattern, *known, threshold, {}};
+  for (const std::string& id : key_ids) rule.keys.push_back(load_key(id, trust_folder));
+  rules_.insert(at, std::move(rule));
 }
 
 bool Policy::has_rule(std::string_view name) const { return &rule_for(name) != &fallback_; }

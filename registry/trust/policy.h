@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may publish what: policy.json maps name patterns to keys, a threshold and a mode
+// Who may publish what: patterns of names, each with keys, a threshold and a mode. What is in force
+// follows from the log's signed entries (Registry::policy); policy.json shows it
 // (schemas/policy.v1.schema.json). Only values; nothing here touches the registry's files except
-// load_policy.
+// the keys that are named by their ids.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +18,14 @@
 
 namespace organ::registry {
 
+inline constexpr std::size_t kMostKeys = 64;  // of one rule
+
 enum class PolicyMode { enforce, warn, off };
 std::string_view to_string(PolicyMode mode);
 
 // One rule. `pattern` is a name, `*` (every name) or `prefix/*` (every name below prefix); the
-// longest matching pattern wins. Keys are distinct; `threshold` of them must have signed.
+// longest matching pattern wins. Keys are distinct; `threshold` of them must have signed: more than
+// there are (keys were distrusted) and nothing satisfies the rule.
 struct PolicyRule {
   std::string pattern;
   PolicyMode mode = PolicyMode::enforce;
@@ -41,6 +45,11 @@ class Policy {
   // The canonical text of the rules; keys as ids.
   std::string to_text() const;
 
+  // One rule, its keys those of these ids in `trust_folder`. Throws corrupt, not_found, and
+  // invalid_argument for a pattern outside the grammar or a pattern that is there already.
+  void add_rule(const std::string& pattern, std::string_view mode, std::uint64_t threshold,
+                const std::vector<std::string>& key_ids, const std::filesystem::path& trust_folder);
+
   const std::vector<PolicyRule>& rules() const { return rules_; }
   // Adds `key` to the rule of exactly `pattern` (made when missing). Throws invalid_argument for
   // a pattern outside the grammar. Returns false when the key was there already.
@@ -55,9 +64,13 @@ class Policy {
   PolicyRule fallback_{"*", PolicyMode::enforce, 1, {}};
 };
 
+// Where the name of an organ comes from: a registry's log or the caller (known), or the organ
+// itself (claimed). On its own word nothing gets a rule that is weaker than enforce.
+enum class Naming { known, claimed };
+
 // What the caller adds for one run; both are written into the receipt of an install.
 struct TrustOverride {
-  std::vector<format::PublicKey> keys;  // --key: replaces the rule's keys, threshold 1
+  std::vector<format::PublicKey> keys;  // --key: replaces the rule's keys; its threshold stays
   bool allow_unsigned = false;          // --allow-unsigned: a failed signature check only warns
 };
 
@@ -74,10 +87,12 @@ struct TrustVerdict {
 };
 
 // Verifies every signature bundle of `organ` with the keys that apply to `name` and judges the
-// result. A key counts once. Bundles of unknown keys are reported, never counted. Reads no file
-// contents: combine with verify_contents.
+// result. A key counts once. Bundles of unknown keys are reported, never counted. An organ that is
+// not what a key of the rule signed is refused in every mode. Reads no file contents: combine with
+// verify_contents.
 TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
-                             const format::OrganSource& organ, const TrustOverride& override = {});
+                             const format::OrganSource& organ, const TrustOverride& override = {},
+                             Naming naming = Naming::known);
 
 }  // namespace organ::registry
 

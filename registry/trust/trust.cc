@@ -9,7 +9,7 @@ namespace {
 
 using format::Finding;
 
-constexpr std::size_t kMaxBundles = 64;
+constexpr std::size_t kMaxStrangers = 64;  // problems of keys that do not count: those told
 
 // The good keys of an organ's bundles, and everything that was wrong with the others.
 struct Evidence {
@@ -34,18 +34,25 @@ void judge_bundle(const std::string& bundle, const std::vector<format::PublicKey
   }
 }
 
+// Whoever may publish may attach signatures: those of strangers are told up to a number and never
+// stand in the way of others.
+void keep_few(std::vector<Finding>& problems) {
+  if (problems.size() <= kMaxStrangers) return;
+  const std::size_t more = problems.size() - kMaxStrangers;
+  problems.resize(kMaxStrangers);
+  problems.push_back({ErrorCode::untrusted, std::string(format::kSignatureFile),
+                      fmt::format("{} further signatures count for nothing", more)});
+}
+
 Evidence gather(const std::vector<format::PublicKey>& keys, const format::OrganSource& organ) {
   Evidence evidence;
   const std::vector<std::string> bundles = organ.signature_bundles();
-  if (bundles.size() > kMaxBundles) {
-    fail(ErrorCode::corrupt, "{}: {} signatures, at most {} are looked at", quote(organ.describe()),
-         bundles.size(), kMaxBundles);
-  }
   for (std::size_t i = 0; i < bundles.size(); ++i) {
     const std::string subject =
         bundles.size() == 1 ? std::string(format::kSignatureFile) : fmt::format("signature {}", i);
     judge_bundle(bundles[i], keys, organ, subject, evidence);
   }
+  keep_few(evidence.problems);
   if (bundles.empty()) {
     evidence.problems.push_back(
         {ErrorCode::untrusted, std::string(format::kSignatureFile), "the organ is not signed"});
@@ -53,19 +60,34 @@ Evidence gather(const std::vector<format::PublicKey>& keys, const format::OrganS
   return evidence;
 }
 
-PolicyRule applicable(const Policy& policy, std::string_view name, const TrustOverride& override) {
-  if (override.keys.empty()) return policy.rule_for(name);
-  return {std::string(name), PolicyMode::enforce, 1, override.keys};
+// Given keys replace those of the rule, not how many of them must have signed.
+PolicyRule applicable(const Policy& policy, std::string_view name, const TrustOverride& override,
+                      Naming naming) {
+  PolicyRule rule = policy.rule_for(name);
+  if (!override.keys.empty()) {
+    rule.keys = override.keys;
+    rule.mode = PolicyMode::enforce;
+  }
+  if (naming == Naming::claimed) rule.mode = PolicyMode::enforce;
+  if (rule.mode != PolicyMode::off) rule.threshold = std::max<std::uint64_t>(rule.threshold, 1);
+  return rule;
 }
 
 std::string describe_rule(const Policy& policy, std::string_view name, const PolicyRule& rule,
                           const TrustOverride& override) {
   if (!override.keys.empty()) {
-    return fmt::format("overridden by --key: one of {} given keys must have signed",
+    return fmt::format("overridden by --key: {} of {} given keys must have signed", rule.threshold,
                        override.keys.size());
   }
   if (!policy.has_rule(name)) {
     return fmt::format("no rule matches {}: enforce without keys", quote(name));
+  }
+  const PolicyMode written = policy.rule_for(name).mode;
+  if (written != rule.mode) {
+    return fmt::format(
+        "rule {}: {} of {} keys must have signed; its {} is not taken on the organ's "
+        "own word for its name",
+        quote(rule.pattern), rule.threshold, rule.keys.size(), to_string(written));
   }
   return fmt::format("rule {}: {}, {} of {} keys must have signed", quote(rule.pattern),
                      to_string(rule.mode), rule.threshold, rule.keys.size());
@@ -89,17 +111,21 @@ void sort_problems(const std::vector<Finding>& problems, bool satisfied, bool le
 }  // namespace
 
 TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
-                             const format::OrganSource& organ, const TrustOverride& override) {
-  const PolicyRule rule = applicable(policy, name, override);
+                             const format::OrganSource& organ, const TrustOverride& override,
+                             Naming naming) {
+  const PolicyRule rule = applicable(policy, name, override, naming);
   TrustVerdict verdict;
   verdict.policy.push_back(describe_rule(policy, name, rule, override));
-  verdict.not_established.push_back(
-      "whether a signing key was withdrawn after it signed: only this registry's log was asked");
+  const Evidence evidence = gather(rule.keys, organ);
+  sort_problems(evidence.contradictions, false, false, verdict);
   if (rule.mode == PolicyMode::off) {
     verdict.not_established.push_back("who made it: the policy turns signature checks off");
+    verdict.warnings.push_back({ErrorCode::untrusted, std::string(name),
+                                fmt::format("rule {} turns signature checks off: who made it was "
+                                            "not asked",
+                                            quote(rule.pattern))});
     return verdict;
   }
-  const Evidence evidence = gather(rule.keys, organ);
   verdict.keys = evidence.keys;
   for (const format::KeyId& key : evidence.keys) {
     verdict.established.push_back(fmt::format("organ.json and its {} files are signed by key {}",
@@ -115,7 +141,6 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
   }
   if (override.allow_unsigned) verdict.policy.push_back("overridden by --allow-unsigned");
   sort_problems(problems, satisfied, lenient, verdict);
-  sort_problems(evidence.contradictions, satisfied, false, verdict);
   return verdict;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Input: one byte, how many lines the checkpoint leaves out, then organ/log: its lines as they are,
-// or, where the byte is odd, JSON texts whose leaf hashes are put before them. The checkpoint is
-// signed for what the lines say, so that the whole way through Log::scan is open.
+// Input: one byte, then organ/log: its lines as they are, or, where the byte is odd, JSON texts
+// whose leaf hashes are put before them. The byte also says how many lines the checkpoint leaves
+// out and whether a pending note announces the first of these. Both are signed for what the lines
+// say, so that the whole way through Log::scan and Log::recover is open.
 #include <algorithm>
 #include <filesystem>
 #include <string>
@@ -65,15 +66,17 @@ void check_entry(const LogEntry& entry) {
 }
 
 // What was scanned once is scanned again from any position, and after recovery nothing is left.
-void check_scan(const Log& log, const LogScan& scan, std::uint64_t visited) {
+void check_scan(const Room& room, const LogScan& scan, std::uint64_t visited, bool announced) {
+  const Log& log = room.log;
   demand(scan.end.entries() == visited, "each entry is visited once");
-  demand(scan.checkpoint.size == visited || scan.checkpoint.size + 1 == visited,
-         "at most the last entry lies beyond the checkpoint");
-  log.recover(scan);
-  const LogScan again = log.scan({}, [](std::uint64_t, const LogEntry&) {});
-  demand(!again.needs_recovery(), "recovery leaves nothing to recover");
-  demand(again.end.tree.root() == scan.end.tree.root(), "recovery keeps every whole entry");
-  const LogScan none = log.scan(again.end, [](std::uint64_t, const LogEntry&) {
+  demand(scan.checkpoint.size == visited, "what the checkpoint covers is visited");
+  const Log::Recovered recovered = log.recover(scan, room.scratch.path() / "quarantine");
+  demand(announced || recovered != Log::Recovered::taken_in, "only what was announced is taken in");
+  const LogScan again = log.scan({}, [](const LogPlace&, const LogEntry&) {});
+  demand(again.beyond == 0, "recovery leaves nothing to recover");
+  const std::uint64_t more = recovered == Log::Recovered::taken_in ? 1 : 0;
+  demand(again.end.entries() == visited + more, "recovery keeps every entry that was covered");
+  const LogScan none = log.scan(again.end, [](const LogPlace&, const LogEntry&) {
     demand(false, "nothing stands behind the end");
   });
   demand(none.end.bytes == again.end.bytes, "the end stays where it was");
@@ -87,16 +90,20 @@ void run(std::string_view input) {
   const std::string log = mode % 2 == 1 ? with_hashes(input) : std::string(input);
   const auto lines = static_cast<std::size_t>(std::count(log.begin(), log.end(), '\n'));
   const std::size_t left_out = std::min<std::size_t>(mode / 2 % 4, lines);
+  const bool announced = mode / 8 % 2 == 1 && left_out > 0;
   const MerkleTree tree = tree_of(log, lines - left_out);
+  const MerkleTree next = tree_of(log, announced ? tree.size() + 1 : 0);
   room.write("log", log);
   room.write("checkpoint", room.signer.sign({room.log.origin(), tree.size(), tree.root()}));
+  room.write("pending",
+             room.signer.sign({room.log.origin(), next.size(), next.root()}, NoteKind::pending));
   fuzz::expect({ErrorCode::corrupt, ErrorCode::unsupported_version}, [&] {
     std::uint64_t visited = 0;
-    const LogScan scan = room.log.scan({}, [&](std::uint64_t index, const LogEntry& entry) {
-      demand(index == visited++, "entries come in order");
+    const LogScan scan = room.log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+      demand(place.index == visited++, "entries come in order");
       check_entry(entry);
     });
-    check_scan(room.log, scan, visited);
+    check_scan(room, scan, visited, announced);
   });
 }
 

@@ -7,6 +7,7 @@ Runs in the Python of $ORGAN_PEERS when its own lacks jsonschema; exits 77 witho
 """
 import copy
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -40,21 +41,32 @@ def broken(document):
 def main():
     organ, make, schemas = (Path(a).resolve() for a in sys.argv[1:4])
     entry_schema = json.loads((schemas / "log-entry.v1.schema.json").read_text())
+    known_schema = json.loads((schemas / "known-registry.v1.schema.json").read_text())
     policy_schema = json.loads((schemas / "policy.v1.schema.json").read_text())
     passed = 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         registry = folder / "registry"
+        home = {**os.environ, "XDG_CONFIG_HOME": str(folder / "config")}
         for command in ([make, folder / "organ"], [organ, "key", "generate", folder / "key"],
                         [organ, "registry", "init", "--registry", registry, "--key",
                          folder / "key.pub", "--pattern", "legal/*"],
                         [organ, "publish", folder / "organ", "legal/contracts:1.0.0", "--registry",
-                         registry, "--key", folder / "key.key"]):
-            subprocess.run([str(c) for c in command], check=True, capture_output=True)
+                         registry, "--key", folder / "key.key"],
+                        [organ, "alias", "legal/contracts@stable", "1.0.0", "--registry", registry],
+                        [organ, "yank", "legal/contracts:1.0.0", "--reason", "a draft", "--registry",
+                         registry],
+                        [organ, "registry", "trust", folder / "key.pub", "--pattern", "legal/*",
+                         "--mode", "warn", "--registry", registry]):
+            subprocess.run([str(c) for c in command], check=True, capture_output=True, env=home)
         lines = (registry / "organ/log").read_text().splitlines()
         documents = [(entry_schema, json.loads(line[65:])) for line in lines]
         documents.append((policy_schema, json.loads((registry / "organ/policy.json").read_text())))
-        assert [d["kind"] for _, d in documents[:-1]] == ["key", "key", "publish"]
+        assert [d["kind"] for _, d in documents[:-1]] == ["key", "key", "publish", "alias", "yank",
+                                                          "policy"]
+        known = list((folder / "config/organ/trust").glob("*.json"))
+        documents += [(known_schema, json.loads(path.read_text())) for path in known]
+        assert len(known) == 1
         for schema, document in documents:
             assert accepted(schema, document), document
             for other in broken(document):

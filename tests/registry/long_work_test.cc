@@ -12,7 +12,7 @@ namespace {
 using Names = std::vector<std::string>;
 
 PublishResult publish(const Fixture& fixture, const std::string& version, const Work& work) {
-  Registry registry = Registry::open(fixture.root, Registry::Mode::write, work);
+  Registry registry = Registry::open(fixture.root, Registry::Mode::write, {}, work);
   return registry.publish(format::OrganFolder::open(fixture.organ_folder), "legal/contracts",
                           format::Version::parse(version), {.key = &fixture.key}, work);
 }
@@ -68,7 +68,7 @@ TEST_CASE("long work: opening that has to catch up can be ended and changes noth
   fixture.publish("1.0.0");
   fs::remove(fixture.root / "organ" / "catalog.db");
   const auto steps = end_at_every_step(fixture.folder.path(), [&](const Work& work) {
-    Registry::open(fixture.root, Registry::Mode::write, work);
+    Registry::open(fixture.root, Registry::Mode::write, {}, work);
   });
   CHECK(steps >= 3);
   CHECK(fixture.open(Registry::Mode::read).list().size() == 1);

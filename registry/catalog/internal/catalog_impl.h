@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "format/base/error.h"
 #include "registry/catalog/catalog.h"
@@ -11,6 +15,7 @@ namespace organ::registry {
 
 struct Catalog::Impl {
   Database database;
+  std::optional<std::pair<dev_t, ino_t>> file = {};  // nothing in memory
 };
 
 // What `parse` makes of a text of the catalog. Whoever can write the file could have put anything

@@ -14,8 +14,9 @@ LogEntry entry_of(LogKind kind) {
   LogEntry entry;
   entry.kind = kind;
   entry.time = "2026-01-02T03:04:05Z";
-  entry.name = kind == LogKind::key ? "" : "legal/contracts";
-  entry.version = kind == LogKind::key ? "" : "1.0.0";
+  const bool of_keys = kind == LogKind::key || kind == LogKind::policy;
+  entry.name = of_keys ? "" : "legal/contracts";
+  entry.version = of_keys ? "" : "1.0.0";
   switch (kind) {
     case LogKind::publish: entry.manifest = BlobRef{sha256("m"), 3}; break;
     case LogKind::signature:
@@ -29,6 +30,11 @@ LogEntry entry_of(LogKind kind) {
       entry.action = "trust";
       entry.key = sha256("k").to_string();
       entry.pattern = "legal/*";
+      break;
+    case LogKind::policy:
+      entry.pattern = "legal/*";
+      entry.mode = "enforce";
+      entry.threshold = 2;
   }
   return entry;
 }
@@ -47,7 +53,7 @@ std::string refusal(const std::string& text) {
 
 TEST_CASE("log entry: every kind survives its text") {
   for (const LogKind kind : {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank,
-                             LogKind::revoke, LogKind::key}) {
+                             LogKind::revoke, LogKind::key, LogKind::policy}) {
     const LogEntry entry = entry_of(kind);
     CHECK(LogEntry::parse(entry.to_text(), "x") == entry);
   }

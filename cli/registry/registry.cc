@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// `organ registry …`: the group and its two commands that need nothing but the registry folder.
+// `organ registry …`: the group, and the commands that make a registry and its views.
 #include "registry/registry.h"
 #include "format/base/fail.h"
 
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
-#include "cli/organ/commands.h"
+#include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
 
 namespace organ::cli {
 namespace {
@@ -25,6 +26,10 @@ void run_init(Context& context, const InitArguments& arguments) {
   }
   const std::filesystem::path folder = context.registry_path();
   Registry::create(folder, options);
+  // Who made it has met it.
+  registry::OpenOptions known{.known_registries = context.known_registries(), .log_key = {}};
+  known.forget_seen = true;
+  Registry::open(folder, Registry::Mode::read, known);
   context.done = "the registry is made";
   nlohmann::json keys = nlohmann::json::array();
   for (const auto& [pattern, key] : options.trusted) {
@@ -86,9 +91,11 @@ void add_rebuild(Command& group, Context& context) {
 }  // namespace
 
 void add_registry(Command& app, Context& context) {
-  Command group = app.add_group(context, "registry", "make and mend a registry");
+  Command group =
+      app.add_group(context, "registry", "make and mend a registry, say whose keys count");
   add_init(group, context);
   add_rebuild(group, context);
+  add_registry_policy(group, context);
 }
 
 }  // namespace organ::cli

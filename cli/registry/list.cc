@@ -2,8 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
-#include "cli/organ/commands.h"
 #include "cli/output/version.h"
+#include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"
@@ -28,7 +29,7 @@ std::string title(const VersionInfo& version) {
 
 void run(const Context& context, const std::string& name) {
   if (!name.empty()) format::check_name(name);
-  const Registry registry = Registry::open(context.registry_path(), Registry::Mode::read);
+  const Registry registry = open_registry(context, Registry::Mode::read);
   registry::VersionFilter filter;
   filter.name = name;
   const std::vector<VersionInfo> versions = registry.list(filter);

@@ -3,8 +3,9 @@
 
 #include "cli/frame/long_work.h"
 #include "cli/frame/passphrase.h"
-#include "cli/organ/commands.h"
 #include "cli/output/finite_option.h"
+#include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"
@@ -46,12 +47,16 @@ void report(const Context& context, const PublishResult& result) {
                                    {"already_published", result.already_published},
                                    {"signed", result.is_signed},
                                    {"bytes", result.bytes},
-                                   {"new_bytes", result.new_bytes}});
+                                   {"new_bytes", result.new_bytes},
+                                   {"mended", result.mended}});
     return;
   }
   context.confirm(fmt::format("{}:{}  {}", escape_text(result.name), escape_text(result.version),
                               result.digest.to_string()));
   if (result.already_published) context.note("the same content was published before");
+  if (result.mended > 0) {
+    context.note(fmt::format("{} damaged blobs of the registry were written anew", result.mended));
+  }
   if (!result.is_signed) {
     context.warn("not signed: install will ask for --allow-unsigned; organ publish --key signs");
   }
@@ -66,10 +71,12 @@ void run(Context& context, const Arguments& arguments) {
         format::SecretKey::load_with(arguments.key_file, passphrase_source(arguments.passphrase)));
   }
   const auto publish = [&, &name = name, &version = version](const Work& work) {
-    Registry registry = Registry::open(context.registry_path(), Registry::Mode::write, work);
-    return registry.publish(
+    Registry registry = open_registry(context, Registry::Mode::write, work);
+    PublishResult result = registry.publish(
         organ, name, version,
         {.key = key ? &*key : nullptr, .require_finite = arguments.require_finite}, work);
+    tell_notices(context, registry);
+    return result;
   };
   const auto result = watched(context, arguments.threads, publish);
   context.done = "the organ is published";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
-#include "cli/organ/commands.h"
+#include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"
@@ -28,6 +29,9 @@ std::string describe(const LogEntry& entry) {
     case LogKind::revoke:
       return fmt::format("{}{}  {}", subject, entry.withdrawn ? " taken back" : "",
                          escape_text(entry.reason));
+    case LogKind::policy:
+      return fmt::format("{}: {}, {} keys must have signed", quote(entry.pattern),
+                         escape_text(entry.mode), entry.threshold);
     case LogKind::key:
       return fmt::format("{} {}{}", escape_text(entry.action), escape_text(entry.key),
                          entry.pattern.empty() ? "" : " for " + quote(entry.pattern));
@@ -37,7 +41,7 @@ std::string describe(const LogEntry& entry) {
 
 void run(const Context& context, const std::string& name) {
   if (!name.empty()) format::check_name(name);
-  const Registry registry = Registry::open(context.registry_path(), Registry::Mode::read);
+  const Registry registry = open_registry(context, Registry::Mode::read);
   const std::vector<LogRecord> records = registry.history(name);
   if (context.json) {
     nlohmann::json entries = nlohmann::json::array();

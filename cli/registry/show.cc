@@ -2,8 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
-#include "cli/organ/commands.h"
 #include "cli/output/version.h"
+#include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "format/manifest/evaluation_json.h"
 #include "format/manifest/reference.h"
@@ -82,7 +83,7 @@ void print_text(const Context& context, const VersionInfo& version, const format
 
 void run(const Context& context, const std::string& text) {
   const format::Reference reference = format::Reference::parse(text);
-  const Registry registry = Registry::open(context.registry_path(), Registry::Mode::read);
+  const Registry registry = open_registry(context, Registry::Mode::read);
   const VersionInfo version = registry.resolve(reference);
   const auto organ = registry.open_organ(version);
   if (!context.json) {

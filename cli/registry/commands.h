@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of this folder.
+#pragma once
+
+#include "cli/frame/command.h"
+#include "cli/frame/context.h"
+
+namespace organ::cli {
+
+void add_alias(Command& app, Context& context);
+void add_list(Command& app, Context& context);
+void add_log(Command& app, Context& context);
+void add_publish(Command& app, Context& context);
+void add_registry(Command& app, Context& context);
+void add_revoke(Command& app, Context& context);
+void add_show(Command& app, Context& context);
+void add_yank(Command& app, Context& context);
+
+// Those of the group `organ registry` that stand in files of their own.
+void add_registry_policy(Command& group, Context& context);
+
+}  // namespace organ::cli

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// `organ registry trust|distrust|policy|remember`: whose signatures count, and what this user knows
+// of the registry.
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/frame/parse_option.h"
+#include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
+#include "format/base/digest.h"
+#include "format/base/fail.h"
+#include "format/base/file.h"
+
+namespace organ::cli {
+namespace {
+
+using registry::PolicyMode;
+using registry::PolicyRule;
+using registry::Registry;
+
+constexpr std::uint64_t kPolicyLimit = std::uint64_t{1} << 20;
+
+std::optional<PolicyMode> parse_mode(std::string_view name) {
+  for (const PolicyMode mode : {PolicyMode::enforce, PolicyMode::warn, PolicyMode::off}) {
+    if (to_string(mode) == name) return mode;
+  }
+  return std::nullopt;
+}
+
+struct PolicyArguments {
+  std::string key;
+  std::string pattern = "*";
+  std::optional<std::uint64_t> threshold;
+  PolicyMode mode = PolicyMode::enforce;
+  std::string apply;
+  bool restore = false;
+};
+
+nlohmann::json rules_json(const registry::Policy& policy) {
+  nlohmann::json rules = nlohmann::json::array();
+  for (const PolicyRule& rule : policy.rules()) {
+    nlohmann::json keys = nlohmann::json::array();
+    for (const format::PublicKey& key : rule.keys) keys.push_back(key.id().to_string());
+    rules.push_back({{"pattern", rule.pattern},
+                     {"mode", to_string(rule.mode)},
+                     {"threshold", rule.threshold},
+                     {"keys", keys}});
+  }
+  return rules;
+}
+
+void show_policy(const Context& context, const char* command, const Registry& registry) {
+  const registry::Policy& policy = registry.policy();
+  if (context.json) {
+    context.print_json(command, {{"rules", rules_json(policy)}});
+    return;
+  }
+  for (const PolicyRule& rule : policy.rules()) {
+    context.print(fmt::format("{:<24} {:<8} {} of {} keys", rule.pattern, to_string(rule.mode),
+                              rule.threshold, rule.keys.size()));
+    for (const format::PublicKey& key : rule.keys) context.print("  " + key.id().to_string());
+  }
+  if (policy.rules().empty()) context.note("no key is trusted for any name");
+}
+
+void finish(Context& context, const char* command, Registry& registry, bool changed) {
+  context.done = "the policy is in the log";
+  tell_notices(context, registry);
+  if (!changed) context.note("nothing changed");
+  show_policy(context, command, registry);
+}
+
+void run_trust(Context& context, const PolicyArguments& arguments, bool mode_given) {
+  const auto key = format::PublicKey::load(arguments.key);
+  Registry registry = open_registry(context, Registry::Mode::write);
+  bool changed = registry.trust(arguments.pattern, key);
+  if (arguments.threshold || mode_given) {
+    const auto& rules = registry.policy().rules();
+    const auto rule = std::ranges::find(rules, arguments.pattern, &PolicyRule::pattern);
+    registry.set_rule(arguments.pattern, mode_given ? arguments.mode : rule->mode,
+                      arguments.threshold.value_or(rule->threshold));
+    changed = true;
+  }
+  finish(context, "registry trust", registry, changed);
+}
+
+void run_distrust(Context& context, const PolicyArguments& arguments, bool everywhere) {
+  const format::KeyId id = arguments.key.starts_with("sha256:")
+                               ? Digest::parse(arguments.key, "key id")
+                               : format::PublicKey::load(arguments.key).id();
+  Registry registry = open_registry(context, Registry::Mode::write);
+  const bool changed = registry.distrust(id, everywhere ? std::string() : arguments.pattern);
+  finish(context, "registry distrust", registry, changed);
+}
+
+void run_policy(Context& context, const PolicyArguments& arguments) {
+  if (arguments.restore && !arguments.apply.empty()) {
+    throw Error(ErrorCode::invalid_argument, "give either --apply or --restore, not both");
+  }
+  if (!arguments.restore && arguments.apply.empty()) {
+    const Registry registry = open_registry(context, Registry::Mode::read);
+    show_policy(context, "registry policy", registry);
+    return;
+  }
+  Registry registry = open_registry(context, Registry::Mode::write);
+  if (arguments.restore) {
+    registry.restore_policy();
+  } else {
+    registry.apply(registry::Policy::parse(read_file(arguments.apply, kPolicyLimit),
+                                           quote(arguments.apply),
+                                           registry.folder() / "organ" / "trust"));
+  }
+  finish(context, "registry policy", registry, true);
+}
+
+struct RememberArguments {
+  std::string log_key;
+  bool replace = false;
+};
+
+void run_remember(Context& context, const RememberArguments& arguments) {
+  registry::OpenOptions options{.known_registries = context.known_registries(), .log_key = {}};
+  options.log_key = arguments.log_key;
+  options.forget_seen = arguments.replace;
+  Registry registry = Registry::open(context.registry_path(), Registry::Mode::read, options);
+  context.done = "the registry is remembered";
+  tell_notices(context, registry);
+  if (context.json) {
+    context.print_json("registry remember", {{"registry", registry.folder().string()},
+                                             {"log_key", registry.log_key()},
+                                             {"entries", registry.log_size()}});
+    return;
+  }
+  context.print("log key  " + registry.log_key());
+  context.print(fmt::format("entries  {}", registry.log_size()));
+}
+
+void add_trust(Command& group, Context& context) {
+  Command command =
+      group.add_command(context, "trust", "let a key speak for the names that match a pattern",
+                        "  organ registry trust legal.pub --pattern 'legal/*'\n"
+                        "  organ registry trust second.pub --pattern 'legal/*' --threshold 2");
+  auto arguments = std::make_shared<PolicyArguments>();
+  command.add_path("PUB", arguments->key, "public key").required();
+  command.add_option("--pattern", arguments->pattern, "a name, '*' or 'prefix/*'")
+      .value_name("PATTERN")
+      .show_default();
+  command
+      .add_option("--threshold", arguments->threshold,
+                  "how many of the pattern's keys must have signed")
+      .value_name("N");
+  add_choice(command, "--mode", arguments->mode, parse_mode, "enforce|warn|off",
+             "what happens to an organ without the signatures");
+  command.on_run(
+      [&context, arguments, command] { run_trust(context, *arguments, command.given("--mode")); });
+}
+
+void add_distrust(Command& group, Context& context) {
+  Command command = group.add_command(
+      context, "distrust", "no longer count a key's signatures, those of before included",
+      "  organ registry distrust lost.pub\n"
+      "  organ registry distrust sha256:… --pattern 'legal/*'");
+  auto arguments = std::make_shared<PolicyArguments>();
+  command.add_path("PUB|ID", arguments->key, "public key, or its id").required();
+  command.add_option("--pattern", arguments->pattern, "only for this pattern [default: everywhere]")
+      .value_name("PATTERN");
+  command.on_run([&context, arguments, command] {
+    run_distrust(context, *arguments, !command.given("--pattern"));
+  });
+}
+
+void add_policy(Command& group, Context& context) {
+  Command command =
+      group.add_command(context, "policy", "show whose signatures count, or change it as a whole",
+                        "  organ registry policy\n"
+                        "  organ registry policy --apply reviewed-policy.json");
+  auto arguments = std::make_shared<PolicyArguments>();
+  command
+      .add_path("--apply", arguments->apply,
+                "sign the rules of this file into the log (policy.v1.schema.json)")
+      .value_name("FILE");
+  command.add_flag("--restore", arguments->restore,
+                   "write policy.json anew from the log's signed entries");
+  command.on_run([&context, arguments] { run_policy(context, *arguments); });
+}
+
+void add_remember(Command& group, Context& context) {
+  Command command = group.add_command(
+      context, "remember", "show what you know of the registry, or accept it as it is now",
+      "  organ registry remember\n"
+      "  organ registry remember --key 'organ-registry/…+…' --replace");
+  auto arguments = std::make_shared<RememberArguments>();
+  command.add_option("--key", arguments->log_key, "log key that it must have, as told by its owner")
+      .value_name("VKEY");
+  command.add_flag("--replace", arguments->replace,
+                   "forget what was seen before: another key or history is taken");
+  command.on_run([&context, arguments] { run_remember(context, *arguments); });
+}
+
+}  // namespace
+
+void add_registry_policy(Command& group, Context& context) {
+  add_trust(group, context);
+  add_distrust(group, context);
+  add_policy(group, context);
+  add_remember(group, context);
+}
+
+}  // namespace organ::cli

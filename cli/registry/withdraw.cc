@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// `organ yank`, `organ revoke`, `organ alias`: each adds one signed entry to the log.
+#include <nlohmann/json.hpp>
+
+#include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
+#include "format/base/fail.h"
+#include "format/manifest/reference.h"
+
+namespace organ::cli {
+namespace {
+
+using format::Reference;
+using format::Version;
+using registry::Registry;
+using Withdrawal = Registry::Withdrawal;
+
+struct WithdrawArguments {
+  std::string reference;
+  std::string reason;
+  bool undo = false;
+};
+
+std::pair<std::string, Version> exact_version(const std::string& text) {
+  Reference reference = Reference::parse(text);
+  if (const auto* version = std::get_if<Version>(&reference.selector)) {
+    return {std::move(reference.name), *version};
+  }
+  throw Error(ErrorCode::invalid_argument, quote(text) + ": expected NAME:VERSION",
+              "for example legal/contracts:1.0.0");
+}
+
+void run_withdraw(Context& context, Withdrawal kind, const WithdrawArguments& arguments) {
+  const char* verb = kind == Withdrawal::revoke ? "revoke" : "yank";
+  const auto [name, version] = exact_version(arguments.reference);
+  if (arguments.undo == !arguments.reason.empty()) {
+    throw Error(ErrorCode::invalid_argument, "expected either --reason TEXT or --undo");
+  }
+  Registry registry = open_registry(context, Registry::Mode::write);
+  registry.withdraw(kind, name, version,
+                    arguments.undo ? std::nullopt : std::optional(arguments.reason));
+  context.done = fmt::format("the {} is in the log", verb);
+  tell_notices(context, registry);
+  const registry::VersionInfo now = registry.resolve({name, version});
+  if (context.json) {
+    context.print_json(
+        verb, {{"name", now.name},
+               {"version", now.version},
+               {"digest", now.digest.to_string()},
+               {"yanked",
+                now.yank_reason ? nlohmann::json(escape_text(*now.yank_reason)) : nlohmann::json()},
+               {"revoked", now.revoke_reason ? nlohmann::json(escape_text(*now.revoke_reason))
+                                             : nlohmann::json()}});
+    return;
+  }
+  context.confirm(fmt::format("{}:{}  {}{}", escape_text(now.name), escape_text(now.version), verb,
+                              arguments.undo ? " taken back" : "ed"));
+}
+
+void add_withdraw(Command& app, Context& context, Withdrawal kind, const char* verb,
+                  const char* description, const char* examples) {
+  Command command = app.add_command(context, verb, description, examples);
+  auto arguments = std::make_shared<WithdrawArguments>();
+  command.add_option("NAME:VERSION", arguments->reference, "the version").required();
+  command.add_option("--reason", arguments->reason, "why, in a sentence; everybody will read it")
+      .value_name("TEXT");
+  command.add_flag("--undo", arguments->undo, "take it back; the log keeps both");
+  command.on_run([&context, kind, arguments] { run_withdraw(context, kind, *arguments); });
+}
+
+struct AliasArguments {
+  std::string alias;
+  std::string version;
+  bool remove = false;
+};
+
+void run_alias(Context& context, const AliasArguments& arguments) {
+  const Reference reference = Reference::parse(arguments.alias);
+  const auto* alias = std::get_if<format::Alias>(&reference.selector);
+  if (alias == nullptr) {
+    throw Error(ErrorCode::invalid_argument, quote(arguments.alias) + ": expected NAME@ALIAS",
+                "for example legal/contracts@stable");
+  }
+  if (arguments.remove == !arguments.version.empty()) {
+    throw Error(ErrorCode::invalid_argument, "expected either a version or --remove");
+  }
+  std::optional<Version> version;
+  if (!arguments.remove) version = Version::parse(arguments.version);
+  Registry registry = open_registry(context, Registry::Mode::write);
+  registry.set_alias(reference.name, alias->name, version);
+  context.done = "the alias is in the log";
+  tell_notices(context, registry);
+  if (context.json) {
+    context.print_json(
+        "alias", {{"name", reference.name},
+                  {"alias", alias->name},
+                  {"version", version ? nlohmann::json(version->to_string()) : nlohmann::json()}});
+    return;
+  }
+  context.confirm(fmt::format("{} -> {}", arguments.alias,
+                              version ? version->to_string() : std::string("nothing")));
+}
+
+}  // namespace
+
+void add_yank(Command& app, Context& context) {
+  add_withdraw(app, context, Withdrawal::yank, "yank",
+               "hide a version from everybody who does not name it",
+               "  organ yank legal/contracts:1.2.0 --reason 'trained on a draft of the texts'\n"
+               "  organ yank legal/contracts:1.2.0 --undo");
+}
+
+void add_revoke(Command& app, Context& context) {
+  add_withdraw(app, context, Withdrawal::revoke, "revoke",
+               "refuse a version from now on, wherever this registry's log is read",
+               "  organ revoke legal/contracts:1.2.0 --reason 'memorises names of clients'\n"
+               "  organ revoke legal/contracts:1.2.0 --undo");
+}
+
+void add_alias(Command& app, Context& context) {
+  Command command = app.add_command(context, "alias", "point a name such as @stable at a version",
+                                    "  organ alias legal/contracts@stable 1.2.0\n"
+                                    "  organ alias legal/contracts@stable --remove");
+  auto arguments = std::make_shared<AliasArguments>();
+  command.add_option("NAME@ALIAS", arguments->alias, "the alias").required();
+  command.add_option("VERSION", arguments->version, "what it points at from now on");
+  command.add_flag("--remove", arguments->remove, "take it away");
+  command.on_run([&context, arguments] { run_alias(context, *arguments); });
+}
+
+}  // namespace organ::cli

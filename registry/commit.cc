@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the log's signed entries say, and adding one.
+#include "format/base/fail.h"
+#include "format/base/file.h"
+#include "format/base/path_status.h"
+#include "registry/internal/registry_impl.h"
+
+namespace organ::registry {
+namespace {
+
+Policy policy_of(const LogRules& rules, const RegistryPaths& paths) {
+  Policy policy;
+  for (const auto& [pattern, rule] : rules) {
+    policy.add_rule(pattern, rule.mode, rule.threshold, rule.keys, paths.trust());
+  }
+  return policy;
+}
+
+// policy.json shows what is in force. Written by hand it would lower a threshold nobody signed, or
+// have raised one that nothing else knows of.
+void check_shown_policy(const RegistryPaths& paths, const LogFacts& facts, const Policy& policy) {
+  if (!is_taken(paths.policy())) return;
+  const std::string subject = quote(paths.policy().string());
+  const std::string text = read_file(paths.policy(), kSmallFileLimit, Symlinks::refuse);
+  // A crash between the entry and the file leaves the rules of before.
+  const std::string expected[] = {policy.to_text(),
+                                  policy_of(facts.former_rules(), paths).to_text()};
+  if (text == expected[0] || text == expected[1]) return;
+  const std::string shown = Policy::parse(text, subject, paths.trust()).to_text();
+  if (shown == expected[0] || shown == expected[1]) return;
+  throw Error(
+      ErrorCode::untrusted, subject + ": its rules are not those of the log's signed entries",
+      "organ registry policy --apply signs them into the log, --restore writes the file anew");
+}
+
+// Whatever an entry refers to must be read by this organ before the entry is written.
+void check_signatures(const BlobStore& blobs, const LogEntry& entry, const BlobRef& manifest) {
+  for (const BlobRef& signature : entry.signatures) {
+    load_signature(blobs, signature, manifest, entry.name + ":" + entry.version);
+  }
+}
+
+void add_to(Catalog::Update& update, const BlobStore& blobs, const LogPlace& place,
+            const LogEntry& entry) {
+  if (entry.kind != LogKind::publish) {
+    if (entry.manifest) check_signatures(blobs, entry, *entry.manifest);
+    update.add(place, entry, nullptr);
+    return;
+  }
+  const PublishedContent content =
+      load_version(blobs, *entry.manifest, entry.name + ":" + entry.version).content;
+  check_signatures(blobs, entry, *entry.manifest);
+  update.add(place, entry, &content);
+}
+
+}  // namespace
+
+Registry::Impl::Impl(RegistryPaths paths_, BlobStore blobs_, Log log_, Catalog catalog_,
+                     bool writable_)
+    : paths(std::move(paths_)),
+      blobs(std::move(blobs_)),
+      log(std::move(log_)),
+      catalog(std::move(catalog_)),
+      writable(writable_) {}
+
+const LogFacts& Registry::Impl::facts() const {
+  facts_end_ = add_facts(log, facts_end_, facts_);
+  return facts_;
+}
+
+const Policy& Registry::Impl::policy() const {
+  const LogFacts& now = facts();
+  if (policy_rules_ == now.rules()) return policy_;
+  Policy policy = policy_of(now.rules(), paths);
+  check_shown_policy(paths, now, policy);
+  policy_ = std::move(policy);
+  policy_rules_ = now.rules();
+  return policy_;
+}
+
+void Registry::Impl::show_policy() {
+  try {
+    write_file(paths.policy(), policy_of(facts().rules(), paths).to_text());
+  } catch (const Error& error) {
+    notices.push_back("it is in the log; policy.json does not show it yet: " + error.message());
+  }
+}
+
+void Registry::Impl::meet(const OpenOptions& options, const std::filesystem::path& location) {
+  const KnownLogs known(options.known_registries);
+  if (options.forget_seen) known.forget(location);
+  KnownLogs::Met met = known.meet(log, location, log_time());
+  facts_ = std::move(met.known.facts);
+  facts_end_ = std::move(met.known.end);
+  if (met.first_use) {
+    notices.push_back(fmt::format("{} is met for the first time; its log key is {}",
+                                  quote(location.string()), met.known.log_key));
+  }
+  if (!met.not_saved.empty()) {
+    notices.push_back("what was seen of it could not be remembered: " + met.not_saved);
+  }
+}
+
+void Registry::Impl::prove(const VersionInfo& version) const {
+  const auto found = log.proved_entry({version.log_index, version.log_offset});
+  const bool same = found && found->kind == LogKind::publish && found->name == version.name &&
+                    found->version == version.version && found->time == version.published &&
+                    found->manifest == BlobRef{version.digest, version.manifest_size};
+  if (same) return;
+  throw Error(
+      ErrorCode::corrupt,
+      fmt::format("{}: {}:{} is not what entry {} of the log says", quote(paths.catalog().string()),
+                  version.name, version.version, version.log_index),
+      "organ registry rebuild makes the catalog anew from the log");
+}
+
+FileLock Registry::Impl::lock_to_write(const Work& work) {
+  check(writable, "the registry was opened for reading");
+  FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
+  for (std::string& notice : bring_up_to_date(paths, log, blobs, catalog, work)) {
+    notices.push_back(std::move(notice));
+  }
+  return lock;
+}
+
+std::uint64_t Registry::Impl::commit(const LogEntry& entry) {
+  const LogPosition end = catalog.position();
+  Catalog::Update update(catalog);
+  add_to(update, blobs, {end.entries(), end.bytes}, entry);
+  const LogPosition after = log.append(end, entry);
+  try {
+    update.commit(after);
+    write_index(paths, catalog);
+  } catch (const Error& error) {
+    notices.push_back("it is in the log; its views come with the next command that writes: " +
+                      error.message());
+  }
+  return end.entries();
+}
+
+}  // namespace organ::registry

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/log/facts.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/fail.h"
+
+namespace organ::registry {
+namespace {
+
+using Key = std::pair<std::string, std::string>;
+using Texts = std::map<Key, std::string>;
+
+std::optional<std::string> find(const Texts& texts, const std::string& name,
+                                const std::string& second) {
+  const auto at = texts.find({name, second});
+  if (at == texts.end()) return std::nullopt;
+  return at->second;
+}
+
+void set(Texts& texts, const Key& key, const std::optional<std::string>& value) {
+  if (value)
+    texts.insert_or_assign(key, *value);
+  else
+    texts.erase(key);
+}
+
+Texts parse_texts(const JsonObject& object, const char* field) {
+  Texts texts;
+  for (const JsonObject& row : object.objects(field)) {
+    row.allow_only({"name", "of", "value"});
+    texts.insert_or_assign({row.string("name"), row.string("of")}, row.string("value"));
+  }
+  return texts;
+}
+
+Json rows_json(const Texts& texts) {
+  Json rows = Json::array();
+  for (const auto& [key, value] : texts) {
+    rows.push_back({{"name", key.first}, {"of", key.second}, {"value", value}});
+  }
+  return rows;
+}
+
+Json rules_json(const LogRules& rules) {
+  Json rows = Json::array();
+  for (const auto& [pattern, rule] : rules) {
+    rows.push_back({{"pattern", pattern},
+                    {"mode", rule.mode},
+                    {"threshold", rule.threshold},
+                    {"keys", rule.keys}});
+  }
+  return rows;
+}
+
+LogRules parse_rules(const JsonObject& object, const char* field) {
+  LogRules rules;
+  for (const JsonObject& row : object.objects(field)) {
+    row.allow_only({"keys", "mode", "pattern", "threshold"});
+    rules.insert_or_assign(row.string("pattern"),
+                           LogRule{.mode = row.string("mode"),
+                                   .threshold = row.unsigned_integer("threshold"),
+                                   .keys = row.strings("keys")});
+  }
+  return rules;
+}
+
+}  // namespace
+
+void LogFacts::add(const LogEntry& entry) {
+  const Key version{entry.name, entry.version};
+  std::optional<std::string> reason;
+  if (!entry.withdrawn) reason = entry.reason;
+  switch (entry.kind) {
+    case LogKind::publish:
+    case LogKind::signature: break;
+    case LogKind::yank: set(yanked_, version, reason); break;
+    case LogKind::revoke: set(revoked_, version, reason); break;
+    case LogKind::alias:
+      set(aliases_, {entry.name, entry.alias},
+          entry.version.empty() ? std::nullopt : std::optional(entry.version));
+      break;
+    case LogKind::key:
+      if (entry.action != "log_key") change_rules(entry);
+      break;
+    case LogKind::policy: change_rules(entry); break;
+  }
+}
+
+void LogFacts::change_rules(const LogEntry& entry) {
+  former_rules_ = rules_;
+  if (entry.kind == LogKind::policy) {
+    LogRule& rule = rules_[entry.pattern];
+    rule.mode = entry.mode;
+    rule.threshold = entry.threshold;
+  } else if (entry.action == "trust") {
+    std::vector<std::string>& keys = rules_[entry.pattern].keys;
+    if (std::ranges::find(keys, entry.key) == keys.end()) keys.push_back(entry.key);
+  } else {  // distrust, everywhere when it names no pattern
+    for (auto& [pattern, rule] : rules_) {
+      if (entry.pattern.empty() || entry.pattern == pattern) std::erase(rule.keys, entry.key);
+    }
+  }
+}
+
+std::optional<std::string> LogFacts::yanked(const std::string& name,
+                                            const std::string& version) const {
+  return find(yanked_, name, version);
+}
+
+std::optional<std::string> LogFacts::revoked(const std::string& name,
+                                             const std::string& version) const {
+  return find(revoked_, name, version);
+}
+
+std::optional<std::string> LogFacts::alias(const std::string& name,
+                                           const std::string& alias) const {
+  return find(aliases_, name, alias);
+}
+
+Json LogFacts::to_json() const {
+  return {{"yanked", rows_json(yanked_)},
+          {"revoked", rows_json(revoked_)},
+          {"aliases", rows_json(aliases_)},
+          {"rules", rules_json(rules_)},
+          {"former_rules", rules_json(former_rules_)}};
+}
+
+LogFacts LogFacts::parse(const JsonObject& object) {
+  object.allow_only({"aliases", "former_rules", "revoked", "rules", "yanked"});
+  LogFacts facts;
+  facts.yanked_ = parse_texts(object, "yanked");
+  facts.revoked_ = parse_texts(object, "revoked");
+  facts.aliases_ = parse_texts(object, "aliases");
+  facts.rules_ = parse_rules(object, "rules");
+  facts.former_rules_ = parse_rules(object, "former_rules");
+  return facts;
+}
+
+LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts) {
+  return log.scan(from, [&](const LogPlace&, const LogEntry& entry) { facts.add(entry); }).end;
+}
+
+}  // namespace organ::registry

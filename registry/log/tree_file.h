@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// organ/log.tree: the hashes of the log's Merkle tree, 32 bytes each, in the order in which they
+// become final: each leaf, then every perfect subtree that it completes. With it an entry is proved
+// to be in the tree by O(log n) reads. A cache that nobody trusts: what it gives is compared with
+// the signed root, and it is made again from the log.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "format/base/digest.h"
+#include "format/base/handle.h"
+
+namespace organ::registry {
+
+class TreeFile {
+ public:
+  explicit TreeFile(std::filesystem::path path) : path_(std::move(path)) {}
+
+  // The root of the tree of `size` entries when entry `index` has this leaf hash and the file tells
+  // the truth about all others; nothing when it is missing or too short. index < size.
+  std::optional<Digest> root_with(std::uint64_t index, const Digest& leaf,
+                                  std::uint64_t size) const;
+
+  // Adds what becomes final with entry `index`. False when the file does not end before it: then it
+  // is to be made anew.
+  bool append(std::uint64_t index, const std::vector<Digest>& final_hashes) const;
+  void replace(const std::vector<Digest>& hashes) const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace organ::registry

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whose keys count: each change is a signed entry of the log, policy.json shows the outcome.
+#include <algorithm>
+#include <set>
+
+#include "format/base/fail.h"
+#include "format/base/file.h"
+#include "registry/internal/registry_impl.h"
+
+namespace organ::registry {
+namespace {
+
+LogEntry key_entry(const char* action, const std::string& key, const std::string& pattern) {
+  LogEntry entry = entry_of(LogKind::key);
+  entry.action = action;
+  entry.key = key;
+  entry.pattern = pattern;
+  return entry;
+}
+
+LogEntry rule_entry(const std::string& pattern, std::string_view mode, std::uint64_t threshold) {
+  LogEntry entry = entry_of(LogKind::policy);
+  entry.pattern = pattern;
+  entry.mode = mode;
+  entry.threshold = threshold;
+  return entry;
+}
+
+bool names(const LogRule& rule, const std::string& key) {
+  return std::ranges::find(rule.keys, key) != rule.keys.end();
+}
+
+LogRule rule_of(const LogRules& rules, const std::string& pattern) {
+  const auto at = rules.find(pattern);
+  return at == rules.end() ? LogRule{} : at->second;
+}
+
+// From one rule to another, never by way of one that asks for less than both.
+void add_changes(const std::string& pattern, const LogRule& now, const LogRule& wanted,
+                 std::vector<LogEntry>& entries) {
+  LogRule at = now;
+  const auto set = [&](const std::string& mode, std::uint64_t threshold) {
+    if (at.mode == mode && at.threshold == threshold) return;
+    at.mode = mode;
+    at.threshold = threshold;
+    entries.push_back(rule_entry(pattern, mode, threshold));
+  };
+  if (!now.keys.empty()) set("enforce", std::max(now.threshold, wanted.threshold));
+  for (const std::string& key : now.keys) {
+    if (!names(wanted, key)) entries.push_back(key_entry("distrust", key, pattern));
+  }
+  for (const std::string& key : wanted.keys) {
+    if (!names(now, key)) entries.push_back(key_entry("trust", key, pattern));
+  }
+  set(wanted.mode, wanted.threshold);
+}
+
+LogRule in_words(const PolicyRule& rule) {
+  LogRule out{.mode = std::string(to_string(rule.mode)),
+              .threshold = std::max<std::uint64_t>(rule.threshold, 1),
+              .keys = {}};
+  for (const format::PublicKey& key : rule.keys) out.keys.push_back(key.id().to_string());
+  return out;
+}
+
+}  // namespace
+
+void Registry::Impl::add_key(const format::PublicKey& key) const {
+  write_file(paths.trust() / (key.id().hex() + ".pem"), key.pem());
+}
+
+bool Registry::trust(const std::string& pattern, const format::PublicKey& key) {
+  Policy grammar;
+  grammar.trust(pattern, key);
+  const FileLock lock = impl_->lock_to_write({});
+  const LogRule rule = rule_of(impl_->facts().rules(), pattern);
+  const std::string id = key.id().to_string();
+  if (names(rule, id)) return false;
+  if (rule.keys.size() >= kMostKeys) {
+    fail(ErrorCode::invalid_argument, "pattern {}: {} keys are trusted already, that is the most",
+         quote(pattern), rule.keys.size());
+  }
+  impl_->add_key(key);
+  impl_->commit(key_entry("trust", id, pattern));
+  impl_->show_policy();
+  return true;
+}
+
+bool Registry::distrust(const format::KeyId& key, const std::string& pattern) {
+  const FileLock lock = impl_->lock_to_write({});
+  const std::string id = key.to_string();
+  const bool known = std::ranges::any_of(impl_->facts().rules(), [&](const auto& rule) {
+    return (pattern.empty() || rule.first == pattern) && names(rule.second, id);
+  });
+  if (!known) return false;
+  impl_->commit(key_entry("distrust", id, pattern));
+  impl_->show_policy();
+  return true;
+}
+
+void Registry::set_rule(const std::string& pattern, PolicyMode mode, std::uint64_t threshold) {
+  const FileLock lock = impl_->lock_to_write({});
+  const LogRule rule = rule_of(impl_->facts().rules(), pattern);
+  if (rule.keys.empty()) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("pattern {}: no key is trusted for it", quote(pattern)),
+                "organ registry trust makes a rule with its first key");
+  }
+  if (threshold == 0 || threshold > rule.keys.size()) {
+    fail(ErrorCode::invalid_argument, "threshold {}, expected 1 to {} (the number of keys)",
+         threshold, rule.keys.size());
+  }
+  if (rule.mode == to_string(mode) && rule.threshold == threshold) return;
+  impl_->commit(rule_entry(pattern, to_string(mode), threshold));
+  impl_->show_policy();
+}
+
+void Registry::apply(const Policy& policy) {
+  const FileLock lock = impl_->lock_to_write({});
+  LogRules wanted;
+  for (const PolicyRule& rule : policy.rules()) {
+    for (const format::PublicKey& key : rule.keys) impl_->add_key(key);
+    wanted[rule.pattern] = in_words(rule);
+  }
+  const LogRules now = impl_->facts().rules();
+  for (const auto& [pattern, rule] : now) {
+    // Without keys nothing counts: that is how a rule ends.
+    if (!wanted.contains(pattern)) wanted[pattern] = {};
+  }
+  std::vector<LogEntry> entries;
+  for (const auto& [pattern, rule] : wanted) {
+    add_changes(pattern, rule_of(now, pattern), rule, entries);
+  }
+  for (const LogEntry& entry : entries) impl_->commit(entry);
+  impl_->show_policy();
+}
+
+void Registry::restore_policy() {
+  const FileLock lock = impl_->lock_to_write({});
+  impl_->show_policy();
+}
+
+}  // namespace organ::registry

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/trust/known_logs.h"
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/fail.h"
+#include "format/base/file.h"
+#include "format/base/json.h"
+#include "format/base/path_status.h"
+
+namespace organ::registry {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kLimit = std::uint64_t{16} << 20;
+constexpr char kWayOut[] =
+    "ask who runs the registry; organ registry remember --replace takes it as it is now";
+
+[[noreturn]] void fail_key(const KnownLog& known, const std::string& now) {
+  throw Error(
+      ErrorCode::untrusted,
+      fmt::format("{}: another registry is in its place: its log key is {}, since {} it was "
+                  "{}",
+                  quote(known.location), now, known.since, known.log_key),
+      kWayOut);
+}
+
+// Reads on from what is known, under the errors of somebody who has seen more.
+void read_on(const Log& log, KnownLog& known) {
+  try {
+    known.end = add_facts(log, known.end, known.facts);
+  } catch (const LogError& error) {
+    if (known.end.entries() == 0) throw;
+    throw Error(ErrorCode::untrusted,
+                fmt::format("{}: its history is not the one of which {} entries were seen: {}",
+                            quote(known.location), known.end.entries(), error.message()),
+                kWayOut);
+  }
+}
+
+}  // namespace
+
+std::string KnownLog::to_text() const {
+  return pretty_json({{"schema_version", kVersion},
+                      {"location", location},
+                      {"log_key", log_key},
+                      {"since", since},
+                      {"checkpoint", checkpoint},
+                      {"bytes", end.bytes},
+                      {"tree", end.tree.to_text()},
+                      {"facts", facts.to_json()}});
+}
+
+KnownLog KnownLog::parse(std::string_view text, std::string_view subject) {
+  const Json json = parse_json(text, {.bytes = kLimit, .depth = 6}, subject);
+  const JsonObject object(json, std::string(subject));
+  if (const std::uint64_t version = object.unsigned_integer("schema_version");
+      version != kVersion) {
+    throw Error(
+        ErrorCode::unsupported_version,
+        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kVersion),
+        "a newer organ wrote it");
+  }
+  object.allow_only(
+      {"bytes", "checkpoint", "facts", "location", "log_key", "schema_version", "since", "tree"});
+  KnownLog known;
+  known.location = object.string("location");
+  known.log_key = object.string("log_key");
+  known.since = object.string("since");
+  known.checkpoint = object.string("checkpoint");
+  known.end.bytes = object.unsigned_integer("bytes");
+  known.end.tree = MerkleTree::parse(object.string("tree"), subject);
+  known.facts = LogFacts::parse(object.object("facts"));
+  return known;
+}
+
+fs::path KnownLogs::file_of(const fs::path& location) const {
+  return folder_ / (sha256(location.string()).hex() + ".json");
+}
+
+std::optional<KnownLog> KnownLogs::load(const fs::path& location) const {
+  const fs::path path = file_of(location);
+  if (!is_taken(path)) return std::nullopt;
+  KnownLog known = KnownLog::parse(read_file(path, kLimit), quote(path.string()));
+  if (known.location != location) {
+    fail(ErrorCode::corrupt, "{}: is about {}, expected {}", quote(path.string()),
+         quote(known.location), quote(location.string()));
+  }
+  return known;
+}
+
+void KnownLogs::save(const KnownLog& known) const {
+  write_file(file_of(known.location), known.to_text(), AtomicFile::Mode::replace, 0600);
+}
+
+KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location,
+                               const std::string& time) const {
+  Met met;
+  std::optional<FileLock> lock;  // two processes that met it would write one after the other
+  try {
+    create_folders(folder_);
+    lock.emplace(folder_ / "lock", FileLock::Kind::exclusive);
+  } catch (const Error& error) {
+    met.not_saved = error.message();
+  }
+  const std::optional<KnownLog> before = load(location);
+  met.first_use = !before;
+  if (before) {
+    met.known = *before;
+    if (before->log_key != log.verifier_key()) fail_key(*before, log.verifier_key());
+  } else {
+    met.known.location = location;
+    met.known.log_key = log.verifier_key();
+    met.known.since = time;
+  }
+  read_on(log, met.known);
+  if (before && before->end.entries() == met.known.end.entries()) return met;
+  if (!lock) return met;
+  try {
+    met.known.checkpoint = log.checkpoint_note();
+    save(met.known);
+  } catch (const Error& error) {
+    met.not_saved = error.message();
+  }
+  return met;
+}
+
+void KnownLogs::forget(const fs::path& location) const { remove_path(file_of(location)); }
+
+}  // namespace organ::registry

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one user has seen of registries, kept outside of them: the log's key, its newest checkpoint
+// and what its entries added up to. Whoever may write a registry can replace all of it, but not
+// this (the threat model of schemas/registry.md). One file for each registry, by its location.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "registry/log/facts.h"
+#include "registry/log/log.h"
+
+namespace organ::registry {
+
+// known-registry.v1.schema.json
+struct KnownLog {
+  std::string location;    // of the registry's folder: absolute, without links
+  std::string log_key;     // C2SP verifier key
+  std::string since;       // first use, RFC 3339 UTC
+  std::string checkpoint;  // the newest signed note that was seen: evidence
+  LogPosition end;         // behind the last entry that it covers
+  LogFacts facts;          // of the entries before `end`
+
+  std::string to_text() const;
+  // Throws corrupt naming `subject`, unsupported_version.
+  static KnownLog parse(std::string_view text, std::string_view subject);
+};
+
+class KnownLogs {
+ public:
+  explicit KnownLogs(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  struct Met {
+    KnownLog known;  // up to now
+    bool first_use = false;
+    std::string not_saved;  // why it could not be remembered
+  };
+  // Compares a registry with what is known of it and remembers what is new. Throws untrusted when
+  // it has another key or its history is not the one that was seen (rollback, fork), what
+  // Log::scan throws, corrupt for a damaged file of its own.
+  Met meet(const Log& log, const std::filesystem::path& location, const std::string& time) const;
+
+  // The next meeting is the first again.
+  void forget(const std::filesystem::path& location) const;
+
+ private:
+  std::filesystem::path file_of(const std::filesystem::path& location) const;
+  std::optional<KnownLog> load(const std::filesystem::path& location) const;
+  void save(const KnownLog& known) const;
+
+  std::filesystem::path folder_;
+};
+
+}  // namespace organ::registry
