@@ -87,14 +87,20 @@ void Registry::Impl::show_policy() {
 }
 
 void Registry::Impl::meet(const OpenOptions& options, const std::filesystem::path& location) {
-  const KnownLogs known(options.known_registries);
-  if (options.forget_seen) known.forget(location);
-  KnownLogs::Met met = known.meet(log, location, log_time());
+  options_ = options;
+  location_ = location;
+  if (options.forget_seen) KnownLogs(options.known_registries).forget(location);
+  meet_again();
+}
+
+void Registry::Impl::meet_again() {
+  if (location_.empty()) return;
+  KnownLogs::Met met = KnownLogs(options_.known_registries).meet(log, location_, log_time());
   facts_ = std::move(met.known.facts);
   facts_end_ = std::move(met.known.end);
   if (met.first_use) {
     notices.push_back(fmt::format("{} is met for the first time; its log key is {}",
-                                  quote(location.string()), met.known.log_key));
+                                  quote(location_.string()), met.known.log_key));
   }
   if (!met.not_saved.empty()) {
     notices.push_back("what was seen of it could not be remembered: " + met.not_saved);
@@ -131,6 +137,7 @@ std::uint64_t Registry::Impl::commit(const LogEntry& entry) {
   try {
     update.commit(after);
     write_index(paths, catalog);
+    meet_again();
   } catch (const Error& error) {
     notices.push_back("it is in the log; its views come with the next command that writes: " +
                       error.message());

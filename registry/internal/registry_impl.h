@@ -63,8 +63,9 @@ struct Registry::Impl {
   // commit point), the catalog, index.json. What goes wrong behind the commit point is a notice.
   // Requires the write lock and an up-to-date catalog.
   std::uint64_t commit(const LogEntry& entry);
-  // Compares it with what the user has seen of it, and goes on from there.
+  // Compares it with what the user has seen of it, and goes on from there. After each commit again.
   void meet(const OpenOptions& options, const std::filesystem::path& location);
+  void meet_again();
   // The write lock, everything up to date under it.
   FileLock lock_to_write(const Work& work);
   // Gives the blobs their names before anything refers to them.
@@ -86,6 +87,8 @@ struct Registry::Impl {
   void prove(const VersionInfo& version) const;
 
  private:
+  OpenOptions options_;
+  std::filesystem::path location_;
   mutable LogFacts facts_;
   mutable LogPosition facts_end_;
   mutable Policy policy_;

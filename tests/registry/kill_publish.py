@@ -28,6 +28,7 @@ class Sweep:
     def __init__(self, organ, make, folder, lacking):
         self.organ, self.folder = organ, folder
         self.registry = folder / "registry"
+        self.looked = 0
         self.home = {"HOME": str(folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
         if lacking:
             self.home |= {"LD_PRELOAD": lacking[0], "POOR": lacking[1],
@@ -65,6 +66,7 @@ class Sweep:
 
     def reset(self):
         shutil.rmtree(self.registry)
+        shutil.rmtree(self.folder / ".config")  # with what was seen of the registry since
         shutil.copytree(self.pristine, self.registry)
 
     def count_calls(self):
@@ -103,14 +105,21 @@ class Sweep:
         if before not in ([OLD], [OLD, NEW]):
             raise AssertionError(f"neither the old nor the new state: {before}")
         self.run("verify", "--all")
-        dump = self.dump()
-        self.run("registry", "rebuild")
-        if self.dump() != dump:
-            raise AssertionError("rebuild gives another catalog")
+        # The next writer completes what is missing, or a rebuild does.
+        self.looked += 1
+        if self.looked % 2:
+            self.run("registry", "rebuild")
+            # An announced line without its checkpoint is taken in.
+            if self.versions() not in (before, [OLD, NEW]):
+                raise AssertionError(f"rebuild gives {self.versions()}")
         self.publish(NEW)
         if self.versions() != [OLD, NEW]:
             raise AssertionError("publishing again did not complete")
         self.run("verify", "--all")
+        dump = self.dump()
+        self.run("registry", "rebuild")
+        if self.dump() != dump:
+            raise AssertionError("rebuild gives another catalog")
         left = [p for p in self.registry.rglob("*") if p.name.endswith(".tmp")]
         left += list((self.registry / "organ/tmp").iterdir())
         if left:

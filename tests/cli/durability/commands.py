@@ -26,6 +26,10 @@ class Organ:
         self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LC_ALL": "C.UTF-8",
                             "SOURCE_DATE_EPOCH": "1767225600"}
 
+    def forget(self):
+        """What was seen of registries belongs to the state that was put back."""
+        shutil.rmtree(Path(self.environment["HOME"]) / ".config", ignore_errors=True)
+
     def run(self, folder, *arguments):
         return subprocess.run([self.program, *arguments], cwd=folder, env=self.environment,
                               capture_output=True, text=True, check=False)

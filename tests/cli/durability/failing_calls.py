@@ -73,6 +73,7 @@ class Sweep:
         jobs = [(call, number, error) for call, number in calls for error in ERRORS[call]]
         for call, number, error in jobs[::self.every]:
             copy_of(before, victim)
+            organ.forget()
             done, text = traced(command, victim, organ.environment, trace, "-e", f"trace={call}", "-e",
                                 f"inject={call}:error={error}:when={number}")
             if "(INJECTED)" in text:

@@ -60,6 +60,7 @@ class Cutter:
         target = self.scratch / "left"
         shutil.rmtree(target, ignore_errors=True)
         write_tree(tree, target)
+        self.case.organ.forget()
         try:
             self.case.judge(target, finished)
         except AssertionError as error:

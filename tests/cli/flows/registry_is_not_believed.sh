@@ -51,12 +51,12 @@ unchanged
 
 # A key and a rule of one's own.
 again
-id=$(organ key generate mallory --json 2>/dev/null | grep -o 'sha256:[0-9a-f]*')
+id=$(organ key generate mallory --json 2>/dev/null | grep -o '[0-9a-f]\{64\}')
 organ extract model --layers 2:5 --name tiny/evil --organ-version 1.0.0 --out evil >/dev/null
 organ sign evil --key mallory.key >/dev/null
-cp mallory.pub "registry/organ/trust/${id#sha256:}.pem"
+cp mallory.pub "registry/organ/trust/$id.pem"
 cat >registry/organ/policy.json <<JSON
-{"schema_version": 1, "rules": [{"pattern": "*", "mode": "enforce", "threshold": 1, "keys": ["$id"]}]}
+{"schema_version": 1, "rules": [{"pattern": "*", "mode": "enforce", "threshold": 1, "keys": ["sha256:$id"]}]}
 JSON
 expect 5 organ install evil --into model --at 2 >/dev/null 2>err
 grep -q "not those of the log's signed entries" err
