@@ -86,16 +86,23 @@ void Registry::Impl::show_policy() {
   }
 }
 
-void Registry::Impl::meet(const OpenOptions& options, const std::filesystem::path& location) {
-  options_ = options;
-  location_ = location;
-  if (options.forget_seen) KnownLogs(options.known_registries).forget(location);
-  meet_again();
+std::optional<KnownLogs::Met> meet(const RegistryPaths& paths, const Log& log,
+                                   const OpenOptions& options) {
+  if (!options.log_key.empty() && options.log_key != log.verifier_key()) {
+    fail(ErrorCode::untrusted, "{}: its log key is {}, expected {}", quote(paths.root.string()),
+         log.verifier_key(), quote(options.log_key));
+  }
+  if (options.known_registries.empty()) return std::nullopt;
+  const KnownLogs known(options.known_registries);
+  const std::filesystem::path location = real_path(paths.root);
+  if (options.forget_seen) known.forget(location);
+  return known.meet(log, location, log_time());
 }
 
-void Registry::Impl::meet_again() {
-  if (location_.empty()) return;
-  KnownLogs::Met met = KnownLogs(options_.known_registries).meet(log, location_, log_time());
+void Registry::Impl::adopt(OpenOptions options, std::filesystem::path location,
+                           KnownLogs::Met met) {
+  options_ = std::move(options);
+  location_ = std::move(location);
   facts_ = std::move(met.known.facts);
   facts_end_ = std::move(met.known.end);
   if (met.first_use) {
@@ -105,6 +112,11 @@ void Registry::Impl::meet_again() {
   if (!met.not_saved.empty()) {
     notices.push_back("what was seen of it could not be remembered: " + met.not_saved);
   }
+}
+
+void Registry::Impl::meet_again() {
+  if (location_.empty()) return;
+  adopt(options_, location_, KnownLogs(options_.known_registries).meet(log, location_, log_time()));
 }
 
 void Registry::Impl::prove(const VersionInfo& version) const {

@@ -136,13 +136,6 @@ void Registry::create(const fs::path& folder, const CreateOptions& options) {
   built.commit();
 }
 
-namespace {
-
-// A registry has one location, however it is called.
-fs::path location_of(const RegistryPaths& paths) { return real_path(paths.root); }
-
-}  // namespace
-
 Registry Registry::open(const fs::path& folder, Mode mode, const OpenOptions& options,
                         const Work& work) {
   const RegistryPaths paths = find_registry(folder);
@@ -151,34 +144,28 @@ Registry Registry::open(const fs::path& folder, Mode mode, const OpenOptions& op
     throw Error(ErrorCode::io, quote(folder.string()) + ": may not be written by this user",
                 "publishing needs the registry's log and log.key");
   }
-  if (!options.log_key.empty() && options.log_key != log.verifier_key()) {
-    fail(ErrorCode::untrusted, "{}: its log key is {}, expected {}", quote(folder.string()),
-         log.verifier_key(), quote(options.log_key));
-  }
   BlobStore blobs(paths.root);
-  const auto meet = [&](Impl& impl) {
-    if (!options.known_registries.empty()) impl.meet(options, location_of(paths));
+  std::optional<KnownLogs::Met> met = meet(paths, log, options);
+  const auto opened = [&](Catalog catalog) {
+    auto impl = std::make_unique<Impl>(paths, std::move(blobs), std::move(log), std::move(catalog),
+                                       mode == Mode::write);
+    if (met) impl->adopt(options, real_path(paths.root), *std::move(met));
+    return impl;
   };
-  if (mode == Mode::read) {
-    Catalog catalog = open_for_reading(paths, log, blobs, work);
-    auto impl =
-        std::make_unique<Impl>(paths, std::move(blobs), std::move(log), std::move(catalog), false);
-    meet(*impl);
-    return Registry(std::move(impl));
-  }
+  if (mode == Mode::read) return Registry(opened(open_for_reading(paths, log, blobs, work)));
   const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
   Catalog catalog = open_for_writing(paths, log, blobs, work);
-  auto notices = bring_up_to_date(paths, log, blobs, catalog, work);
-  auto impl =
-      std::make_unique<Impl>(paths, std::move(blobs), std::move(log), std::move(catalog), true);
-  impl->notices = std::move(notices);
-  meet(*impl);
+  const std::vector<std::string> notices = bring_up_to_date(paths, log, blobs, catalog, work);
+  auto impl = opened(std::move(catalog));
+  impl->notices.insert(impl->notices.end(), notices.begin(), notices.end());
   return Registry(std::move(impl));
 }
 
-RebuildReport Registry::rebuild(const fs::path& folder, const Work& work) {
+RebuildReport Registry::rebuild(const fs::path& folder, const OpenOptions& options,
+                                const Work& work) {
   const RegistryPaths paths = find_registry(folder);
   const Log log(paths.organ());
+  meet(paths, log, options);
   const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
   const Catalog catalog = build_catalog(paths, log, BlobStore(paths.root), work);
   return {catalog.position().entries(), catalog.list({}).size()};
@@ -214,9 +201,7 @@ VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
   }
   if (found) {
     prove(*found);
-    found->yank_reason = facts().yanked(found->name, found->version);
-    found->revoke_reason = facts().revoked(found->name, found->version);
-    return *std::move(found);
+    return as_logged(*std::move(found));
   }
   const bool known = !catalog.list({reference.name, {}, true, 1}).empty();
   throw Error(ErrorCode::not_found,
@@ -259,8 +244,27 @@ std::unique_ptr<format::OrganSource> Registry::open_organ(const ResolvedVersion&
   return impl_->open_version(version);
 }
 
+VersionInfo Registry::Impl::as_logged(VersionInfo version) const {
+  const LogFacts& now = facts();
+  version.yank_reason = now.yanked(version.name, version.version);
+  version.revoke_reason = now.revoked(version.name, version.version);
+  version.aliases = now.aliases_of(version.name, version.version);
+  return version;
+}
+
 std::vector<VersionInfo> Registry::list(const VersionFilter& filter) const {
-  return impl_->catalog.list(filter);
+  VersionFilter all = filter;
+  all.include_withdrawn = true;
+  if (!filter.include_withdrawn) all.limit = 0;
+  std::vector<VersionInfo> versions;
+  for (VersionInfo& row : impl_->catalog.list(all)) {
+    VersionInfo version = impl_->as_logged(std::move(row));
+    const bool hidden = version.yank_reason || version.revoke_reason;
+    if (hidden && !filter.include_withdrawn) continue;
+    versions.push_back(std::move(version));
+    if (filter.limit > 0 && versions.size() == filter.limit) break;
+  }
+  return versions;
 }
 
 std::vector<LogRecord> Registry::history(const std::string& name) const {

@@ -172,7 +172,8 @@ class Registry {
 
   // Throws catalog.db and index.json away and makes them anew from log and blobs. Works when the
   // catalog is damaged.
-  static RebuildReport rebuild(const std::filesystem::path& folder, const Work& work = {});
+  static RebuildReport rebuild(const std::filesystem::path& folder, const OpenOptions& options = {},
+                               const Work& work = {});
 
  private:
   struct [[gnu::visibility("hidden")]] Impl;

@@ -50,7 +50,8 @@ void run_init(Context& context, const InitArguments& arguments) {
 
 void run_rebuild(Context& context) {
   const registry::RebuildReport report = watched(context, 0, [&](const Work& work) {
-    return Registry::rebuild(context.registry_path(), work);
+    return Registry::rebuild(context.registry_path(),
+                             {.known_registries = context.known_registries(), .log_key = {}}, work);
   });
   context.done = "the catalog and index.json are made anew";
   if (context.json) {

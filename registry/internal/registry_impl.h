@@ -63,8 +63,8 @@ struct Registry::Impl {
   // commit point), the catalog, index.json. What goes wrong behind the commit point is a notice.
   // Requires the write lock and an up-to-date catalog.
   std::uint64_t commit(const LogEntry& entry);
-  // Compares it with what the user has seen of it, and goes on from there. After each commit again.
-  void meet(const OpenOptions& options, const std::filesystem::path& location);
+  // Goes on from what the user has seen of it, and compares again after each commit.
+  void adopt(OpenOptions options, std::filesystem::path location, KnownLogs::Met met);
   void meet_again();
   // The write lock, everything up to date under it.
   FileLock lock_to_write(const Work& work);
@@ -83,6 +83,8 @@ struct Registry::Impl {
   std::vector<std::string> load_bundles(const VersionInfo& version,
                                         std::vector<format::Finding>& damaged) const;
   VersionInfo find_reference(const format::Reference& reference) const;
+  // With its withdrawals and aliases as the log says, whatever its row does.
+  VersionInfo as_logged(VersionInfo version) const;
   // Throws corrupt unless the log has this publish entry. The row of the catalog is only its copy.
   void prove(const VersionInfo& version) const;
 
@@ -94,6 +96,11 @@ struct Registry::Impl {
   mutable Policy policy_;
   mutable std::optional<LogRules> policy_rules_;
 };
+
+// What this user has seen of the registry, compared with its log; nothing is remembered without a
+// place. Before anything is written.
+std::optional<KnownLogs::Met> meet(const RegistryPaths& paths, const Log& log,
+                                   const OpenOptions& options);
 
 // Takes the log's entries after the catalog's position into the catalog, completes what a crash
 // left undone (announced line, torn line, stale index.json), opens the catalog anew when another

@@ -120,6 +120,16 @@ std::optional<std::string> LogFacts::alias(const std::string& name,
   return find(aliases_, name, alias);
 }
 
+std::vector<std::string> LogFacts::aliases_of(const std::string& name,
+                                              const std::string& version) const {
+  std::vector<std::string> found;
+  for (auto at = aliases_.lower_bound({name, ""}); at != aliases_.end() && at->first.first == name;
+       ++at) {
+    if (at->second == version) found.push_back(at->first.second);
+  }
+  return found;
+}
+
 Json LogFacts::to_json() const {
   return {{"yanked", rows_json(yanked_)},
           {"revoked", rows_json(revoked_)},
@@ -140,7 +150,13 @@ LogFacts LogFacts::parse(const JsonObject& object) {
 }
 
 LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts) {
-  return log.scan(from, [&](const LogPlace&, const LogEntry& entry) { facts.add(entry); }).end;
+  const Checkpoint now = log.checkpoint();
+  if (now.size == from.entries() && now.root == from.tree.root()) return from;
+  LogFacts more = facts;
+  LogPosition end =
+      log.scan(from, [&](const LogPlace&, const LogEntry& entry) { more.add(entry); }).end;
+  facts = std::move(more);
+  return end;
 }
 
 }  // namespace organ::registry

@@ -33,6 +33,7 @@ class LogFacts {
   std::optional<std::string> yanked(const std::string& name, const std::string& version) const;
   std::optional<std::string> revoked(const std::string& name, const std::string& version) const;
   std::optional<std::string> alias(const std::string& name, const std::string& alias) const;
+  std::vector<std::string> aliases_of(const std::string& name, const std::string& version) const;
 
   const LogRules& rules() const { return rules_; }
   // Before the newest entry that changed them.
@@ -53,7 +54,8 @@ class LogFacts {
   LogRules rules_, former_rules_;
 };
 
-// All of `log` after `from`, added to `facts`; the position behind it.
+// All of `log` after `from`, added to `facts`; the position behind it. When it throws, both are
+// what they were.
 LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts);
 
 }  // namespace organ::registry

@@ -148,6 +148,7 @@ TEST_CASE("history: rows of the catalog are no evidence") {
     REQUIRE(verdict.refusals.size() == 1);
     CHECK(contains(verdict.refusals.front().message, "revoked: bad"));
     CHECK(registry.resolve(reference("legal/contracts")).version == "1.0.0");
+    CHECK(registry.list().back().revoke_reason == "bad");
   }
   SUBCASE("alias") {
     edit("UPDATE aliases SET version_id = (SELECT id FROM versions WHERE version = '1.1.0')");

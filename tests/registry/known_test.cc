@@ -79,6 +79,18 @@ TEST_CASE("known registry: rollback and fork are told from what was seen") {
     fixture.publish("2.1.0");
     CHECK(contains(user.refusal(), "untrusted: "));
   }
+  SUBCASE("what was seen is compared before anything is mended") {
+    fs::copy_file(yesterday / "organ" / "checkpoint", fixture.root / "organ" / "checkpoint",
+                  fs::copy_options::overwrite_existing);
+    fs::remove(fixture.root / "organ" / "pending");
+    fs::remove(fixture.root / "organ" / "catalog.db");
+    const std::string log = slurp(fixture.root / "organ" / "log");
+    CHECK(contains(error_of([&] { user.open(Mode::write); }), "rollback"));
+    CHECK(contains(
+        error_of([&] { Registry::rebuild(fixture.root, {.known_registries = user.known}); }),
+        "rollback"));
+    CHECK(slurp(fixture.root / "organ" / "log") == log);
+  }
   SUBCASE("more of the same history") {
     fixture.publish("1.2.0");
     CHECK(user.refusal() == "no error");

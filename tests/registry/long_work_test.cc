@@ -35,7 +35,7 @@ TEST_CASE("long work: publish, verify and rebuild do what they announce") {
   CHECK(all_findings(registry.verify_all({}, Work(&all))) == "no finding");
   CHECK(all.names() == Names{"verifying", "reading the log", "reading the log"});
   check_phases(all);
-  CHECK(Registry::rebuild(fixture.root, Work(&rebuilding)).versions == 2);
+  CHECK(Registry::rebuild(fixture.root, {}, Work(&rebuilding)).versions == 2);
   CHECK(rebuilding.names() == Names{"reading the log"});
   check_phases(rebuilding);
 }
@@ -58,7 +58,7 @@ TEST_CASE("long work: rebuild that is ended at any step keeps the old catalog") 
   fixture.publish("1.1.0");
   const std::string dump = fixture.open(Registry::Mode::read).dump();
   const auto steps = end_at_every_step(
-      fixture.folder.path(), [&](const Work& work) { Registry::rebuild(fixture.root, work); });
+      fixture.folder.path(), [&](const Work& work) { Registry::rebuild(fixture.root, {}, work); });
   CHECK(steps >= 4);  // the log's own key, the trusted key, two versions
   CHECK(fixture.open(Registry::Mode::read).dump() == dump);
 }
