@@ -9,7 +9,10 @@
 namespace organ::format::internal {
 namespace {
 
-constexpr std::string_view kLlamaBuffers[] = {"self_attn.rotary_emb.inv_freq"};
+// Cosines and sines are ColossalAI's.
+constexpr std::string_view kLlamaBuffers[] = {"self_attn.rotary_emb.inv_freq",
+                                              "self_attn.rotary_emb.cos_cached",
+                                              "self_attn.rotary_emb.sin_cached"};
 constexpr std::string_view kGpt2Buffers[] = {"attn.bias", "attn.masked_bias"};
 // Written by the first T5 checkpoints; cross attention has no position bias.
 constexpr std::string_view kT5Buffers[] = {

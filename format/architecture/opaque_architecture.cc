@@ -37,15 +37,43 @@ std::string names_of(const std::vector<LayerList>& lists) {
                           reason.message(), quote(subject), flaws));
 }
 
+// How many of the list's members are layers. The config decides where it speaks of this list: it is
+// the only one, or longer by the predictors of further tokens that lie behind the layers
+// (DeepSeek-V3, GLM-4.5), which transformers does not load.
+std::uint64_t layers_of(const Json& config, const LayerList& list, bool only) {
+  constexpr std::string_view kCounts[] = {"num_hidden_layers", "n_layer", "n_layers", "num_layers"};
+  const auto number = [](const Json& section, std::string_view key) -> std::uint64_t {
+    const auto found = section.find(key);
+    const bool there = found != section.end() && found->is_number_unsigned();
+    return there ? found->get<std::uint64_t>() : 0;
+  };
+  const auto text = config.find("text_config");
+  const Json* const sections[] = {&config,
+                                  text != config.end() && text->is_object() ? &*text : nullptr};
+  for (const Json* section : sections) {
+    if (section == nullptr) continue;
+    for (const std::string_view key : kCounts) {
+      const std::uint64_t count = number(*section, key);
+      if (count == 0) continue;
+      const bool longer = count < list.count;
+      const bool meant = only || list.count - count <= number(*section, "num_nextn_predict_layers");
+      if (longer && meant) return count;
+      break;
+    }
+  }
+  return list.count;
+}
+
 // The list that holds the layers: the named one, or the only one there is.
 LayerList choose_list(std::span<const TensorInfo* const> tensors, std::string_view stack,
-                      std::string_view subject, const Error& reason) {
+                      const Json& config, std::string_view subject, const Error& reason) {
   const std::vector<LayerList> all = internal::find_layer_lists(tensors);
   std::vector<LayerList> good;
   for (const LayerList& list : all) {
     if (list.flaw.empty()) good.push_back(list);
   }
   if (good.empty()) refuse_lists(subject, all, reason);
+  for (LayerList& list : good) list.count = layers_of(config, list, good.size() == 1);
   const auto named = std::find_if(good.begin(), good.end(),
                                   [&](const LayerList& list) { return list.name == stack; });
   if (named != good.end()) return *named;
@@ -70,7 +98,7 @@ std::vector<std::vector<LayerTensor>> tensors_by_layer(std::span<const TensorInf
   std::vector<std::vector<LayerTensor>> layers(list.count);
   for (const TensorInfo* tensor : tensors) {
     const auto numbered = internal::outermost_number(tensor->name);
-    if (!numbered || numbered->list != list.name) continue;
+    if (!numbered || numbered->list != list.name || numbered->index >= list.count) continue;
     layers.at(numbered->index)
         .push_back({std::string(numbered->rest), tensor->shape, tensor->dtype});
   }
@@ -100,7 +128,7 @@ Architecture ArchitectureReader::from_tensors(const Json& json, std::string_view
   const JsonObject config(json, quote(subject));
   Architecture result;
   result.model_type_ = read_model_type(config);
-  const LayerList list = choose_list(tensors, stack, subject, reason);
+  const LayerList list = choose_list(tensors, stack, json, subject, reason);
   if (list.count > internal::kMostLayers) {
     fail(ErrorCode::incompatible, "{}: {} layers, the limit is {}", quote(subject), list.count,
          internal::kMostLayers);

@@ -36,11 +36,11 @@ void trust_links_below(const std::filesystem::path& root);
 bool is_below_trusted(const std::filesystem::path& resolved);
 
 // A checkpoint opened for reading: config parsed, every shard header validated. The index (if any)
-// says which files are shards; what else it says is compared and decides nothing (warnings()). No
-// tensor is in two shards. Shard names must be safe file names; symlinks are followed only
-// inside the folder, the Hugging Face cache repository that holds it, or trust_links_below(). Of a
-// known family, layer indices beyond the config and embedding, norm or head of another shape are
-// refused. Move-only, reading is thread-safe.
+// says which files are shards; what else it says is compared, and told in warnings(). A tensor in
+// two shards is that of the last (incompatible: other bytes, and the index names another). Shard
+// names must be safe file names; symlinks are followed inside the folder, in the Hugging Face cache
+// repository that holds it, or trust_links_below(). Of a known family, embedding, norm or head of
+// another shape are refused. Layers are those the config counts. Move-only, reading is thread-safe.
 //
 // Of a model with several stacks of layers (T5: encoder, decoder; a vision tower beside a language
 // model) it shows one.

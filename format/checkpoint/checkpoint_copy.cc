@@ -35,7 +35,10 @@ void copy_plain_file(const internal::ModelFolder& from, std::string_view name,
 std::vector<std::vector<TensorSource>> by_shard(const Checkpoint& checkpoint,
                                                 std::vector<ReplacedTensor> changes) {
   std::vector<std::vector<TensorSource>> replacements(checkpoint.shards().size());
-  for (auto& change : changes) replacements[change.shard].push_back(std::move(change.source));
+  for (auto& change : changes) {
+    require_stored_once(checkpoint, change.source.info.name);
+    replacements[change.shard].push_back(std::move(change.source));
+  }
   return replacements;
 }
 
@@ -86,6 +89,21 @@ Plan plan_copy(const Checkpoint& checkpoint,
 }
 
 }  // namespace
+
+void require_stored_once(const Checkpoint& checkpoint, std::string_view name) {
+  const Checkpoint::Shard* first = nullptr;
+  for (const Checkpoint::Shard& shard : checkpoint.shards()) {
+    if (shard.file.header().find(name) == nullptr) continue;
+    if (first != nullptr) {
+      throw Error(ErrorCode::incompatible,
+                  fmt::format("{}: tensor {} is in {} and in {}, and a change of it would be half",
+                              quote(checkpoint.folder().string()), quote(name), first->file_name,
+                              shard.file_name),
+                  "save_pretrained of transformers writes each tensor once");
+    }
+    first = &shard;
+  }
+}
 
 std::vector<LeftOut> left_out_of_copy(const Checkpoint& checkpoint) {
   return visit_plain_files(checkpoint, [](const std::string& /*name*/, int /*fd*/) {});

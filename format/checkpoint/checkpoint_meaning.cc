@@ -18,13 +18,32 @@ bool is_floating(DType dtype) {
   return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F64;
 }
 
+// The number that a layer's tensor has behind the name of the list.
+std::optional<std::uint64_t> layer_index(std::string_view rest) {
+  std::uint64_t index = 0;
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), index);
+  const bool canonical = error == std::errc() && end != rest.data() + rest.size() && *end == '.' &&
+                         (rest[0] != '0' || end == rest.data() + 1);
+  return canonical ? std::optional(index) : std::nullopt;
+}
+
+// What stands before the names of a model in `name`, one of a tensor of its first layer: a
+// wrapper's own name, "" where there is none.
+std::string_view wrapper_in(std::string_view name, const FamilyLayout& layout) {
+  const auto at = name.find(std::string(layout.layer_prefix) + "0.");
+  if (at == name.npos || at == 0 || name[at - 1] != '.') return {};
+  std::string_view before = name.substr(0, at);
+  if (before.ends_with(layout.optional_prefix)) before.remove_suffix(layout.optional_prefix.size());
+  return before;
+}
+
 }  // namespace
 
 // What the files mean, when they have been read.
 void Checkpoint::Impl::interpret(std::string_view stack) {
   read_architecture(stack);
   warn_of_own_code();
-  if (!known()) return;
+  if (!known()) return warn_of_layers_beyond();
   for (const std::string& key : known()->unknown_keys()) {
     warnings.push_back(fmt::format(
         "{}: key {} is not known; if the model's own code reads it, its layers are not what they "
@@ -36,7 +55,27 @@ void Checkpoint::Impl::interpret(std::string_view stack) {
   find_tied_tensors();
   check_outer_tensors();
   check_layer_indices();
+  warn_of_layers_beyond();
   read_shared_state();
+}
+
+// The config decides: predictors of further tokens lie there, or what a cut-down model still has.
+void Checkpoint::Impl::warn_of_layers_beyond() {
+  const auto* model = std::get_if<Architecture>(&architecture);
+  if (model == nullptr) return;
+  const std::string start = prefix + std::string(model->layer_prefix());
+  std::size_t count = 0;
+  std::string first;
+  for (auto at = tensors.lower_bound(start); at != tensors.end() && at->first.starts_with(start);
+       ++at) {
+    const auto index = layer_index(std::string_view(at->first).substr(start.size()));
+    if (!index || *index < model->layer_count()) continue;
+    if (count++ == 0) first = at->first;
+  }
+  if (count == 0) return;
+  warnings.push_back(
+      fmt::format("{}: says {} layers; {} tensors behind them are taken for none of a layer: {}{}",
+                  kConfigFile, model->layer_count(), count, quote(first), count > 1 ? ", …" : ""));
 }
 
 // Its layers are opaque, and what is signed of them says nothing of the code.
@@ -166,26 +205,29 @@ void Checkpoint::Impl::check_layer_indices() const {
   const std::string start = prefix + std::string(known()->layout().layer_prefix);
   for (auto at = tensors.lower_bound(start); at != tensors.end() && at->first.starts_with(start);
        ++at) {
-    const std::string_view rest = std::string_view(at->first).substr(start.size());
-    std::uint64_t index = 0;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), index);
-    const bool canonical = error == std::errc() && end != rest.data() + rest.size() &&
-                           *end == '.' && (rest[0] != '0' || end == rest.data() + 1);
-    if (!canonical) refuse(fmt::format("tensor {} has no layer index", quote(at->first)));
-    if (index >= known()->layer_count()) {
-      refuse(fmt::format("tensor {} is beyond the {} layers of {}", quote(at->first),
-                         known()->layer_count(), kConfigFile));
-    }
-    found.insert(index);
+    const auto index = layer_index(std::string_view(at->first).substr(start.size()));
+    if (!index) refuse(fmt::format("tensor {} has no layer index", quote(at->first)));
+    if (*index < known()->layer_count()) found.insert(*index);
   }
   // One stack of two may be in other files.
   if (found.empty() && !known()->layout().stack.empty()) return;
   std::uint64_t missing = 0;
   while (found.contains(missing)) ++missing;
-  if (missing < known()->layer_count()) {
-    refuse(fmt::format("has no tensor {}{}.…, but {} promises {} layers", start, missing,
-                       kConfigFile, known()->layer_count()));
+  if (missing < known()->layer_count()) refuse_absent_layer(start, missing);
+}
+
+void Checkpoint::Impl::refuse_absent_layer(const std::string& start, std::uint64_t index) const {
+  std::string message = fmt::format("{}: has no tensor {}{}.…, but {} promises {} layers",
+                                    quote(folder.folder().string()), start, index, kConfigFile,
+                                    known()->layer_count());
+  for (const auto& [name, location] : tensors) {
+    const std::string_view wrapper = wrapper_in(name, known()->layout());
+    if (wrapper.empty()) continue;
+    throw Error(ErrorCode::corrupt, fmt::format("{}; names begin with {}", message, quote(wrapper)),
+                "what was saved is a wrapper (torch.compile, DataParallel, PEFT): save the model "
+                "inside it");
   }
+  throw Error(ErrorCode::corrupt, message);
 }
 
 // Of the model, of which they may hold one matrix several times.
@@ -245,6 +287,13 @@ void Checkpoint::Impl::read_shared_state() {
   if (const auto entry = promised.find(name); entry != promised.end()) {
     refuse(fmt::format("tensor {} is missing from {}, which should hold it by {}", quote(name),
                        entry->second, kShardIndex));
+  }
+  const std::string_view module = name.substr(0, name.rfind('.'));
+  if (holds(fmt::format("{}.base_layer.", module))) {
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{}: tensor {} is missing, '{}.base_layer' stands for it",
+                            quote(folder.folder().string()), quote(name), escape_text(module)),
+                "the model was saved with an adapter around it: merge_and_unload() of PEFT first");
   }
   refuse(fmt::format("tensor {} is missing", quote(name)));
 }

@@ -64,9 +64,34 @@ void Checkpoint::Impl::index_shard(std::size_t number) {
   for (const TensorInfo& tensor : shard.file.header().tensors) {
     const auto [at, added] = tensors.emplace(tensor.name, Location{number, &tensor});
     if (added) continue;
-    refuse(fmt::format("tensor {} is in {} and in {}", quote(tensor.name),
-                       shards[at->second.shard].file_name, shard.file_name));
+    copies.emplace(tensor.name, at->second);
+    at->second = Location{number, &tensor};
   }
+}
+
+// The last in the order of the names counts, as for transformers. The index may name it, or all may
+// be equal: then others take the same.
+void Checkpoint::Impl::settle_copies(const ShardIndex* index) {
+  Examples several;
+  for (const auto& [name, earlier] : copies) {
+    const Location& last = tensors.find(name)->second;
+    const std::string where =
+        fmt::format("{} is in {} and in {}", quote(name), shards[earlier.shard].file_name,
+                    shards[last.shard].file_name);
+    several.add(where);
+    const bool chosen = index != nullptr && index->weight_map.contains(name) &&
+                        index->weight_map.at(name) == shards[last.shard].file_name;
+    if (chosen || same_bytes(earlier, last)) continue;
+    throw Error(
+        ErrorCode::incompatible,
+        fmt::format("{}: tensor {} with other bytes, and loaders differ in which they take",
+                    quote(folder.folder().string()), where),
+        "remove the one that is out of date from its shard; save_pretrained of transformers "
+        "writes each tensor once, of these the last");
+  }
+  if (several.count == 0) return;
+  warnings.push_back(
+      fmt::format("tensors stored twice, of which the last counts: {}", several.text()));
 }
 
 // What an index says that the shards do not: no tensor that is asked for depends on it.
@@ -131,6 +156,7 @@ void Checkpoint::Impl::open_shards(std::vector<Shard> replacements) {
   std::move(replacements.begin(), replacements.end(), std::back_inserter(shards));
   // Only now: `tensors` points into the shards' headers.
   for (std::size_t i = 0; i < own; ++i) index_shard(i);
+  settle_copies(plan.index ? &*plan.index : nullptr);
   if (plan.index) check_index(*plan.index);
   for (std::size_t i = own; i < shards.size(); ++i) replace_tensors(i);
   require_one_state(own);

@@ -6,10 +6,21 @@
 #include <fmt/core.h>
 
 namespace organ::format {
+namespace {
+
+// A tensor in several shards is that of the last.
+bool is_in_later_shard(const Checkpoint& checkpoint, std::size_t shard, std::string_view name) {
+  const auto& shards = checkpoint.shards();
+  return std::any_of(shards.begin() + static_cast<std::ptrdiff_t>(shard) + 1, shards.end(),
+                     [&](const auto& later) { return later.file.header().find(name) != nullptr; });
+}
+
+}  // namespace
 
 std::vector<TensorLine> tensor_lines(const Checkpoint& checkpoint, const Work& work) {
   std::vector<TensorLine> lines;
-  for (const auto& shard : checkpoint.shards()) {
+  for (std::size_t number = 0; number < checkpoint.shards().size(); ++number) {
+    const auto& shard = checkpoint.shards()[number];
     const auto& header = shard.file.header();
     std::vector<HashRange> ranges;
     for (const auto& tensor : header.tensors) {
@@ -18,6 +29,7 @@ std::vector<TensorLine> tensor_lines(const Checkpoint& checkpoint, const Work& w
     const auto digests = hash_ranges(ranges, shard.file.subject(), work);
     for (std::size_t i = 0; i < digests.size(); ++i) {
       const TensorInfo& tensor = header.tensors[i];
+      if (is_in_later_shard(checkpoint, number, tensor.name)) continue;
       lines.push_back({&tensor, fmt::format("{} {} {} {}\n", tensor.name, to_string(tensor.dtype),
                                             to_string(tensor.shape), digests[i].to_string())});
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/tensor/stored_values.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "format/base/fail.h"
@@ -16,7 +17,25 @@ void check_floating(const TensorInfo& tensor) {
        quote(tensor.name), to_string(tensor.dtype));
 }
 
+namespace {
+
+std::vector<float> rounded(const TensorInfo& tensor, std::span<const std::byte> bytes) {
+  std::vector<float> values(bytes.size() / sizeof(double));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    double value = 0;
+    std::memcpy(&value, bytes.data() + i * sizeof(double), sizeof(double));
+    values[i] = static_cast<float>(value);
+    if (std::isfinite(value) && !std::isfinite(values[i])) {
+      fail(ErrorCode::incompatible, "tensor {}: {} does not fit F32", quote(tensor.name), value);
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
 std::vector<float> floats_of(const TensorInfo& tensor, std::span<const std::byte> bytes) {
+  if (tensor.dtype == DType::F64) return rounded(tensor, bytes);
   check_floating(tensor);
   std::vector<float> values(bytes.size() * 8 / bit_width(tensor.dtype));
   if (tensor.dtype == DType::F32) {

@@ -18,8 +18,9 @@ at::ScalarType stored_type(const format::TensorInfo& tensor) {
     case format::DType::F32: return at::kFloat;
     case format::DType::BF16: return at::kBFloat16;
     case format::DType::F16: return at::kHalf;
+    case format::DType::F64: return at::kDouble;
     default:
-      fail(ErrorCode::incompatible, "tensor {}: has dtype {}, expected F32, BF16 or F16",
+      fail(ErrorCode::incompatible, "tensor {}: has dtype {}, expected F32, BF16, F16 or F64",
            quote(tensor.name), format::to_string(tensor.dtype));
   }
 }
@@ -75,7 +76,7 @@ void read_weights(const format::Checkpoint& checkpoint, format::Checkpoint::Loca
   const at::ScalarType type = stored_type(tensor);
   const format::SafetensorsFile& file = checkpoint.shards()[location.shard].file;
   const std::uint64_t start = file.header().data_start + tensor.offset;
-  const std::int64_t width = type == at::kFloat ? 4 : 2;
+  const auto width = static_cast<std::int64_t>(c10::elementSize(type));
   check(static_cast<std::uint64_t>(out.numel() * width) == tensor.size,
         "read_weights got a place of another size");
   at::Tensor flat = out.view({out.numel()});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From checkpoint tensors (BF16, F16, F32) to fp32 or bf16 tensors in memory.
+// From checkpoint tensors (BF16, F16, F32, F64) to fp32 or bf16 tensors in memory.
 #pragma once
 
 #include <map>
@@ -15,9 +15,9 @@ namespace organ::train {
 // The tensors of one layer of a checkpoint, by name.
 using StoredLayer = std::map<std::string, format::Checkpoint::Location>;
 
-// Reads one tensor into `out` (contiguous, fp32 or bf16, as many elements as stored; exact in fp32,
-// rounded to nearest even where bf16 has fewer bits). Throws incompatible for another stored type,
-// corrupt.
+// Reads one tensor into `out` (contiguous, fp32 or bf16, as many elements as stored; exact, rounded
+// to nearest even where the stored type has more bits). Throws incompatible for another stored
+// type, corrupt.
 void read_weights(const format::Checkpoint& checkpoint, format::Checkpoint::Location location,
                   const at::Tensor& out);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "format/base/fail.h"
+#include "format/checkpoint/checkpoint_copy.h"
 #include "format/tensor/convert.h"
 #include "transplant/internal/verified_file.h"
 
@@ -72,7 +73,11 @@ InstallPlan plan_replacement(const format::OrganSource& organ, const format::Che
     const std::string name = format::Manifest::layer_file_name(i);
     const format::FileEntry* entry = organ.manifest().find_file(name);
     if (entry == nullptr) fail(ErrorCode::corrupt, "{}: is missing", quote(name));
-    plan_layer(organ, *entry, recipient.layer(position + i), plan);
+    const auto layer = recipient.layer(position + i);
+    for (const auto& [tensor, place] : layer) {
+      format::require_stored_once(recipient, place.tensor->name);
+    }
+    plan_layer(organ, *entry, layer, plan);
   }
   return plan;
 }

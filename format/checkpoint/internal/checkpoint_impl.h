@@ -34,14 +34,17 @@ struct Checkpoint::Impl {
   void require_one_state(std::size_t own) const;
   void replace_tensors(std::size_t number);
   void index_shard(std::size_t number);
+  void settle_copies(const internal::ShardIndex* index);
   void check_index(const internal::ShardIndex& index);
   void warn_of_own_code();
+  void warn_of_layers_beyond();
   void rename_old_norms();
   void find_prefix();
   void find_tied_tensors();
   void check_outer_tensors() const;
   void check_shape(const std::string& name, const Shape& expected) const;
   void check_layer_indices() const;
+  [[noreturn]] void refuse_absent_layer(const std::string& start, std::uint64_t index) const;
   std::string shared_name() const;
   void read_shared_state();
   void check_layer_tensor(const std::string& start, const LayerTensor& wanted) const;
@@ -70,6 +73,8 @@ struct Checkpoint::Impl {
   // By the names that transformers 5 gives them; a Location's tensor has the name of the file.
   std::map<std::string, Location, std::less<>> tensors;
   std::map<std::string, std::string, std::less<>> promised;  // by the index, which holds no such
+  // The earlier places of tensors that are in several shards; `tensors` has the last.
+  std::multimap<std::string, Location, std::less<>> copies;
   std::vector<std::string> warnings;
   std::string prefix;
 

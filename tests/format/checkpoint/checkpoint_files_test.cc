@@ -160,9 +160,9 @@ TEST_CASE("a tensor that the index promises and that is needed is missing from i
   CHECK(holds(error, weight_map.at(name).get<std::string>()));
 }
 
-TEST_CASE("one tensor in two shards is refused") {
+TEST_CASE("one tensor in two shards is that of the last, refused where loaders would differ") {
   const auto scratch = test::scratch();
-  put_sharded(scratch.path());
+  Json weight_map = put_sharded(scratch.path());
   Tensors first;
   for (const auto& [name, description] : tiny_llama()) {
     if (name.starts_with("model.layers.0.") || name == "model.norm.weight") {
@@ -170,8 +170,18 @@ TEST_CASE("one tensor in two shards is refused") {
     }
   }
   put_shard(scratch.path() / "model-00001-of-00002.safetensors", first);
-  CHECK(holds(refusal(scratch.path()), "'model.norm.weight' is in model-00001"));
-  CHECK(holds(refusal(scratch.path()), "and in model-00002"));
+  const auto model = Checkpoint::open(scratch.path());
+  CHECK(model.locate("model.norm.weight").shard == 1);
+  CHECK(holds(model.warnings().front(), "'model.norm.weight' is in model-00001"));
+  CHECK(holds(model.warnings().front(), "and in model-00002"));
+  first["model.norm.weight"] = {DType::F16, {8}};  // no copy of it
+  put_shard(scratch.path() / "model-00001-of-00002.safetensors", first);
+  CHECK(Checkpoint::open(scratch.path()).locate("model.norm.weight").shard == 1);  // as the index
+  weight_map["model.norm.weight"] = "model-00001-of-00002.safetensors";
+  put_index(scratch.path(), weight_map);
+  const std::string error = refusal(scratch.path());
+  CHECK(error.starts_with("incompatible: "));
+  CHECK(holds(error, "loaders differ"));
 }
 
 TEST_CASE("a single file beside an index that does not name it is ambiguous") {
