@@ -13,6 +13,7 @@
 #include "cli/frame/meter.h"
 #include "cli/frame/parse_option.h"
 #include "format/base/path_status.h"
+#include "format/checkpoint/folder_rules.h"
 #include "format/manifest/evaluation_json.h"
 #include "train/evaluate/protocol.h"
 #include "train/probes/data_probes.h"
@@ -220,6 +221,7 @@ train::TrainSettings wished_settings(const TrainArguments& a) {
 
 train::RunData read_train_data(const Context& context, const TrainArguments& a,
                                const format::Checkpoint& checkpoint) {
+  format::require_no_own_adapter(checkpoint.folder());
   context.warn_of(checkpoint.warnings());
   const train::TrainSettings& s = a.settings;
   train::RunData data =

@@ -77,9 +77,28 @@ bool belongs_to_old_weights(std::string_view name) {
                                            ".h5",  ".ot",  ".msgpack", ".onnx",  ".safetensors",
                                            ".sig", ".npz", ".pkl",     ".pickle"};
   constexpr std::string_view kIndex = ".index.json";
+  // Beside adapter_model.safetensors (.bin), adapters.safetensors (.npz), optimizer.pt.
+  constexpr std::string_view kHalves[] = {kAdapterConfigFile, "trainer_state.json"};
+  if (std::ranges::find(kHalves, name) != std::end(kHalves)) return true;
   if (name != kShardIndex && name.ends_with(kIndex)) name.remove_suffix(kIndex.size());
   return std::any_of(std::begin(kEndings), std::end(kEndings),
                      [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
+bool has_own_adapter(const std::filesystem::path& folder) {
+  std::error_code unreadable;
+  return std::filesystem::is_regular_file(folder / kAdapterConfigFile, unreadable);
+}
+
+void require_no_own_adapter(const std::filesystem::path& folder) {
+  if (!has_own_adapter(folder)) return;
+  throw Error(
+      ErrorCode::incompatible,
+      fmt::format("{}: transformers computes with the adapter that lies beside the weights, "
+                  "organ would compute without it",
+                  quote((folder / kAdapterConfigFile).string())),
+      "organ eval --adapter with this folder measures with it, organ import merges it into "
+      "a copy, or move it to a folder of its own");
 }
 
 }  // namespace organ::format

@@ -9,6 +9,7 @@
 
 #include "format/architecture/architecture_reader.h"
 #include "format/base/json.h"
+#include "format/checkpoint/folder_rules.h"
 #include "format/checkpoint/internal/checkpoint_impl.h"
 
 namespace organ::format {
@@ -43,6 +44,12 @@ std::string_view wrapper_in(std::string_view name, const FamilyLayout& layout) {
 void Checkpoint::Impl::interpret(std::string_view stack) {
   read_architecture(stack);
   warn_of_own_code();
+  if (has_own_adapter(folder.folder())) {
+    warnings.push_back(fmt::format(
+        "{}: transformers computes with the adapter that lies beside the weights; organ reads and "
+        "changes the weights alone",
+        kAdapterConfigFile));
+  }
   if (!known()) return warn_of_layers_beyond();
   for (const std::string& key : known()->unknown_keys()) {
     warnings.push_back(fmt::format(

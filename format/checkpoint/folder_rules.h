@@ -38,8 +38,18 @@ using SeenFile = std::function<void(const std::string& name, int fd)>;
 std::vector<LeftOut> visit_model_files(const std::filesystem::path& folder, const SeenFile& seen);
 
 // Beside its shards: what a folder with other weights must not take over. Weights in other formats
-// would still be the old model's, so would an index over them; a signature would not hold.
+// would still be the old model's, so would an index over them; a signature would not hold. What
+// only has a meaning beside such a file goes with it: an adapter's configuration, the state of a
+// training run.
 bool belongs_to_old_weights(std::string_view name);
+
+inline constexpr std::string_view kAdapterConfigFile = "adapter_config.json";
+
+// Whether an adapter lies in the model's own folder: transformers, where PEFT is installed, then
+// computes with it, organ reads the weights alone.
+bool has_own_adapter(const std::filesystem::path& folder);
+// For whoever computes with the weights. Throws incompatible when there is such an adapter.
+void require_no_own_adapter(const std::filesystem::path& folder);
 
 // A small file of a model folder, found as those of a Checkpoint are. Throws not_found, corrupt
 // (leads away, no regular file, longer than `limit`, a Git LFS pointer), io.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "format/base/error.h"
+#include "format/checkpoint/folder_rules.h"
 #include "train/adapter/adapter.h"
 #include "train/evaluate/internal/evaluate.h"
 #include "train/evaluate/internal/evaluation_batches.h"
@@ -63,6 +64,10 @@ Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision p
                                const MachineChoice& machine, const Dataset& data,
                                const EvaluationOptions& options,
                                const std::filesystem::path& adapter) {
+  std::error_code absent;  // reading it says so
+  const bool own =
+      !adapter.empty() && std::filesystem::equivalent(adapter, checkpoint.folder(), absent);
+  if (!own) format::require_no_own_adapter(checkpoint.folder());
   std::optional<Adapter> read;
   if (!adapter.empty()) read = read_adapter(adapter, checkpoint.architecture());
   return on_machine(machine, 1, [&](at::Device device) {

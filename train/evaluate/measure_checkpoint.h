@@ -39,7 +39,8 @@ struct Measurement {
 // Memory does not grow with the data but for 24 bytes a window and 16 a document. Throws
 // invalid_argument for a stride or context that cannot be, a protocol that is not the model's, P0w
 // over data without a text or lead-in, or when nothing is left to score; device; incompatible for
-// a model or an adapter whose maths is not known; the code of a self-test that failed; not_found,
+// a model or an adapter whose maths is not known, or an adapter in the model's own folder unless
+// that is `adapter`; the code of a self-test that failed; not_found,
 // corrupt and io for files. What options.progress throws ends it.
 Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
                                const MachineChoice& machine, const Dataset& data,

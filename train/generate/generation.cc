@@ -95,6 +95,7 @@ Generator::Generator(const format::Checkpoint& checkpoint, Precision precision,
                      const MachineChoice& machine) {
   const format::Architecture& architecture = checkpoint.architecture();
   check_writes(architecture);
+  format::require_no_own_adapter(checkpoint.folder());
   const std::int32_t start =
       continues_prompt(architecture)
           ? 0

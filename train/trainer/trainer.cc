@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "format/base/fail.h"
+#include "format/checkpoint/folder_rules.h"
 #include "train/data/hold_out.h"
 #include "train/data/task_draw.h"
 #include "train/optimize/flat_layers.h"
@@ -63,6 +64,7 @@ void check_inputs(const TrainInputs& inputs) {
   const Dataset& data = inputs.data.training;
   const Dataset* held_out = inputs.held_out();
   check_settings(settings);
+  format::require_no_own_adapter(inputs.checkpoint.folder());
   require_task(inputs.checkpoint.architecture(), data);
   check_reading(inputs);
   if (data.task() == Task::spans && settings.mode == TrainMode::wrapper) {
