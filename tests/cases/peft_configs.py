@@ -6,13 +6,13 @@
 import json
 import sys
 
-from support import Case, make, peers, transformer_loss
+from support import Case, copy, make, peers, transformer_loss
 
 peers.enter("torch", "transformers", "safetensors", "peft")
 import peft  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 
 def load(model):
@@ -40,6 +40,92 @@ def change(folder, **keys):
         else:
             config[key] = value
     path.write_text(json.dumps(config))
+
+
+def defaults(case, same):
+    for family in ("llama", "mistral", "qwen2", "qwen3", "gpt2"):
+        model = case.folder / family
+        if not model.exists():
+            make(family, model)
+        folder = adapter(model, case.folder / f"{family}-default", r=4, lora_alpha=8)
+        scaled = peft.get_peft_model(load(model), peft.IA3Config(task_type="CAUSAL_LM"))
+        with torch.no_grad():
+            for name, parameter in scaled.named_parameters():
+                if "ia3" in name:
+                    parameter.normal_(1, 0.3)
+        scaled.save_pretrained(case.folder / f"{family}-ia3")
+        for value in (None, ...):
+            change(folder, target_modules=value)
+            same(f"{family}: target_modules {value}", model, folder)
+        change(case.folder / f"{family}-ia3", target_modules=None, feedforward_modules=None)
+        same(f"{family}: IA3, nothing is said", model, case.folder / f"{family}-ia3")
+
+
+def names(case, same, model):
+    folder = adapter(model, case.folder / "named", r=4, target_modules=["q_proj", "v_proj"])
+    values = load_file(folder / "adapter_model.safetensors")
+    for given in ("default", "legal"):
+        other = copy(folder, case.folder / f"named-{given}")
+        save_file({name.replace(".weight", f".{given}.weight"): value
+                   for name, value in values.items()}, str(other / "adapter_model.safetensors"))
+        if given == "default":  # the name that PEFT gives an adapter when it loads one
+            same("the adapter's name in the names of its tensors", model, other)
+        got = case.loss(model, case.folder / "ids", "--adapter", other)[0]
+        case.expect(f"{given} in the names", got is not None and got == case.loss(
+            model, case.folder / "ids", "--adapter", folder)[0], got)
+    mixed = copy(folder, case.folder / "named-mixed")
+    first = next(iter(values))
+    save_file({(name.replace(".weight", ".default.weight") if name == first else name): value
+               for name, value in values.items()}, str(mixed / "adapter_model.safetensors"))
+    done = case.loss(model, case.folder / "ids", "--adapter", mixed)[1]
+    case.expect("two ways in one file", done.returncode == 4, done.stderr)
+    for number, layers in enumerate(([1], [2, 3])):
+        folder = adapter(model, case.folder / f"full-{number}", r=4, layers_to_transform=layers,
+                         target_modules=["model.layers.0.self_attn.q_proj", "v_proj"])
+        same(f"a full name beside layers_to_transform {layers}", model, folder)
+    for bias in ("lora_only", "all"):
+        same(f"bias {bias} where there is none", model,
+             adapter(model, case.folder / f"bias-{bias}", target_modules=["q_proj"], bias=bias))
+        biased = case.folder / "qwen2"
+        folder = adapter(biased, case.folder / f"biased-{bias}", target_modules=["q_proj"], bias=bias)
+        done = case.loss(biased, case.folder / "ids", "--adapter", folder)[1]
+        case.expect(f"bias {bias} where there are some: class 3", done.returncode == 3 and
+                    "q_proj" in done.stderr and "bias" in done.stderr, done.stderr)
+
+
+def other_modules(case, ids):
+    """Sound files that adapt more than projections of one stack: class 3 with the module's name."""
+    model = make("t5", case.folder / "t5")
+    made = peft.get_peft_model(transformers.AutoModelForSeq2SeqLM.from_pretrained(model),
+                               peft.LoraConfig(r=2, target_modules=["q", "v"],
+                                               task_type="SEQ_2_SEQ_LM"))
+    made.save_pretrained(case.folder / "both")
+    one = [f"decoder.block.{i}.layer.0.SelfAttention.q" for i in range(4)]
+    made = peft.get_peft_model(transformers.AutoModelForSeq2SeqLM.from_pretrained(model),
+                               peft.LoraConfig(r=2, target_modules=one, task_type="SEQ_2_SEQ_LM"))
+    made.save_pretrained(case.folder / "decoder")
+    case.works("T5: an adapter of the decoder", "import", case.folder / "decoder", "--into", model,
+               "--out", case.folder / "t5-merged")
+    for task in ("SEQ_2_SEQ_LM", None):
+        change(case.folder / "both", task_type=task)
+        done = case.organ("import", case.folder / "both", "--into", model, "--out",
+                          case.folder / f"t5-{task}")
+        case.expect(f"T5, task_type {task}", done.returncode == 3 and "encoder.block.0" in
+                    done.stderr, f"exit {done.returncode}: {done.stderr.strip()}")
+    model = make("bert", case.folder / "bert")
+    made = peft.get_peft_model(transformers.AutoModelForMaskedLM.from_pretrained(model),
+                               peft.LoraConfig(r=2, target_modules=["dense"]))
+    made.save_pretrained(case.folder / "dense")
+    done = case.organ("import", case.folder / "dense", "--into", model, "--out",
+                      case.folder / "bert-merged")
+    case.expect("BERT, dense", done.returncode == 3 and "cls.predictions.transform.dense" in
+                done.stderr, f"exit {done.returncode}: {done.stderr.strip()}")
+    folder = adapter(case.folder / "llama", case.folder / "stray", r=4, target_modules=["q_proj"])
+    values = load_file(folder / "adapter_model.safetensors")
+    stray = "base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight"
+    save_file(values | {stray: torch.zeros(4, 32)}, str(folder / "adapter_model.safetensors"))
+    done = case.loss(case.folder / "llama", case.folder / "ids", "--adapter", folder)[1]
+    case.expect("a tensor of no target: class 4", done.returncode == 4, done.stderr)
 
 
 def main():
@@ -82,6 +168,10 @@ def main():
     path.write_text(path.read_text().replace("NaN", "Infinity"))
     done = case.organ("eval", model, "--ids", case.folder / "ids", "--adapter", folder)
     case.expect("a number that nobody uses stops nothing", done.returncode == 0, done.stderr)
+
+    defaults(case, same)
+    names(case, same, model)
+    other_modules(case, ids)
 
     folder = adapter(model, case.folder / "embedded", r=4, target_modules=["q_proj", "embed_tokens"])
     done = case.organ("eval", model, "--ids", case.folder / "ids", "--adapter", folder)

@@ -81,6 +81,7 @@ class Planner {
 
   Adapter plan() {
     if (adapter_.config.virtual_tokens > 0) return plan_virtual_tokens();
+    take_default_targets(adapter_.config, architecture_);
     if (adapter_.config.kind != AdapterKind::bottleneck) refuse_outer_modules();
     for (std::uint64_t layer = 0; layer < architecture_.layer_count(); ++layer) add_layer(layer);
     if (adapter_.projections.empty()) {

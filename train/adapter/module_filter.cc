@@ -87,6 +87,17 @@ ModuleFilter ModuleFilter::parse(const Json& value, bool dotted, const std::stri
   return filter;
 }
 
+ModuleFilter ModuleFilter::of_names(std::vector<std::string> names, bool dotted) {
+  ModuleFilter filter;
+  filter.names_ = std::move(names);
+  filter.dotted_ = dotted;
+  return filter;
+}
+
+bool ModuleFilter::lists(std::string_view module) const {
+  return std::find(names_.begin(), names_.end(), module) != names_.end();
+}
+
 bool ModuleFilter::matches(std::string_view module) const {
   if (pattern_) return pattern_->matches(module);
   return std::any_of(names_.begin(), names_.end(), [&](const std::string& name) {

@@ -52,10 +52,13 @@ class ModuleFilter {
   // feedforward_modules match any ending (`dotted` false). A string is "all-linear" or a regular
   // expression for the whole name. null is an empty list. Throws corrupt, incompatible.
   static ModuleFilter parse(const nlohmann::json& value, bool dotted, const std::string& subject);
+  static ModuleFilter of_names(std::vector<std::string> names, bool dotted);
 
   bool all_linear() const { return all_linear_; }
   bool empty() const { return !all_linear_ && !pattern_ && names_.empty(); }
   bool matches(std::string_view module) const;
+  // It is in the list by its whole name.
+  bool lists(std::string_view module) const;
 
  private:
   std::vector<std::string> names_;

@@ -60,6 +60,12 @@ constexpr std::string_view kVirtualKeys[] = {
 // corda, lora_ga) change the base weights when the adapter is loaded.
 constexpr std::string_view kHarmlessStarts[] = {"gaussian", "orthogonal", "eva"};
 
+// Which biases train. The file says whether there are any.
+constexpr std::string_view kBiases[] = {"none", "all", "lora_only"};
+
+// Which of PEFT's wrappers is put around the model: these change nothing that is computed.
+constexpr std::string_view kTasks[] = {"CAUSAL_LM", "SEQ_2_SEQ_LM"};
+
 std::span<const std::string_view> keys_of(AdapterKind kind) {
   switch (kind) {
     case AdapterKind::lora: return kLoraKeys;
@@ -199,6 +205,7 @@ void read_lora(PeftConfig& config, const JsonObject& object, std::string_view te
   config.alpha = object.has("lora_alpha") ? object.real("lora_alpha") : kDefaultAlpha;
   config.rank_stabilised = object.optional_boolean("use_rslora").value_or(false);
   config.targets = filter_field(object, "target_modules");
+  config.default_targets = object.is_null("target_modules");
   config.excluded = filter_field(object, "exclude_modules");
   config.layers = layers_field(object);
   config.layer_patterns = layer_patterns_field(object);
@@ -209,9 +216,9 @@ void read_lora(PeftConfig& config, const JsonObject& object, std::string_view te
       object, "alpha_pattern", text,
       [](const JsonObject& entries, const std::string& key) { return entries.real(key); });
   if (!object.is_null("target_parameters")) config.parameters = object.strings("target_parameters");
-  if (object.optional_string("bias").value_or("none") != "none") {
-    refuse(subject, "bias", object.at("bias"));
-  }
+  const std::string bias = object.optional_string("bias").value_or("none");
+  if (!contains(kBiases, bias)) refuse(subject, "bias", object.at("bias"));
+  config.biases = bias != "none";
   if (object.is_null("init_lora_weights")) return;
   const Json& start = object.at("init_lora_weights");
   if (start.is_boolean()) return;
@@ -292,7 +299,7 @@ double PeftConfig::scale_of(std::string_view module) const {
 }
 
 bool PeftConfig::wants_layer(std::uint64_t layer, std::string_view module) const {
-  if (!layers) return true;
+  if (!layers || targets.lists(module)) return true;
   const auto is_listed = [&](std::uint64_t number) {
     return std::find(layers->begin(), layers->end(), number) != layers->end();
   };
@@ -310,15 +317,17 @@ PeftConfig parse_peft_config(std::string_view text, const std::string& subject) 
   config.text = pretty_json(json);
   config.kind = kind_of(object, subject);
   check_keys(json, config.kind, subject);
-  if (object.optional_string("task_type").value_or("CAUSAL_LM") != "CAUSAL_LM") {
+  if (!contains(kTasks, object.optional_string("task_type").value_or("CAUSAL_LM"))) {
     refuse(subject, "task_type", object.at("task_type"));
   }
   switch (config.kind) {
     case AdapterKind::lora: read_lora(config, object, text, subject); break;
     case AdapterKind::ia3:
       config.targets = filter_field(object, "target_modules");
+      config.default_targets = object.is_null("target_modules");
       config.excluded = filter_field(object, "exclude_modules");
       config.feed_forward = filter_field(object, "feedforward_modules", false);
+      config.default_feed_forward = object.is_null("feedforward_modules");
       break;
     case AdapterKind::bottleneck: read_bottleneck(config, object, subject); break;
     case AdapterKind::prompt:

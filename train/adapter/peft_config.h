@@ -44,6 +44,9 @@ struct PeftConfig {
   std::uint64_t rank = 0;  // lora
   double alpha = 0;
   bool rank_stabilised = false;  // alpha / sqrt(rank) instead of alpha / rank
+  bool biases = false;           // lora: biases may be trained too
+  // lora, ia3: nothing is said, which means PEFT's defaults for the family.
+  bool default_targets = false, default_feed_forward = false;
   std::vector<std::pair<NamePattern, std::uint64_t>> rank_pattern;
   std::vector<std::pair<NamePattern, double>> alpha_pattern;
 
@@ -58,7 +61,8 @@ struct PeftConfig {
 
   std::string text;  // the document, indented
 
-  // Whether the module of a layer is among those that layers_to_transform names.
+  // Whether the module of a layer is among those that layers_to_transform names; a target by its
+  // whole name always is.
   bool wants_layer(std::uint64_t layer, std::string_view module) const;
   // Rank and scale of one LoRA module: of the first pattern in the order of the document.
   std::uint64_t rank_of(std::string_view module) const;
@@ -71,6 +75,10 @@ inline constexpr std::uint64_t kPeftConfigLimit = std::uint64_t{1} << 20;  // by
 // range, incompatible for a kind, or for a key that changes the function and is not supported; the
 // key is named.
 PeftConfig parse_peft_config(std::string_view text, const std::string& subject);
+
+// Puts PEFT's defaults for the family where the configuration says nothing. Throws incompatible
+// for a family without them.
+void take_default_targets(PeftConfig& config, const format::Architecture& architecture);
 
 // What a new adapter shall be.
 struct AdapterOptions {

@@ -44,11 +44,15 @@ std::vector<std::string> split(std::string_view names) {
   return out;
 }
 
-const DefaultTargets& defaults_of(const format::Architecture& architecture, AdapterKind kind) {
+const DefaultTargets* find_defaults(const format::Architecture& architecture) {
   const auto found = std::find_if(kDefaults.begin(), kDefaults.end(), [&](const auto& d) {
     return d.model_type == architecture.model_type();
   });
-  if (found != kDefaults.end()) return *found;
+  return found == kDefaults.end() ? nullptr : &*found;
+}
+
+const DefaultTargets& defaults_of(const format::Architecture& architecture, AdapterKind kind) {
+  if (const DefaultTargets* found = find_defaults(architecture)) return *found;
   throw Error(ErrorCode::incompatible,
               fmt::format("model type {}: there are no default targets of {} for it",
                           quote(architecture.model_type()), to_string(kind)),
@@ -231,6 +235,24 @@ Json kind_config(const AdapterOptions& options, const format::Architecture& arch
 }
 
 }  // namespace
+
+void take_default_targets(PeftConfig& config, const format::Architecture& architecture) {
+  if (!config.default_targets && !config.default_feed_forward) return;
+  const DefaultTargets* known = find_defaults(architecture);
+  if (known == nullptr) {
+    if (!config.parameters.empty()) return;
+    fail(ErrorCode::incompatible,
+         "adapter_config.json: names no targets, and PEFT has no defaults for model type {}",
+         quote(architecture.model_type()));
+  }
+  const bool lora = config.kind == AdapterKind::lora;
+  if (config.default_targets) {
+    config.targets = ModuleFilter::of_names(split(lora ? known->lora : known->ia3), true);
+  }
+  if (config.default_feed_forward) {
+    config.feed_forward = ModuleFilter::of_names(split(known->ia3_feed_forward), false);
+  }
+}
 
 PeftConfig make_peft_config(const AdapterOptions& options,
                             const format::Architecture& architecture) {

@@ -29,6 +29,59 @@ void refuse_outer_tensor(const format::SafetensorsFile& file, const format::Tens
   }
 }
 
+// "model.layers.0.self_attn.q_proj" of "base_model.model.model.layers.0.self_attn.q_proj.lora_A….
+// "" for other names.
+std::string_view module_in(std::string_view name) {
+  constexpr std::string_view kStart = "base_model.model.";
+  const std::size_t end = std::min(name.rfind(".lora_"), name.rfind(".ia3_l"));
+  if (!name.starts_with(kStart) || end == name.npos || end < kStart.size()) return {};
+  return name.substr(kStart.size(), end - kStart.size());
+}
+
+// What a sound file holds beside projections of the layers: other modules that are targets (the
+// other stack of T5, what stands before BERT's head), biases.
+void refuse_other_targets(const format::SafetensorsFile& file, const format::TensorInfo& tensor,
+                          const PeftConfig& config, const format::Architecture& architecture) {
+  const std::string_view module = module_in(tensor.name);
+  const bool target = !module.empty() && !config.excluded.matches(module) &&
+                      (config.targets.all_linear() || config.targets.matches(module));
+  if (target) {
+    throw Error(ErrorCode::incompatible,
+                fmt::format("{}: adapts module {} too, and only projections of {}{}N are adapted",
+                            file.subject(), quote(module), architecture.layout().optional_prefix,
+                            architecture.layout().layer_prefix),
+                "merge the adapter with PEFT (merge_and_unload)");
+  }
+  if (!config.biases || !tensor.name.ends_with(".bias")) return;
+  throw Error(ErrorCode::incompatible,
+              fmt::format("{}: holds the trained bias {}, and only projections are adapted",
+                          file.subject(), quote(tensor.name)),
+              "merge the adapter with PEFT (merge_and_unload)");
+}
+
+// The name of an adapter that stands in the names of its tensors (lora_A.default.weight) where the
+// state of a model was saved, by the first slot; "" where there is none.
+std::string name_of_adapter(const format::SafetensorsFile& file, const std::string& stored) {
+  constexpr std::string_view kWeight = ".weight";
+  const bool weight = stored.ends_with(kWeight);
+  const std::string start = stored.substr(0, stored.size() - (weight ? kWeight.size() : 0)) + ".";
+  for (const format::TensorInfo& tensor : file.header().tensors) {
+    std::string_view name = tensor.name;
+    if (!name.starts_with(start)) continue;
+    name.remove_prefix(start.size());
+    if (weight && !name.ends_with(kWeight)) continue;
+    if (weight) name.remove_suffix(kWeight.size());
+    if (!name.empty() && name.find('.') == name.npos) return std::string(name);
+  }
+  return {};
+}
+
+std::string with_adapter_name(const std::string& stored, const std::string& adapter) {
+  if (adapter.empty()) return stored;
+  const std::size_t end = stored.ends_with(".weight") ? stored.rfind('.') : stored.size();
+  return fmt::format("{}.{}{}", stored.substr(0, end), adapter, stored.substr(end));
+}
+
 format::Shape unsigned_shape(const std::vector<std::int64_t>& shape) {
   return {shape.begin(), shape.end()};
 }
@@ -38,8 +91,13 @@ std::vector<const format::TensorInfo*> find_tensors(const format::SafetensorsFil
                                                     const Adapter& adapter,
                                                     const format::Architecture& architecture) {
   std::vector<const format::TensorInfo*> found;
+  std::string given;
+  if (!adapter.slots.empty()) {
+    const std::string first = adapter.stored_name(adapter.slots.front(), architecture);
+    if (file.header().find(first) == nullptr) given = name_of_adapter(file, first);
+  }
   for (const AdapterSlot& slot : adapter.slots) {
-    const std::string name = adapter.stored_name(slot, architecture);
+    const std::string name = with_adapter_name(adapter.stored_name(slot, architecture), given);
     const format::TensorInfo* tensor = file.header().find(name);
     if (tensor == nullptr) {
       fail(ErrorCode::corrupt, "{}: lacks tensor {}, which {} asks for", file.subject(),
@@ -55,6 +113,7 @@ std::vector<const format::TensorInfo*> find_tensors(const format::SafetensorsFil
   for (const format::TensorInfo& tensor : file.header().tensors) {
     if (std::find(found.begin(), found.end(), &tensor) != found.end()) continue;
     refuse_outer_tensor(file, tensor, architecture.layout());
+    refuse_other_targets(file, tensor, adapter.config, architecture);
     fail(ErrorCode::corrupt, "{}: tensor {} is nothing that {} asks for", file.subject(),
          quote(tensor.name), kAdapterConfig);
   }

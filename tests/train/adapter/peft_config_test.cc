@@ -81,13 +81,15 @@ TEST_CASE("keys that change the function and are not supported are refused by na
     CHECK(error_with(key, false) == "no error");
     CHECK(error_with(key, nullptr) == "no error");
   }
-  CHECK(error_with("bias", "all").starts_with("incompatible: adapter_config.json: 'bias'"));
+  CHECK(error_with("bias", "some").starts_with("incompatible: adapter_config.json: 'bias'"));
+  CHECK(error_with("bias", "all") == "no error");  // the file says whether there are any
   CHECK(error_with("bias", "none") == "no error");
   CHECK(error_with("modules_to_save", {"lm_head"}).find("'modules_to_save'") != std::string::npos);
   CHECK(error_with("modules_to_save", json::array()) == "no error");
   CHECK(error_with("layer_replication", {{0, 2}}).find("'layer_replication'") != std::string::npos);
   CHECK(error_with("init_lora_weights", "pissa").find("'init_lora_weights'") != std::string::npos);
   CHECK(error_with("init_lora_weights", "gaussian") == "no error");
+  CHECK(error_with("task_type", "SEQ_2_SEQ_LM") == "no error");
   CHECK(error_with("task_type", "SEQ_CLS").find("'task_type'") != std::string::npos);
   CHECK(error_with("peft_type", "LOHA").starts_with("incompatible: adapter_config.json: adapters"));
 }
