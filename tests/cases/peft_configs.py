@@ -12,7 +12,24 @@ peers.enter("torch", "transformers", "safetensors", "peft")
 import peft  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
+from peft.utils.other import match_target_against_key  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
+
+# What Python's re says of names of modules. Each is compared with what PEFT adapts.
+PATTERNS = (
+    r".*\blayers\.\d+\.self_attn\.(?:q|v)_proj", r"[\w.]+self_attn\.[qv]_proj\Z",
+    r"(?i).*\.Q_PROJ|.*v_proj", r"(?P<x>model)\.layers\.\d+\.self_attn\.[qv]_proj",
+    r".*layers\.(?P<n>\d)\.(?:(?!mlp).)*\bq_proj", r"\A.*\B_proj\Z", r"^.*(?<=q)_proj$",
+    r".*layers\.[^\W\d_]*[02]\..*\.(?i:Q|v)_proj", r"(?si).*K_proj(?#the keys)",
+    r".*\.\x71_proj", r".*\.\u0076_proj", r".*\.\161_proj", r".*[[.]q_proj", r".*[]._]v_proj",
+    r".*l{1}ayers\.\d{,1}\.self_attn\.[k-q]_proj", r".*(a)y.*\1ttn.*\.q_proj",
+    r".*(?P<l>l).*(?P=l)f_attn\.o_proj", r"(?:.*){0}model.{,60}q_proj", r".*?q_proj|x",
+    r".*\.(?>q|k)_proj", r"[^{]*down_proj", r".*layers\.(0|[3-9])\.mlp\.(up|gate)_proj",
+    r"(?:(?-i:model).*)(?s:q)_proj", r".*[\-.]v_proj", r".*[.-]v_proj", r".*[\d.]+.*[a-v]_proj")
+# What Python refuses, and what is not read here (verbose patterns).
+NO_PYTHON = (r".*\Qq_proj\E", r"(?<n>.*)q_proj", r".*\hq_proj", r"(*UTF).*q_proj", r".*q_proj**",
+             r".*(?i)q_proj", r".*\Kq_proj", r"(?x) .* q_proj # the queries", r".*[\w-.]q_proj",
+             r".*(q_proj", r".*q_proj)", r".*\p{L}_proj", r".*(?R)?q_proj", r".*{2}{3}q_proj")
 
 
 def load(model):
@@ -59,6 +76,29 @@ def defaults(case, same):
             same(f"{family}: target_modules {value}", model, folder)
         change(case.folder / f"{family}-ia3", target_modules=None, feedforward_modules=None)
         same(f"{family}: IA3, nothing is said", model, case.folder / f"{family}-ia3")
+
+
+def regexes(case, model):
+    linear = {name: module.weight.shape for name, module in load(model).named_modules()
+              if isinstance(module, torch.nn.Linear) and ".layers." in name}
+    folder = adapter(model, case.folder / "regex", r=2, target_modules=["q_proj"])
+    for number, pattern in enumerate(PATTERNS):
+        right = [name for name in linear if match_target_against_key(pattern, name)]
+        change(folder, target_modules=pattern)
+        save_file({f"base_model.model.{name}.lora_{x}.weight": torch.ones(
+            (2, linear[name][1]) if x == "A" else (linear[name][0], 2))
+            for name in right for x in "AB"}, str(folder / "adapter_model.safetensors"))
+        out = case.folder / f"of-regex-{number}"
+        done = case.organ("import", folder, "--into", model, "--out", out)
+        got = json.loads((out / "merge.json").read_text())["changed_tensors"] if (
+            done.returncode == 0) else done.stderr.strip()
+        case.expect(f"{pattern}: the modules of PEFT", right and sorted(got) == sorted(
+            f"{name}.weight" for name in right), f"{got} / {right}")
+    for pattern in NO_PYTHON:
+        change(folder, target_modules=pattern)
+        done = case.organ("import", folder, "--into", model, "--out", case.folder / "never")
+        case.expect(f"{pattern}: refused", done.returncode == 3 and "target_modules" in done.stderr,
+                    f"exit {done.returncode}: {done.stderr.strip()}")
 
 
 def names(case, same, model):
@@ -170,6 +210,7 @@ def main():
     case.expect("a number that nobody uses stops nothing", done.returncode == 0, done.stderr)
 
     defaults(case, same)
+    regexes(case, model)
     names(case, same, model)
     other_modules(case, ids)
 

@@ -23,23 +23,23 @@ bool equal_ignoring_case(std::string_view a, std::string_view lower) {
 }
 
 Pattern compile(std::string_view regex, std::string_view before, std::string_view after,
-                std::string_view subject) {
+                PythonPlace place, std::string_view subject) {
   if (regex.size() > kMaxPattern) {
     fail(ErrorCode::corrupt, "{}: a pattern of {} bytes, expected at most {}", subject,
          regex.size(), kMaxPattern);
   }
-  return Pattern::regex_of_whole(fmt::format("{}{}{}", before, regex, after), subject);
+  return Pattern::python(regex, before, after, place, subject);
 }
 
 }  // namespace
 
-// Names have no line feed, so ^ and $ are the ends of the name.
 NamePattern NamePattern::whole_name(std::string_view regex, std::string_view subject) {
-  return NamePattern(compile(regex, "^(?:", ")$", subject));
+  return NamePattern(compile(regex, "\\A(?:", ")\\z", PythonPlace::alone, subject));
 }
 
 NamePattern NamePattern::suffix(std::string_view regex, std::string_view subject) {
-  return NamePattern(compile(regex, "^(?:.*\\.)?(?:", ")$", subject));
+  return NamePattern(
+      compile(regex, "\\A(?:.*\\.)?(?:", ")\\z", PythonPlace::inside_another, subject));
 }
 
 bool NamePattern::matches(std::string_view name) const {
@@ -51,7 +51,8 @@ NumberPattern NumberPattern::parse(std::string_view regex, std::string_view subj
     fail(ErrorCode::incompatible, "{}: {} holds alternatives, which are not supported", subject,
          quote(regex));
   }
-  return NumberPattern(compile(regex, "^(?:.*?\\.)??", "\\.[0-9]+\\.", subject));
+  return NumberPattern(
+      compile(regex, "\\A(?:.*?\\.)??", "\\.[0-9]+\\.", PythonPlace::inside_another, subject));
 }
 
 std::optional<std::uint64_t> NumberPattern::number_in(std::string_view module) const {

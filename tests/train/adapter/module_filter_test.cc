@@ -47,6 +47,18 @@ TEST_CASE("a pattern may match the empty string, as in PEFT") {
   CHECK(NamePattern::suffix(".*", "rank_pattern").matches("k_proj"));
 }
 
+TEST_CASE("a string is a regular expression of Python") {
+  for (const char* pattern :
+       {R"(.*\bq_proj)", R"([\w.]+q_proj\Z)", R"((?i).*Q_PROJ)", R"((?P<a>mlp)\.q_proj)",
+        R"(ml(?i:P)\.q_proj)", R"(\x6dlp\.\161\u005fproj)", R"(.*l{,3}p[.]q[_[]proj)",
+        R"((?#x)mlp\W+q_proj)", R"(m(l)p.q_pr.j|\1)"}) {
+    CAPTURE(std::string(pattern));
+    CHECK(filter(pattern).matches("mlp.q_proj"));
+    CHECK_FALSE(filter(pattern).matches("mlp.q_proj.x"));
+    CHECK_FALSE(filter(pattern).matches("mlp.k_proj"));
+  }
+}
+
 TEST_CASE("keys of rank_pattern match the name or what follows a dot") {
   const NamePattern key = NamePattern::suffix("k_proj|layers.1.up", "rank_pattern");
   CHECK(key.matches("k_proj"));
@@ -62,8 +74,17 @@ TEST_CASE("what is no filter is refused") {
         "corrupt: target_modules: expected a list of names or a string, got number");
   CHECK(error_of([] { filter({"a", 1}); }).starts_with("corrupt: target_modules: expected a list"));
   CHECK(error_of([] { filter({""}); }).starts_with("corrupt: target_modules"));
-  CHECK(
-      error_of([] { filter(R"((?P<name>q)_proj)"); }).starts_with("incompatible: target_modules"));
+  for (const char* pattern : {R"((?<name>q)_proj)", R"(\Qq\E)", "(*UTF)q", "q**", "(q", "q)", "q[",
+                              R"(\N{DIGIT ONE})", "x(?i)q", "(?x)q", R"([\w-q])", R"(\x7)"}) {
+    CAPTURE(std::string(pattern));
+    CHECK(error_of([&] { filter(pattern); }).starts_with("incompatible: target_modules"));
+  }
+  CHECK(error_of([] {
+          NamePattern::suffix(R"((a)\1)", "rank_pattern");
+        }).starts_with("incompatible: rank_pattern"));
+  CHECK(error_of([] {
+          NamePattern::suffix("(?i)q", "rank_pattern");
+        }).starts_with("incompatible: rank_pattern"));
   CHECK(error_of([] { filter(std::string(5000, 'a')); }).starts_with("corrupt: target_modules"));
 }
 

@@ -53,20 +53,20 @@ Pattern Pattern::literal(std::string text) {
   return pattern;
 }
 
-Pattern Pattern::compile(std::string_view oniguruma, std::string_view subject) {
-  const std::string translated = pcre2_from_oniguruma(oniguruma, subject);
+Pattern Pattern::compile(std::string_view pcre2, std::uint32_t options, std::string_view shown,
+                         std::string_view subject) {
   const CompileContext context(allocated(pcre2_compile_context_create(nullptr)));
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int error = 0;
   std::size_t offset = 0;
   Pattern pattern;
   pattern.code_ = std::make_unique<Code>();
-  pattern.code_->compiled.reset(pcre2_compile(units(translated), translated.size(),
-                                              PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
-                                              &error, &offset, context.get()));
+  pattern.code_->compiled.reset(pcre2_compile(units(pcre2), pcre2.size(),
+                                              options | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &error,
+                                              &offset, context.get()));
   const pcre2_code* code = pattern.code_->compiled.get();
   if (code == nullptr) {
-    fail(ErrorCode::incompatible, "{}: regex {} is not supported: {}", subject, quote(oniguruma),
+    fail(ErrorCode::incompatible, "{}: regex {} is not supported: {}", subject, quote(shown),
          pcre2_message(error));
   }
   // Without JIT (error ignored: some processors have none) the interpreter gives the same answer.
@@ -75,7 +75,8 @@ Pattern Pattern::compile(std::string_view oniguruma, std::string_view subject) {
 }
 
 Pattern Pattern::regex(std::string_view oniguruma, std::string_view subject) {
-  Pattern pattern = compile(oniguruma, subject);
+  Pattern pattern =
+      compile(pcre2_from_oniguruma(oniguruma, subject), PCRE2_UCP, oniguruma, subject);
   std::uint32_t matches_empty = 0;
   pcre2_pattern_info(pattern.code_->compiled.get(), PCRE2_INFO_MATCHEMPTY, &matches_empty);
   if (matches_empty != 0) {
@@ -85,8 +86,11 @@ Pattern Pattern::regex(std::string_view oniguruma, std::string_view subject) {
   return pattern;
 }
 
-Pattern Pattern::regex_of_whole(std::string_view oniguruma, std::string_view subject) {
-  return compile(oniguruma, subject);
+Pattern Pattern::python(std::string_view regex, std::string_view before, std::string_view after,
+                        PythonPlace place, std::string_view subject) {
+  const std::string whole =
+      fmt::format("{}{}{}", before, pcre2_from_python(regex, place, subject), after);
+  return compile(whole, 0, regex, subject);
 }
 
 struct Search::State {
