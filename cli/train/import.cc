@@ -6,6 +6,7 @@
 #include "cli/train/left_out.h"
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
+#include "train/adapter/adapter_tokenizer.h"
 #include "train/adapter/merge.h"
 #include "transplant/journal.h"
 
@@ -22,6 +23,9 @@ void run_import(Context& context, const Arguments& a) {
   const auto checkpoint = format::Checkpoint::open(a.model);
   context.warn_of(checkpoint.warnings());
   const auto adapter = train::read_adapter(a.adapter, checkpoint.architecture());
+  if (const auto warning = train::compare_tokenizers(checkpoint, a.adapter)) {
+    context.warn(*warning);
+  }
   const auto left_out = note_left_out(context, checkpoint);
   watched(context, a.threads,
           [&](const Work& work) { train::merge_adapter(checkpoint, adapter, a.out, work); });

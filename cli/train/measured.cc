@@ -7,6 +7,7 @@
 
 #include "cli/frame/context.h"
 #include "format/base/fail.h"
+#include "train/adapter/adapter_tokenizer.h"
 #include "train/data/overlap.h"
 #include "transplant/journal.h"
 
@@ -63,6 +64,11 @@ Measured::Measured(const Context& context, const EvalArguments& a, const std::st
   const auto checkpoint = format::Checkpoint::open(folder);
   context.warn_of(checkpoint.warnings());
   tokenizer_ = format::tokenizer_digest(checkpoint.folder());
+  if (!adapter_folder.empty() && a.ids.empty()) {
+    if (const auto warning = train::compare_tokenizers(checkpoint, adapter_folder)) {
+      context.warn(*warning);
+    }
+  }
   read_data(checkpoint);
   measurement_ = train::measure_checkpoint(checkpoint, a.precision, a.machine, *data_, options_,
                                            adapter_folder);

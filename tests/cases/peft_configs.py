@@ -6,7 +6,7 @@
 import json
 import sys
 
-from support import Case, copy, make, peers, transformer_loss
+from support import Case, add_tokenizer, copy, make, peers, transformer_loss
 
 peers.enter("torch", "transformers", "safetensors", "peft")
 import peft  # noqa: E402
@@ -168,6 +168,36 @@ def other_modules(case, ids):
     case.expect("a tensor of no target: class 4", done.returncode == 4, done.stderr)
 
 
+def own_tokenizer(case):
+    """An adapter that brings its tokenizer: the same one is no matter, another is."""
+    model = add_tokenizer(copy(case.folder / "llama", case.folder / "with-tokenizer"))
+    folder = adapter(model, case.folder / "with-own", r=4, target_modules=["q_proj"])
+    (case.folder / "text").write_text("the quick brown fox jumps over a bad cab " * 3)
+    document = json.loads((model / "tokenizer.json").read_text())
+    for what, code in (("none", 0), ("the same", 0), ("other stages", 0), ("other ids", 3)):
+        own = json.loads(json.dumps(document))
+        if what == "other stages":
+            own["normalizer"] = {"type": "Lowercase"}
+        vocabulary = own["model"]["vocab"]
+        if what == "other ids":
+            vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
+        if what != "none":
+            (folder / "tokenizer.json").write_text(json.dumps(own))
+            (folder / "tokenizer_config.json").write_bytes(
+                (model / "tokenizer_config.json").read_bytes())
+        for words in (["import", folder, "--into", model, "--out", case.folder / f"own {what}"],
+                      ["eval", model, "--adapter", folder, "--data", case.folder / "text",
+                       "--context", 64, "--threads", 1]):
+            done = case.organ(*words)
+            said = "tokenizer" in done.stderr
+            case.expect(f"{words[0]}, the adapter's tokenizer: {what}", done.returncode == code and
+                        said == (what not in ("none", "the same")),
+                        f"exit {done.returncode}: {done.stderr.strip()}")
+        done = case.loss(model, case.folder / "ids", "--adapter", folder)[1]
+        case.expect(f"ids need no tokenizer: {what}", done.returncode == 0 and
+                    "tokenizer" not in done.stderr, done.stderr)
+
+
 def main():
     case = Case(sys.argv[1])
     if not case.can_measure:
@@ -213,6 +243,7 @@ def main():
     regexes(case, model)
     names(case, same, model)
     other_modules(case, ids)
+    own_tokenizer(case)
 
     folder = adapter(model, case.folder / "embedded", r=4, target_modules=["q_proj", "embed_tokens"])
     done = case.organ("eval", model, "--ids", case.folder / "ids", "--adapter", folder)
