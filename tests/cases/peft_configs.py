@@ -127,10 +127,11 @@ def names(case, same, model):
         same(f"bias {bias} where there is none", model,
              adapter(model, case.folder / f"bias-{bias}", target_modules=["q_proj"], bias=bias))
         biased = case.folder / "qwen2"
-        folder = adapter(biased, case.folder / f"biased-{bias}", target_modules=["q_proj"], bias=bias)
+        folder = adapter(biased, case.folder / f"biased-{bias}", target_modules=["q_proj"],
+                         bias=bias)
         done = case.loss(biased, case.folder / "ids", "--adapter", folder)[1]
         case.expect(f"bias {bias} where there are some: class 3", done.returncode == 3 and
-                    "q_proj" in done.stderr and "bias" in done.stderr, done.stderr)
+                    "_proj.bias" in done.stderr, done.stderr)
 
 
 def other_modules(case, ids):
