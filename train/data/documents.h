@@ -17,8 +17,9 @@ std::string_view to_string(DocumentSplit split);
 std::optional<DocumentSplit> parse_document_split(std::string_view name);
 
 // The documents of a text (borrowed), without those that are empty. blank_lines: runs of two or
-// more line feeds separate; end_of_text: the characters <|endoftext|> do, with a line feed on
-// either side.
+// more ends of lines separate; end_of_text: the characters <|endoftext|> do, with the ends of lines
+// on either side. A line ends with LF, CR LF or CR (Python's universal newlines): who saved a file
+// does not decide where its documents end.
 std::vector<std::string_view> split_documents(std::string_view text, DocumentSplit split);
 
 // Parts between runs of white space, as lm-eval counts the words of a text (Python's

@@ -10,7 +10,6 @@
 #include "tests/support/support.h"
 #include "tests/train/support/ids_file.h"
 #include "tests/train/support/letter_tokenizer.h"
-#include "train/data/documents.h"
 #include "train/data/hold_out.h"
 #include "train/tokenizer/tokenizer.h"
 #include "train/trainer/batch_order.h"
@@ -112,27 +111,6 @@ TEST_CASE("an end-of-sequence id closes each document when asked for") {
   const Window window = window_of(data, 0);
   CHECK(window.ids == std::vector<std::int64_t>{0, 1, 28, 2, 3, 28, 0, 0});
   CHECK(window.targets == std::vector<std::int64_t>{1, 28, -1, 3, 28, -1, -1, -1});
-}
-
-TEST_CASE("documents are separated as asked") {
-  CHECK(split_documents("a\n\nb", DocumentSplit::file).size() == 1);
-  CHECK(split_documents("\n\na\nb\n\n\n\nc\n", DocumentSplit::blank_lines) ==
-        std::vector<std::string_view>{"a\nb", "c"});
-  CHECK(split_documents("a\n<|endoftext|>\nb<|endoftext|>", DocumentSplit::end_of_text) ==
-        std::vector<std::string_view>{"a", "b"});
-  CHECK(split_documents("", DocumentSplit::file).empty());
-}
-
-TEST_CASE("words are counted as Python splits at white space") {
-  CHECK(count_words("one two  three\n\tfour") == 4);
-  CHECK(count_words(" one ") == 3);  // an empty word on either side
-  CHECK(count_words("") == 1);
-  CHECK(count_words("a\u00a0b\u2003c\u3000d\x1c"
-                    "e\u200bf") == 5);
-  const Texts texts;
-  const auto data = texts.load({texts.write("a.txt", "ab cd\n\nef g")},
-                               {.context = 8, .texts = {.split = DocumentSplit::blank_lines}});
-  CHECK(data.stream().text_words() == 4);
 }
 
 TEST_CASE("a lead-in stands before each document and is no target") {
