@@ -9,6 +9,7 @@
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/generate/generation.h"
+#include "train/generate/generation_settings.h"
 #include "train/tokenizer/text_stream.h"
 #include "transplant/journal.h"
 #include "transplant/receipt.h"
@@ -69,6 +70,7 @@ struct Continuation {
   Subject subject;
   std::string text;
   train::Generation generation;
+  train::GenerationSettings settings;
   std::size_t prompt_tokens = 0;
 };
 
@@ -82,12 +84,15 @@ Continuation continue_prompt(const Context& context, const Subject& subject, con
   const auto tokenizer = train::Tokenizer::open(subject.folder);
   const auto prompt = tokenizer.encode(a.prompt, true);
   train::GenerationOptions options = a.options;
-  options.stop_ids = train::stop_ids(checkpoint);
+  const auto settings = train::read_generation_settings(checkpoint);
+  if (const auto warning = settings.warning()) context.warn(*warning);
+  options.stop_ids = settings.stop_ids;
+  options.repetition_penalty = settings.repetition_penalty;
   train::Generator generator(checkpoint, a.precision, a.machine);
   // The sentinels that an encoder-decoder writes say which gap it fills.
   const bool continues = train::continues_prompt(checkpoint.architecture());
   train::TextStream text(tokenizer, continues ? prompt : std::vector<std::int32_t>(), continues);
-  Continuation result{subject, {}, {}, prompt.size()};
+  Continuation result{subject, {}, {}, settings, prompt.size()};
   const auto add = [&](const std::string& piece) {
     result.text += piece;
     if (stream) std::cout << without_controls(piece) << std::flush;
@@ -112,6 +117,8 @@ nlohmann::json to_json(const Continuation& c) {
   const double rate = tokens_per_second(c.generation);
   return {{"model", c.subject.folder},
           {"untouched", c.subject.untouched},
+          {"repetition_penalty", c.settings.repetition_penalty},
+          {"not_applied", c.settings.not_applied},
           {"prompt_tokens", c.prompt_tokens},
           {"tokens", c.generation.ids.size()},
           {"ids", c.generation.ids},

@@ -8,9 +8,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
-#include "format/base/path_status.h"
 #include "format/checkpoint/checkpoint_config.h"
-#include "format/checkpoint/folder_rules.h"
 #include "train/data/span_draw.h"
 #include "train/data/task.h"
 #include "train/machine/start_machine.h"
@@ -19,25 +17,6 @@
 
 namespace organ::train {
 namespace {
-
-constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-constexpr std::string_view kGenerationConfig = "generation_config.json";
-
-std::int32_t read_id(const JsonObject& config, const Json& value) {
-  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > INT32_MAX) {
-    config.fail_field("eos_token_id", "expected an id or a list of ids");
-  }
-  return value.get<std::int32_t>();
-}
-
-std::vector<std::int32_t> read_stop_ids(const JsonObject& config) {
-  std::vector<std::int32_t> ids;
-  if (config.is_null("eos_token_id")) return ids;
-  const Json& value = config.at("eos_token_id");
-  if (!value.is_array()) return {read_id(config, value)};
-  for (const Json& id : value) ids.push_back(read_id(config, id));
-  return ids;
-}
 
 void check_length(const format::Architecture& architecture, std::size_t prompt,
                   std::uint64_t max_tokens) {
@@ -61,25 +40,19 @@ void check_writes(const format::Architecture& architecture) {
        quote(architecture.model_type()));
 }
 
+// What the decoder of an encoder-decoder reads first, of the generation config where it says so.
+std::int32_t start_id(const format::Checkpoint& checkpoint) {
+  const auto generation = format::GenerationConfig::of(checkpoint);
+  const bool says =
+      !JsonObject(*generation.settings, generation.file).is_null("decoder_start_token_id");
+  return decoder_start_id(says ? *generation.settings : format::CheckpointConfig::of(checkpoint),
+                          checkpoint.architecture().vocab_size());
+}
+
 }  // namespace
 
 bool continues_prompt(const format::Architecture& architecture) {
   return task_of(architecture) == Task::next_token;
-}
-
-std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint) {
-  const auto file = checkpoint.folder() / kGenerationConfig;
-  if (is_there(file)) {
-    JsonLimits limits;
-    limits.bytes = kMaxConfigBytes;
-    limits.foreign = true;
-    const Json json =
-        parse_json(format::read_model_file(checkpoint.folder(), kGenerationConfig, kMaxConfigBytes),
-                   limits, kGenerationConfig);
-    return read_stop_ids(JsonObject(json, std::string(kGenerationConfig)));
-  }
-  return read_stop_ids(
-      JsonObject(format::CheckpointConfig::of(checkpoint), std::string(format::kConfigFile)));
 }
 
 struct Generator::Impl {
@@ -96,10 +69,7 @@ Generator::Generator(const format::Checkpoint& checkpoint, Precision precision,
   const format::Architecture& architecture = checkpoint.architecture();
   check_writes(architecture);
   format::require_no_own_adapter(checkpoint.folder());
-  const std::int32_t start =
-      continues_prompt(architecture)
-          ? 0
-          : decoder_start_id(format::CheckpointConfig::of(checkpoint), architecture.vocab_size());
+  const std::int32_t start = continues_prompt(architecture) ? 0 : start_id(checkpoint);
   impl_ = on_machine(machine, 1, [&](at::Device device) {
     Model model = Model::load(checkpoint, {.precision = precision, .device = device});
     return std::make_unique<Impl>(Impl{std::move(model), start});
@@ -133,12 +103,15 @@ Generation Generator::Impl::run(std::span<const std::int32_t> prompt,
   DecodeCache cache;
   Generation result;
   std::vector<std::int64_t> next = begin(prompt, cache);
+  RepetitionPenalty penalty(options.repetition_penalty);
   auto first = std::chrono::steady_clock::now();
   while (result.ids.size() < options.max_tokens) {
     const at::Tensor x = model.decode(next, cache);
     const at::Tensor logits = model.logits(x, {x.size(0) - 1});
-    const std::int32_t id =
-        sampler.choose({logits.const_data_ptr<float>(), static_cast<std::size_t>(logits.numel())});
+    const std::span<float> values(logits.mutable_data_ptr<float>(),
+                                  static_cast<std::size_t>(logits.numel()));
+    penalty.apply(next, values);
+    const std::int32_t id = sampler.choose(values);
     if (result.ids.empty()) first = std::chrono::steady_clock::now();
     result.stopped = std::ranges::find(options.stop_ids, id) != options.stop_ids.end();
     if (result.stopped) break;

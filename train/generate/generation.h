@@ -21,6 +21,9 @@ struct GenerationOptions {
   SamplingOptions sampling = {};
   std::uint64_t max_tokens = 128;
   std::vector<std::int32_t> stop_ids = {};  // one of them ends the text and does not belong to it
+  // Divides the logits of tokens that the decoder has seen, prompt included, where they are above
+  // 0 and multiplies them elsewhere (arXiv 1909.05858, as in transformers); 1: nothing.
+  double repetition_penalty = 1;
 };
 
 struct Generation {
@@ -28,10 +31,6 @@ struct Generation {
   bool stopped = false;           // by a stop id; else by max_tokens or by on_token
   double seconds = 0;             // from the first generated token to the last
 };
-
-// The ids that end a text, as in transformers: eos_token_id of generation_config.json where there
-// is one (none when it names none), else of config.json. Throws corrupt for ids that are none.
-std::vector<std::int32_t> stop_ids(const format::Checkpoint& checkpoint);
 
 // Whether the model's text goes on after the prompt; that of an encoder-decoder, which reads the
 // prompt as a whole, stands for itself.

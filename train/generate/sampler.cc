@@ -20,6 +20,24 @@ void check_sampling(const SamplingOptions& options) {
   }
 }
 
+RepetitionPenalty::RepetitionPenalty(double penalty) : penalty_(1) {
+  constexpr double kLargest = 1e30;
+  if (!(penalty >= 1 / kLargest && penalty <= kLargest)) {
+    fail(ErrorCode::invalid_argument, "repetition penalty: {} is out of range, expected {} to {}",
+         penalty, 1 / kLargest, kLargest);
+  }
+  penalty_ = static_cast<float>(penalty);
+}
+
+void RepetitionPenalty::apply(std::span<const std::int64_t> ids, std::span<float> logits) {
+  if (penalty_ == 1) return;
+  seen_.insert(ids.begin(), ids.end());
+  for (const std::int64_t id : seen_) {
+    float& logit = logits[static_cast<std::size_t>(id)];
+    logit = logit < 0 ? logit * penalty_ : logit / penalty_;
+  }
+}
+
 Sampler::Sampler(const SamplingOptions& options) : options_(options) { check_sampling(options); }
 
 // Each token has a number of its own, so that the n-th depends on the seed and n alone.

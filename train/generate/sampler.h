@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,21 @@ struct SamplingOptions {
 
 // Throws invalid_argument naming the option that is out of range.
 void check_sampling(const SamplingOptions& options);
+
+// Makes tokens that were seen less likely, or more (below 1): arXiv 1909.05858 as transformers'
+// logits processor has it. Not thread-safe: sees one text.
+class RepetitionPenalty {
+ public:
+  // 1 changes nothing. Throws invalid_argument unless 1e-30 to 1e30.
+  explicit RepetitionPenalty(double penalty);
+  // `ids` have been read since the last call, all within `logits`. Once for each token that was
+  // ever read: its logit divided by the penalty where it is above 0, else multiplied with it.
+  void apply(std::span<const std::int64_t> ids, std::span<float> logits);
+
+ private:
+  float penalty_;
+  std::set<std::int64_t> seen_;
+};
 
 // Equal options and logits give equal tokens. Not thread-safe: draws from one sequence.
 class Sampler {

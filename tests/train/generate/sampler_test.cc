@@ -33,6 +33,26 @@ TEST_CASE("temperature 0 takes the most likely token, of equal ones the lowest i
   CHECK(sampler.choose(std::vector<float>{-5}) == 0);
 }
 
+TEST_CASE("a penalty reaches each token that was read once, by its sign") {
+  train::RepetitionPenalty penalty(2);
+  const std::vector<float> plain = {4, -4, 0, 6, -6};
+  std::vector<float> logits = plain;
+  penalty.apply(std::vector<std::int64_t>{0, 1, 1, 2}, logits);
+  CHECK(logits == std::vector<float>{2, -8, 0, 6, -6});
+  logits = plain;
+  penalty.apply(std::vector<std::int64_t>{4, 0}, logits);
+  CHECK(logits == std::vector<float>{2, -8, 0, 6, -12});
+  train::RepetitionPenalty none(1);
+  logits = plain;
+  none.apply(std::vector<std::int64_t>{0, 1}, logits);
+  CHECK(logits == plain);
+  for (const double out :
+       {0.0, -1.0, 1e31, 1e-31, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    CHECK(error_of([&] { train::RepetitionPenalty{out}; }).find("is out of range") !=
+          std::string::npos);
+  }
+}
+
 TEST_CASE("tokens are drawn with the softmax of logits over temperature") {
   const std::vector<float> logits = {std::log(0.5f), std::log(0.3f), std::log(0.2f)};
   const auto plain = shares({.temperature = 1, .seed = 3}, logits);
