@@ -66,7 +66,13 @@ class Builder {
   }
 
   [[noreturn]] void fail_missing(std::string_view files) const {
-    fail(ErrorCode::not_found, "{}: holds no {}", quote(sources_.folder.folder().string()), files);
+    const bool other = sources_.has("tokenizer.model") || sources_.has("tekken.json");
+    throw Error(
+        ErrorCode::not_found,
+        fmt::format("{}: holds no {}", quote(sources_.folder.folder().string()), files),
+        other ? "tokenizer.model and tekken.json are not read; of transformers, "
+                "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes tokenizer.json"
+              : "");
   }
 
   bool flag(const char* key, bool standard) const {
