@@ -234,6 +234,7 @@ train::RunData read_train_data(const Context& context, const TrainArguments& a,
                                         .packing = s.packing,
                                         .context = s.context,
                                         .seed = s.seed});
+  context.warn_of(data.warnings);
   if (data.lacks_end_of_sequence()) {
     context.warn("the tokenizer names no end-of-sequence token: documents to train on have no end");
   }

@@ -69,7 +69,7 @@ Measured::Measured(const Context& context, const EvalArguments& a, const std::st
       context.warn(*warning);
     }
   }
-  read_data(checkpoint);
+  read_data(context, checkpoint);
   measurement_ = train::measure_checkpoint(checkpoint, a.precision, a.machine, *data_, options_,
                                            adapter_folder);
   for (const auto& probe : measurement_.probes) context.detail(train::describe(probe));
@@ -105,7 +105,7 @@ format::EvaluationConditions Measured::conditions() const {
           .lead_in = data_->stream().recorded_lead_in()};
 }
 
-void Measured::read_data(const format::Checkpoint& checkpoint) {
+void Measured::read_data(const Context& context, const format::Checkpoint& checkpoint) {
   const EvalArguments& a = arguments_;
   train::MeasuredData measured = train::read_measured_data(
       checkpoint, {.source = {{a.data.begin(), a.data.end()}, a.ids},
@@ -116,6 +116,7 @@ void Measured::read_data(const format::Checkpoint& checkpoint) {
                    .rolling = a.protocol == train::Protocol::p0w,
                    .seed = a.mask_seed,
                    .training_texts = {a.training_data.begin(), a.training_data.end()}});
+  context.warn_of(measured.warnings);
   data_ = std::move(measured.data);
   const bool asked = a.protocol != train::Protocol::p0;
   options_.protocol =

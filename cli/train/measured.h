@@ -53,7 +53,7 @@ class Measured {
   std::vector<std::string> lines() const;
 
  private:
-  void read_data(const format::Checkpoint& checkpoint);
+  void read_data(const Context& context, const format::Checkpoint& checkpoint);
   std::string protocol_name() const {
     return train::protocol_name(options_.protocol, options_.context, options_.stride);
   }

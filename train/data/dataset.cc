@@ -76,8 +76,8 @@ Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
 }
 
 Dataset Dataset::from_ids(const std::filesystem::path& path, std::uint64_t vocab_size,
-                          std::optional<std::int32_t> padding_id) {
-  TokenStream stream = TokenStream::from_ids(path, vocab_size, padding_id);
+                          std::optional<RowPadding> padding) {
+  TokenStream stream = TokenStream::from_ids(path, vocab_size, padding);
   const std::int64_t context = stream.row_length();
   Dataset data(std::move(stream), context);
   data.packed_ = windows_of_rows(data.stream_.row_starts());

@@ -37,7 +37,7 @@ class Dataset {
 
   // Each row a window, filled up behind its own tokens, whatever their number. Throws alike.
   static Dataset from_ids(const std::filesystem::path& file, std::uint64_t vocab_size,
-                          std::optional<std::int32_t> padding_id = std::nullopt);
+                          std::optional<RowPadding> padding = std::nullopt);
 
   std::int64_t context() const { return context_; }
   std::optional<Packing> packing() const;  // nullopt: rows of ids are windows as they are

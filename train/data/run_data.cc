@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/data/run_data.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "format/base/fail.h"
+#include "format/checkpoint/checkpoint_config.h"
 #include "train/data/hold_out.h"
 #include "train/data/overlap.h"
 #include "train/data/task_draw.h"
@@ -11,6 +13,66 @@
 
 namespace organ::train {
 namespace {
+
+// Data are read more than once, and named by people: what is no file is a slip of theirs.
+void check_files(const DataSource& source) {
+  std::vector<std::filesystem::path> paths = source.texts;
+  if (!source.ids.empty()) paths.push_back(source.ids);
+  for (const auto& path : paths) {
+    std::error_code unreadable;  // reading says more
+    const auto kind = std::filesystem::status(path, unreadable).type();
+    if (unreadable || kind == std::filesystem::file_type::not_found ||
+        kind == std::filesystem::file_type::regular) {
+      continue;
+    }
+    const bool folder = kind == std::filesystem::file_type::directory;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: expected a file of data, got {}", quote(path.string()),
+                            folder ? "a folder" : "no regular file"),
+                folder ? "name the files in it" : "write what it gives into a file first");
+  }
+}
+
+// Whether a config of the model names `id` as an end of its texts.
+bool config_ends_with(const format::Checkpoint& checkpoint, std::int32_t id) {
+  const format::GenerationConfig configs[] = {format::GenerationConfig::of(checkpoint),
+                                              format::GenerationConfig::of_config(checkpoint)};
+  return std::ranges::any_of(configs, [&](const format::GenerationConfig& config) {
+    const auto ids = config.stop_ids();
+    return std::ranges::find(ids, id) != ids.end();
+  });
+}
+
+// Rows of ids need no tokenizer: one that is missing, or that organ does not know, knows no end.
+bool tokenizer_ends_with(const format::Checkpoint& checkpoint, std::int32_t id,
+                         std::vector<std::string>& warnings) {
+  try {
+    return Tokenizer::open(checkpoint.folder()).eos() == id;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) return false;
+    if (error.code() != ErrorCode::incompatible) throw;
+    warnings.push_back(fmt::format(
+        "whether --pad-id {} ends a text too is known of the configs alone: {}", id, error.what()));
+    return false;
+  }
+}
+
+// Rotated positions go on past those that a model was trained for; it just did not learn them.
+void warn_of_positions(const format::Checkpoint& checkpoint, const Dataset& data,
+                       std::vector<std::string>& warnings) {
+  const auto& architecture = checkpoint.architecture();
+  if (architecture.spec().position != "rope") return;
+  const auto starts = data.stream().document_starts();
+  std::int64_t longest = 0;
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    const std::int64_t end = i + 1 < starts.size() ? starts[i + 1] : data.tokens();
+    longest = std::max(longest, std::min(end - starts[i], data.context()));
+  }
+  if (static_cast<std::uint64_t>(longest) <= architecture.max_positions()) return;
+  warnings.push_back(
+      fmt::format("windows hold documents of up to {} tokens, the model was made for {} positions",
+                  longest, architecture.max_positions()));
+}
 
 // Reads data sets for one model.
 class Reader {
@@ -30,8 +92,8 @@ class Reader {
   }
   const Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
 
-  Dataset read(const DataSource& source, Dataset::Options options) const {
-    if (source.texts.empty()) return Dataset::from_ids(source.ids, vocabulary_, padding_id_);
+  Dataset read(const DataSource& source, Dataset::Options options) {
+    if (source.texts.empty()) return Dataset::from_ids(source.ids, vocabulary_, row_padding());
     // A masked model reads a text with what its tokenizer puts around it.
     options.texts.special_tokens = task_ == Task::hidden_tokens;
     options.texts.lead_in = lead_in();
@@ -57,14 +119,36 @@ class Reader {
     set_task(data, checkpoint_, tokenizer(), seed);
   }
 
+  // What is to be said of `data`; what was said is not said again.
+  void warn_of(const Dataset& data) {
+    std::vector<std::string> found = data.stream().warnings();
+    warn_of_positions(checkpoint_, data, found);
+    for (std::string& warning : found) {
+      if (std::ranges::find(warnings_, warning) == warnings_.end()) {
+        warnings_.push_back(std::move(warning));
+      }
+    }
+  }
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
  private:
+  std::optional<RowPadding> row_padding() {
+    if (padding_id_ && !padding_) {
+      padding_.emplace(*padding_id_, config_ends_with(checkpoint_, *padding_id_) ||
+                                         tokenizer_ends_with(checkpoint_, *padding_id_, warnings_));
+    }
+    return padding_;
+  }
+
   const format::Checkpoint& checkpoint_;
   Task task_;
   std::uint64_t vocabulary_;
   std::optional<std::int32_t> padding_id_;
+  std::optional<RowPadding> padding_;  // once rows were read
   LeadIn lead_in_;
   bool rolling_;
   std::optional<Tokenizer> tokenizer_;
+  std::vector<std::string> warnings_;
 };
 
 // What is read of a run's options once whole files are set aside.
@@ -78,7 +162,7 @@ Sources sources_of(const RunDataOptions& options) {
   return {{std::move(files.training), {}}, {std::move(files.held_out), {}}};
 }
 
-Dataset read_held_out(const Reader& reader, const DataSource& source, DocumentSplit split,
+Dataset read_held_out(Reader& reader, const DataSource& source, DocumentSplit split,
                       std::int64_t context) {
   Dataset data = reader.read(source, {.context = context, .texts = {.split = split}});
   if (data.context() == context) return data;
@@ -86,7 +170,7 @@ Dataset read_held_out(const Reader& reader, const DataSource& source, DocumentSp
        quote(source.ids.string()), data.context(), context);
 }
 
-OverlapCount count_overlap(const Reader& reader, const Dataset& data,
+OverlapCount count_overlap(Reader& reader, const Dataset& data,
                            const std::vector<std::filesystem::path>& training_texts,
                            const Dataset::Options& options) {
   OverlapCounter counter(data.stream());
@@ -111,6 +195,8 @@ bool RunData::lacks_end_of_sequence() const {
 }
 
 RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options) {
+  check_files(options.training);
+  check_files(options.held_out);
   const Sources sources = sources_of(options);
   Reader reader(checkpoint, options.padding_id, options.lead_in, false);
   reader.open_tokenizer(!sources.training.texts.empty() || !sources.held_out.texts.empty());
@@ -129,11 +215,16 @@ RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions
   if (data.held_out) reader.draw(*data.held_out, 0);
   if (reader.tokenizer()) data.tokenizer = format::tokenizer_digest(checkpoint.folder());
   if (options.held_out_share) data.hold_out_seed = options.seed;
+  reader.warn_of(data.training);
+  if (data.held_out) reader.warn_of(*data.held_out);
+  data.warnings = reader.warnings();
   return data;
 }
 
 MeasuredData read_measured_data(const format::Checkpoint& checkpoint,
                                 const MeasuredDataOptions& options) {
+  check_files(options.source);
+  check_files({options.training_texts, {}});
   Reader reader(checkpoint, options.padding_id, options.lead_in, options.rolling);
   reader.open_tokenizer(!options.source.texts.empty() || !options.training_texts.empty());
   const Dataset::Options reading{.context = options.context, .texts = {.split = options.split}};
@@ -146,6 +237,8 @@ MeasuredData read_measured_data(const format::Checkpoint& checkpoint,
   if (!options.training_texts.empty()) {
     measured.overlap = count_overlap(reader, measured.data, options.training_texts, reading);
   }
+  reader.warn_of(measured.data);
+  measured.warnings = reader.warnings();
   return measured;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "format/base/digest.h"
@@ -46,14 +47,17 @@ struct RunData {
   std::optional<Digest> tokenizer;  // format::tokenizer_digest(), where a tokenizer was needed
   std::optional<double> overlap;    // overlap_share() with the held-out data
   std::optional<std::uint64_t> hold_out_seed = {};  // that chose files to set aside, if it did
+  // Sentences on what may not be meant as it was read, with names from files, not escaped.
+  std::vector<std::string> warnings = {};
 
   // Whether documents to train on should end with the end-of-sequence id and do not, because the
   // tokenizer names none: what learns from them does not learn to stop.
   bool lacks_end_of_sequence() const;
 };
 
-// Throws what Dataset throws; invalid_argument when both hold one file or their windows have other
-// lengths; incompatible for a tokenizer that lacks what the task needs.
+// Throws what Dataset throws; invalid_argument for data that are no regular file, when both hold
+// one file or their windows have other lengths; incompatible for a tokenizer that lacks what the
+// task needs.
 RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options);
 
 struct MeasuredDataOptions {
@@ -78,7 +82,8 @@ struct OverlapCount {
 struct MeasuredData {
   Dataset data;
   std::int32_t padding_id = 0;  // as given; else the tokenizer's, else its end of sequence, else 0
-  std::optional<OverlapCount> overlap;  // with training_texts
+  std::optional<OverlapCount> overlap;     // with training_texts
+  std::vector<std::string> warnings = {};  // as those of RunData
 };
 
 // Throws as read_run_data.

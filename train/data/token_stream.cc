@@ -2,6 +2,7 @@
 #include "train/data/token_stream.h"
 
 #include <algorithm>
+#include <cctype>
 #include <numeric>
 #include <utility>
 
@@ -30,16 +31,37 @@ std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view te
   try {
     return tokenizer.encode(text, special);
   } catch (Error& error) {
-    error.with_context(fmt::format("while reading {} from byte {}", file, offset));
+    error.with_context(fmt::format("reading {} from byte {}", file, offset));
     throw;
   }
 }
 
-// The ids up to the padding.
+// The ids up to the padding, with the end of the text.
 std::span<const std::int32_t> without_padding(std::span<const std::int32_t> ids,
-                                              std::optional<std::int32_t> padding_id) {
-  while (padding_id && !ids.empty() && ids.back() == *padding_id) ids = ids.first(ids.size() - 1);
-  return ids;
+                                              const std::optional<RowPadding>& padding) {
+  std::size_t kept = ids.size();
+  while (padding && kept > 0 && ids[kept - 1] == padding->id) --kept;
+  if (padding && padding->ends_text && kept > 0 && kept < ids.size()) ++kept;
+  return ids.first(kept);
+}
+
+// Ids alone say nothing of what is no target, or not seen.
+const format::TensorInfo& find_ids(const format::SafetensorsFile& file) {
+  const auto& header = file.header();
+  const auto* ids = header.find("ids");
+  if (!ids && header.find("input_ids")) {
+    throw Error(ErrorCode::not_found, fmt::format("{}: has no tensor 'ids'", quote(file.subject())),
+                "save its tensor 'input_ids' as 'ids'");
+  }
+  for (const auto& other : header.tensors) {
+    if (!ids || other.name == "ids") continue;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: holds tensor {} beside 'ids', which is not read: every id is seen "
+                            "and is a target",
+                            quote(file.subject()), quote(other.name)),
+                "save 'ids' alone; --pad-id names what fills up its rows");
+  }
+  return file.tensor("ids");
 }
 
 std::vector<std::int64_t> read_rows(const format::SafetensorsFile& file,
@@ -78,6 +100,44 @@ void TokenStream::add_document(std::span<const std::int32_t> ids) {
   ids_.insert(ids_.end(), ids.begin(), ids.end());
 }
 
+// Whether a text, as encoded, begins with what stands before each document anyway.
+bool TokenStream::is_led_in(std::span<const std::int32_t> text) const {
+  return !lead_in_.empty() && text.size() >= lead_in_.size() &&
+         std::ranges::equal(text.first(lead_in_.size()), lead_in_);
+}
+
+// Returns whether the text brought its lead-in along.
+bool TokenStream::add_text(std::vector<std::int32_t> ids, const TextOptions& options) {
+  const std::size_t before = options.special_tokens ? std::min(ids.size(), lead_in_.size()) : 0;
+  const bool led_in = is_led_in(std::span(ids).subspan(before));
+  if (end_of_sequence_ && (ids.empty() || ids.back() != *end_of_sequence_)) {
+    ids.push_back(*end_of_sequence_);
+  }
+  if (!ids.empty()) ids.insert(ids.begin(), options.lead_in.begin(), options.lead_in.end());
+  add_document(ids);
+  return led_in;
+}
+
+void TokenStream::warn_of_lead_ins(std::size_t documents) {
+  if (documents == 0) return;
+  std::string warning = fmt::format("{} of {} documents begin with their lead-in (id {}", documents,
+                                    document_starts_.size(), lead_in_.front());
+  for (std::size_t i = 1; i < lead_in_.size(); ++i) warning += fmt::format(", {}", lead_in_[i]);
+  warning += ") already and stand behind it twice: take it out of the text";
+  if (documents == document_starts_.size()) warning += ", or put none before it (--lead-in none)";
+  warnings_.push_back(std::move(warning));
+}
+
+void TokenStream::warn_of_json_lines(const std::filesystem::path& path) {
+  std::string ending = path.extension().string();
+  std::ranges::transform(ending, ending.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (ending != ".jsonl" && ending != ".ndjson") return;
+  warnings_.push_back(fmt::format(
+      "{}: read as text: braces, names and quotes of its JSON are targets like the rest",
+      quote(path.string())));
+}
+
 TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& files,
                                     const Tokenizer& tokenizer, std::uint64_t vocab_size,
                                     const TextOptions& options) {
@@ -87,7 +147,9 @@ TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& fi
   stream.lead_in_ = options.special_tokens ? tokenizer.before_text() : options.lead_in;
   if (options.end_of_sequence) stream.end_of_sequence_ = tokenizer.eos();
   stream.check_surroundings(vocab_size);
+  std::size_t led_in = 0;
   for (const auto& path : files) {
+    stream.warn_of_json_lines(path);
     const std::string text = read_file(path, kTextLimit);
     const std::string subject = quote(path.string());
     const std::int64_t before = stream.tokens();
@@ -95,9 +157,7 @@ TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& fi
       auto ids = encode(tokenizer, document, options.special_tokens, subject,
                         static_cast<std::size_t>(document.data() - text.data()));
       for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
-      if (stream.end_of_sequence_) ids.push_back(*stream.end_of_sequence_);
-      if (!ids.empty()) ids.insert(ids.begin(), options.lead_in.begin(), options.lead_in.end());
-      stream.add_document(ids);
+      led_in += stream.add_text(std::move(ids), options);
       *stream.text_bytes_ += document.size();
       *stream.text_words_ += count_words(document);
     }
@@ -106,28 +166,43 @@ TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& fi
                              .bytes = text.size(),
                              .tokens = static_cast<std::uint64_t>(stream.tokens() - before)});
   }
+  stream.warn_of_lead_ins(led_in);
   return stream;
 }
 
+// Each row a document.
+void TokenStream::add_rows(std::span<const std::int32_t> ids,
+                           const std::optional<RowPadding>& padding) {
+  const auto length = static_cast<std::size_t>(row_length_);
+  bool ended = false;
+  for (std::size_t start = 0; start < ids.size(); start += length) {
+    const auto text = without_padding(ids.subspan(start, length), padding);
+    ended = ended || (padding && padding->ends_text && !text.empty() && text.back() == padding->id);
+    row_starts_.push_back(tokens());
+    add_document(text);
+  }
+  row_starts_.push_back(tokens());
+  if (!ended) return;
+  warnings_.push_back(
+      fmt::format("--pad-id {} is an end of text too: the first behind each row's text is kept as "
+                  "its end, a target",
+                  padding->id));
+}
+
 TokenStream TokenStream::from_ids(const std::filesystem::path& path, std::uint64_t vocab_size,
-                                  std::optional<std::int32_t> padding_id) {
+                                  std::optional<RowPadding> padding) {
   const auto file = format::SafetensorsFile::open(path);
-  const auto& info = file.tensor("ids");
+  const auto& info = find_ids(file);
   const auto rows = read_rows(file, info);
   TokenStream stream;
   stream.row_length_ = static_cast<std::int64_t>(info.shape[1]);
-  stream.padding_id_ = padding_id;
+  if (padding) stream.padding_id_ = padding->id;
   std::vector<std::int32_t> ids(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     check_id(rows[i], vocab_size, file.subject(), i);
     ids[i] = static_cast<std::int32_t>(rows[i]);
   }
-  const auto length = static_cast<std::size_t>(stream.row_length_);
-  for (std::size_t start = 0; start < ids.size(); start += length) {
-    stream.row_starts_.push_back(stream.tokens());
-    stream.add_document(without_padding(std::span(ids).subspan(start, length), padding_id));
-  }
-  stream.row_starts_.push_back(stream.tokens());
+  stream.add_rows(ids, padding);
   stream.files_.push_back({.name = path.filename().string(),
                            .digest = hash_file_flat(file.fd(), file.subject()),
                            .bytes = file.header().file_size,

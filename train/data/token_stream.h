@@ -28,14 +28,24 @@ struct DataFile {
 // How texts become documents.
 struct TextOptions {
   DocumentSplit split = DocumentSplit::file;
-  // Put the tokenizer's end-of-sequence id behind each document. For training; evaluation counts
-  // the tokens of the text alone.
+  // Put the tokenizer's end-of-sequence id behind each document that does not end with it. For
+  // training; evaluation counts the tokens of the text alone.
   bool end_of_sequence = false;
   // Put these ids before each document: context that is no target (train/tokenizer/lead_in.h).
   std::vector<std::int32_t> lead_in = {};
   // Put what the tokenizer puts around a text ([CLS], [SEP]) around each document; what comes
   // before it is the lead-in then.
   bool special_tokens = false;
+};
+
+// What fills up rows of ids.
+struct RowPadding {
+  // Implicit: most often nothing more is known of it.
+  RowPadding(std::int32_t padding_id, bool is_end = false) : id(padding_id), ends_text(is_end) {}
+
+  std::int32_t id;
+  // It is the end of a text too: the first behind a row's text belongs to the text.
+  bool ends_text;
 };
 
 class TokenStream {
@@ -46,11 +56,11 @@ class TokenStream {
                                 const Tokenizer& tokenizer, std::uint64_t vocab_size,
                                 const TextOptions& options);
 
-  // A safetensors file with an I64 tensor `ids` of shape [rows, length]; each row one document,
-  // without the `padding_id`s at its end, taken as it is: nothing is put before or behind it.
-  // Throws corrupt, invalid_argument.
+  // A safetensors file with an I64 tensor `ids` of shape [rows, length] and no other; each row one
+  // document, without the padding at its end, taken as it is: nothing is put before or behind it.
+  // Throws corrupt, invalid_argument, not_found.
   static TokenStream from_ids(const std::filesystem::path& file, std::uint64_t vocab_size,
-                              std::optional<std::int32_t> padding_id = std::nullopt);
+                              std::optional<RowPadding> padding = std::nullopt);
 
   std::int64_t tokens() const { return static_cast<std::int64_t>(ids_.size()); }
   // The same without the lead-ins.
@@ -76,6 +86,8 @@ class TokenStream {
   std::optional<std::int32_t> end_of_sequence() const { return end_of_sequence_; }
   // What was cut from the end of rows of ids; nullopt: nothing.
   std::optional<std::int32_t> padding_id() const { return padding_id_; }
+  // Sentences on what may not be meant as it was read. They hold names from files, not escaped.
+  const std::vector<std::string>& warnings() const { return warnings_; }
   // Length of the rows of ids; 0 for texts.
   std::int64_t row_length() const { return row_length_; }
   // Where each row of ids starts, and behind the last one tokens(); a row of padding alone has no
@@ -85,6 +97,11 @@ class TokenStream {
  private:
   TokenStream() = default;
   void add_document(std::span<const std::int32_t> ids);
+  bool add_text(std::vector<std::int32_t> ids, const TextOptions& options);
+  void add_rows(std::span<const std::int32_t> ids, const std::optional<RowPadding>& padding);
+  bool is_led_in(std::span<const std::int32_t> text) const;
+  void warn_of_json_lines(const std::filesystem::path& path);
+  void warn_of_lead_ins(std::size_t documents);
   void check_surroundings(std::uint64_t vocab_size) const;
 
   std::vector<std::int32_t> ids_;
@@ -95,6 +112,7 @@ class TokenStream {
   std::optional<std::int32_t> end_of_sequence_, padding_id_;
   std::int64_t row_length_ = 0;
   std::vector<std::int64_t> row_starts_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace organ::train

@@ -22,13 +22,15 @@ ProbeFinding TrailingRuns::finding(PaddingIds padding) const {
     if (fills || (rows_ > 1 && 2 * end.rows > rows_)) repeated += end.repeated;
   }
   const double share = all_ ? static_cast<double>(repeated) / static_cast<double>(all_) : 0;
-  return {"padding",
-          share <= kPaddingLimit,
-          share,
-          kPaddingLimit,
-          "share of the targets that repeat one id up to the end of their row",
-          ErrorCode::invalid_argument,
-          "--pad-id ID leaves such ids at the end of a row out"};
+  return {
+      "padding",
+      share <= kPaddingLimit,
+      share,
+      kPaddingLimit,
+      "share of the targets that repeat one id up to the end of their row",
+      ErrorCode::invalid_argument,
+      "--pad-id ID leaves such ids at the end of a row out, of an end-of-sequence id all but the "
+      "first"};
 }
 
 ProbeFinding probe_trailing_padding(const TokenStream& data, PaddingIds padding) {

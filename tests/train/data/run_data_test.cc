@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/data/run_data.h"
 
+#include <fmt/core.h>
+#include <sys/stat.h>
+
 #include <doctest/doctest.h>
 
 #include "format/base/file.h"
@@ -183,6 +186,57 @@ TEST_CASE("an evaluation counts what training texts share with it and says what 
   CHECK(read_measured_data(*of.checkpoint,
                            {.source = {{of.write("d.txt", "abcd")}, {}}, .padding_id = 3})
             .padding_id == 3);
+}
+
+TEST_CASE("data that are no file are a slip of the command line") {
+  const Case of("llama");
+  const fs::path pipe = of.folder.path() / "pipe", text = of.write("a.txt", "abcdefgh");
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  const auto refused = [&](const auto& read) {
+    const std::string error = test::error_of(read);
+    CHECK(error.find("invalid_argument: ") == 0);
+    CHECK(error.find("expected a file of data, got ") != std::string::npos);
+  };
+  for (const fs::path& path : {of.folder.path(), pipe}) {
+    for (const DataSource& source :
+         {DataSource{{path}, {}}, DataSource{{text, path}, {}}, DataSource{{}, path}}) {
+      refused([&] { (void)read_run_data(*of.checkpoint, {.training = source}); });
+      refused([&] {
+        (void)read_run_data(*of.checkpoint, {.training = {{text}, {}}, .held_out = source});
+      });
+      refused([&] { (void)read_measured_data(*of.checkpoint, {.source = source}); });
+    }
+    refused([&] {
+      (void)read_measured_data(*of.checkpoint, {.source = {{text}, {}}, .training_texts = {path}});
+    });
+  }
+  CHECK(test::error_of([&] {
+          (void)read_run_data(*of.checkpoint, {.training = {{of.folder.path() / "no"}, {}}});
+        }).find("not_found: ") == 0);
+}
+
+TEST_CASE("documents longer than a model has positions are said once") {
+  const Case of("llama");
+  const auto positions = static_cast<std::int64_t>(of.checkpoint->architecture().max_positions());
+  const auto text = [&](const std::string& name, std::int64_t letters) {
+    return of.write(name, std::string(static_cast<std::size_t>(letters), name[0]));
+  };
+  const auto warnings = [&](const fs::path& training, const fs::path& held_out,
+                            std::int64_t context) {
+    return read_run_data(
+               *of.checkpoint,
+               {.training = {{training}, {}}, .held_out = {{held_out}, {}}, .context = context})
+        .warnings;
+  };
+  const auto longer = text("a", positions + 8), other = text("b", positions + 8),
+             shorter = text("c", positions - 1);
+  CHECK(warnings(longer, other, positions).empty());
+  CHECK(warnings(shorter, text("d", positions - 1), positions + 4).empty());
+  CHECK(warnings(longer, other, positions + 4) ==
+        std::vector<std::string>{
+            fmt::format("windows hold documents of up to {} tokens, the model was made for {} "
+                        "positions",
+                        positions + 4, positions)});
 }
 
 }  // namespace organ::train

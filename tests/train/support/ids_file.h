@@ -17,7 +17,7 @@ namespace organ::test {
 // Rows of `length` ids each.
 inline train::Dataset dataset_of(std::span<const std::int64_t> ids, std::size_t length,
                                  std::uint64_t vocabulary,
-                                 std::optional<std::int32_t> padding_id = std::nullopt) {
+                                 std::optional<train::RowPadding> padding = std::nullopt) {
   const TempFolder folder = scratch();
   const auto path = folder.path() / "ids.safetensors";
   const auto bytes = std::as_bytes(ids);
@@ -28,7 +28,7 @@ inline train::Dataset dataset_of(std::span<const std::int64_t> ids, std::size_t 
           {"ids", format::DType::I64, {ids.size() / length, length}, 0, bytes.size()}, bytes)},
       {}, "ids");
   file.commit();
-  return train::Dataset::from_ids(path, vocabulary, padding_id);
+  return train::Dataset::from_ids(path, vocabulary, padding);
 }
 
 }  // namespace organ::test

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/data/token_stream.h"
+
+#include <doctest/doctest.h>
+
+#include "format/base/file.h"
+#include "tests/support/support.h"
+#include "tests/train/support/ids_file.h"
+#include "tests/train/support/letter_tokenizer.h"
+#include "train/tokenizer/tokenizer.h"
+
+namespace organ::train {
+namespace {
+
+// A scratch folder with the tokenizer of letters, and texts to read with it.
+struct Texts {
+  std::filesystem::path write(const std::string& name, std::string_view text) const {
+    write_file(folder.path() / name, text);
+    return folder.path() / name;
+  }
+  TokenStream load(const std::filesystem::path& file, const TextOptions& options) const {
+    return TokenStream::from_texts({file}, tokenizer, 29, options);
+  }
+  TempFolder folder = test::scratch();
+  Tokenizer tokenizer = Tokenizer::open(test::write_letter_tokenizer(folder.path()));
+};
+
+}  // namespace
+
+TEST_CASE("a document that ends with the end of sequence gets no second one") {
+  const Texts texts;
+  const TokenStream stream =
+      texts.load(texts.write("a.txt", "ab<|endoftext|>\n\ncd\n\n<|endoftext|>\n\ne<|endoftext|>f"),
+                 {.split = DocumentSplit::blank_lines, .end_of_sequence = true});
+  CHECK(std::vector<std::int32_t>(stream.ids().begin(), stream.ids().end()) ==
+        std::vector<std::int32_t>{0, 1, 28, 2, 3, 28, 28, 4, 28, 5, 28});
+  CHECK(stream.end_of_sequence() == 28);
+}
+
+TEST_CASE("documents that bring their lead-in along are counted") {
+  const Texts texts;
+  const auto warnings = [&](std::string_view text, std::vector<std::int32_t> lead_in) {
+    return texts
+        .load(texts.write("a.txt", text),
+              {.split = DocumentSplit::blank_lines, .lead_in = std::move(lead_in)})
+        .warnings();
+  };
+  CHECK(warnings("<|endoftext|>ab\n\ncd", {}).empty());
+  CHECK(warnings("a<|endoftext|>b\n\ncd", {28}).empty());
+  CHECK(
+      warnings("xyab\n\nxycd\n\nxz", {23, 24}) ==
+      std::vector<std::string>{"2 of 3 documents begin with their lead-in (id 23, 24) already and "
+                               "stand behind it twice: take it out of the text"});
+  CHECK(warnings("<|endoftext|>ab", {28}) ==
+        std::vector<std::string>{
+            "1 of 1 documents begin with their lead-in (id 28) already and stand behind it twice: "
+            "take it out of the text, or put none before it (--lead-in none)"});
+}
+
+TEST_CASE("lines of JSON are text, and said to be") {
+  const Texts texts;
+  for (const char* name : {"a.jsonl", "b.JSONL", "c.ndjson"}) {
+    const TokenStream stream = texts.load(texts.write(name, "abc"), {});
+    REQUIRE(stream.warnings().size() == 1);
+    CHECK(stream.warnings()[0].find("read as text") != std::string::npos);
+  }
+  CHECK(texts.load(texts.write("jsonl.txt", "abc"), {}).warnings().empty());
+}
+
+TEST_CASE("an end of text that fills up rows too ends each of them once") {
+  constexpr std::int32_t kEnd = 28;
+  // No end, filled up, its own end alone, one end inside, padding alone, padding before the text.
+  const std::vector<std::int64_t> ids = {1,    2,    3,    4,    1,    2,    kEnd, kEnd,
+                                         1,    2,    3,    kEnd, kEnd, 1,    2,    kEnd,
+                                         kEnd, kEnd, kEnd, kEnd, kEnd, kEnd, 1,    2};
+  const auto row_lengths = [&](std::optional<RowPadding> padding) {
+    const Dataset data = test::dataset_of(ids, 4, 29, padding);
+    const auto starts = data.stream().row_starts();
+    std::vector<std::int64_t> lengths;
+    for (std::size_t i = 1; i < starts.size(); ++i) lengths.push_back(starts[i] - starts[i - 1]);
+    return lengths;
+  };
+  CHECK(row_lengths(std::nullopt) == std::vector<std::int64_t>(6, 4));
+  CHECK(row_lengths(RowPadding(kEnd)) == std::vector<std::int64_t>{4, 2, 3, 3, 0, 4});
+  CHECK(row_lengths(RowPadding(kEnd, true)) == std::vector<std::int64_t>{4, 3, 4, 4, 0, 4});
+  CHECK(test::dataset_of(ids, 4, 29, RowPadding(kEnd)).stream().warnings().empty());
+  const auto warnings = test::dataset_of(ids, 4, 29, RowPadding(kEnd, true)).stream().warnings();
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("--pad-id 28 is an end of text too") == 0);
+  CHECK(test::dataset_of(ids, 4, 29, RowPadding(2, true)).stream().warnings().size() == 1);
+  CHECK(test::dataset_of(ids, 4, 29, RowPadding(7, true)).stream().warnings().empty());
+}
+
+TEST_CASE("words of all documents are counted") {
+  const Texts texts;
+  const auto stream =
+      texts.load(texts.write("a.txt", "ab cd\n\nef g"), {.split = DocumentSplit::blank_lines});
+  CHECK(stream.text_words() == 4);
+}
+
+}  // namespace organ::train
