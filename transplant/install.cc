@@ -95,7 +95,9 @@ Judged judge_first(const OrganSource& organ, const fs::path& model, const Instal
   return {organ, recipient, options.position, work};
 }
 
+// As long as it will be, with digests that nobody knows yet.
 Receipt draft_receipt(const OrganSource& organ, const InstallOptions& options, std::uint64_t number,
+                      const InstallPlan& plan, const std::set<std::string>& changed,
                       const ModelFiles& files) {
   const format::Manifest& manifest = organ.manifest();
   Receipt receipt;
@@ -110,15 +112,20 @@ Receipt draft_receipt(const OrganSource& organ, const InstallOptions& options, s
   receipt.layer_count = manifest.layer_count();
   receipt.position = options.position;
   receipt.trust = options.trust;
+  receipt.conversions = plan.conversions;
   for (const auto& [name, file] : files) {
-    receipt.files.push_back({name, file.state.size, file.digest, file.digest, std::nullopt});
+    receipt.files.push_back({name, file.state.size, {}, {}, std::nullopt});
+    if (changed.contains(name)) receipt.files.back().undo.emplace();
   }
   return receipt;
 }
 
-std::uint64_t next_number(const StateFolder& state) {
-  const std::vector<std::uint64_t> numbers = state.receipt_numbers();
-  return numbers.empty() ? 1 : numbers.back() + 1;
+void fill_digests(Receipt& receipt, const ModelFiles& files) {
+  for (FileChange& file : receipt.files) file.before = file.after = files.at(file.path).digest;
+}
+
+std::uint64_t next_number(const std::vector<Receipt>& earlier) {
+  return earlier.empty() ? 1 : earlier.back().number + 1;
 }
 
 bool is_shard(const Checkpoint& recipient, const std::string& name) {
@@ -133,6 +140,8 @@ bool is_of_old_model(const Checkpoint& recipient, const std::string& name) {
 InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model, Judged judged,
                                 const InstallOptions& options, const Work& work) {
   Transaction transaction(model, work);
+  // Over a damaged receipt nothing is put: what it speaks of could not be undone any more.
+  const std::uint64_t number = next_number(read_receipts(model));
   // Opened again under the lock: nobody but us changes it from here on.
   const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
   InstallOutcome outcome;
@@ -142,13 +151,16 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
 
   const StateFolder& state = transaction.state();
   const InstallPlan plan = plan_replacement(organ, recipient, options.position);
+  const std::set<std::string> changed = changed_shards(plan, recipient);
+  std::vector<std::string> not_a_file;  // in place it stays where it is
+  ModelFiles files = find_model_files(model, not_a_file);
+  outcome.receipt = draft_receipt(organ, options, number, plan, changed, files);
+  outcome.not_recorded = record_metadata(recipient, outcome.receipt.files);
+  outcome.receipt.to_text();  // or says why it cannot be written
   RoomForCopies room(state.staged_files());
   require_space(state.staged_files(), changed_size(plan, recipient, room));
-  std::vector<std::string> not_a_file;  // in place it stays where it is
-  ModelFiles files = read_model_files(model, not_a_file, changed_shards(plan, recipient),
-                                      "reading the model", work);
-  outcome.receipt = draft_receipt(organ, options, next_number(state), files);
-  outcome.receipt.conversions = plan.conversions;
+  hash_model_files(model, files, changed, "reading the model", work);
+  fill_digests(outcome.receipt, files);
   write_changed_shards(plan, recipient, state.staged_files(), state.staged_undo(),
                        Place::of_the_model, files, outcome.receipt.files, work);
   state.write(state.staged_receipt(), outcome.receipt.to_text());
@@ -186,10 +198,11 @@ struct Copy {
 
 // Receipts of earlier installations go along, and the undo data that they speak of, so that all can
 // be undone there. Makes their folders.
-std::vector<Copy> plan_state(const StateFolder& from, const StateFolder& to) {
+std::vector<Copy> plan_state(const std::vector<Receipt>& receipts, const StateFolder& from,
+                             const StateFolder& to) {
   std::vector<Copy> copies;
   for (const fs::path& folder : {to.receipts(), to.undos()}) to.make(folder);
-  for (const Receipt& receipt : read_receipts(from.model)) {
+  for (const Receipt& receipt : receipts) {
     const std::uint64_t number = receipt.number;
     copies.push_back({from.receipt(number), to.receipt(number), {}});
     to.make(to.undo(number));
@@ -282,6 +295,7 @@ InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, J
   outcome.compatibility = judged.again(organ, recipient, options.position, work);
 
   const StateFolder from(model), to(built.path());
+  const std::vector<Receipt> earlier = read_receipts(model);
   const InstallPlan plan = plan_replacement(organ, recipient, options.position);
   ModelFiles files = find_model_files(model, outcome.left_out);
   for (const std::string& name : outcome.left_out) {
@@ -292,16 +306,17 @@ InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, J
   std::set<std::string> linked;
   if (options.hard_link) linked = link_shards(recipient, files, changed, built.path());
   outcome.hard_links = linked.size();
-  const std::uint64_t number = next_number(from);
-  Unchanged unchanged{plan_state(from, to), {}};
+  const std::uint64_t number = next_number(earlier);
+  outcome.receipt = draft_receipt(organ, options, number, plan, changed, files);
+  outcome.receipt.to_text();  // or says why it cannot be written
+  Unchanged unchanged{plan_state(earlier, from, to), {}};
   to.make(to.undo(number));
   for (const auto& [name, file] : files) {
     if (!changed.contains(name) && !linked.contains(name)) unchanged.files.push_back(name);
   }
   require_space(built.path(), room_for(plan, recipient, unchanged, files, built.path()));
   hash_model_files(model, files, changed, "reading the model", work);
-  outcome.receipt = draft_receipt(organ, options, number, files);
-  outcome.receipt.conversions = plan.conversions;
+  fill_digests(outcome.receipt, files);
   write_changed_shards(plan, recipient, built.path(), to.undo(number), Place::of_its_own, files,
                        outcome.receipt.files, work);
   copy_unchanged(unchanged, recipient.folder(), files, built.path(),

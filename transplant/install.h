@@ -35,6 +35,8 @@ struct InstallOutcome {
   std::vector<std::string> left_out;      // with `out`: names of the recipient not carried over
   std::vector<std::string> not_followed;  // of these: links out of the model (trust_links_below)
   std::vector<std::string> stale;  // in place: files that still hold or sign the former weights
+  // In place: attributes too long for the receipt, which an undo leaves as they then are.
+  std::vector<std::string> not_recorded = {};
   std::uint64_t hard_links = 0;    // unchanged shards shared that way
   std::vector<format::Finding> not_finite = {};  // tensors of the organ with NaN or infinity
 };
@@ -42,7 +44,8 @@ struct InstallOutcome {
 // Replaces layer_count layers of the recipient from options.position on. The organ's contents are
 // verified before anything is written and again while they are copied. In place the change is
 // all or nothing (see journal.h); with `out` the new folder appears whole or not at all. Throws
-// incompatible (level not A), corrupt (organ or recipient damaged), already_exists (`out`),
+// incompatible (level not A, or more files than a receipt can list), corrupt (organ, recipient or an
+// earlier receipt damaged), already_exists (`out`),
 // conflict (folder locked, or the recipient changed meanwhile), invalid_argument (in place in a
 // Hugging Face cache), io, cancelled. After an error the recipient is what it was.
 InstallOutcome install_organ(const format::OrganSource& organ, const std::filesystem::path& model,

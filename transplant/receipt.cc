@@ -16,7 +16,10 @@ namespace organ::transplant {
 namespace {
 
 constexpr std::uint64_t kVersion = 1;
-constexpr std::uint64_t kReceiptLimit = std::uint64_t{16} << 20;
+
+// Receipts of before hold attributes as long as Linux has them, in base64.
+constexpr JsonLimits kLimits = {
+    .bytes = kReceiptLimit, .string_bytes = std::uint64_t{128} << 10, .keys = 2'000'000};
 
 format::DType dtype_field(const JsonObject& object, std::string_view key) {
   const auto dtype = format::parse_dtype(object.string(key));
@@ -136,6 +139,21 @@ std::vector<FileChange> parse_files(const JsonObject& object) {
   return files;
 }
 
+// What nobody can read must not become the record of something done: it could never be undone.
+void require_readable(std::string_view text) {
+  if (text.size() > kReceiptLimit) {
+    throw Error(ErrorCode::incompatible,
+                fmt::format("the receipt would have {} bytes, at most {} are read", text.size(),
+                            kReceiptLimit),
+                "it lists every file of the model folder; take out what is not the model's");
+  }
+  try {
+    Receipt::parse(text, "the receipt");
+  } catch (const Error& error) {  // damage in what we write is a wrong argument of the caller
+    throw Error(ErrorCode::invalid_argument, error.message(), error.hint());
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(TrustStatus status) {
@@ -143,7 +161,7 @@ std::string_view to_string(TrustStatus status) {
 }
 
 Receipt Receipt::parse(std::string_view text, std::string_view subject) {
-  const Json document = parse_json(text, {.bytes = kReceiptLimit}, subject);
+  const Json document = parse_json(text, kLimits, subject);
   const JsonObject object(document, std::string(subject));
   const std::uint64_t version = object.unsigned_integer("schema_version");
   if (version != kVersion) {
@@ -179,7 +197,7 @@ std::string Receipt::to_text() const {
   }
   Json file_list = Json::array();
   for (const FileChange& file : files) file_list.push_back(file_json(file));
-  return pretty_json({{"schema_version", kVersion},
+  std::string text = pretty_json({{"schema_version", kVersion},
                       {"number", number},
                       {"created", created},
                       {"mode", mode},
@@ -194,6 +212,8 @@ std::string Receipt::to_text() const {
                       {"trust", trust_json(trust)},
                       {"conversions", conversion_list},
                       {"files", file_list}});
+  require_readable(text);
+  return text;
 }
 
 std::vector<Receipt> read_receipts(const std::filesystem::path& model) {

@@ -18,6 +18,9 @@
 
 namespace organ::transplant {
 
+// Bytes of a receipt at most: 130,000 files with the longest names.
+inline constexpr std::uint64_t kReceiptLimit = std::uint64_t{64} << 20;
+
 // Why the origin of the organ was good enough for whoever installed it.
 enum class TrustStatus {
   verified,    // the keys below signed exactly these contents, and the policy accepts them
@@ -38,6 +41,9 @@ struct Conversion {
   format::DType to = format::DType::F32;
 };
 
+// An attribute with more bytes is in no receipt: an undo leaves it as it then is.
+inline constexpr std::size_t kLongestAttribute = std::size_t{32} << 10;
+
 // Owner, mode, time of last change and extended attributes (user.*, POSIX ACLs) of a file. What
 // gives rights to a program (set-uid, security.*) is no part of it.
 struct FileMetadata {
@@ -45,7 +51,8 @@ struct FileMetadata {
   std::uint32_t owner = 0, group = 0;
   std::int64_t seconds = 0;  // of the last change of its bytes, since 1970
   std::uint32_t nanoseconds = 0;
-  std::map<std::string, std::string> attributes;  // values are any bytes
+  // Values are any bytes, in a receipt at most kLongestAttribute of them.
+  std::map<std::string, std::string> attributes;
 };
 
 // One file of the recipient. Equal digests: the installation did not touch it.
@@ -76,6 +83,8 @@ struct Receipt {
 
   // Throws corrupt or unsupported_version.
   static Receipt parse(std::string_view text, std::string_view subject);
+  // What parse reads. Throws incompatible when it would be longer than kReceiptLimit,
+  // invalid_argument when a text in it is longer than a receipt may hold.
   std::string to_text() const;
 };
 

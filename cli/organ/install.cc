@@ -87,6 +87,7 @@ nlohmann::json outcome_json(const transplant::InstallOutcome& outcome) {
           {"left_out", outcome.left_out},
           {"not_followed", outcome.not_followed},
           {"stale", outcome.stale},
+          {"not_recorded", outcome.not_recorded},
           {"hard_links", outcome.hard_links},
           {"compatibility", to_json(outcome.compatibility)}};
 }
@@ -117,6 +118,10 @@ void run_install(Context& context, Arguments arguments) {
     const bool link = std::find(links.begin(), links.end(), name) != links.end();
     context.note("left out: " + escape_text(name) +
                  (link ? " (a link out of the model; --trust-links ROOT follows it)" : ""));
+  }
+  for (const std::string& attribute : outcome.not_recorded) {
+    context.warn(escape_text(attribute) +
+                 " is too long for the receipt: an undo leaves it as it then is");
   }
   for (const std::string& name : outcome.stale) {
     context.warn(escape_text(name) + ": still speaks of the model without the organ");

@@ -9,6 +9,8 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
+from pathlib import Path
 
 from support import ROOT, Case
 
@@ -246,6 +248,34 @@ def exact_undo(case):
                 [n for n in before if before[n] != after.get(n)])
 
 
+def long_attributes(case):
+    """As long as Linux has them: what the receipt leaves out is said, and there after the undo."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="organ-attributes-") as scratch:
+        one = Path(shutil.copytree(model(case, "attributes"), Path(scratch) / "model"))
+        organ = case.folder / "attributes-organ"
+        shards = sorted(one.glob("*.safetensors"))
+        try:
+            for shard in shards:
+                for name, size in (("user.short", 7), ("user.longest", 32 << 10), ("user.long", (32 << 10) + 1),
+                                   ("user.whole", 60_000)):
+                    os.setxattr(shard, name, b"\xff" * size)
+        except OSError as error:
+            print(f"skip: no long attributes here: {error}")
+            return
+        before = described(one)
+        case.works("extract", "extract", one, "--layers", "1:3", "--out", organ)
+        for _ in range(2):
+            done = case.works("install with long attributes", "install", organ, "--into", one, "--at", 0,
+                              "--allow-unsigned")
+            for name, said in (("user.short", False), ("user.longest'", False), ("user.long'", True),
+                               ("user.whole", True)):
+                case.expect(f"{name} is left out of the receipt: {said}", (name in done.stderr) == said, done.stderr)
+            case.expect("installed: attributes stay", all(before[n][4] == described(one)[n][4] for n in before))
+        for _ in range(2):
+            case.works("uninstall with long attributes", "uninstall", one)
+        case.expect("undone: all of them are there", described(one) == before)
+
+
 def receipt_of_others(case):
     """A folder that was downloaded holds any receipt: it widens nothing and gives nothing away."""
     one, organ = model(case, "received"), case.folder / "received-organ"
@@ -324,6 +354,7 @@ def main():
     private_by_folder(case)
     owner_of_state(case)
     exact_undo(case)
+    long_attributes(case)
     receipt_of_others(case)
     undo_in_a_copy(case)
     moved_elsewhere(case)

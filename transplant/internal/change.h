@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "format/base/digest.h"
+#include "transplant/receipt.h"
 
 namespace organ::transplant {
 
-// Bytes of a journal at most.
-constexpr std::uint64_t kJournalLimit = std::uint64_t{16} << 20;
+// Bytes of a journal at most. It says less of each file than the receipt does.
+constexpr std::uint64_t kJournalLimit = kReceiptLimit;
 
 // What the journal says. `files` lie in stage/files until they are renamed over the model's.
 struct Change {
@@ -28,6 +29,7 @@ struct Change {
 
   // Throws corrupt or unsupported_version.
   static Change parse(std::string_view text, std::string_view subject);
+  // What parse reads. Throws incompatible when it would be longer than kJournalLimit.
   std::string to_text() const;
 };
 

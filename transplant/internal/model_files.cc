@@ -245,6 +245,24 @@ std::uint64_t changed_size(const InstallPlan& plan, const format::Checkpoint& re
   return bytes;
 }
 
+std::vector<std::string> record_metadata(const format::Checkpoint& recipient,
+                                         std::vector<FileChange>& changes) {
+  std::vector<std::string> too_long;
+  for (const format::Checkpoint::Shard& shard : recipient.shards()) {
+    const auto change = std::ranges::find(changes, shard.file_name, &FileChange::path);
+    if (change == changes.end() || !change->undo) continue;
+    change->metadata = metadata_of(shard.file.fd(), shard.file_name);
+    std::erase_if(change->metadata->attributes, [&](const auto& attribute) {
+      const auto& [name, value] = attribute;
+      if (value.size() <= kLongestAttribute) return false;
+      too_long.push_back(fmt::format("{}: attribute {} ({} bytes)", shard.file_name, quote(name),
+                                     value.size()));
+      return true;
+    });
+  }
+  return too_long;
+}
+
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const fs::path& files_folder, const fs::path& undo_folder, Place place,
                           ModelFiles& files, std::vector<FileChange>& changes, const Work& work) {
@@ -264,10 +282,6 @@ void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& rec
     }
     UndoFile undo(shard.file, writes, undo_folder / shard.file_name, place);
     const fs::path path = files_folder / shard.file_name;
-    // A new folder replaces no file whose owner and mode could be given back.
-    if (place == Place::of_the_model) {
-      change->metadata = metadata_of(shard.file.fd(), shard.file_name);
-    }
     const UniqueFd fd = create_like(shard.file.fd(), path, place);
     const format::ShardEdit edit = format::copy_shard_with(
         shard.file, fd.get(), path.string(), writes, writing,

@@ -86,9 +86,14 @@ std::set<std::string> changed_shards(const InstallPlan& plan, const format::Chec
 std::uint64_t changed_size(const InstallPlan& plan, const format::Checkpoint& recipient,
                            RoomForCopies& room);
 
+// Fills `metadata` of those of `changes` that have undo data: files of the model that are replaced.
+// Returns what is too long for a receipt: "model.safetensors: attribute 'user.a' (55000 bytes)".
+std::vector<std::string> record_metadata(const format::Checkpoint& recipient,
+                                         std::vector<FileChange>& changes);
+
 // Writes the changed shards to `files_folder` and the old bytes of what they replace to
-// `undo_folder`, synced, and fills `before`, `after`, `undo` and `metadata` of `changes` and the
-// digests of `files`. Each shard is read once and written once.
+// `undo_folder`, synced, and fills `before`, `after` and `undo` of `changes` and the digests of
+// `files`. Each shard is read once and written once.
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const std::filesystem::path& files_folder,
                           const std::filesystem::path& undo_folder, Place place, ModelFiles& files,
