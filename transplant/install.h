@@ -58,6 +58,8 @@ struct UninstallOutcome {
   std::vector<std::string> changed;  // files somebody else changed since; not touched
   // Not looked at and not touched: links that lead out of the model (trust_links_below).
   std::vector<std::string> not_followed;
+  // Could not be read, so whether they are what they were is not known; not touched.
+  std::vector<std::string> unread = {};
   // What the system did not let us restore: "model.safetensors: owner (user 1000, group 1000)".
   std::vector<std::string> not_given_back;
 };
@@ -65,7 +67,8 @@ struct UninstallOutcome {
 // Undoes the newest installation of the folder: changed shards get their former bytes, proved
 // against the receipt before they replace anything. Throws not_found when no organ is installed,
 // corrupt when a shard was changed since or the undo data is damaged (nothing is changed then),
-// conflict, io, cancelled. The proof comes after the commit point: nothing cancels it.
+// conflict, io, cancelled. The proof comes after the commit point: nothing cancels it or lets it fail,
+// and it looks at the files of the receipt alone.
 UninstallOutcome uninstall_organ(const std::filesystem::path& model, const Work& work = {});
 
 }  // namespace organ::transplant

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <set>
 #include <string>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
-#include "format/base/path_status.h"
 #include "format/checkpoint/folder_rules.h"
 #include "format/tensor/shard_edit.h"
 #include "transplant/install.h"
@@ -99,25 +99,26 @@ void restore(const StateFolder& state, const Work& work, UninstallOutcome& outco
   }
 }
 
-// What the folder holds now against what it held before the installation. The digests of restored
-// shards are those of the bytes that were written.
+// What the files of the receipt are now against what they were before the installation. The digests
+// of restored shards are those of the bytes that were written. The change is done: whatever keeps a
+// file from being read is told, and fails nothing.
 void prove(const fs::path& model, const Work& work, UninstallOutcome& outcome) {
-  const fs::path folder = real_path(model);
-  std::vector<std::string> skipped;
-  std::set<std::string> restored;
-  for (const FileChange& file : outcome.undone.files) {
-    if (file.undo) restored.insert(file.path);
-  }
-  const ModelFiles files = read_model_files(model, skipped, restored, "proving", work);
+  const fs::path folder = without_links(model);
+  std::vector<std::string> names;
   for (const FileChange& file : outcome.undone.files) {
     if (file.undo) {
       outcome.proved.push_back(file.path);
-      continue;
-    }
-    if (format::leads_away(folder, file.path)) {
+    } else if (format::leads_away(folder, file.path)) {
       outcome.not_followed.push_back(file.path);
-      continue;
+    } else {
+      names.push_back(file.path);
     }
+  }
+  const ModelFiles files = read_files_of(model, names, outcome.unread, "proving", work);
+  const std::set<std::string> unread(outcome.unread.begin(), outcome.unread.end());
+  for (const FileChange& file : outcome.undone.files) {
+    if (!std::binary_search(names.begin(), names.end(), file.path)) continue;
+    if (unread.contains(file.path)) continue;
     const auto now = files.find(file.path);
     const bool same = now != files.end() && now->second.digest == file.before;
     (same ? outcome.proved : outcome.changed).push_back(file.path);

@@ -34,6 +34,10 @@ void run_uninstall(Context& context, const Arguments& arguments) {
                  ": is a link out of the model and was not followed, so whether it is what it was "
                  "before the installation is not known; --trust-links ROOT follows it");
   }
+  for (const std::string& name : outcome.unread) {
+    context.warn(escape_text(name) + ": could not be read, so whether it is what it was before the "
+                 "installation is not known");
+  }
   for (const std::string& lost : outcome.not_given_back) {
     context.warn(escape_text(lost) + " could not be given back");
   }
@@ -45,6 +49,7 @@ void run_uninstall(Context& context, const Arguments& arguments) {
                                      {"proved_files", outcome.proved},
                                      {"changed_files", outcome.changed},
                                      {"not_followed", outcome.not_followed},
+                                     {"not_read", outcome.unread},
                                      {"not_given_back", outcome.not_given_back}});
     return;
   }

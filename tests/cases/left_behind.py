@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What git, download commands, macOS and notebooks leave in a signed folder: taken or named with the
-way out, and never taken where model_signing refuses it; links of split caches and of DVC.
+way out, and never taken where model_signing refuses it; links of split caches and of DVC; what an undo cannot read.
 
     left_behind.py ORGAN_PROGRAM
 """
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -61,6 +62,7 @@ def main():
                         (tool in said and "remove it" in said), said)
         shutil.rmtree(folder)
     links(case, model, organ)
+    unreadable(case, model, organ)
     case.end()
 
 
@@ -137,6 +139,41 @@ def undo_beside_links(case, model, organ):
     case.expect("install --out: why a link is left out", any(
         "notes.txt" in part and "--trust-links" in part for part in done.stderr.splitlines()),
         done.stderr)
+
+
+def unreadable(case, model, organ):
+    """An undo looks at what its receipt names, and what of that cannot be read fails nothing."""
+    if os.geteuid() != 0:
+        print("skip: only root can leave files that others may not read")
+        return
+    case.folder.chmod(0o755)
+    program, one = shutil.copy(case.program, case.folder / "organ-program"), copy(model, case.folder / "shared")
+    organ = copy(organ, case.folder / "shared-organ")
+    shutil.rmtree(case.folder / "shared-organ/.git", ignore_errors=True)
+    for folder in (one, organ):
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+            os.chown(path, 4321, 1234)
+    before = {p.name: p.read_bytes() for p in one.iterdir()}
+
+    def as_user(*words):
+        return subprocess.run([program, *map(str, words)], env=case.env | {"HOME": "/"}, user=4321, group=1234,
+                              extra_groups=[], capture_output=True, text=True, check=False)
+
+    for what, name, sees in (("a stranger", "priv", []), ("a file of the receipt", "tokenizer.json", ["tokenizer.json"])):
+        done = as_user("install", organ, "--into", one, "--at", 1, "--allow-unsigned")
+        case.expect(f"{what}: install", done.returncode == 0, done.stderr)
+        (one / name).touch()
+        (one / name).chmod(0o600)
+        os.chown(one / name, 0, 0)
+        done = as_user("uninstall", one, "--json")
+        case.expect(f"{what} that cannot be read fails no undo", done.returncode == 0, done.stderr)
+        record = json.loads(done.stdout or "{}")
+        case.expect(f"{what}: what is known", (record.get("not_read"), record.get("changed_files")) == (sees, []) and
+                    len(record["proved_files"]) == len(before) - len(sees), record)
+        case.expect(f"{what}: said", bool(sees) == ("could not be read" in done.stderr), done.stderr)
+        case.expect(f"{what}: the organ is out", not (one / ".organ").exists() and
+                    all((one / n).read_bytes() == data for n, data in before.items()))
 
 
 main()

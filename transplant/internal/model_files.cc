@@ -179,11 +179,39 @@ void hash_model_files(const fs::path& model, ModelFiles& files, const std::set<s
              [](ModelFile& file, const Digest& digest) { file.digest = digest; });
 }
 
-ModelFiles read_model_files(const fs::path& model, std::vector<std::string>& skipped,
-                            const std::set<std::string>& unread, std::string_view phase,
-                            const Work& work) {
-  ModelFiles files = find_model_files(model, skipped);
-  hash_model_files(model, files, unread, phase, work);
+ModelFiles read_files_of(const fs::path& model, const std::vector<std::string>& names,
+                         std::vector<std::string>& unread, std::string_view phase,
+                         const Work& work) {
+  ModelFiles files;
+  for (const std::string& name : names) {
+    try {
+      const UniqueFd fd = format::open_model_file(real_path(model), name);
+      if (fd) files.emplace(name, ModelFile{name, FileState::of(fd.get(), name), false, {}});
+    } catch (const Error&) {
+      unread.push_back(name);
+    }
+  }
+  std::vector<ModelFile*> wanted;
+  for (auto& [name, file] : files) wanted.push_back(&file);
+  std::set<std::string> read;
+  const auto use = [&](ModelFile& file, const Digest& digest) {
+    file.digest = digest;
+    read.insert(file.name);
+  };
+  try {
+    hash_files(model, wanted, work.phase(phase, total_size(wanted)), use);
+  } catch (const Error&) {
+    work.require_wanted();
+    for (ModelFile* file : wanted) {  // which of them it was shows one by one
+      if (read.contains(file->name)) continue;
+      try {
+        hash_files(model, {file}, work, use);
+      } catch (const Error&) {
+        unread.push_back(file->name);
+      }
+    }
+  }
+  std::erase_if(files, [&](const auto& entry) { return !read.contains(entry.first); });
   return files;
 }
 

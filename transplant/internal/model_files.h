@@ -52,10 +52,11 @@ void hash_model_files(const std::filesystem::path& model, ModelFiles& files,
                       const std::set<std::string>& unread, std::string_view phase,
                       const Work& work = {});
 
-// Both.
-ModelFiles read_model_files(const std::filesystem::path& model, std::vector<std::string>& skipped,
-                            const std::set<std::string>& unread, std::string_view phase,
-                            const Work& work = {});
+// The files of these names alone, with their digests. Those that cannot be read, or change meanwhile,
+// go into `unread`: for what is done already and must not be told as failed. Throws cancelled.
+ModelFiles read_files_of(const std::filesystem::path& model, const std::vector<std::string>& names,
+                         std::vector<std::string>& unread, std::string_view phase,
+                         const Work& work);
 
 // Throws conflict unless it is still the file that was read.
 UniqueFd open_again(const std::filesystem::path& model, const ModelFile& file);
