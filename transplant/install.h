@@ -44,10 +44,10 @@ struct InstallOutcome {
 // Replaces layer_count layers of the recipient from options.position on. The organ's contents are
 // verified before anything is written and again while they are copied. In place the change is
 // all or nothing (see journal.h); with `out` the new folder appears whole or not at all. Throws
-// incompatible (level not A, or more files than a receipt can list), corrupt (organ, recipient or an
-// earlier receipt damaged), already_exists (`out`),
-// conflict (folder locked, or the recipient changed meanwhile), invalid_argument (in place in a
-// Hugging Face cache), io, cancelled. After an error the recipient is what it was.
+// incompatible (level not A, or more files than a receipt can list), corrupt (organ, recipient or
+// an earlier receipt damaged), already_exists (`out`), conflict (folder locked, or the recipient
+// changed meanwhile), invalid_argument (in place in a Hugging Face cache), io, cancelled. After an
+// error the recipient is what it was.
 InstallOutcome install_organ(const format::OrganSource& organ, const std::filesystem::path& model,
                              const InstallOptions& options, const Work& work = {});
 
@@ -67,8 +67,8 @@ struct UninstallOutcome {
 // Undoes the newest installation of the folder: changed shards get their former bytes, proved
 // against the receipt before they replace anything. Throws not_found when no organ is installed,
 // corrupt when a shard was changed since or the undo data is damaged (nothing is changed then),
-// conflict, io, cancelled. The proof comes after the commit point: nothing cancels it or lets it fail,
-// and it looks at the files of the receipt alone.
+// conflict, io, cancelled. The proof comes after the commit point: nothing cancels it or lets it
+// fail, and it looks at the files of the receipt alone.
 UninstallOutcome uninstall_organ(const std::filesystem::path& model, const Work& work = {});
 
 }  // namespace organ::transplant

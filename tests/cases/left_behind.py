@@ -174,6 +174,8 @@ def unreadable(case, model, organ):
         case.expect(f"{what}: said", bool(sees) == ("could not be read" in done.stderr), done.stderr)
         case.expect(f"{what}: the organ is out", not (one / ".organ").exists() and
                     all((one / n).read_bytes() == data for n, data in before.items()))
+        if not sees:
+            (one / name).unlink()
 
 
 main()

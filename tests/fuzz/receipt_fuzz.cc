@@ -9,6 +9,13 @@ namespace {
 
 using fuzz::demand;
 
+bool same(const std::optional<FileMetadata>& a, const std::optional<FileMetadata>& b) {
+  if (!a || !b) return !a && !b;
+  return a->mode == b->mode && a->owner == b->owner && a->group == b->group &&
+         a->seconds == b->seconds && a->nanoseconds == b->nanoseconds &&
+         a->attributes == b->attributes;
+}
+
 void run(std::string_view text) {
   fuzz::expect({ErrorCode::corrupt, ErrorCode::unsupported_version}, [&] {
     const Receipt receipt = Receipt::parse(text, "receipt");
@@ -35,7 +42,7 @@ void run(std::string_view text) {
     for (std::size_t i = 0; i < receipt.files.size(); ++i) {
       const FileChange &a = receipt.files[i], &b = again.files[i];
       demand(a.path == b.path && a.size == b.size && a.before == b.before && a.after == b.after &&
-                 a.undo == b.undo,
+                 a.undo == b.undo && same(a.metadata, b.metadata),
              "and each of them");
     }
   });

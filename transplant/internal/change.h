@@ -29,7 +29,7 @@ struct Change {
 
   // Throws corrupt or unsupported_version.
   static Change parse(std::string_view text, std::string_view subject);
-  // What parse reads. Throws incompatible when it would be longer than kJournalLimit.
+  // Throws incompatible when it would be longer than kJournalLimit.
   std::string to_text() const;
 };
 

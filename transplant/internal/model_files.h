@@ -52,8 +52,9 @@ void hash_model_files(const std::filesystem::path& model, ModelFiles& files,
                       const std::set<std::string>& unread, std::string_view phase,
                       const Work& work = {});
 
-// The files of these names alone, with their digests. Those that cannot be read, or change meanwhile,
-// go into `unread`: for what is done already and must not be told as failed. Throws cancelled.
+// The files of these names alone, with their digests. Those that cannot be read, or change
+// meanwhile, go into `unread`: for what is done already and must not be told as failed. Throws
+// cancelled.
 ModelFiles read_files_of(const std::filesystem::path& model, const std::vector<std::string>& names,
                          std::vector<std::string>& unread, std::string_view phase,
                          const Work& work);

@@ -53,7 +53,7 @@ void Transaction::commit(const Change& change) {
   sync_folder(state_.root);
   sync_folder(state_.model);  // makes .organ itself durable
   // Written in the stage first, so that no temporary name of it outlives a crash.
-  state_.write(state_.stage() / "journal", change.to_text());
+  state_.write(state_.stage() / "journal", text);
   rename_path(state_.stage() / "journal", state_.journal());
   sync_folder(state_.root);
   try {
@@ -63,6 +63,8 @@ void Transaction::commit(const Change& change) {
         "finishing a decided change, which organ install --continue --into MODEL does again");
     throw;
   }
+  const std::string text = change.to_text();
+  Change::parse(text, state_.journal().string());  // what nobody can read must not be decided
 }
 
 }  // namespace organ::transplant
