@@ -277,8 +277,19 @@ CompatibilityReport check_compatibility(const Manifest& organ, const Checkpoint&
                             error.hint()});
     return judge.finish();
   }
+  const auto without_maths = seen_without_maths(organ, recipient);
+  if (without_maths) {
+    architecture = &without_maths->architecture();
+    judge.note({"family",
+                {},
+                "",
+                "",
+                "the organ was made before organ knew the maths of its layers: everything that was "
+                "seen then is compared",
+                ""});
+  }
   Case one = {organ,
-              recipient,
+              without_maths ? *without_maths : recipient,
               *architecture,
               position,
               organ.layer_count(),

@@ -18,6 +18,7 @@
 #include "format/checkpoint/folder_rules.h"
 #include "format/organ/finite_check.h"
 #include "format/tensor/shard_edit.h"
+#include "transplant/internal/judge.h"
 #include "transplant/internal/model_files.h"
 #include "transplant/internal/plan.h"
 #include "transplant/internal/transaction.h"
@@ -90,7 +91,7 @@ class Judged {
 // Closes the model again: whoever changes it opens it under the lock.
 Judged judge_first(const OrganSource& organ, const fs::path& model, const InstallOptions& options,
                    const Work& work) {
-  const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
+  const Checkpoint recipient = open_recipient(model, organ.manifest());
   if (!options.out) require_own_files(recipient);
   return {organ, recipient, options.position, work};
 }
@@ -143,7 +144,7 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
   // Over a damaged receipt nothing is put: what it speaks of could not be undone any more.
   const std::uint64_t number = next_number(read_receipts(model));
   // Opened again under the lock: nobody but us changes it from here on.
-  const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
+  const Checkpoint recipient = open_recipient(model, organ.manifest());
   InstallOutcome outcome;
   outcome.folder = model;
   outcome.recovery = transaction.recovery();
@@ -288,7 +289,7 @@ std::uint64_t room_for(const InstallPlan& plan, const Checkpoint& recipient,
 
 InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, Judged judged,
                               const InstallOptions& options, NewFolder built, const Work& work) {
-  const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
+  const Checkpoint recipient = open_recipient(model, organ.manifest());
   built.no_wider_than(recipient.folder_permissions());
   InstallOutcome outcome;
   outcome.folder = *options.out;

@@ -7,6 +7,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/checkpoint/checkpoint_config.h"
 #include "transplant/internal/judge.h"
 
 namespace organ::transplant {
@@ -56,7 +57,9 @@ void compare_members(const nlohmann::json& ours, const nlohmann::json& theirs,
 }
 
 constexpr std::string_view kOpaque =
-    "organ does not know this family's maths, so everything it can see must agree";
+    "the maths of these layers was not known when they were cut out, so everything that was seen "
+    "must "
+    "agree";
 constexpr std::string_view kOlder =
     "the organ was made before organ knew this family's maths, or from a config with other values; "
     "extract it from its donor again";
@@ -68,6 +71,26 @@ constexpr std::string_view kCounted =
 
 bool is_opaque(const format::Manifest& organ) {
   return json_of(organ.architecture.layer).contains("maths");
+}
+
+std::optional<format::Checkpoint> seen_without_maths(const format::Manifest& organ,
+                                                     const format::Checkpoint& recipient) {
+  if (!is_opaque(organ)) return std::nullopt;
+  try {
+    const Architecture& now = recipient.architecture();
+    if (now.is_opaque() || now.model_type() != organ.architecture.model_type) return std::nullopt;
+    return format::CheckpointConfig::as_opaque(recipient, organ.stack());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::incompatible) throw;
+    return std::nullopt;  // the rules say why it does not fit
+  }
+}
+
+format::Checkpoint open_recipient(const std::filesystem::path& folder,
+                                  const format::Manifest& organ) {
+  auto recipient = format::Checkpoint::open(folder, organ.stack());
+  auto without_maths = seen_without_maths(organ, recipient);
+  return without_maths ? *std::move(without_maths) : std::move(recipient);
 }
 
 void compare_opaque(const Case& one, Judge& judge) {

@@ -55,6 +55,21 @@ Checkpoint Checkpoint::other_stack(std::string_view stack) const {
 }
 
 const std::filesystem::path& Checkpoint::folder() const { return impl_->folder.folder(); }
+Checkpoint CheckpointConfig::as_opaque(const Checkpoint& checkpoint, std::string_view stack) {
+  const Checkpoint::Impl& from = *checkpoint.impl_;
+  auto impl = std::make_unique<Checkpoint::Impl>(checkpoint.folder(), from.shared_shards);
+  impl->config_text = from.config_text;
+  impl->config = from.config;
+  impl->has_index = from.has_index;
+  impl->promised = from.promised;
+  for (const auto& [name, location] : from.tensors) {
+    impl->tensors.insert_or_assign(location.tensor->name, location);
+  }
+  impl->architecture = impl->opaque_architecture(
+      stack, Error(ErrorCode::incompatible, "its layers are looked at without their maths"));
+  return Checkpoint(std::move(impl));
+}
+
 const Json& CheckpointConfig::of(const Checkpoint& checkpoint) { return *checkpoint.impl_->config; }
 const std::string& Checkpoint::config_text() const { return impl_->config_text; }
 Digest Checkpoint::config_digest() const { return sha256(impl_->config_text); }

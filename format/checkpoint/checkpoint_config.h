@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parsed config.json of a checkpoint, and what transformers generates a text by.
+// Behind a checkpoint: its parsed config.json, what transformers generates a text by, and the same
+// folder as opaque layers.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "format/base/json.h"
@@ -15,6 +17,11 @@ namespace organ::format {
 struct CheckpointConfig {
   // An object; lives as long as the checkpoint.
   static const Json& of(const Checkpoint& checkpoint);
+
+  // The same files as an organ saw them that did not know the maths of their family: opaque layers,
+  // the list of modules called `stack`, tensors by the names in the files. Throws incompatible when
+  // there is no such list, or its config cannot be signed.
+  static Checkpoint as_opaque(const Checkpoint& checkpoint, std::string_view stack);
 };
 
 // generation_config.json where there is one, else config.json, as in transformers.

@@ -38,6 +38,31 @@ def floats(path):
                                 data[slice(*t["data_offsets"])]) for name, t in header.items()}
 
 
+def write_gpt2(folder):
+    """The small GPT-2 that tests/data/made_before/opaque_organ was cut out of."""
+    width, layers = 8, 3
+    shapes = {"wte.weight": [11, width], "wpe.weight": [16, width], "ln_f.weight": [width], "ln_f.bias": [width]}
+    for layer in range(layers):
+        for name, shape in (("ln_1.weight", [width]), ("ln_1.bias", [width]), ("ln_2.weight", [width]), ("ln_2.bias", [width]),
+                            ("attn.c_attn.weight", [width, 3 * width]), ("attn.c_attn.bias", [3 * width]),
+                            ("attn.c_proj.weight", [width, width]), ("attn.c_proj.bias", [width]),
+                            ("mlp.c_fc.weight", [width, 4 * width]), ("mlp.c_fc.bias", [4 * width]),
+                            ("mlp.c_proj.weight", [4 * width, width]), ("mlp.c_proj.bias", [width])):
+            shapes[f"h.{layer}.{name}"] = shape
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({
+        "model_type": "gpt2", "n_embd": width, "n_head": 2, "n_layer": layers, "n_positions": 16,
+        "scale_attn_by_inverse_layer_idx": True, "vocab_size": 11}))
+    header, data = {}, b""
+    for name, shape in shapes.items():
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        values = [((i * 7 + len(data)) % 19 - 9) / 16 for i in range(count)]
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + 4 * count]}
+        data += struct.pack(f"<{count}f", *values)
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
 class MadeBefore(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="organ-made-before"))
@@ -80,6 +105,21 @@ class MadeBefore(unittest.TestCase):
         for name in ("config.json", "model.safetensors"):
             self.assertEqual(sha256(self.folder / "recipient" / name), sha256(MODEL / name))
         self.assertFalse((self.folder / "recipient" / ".organ").exists())
+
+    def test_layers_whose_maths_was_not_known_fit_where_they_come_from(self):
+        write_gpt2(self.folder / "gpt2")
+        (self.folder / "opaque").mkdir()
+        for path in (MADE / "opaque_organ").iterdir():
+            shutil.copyfile(path, self.folder / "opaque" / path.name)
+        self.assertIn('"maths":"unknown"', (self.folder / "opaque" / "organ.json").read_text())
+        self.organ("verify", "opaque", "--allow-unsigned")
+        self.organ("check", "opaque", "--recipient", "gpt2", "--at", 1)
+        self.organ("check", "opaque", "--recipient", "gpt2", "--at", 0, expect=3)
+        before = sha256(self.folder / "gpt2" / "model.safetensors")
+        self.organ("install", "opaque", "--into", "gpt2", "--at", 1, "--allow-unsigned")
+        self.assertEqual(sha256(self.folder / "gpt2" / "model.safetensors"), before)  # its own layer
+        self.organ("uninstall", "gpt2")
+        self.assertEqual(sha256(self.folder / "gpt2" / "model.safetensors"), before)
 
     def test_interrupted_training_goes_on(self):
         if not TRAIN.exists():

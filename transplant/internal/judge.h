@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -64,6 +65,16 @@ void compare_lineage(const Case& one, const Work& work, Judge& judge);
 void compare_tokenizer(const Case& one, Judge& judge);
 void compare_training(const Case& one, Judge& judge);
 void compare_other_parts(const Case& one, Judge& judge);
+
+// The recipient as an organ saw it that did not know its family's maths, or a value of its config,
+// for what such an organ made; nothing for any other. Shares its open files.
+std::optional<format::Checkpoint> seen_without_maths(const format::Manifest& organ,
+                                                     const format::Checkpoint& recipient);
+
+// The model folder as it is to be judged beside this organ, and changed. Throws as
+// Checkpoint::open.
+format::Checkpoint open_recipient(const std::filesystem::path& folder,
+                                  const format::Manifest& organ);
 
 // The organ's layers are of a family whose maths organ does not know.
 bool is_opaque(const format::Manifest& organ);
