@@ -188,7 +188,8 @@ bool try_hard_link(int fd, const fs::path& to) {
 void copy_file(int from, const fs::path& to, const Work& work) {
   AtomicFile file(to);
   copy_contents(from, file.fd(), to.string(), work);
-  file.commit(AtomicFile::Mode::create_new, permissions_of(from, to.string()));
+  const unsigned permissions = permissions_of(from, to.string());
+  file.commit(AtomicFile::Mode::create_new, narrowed(file.fd(), permissions, to.string()));
 }
 
 // A file to copy and the path it gets; with the digest that it must have.

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -31,6 +32,11 @@ std::filesystem::path without_links(const std::filesystem::path& folder);
 // is looked at first, under a lock of the folder that every organ takes.
 void rename_to_new(const std::filesystem::path& from, const std::filesystem::path& to);
 
+// The beginning of a name, at most `bytes` long, without half a character of UTF-8 at its end.
+std::string beginning_of(std::string_view name, std::size_t bytes);
+// The bytes that a name in this folder may have.
+std::size_t longest_name(const std::filesystem::path& folder);
+
 // Whether links can be made under errno `error`, or must be done another way.
 bool lacks_links(int error);
 
@@ -45,9 +51,17 @@ void set_exact_permissions(int fd, unsigned permissions, std::string_view subjec
 // fchmod; false where the file then has other permissions. Throws io for other reasons.
 bool change_permissions(int fd, unsigned permissions, std::string_view subject);
 
-// The permission bits of an open file, or of what lies at a path (links are followed), 0 to 0777.
+// What a new file of this process may have (0 to 0777) to be open to nobody more than an open file,
+// or what lies at a path (links are followed). That is its permission bits, but: where its group is
+// not the process's, the group gets what everybody has; where it has an access list, group and
+// others get what nobody named there lacks (the group's bits are then the list's mask).
 unsigned permissions_of(int fd, std::string_view subject);
 unsigned permissions_of(const std::filesystem::path& path);
+// What such `permissions` are for an open new file or folder of ours: where it took another group
+// or an access list from the folder around it, its group gets what everybody has.
+unsigned narrowed(int made, unsigned permissions, std::string_view subject);
+// Takes from an open new folder of ours what these lack.
+void narrow_folder(int fd, unsigned permissions, std::string_view subject);
 
 // Throws io, naming both numbers, unless `bytes` fit into the file system of `folder`; passes
 // where it does not tell how much is free.

@@ -124,10 +124,7 @@ NewFolder::NewFolder(const fs::path& target, Names entries) : target_(place_of(t
 void NewFolder::no_wider_than(unsigned permissions) {
   const UniqueFd fd(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) fail_errno(target_.string(), "open");
-  const unsigned now = permissions_of(fd.get(), target_.string());
-  if ((now & ~permissions) != 0) {
-    set_exact_permissions(fd.get(), now & permissions, target_.string());
-  }
+  narrow_folder(fd.get(), permissions, target_.string());
 }
 
 void NewFolder::commit() {

@@ -17,9 +17,10 @@ namespace {
 
 // With the permissions of an open file, less what the umask takes away.
 UniqueFd create_file(const std::filesystem::path& path, int like) {
-  const unsigned permissions = permissions_of(like, path.string());
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, permissions));
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) fail_errno(path.string(), "create");
+  const unsigned permissions = permissions_of(like, path.string());
+  set_permissions(fd.get(), narrowed(fd.get(), permissions, path.string()), path.string());
   return fd;
 }
 

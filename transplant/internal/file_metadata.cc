@@ -54,6 +54,12 @@ bool give_owner(int fd, const FileMetadata& metadata, std::string_view subject) 
 
 constexpr std::string_view kAccessList = "system.posix_acl_access";
 
+// A new file takes after its folder's default list.
+bool remove_access_list(int fd) {
+  if (::fremovexattr(fd, kAccessList.data()) == 0) return true;
+  return errno == ENODATA || errno == EOPNOTSUPP || errno == ENOSYS;
+}
+
 bool set_attributes(int fd, const std::map<std::string, std::string>& attributes) {
   bool all = true;
   for (const auto& [name, value] : attributes) {
@@ -63,14 +69,14 @@ bool set_attributes(int fd, const std::map<std::string, std::string>& attributes
 }
 
 // Takes the access list out: it says who may read, and a receipt may be anybody's. Returns whether
-// the file has the same one, or was to have none.
+// the file has the same one.
 bool take_access_list(int fd, std::map<std::string, std::string>& attributes,
                       std::string_view subject) {
   const auto told = attributes.extract(std::string(kAccessList));
-  if (told.empty()) return true;
   const auto present = attributes_of(fd, subject);
-  const auto own = present.find(told.key());
-  return own != present.end() && own->second == told.mapped();
+  const auto own = present.find(std::string(kAccessList));
+  if (told.empty() || own == present.end()) return told.empty() == (own == present.end());
+  return own->second == told.mapped();
 }
 
 // False where the file then has another time.
@@ -112,6 +118,8 @@ void make_like(int fd, const FileMetadata& metadata, std::string_view subject) {
                             metadata.owner, metadata.group),
                 "run as its owner, or build a new folder with --out DIR");
   }
+  const bool listed = metadata.attributes.contains(std::string(kAccessList));
+  if (!listed && !remove_access_list(fd)) fail_errno(subject, "remove access list");
   if (!set_attributes(fd, metadata.attributes)) fail_errno(subject, "set attribute");
   set_exact_permissions(fd, metadata.mode, subject);
 }

@@ -94,7 +94,8 @@ UniqueFd create_like(int model_fd, const fs::path& path, Place place) {
   if (place == Place::of_the_model) {
     make_like(fd.get(), metadata_of(model_fd, path.string()), path.string());
   } else {
-    set_permissions(fd.get(), permissions_of(model_fd, path.string()), path.string());
+    const unsigned permissions = permissions_of(model_fd, path.string());
+    set_permissions(fd.get(), narrowed(fd.get(), permissions, path.string()), path.string());
   }
   return fd;
 }

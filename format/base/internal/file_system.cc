@@ -6,11 +6,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <mutex>
 
 #include "format/base/fail.h"
@@ -95,8 +98,63 @@ unsigned current_umask() {
   }
 }
 
+struct stat status_of(int fd, std::string_view subject) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  return status;
+}
+
+unsigned mode_bits(const struct stat& status) { return status.st_mode & 0777; }
+
+// The group no more than everybody.
+unsigned without_group(unsigned permissions) {
+  return permissions & (0707 | ((permissions & 07) << 3));
+}
+
+constexpr char kAccessList[] = "system.posix_acl_access";
+
+// What the access list of a file (acl(5), as the kernel stores it) leaves of its permission bits
+// for a file without one.
+unsigned without_list(unsigned permissions, std::string_view list) {
+  constexpr std::uint32_t kVersion = 2;
+  constexpr std::uint16_t kUser = 0x02, kOwningGroup = 0x04, kGroup = 0x08, kMask = 0x10;
+  struct Entry {
+    std::uint16_t tag, bits;
+    std::uint32_t id;
+  };
+  std::uint32_t version = 0;
+  if (list.size() < sizeof version) return permissions & 0700;
+  std::memcpy(&version, list.data(), sizeof version);
+  if (version != kVersion) return permissions & 0700;
+  unsigned group = 07, mask = 07, named = 07;
+  bool names = false;
+  for (std::size_t at = sizeof version; at + sizeof(Entry) <= list.size(); at += sizeof(Entry)) {
+    Entry entry{};
+    std::memcpy(&entry, list.data() + at, sizeof entry);
+    if (entry.tag == kOwningGroup) group = entry.bits;
+    if (entry.tag == kMask) mask = entry.bits;
+    if (entry.tag != kUser && entry.tag != kGroup) continue;
+    named &= entry.bits;
+    names = true;
+  }
+  const unsigned all = named & mask;  // what nobody who is named lacks
+  return permissions & (0700 | ((group & all) << 3) | (names ? all : 07));
+}
+
+// `read` is getxattr(2) of the access list into a buffer.
+template <typename Read>
+unsigned narrowest(const struct stat& status, const Read& read) {
+  unsigned permissions = mode_bits(status);
+  if (status.st_gid != ::getegid()) permissions = without_group(permissions);
+  std::string list(std::size_t{64} << 10, '\0');
+  const ssize_t size = read(list.data(), list.size());
+  if (size > 0) return without_list(permissions, {list.data(), static_cast<std::size_t>(size)});
+  const bool none = size == 0 || errno == ENODATA || errno == EOPNOTSUPP || errno == ENOSYS;
+  return none ? permissions : permissions & 0700;
+}
+
 void require_private(int fd, unsigned wanted, std::string_view subject) {
-  if ((wanted & 077) != 0 || (permissions_of(fd, subject) & 077) == 0) return;
+  if ((wanted & 077) != 0 || (mode_bits(status_of(fd, subject)) & 077) == 0) return;
   throw Error(
       ErrorCode::io,
       fmt::format("{}: cannot be made private, the file system has no modes", quote(subject)),
@@ -124,6 +182,19 @@ fs::path without_links(const fs::path& folder) {
   return error ? folder : found;
 }
 
+std::string beginning_of(std::string_view name, std::size_t bytes) {
+  if (name.size() <= bytes) return std::string(name);
+  std::size_t end = bytes;
+  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) --end;
+  return std::string(name.substr(0, end));
+}
+
+std::size_t longest_name(const fs::path& folder) {
+  constexpr long kUsual = 255;
+  const long told = ::pathconf(folder.c_str(), _PC_NAME_MAX);
+  return static_cast<std::size_t>(told > 0 ? std::min(told, kUsual) : kUsual);
+}
+
 bool lacks_links(int error) {
   return error == EPERM || error == EXDEV || error == EMLINK || error == ENOENT ||
          is_missing(error);
@@ -143,15 +214,14 @@ void rename_to_new(const fs::path& from, const fs::path& to) {
 unsigned permitted(unsigned wanted) { return wanted & ~current_umask(); }
 
 bool change_permissions(int fd, unsigned permissions, std::string_view subject) {
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  const struct stat status = status_of(fd, subject);
   // What a folder hands on to its entries (set-group-id) stays.
   const mode_t kept = S_ISDIR(status.st_mode) ? status.st_mode & (S_ISGID | S_ISVTX) : 0;
   const int error = ::fchmod(fd, permissions | kept) == 0 ? 0 : errno;
   if (error != 0 && error != EPERM && error != EACCES && !is_missing(error)) {
     fail_errno(subject, "chmod");
   }
-  return permissions_of(fd, subject) == permissions;
+  return mode_bits(status_of(fd, subject)) == permissions;
 }
 
 void set_permissions(int fd, unsigned wanted, std::string_view subject) {
@@ -163,15 +233,29 @@ void set_exact_permissions(int fd, unsigned permissions, std::string_view subjec
 }
 
 unsigned permissions_of(int fd, std::string_view subject) {
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
-  return status.st_mode & 0777;
+  return narrowest(status_of(fd, subject), [&](char* to, std::size_t size) {
+    return ::fgetxattr(fd, kAccessList, to, size);
+  });
 }
 
 unsigned permissions_of(const fs::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) fail_errno(path.string(), "stat");
-  return status.st_mode & 0777;
+  return narrowest(status, [&](char* to, std::size_t size) {
+    return ::getxattr(path.c_str(), kAccessList, to, size);
+  });
+}
+
+unsigned narrowed(int made, unsigned permissions, std::string_view subject) {
+  const bool listed = ::fgetxattr(made, kAccessList, nullptr, 0) > 0;
+  const bool theirs = listed || status_of(made, subject).st_gid != ::getegid();
+  return theirs ? without_group(permissions) : permissions;
+}
+
+void narrow_folder(int fd, unsigned permissions, std::string_view subject) {
+  const unsigned allowed = narrowed(fd, permissions, subject);
+  const unsigned now = mode_bits(status_of(fd, subject));
+  if ((now & ~allowed) != 0) set_exact_permissions(fd, now & allowed, subject);
 }
 
 void require_space(const fs::path& folder, std::uint64_t bytes) {
