@@ -87,6 +87,14 @@ def check_refusals(tools, work, curve, folder, public):
         assert tools.theirs_accepts(copy, public) != 0, f"{name}: model_signing accepted damage"
         assert tools.ours_accepts(copy, public) in (code, 5), f"{name}: we accepted damage"
         shutil.rmtree(copy)
+    for name in (".model.sig.0a1b2c3d4e.tmp", ".model.sig.evil0.tmp", "notes.txt", ".hidden", ".gitignore", ".git/x"):
+        copy = work / "with-more"
+        shutil.copytree(folder, copy)
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text("payload")
+        assert (tools.theirs_accepts(copy, public) == 0) == (tools.ours_accepts(copy, public) == 0), \
+            f"{name}: one takes it and the other refuses"
+        shutil.rmtree(copy)
 
 
 def craft(tools, work, curve, secret, folder, change):

@@ -155,22 +155,28 @@ TEST_CASE("a signature of another organ is refused") {
   CHECK(mentions(verification.findings, "layer.01.safetensors: is signed but not part"));
 }
 
-TEST_CASE("what an interrupted signing left is no part of the organ, and the next one removes it") {
+TEST_CASE("what an interrupted signing left is named as in the way, and the next one removes it") {
   const SignedOrgan organ;
   const fs::path left = organ.folder / ".model.sig.0a1b2c3d4e.tmp";
   write_file(left, "half a signa");
-  CHECK(verify_organ_folder(organ.folder, organ.options).findings.empty());
+  const Verification found = verify_organ_folder(organ.folder, organ.options);
+  CHECK(exit_of(found) == 5);
+  CHECK(mentions(found.findings, "a signing that was ended by force left it: remove it"));
   sign_folder(OrganFolder::open(organ.folder), organ.key, true);
   CHECK_FALSE(fs::exists(left));
   CHECK(verify_organ_folder(organ.folder, organ.options).findings.empty());
-  // No other name is let through with it.
+  // Nothing of another name is let through, or removed.
   for (const char* name :
        {".model.sig.tmp", ".model.sig..tmp", ".model.sig.A.tmp", "model.sig.a.tmp",
-        ".model.sig.a.tmp.txt", ".model.sig.a_b.tmp", ".organ.json.a.tmp"}) {
+        ".model.sig.evil0.tmp", ".model.sig.0a1b2c3d4ef.tmp", ".model.sig.0a1b2c3d4e.tmp.txt",
+        ".model.sig.0a1b2c3d_e.tmp", ".organ.json.0a1b2c3d4e.tmp"}) {
     CAPTURE(name);
     write_file(organ.folder / name, "x");
     CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 5);
-    fs::remove(organ.folder / name);
+    CHECK(error_of([&] {
+            sign_folder(OrganFolder::open(organ.folder), organ.key, true);
+          }).find("would stay unsigned") != std::string::npos);
+    CHECK(fs::remove(organ.folder / name));
   }
 }
 
