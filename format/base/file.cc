@@ -204,8 +204,11 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   if (!path_.has_filename()) {  // a/b/ can only be a folder
     fail(ErrorCode::invalid_argument, "{}: names a folder, expected a file", quote(path_.string()));
   }
+  const fs::path folder = folder_of(path_);
+  const std::string end = "." + random_suffix() + ".tmp";
+  const std::size_t longest = std::max(longest_name(folder), end.size() + 1);
   temporary_ =
-      folder_of(path_) / ("." + path_.filename().string() + "." + random_suffix() + ".tmp");
+      folder / ("." + beginning_of(path_.filename().string(), longest - 1 - end.size()) + end);
   fd_ = UniqueFd(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd_) {
     temporary_.clear();

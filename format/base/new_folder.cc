@@ -19,6 +19,7 @@ namespace {
 using Names = std::vector<std::string>;
 
 constexpr std::string_view kInside = ".unfinished";  // and a dot and random letters
+constexpr std::size_t kSuffix = 11;                  // a dot and ten letters of TempFolder
 constexpr char kLock[] = ".lock";
 
 [[noreturn]] void fail_taken(const fs::path& target, std::string_view hint) {
@@ -36,8 +37,7 @@ fs::path free_name(const fs::path& target) {
 // What TempFolder makes of kInside.
 bool is_inside_name(std::string_view name) {
   constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
-  constexpr std::size_t kSuffix = 10;
-  return name.size() == kInside.size() + 1 + kSuffix && name.starts_with(kInside) &&
+  return name.size() == kInside.size() + kSuffix && name.starts_with(kInside) &&
          name[kInside.size()] == '.' &&
          name.substr(kInside.size() + 1).find_first_not_of(kLetters) == name.npos;
 }
@@ -102,8 +102,11 @@ void remove_remains(const fs::path& folder, const Names& names) {
 NewFolder::NewFolder(const fs::path& target) : target_(free_name(target)) { begin_beside(); }
 
 void NewFolder::begin_beside() {
-  temporary_.emplace(target_.parent_path(),
-                     "." + target_.filename().string() + std::string(kInside));
+  const fs::path folder = target_.parent_path();
+  constexpr std::size_t kOthers = 1 + kInside.size() + kSuffix;
+  const std::size_t longest = std::max(longest_name(folder), kOthers);
+  temporary_.emplace(folder, "." + beginning_of(target_.filename().string(), longest - kOthers) +
+                                 std::string(kInside));
 }
 
 NewFolder::NewFolder(const fs::path& target, Names entries) : target_(place_of(target)) {

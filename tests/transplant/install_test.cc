@@ -280,6 +280,34 @@ TEST_CASE("a file that somebody edited meanwhile is reported, not touched") {
   Bench bench;
   bench.install(1);
   write_file(bench.model / "generation_config.json", "{\"max_length\": 9}");
+TEST_CASE("a new folder takes along files with the longest names") {
+  Bench bench;
+  const std::string name(255, 'n');
+  std::ofstream(bench.model / name) << "note";
+  const fs::path out = bench.folder.path() / std::string(255, 'o');
+  bench.install(0, out);
+  CHECK(read_file(out / name, 9) == "note");
+}
+
+TEST_CASE("shards whose hard links an installation cuts are named, and no others") {
+  Bench bench({.shards = 3});
+  const fs::path out = bench.folder.path() / "linked";
+  bench.install(0, out, true);
+  CHECK(bench.install(0, bench.folder.path() / "copied").unlinked.empty());
+  const InstallOutcome outcome = bench.install(2);
+  std::vector<std::string> shared;
+  for (const FileChange& file : outcome.receipt.files) {
+    if (file.undo && fs::hard_link_count(out / file.path) == 1 &&
+        file.before == digest_of(out / file.path)) {
+      shared.push_back(file.path);
+    }
+  }
+  CHECK_FALSE(shared.empty());
+  CHECK(outcome.unlinked == shared);
+  uninstall_organ(bench.model);
+  CHECK(bench.install(2).unlinked.empty());
+}
+
   const UninstallOutcome outcome = uninstall_organ(bench.model);
   CHECK(outcome.changed == std::vector<std::string>{"generation_config.json"});
   CHECK(read_file(bench.model / "generation_config.json", 100) == "{\"max_length\": 9}");

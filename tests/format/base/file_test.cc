@@ -62,6 +62,20 @@ TEST_CASE("atomic file: without commit nothing is left, with it the file is whol
   CHECK((status.st_mode & 0777) == 0444);
 }
 
+TEST_CASE("atomic file: names as long as the file system has them") {
+  const auto folder = test::scratch();
+  for (const std::string_view letter : {"a", "\xc3\xa9", "\xf0\x9f\xab\x80"}) {
+    for (std::size_t length = 224; length <= 255; ++length) {
+      std::string name;
+      while (name.size() + letter.size() <= length) name += letter;
+      CAPTURE(name);
+      write_file(folder.path() / name, "x");
+      CHECK(list_folder(folder.path()) == std::vector<std::string>{name});
+      fs::remove(folder.path() / name);
+    }
+  }
+}
+
 TEST_CASE("atomic file: replaces a symlink's name, never its target") {
   const auto folder = test::scratch();
   write_file(folder.path() / "target", "old");

@@ -52,6 +52,17 @@ TEST_CASE("new folder: whole under its name after commit, no wider than asked fo
   CHECK(mode_of(folder.path() / "made") == 0750);
 }
 
+TEST_CASE("new folder: names as long as the file system has them") {
+  const TempFolder scratch = test::scratch();
+  for (std::size_t length = 230; length <= 255; ++length) {
+    const fs::path target = scratch.path() / std::string(length, 'n');
+    NewFolder fresh(target);
+    write_file(fresh.path() / "file", "x");
+    fresh.commit();
+    CHECK(list_folder(target) == std::vector<std::string>{"file"});
+  }
+}
+
 TEST_CASE("new folder: nothing is left without commit") {
   const TempFolder folder = test::scratch();
   {
