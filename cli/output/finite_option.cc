@@ -13,9 +13,12 @@ void add_finite_option(Command& command, bool& require_finite) {
 }
 
 void warn_not_finite(const Context& context, const std::vector<format::Finding>& found) {
-  for (const format::Finding& tensor : found) {
-    context.warn(escape_text(tensor.subject) + ": " + escape_text(tensor.message));
+  constexpr std::size_t kNamed = 10;
+  const std::size_t more = found.size() > kNamed + 1 ? found.size() - kNamed : 0;
+  for (std::size_t i = 0; i < found.size() - more; ++i) {
+    context.warn(escape_text(found[i].subject) + ": " + escape_text(found[i].message));
   }
+  if (more > 0) context.warn(fmt::format("and {} more tensors are not finite", more));
 }
 
 }  // namespace organ::cli

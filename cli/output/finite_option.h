@@ -13,7 +13,7 @@ class Context;
 
 void add_finite_option(Command& command, bool& require_finite);
 
-// One warning for each tensor.
+// One warning for each tensor, of many for the first ten, and how many more there are.
 void warn_not_finite(const Context& context, const std::vector<format::Finding>& found);
 
 }  // namespace organ::cli
