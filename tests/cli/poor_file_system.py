@@ -7,7 +7,7 @@ SHIM is poor_file_system.cc as a library. Every lack alone and all together, und
 a private one, and with reflinks: the whole way from a model to an installed organ and back gives the
 bytes that it gives elsewhere, a taken name stays as it is, nothing temporary is left, and the shim
 says that it was asked. Secret keys alone, and what is made of private weights, are refused where
-there are no modes. Then a full disk: room is asked for before anything is written.
+there are no modes, and changes in place where there are no locks. Then a full disk: room is asked for before anything is written.
 """
 import hashlib
 import os
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 TOOLS = Path(__file__).parent.parent / "tools"
-LACKS = ["noreplace", "tmpfile", "links", "clone", "foldersync", "modes"]
+LACKS = ["noreplace", "tmpfile", "links", "clone", "foldersync", "modes", "flock"]
 
 
 def digests(folder):
@@ -122,6 +122,35 @@ def no_room(organ, folder, model):
         subprocess.run(["umount", disk], check=True)
 
 
+def without_locks(organ, shim, folder, model):
+    """Nothing keeps two commands apart: in place nothing is changed or left, a new folder is made all the same."""
+    way = Way(organ, shim, "", 0o022, folder, model)
+    way.run("extract", "model", "--layers", "1:3", "--out", "o")
+    install = ["install", "o", "--into", "model", "--at", "0", "--allow-unsigned"]
+    way.run(*install)
+    installed = digests(folder / "model")
+    way.env |= {"POOR": "nolocks", "POOR_BELOW": str(folder)}
+
+    def refused(*words):
+        before = sorted(folder.rglob("*")), digests(folder)
+        said = way.run(*words, code=1).stderr
+        if "has no locks" not in said or "hint: " not in said:
+            way.findings.append(f"{words[0]}: not said why: {said}")
+        if (sorted(folder.rglob("*")), digests(folder)) != before:
+            way.findings.append(f"{words[0]}: something is left")
+
+    refused("uninstall", "model")
+    refused(*install)
+    way.run(*install, "--out", "copy")
+    if digests(folder / "model") != installed:
+        way.findings.append("the model is another one")
+    shutil.rmtree(folder / "model/.organ")
+    refused(*install)
+    if "nolocks" not in Path(way.env["POOR_SEEN"]).read_text().split():
+        way.findings.append("was not asked about locks")
+    return way.findings
+
+
 def private_source(organ, shim, folder, model):
     """What private weights on another disk give has no place where everything is open."""
     way = Way(organ, shim, "", 0o022, folder, model)
@@ -167,8 +196,10 @@ def main():
             for finding in way.findings:
                 print(f"without {lack or 'nothing'}, umask {umask:03o}: {finding}")
             failed += bool(way.findings)
-        (scratch / "private").mkdir()
+        for name in ("private", "unlocked"):
+            (scratch / name).mkdir()
         others = [private_source(organ, shim, scratch / "private", scratch / "model"),
+                  without_locks(organ, shim, scratch / "unlocked", scratch / "model"),
                   no_room(organ, scratch, scratch / "model")]
         if others[-1] is None:
             print("no tmpfs can be mounted here: a full disk is not tried")

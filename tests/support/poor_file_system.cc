@@ -2,7 +2,8 @@
 // A file system that lacks what $POOR names, for LD_PRELOAD: "noreplace" (RENAME_NOREPLACE: NFS,
 // CephFS, 9p, old ZFS), "tmpfile" (O_TMPFILE), "links" (hard links: FAT, exFAT, some FUSE), "clone"
 // (reflinks, copy_file_range), "foldersync" (fsync of folders), "modes" (chmod changes nothing, and
-// everything is said to have the mode 0755: FAT, exFAT, CIFS). "cow": it has what this one may
+// everything is said to have the mode 0755: FAT, exFAT, CIFS), "flock" (flock alone: some FUSE),
+// "nolocks" (flock and locks of ranges: NFS without lockd). "cow": it has what this one may
 // lack, FICLONE, by copying. $POOR_FREE: the bytes that are free on it. What was acted on is
 // appended to the file $POOR_SEEN, once in each process: "room" for $POOR_FREE, else the name from
 // $POOR. Only calls that the C library exports are seen.
@@ -10,6 +11,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -87,11 +89,13 @@ std::string path_of(int fd) {
   return size < 0 ? std::string() : std::string(path, static_cast<std::size_t>(size));
 }
 
-// With $POOR_BELOW only what lies below that folder has no modes.
-bool lacks_modes(const std::string& path) {
+// With $POOR_BELOW only what lies below that folder lacks modes and locks.
+bool lacks_there(const char* what, const std::string& path) {
   const char* below = std::getenv("POOR_BELOW");
-  return (below == nullptr || path.starts_with(below)) && lacks("modes");
+  return (below == nullptr || path.starts_with(below)) && lacks(what);
 }
+
+bool lacks_modes(const std::string& path) { return lacks_there("modes", path); }
 
 // What a stat call found, as such a file system tells it.
 int told(int result, const std::string& path, struct stat64* status) {
@@ -148,6 +152,24 @@ ssize_t copy_file_range(int in, off64_t* in_offset, int out, off64_t* out_offset
   if (lacks("clone")) return fail(EXDEV);
   return next(&::copy_file_range, "copy_file_range")(in, in_offset, out, out_offset, length, flags);
 }
+
+int flock(int fd, int operation) noexcept {
+  const std::string path = path_of(fd);
+  if (lacks_there("nolocks", path)) return fail(ENOLCK);
+  if (lacks_there("flock", path)) return fail(ENOSYS);
+  return next(&::flock, "flock")(fd, operation);
+}
+
+int fcntl64(int fd, int command, ...) {
+  va_list rest;
+  va_start(rest, command);
+  void* argument = va_arg(rest, void*);
+  va_end(rest);
+  if (command == F_OFD_SETLK && lacks_there("nolocks", path_of(fd))) return fail(ENOLCK);
+  return next(&::fcntl64, "fcntl64")(fd, command, argument);
+}
+
+int fcntl(int fd, int command, ...) __attribute__((alias("fcntl64")));
 
 int fsync(int fd) {
   struct stat status {};

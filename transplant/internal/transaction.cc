@@ -24,12 +24,28 @@ void require_one_device(const StateFolder& state) {
   }
 }
 
+// What was made for a lock that the file system does not give.
+void remove_unlocked(const StateFolder& state) {
+  try {
+    remove_state_if_empty(state);
+  } catch (const Error&) {
+    // The reason for which there is no lock is what counts.
+  }
+}
+
 }  // namespace
 
 Transaction::Transaction(const fs::path& model, const Work& work) : state_(model) {
+  const bool made = !state_.exists();
   state_.make(state_.root);
-  require_one_device(state_);
-  lock_.emplace(state_.take_lock(work));
+  try {
+    require_one_device(state_);
+    lock_.emplace(state_.take_lock(work));
+  } catch (const Error& error) {
+    // Whoever holds the lock, or may, has what lies there; where nobody can it is ours.
+    if (made && error.code() == ErrorCode::io) remove_unlocked(state_);
+    throw;
+  }
   recovery_ = recover(state_, work);
   for (const fs::path& folder : {state_.receipts(), state_.undos(), state_.stage(),
                                  state_.staged_files(), state_.staged_undo()}) {
@@ -47,6 +63,8 @@ Transaction::~Transaction() {
 }
 
 void Transaction::commit(const Change& change) {
+  const std::string text = change.to_text();
+  Change::parse(text, state_.journal().string());  // what nobody can read must not be decided
   sync_folder(state_.staged_files());
   sync_folder(state_.staged_undo());
   sync_folder(state_.stage());
@@ -63,8 +81,6 @@ void Transaction::commit(const Change& change) {
         "finishing a decided change, which organ install --continue --into MODEL does again");
     throw;
   }
-  const std::string text = change.to_text();
-  Change::parse(text, state_.journal().string());  // what nobody can read must not be decided
 }
 
 }  // namespace organ::transplant

@@ -80,11 +80,33 @@ bool names_this_file(const fs::path& path, int fd) {
          named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }
 
+// NFS without lockd; 9p and some FUSE.
+bool lacks_locks(int error) {
+  return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
+}
+
+// Where the file system has no flock: the same over a range of bytes, of the open file too. Without
+// either nothing keeps two commands apart, and none of them may go on.
+bool try_range_lock(int fd, FileLock::Kind kind, const fs::path& path) {
+  struct flock range {};
+  range.l_type = kind == FileLock::Kind::shared ? F_RDLCK : F_WRLCK;
+  range.l_whence = SEEK_SET;
+  if (::fcntl(fd, F_OFD_SETLK, &range) == 0) return true;
+  if (errno == EAGAIN || errno == EACCES || errno == EINTR) return false;
+  if (!lacks_locks(errno)) fail_errno(path.string(), "lock");
+  throw Error(ErrorCode::io,
+              fmt::format("{}: the file system has no locks, which keep two commands apart",
+                          quote(path.string())),
+              "mount it with locks (NFS: with lockd, or local_lock=flock where one machine alone "
+              "writes), or use a folder on another disk");
+}
+
 bool try_lock(int fd, FileLock::Kind kind, const fs::path& path) {
   const int operation = (kind == FileLock::Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
   if (::flock(fd, operation) == 0) return true;
-  if (errno != EWOULDBLOCK && errno != EINTR) fail_errno(path.string(), "lock");
-  return false;
+  if (errno == EWOULDBLOCK || errno == EINTR) return false;
+  if (!lacks_locks(errno)) fail_errno(path.string(), "lock");
+  return try_range_lock(fd, kind, path);
 }
 
 }  // namespace
