@@ -157,6 +157,7 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
   ModelFiles files = find_model_files(model, not_a_file);
   outcome.receipt = draft_receipt(organ, options, number, plan, changed, files);
   outcome.not_recorded = record_metadata(recipient, outcome.receipt.files);
+  outcome.unlinked = with_other_names(recipient, changed);
   outcome.receipt.to_text();  // or says why it cannot be written
   RoomForCopies room(state.staged_files());
   require_space(state.staged_files(), changed_size(plan, recipient, room));

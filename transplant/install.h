@@ -35,9 +35,12 @@ struct InstallOutcome {
   std::vector<std::string> left_out;      // with `out`: names of the recipient not carried over
   std::vector<std::string> not_followed;  // of these: links out of the model (trust_links_below)
   std::vector<std::string> stale;  // in place: files that still hold or sign the former weights
+  // In place: shards that had other names (hard links). Those keep the former file, and an undo
+  // does not join them again: then the disk holds equal bytes twice.
+  std::vector<std::string> unlinked = {};
   // In place: attributes too long for the receipt, which an undo leaves as they then are.
   std::vector<std::string> not_recorded = {};
-  std::uint64_t hard_links = 0;    // unchanged shards shared that way
+  std::uint64_t hard_links = 0;                  // unchanged shards shared that way
   std::vector<format::Finding> not_finite = {};  // tensors of the organ with NaN or infinity
 };
 

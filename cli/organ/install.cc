@@ -87,6 +87,7 @@ nlohmann::json outcome_json(const transplant::InstallOutcome& outcome) {
           {"left_out", outcome.left_out},
           {"not_followed", outcome.not_followed},
           {"stale", outcome.stale},
+          {"unlinked", outcome.unlinked},
           {"not_recorded", outcome.not_recorded},
           {"hard_links", outcome.hard_links},
           {"compatibility", to_json(outcome.compatibility)}};
@@ -118,6 +119,11 @@ void run_install(Context& context, Arguments arguments) {
     const bool link = std::find(links.begin(), links.end(), name) != links.end();
     context.note("left out: " + escape_text(name) +
                  (link ? " (a link out of the model; --trust-links ROOT follows it)" : ""));
+  }
+  for (const std::string& name : outcome.unlinked) {
+    context.note(escape_text(name) +
+                 ": had other names (hard links), which keep the former bytes; after an undo the "
+                 "disk holds those twice");
   }
   for (const std::string& attribute : outcome.not_recorded) {
     context.warn(escape_text(attribute) +

@@ -292,6 +292,17 @@ std::vector<std::string> record_metadata(const format::Checkpoint& recipient,
   return too_long;
 }
 
+std::vector<std::string> with_other_names(const format::Checkpoint& recipient,
+                                          const std::set<std::string>& names) {
+  std::vector<std::string> found;
+  for (const format::Checkpoint::Shard& shard : recipient.shards()) {
+    struct stat status {};
+    if (::fstat(shard.file.fd(), &status) != 0) fail_errno(shard.file_name, "stat");
+    if (names.contains(shard.file_name) && status.st_nlink > 1) found.push_back(shard.file_name);
+  }
+  return found;
+}
+
 void write_changed_shards(const InstallPlan& plan, const format::Checkpoint& recipient,
                           const fs::path& files_folder, const fs::path& undo_folder, Place place,
                           ModelFiles& files, std::vector<FileChange>& changes, const Work& work) {

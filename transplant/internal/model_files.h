@@ -93,6 +93,10 @@ std::uint64_t changed_size(const InstallPlan& plan, const format::Checkpoint& re
 std::vector<std::string> record_metadata(const format::Checkpoint& recipient,
                                          std::vector<FileChange>& changes);
 
+// Those of the files that have other names (hard links). Replaced, they keep one of them.
+std::vector<std::string> with_other_names(const format::Checkpoint& recipient,
+                                          const std::set<std::string>& names);
+
 // Writes the changed shards to `files_folder` and the old bytes of what they replace to
 // `undo_folder`, synced, and fills `before`, `after` and `undo` of `changes` and the digests of
 // `files`. Each shard is read once and written once.
