@@ -11,7 +11,12 @@ namespace organ {
 void fail_errno(std::string_view subject, std::string_view action) {
   const int error = errno;
   const ErrorCode code = error == ENOENT ? ErrorCode::not_found : ErrorCode::io;
-  throw Error(code, fmt::format("{}: {} failed: {}", quote(subject), action, std::strerror(error)));
+  const std::string_view hint =
+      error == EMFILE   ? "this process may open no more files; 'ulimit -n NUMBER' lets it"
+      : error == ENFILE ? "the whole system has no more files to open"
+                        : "";
+  throw Error(code, fmt::format("{}: {} failed: {}", quote(subject), action, std::strerror(error)),
+              std::string(hint));
 }
 
 void check(bool condition, std::string_view what) {

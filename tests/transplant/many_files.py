@@ -82,6 +82,11 @@ class ManyFiles(unittest.TestCase):
         self.organ("uninstall", "model")
         self.assertEqual(digests(model), before)
 
+    def test_more_shards_than_may_be_open(self):
+        write_model(self.work / "model", layers=30, shards=MOST_OPEN + 20)
+        for words in (("extract", "model", "--layers", "2:4", "--out", "cut"),):
+            self.assertIn("ulimit -n", self.organ(*words, code=1))
+
     def test_many_layers(self):
         write_model(self.work / "donor", layers=300, seed=1)
         self.organ("extract", "donor", "--layers", "0:300", "--name", "a/b", "--out", "cut")

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
+
 #include "tests/support/support.h"
 
 using namespace organ;
@@ -80,4 +82,17 @@ TEST_CASE("fail_errno: a missing file is not_found, anything else io") {
         "not_found: 'x': open failed: No such file or directory");
   errno = ENOSPC;
   CHECK(test::error_of([] { fail_errno("x", "write"); }).find("io: 'x': write failed") == 0);
+}
+
+TEST_CASE("fail_errno: where no more files may be open it says what lets more be") {
+  for (const int reason : {EMFILE, ENFILE, EIO}) {
+    try {
+      errno = reason;
+      fail_errno("file", "open");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::io);
+      CHECK((error.hint().find("ulimit -n") != std::string::npos) == (reason == EMFILE));
+      CHECK(error.hint().empty() == (reason == EIO));
+    }
+  }
 }
