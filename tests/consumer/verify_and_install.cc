@@ -24,11 +24,11 @@ void verify_and_install(const std::string& folder, const std::string& key_file,
   const auto key = organ::format::PublicKey::load(key_file);
   organ::format::VerifyOptions options;
   options.keys = {key};
-  const auto verified = organ::format::verify_organ_folder(folder, options);
+  const auto donated = organ::format::OrganFolder::open(folder);
+  const auto verified = organ::format::verify_organ(donated, options);
   for (const auto& finding : verified.findings) {
     throw organ::Error(finding.code, finding.subject + ": " + finding.message);
   }
-  const auto donated = organ::format::OrganFolder::open(folder);
 
   organ::transplant::InstallOptions where;
   where.position = position;
