@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-TARGETS = ["cli/organ", "tests/make_tiny_organ", "tests/format_test", "tests/registry_test", "tests/transplant_test"]
+TARGETS = ["cli/organ", "tests/make_tiny_organ", "tests/libpoor_file_system.so", "tests/format_test", "tests/registry_test", "tests/transplant_test"]
 UNIT = ["format", "registry", "transplant"]
 # Name, command in the build folder; the cheap ones first.
 PROGRAMS = {
@@ -27,6 +27,9 @@ PROGRAMS = {
                      "tests/make_tiny_organ"],
     "failing calls": ["/usr/bin/python3", "{source}/tests/cli/durability/failing_calls.py", "cli/organ", "--every",
                       "29"],
+    "modes": ["/usr/bin/python3", "{source}/tests/cases/modes.py", "cli/organ"],
+    "access lists": ["/usr/bin/python3", "{source}/tests/cases/access_lists.py", "cli/organ"],
+    "free room": ["/usr/bin/python3", "{source}/tests/cli/free_room.py", "cli/organ", "tests/libpoor_file_system.so"],
 }
 FUZZ = {"bundle": "format", "organ_json": "format", "note": "registry", "log": "registry", "oci": "registry",
         "policy": "registry", "journal": "transplant", "receipt": "transplant"}
