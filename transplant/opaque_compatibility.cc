@@ -57,9 +57,7 @@ void compare_members(const nlohmann::json& ours, const nlohmann::json& theirs,
 }
 
 constexpr std::string_view kOpaque =
-    "the maths of these layers was not known when they were cut out, so everything that was seen "
-    "must "
-    "agree";
+    "organ does not know this family's maths, so everything it can see must agree";
 constexpr std::string_view kOlder =
     "the organ was made before organ knew this family's maths, or from a config with other values; "
     "extract it from its donor again";

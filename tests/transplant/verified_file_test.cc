@@ -95,9 +95,11 @@ TEST_CASE("a byte that changed after the organ was opened is never given away") 
 
 TEST_CASE("tensors are read in any order without reading the file more than twice") {
   const ManyTensors many;
-  std::vector<std::size_t> backwards(ManyTensors::kTensors);
-  for (std::size_t i = 0; i < backwards.size(); ++i) backwards[i] = backwards.size() - 1 - i;
-  for (const auto& [order, most] : {std::pair(ManyTensors::shuffled(), 2.02), {backwards, 1.1}}) {
+  std::vector<std::size_t> forwards(ManyTensors::kTensors);
+  for (std::size_t i = 0; i < forwards.size(); ++i) forwards[i] = i;
+  const std::vector<std::size_t> backwards(forwards.rbegin(), forwards.rend());
+  for (const auto& [order, most] :
+       {std::pair(forwards, 1.01), {backwards, 2.0}, {ManyTensors::shuffled(), 2.01}}) {
     VerifiedFile file(many.organ, many.entry);
     const std::uint64_t before = bytes_asked_for();
     for (const std::size_t tensor : order) {
