@@ -141,18 +141,12 @@ class Sign(WithOrgan):
             self.must(folder, *self.arguments)
         self.remove_left(folder)
         self.must(folder, "verify", "cut", "--key", "k.pub")
-        self.tidy(folder)
 
     def remove_left(self, folder):
         for path in (folder / "cut").glob(".*"):
             told = self.organ.run(folder, "verify", "cut", "--key", "k.pub")
             demand(told.returncode and "ended by force left it: remove it" in told.stdout + told.stderr, path.name)
             path.unlink()
-
-    def tidy(self, folder):
-        """The next signing takes away what an interrupted one left."""
-        self.must(folder, "sign", "cut", "--key", "k.key", "--replace")
-        demand(not list((folder / "cut").glob(".*")), "signing again leaves something")
 
 
 class SignAgain(Sign):
@@ -174,7 +168,6 @@ class SignAgain(Sign):
             self.must(folder, "verify", "cut", "--key", "k.pub")
             self.must(folder, *self.arguments)
             self.must(folder, "verify", "cut", "--key", "new.pub")
-        self.tidy(folder)
 
 
 class RegistryInit(WithOrgan):
