@@ -9,6 +9,7 @@
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint_config.h"
+#include "format/checkpoint/folder_rules.h"
 #include "train/data/span_draw.h"
 #include "train/data/task.h"
 #include "train/machine/start_machine.h"
