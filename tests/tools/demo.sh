@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The story of `./dev demo`: train, sign, publish, refuse, transplant, measure, undo. ./dev builds
 # first, puts the programs in PATH and sets ORGAN_MODELS. Every command is printed as a person would
-# type it, inside the folder demo/, which stays afterwards; what the page shows lies in demo/record/.
+# type it, inside the folder demo/, which stays until the
+# next demo; what the page shows lies in demo/record/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 before=${DEMO_SECONDS:-0}  # how long setting up and building took
@@ -59,7 +60,26 @@ describe_machine() {
   printf 'cores\t%s\n' "$(nproc)"
 }
 
-rm -rf demo
+# What the demo makes, and removes when it is run again. Anything else in its folder is somebody's.
+made=(damaged held-out legal-1.0.0 legal-1.0.0.run other page.html publisher.key publisher.pub
+  recipient record recovered recovered.run registry train)
+
+if [[ ! -f $ORGAN_MODELS/smollm2/config.json ]]; then
+  printf "demo: '%s': the model is not there; ./dev demo fetches it\n" "$ORGAN_MODELS/smollm2"
+  exit 1
+fi
+strange=
+for path in demo/* demo/.[!.]*; do
+  name=${path#demo/}
+  if [[ ! -e $path && ! -L $path ]]; then continue; fi
+  if [[ " ${made[*]} " != *" $name "* ]]; then strange+=" $name"; fi
+done
+if [[ -n $strange ]]; then
+  printf 'demo: the folder demo/ holds what the demo did not make:%s\n' "$strange"
+  printf 'hint: move it away; what the last demo made is removed before the next one\n'
+  exit 1
+fi
+for name in "${made[@]}"; do rm -rf "demo/$name"; done
 mkdir -p demo/record
 cd demo
 describe_machine >record/machine.tsv

@@ -146,7 +146,10 @@ def parse_arguments(arguments=None):
 def make_model(options, random_tensor):
     vocab = {c: i for i, c in enumerate(byte_characters())}
     vocab[END] = len(vocab)
-    os.makedirs(options.out)
+    try:
+        os.makedirs(options.out)
+    except FileExistsError:
+        raise SystemExit(f"'{options.out}': is there already") from None
     write_weights(options.out, model_tensors(options, len(vocab), random_tensor), options.shards)
     write_json(os.path.join(options.out, "config.json"), config(options, vocab))
     write_json(os.path.join(options.out, "tokenizer.json"), tokenizer(vocab))
