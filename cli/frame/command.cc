@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "cli/frame/context.h"
 #include "cli/frame/internal/formatter.h"
 #include "cli/frame/internal/help.h"
+#include "cli/frame/internal/number.h"
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
 #include "format/checkpoint/checkpoint.h"
@@ -57,6 +59,29 @@ void mark_as_path(CLI::Option* option) {
                     std::string(kPathMark));
 }
 
+template <typename T>
+struct ValueOf {
+  using Type = T;
+};
+template <typename T>
+struct ValueOf<std::optional<T>> {
+  using Type = T;
+};
+
+// CLI11 reads octal and hexadecimal numbers, and a negative one into a type without a sign. So one
+// function reads them all first.
+template <typename T>
+void read_as_number(CLI::Option* option) {
+  using Value = typename ValueOf<T>::Type;
+  if constexpr (std::is_arithmetic_v<Value>) {
+    const auto checked = [name = option->get_name()](const std::string& text) {
+      const auto value = parse_number<Value>(name, text);
+      return std::is_integral_v<Value> ? fmt::to_string(value) : text;
+    };
+    option->transform(checked, "", std::string(kNumberMark));
+  }
+}
+
 }  // namespace
 
 Option Option::required() const {
@@ -80,7 +105,10 @@ Option Option::show_default() const {
 }
 
 Option Option::within(unsigned low, unsigned high) const {
-  option_->check(CLI::Range(low, high));
+  option_->transform([name = option_->get_name(), low, high](const std::string& text) {
+    number_within(name, text, low, high);
+    return text;
+  });
   return *this;
 }
 
@@ -91,7 +119,9 @@ Option Option::excludes(Option other) const {
 
 template <typename T>
 Option Command::add_option(const std::string& names, T& target, const std::string& description) {
-  return Option(app_->add_option(names, target, description));
+  CLI::Option* option = app_->add_option(names, target, description);
+  read_as_number<T>(option);
+  return Option(option);
 }
 
 template Option Command::add_option(const std::string&, std::string&, const std::string&);

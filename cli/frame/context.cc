@@ -97,6 +97,19 @@ int worse_exit_code(int a, int b) {
   return rank(a) <= rank(b) ? a : b;
 }
 
+void require_outside(const fs::path& new_folder, const fs::path& model) {
+  std::error_code error;
+  const fs::path inner = fs::weakly_canonical(new_folder, error);
+  if (error) return;  // said by whoever opens it
+  const fs::path outer = fs::weakly_canonical(model, error);
+  if (error || inner == outer) return;
+  if (std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end()) {
+    throw Error(ErrorCode::invalid_argument,
+                quote(new_folder.string()) + ": lies inside " + quote(model.string()),
+                "choose a folder that is not a part of the model");
+  }
+}
+
 nlohmann::json to_json(const std::vector<format::Finding>& findings) {
   nlohmann::json out = nlohmann::json::array();
   for (const format::Finding& finding : findings) {

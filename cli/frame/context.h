@@ -61,6 +61,9 @@ class Context {
 // 6 not found > 7 locked > 1 > 0.
 int worse_exit_code(int a, int b);
 
+// Throws invalid_argument where a command's new folder would lie inside the model it reads.
+void require_outside(const std::filesystem::path& new_folder, const std::filesystem::path& model);
+
 // A findings list as lines on stderr and as JSON.
 nlohmann::json to_json(const std::vector<format::Finding>& findings);
 void show_findings(const std::vector<format::Finding>& findings);

@@ -80,9 +80,9 @@ class ProgramFormatter : public Formatter {
   }
 };
 
-bool is_path(const CLI::Option& option) {
+bool has_mark(const CLI::Option& option, std::string_view mark) {
   try {  // CLI11 has no const form of this
-    return const_cast<CLI::Option&>(option).get_validator(std::string(kPathMark)) != nullptr;
+    return const_cast<CLI::Option&>(option).get_validator(std::string(mark)) != nullptr;
   } catch (const CLI::OptionNotFound&) {
     return false;
   }
@@ -98,7 +98,8 @@ ordered_json option_json(const CLI::Option& option) {
           {"description", option.get_description()},
           {"value", option.get_items_expected_max() == 0 ? "" : option.get_type_name()},
           {"default", option.get_default_str()},
-          {"path", is_path(option)},
+          {"path", has_mark(option, kPathMark)},
+          {"number", has_mark(option, kNumberMark)},
           {"required", option.get_required()},
           // Several values behind one another, or one each time that it is given.
           {"many", option.get_items_expected_max() > 1 && option.get_allow_extra_args()},
@@ -162,6 +163,17 @@ std::string Formatter::make_subcommand(const CLI::App* command) const {
 std::string Formatter::make_option(const CLI::Option* option, bool is_positional) const {
   return help_entry(make_option_name(option, is_positional) + make_option_opts(option),
                     make_option_desc(option), get_column_width());
+}
+
+// "N=0", or "FILE ... REQUIRED". What excludes what stands in the descriptions.
+std::string Formatter::make_option_opts(const CLI::Option* option) const {
+  if (option->get_items_expected_max() == 0) return "";
+  std::string text;
+  if (!option->get_type_name().empty()) text += " " + option->get_type_name();
+  if (!option->get_default_str().empty()) text += "=" + option->get_default_str();
+  if (option->get_expected_max() == CLI::detail::expected_max_vector_size) text += " ...";
+  if (option->get_required()) text += " REQUIRED";
+  return text;
 }
 
 std::string help_of_help() {

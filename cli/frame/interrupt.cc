@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/frame/interrupt.h"
 
+#include <unistd.h>
+
 #include <atomic>
+
+#include "format/base/error.h"
 
 namespace organ::cli {
 namespace {
@@ -21,15 +25,56 @@ void remember(int signal) {
   }
 }
 
+std::array<char, 512> last_words{};
+std::size_t last_words_size = 0;
+std::atomic<bool> line_open{false};
+
+void leave(int /*signal*/) {
+  // Where a write fails there is nobody else to tell.
+  static_cast<void>(line_open && ::write(STDERR_FILENO, "\n", 1) < 0);
+  static_cast<void>(::write(STDERR_FILENO, last_words.data(), last_words_size) < 0);
+  ::_exit(exit_code(ErrorCode::cancelled));
+}
+
+sigset_t signal_set() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : kSignals) sigaddset(&set, signal);
+  return set;
+}
+
+struct sigaction action_of(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  // One after the other: of two that come together the second is a second.
+  action.sa_mask = signal_set();
+  action.sa_flags = SA_RESTART;  // a write in progress goes on
+  return action;
+}
+
 }  // namespace
 
+void end_when_interrupted(std::string_view said) {
+  last_words_size = said.copy(last_words.data(), last_words.size());
+  const struct sigaction action = action_of(leave);
+  for (const int signal : kSignals) {
+    struct sigaction now {};
+    sigaction(signal, nullptr, &now);
+    if (now.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+  }
+  const sigset_t set = signal_set();
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+void note_open_line(bool open) { line_open = open; }
+
+void hold_interrupts() {
+  const sigset_t set = signal_set();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
 InterruptGuard::InterruptGuard() {
-  struct sigaction action {};
-  action.sa_handler = remember;
-  sigemptyset(&action.sa_mask);
-  // One after the other: of two that come together the second is a second.
-  for (const int signal : kSignals) sigaddset(&action.sa_mask, signal);
-  action.sa_flags = SA_RESTART;  // a write in progress goes on
+  const struct sigaction action = action_of(remember);
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     sigaction(kSignals[i], nullptr, &old_[i]);
     taken[i] = old_[i].sa_handler != SIG_IGN;

@@ -12,6 +12,7 @@
 #include <fmt/core.h>
 
 #include "cli/frame/amounts.h"
+#include "cli/frame/interrupt.h"
 #include "format/base/try_thread.h"
 
 namespace organ::cli {
@@ -32,7 +33,7 @@ std::vector<std::string> parts_of(Unit unit, std::uint64_t done, std::uint64_t t
     parts.push_back(amount_text(done, unit) + " of " + amount_text(total, unit));
     parts.push_back(fmt::format(
         "{:.0f} %", std::floor(100 * static_cast<double>(done) / static_cast<double>(total))));
-  } else {
+  } else if (done > 0) {
     parts.push_back(amount_text(done, unit));
   }
   if (rate < 1) return parts;
@@ -77,6 +78,7 @@ Meter::~Meter() {
     const std::size_t echo = 2;  // of Ctrl-C, by the terminal
     std::cerr << '\r' + std::string(std::min(drawn_ + echo, terminal_width()), ' ') + '\r'
               << std::flush;
+    note_open_line(false);
   }
 }
 
@@ -87,7 +89,7 @@ void Meter::begin(std::string_view phase, std::uint64_t total, Unit unit) {
   unit_ = unit;
   done_ = 0;
   seen_ = 0;
-  seen_at_ = Clock::now();
+  begun_at_ = seen_at_ = Clock::now();
   rate_ = 0;
 }
 
@@ -105,9 +107,12 @@ void Meter::run(const std::stop_token& stop) {
 
 void Meter::draw() {
   const std::uint64_t done = done_.load(std::memory_order_relaxed);
-  update_rate(Clock::now(), done);
+  const auto now = Clock::now();
+  update_rate(now, done);
   const std::size_t width = terminal_width();
-  const std::string line = meter_line(phase_, unit_, done, total_, rate_, width);
+  // What was done in a moment says nothing of what is left.
+  const double rate = now - begun_at_ < kPatience ? 0 : rate_;
+  const std::string line = meter_line(phase_, unit_, done, total_, rate, width);
   if (!terminal_) {
     std::cerr << line + '\n' << std::flush;
     return;
@@ -115,6 +120,7 @@ void Meter::draw() {
   // What the longer line of before left is overwritten, never more than the terminal is wide now.
   const std::size_t rest = std::min(drawn_, width) - std::min({drawn_, width, line.size()});
   std::cerr << '\r' + line + std::string(rest, ' ') + std::string(rest, '\b') << std::flush;
+  note_open_line(true);
   drawn_ = line.size();
 }
 

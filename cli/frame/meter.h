@@ -32,8 +32,8 @@ std::string meter_line(std::string_view phase, Unit unit, std::uint64_t done, st
                        double rate, std::size_t width);
 
 // Draws from one second after it was made, ten times a second over the same line of a terminal,
-// else a new line each second. The line is wiped when the meter goes, so nothing else may be
-// written to stderr before. Thread-safe.
+// else a new line each second; rate and time left from one second of a phase on. The line is wiped
+// when the meter goes, so nothing else may be written to stderr before. Thread-safe.
 class Meter {
  public:
   Meter();
@@ -61,7 +61,7 @@ class Meter {
   Unit unit_ = Unit::bytes;
   double rate_ = 0;
   std::uint64_t seen_ = 0;  // what was done when the rate was last looked at, and when
-  Clock::time_point seen_at_;
+  Clock::time_point seen_at_, begun_at_;
   std::size_t drawn_ = 0;  // characters on the line
 
   std::optional<std::jthread> thread_;  // last: it uses everything above; none: nothing is drawn

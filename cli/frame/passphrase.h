@@ -21,10 +21,12 @@ struct PassphraseOptions {
 // The options must live as long as the command.
 void add_passphrase_options(Command& command, PassphraseOptions& options);
 
-// Asks for the passphrase of an existing key; throws invalid_argument when there is no way to.
+// Asks for the passphrase of an existing key; throws invalid_argument when there is no way to, or
+// when what was named for it holds none; not_found, io, cancelled (the question is not answered).
 format::PassphraseSource passphrase_source(const PassphraseOptions& options);
 
-// The passphrase of a new key, typed twice on a terminal; empty when none was given.
+// The passphrase of a new key, typed twice on a terminal; empty only when a person answered with an
+// empty line, or nothing was named and there is nobody to ask. Throws the same.
 std::string new_passphrase(const PassphraseOptions& options);
 
 }  // namespace organ::cli

@@ -17,28 +17,31 @@
 #include "cli/frame/command_table.h"
 #include "cli/frame/internal/help.h"
 #include "cli/frame/internal/usage.h"
+#include "cli/frame/interrupt.h"
 #include "cli/frame/train_program.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
 namespace {
 
-int report(const Context& context, const Error& error) {
-  const int code = exit_code(error.code());
+std::string text_of(const Context& context, const Error& error) {
   if (context.json || context.json_errors) {
-    nlohmann::json record = {
+    const nlohmann::json record = {
         {"schema_version", 1},
         {"message_type", "exit_error"},
         {"code", to_string(error.code())},
-        {"exit_code", code},
+        {"exit_code", exit_code(error.code())},
         {"message", error.what()},
         {"hint", error.hint().empty() ? nlohmann::json() : nlohmann::json(error.hint())}};
-    std::cerr << record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
-  } else {
-    std::cerr << "organ: " << error.what() << '\n';
-    if (!error.hint().empty()) std::cerr << "hint: " << error.hint() << '\n';
+    return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   }
-  return code;
+  const std::string hint = error.hint().empty() ? "" : "hint: " + error.hint() + "\n";
+  return std::string("organ: ") + error.what() + "\n" + hint;
+}
+
+int report(const Context& context, const Error& error) {
+  std::cerr << text_of(context, error);
+  return exit_code(error.code());
 }
 
 int hand_over(const Context& context, const std::vector<std::string>& words) {
@@ -142,6 +145,7 @@ int run_program(std::span<void (*const)(Command&, Context&)> commands, int argc,
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   Context context;
   context.json_errors = names_json(words);
+  end_when_interrupted(text_of(context, Error(ErrorCode::cancelled, "interrupted")));
   CLI::App app{"donor organs: cut, train, sign, publish, check and transplant transformer layers",
                "organ"};
   app.set_version_flag("--version", "organ " ORGAN_VERSION);

@@ -34,6 +34,7 @@ std::optional<std::string> nearest(const std::vector<std::string>& names, std::s
   std::optional<std::string> best, longer;
   std::size_t best_distance = kMostChanges + 1, starts = 0;
   for (const std::string& name : names) {
+    if (name == word) continue;
     const std::size_t distance = edit_distance(word, name);
     if (distance < best_distance) {
       best_distance = distance;
@@ -82,6 +83,23 @@ Error unexpected(const CLI::App& command, const std::string& word) {
                meant ? "did you mean '" + *meant + "'?" : help);
 }
 
+// CLI11's sentences in the words of this program. What it tells apart stands in its texts alone.
+std::string in_own_words(const CLI::ParseError& error) {
+  const std::string text = error.what(), name = text.substr(0, text.find_first_of(": "));
+  if (dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr) {
+    constexpr std::string_view kExcludes = " excludes ";
+    const std::size_t at = text.find(kExcludes);
+    if (at == text.npos) return text;
+    return text.substr(0, at) + ": cannot be joined with " + text.substr(at + kExcludes.size());
+  }
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr) return text;
+  if (text.find("flag override") != text.npos) return name + ": takes no value";
+  if (text.find("At Most") != text.npos) {
+    return name + ": is given " + text.substr(text.rfind(' ') + 1) + " times, expected once";
+  }
+  return name + ": its value is missing";
+}
+
 }  // namespace
 
 Place find_place(const CLI::App& program, const std::vector<std::string>& words) {
@@ -107,7 +125,12 @@ Place find_place(const CLI::App& program, const std::vector<std::string>& words)
 
 Error unknown_command(const CLI::App& app, const std::string& word) {
   const bool inner = app.get_parent() != nullptr;
-  const auto meant = nearest(command_names(app), word);
+  const std::vector<std::string> names = command_names(app);
+  const auto meant = nearest(names, word);
+  if (std::find(names.begin(), names.end(), word) != names.end()) {
+    return Error(ErrorCode::invalid_argument, quote(word) + " is not a command of this program",
+                 "organ " + word + " is one");
+  }
   return Error(ErrorCode::invalid_argument,
                quote(word) + " is not a command" + (inner ? " of " + full_name(app) : ""),
                meant ? "did you mean '" + *meant + "'?"
@@ -129,7 +152,7 @@ Error usage_error(const CLI::App& program, const CLI::App& command, const CLI::P
     return Error(ErrorCode::invalid_argument, "no command of " + name + " is given",
                  name + " --help lists them");
   }
-  return Error(ErrorCode::invalid_argument, escape_text(error.what()),
+  return Error(ErrorCode::invalid_argument, escape_text(in_own_words(error)),
                name + " --help shows what it takes");
 }
 

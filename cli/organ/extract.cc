@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/amounts.h"
 #include "cli/frame/long_work.h"
 #include "cli/organ/commands.h"
 #include "cli/output/finite_option.h"
@@ -37,6 +38,7 @@ void run_extract(Context& context, Arguments arguments) {
     throw Error(ErrorCode::invalid_argument, "which layers: give either --layers or --middle-third",
                 "--layers 4:7 takes layers 4, 5 and 6, counted from 0");
   }
+  require_outside(arguments.out, arguments.model);
   format::FiniteCheck finite{.required = arguments.require_finite, .found = {}};
   arguments.options.finite = &finite;
   transplant::require_settled(arguments.model);
@@ -67,10 +69,10 @@ void run_extract(Context& context, Arguments arguments) {
                         {"bytes", bytes}});
     return;
   }
-  context.confirm(fmt::format("{}: layers {} to {} of {} ({} bytes), architecture {}",
+  context.confirm(fmt::format("{}: layers {} to {} of {} ({}), architecture {}",
                               escape_text(arguments.out), from.first_layer,
                               from.first_layer + from.layer_count - 1, from.donor_layer_count,
-                              bytes, manifest.architecture.signature.to_string()));
+                              size_text(bytes), manifest.architecture.signature.to_string()));
 }
 
 }  // namespace
@@ -82,7 +84,7 @@ void add_extract(Command& app, Context& context) {
       "  organ extract SmolLM2-135M --layers 10:13 --out legal-0.1.0 --name legal\n"
       "  organ extract SmolLM2-135M --middle-third --out middle --license Apache-2.0\n"
       "  organ extract t5-base --stack encoder --layers 4:7 --out encoder-0.1.0");
-  command.add_path("model", arguments->model, "checkpoint folder").required();
+  command.add_path("MODEL", arguments->model, "checkpoint folder").required();
   command.add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
       .value_name("A:B");
   command.add_flag("--middle-third", arguments->middle_third,

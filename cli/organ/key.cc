@@ -28,6 +28,11 @@ std::optional<format::Curve> parse_curve(std::string_view name) {
 void generate(Context& context, const Options& options) {
   const std::filesystem::path secret_path = options.prefix + ".key";
   const std::filesystem::path public_path = options.prefix + ".pub";
+  const std::string last = std::filesystem::path(options.prefix).filename().string();
+  if (last.empty() || last == "." || last == "..") {
+    throw Error(ErrorCode::invalid_argument, quote(options.prefix) + ": names no file",
+                "organ key generate FOLDER/NAME makes FOLDER/NAME.key and FOLDER/NAME.pub");
+  }
   for (const auto& path : {secret_path, public_path}) {
     if (is_taken(path)) {
       throw Error(ErrorCode::already_exists, quote(path.string()) + ": already exists",

@@ -107,7 +107,10 @@ class ConsoleObserver final : public train::TrainObserver {
     }
   }
   void finished() override { end_line(); }
-  bool stop_requested() const override { return interrupt_.requested(); }
+  bool stop_requested() const override {
+    if (!interrupt_) interrupt_.emplace();  // from here on somebody asks
+    return interrupt_->requested();
+  }
   void evaluation(const train::EvaluationMetrics& m) override {
     note(fmt::format("held out after step {}: nll {:.6f}, perplexity {:.4f}, {} targets", m.step,
                      m.nll, std::exp(m.nll), m.targets));
@@ -120,7 +123,7 @@ class ConsoleObserver final : public train::TrainObserver {
   }
 
   const Context& context_;
-  InterruptGuard interrupt_;
+  mutable std::optional<InterruptGuard> interrupt_;
   bool progress_;
   bool open_line_ = false;
   std::optional<double> average_;  // seconds per step
@@ -148,7 +151,7 @@ void add_data_arguments(Command& command, TrainArguments& a) {
 
 void add_train_arguments(Command& command, TrainArguments& a) {
   train::TrainSettings& s = a.settings;
-  command.add_path("model", a.model, "checkpoint folder").required();
+  command.add_path("MODEL", a.model, "checkpoint folder").required();
   command.add_option("--stack", a.stack, "whose layers, of an encoder-decoder [default: decoder]")
       .value_name("encoder|decoder");
   add_data_arguments(command, a);
@@ -214,8 +217,10 @@ train::TrainSettings wished_settings(const TrainArguments& a) {
   wishes.cache_folder = a.cache_folder;
   wishes.run_folder = a.run_folder.empty() ? a.out + ".run" : a.run_folder;
   if (is_taken(a.out)) {
-    fail(ErrorCode::already_exists, "{}: exists already", quote(a.out));
+    throw Error(ErrorCode::already_exists, quote(a.out) + ": already exists",
+                "choose another --out");
   }
+  require_outside(a.out, a.model);
   return wishes;
 }
 

@@ -66,6 +66,18 @@ void read_start(Arguments& arguments) {
               "--init-text 'Answer as a lawyer:' starts a prompt from that text's tokens");
 }
 
+void read_kind(Arguments& arguments) {
+  if (changes_weights(arguments)) return;
+  const auto kind = train::parse_adapter_kind(arguments.method);
+  if (!kind) {
+    fail(ErrorCode::invalid_argument,
+         "METHOD: {} is unknown, expected full, lora, ia3, bottleneck, prompt, prefix, "
+         "same_layers, top_k_layers or top_k",
+         quote(arguments.method));
+  }
+  arguments.adapter.kind = *kind;
+}
+
 void read_method(Arguments& arguments) {
   if (arguments.method == kTopLayers && !arguments.layers.empty()) {
     fail(ErrorCode::invalid_argument, "--layers: top_k_layers chooses them, --count says how many");
@@ -76,16 +88,7 @@ void read_method(Arguments& arguments) {
   if (arguments.method == kFull && !arguments.layers.empty()) {
     fail(ErrorCode::invalid_argument, "--layers: full trains all of them and what is around them");
   }
-  if (changes_weights(arguments)) return;
-  const auto kind = train::parse_adapter_kind(arguments.method);
-  if (!kind) {
-    fail(ErrorCode::invalid_argument,
-         "method {}: is unknown, expected full, lora, ia3, bottleneck, prompt, prefix, "
-         "same_layers, top_k_layers or top_k",
-         quote(arguments.method));
-  }
-  arguments.adapter.kind = *kind;
-  read_start(arguments);
+  if (!changes_weights(arguments)) read_start(arguments);
 }
 
 // Everything a method needs, and what is printed of it.
@@ -257,11 +260,17 @@ void run_baseline(Context& context, Arguments& arguments) {
 
 void add_baseline(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  Command command = app.add_train_command(
-      context, "baseline",
-      "  organ baseline lora SmolLM2-135M --data law/*.txt --held-out test/*.txt --out law-lora\n"
-      "  organ baseline same_layers SmolLM2-135M --layers 10:13 --data law/*.txt --out law-base");
-  command.add_option("method", arguments->method, "what trains")
+  Command command =
+      app.add_train_command(context, "baseline",
+                            "  organ baseline lora SmolLM2-135M --data law/*.txt \\\n"
+                            "      --held-out test/*.txt --out law-lora\n"
+                            "  organ baseline same_layers SmolLM2-135M --layers 10:13 \\\n"
+                            "      --data law/*.txt --out law-base");
+  const auto read_name = [arguments](const std::string& name) {
+    arguments->method = name;
+    read_kind(*arguments);
+  };
+  command.add_parsed_option("METHOD", read_name, "what trains")
       .value_name("full|lora|ia3|bottleneck|prompt|prefix|same_layers|top_k_layers|top_k")
       .required();
   train::AdapterOptions& adapter = arguments->adapter;

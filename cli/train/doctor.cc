@@ -19,7 +19,11 @@ nlohmann::json cuda_facts() {
     return {{"usable", true}, {"device", train::describe_device(device)}};
   } catch (const Error& error) {
     if (error.code() != ErrorCode::device) throw;
-    return {{"usable", false}, {"reason", error.what()}};
+    std::string_view reason = error.what();  // stands beside the name of the device
+    if (const std::string_view name = "cuda: "; reason.starts_with(name)) {
+      reason.remove_prefix(name.size());
+    }
+    return {{"usable", false}, {"reason", reason}};
   }
 }
 

@@ -48,6 +48,7 @@ void run_comparison(const Context& context, const EvalArguments& a) {
          a.per_document ? "--per-document" : "--training-data");
   }
   check_arguments(a);
+  train::check_resamples(a.bootstrap.resamples);
   if (train::is_diagnostic(a.protocol)) {
     fail(ErrorCode::invalid_argument, "--against: figures of {} are not comparable",
          train::to_string(a.protocol));
@@ -93,7 +94,7 @@ void add_eval(Command& app, Context& context) {
                             "      --documents blank-lines\n"
                             "  organ eval SmolLM2-135M --data test.txt --protocol P4\n"
                             "  organ eval SmolLM2-135M --adapter law-lora --data test.txt");
-  command.add_path("model", arguments->model, "checkpoint folder (or saved --json record)")
+  command.add_path("MODEL", arguments->model, "checkpoint folder (or saved --json record)")
       .required();
   command
       .add_path(

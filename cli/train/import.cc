@@ -19,6 +19,7 @@ struct Arguments {
 };
 
 void run_import(Context& context, const Arguments& a) {
+  require_outside(a.out, a.model);
   transplant::require_settled(a.model);
   const auto checkpoint = format::Checkpoint::open(a.model);
   context.warn_of(checkpoint.warnings());
@@ -53,7 +54,7 @@ void add_import(Command& app, Context& context) {
       app.add_train_command(context, "import",
                             "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law\n"
                             "  organ import hub/adapter --into model --out merged --json");
-  command.add_path("adapter", arguments->adapter, "folder with adapter_config.json").required();
+  command.add_path("ADAPTER", arguments->adapter, "folder with adapter_config.json").required();
   command.add_path("--into", arguments->model, "checkpoint folder the adapter was made for")
       .required()
       .value_name("MODEL");

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/train/measured.h"
 
+#include <functional>
+#include <optional>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/context.h"
+#include "cli/frame/long_work.h"
 #include "format/base/fail.h"
 #include "train/adapter/adapter_tokenizer.h"
 #include "train/data/overlap.h"
@@ -31,6 +34,31 @@ nlohmann::json overlap_record(const train::OverlapCount& overlap) {
           {"share", overlap.share},
           {"training_files", files}};
 }
+
+// The meter of a measurement, which Ctrl-C ends between two windows. While the model is loaded
+// nobody asks for that, so a signal ends the process.
+class MeasuringProgress {
+ public:
+  explicit MeasuringProgress(const Context& context) {
+    if (context.show_progress()) meter_.emplace().begin("loading the model", 0, Unit::items);
+  }
+
+  void operator()(std::int64_t done, std::int64_t total) {
+    if (!interrupt_) interrupt_.emplace();
+    if (done <= done_ || done_ == 0) {  // a diagnostic measures twice
+      if (meter_) meter_->begin("measuring", static_cast<std::uint64_t>(total), Unit::items);
+      done_ = 0;
+    }
+    if (meter_) meter_->advance(static_cast<std::uint64_t>(done - done_));
+    done_ = done;
+    if (interrupt_->requested()) throw_interrupted();
+  }
+
+ private:
+  std::optional<Meter> meter_;
+  std::optional<InterruptGuard> interrupt_;
+  std::int64_t done_ = 0;
+};
 
 }  // namespace
 
@@ -70,13 +98,21 @@ Measured::Measured(const Context& context, const EvalArguments& a, const std::st
     }
   }
   read_data(context, checkpoint);
-  measurement_ = train::measure_checkpoint(checkpoint, a.precision, a.machine, *data_, options_,
-                                           adapter_folder);
+  measurement_ = measure(context, checkpoint);
   for (const auto& probe : measurement_.probes) context.detail(train::describe(probe));
   context.note(train::describe_passed(measurement_.probes));
   for (const auto& probe : measurement_.diagnosis) {
     if (!probe.passed) context.note(train::describe(probe));
   }
+}
+
+train::Measurement Measured::measure(const Context& context,
+                                     const format::Checkpoint& checkpoint) const {
+  MeasuringProgress progress(context);
+  train::EvaluationOptions options = options_;
+  options.progress = std::ref(progress);
+  return train::measure_checkpoint(checkpoint, arguments_.precision, arguments_.machine, *data_,
+                                   options, adapter_folder_);
 }
 
 train::EvalRecord Measured::record() const {
@@ -118,6 +154,9 @@ void Measured::read_data(const Context& context, const format::Checkpoint& check
                    .training_texts = {a.training_data.begin(), a.training_data.end()}});
   context.warn_of(measured.warnings);
   data_ = std::move(measured.data);
+  if (!a.against.empty()) {
+    train::check_bootstrap(data_->stream().document_starts().size(), a.bootstrap);
+  }
   const bool asked = a.protocol != train::Protocol::p0;
   options_.protocol =
       asked ? a.protocol : train::protocol_of(data_->task()).value_or(train::Protocol::p0);

@@ -54,6 +54,7 @@ class Measured {
 
  private:
   void read_data(const Context& context, const format::Checkpoint& checkpoint);
+  train::Measurement measure(const Context& context, const format::Checkpoint& checkpoint) const;
   std::string protocol_name() const {
     return train::protocol_name(options_.protocol, options_.context, options_.stride);
   }

@@ -102,8 +102,8 @@ void add_recover(Command& app, Context& context) {
   Command command = app.add_train_command(
       context, "recover",
       "  organ recover recipient --data law/*.txt --epochs 1 --out recovered\n"
-      "  organ recover recipient --layers 10:13 --data law/*.txt --held-out test/*.txt --out "
-      "better");
+      "  organ recover recipient --layers 10:13 --data law/*.txt \\\n"
+      "      --held-out test/*.txt --out better");
   command
       .add_option("--layers", arguments->layers, "where the organ is [default: the newest receipt]")
       .value_name("A:B");

@@ -93,8 +93,8 @@ void add_train(Command& app, Context& context) {
       context, "train",
       "  organ train SmolLM2-135M --middle-third --data law/*.txt --held-out test/*.txt \\\n"
       "      --out legal-1.0.0 --name legal --organ-version 1.0.0\n"
-      "  organ train SmolLM2-135M --layers 10:13 --data law/*.txt --steps 200 --resume --out "
-      "legal");
+      "  organ train SmolLM2-135M --layers 10:13 --data law/*.txt --steps 200 \\\n"
+      "      --resume --out legal");
   command.add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
       .value_name("A:B");
   command.add_flag("--middle-third", arguments->middle_third,

@@ -134,6 +134,52 @@ class Habits(unittest.TestCase):
                       self.refused("extract", "model", "--lay", "1:2"))
         self.assertIn("'more' is not expected by organ doctor", self.refused("doctor", "more"))
 
+    def test_numbers_are_decimal_and_have_their_sign(self):
+        """One function reads them all: no wrapping round, no octal, no words of the parser's."""
+        seen = 0
+        programs = [ORGAN] + [path for path in [ORGAN.parent / "organ-train"] if path.exists()]
+        for program in programs:
+            tree = json.loads(self.good("--dump-help", "json", program=program).stdout)
+            for path, node in commands(tree):
+                for option in node["options"]:
+                    if not option["number"]:
+                        continue
+                    seen += 1
+                    name = option["names"][-1]
+                    whole = option["value"] != "FLOAT"
+                    wrong = ["abc", "1x", "0x10", "99999999999999999999999" if whole else "1e999"]
+                    wrong += ["1.5", "-99999999999999999999999"] if whole else []
+                    wrong += [] if option["value"] in ("FLOAT", "INT") else ["-1"]
+                    if program != ORGAN:  # one of them for each: it takes its time to start
+                        wrong = wrong[seen % len(wrong):][:1]
+                    for text in wrong:
+                        with self.subTest(path=path, name=name, text=text):
+                            done = self.run_organ(*path, f"{name}={text}", program=program)
+                            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+                            self.assertRegex(done.stderr, f"^organ: {name}: .*(number|out of range)")
+                            self.assertIn(text, done.stderr)
+                            if text == "-1":
+                                self.assertRegex(done.stderr, ": -1 is out of range, expected 0 ")
+        self.assertGreater(seen, 5 if len(programs) == 1 else 40)
+        done = self.run_organ("verify", "x", "--threads", "1025")
+        self.assertIn("--threads: 1025 is out of range, expected 0 to 1024", done.stderr)
+
+    def test_refusals_are_in_organs_own_words(self):
+        for words, said in (
+                (["verify", "x", "--threads", "1", "--threads", "2"],
+                 "--threads: is given 2 times, expected once"),
+                (["extract", "m", "--layers"], "--layers: its value is missing"),
+                (["extract", "m", "--middle-third=yes"], "--middle-third: takes no value"),
+                (["install", "--into", "m", "--continue", "--abort"],
+                 "--continue: cannot be joined with --abort"),
+                (["uninstall"], "MODEL is required")):
+            with self.subTest(words=words):
+                self.assertIn(f"organ: {said}\n", self.refused(*words))
+        for path, _ in commands():
+            said = self.good(*path, "--help").stdout
+            self.assertLessEqual(max(map(len, said.splitlines())), 80, path)
+            self.assertNotRegex(said, r"Excludes|UINT in|\w:\w+ in \[", path)
+
     def test_errors_are_json_where_json_was_asked_for(self):
         for words in (["nonsense"], ["doctor", "--nonsense"], ["key"], ["key", "nonsense"], [],
                       ["extract"], ["extract", "model", "--layers"], ["doctor", "more"],

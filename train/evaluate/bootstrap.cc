@@ -40,23 +40,6 @@ std::vector<Unit> pair_up(std::span<const DocumentScore> first,
   return units;
 }
 
-void check_sizes(std::size_t documents, std::uint64_t resamples) {
-  if (documents < 2) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("comparison: {} documents with targets, expected at least 2", documents),
-        "--documents blank-lines or end-of-text divides a file");
-  }
-  if (resamples < kMinResamples || resamples > kMaxResamples) {
-    fail(ErrorCode::invalid_argument, "--resamples: {} is out of range, expected {} to {}",
-         resamples, kMinResamples, kMaxResamples);
-  }
-  if (static_cast<double>(resamples) * static_cast<double>(documents) > kMaxDraws) {
-    fail(ErrorCode::invalid_argument, "--resamples: {} of {} documents are more than {:.0e} draws",
-         resamples, documents, kMaxDraws);
-  }
-}
-
 double ratio(const Unit& sum) { return sum.nll / sum.targets; }
 
 double resample(const std::vector<Unit>& units, SplitMix64& random) {
@@ -90,11 +73,32 @@ double chance_of(const std::vector<double>& sorted) {
 
 }  // namespace
 
+void check_resamples(std::uint64_t resamples) {
+  if (resamples >= kMinResamples && resamples <= kMaxResamples) return;
+  fail(ErrorCode::invalid_argument, "--resamples: {} is out of range, expected {} to {}", resamples,
+       kMinResamples, kMaxResamples);
+}
+
+void check_bootstrap(std::uint64_t documents, const BootstrapOptions& options) {
+  const std::uint64_t resamples = options.resamples;
+  if (documents < 2) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("comparison: {} documents with targets, expected at least 2", documents),
+        "--documents blank-lines or end-of-text divides a file");
+  }
+  check_resamples(resamples);
+  if (static_cast<double>(resamples) * static_cast<double>(documents) > kMaxDraws) {
+    fail(ErrorCode::invalid_argument, "--resamples: {} of {} documents are more than {:.0e} draws",
+         resamples, documents, kMaxDraws);
+  }
+}
+
 PairedDifference paired_bootstrap(std::span<const DocumentScore> first,
                                   std::span<const DocumentScore> second,
                                   const BootstrapOptions& options) {
   const std::vector<Unit> units = pair_up(first, second);
-  check_sizes(units.size(), options.resamples);
+  check_bootstrap(units.size(), options);
   Unit total;
   for (const Unit& unit : units) {
     total.nll += unit.nll;

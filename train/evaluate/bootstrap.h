@@ -23,6 +23,11 @@ struct PairedDifference {
   std::uint64_t documents = 0;  // those with targets
 };
 
+// Throws invalid_argument for a number of resamples that paired_bootstrap refuses, whatever the
+// documents, or with so many; both are to be asked before the measuring.
+void check_resamples(std::uint64_t resamples);
+void check_bootstrap(std::uint64_t documents, const BootstrapOptions& options);
+
 // The paired bootstrap (Efron and Tibshirani 1993, 16.2) with documents as units: each resample
 // draws as many documents as there are, with replacement, and takes the difference of the
 // token-weighted means. Percentiles are interpolated as numpy does. The scores belong to the same

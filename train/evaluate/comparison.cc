@@ -164,10 +164,13 @@ nlohmann::json comparison_record(const EvalRecord& first, const EvalRecord& seco
 }
 
 std::string describe(const PairedDifference& difference, const BootstrapOptions& options) {
+  constexpr double kLeast = 0.0001;  // that is shown
+  const std::string chance = difference.chance < kLeast ? fmt::format("< {}", kLeast)
+                                                        : fmt::format("{:.4f}", difference.chance);
   return fmt::format(
-      "difference of nll {:+.6f}, 95 % interval {:+.6f} to {:+.6f}, by chance {:.4f} "
+      "difference of nll {:+.6f}, 95 % interval {:+.6f} to {:+.6f}, by chance {} "
       "({} resamples of {} documents, seed {})",
-      difference.nll, difference.low, difference.high, difference.chance, options.resamples,
+      difference.nll, difference.low, difference.high, chance, options.resamples,
       difference.documents, options.seed);
 }
 

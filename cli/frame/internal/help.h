@@ -16,6 +16,8 @@ namespace organ::cli {
 
 // The parser's name of what takes slashes off a path (Command::add_path).
 inline constexpr std::string_view kPathMark = "path";
+// The same of what reads a number (Command::add_option).
+inline constexpr std::string_view kNumberMark = "number";
 
 // `organ help help`: it has no parser of its own.
 std::string help_of_help();

@@ -104,7 +104,7 @@ class Refusals(RunCase):
 
     def test_an_existing_folder_is_never_overwritten(self):
         (self.folder / "out").mkdir()
-        self.assertIn("exists already", self.train("out", expect=1).stderr)
+        self.assertIn("already exists", self.train("out", expect=1).stderr)
         self.assertEqual(list((self.folder / "out").iterdir()), [])
 
 
