@@ -14,6 +14,7 @@
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/base/new_folder.h"
+#include "format/base/path_status.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/checkpoint/folder_rules.h"
 #include "format/organ/finite_check.h"
@@ -138,6 +139,35 @@ bool is_of_old_model(const Checkpoint& recipient, const std::string& name) {
   return !is_shard(recipient, name) && format::belongs_to_old_weights(name);
 }
 
+// The newest installation, where it put this organ at this place and every shard that it changed is
+// what it made of it.
+std::optional<Receipt> same_installation(const OrganSource& organ, const StateFolder& state,
+                                         const InstallOptions& options, const Work& work) {
+  std::vector<Receipt> receipts = read_receipts(state.model);
+  if (receipts.empty()) return std::nullopt;
+  Receipt& newest = receipts.back();
+  if (newest.position != options.position || newest.mode != "replace" ||
+      newest.manifest_digest != sha256(organ.manifest_text())) {
+    return std::nullopt;
+  }
+  std::uint64_t bytes = 0;
+  std::vector<const FileChange*> changed;
+  for (const FileChange& file : newest.files) {
+    if (!file.undo) continue;
+    if (!is_file(state.model / file.path)) return std::nullopt;
+    bytes += size_of_file(state.model / file.path);
+    changed.push_back(&file);
+  }
+  const Work reading = work.phase("reading the model", bytes);
+  for (const FileChange* file : changed) {
+    const fs::path path = state.model / file->path;
+    if (hash_file_flat(open_regular(path).get(), path.string(), reading) != file->after) {
+      return std::nullopt;
+    }
+  }
+  return std::move(newest);
+}
+
 InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model, Judged judged,
                                 const InstallOptions& options, const Work& work) {
   Transaction transaction(model, work);
@@ -151,6 +181,11 @@ InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model,
   outcome.compatibility = judged.again(organ, recipient, options.position, work);
 
   const StateFolder& state = transaction.state();
+  if (auto same = same_installation(organ, state, options, work)) {
+    outcome.already = true;
+    outcome.receipt = *std::move(same);
+    return outcome;
+  }
   const InstallPlan plan = plan_replacement(organ, recipient, options.position);
   const std::set<std::string> changed = changed_shards(plan, recipient);
   std::vector<std::string> not_a_file;  // in place it stays where it is

@@ -29,6 +29,9 @@ struct InstallOptions {
 
 struct InstallOutcome {
   Receipt receipt;
+  // In place: the newest installation had put this organ there and its shards are as it left them.
+  // Nothing was changed, and `receipt` is that one's.
+  bool already = false;
   CompatibilityReport compatibility;
   Recovery recovery = Recovery::nothing;  // what an earlier crash had left in the folder
   std::filesystem::path folder;           // where the organ now is
@@ -56,6 +59,7 @@ InstallOutcome install_organ(const format::OrganSource& organ, const std::filesy
 
 struct UninstallOutcome {
   Receipt undone;
+  std::vector<Receipt> left;  // installations that are still there, oldest first
   Recovery recovery = Recovery::nothing;
   std::vector<std::string> proved;   // files with the SHA-256 they had before the installation
   std::vector<std::string> changed;  // files somebody else changed since; not touched

@@ -143,6 +143,8 @@ UninstallOutcome uninstall_organ(const fs::path& model, const Work& work) {
   UninstallOutcome outcome;
   outcome.recovery = recovery;
   outcome.undone = std::move(receipts.back());
+  receipts.pop_back();
+  outcome.left = std::move(receipts);
   restore(state, work, outcome);
   Change change = {Change::Kind::uninstall, outcome.undone.number, {}};
   for (const FileChange& file : outcome.undone.files) {

@@ -46,14 +46,16 @@ const format::SafetensorsFile& present_shard(const format::Checkpoint& checkpoin
 
 }  // namespace
 
+void require_installed(const std::filesystem::path& model) {
+  if (!read_receipts(model).empty()) return;
+  throw Error(ErrorCode::not_found, fmt::format("{}: no organ is installed", quote(model.string())),
+              "the folder is untouched as it is");
+}
+
 format::Checkpoint open_untouched(const std::filesystem::path& model) {
+  require_installed(model);
   const StateFolder state(model);
   const std::vector<Receipt> receipts = read_receipts(model);
-  if (receipts.empty()) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("{}: no organ is installed", quote(model.string())),
-                "the folder is untouched as it is");
-  }
   History history = read_history(state, receipts);
   auto checkpoint = format::Checkpoint::open_with(model, std::move(history.undone));
   for (const auto& [name, digest] : history.now) {

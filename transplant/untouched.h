@@ -10,6 +10,9 @@
 
 namespace organ::transplant {
 
+// Throws not_found when no organ is installed in the folder; corrupt as read_receipts.
+void require_installed(const std::filesystem::path& model);
+
 // The checkpoint in `model` with the tensors that its receipts keep in the place of the organs'. No
 // file is written; the folder must stay as it is while the view is read. The changed shards and
 // what was kept of them are proved against the receipts, which reads them once. Throws not_found

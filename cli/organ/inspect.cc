@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/amounts.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
 #include "format/architecture/architecture.h"
@@ -15,6 +16,8 @@
 #include "format/manifest/reference.h"
 #include "format/signature/signing.h"
 #include "format/tensor/safetensors.h"
+#include "transplant/journal.h"
+#include "transplant/receipt.h"
 
 namespace organ::cli {
 namespace fs = std::filesystem;
@@ -22,12 +25,6 @@ namespace {
 
 std::string field(std::string_view label, std::string_view value) {
   return fmt::format("{:<14}{}", label, value);
-}
-
-std::string size_text(std::uint64_t bytes) {
-  if (bytes < 10'000) return fmt::format("{} B", bytes);
-  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
-  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
 
 nlohmann::json tensor_json(const format::TensorInfo& tensor) {
@@ -223,10 +220,50 @@ void show_config(const Context& context, const fs::path& path) {
   show_architecture(context, architecture);
 }
 
+// --- what is installed in a checkpoint
+
+std::string_view word(transplant::Pending pending) {
+  if (pending == transplant::Pending::nothing) return "nothing";
+  return pending == transplant::Pending::undecided ? "undecided" : "decided";
+}
+
+nlohmann::json receipts_json(const std::vector<transplant::Receipt>& receipts) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const transplant::Receipt& one : receipts) {
+    list.push_back({{"receipt", one.number},
+                    {"organ", one.organ_name + ":" + one.organ_version},
+                    {"manifest_digest", one.manifest_digest.to_string()},
+                    {"source", one.source},
+                    {"position", one.position},
+                    {"layer_count", one.layer_count},
+                    {"trust", to_string(one.trust.status)},
+                    {"created", one.created}});
+  }
+  return list;
+}
+
+void show_receipts(const Context& context, const std::vector<transplant::Receipt>& receipts,
+                   transplant::Pending pending) {
+  for (const transplant::Receipt& one : receipts) {
+    context.print(
+        field("installed",
+              fmt::format("{}:{} in layers {} to {}, {}, {} (receipt {})",
+                          escape_text(one.organ_name), escape_text(one.organ_version), one.position,
+                          one.position + one.layer_count - 1, to_string(one.trust.status),
+                          escape_text(one.created), one.number)));
+  }
+  if (pending == transplant::Pending::nothing) return;
+  context.print(field("pending", fmt::format("a change that is {}; organ install --continue or "
+                                             "--abort ends it",
+                                             word(pending))));
+}
+
 void show_checkpoint(const Context& context, const fs::path& path, const std::string& stack) {
   const auto checkpoint = format::Checkpoint::open(path, stack);
   context.warn_of(checkpoint.warnings());
   const auto& architecture = checkpoint.architecture();
+  const auto receipts = transplant::read_receipts(path);
+  const auto pending = transplant::pending_change(path);
   std::uint64_t bytes = 0;
   nlohmann::json shards = nlohmann::json::array();
   for (const auto& shard : checkpoint.shards()) {
@@ -240,6 +277,8 @@ void show_checkpoint(const Context& context, const fs::path& path, const std::st
                                    {"architecture", architecture_json(architecture)},
                                    {"config_digest", checkpoint.config_digest().to_string()},
                                    {"warnings", checkpoint.warnings()},
+                                   {"installed", receipts_json(receipts)},
+                                   {"pending", word(pending)},
                                    {"shards", std::move(shards)}});
     return;
   }
@@ -247,10 +286,27 @@ void show_checkpoint(const Context& context, const fs::path& path, const std::st
   context.print(field("weights", fmt::format("{} in {} file{}", size_text(bytes), shards.size(),
                                              shards.size() == 1 ? "" : "s")));
   context.print(field("config", checkpoint.config_digest().to_string()));
+  show_receipts(context, receipts, pending);
   show_architecture(context, architecture);
 }
 
 // --- what is it?
+
+// Folders that other commands know.
+std::string what_else(const fs::path& path) {
+  if (is_there(path / "oci-layout")) return "it is a registry: organ list --registry DIR shows it";
+  if (is_there(path / "adapter_config.json")) {
+    return "it is a PEFT adapter: organ import merges it, organ eval --adapter measures with it";
+  }
+  if (is_there(path / "metrics.jsonl")) return "it is what a training run keeps: metrics, states";
+  return "organ inspect knows organ folders and Hugging Face checkpoints";
+}
+
+// Eight bytes of length, then JSON.
+bool starts_like_safetensors(std::string_view head) {
+  constexpr std::size_t kLengthBytes = 8;
+  return head.size() > kLengthBytes && head[kLengthBytes] == '{';
+}
 
 void inspect_folder(const Context& context, const fs::path& path, const std::string& stack) {
   if (is_there(path / format::kManifestFile)) {
@@ -259,8 +315,7 @@ void inspect_folder(const Context& context, const fs::path& path, const std::str
     show_checkpoint(context, path, stack);
   } else {
     throw Error(ErrorCode::not_found,
-                quote(path.string()) + ": has neither organ.json nor config.json",
-                "organ inspect knows organ folders and Hugging Face checkpoints");
+                quote(path.string()) + ": has neither organ.json nor config.json", what_else(path));
   }
 }
 
@@ -271,8 +326,12 @@ void inspect_file(const Context& context, const fs::path& path) {
   read_at(fd.get(), 0, std::as_writable_bytes(std::span(head)), path.string());
   if (head.starts_with("-----BEGIN")) {
     show_public_key(context, path);
-  } else if (!head.starts_with('{')) {
+  } else if (starts_like_safetensors(head) || name.ends_with(".safetensors")) {
     show_safetensors(context, path);
+  } else if (!head.starts_with('{')) {
+    throw Error(
+        ErrorCode::invalid_argument, quote(path.string()) + ": is no file that organ knows",
+        "organ inspect knows safetensors files, organ.json, config.json, model.sig and keys");
   } else if (name == format::kConfigFile) {
     show_config(context, path);
   } else if (name.ends_with(".sig")) {

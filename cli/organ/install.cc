@@ -81,6 +81,7 @@ nlohmann::json outcome_json(const transplant::InstallOutcome& outcome) {
           {"organ", receipt.organ_name + ":" + receipt.organ_version},
           {"position", receipt.position},
           {"layer_count", receipt.layer_count},
+          {"already_installed", outcome.already},
           {"trust", to_string(receipt.trust.status)},
           {"converted_tensors", receipt.conversions.size()},
           {"changed_files", changed},
@@ -98,6 +99,7 @@ void run_install(Context& context, Arguments arguments) {
     throw Error(ErrorCode::invalid_argument, "--hard-link shares shards with a new folder",
                 "add --out DIR");
   }
+  if (arguments.options.out) require_outside(*arguments.options.out, arguments.model);
   const auto organ = watched(context, arguments.threads, [&](const Work& work) {
     return open_organ(context, arguments.placement.organ, work);
   });
@@ -109,6 +111,8 @@ void run_install(Context& context, Arguments arguments) {
   });
   const transplant::Receipt& receipt = outcome.receipt;
   warn_not_finite(context, outcome.not_finite);
+  const std::string installed =
+      escape_text(receipt.organ_name) + ":" + escape_text(receipt.organ_version);
   context.done = fmt::format("the organ is installed in {} (receipt {})",
                              quote(outcome.folder.string()), receipt.number);
   if (outcome.recovery != transplant::Recovery::nothing) {
@@ -136,10 +140,10 @@ void run_install(Context& context, Arguments arguments) {
     context.print_json("install", outcome_json(outcome));
     return;
   }
-  show(context, outcome.compatibility);
-  context.confirm(fmt::format("{}:{} is now layers {} to {} of {} (receipt {})",
-                              escape_text(receipt.organ_name), escape_text(receipt.organ_version),
-                              receipt.position, receipt.position + receipt.layer_count - 1,
+  if (!outcome.already) show(context, outcome.compatibility);
+  context.confirm(fmt::format("{} is {} layers {} to {} of {} (receipt {})", installed,
+                              outcome.already ? "already" : "now", receipt.position,
+                              receipt.position + receipt.layer_count - 1,
                               escape_text(outcome.folder.string()), receipt.number));
 }
 
@@ -147,7 +151,7 @@ void run(Context& context, const Arguments& arguments) {
   if (arguments.proceed) return continue_change(context, arguments.model, arguments.threads);
   if (arguments.abort) return give_up_change(context, arguments.model, arguments.threads);
   if (arguments.placement.organ.empty()) {
-    throw Error(ErrorCode::invalid_argument, "organ is required", "organ install --help");
+    throw Error(ErrorCode::invalid_argument, "REF|DIR is required", "organ install --help");
   }
   run_install(context, arguments);
 }
@@ -159,7 +163,8 @@ void add_install(Command& app, Context& context) {
   Command command = app.add_command(
       context, "install", "put an organ into a recipient; undone by organ uninstall",
       "  organ install legal:1.0.0 --into SmolLM2-135M --at 10\n"
-      "  organ install ./legal-1.0.0 --into SmolLM2-135M --out legal-model --key team.pub\n"
+      "  organ install ./legal-1.0.0 --into SmolLM2-135M --out legal-model \\\n"
+      "      --key team.pub\n"
       "  organ install --continue --into SmolLM2-135M");
   const Option organ = add_placement_options(command, arguments->placement);
   command.add_path("--into", arguments->model, "checkpoint folder of the recipient")

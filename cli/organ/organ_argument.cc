@@ -16,6 +16,28 @@ std::optional<registry::Registry> open_registry_if_there(const Context& context,
   return open_registry(context, registry::Registry::Mode::read, work);
 }
 
+// The folder is taken where both are meant by one text; nobody should have to guess which.
+void note_namesake(const Context& context, const OrganArgument& folder) {
+  if (folder.text.starts_with('/') || folder.text.starts_with('.') || !folder.registry) return;
+  try {
+    const auto version = folder.registry->resolve(format::Reference::parse(folder.text));
+    context.note(fmt::format("{}: the folder is taken; {}:{} is what the registry has of this name",
+                             quote(folder.text), version.name, version.version));
+  } catch (const Error&) {
+    return;  // no reference, or none that the registry has
+  }
+}
+
+OrganArgument open_version(const Context& context, const std::string& text, const Work& work) {
+  const format::Reference reference = format::Reference::parse(text);
+  OrganArgument argument;
+  argument.registry = open_registry(context, registry::Registry::Mode::read, work);
+  argument.version = argument.registry->resolve(reference);
+  argument.organ = argument.registry->open_organ(*argument.version);
+  argument.text = argument.version->name + ":" + argument.version->version;
+  return argument;
+}
+
 }  // namespace
 
 registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride& override,
@@ -37,18 +59,22 @@ registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride
 }
 
 OrganArgument open_organ(const Context& context, const std::string& text, const Work& work) {
+  if (!format::looks_like_folder(text)) {
+    try {
+      return open_version(context, text, work);
+    } catch (const Error& error) {
+      const bool unknown =
+          error.code() == ErrorCode::not_found || error.code() == ErrorCode::invalid_argument;
+      // Says why it is no organ.
+      if (unknown && is_folder(text)) (void)format::OrganFolder::open(text);
+      throw;
+    }
+  }
   OrganArgument argument;
   argument.text = text;
-  if (format::looks_like_folder(text)) {
-    argument.organ = std::make_unique<format::OrganFolder>(format::OrganFolder::open(text));
-    argument.registry = open_registry_if_there(context, work);
-    return argument;
-  }
-  const format::Reference reference = format::Reference::parse(text);
-  argument.registry = open_registry(context, registry::Registry::Mode::read, work);
-  argument.version = argument.registry->resolve(reference);
-  argument.organ = argument.registry->open_organ(*argument.version);
-  argument.text = argument.version->name + ":" + argument.version->version;
+  argument.organ = std::make_unique<format::OrganFolder>(format::OrganFolder::open(text));
+  argument.registry = open_registry_if_there(context, work);
+  note_namesake(context, argument);
   return argument;
 }
 
@@ -66,7 +92,9 @@ std::uint64_t Placement::position_of(const OrganArgument& opened) const {
 }
 
 Option add_placement_options(Command& command, Placement& placement) {
-  const Option organ = command.add_path("organ", placement.organ, "reference or organ folder");
+  const Option organ =
+      command.add_path("REF|DIR", placement.organ,
+                       "reference, or organ folder: what starts with / or . or holds organ.json");
   command
       .add_option("--at", placement.position,
                   "first recipient layer to replace [default: where the organ comes from]")

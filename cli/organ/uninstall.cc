@@ -16,6 +16,17 @@ struct Arguments {
   unsigned threads = 0;
 };
 
+// "legal:1.0.0 in layers 10 to 12 (receipt 1)", oldest first.
+std::vector<std::string> names_of(const std::vector<transplant::Receipt>& receipts) {
+  std::vector<std::string> names;
+  for (const transplant::Receipt& one : receipts) {
+    names.push_back(fmt::format("{}:{} in layers {} to {} (receipt {})",
+                                escape_text(one.organ_name), escape_text(one.organ_version),
+                                one.position, one.position + one.layer_count - 1, one.number));
+  }
+  return names;
+}
+
 void run_uninstall(Context& context, const Arguments& arguments) {
   const std::string& model = arguments.model;
   const auto outcome = watched(context, arguments.threads, [&](const Work& work) {
@@ -41,6 +52,7 @@ void run_uninstall(Context& context, const Arguments& arguments) {
   for (const std::string& lost : outcome.not_given_back) {
     context.warn(escape_text(lost) + " could not be given back");
   }
+  const std::vector<std::string> names = names_of(outcome.left);
   if (context.json) {
     context.print_json("uninstall", {{"folder", model},
                                      {"receipt", receipt.number},
@@ -50,13 +62,15 @@ void run_uninstall(Context& context, const Arguments& arguments) {
                                      {"changed_files", outcome.changed},
                                      {"not_followed", outcome.not_followed},
                                      {"not_read", outcome.unread},
+                                     {"left", names},
                                      {"not_given_back", outcome.not_given_back}});
     return;
   }
-  context.confirm(fmt::format("{}:{} is out of {}; {} of {} files have the SHA-256 they had before",
-                              escape_text(receipt.organ_name), escape_text(receipt.organ_version),
-                              escape_text(model), outcome.proved.size(),
-                              outcome.undone.files.size()));
+  context.confirm(fmt::format(
+      "{}:{} (receipt {}) is out of {}; {} of {} files have the SHA-256 they had before",
+      escape_text(receipt.organ_name), escape_text(receipt.organ_version), receipt.number,
+      escape_text(model), outcome.proved.size(), outcome.undone.files.size()));
+  for (const std::string& name : names) context.confirm("still installed: " + name);
 }
 
 }  // namespace
@@ -66,7 +80,7 @@ void add_uninstall(Command& app, Context& context) {
   Command command = app.add_command(
       context, "uninstall", "undo the newest installation of a model folder, byte for byte",
       "  organ uninstall SmolLM2-135M\n  organ uninstall legal-model --json");
-  command.add_path("model", arguments->model, "checkpoint folder with an installed organ")
+  command.add_path("MODEL", arguments->model, "checkpoint folder with an installed organ")
       .required();
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run_uninstall(context, *arguments); });

@@ -43,6 +43,10 @@ void run(const Context& context, const std::string& name) {
   if (!name.empty()) format::check_name(name);
   const Registry registry = open_registry(context, Registry::Mode::read);
   const std::vector<LogRecord> records = registry.history(name);
+  if (!name.empty() && records.empty()) {
+    throw Error(ErrorCode::not_found, quote(name) + ": no entry of the log speaks of it",
+                "organ log shows them all");
+  }
   if (context.json) {
     nlohmann::json entries = nlohmann::json::array();
     for (const LogRecord& record : records) {

@@ -9,6 +9,7 @@
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"
+#include "transplant/extract.h"
 
 namespace organ::cli {
 namespace {
@@ -28,7 +29,14 @@ struct Arguments {
 // NAME:VERSION of the argument, else those of organ.json.
 std::pair<std::string, format::Version> target(const Arguments& arguments,
                                                const format::Manifest& organ) {
-  if (arguments.reference.empty()) return {organ.name, format::Version::parse(organ.version)};
+  if (arguments.reference.empty()) {
+    if (organ.name == transplant::ExtractOptions().name) {
+      throw Error(ErrorCode::invalid_argument,
+                  quote(arguments.folder) + ": was given no name when it was made",
+                  "a published name stays: organ publish DIR NAME:VERSION");
+    }
+    return {organ.name, format::Version::parse(organ.version)};
+  }
   format::Reference reference = format::Reference::parse(arguments.reference);
   if (const auto* version = std::get_if<format::Version>(&reference.selector)) {
     return {std::move(reference.name), *version};

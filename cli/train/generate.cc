@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <iostream>
 
 #include <nlohmann/json.hpp>
@@ -58,12 +59,34 @@ struct Subject {
 std::string title(const Subject& subject) {
   std::string text = escape_text(subject.folder);
   if (subject.untouched) return text + " before any organ";
-  for (const auto& receipt : transplant::read_receipts(subject.folder)) {
-    text += fmt::format(" with {} {} in layers {} to {}", escape_text(receipt.organ_name),
+  const auto receipts = transplant::read_receipts(subject.folder);
+  std::string_view joint = " with ";
+  for (std::size_t i = 0; i < receipts.size(); ++i) {
+    const transplant::Receipt& receipt = receipts[i];
+    // Of several in the same layers the newest one computes.
+    const auto covers = [&](const transplant::Receipt& newer) {
+      return newer.position <= receipt.position &&
+             newer.position + newer.layer_count >= receipt.position + receipt.layer_count;
+    };
+    if (std::any_of(receipts.begin() + static_cast<std::ptrdiff_t>(i) + 1, receipts.end(),
+                    covers)) {
+      continue;
+    }
+    text += fmt::format("{}{} {} in layers {} to {}", joint, escape_text(receipt.organ_name),
                         escape_text(receipt.organ_version), receipt.position,
                         receipt.position + receipt.layer_count - 1);
+    joint = " and ";
   }
   return text;
+}
+
+// What makes a text impossible is said before the first one begins.
+void check_subjects(const std::vector<Subject>& subjects) {
+  for (const Subject& subject : subjects) {
+    transplant::require_settled(subject.folder);
+    (void)format::Checkpoint::open(subject.folder);
+    if (subject.untouched) transplant::require_installed(subject.folder);
+  }
 }
 
 struct Continuation {
@@ -76,7 +99,7 @@ struct Continuation {
 
 // With `stream` the text goes to stdout as it comes.
 Continuation continue_prompt(const Context& context, const Subject& subject, const Arguments& a,
-                             bool stream, const InterruptGuard& interrupt) {
+                             bool stream) {
   transplant::require_settled(subject.folder);
   const auto checkpoint = subject.untouched ? transplant::open_untouched(subject.folder)
                                             : format::Checkpoint::open(subject.folder);
@@ -97,6 +120,7 @@ Continuation continue_prompt(const Context& context, const Subject& subject, con
     result.text += piece;
     if (stream) std::cout << without_controls(piece) << std::flush;
   };
+  const InterruptGuard interrupt;
   result.generation = generator.run(prompt, options, [&](std::int32_t id) {
     add(text.push(id));
     return !interrupt.requested();
@@ -130,14 +154,14 @@ nlohmann::json to_json(const Continuation& c) {
 void run_generate(const Context& context, const Arguments& a) {
   check_arguments(a);
   train::prepare_device(a.machine.device);
-  const InterruptGuard interrupt;
   std::vector<Subject> subjects = {{a.model}};
   if (a.compare_untouched) subjects.push_back({a.model, true});
   if (!a.compare.empty()) subjects.push_back({a.compare});
+  check_subjects(subjects);
   nlohmann::json list = nlohmann::json::array();
   for (const Subject& subject : subjects) {
     if (!context.json && subjects.size() > 1) context.print(fmt::format("--- {}", title(subject)));
-    const auto result = continue_prompt(context, subject, a, !context.json, interrupt);
+    const auto result = continue_prompt(context, subject, a, !context.json);
     context.detail(fmt::format("{} tokens after {} of the prompt, {:.1f} tokens/s",
                                result.generation.ids.size(), result.prompt_tokens,
                                tokens_per_second(result.generation)));
@@ -165,7 +189,7 @@ void add_generate(Command& app, Context& context) {
       "  organ generate SmolLM2-legal --compare SmolLM2-135M --prompt 'The law says' \\\n"
       "      --temperature 0.8 --top-p 0.95 --seed 7");
   train::GenerationOptions& options = arguments->options;
-  command.add_path("model", arguments->model, "checkpoint folder").required();
+  command.add_path("MODEL", arguments->model, "checkpoint folder").required();
   command.add_option("--prompt", arguments->prompt, "the text to continue").required();
   command
       .add_path("--compare", arguments->compare, "another checkpoint folder that continues it too")

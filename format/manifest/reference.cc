@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "format/base/fail.h"
+#include "format/manifest/manifest.h"
 
 namespace organ::format {
 namespace {
@@ -204,7 +205,9 @@ std::string Reference::to_string() const {
 bool looks_like_folder(std::string_view text) {
   if (text.starts_with('/') || text.starts_with('.')) return true;
   std::error_code error;
-  return std::filesystem::is_directory(std::filesystem::path(text), error);
+  // What may not be looked into is for whoever opens it to say.
+  return std::filesystem::exists(std::filesystem::path(text) / kManifestFile, error) ||
+         error == std::errc::permission_denied;
 }
 
 }  // namespace organ::format

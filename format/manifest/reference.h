@@ -49,8 +49,8 @@ struct Reference {
   std::string to_string() const;
 };
 
-// An argument that could be a folder or a reference is a folder when it contains a '/' at its
-// start, starts with '.', or names an existing folder.
+// An argument that could be an organ folder or a reference is a folder when it starts with '/' or
+// '.', or names a folder that holds an organ.json.
 bool looks_like_folder(std::string_view text);
 
 }  // namespace organ::format
