@@ -94,6 +94,8 @@ def use_verify_and_install(program, settings, organ, source, folder):
     if digests(model) != before:
         raise SystemExit("the model is not what it was")
     refused([program, cut, folder / "other.pub", model, "3"], 5, "key", env=settings)
+    for position in ("abc", "-1", "3x", "", "99999999999999999999"):
+        refused([program, cut, key, model, position], 2, "POSITION", env=settings)
     weights = cut / "layer.00.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1

@@ -3,6 +3,8 @@
 // new registry.
 //
 //   train_and_publish MODEL_FOLDER SCRATCH_FOLDER FILE...
+#include <csignal>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -14,6 +16,7 @@
 #include <organ/registry/registry.h>
 #include <organ/train/data/run_data.h>
 #include <organ/train/trainer/organ_output.h>
+#include <organ/train/trainer/train_state.h>
 #include <organ/train/trainer/trainer.h>
 
 namespace {
@@ -23,6 +26,18 @@ namespace fs = std::filesystem;
 // Names that organ's headers must leave to us.
 void quote(std::string_view line) { std::cout << "> " << line << '\n'; }
 void fail(const organ::Error& error) { std::cerr << error.what() << '\n' << error.hint() << '\n'; }
+
+volatile std::sig_atomic_t interrupted = 0;
+
+// Shows how far signing and publishing are, and ends them after Ctrl-C.
+class Meter : public organ::Progress {
+ public:
+  void begin(std::string_view phase, std::uint64_t total, organ::Unit /*unit*/) override {
+    std::cout << phase << ": " << total << '\n';
+  }
+  void advance(std::uint64_t /*amount*/) override {}  // comes from several threads
+  bool cancelled() const override { return interrupted != 0; }
+};
 
 class Watcher : public organ::train::TrainObserver {
  public:
@@ -34,6 +49,8 @@ class Watcher : public organ::train::TrainObserver {
   void evaluation(const organ::train::EvaluationMetrics& metrics) override {
     std::cout << "held out: " << metrics.nll << " nats per token\n";
   }
+  // The run saves a train state, ends with ErrorCode::cancelled and goes on with settings.resume.
+  bool stop_requested() const override { return interrupted != 0; }
 };
 
 organ::train::TrainSettings settings_of(const organ::format::Checkpoint& model,
@@ -71,11 +88,14 @@ void train_organ(const std::string& model, const fs::path& scratch,
   identity.version = "1.0.0";
   identity.donor_id = "a model of the example";
   organ::train::write_organ({inputs, result}, identity, scratch / "trained");
+  organ::train::remove_train_states(settings.run_folder);  // nothing is left to resume
 }
 
 void publish(const fs::path& folder, const fs::path& scratch) {
   const auto key = organ::format::SecretKey::generate(organ::format::Curve::p256);
-  organ::format::sign_folder(organ::format::OrganFolder::open(folder), key);
+  Meter meter;
+  const organ::Work work(&meter);
+  organ::format::sign_folder(organ::format::OrganFolder::open(folder), key, false, work);
   organ::registry::CreateOptions create;
   create.trusted = {{"example/*", key.public_key()}};
   organ::registry::Registry::create(scratch / "registry", create);
@@ -83,8 +103,8 @@ void publish(const fs::path& folder, const fs::path& scratch) {
       organ::registry::Registry::open(scratch / "registry", organ::registry::Registry::Mode::write);
   const auto signed_organ = organ::format::OrganFolder::open(folder);
   const auto& manifest = signed_organ.manifest();
-  const auto published = registry.publish(signed_organ, manifest.name,
-                                          organ::format::Version::parse(manifest.version));
+  const auto published = registry.publish(
+      signed_organ, manifest.name, organ::format::Version::parse(manifest.version), {}, work);
   const auto report = registry.verify_all();
   std::cout << published.name << ':' << published.version << " is " << published.digest.to_string()
             << ", " << report.versions << " version verified\n";
@@ -97,6 +117,7 @@ int main(int argc, char** argv) {
     std::cerr << "train_and_publish MODEL_FOLDER SCRATCH_FOLDER FILE...\n";
     return 2;
   }
+  std::signal(SIGINT, [](int) { interrupted = 1; });
   try {
     const fs::path scratch = argv[2];
     train_organ(argv[1], scratch, {argv + 3, argv + argc});
@@ -105,5 +126,8 @@ int main(int argc, char** argv) {
   } catch (const organ::Error& error) {
     fail(error);
     return organ::exit_code(error.code());
+  } catch (const std::exception& error) {  // memory that is not there
+    std::cerr << error.what() << '\n';
+    return 1;
   }
 }
