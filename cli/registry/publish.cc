@@ -9,13 +9,15 @@
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"
-#include "transplant/extract.h"
 
 namespace organ::cli {
 namespace {
 
 using registry::PublishResult;
 using registry::Registry;
+
+// What extract and train write into organ.json where nobody gave a name.
+constexpr std::string_view kUnnamed = "organ";
 
 struct Arguments {
   std::string folder;
@@ -30,7 +32,7 @@ struct Arguments {
 std::pair<std::string, format::Version> target(const Arguments& arguments,
                                                const format::Manifest& organ) {
   if (arguments.reference.empty()) {
-    if (organ.name == transplant::ExtractOptions().name) {
+    if (organ.name == kUnnamed) {
       throw Error(ErrorCode::invalid_argument,
                   quote(arguments.folder) + ": was given no name when it was made",
                   "a published name stays: organ publish DIR NAME:VERSION");
