@@ -143,6 +143,7 @@ class Habits(unittest.TestCase):
             for path, node in commands(tree):
                 for option in node["options"]:
                     if not option["number"]:
+                        self.assertNotIn(option["value"], ("INT", "UINT", "FLOAT"), option)
                         continue
                     seen += 1
                     name = option["names"][-1]
@@ -150,8 +151,8 @@ class Habits(unittest.TestCase):
                     wrong = ["abc", "1x", "0x10", "99999999999999999999999" if whole else "1e999"]
                     wrong += ["1.5", "-99999999999999999999999"] if whole else []
                     wrong += [] if option["value"] in ("FLOAT", "INT") else ["-1"]
-                    if program != ORGAN:  # one of them for each: it takes its time to start
-                        wrong = wrong[seen % len(wrong):][:1]
+                    if program != ORGAN:  # it takes its time to start: some of them
+                        wrong = wrong[seen % len(wrong):][:1] if seen % 6 == 0 else []
                     for text in wrong:
                         with self.subTest(path=path, name=name, text=text):
                             done = self.run_organ(*path, f"{name}={text}", program=program)
