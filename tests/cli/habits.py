@@ -170,7 +170,6 @@ class Habits(unittest.TestCase):
                 (["verify", "x", "--threads", "1", "--threads", "2"],
                  "--threads: is given 2 times, expected once"),
                 (["extract", "m", "--layers"], "--layers: its value is missing"),
-                (["extract", "m", "--middle-third=yes"], "--middle-third: takes no value"),
                 (["install", "--into", "m", "--continue", "--abort"],
                  "--continue: cannot be joined with --abort"),
                 (["uninstall"], "MODEL is required")):
