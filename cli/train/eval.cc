@@ -28,6 +28,9 @@ train::EvalRecord planned_beside(const train::EvalRecord& saved, const EvalArgum
   planned.source = folder;
   planned.precision = to_string(a.precision);
   planned.device = train::device_class(a.machine.device);
+  if (!planned.reading) return planned;
+  if (!a.data.empty()) planned.reading->document_split = to_string(a.documents);
+  if (planned.reading->draw_seed) planned.reading->draw_seed = a.mask_seed;
   return planned;
 }
 

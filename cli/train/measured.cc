@@ -10,6 +10,7 @@
 #include "cli/frame/context.h"
 #include "cli/frame/long_work.h"
 #include "format/base/fail.h"
+#include "format/manifest/evaluation_json.h"
 #include "train/adapter/adapter_tokenizer.h"
 #include "train/data/overlap.h"
 #include "transplant/journal.h"
@@ -131,14 +132,22 @@ train::EvalRecord Measured::record() const {
   record.precision = measured.precision;
   record.device = measured.device;
   record.lead_in = measured.lead_in;
+  record.reading = measured.reading;
   record.documents = result.documents;
   return record;
+}
+
+// Fewer windows than were asked for are all of them.
+format::EvaluationReading Measured::reading() const {
+  const bool cut = measurement_.result.windows == options_.windows;
+  return train::recorded_reading(*data_, cut ? options_.windows : 0);
 }
 
 format::EvaluationConditions Measured::conditions() const {
   return {.precision = std::string(to_string(arguments_.precision)),
           .device = std::string(train::device_class(device())),
-          .lead_in = data_->stream().recorded_lead_in()};
+          .lead_in = data_->stream().recorded_lead_in(),
+          .reading = reading()};
 }
 
 void Measured::read_data(const Context& context, const format::Checkpoint& checkpoint) {
@@ -200,7 +209,9 @@ nlohmann::json Measured::json() const {
       {"dataset", dataset_record()},
       {"adapter", adapter_folder_.empty() ? nlohmann::json() : nlohmann::json(adapter_folder_)},
       {"tokenizer", tokenizer_ ? nlohmann::json(tokenizer_->to_string()) : nlohmann::json()}};
+  format::add_reading(record, reading());
   if (options_.protocol == train::Protocol::p0w) record["words"] = result.words;
+  if (options_.protocol == train::Protocol::p6) record["batch"] = options_.batch_rows;
   if (overlap_) record["overlap"] = overlap_record(*overlap_);
   if (arguments_.per_document) record["documents"] = train::document_scores(result.documents);
   if (measurement_.sound) add_diagnosis(record);
@@ -216,7 +227,9 @@ void Measured::add_diagnosis(nlohmann::json& record) const {
                      {"nll", sound.nll()},
                      {"ppl", sound.perplexity()}};
   if (options_.protocol == train::Protocol::p1) {
-    record["padding"] = {{"tokens", result.padding.targets}, {"nll_sum", result.padding.nll}};
+    record["padding"] = {{"id", options_.padding_id},
+                         {"tokens", result.padding.targets},
+                         {"nll_sum", result.padding.nll}};
   }
   nlohmann::json failed = nlohmann::json::array();
   for (const auto& probe : measurement_.diagnosis) {
@@ -230,11 +243,13 @@ std::string Measured::figure(const train::EvaluationResult& result) const {
   const std::string words = result.protocol == train::Protocol::p0w
                                 ? fmt::format(" of {} words", result.words)
                                 : std::string();
-  return fmt::format("{} {:.4f} (nll {:.6f}, {} targets{}{})",
-                     train::protocol_label(
-                         train::protocol_name(result.protocol, options_.context, options_.stride),
-                         options_.context, options_.stride, tokenizer_, conditions()),
-                     result.perplexity(), result.nll(), result.targets, words,
+  train::EvaluationOptions measured = options_;
+  measured.protocol = result.protocol;
+  const std::string label = train::protocol_label(
+      train::protocol_name(result.protocol, options_.context, options_.stride), options_.context,
+      options_.stride, tokenizer_, conditions(), train::protocol_settings(measured));
+  return fmt::format("{} {:.4f} (nll {:.6f}, {} targets{}{})", label, result.perplexity(),
+                     result.nll(), result.targets, words,
                      bits ? fmt::format(", {:.4f} bits/byte", *bits) : "");
 }
 

@@ -58,6 +58,7 @@ class Measured {
   std::string protocol_name() const {
     return train::protocol_name(options_.protocol, options_.context, options_.stride);
   }
+  format::EvaluationReading reading() const;
   format::EvaluationConditions conditions() const;
   std::string figure(const train::EvaluationResult& result) const;
   nlohmann::json dataset_record() const;

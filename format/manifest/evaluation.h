@@ -13,6 +13,18 @@
 
 namespace organ::format {
 
+// How the data of a figure was read.
+struct EvaluationReading {
+  // What ended a document besides the end of its file: file | blank-lines | end-of-text; nullopt:
+  // ids were measured, taken as they are.
+  std::optional<std::string> document_split;
+  std::optional<std::uint64_t> padding_id;     // what was cut from the end of rows of ids
+  std::optional<std::uint64_t> draw_seed;      // of hidden tokens or dropped spans
+  std::optional<std::uint64_t> first_windows;  // only so many of the data; nullopt: all
+
+  bool operator==(const EvaluationReading&) const = default;
+};
+
 // What decides a figure besides model, protocol and data.
 struct EvaluationConditions {
   std::string precision;  // of the arithmetic: fp32 | bf16
@@ -22,6 +34,8 @@ struct EvaluationConditions {
   std::optional<std::vector<std::uint64_t>> lead_in;
   // The published weights were chosen by their figure on this very data, which is too good by that.
   bool chose_weights = false;
+  // nullopt: an organ that was made before it was recorded does not say.
+  std::optional<EvaluationReading> reading = {};
 
   bool operator==(const EvaluationConditions&) const = default;
 };
@@ -29,7 +43,12 @@ struct EvaluationConditions {
 // "none"; the ids joined by "+", "1"; "as-is" for rows of ids.
 std::string lead_in_text(const std::optional<std::vector<std::uint64_t>>& lead_in);
 
-// As a label holds them: "lead=none,fp32,cpu", with ",chose-weights" where that is so.
+// "file", "blank-lines", "end-of-text"; "as-is" for ids.
+std::string document_split_text(const EvaluationReading& reading);
+
+// As a label holds them: "lead=none,docs=file,fp32,cpu", with "pad=0", "seed=0" and "windows=8"
+// behind "docs" where there is one, and ",chose-weights" where that is so. Without what a figure of
+// before does not say.
 std::string label_text(const EvaluationConditions& conditions);
 
 struct Evaluation {

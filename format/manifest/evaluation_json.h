@@ -10,8 +10,13 @@ namespace organ::format {
 // The fields of `evaluations[]` (schemas/organ.v1.schema.json).
 Json to_json(const Evaluation& evaluation);
 
-// Adds precision, device, lead_in and chose_weights to a record of the figure, where they are
-// known.
+// Adds precision, device, lead_in, chose_weights and the fields of the reading to a record of the
+// figure, where they are known.
 void add_conditions(Json& object, const Evaluation& evaluation);
+
+// document_split, padding_id, draw_seed and first_windows, null for what there is not.
+void add_reading(Json& object, const EvaluationReading& reading);
+// All of them, or nullopt for a record of before that has none. Throws corrupt when it has some.
+std::optional<EvaluationReading> read_reading(const JsonObject& object);
 
 }  // namespace organ::format

@@ -197,6 +197,13 @@ void check_evaluation(const Evaluation& evaluation, const Checker& checker) {
   constexpr std::size_t kMostLeadIn = 64;
   checker.require(!conditions.lead_in || conditions.lead_in->size() <= kMostLeadIn,
                   "evaluations[].lead_in", fmt::format("has more than {} ids", kMostLeadIn));
+  if (!conditions.reading) return;
+  const EvaluationReading& reading = *conditions.reading;
+  if (reading.document_split) {
+    checker.one_of(*reading.document_split, "evaluations[].document_split",
+                   {"file", "blank-lines", "end-of-text"});
+  }
+  checker.require(reading.first_windows != 0, "evaluations[].first_windows", "is 0");
 }
 
 }  // namespace

@@ -2,12 +2,15 @@
 // organ.json to Manifest: types first, then the rules of manifest_checks.
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <limits>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/manifest/evaluation_json.h"
 #include "format/manifest/internal/manifest_checks.h"
 #include "format/manifest/manifest.h"
 
@@ -103,15 +106,24 @@ TrainingRecord read_training(const JsonObject& object) {
   return record;
 }
 
-// All of them, or none in the organs of before.
-std::optional<EvaluationConditions> read_conditions(const JsonObject& object) {
-  constexpr std::string_view kKeys[] = {"chose_weights", "device", "lead_in", "precision"};
+bool has_all_or_none(const JsonObject& object, std::initializer_list<std::string_view> keys) {
   const auto has = [&](std::string_view key) { return object.has(key); };
-  if (std::none_of(std::begin(kKeys), std::end(kKeys), has)) return std::nullopt;
-  for (const std::string_view key : kKeys) {
+  if (std::none_of(keys.begin(), keys.end(), has)) return false;
+  for (const std::string_view key : keys) {
     if (!object.has(key)) object.fail_field(key, "is missing beside the others of its kind");
   }
+  return true;
+}
+
+// nullopt: an organ of before.
+std::optional<EvaluationConditions> read_conditions(const JsonObject& object) {
+  auto reading = read_reading(object);
+  if (!has_all_or_none(object, {"chose_weights", "device", "lead_in", "precision"})) {
+    if (reading) object.fail_field("precision", "is missing beside what decides the figure too");
+    return std::nullopt;
+  }
   EvaluationConditions conditions;
+  conditions.reading = std::move(reading);
   conditions.precision = object.string("precision");
   conditions.device = object.string("device");
   if (!object.is_null("lead_in")) conditions.lead_in = object.unsigned_integers("lead_in");
@@ -123,9 +135,11 @@ Evaluation read_evaluation(const JsonObject& object) {
   constexpr std::string_view kAlways[] = {
       "bits_per_byte", "context", "dataset", "dataset_digest",   "nll",   "perplexity", "position",
       "protocol",      "stride",  "subject", "tokenizer_digest", "tokens"};
-  object.allow_only({"bits_per_byte", "chose_weights", "context", "dataset", "dataset_digest",
-                     "device", "lead_in", "nll", "perplexity", "position", "precision", "protocol",
-                     "stride", "subject", "tokenizer_digest", "tokens"});
+  object.allow_only(
+      {"bits_per_byte", "chose_weights",  "context",    "dataset",          "dataset_digest",
+       "device",        "document_split", "draw_seed",  "first_windows",    "lead_in",
+       "nll",           "padding_id",     "perplexity", "position",         "precision",
+       "protocol",      "stride",         "subject",    "tokenizer_digest", "tokens"});
   for (const std::string_view key : kAlways) {
     if (!object.has(key)) object.fail_field(key, "is missing");
   }
@@ -244,6 +258,16 @@ void check_canonical(const Manifest& manifest, std::string_view text, std::strin
 }
 
 }  // namespace
+
+std::optional<EvaluationReading> read_reading(const JsonObject& object) {
+  if (!has_all_or_none(object, {"document_split", "draw_seed", "first_windows", "padding_id"})) {
+    return std::nullopt;
+  }
+  return EvaluationReading{.document_split = object.optional_string("document_split"),
+                           .padding_id = object.optional_unsigned("padding_id"),
+                           .draw_seed = object.optional_unsigned("draw_seed"),
+                           .first_windows = object.optional_unsigned("first_windows")};
+}
 
 Manifest Manifest::parse(std::string_view text, std::string_view subject) {
   JsonLimits limits;

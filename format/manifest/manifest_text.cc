@@ -143,6 +143,14 @@ void add_conditions(Json& object, const Evaluation& evaluation) {
   object["device"] = conditions.device;
   object["lead_in"] = nullable(conditions.lead_in);
   object["chose_weights"] = conditions.chose_weights;
+  if (conditions.reading) add_reading(object, *conditions.reading);
+}
+
+void add_reading(Json& object, const EvaluationReading& reading) {
+  object["document_split"] = nullable(reading.document_split);
+  object["padding_id"] = nullable(reading.padding_id);
+  object["draw_seed"] = nullable(reading.draw_seed);
+  object["first_windows"] = nullable(reading.first_windows);
 }
 
 Json to_json(const Evaluation& evaluation) {

@@ -77,10 +77,13 @@ void fill_optional_fields(Manifest& manifest) {
   evaluation.dataset = "held-out licenses";
   evaluation.dataset_digest = sha256("held-out");
   evaluation.tokenizer_digest = sha256("tokenizer");
-  evaluation.conditions = EvaluationConditions{.precision = "fp32",
-                                               .device = "cpu",
-                                               .lead_in = std::vector<std::uint64_t>{1},
-                                               .chose_weights = true};
+  evaluation.conditions = EvaluationConditions{
+      .precision = "fp32",
+      .device = "cpu",
+      .lead_in = std::vector<std::uint64_t>{1},
+      .chose_weights = true,
+      .reading = EvaluationReading{
+          .document_split = "file", .padding_id = 0, .draw_seed = 3, .first_windows = 8}};
   manifest.evaluations = {evaluation};
   manifest.tokenizer = TokenizerRecord{sha256("tokenizer"), {{"bos", 1}, {"eos", 2}}};
   manifest.extensions = JsonText::parse(R"({"x_note":{"kept":[1,2,"three"]}})");

@@ -31,6 +31,9 @@ BaselineReport make_baseline_report(std::string method, std::string config, cons
   BaselineReport report;
   report.method = std::move(method);
   report.config = std::move(config);
+  report.hyperparameters = hyperparameters(inputs.settings, inputs.data.training);
+  report.seed = inputs.settings.seed;
+  report.data = inputs.data.training.stream().files();
   report.trainable = run.result.trainable;
   report.model_parameters = parameters_of(inputs.checkpoint);
   report.steps = run.result.steps;
@@ -62,7 +65,15 @@ Json to_json(const BaselineReport& r) {
                            {"dataset_digest", e.dataset_digest.to_string()}});
     format::add_conditions(evaluations.back(), e);
   }
+  Json data = Json::array();
+  for (const DataFile& file : r.data) {
+    data.push_back(
+        {{"name", file.name}, {"digest", file.digest.to_string()}, {"tokens", file.tokens}});
+  }
   Json record = {{"method", r.method},
+                 {"hyperparameters", json_of(r.hyperparameters)},
+                 {"seed", r.seed},
+                 {"data", data},
                  {"config", parse_json(r.config, {.reals = true}, "configuration")},
                  {"trainable_parameters", r.trainable},
                  {"model_parameters", r.model_parameters},

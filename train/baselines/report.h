@@ -9,16 +9,21 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "format/base/json_text.h"
 #include "format/manifest/manifest.h"
 #include "train/adapter/adapter.h"
+#include "train/data/token_stream.h"
 #include "train/trainer/trainer.h"
 
 namespace organ::train {
 
 // What a method cost and gave (schemas/baseline.v1.schema.json).
 struct BaselineReport {
-  std::string method;                  // lora, same_layers, …
-  std::string config;                  // JSON: the exact configuration of the method
+  std::string method;        // lora, same_layers, …
+  std::string config;        // JSON: the exact configuration of the method
+  JsonText hyperparameters;  // of the training, as in organ.json
+  std::uint64_t seed = 0;
+  std::vector<DataFile> data;          // trained on
   std::uint64_t trainable = 0;         // parameters
   std::uint64_t model_parameters = 0;  // of the untouched model
   std::uint64_t steps = 0, skipped = 0;

@@ -144,6 +144,7 @@ TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& fi
   TokenStream stream;
   stream.text_bytes_ = 0;
   stream.text_words_ = 0;
+  stream.split_ = options.split;
   stream.lead_in_ = options.special_tokens ? tokenizer.before_text() : options.lead_in;
   if (options.end_of_sequence) stream.end_of_sequence_ = tokenizer.eos();
   stream.check_surroundings(vocab_size);

@@ -84,6 +84,8 @@ class TokenStream {
   std::int64_t text_start(std::int64_t token) const;
   // What stands behind each document; nullopt: nothing was asked for, or the tokenizer names none.
   std::optional<std::int32_t> end_of_sequence() const { return end_of_sequence_; }
+  // What ended a document besides the end of its file; nullopt for ids.
+  std::optional<DocumentSplit> split() const { return split_; }
   // What was cut from the end of rows of ids; nullopt: nothing.
   std::optional<std::int32_t> padding_id() const { return padding_id_; }
   // Sentences on what may not be meant as it was read. They hold names from files, not escaped.
@@ -110,6 +112,7 @@ class TokenStream {
   std::optional<std::uint64_t> text_bytes_, text_words_;
   std::vector<std::int32_t> lead_in_;
   std::optional<std::int32_t> end_of_sequence_, padding_id_;
+  std::optional<DocumentSplit> split_;
   std::int64_t row_length_ = 0;
   std::vector<std::int64_t> row_starts_;
   std::vector<std::string> warnings_;

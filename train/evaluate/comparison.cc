@@ -2,6 +2,7 @@
 #include "train/evaluate/comparison.h"
 
 #include <cmath>
+#include <functional>
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -9,7 +10,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
-#include "format/manifest/evaluation.h"
+#include "format/manifest/evaluation_json.h"
 #include "train/evaluate/protocol.h"
 
 namespace organ::train {
@@ -62,6 +63,32 @@ std::optional<std::string> lead_in_of(const EvalRecord& record) {
   return format::lead_in_text(*record.lead_in);
 }
 
+// A part of the reading; nullopt: the record does not say.
+std::optional<std::string> read_as(
+    const EvalRecord& record,
+    const std::function<std::string(const format::EvaluationReading&)>& part) {
+  return record.reading ? std::optional(part(*record.reading)) : std::nullopt;
+}
+
+std::string number_or(const std::optional<std::uint64_t>& number, std::string_view otherwise) {
+  return number ? std::to_string(*number) : std::string(otherwise);
+}
+
+void check_reading(const EvalRecord& first, const EvalRecord& second) {
+  using Reading = format::EvaluationReading;
+  const auto check = [&](std::string_view what,
+                         const std::function<std::string(const Reading&)>& part) {
+    check_condition(what, first, read_as(first, part), second, read_as(second, part));
+  };
+  check("what ended a document (--documents)", format::document_split_text);
+  check("what was cut from the end of rows of ids (--pad-id)",
+        [](const Reading& reading) { return number_or(reading.padding_id, "nothing"); });
+  check("the seed of the draw (--mask-seed)",
+        [](const Reading& reading) { return number_or(reading.draw_seed, "none"); });
+  check("how many of the first windows were measured (--windows)",
+        [](const Reading& reading) { return number_or(reading.first_windows, "all"); });
+}
+
 // The class of device: which one of several it was does not matter.
 std::optional<std::string> device_class_of(const JsonObject& record) {
   const auto device = record.optional_string("device");
@@ -106,6 +133,7 @@ EvalRecord read_eval_record(const std::filesystem::path& file) {
   } else {
     record.lead_in = root.unsigned_integers("lead_in");
   }
+  record.reading = format::read_reading(root);
   if (!root.has("documents")) {
     throw Error(ErrorCode::invalid_argument, subject + ": holds no scores of documents",
                 "organ eval --json --per-document writes them");
@@ -134,33 +162,37 @@ void check_comparable(const EvalRecord& first, const EvalRecord& second) {
   check_condition("the class of device", first, first.device, second, second.device);
   check_condition("what stood before each document (lead-in)", first, lead_in_of(first), second,
                   lead_in_of(second));
+  check_reading(first, second);
   check_equal("the number of targets", first.tokens, second.tokens);
 }
 
 nlohmann::json comparison_record(const EvalRecord& first, const EvalRecord& second,
                                  const PairedDifference& difference,
                                  const BootstrapOptions& options) {
-  return {{"protocol", first.protocol},
-          {"context", first.context},
-          {"stride", first.stride},
-          {"tokens", first.tokens},
-          {"documents", difference.documents},
-          {"dataset_sha256", first.dataset},
-          {"tokenizer", nullable(first.tokenizer)},
-          {"precision", nullable(first.precision)},
-          {"device", nullable(first.device)},
-          {"lead_in",
-           first.lead_in && *first.lead_in ? nlohmann::json(**first.lead_in) : nlohmann::json()},
-          {"model", side(first)},
-          {"against", side(second)},
-          {"difference",
-           {{"nll", difference.nll},
-            {"low", difference.low},
-            {"high", difference.high},
-            {"level", 0.95},
-            {"chance", difference.chance},
-            {"resamples", options.resamples},
-            {"seed", options.seed}}}};
+  nlohmann::json record = {
+      {"protocol", first.protocol},
+      {"context", first.context},
+      {"stride", first.stride},
+      {"tokens", first.tokens},
+      {"documents", difference.documents},
+      {"dataset_sha256", first.dataset},
+      {"tokenizer", nullable(first.tokenizer)},
+      {"precision", nullable(first.precision)},
+      {"device", nullable(first.device)},
+      {"lead_in",
+       first.lead_in && *first.lead_in ? nlohmann::json(**first.lead_in) : nlohmann::json()},
+      {"model", side(first)},
+      {"against", side(second)},
+      {"difference",
+       {{"nll", difference.nll},
+        {"low", difference.low},
+        {"high", difference.high},
+        {"level", 0.95},
+        {"chance", difference.chance},
+        {"resamples", options.resamples},
+        {"seed", options.seed}}}};
+  format::add_reading(record, first.reading.value_or(format::EvaluationReading()));
+  return record;
 }
 
 std::string describe(const PairedDifference& difference, const BootstrapOptions& options) {

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "format/manifest/evaluation.h"
 #include "train/evaluate/bootstrap.h"
 
 namespace organ::train {
@@ -25,6 +26,7 @@ struct EvalRecord {
   // As in format::EvaluationConditions; nullopt: an organ that did not record it yet made this.
   std::optional<std::string> precision, device;
   std::optional<std::optional<std::vector<std::uint64_t>>> lead_in;
+  std::optional<format::EvaluationReading> reading;
   std::vector<DocumentScore> documents;
 };
 

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <span>
 
+#include <fmt/core.h>
+
 namespace organ::train {
 namespace {
 
@@ -39,6 +41,22 @@ double log_mean_perplexity(std::span<const DocumentScore> documents) {
 }
 
 }  // namespace
+
+format::EvaluationReading recorded_reading(const Dataset& data, std::int64_t windows) {
+  const TokenStream& stream = data.stream();
+  format::EvaluationReading reading;
+  if (const auto split = stream.split()) reading.document_split = to_string(*split);
+  if (const auto id = stream.padding_id()) reading.padding_id = static_cast<std::uint64_t>(*id);
+  reading.draw_seed = data.draw_seed();
+  if (windows > 0) reading.first_windows = static_cast<std::uint64_t>(windows);
+  return reading;
+}
+
+std::string protocol_settings(const EvaluationOptions& options) {
+  if (options.protocol == Protocol::p1) return fmt::format("fill={}", options.padding_id);
+  if (options.protocol == Protocol::p6) return fmt::format("batch={}", options.batch_rows);
+  return {};
+}
 
 double EvaluationResult::nll() const {
   switch (protocol) {

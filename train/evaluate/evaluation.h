@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "train/data/dataset.h"
@@ -49,6 +50,14 @@ struct EvaluationResult {
   // bytes. nullopt without a text and for diagnostics.
   std::optional<double> bits_per_byte(const Dataset& data) const;
 };
+
+// How the data of a figure was read, as its records hold it. `windows`: how many of its first were
+// measured, 0: all.
+format::EvaluationReading recorded_reading(const Dataset& data, std::int64_t windows = 0);
+
+// What a protocol takes besides context and stride, as a label holds it: "batch=8" of P6, "fill=0"
+// of P1, else "".
+std::string protocol_settings(const EvaluationOptions& options);
 
 }  // namespace organ::train
 

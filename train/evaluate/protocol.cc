@@ -65,12 +65,13 @@ std::string protocol_name(Protocol protocol, std::int64_t context, std::int64_t 
 
 std::string protocol_label(std::string_view name, std::int64_t context, std::int64_t stride,
                            const std::optional<Digest>& tokenizer,
-                           const std::optional<format::EvaluationConditions>& conditions) {
+                           const std::optional<format::EvaluationConditions>& conditions,
+                           std::string_view own) {
   const auto protocol = parse_protocol(name);
-  const std::string measured = conditions ? format::label_text(*conditions) : std::string();
-  const std::string settings = fmt::format("ctx={},stride={},tok={}{}{}", context, stride,
-                                           tokenizer ? tokenizer->hex().substr(0, 12) : "none",
-                                           measured.empty() ? "" : ",", measured);
+  std::string settings = fmt::format("ctx={},stride={}", context, stride);
+  if (!own.empty()) settings.append(",").append(own);
+  settings += fmt::format(",tok={}", tokenizer ? tokenizer->hex().substr(0, 12) : "none");
+  if (conditions) settings.append(",").append(format::label_text(*conditions));
   if (protocol && is_of_task(*protocol)) return fmt::format("{}-PPL[{}]", name, settings);
   const bool diagnostic = protocol && is_diagnostic(*protocol);
   return fmt::format("{}[{},{}]", diagnostic ? "diagnostic" : "ppl", name, settings);

@@ -40,12 +40,14 @@ std::string watermark(Protocol protocol);
 // "P0s" for windows that overlap (stride < context), else the protocol's name.
 std::string protocol_name(Protocol protocol, std::int64_t context, std::int64_t stride);
 // How a figure of a protocol_name() is written:
-// ppl[P0,ctx=512,stride=512,tok=1a2b3c4d5e6f,lead=none,fp32,cpu]; diagnostic[P4,…] for what is no
-// perplexity; MLM-PPL[…] and SPAN-PPL[…] for the perplexity of hidden tokens and of spans. A figure
-// of before, whose conditions nobody recorded, ends behind its tokenizer.
+// ppl[P0,ctx=512,stride=512,tok=1a2b3c4d5e6f,lead=none,docs=file,fp32,cpu]; diagnostic[P4,…] for
+// what is no perplexity; MLM-PPL[…] and SPAN-PPL[…] for the perplexity of hidden tokens and of
+// spans. `own`: protocol_settings(), behind the stride. A figure of before, whose conditions nobody
+// recorded, ends behind its tokenizer.
 std::string protocol_label(std::string_view name, std::int64_t context, std::int64_t stride,
                            const std::optional<Digest>& tokenizer,
-                           const std::optional<format::EvaluationConditions>& conditions);
+                           const std::optional<format::EvaluationConditions>& conditions,
+                           std::string_view own = {});
 
 }  // namespace organ::train
 

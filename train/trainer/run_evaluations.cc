@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "train/evaluate/evaluation.h"
 #include "train/evaluate/protocol.h"
 
 namespace organ::train {
@@ -31,7 +32,8 @@ format::Evaluation evaluation_of(const TrainedRun& run, std::string_view subject
   evaluation.conditions = format::EvaluationConditions{
       .precision = std::string(to_string(run.inputs.settings.precision)),
       .device = std::string(device_class(run.result.device)),
-      .lead_in = data.stream().recorded_lead_in()};
+      .lead_in = data.stream().recorded_lead_in(),
+      .reading = recorded_reading(data)};
   return evaluation;
 }
 

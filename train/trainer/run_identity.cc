@@ -49,7 +49,9 @@ const Axis* find_axis(std::string_view name) {
 void add_settings(const TrainInputs& inputs, RunIdentity& identity) {
   const TrainSettings& settings = inputs.settings;
   Json recorded = json_of(setting_texts(settings, inputs.data.training));
-  for (const char* of_data : {"lead_in", "end_of_sequence"}) recorded.erase(of_data);
+  for (const char* of_data : {"lead_in", "end_of_sequence", "document_split", "padding_id"}) {
+    recorded.erase(of_data);
+  }
   for (const auto& [name, value] : recorded.items()) {
     identity[name] = value.is_string() ? value.get<std::string>() : value.dump();
   }
@@ -58,10 +60,6 @@ void add_settings(const TrainInputs& inputs, RunIdentity& identity) {
   identity["layer_count"] = std::to_string(settings.layers.count);
   identity["seed"] = std::to_string(settings.seed);
   if (!settings.method.empty()) identity["method"] = settings.method;
-  // They decide which weights are published.
-  if (settings.patience == 0) return;
-  identity["patience"] = std::to_string(settings.patience);
-  identity["evaluate_every"] = std::to_string(settings.evaluate_every);
 }
 
 // What decides the windows of a data set, with the settings.

@@ -124,6 +124,14 @@ JsonText recorded(const TrainSettings& settings, const Dataset& training, WriteR
   const auto end = training.stream().end_of_sequence();
   fields["lead_in"] = lead_in ? Json(*lead_in) : Json();
   fields["end_of_sequence"] = end ? Json(static_cast<std::uint64_t>(*end)) : Json();
+  const auto split = training.stream().split();
+  const auto padding = training.stream().padding_id();
+  fields["document_split"] = split ? Json(to_string(*split)) : Json();
+  fields["padding_id"] = padding ? Json(static_cast<std::uint64_t>(*padding)) : Json();
+  if (settings.patience > 0) {  // they decide which weights are published
+    fields["patience"] = settings.patience;
+    fields["evaluate_every"] = settings.evaluate_every;
+  }
   if (training.task() != Task::next_token) fields["draw"] = to_string(settings.draw);
   return json_text(fields);
 }

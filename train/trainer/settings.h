@@ -93,8 +93,10 @@ TrainSettings complete_settings(const TrainSettings& wishes, const RunLength& le
 
 // The deciding settings as `training.hyperparameters` of organ.json,
 // with what stood around each document of the data: `lead_in`, the ids before it, null for rows of
-// ids, and `end_of_sequence`, the id behind it, null for none. `draw` where tokens are hidden or
-// dropped.
+// ids, and `end_of_sequence`, the id behind it, null for none; what ended a document,
+// `document_split`, null for ids, and `padding_id`, what was cut from the end of rows of ids, null
+// for nothing. `draw` where tokens are hidden or dropped, `patience` and `evaluate_every` where
+// they choose the weights.
 JsonText hyperparameters(const TrainSettings& settings, const Dataset& training);
 
 // The same with reals as hex float strings: what train states are compared by.

@@ -57,8 +57,9 @@ bool is_free(const json::json_pointer& at) {
 
 bool is_nullable(const json::json_pointer& at) {
   static const std::vector<std::string> keys = {
-      "license",  "donor_revision", "training",         "tokenizer",
-      "position", "bits_per_byte",  "tokenizer_digest", "lead_in"};
+      "license",        "donor_revision", "training",         "tokenizer",
+      "position",       "bits_per_byte",  "tokenizer_digest", "lead_in",
+      "document_split", "padding_id",     "draw_seed",        "first_windows"};
   return std::find(keys.begin(), keys.end(), at.back()) != keys.end();
 }
 
@@ -79,14 +80,35 @@ TEST_CASE("a full manifest is read and written back byte for byte") {
   CHECK(manifest.layer_count() == 2);
 }
 
-TEST_CASE("a figure of before, whose conditions nobody recorded, stays as it is") {
+TEST_CASE("a figure of before, whose reading or conditions nobody recorded, stays as it is") {
+  json document = full_document();
+  for (const char* key : {"document_split", "padding_id", "draw_seed", "first_windows"}) {
+    document["evaluations"][0].erase(key);
+  }
+  const Manifest manifest = Manifest::parse(document.dump(), "organ.json");
+  CHECK_FALSE(manifest.evaluations[0].conditions->reading);
+  CHECK(label_text(*manifest.evaluations[0].conditions) == "lead=1,fp32,cpu,chose-weights");
+  CHECK(manifest.to_text() == document.dump());
+  for (const char* key : {"precision", "device", "lead_in", "chose_weights"}) {
+    document["evaluations"][0].erase(key);
+  }
+  const Manifest older = Manifest::parse(document.dump(), "organ.json");
+  CHECK_FALSE(older.evaluations[0].conditions);
+  CHECK(older.to_text() == document.dump());
+}
+
+TEST_CASE("how the data was read is not said without what else decides the figure") {
   json document = full_document();
   for (const char* key : {"precision", "device", "lead_in", "chose_weights"}) {
     document["evaluations"][0].erase(key);
   }
-  const Manifest manifest = Manifest::parse(document.dump(), "organ.json");
-  CHECK_FALSE(manifest.evaluations[0].conditions);
-  CHECK(manifest.to_text() == document.dump());
+  CHECK(parse_error(document.dump()).find("'precision' is missing beside") != std::string::npos);
+  document = full_document();
+  document["evaluations"][0]["document_split"] = "pages";
+  CHECK(parse_error(document.dump()).find("document_split") != std::string::npos);
+  document["evaluations"][0]["document_split"] = "file";
+  document["evaluations"][0]["first_windows"] = 0;
+  CHECK(parse_error(document.dump()).find("first_windows") != std::string::npos);
 }
 
 TEST_CASE("an organ of before, with reals as hex floats, stays as it is; a mixture is refused") {

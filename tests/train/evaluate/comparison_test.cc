@@ -26,6 +26,10 @@ json saved() {
           {"precision", "fp32"},
           {"device", "cpu"},
           {"lead_in", {1}},
+          {"document_split", "file"},
+          {"padding_id", nullptr},
+          {"draw_seed", nullptr},
+          {"first_windows", nullptr},
           {"tokens", 4},
           {"nll", 2.5},
           {"dataset", {{"sha256", std::string(64, 'a')}}},
@@ -63,6 +67,11 @@ TEST_CASE("everything that decides a figure must be alike") {
       {{{"lead_in", json::array()}}, "(lead-in) is '1' against 'none'"},
       {{{"lead_in", {1, 2}}}, "(lead-in) is '1' against '1+2'"},
       {{{"lead_in", nullptr}}, "(lead-in) is '1' against 'as-is'"},
+      {{{"document_split", "blank-lines"}}, "(--documents) is 'file' against 'blank-lines'"},
+      {{{"document_split", nullptr}}, "(--documents) is 'file' against 'as-is'"},
+      {{{"padding_id", 0}}, "(--pad-id) is 'nothing' against '0'"},
+      {{{"draw_seed", 0}}, "(--mask-seed) is 'none' against '0'"},
+      {{{"first_windows", 2}}, "(--windows) is 'all' against '2'"},
       {{{"tokens", 5}}, "the number of targets is 4 against 5"}};
   for (const auto& [change, words] : changes) {
     const std::string error =
@@ -81,14 +90,22 @@ TEST_CASE("which CUDA device it was does not matter") {
 }
 
 TEST_CASE("a record of before is read, but stands beside records of then alone") {
-  for (const char* key : {"precision", "device", "lead_in"}) {
-    CAPTURE(key);
-    const std::string error = against_changed([&](json& other) { other.erase(key); });
+  const std::vector<std::vector<std::string>> recorded = {
+      {"precision"},
+      {"device"},
+      {"lead_in"},
+      {"document_split", "padding_id", "draw_seed", "first_windows"}};
+  for (const auto& keys : recorded) {
+    CAPTURE(keys.front());
+    const auto forget = [&keys](json& record) {
+      for (const auto& key : keys) record.erase(key);
+    };
+    const std::string error = against_changed(forget);
     CHECK(error.starts_with(
         "invalid_argument: comparison: 'b.json' was made by an older organ and does not say "));
     CHECK(error.find("'a.json' says") != std::string::npos);
     json old = saved();
-    old.erase(key);
+    forget(old);
     check_comparable(read("a.json", old), read("b.json", old));
   }
 }

@@ -25,11 +25,15 @@ TEST_CASE("a label names what decides a figure") {
   CHECK(protocol_name(Protocol::p0, 512, 512) == "P0");
   CHECK(protocol_name(Protocol::p0, 512, 256) == "P0s");
   const format::EvaluationConditions conditions{
-      .precision = "fp32", .device = "cpu", .lead_in = std::vector<std::uint64_t>{1}};
+      .precision = "fp32",
+      .device = "cpu",
+      .lead_in = std::vector<std::uint64_t>{1},
+      .reading = format::EvaluationReading{
+          .document_split = "file", .padding_id = {}, .draw_seed = 2, .first_windows = {}}};
   CHECK(protocol_label("P0s", 512, 256, tokenizer, conditions) ==
-        "ppl[P0s,ctx=512,stride=256,tok=1a2b3c4d5e6f,lead=1,fp32,cpu]");
-  CHECK(protocol_label("P1", 512, 512, std::nullopt, conditions) ==
-        "diagnostic[P1,ctx=512,stride=512,tok=none,lead=1,fp32,cpu]");
+        "ppl[P0s,ctx=512,stride=256,tok=1a2b3c4d5e6f,lead=1,docs=file,seed=2,fp32,cpu]");
+  CHECK(protocol_label("P1", 512, 512, std::nullopt, conditions, "fill=0") ==
+        "diagnostic[P1,ctx=512,stride=512,fill=0,tok=none,lead=1,docs=file,seed=2,fp32,cpu]");
   CHECK(protocol_label("MLM", 512, 512, std::nullopt, std::nullopt) ==
         "MLM-PPL[ctx=512,stride=512,tok=none]");
 }

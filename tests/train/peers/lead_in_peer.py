@@ -78,7 +78,7 @@ def check_figures(name, model, text):
     assert record["lead_in"] == expected, (name, record["lead_in"], expected)
     label = "+".join(map(str, expected)) or "none"
     shown = organ("eval", model, "--data", text, "--context", 16)
-    assert f",lead={label},fp32,cpu]" in shown, shown
+    assert f",lead={label},docs=file,fp32,cpu]" in shown, shown
     none = measure(model, text, "--lead-in", "none")
     assert none["lead_in"] == [], none
     bos = measure(model, text, "--lead-in", "bos")

@@ -91,7 +91,7 @@ class Figures(RunCase):
                        f"--out={self.folder / precision}"]
             done = subprocess.run(command, capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
-            self.assertEqual(done.stdout.count(f",lead=none,{precision},cpu]"), 2, done.stdout)
+            self.assertEqual(done.stdout.count(f",lead=none,docs=blank-lines,{precision},cpu]"), 2, done.stdout)
             record = json.loads((self.folder / precision / "recovery.json").read_text())
             for figure, folder in zip(record["evaluations"], (model, self.folder / precision),
                                       strict=True):

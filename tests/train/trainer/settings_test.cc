@@ -56,8 +56,25 @@ TEST_CASE("what is recorded says what stood around each document") {
   CHECK(around["end_of_sequence"] == 28);
   CHECK(fields({})["lead_in"] == Json::array());
   CHECK(fields({})["end_of_sequence"] == nullptr);
+  CHECK(fields({})["document_split"] == "file");
+  CHECK(fields({.split = DocumentSplit::blank_lines})["document_split"] == "blank-lines");
   const std::vector<std::int64_t> ids(20, 5);
-  CHECK(json_of(hyperparameters({}, test::dataset_of(ids, 10, 29)))["lead_in"] == nullptr);
+  const Json rows = json_of(hyperparameters({}, test::dataset_of(ids, 10, 29)));
+  CHECK(rows["lead_in"] == nullptr);
+  CHECK(rows["document_split"] == nullptr);
+  CHECK(rows["padding_id"] == nullptr);
+}
+
+TEST_CASE("what chooses the published weights is recorded where something does") {
+  const std::vector<std::int64_t> ids(20, 5);
+  const Dataset data = test::dataset_of(ids, 10, 29);
+  TrainSettings settings;
+  settings.evaluate_every = 3;
+  CHECK_FALSE(json_of(hyperparameters(settings, data)).contains("evaluate_every"));
+  settings.patience = 2;
+  const Json chosen = json_of(hyperparameters(settings, data));
+  CHECK(chosen["patience"] == 2);
+  CHECK(chosen["evaluate_every"] == 3);
 }
 
 }  // namespace organ::train
