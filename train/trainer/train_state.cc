@@ -85,7 +85,7 @@ std::map<std::string, std::string> texts_of(const JsonObject& object) {
   return texts;
 }
 
-TrainStateRecord parse_record(const JsonObject& object) {
+TrainStateRecord fields_of(const JsonObject& object) {
   check_schema(object);
   TrainStateRecord record;
   record.step = object.unsigned_integer("step", kMaxStep);
@@ -117,6 +117,14 @@ std::vector<float> read_floats(const format::SafetensorsFile& file, std::string_
   return values;
 }
 
+TrainStateRecord parse_record(const std::string& text, const std::string& subject,
+                              Digest& weights) {
+  const Json document = parse_json(text, {.bytes = kRecordLimit}, subject);
+  const JsonObject object(document, subject);
+  weights = object.digest("weights_digest");
+  return fields_of(object);
+}
+
 // A snapshot whose record parses and whose numbers have the digest that it says.
 struct Verified {
   TrainStateRecord record;
@@ -126,13 +134,13 @@ struct Verified {
 Verified verify(const std::filesystem::path& folder, std::uint64_t step) {
   const auto record_path = folder / (stem_of(step) + ".json");
   const std::string subject = escape_text(record_path.string());
-  const Json document = parse_json(read_file(record_path, kRecordLimit), {}, subject);
-  const JsonObject object(document, subject);
-  TrainStateRecord record = parse_record(object);
-  if (record.step != step) object.fail_field("step", "disagrees with the file's name");
+  Digest expected;
+  TrainStateRecord record = parse_record(read_file(record_path, kRecordLimit), subject, expected);
+  if (record.step != step) {
+    fail(ErrorCode::corrupt, "{}: field 'step': disagrees with the file's name", subject);
+  }
   const auto weights = folder / (stem_of(step) + ".safetensors");
   auto file = format::SafetensorsFile::open(weights);
-  const Digest expected = object.digest("weights_digest");
   const Digest actual = hash_file_flat(file.fd(), file.subject());
   if (actual != expected) {
     fail(ErrorCode::corrupt, "{}: digest is {}, expected {}", file.subject(), actual.to_string(),
@@ -183,6 +191,16 @@ Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers&
 }
 
 }  // namespace
+
+void require_savable(const TrainStateRecord& record) {
+  Digest weights;
+  try {
+    (void)parse_record(pretty_json(to_json(record, {})), "train state", weights);
+  } catch (const Error& error) {  // damage in what we write is a wrong argument of the caller
+    throw Error(ErrorCode::invalid_argument,
+                "the train states of this run could not be read again: " + error.message());
+  }
+}
 
 void save_train_state(const std::filesystem::path& folder, const TrainStateRecord& record,
                       const TrainStateBuffers& buffers, unsigned threads, std::size_t keep) {

@@ -34,7 +34,8 @@ struct TrainStateRecord {
   std::optional<double> untouched_nll;         // held out, before training
   std::uint64_t milliseconds = 0;              // wall time so far
   Digest config_digest;                        // of every setting that changes the numbers
-  std::vector<Digest> data_digests;            // of the training files, in order
+  // TokenStream::digest() of the training data; in the states of before, of each file in order.
+  std::vector<Digest> data_digests;
   std::map<std::string, std::string> software;
   // What decides the run, axis by axis (schemas/training.md). best_nll and untouched_nll
   // are of its held-out data. Empty in the states of organs that recorded none.
@@ -58,6 +59,10 @@ struct TrainState {
 // there before stays valid.
 void save_train_state(const std::filesystem::path& folder, const TrainStateRecord& record,
                       const TrainStateBuffers& buffers, unsigned threads, std::size_t keep = 2);
+
+// Throws invalid_argument when a snapshot with this record could not be read again: before the
+// first step, since it is too late at the first save.
+void require_savable(const TrainStateRecord& record);
 
 // The newest snapshot that verifies; `skipped` receives a line for each newer one that does not.
 // nullopt when there is none. Throws corrupt when there are some and none verifies.

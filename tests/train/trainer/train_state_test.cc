@@ -159,4 +159,28 @@ TEST_CASE("a state of a newer schema names the version it needs") {
         }).find("schema_version is 2") != std::string::npos);
 }
 
+TEST_CASE(
+    "the largest record that may be saved is read again, a larger one is refused beforehand") {
+  const auto folder = test::scratch();
+  constexpr std::size_t kText = 64 << 10, kRecord = 1 << 20;
+  const auto saved_or_refused = [&](const TrainState& state) {
+    const std::string refused = test::error_of([&] { require_savable(state.record); });
+    const std::string saved = test::error_of([&] { save(folder.path() / "run", state); });
+    CHECK((refused == "no error") == (saved == "no error"));
+    return refused;
+  };
+  TrainState state = example(50);
+  state.record.identity["method"] = std::string(kText, 'x');
+  CHECK(saved_or_refused(state) == "no error");
+  state.record.identity["method"] += 'x';
+  CHECK(saved_or_refused(state).find("expected strings of at most 65536 bytes") !=
+        std::string::npos);
+  state.record.identity.erase("method");
+  state.record.data_digests.assign(kRecord / 82, sha256("file"));  // a line of the record each
+  CHECK(saved_or_refused(state) == "no error");
+  state.record.data_digests.assign(kRecord / 60, sha256("file"));
+  CHECK(saved_or_refused(state).starts_with(
+      "invalid_argument: the train states of this run could not be read again: "));
+}
+
 }  // namespace organ::train

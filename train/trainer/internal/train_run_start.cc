@@ -23,12 +23,6 @@
 namespace organ::train {
 namespace {
 
-std::vector<Digest> digests_of(const Dataset& data) {
-  std::vector<Digest> digests;
-  for (const auto& file : data.stream().files()) digests.push_back(file.digest);
-  return digests;
-}
-
 // Layer numbers of two stacks do not mean the same layers.
 Digest model_identity(const format::Checkpoint& checkpoint) {
   const Digest config = checkpoint.config_digest();
@@ -98,7 +92,7 @@ void TrainRun::measure_machine() {
 void TrainRun::resume_or_start() {
   record_.seed = settings_.seed;
   record_.config_digest = settings_digest(settings_, model_identity(checkpoint_));
-  record_.data_digests = digests_of(data_);
+  record_.data_digests = {data_.stream().digest()};
   record_.software = software_versions(device_);
   std::vector<std::string> skipped;
   auto state = load_newest_train_state(settings_.run_folder, skipped);
@@ -109,6 +103,7 @@ void TrainRun::resume_or_start() {
                             quote(settings_.run_folder.string()), state->record.step),
                 "--resume continues it; or choose another --run-dir");
   }
+  require_savable(record_);
   if (state) restore(*state);
   if (!state && settings_.resume) observer_.note("no train state to resume: starting at step 0");
   saved_step_ = record_.step;
