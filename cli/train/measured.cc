@@ -99,6 +99,10 @@ Measured::Measured(const Context& context, const EvalArguments& a, const std::st
     }
   }
   read_data(context, checkpoint);
+  if (a.per_document) {
+    train::require_record_fits(data_->stream().document_starts().size(),
+                               data_->stream().files().size());
+  }
   measurement_ = measure(context, checkpoint);
   for (const auto& probe : measurement_.probes) context.detail(train::describe(probe));
   context.note(train::describe_passed(measurement_.probes));

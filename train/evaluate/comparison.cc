@@ -103,6 +103,22 @@ nlohmann::json document_scores(const std::vector<DocumentScore>& documents) {
   return scores;
 }
 
+void require_record_fits(std::uint64_t documents, std::uint64_t files) {
+  // {"nll":1.2345678901234567e-300,"targets":9007199254740992}, and the entry of a file, whose name
+  // has up to 255 bytes, each of six characters where it is escaped.
+  constexpr std::uint64_t kDocument = 64, kFile = 6 * 255 + 160, kRest = std::uint64_t{1} << 20;
+  constexpr std::uint64_t kMost = kRecordLimit / kDocument;  // no product overflows
+  if (documents <= kMost && files <= kMost &&
+      documents * kDocument + files * kFile + kRest <= kRecordLimit) {
+    return;
+  }
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("--per-document: the record of {} documents in {} files could be longer "
+                          "than the {} bytes that --against reads",
+                          documents, files, kRecordLimit),
+              fmt::format("measure at most about {} documents in one record", kMost * 9 / 10));
+}
+
 EvalRecord read_eval_record(const std::filesystem::path& file) {
   const std::string subject = quote(file.string());
   JsonLimits limits;

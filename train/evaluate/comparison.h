@@ -32,6 +32,10 @@ struct EvalRecord {
 
 nlohmann::json document_scores(const std::vector<DocumentScore>& documents);
 
+// Throws invalid_argument when a record with a score for each of so many documents, of data from so
+// many files, could be longer than read_eval_record reads: before anything is measured.
+void require_record_fits(std::uint64_t documents, std::uint64_t files);
+
 // Reads what `organ eval --json --per-document` printed (schemas/eval.v1.schema.json). Throws
 // corrupt, and invalid_argument for a record without the documents' scores.
 EvalRecord read_eval_record(const std::filesystem::path& file);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/trainer/metrics_log.h"
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 
 #include <fcntl.h>
+#include <unistd.h>
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
@@ -14,7 +17,9 @@
 namespace organ::train {
 namespace {
 
-constexpr std::uint64_t kLogLimit = std::uint64_t{1} << 30;
+// A step names each of its windows, at most 65,536 of up to 20 digits.
+constexpr std::uint64_t kLongestLine = std::uint64_t{4} << 20;
+constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
 
 Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
@@ -39,15 +44,37 @@ struct Kept {
   }
 };
 
-std::string lines_of(const std::string& text, const Kept& kept, std::string_view subject) {
-  std::size_t end = 0;
+// Where the lines end that a resumed run keeps; reads no more than a line at a time.
+std::uint64_t end_of_kept(int fd, const Kept& kept, std::string_view subject) {
+  const std::uint64_t size = file_size(fd, subject);
+  std::string text;  // from `end` on
+  std::uint64_t end = 0, read = 0;
+  std::size_t looked_at = 0;
   while (true) {
-    const std::size_t next = text.find('\n', end);
-    if (next == std::string::npos) break;
-    if (!kept.includes(std::string_view(text).substr(end, next - end), subject)) break;
-    end = next + 1;
+    const std::size_t next = text.find('\n', looked_at);
+    if (next != std::string::npos) {
+      if (!kept.includes(std::string_view(text).substr(0, next), subject)) return end;
+      end += next + 1;
+      text.erase(0, next + 1);
+      looked_at = 0;
+      continue;
+    }
+    if (read == size || text.size() > kLongestLine) return end;
+    looked_at = text.size();
+    const std::uint64_t piece = std::min(kPiece, size - read);
+    text.resize(looked_at + static_cast<std::size_t>(piece));
+    read_at(fd, read, std::as_writable_bytes(std::span(text)).subspan(looked_at), subject);
+    read += piece;
   }
-  return text.substr(0, end);
+}
+
+UniqueFd open_log(const std::filesystem::path& path, bool is_new) {
+  const std::string subject = escape_text(path.string());
+  if (!is_new) (void)open_regular(path);  // what else lies there is refused
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+  if (!fd) fail_errno(subject, "open");
+  if (is_new) sync_folder(path.parent_path());
+  return fd;
 }
 
 }  // namespace
@@ -57,14 +84,11 @@ MetricsLog::MetricsLog(const std::filesystem::path& folder, std::uint64_t resume
     : path_(folder / "metrics.jsonl") {
   create_folders(folder);
   const std::string subject = escape_text(path_.string());
-  std::string kept;
-  if (is_there(path_)) {
-    kept = lines_of(read_file(path_, kLogLimit), {resumed_step, evaluated_step}, subject);
-  }
-  empty_ = kept.empty();
-  write_file(path_, kept);
-  fd_ = UniqueFd(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
-  if (!fd_) fail_errno(subject, "open");
+  fd_ = open_log(path_, !is_there(path_));
+  const std::uint64_t end = end_of_kept(fd_.get(), {resumed_step, evaluated_step}, subject);
+  if (::ftruncate(fd_.get(), static_cast<off_t>(end)) != 0) fail_errno(subject, "truncate");
+  sync_fd(fd_.get(), subject);
+  empty_ = end == 0;
 }
 
 void MetricsLog::append(const std::string& line) {

@@ -110,4 +110,21 @@ TEST_CASE("a record of before is read, but stands beside records of then alone")
   }
 }
 
+TEST_CASE("as many documents as a record may have are read again") {
+  constexpr std::uint64_t kMost = (std::uint64_t{256} << 20) / 64 - 50'000;
+  require_record_fits(kMost, 10);
+  for (const auto& [documents, files] : std::vector<std::pair<std::uint64_t, std::uint64_t>>{
+           {kMost + 100'000, 1}, {1, 200'000}, {UINT64_MAX, 1}, {1, UINT64_MAX}}) {
+    const std::string error =
+        test::error_of([d = documents, f = files] { require_record_fits(d, f); });
+    CHECK(error.starts_with("invalid_argument: --per-document: the record of "));
+  }
+  // The longest entry that a score can have, a million times.
+  json record = saved();
+  record["documents"] = document_scores(
+      std::vector<DocumentScore>(1'000'000, {1.2345678901234567e-300, std::int64_t{1} << 53}));
+  CHECK(record["documents"].front().dump().size() <= 63);
+  CHECK(read("a.json", record).documents.size() == 1'000'000);
+}
+
 }  // namespace organ::train
