@@ -16,8 +16,14 @@ namespace organ::transplant {
 format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRange layers,
                                const std::filesystem::path& out, const ExtractOptions& options,
                                const Work& work) {
-  format::check_name(options.name);
-  format::require_manifest_fits(donor, layers);
+  format::Manifest words;
+  words.name = options.name;
+  words.version = format::Version::parse(options.version).to_string();
+  words.description = options.description;
+  words.license = options.license;
+  words.extraction.donor_id = options.donor_id;
+  words.extraction.donor_revision = options.donor_revision;
+  format::require_manifest_fits(donor, layers, words);
   auto shared = format::shared_sources(donor);
   // Layers are read for their digests, written and read back, shared state is not read before.
   const Work extracting = work.phase(
@@ -27,11 +33,11 @@ format::Manifest extract_organ(const format::Checkpoint& donor, format::LayerRan
   require_space(place_of(out).parent_path(),
                 format::layers_size(donor, layers) + format::total_size(shared));
   format::Manifest manifest = format::draft_manifest(donor, layers, options.donor_id, extracting);
-  manifest.name = options.name;
-  manifest.version = format::Version::parse(options.version).to_string();
-  manifest.description = options.description;
-  manifest.license = options.license;
-  manifest.extraction.donor_revision = options.donor_revision;
+  manifest.name = words.name;
+  manifest.version = words.version;
+  manifest.description = words.description;
+  manifest.license = words.license;
+  manifest.extraction.donor_revision = words.extraction.donor_revision;
 
   for (std::uint64_t i = 0; i < layers.count; ++i) {
     const std::map<std::string, std::string> metadata = {{"format", "pt"},

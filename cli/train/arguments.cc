@@ -12,6 +12,7 @@
 #include "cli/frame/interrupt.h"
 #include "cli/frame/meter.h"
 #include "cli/frame/parse_option.h"
+#include "format/base/new_folder.h"
 #include "format/base/path_status.h"
 #include "format/checkpoint/folder_rules.h"
 #include "format/manifest/evaluation_json.h"
@@ -69,6 +70,19 @@ train::RunLength run_length(const TrainArguments& a) {
   if (a.steps) length.steps = static_cast<std::uint64_t>(*a.steps);
   if (a.epochs) length.epochs = *a.epochs;
   return length;
+}
+
+// Fails as making the result's folder would, before hours of work. The folder above it must be
+// there, unless the run folder is made beside the result, and what is above that with it.
+void try_folder_of(const std::filesystem::path& out, bool folder_above_must_exist) {
+  const std::filesystem::path path = absolute_path(out);
+  std::filesystem::path above = path.parent_path();
+  if (folder_above_must_exist || is_there(above)) {
+    const NewFolder possible(out);
+    return;
+  }
+  while (!is_there(above)) above = above.parent_path();
+  const TempFolder possible(above, "." + path.filename().string() + ".unfinished");
 }
 
 class ConsoleObserver final : public train::TrainObserver {
@@ -221,6 +235,7 @@ train::TrainSettings wished_settings(const TrainArguments& a) {
                 "choose another --out");
   }
   require_outside(a.out, a.model);
+  try_folder_of(a.out, !a.run_folder.empty());
   return wishes;
 }
 

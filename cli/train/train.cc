@@ -57,6 +57,7 @@ void run_train(Context& context, const Arguments& arguments) {
   const train::TrainSettings settings = final_settings(context, common, wishes, data);
   const auto observer = make_observer(context);
   const train::TrainInputs inputs{checkpoint, settings, data, *observer};
+  train::check_organ(inputs, identity_of(arguments));
   const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;
   const auto manifest = watched(context, settings.machine.threads, [&](const Work& work) {

@@ -126,6 +126,10 @@ struct Manifest {
   static std::string layer_file_name(std::uint64_t index);
 };
 
+// Throws invalid_argument for what organ.json may not say for people: name, version, description,
+// licences, donor, names of the data. What else is in the manifest is not looked at.
+void check_texts(const Manifest& manifest);
+
 // Now as RFC 3339 UTC: when something happened (published, installed).
 std::string clock_time();
 

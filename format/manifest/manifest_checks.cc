@@ -91,11 +91,22 @@ bool is_utc_time(std::string_view text) {
   return date.ok() && number(11, 2) < 24 && number(14, 2) < 60 && number(17, 2) < 60;
 }
 
-void check_identity(const Manifest& manifest, const Checker& checker) {
+void check_words(const Manifest& manifest, const Checker& checker) {
   as_corrupt(checker, "name", [&] { check_name(manifest.name); });
   as_corrupt(checker, "version", [&] { Version::parse(manifest.version); });
   checker.text(manifest.description, "description");
   checker.text(manifest.license, "license");
+  checker.text(manifest.extraction.donor_id, "extraction.donor_id");
+  checker.text(manifest.extraction.donor_revision, "extraction.donor_revision");
+  if (!manifest.training) return;
+  for (const auto& data : manifest.training->data) {
+    checker.text(data.name, "training.data[].name");
+    checker.text(data.license, "training.data[].license");
+  }
+}
+
+void check_identity(const Manifest& manifest, const Checker& checker) {
+  check_words(manifest, checker);
   checker.require(is_utc_time(manifest.created), "created",
                   "expected a time like 2026-01-31T12:00:00Z, got " + quote(manifest.created));
 }
@@ -117,8 +128,6 @@ void check_architecture(const Manifest& manifest, const Checker& checker) {
 }
 
 void check_extraction(const ExtractionRecord& record, const Checker& checker) {
-  checker.text(record.donor_id, "extraction.donor_id");
-  checker.text(record.donor_revision, "extraction.donor_revision");
   checker.require(record.layer_count >= 1 && record.layer_count <= kMostLayers,
                   "extraction.layer_count",
                   fmt::format("expected 1 to {}, got {}", kMostLayers, record.layer_count));
@@ -163,10 +172,6 @@ void check_training(const TrainingRecord& record, const Checker& checker) {
   checker.one_of(record.head, "training.head", {"frozen", "trained", "tied"});
   for (const std::string& tensor : record.trained_tensors) {
     checker.text(tensor, "training.trained_tensors");
-  }
-  for (const auto& data : record.data) {
-    checker.text(data.name, "training.data[].name");
-    checker.text(data.license, "training.data[].license");
   }
   for (const TensorChange& change : record.changes) {
     checker.text(change.tensor, "training.changes[].tensor");
@@ -225,3 +230,15 @@ void check_manifest(const Manifest& manifest, std::string_view subject) {
 }
 
 }  // namespace organ::format::internal
+
+namespace organ::format {
+
+void check_texts(const Manifest& manifest) {
+  try {
+    internal::check_words(manifest, internal::Checker{kManifestFile});
+  } catch (const Error& error) {
+    throw Error(ErrorCode::invalid_argument, error.message(), error.hint());
+  }
+}
+
+}  // namespace organ::format

@@ -65,9 +65,9 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
   return manifest;
 }
 
-void require_manifest_fits(const Checkpoint& donor, LayerRange layers) {
-  constexpr std::uint64_t kTexts = std::uint64_t{64} << 10;  // for people: description, names, …
-  Manifest manifest;
+void require_manifest_fits(const Checkpoint& donor, LayerRange layers, Manifest manifest) {
+  constexpr std::uint64_t kTexts = std::uint64_t{64} << 10;  // figures, special tokens, the card
+  check_texts(manifest);
   manifest.architecture.layer = donor.architecture().layer_fields(layers.first, layers.count);
   manifest.extraction.layer_digests.resize(layers.count);
   for (std::uint64_t i = 0; i < layers.count; ++i) {

@@ -19,9 +19,11 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
                         const Work& work = {});
 std::uint64_t layers_size(const Checkpoint& donor, LayerRange layers);
 
-// Throws incompatible when organ.json of these layers would be longer than anybody reads
-// (kManifestLimit): an organ of very many tensors. Reads no tensor.
-void require_manifest_fits(const Checkpoint& donor, LayerRange layers);
+// Throws what writing organ.json of these layers would, before anything is read or trained:
+// incompatible when it would be longer than anybody reads (kManifestLimit), an organ of very many
+// tensors or data files; invalid_argument for texts that check_texts refuses. `words` has what its
+// maker says in it: texts and a training record. Reads no tensor.
+void require_manifest_fits(const Checkpoint& donor, LayerRange layers, Manifest words);
 
 // The tensors of one donor layer as writer sources (borrow the checkpoint), bytes untouched.
 std::vector<TensorSource> layer_sources(const Checkpoint& donor, std::uint64_t layer);

@@ -57,6 +57,14 @@ format::TrainingRecord training_record(const TrainedRun& run,
   return record;
 }
 
+// What the organ's maker says of it.
+void add_identity(const OrganIdentity& identity, format::Manifest& manifest) {
+  manifest.name = identity.name;
+  manifest.version = format::Version::parse(identity.version).to_string();
+  manifest.description = identity.description;
+  manifest.license = identity.license;
+}
+
 // Bytes of the organ's layers as they are stored.
 std::uint64_t stored_size(const TrainedRun& run) {
   const format::LayerRange layers = run.inputs.settings.layers;
@@ -84,6 +92,24 @@ void add_layer(const TrainedRun& run, std::uint64_t index, format::OrganWriter& 
 
 }  // namespace
 
+void check_organ(const TrainInputs& inputs, const OrganIdentity& identity) {
+  const format::LayerRange layers = inputs.settings.layers;
+  format::Manifest words;
+  add_identity(identity, words);
+  words.extraction.donor_id = identity.donor_id;
+  TrainResult nothing;
+  nothing.device = inputs.settings.machine.device;
+  words.training = training_record({inputs, nothing}, identity.data_license);
+  for (std::uint64_t i = 0; i < layers.count; ++i) {
+    for (const auto& tensor : inputs.checkpoint.layer(layers.first + i)) {
+      const std::string name = fmt::format("layer.{:02}/{}", i, tensor.first);
+      words.training->trained_tensors.push_back(name);
+      words.training->changes.push_back({name, 0.1234567890123456, 0.1234567890123456});
+    }
+  }
+  format::require_manifest_fits(inputs.checkpoint, layers, std::move(words));
+}
+
 format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identity,
                              const std::filesystem::path& out, const Work& work) {
   format::check_name(identity.name);
@@ -97,10 +123,7 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
   format::Manifest manifest =
       format::draft_manifest(inputs.checkpoint, inputs.settings.layers, identity.donor_id, writing);
   sign_unpacked(run, manifest);
-  manifest.name = identity.name;
-  manifest.version = format::Version::parse(identity.version).to_string();
-  manifest.description = identity.description;
-  manifest.license = identity.license;
+  add_identity(identity, manifest);
   manifest.training = training_record(run, identity.data_license);
   manifest.evaluations = training_evaluations(run);
   format::OrganWriter writer(out, writing);

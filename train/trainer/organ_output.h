@@ -23,6 +23,11 @@ struct OrganIdentity {
   std::optional<std::string> data_license;
 };
 
+// Throws what write_organ would of the organ of such a run, before anything is trained:
+// invalid_argument for texts that organ.json does not hold, incompatible where it would be longer
+// than anybody reads. Reads no tensor.
+void check_organ(const TrainInputs& inputs, const OrganIdentity& identity);
+
 // Writes the organ folder `out` with the trained layers in the donor's stored types, BF16 for
 // MXFP4 (rounded to nearest even), one after the other, and returns its manifest. Throws
 // already_exists, io, incompatible when a value does not fit the stored type, cancelled.
