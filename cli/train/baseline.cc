@@ -120,12 +120,13 @@ class Baseline {
 
   // Trains, reports and writes the report's folder. `config` is what the report says of the method.
   std::optional<train::BaselineReport> train(const train::RunData& data, const std::string& config,
-                                             const Train& way, const Write& write) const {
+                                             const Train& way, const Write& write) {
     const train::TrainSettings settings = final_settings(context_, common_, wishes_, data);
     const auto observer = make_observer(context_);
     const train::TrainInputs inputs{checkpoint_, settings, data, *observer};
     const train::TrainResult result = way(inputs);
     if (!result.writes_files) return std::nullopt;
+    run_folder_ = result.run_folder;
     const train::TrainedRun run{inputs, result};
     auto report = train::make_baseline_report(arguments_.method, config, run);
     write(report, run);
@@ -134,7 +135,7 @@ class Baseline {
 
   std::optional<train::BaselineReport> train_weights(const train::RunData& data,
                                                      const nlohmann::json& config,
-                                                     const Train& way) const {
+                                                     const Train& way) {
     return train(data, config.dump(), way,
                  [&](const train::BaselineReport& report, const train::TrainedRun& run) {
                    watched(context_, wishes_.machine.threads, [&](const Work& work) {
@@ -219,7 +220,8 @@ class Baseline {
   const Arguments& arguments_;
   const TrainArguments& common_;
   format::Checkpoint checkpoint_;
-  train::TrainSettings wishes_;  // the method's layers and configuration are added
+  train::TrainSettings wishes_;             // the method's layers and configuration are added
+  std::shared_ptr<const void> run_folder_;  // TrainResult's: locked until all is done
 };
 
 void print_report(const Context& context, const train::BaselineReport& r, const std::string& out) {
@@ -246,7 +248,8 @@ void run_baseline(Context& context, Arguments& arguments) {
   read_method(arguments);
   const train::TrainSettings wishes = wished_settings(common);
   transplant::require_settled(common.model);
-  const auto report = Baseline(context, arguments, wishes).run();
+  Baseline baseline(context, arguments, wishes);
+  const auto report = baseline.run();
   if (!report) return;
   train::remove_train_states(wishes.run_folder);
   context.done = "the result is written to " + quote(common.out);

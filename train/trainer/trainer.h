@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,6 +74,8 @@ struct TrainResult {
   PrefixUse prefix;
   // False in all processes of a run but the first: what is to be written is written there.
   bool writes_files = true;
+  // The run folder is this run's for as long as a copy of it is there; null in other processes.
+  std::shared_ptr<const void> run_folder;
   std::optional<HeldOutLoss> before;   // the whole model as it came
   std::optional<HeldOutLoss> after;    // the whole model with the trained layers in place
   std::optional<HeldOutLoss> wrapper;  // Embed o Organ o Head after training, wrapper mode only
@@ -94,7 +97,7 @@ struct TrainedRun {
 // every step, all end with the same weights, the first writes files and reports. The process itself
 // (signals, environment, memory, threads) is left as it is but for what settings.machine says.
 // Throws invalid_argument (settings; data that were read with others; a run folder that holds
-// another run), cancelled when the
+// another run), conflict when another run is at work in the run folder, cancelled when the
 // observer requested a stop (the step is finished and a train state written), device after three
 // steps in a row whose loss or gradient was not finite (parameters are the last good ones and
 // saved) or when another process was lost, io, and what Model throws.

@@ -374,6 +374,7 @@ TrainResult TrainRun::run() {
   result.tensors = trained_->collect();
   for (const auto& tensor : result.tensors) result.trainable += tensor.values.size();
   result.device = device_;
+  result.run_folder = run_folder_;
   result.flops_per_token = flops_per_token();
   result.prefix = prefix_use();
   result.steps = record_.step;

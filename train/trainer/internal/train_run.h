@@ -114,7 +114,8 @@ class TrainRun {
   std::optional<double> last_loss_;
   double gemm_rate_ = 0;           // GFLOP/s
   bool stop_agreed_ = false;       // a process of several was told to stop
-  std::optional<MetricsLog> log_;  // of the process that writes files
+  std::optional<MetricsLog> log_;  // of the process that writes files, as is:
+  std::shared_ptr<const void> run_folder_;
 };
 
 }  // namespace organ::train

@@ -17,6 +17,7 @@
 #include "train/probes/finite_tensor.h"
 #include "train/probes/model_probes.h"
 #include "train/probes/padding_ids.h"
+#include "train/trainer/internal/run_folder_lock.h"
 #include "train/trainer/internal/run_identity.h"
 #include "train/trainer/internal/train_run.h"
 
@@ -90,6 +91,10 @@ void TrainRun::measure_machine() {
 }
 
 void TrainRun::resume_or_start() {
+  if (group_.writes_files()) {
+    run_folder_ = lock_run_folder(settings_.run_folder,
+                                  [this](std::string_view line) { observer_.warn(line); });
+  }
   record_.seed = settings_.seed;
   record_.config_digest = settings_digest(settings_, model_identity(checkpoint_));
   record_.data_digests = {data_.stream().digest()};
