@@ -79,14 +79,47 @@ std::optional<UniqueFd> open_entry(const fs::path& path) {
   }
 }
 
+// Keeps others from making room at the same time, where it can: two who do remove more than they
+// must, and nothing worse. The file of another user can be locked where it cannot be written.
+std::optional<FileLock> lock_folder(const fs::path& folder) {
+  for (const auto kind : {FileLock::Kind::exclusive, FileLock::Kind::shared}) {
+    try {
+      return FileLock(folder / ".lock", kind);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::conflict) break;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-CacheFolder::CacheFolder(fs::path folder, std::uint64_t byte_limit, unsigned permissions)
-    : folder_(std::move(folder)), byte_limit_(byte_limit), permissions_(permissions) {
+CacheFolder::CacheFolder(fs::path folder, std::uint64_t byte_limit, unsigned permissions,
+                         std::function<void(std::string_view)> warn)
+    : folder_(std::move(folder)),
+      byte_limit_(byte_limit),
+      permissions_(permissions),
+      warn_(std::move(warn)) {
   create_folders(folder_);
 }
 
+void CacheFolder::trouble(const Error& error) {
+  if (std::exchange(warned_, true) || !warn_) return;
+  warn_(std::string("--cache: what cannot be read there is computed, what cannot be written is not "
+                    "kept: ") +
+        error.message());
+}
+
 bool CacheFolder::read(const Digest& key, std::span<std::byte> out) {
+  try {
+    return read_entry(key, out);
+  } catch (const Error& error) {
+    trouble(error);
+    return false;
+  }
+}
+
+bool CacheFolder::read_entry(const Digest& key, std::span<std::byte> out) {
   const std::string name = key.hex();
   const fs::path path = folder_ / name;
   const auto fd = open_entry(path);
@@ -100,7 +133,7 @@ bool CacheFolder::read(const Digest& key, std::span<std::byte> out) {
   }
   if (!sized || Digest(stored) != seal(key, out)) {
     ++damaged_;
-    remove_path(path);
+    (void)remove(path);
     return false;
   }
   used_.insert(name);
@@ -110,6 +143,14 @@ bool CacheFolder::read(const Digest& key, std::span<std::byte> out) {
 }
 
 void CacheFolder::write(const Digest& key, std::span<const std::byte> bytes) {
+  try {
+    write_entry(key, bytes);
+  } catch (const Error& error) {
+    trouble(error);
+  }
+}
+
+void CacheFolder::write_entry(const Digest& key, std::span<const std::byte> bytes) {
   const std::uint64_t size = bytes.size() + Digest::kSize;
   if (!make_room(size)) return;
   const std::string name = key.hex();
@@ -122,19 +163,29 @@ void CacheFolder::write(const Digest& key, std::span<const std::byte> bytes) {
   unseen_bytes_ += size;
 }
 
+// False where the entry stays.
+bool CacheFolder::remove(const fs::path& path) {
+  try {
+    remove_path(path);
+    return true;
+  } catch (const Error& error) {
+    trouble(error);
+    return false;
+  }
+}
+
 bool CacheFolder::make_room(std::uint64_t bytes) {
   if (full_) return false;
   const auto fits = [&] { return bytes <= byte_limit_ && bytes_ <= byte_limit_ - bytes; };
   if (looked_ && fits() && unseen_bytes_ < byte_limit_ / 16) return true;
-  const FileLock lock(folder_ / ".lock", FileLock::Kind::exclusive);
+  const auto lock = lock_folder(folder_);
   const auto entries = look(folder_);
   bytes_ = 0;
   for (const auto& entry : entries) bytes_ += entry.size;
   for (const auto& entry : entries) {
     if (fits()) break;
     if (used_.contains(entry.path.filename().string())) continue;
-    remove_path(entry.path);
-    bytes_ -= entry.size;
+    if (remove(entry.path)) bytes_ -= entry.size;
   }
   looked_ = true;
   unseen_bytes_ = 0;

@@ -134,4 +134,25 @@ TEST_CASE("two runs share one folder") {
   CHECK_FALSE(fs::exists(left));
 }
 
+// Another user's files, a full disk: here what even root cannot read, replace or remove.
+TEST_CASE("no trouble with what lies in the folder ends a run") {
+  const auto folder = test::scratch();
+  const fs::path entry = folder.path() / sha256("1").hex();
+  fs::create_directories(entry / "not empty");
+  fs::create_directories(folder.path() / ".lock");
+  fs::create_symlink("nowhere", folder.path() / sha256("2").hex());
+  std::vector<std::string> warnings;
+  const auto warn = [&](std::string_view line) { warnings.emplace_back(line); };
+  CacheFolder cache(folder.path(), 3 * kEntry, 0666, warn);
+  CHECK_FALSE(holds(cache, 1));
+  CHECK_FALSE(holds(cache, 2));
+  write(cache, 1);
+  CHECK_FALSE(holds(cache, 1));
+  for (int n = 3; n < 9; ++n) write(cache, n);
+  CHECK(holds(cache, 3));
+  CHECK(fs::is_directory(entry));
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings.front().find("--cache: what cannot be read there is computed") == 0);
+}
+
 }  // namespace organ::train

@@ -35,9 +35,11 @@ std::int64_t layers_below(const Model& model, const TrainSettings& settings) {
   return settings.mode == TrainMode::in_situ ? model.place_of(settings.layers.first) : 0;
 }
 
-std::optional<CacheFolder> open_cache(const TrainSettings& settings, unsigned permissions) {
+std::optional<CacheFolder> open_cache(const TrainInputs& inputs) {
+  const TrainSettings& settings = inputs.settings;
   if (settings.cache_folder.empty()) return std::nullopt;
-  return CacheFolder(settings.cache_folder, settings.cache_bytes, permissions);
+  return CacheFolder(settings.cache_folder, settings.cache_bytes, inputs.checkpoint.permissions(),
+                     [&inputs](std::string_view line) { inputs.observer.warn(line); });
 }
 
 // Reads each tensor once.
@@ -110,7 +112,7 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
       weights_(*trained_, settings_.ema),
       trained_path_(make_path(model_, settings_, settings_.mode, *trained_)),
       whole_path_(make_path(model_, settings_, TrainMode::in_situ, *trained_)),
-      cache_(open_cache(settings_, checkpoint_.permissions())),
+      cache_(open_cache(inputs)),
       digests_(read_digests(inputs, device_, cache_.has_value())),
       inputs_(model_, data_.windows(),
               prefix_options(digests_, cache_ && !drawn_anew(inputs) ? &*cache_ : nullptr,
