@@ -160,9 +160,10 @@ void TrainRun::require_same(const TrainStateRecord& saved) {
 void TrainRun::restore(TrainState& state) {
   require_same(state.record);
   // Of several processes the first one's software and device are recorded.
-  if (group_.writes_files() && state.record.software != record_.software) {
+  if (group_.writes_files() && !same_software(state.record.software, record_.software)) {
     observer_.warn(
-        "--resume: the train state comes from other versions or another device; bits may differ");
+        "--resume: the train state comes from other versions, another device or another "
+        "instruction set; bits may differ");
   }
   const FlatTensors tensors = trained_->tensors();
   copy_buffer("master", state.master, tensors.master);
