@@ -6,6 +6,7 @@ usage: found_early.py ORGAN_TRAIN MODEL_FIXTURE     (standard library only)
 """
 import fcntl
 import json
+import pathlib
 import subprocess
 import sys
 import unittest
@@ -18,7 +19,7 @@ FILES = 14_000
 class FoundEarly(RunCase):
     def run_method(self, words, out, *more):
         done = subprocess.run(
-            [PROGRAM, *words, f"--ids={self.folder / 'ids.safetensors'}", f"--out={out}", "--steps=2",
+            [pathlib.Path(PROGRAM).resolve(), *words, f"--ids={self.folder / 'ids.safetensors'}", f"--out={out}", "--steps=2",
              "--batch=2", "--precision=fp32", "--threads=2", f"--run-dir={self.folder / 'run'}", *more],
             capture_output=True, text=True, check=False, cwd=self.folder)
         return done.returncode, done.stderr

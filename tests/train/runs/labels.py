@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "support"))
 import letters  # noqa: E402
 from tensor_file import write_safetensors  # noqa: E402
 
-PROGRAM, FIXTURES = sys.argv[1], pathlib.Path(sys.argv[2])
+PROGRAM, FIXTURES = str(pathlib.Path(sys.argv[1]).resolve()), pathlib.Path(sys.argv[2])
 SPECIAL = {"llama": [], "bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
            "t5": [f"<extra_id_{i}>" for i in range(6)]}
 PAD = 5
