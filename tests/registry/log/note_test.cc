@@ -38,6 +38,18 @@ TEST_CASE("note: what a signer writes, its verifier reads") {
   CHECK(note.starts_with(checkpoint.origin + "\n7\n"));
 }
 
+TEST_CASE("note: what is pending is no checkpoint, and the other way round") {
+  const NoteSigner signer = NoteSigner::generate();
+  const auto verifier = NoteVerifier::parse(signer.verifier_key("organ-registry/"), "key");
+  const Checkpoint checkpoint = named(verifier);
+  const std::string pending = signer.sign(checkpoint, NoteKind::pending);
+  CHECK(verifier.open(pending, "pending", NoteKind::pending) == checkpoint);
+  CHECK(test::error_of([&] { verifier.open(pending, "note"); }).starts_with("untrusted: "));
+  CHECK(test::error_of([&] {
+          verifier.open(signer.sign(checkpoint), "note", NoteKind::pending);
+        }).starts_with("untrusted: "));
+}
+
 TEST_CASE("note: every changed byte and every truncation is refused") {
   const NoteSigner signer = NoteSigner::generate();
   const auto verifier = NoteVerifier::parse(signer.verifier_key("organ-registry/"), "key");
