@@ -198,20 +198,20 @@ std::string Receipt::to_text() const {
   Json file_list = Json::array();
   for (const FileChange& file : files) file_list.push_back(file_json(file));
   std::string text = pretty_json({{"schema_version", kVersion},
-                      {"number", number},
-                      {"created", created},
-                      {"mode", mode},
-                      {"organ",
-                       {{"name", organ_name},
-                        {"version", organ_version},
-                        {"manifest", manifest_digest.to_string()},
-                        {"source", source},
-                        {"first_layer", first_layer},
-                        {"layer_count", layer_count}}},
-                      {"position", position},
-                      {"trust", trust_json(trust)},
-                      {"conversions", conversion_list},
-                      {"files", file_list}});
+                                  {"number", number},
+                                  {"created", created},
+                                  {"mode", mode},
+                                  {"organ",
+                                   {{"name", organ_name},
+                                    {"version", organ_version},
+                                    {"manifest", manifest_digest.to_string()},
+                                    {"source", source},
+                                    {"first_layer", first_layer},
+                                    {"layer_count", layer_count}}},
+                                  {"position", position},
+                                  {"trust", trust_json(trust)},
+                                  {"conversions", conversion_list},
+                                  {"files", file_list}});
   require_readable(text);
   return text;
 }

@@ -46,7 +46,8 @@ void run_uninstall(Context& context, const Arguments& arguments) {
                  "before the installation is not known; --trust-links ROOT follows it");
   }
   for (const std::string& name : outcome.unread) {
-    context.warn(escape_text(name) + ": could not be read, so whether it is what it was before the "
+    context.warn(escape_text(name) +
+                 ": could not be read, so whether it is what it was before the "
                  "installation is not known");
   }
   for (const std::string& lost : outcome.not_given_back) {
