@@ -251,8 +251,8 @@ void run_baseline(Context& context, Arguments& arguments) {
   Baseline baseline(context, arguments, wishes);
   const auto report = baseline.run();
   if (!report) return;
-  train::remove_train_states(wishes.run_folder);
   context.done = "the result is written to " + quote(common.out);
+  train::remove_train_states(wishes.run_folder);
   if (!context.json) return print_report(context, *report, common.out);
   nlohmann::json record = train::to_json(*report);
   record["folder"] = common.out;

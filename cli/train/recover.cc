@@ -72,8 +72,8 @@ void run_recover(Context& context, const Arguments& arguments) {
   const train::TrainedRun run{inputs, result};
   watched(context, settings.machine.threads,
           [&](const Work& work) { train::write_recovered_checkpoint(run, common.out, work); });
-  train::remove_train_states(settings.run_folder);
   context.done = "the checkpoint is written to " + quote(common.out);
+  train::remove_train_states(settings.run_folder);
   const auto evaluations = train::recovery_evaluations(run);
   if (context.json) {
     nlohmann::json record = run_record(result, evaluations);

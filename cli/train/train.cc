@@ -63,8 +63,8 @@ void run_train(Context& context, const Arguments& arguments) {
   const auto manifest = watched(context, settings.machine.threads, [&](const Work& work) {
     return train::write_organ({inputs, result}, identity_of(arguments), common.out, work);
   });
-  train::remove_train_states(settings.run_folder);
   context.done = "the organ is written to " + quote(common.out);
+  train::remove_train_states(settings.run_folder);
   const format::LayerRange layers = settings.layers;
   if (context.json) {
     nlohmann::json record = run_record(result, manifest.evaluations);

@@ -44,9 +44,13 @@ bool is_folder(const fs::path& path) { return path_status(path) == PathStatus::f
 bool is_file(const fs::path& path) { return path_status(path) == PathStatus::file; }
 
 void create_folders(const fs::path& folder) {
+  if (is_folder(folder)) return;
+  const fs::path above = folder.parent_path();
+  if (!above.empty()) create_folders(above);
   std::error_code error;
-  fs::create_directories(folder, error);
+  const bool made = fs::create_directory(folder, error);
   require(error, folder, "create folder");
+  if (made) sync_folder(above);
 }
 
 void remove_path(const fs::path& path) {

@@ -22,7 +22,8 @@ bool is_taken(const std::filesystem::path& path);  // whatever lies there, such 
 bool is_folder(const std::filesystem::path& path);
 bool is_file(const std::filesystem::path& path);  // a regular one
 
-// Makes a folder and those above it; nothing when it is there. Throws also not_found.
+// Makes a folder and those above it, with durable names; nothing when it is there. Throws also
+// not_found.
 void create_folders(const std::filesystem::path& folder);
 // Removes a file or an empty folder; nothing when it is not there.
 void remove_path(const std::filesystem::path& path);

@@ -162,13 +162,34 @@ TrainState load(const std::filesystem::path& folder, std::uint64_t step) {
   return state;
 }
 
+// A record's weights, or what a save that was cut off left.
+bool belongs_to_states(std::string_view name) {
+  return (name.starts_with("step-") && name.ends_with(".safetensors")) ||
+         (name.starts_with(".step-") && name.ends_with(".tmp"));
+}
+
+void remove_files(const std::filesystem::path& folder, const std::vector<std::string>& names) {
+  std::error_code ignored;  // a leftover snapshot harms nothing; the next save tries again
+  for (const auto& name : names) std::filesystem::remove(folder / name, ignored);
+  if (!names.empty()) sync_folder(folder);
+}
+
+// Records first: one without its weights could not be told from damage.
 void remove_older(const std::filesystem::path& folder, std::size_t keep) {
-  const auto steps = saved_steps(folder);
-  for (std::size_t i = keep; i < steps.size(); ++i) {
-    std::error_code ignored;  // a leftover snapshot harms nothing; the next save tries again
-    std::filesystem::remove(folder / (stem_of(steps[i]) + ".json"), ignored);
-    std::filesystem::remove(folder / (stem_of(steps[i]) + ".safetensors"), ignored);
+  std::vector<std::string> records, others, kept;
+  for (const std::uint64_t step : saved_steps(folder)) {
+    if (kept.size() < keep) {
+      kept.push_back(stem_of(step) + ".safetensors");
+    } else {
+      records.push_back(stem_of(step) + ".json");
+    }
   }
+  for (const auto& name : list_folder(folder)) {
+    const bool stays = std::find(kept.begin(), kept.end(), name) != kept.end();
+    if (belongs_to_states(name) && !stays) others.push_back(name);
+  }
+  remove_files(folder, records);
+  remove_files(folder, others);
 }
 
 Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers& buffers,

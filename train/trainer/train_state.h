@@ -55,8 +55,8 @@ struct TrainState {
 };
 
 // Writes a snapshot, verifies it by its digest, and only then removes all but the newest `keep`
-// older ones. `threads`: how many may hash at one time, 0: one for each core. Throws io; what was
-// there before stays valid.
+// older ones and what saves that were cut off left. It is durable on return. `threads`: how many
+// may hash at one time, 0: one for each core. Throws io; what was there before stays valid.
 void save_train_state(const std::filesystem::path& folder, const TrainStateRecord& record,
                       const TrainStateBuffers& buffers, unsigned threads, std::size_t keep = 2);
 
@@ -69,7 +69,7 @@ void require_savable(const TrainStateRecord& record);
 std::optional<TrainState> load_newest_train_state(const std::filesystem::path& folder,
                                                   std::vector<std::string>& skipped);
 
-// Removes every snapshot of a finished run; other files stay.
+// Removes every snapshot of a finished run, durably; other files stay. Throws io.
 void remove_train_states(const std::filesystem::path& folder);
 
 }  // namespace organ::train

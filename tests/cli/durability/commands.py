@@ -7,14 +7,12 @@ after, with organ's own recovery; after a run that said it had succeeded, only t
 """
 import hashlib
 import json
-import random
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "transplant"))
-from tiny_model import HIDDEN, write_model, write_shard  # noqa: E402
+from tiny_model import write_model  # noqa: E402
 
 PENDING = 7
 OLD, NEW = "acme/tiny:1.0.0", "acme/tiny:1.1.0"
@@ -54,8 +52,10 @@ def digests(folder):
 
 
 class Case:
-    """`home` is where the state before is made; `after` is told of the undisturbed run's folder."""
+    """`home` is where the state before is made; `after` is told of the undisturbed run's folder. `stopped`:
+    options of strace that interrupt the run, which then ends with `code`."""
     arguments = ()
+    stopped, code = (), 0
 
     def __init__(self, organ):
         self.organ = organ
@@ -172,19 +172,20 @@ class SignAgain(Sign):
 
 class RegistryInit(WithOrgan):
     name = "registry init"
-    arguments = ("registry", "init", "--registry", "registry", "--key", "k.pub")
+    place = "registry"
+    arguments = ("registry", "init", "--registry", place, "--key", "k.pub")
 
     def after(self, folder):
         pass
 
     def judge(self, folder, finished):
-        listed = self.organ.run(folder, "list", "--registry", "registry")
+        listed = self.organ.run(folder, "list", "--registry", self.place)
         if finished or listed.returncode == 0:
             demand(listed.returncode == 0, f"the finished registry is gone: {listed.stderr}")
         else:
             self.must(folder, *self.arguments)
-        self.must(folder, "publish", "cut", OLD, "--key", "k.key", "--registry", "registry")
-        self.must(folder, "verify", "--all", "--registry", "registry")
+        self.must(folder, "publish", "cut", OLD, "--key", "k.key", "--registry", self.place)
+        self.must(folder, "verify", "--all", "--registry", self.place)
 
 
 class RegistryInitInside(RegistryInit):
@@ -193,6 +194,12 @@ class RegistryInitInside(RegistryInit):
     def prepare(self, home):
         super().prepare(home)
         (home / "registry").mkdir()
+
+
+class RegistryInitDeep(RegistryInit):
+    name = "registry init in new folders"
+    place = "new/deep/registry"
+    arguments = ("registry", "init", "--registry", place, "--key", "k.pub")
 
 
 class Publish(WithOrgan):
@@ -331,67 +338,3 @@ class InstallBeside(WithOrgan):
             demand(self.said(path, data) == self.said(path, self.changed[path]), f"{path} is torn")
         self.must(folder, "uninstall", "changed", "--quiet")
         demand(digests(folder / "changed") == digests(folder / "model"), "it cannot be undone")
-
-
-class Import(Case):
-    """With organ-train alone."""
-    name = "import"
-    arguments = ("import", "lora", "--into", "model", "--out", "merged")
-
-    def prepare(self, home):
-        super().prepare(home)
-        adapter = home / "lora"
-        adapter.mkdir()
-        place = "base_model.model.model.layers.1.self_attn.q_proj."
-        write_shard(adapter / "adapter_model.safetensors",
-                    [(place + "lora_A.weight", [2, HIDDEN]), (place + "lora_B.weight", [HIDDEN, 2])],
-                    random.Random(3))
-        (adapter / "adapter_config.json").write_text(json.dumps(
-            {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"],
-             "layers_to_transform": [1]}))
-
-    def after(self, folder):
-        self.merged = files(folder / "merged")
-
-    def judge(self, folder, finished):
-        there = (folder / "merged").exists()
-        demand(there or not finished, "the finished model is gone")
-        if not there:
-            self.must(folder, *self.arguments)
-        demand(files(folder / "merged") == self.merged, "a half-written model has its name")
-
-
-CASES = (Extract, KeyGenerate, Sign, SignAgain, RegistryInit, RegistryInitInside, Publish, Rebuild,
-         Install, Uninstall, InstallBeside, Import)
-
-
-def chosen(program, names):
-    """The cases of these names, or all that this program can run."""
-    can_train = (program.parent / "organ-train").exists()
-    return [case for case in CASES if (not names or case.name in names) and (can_train or case is not Import)]
-
-
-def template(case, scratch):
-    """The state before the command, in a folder of its own."""
-    home = scratch / "before"
-    home.mkdir()
-    case.prepare(home)
-    return home
-
-
-def copy_of(template_folder, target):
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(template_folder, target)
-    return target
-
-
-def options(usage):
-    """--every N, the program and the names of cases from the command line."""
-    arguments, every = sys.argv[1:], 1
-    if "--every" in arguments:
-        at = arguments.index("--every")
-        every = int(arguments[at + 1])
-        del arguments[at:at + 2]
-    if not arguments:
-        sys.exit(usage)
-    return every, Path(arguments[0]).resolve(), arguments[1:]

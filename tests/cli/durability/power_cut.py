@@ -17,17 +17,18 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from calls import record  # noqa: E402
-from commands import Organ, chosen, copy_of, options, template  # noqa: E402
+from cases import chosen, copy_of, options, template  # noqa: E402
+from commands import Organ  # noqa: E402
 from file_model import Model, key_of, write_tree  # noqa: E402
 from replay import Replay  # noqa: E402
 
 
-def crash_points(folder, run, syncs):
+def crash_points(folder, run, syncs, code):
     """(number of the call, its name, states that may be left); the last is the end of a run."""
     model = Model(folder)
     before = key_of(model.now())
     done, calls = run()
-    if done.returncode != 0:
+    if done.returncode != code:
         raise AssertionError(f"undisturbed run: exit {done.returncode}: {done.stderr}")
     replay = Replay(model, syncs)
     points = []
@@ -72,10 +73,10 @@ class Cutter:
         organ = self.case.organ
 
         def run():
-            return record([organ.program, *self.case.arguments], victim, organ.environment,
-                          self.scratch / "trace")
+            return record([*self.case.stopped, organ.program, *self.case.arguments], victim,
+                          organ.environment, self.scratch / "trace")
 
-        points, end = crash_points(victim, run, self.syncs)
+        points, end = crash_points(victim, run, self.syncs, self.case.code)
         self.case.after(victim)
         for tree in end:
             self.judge(tree, True, "cut behind the end")

@@ -108,6 +108,21 @@ TEST_CASE("two train states are kept and the newest is used") {
   CHECK(load_newest_train_state(folder.path(), skipped)->record.step == 30);
 }
 
+TEST_CASE("what saves that were cut off left is removed with the next one, and nothing else") {
+  const auto folder = test::scratch();
+  const auto names = [&] { return list_folder(folder.path()); };
+  save(folder.path(), example(10));
+  for (const auto* left : {"step-000000015.safetensors", ".step-000000015.json.abcdefghij.tmp"}) {
+    write_file(folder.path() / left, "");
+  }
+  for (const auto* other : {"metrics.jsonl", "notes.tmp"}) write_file(folder.path() / other, "");
+  save(folder.path(), example(20));
+  CHECK(names().size() == 6);
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "step-000000015.safetensors"));
+  remove_train_states(folder.path());
+  CHECK(names() == std::vector<std::string>{"metrics.jsonl", "notes.tmp"});
+}
+
 TEST_CASE("a damaged newest state is named and the older one used") {
   const auto folder = test::scratch();
   save(folder.path(), example(10));
