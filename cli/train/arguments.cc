@@ -20,6 +20,7 @@
 #include "train/probes/data_probes.h"
 #include "train/probes/finding.h"
 #include "train/processes/process_place.h"
+#include "train/trainer/train_state.h"
 
 namespace organ::cli {
 namespace {
@@ -279,6 +280,14 @@ train::TrainSettings final_settings(const Context& context, const TrainArguments
 
 std::unique_ptr<train::TrainObserver> make_observer(const Context& context) {
   return std::make_unique<ConsoleObserver>(context);
+}
+
+void remove_states(const Context& context, const std::filesystem::path& run_folder) {
+  try {
+    train::remove_train_states(run_folder);
+  } catch (const Error& error) {
+    context.warn(error.what());
+  }
 }
 
 void print_evaluations(const Context& context, const std::vector<format::Evaluation>& evaluations) {

@@ -49,6 +49,9 @@ train::TrainSettings final_settings(const Context& context, const TrainArguments
 // longer than the run, or the next text is written behind the progress.
 std::unique_ptr<train::TrainObserver> make_observer(const Context& context);
 
+// Those of a finished run. What cannot be removed is a warning: the result is written.
+void remove_states(const Context& context, const std::filesystem::path& run_folder);
+
 // stdout: one line per evaluation, or the record's common fields.
 void print_evaluations(const Context& context, const std::vector<format::Evaluation>& evaluations);
 nlohmann::json run_record(const train::TrainResult& result,

@@ -16,7 +16,6 @@
 #include "train/baselines/report.h"
 #include "train/tokenizer/tokenizer.h"
 #include "train/trainer/recovered_checkpoint.h"
-#include "train/trainer/train_state.h"
 #include "transplant/journal.h"
 
 namespace organ::cli {
@@ -252,7 +251,7 @@ void run_baseline(Context& context, Arguments& arguments) {
   const auto report = baseline.run();
   if (!report) return;
   context.done = "the result is written to " + quote(common.out);
-  train::remove_train_states(wishes.run_folder);
+  remove_states(context, wishes.run_folder);
   if (!context.json) return print_report(context, *report, common.out);
   nlohmann::json record = train::to_json(*report);
   record["folder"] = common.out;

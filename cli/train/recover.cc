@@ -11,7 +11,6 @@
 #include "format/base/fail.h"
 #include "train/trainer/recovered_checkpoint.h"
 #include "train/trainer/run_evaluations.h"
-#include "train/trainer/train_state.h"
 #include "transplant/journal.h"
 #include "transplant/receipt.h"
 
@@ -73,7 +72,7 @@ void run_recover(Context& context, const Arguments& arguments) {
   watched(context, settings.machine.threads,
           [&](const Work& work) { train::write_recovered_checkpoint(run, common.out, work); });
   context.done = "the checkpoint is written to " + quote(common.out);
-  train::remove_train_states(settings.run_folder);
+  remove_states(context, settings.run_folder);
   const auto evaluations = train::recovery_evaluations(run);
   if (context.json) {
     nlohmann::json record = run_record(result, evaluations);

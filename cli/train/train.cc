@@ -11,7 +11,6 @@
 #include "format/base/path_status.h"
 #include "format/manifest/reference.h"
 #include "train/trainer/organ_output.h"
-#include "train/trainer/train_state.h"
 #include "transplant/journal.h"
 
 namespace organ::cli {
@@ -64,7 +63,7 @@ void run_train(Context& context, const Arguments& arguments) {
     return train::write_organ({inputs, result}, identity_of(arguments), common.out, work);
   });
   context.done = "the organ is written to " + quote(common.out);
-  train::remove_train_states(settings.run_folder);
+  remove_states(context, settings.run_folder);
   const format::LayerRange layers = settings.layers;
   if (context.json) {
     nlohmann::json record = run_record(result, manifest.evaluations);

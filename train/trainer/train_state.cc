@@ -168,14 +168,21 @@ bool belongs_to_states(std::string_view name) {
          (name.starts_with(".step-") && name.ends_with(".tmp"));
 }
 
-void remove_files(const std::filesystem::path& folder, const std::vector<std::string>& names) {
-  std::error_code ignored;  // a leftover snapshot harms nothing; the next save tries again
-  for (const auto& name : names) std::filesystem::remove(folder / name, ignored);
+// What could not be removed first, if anything.
+std::error_code remove_files(const std::filesystem::path& folder,
+                             const std::vector<std::string>& names) {
+  std::error_code first;
+  for (const auto& name : names) {
+    std::error_code error;
+    std::filesystem::remove(folder / name, error);
+    if (!first) first = error;
+  }
   if (!names.empty()) sync_folder(folder);
+  return first;
 }
 
 // Records first: one without its weights could not be told from damage.
-void remove_older(const std::filesystem::path& folder, std::size_t keep) {
+std::error_code remove_older(const std::filesystem::path& folder, std::size_t keep) {
   std::vector<std::string> records, others, kept;
   for (const std::uint64_t step : saved_steps(folder)) {
     if (kept.size() < keep) {
@@ -188,8 +195,8 @@ void remove_older(const std::filesystem::path& folder, std::size_t keep) {
     const bool stays = std::find(kept.begin(), kept.end(), name) != kept.end();
     if (belongs_to_states(name) && !stays) others.push_back(name);
   }
-  remove_files(folder, records);
-  remove_files(folder, others);
+  const std::error_code error = remove_files(folder, records);
+  return error ? error : remove_files(folder, others);
 }
 
 Digest write_weights(const std::filesystem::path& path, const TrainStateBuffers& buffers,
@@ -231,10 +238,16 @@ void save_train_state(const std::filesystem::path& folder, const TrainStateRecor
   const Digest weights = write_weights(folder / (stem + ".safetensors"), buffers, threads);
   write_file(folder / (stem + ".json"), pretty_json(to_json(record, weights)));
   (void)verify(folder, record.step);
-  remove_older(folder, keep);
+  (void)remove_older(folder, keep);  // a leftover snapshot harms nothing; the next save tries again
 }
 
-void remove_train_states(const std::filesystem::path& folder) { remove_older(folder, 0); }
+void remove_train_states(const std::filesystem::path& folder) {
+  const std::error_code error = remove_older(folder, 0);
+  if (error) {
+    fail(ErrorCode::io, "{}: removing train states failed: {}", quote(folder.string()),
+         error.message());
+  }
+}
 
 std::optional<TrainState> load_newest_train_state(const std::filesystem::path& folder,
                                                   std::vector<std::string>& skipped) {

@@ -56,6 +56,7 @@ class Case:
     options of strace that interrupt the run, which then ends with `code`."""
     arguments = ()
     stopped, code = (), 0
+    calls_fail = False  # what is only tidied up may stay then
 
     def __init__(self, organ):
         self.organ = organ

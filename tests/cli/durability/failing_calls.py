@@ -62,6 +62,7 @@ def points(command, folder, environment, trace):
 class Sweep:
     def __init__(self, case, scratch, every):
         self.case, self.scratch, self.every = case, scratch, every
+        case.calls_fail = True
         self.failed, self.nevertheless, self.problems = 0, 0, []
 
     def run(self):

@@ -58,9 +58,16 @@ def without_measured(value):
     return {key: without_measured(one) for key, one in value.items() if key not in MEASURED}
 
 
+def parsed(data):
+    """A torn document stays what it is."""
+    try:
+        return without_measured(json.loads(data))
+    except ValueError:
+        return data
+
+
 def said(contents):
-    return {path: without_measured(json.loads(data)) if path.endswith(".json") else data
-            for path, data in contents.items()}
+    return {path: parsed(data) if path.endswith(".json") else data for path, data in contents.items()}
 
 
 def weights(contents):
@@ -96,7 +103,7 @@ class WithData(Case):
             self.must(folder, *self.arguments, "--run-dir", "another.run")
             shutil.rmtree(folder / "made")
             left = sorted(path.name for path in (folder / "made.run").glob("*step-*"))
-            demand(not left or not finished, f"it leaves {left}")
+            demand(not left or not finished or self.calls_fail, f"it leaves {left}")
         self.must(folder, *self.arguments, "--resume")
         demand(weights(files(folder / "made")) == weights(self.made), "resumed it makes other weights")
         left = sorted(path.name for path in (folder / "made.run").glob("*step-*"))
