@@ -2,10 +2,18 @@
 // Threads that make work faster but are not needed for it.
 #pragma once
 
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <mutex>
 #include <optional>
+#include <span>
+#include <stop_token>
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include "format/base/digest.h"
 
 namespace organ {
 
@@ -19,5 +27,30 @@ std::optional<std::jthread> try_thread(Action&& action) {
     return std::nullopt;
   }
 }
+
+// Hashes bytes beside its caller, who writes them meanwhile: on one thread for as long as it lives,
+// or, when only one may hash (Work::threads()) or the system has no other, in update() itself. Used
+// from one thread.
+class HashBeside {
+ public:
+  explicit HashBeside(unsigned threads);
+  HashBeside(const HashBeside&) = delete;
+  HashBeside& operator=(const HashBeside&) = delete;
+  ~HashBeside();  // waits; declare it behind what it borrows
+
+  // Borrows both until wait(), which comes before the next update(). Throws what hashing throws.
+  void update(Sha256Hasher& hasher, std::span<const std::byte> bytes);
+  void wait();
+
+ private:
+  void work(const std::stop_token& stop);
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  Sha256Hasher* hasher_ = nullptr;  // of what is being hashed; null: nothing is
+  std::span<const std::byte> bytes_;
+  std::exception_ptr failure_;
+  std::optional<std::jthread> thread_;
+};
 
 }  // namespace organ

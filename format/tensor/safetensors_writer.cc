@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
-#include <future>
 
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/base/try_thread.h"
 #include "format/tensor/safetensors.h"
 
 namespace organ::format {
@@ -20,10 +20,8 @@ constexpr std::uint64_t kTensorAlignment = 64;
 // digest and the write go on in this one.
 class HashingWriter {
  public:
-  HashingWriter(int fd, std::string_view subject, std::launch hashing)
-      : fd_(fd), subject_(subject), hashing_(hashing) {
-    buffer_.resize(kChunkSize);
-  }
+  HashingWriter(int fd, std::string_view subject, unsigned threads)
+      : fd_(fd), subject_(subject), buffer_(kChunkSize), beside_(threads) {}
 
   // Free space of the current chunk, never empty. Bytes put there count after advance().
   std::span<std::byte> room() { return std::span(buffer_).subspan(used_); }
@@ -51,21 +49,22 @@ class HashingWriter {
  private:
   void flush() {
     const auto bytes = std::span<const std::byte>(buffer_).first(used_);
-    auto chunk = std::async(hashing_, [bytes] { return sha256(bytes); });
+    beside_.update(chunk_, bytes);
     flat_.update(bytes);
     write_all(fd_, bytes, subject_);
-    result_.chunks.push_back(chunk.get());
+    beside_.wait();
+    result_.chunks.push_back(chunk_.finish());
     result_.size += used_;
     used_ = 0;
   }
 
   int fd_;
   std::string_view subject_;
-  std::launch hashing_;
   std::vector<std::byte> buffer_;
   std::size_t used_ = 0;
-  Sha256Hasher flat_;
+  Sha256Hasher flat_, chunk_;
   FileDigest result_;
+  HashBeside beside_;
 };
 
 void check_writable(const TensorInfo& tensor) {
@@ -182,10 +181,7 @@ FileDigest write_safetensors(int fd, std::vector<TensorSource> tensors,
   std::sort(tensors.begin(), tensors.end(), [](const TensorSource& a, const TensorSource& b) {
     return canonical_order(a.info, b.info);
   });
-  // Async falls back to deferred where the system has no thread.
-  HashingWriter writer(
-      fd, subject,
-      work.threads() > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred);
+  HashingWriter writer(fd, subject, work.threads());
   writer.append(header);
   for (const TensorSource& source : tensors) {
     for (std::uint64_t done = 0; done < source.info.size;) {

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <future>
 #include <span>
 #include <string_view>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/try_thread.h"
 
 namespace organ::format {
 namespace {
@@ -102,22 +102,17 @@ void copy_pieces(const SafetensorsFile& shard, int to, std::string_view to_subje
                  const Work& work, const OldBytes& replaced, Digests* digests) {
   const std::uint64_t size = shard.header().file_size;
   const bool cloned = clone_contents(shard.fd(), to);
-  // Async falls back to deferred where the system has no thread.
-  const std::launch beside =
-      work.threads() > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
   std::vector<std::byte> new_bytes(static_cast<std::size_t>(std::min(kPiece, size)));
   std::vector<std::byte> old_bytes(digests != nullptr ? new_bytes.size() : 0);
+  HashBeside beside(digests != nullptr ? work.threads() : 1);
   for (std::uint64_t at = 0, end = 0; at < size; at = end) {
     end = overlay.end_of_piece(at, std::min(at + kPiece, size));
     const auto length = static_cast<std::size_t>(end - at);
     const auto new_piece = std::span(new_bytes).first(length);
     if (digests != nullptr || !cloned) read_at(shard.fd(), at, new_piece, shard.subject());
-    std::future<void> hashed;
     if (digests != nullptr) {
       std::ranges::copy(new_piece, old_bytes.begin());
-      hashed = std::async(beside, [&, old_piece = std::span(old_bytes).first(length)] {
-        digests->before.update(old_piece);
-      });
+      beside.update(digests->before, std::span(old_bytes).first(length));
     }
     std::vector<Range> changed = overlay.apply(at, new_piece, replaced);
     if (!cloned) changed = {{0, length}};
@@ -126,7 +121,7 @@ void copy_pieces(const SafetensorsFile& shard, int to, std::string_view to_subje
     }
     if (digests != nullptr) {
       digests->after.update(new_piece);
-      hashed.get();
+      beside.wait();
     }
     work.advance(length);
   }

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <future>
 #include <span>
 #include <utility>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
 #include "format/base/path_status.h"
+#include "format/base/try_thread.h"
 
 namespace organ::registry {
 namespace {
@@ -55,18 +55,16 @@ AtomicFile temporary_for(const fs::path& path) {
 Digest copy_hashed(int from, int to, std::uint64_t size, std::string_view subject,
                    const Work& work) {
   if (clone_contents(from, to)) return hash_file_flat(to, subject, work);
-  // Async falls back to deferred where the system has no thread.
-  const std::launch beside =
-      work.threads() > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
   Sha256Hasher hasher;
   std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(kChunkSize, size)));
+  HashBeside beside(size > kChunkSize ? work.threads() : 1);
   for (std::uint64_t at = 0; at < size; at += kChunkSize) {
     const auto piece =
         std::span(buffer).first(static_cast<std::size_t>(std::min(kChunkSize, size - at)));
     read_at(from, at, piece, subject);
-    auto hashed = std::async(beside, [&] { hasher.update(piece); });
+    beside.update(hasher, piece);
     write_all(to, piece, subject);
-    hashed.get();
+    beside.wait();
     work.advance(piece.size());
   }
   return hasher.finish();

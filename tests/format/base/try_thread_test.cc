@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/base/try_thread.h"
+
+#include <array>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+namespace organ {
+namespace {
+
+std::vector<std::byte> some_bytes(std::size_t count) {
+  std::vector<std::byte> bytes(count);
+  for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::byte>(i * 7 + i / 251);
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("hash beside: the digest of many pieces, with a thread and without") {
+  const auto bytes = some_bytes(300'000);
+  for (const unsigned threads : {1u, 2u}) {
+    Sha256Hasher hasher;
+    HashBeside beside(threads);
+    std::vector<std::byte> buffer(1000);
+    for (std::size_t at = 0; at < bytes.size(); at += buffer.size()) {
+      std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), buffer.size(), buffer.begin());
+      beside.update(hasher, buffer);
+      beside.wait();  // the buffer is free again
+    }
+    CHECK(hasher.finish() == sha256(std::span<const std::byte>(bytes)));
+  }
+}
+
+TEST_CASE("hash beside: several hashers take turns, and waiting for nothing is no wait") {
+  const auto bytes = some_bytes(4096);
+  HashBeside beside(2);
+  beside.wait();
+  std::array<Sha256Hasher, 3> hashers;
+  for (Sha256Hasher& hasher : hashers) {
+    beside.update(hasher, bytes);
+    beside.wait();
+    beside.wait();
+  }
+  for (Sha256Hasher& hasher : hashers) CHECK(hasher.finish() == sha256(std::span(bytes)));
+}
+
+TEST_CASE("hash beside: its end waits for what it was given") {
+  const auto bytes = some_bytes(8 << 20);
+  Sha256Hasher hasher;
+  {
+    HashBeside beside(2);
+    beside.update(hasher, bytes);
+  }
+  CHECK(hasher.finish() == sha256(std::span(bytes)));
+}
+
+}  // namespace organ
