@@ -48,6 +48,12 @@ void Context::note(std::string_view line) const {
   if (!quiet) std::cerr << line << '\n';
 }
 
+void Context::note_left_out(std::string_view name, bool leads_away) const {
+  std::string line = "left out: " + escape_text(name);
+  if (leads_away) line += " (a link out of the model; --trust-links ROOT follows it)";
+  note(line);
+}
+
 void Context::insist(std::string_view line) const { std::cerr << line << '\n'; }
 
 void Context::warn(std::string_view line) const { insist("warning: " + std::string(line)); }

@@ -45,6 +45,8 @@ class Context {
   void warn(std::string_view line) const;                         // the same, "warning: "
   void warn_of(const std::vector<std::string>& sentences) const;  // each, with names escaped
   void detail(std::string_view line) const;                       // stderr with -v
+  // note() of a file of a model that a new folder goes without, perhaps as a link out of the model.
+  void note_left_out(std::string_view name, bool leads_away) const;
   void worsen(ErrorCode code);  // exit_code of the worst class seen
 
   // --registry, ORGAN_REGISTRY, $XDG_DATA_HOME/organ/registry, ~/.local/share/organ/registry.

@@ -120,9 +120,7 @@ void run_install(Context& context, Arguments arguments) {
   }
   for (const std::string& name : outcome.left_out) {
     const auto& links = outcome.not_followed;
-    const bool link = std::find(links.begin(), links.end(), name) != links.end();
-    context.note("left out: " + escape_text(name) +
-                 (link ? " (a link out of the model; --trust-links ROOT follows it)" : ""));
+    context.note_left_out(name, std::find(links.begin(), links.end(), name) != links.end());
   }
   for (const std::string& name : outcome.unlinked) {
     context.note(escape_text(name) +

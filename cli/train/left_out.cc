@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/train/left_out.h"
 
-#include "format/base/fail.h"
 #include "format/checkpoint/checkpoint_copy.h"
 
 namespace organ::cli {
@@ -9,9 +8,7 @@ namespace organ::cli {
 std::vector<std::string> note_left_out(const Context& context, const format::Checkpoint& model) {
   std::vector<std::string> names;
   for (const format::LeftOut& entry : format::left_out_of_copy(model)) {
-    std::string line = "left out: " + escape_text(entry.name);
-    if (entry.leads_away) line += " (a link out of the model; --trust-links ROOT follows it)";
-    context.note(line);
+    context.note_left_out(entry.name, entry.leads_away);
     names.push_back(entry.name);
   }
   return names;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/train/preset.h"
 
+#include <functional>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -11,27 +14,41 @@
 namespace organ::cli {
 namespace {
 
-// A setting of a preset: its option, how a person writes the value, and the value.
+// A setting of a preset: its option, how a person writes the value, and what sets it.
 struct Entry {
   const char* option;
-  const char* value;
-  void (*set)(TrainArguments& arguments);
+  std::string value;
+  std::function<void()> set;
 };
 
+template <typename T>
+std::string written(T value) {
+  if constexpr (std::is_enum_v<T>) {
+    return std::string(to_string(value));
+  } else {
+    return fmt::format("{}", value);
+  }
+}
+
+// Borrows the target.
+template <typename Target, typename T>
+Entry entry(const char* option, Target& target, T value) {
+  return {option, written(value), [&target, value] { target = value; }};
+}
+
 // Its authors trained with batches of 4 to 8, by model.
-constexpr Entry kPaper[] = {
-    {"--epochs", "5", [](TrainArguments& a) { a.epochs = 5; }},
-    {"--seed", "42", [](TrainArguments& a) { a.settings.seed = 42; }},
-    {"--lr", "1e-4", [](TrainArguments& a) { a.settings.rate = 1e-4; }},
-    {"--schedule", "cosine",
-     [](TrainArguments& a) { a.settings.schedule = train::ScheduleKind::cosine; }},
-    {"--warmup-share", "0.1", [](TrainArguments& a) { a.settings.warmup_share = 0.1; }},
-    {"--weight-decay", "0.01", [](TrainArguments& a) { a.settings.adamw.weight_decay = 0.01; }},
-    {"--context", "512", [](TrainArguments& a) { a.settings.context = 512; }},
-    {"--batch", "4", [](TrainArguments& a) { a.settings.batch = 4; }},
-    {"--precision", "bf16",
-     [](TrainArguments& a) { a.settings.precision = train::Precision::bf16; }},
-};
+std::vector<Entry> paper(TrainArguments& arguments) {
+  train::TrainSettings& settings = arguments.settings;
+  return {entry("--epochs", arguments.epochs, 5),
+          entry("--seed", settings.seed, 42u),
+          entry("--lr", settings.rate, 1e-4),
+          entry("--schedule", settings.schedule, train::ScheduleKind::cosine),
+          entry("--warmup-share", settings.warmup_share, 0.1),
+          entry("--weight-decay", settings.adamw.weight_decay, 0.01),
+          entry("--context", settings.context, 512),
+          entry("--batch", settings.batch, 4),
+          entry("--precision", settings.precision, train::Precision::bf16)};
+}
 
 }  // namespace
 
@@ -44,15 +61,15 @@ void apply_preset(const Context& context, const Command& command, Preset preset,
                   TrainArguments& arguments) {
   if (preset == Preset::none) return;
   std::string set, kept;
-  for (const Entry& entry : kPaper) {
-    const std::string option = entry.option;
+  for (const Entry& one : paper(arguments)) {
+    const std::string option = one.option;
     // Steps are given instead of epochs.
     if (command.given(option) || (option == "--epochs" && command.given("--steps"))) {
       kept += fmt::format("{}{}", kept.empty() ? "" : ", ", option);
       continue;
     }
-    entry.set(arguments);
-    set += fmt::format("{}{} {}", set.empty() ? "" : ", ", option, entry.value);
+    one.set();
+    set += fmt::format("{}{} {}", set.empty() ? "" : ", ", option, one.value);
   }
   context.note(fmt::format("preset paper (arXiv 2601.13580, appendix D): {}{}",
                            set.empty() ? "nothing" : set,

@@ -300,6 +300,16 @@ LayerSpec read_spec(const JsonObject& config, const Family& family, std::uint64_
   return spec;
 }
 
+// `config` is `own` with its aliases resolved.
+std::uint64_t read_layer_count(const JsonObject& own, const JsonObject& config,
+                               const Family& family) {
+  const std::string_view key = family.layout.layer_count_key;
+  if (family.other_layer_count.empty() || !config.is_null(key)) {
+    return size(config, key, kMostLayers);
+  }
+  return size_or(own, family.other_layer_count, kMostLayers, family.default_layer_count);
+}
+
 const Family& read_family(const JsonObject& config, std::string_view stack) {
   const std::string model_type = config.string("model_type");
   if (const Family* family = internal::family_of(model_type, stack)) return *family;
@@ -327,11 +337,7 @@ Architecture ArchitectureReader::from_config(const Json& json, std::string_view 
   result.unknown_keys_ = internal::unknown_keys(json, family);
   result.model_type_ = family.layout.model_type;
   result.layout_ = &family.layout;
-  const std::string_view counted =
-      config.is_null(family.layout.layer_count_key) && !family.other_layer_count.empty()
-          ? family.other_layer_count
-          : family.layout.layer_count_key;
-  result.layer_count_ = size(config, counted, kMostLayers);
+  result.layer_count_ = read_layer_count(JsonObject(json, quote(subject)), config, family);
   result.vocab_size_ = size(config, "vocab_size", kMostVocabulary);
   result.max_positions_ =
       size_or(config, family.max_positions, kMostPositions, family.default_max_positions);

@@ -226,18 +226,9 @@ void refuse_unsupported_keys(const JsonObject& config, const Family& family) {
 
 Json resolve_aliases(const Json& config, const Family& family) {
   Json resolved = config;
-  // T5 takes its decoder's default before the alias is looked at.
-  const auto get = [&](std::string_view key) { return resolved.value(std::string(key), Json()); };
-  const std::string_view count = family.other_layer_count;
   for (const auto& [name, key] : family.aliases) {
-    const Json value = get(name);
+    const Json value = resolved.value(std::string(name), Json());
     if (value.is_null()) continue;
-    if (key == count && get(family.layout.layer_count_key).is_null()) {
-      constexpr std::uint64_t kDefaultLayers = 6;
-      const Json own = get(key);
-      resolved[std::string(family.layout.layer_count_key)] =
-          own.is_null() ? Json(kDefaultLayers) : own;
-    }
     resolved[std::string(key)] = value;
     resolved.erase(std::string(name));
   }

@@ -301,6 +301,7 @@ constexpr Family t5_decoder() {
   family.layout.final_norm = "decoder.final_layer_norm.weight";
   family.layout.layer_count_key = "num_decoder_layers";
   family.other_layer_count = "num_layers";
+  family.default_layer_count = 6;
   family.sight = "full";
   family.cross_attention = true;
   family.tensors = kT5DecoderTensors;

@@ -35,10 +35,6 @@ std::string random_suffix() {
   return out;
 }
 
-fs::path folder_of(const fs::path& path) {
-  return path.has_parent_path() ? path.parent_path() : fs::path(".");
-}
-
 // Retries a system call that a signal interrupted.
 template <typename Call>
 auto retry(const Call& call) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +23,19 @@ std::filesystem::path given_path(std::string_view text);
 // component as it is (it may be a link, or nothing yet). `.` and `..` name the folder they lead to.
 // Throws not_found, io when the folder above it is not there.
 std::filesystem::path place_of(const std::filesystem::path& path);
+
+// The folder that a name is in: `.` of a name alone.
+std::filesystem::path folder_of(const std::filesystem::path& path);
+
+// Which file it is, whatever it is called.
+struct FileId {
+  std::uint64_t device = 0, inode = 0;
+  bool operator==(const FileId&) const = default;
+};
+// Throws io.
+FileId file_id(int fd, std::string_view subject);
+// Of what lies at a path, links followed; nothing where nothing does or the system does not tell.
+std::optional<FileId> file_id(const std::filesystem::path& path);
 
 // A folder that exists, without any link in its path; the same path when it does not.
 std::filesystem::path without_links(const std::filesystem::path& folder);

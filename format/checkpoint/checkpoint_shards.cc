@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files of a checkpoint: config.json, shards, the index over them.
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
@@ -9,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/base/file_system.h"
 #include "format/base/json.h"
 #include "format/checkpoint/internal/checkpoint_impl.h"
 
@@ -21,13 +20,6 @@ namespace {
 
 constexpr std::uint64_t kConfigLimit = std::uint64_t{16} << 20;
 constexpr std::uint64_t kCompared = std::uint64_t{1} << 20;  // bytes at one time
-
-bool is_same_file(int a, int b) {
-  struct stat one {
-  }, other{};
-  if (::fstat(a, &one) != 0 || ::fstat(b, &other) != 0) fail_errno("shard", "stat");
-  return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
 
 // The first of many things, and how many there are.
 struct Examples {
@@ -167,7 +159,8 @@ void Checkpoint::Impl::open_shards(std::vector<Shard> replacements) {
 // once.
 void Checkpoint::Impl::require_one_state(std::size_t own) const {
   for (std::size_t i = 0; i < own; ++i) {
-    if (is_same_file(folder.open(shards[i].file_name).get(), shards[i].file.fd())) continue;
+    const std::string& name = shards[i].file_name;
+    if (file_id(folder.open(name).get(), name) == file_id(shards[i].file.fd(), name)) continue;
     throw Error(ErrorCode::conflict,
                 fmt::format("{}: was replaced while the model was opened",
                             quote(folder.subject(shards[i].file_name))),

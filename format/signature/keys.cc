@@ -18,6 +18,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/base/handle.h"
 #include "format/signature/internal/oms.h"
 #include "format/signature/signing.h"
@@ -180,7 +181,7 @@ std::string read_private_file(const std::filesystem::path& path) {
                             info.st_mode & 07777),
                 "chmod 600 the key; if others could read it, make a new one");
   }
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const std::filesystem::path folder = folder_of(path);
   struct stat parent = {};
   if (::stat(folder.c_str(), &parent) != 0) fail_errno(folder.string(), "stat");
   if ((parent.st_mode & S_IWOTH) != 0 && (parent.st_mode & S_ISVTX) == 0) {

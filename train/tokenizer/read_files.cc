@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "format/base/file_system.h"
 #include "format/base/path_status.h"
 #include "train/tokenizer/internal/reader.h"
 
@@ -32,7 +33,7 @@ std::map<std::string, std::string> read_special_names(const fs::path& folder) {
 
 format::TokenizerFiles read_tokenizer(const fs::path& path) {
   if (is_folder(path)) return format::read_tokenizer_files(path);
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const fs::path folder = folder_of(path);
   format::TokenizerFiles files;
   files.document =
       std::make_shared<const Json>(format::read_tokenizer_json(folder, path.filename().string()));

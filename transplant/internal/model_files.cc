@@ -156,8 +156,10 @@ class UndoFile {
 FileState FileState::of(int fd, std::string_view subject) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) fail_errno(subject, "stat");
-  return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size),
-          nanoseconds(info.st_mtim), nanoseconds(info.st_ctim)};
+  return {{info.st_dev, info.st_ino},
+          static_cast<std::uint64_t>(info.st_size),
+          nanoseconds(info.st_mtim),
+          nanoseconds(info.st_ctim)};
 }
 
 ModelFiles find_model_files(const fs::path& model, std::vector<std::string>& skipped) {

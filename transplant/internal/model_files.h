@@ -24,8 +24,7 @@ namespace organ::transplant {
 
 // Which file it is and when its bytes may last have changed.
 struct FileState {
-  dev_t device = 0;
-  ino_t inode = 0;
+  FileId file;
   std::uint64_t size = 0;
   std::int64_t written = 0, changed = 0;  // mtime and ctime in nanoseconds
   bool operator==(const FileState&) const = default;

@@ -66,11 +66,13 @@ struct Family {
   // Config keys; "" where the family has none.
   std::string_view hidden_size, intermediate_size, heads, kv_heads, head_dim, max_positions;
   std::string_view norm_epsilon, activation;
-  std::string_view other_layer_count = "";  // counts when layout.layer_count_key is absent
+  // Counts when layout.layer_count_key is absent, by this name alone: no alias is looked at.
+  std::string_view other_layer_count = "";
 
   // What transformers assumes when the key is absent; 0 = derived (KV heads = heads, head_dim =
   // hidden / heads).
   std::uint64_t default_kv_heads, default_head_dim, default_max_positions, default_window;
+  std::uint64_t default_layer_count = 0;  // of other_layer_count
   double default_epsilon;
   double default_theta = 10'000;
   bool yarn_by_default = false;

@@ -18,6 +18,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 
 namespace organ {
 
@@ -74,10 +75,7 @@ UniqueFd open_lock(const fs::path& path, FileLock::Kind kind) {
 
 // A holder may remove the file with the folder it guards; a lock on such a file guards nothing.
 bool names_this_file(const fs::path& path, int fd) {
-  struct stat named {
-  }, opened{};
-  return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &opened) == 0 &&
-         named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+  return file_id(path) == file_id(fd, path.string());
 }
 
 // NFS without lockd; 9p and some FUSE.

@@ -35,10 +35,6 @@ fs::path existing(const fs::path& path) {
        absent ? "is no folder" : error.message());
 }
 
-fs::path folder_of(const fs::path& path) {
-  return path.has_parent_path() ? path.parent_path() : fs::path(".");
-}
-
 [[noreturn]] void fail_taken(const fs::path& path) {
   fail(ErrorCode::already_exists, "{}: already exists", quote(path.string()));
 }
@@ -173,7 +169,23 @@ fs::path place_of(const fs::path& path) {
   const fs::path plain = given_path(path.native());
   const fs::path name = plain.filename();
   if (name.empty() || name == "." || name == "..") return existing(plain);
-  return existing(plain.has_parent_path() ? plain.parent_path() : fs::path(".")) / name;
+  return existing(folder_of(plain)) / name;
+}
+
+fs::path folder_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+FileId file_id(int fd, std::string_view subject) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  return {status.st_dev, status.st_ino};
+}
+
+std::optional<FileId> file_id(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return FileId{status.st_dev, status.st_ino};
 }
 
 fs::path without_links(const fs::path& folder) {
