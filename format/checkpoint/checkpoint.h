@@ -88,6 +88,8 @@ class Checkpoint {
   // The same for a folder that becomes a copy of the model's (0700 to 0777).
   unsigned folder_permissions() const;
 
+  // Tensors go by the names that transformers 5 has for them: BERT's norms of 2018 by their names
+  // of today, the embedding by its own name when the files hold it under that of a tied one only.
   struct Location {
     std::size_t shard;
     const TensorInfo* tensor;
@@ -97,8 +99,6 @@ class Checkpoint {
   Location locate(std::string_view tensor_name) const;
   std::vector<std::byte> read(const Location& location) const;
 
-  // Tensors go by the names that transformers 5 has for them: BERT's norms of 2018 by their names
-  // of today, the embedding by its own name when the files hold it under that of a tied one only.
   // What the names of this checkpoint's tensors begin with: the layout's optional prefix where the
   // files have it, else "".
   std::string_view prefix() const;
