@@ -117,20 +117,10 @@ void require_readable(std::string_view what, std::uint64_t bytes, std::uint64_t 
        limit);
 }
 
-// All texts that become blobs of a version, and what they refer to.
-struct VersionBlobs {
-  TextBlob organ_json;
-  TextBlob config;
-  TextBlob manifest;
-
-  explicit VersionBlobs(const PreparedOrgan& organ)
-      : organ_json(organ.manifest_text()),
-        config(model_config(organ.manifest())),
-        manifest(version_manifest(organ.manifest(), organ_json.ref, config.ref)) {
-    require_readable("organ.json", organ_json.text.size(), format::kManifestLimit);
-    require_readable("its OCI manifest", manifest.text.size(), kOciManifestLimit);
-  }
-};
+void check_texts(const VersionTexts& texts) {
+  require_readable("organ.json", texts.organ_json.text.size(), format::kManifestLimit);
+  require_readable("its OCI manifest", texts.manifest.text.size(), kOciManifestLimit);
+}
 
 // What readers refuse for its signatures is not published either.
 void check_bundles(const std::vector<std::string>& bundles) {
@@ -144,7 +134,7 @@ void check_bundles(const std::vector<std::string>& bundles) {
 }
 
 // Throws io unless there is room for the objects of a version that are not here already.
-void require_room(const BlobStore& blobs, const PreparedOrgan& organ, const VersionBlobs& texts) {
+void require_room(const BlobStore& blobs, const PreparedOrgan& organ, const VersionTexts& texts) {
   RoomForCopies room(blobs.folder());
   std::uint64_t bytes = 0;
   for (const TextBlob* text : {&texts.organ_json, &texts.config, &texts.manifest}) {
@@ -222,6 +212,13 @@ void check_not_taken(const std::optional<VersionInfo>& existing, const Digest& d
       "a version never changes: publish under a new one");
 }
 
+void check_identity(const std::optional<Digest>& wanted, const Digest& got,
+                    const OrganSource& organ) {
+  if (!wanted || *wanted == got) return;
+  fail(ErrorCode::corrupt, "{}: would be published as {}, expected {}", quote(organ.describe()),
+       got.to_string(), wanted->to_string());
+}
+
 // ECDSA signatures differ every time: a second one by the same key says nothing new.
 bool signed_by(const std::vector<std::string>& bundles, const format::PublicKey& key) {
   for (const std::string& bundle : bundles) {
@@ -237,7 +234,7 @@ bool signed_by(const std::vector<std::string>& bundles, const format::PublicKey&
 
 // Everything the log entry will refer to; returns the signatures.
 std::vector<BlobRef> write_blobs(BlobWriter& writer, const PreparedOrgan& organ,
-                                 const VersionBlobs& texts) {
+                                 const VersionTexts& texts) {
   for (const FileEntry& file : organ.manifest().files) writer.put(organ, file);
   writer.put(texts.organ_json);
   writer.put(texts.config);
@@ -307,8 +304,12 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
                 "publish it under the signed name, or give --key to sign it anew");
   }
   auto not_finite = check_contents(organ, options.require_finite, work);
-  const VersionBlobs texts(prepared);
   const auto existing = impl_->catalog.find(name, version.to_string());
+  const VersionTexts texts =
+      version_texts(prepared.manifest(), prepared.manifest_text(),
+                    existing ? std::optional<Digest>(existing->digest) : options.identity);
+  check_texts(texts);
+  check_identity(options.identity, texts.manifest.ref.digest, organ);
   check_not_taken(existing, texts.manifest.ref.digest);
   std::vector<Finding> damaged;  // its bundle is among the new ones, or nobody has it
   if (existing) prepared.add_known(impl_->load_bundles(*existing, damaged));

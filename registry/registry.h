@@ -41,6 +41,9 @@ struct OpenOptions {
 struct PublishOptions {
   const format::SecretKey* key = nullptr;  // signs the version while publishing
   bool require_finite = false;             // refuse an organ with NaN or infinity
+  // The identity that the version must get, of today's form or an older one; else corrupt is
+  // thrown.
+  std::optional<Digest> identity = {};
 };
 
 // What publish() did. Sizes in bytes.

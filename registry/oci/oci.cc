@@ -15,15 +15,12 @@ using format::FileEntry;
 using format::FileRole;
 using format::Manifest;
 
-constexpr char kManifestType[] = "application/vnd.oci.image.manifest.v1+json";
-constexpr char kIndexType[] = "application/vnd.oci.image.index.v1+json";
 constexpr char kEmptyType[] = "application/vnd.oci.empty.v1+json";
 constexpr char kModelType[] = "application/vnd.cncf.model.manifest.v1+json";
 constexpr char kConfigType[] = "application/vnd.cncf.model.config.v1+json";
 constexpr char kWeightType[] = "application/vnd.cncf.model.weight.v1.raw";
 constexpr char kWeightConfigType[] = "application/vnd.cncf.model.weight.config.v1.raw";
 constexpr char kDocType[] = "application/vnd.cncf.model.doc.v1.raw";
-constexpr char kBundleType[] = "application/vnd.dev.sigstore.bundle.v0.3+json";
 constexpr char kTitle[] = "org.opencontainers.image.title";
 constexpr char kFilepath[] = "org.cncf.model.filepath";
 constexpr char kRefName[] = "org.opencontainers.image.ref.name";
@@ -93,9 +90,10 @@ TextBlob::TextBlob(std::string content) : text(std::move(content)) {
 
 TextBlob empty_config() { return TextBlob("{}"); }
 
-TextBlob model_config(const Manifest& organ) {
+TextBlob model_config(const Manifest& organ, const BlobRef& organ_json, DiffIds listed) {
   const auto [count, types] = parameters(organ);
   Json diff_ids = Json::array();
+  if (listed == DiffIds::every_layer) diff_ids.push_back(organ_json.digest.to_string());
   for (const FileEntry& file : organ.files) diff_ids.push_back(file.digest.to_string());
   Json described = {{"name", organ.name}, {"version", organ.version}, {"createdAt", organ.created}};
   if (!organ.description.empty()) described["description"] = organ.description;
@@ -133,6 +131,20 @@ TextBlob version_manifest(const Manifest& organ, const BlobRef& organ_json, cons
                          {"artifactType", kModelType}, {"config", descriptor(kConfigType, config)},
                          {"layers", layers},           {"annotations", annotations}};
   return TextBlob(canonical_json(manifest));
+}
+
+VersionTexts version_texts(const Manifest& organ, const std::string& organ_text,
+                           const std::optional<Digest>& wanted) {
+  const auto written = [&](DiffIds listed) {
+    TextBlob organ_json(organ_text);
+    TextBlob config = model_config(organ, organ_json.ref, listed);
+    TextBlob manifest = version_manifest(organ, organ_json.ref, config.ref);
+    return VersionTexts{std::move(organ_json), std::move(config), std::move(manifest)};
+  };
+  VersionTexts now = written(DiffIds::every_layer);
+  if (!wanted || now.manifest.ref.digest == *wanted) return now;
+  VersionTexts before = written(DiffIds::files_only);
+  return before.manifest.ref.digest == *wanted ? std::move(before) : std::move(now);
 }
 
 VersionManifest parse_version_manifest(std::string_view text, std::string_view subject) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,11 @@ namespace organ::registry {
 inline constexpr std::string_view kOciLayoutText = "{\"imageLayoutVersion\":\"1.0.0\"}";
 inline constexpr std::uint64_t kOciManifestLimit = std::uint64_t{4} << 20;
 inline constexpr std::uint64_t kBundleLimit = format::kSignatureLimit;
+
+// Media types of manifests, and the artifact type of those that attach a Sigstore bundle.
+inline constexpr char kManifestType[] = "application/vnd.oci.image.manifest.v1+json";
+inline constexpr char kIndexType[] = "application/vnd.oci.image.index.v1+json";
+inline constexpr char kBundleType[] = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 // A text that becomes a blob.
 struct TextBlob {
@@ -32,9 +38,25 @@ struct VersionManifest {
   std::vector<BlobRef> files;  // in the order of Manifest::files
 };
 
-TextBlob model_config(const format::Manifest& organ);
+// What config.modelfs.diffIds lists: every layer, as ModelPack demands; or, as versions of before
+// have it, every layer but organ.json.
+enum class DiffIds { every_layer, files_only };
+TextBlob model_config(const format::Manifest& organ, const BlobRef& organ_json,
+                      DiffIds listed = DiffIds::every_layer);
 TextBlob version_manifest(const format::Manifest& organ, const BlobRef& organ_json,
                           const BlobRef& config);
+
+// All texts that become blobs of a version.
+struct VersionTexts {
+  TextBlob organ_json;
+  TextBlob config;
+  TextBlob manifest;
+};
+// As versions are written now, unless writing it as before gives the identity `wanted`: the same
+// content keeps the identity that it was published under.
+VersionTexts version_texts(const format::Manifest& organ, const std::string& organ_text,
+                           const std::optional<Digest>& wanted = {});
+
 // Reads a version manifest written by any organ; throws corrupt. Whether it agrees with organ.json
 // is decided by comparing with version_manifest(...) of what was read.
 VersionManifest parse_version_manifest(std::string_view text, std::string_view subject);

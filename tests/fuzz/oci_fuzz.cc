@@ -74,9 +74,9 @@ void read_signature(std::string_view text) {
 void read_organ(std::string_view text) {
   fuzz::expect({ErrorCode::corrupt, ErrorCode::unsupported_version}, [&] {
     const format::Manifest organ = format::Manifest::parse(text, "organ.json");
-    const TextBlob config = model_config(organ);
-    check_canonical(config);
     const TextBlob organ_json{std::string(text)};
+    const TextBlob config = model_config(organ, organ_json.ref);
+    check_canonical(config);
     const TextBlob manifest = version_manifest(organ, organ_json.ref, config.ref);
     check_canonical(manifest);
     const VersionManifest version = parse_version_manifest(manifest.text, "again");
