@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// WWW-Authenticate (RFC 9110, 11.6.1): what a server wants before it answers.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace organ::registry {
+
+struct Challenge {
+  std::string scheme;                             // lower case: basic, bearer
+  std::map<std::string, std::string> parameters;  // names in lower case, the first of equal ones
+};
+
+// Every challenge of one header; what is malformed ends the list. Takes any bytes, throws nothing.
+std::vector<Challenge> parse_challenges(std::string_view header);
+
+}  // namespace organ::registry

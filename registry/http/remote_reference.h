@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// oci://HOST[:PORT]/REPOSITORY[:TAG|@sha256:HEX]: a version, or a repository, of another registry.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "format/base/digest.h"
+
+#pragma GCC visibility push(default)
+
+namespace organ::registry {
+
+struct RemoteReference {
+  std::string host;        // as written, lower case; an IPv6 address in brackets
+  unsigned port = 0;       // 0: the usual one
+  std::string repository;  // grammar of the OCI distribution specification
+  std::string tag;         // empty: none was given
+  std::optional<Digest> digest;
+
+  // Throws invalid_argument.
+  static RemoteReference parse(std::string_view text);
+  std::string authority() const;  // host[:port]: what credentials are kept by
+  std::string to_string() const;
+};
+
+// Whether the text is meant as one: it starts with oci://.
+bool looks_like_remote(std::string_view text);
+
+// The tag a version gets where none is named: its text, with the + of SemVer, which tags lack,
+// written _. Throws invalid_argument when it is longer than a tag may be (128).
+std::string tag_of_version(std::string_view version);
+
+}  // namespace organ::registry
+
+#pragma GCC visibility pop
