@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/remote/download.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+
+#include "format/base/fail.h"
+#include "format/base/path_status.h"
+
+namespace organ::registry {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kLock[] = "lock";
+constexpr auto kOld = std::chrono::hours(7 * 24);
+constexpr double kPatience = 10;  // seconds
+
+fs::path partial_root(const fs::path& registry) { return registry / "organ" / "partial"; }
+
+UniqueFd open_partial(const fs::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  if (!fd) fail_errno(path.string(), "open");
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) fail_errno(path.string(), "stat");
+  if (!S_ISREG(status.st_mode)) {
+    fail(ErrorCode::corrupt, "{}: not a regular file", quote(path.string()));
+  }
+  return fd;
+}
+
+void cut(int fd, std::uint64_t size, const std::string& subject) {
+  if (::ftruncate(fd, static_cast<off_t>(size)) != 0) fail_errno(subject, "cut");
+}
+
+// One file, piece by piece.
+class Download {
+ public:
+  Download(const Repository& repository, const format::FileEntry& file, const fs::path& path,
+           DownloadCount& count)
+      : repository_(repository),
+        file_(file),
+        path_(path),
+        count_(count),
+        fd_(open_partial(path)),
+        name_(file.path) {}
+
+  void run() {
+    take_what_is_there();
+    unsigned idle = 0;  // connections that broke without a new byte
+    unsigned bad = 0;   // how often the piece at checked_ came wrong
+    while (checked_ < file_.size) {
+      const std::uint64_t before = furthest_, good = checked_;
+      const HttpResponse response = read();
+      if (checked_ > good) bad = 0;
+      if (furthest_ > before) idle = 0;
+      if (bad_piece_) {
+        if (++bad == 2) refuse_piece();
+        continue;
+      }
+      if (checked_ == file_.size) break;
+      if (idle == repository_.session().options().retries) {
+        repository_.session().expect(response, {}, quote(name_));
+      }
+      repository_.session().pause(idle++, response);
+    }
+    cut(fd_.get(), file_.size, name_);
+  }
+
+ private:
+  // Ends a request in the middle: the rest is asked for by the next one.
+  struct BadPiece {};
+
+  std::uint64_t piece_end() const {
+    return std::min(file_.size, (checked_ / kChunkSize + 1) * kChunkSize);
+  }
+  const Digest& wanted_digest() const {
+    return file_.chunks[static_cast<std::size_t>(checked_ / kChunkSize)];
+  }
+
+  // Counts bytes that stand in the file at at_; false when they complete a piece that is not right.
+  bool add(std::span<const std::byte> piece) {
+    while (!piece.empty()) {
+      const auto room =
+          static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), piece_end() - at_));
+      hasher_.update(piece.first(room));
+      at_ += room;
+      piece = piece.subspan(room);
+      if (at_ < piece_end()) continue;
+      last_digest_ = hasher_.finish();
+      if (last_digest_ != wanted_digest()) {
+        at_ = checked_;
+        return false;
+      }
+      checked_ = at_;
+    }
+    return true;
+  }
+
+  void take_what_is_there() {
+    const std::uint64_t size = std::min(file_size(fd_.get(), name_), file_.size);
+    std::vector<std::byte> buffer(std::size_t{1} << 20);
+    while (at_ < size) {
+      const auto piece = std::span(buffer).first(
+          static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), size - at_)));
+      repository_.session().require_wanted();
+      read_at(fd_.get(), at_, piece, name_);
+      if (!add(piece)) break;
+    }
+    furthest_ = at_;
+    count_.kept += at_;
+    repository_.session().work().advance(at_);
+  }
+
+  void take(std::span<const std::byte> piece) {
+    write_at(fd_.get(), at_, piece, name_);
+    count_.fetched += piece.size();
+    if (!add(piece)) throw BadPiece();
+    if (at_ > furthest_) {  // what is sent again was told before
+      repository_.session().work().advance(at_ - furthest_);
+      furthest_ = at_;
+    }
+  }
+
+  HttpResponse read() {
+    bad_piece_ = false;
+    try {
+      return repository_.read_from(
+          {file_.digest, file_.size}, name_, at_,
+          [this](std::uint64_t from) {
+            if (from == at_) return;
+            at_ = checked_ = from;  // the registry knows no ranges
+            (void)hasher_.finish();
+          },
+          [this](std::span<const std::byte> piece) { take(piece); });
+    } catch (const BadPiece&) {
+      bad_piece_ = true;
+      return {};
+    }
+  }
+
+  [[noreturn]] void refuse_piece() {
+    cut(fd_.get(), checked_, name_);  // the good pieces before it are kept
+    fail(
+        ErrorCode::corrupt,
+        "{}: the registry sends other bytes than organ.json names: {} from byte {} on, expected {}",
+        quote(name_), last_digest_.to_string(), checked_, wanted_digest().to_string());
+  }
+
+  const Repository& repository_;
+  const format::FileEntry& file_;
+  const fs::path& path_;
+  DownloadCount& count_;
+  UniqueFd fd_;
+  std::string name_;
+  Sha256Hasher hasher_;         // of the bytes from checked_ to at_
+  std::uint64_t at_ = 0;        // bytes in the file
+  std::uint64_t checked_ = 0;   // of them in pieces that are right
+  std::uint64_t furthest_ = 0;  // the most that at_ was
+  bool bad_piece_ = false;
+  Digest last_digest_;
+};
+
+}  // namespace
+
+PartialFolder::PartialFolder(const fs::path& registry, const Digest& version, const Work& work)
+    : folder_(partial_root(registry) / version.hex()) {
+  while (!lock_) {
+    create_folders(folder_);
+    try {
+      lock_.emplace(folder_ / kLock, FileLock::Kind::exclusive, kPatience, work);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::not_found) throw;  // the one before removed the folder
+    }
+  }
+}
+
+void PartialFolder::remove_empty() {
+  bool empty = true;
+  for (const std::string& name : list_folder(folder_)) {
+    std::error_code error;
+    if (name != kLock) empty = fs::file_size(folder_ / name, error) == 0 && !error && empty;
+  }
+  if (empty) remove();
+}
+
+void PartialFolder::remove() {
+  std::error_code ignored;  // what is left is removed as old
+  fs::remove_all(folder_, ignored);
+  fs::remove(folder_.parent_path(), ignored);  // when it is empty
+  lock_.reset();
+}
+
+void PartialFolder::remove_old(const fs::path& registry) {
+  const fs::path root = partial_root(registry);
+  if (!is_folder(root)) return;
+  const auto now = fs::file_time_type::clock::now();
+  for (const std::string& name : list_folder(root)) {
+    std::error_code error;
+    const auto time = fs::last_write_time(root / name, error);
+    if (error || now - time < kOld) continue;
+    try {
+      const FileLock lock(root / name / kLock, FileLock::Kind::exclusive, 0);
+      fs::remove_all(root / name, error);
+    } catch (const Error& in_use) {
+      if (in_use.code() != ErrorCode::conflict && in_use.code() != ErrorCode::io) throw;
+    }
+  }
+}
+
+void download(const Repository& repository, const format::FileEntry& file, const fs::path& path,
+              DownloadCount& count) {
+  Download(repository, file, path, count).run();
+}
+
+}  // namespace organ::registry

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Versions between a registry folder and any OCI registry.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "format/base/digest.h"
+#include "format/manifest/reference.h"
+#include "registry/http/remote_options.h"
+#include "registry/http/remote_reference.h"
+#include "registry/registry.h"
+
+#pragma GCC visibility push(default)
+
+namespace organ::registry {
+
+struct PushOptions {
+  RemoteOptions remote;
+  std::string mount_from;    // a repository of the same registry that may hold blobs already
+  bool replace_tag = false;  // let the tag name another version than it does
+};
+
+// Sizes in bytes of blobs; those that several files share count once.
+struct PushResult {
+  std::string reference;  // oci://…:TAG
+  std::string name, version;
+  Digest digest;                 // of the OCI manifest
+  bool already_there = false;    // the tag named this version before
+  std::uint64_t bytes = 0;       // of all blobs
+  std::uint64_t sent_bytes = 0;  // of blobs that went over the network
+  std::uint64_t mounted_bytes = 0;
+  std::size_t signatures = 0;
+};
+
+// Uploads a version of `registry` with its signatures, as referrers: blobs, manifest, signatures,
+// and the tag last: what it names is whole. Without a tag the version's text is the tag. Throws
+// not_found, untrusted (a revoked version; a host that does not prove itself), already_exists (the
+// tag names something else), corrupt (damage here, or answers that lie), io, cancelled.
+PushResult push(const Registry& registry, const format::Reference& version,
+                const RemoteReference& to, const PushOptions& options, const Work& work = {});
+
+struct PullResult {
+  std::string reference;  // oci://…@sha256:…
+  PublishResult published;
+  std::uint64_t fetched_bytes = 0;  // of files, over the network
+  std::uint64_t kept_bytes = 0;     // of files, of an interrupted pull
+  std::size_t signatures = 0;       // that came with it
+  std::size_t left_out = 0;         // that were no signatures, or too many
+};
+
+// Brings a version into `registry` under its own name: small objects first, which prove the
+// identity that was asked for, name the version and are judged by the policy; then the files that
+// are not here, into organ/partial; then publish(), which verifies all of it and commits. Ended at
+// any step it leaves the registry as it was, and files that the next pull of the version goes on
+// with. `expected`: what it has to be called. Throws as push, and untrusted (another name or
+// version than expected; refused by the policy), conflict (another process pulls it).
+PullResult pull(Registry& registry, const RemoteReference& from,
+                const std::optional<format::Reference>& expected, const RemoteOptions& options,
+                const Work& work = {});
+
+struct ManifestResult {
+  std::string reference;  // oci://…@sha256:…
+  std::string name, version;
+  Digest digest;
+  std::uint64_t fetched_bytes = 0;
+  std::size_t signatures = 0, left_out = 0;
+};
+
+// The new folder `out` with organ.json and, when it is signed, model.sig: what `organ check` needs.
+// Throws as pull, already_exists.
+ManifestResult pull_manifest(const RemoteReference& from, const std::filesystem::path& out,
+                             const std::optional<format::Reference>& expected,
+                             const RemoteOptions& options, const Work& work = {});
+
+}  // namespace organ::registry
+
+#pragma GCC visibility pop

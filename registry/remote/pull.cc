@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <map>
+
+#include "format/base/fail.h"
+#include "format/base/file_system.h"
+#include "format/base/new_folder.h"
+#include "registry/blobs/blob_store.h"
+#include "registry/remote/download.h"
+#include "registry/remote/exchange.h"
+#include "registry/remote/remote_version.h"
+#include "registry/remote/side_by_side.h"
+
+namespace organ::registry {
+namespace {
+
+namespace fs = std::filesystem;
+using format::FileEntry;
+using format::Finding;
+
+// A version of another registry, its files in organ/partial or in the registry's own blobs.
+class PulledOrgan final : public format::OrganSource {
+ public:
+  PulledOrgan(const RemoteVersion& version, BlobStore blobs, std::string description)
+      : version_(version), blobs_(std::move(blobs)), description_(std::move(description)) {}
+
+  void lies_at(const Digest& digest, fs::path path) { paths_[digest] = std::move(path); }
+
+  const format::Manifest& manifest() const override { return version_.organ; }
+  const std::string& manifest_text() const override { return version_.organ_text; }
+  UniqueFd open(const FileEntry& file) const override {
+    const auto found = paths_.find(file.digest);
+    if (found == paths_.end()) return blobs_.open(file.digest, file.size);
+    return open_regular(found->second, Symlinks::refuse);
+  }
+  std::vector<std::string> signature_bundles() const override { return version_.bundles; }
+  std::vector<std::string> extra_files() const override { return {}; }
+  std::string describe() const override { return description_; }
+
+ private:
+  const RemoteVersion& version_;
+  BlobStore blobs_;
+  std::map<Digest, fs::path> paths_;
+  std::string description_;
+};
+
+std::string name_of(const RemoteVersion& version) {
+  return version.organ.name + ":" + version.organ.version;
+}
+
+void check_expected(const RemoteVersion& version, const RemoteReference& from,
+                    const std::optional<format::Reference>& expected) {
+  if (!expected) return;
+  const auto* wanted = std::get_if<format::Version>(&expected->selector);
+  if (wanted == nullptr) {
+    fail(ErrorCode::invalid_argument, "{}: expected NAME:VERSION", quote(expected->to_string()));
+  }
+  if (expected->name == version.organ.name && wanted->to_string() == version.organ.version) return;
+  fail(ErrorCode::untrusted, "{}: holds {}, not {}", quote(from.to_string()),
+       quote(name_of(version)), quote(expected->to_string()));
+}
+
+// What publish() would refuse at the end is refused before anything is fetched.
+void check_policy(const Registry& registry, const format::OrganSource& organ,
+                  const RemoteReference& from) {
+  const std::string& name = organ.manifest().name;
+  const TrustVerdict verdict = evaluate_policy(registry.policy(), name, organ, {});
+  for (const Finding& refusal : verdict.refusals) {
+    if (refusal.code == ErrorCode::untrusted && !registry.policy().has_rule(name)) continue;
+    throw Error(refusal.code,
+                fmt::format("{}: {}: {}", quote(from.to_string()), escape_text(refusal.subject),
+                            escape_text(refusal.message, 2048)),
+                "policy: " + verdict.policy.front());
+  }
+}
+
+std::optional<VersionInfo> find_here(const Registry& registry, const format::Manifest& organ) {
+  try {
+    return registry.resolve({organ.name, format::Version::parse(organ.version)});
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+    return std::nullopt;
+  }
+}
+
+void check_not_taken(const Registry& registry, const RemoteVersion& version) {
+  const auto here = find_here(registry, version.organ);
+  if (!here || here->digest == version.manifest.digest) return;
+  throw Error(
+      ErrorCode::already_exists,
+      fmt::format("{}: already published here with other content ({}, that one is {})",
+                  name_of(version), here->digest.to_string(), version.manifest.digest.to_string()),
+      "a version never changes");
+}
+
+// Files that are not in the registry, each digest once.
+std::vector<const FileEntry*> missing_files(const format::Manifest& organ, const BlobStore& blobs) {
+  std::vector<const FileEntry*> missing;
+  for (const FileEntry& file : organ.files) {
+    const bool listed = std::ranges::any_of(
+        missing, [&](const FileEntry* one) { return one->digest == file.digest; });
+    if (!listed && !blobs.has(file.digest, file.size)) missing.push_back(&file);
+  }
+  return missing;
+}
+
+std::uint64_t total(const std::vector<const FileEntry*>& files) {
+  std::uint64_t bytes = 0;
+  for (const FileEntry* file : files) bytes = checked_add(bytes, file->size, "size of the version");
+  return bytes;
+}
+
+void download_all(const std::vector<const FileEntry*>& files, PartialFolder& partial,
+                  const RemoteReference& from, const RemoteOptions& options, const Work& work,
+                  DownloadCount& count) {
+  try {
+    const Session session(from, "pull", options, work.phase("pulling", total(files)));
+    const Repository repository(session);
+    side_by_side(
+        files.size(), options.transfers,
+        [&](std::size_t i) {
+          download(repository, *files[i], partial.path(files[i]->digest), count);
+        },
+        [&] { session.stop(); });
+  } catch (const Error&) {
+    partial.remove_empty();
+    throw;
+  }
+}
+
+PublishResult publish(Registry& registry, const format::OrganSource& organ, const Digest& identity,
+                      PartialFolder& partial, const Work& work) {
+  const format::Manifest& manifest = organ.manifest();
+  try {
+    return registry.publish(organ, manifest.name, format::Version::parse(manifest.version),
+                            {.identity = identity}, work);
+  } catch (const Error& error) {
+    // Every piece is what organ.json says, and it contradicts itself: they are of no use.
+    if (error.code() == ErrorCode::corrupt) partial.remove();
+    throw;
+  }
+}
+
+std::string identity(const RemoteReference& from, const Digest& digest) {
+  RemoteReference exact = from;
+  exact.tag.clear();
+  exact.digest = digest;
+  return exact.to_string();
+}
+
+}  // namespace
+
+PullResult pull(Registry& registry, const RemoteReference& from,
+                const std::optional<format::Reference>& expected, const RemoteOptions& options,
+                const Work& work) {
+  const BlobStore blobs(registry.folder());
+  PullResult result;
+  DownloadCount count;
+  PartialFolder::remove_old(registry.folder());
+  const auto small = [&] {
+    const Session session(from, "pull", options, work.uncounted());
+    return read_version(Repository(session));
+  };
+  const RemoteVersion version = small();
+  check_expected(version, from, expected);
+  check_not_taken(registry, version);
+  PulledOrgan organ(version, blobs, from.to_string());
+  check_policy(registry, organ, from);
+
+  const auto missing = missing_files(version.organ, blobs);
+  require_space(registry.folder(), total(missing));
+  PartialFolder partial(registry.folder(), version.manifest.digest, work);
+  download_all(missing, partial, from, options, work, count);
+  for (const FileEntry* file : missing) organ.lies_at(file->digest, partial.path(file->digest));
+  result.published = publish(registry, organ, version.manifest.digest, partial, work);
+  check(result.published.digest == version.manifest.digest,
+        "a pulled version changed its identity");
+  partial.remove();
+  result.reference = identity(from, version.manifest.digest);
+  result.fetched_bytes = count.fetched;
+  result.kept_bytes = count.kept;
+  result.signatures = version.bundles.size();
+  result.left_out = version.left_out;
+  return result;
+}
+
+ManifestResult pull_manifest(const RemoteReference& from, const fs::path& out,
+                             const std::optional<format::Reference>& expected,
+                             const RemoteOptions& options, const Work& work) {
+  NewFolder folder(out);
+  const Session session(from, "pull", options, work.uncounted());
+  const RemoteVersion version = read_version(Repository(session));
+  check_expected(version, from, expected);
+  write_file(folder.path() / format::kManifestFile, version.organ_text);
+  if (!version.bundles.empty()) {
+    write_file(folder.path() / format::kSignatureFile, version.bundles.front());
+  }
+  folder.commit();
+  ManifestResult result{.reference = identity(from, version.manifest.digest),
+                        .name = version.organ.name,
+                        .version = version.organ.version,
+                        .digest = version.manifest.digest};
+  result.fetched_bytes = version.manifest.size + version.organ_text.size();
+  for (const std::string& bundle : version.bundles) result.fetched_bytes += bundle.size();
+  result.signatures = version.bundles.size();
+  result.left_out = version.left_out;
+  return result;
+}
+
+}  // namespace organ::registry

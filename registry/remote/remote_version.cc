@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/remote/remote_version.h"
+
+#include "format/base/fail.h"
+#include "registry/oci/oci.h"
+
+namespace organ::registry {
+namespace {
+
+constexpr std::size_t kMaxSignatures = 64;  // as many as a policy looks at
+constexpr std::size_t kMaxReferrers = 1024;
+
+std::string selector_of(const RemoteReference& where) {
+  if (where.digest) return where.digest->to_string();
+  if (!where.tag.empty()) return where.tag;
+  throw Error(ErrorCode::invalid_argument, quote(where.to_string()) + ": names no version",
+              "add :TAG or @sha256:HEX");
+}
+
+void check_identity(const RemoteVersion& version, const std::string& subject) {
+  const VersionTexts texts =
+      version_texts(version.organ, version.organ_text, version.manifest.digest);
+  if (texts.manifest.ref == version.manifest) return;
+  throw Error(
+      ErrorCode::corrupt,
+      fmt::format("{}: is not the manifest that organ writes of its organ.json ({}, expected "
+                  "{})",
+                  subject, version.manifest.digest.to_string(),
+                  texts.manifest.ref.digest.to_string()),
+      "another program packed it: the version would get another identity here");
+}
+
+std::string read_limited(const Repository& repository, const BlobRef& blob, std::uint64_t limit,
+                         const std::string& name) {
+  if (blob.size > limit) {
+    fail(ErrorCode::corrupt, "{}: has {} bytes, at most {} are allowed", name, blob.size, limit);
+  }
+  return repository.read_blob(blob, name);
+}
+
+// The bundle of one of them; nullopt for what is no signature of the version.
+std::optional<std::string> read_signature(const Repository& repository, const Digest& signature,
+                                          const BlobRef& version) {
+  try {
+    const auto manifest = repository.find_manifest(signature.to_string());
+    if (!manifest) return std::nullopt;
+    const BlobRef bundle = parse_signature_manifest(manifest->text, version, "signature");
+    return read_limited(repository, bundle, kBundleLimit, "signature");
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::not_found) throw;
+    return std::nullopt;
+  }
+}
+
+// What is none helps nobody, and keeps no good one from us.
+void read_signatures(const Repository& repository, RemoteVersion& version) {
+  for (const BlobRef& signature : repository.referrers(version.manifest.digest, kBundleType,
+                                                       kMaxReferrers, version.left_out)) {
+    std::optional<std::string> bundle;
+    if (version.bundles.size() < kMaxSignatures) {
+      bundle = read_signature(repository, signature.digest, version.manifest);
+    }
+    if (bundle) {
+      version.bundles.push_back(*std::move(bundle));
+    } else {
+      ++version.left_out;
+    }
+  }
+}
+
+}  // namespace
+
+RemoteVersion read_version(const Repository& repository) {
+  const RemoteReference& where = repository.session().where();
+  const std::string selector = selector_of(where), subject = quote(where.to_string());
+  const auto manifest = repository.find_manifest(selector);
+  if (!manifest) fail(ErrorCode::not_found, "{}: no such version", subject);
+  const VersionManifest parsed = parse_version_manifest(manifest->text, subject + ": manifest");
+  RemoteVersion version;
+  version.manifest = manifest->ref;
+  version.organ_text = read_limited(repository, parsed.organ, format::kManifestLimit, "organ.json");
+  version.organ = format::Manifest::parse(version.organ_text, subject + ": organ.json");
+  check_identity(version, subject);
+  read_signatures(repository, version);
+  return version;
+}
+
+}  // namespace organ::registry
