@@ -11,6 +11,7 @@ const std::vector<CommandGroup>& command_groups() {
       {"sign and publish", {{"key"}, {"sign"}, {"publish"}, {"verify"}}},
       {"see what is published", {{"list"}, {"show"}, {"log"}}},
       {"withdraw or point at a version", {{"yank"}, {"revoke"}, {"alias"}}},
+      {"move versions between registries", {{"push"}, {"pull"}}},
       {"transplant", {{"check"}, {"install"}, {"uninstall"}}},
       {"train and measure",
        {{"train", "train contiguous layers on a domain and write them as an organ"},

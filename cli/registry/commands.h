@@ -11,6 +11,8 @@ void add_alias(Command& app, Context& context);
 void add_list(Command& app, Context& context);
 void add_log(Command& app, Context& context);
 void add_publish(Command& app, Context& context);
+void add_pull(Command& app, Context& context);
+void add_push(Command& app, Context& context);
 void add_registry(Command& app, Context& context);
 void add_revoke(Command& app, Context& context);
 void add_show(Command& app, Context& context);

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/frame/amounts.h"
+#include "cli/frame/long_work.h"
+#include "cli/output/finite_option.h"
+#include "cli/output/remote_options.h"
+#include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
+#include "format/base/fail.h"
+#include "registry/remote/exchange.h"
+
+namespace organ::cli {
+namespace {
+
+using registry::ManifestResult;
+using registry::PullResult;
+using registry::Registry;
+
+struct Arguments {
+  std::string from;
+  std::string expected;
+  bool manifest_only = false;
+  std::filesystem::path out;
+  registry::RemoteOptions remote;
+  unsigned threads = 0;
+};
+
+void warn_left_out(const Context& context, std::size_t left_out) {
+  if (left_out == 0) return;
+  context.warn(
+      fmt::format("{} of its signatures are none, or too many, and were left out", left_out));
+}
+
+void report(const Context& context, const ManifestResult& result,
+            const std::filesystem::path& out) {
+  warn_left_out(context, result.left_out);
+  if (context.json) {
+    context.print_json("pull", {{"reference", result.reference},
+                                {"name", result.name},
+                                {"version", result.version},
+                                {"digest", result.digest.to_string()},
+                                {"manifest_only", true},
+                                {"out", out.string()},
+                                {"fetched_bytes", result.fetched_bytes},
+                                {"signatures", result.signatures}});
+    return;
+  }
+  context.confirm(fmt::format("{}:{}  {}", escape_text(result.name), escape_text(result.version),
+                              result.digest.to_string()));
+  context.note(fmt::format("{} fetched; organ check {} --recipient MODEL says whether it fits",
+                           size_text(result.fetched_bytes), escape_text(out.string())));
+}
+
+void report(const Context& context, const PullResult& result) {
+  const registry::PublishResult& published = result.published;
+  warn_not_finite(context, published.not_finite);
+  warn_left_out(context, result.left_out);
+  if (context.json) {
+    context.print_json("pull", {{"reference", result.reference},
+                                {"name", published.name},
+                                {"version", published.version},
+                                {"digest", published.digest.to_string()},
+                                {"manifest_only", false},
+                                {"log_index", published.log_index},
+                                {"already_published", published.already_published},
+                                {"signed", published.is_signed},
+                                {"bytes", published.bytes},
+                                {"fetched_bytes", result.fetched_bytes},
+                                {"kept_bytes", result.kept_bytes},
+                                {"signatures", result.signatures}});
+    return;
+  }
+  context.confirm(fmt::format("{}:{}  {}", escape_text(published.name),
+                              escape_text(published.version), published.digest.to_string()));
+  if (published.already_published) context.note("the same content was published before");
+  context.note(
+      fmt::format("{} fetched, {} signatures", size_text(result.fetched_bytes), result.signatures));
+  if (!published.is_signed) {
+    context.warn("not signed: install will ask for --allow-unsigned");
+  }
+}
+
+std::optional<format::Reference> expected_of(const Arguments& arguments) {
+  if (arguments.expected.empty()) return std::nullopt;
+  return format::Reference::parse(arguments.expected);
+}
+
+void run_manifest(Context& context, const Arguments& arguments) {
+  if (arguments.out.empty()) {
+    throw Error(ErrorCode::invalid_argument, "--manifest-only: needs --out DIR",
+                "the folder that organ check is given");
+  }
+  const auto from = registry::RemoteReference::parse(arguments.from);
+  const auto result = watched(context, arguments.threads, [&](const Work& work) {
+    return registry::pull_manifest(from, arguments.out, expected_of(arguments), arguments.remote,
+                                   work);
+  });
+  context.done = "the manifest is pulled";
+  report(context, result, arguments.out);
+}
+
+void run(Context& context, const Arguments& arguments) {
+  if (arguments.manifest_only) return run_manifest(context, arguments);
+  if (!arguments.out.empty()) {
+    throw Error(ErrorCode::invalid_argument, "--out: goes with --manifest-only",
+                "a whole version is pulled into the registry, --registry DIR");
+  }
+  const auto from = registry::RemoteReference::parse(arguments.from);
+  const auto result = watched(context, arguments.threads, [&](const Work& work) {
+    Registry registry = open_registry(context, Registry::Mode::write, work);
+    PullResult pulled =
+        registry::pull(registry, from, expected_of(arguments), arguments.remote, work);
+    tell_notices(context, registry);
+    return pulled;
+  });
+  context.done = "the version is published";
+  report(context, result);
+}
+
+}  // namespace
+
+void add_pull(Command& app, Context& context) {
+  Command command = app.add_command(
+      context, "pull",
+      "bring a version of an OCI registry into this one, verified, or its manifest",
+      "  organ pull oci://registry.example.org/organs/contracts:1.0.0 legal/contracts:1.0.0\n"
+      "  organ pull oci://localhost:5000/contracts:1.0.0 --manifest-only --out contracts");
+  const auto arguments = std::make_shared<Arguments>();
+  command.add_option("REMOTE", arguments->from, "oci://HOST[:PORT]/REPOSITORY:TAG or …@sha256:HEX")
+      .required();
+  command.add_option("NAME:VERSION", arguments->expected,
+                     "what it must be called; anything else is refused");
+  command.add_flag("--manifest-only", arguments->manifest_only,
+                   "only what organ check needs, some kilobytes, into the folder --out");
+  command.add_path("--out", arguments->out, "the new folder for it").value_name("DIR");
+  add_remote_options(command, arguments->remote);
+  add_threads_option(command, arguments->threads);
+  command.on_run([&context, arguments] { run(context, *arguments); });
+}
+
+}  // namespace organ::cli
