@@ -17,6 +17,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "registry" / "remote"))
+from servers import Server  # noqa: E402
+
 TOOLS = Path(__file__).parent.parent / "tools"
 TRAINING = ["--steps", "1", "--context", "16", "--threads", "1"]
 # What stands for each path: things of the world (model, organ, signed, reg, k.key, k.pub, a.txt,
@@ -33,6 +36,11 @@ CASES = {
     "publish": [["publish", "{organ}", "a/c:1.0.0", "--key", "{k.key}", "--registry", "{reg}"],
                 ["publish", "{organ}", "a/c:1.0.0", "--key", "{locked.key}", "--passphrase-file",
                  "{secret}", "--registry", "{reg}"]],
+    "push": [["push", "a/b", "oci://SERVER/a/b", "--ca", "{ca.pem}", "--auth-file", "{docker.json}",
+              "--registry", "{reg}"]],
+    "pull": [["pull", "oci://SERVER/a/b:1.0.0", "--ca", "{ca.pem}", "--auth-file", "{docker.json}",
+              "--registry", "{reg}"],
+             ["pull", "oci://SERVER/a/b:1.0.0", "--manifest-only", "--out", "{new}"]],
     "list": [["list", "--registry", "{reg}"]],
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],
@@ -108,6 +116,8 @@ class World:
         self.run("sign", folder / "signed", "--key", folder / "k.key")
         self.run("registry", "init", "--key", folder / "k.pub", "--key", folder / "locked.pub")
         self.run("publish", folder / "signed")
+        (folder / "docker.json").write_text('{"auths": {}}')
+        shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / "ca.pem")
         self.run("install", folder / "signed", "--into", folder / "model", "--out",
                  folder / "installed", "--key", folder / "k.pub")
         if train:
@@ -145,6 +155,7 @@ class Sweep:
         self.pristine = scratch / "pristine"
         self.pristine.mkdir()
         self.world = World(organ, self.pristine, train)
+        self.server = Server(self.pristine / "reg")
 
     def fresh(self, name=b"world"):
         folder = os.path.join(os.fsencode(self.scratch), name)
@@ -192,7 +203,8 @@ class Sweep:
     def sweep_case(self, words):
         def filled(folder, changed=None, value=None):
             return [(value if i == changed else os.path.join(folder, w[1:-1].encode()))
-                    if w.startswith("{") else w for i, w in enumerate(words)]
+                    if w.startswith("{") else w.replace("SERVER", self.server.host)
+                    for i, w in enumerate(words)]
         folder = self.fresh()
         plain = self.call(folder, filled(folder), folder)
         if plain[0] != 0:
@@ -250,9 +262,10 @@ def main():
         sweep.cover([organ] + ([train] if train.is_file() else []))
         local = {command for command in CASES} - (set() if train.is_file() else {
             "train", "recover", "baseline", "eval", "generate", "import"})
-        for command in sorted(local):
-            for words in CASES[command]:
-                sweep.sweep_case(words)
+        with sweep.server:
+            for command in sorted(local):
+                for words in CASES[command]:
+                    sweep.sweep_case(words)
     for finding in sweep.findings:
         print(finding)
     print(f"{sweep.passed} cases passed, {len(sweep.findings)} failed")

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a registry can send to whoever pulls from it, each with its name, its exit code and nothing left
+behind.
+
+    hostile.py ORGAN_PROGRAM
+"""
+import json
+import sys
+
+from pulls import FAST, ORGAN, PIECE, about, blob_path, cut_at, endless, flipped, largest, pulled, refused, sites
+from servers import BUNDLE, OCI_INDEX, OCI_MANIFEST, Server, Site, digest_of, run_cases
+
+
+def kept(site, digest):
+    return sum(path.stat().st_size for path in site.partial() if path.name in digest)
+
+
+def honest(case):
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        result = pulled(there, server)
+        assert result["fetched_bytes"] > PIECE and result["signatures"] == 1, result
+
+
+def endless_data(case):
+    here, there = sites(case)
+    with Server(here.registry, (".*/manifests/.*", endless)) as server:
+        refused(there, server, 4, "sends more than the 4194304 bytes")
+        server.hooks[:] = [(blob_path(largest(server)), endless)]
+        refused(there, server, 4, "other bytes than organ.json names")
+        small = [d for d in server.served.blobs if len(server.served.blobs[d]) < PIECE]
+        server.hooks[:] = [(blob_path(digest), endless) for digest in small]
+        refused(there, server, 4, "sends more than")
+
+
+def true_bytes_and_more(case):
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        digest = largest(server)
+        whole = server.served.blobs[digest]
+        server.hooks.append((blob_path(digest), lambda handler, _: handler.answer(200, whole + b"x") or True))
+        refused(there, server, 4, "sends more than")
+
+
+def huge_manifest(case):
+    here, there = sites(case)
+    with Server(here.registry, (".*/manifests/.*", lambda h, _: h.answer(200, b" " * (5 << 20)) or True)) \
+            as server:
+        refused(there, server, 4, "sends more than the 4194304 bytes")
+
+
+def wrong_bytes(case):
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        digest = largest(server)
+        good = server.served.blobs[digest]
+        server.served.blobs[digest] = flipped(good, 10)
+        refused(there, server, 4, "from byte 0 on")
+        asked = [r for r in server.requests if digest in r[1]]
+        assert len(asked) == 2, asked
+        server.served.blobs[digest] = flipped(good, PIECE + 10)
+        refused(there, server, 4, f"from byte {PIECE} on")
+        assert kept(there, digest) == PIECE
+        server.served.blobs[digest] = good
+        result = pulled(there, server)
+        assert about(result["kept_bytes"], PIECE) and about(result["fetched_bytes"], len(good) - PIECE), result
+
+
+def wrong_once(case):
+    """Only the piece that came wrong is asked for again."""
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        digest = largest(server)
+        good = server.served.blobs[digest]
+        bad = [flipped(good, PIECE + 10)]
+
+        def hook(handler, _):
+            return bad and (handler.answer(200, bad.pop()) or True)
+
+        server.hooks.append((blob_path(digest), hook))
+        result = pulled(there, server)
+        ranges = [r[2].get("Range") for r in server.requests if digest in r[1]]
+        assert ranges == [None, f"bytes={PIECE}-{len(good) - 1}"], ranges
+        assert about(result["fetched_bytes"], len(good) + len(good) - PIECE), result
+
+
+def wrong_small_objects(case):
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        served = server.served
+        manifest = json.loads(served.blobs[served.tags["1.0.0"]])
+        organ_json = manifest["layers"][0]["digest"]
+        good = served.blobs[organ_json]
+        served.blobs[organ_json] = flipped(good, 5)
+        refused(there, server, 4, "the registry sends bytes with digest")
+        served.blobs[organ_json] = good
+        other = json.dumps(manifest | {"annotations": {"a": "b"}}).encode()
+        digest = served.tags["1.0.0"]
+        # At the digest that was asked for lies something else.
+        server.hooks.append((".*/manifests/sha256:.*", lambda h, _: h.answer(200, other, OCI_MANIFEST) or True))
+        said = there.run("pull", server.oci(f"a/b@{digest}"), *FAST, expect=4)
+        assert "the registry sends one with digest" in said, said
+        # Another program packed the same files: the identity would be another one here.
+        server.hooks[:] = [(".*/manifests/1.0.0", lambda h, _: h.answer(200, other, OCI_MANIFEST) or True)]
+        refused(there, server, 4, "is not the manifest that organ writes")
+        server.hooks[:] = [(".*/manifests/1.0.0", lambda h, _: h.answer(
+            200, served.blobs[digest], OCI_MANIFEST, Docker_Content_Digest=digest_of(b"")) or True)]
+        refused(there, server, 4, "and the registry says sha256:e3b0c4")
+        server.hooks[:] = [(".*/manifests/1.0.0", lambda h, _: h.answer(
+            200, json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).encode(),
+            OCI_INDEX) or True)]
+        refused(there, server, 4, "mediaType")
+        server.hooks[:] = [(".*/manifests/1.0.0", lambda h, _: h.answer(200, b"[" * 1000) or True)]
+        refused(there, server, 4, "manifest")
+
+
+def cut_connections(case):
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        digest = largest(server)
+        size = len(server.served.blobs[digest])
+        path = f"/v2/.+/blobs/({digest})"
+        server.hooks.append((path, cut_at(0.9, always=True)))
+        refused(there, server, 1, "the connection broke")
+        assert kept(there, digest) == int(size * 0.9)
+        server.hooks.clear()
+        result = pulled(there, server)
+        assert about(result["kept_bytes"], int(size * 0.9)), result
+        assert result["fetched_bytes"] <= 0.105 * size, result
+
+
+def cut_once_goes_on_by_itself(case):
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        digest = largest(server)
+        server.hooks.append((f"/v2/.+/blobs/({digest})", cut_at(0.6)))
+        assert about(pulled(there, server)["fetched_bytes"], len(server.served.blobs[digest]))
+
+
+def kept_bytes_are_not_believed(case):
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        digest = largest(server)
+        good = server.served.blobs[digest]
+        server.hooks.append((f"/v2/.+/blobs/({digest})", cut_at(0.9, always=True)))
+        refused(there, server, 1, "the connection broke")
+        server.hooks.clear()
+        partial = next(path for path in there.partial() if path.name in digest)
+        for damaged in (flipped(good, 100)[:-500], good[:PIECE] + bytes(1000), good + b"more",
+                        flipped(good[:PIECE + 50], PIECE + 5), b""):
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(damaged)
+            pulled(there, server)
+            there = Site(ORGAN, case.folder, f"there-{len(damaged)}", here.public_key)
+            partial = there.registry / "organ/partial" / partial.parent.name / partial.name
+
+
+def wrong_ranges(case):
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        digest = largest(server)
+        good = server.served.blobs[digest]
+        cut = cut_at(0.9)
+
+        def lying(handler, match):
+            if cut(handler, match):
+                return True
+            start = int(handler.headers["Range"][6:].split("-")[0])
+            handler.answer(206, good[start - 7:], Content_Range=f"bytes {start - 7}-{len(good) - 1}/{len(good)}")
+            return True
+
+        server.hooks.append((f"/v2/.+/blobs/({digest})", lying))
+        refused(there, server, 4, "the registry sends the range")
+        server.hooks.clear()
+        pulled(there, server)
+
+
+def no_ranges(case):
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        digest = largest(server)
+        good = server.served.blobs[digest]
+        cut = cut_at(0.9)
+        server.hooks.append((f"/v2/.+/blobs/({digest})",
+                             lambda h, m: cut(h, m) or h.answer(200, good) or True))
+        assert about(pulled(there, server)["fetched_bytes"], len(good) + int(len(good) * 0.9))
+
+
+def crowds_of_signatures(case):
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        served = server.served
+        digest = served.tags["1.0.0"]
+        junk = []
+        for number in range(200):
+            text = json.dumps({"junk": number}).encode()
+            served.blobs[digest_of(text)] = text
+            junk.append({"mediaType": OCI_MANIFEST, "digest": digest_of(text), "size": len(text),
+                         "artifactType": BUNDLE})
+        served.referrers[digest] = junk + served.referrers[digest]
+        result = pulled(there, server)
+        assert result["signatures"] == 1, result
+        third = Site(ORGAN, case.folder, "third", here.public_key)
+        server.hooks.append((".*/referrers/.*", lambda h, _: h.answer(
+            200, json.dumps({"manifests": []}).encode(), Link='<https://198.51.100.7/v2/x>; rel="next"') or True))
+        refused(third, server, 5, "its next page is on another host")
+
+
+def an_organ_that_contradicts_itself(case):
+    """Each piece is what organ.json says, the file as a whole is not: seen before it is published."""
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        digest = largest(server)
+        other = bytearray(server.served.blobs[digest])
+        other[-3] ^= 1
+        server.served.blobs[digest] = bytes(other)
+        refused(there, server, 4, "other bytes than organ.json names")
+
+
+if __name__ == "__main__":
+    sys.exit(run_cases([
+        honest,
+        endless_data,
+        true_bytes_and_more,
+        huge_manifest,
+        wrong_bytes,
+        wrong_once,
+        wrong_small_objects,
+        cut_connections,
+        cut_once_goes_on_by_itself,
+        kept_bytes_are_not_believed,
+        wrong_ranges,
+        no_ranges,
+        crowds_of_signatures,
+        an_organ_that_contradicts_itself]))
