@@ -39,7 +39,7 @@ def refused(site, server, code, text, *options, tag="1.0.0"):
     assert site.state() == before, "the registry has changed"
     for path in site.partial():
         kept, whole = path.read_bytes(), (server.registry / "blobs/sha256" / path.name).read_bytes()
-        assert whole.startswith(kept), path
+        assert whole.startswith(kept[:len(kept) // PIECE * PIECE]), path  # the rest is not believed yet
     assert site.partial() or not (site.registry / "organ/partial").exists(), "empty folders are left"
     return said
 
