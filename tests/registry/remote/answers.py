@@ -174,7 +174,7 @@ def slow_loris(case):
             time.sleep(0.2)
 
     def silent(handler, _):
-        time.sleep(30)
+        time.sleep(60)
         return True
 
     for hook in (drip, silent):
@@ -182,7 +182,8 @@ def slow_loris(case):
             server.hooks.append((blob_path(largest(server)), hook))
             begun = time.monotonic()
             refused(there, server, 1, "the connection broke", "--stall", "1", "--retries", "0")
-            assert time.monotonic() - begun < 10
+            took = time.monotonic() - begun
+            assert took < 25, took  # on a busy machine; the server waits for a minute
 
 
 def nobody_listens(case):
