@@ -93,13 +93,14 @@ void check_not_taken(const Registry& registry, const RemoteVersion& version) {
       "a version never changes");
 }
 
-// Files that are not in the registry, each digest once.
-std::vector<const FileEntry*> missing_files(const format::Manifest& organ, const BlobStore& blobs) {
+// Files that are not in the registry, or damaged there, each digest once.
+std::vector<const FileEntry*> missing_files(const format::Manifest& organ, const BlobStore& blobs,
+                                            const Work& work) {
   std::vector<const FileEntry*> missing;
   for (const FileEntry& file : organ.files) {
     const bool listed = std::ranges::any_of(
         missing, [&](const FileEntry* one) { return one->digest == file.digest; });
-    if (!listed && !blobs.has(file.digest, file.size)) missing.push_back(&file);
+    if (!listed && !blobs.is_whole(file.digest, file.size, work)) missing.push_back(&file);
   }
   return missing;
 }
@@ -167,7 +168,7 @@ PullResult pull(Registry& registry, const RemoteReference& from,
   PulledOrgan organ(version, blobs, from.to_string());
   check_policy(registry, organ, from);
 
-  const auto missing = missing_files(version.organ, blobs);
+  const auto missing = missing_files(version.organ, blobs, work.uncounted());
   require_space(registry.folder(), total(missing));
   PartialFolder partial(registry.folder(), version.manifest.digest, work);
   download_all(missing, partial, from, options, work, count);
