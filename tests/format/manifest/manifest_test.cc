@@ -102,7 +102,7 @@ TEST_CASE("how the data was read is not said without what else decides the figur
   for (const char* key : {"precision", "device", "lead_in", "chose_weights"}) {
     document["evaluations"][0].erase(key);
   }
-  CHECK(parse_error(document.dump()).find("'precision' is missing beside") != std::string::npos);
+  CHECK(parse_error(document.dump()).find("'precision': is missing beside") != std::string::npos);
   document = full_document();
   document["evaluations"][0]["document_split"] = "pages";
   CHECK(parse_error(document.dump()).find("document_split") != std::string::npos);

@@ -51,6 +51,7 @@ def modelpack_client_refuses_what_was_before(case):
         site = Site(ORGAN, case.folder, "old", MADE / "publisher.pub")
         shutil.rmtree(site.registry)
         shutil.copytree(MADE / "registry", site.registry)
+        site.run("registry", "remember", "--replace")
         old = json.loads(site.run("list", "--json"))["versions"][0]
         result = site.json("push", "old/legal:1.0.0", registry.oci("old/legal"))
         assert result["digest"] == old["digest"], result
