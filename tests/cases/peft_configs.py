@@ -131,7 +131,7 @@ def names(case, same, model):
                          bias=bias)
         done = case.loss(biased, case.folder / "ids", "--adapter", folder)[1]
         case.expect(f"bias {bias} where there are some: class 3", done.returncode == 3 and
-                    "_proj.bias" in done.stderr, done.stderr)
+                    "holds the trained bias" in done.stderr, done.stderr)
 
 
 def other_modules(case, ids):

@@ -64,7 +64,7 @@ class Interrupts(unittest.TestCase):
         yield ["eval", "model", *data]
         yield ["train", "model", "--layers", "1:3", "--out", "trained", "--run-dir", "run", *data]
         yield ["recover", "model", "--layers", "1:3", "--out", "recovered", "--run-dir", "run", *data]
-        yield ["generate", "model", "--prompt", "word1", "--max-tokens", "5000", "--threads", "1"]
+        yield ["generate", "model", "--prompt", "word1", "--max-tokens", "500", "--threads", "1"]
 
     def interrupted(self, words, number, delay):
         with subprocess.Popen([ORGAN, *words], cwd=self.work, env=self.env, text=True,

@@ -85,7 +85,8 @@ class ThreadLimit(unittest.TestCase):
         text = subprocess.run([ORGAN, "--dump-help", "json"], check=True, capture_output=True).stdout
         known = set(commands_with_threads(json.loads(text)))
         self.assertIn("extract", known)
-        self.assertEqual(known, {line.split()[0] for line in WAY if "LIMIT" in line})
+        # What is pulled is published on the way that `publish` takes; it needs a server.
+        self.assertEqual(known - {"pull"}, {line.split()[0] for line in WAY if "LIMIT" in line})
 
     def test_limits_are_kept(self):
         expected = None

@@ -7,6 +7,7 @@ after, with organ's own recovery; after a run that said it had succeeded, only t
 """
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
