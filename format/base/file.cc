@@ -201,6 +201,7 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
     fail(ErrorCode::invalid_argument, "{}: names a folder, expected a file", quote(path_.string()));
   }
   const fs::path folder = folder_of(path_);
+  require_possible_name(path_);
   const std::string end = "." + random_suffix() + ".tmp";
   const std::size_t longest = std::max(longest_name(folder), end.size() + 1);
   temporary_ =

@@ -50,6 +50,9 @@ void rename_to_new(const std::filesystem::path& from, const std::filesystem::pat
 std::string beginning_of(std::string_view name, std::size_t bytes);
 // The bytes that a name in this folder may have.
 std::size_t longest_name(const std::filesystem::path& folder);
+// Throws io when the name of `path` is longer than its folder's file system takes: what is prepared
+// under a shorter one is told so before, not when it gets its name.
+void require_possible_name(const std::filesystem::path& path);
 
 // Whether links can be made under errno `error`, or must be done another way.
 bool lacks_links(int error);

@@ -102,6 +102,7 @@ void remove_remains(const fs::path& folder, const Names& names) {
 NewFolder::NewFolder(const fs::path& target) : target_(free_name(target)) { begin_beside(); }
 
 void NewFolder::begin_beside() {
+  require_possible_name(target_);
   const fs::path folder = target_.parent_path();
   constexpr std::size_t kOthers = 1 + kInside.size() + kSuffix;
   const std::size_t longest = std::max(longest_name(folder), kOthers);

@@ -201,6 +201,14 @@ std::string beginning_of(std::string_view name, std::size_t bytes) {
   return std::string(name.substr(0, end));
 }
 
+void require_possible_name(const fs::path& path) {
+  const long told =
+      ::pathconf(path.parent_path().empty() ? "." : path.parent_path().c_str(), _PC_NAME_MAX);
+  if (told <= 0 || path.filename().native().size() <= static_cast<std::size_t>(told)) return;
+  errno = ENAMETOOLONG;
+  fail_errno(path.string(), "create");
+}
+
 std::size_t longest_name(const fs::path& folder) {
   constexpr long kUsual = 255;
   const long told = ::pathconf(folder.c_str(), _PC_NAME_MAX);

@@ -61,6 +61,9 @@ TEST_CASE("new folder: names as long as the file system has them") {
     fresh.commit();
     CHECK(list_folder(target) == std::vector<std::string>{"file"});
   }
+  // Told before anything is prepared, not when it gets its name.
+  CHECK(error_of([&] { NewFolder(scratch.path() / std::string(256, 'n')); }).starts_with("io: "));
+  CHECK(error_of([&] { AtomicFile(scratch.path() / std::string(256, 'n')); }).starts_with("io: "));
 }
 
 TEST_CASE("new folder: nothing is left without commit") {

@@ -28,7 +28,7 @@ class FoundEarly(RunCase):
         methods = (["train", FIXTURE, "--layers=1:2"], ["recover", FIXTURE, "--layers=1:2"],
                    ["baseline", "lora", FIXTURE], ["baseline", "same_layers", FIXTURE, "--layers=1:2"])
         for words in methods:
-            for out, code in (("missing/out", 6), ("o" * 250, 1), ("/proc/out", None),
+            for out, code in (("missing/out", 6), ("o" * 256, 1), ("/proc/out", None),
                               ("ids.safetensors/out", None)):
                 with self.subTest(method=words[:2], out=out[:20]):
                     returned, error = self.run_method(words, out)

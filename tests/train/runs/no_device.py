@@ -63,7 +63,7 @@ class NoDevice(unittest.TestCase):
         result = self.run_with(0, "doctor", "--json")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(json.loads(result.stdout)["cuda"],
-                         {"usable": False, "reason": "cuda: the driver finds no device"})
+                         {"usable": False, "reason": "the driver finds no device"})
 
     def test_the_cpu_needs_no_driver(self):
         result = self.run_with(0, "eval", FIXTURE, "--device=cpu", "--data=no-such-file")
