@@ -123,11 +123,11 @@ void run(Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_pull(Command& app, Context& context) {
-  Command command = app.add_command(
-      context, "pull",
-      "bring a version of an OCI registry into this one, verified, or its manifest",
-      "  organ pull oci://localhost:5000/contracts:1.0.0 legal/contracts:1.0.0\n"
-      "  organ pull oci://localhost:5000/contracts:1.0.0 --manifest-only --out contracts");
+  Command command =
+      app.add_command(context, "pull",
+                      "bring a version of an OCI registry into this one, verified, or its manifest",
+                      "  organ pull oci://localhost:5000/contracts:1.0.0 legal/contracts:1.0.0\n"
+                      "  organ pull oci://localhost:5000/c:1.0.0 --manifest-only --out contracts");
   const auto arguments = std::make_shared<Arguments>();
   command.add_option("REMOTE", arguments->from, "oci://HOST[:PORT]/REPOSITORY:TAG or …@sha256:HEX")
       .required();

@@ -36,8 +36,7 @@ nlohmann::json overlap_record(const train::OverlapCount& overlap) {
           {"training_files", files}};
 }
 
-// The meter of a measurement, which Ctrl-C ends between two windows. While the model is loaded
-// nobody asks for that, so a signal ends the process.
+// The meter of a measurement. It writes nothing, so a signal ends the process at once.
 class MeasuringProgress {
  public:
   explicit MeasuringProgress(const Context& context) {
@@ -45,19 +44,16 @@ class MeasuringProgress {
   }
 
   void operator()(std::int64_t done, std::int64_t total) {
-    if (!interrupt_) interrupt_.emplace();
     if (done <= done_ || done_ == 0) {  // a diagnostic measures twice
       if (meter_) meter_->begin("measuring", static_cast<std::uint64_t>(total), Unit::items);
       done_ = 0;
     }
     if (meter_) meter_->advance(static_cast<std::uint64_t>(done - done_));
     done_ = done;
-    if (interrupt_->requested()) throw_interrupted();
   }
 
  private:
   std::optional<Meter> meter_;
-  std::optional<InterruptGuard> interrupt_;
   std::int64_t done_ = 0;
 };
 
