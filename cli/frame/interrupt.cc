@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstddef>
 
 #include "format/base/error.h"
 
@@ -48,14 +49,26 @@ struct sigaction action_of(void (*handler)(int)) {
   action.sa_handler = handler;
   // One after the other: of two that come together the second is a second.
   action.sa_mask = signal_set();
-  action.sa_flags = SA_RESTART;  // a write in progress goes on
+  action.sa_flags = SA_RESTART | SA_ONSTACK;  // a write in progress goes on
   return action;
+}
+
+// Kernels that oneDNN makes while it runs use the stack pointer for data of theirs on the heap:
+// what the system puts below it for a handler would lie over others' memory. So handlers have a
+// stack of their own; signals of the process go to its first thread.
+void make_signal_stack() {
+  alignas(64) static std::array<std::byte, std::size_t{128} << 10> memory;
+  stack_t stack{};
+  stack.ss_sp = memory.data();
+  stack.ss_size = memory.size();
+  ::sigaltstack(&stack, nullptr);
 }
 
 }  // namespace
 
 void end_when_interrupted(std::string_view said) {
   last_words_size = said.copy(last_words.data(), last_words.size());
+  make_signal_stack();
   const struct sigaction action = action_of(leave);
   for (const int signal : kSignals) {
     struct sigaction now {};
@@ -74,6 +87,7 @@ void hold_interrupts() {
 }
 
 InterruptGuard::InterruptGuard() {
+  make_signal_stack();
   const struct sigaction action = action_of(remember);
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     sigaction(kSignals[i], nullptr, &old_[i]);
