@@ -288,6 +288,17 @@ void Registry::Impl::commit_version(LogEntry entry, std::vector<StagedBlob> blob
   if (catalog.has_damage()) catalog = build_catalog(paths, log, blobs, work.committed());
 }
 
+void Registry::check_publishable(const OrganSource& organ, const Digest& identity) const {
+  const Manifest& manifest = organ.manifest();
+  PreparedOrgan prepared(organ, manifest.name, manifest.version);
+  const auto existing = impl_->catalog.find(manifest.name, manifest.version);
+  check_not_taken(existing, identity);
+  std::vector<Finding> damaged;  // publish() tells
+  if (existing) prepared.add_known(impl_->load_bundles(*existing, damaged));
+  check_bundles(prepared.new_bundles());
+  check_policy(impl_->policy(), prepared, nullptr);
+}
+
 PublishResult Registry::publish(const OrganSource& organ, const std::string& name,
                                 const format::Version& version, const PublishOptions& options,
                                 const Work& work) {

@@ -128,6 +128,10 @@ class Registry {
                         const format::Version& version, const PublishOptions& options = {},
                         const Work& work = {});
 
+  // Throws what publish() would throw for the organ's own name, version and signatures. Reads no
+  // files of it.
+  void check_publishable(const format::OrganSource& organ, const Digest& identity) const;
+
   // Throws not_found. Without a selector: the newest version that is neither a pre-release nor
   // yanked nor revoked; a pinned version or digest resolves even when it was withdrawn. The answer
   // is proved against the log, whatever the catalog says; withdrawals and aliases come from there.

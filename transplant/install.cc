@@ -92,7 +92,7 @@ class Judged {
 // Closes the model again: whoever changes it opens it under the lock.
 Judged judge_first(const OrganSource& organ, const fs::path& model, const InstallOptions& options,
                    const Work& work) {
-  const Checkpoint recipient = open_recipient(model, organ.manifest());
+  const Checkpoint recipient = Checkpoint::open(model, organ.manifest().stack());
   if (!options.out) require_own_files(recipient);
   return {organ, recipient, options.position, work};
 }
@@ -141,11 +141,11 @@ bool is_of_old_model(const Checkpoint& recipient, const std::string& name) {
 
 // The newest installation, where it put this organ at this place and every shard that it changed is
 // what it made of it.
-std::optional<Receipt> same_installation(const OrganSource& organ, const StateFolder& state,
+std::optional<Receipt> same_installation(const OrganSource& organ,
+                                         const std::vector<Receipt>& earlier, const fs::path& model,
                                          const InstallOptions& options, const Work& work) {
-  std::vector<Receipt> receipts = read_receipts(state.model);
-  if (receipts.empty()) return std::nullopt;
-  Receipt& newest = receipts.back();
+  if (earlier.empty()) return std::nullopt;
+  const Receipt& newest = earlier.back();
   if (newest.position != options.position || newest.mode != "replace" ||
       newest.manifest_digest != sha256(organ.manifest_text())) {
     return std::nullopt;
@@ -154,34 +154,37 @@ std::optional<Receipt> same_installation(const OrganSource& organ, const StateFo
   std::vector<const FileChange*> changed;
   for (const FileChange& file : newest.files) {
     if (!file.undo) continue;
-    if (!is_file(state.model / file.path)) return std::nullopt;
-    bytes += size_of_file(state.model / file.path);
+    if (!is_file(model / file.path)) return std::nullopt;
+    bytes += size_of_file(model / file.path);
     changed.push_back(&file);
   }
   const Work reading = work.phase("reading the model", bytes);
   for (const FileChange* file : changed) {
-    const fs::path path = state.model / file->path;
+    const fs::path path = model / file->path;
     if (hash_file_flat(open_regular(path).get(), path.string(), reading) != file->after) {
       return std::nullopt;
     }
   }
-  return std::move(newest);
+  return newest;
 }
 
 InstallOutcome install_in_place(const OrganSource& organ, const fs::path& model, Judged judged,
                                 const InstallOptions& options, const Work& work) {
   Transaction transaction(model, work);
   // Over a damaged receipt nothing is put: what it speaks of could not be undone any more.
-  const std::uint64_t number = next_number(read_receipts(model));
+  const std::vector<Receipt> earlier = read_receipts(model);
+  const std::uint64_t number = next_number(earlier);
   // Opened again under the lock: nobody but us changes it from here on.
-  const Checkpoint recipient = open_recipient(model, organ.manifest());
+  const Checkpoint opened = Checkpoint::open(model, organ.manifest().stack());
   InstallOutcome outcome;
   outcome.folder = model;
   outcome.recovery = transaction.recovery();
-  outcome.compatibility = judged.again(organ, recipient, options.position, work);
+  outcome.compatibility = judged.again(organ, opened, options.position, work);
+  const auto without_maths = seen_without_maths(organ.manifest(), opened);
+  const Checkpoint& recipient = without_maths ? *without_maths : opened;
 
   const StateFolder& state = transaction.state();
-  if (auto same = same_installation(organ, state, options, work)) {
+  if (auto same = same_installation(organ, earlier, model, options, work)) {
     outcome.already = true;
     outcome.receipt = *std::move(same);
     return outcome;
@@ -224,8 +227,7 @@ bool try_hard_link(int fd, const fs::path& to) {
 void copy_file(int from, const fs::path& to, const Work& work) {
   AtomicFile file(to);
   copy_contents(from, file.fd(), to.string(), work);
-  const unsigned permissions = permissions_of(from, to.string());
-  file.commit(AtomicFile::Mode::create_new, narrowed(file.fd(), permissions, to.string()));
+  file.commit(AtomicFile::Mode::create_new, permissions_like(file.fd(), from, to.string()));
 }
 
 // A file to copy and the path it gets; with the digest that it must have.
@@ -326,11 +328,13 @@ std::uint64_t room_for(const InstallPlan& plan, const Checkpoint& recipient,
 
 InstallOutcome install_beside(const OrganSource& organ, const fs::path& model, Judged judged,
                               const InstallOptions& options, NewFolder built, const Work& work) {
-  const Checkpoint recipient = open_recipient(model, organ.manifest());
-  built.no_wider_than(recipient.folder_permissions());
+  const Checkpoint opened = Checkpoint::open(model, organ.manifest().stack());
+  built.no_wider_than(opened.folder_permissions());
   InstallOutcome outcome;
   outcome.folder = *options.out;
-  outcome.compatibility = judged.again(organ, recipient, options.position, work);
+  outcome.compatibility = judged.again(organ, opened, options.position, work);
+  const auto without_maths = seen_without_maths(organ.manifest(), opened);
+  const Checkpoint& recipient = without_maths ? *without_maths : opened;
 
   const StateFolder from(model), to(built.path());
   const std::vector<Receipt> earlier = read_receipts(model);

@@ -62,7 +62,8 @@ constexpr std::string_view kOlder =
     "the organ was made before organ knew this family's maths, or from a config with other values; "
     "extract it from its donor again";
 constexpr std::string_view kCounted =
-    "an organ made when predictors of further tokens were counted as layers: extract it from its "
+    "organ does not know this family's maths, so everything it can see must agree; if the organ is "
+    "of the time when predictors of further tokens were counted as layers, extract it from its "
     "donor again";
 
 }  // namespace
@@ -82,13 +83,6 @@ std::optional<format::Checkpoint> seen_without_maths(const format::Manifest& org
     if (error.code() != ErrorCode::incompatible) throw;
     return std::nullopt;  // the rules say why it does not fit
   }
-}
-
-format::Checkpoint open_recipient(const std::filesystem::path& folder,
-                                  const format::Manifest& organ) {
-  auto recipient = format::Checkpoint::open(folder, organ.stack());
-  auto without_maths = seen_without_maths(organ, recipient);
-  return without_maths ? *std::move(without_maths) : std::move(recipient);
 }
 
 void compare_opaque(const Case& one, Judge& judge) {

@@ -19,7 +19,7 @@ constexpr std::uint64_t kVersion = 1;
 
 // Receipts of before hold attributes as long as Linux has them, in base64.
 constexpr JsonLimits kLimits = {
-    .bytes = kReceiptLimit, .string_bytes = std::uint64_t{128} << 10, .keys = 2'000'000};
+    .bytes = kReceiptLimit, .string_bytes = std::uint64_t{128} << 10, .keys = kReceiptKeys};
 
 format::DType dtype_field(const JsonObject& object, std::string_view key) {
   const auto dtype = format::parse_dtype(object.string(key));

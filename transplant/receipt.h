@@ -20,6 +20,7 @@ namespace organ::transplant {
 
 // Bytes of a receipt at most: 130,000 files with the longest names.
 inline constexpr std::uint64_t kReceiptLimit = std::uint64_t{64} << 20;
+inline constexpr std::uint64_t kReceiptKeys = 2'000'000;  // keys and array elements together
 
 // Why the origin of the organ was good enough for whoever installed it.
 enum class TrustStatus {

@@ -44,18 +44,20 @@ const format::SafetensorsFile& present_shard(const format::Checkpoint& checkpoin
        quote((checkpoint.folder() / name).string()));
 }
 
-}  // namespace
-
-void require_installed(const std::filesystem::path& model) {
-  if (!read_receipts(model).empty()) return;
+std::vector<Receipt> installed(const std::filesystem::path& model) {
+  std::vector<Receipt> receipts = read_receipts(model);
+  if (!receipts.empty()) return receipts;
   throw Error(ErrorCode::not_found, fmt::format("{}: no organ is installed", quote(model.string())),
               "the folder is untouched as it is");
 }
 
+}  // namespace
+
+void require_installed(const std::filesystem::path& model) { installed(model); }
+
 format::Checkpoint open_untouched(const std::filesystem::path& model) {
-  require_installed(model);
   const StateFolder state(model);
-  const std::vector<Receipt> receipts = read_receipts(model);
+  const std::vector<Receipt> receipts = installed(model);
   History history = read_history(state, receipts);
   auto checkpoint = format::Checkpoint::open_with(model, std::move(history.undone));
   for (const auto& [name, digest] : history.now) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -44,8 +45,21 @@ void Context::print_json(std::string_view command, nlohmann::json record) const 
   std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
+void Context::say(std::string_view line) const {
+  if (silent_) {
+    (waiting_ += line) += '\n';
+  } else {
+    std::cerr << line << '\n';
+  }
+}
+
+Context::Silence::~Silence() {
+  context_.silent_ = false;
+  std::cerr << std::exchange(context_.waiting_, {}) << std::flush;
+}
+
 void Context::note(std::string_view line) const {
-  if (!quiet) std::cerr << line << '\n';
+  if (!quiet) say(line);
 }
 
 void Context::note_left_out(std::string_view name, bool leads_away) const {
@@ -54,7 +68,7 @@ void Context::note_left_out(std::string_view name, bool leads_away) const {
   note(line);
 }
 
-void Context::insist(std::string_view line) const { std::cerr << line << '\n'; }
+void Context::insist(std::string_view line) const { say(line); }
 
 void Context::warn(std::string_view line) const { insist("warning: " + std::string(line)); }
 
@@ -64,7 +78,7 @@ void Context::warn_of(const std::vector<std::string>& sentences) const {
 }
 
 void Context::detail(std::string_view line) const {
-  if (verbose > 0) std::cerr << line << '\n';
+  if (verbose > 0) say(line);
 }
 
 void Context::worsen(ErrorCode code) {

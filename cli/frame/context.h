@@ -49,6 +49,18 @@ class Context {
   void note_left_out(std::string_view name, bool leads_away) const;
   void worsen(ErrorCode code);  // exit_code of the worst class seen
 
+  // While one lives, what is said on stderr waits for its end: a meter has the line meanwhile.
+  class Silence {
+   public:
+    explicit Silence(const Context& context) : context_(context) { context_.silent_ = true; }
+    ~Silence();
+    Silence(const Silence&) = delete;
+    Silence& operator=(const Silence&) = delete;
+
+   private:
+    const Context& context_;
+  };
+
   // --registry, ORGAN_REGISTRY, $XDG_DATA_HOME/organ/registry, ~/.local/share/organ/registry.
   // XDG_DATA_HOME and HOME count when they are absolute (XDG Base Directory Specification): what
   // nobody named must not depend on the working directory. Throws invalid_argument without any.
@@ -57,6 +69,12 @@ class Context {
   // ~/.config/organ/trust; empty without either.
   std::filesystem::path known_registries() const;
   bool show_progress() const;  // asked for, or stderr is a terminal, TERM not dumb, no NO_COLOR
+
+ private:
+  void say(std::string_view line) const;
+
+  mutable bool silent_ = false;
+  mutable std::string waiting_;
 };
 
 // Precedence of exit codes when several findings meet: 4 corrupt > 5 untrusted > 3 incompatible >

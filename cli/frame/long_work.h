@@ -17,12 +17,13 @@ namespace organ::cli {
 class Command;
 
 // While one lives, SIGINT, SIGTERM and SIGHUP ask the work to end, and a meter shows how far it is
-// (with
-// --progress, or on a terminal). Nothing may be written to stderr meanwhile.
+// (with --progress, or on a terminal). What the context has to say meanwhile waits for its end.
 class LongWork final : public Progress {
  public:
   explicit LongWork(const Context& context) {
-    if (context.show_progress()) meter_.emplace();
+    if (!context.show_progress()) return;
+    silence_.emplace(context);
+    meter_.emplace();
   }
 
   void begin(std::string_view phase, std::uint64_t total, Unit unit) override {
@@ -35,6 +36,7 @@ class LongWork final : public Progress {
 
  private:
   InterruptGuard interrupt_;
+  std::optional<Context::Silence> silence_;  // ends behind the meter
   std::optional<Meter> meter_;
 };
 

@@ -13,6 +13,7 @@
 #include "format/base/json.h"
 #include "format/base/path_status.h"
 #include "format/checkpoint/checkpoint.h"
+#include "format/checkpoint/folder_rules.h"
 #include "format/manifest/reference.h"
 #include "format/signature/signing.h"
 #include "format/tensor/safetensors.h"
@@ -295,7 +296,7 @@ void show_checkpoint(const Context& context, const fs::path& path, const std::st
 // Folders that other commands know.
 std::string what_else(const fs::path& path) {
   if (is_there(path / "oci-layout")) return "it is a registry: organ list --registry DIR shows it";
-  if (is_there(path / "adapter_config.json")) {
+  if (format::has_own_adapter(path)) {
     return "it is a PEFT adapter: organ import merges it, organ eval --adapter measures with it";
   }
   if (is_there(path / "metrics.jsonl")) return "it is what a training run keeps: metrics, states";

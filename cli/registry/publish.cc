@@ -39,12 +39,7 @@ std::pair<std::string, format::Version> target(const Arguments& arguments,
     }
     return {organ.name, format::Version::parse(organ.version)};
   }
-  format::Reference reference = format::Reference::parse(arguments.reference);
-  if (const auto* version = std::get_if<format::Version>(&reference.selector)) {
-    return {std::move(reference.name), *version};
-  }
-  throw Error(ErrorCode::invalid_argument, quote(arguments.reference) + ": expected NAME:VERSION",
-              "for example legal/contracts:1.0.0");
+  return format::parse_exact(arguments.reference);
 }
 
 void report(const Context& context, const PublishResult& result) {

@@ -83,9 +83,9 @@ void report(const Context& context, const PullResult& result) {
   }
 }
 
-std::optional<format::Reference> expected_of(const Arguments& arguments) {
+registry::ExactVersion expected_of(const Arguments& arguments) {
   if (arguments.expected.empty()) return std::nullopt;
-  return format::Reference::parse(arguments.expected);
+  return format::parse_exact(arguments.expected);
 }
 
 void run_manifest(Context& context, const Arguments& arguments) {
@@ -94,9 +94,9 @@ void run_manifest(Context& context, const Arguments& arguments) {
                 "the folder that organ check is given");
   }
   const auto from = registry::RemoteReference::parse(arguments.from);
+  const auto expected = expected_of(arguments);
   const auto result = watched(context, arguments.threads, [&](const Work& work) {
-    return registry::pull_manifest(from, arguments.out, expected_of(arguments), arguments.remote,
-                                   work);
+    return registry::pull_manifest(from, arguments.out, expected, arguments.remote, work);
   });
   context.done = "the manifest is pulled";
   report(context, result, arguments.out);
@@ -109,10 +109,10 @@ void run(Context& context, const Arguments& arguments) {
                 "a whole version is pulled into the registry, --registry DIR");
   }
   const auto from = registry::RemoteReference::parse(arguments.from);
+  const auto expected = expected_of(arguments);
   const auto result = watched(context, arguments.threads, [&](const Work& work) {
     Registry registry = open_registry(context, Registry::Mode::write, work);
-    PullResult pulled =
-        registry::pull(registry, from, expected_of(arguments), arguments.remote, work);
+    PullResult pulled = registry::pull(registry, from, expected, arguments.remote, work);
     tell_notices(context, registry);
     return pulled;
   });

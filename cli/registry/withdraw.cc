@@ -21,18 +21,9 @@ struct WithdrawArguments {
   bool undo = false;
 };
 
-std::pair<std::string, Version> exact_version(const std::string& text) {
-  Reference reference = Reference::parse(text);
-  if (const auto* version = std::get_if<Version>(&reference.selector)) {
-    return {std::move(reference.name), *version};
-  }
-  throw Error(ErrorCode::invalid_argument, quote(text) + ": expected NAME:VERSION",
-              "for example legal/contracts:1.0.0");
-}
-
 void run_withdraw(Context& context, Withdrawal kind, const WithdrawArguments& arguments) {
   const char* verb = kind == Withdrawal::revoke ? "revoke" : "yank";
-  const auto [name, version] = exact_version(arguments.reference);
+  const auto [name, version] = format::parse_exact(arguments.reference);
   if (arguments.undo == !arguments.reason.empty()) {
     throw Error(ErrorCode::invalid_argument, "expected either --reason TEXT or --undo");
   }

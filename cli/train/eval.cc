@@ -29,8 +29,14 @@ train::EvalRecord planned_beside(const train::EvalRecord& saved, const EvalArgum
   planned.precision = to_string(a.precision);
   planned.device = train::device_class(a.machine.device);
   if (!planned.reading) return planned;
-  if (!a.data.empty()) planned.reading->document_split = to_string(a.documents);
-  if (planned.reading->draw_seed) planned.reading->draw_seed = a.mask_seed;
+  auto& reading = *planned.reading;
+  reading.document_split.reset();
+  reading.padding_id.reset();
+  if (!a.data.empty()) reading.document_split = to_string(a.documents);
+  if (a.data.empty() && a.padding_id) {
+    reading.padding_id = static_cast<std::uint64_t>(*a.padding_id);
+  }
+  if (!a.windows) reading.first_windows.reset();
   return planned;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/train/commands.h"
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint.h"
+#include "format/checkpoint/folder_rules.h"
 #include "train/generate/generation.h"
 #include "train/generate/generation_settings.h"
 #include "train/tokenizer/text_stream.h"
@@ -84,7 +85,9 @@ std::string title(const Subject& subject) {
 void check_subjects(const std::vector<Subject>& subjects) {
   for (const Subject& subject : subjects) {
     transplant::require_settled(subject.folder);
-    (void)format::Checkpoint::open(subject.folder);
+    const auto checkpoint = format::Checkpoint::open(subject.folder);
+    format::require_no_own_adapter(subject.folder);
+    (void)train::read_generation_settings(checkpoint);
     if (subject.untouched) transplant::require_installed(subject.folder);
   }
 }

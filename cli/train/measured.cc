@@ -163,7 +163,7 @@ void Measured::read_data(const Context& context, const format::Checkpoint& check
                    .training_texts = {a.training_data.begin(), a.training_data.end()}});
   context.warn_of(measured.warnings);
   data_ = std::move(measured.data);
-  if (!a.against.empty()) {
+  if (!a.against.empty() && !a.windows) {  // of the first windows it is known only afterwards
     train::check_bootstrap(data_->stream().document_starts().size(), a.bootstrap);
   }
   const bool asked = a.protocol != train::Protocol::p0;

@@ -74,9 +74,9 @@ bool change_permissions(int fd, unsigned permissions, std::string_view subject);
 // others get what nobody named there lacks (the group's bits are then the list's mask).
 unsigned permissions_of(int fd, std::string_view subject);
 unsigned permissions_of(const std::filesystem::path& path);
-// What such `permissions` are for an open new file or folder of ours: where it took another group
-// or an access list from the folder around it, its group gets what everybody has.
-unsigned narrowed(int made, unsigned permissions, std::string_view subject);
+// The same of the open file `like`, for an open new file of ours: where that took another group or
+// an access list from the folder around it, its group gets what everybody has.
+unsigned permissions_like(int made, int like, std::string_view subject);
 // Takes from an open new folder of ours what these lack.
 void narrow_folder(int fd, unsigned permissions, std::string_view subject);
 

@@ -54,7 +54,6 @@ Checkpoint Checkpoint::other_stack(std::string_view stack) const {
   return Checkpoint(std::move(impl));
 }
 
-const std::filesystem::path& Checkpoint::folder() const { return impl_->folder.folder(); }
 Checkpoint CheckpointConfig::as_opaque(const Checkpoint& checkpoint, std::string_view stack) {
   const Checkpoint::Impl& from = *checkpoint.impl_;
   auto impl = std::make_unique<Checkpoint::Impl>(checkpoint.folder(), from.shared_shards);
@@ -70,6 +69,7 @@ Checkpoint CheckpointConfig::as_opaque(const Checkpoint& checkpoint, std::string
   return Checkpoint(std::move(impl));
 }
 
+const std::filesystem::path& Checkpoint::folder() const { return impl_->folder.folder(); }
 const Json& CheckpointConfig::of(const Checkpoint& checkpoint) { return *checkpoint.impl_->config; }
 const std::string& Checkpoint::config_text() const { return impl_->config_text; }
 Digest Checkpoint::config_digest() const { return sha256(impl_->config_text); }

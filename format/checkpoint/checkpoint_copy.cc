@@ -19,8 +19,7 @@ namespace {
 UniqueFd create_file(const std::filesystem::path& path, int like) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) fail_errno(path.string(), "create");
-  const unsigned permissions = permissions_of(like, path.string());
-  set_permissions(fd.get(), narrowed(fd.get(), permissions, path.string()), path.string());
+  set_permissions(fd.get(), permissions_like(fd.get(), like, path.string()), path.string());
   return fd;
 }
 

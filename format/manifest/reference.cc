@@ -202,6 +202,15 @@ std::string Reference::to_string() const {
   return name + std::visit(Visitor{}, selector);
 }
 
+std::pair<std::string, Version> parse_exact(std::string_view text) {
+  Reference reference = Reference::parse(text);
+  if (const auto* version = std::get_if<Version>(&reference.selector)) {
+    return {std::move(reference.name), *version};
+  }
+  throw Error(ErrorCode::invalid_argument, quote(text) + ": expected NAME:VERSION",
+              "for example legal/contracts:1.0.0");
+}
+
 bool looks_like_folder(std::string_view text) {
   if (text.starts_with('/') || text.starts_with('.')) return true;
   std::error_code error;

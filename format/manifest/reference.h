@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -48,6 +49,9 @@ struct Reference {
   static Reference parse(std::string_view text);  // throws invalid_argument
   std::string to_string() const;
 };
+
+// NAME:VERSION and nothing else. Throws invalid_argument.
+std::pair<std::string, Version> parse_exact(std::string_view text);
 
 // An argument that could be an organ folder or a reference is a folder when it starts with '/' or
 // '.', or names a folder that holds an organ.json.

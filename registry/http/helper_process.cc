@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
+#include <thread>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
@@ -55,15 +57,16 @@ class Child {
   ~Child() {
     if (pid_ <= 0) return;
     (void)::kill(pid_, SIGKILL);
-    (void)wait();
+    while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
-  int wait() {
+  // Its exit code, once it ended.
+  std::optional<int> ended() {
     int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
+    if (::waitpid(pid_, &status, WNOHANG) == 0) return std::nullopt;
     pid_ = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
@@ -72,8 +75,10 @@ class Child {
   pid_t pid_ = -1;
 };
 
-std::string read_answer(int fd, const std::string& program, const Work& work) {
-  const auto until = std::chrono::steady_clock::now() + kPatience;
+using Clock = std::chrono::steady_clock;
+
+std::string read_answer(int fd, const std::string& program, Clock::time_point until,
+                        const Work& work) {
   std::string output;
   std::array<char, 4096> piece{};
   for (;;) {
@@ -81,7 +86,7 @@ std::string read_answer(int fd, const std::string& program, const Work& work) {
     pollfd waiting{.fd = fd, .events = POLLIN, .revents = 0};
     const int ready = ::poll(&waiting, 1, kPollMilliseconds);
     if (ready < 0 && errno != EINTR) fail_errno(quote(program), "read from");
-    if (std::chrono::steady_clock::now() > until) {
+    if (Clock::now() > until) {
       fail(ErrorCode::io, "{}: did not answer within {} s", quote(program), kPatience.count());
     }
     if (ready <= 0) continue;
@@ -96,6 +101,19 @@ std::string read_answer(int fd, const std::string& program, const Work& work) {
   }
 }
 
+// A helper may close its output and live on.
+int exit_code_of(Child& child, const std::string& program, Clock::time_point until,
+                 const Work& work) {
+  for (;;) {
+    if (const auto code = child.ended()) return *code;
+    work.require_wanted();
+    if (Clock::now() > until) {
+      fail(ErrorCode::io, "{}: did not end within {} s", quote(program), kPatience.count());
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
 }  // namespace
 
 HelperAnswer ask_helper(const std::string& program, const std::string& argument,
@@ -107,8 +125,9 @@ HelperAnswer ask_helper(const std::string& program, const std::string& argument,
   Child child(program, argument, question.get(), in.get());
   in.reset();
   HelperAnswer answer;
-  answer.output = read_answer(out.get(), program, work);
-  answer.exit_code = child.wait();
+  const auto until = Clock::now() + kPatience;
+  answer.output = read_answer(out.get(), program, until, work);
+  answer.exit_code = exit_code_of(child, program, until, work);
   return answer;
 }
 

@@ -282,7 +282,9 @@ void set_rules(Handle& handle, const RemoteOptions& options, const std::string& 
     handle.set(CURLOPT_CAINFO, ca_file.c_str());
     handle.set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
   }
-  handle.set(CURLOPT_PROXY, options.proxy.c_str());  // empty: none, whatever $https_proxy says
+  // Empty: none, whatever $https_proxy says. This machine is not reached through another one, which
+  // could see what is said in plain HTTP.
+  handle.set(CURLOPT_PROXY, url.is_loopback() ? "" : options.proxy.c_str());
   handle.set(CURLOPT_NOPROXY, "");
   handle.set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   handle.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -382,6 +384,7 @@ HttpResponse HttpClient::perform(const HttpRequest& request,
     fail(ErrorCode::io, "{}: {}", exchange.subject(), escape_text(reason));
   }
   exchange.response.broken = reason;
+  exchange.response.unreached = code == CURLE_COULDNT_CONNECT;
   return std::move(exchange.response);
 }
 

@@ -25,7 +25,8 @@ struct HttpResponse {
   std::vector<std::string> challenges;         // every WWW-Authenticate
   std::string body;                            // what `receive` did not take
   std::uint64_t received = 0;                  // bytes of body
-  std::string broken;  // why the connection ended before the answer did; empty: it did not
+  std::string broken;      // why the connection ended before the answer did; empty: it did not
+  bool unreached = false;  // nobody took the connection
 
   std::string header(const std::string& name) const;  // empty: absent
 };

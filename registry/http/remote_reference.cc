@@ -69,6 +69,7 @@ RemoteReference RemoteReference::parse(std::string_view text) {
   if (slash == std::string_view::npos) refuse(text, "names no repository");
   RemoteReference out;
   const std::string_view authority = rest.substr(0, slash);
+  if (authority.find_first_of("?#") != std::string_view::npos) refuse(text, "its host is none");
   Url url;
   try {
     url = Url::parse("https://" + std::string(authority) + "/", "host");

@@ -22,12 +22,6 @@ bool is_redirect(unsigned status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-bool may_pass(const HttpResponse& response) {
-  const unsigned status = response.status;
-  return !response.broken.empty() || status == 408 || status == 429 || status == 500 ||
-         status == 502 || status == 503 || status == 504;
-}
-
 // What the registry says in the form of the OCI distribution specification; else nothing.
 std::string reason_of(const HttpResponse& response) {
   try {
@@ -56,6 +50,12 @@ double asked_pause(const HttpResponse& response) {
 
 }  // namespace
 
+bool may_pass(const HttpResponse& response) {
+  const unsigned status = response.status;
+  return !response.broken.empty() || status == 408 || status == 429 || status == 500 ||
+         status == 502 || status == 503 || status == 504;
+}
+
 Session::Session(RemoteReference where, std::string access, RemoteOptions options, const Work& work)
     : where_(std::move(where)),
       access_(std::move(access)),
@@ -81,7 +81,7 @@ std::string Session::scheme_of_host() const {
   for (unsigned attempt = 0;; ++attempt) {
     const HttpResponse response = client_.perform(request, [this] { require_wanted(); });
     if (response.status != 0) return "https";
-    if (response.broken.find("onnect to") == std::string::npos) return "http";
+    if (!response.unreached) return "http";
     if (attempt == options_.retries) {
       throw Error(ErrorCode::io,
                   fmt::format("{}: {}", where_.authority(), escape_text(response.broken)),

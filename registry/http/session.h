@@ -17,7 +17,10 @@
 
 namespace organ::registry {
 
-// Whether a request that broke, or was answered 429 or 5xx, is sent again.
+// Whether a second try may change the answer: it broke, or is 408, 429, 500, 502, 503 or 504.
+bool may_pass(const HttpResponse& response);
+
+// Whether such a request is sent again.
 enum class Again { yes, no };
 
 // Thread-safe. Credentials go to the registry's own origin, and to the host that makes tokens of
@@ -32,6 +35,8 @@ class Session {
   const RemoteReference& where() const { return where_; }
   const RemoteOptions& options() const { return options_; }
   const Work& work() const { return work_; }
+  // Tells this work from now on. Before other threads use the session.
+  void count(const Work& work) { work_ = work; }
 
   // Another repository that a token must let us read.
   void also_read(const std::string& repository);

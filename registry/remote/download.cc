@@ -208,8 +208,11 @@ void PartialFolder::remove_old(const fs::path& registry) {
     try {
       const FileLock lock(root / name / kLock, FileLock::Kind::exclusive, 0);
       fs::remove_all(root / name, error);
-    } catch (const Error& in_use) {
-      if (in_use.code() != ErrorCode::conflict && in_use.code() != ErrorCode::io) throw;
+    } catch (const Error& not_ours) {  // in use, or another pull removed it
+      const ErrorCode code = not_ours.code();
+      if (code != ErrorCode::conflict && code != ErrorCode::io && code != ErrorCode::not_found) {
+        throw;
+      }
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "format/base/digest.h"
 #include "format/manifest/reference.h"
@@ -52,15 +53,17 @@ struct PullResult {
   std::size_t left_out = 0;         // that were no signatures, or too many
 };
 
+// What a version has to be called, NAME:VERSION; nothing: whatever it is.
+using ExactVersion = std::optional<std::pair<std::string, format::Version>>;
+
 // Brings a version into `registry` under its own name: small objects first, which prove the
 // identity that was asked for, name the version and are judged by the policy; then the files that
 // are not here, into organ/partial; then publish(), which verifies all of it and commits. Ended at
 // any step it leaves the registry as it was, and files that the next pull of the version goes on
-// with. `expected`: what it has to be called. Throws as push, and untrusted (another name or
+// with. Throws as push, and untrusted (another name or
 // version than expected; refused by the policy), conflict (another process pulls it).
-PullResult pull(Registry& registry, const RemoteReference& from,
-                const std::optional<format::Reference>& expected, const RemoteOptions& options,
-                const Work& work = {});
+PullResult pull(Registry& registry, const RemoteReference& from, const ExactVersion& expected,
+                const RemoteOptions& options, const Work& work = {});
 
 struct ManifestResult {
   std::string reference;  // oci://…@sha256:…
@@ -73,8 +76,8 @@ struct ManifestResult {
 // The new folder `out` with organ.json and, when it is signed, model.sig: what `organ check` needs.
 // Throws as pull, already_exists.
 ManifestResult pull_manifest(const RemoteReference& from, const std::filesystem::path& out,
-                             const std::optional<format::Reference>& expected,
-                             const RemoteOptions& options, const Work& work = {});
+                             const ExactVersion& expected, const RemoteOptions& options,
+                             const Work& work = {});
 
 }  // namespace organ::registry
 

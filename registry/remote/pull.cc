@@ -49,48 +49,12 @@ std::string name_of(const RemoteVersion& version) {
 }
 
 void check_expected(const RemoteVersion& version, const RemoteReference& from,
-                    const std::optional<format::Reference>& expected) {
+                    const ExactVersion& expected) {
   if (!expected) return;
-  const auto* wanted = std::get_if<format::Version>(&expected->selector);
-  if (wanted == nullptr) {
-    fail(ErrorCode::invalid_argument, "{}: expected NAME:VERSION", quote(expected->to_string()));
-  }
-  if (expected->name == version.organ.name && wanted->to_string() == version.organ.version) return;
+  const auto& [name, wanted] = *expected;
+  if (name == version.organ.name && wanted.to_string() == version.organ.version) return;
   fail(ErrorCode::untrusted, "{}: holds {}, not {}", quote(from.to_string()),
-       quote(name_of(version)), quote(expected->to_string()));
-}
-
-// What publish() would refuse at the end is refused before anything is fetched.
-void check_policy(const Registry& registry, const format::OrganSource& organ,
-                  const RemoteReference& from) {
-  const std::string& name = organ.manifest().name;
-  const TrustVerdict verdict = evaluate_policy(registry.policy(), name, organ, {});
-  for (const Finding& refusal : verdict.refusals) {
-    if (refusal.code == ErrorCode::untrusted && !registry.policy().has_rule(name)) continue;
-    throw Error(refusal.code,
-                fmt::format("{}: {}: {}", quote(from.to_string()), escape_text(refusal.subject),
-                            escape_text(refusal.message, 2048)),
-                "policy: " + verdict.policy.front());
-  }
-}
-
-std::optional<VersionInfo> find_here(const Registry& registry, const format::Manifest& organ) {
-  try {
-    return registry.resolve({organ.name, format::Version::parse(organ.version)});
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::not_found) throw;
-    return std::nullopt;
-  }
-}
-
-void check_not_taken(const Registry& registry, const RemoteVersion& version) {
-  const auto here = find_here(registry, version.organ);
-  if (!here || here->digest == version.manifest.digest) return;
-  throw Error(
-      ErrorCode::already_exists,
-      fmt::format("{}: already published here with other content ({}, that one is {})",
-                  name_of(version), here->digest.to_string(), version.manifest.digest.to_string()),
-      "a version never changes");
+       quote(name_of(version)), quote(name + ":" + wanted.to_string()));
 }
 
 // Files that are not in the registry, or damaged there, each digest once.
@@ -112,13 +76,11 @@ std::uint64_t total(const std::vector<const FileEntry*>& files) {
 }
 
 void download_all(const std::vector<const FileEntry*>& files, PartialFolder& partial,
-                  const RemoteReference& from, const RemoteOptions& options, const Work& work,
-                  DownloadCount& count) {
+                  const Repository& repository, DownloadCount& count) {
+  const Session& session = repository.session();
   try {
-    const Session session(from, "pull", options, work.phase("pulling", total(files)));
-    const Repository repository(session);
     side_by_side(
-        files.size(), options.transfers,
+        files.size(), session.options().transfers,
         [&](std::size_t i) {
           download(repository, *files[i], partial.path(files[i]->digest), count);
         },
@@ -151,27 +113,25 @@ std::string identity(const RemoteReference& from, const Digest& digest) {
 
 }  // namespace
 
-PullResult pull(Registry& registry, const RemoteReference& from,
-                const std::optional<format::Reference>& expected, const RemoteOptions& options,
-                const Work& work) {
+PullResult pull(Registry& registry, const RemoteReference& from, const ExactVersion& expected,
+                const RemoteOptions& options, const Work& work) {
   const BlobStore blobs(registry.folder());
   PullResult result;
   DownloadCount count;
   PartialFolder::remove_old(registry.folder());
-  const auto small = [&] {
-    const Session session(from, "pull", options, work.uncounted());
-    return read_version(Repository(session));
-  };
-  const RemoteVersion version = small();
+  Session session(from, "pull", options, work.uncounted());
+  const Repository repository(session);
+  const RemoteVersion version = read_version(repository);
   check_expected(version, from, expected);
-  check_not_taken(registry, version);
   PulledOrgan organ(version, blobs, from.to_string());
-  check_policy(registry, organ, from);
+  // What would be refused at the end is refused before anything is fetched.
+  registry.check_publishable(organ, version.manifest.digest);
 
   const auto missing = missing_files(version.organ, blobs, work.uncounted());
   require_space(registry.folder(), total(missing));
   PartialFolder partial(registry.folder(), version.manifest.digest, work);
-  download_all(missing, partial, from, options, work, count);
+  session.count(work.phase("pulling", total(missing)));
+  download_all(missing, partial, repository, count);
   for (const FileEntry* file : missing) organ.lies_at(file->digest, partial.path(file->digest));
   result.published = publish(registry, organ, version.manifest.digest, partial, work);
   check(result.published.digest == version.manifest.digest,
@@ -186,8 +146,8 @@ PullResult pull(Registry& registry, const RemoteReference& from,
 }
 
 ManifestResult pull_manifest(const RemoteReference& from, const fs::path& out,
-                             const std::optional<format::Reference>& expected,
-                             const RemoteOptions& options, const Work& work) {
+                             const ExactVersion& expected, const RemoteOptions& options,
+                             const Work& work) {
   NewFolder folder(out);
   const Session session(from, "pull", options, work.uncounted());
   const RemoteVersion version = read_version(Repository(session));

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/remote/remote_version.h"
 
+#include <algorithm>
+
 #include "format/base/fail.h"
+#include "format/signature/signing.h"
 #include "registry/oci/oci.h"
 
 namespace organ::registry {
 namespace {
 
-constexpr std::size_t kMaxSignatures = 64;  // as many as a policy looks at
+constexpr std::uint64_t kAllBundles = 2 * kBundleLimit;  // bytes of all that are kept in memory
 constexpr std::size_t kMaxReferrers = 1024;
 
 std::string selector_of(const RemoteReference& where) {
@@ -40,12 +43,14 @@ std::string read_limited(const Repository& repository, const BlobRef& blob, std:
 
 // The bundle of one of them; nullopt for what is no signature of the version.
 std::optional<std::string> read_signature(const Repository& repository, const Digest& signature,
-                                          const BlobRef& version) {
+                                          const BlobRef& version, std::uint64_t limit) {
   try {
     const auto manifest = repository.find_manifest(signature.to_string());
     if (!manifest) return std::nullopt;
     const BlobRef bundle = parse_signature_manifest(manifest->text, version, "signature");
-    return read_limited(repository, bundle, kBundleLimit, "signature");
+    std::string text = read_limited(repository, bundle, limit, "signature");
+    format::read_bundle(text, "signature");
+    return text;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::not_found) throw;
     return std::nullopt;
@@ -54,13 +59,16 @@ std::optional<std::string> read_signature(const Repository& repository, const Di
 
 // What is none helps nobody, and keeps no good one from us.
 void read_signatures(const Repository& repository, RemoteVersion& version) {
+  std::uint64_t room = kAllBundles;
   for (const BlobRef& signature : repository.referrers(version.manifest.digest, kBundleType,
                                                        kMaxReferrers, version.left_out)) {
     std::optional<std::string> bundle;
-    if (version.bundles.size() < kMaxSignatures) {
-      bundle = read_signature(repository, signature.digest, version.manifest);
+    if (version.bundles.size() < kMostSignatures) {
+      bundle = read_signature(repository, signature.digest, version.manifest,
+                              std::min(room, kBundleLimit));
     }
     if (bundle) {
+      room -= bundle->size();
       version.bundles.push_back(*std::move(bundle));
     } else {
       ++version.left_out;

@@ -141,8 +141,8 @@ HttpResponse Repository::read_from(
     left -= piece.size();
     take(piece);
   };
-  HttpResponse response = session_.send(std::move(request));
-  if (!response.broken.empty()) return response;
+  HttpResponse response = session_.send(std::move(request), Again::no);  // the caller goes on
+  if (may_pass(response)) return response;
   session_.expect(response, {200, 206}, what);
   // A whole answer that is too short: as good as a cut one.
   if (left > 0 || !begun) {

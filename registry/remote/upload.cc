@@ -35,8 +35,12 @@ Url with_digest(Url url, const Digest& digest) {
 
 class Upload {
  public:
-  Upload(const Session& session, const BlobToSend& blob, std::string name, Url start)
-      : session_(session), blob_(blob), name_(std::move(name)), start_(std::move(start)) {
+  Upload(const Repository& repository, const BlobToSend& blob, std::string name, Url start)
+      : repository_(repository),
+        session_(repository.session()),
+        blob_(blob),
+        name_(std::move(name)),
+        start_(std::move(start)) {
     if (blob_.open) fd_ = blob_.open();
   }
 
@@ -54,6 +58,10 @@ class Upload {
       if (send_all(response)) return BlobSent::sent;
       if (failures == session_.options().retries) session_.expect(response, {201}, name_);
       session_.pause(failures, response);
+      if (repository_.has_blob(blob_.ref)) {  // only its answer was lost
+        session_.work().advance(blob_.ref.size - hash_.hashed());
+        return BlobSent::sent;
+      }
     }
   }
 
@@ -91,7 +99,7 @@ class Upload {
     if (size <= kChunk) request.body = body(size);
     response = session_.send(std::move(request), Again::no);
     if (hash_.hashed() == size) check_sent();
-    if (is_passing(response) || response.status == 404) return false;
+    if (may_pass(response) || response.status == 404) return false;
     session_.expect(response, {201}, name_);
     return true;
   }
@@ -115,7 +123,7 @@ class Upload {
           failures = 0;
           continue;
         }
-      } else if (!is_passing(response) && response.status != 416) {
+      } else if (!may_pass(response) && response.status != 416) {
         session_.expect(response, {202}, name_);
       }
       if (failures == session_.options().retries) return false;
@@ -123,10 +131,6 @@ class Upload {
       if (!ask_position(response)) return false;
     }
     return true;
-  }
-
-  bool is_passing(const HttpResponse& response) const {
-    return !response.broken.empty() || response.status >= 500 || response.status == 429;
   }
 
   // Where the registry is now: "0-N" of what was sent.
@@ -156,6 +160,7 @@ class Upload {
     return true;
   }
 
+  const Repository& repository_;
   const Session& session_;
   const BlobToSend& blob_;
   std::string name_;
@@ -179,7 +184,7 @@ BlobSent Repository::put_blob(const BlobToSend& blob, const std::string& mount_f
     target += "?mount=" + encode_query(blob.ref.digest.to_string());
     target += "&from=" + encode_query(mount_from);
   }
-  Upload upload(session_, blob, subject("upload of " + blob.name), session_.url(target));
+  Upload upload(*this, blob, subject("upload of " + blob.name), session_.url(target));
   return upload.run();
 }
 

@@ -13,7 +13,7 @@ import struct
 import subprocess
 import sys
 
-from support import ROOT, Case
+from support import ROOT, Case, peers
 
 USER_OBJ, USER, GROUP_OBJ, GROUP, MASK, OTHER = 1, 2, 4, 8, 16, 32
 NOBODY = 0xFFFFFFFF
@@ -175,8 +175,7 @@ def main():
         os.setxattr(case.folder / "probe", "system.posix_acl_access", listed(6, 4, 4, 4, (USER, 1001, 4)))
         os.chown(case.folder / "probe", 1000, 3000)
     except OSError as error:
-        print(f"skip: no access lists here, or not root: {error}")
-        case.end()
+        peers.skip(f"no access lists here, or not root: {error}")
     os.umask(0o022)
     copies(case)
     in_place(case)

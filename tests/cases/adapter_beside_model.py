@@ -7,31 +7,15 @@ without it refuses, what reads or changes the weights says so by name, and no co
 import shutil
 import sys
 
-from support import Case, add_tokenizer, copy, make, peers, transformer_loss
+from support import (Case, add_tokenizer, copy, load, make, peers, save_lora,
+                     transformer_loss)
 
 peers.enter("torch", "transformers", "safetensors", "peft")
 import peft  # noqa: E402
 import torch  # noqa: E402
-import transformers  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 CONFIG = "adapter_config.json"
-
-
-def load(model):
-    return transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
-
-
-def save_adapter(model, out):
-    torch.manual_seed(7)
-    made = peft.get_peft_model(load(model), peft.LoraConfig(
-        task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"]))
-    with torch.no_grad():
-        for name, parameter in made.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(0, 0.3)
-    made.save_pretrained(out)
-    return out
 
 
 def refused(case, model, ids):
@@ -99,7 +83,8 @@ def main():
     ids = torch.randint(0, 257, (4, 24), generator=torch.Generator().manual_seed(3))
     save_file({"ids": ids}, str(case.folder / "ids"))
     plain = add_tokenizer(make("llama", case.folder / "plain", tie_word_embeddings=False))
-    adapter = save_adapter(plain, case.folder / "adapter")
+    adapter = save_lora(plain, case.folder / "adapter", r=4, lora_alpha=8,
+                        target_modules=["q_proj", "v_proj"])
     model = copy(plain, case.folder / "model")
     for name in (CONFIG, "adapter_model.safetensors"):
         shutil.copy(adapter / name, model)

@@ -7,7 +7,7 @@ transformers, or the reason is named.
 import json
 import sys
 
-from support import (Case, change_config, copy, make, peers, put_tensors, tensors,
+from support import (Case, change_config, copy, load, make, peers, put_tensors, tensors,
                      transformer_loss)
 
 peers.enter("torch", "transformers", "safetensors")
@@ -21,10 +21,6 @@ PREDICTING = {
     "num_hidden_layers": 5, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
     "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1,
     "first_k_dense_replace": 1, "vocab_size": 257}
-
-
-def load(model):
-    return transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
 
 
 class Loaded:

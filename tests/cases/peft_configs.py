@@ -6,7 +6,8 @@
 import json
 import sys
 
-from support import Case, add_tokenizer, copy, make, peers, transformer_loss
+from support import Case, add_tokenizer, copy, load, make, peers, transformer_loss
+from support import save_lora as adapter
 
 peers.enter("torch", "transformers", "safetensors", "peft")
 import peft  # noqa: E402
@@ -30,22 +31,6 @@ PATTERNS = (
 NO_PYTHON = (r".*\Qq_proj\E", r"(?<n>.*)q_proj", r".*\hq_proj", r"(*UTF).*q_proj", r".*q_proj**",
              r".*(?i)q_proj", r".*\Kq_proj", r"(?x) .* q_proj # the queries", r".*[\w-.]q_proj",
              r".*(q_proj", r".*q_proj)", r".*\p{L}_proj", r".*(?R)?q_proj", r".*{2}{3}q_proj")
-
-
-def load(model):
-    return transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
-
-
-def adapter(model, out, **settings):
-    """A LoRA with numbers in both matrices, as PEFT saves it."""
-    torch.manual_seed(7)
-    made = peft.get_peft_model(load(model), peft.LoraConfig(task_type="CAUSAL_LM", **settings))
-    with torch.no_grad():
-        for name, parameter in made.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(0, 0.3)
-    made.save_pretrained(out)
-    return out
 
 
 def change(folder, **keys):

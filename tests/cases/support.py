@@ -109,6 +109,27 @@ def make(family, out, seed=1, base=False, dtype="float32", **changes):
     return pathlib.Path(out)
 
 
+def load(model):
+    """What transformers makes of a folder, in float32 and as it computes."""
+    import torch
+    import transformers
+    return transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+
+
+def save_lora(model, out, **settings):
+    """A LoRA with numbers in both matrices, as PEFT saves it."""
+    import peft
+    import torch
+    torch.manual_seed(7)
+    made = peft.get_peft_model(load(model), peft.LoraConfig(task_type="CAUSAL_LM", **settings))
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.3)
+    made.save_pretrained(out)
+    return out
+
+
 def add_tokenizer(model):
     """One id per byte and the end: 257 of them."""
     vocab = {c: i for i, c in enumerate([*tiny.byte_characters(), tiny.END])}

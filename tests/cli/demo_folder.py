@@ -88,7 +88,7 @@ class DevWords(unittest.TestCase):
         self.work = Path(self.scratch.name)
         shutil.copy(SOURCE / "dev", self.work)
         (self.work / "bin").mkdir()
-        for name, text in (("dpkg-query", "touch ../asked; echo not-installed"), ("id", "echo 1000")):
+        for name, text in (("dpkg-query", f"touch '{self.work}/asked'; echo not-installed"), ("id", "echo 1000")):
             (self.work / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
             (self.work / "bin" / name).chmod(0o755)
 
@@ -104,10 +104,12 @@ class DevWords(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertEqual(done.stderr.splitlines()[0], f"dev: {said}"
                              + ("; expected deb or wheel" if words[0] == "package" else ""))
+            self.assertFalse((self.work / "asked").exists())
 
     def test_the_line_to_run_again_is_the_one_that_was_run(self):
         for words in (["build", "--no-train"], ["build"], ["test", "--filter", "cli"]):
             self.assertIn(f"then run ./dev {' '.join(words)} again", self.dev(*words).stderr)
+        self.assertTrue((self.work / "asked").exists())
 
     def test_the_light_build_wants_no_package_of_the_tests(self):
         light = set(self.dev("build", "--no-train").stderr.splitlines()[-1].split())

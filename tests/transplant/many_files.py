@@ -3,8 +3,8 @@
 
 usage: many_files.py ORGAN     (standard library)
 
-Installing in place of a model with 42,000 files of long names gives back every byte; in place, beside and taking out again works in a model folder of thousands of files as in a small
-one, and with an organ of 300 layers, which is published too; in a model of as many shards as may be open what
+Taking out again gives back every byte of a model with 42,000 files of long names. Installing in place,
+beside and taking out works in a model folder of thousands of files as in a small one, and with an organ of 300 layers, which is published too; in a model of as many shards as may be open what
 was installed can be taken out. Layers whose organ.json would be too long are refused before
 anything is read, as what they are: sound, but more than an organ can hold.
 """
@@ -84,8 +84,7 @@ class ManyFiles(unittest.TestCase):
 
     def test_more_shards_than_may_be_open(self):
         write_model(self.work / "model", layers=30, shards=MOST_OPEN + 20)
-        for words in (("extract", "model", "--layers", "2:4", "--out", "cut"),):
-            self.assertIn("ulimit -n", self.organ(*words, code=1))
+        self.assertIn("ulimit -n", self.organ("extract", "model", "--layers", "2:4", "--out", "cut", code=1))
 
     def test_many_layers(self):
         write_model(self.work / "donor", layers=300, seed=1)

@@ -12,6 +12,7 @@
 
 #include "format/architecture/architecture.h"
 #include "format/base/progress.h"
+#include "format/checkpoint/folder_rules.h"
 #include "train/adapter/peft_config.h"
 
 namespace organ::train {
@@ -78,7 +79,7 @@ Adapter plan_adapter(PeftConfig config, const format::Architecture& architecture
 // zeros where the configuration says so.
 void initialise(Adapter& adapter, std::uint64_t seed);
 
-inline constexpr std::string_view kAdapterConfig = "adapter_config.json";
+inline constexpr std::string_view kAdapterConfig = format::kAdapterConfigFile;
 inline constexpr std::string_view kAdapterWeights = "adapter_model.safetensors";
 
 // A PEFT folder whose adapter fits the model: every tensor the configuration asks for, of its

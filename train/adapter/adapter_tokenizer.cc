@@ -26,7 +26,7 @@ Ids ids_of(const Json& document) {
       for (std::size_t i = 0; i < vocabulary->size(); ++i) {
         const Json& entry = vocabulary->at(i);
         if (entry.is_array() && !entry.empty() && entry[0].is_string()) {
-          ids.emplace(entry[0].get<std::string>(), i);
+          ids[entry[0].get<std::string>()] = i;  // the last counts, as in the reader
         }
       }
     }

@@ -134,8 +134,10 @@ class Reader {
  private:
   std::optional<RowPadding> row_padding() {
     if (padding_id_ && !padding_) {
-      padding_.emplace(*padding_id_, config_ends_with(checkpoint_, *padding_id_) ||
-                                         tokenizer_ends_with(checkpoint_, *padding_id_, warnings_));
+      const std::int32_t id = *padding_id_;
+      padding_.emplace(id, config_ends_with(checkpoint_, id) ||
+                               (tokenizer_ ? tokenizer_->eos() == id
+                                           : tokenizer_ends_with(checkpoint_, id, warnings_)));
     }
     return padding_;
   }

@@ -226,9 +226,16 @@ std::int64_t TokenStream::text_start(std::int64_t token) const {
 }
 
 Digest TokenStream::digest() const {
-  if (files_.size() == 1) return files_.front().digest;
+  std::vector<Digest> files;
+  files.reserve(files_.size());
+  for (const auto& file : files_) files.push_back(file.digest);
+  return digest_of_files(files);
+}
+
+Digest digest_of_files(std::span<const Digest> files) {
+  if (files.size() == 1) return files.front();
   std::string lines;
-  for (const auto& file : files_) lines += file.digest.to_string() + "\n";
+  for (const Digest& file : files) lines += file.to_string() + "\n";
   return sha256(lines);
 }
 

@@ -48,6 +48,9 @@ struct RowPadding {
   bool ends_text;
 };
 
+// One: itself. Several: SHA-256 of the lines "sha256:<hex>\n" in order.
+Digest digest_of_files(std::span<const Digest> files);
+
 class TokenStream {
  public:
   // Documents in file order. Throws invalid_argument for invalid UTF-8 (file and byte offset) or a
@@ -69,8 +72,7 @@ class TokenStream {
   // Where each document starts in ids(), ascending; the first is 0.
   std::span<const std::int64_t> document_starts() const { return document_starts_; }
   const std::vector<DataFile>& files() const { return files_; }
-  // One file: its digest. Several: SHA-256 of the lines "sha256:<hex>\n" in order.
-  Digest digest() const;
+  Digest digest() const;  // digest_of_files() of its files
 
   // Bytes of UTF-8 text behind the tokens; nullopt for ids.
   std::optional<std::uint64_t> text_bytes() const { return text_bytes_; }

@@ -104,9 +104,9 @@ nlohmann::json document_scores(const std::vector<DocumentScore>& documents) {
 }
 
 void require_record_fits(std::uint64_t documents, std::uint64_t files) {
-  // {"nll":1.2345678901234567e-300,"targets":9007199254740992}, and the entry of a file, whose name
-  // has up to 255 bytes, each of six characters where it is escaped.
-  constexpr std::uint64_t kDocument = 64, kFile = 6 * 255 + 160, kRest = std::uint64_t{1} << 20;
+  // As print_json writes them, two spaces a level: a score with its longest numbers, and the entry
+  // of a file, whose name has up to 255 bytes, each of six characters where it is escaped.
+  constexpr std::uint64_t kDocument = 96, kFile = 6 * 255 + 200, kRest = std::uint64_t{1} << 20;
   constexpr std::uint64_t kMost = kRecordLimit / kDocument;  // no product overflows
   if (documents <= kMost && files <= kMost &&
       documents * kDocument + files * kFile + kRest <= kRecordLimit) {

@@ -33,11 +33,9 @@ std::map<std::string, std::string> software_versions(const Device& device) {
 
 bool same_software(const std::map<std::string, std::string>& saved,
                    const std::map<std::string, std::string>& current) {
-  const auto rest = [&saved](std::map<std::string, std::string> versions) {
-    if (!saved.contains(std::string(kCpu))) versions.erase(std::string(kCpu));
-    return versions;
-  };
-  return rest(saved) == rest(current);
+  auto expected = current;
+  if (!saved.contains(std::string(kCpu))) expected.erase(std::string(kCpu));
+  return saved == expected;
 }
 
 }  // namespace organ::train

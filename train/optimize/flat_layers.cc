@@ -113,15 +113,15 @@ void FlatLayers::read_master(const format::Checkpoint& checkpoint) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const StoredLayer stored = checkpoint.layer(layers_[i]);
     for (const auto& parameter : model_.parameter_layout()) {
-      scalar_type(trained_type(stored, parameter.name),
-                  parameter.name);  // refused before it trains
+      // Refused before it trains.
+      scalar_type(trained_type(stored, parameter.name), parameter.name);
       read_layer_tensor(checkpoint, stored, parameter.name, slot(i, parameter));
     }
   }
   for (const auto& end : ends_) {
-    scalar_type(checkpoint.locate(end.name).tensor->dtype, end.name);
-    read_weights(checkpoint, checkpoint.locate(end.name),
-                 master_.narrow(0, end.offset, end.elements));
+    const auto location = checkpoint.locate(end.name);
+    scalar_type(location.tensor->dtype, end.name);
+    read_weights(checkpoint, location, master_.narrow(0, end.offset, end.elements));
   }
   FlatLayers::refresh_working();
 }

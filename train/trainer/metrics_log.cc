@@ -44,26 +44,25 @@ struct Kept {
   }
 };
 
-// Where the lines end that a resumed run keeps; reads no more than a line at a time.
+// Where the lines end that a resumed run keeps; holds no more than a piece and a line.
 std::uint64_t end_of_kept(int fd, const Kept& kept, std::string_view subject) {
   const std::uint64_t size = file_size(fd, subject);
   std::string text;  // from `end` on
   std::uint64_t end = 0, read = 0;
-  std::size_t looked_at = 0;
   while (true) {
-    const std::size_t next = text.find('\n', looked_at);
-    if (next != std::string::npos) {
-      if (!kept.includes(std::string_view(text).substr(0, next), subject)) return end;
-      end += next + 1;
-      text.erase(0, next + 1);
-      looked_at = 0;
-      continue;
+    std::size_t line = 0;
+    for (auto next = text.find('\n'); next != text.npos; next = text.find('\n', line)) {
+      const auto one = std::string_view(text).substr(line, next - line);
+      if (!kept.includes(one, subject)) return end + line;
+      line = next + 1;
     }
+    text.erase(0, line);
+    end += line;
     if (read == size || text.size() > kLongestLine) return end;
-    looked_at = text.size();
+    const std::size_t held = text.size();
     const std::uint64_t piece = std::min(kPiece, size - read);
-    text.resize(looked_at + static_cast<std::size_t>(piece));
-    read_at(fd, read, std::as_writable_bytes(std::span(text)).subspan(looked_at), subject);
+    text.resize(held + static_cast<std::size_t>(piece));
+    read_at(fd, read, std::as_writable_bytes(std::span(text)).subspan(held), subject);
     read += piece;
   }
 }

@@ -11,6 +11,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "train/data/token_stream.h"
 
 namespace organ::train {
 namespace {
@@ -95,14 +96,6 @@ std::string shown(const std::string& value) {
   return hex ? fmt::format("{}", real_from_hex(value, "identity")) : escape_text(value, 160);
 }
 
-// TokenStream::digest() of files with these digests, or of the digest that stands for them already.
-Digest digest_of(const std::vector<Digest>& files) {
-  if (files.size() == 1) return files.front();
-  std::string lines;
-  for (const Digest& file : files) lines += file.to_string() + "\n";
-  return sha256(lines);
-}
-
 [[noreturn]] void refuse(std::string_view kind, std::string_view words, std::uint64_t step,
                          std::string_view got, std::string_view expected) {
   throw Error(ErrorCode::invalid_argument,
@@ -160,8 +153,8 @@ std::string require_same_older_run(const TrainStateRecord& saved, const TrainSta
   compare("settings", kDrawAxis, draw, std::string(to_string(TaskDraw::once)));
   compare("settings or another model", "digest of both", current.config_digest.to_string(),
           saved.config_digest.to_string());
-  compare("data", "files of the training data", digest_of(current.data_digests).to_string(),
-          digest_of(saved.data_digests).to_string());
+  compare("data", "files of the training data", digest_of_files(current.data_digests).to_string(),
+          digest_of_files(saved.data_digests).to_string());
   // Before the first step it may not have been measured yet.
   if (saved.step > 0) {
     compare("data", "held-out data", held_out ? "some" : "none",

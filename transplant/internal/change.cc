@@ -15,7 +15,7 @@ constexpr std::uint64_t kVersion = 1;
 }  // namespace
 
 Change Change::parse(std::string_view text, std::string_view subject) {
-  const Json document = parse_json(text, {.bytes = kJournalLimit, .keys = 2'000'000}, subject);
+  const Json document = parse_json(text, {.bytes = kJournalLimit, .keys = kReceiptKeys}, subject);
   const JsonObject object(document, std::string(subject));
   if (object.unsigned_integer("schema_version") != kVersion) {
     throw Error(ErrorCode::unsupported_version,
@@ -43,15 +43,10 @@ std::string Change::to_text() const {
                     {"before", file.before.to_string()},
                     {"after", file.after.to_string()}});
   }
-  std::string text = pretty_json({{"schema_version", kVersion},
-                                  {"kind", kind == Kind::install ? "install" : "uninstall"},
-                                  {"number", number},
-                                  {"files", list}});
-  if (text.size() > kJournalLimit) {
-    fail(ErrorCode::incompatible, "the journal would have {} bytes, at most {} are read",
-         text.size(), kJournalLimit);
-  }
-  return text;
+  return pretty_json({{"schema_version", kVersion},
+                      {"kind", kind == Kind::install ? "install" : "uninstall"},
+                      {"number", number},
+                      {"files", list}});
 }
 
 }  // namespace organ::transplant

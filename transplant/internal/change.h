@@ -29,7 +29,6 @@ struct Change {
 
   // Throws corrupt or unsupported_version.
   static Change parse(std::string_view text, std::string_view subject);
-  // Throws incompatible when it would be longer than kJournalLimit.
   std::string to_text() const;
 };
 

@@ -14,8 +14,8 @@ bool is_kept_attribute(std::string_view name);
 // Throws io.
 FileMetadata metadata_of(int fd, std::string_view subject);
 // Makes a new file of ours like that: owner, attributes and mode, in this order; without an access
-// list where that has none. Throws io when the
-// owner cannot be given (that takes root, or being the owner).
+// list where that has none. Throws io when the owner cannot be given (that takes root, or being the
+// owner).
 void make_like(int fd, const FileMetadata& metadata, std::string_view subject);
 // Gives a file that was made like the present one its attributes `user.*`, mode and time of before,
 // as a receipt tells them, which may be anybody's: no bit of the mode that the file does not have

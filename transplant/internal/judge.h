@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -70,11 +69,6 @@ void compare_other_parts(const Case& one, Judge& judge);
 // for what such an organ made; nothing for any other. Shares its open files.
 std::optional<format::Checkpoint> seen_without_maths(const format::Manifest& organ,
                                                      const format::Checkpoint& recipient);
-
-// The model folder as it is to be judged beside this organ, and changed. Throws as
-// Checkpoint::open.
-format::Checkpoint open_recipient(const std::filesystem::path& folder,
-                                  const format::Manifest& organ);
 
 // The organ's layers are of a family whose maths organ does not know.
 bool is_opaque(const format::Manifest& organ);

@@ -94,8 +94,7 @@ UniqueFd create_like(int model_fd, const fs::path& path, Place place) {
   if (place == Place::of_the_model) {
     make_like(fd.get(), metadata_of(model_fd, path.string()), path.string());
   } else {
-    const unsigned permissions = permissions_of(model_fd, path.string());
-    set_permissions(fd.get(), narrowed(fd.get(), permissions, path.string()), path.string());
+    set_permissions(fd.get(), permissions_like(fd.get(), model_fd, path.string()), path.string());
   }
   return fd;
 }
@@ -186,9 +185,10 @@ ModelFiles read_files_of(const fs::path& model, const std::vector<std::string>& 
                          std::vector<std::string>& unread, std::string_view phase,
                          const Work& work) {
   ModelFiles files;
+  const fs::path root = without_links(model);
   for (const std::string& name : names) {
     try {
-      const UniqueFd fd = format::open_model_file(real_path(model), name);
+      const UniqueFd fd = format::open_model_file(root, name);
       if (fd) files.emplace(name, ModelFile{name, FileState::of(fd.get(), name), false, {}});
     } catch (const Error&) {
       unread.push_back(name);

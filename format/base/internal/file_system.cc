@@ -149,6 +149,14 @@ unsigned narrowest(const struct stat& status, const Read& read) {
   return none ? permissions : permissions & 0700;
 }
 
+// What these permissions are for an open new file or folder of ours: where it took another group or
+// an access list from the folder around it, its group gets what everybody has.
+unsigned narrowed(int made, unsigned permissions, std::string_view subject) {
+  const bool listed = ::fgetxattr(made, kAccessList, nullptr, 0) > 0;
+  const bool theirs = listed || status_of(made, subject).st_gid != ::getegid();
+  return theirs ? without_group(permissions) : permissions;
+}
+
 void require_private(int fd, unsigned wanted, std::string_view subject) {
   if ((wanted & 077) != 0 || (mode_bits(status_of(fd, subject)) & 077) == 0) return;
   throw Error(
@@ -177,8 +185,7 @@ fs::path folder_of(const fs::path& path) {
 }
 
 FileId file_id(int fd, std::string_view subject) {
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  const struct stat status = status_of(fd, subject);
   return {status.st_dev, status.st_ino};
 }
 
@@ -202,8 +209,7 @@ std::string beginning_of(std::string_view name, std::size_t bytes) {
 }
 
 void require_possible_name(const fs::path& path) {
-  const long told =
-      ::pathconf(path.parent_path().empty() ? "." : path.parent_path().c_str(), _PC_NAME_MAX);
+  const long told = ::pathconf(folder_of(path).c_str(), _PC_NAME_MAX);
   if (told <= 0 || path.filename().native().size() <= static_cast<std::size_t>(told)) return;
   errno = ENAMETOOLONG;
   fail_errno(path.string(), "create");
@@ -266,10 +272,8 @@ unsigned permissions_of(const fs::path& path) {
   });
 }
 
-unsigned narrowed(int made, unsigned permissions, std::string_view subject) {
-  const bool listed = ::fgetxattr(made, kAccessList, nullptr, 0) > 0;
-  const bool theirs = listed || status_of(made, subject).st_gid != ::getegid();
-  return theirs ? without_group(permissions) : permissions;
+unsigned permissions_like(int made, int like, std::string_view subject) {
+  return narrowed(made, permissions_of(like, subject), subject);
 }
 
 void narrow_folder(int fd, unsigned permissions, std::string_view subject) {

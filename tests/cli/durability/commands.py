@@ -141,11 +141,12 @@ class Sign(WithOrgan):
         demand(there or not finished, "the finished signature is gone")
         if not there:
             self.must(folder, *self.arguments)
-        self.remove_left(folder)
+        self.remove_left(folder, finished)
         self.must(folder, "verify", "cut", "--key", "k.pub")
 
-    def remove_left(self, folder):
+    def remove_left(self, folder, finished):
         for path in (folder / "cut").glob(".*"):
+            demand(not finished or self.calls_fail, f"a finished signing leaves {path.name}")
             told = self.organ.run(folder, "verify", "cut", "--key", "k.pub")
             demand(told.returncode and "ended by force left it: remove it" in told.stdout + told.stderr, path.name)
             path.unlink()
@@ -162,7 +163,7 @@ class SignAgain(Sign):
 
     def judge(self, folder, finished):
         demand((folder / "cut/model.sig").exists(), "neither the old nor the new signature is left")
-        self.remove_left(folder)
+        self.remove_left(folder, finished)
         new = self.organ.run(folder, "verify", "cut", "--key", "new.pub")
         if finished or new.returncode == 0:
             demand(new.returncode == 0, f"the finished signature is gone: {new.stderr}")

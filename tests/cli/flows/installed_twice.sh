@@ -25,9 +25,9 @@ tiny/organ:1.0.0 in layers 0 to 2 (receipt 2)'
 organ uninstall model --json | grep -q '"tiny/organ:1.0.0 in layers 1 to 3 (receipt 1)"'
 sha256sum --quiet --check installed.sha256
 # A damaged shard is not "already installed".
-cp model/model.safetensors whole
 flip model/model.safetensors 200000
-if install organ --at 1 | grep -q already; then exit 98; fi
-rm -r model/.organ
-cp -f whole model/model.safetensors
-organ extract model --layers 0:1 --out one >/dev/null 2>&1
+install organ --at 1 | grep -q 'is now layers 1 to 3 .*receipt 2'
+organ uninstall model >/dev/null
+flip model/model.safetensors 200000
+organ uninstall model >/dev/null
+unchanged

@@ -4,8 +4,10 @@ behind.
 
     hostile.py ORGAN_PROGRAM
 """
+import http.server
 import json
 import sys
+import threading
 
 from pulls import FAST, ORGAN, PIECE, about, blob_path, cut_at, endless, flipped, largest, pulled, refused, sites
 from servers import BUNDLE, OCI_INDEX, OCI_MANIFEST, Server, Site, digest_of, run_cases
@@ -206,6 +208,52 @@ def crowds_of_signatures(case):
         refused(third, server, 5, "its next page is on another host")
 
 
+def bundles_that_are_none(case):
+    """Well attached, of the right type, and no signature: left out, and in nobody's way."""
+    here, there = sites(case)
+    with Server(here.registry) as server:
+        served = server.served
+        digest = served.tags["1.0.0"]
+        good = json.loads(served.blobs[served.referrers[digest][0]["digest"]])
+        crowd = []
+        for number in range(70):
+            junk = json.dumps({"junk": number}).encode()
+            served.blobs[digest_of(junk)] = junk
+            layer = good["layers"][0] | {"digest": digest_of(junk), "size": len(junk)}
+            text = json.dumps(good | {"layers": [layer]}).encode()
+            served.blobs[digest_of(text)] = text
+            crowd.append({"mediaType": OCI_MANIFEST, "digest": digest_of(text), "size": len(text),
+                          "artifactType": BUNDLE})
+        served.referrers[digest] = crowd + served.referrers[digest]
+        out = case.folder / "manifest"
+        there.run("pull", server.oci("a/b:1.0.0"), "--manifest-only", "--out", out)
+        assert "junk" not in (out / "model.sig").read_text()
+        result = pulled(there, server)
+        assert result["signatures"] == 1, result
+
+
+def a_proxy_before_this_machine(case):
+    """It would see what is said in plain HTTP, credentials too."""
+    heard = []
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def do_CONNECT(self):
+            heard.append(self.requestline)
+            self.send_error(403)
+        do_GET = do_HEAD = do_CONNECT
+
+        def log_message(self, *_):
+            pass
+
+    here, there = sites(case)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        with Server(here.registry) as server:
+            pulled(there, server, "--proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
+        proxy.shutdown()
+    assert not heard, heard
+
+
 def an_organ_that_contradicts_itself(case):
     """Each piece is what organ.json says, the file as a whole is not: seen before it is published."""
     here, there = sites(case)
@@ -232,4 +280,6 @@ if __name__ == "__main__":
         wrong_ranges,
         no_ranges,
         crowds_of_signatures,
+        bundles_that_are_none,
+        a_proxy_before_this_machine,
         an_organ_that_contradicts_itself]))

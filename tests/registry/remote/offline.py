@@ -3,14 +3,14 @@
 
     offline.py ORGAN_PROGRAM
 
-Exits 77 without strace or docker-registry.
+Exits 77 without strace.
 """
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from servers import DockerRegistry, Site, make_model, run_cases
+from servers import Server, Site, make_model, run_cases
 
 ORGAN = Path(sys.argv[1]).resolve()
 NAME = "legal/contracts"
@@ -46,11 +46,15 @@ def push_and_pull_do(case):
     make_model(case.folder / "model", hidden=64, intermediate=128)
     site = Site(ORGAN, case.folder, "site")
     site.publish(case.folder / "model", NAME, "1.0.0")
-    with DockerRegistry(case.folder) as registry:
-        found = traced(site, "push", NAME, registry.oci("a"))
-        assert any("libcurl" in line for line in found) and any("connect(" in line for line in found)
-        peers = {line.split("inet_addr(")[1].split(")")[0] for line in found if "inet_addr(" in line}
-        assert peers == {'"127.0.0.1"'}, peers
+    there = Site(ORGAN, case.folder, "there", site.public_key)
+    with Server(site.registry) as server:
+        for one, words in ((site, ("push", NAME, server.oci("a/b"))),
+                           (there, ("pull", server.oci("a/b:1.0.0")))):
+            found = traced(one, *words)
+            assert any("libcurl" in line for line in found), (words, found)
+            assert any("connect(" in line for line in found), (words, found)
+            hosts = {line.split("inet_addr(")[1].split(")")[0] for line in found if "inet_addr(" in line}
+            assert hosts == {'"127.0.0.1"'}, (words, hosts)
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def other_content_is_refused_before_it_is_fetched(case):
     with DockerRegistry(case.folder) as registry:
         here.run("push", NAME, registry.oci("organs/contracts"))
         text = there.run("pull", registry.oci("organs/contracts:1.0.0"), expect=1)
-        assert "already published here with other content" in text, text
+        assert "already published with other content" in text, text
     assert there.state() == before and not there.partial()
 
 

@@ -7,8 +7,10 @@ usage: found_early.py ORGAN_TRAIN MODEL_FIXTURE     (standard library only)
 import fcntl
 import json
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 import unittest
 
 from run_case import FIXTURE, PROGRAM, RunCase
@@ -61,9 +63,15 @@ class FoundEarly(RunCase):
             name.write_text("abc"[number % 3] * (2 + number % 7) + "defgh"[number % 5])
         command = [PROGRAM, "train", model, "--layers=1:2", "--context=512", "--batch=1", "--precision=fp32",
                    "--threads=2", "--save-every=1", f"--run-dir={self.folder / 'run'}", "--data", *names]
-        done = subprocess.run([*command, "--steps=2", f"--out={self.folder / 'out'}"], check=False,
-                              capture_output=True, text=True)
+        command += ["--steps=40", f"--out={self.folder / 'out'}"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as begun:
+            while begun.poll() is None and not list(self.folder.glob("run/step-*.json")):
+                time.sleep(0.01)
+            begun.send_signal(signal.SIGINT)
+            self.assertIn("--resume", begun.communicate()[1])
+        done = subprocess.run([*command, "--resume"], check=False, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("resumed at step", done.stderr)
         organ = json.loads((self.folder / "out" / "organ.json").read_text())
         self.assertEqual(len(organ["training"]["data"]), FILES)
 
