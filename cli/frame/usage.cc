@@ -85,7 +85,8 @@ Error unexpected(const CLI::App& command, const std::string& word) {
 
 // CLI11's sentences in the words of this program. What it tells apart stands in its texts alone.
 std::string in_own_words(const CLI::ParseError& error) {
-  const std::string text = error.what(), name = text.substr(0, text.find_first_of(": "));
+  std::string text = error.what();
+  const std::string name = text.substr(0, text.find_first_of(": "));
   if (dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr) {
     constexpr std::string_view kExcludes = " excludes ";
     const std::size_t at = text.find(kExcludes);

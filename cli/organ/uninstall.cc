@@ -19,6 +19,7 @@ struct Arguments {
 // "legal:1.0.0 in layers 10 to 12 (receipt 1)", oldest first.
 std::vector<std::string> names_of(const std::vector<transplant::Receipt>& receipts) {
   std::vector<std::string> names;
+  names.reserve(receipts.size());
   for (const transplant::Receipt& one : receipts) {
     names.push_back(fmt::format("{}:{} in layers {} to {} (receipt {})",
                                 escape_text(one.organ_name), escape_text(one.organ_version),
