@@ -19,8 +19,6 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 
-extern char** environ;  // POSIX: no header declares it
-
 namespace organ::registry {
 namespace {
 

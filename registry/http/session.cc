@@ -103,7 +103,7 @@ Url Session::upload_url(const HttpResponse& response, const Url& asked) const {
   const std::string location = response.header("location");
   const std::string subject = where_.authority() + ": Location of an upload";
   if (location.empty()) fail(ErrorCode::corrupt, "{}: is missing", subject);
-  const Url url = asked.resolve(location, subject);
+  Url url = asked.resolve(location, subject);
   if (!url.same_origin(origin_)) {
     throw Error(ErrorCode::untrusted,
                 fmt::format("{}: leads to {}", subject, quote(url.without_query())),
@@ -123,7 +123,7 @@ void Session::pause(unsigned attempt, const HttpResponse& response) const {
   }
 }
 
-HttpResponse Session::perform(HttpRequest request, Again again) const {
+HttpResponse Session::perform(const HttpRequest& request, Again again) const {
   for (unsigned attempt = 0;; ++attempt) {
     HttpResponse response = client_.perform(request, [this] { require_wanted(); });
     const bool given = request.receive && response.received > 0 &&

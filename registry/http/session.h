@@ -63,7 +63,7 @@ class Session {
   void require_wanted() const;
 
  private:
-  HttpResponse perform(HttpRequest request, Again again) const;
+  HttpResponse perform(const HttpRequest& request, Again again) const;
   HttpResponse authorised(const HttpRequest& request, Again again) const;
   // Whether there is something new to say after `used` was refused.
   bool renew(const std::string& used, const HttpResponse& refusal) const;

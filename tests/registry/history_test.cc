@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What may enter the history of a registry, and what a registry says of it.
+#include <fmt/core.h>
+
 #include "registry/catalog/internal/sqlite.h"
 #include "registry/log/merkle.h"
 #include "tests/registry/support.h"

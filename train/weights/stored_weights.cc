@@ -94,12 +94,12 @@ void read_weights(const format::Checkpoint& checkpoint, format::Checkpoint::Loca
 }
 
 void read_layer_tensor(const format::Checkpoint& checkpoint, const StoredLayer& layer,
-                       const std::string& name, at::Tensor out) {
+                       const std::string& name, const at::Tensor& out) {
   if (const auto plain = layer.find(name); plain != layer.end()) {
-    read_weights(checkpoint, plain->second, std::move(out));
+    read_weights(checkpoint, plain->second, out);
   } else {
     read_mxfp4(checkpoint, layer.at(name + std::string(format::kMxfp4Blocks)),
-               layer.at(name + std::string(format::kMxfp4Scales)), std::move(out));
+               layer.at(name + std::string(format::kMxfp4Scales)), out);
   }
 }
 

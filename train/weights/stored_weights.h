@@ -28,7 +28,7 @@ at::Tensor read_tensor(const format::Checkpoint& checkpoint, std::string_view na
 // One tensor of a layer, by the name training has for it, from checkpoint.layer(index). MXFP4
 // blocks and scales become the numbers they stand for, [experts, in, out].
 void read_layer_tensor(const format::Checkpoint& checkpoint, const StoredLayer& layer,
-                       const std::string& name, at::Tensor out);
+                       const std::string& name, const at::Tensor& out);
 
 // What a tensor is stored as once it is trained: its own type; BF16 for what lies as MXFP4.
 format::DType trained_type(const StoredLayer& layer, const std::string& name);

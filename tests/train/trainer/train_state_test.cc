@@ -179,7 +179,7 @@ TEST_CASE(
   const auto folder = test::scratch();
   constexpr std::size_t kText = 64 << 10, kRecord = 1 << 20;
   const auto saved_or_refused = [&](const TrainState& state) {
-    const std::string refused = test::error_of([&] { require_savable(state.record); });
+    std::string refused = test::error_of([&] { require_savable(state.record); });
     const std::string saved = test::error_of([&] { save(folder.path() / "run", state); });
     CHECK((refused == "no error") == (saved == "no error"));
     return refused;
