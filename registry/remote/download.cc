@@ -46,7 +46,6 @@ class Download {
            DownloadCount& count)
       : repository_(repository),
         file_(file),
-        path_(path),
         count_(count),
         fd_(open_partial(path)),
         name_(file.path) {}
@@ -155,7 +154,6 @@ class Download {
 
   const Repository& repository_;
   const format::FileEntry& file_;
-  const fs::path& path_;
   DownloadCount& count_;
   UniqueFd fd_;
   std::string name_;
