@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
+
 namespace organ::train {
 
 TEST_CASE("documents are separated as asked") {
