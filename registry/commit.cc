@@ -148,7 +148,6 @@ std::uint64_t Registry::Impl::commit(const LogEntry& entry) {
   const LogPosition after = log.append(end, entry);
   try {
     update.commit(after);
-    write_index(paths, catalog);
     meet_again();
   } catch (const Error& error) {
     notices.push_back("it is in the log; its views come with the next command that writes: " +

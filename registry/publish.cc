@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publishing: contents of blobs → their names → log entry (the commit point) → catalog →
-// index.json.
+// Publishing: contents of blobs → their names → log entry (the commit point) → catalog.
 #include <sys/resource.h>
 
 #include <algorithm>

@@ -104,15 +104,6 @@ Catalog open_for_reading(const RegistryPaths& paths, const Log& log, const BlobS
   return catalog;
 }
 
-bool is_withdrawn(const LogFacts& facts, const VersionInfo& version) {
-  return facts.yanked(version.name, version.version) ||
-         facts.revoked(version.name, version.version);
-}
-
-bool is_newer(const VersionInfo& a, const VersionInfo& b) {
-  return std::is_gt(Version::parse(a.version).precedence(Version::parse(b.version)));
-}
-
 }  // namespace
 
 std::string log_time() { return format::clock_time(); }
@@ -190,20 +181,15 @@ VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
     }
   } else {
     const LogFacts& facts = this->facts();
-    for (VersionInfo& candidate : catalog.list({.name = reference.name,
-                                  .architecture_signature = {},
-                                  .include_withdrawn = true,
-                                  .limit = 0})) {
-      if (is_withdrawn(facts, candidate)) continue;
-      if (Version::parse(candidate.version).is_prerelease()) continue;
-      if (!found || is_newer(candidate, *found)) found = std::move(candidate);
-    }
+    found = catalog.newest(reference.name, [&](const std::string& candidate) {
+      return !facts.yanked(reference.name, candidate) && !facts.revoked(reference.name, candidate);
+    });
   }
   if (found) {
     prove(*found);
     return as_logged(*std::move(found));
   }
-  const bool known = !catalog.list({reference.name, {}, true, 1}).empty();
+  const bool known = !catalog.list({.name = reference.name, .limit = 1}).empty();
   throw Error(ErrorCode::not_found,
               fmt::format("{}: no such {} in {}", quote(reference.to_string()),
                           known ? "version" : "organ", quote(paths.root.string())),
@@ -254,17 +240,21 @@ VersionInfo Registry::Impl::as_logged(VersionInfo version) const {
 
 std::vector<VersionInfo> Registry::list(const VersionFilter& filter) const {
   VersionFilter all = filter;
-  all.include_withdrawn = true;
-  if (!filter.include_withdrawn) all.limit = 0;
+  all.include_withdrawn = true;  // the log says which are
   std::vector<VersionInfo> versions;
-  for (VersionInfo& row : impl_->catalog.list(all)) {
+  impl_->catalog.visit(all, [&](VersionInfo row) {
     VersionInfo version = impl_->as_logged(std::move(row));
     const bool hidden = version.yank_reason || version.revoke_reason;
-    if (hidden && !filter.include_withdrawn) continue;
-    versions.push_back(std::move(version));
-    if (filter.limit > 0 && versions.size() == filter.limit) break;
-  }
+    if (!hidden || filter.include_withdrawn) versions.push_back(std::move(version));
+    return filter.limit == 0 || versions.size() < filter.limit;
+  });
   return versions;
+}
+
+std::uint64_t Registry::write_index() {
+  const FileLock lock = impl_->lock_to_write({});
+  registry::write_index(impl_->paths, impl_->catalog);
+  return impl_->catalog.list({}).size();
 }
 
 std::vector<LogRecord> Registry::history(const std::string& name) const {

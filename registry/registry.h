@@ -145,6 +145,7 @@ class Registry {
   TrustVerdict evaluate(const ResolvedVersion& version, const format::OrganSource& organ,
                         const TrustOverride& override = {}) const;
 
+  // What the catalog says of them; resolve() proves what is used.
   std::vector<VersionInfo> list(const VersionFilter& filter = {}) const;
   // In log order; name empty: all entries.
   std::vector<LogRecord> history(const std::string& name = {}) const;
@@ -176,6 +177,10 @@ class Registry {
 
   // The logical content of the catalog as ordered text: equal text, equal catalog.
   std::string dump() const;
+
+  // Writes index.json anew, for tools that read OCI image layouts; publishing does not, it would
+  // write all of it each time. Returns the number of versions in it.
+  std::uint64_t write_index();
 
   // Throws catalog.db and index.json away and makes them anew from log and blobs. Works when the
   // catalog is damaged.

@@ -113,18 +113,15 @@ void require_prefix(const RegistryPaths& paths, const Log& log, const LogPositio
   }
 }
 
-void write_index(const RegistryPaths& paths, Catalog& catalog) {
+void write_index(const RegistryPaths& paths, const Catalog& catalog) {
   write_file(paths.index(), index_text(catalog.index_entries()));
-  catalog.mark_index_written();
 }
 
 std::vector<std::string> bring_up_to_date(const RegistryPaths& paths, const Log& log,
                                           const BlobStore& blobs, Catalog& catalog,
                                           const Work& work) {
   if (!catalog.is_at(paths.catalog())) catalog = open_for_writing(paths, log, blobs, work);
-  std::vector<std::string> notices = complete(paths, log, blobs, catalog, work);
-  if (catalog.index_is_stale()) write_index(paths, catalog);
-  return notices;
+  return complete(paths, log, blobs, catalog, work);
 }
 
 Catalog open_for_writing(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,

@@ -26,6 +26,14 @@ nlohmann::json shown(const std::vector<std::string>& texts) {
 
 }  // namespace
 
+std::string remarks(const registry::VersionInfo& version) {
+  std::string text = version.signature_count > 0 ? "signed" : "unsigned";
+  if (version.yank_reason) text += ", yanked";
+  if (version.revoke_reason) text += ", revoked";
+  for (const std::string& alias : version.aliases) text += ", @" + escape_text(alias);
+  return text;
+}
+
 nlohmann::json to_json(const registry::VersionInfo& version) {
   return {{"name", escape_text(version.name)},
           {"version", escape_text(version.version)},

@@ -2,6 +2,8 @@
 // How commands write a published version.
 #pragma once
 
+#include <string>
+
 #include <nlohmann/json_fwd.hpp>
 
 #include "registry/catalog/version_info.h"
@@ -9,5 +11,7 @@
 namespace organ::cli {
 
 nlohmann::json to_json(const registry::VersionInfo& version);
+// "signed, yanked, @stable": what a line about it ends with.
+std::string remarks(const registry::VersionInfo& version);
 
 }  // namespace organ::cli

@@ -15,14 +15,6 @@ namespace {
 using registry::Registry;
 using registry::VersionInfo;
 
-std::string remarks(const VersionInfo& version) {
-  std::string text = version.signature_count > 0 ? "signed" : "unsigned";
-  if (version.yank_reason) text += ", yanked";
-  if (version.revoke_reason) text += ", revoked";
-  for (const std::string& alias : version.aliases) text += ", @" + escape_text(alias);
-  return text;
-}
-
 std::string title(const VersionInfo& version) {
   return escape_text(version.name + ":" + version.version);
 }

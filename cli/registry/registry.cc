@@ -63,6 +63,18 @@ void run_rebuild(Context& context) {
       fmt::format("rebuilt from {} log entries: {} versions", report.entries, report.versions));
 }
 
+void run_index(Context& context) {
+  Registry registry = open_registry(context, Registry::Mode::write);
+  const std::uint64_t versions = registry.write_index();
+  tell_notices(context, registry);
+  context.done = "index.json is written";
+  if (context.json) {
+    context.print_json("registry index", {{"versions", versions}});
+    return;
+  }
+  context.confirm(fmt::format("index.json lists {} versions", versions));
+}
+
 void add_init(Command& group, Context& context) {
   Command command = group.add_command(
       context, "init", "make an empty registry and say whose signatures it trusts",
@@ -89,6 +101,14 @@ void add_rebuild(Command& group, Context& context) {
   command.on_run([&context] { run_rebuild(context); });
 }
 
+void add_index(Command& group, Context& context) {
+  Command command = group.add_command(
+      context, "index", "write index.json anew, for tools that read OCI image layouts",
+      "  organ registry index\n"
+      "  organ registry index --registry ./store --json");
+  command.on_run([&context] { run_index(context); });
+}
+
 }  // namespace
 
 void add_registry(Command& app, Context& context) {
@@ -96,6 +116,7 @@ void add_registry(Command& app, Context& context) {
       app.add_group(context, "registry", "make and mend a registry, say whose keys count");
   add_init(group, context);
   add_rebuild(group, context);
+  add_index(group, context);
   add_registry_policy(group, context);
 }
 

@@ -196,11 +196,11 @@ void sync_folder(int fd, std::string_view subject) {
   }
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+AtomicFile::AtomicFile(fs::path path, const fs::path& beside) : path_(std::move(path)) {
   if (!path_.has_filename()) {  // a/b/ can only be a folder
     fail(ErrorCode::invalid_argument, "{}: names a folder, expected a file", quote(path_.string()));
   }
-  const fs::path folder = folder_of(path_);
+  const fs::path folder = beside.empty() ? folder_of(path_) : beside;
   require_possible_name(path_);
   const std::string end = "." + random_suffix() + ".tmp";
   const std::size_t longest = std::max(longest_name(folder), end.size() + 1);

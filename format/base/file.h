@@ -58,7 +58,9 @@ void sync_folder(int fd, std::string_view subject);
 class AtomicFile {
  public:
   // The folder of `path` must exist. Private (mode 0600) until commit().
-  explicit AtomicFile(std::filesystem::path path);
+  explicit AtomicFile(std::filesystem::path path) : AtomicFile(std::move(path), {}) {}
+  // The temporary file lies in `beside`, a folder of the same file system.
+  AtomicFile(std::filesystem::path path, const std::filesystem::path& beside);
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;

@@ -41,9 +41,10 @@ bool lock_file(int fd, int how) { return ::flock(fd, LOCK_EX | how) == 0; }
 
 // A temporary file that remove_leftovers() of other processes leaves alone. One of them may have
 // taken it for a leftover before the lock was ours.
-AtomicFile temporary_for(const fs::path& path) {
+AtomicFile temporary_for(const fs::path& path, const fs::path& folder) {
+  create_folders(folder);
   for (;;) {
-    AtomicFile file(path);
+    AtomicFile file(path, folder);
     const bool locked = lock_file(file.fd(), 0);  // no locks there: nobody removes it either
     struct stat status {};
     if (::fstat(file.fd(), &status) != 0) fail_errno(path.string(), "stat");
@@ -82,19 +83,20 @@ bool name_file(AtomicFile file) {
 }
 
 // The same for an unnamed one; where it cannot be linked its copy gets the name.
-bool link_unnamed(int fd, const fs::path& name) {
+bool link_unnamed(int fd, const fs::path& name, const fs::path& temporaries) {
   const std::string self = fmt::format("/proc/self/fd/{}", fd);
   if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
   if (errno == EEXIST) return false;
   if (!lacks_links(errno)) fail_errno(name.string(), "link");
-  AtomicFile copy = temporary_for(name);
+  AtomicFile copy = temporary_for(name, temporaries);
   copy_contents(fd, copy.fd(), name.string());
   return name_file(std::move(copy));
 }
 
 }  // namespace
 
-BlobStore::BlobStore(const fs::path& registry) : folder_(registry / "blobs" / "sha256") {}
+BlobStore::BlobStore(const fs::path& registry)
+    : folder_(registry / "blobs" / "sha256"), staging_(registry / "organ" / "staging") {}
 
 UniqueFd BlobStore::open(const Digest& digest, std::uint64_t size) const {
   UniqueFd fd(
@@ -159,7 +161,7 @@ StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& 
     fail_errno(folder_.string(), "create in");
   }
   // File systems without unnamed files get a temporary name instead.
-  if (!fd) blob.named.emplace(temporary_for(path(digest)));
+  if (!fd) blob.named.emplace(temporary_for(path(digest), staging_));
   const int target = blob.named ? blob.named->fd() : fd.get();
   if (const Digest got = write(target); got != digest) {
     fail(ErrorCode::corrupt, "{}: the bytes to store have digest {}", subject_of(digest),
@@ -179,7 +181,7 @@ bool BlobStore::link(StagedBlob blob) const {
     return named;
   }
   if (!blob.fd) return false;
-  const bool added = link_unnamed(blob.fd.get(), path(blob.digest));
+  const bool added = link_unnamed(blob.fd.get(), path(blob.digest), staging_);
   if (!added) check(has(blob.digest, blob.size), "a blob vanished while it was stored");
   return added;
 }
@@ -188,7 +190,7 @@ bool BlobStore::link(StagedBlob blob) const {
 bool BlobStore::replace(StagedBlob blob) const {
   const fs::path name = path(blob.digest);
   if (!blob.named) {
-    blob.named.emplace(temporary_for(name));
+    blob.named.emplace(temporary_for(name, staging_));
     copy_contents(blob.fd.get(), blob.named->fd(), name.string());
   }
   if (is_folder(name)) {
@@ -201,9 +203,10 @@ bool BlobStore::replace(StagedBlob blob) const {
 void BlobStore::sync() const { sync_folder(folder_); }
 
 void BlobStore::remove_leftovers() const {
-  for (const std::string& name : list_folder(folder_)) {
+  if (!is_folder(staging_)) return;
+  for (const std::string& name : list_folder(staging_)) {
     if (!name.starts_with('.') || !name.ends_with(".tmp")) continue;
-    const fs::path path = folder_ / name;
+    const fs::path path = staging_ / name;
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (fd && lock_file(fd.get(), LOCK_NB)) (void)::unlink(path.c_str());
   }

@@ -30,7 +30,8 @@ struct StagedBlob {
 // whole or not at all and never changes.
 class BlobStore {
  public:
-  explicit BlobStore(const std::filesystem::path& registry);  // the folder that holds blobs/
+  explicit BlobStore(
+      const std::filesystem::path& registry);  // the folder that holds blobs/, organ/
 
   // Opens an object that something refers to. Throws corrupt when it is missing, a symlink, folder
   // or device, or of another size. Contents are not read; the mode means nothing.
@@ -76,6 +77,7 @@ class BlobStore {
   StagedBlob add(const Digest& digest, std::uint64_t size, const Work& work,
                  const std::function<Digest(int fd)>& write) const;
   std::filesystem::path folder_;
+  std::filesystem::path staging_;  // temporary names where there are no unnamed files
 };
 
 }  // namespace organ::registry

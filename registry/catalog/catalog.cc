@@ -34,10 +34,7 @@ void make_tables(const Database& database) {
 
 void initialise(const Database& database) {
   make_tables(database);
-  database
-      .prepare(
-          "INSERT INTO state VALUES ('position.bytes', '0'), ('position.tree', ?), "
-          "('index.stale', '1')")
+  database.prepare("INSERT INTO state VALUES ('position.bytes', '0'), ('position.tree', ?)")
       .bind(MerkleTree().to_text())
       .run();
 }
@@ -86,6 +83,21 @@ std::uint64_t total_bytes(const PublishedContent& content) {
   std::uint64_t bytes = content.organ_json.size;
   for (const auto& file : content.organ.files) bytes = checked_add(bytes, file.size, "organ size");
   return bytes;
+}
+
+// A text that orders releases as SemVer's precedence does; nothing for a pre-release.
+std::optional<std::string> release_order(const std::string& text) {
+  const format::Version version = format::Version::parse(text);
+  if (version.is_prerelease()) return std::nullopt;
+  constexpr std::size_t kDigits = 20;  // of 2^64
+  std::string order;
+  std::string_view rest = std::string_view(text).substr(0, text.find('+'));
+  while (!rest.empty()) {
+    const std::string_view number = rest.substr(0, rest.find('.'));
+    order.append(kDigits - number.size(), '0').append(number);
+    rest.remove_prefix(std::min(rest.size(), number.size() + 1));
+  }
+  return order;
 }
 
 // The best figure of the organ at work: lower is better.
@@ -159,10 +171,6 @@ LogPosition Catalog::position() const {
   return position;
 }
 
-bool Catalog::index_is_stale() const { return state(impl_->database, "index.stale") != "0"; }
-
-void Catalog::mark_index_written() { set_state(impl_->database, "index.stale", "0"); }
-
 void Catalog::forbid_writes() { impl_->database.forbid_writes(); }
 
 struct Catalog::Update::State {
@@ -215,7 +223,7 @@ void Catalog::Update::State::add_version(const LogPlace& place, const LogEntry& 
   database
       .prepare(
           "INSERT INTO versions VALUES "
-          "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL,NULL,?,NULL)")
+          "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL,NULL,?,NULL,?)")
       .bind(place.index, entry.name, entry.version, entry.manifest->digest, entry.manifest->size,
             content.organ_json.digest, content.organ_json.size, entry.time, organ.created,
             organ.description, organ.license, organ.architecture.model_type,
@@ -223,7 +231,7 @@ void Catalog::Update::State::add_version(const LogPlace& place, const LogEntry& 
             organ.extraction.donor_revision, organ.extraction.config_digest,
             organ.extraction.first_layer, organ.extraction.layer_count,
             organ.extraction.donor_layer_count, mode, total_bytes(content), best_nll(organ),
-            place.offset)
+            place.offset, release_order(entry.version))
       .run();
   database
       .prepare(
@@ -240,9 +248,10 @@ void Catalog::Update::State::add_damaged(const LogPlace& place, const LogEntry& 
   database
       .prepare(
           "INSERT INTO versions VALUES "
-          "(?,?,?,?,?,?,0,?,'','',NULL,'',?,NULL,'',NULL,?,0,0,0,NULL,0,NULL,NULL,NULL,?,?)")
+          "(?,?,?,?,?,?,0,?,'','',NULL,'',?,NULL,'',NULL,?,0,0,0,NULL,0,NULL,NULL,NULL,?,?,?)")
       .bind(place.index, entry.name, entry.version, entry.manifest->digest, entry.manifest->size,
-            unknown, entry.time, unknown, unknown, place.offset, damage)
+            unknown, entry.time, unknown, unknown, place.offset, damage,
+            release_order(entry.version))
       .run();
   database
       .prepare("INSERT INTO texts (rowid, name, description, donor, license) VALUES (?,?,'','','')")
@@ -348,7 +357,6 @@ void Catalog::Update::add(const LogPlace& place, const LogEntry& entry,
 void Catalog::Update::commit(const LogPosition& position) {
   set_state(state_->database, "position.bytes", std::to_string(position.bytes));
   set_state(state_->database, "position.tree", position.tree.to_text());
-  set_state(state_->database, "index.stale", "1");
   state_->transaction.commit();
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,7 +64,6 @@ class Catalog {
     void add(const LogPlace& place, const LogEntry& entry, const PublishedContent* content);
     // A publish entry whose objects cannot be read, and why.
     void add_damaged(const LogPlace& place, const LogEntry& entry, const std::string& damage);
-    // Also marks index.json as stale.
     void commit(const LogPosition& position);
 
    private:
@@ -71,16 +71,21 @@ class Catalog {
     std::unique_ptr<State> state_;
   };
 
-  bool index_is_stale() const;
-  void mark_index_written();
   void forbid_writes();
 
   std::optional<VersionInfo> find(const std::string& name, const std::string& version) const;
   std::optional<VersionInfo> find(const std::string& name, const Digest& manifest) const;
   std::optional<VersionInfo> find_alias(const std::string& name, const std::string& alias) const;
-  std::vector<VersionInfo> list(const VersionFilter& filter) const;  // name, then log order
-  std::vector<BlobRef> signatures(std::uint64_t log_index) const;    // of that publish entry
-  std::vector<IndexEntry> index_entries() const;
+  // The newest release of a name for which `wanted` is true; it is asked from the newest on.
+  std::optional<VersionInfo> newest(
+      const std::string& name, const std::function<bool(const std::string& version)>& wanted) const;
+  std::vector<VersionInfo> list(const VersionFilter& filter) const;
+  // The same rows one by one, until `visit` returns false. The limit of the filter is not looked
+  // at.
+  using Visitor = std::function<bool(VersionInfo version)>;
+  void visit(const VersionFilter& filter, const Visitor& visit) const;
+  std::vector<BlobRef> signatures(std::uint64_t log_index) const;  // of that publish entry
+  std::vector<IndexEntry> index_entries() const;                   // in log order
   bool has_damage() const;
 
   // Every row of every table in a fixed order, one per line: equal text, equal content.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cctype>
 #include <string_view>
+#include <tuple>
 
 #include <fmt/core.h>
 
@@ -82,6 +84,97 @@ VersionInfo read_version(const Database& database, const Statement& row) {
   return info;
 }
 
+// What follows FROM versions v, and the values of its parameters.
+struct Query {
+  std::string rest;
+  std::vector<std::string> values;
+};
+
+// Each word as a phrase of its own that may go on: nothing of it is FTS5's syntax.
+std::string phrases_of(std::string_view text) {
+  std::string phrases;
+  std::string word;
+  const auto end_word = [&] {
+    if (!word.empty()) phrases += "\"" + word + "\"* ";
+    word.clear();
+  };
+  for (const char c : text) {
+    const bool letter = std::isalnum(static_cast<unsigned char>(c)) != 0 || (c & 0x80) != 0;
+    if (letter) {
+      word += c;
+    } else {
+      end_word();
+    }
+  }
+  end_word();
+  return phrases;
+}
+
+Query query_of(const VersionFilter& filter) {
+  Query query{.rest = "WHERE 1", .values = {}};
+  const auto demand = [&](const char* column, const std::string& value) {
+    if (value.empty()) return;
+    query.rest += fmt::format(" AND v.{} = ?", column);
+    query.values.push_back(value);
+  };
+  demand("name", filter.name);
+  demand("model_type", filter.model_type);
+  demand("license", filter.license);
+  demand("donor_id", filter.donor_id);
+  if (const std::string phrases = phrases_of(filter.text); !phrases.empty()) {
+    query.rest += " AND v.id IN (SELECT rowid FROM texts WHERE texts MATCH ?)";
+    query.values.push_back(phrases);
+  }
+  if (!filter.include_withdrawn) {
+    query.rest += " AND v.yank_reason IS NULL AND v.revoke_reason IS NULL";
+  }
+  return query;
+}
+
+// The rows of several queries of the same order, as if one query had given them.
+class RowMerge {
+ public:
+  RowMerge(const Database& database, const std::vector<Query>& queries, std::string_view order)
+      : database_(&database) {
+    for (const Query& query : queries) {
+      Statement rows =
+          database.prepare(select_versions(fmt::format("{} ORDER BY {}", query.rest, order)));
+      rows.bind_each(query.values);
+      runs_.push_back({std::move(rows), std::nullopt});
+      advance(runs_.back());
+    }
+  }
+
+  std::optional<VersionInfo> next() {
+    Run* first = nullptr;
+    for (Run& run : runs_) {
+      if (run.head && (first == nullptr || key(*run.head) < key(*first->head))) first = &run;
+    }
+    if (first == nullptr) return std::nullopt;
+    std::optional<VersionInfo> row = std::move(first->head);
+    advance(*first);
+    return row;
+  }
+
+ private:
+  struct Run {
+    Statement rows;
+    std::optional<VersionInfo> head;
+  };
+
+  // Within one merge all have an evaluation or none has.
+  static std::tuple<double, std::string_view, std::uint64_t> key(const VersionInfo& version) {
+    return {version.best_nll.value_or(0), version.name, version.log_index};
+  }
+
+  void advance(Run& run) {
+    run.head = run.rows.step() ? std::optional(read_version(*database_, run.rows)) : std::nullopt;
+  }
+
+  const Database* database_;
+  std::vector<Run> runs_;
+};
+
 std::optional<VersionInfo> first_version(const Database& database, Statement& rows) {
   if (!rows.step()) return std::nullopt;
   return read_version(database, rows);
@@ -91,14 +184,14 @@ BlobRef read_blob(const Statement& row, int column) {
   return {read_digest(row, column), row.integer(column + 1)};
 }
 
-// Tables in dump order with the columns that give their rows an order. The views state.index.stale
-// and the FTS5 shadow tables are not content.
+// Tables in dump order with the columns that give their rows an order. The FTS5 shadow tables are
+// not content.
 struct DumpTable {
   const char* name;
   const char* query;
 };
 constexpr DumpTable kDump[] = {
-    {"state", "SELECT * FROM state WHERE key <> 'index.stale' ORDER BY key"},
+    {"state", "SELECT * FROM state ORDER BY key"},
     {"versions", "SELECT * FROM versions ORDER BY id"},
     {"files", "SELECT * FROM files ORDER BY version_id, path"},
     {"tensors", "SELECT * FROM tensors ORDER BY version_id, path, name"},
@@ -131,25 +224,50 @@ std::optional<VersionInfo> Catalog::find_alias(const std::string& name,
   return first_version(impl_->database, rows.bind(name, alias));
 }
 
+std::optional<VersionInfo> Catalog::newest(
+    const std::string& name, const std::function<bool(const std::string& version)>& wanted) const {
+  Statement rows = impl_->database.prepare(
+      select_versions("WHERE v.name = ? AND v.release IS NOT NULL ORDER BY v.release DESC, v.id"));
+  rows.bind(name);
+  while (rows.step()) {
+    if (wanted(read_version_text(rows, 1))) return read_version(impl_->database, rows);
+  }
+  return std::nullopt;
+}
+
+void Catalog::visit(const VersionFilter& filter, const Visitor& visit) const {
+  const Database& database = impl_->database;
+  const Query query = query_of(filter);
+  if (filter.architecture_signatures.empty()) {
+    RowMerge rows(database, {query}, "v.name, v.id");
+    while (auto version = rows.next()) {
+      if (!visit(*std::move(version))) return;
+    }
+    return;
+  }
+  // Each along the index versions_by_fit: the first rows need not wait for all.
+  for (const bool measured : {true, false}) {
+    std::vector<Query> parts;
+    for (const Digest& signature : filter.architecture_signatures) {
+      Query part = query;
+      part.rest += " AND v.architecture_signature = ? AND v.best_nll IS ";
+      part.rest += measured ? "NOT NULL" : "NULL";
+      part.values.push_back(signature.to_string());
+      parts.push_back(std::move(part));
+    }
+    RowMerge rows(database, parts, measured ? "v.best_nll, v.name, v.id" : "v.name, v.id");
+    while (auto version = rows.next()) {
+      if (!visit(*std::move(version))) return;
+    }
+  }
+}
+
 std::vector<VersionInfo> Catalog::list(const VersionFilter& filter) const {
-  std::string rest = "WHERE 1";
-  std::vector<std::string> values;
-  if (!filter.name.empty()) {
-    rest += " AND v.name = ?";
-    values.push_back(filter.name);
-  }
-  if (filter.architecture_signature) {
-    rest += " AND v.architecture_signature = ?";
-    values.push_back(filter.architecture_signature->to_string());
-  }
-  if (!filter.include_withdrawn) rest += " AND v.yank_reason IS NULL AND v.revoke_reason IS NULL";
-  rest += filter.architecture_signature ? " ORDER BY v.best_nll IS NULL, v.best_nll, v.name, v.id"
-                                        : " ORDER BY v.name, v.id";
-  if (filter.limit > 0) rest += fmt::format(" LIMIT {}", filter.limit);
-  Statement rows = impl_->database.prepare(select_versions(rest));
-  rows.bind_each(values);
   std::vector<VersionInfo> versions;
-  while (rows.step()) versions.push_back(read_version(impl_->database, rows));
+  visit(filter, [&](VersionInfo version) {
+    versions.push_back(std::move(version));
+    return filter.limit == 0 || versions.size() < filter.limit;
+  });
   return versions;
 }
 
@@ -167,7 +285,7 @@ std::vector<IndexEntry> Catalog::index_entries() const {
   std::vector<IndexEntry> entries;
   Statement rows = impl_->database.prepare(
       "SELECT id, 0, manifest_digest, manifest_size, name, version FROM versions "
-      "UNION ALL SELECT version_id, 1, manifest_digest, manifest_size, '', '' FROM signatures "
+      "UNION ALL SELECT log_index, 1, manifest_digest, manifest_size, '', '' FROM signatures "
       "ORDER BY 1, 2, 3");
   while (rows.step()) {
     const bool is_version = rows.integer(1) == 0;

@@ -39,11 +39,20 @@ struct VersionInfo {
 };
 using ResolvedVersion = VersionInfo;
 
+// Rows come by name, then in log order; of given architectures with the best evaluation first, then
+// what has none.
 struct VersionFilter {
-  std::string name;                              // exact; empty: all
-  std::optional<Digest> architecture_signature;  // best evaluation first when set
-  bool include_withdrawn = true;                 // yanked and revoked
-  std::uint64_t limit = 0;                       // 0: all
+  std::string name = {};  // exact; empty: all
+  // Layers that compute one of these functions (transplant::fitting_signatures); empty: any.
+  std::vector<Digest> architecture_signatures = {};
+  bool include_withdrawn = true;  // yanked and revoked
+  std::uint64_t limit = 0;        // 0: all
+  // Words that all begin a word of name, description, donor or licence; anything else between them
+  // (spaces, quotes, operators) only keeps them apart.
+  std::string text = {};
+  std::string model_type = {};  // exact, as the others below; empty: any
+  std::string license = {};
+  std::string donor_id = {};
 };
 
 }  // namespace organ::registry

@@ -60,7 +60,7 @@ struct Registry::Impl {
   void add_key(const format::PublicKey& key) const;  // the file by which its id is resolved
 
   // Adds one entry: what it refers to is read back, the catalog must take it, then the log (the
-  // commit point), the catalog, index.json. What goes wrong behind the commit point is a notice.
+  // commit point), the catalog. What goes wrong behind the commit point is a notice.
   // Requires the write lock and an up-to-date catalog.
   std::uint64_t commit(const LogEntry& entry);
   // Goes on from what the user has seen of it, and compares again after each commit.
@@ -103,7 +103,7 @@ std::optional<KnownLogs::Met> meet(const RegistryPaths& paths, const Log& log,
                                    const OpenOptions& options);
 
 // Takes the log's entries after the catalog's position into the catalog, completes what a crash
-// left undone (announced line, torn line, stale index.json), opens the catalog anew when another
+// left undone (announced line, torn line), opens the catalog anew when another
 // file took its place. Requires the write lock. What people should know of it is returned.
 std::vector<std::string> bring_up_to_date(const RegistryPaths& paths, const Log& log,
                                           const BlobStore& blobs, Catalog& catalog,
@@ -120,7 +120,7 @@ Catalog open_for_writing(const RegistryPaths& paths, const Log& log, const BlobS
 // A new catalog.db from the whole log. Requires the write lock. Cancelled, the old one stays.
 Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
                       const Work& work);
-void write_index(const RegistryPaths& paths, Catalog& catalog);
+void write_index(const RegistryPaths& paths, const Catalog& catalog);
 
 // The phase of reading the log's entries after the first `seen`; none when there are no others.
 Work log_phase(const Log& log, std::uint64_t seen, const Work& work);

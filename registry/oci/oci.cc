@@ -207,4 +207,16 @@ std::string index_text(const std::vector<IndexEntry>& entries) {
   return canonical_json(index);
 }
 
+bool is_index_beginning(std::string_view text, std::string_view whole) {
+  static const std::string empty = index_text({});
+  const std::size_t head = empty.find('[') + 1;
+  const std::string_view tail = std::string_view(empty).substr(head);
+  if (!text.ends_with(tail) || text.size() < empty.size()) return false;
+  const std::string_view listed = text.substr(0, text.size() - tail.size());
+  if (!whole.starts_with(listed)) return false;
+  // It ends where an entry of the whole one does.
+  const std::string_view next = whole.substr(listed.size());
+  return listed.size() == head || next == tail || next.starts_with(',');
+}
+
 }  // namespace organ::registry

@@ -72,5 +72,7 @@ TextBlob empty_config();
 
 // skopeo calls an entry by its tag.
 std::string index_text(const std::vector<IndexEntry>& entries);
+// Whether `text` is index_text of the first entries of those that `whole` is made of.
+bool is_index_beginning(std::string_view text, std::string_view whole);
 
 }  // namespace organ::registry

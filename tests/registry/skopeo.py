@@ -56,6 +56,7 @@ def main():
         published = json.loads(run(organ, "publish", folder / "organ", TAG, "--registry", registry,
                                    "--key", folder / "key.key", "--json"))
         digest = published["digest"]
+        run(organ, "registry", "index", "--registry", registry)
 
         raw = run("skopeo", "inspect", "--raw", f"oci:{registry}:{TAG}")
         assert "sha256:" + hashlib.sha256(raw.encode()).hexdigest() == digest

@@ -229,6 +229,7 @@ class Publish(WithOrgan):
         self.must(folder, *self.arguments)
         demand(self.versions(folder) == [OLD, NEW], "publishing again did not complete")
         self.must(folder, "verify", "--all", "--registry", "registry")
+        self.must(folder, "registry", "index", "--registry", "registry")
         index = json.loads((folder / "registry/index.json").read_text())
         demand(len(index["manifests"]) == 4, "index.json does not list both versions")
         left = [path.name for path in (folder / "registry").rglob("*")

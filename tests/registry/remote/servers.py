@@ -179,16 +179,14 @@ class Served:
     def __init__(self, registry):
         self.blobs = {"sha256:" + path.name: path.read_bytes()
                       for path in (registry / "blobs/sha256").iterdir()}
-        index = json.loads((registry / "index.json").read_text())
         self.tags, self.referrers = {}, {}
-        for line in index["manifests"]:
-            tag = line.get("annotations", {}).get("org.opencontainers.image.ref.name")
-            if tag:
-                self.tags[tag.rpartition(":")[2]] = line["digest"]
-            else:
-                subject = json.loads(self.blobs[line["digest"]])["subject"]["digest"]
-                self.referrers.setdefault(subject, []).append(
-                    {"mediaType": OCI_MANIFEST, "digest": line["digest"], "size": line["size"],
+        for line in (registry / "organ/log").read_text().splitlines():
+            entry = json.loads(line.partition(" ")[2])
+            if entry["kind"] == "publish":
+                self.tags[entry["version"]] = entry["manifest"]["digest"]
+            for one in entry.get("signatures", []):
+                self.referrers.setdefault(entry["manifest"]["digest"], []).append(
+                    {"mediaType": OCI_MANIFEST, "digest": one["digest"], "size": one["size"],
                      "artifactType": BUNDLE})
 
 
