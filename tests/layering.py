@@ -32,6 +32,7 @@ def train(*rooms):
 MODULES = {
     "format/base": set(),
     "format/tensor": BASE,
+    "format/pickle": TENSOR,
     "format/architecture": TENSOR,
     "format/checkpoint": ARCHITECTURE,
     "format/manifest": ARCHITECTURE,

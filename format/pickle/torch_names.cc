@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <set>
+
+#include "format/base/fail.h"
+#include "format/pickle/internal/torch_storages.h"
+#include "format/tensor/safetensors.h"
+
+namespace organ::format::internal {
+namespace {
+
+class Walk {
+ public:
+  Walk(const Pickled& pickled, std::string_view subject) : pickled_(pickled), subject_(subject) {}
+
+  // A list may hold itself and one list stand in many places: depth and steps are limited.
+  void visit(const Value& value, const std::string& name, unsigned depth) {
+    if (++steps_ > kSteps) refuse("its lists and dicts lead to more than {} values", kSteps);
+    if (value.kind == Kind::tensor) return add(value, name);
+    const bool is_dict = value.kind == Kind::dict;
+    if (!is_dict && value.kind != Kind::list && value.kind != Kind::tuple) return;
+    const PickleLimits limits;
+    if (depth > limits.depth) refuse("lists and dicts are nested more than {} deep", limits.depth);
+    const std::string start = name.empty() ? name : name + ".";
+    if (start.size() > limits.name_bytes) refuse("a name of more than {} bytes", limits.name_bytes);
+    const std::vector<Value>& items = pickled_.items(value);
+    for (std::size_t i = 0; i < items.size(); i += is_dict ? 2 : 1) {
+      if (is_dict) {
+        if (const auto key = key_text(items[i])) visit(items[i + 1], start + *key, depth + 1);
+      } else {
+        visit(items[i], start + std::to_string(i), depth + 1);
+      }
+    }
+  }
+
+  std::vector<NamedTensor> take() { return std::move(found_); }
+
+ private:
+  static constexpr std::uint64_t kSteps = 4'000'000;
+
+  template <typename... Args>
+  [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
+    fail(ErrorCode::corrupt, "{}: {}", quote(subject_),
+         fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  // What stands under another kind of key is nothing of a state dict.
+  std::optional<std::string> key_text(const Value& key) const {
+    if (key.kind == Kind::text) return std::string(pickled_.text(key));
+    if (key.kind == Kind::integer && key.number >= 0) return std::to_string(key.number);
+    return std::nullopt;
+  }
+
+  void add(const Value& value, const std::string& name) {
+    const PickleLimits limits;
+    if (found_.size() >= limits.tensors) refuse("more than {} tensors", limits.tensors);
+    if (const auto flaw = tensor_name_flaw(name, limits.name_bytes)) {
+      refuse("tensor name {}: {}", quote(name), *flaw);
+    }
+    if (!names_.insert(name).second) refuse("two tensors are called {}", quote(name));
+    found_.push_back({name, static_cast<std::size_t>(value.number)});
+  }
+
+  const Pickled& pickled_;
+  std::string_view subject_;
+  std::uint64_t steps_ = 0;
+  std::vector<NamedTensor> found_;
+  std::set<std::string> names_;
+};
+
+}  // namespace
+
+std::vector<NamedTensor> name_tensors(const Pickled& pickled, std::string_view subject) {
+  Walk walk(pickled, subject);
+  walk.visit(pickled.root, "", 0);
+  return walk.take();
+}
+
+}  // namespace organ::format::internal
