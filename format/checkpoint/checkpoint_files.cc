@@ -149,6 +149,20 @@ std::string shown_total(const Json& total) {
   return shown_json(total);
 }
 
+// The cache of a hub keeps a model's files below the folder of its name, one folder per revision.
+void refuse_cache_repository(const fs::path& folder) {
+  constexpr std::uint64_t kLongestRevision = 256;
+  if (is_taken(folder / kConfigFile) || !is_folder(folder / "snapshots")) return;
+  std::string revision = "REVISION";
+  if (is_file(folder / "refs" / "main")) {
+    const std::string main = read_file(folder / "refs" / "main", kLongestRevision);
+    if (is_safe_file_name(main) && is_folder(folder / "snapshots" / main)) revision = main;
+  }
+  throw Error(ErrorCode::not_found,
+              fmt::format("{}: is the cache of a model, not its folder", quote(folder.string())),
+              "its files are in " + quote((folder / "snapshots" / revision).string()));
+}
+
 }  // namespace
 
 ModelFolder::ModelFolder(const fs::path& folder) : folder_(resolve(folder)) {
@@ -156,6 +170,7 @@ ModelFolder::ModelFolder(const fs::path& folder) : folder_(resolve(folder)) {
   if (!fs::is_directory(folder_, error)) {
     fail(ErrorCode::corrupt, "{}: is not a folder", quote(folder.string()));
   }
+  refuse_cache_repository(folder_);
   root_ = cache_repository(folder_);
 }
 

@@ -222,6 +222,15 @@ TEST_CASE("cache snapshots are followed into their own blobs and nowhere else") 
   CHECK(Checkpoint::open(snapshot).layer(1).size() == 9);
   fs::create_symlink(snapshot, scratch.path() / "alias");
   CHECK(refusal(scratch.path() / "alias") == "no error");
+  const auto repository = scratch.path() / "models--a--b";
+  CHECK(holds(refusal(repository), "is the cache of a model, not its folder"));
+  fs::create_directories(repository / "refs");
+  write_file(repository / "refs" / "main", "0123abcd");
+  try {
+    Checkpoint::open(repository);
+  } catch (const Error& error) {
+    CHECK(error.hint() == "its files are in '" + snapshot.string() + "'");
+  }
 
   const auto weights = snapshot / kSingleShard;
   const auto target = fs::canonical(weights);
