@@ -49,6 +49,7 @@ MODULES = {
     "registry/remote": SIGNATURE | {"registry", "registry/http", "registry/blobs", "registry/log", "registry/trust",
                                     "registry/catalog", "registry/oci"},
     "transplant": ORGAN,
+    "transplant/exchange": ORGAN | {"format/pickle"},
     "train/kernels": BASE,
     "train/machine": BASE | train("kernels"),
     "train/processes": BASE | train("kernels", "machine"),
@@ -79,7 +80,7 @@ MODULES = {
     "cli/registry": SIGNATURE | {"cli/frame", "cli/output", "registry", "registry/http", "registry/remote", "registry/log",
                                  "registry/catalog", "registry/trust"},
     "cli/organ": SIGNATURE | {"cli/frame", "cli/output", "cli/registry", "registry", "registry/log",
-                              "registry/catalog", "registry/trust", "transplant"},
+                              "registry/catalog", "registry/trust", "transplant", "transplant/exchange"},
     "cli/train": ORGAN | {"cli/frame", "transplant"} |
     train("machine", "processes", "tokenizer", "data", "adapter", "generate", "optimize", "probes",
           "evaluate", "trainer", "baselines"),

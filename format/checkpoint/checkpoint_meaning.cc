@@ -11,13 +11,10 @@
 #include "format/base/json.h"
 #include "format/checkpoint/folder_rules.h"
 #include "format/checkpoint/internal/checkpoint_impl.h"
+#include "format/tensor/convert.h"
 
 namespace organ::format {
 namespace {
-
-bool is_floating(DType dtype) {
-  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F64;
-}
 
 // The number that a layer's tensor has behind the name of the list.
 std::optional<std::uint64_t> layer_index(std::string_view rest) {

@@ -9,6 +9,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/manifest/imported.h"
 
 namespace organ::format {
 namespace {
@@ -91,6 +92,11 @@ std::string origin(const Manifest& manifest) {
 }
 
 std::string training(const Manifest& manifest) {
+  if (const auto imported = import_record(manifest); imported && !manifest.training) {
+    return fmt::format(
+        "These layers came in the file {} ({}). How they were trained is not known.\n",
+        cell(imported->file), imported->digest.to_string());
+  }
   if (!manifest.training) {
     return "These are the donor's own layers, byte for byte. Nothing was trained.\n";
   }

@@ -79,6 +79,10 @@ std::size_t convert_all(std::span<const std::byte> in, std::span<std::byte> out,
 
 }  // namespace
 
+bool is_floating(DType dtype) {
+  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F64;
+}
+
 bool can_convert(DType from, DType to) {
   const auto narrow = [](DType type) { return type == DType::BF16 || type == DType::F16; };
   return (from == DType::F32 && narrow(to)) || (narrow(from) && to == DType::F32);

@@ -11,6 +11,9 @@
 
 namespace organ::format {
 
+// F32, F16, BF16 or F64: what numbers that were not packed are stored in.
+bool is_floating(DType dtype);
+
 // The pairs organ converts: F32 to BF16 or F16 (IEEE 754 round to nearest, ties to even) and BF16
 // or F16 to F32 (exact). BF16 and F16 are never turned into each other: both lose something.
 bool can_convert(DType from, DType to);

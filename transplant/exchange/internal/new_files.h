@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// A new folder of files that came from elsewhere.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "format/base/digest.h"
+#include "format/base/handle.h"
+#include "format/base/new_folder.h"
+#include "format/organ/organ_source.h"
+
+namespace organ::transplant::internal {
+
+// Appears whole at commit() or not at all. Its files are open to nobody more than what they were
+// made of: no_wider_than() comes before the first.
+class NewFiles {
+ public:
+  explicit NewFiles(const std::filesystem::path& folder) : folder_(folder) {}
+
+  void no_wider_than(unsigned permissions);
+  void no_wider_than(const format::OrganSource& organ);
+  // A new empty file, to be synced by whoever writes it.
+  UniqueFd create(std::string_view name) const;
+  void write(std::string_view name, std::string_view text) const;
+  // Copies a file and proves the copy. Throws corrupt naming `subject` when it is another one;
+  // `work` is told of its bytes twice.
+  void copy(std::string_view name, int from, const Digest& digest, std::string_view subject,
+            const Work& work) const;
+  void commit() { folder_.commit(); }
+
+ private:
+  NewFolder folder_;
+  unsigned permissions_ = 0666;
+};
+
+}  // namespace organ::transplant::internal
