@@ -7,7 +7,8 @@ namespace organ::cli {
 
 const std::vector<CommandGroup>& command_groups() {
   static const std::vector<CommandGroup> groups = {
-      {"cut layers out and look at what is stored", {{"extract"}, {"inspect"}}},
+      {"cut layers out and look at what is stored",
+       {{"extract"}, {"import"}, {"export"}, {"inspect"}}},
       {"sign and publish", {{"key"}, {"sign"}, {"publish"}, {"verify"}}},
       {"see what is published", {{"list"}, {"search"}, {"show"}, {"log"}}},
       {"withdraw or point at a version", {{"yank"}, {"revoke"}, {"alias"}}},
@@ -19,8 +20,7 @@ const std::vector<CommandGroup>& command_groups() {
          "train an installed organ and its two neighbours in the recipient, into a new folder"},
         {"eval", "measure a checkpoint's perplexity, or compare two"},
         {"generate", "let a checkpoint continue a text; an encoder-decoder: answer it"},
-        {"baseline", "train a rival of an organ on the same data and report its budget"},
-        {"import", "merge a PEFT adapter (LoRA, IA3) into a copy of its model"}}},
+        {"baseline", "train a rival of an organ on the same data and report its budget"}}},
       {"keep the registry and the machine healthy", {{"registry"}, {"doctor"}}},
   };
   return groups;

@@ -14,6 +14,7 @@
 #include "format/base/path_status.h"
 #include "format/checkpoint/checkpoint.h"
 #include "format/checkpoint/folder_rules.h"
+#include "format/manifest/imported.h"
 #include "format/manifest/reference.h"
 #include "format/signature/signing.h"
 #include "format/tensor/safetensors.h"
@@ -68,6 +69,8 @@ void show_lineage(const Context& context, const format::Manifest& manifest) {
     context.print(field("trained", fmt::format("{}, head {}, {} tensors", manifest.training->mode,
                                                manifest.training->head,
                                                manifest.training->trained_tensors.size())));
+  } else if (const auto imported = format::import_record(manifest)) {
+    context.print(field("trained", "elsewhere: came in " + quote(imported->file)));
   } else {
     context.print(field("trained", "no"));
   }

@@ -7,6 +7,7 @@
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "format/manifest/evaluation_json.h"
+#include "format/manifest/imported.h"
 #include "format/manifest/reference.h"
 #include "registry/registry.h"
 
@@ -63,7 +64,8 @@ void print_text(const Context& context, const VersionInfo& version, const format
   line("family", escape_text(version.model_type));
   line("donor", escape_text(version.donor_id));
   line("architecture", version.architecture_signature.to_string());
-  line("trained", organ.training ? escape_text(organ.training->mode) : "no");
+  const char* untrained = format::import_record(organ) ? "elsewhere" : "no";
+  line("trained", organ.training ? escape_text(organ.training->mode) : untrained);
   line("signatures", std::to_string(version.signature_count));
   for (const std::string& alias : version.aliases) line("alias", "@" + escape_text(alias));
   if (version.yank_reason) line("yanked", escape_text(*version.yank_reason));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands of organ-train.
+// The commands of organ-train. `doctor` and `import` are halves of organ's own commands.
 #pragma once
 
 #include "cli/frame/command.h"

@@ -50,10 +50,10 @@ void run_import(Context& context, const Arguments& a) {
 
 void add_import(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  Command command =
-      app.add_train_command(context, "import",
-                            "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law\n"
-                            "  organ import hub/adapter --into model --out merged --json");
+  Command command = app.add_command(
+      context, "import", "merge a PEFT adapter (LoRA, IA3) into a copy of its model",
+      "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law\n"
+      "  organ import hub/adapter --into model --out merged --json");
   command.add_path("ADAPTER", arguments->adapter, "folder with adapter_config.json").required();
   command.add_path("--into", arguments->model, "checkpoint folder the adapter was made for")
       .required()

@@ -27,8 +27,8 @@ std::vector<std::string> list_entries(const fs::path& folder) {
                                                      : "neither file nor folder",
                       left_by(name)),
           status == PathStatus::symlink
-              ? "an organ folder holds files only: copy what its links lead to (cp -rL), or "
-                "download with 'hf download --local-dir'"
+              ? "an organ folder holds files only: 'organ import FOLDER --out DIR' copies what its "
+                "links lead to"
               : "an organ folder is flat and holds files only");
     }
     entries.push_back(std::move(name));

@@ -4,7 +4,7 @@
 # it is built.
 commands_of() { sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p'; }
 groups_of() { sed -n '/^Subcommands:/,/^$/p' | commands_of; }
-train_commands='train recover eval generate baseline import'
+train_commands='train recover eval generate baseline'
 
 check_width() {
   sed '/^Examples:/,/^$/d' help | grep -nE '^.{81,}' | sed "s/^/$*: too wide: /" || true
