@@ -109,18 +109,6 @@ void check_policy(const Policy& policy, const PreparedOrgan& organ, const format
   }
 }
 
-// Nothing is written that no reader would take.
-void require_readable(std::string_view what, std::uint64_t bytes, std::uint64_t limit) {
-  if (bytes <= limit) return;
-  fail(ErrorCode::invalid_argument, "{} has {} bytes, a reader takes at most {}", what, bytes,
-       limit);
-}
-
-void check_texts(const VersionTexts& texts) {
-  require_readable("organ.json", texts.organ_json.text.size(), format::kManifestLimit);
-  require_readable("its OCI manifest", texts.manifest.text.size(), kOciManifestLimit);
-}
-
 // What readers refuse for its signatures is not published either.
 void check_bundles(const std::vector<std::string>& bundles) {
   for (const std::string& bundle : bundles) {
@@ -318,7 +306,7 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   const VersionTexts texts =
       version_texts(prepared.manifest(), prepared.manifest_text(),
                     existing ? std::optional<Digest>(existing->digest) : options.identity);
-  check_texts(texts);
+  require_readable(texts);
   check_identity(options.identity, texts.manifest.ref.digest, organ);
   check_not_taken(existing, texts.manifest.ref.digest);
   std::vector<Finding> damaged;  // its bundle is among the new ones, or nobody has it

@@ -80,7 +80,8 @@ MODULES = {
     "cli/registry": SIGNATURE | {"cli/frame", "cli/output", "registry", "registry/http", "registry/remote", "registry/log",
                                  "registry/catalog", "registry/trust"},
     "cli/organ": SIGNATURE | {"cli/frame", "cli/output", "cli/registry", "registry", "registry/log",
-                              "registry/catalog", "registry/trust", "transplant", "transplant/exchange"},
+                              "registry/catalog", "registry/oci", "registry/trust", "transplant",
+                              "transplant/exchange"},
     "cli/train": ORGAN | {"cli/frame", "transplant"} |
     train("machine", "processes", "tokenizer", "data", "adapter", "generate", "optimize", "probes",
           "evaluate", "trainer", "baselines"),

@@ -11,18 +11,29 @@
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
 #include "format/base/fail.h"
+#include "format/base/json.h"
 #include "format/signature/signing.h"
+#include "registry/oci/export_layout.h"
 
 namespace organ::cli {
 namespace {
 
-enum class Form { hf, paper };
+enum class Form { hf, paper, modelpack };
+constexpr std::pair<std::string_view, Form> kForms[] = {
+    {"hf", Form::hf}, {"paper", Form::paper}, {"modelpack", Form::modelpack}};
 
-std::string_view to_string(Form form) { return form == Form::hf ? "hf" : "paper"; }
+std::string_view to_string(Form form) {
+  for (const auto& [name, one] : kForms) {
+    if (one == form) return name;
+  }
+  return "";
+}
 
 std::optional<Form> parse_form(std::string_view name) {
-  if (name == "hf") return Form::hf;
-  return name == "paper" ? std::optional(Form::paper) : std::nullopt;
+  for (const auto& [known, form] : kForms) {
+    if (known == name) return form;
+  }
+  return std::nullopt;
 }
 
 struct Arguments {
@@ -47,56 +58,93 @@ std::string chosen_bundle(const OrganArgument& organ) {
   return bundles.front();
 }
 
-void run_export(Context& context, const Arguments& arguments) {
-  OrganArgument organ;
+// What was written, as it is said.
+struct Exported {
   bool is_signed = false;
   std::vector<std::string> left_out;
-  watched(context, arguments.threads, [&](const Work& work) {
-    organ = open_organ(context, arguments.organ, work);
-    if (arguments.form == Form::paper) {
-      left_out = transplant::export_donor_layers(*organ.organ, arguments.out, work);
-      return;
+  std::optional<registry::ExportedLayout> layout = {};
+};
+
+Exported write_form(const Arguments& arguments, const OrganArgument& organ, const Work& work) {
+  Exported exported;
+  switch (arguments.form) {
+    case Form::hf: {
+      const std::string bundle = chosen_bundle(organ);
+      exported.is_signed = !bundle.empty();
+      transplant::export_folder(*organ.organ, bundle, arguments.out, work);
+      break;
     }
-    const std::string bundle = chosen_bundle(organ);
-    is_signed = !bundle.empty();
-    transplant::export_folder(*organ.organ, bundle, arguments.out, work);
+    case Form::paper:
+      exported.left_out = transplant::export_donor_layers(*organ.organ, arguments.out, work);
+      break;
+    case Form::modelpack: {
+      registry::LayoutOptions options;
+      if (organ.version) options.identity = organ.version->digest;
+      exported.layout = registry::export_layout(*organ.organ, arguments.out, options, work);
+      exported.is_signed = exported.layout->signatures > 0;
+      break;
+    }
+  }
+  return exported;
+}
+
+std::string shown(Form form, const Exported& exported) {
+  switch (form) {
+    case Form::hf:
+      return exported.is_signed ? "organ folder with model.sig" : "organ folder, unsigned";
+    case Form::paper: return "donor_layers.pt, unsigned";
+    case Form::modelpack: break;
+  }
+  return fmt::format("OCI layout {}, {}", exported.layout->tag,
+                     exported.is_signed ? "with its signatures" : "unsigned");
+}
+
+void run_export(Context& context, const Arguments& arguments) {
+  OrganArgument organ;
+  const Exported exported = watched(context, arguments.threads, [&](const Work& work) {
+    organ = open_organ(context, arguments.organ, work);
+    return write_form(arguments, organ, work);
   });
   context.done = "the organ is written to " + quote(arguments.out);
   const format::Manifest& manifest = organ.organ->manifest();
-  for (const std::string& file : left_out) {
+  for (const std::string& file : exported.left_out) {
     context.note(fmt::format("{} has no place in donor_layers.pt and is left out", quote(file)));
   }
   if (context.json) {
-    context.print_json("export", {{"folder", arguments.out},
-                                  {"organ", organ.text},
-                                  {"format", to_string(arguments.form)},
-                                  {"signed", is_signed},
-                                  {"name", manifest.name},
-                                  {"version", manifest.version},
-                                  {"left_out", left_out}});
+    Json record = {{"folder", arguments.out},
+                   {"organ", organ.text},
+                   {"format", to_string(arguments.form)},
+                   {"signed", exported.is_signed},
+                   {"name", manifest.name},
+                   {"version", manifest.version},
+                   {"left_out", exported.left_out}};
+    if (exported.layout) {
+      record["tag"] = exported.layout->tag;
+      record["digest"] = exported.layout->manifest.to_string();
+    }
+    context.print_json("export", std::move(record));
     return;
   }
-  const std::string_view what = arguments.form == Form::paper ? "donor_layers.pt, unsigned"
-                                : is_signed                   ? "organ folder with model.sig"
-                                                              : "organ folder, unsigned";
-  context.confirm(
-      fmt::format("{}: {} as {}", escape_text(arguments.out), escape_text(organ.text), what));
+  context.confirm(fmt::format("{}: {} as {}", escape_text(arguments.out), escape_text(organ.text),
+                              shown(arguments.form, exported)));
 }
 
 }  // namespace
 
 void add_export(Command& app, Context& context) {
   const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  Command command = app.add_command(context, "export",
-                                    "write an organ as a folder for a hub, or as donor_layers.pt",
-                                    "  organ export legal:1.0.0 --out legal-1.0.0\n"
-                                    "  organ export legal:1.0.0 --format paper --out legal-pt");
+  Command command =
+      app.add_command(context, "export", "write an organ for a hub, for torch, or as an OCI layout",
+                      "  organ export legal:1.0.0 --out legal-1.0.0\n"
+                      "  organ export legal:1.0.0 --format paper --out legal-pt\n"
+                      "  organ export legal:1.0.0 --format modelpack --out legal-oci");
   command.add_path("REF|DIR", arguments->organ, "a published version or an organ folder")
       .required();
   command.add_path("--out", arguments->out, "new folder").required().value_name("DIR");
-  add_choice(command, "--format", arguments->form, parse_form, "hf|paper",
-             "hf: its files with model.sig, as Hugging Face keeps a model; paper: donor_layers.pt "
-             "for torch.load and donor_metadata.json");
+  add_choice(
+      command, "--format", arguments->form, parse_form, "hf|paper|modelpack",
+      "hf: its files with model.sig, as Hugging Face keeps a model; paper: donor_layers.pt "
+      "for torch.load and donor_metadata.json; modelpack: an OCI layout with its signatures");
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run_export(context, *arguments); });
 }

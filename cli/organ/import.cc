@@ -36,6 +36,38 @@ std::string require_model(const Arguments& arguments, std::string_view what) {
               "--into MODEL names the checkpoint folder that it was made of");
 }
 
+// What is given and would change nothing is a mistake of whoever gives it.
+void require_no_words_of_layers(const Arguments& arguments, std::string_view what) {
+  const transplant::ImportOptions& options = arguments.options;
+  const std::pair<std::string_view, bool> given[] = {
+      {"--into", arguments.model.has_value()},
+      {"--layers", !arguments.layers.empty()},
+      {"--stack", !arguments.stack.empty()},
+      {"--name", options.name.has_value()},
+      {"--organ-version", options.version.has_value()},
+      {"--description", options.description.has_value()},
+      {"--license", options.license.has_value()},
+      {"--donor", options.donor_id.has_value()},
+      {"--donor-revision", options.donor_revision.has_value()},
+      {"--require-finite", arguments.require_finite},
+  };
+  for (const auto& [option, is_given] : given) {
+    if (!is_given) continue;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: is {}: {} says nothing of it", quote(arguments.source.string()),
+                            what, option),
+                "it is for donor_layers.pt");
+  }
+}
+
+void require_no_tag(const Arguments& arguments) {
+  if (arguments.tag.empty()) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: is no OCI layout: --tag says nothing of it",
+                          quote(arguments.source.string())),
+              "");
+}
+
 void show_layers(Context& context, const Arguments& arguments,
                  const transplant::ImportOutcome& outcome) {
   const format::ExtractionRecord& from = outcome.manifest.extraction;
@@ -136,16 +168,24 @@ void run_import(Context& context, const Arguments& arguments) {
     exec_train_program(remembered_words());
   }
   if (transplant::holds_donor_layers(arguments.source)) {
+    require_no_tag(arguments);
     import_donor_layers(context, arguments);
     return;
   }
   if (is_file(arguments.source / format::kManifestFile)) {
+    require_no_words_of_layers(arguments, "an organ");
+    require_no_tag(arguments);
     import_organ(context, arguments, transplant::LinkedOrgan::open(arguments.source));
     return;
   }
   if (transplant::OciLayout::is_one(arguments.source)) {
+    require_no_words_of_layers(arguments, "an OCI layout");
     import_layout(context, arguments);
     return;
+  }
+  if (is_folder(arguments.source / "snapshots")) {
+    throw Error(ErrorCode::incompatible, shown + ": is the cache of a hub, not the folder in it",
+                "name one of the folders in " + quote((arguments.source / "snapshots").string()));
   }
   throw Error(
       ErrorCode::incompatible, shown + ": holds nothing that can be imported",

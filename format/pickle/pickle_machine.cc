@@ -129,6 +129,7 @@ void PickleMachine::push_container(Kind kind, std::size_t below) {
   if (out_.containers.size() >= limits_.containers) {
     refuse("more than {} containers", limits_.containers);
   }
+  count_items(stack_.size() - below);
   const auto first = stack_.begin() + static_cast<std::ptrdiff_t>(below);
   out_.containers.emplace_back(first, stack_.end());
   stack_.erase(first, stack_.end());
@@ -145,7 +146,14 @@ void PickleMachine::fill(Kind kind, std::size_t below) {
   if (added.size() > limits_.stack - std::min(limits_.stack, items.size())) {
     refuse("a container of more than {} values", limits_.stack);
   }
+  count_items(added.size());
   items.insert(items.end(), added.begin(), added.end());
+}
+
+// A value costs a byte of the pickle and some words here.
+void PickleMachine::count_items(std::size_t added) {
+  items_ += added;
+  if (items_ > limits_.items) refuse("containers of more than {} values", limits_.items);
 }
 
 void PickleMachine::remember(std::uint64_t index) {

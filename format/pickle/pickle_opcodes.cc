@@ -143,6 +143,7 @@ Pickled PickleMachine::run(std::size_t start) {
   at_ = start;
   stopped_ = false;
   memo_.clear();
+  items_ = 0;
   out_ = Pickled();
   while (!stopped_) {
     opcode_ = at_;

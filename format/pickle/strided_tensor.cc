@@ -27,8 +27,11 @@ std::uint64_t extent(const Shape& shape, const Shape& strides) {
   return last + 1;
 }
 
-void gather(std::span<const std::byte> stored, const Shape& shape, const Shape& strides,
-            std::size_t element_bytes, std::uint64_t offset, std::span<std::byte> out) {
+namespace {
+
+template <typename Copy>
+void gather_by(const Copy& copy, const Shape& shape, const Shape& strides,
+               std::size_t element_bytes, std::uint64_t offset, std::span<std::byte> out) {
   // Where element number `offset / element_bytes` stands.
   std::vector<std::uint64_t> index(shape.size());
   std::uint64_t number = offset / element_bytes, place = 0;
@@ -39,9 +42,8 @@ void gather(std::span<const std::byte> stored, const Shape& shape, const Shape& 
   }
   std::size_t skipped = offset % element_bytes;  // of the first element
   while (!out.empty()) {
-    const auto element = stored.subspan(place * element_bytes, element_bytes).subspan(skipped);
-    const std::size_t count = std::min(element.size(), out.size());
-    std::memcpy(out.data(), element.data(), count);
+    const std::size_t count = std::min(element_bytes - skipped, out.size());
+    copy(place * element_bytes + skipped, out.first(count));
     out = out.subspan(count);
     skipped = 0;
     for (std::size_t i = shape.size(); i-- > 0;) {
@@ -51,6 +53,21 @@ void gather(std::span<const std::byte> stored, const Shape& shape, const Shape& 
       index[i] = 0;
     }
   }
+}
+
+}  // namespace
+
+void gather(const CopyBytes& copy, const Shape& shape, const Shape& strides,
+            std::size_t element_bytes, std::uint64_t offset, std::span<std::byte> out) {
+  gather_by(copy, shape, strides, element_bytes, offset, out);
+}
+
+void gather(std::span<const std::byte> stored, const Shape& shape, const Shape& strides,
+            std::size_t element_bytes, std::uint64_t offset, std::span<std::byte> out) {
+  const auto copy = [stored](std::uint64_t from, std::span<std::byte> to) {
+    std::memcpy(to.data(), stored.subspan(from, to.size()).data(), to.size());
+  };
+  gather_by(copy, shape, strides, element_bytes, offset, out);
 }
 
 }  // namespace organ::format::internal

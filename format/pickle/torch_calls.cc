@@ -92,9 +92,13 @@ void PickleMachine::push_storage() {
   }
   if (parts.size() == 6) require(parts[5], Kind::none, "the view of a storage");
   text_of(parts[3], "the device of a storage");
+  const std::string_view key = text_of(parts[2], "the key of a storage");
+  if (key.size() > limits_.name_bytes) {
+    refuse("the key of a storage has {} bytes, the limit is {}", key.size(), limits_.name_bytes);
+  }
   if (out_.storages.size() >= limits_.texts) refuse("more than {} storages", limits_.texts);
-  out_.storages.push_back({text_of(parts[2], "the key of a storage"), global(parts[1]).dtype,
-                           count_of(parts[4], "the size of a storage")});
+  out_.storages.push_back(
+      {key, global(parts[1]).dtype, count_of(parts[4], "the size of a storage")});
   push({Kind::storage, static_cast<std::int64_t>(out_.storages.size() - 1)});
 }
 

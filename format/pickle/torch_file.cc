@@ -14,6 +14,9 @@ namespace organ::format {
 namespace {
 
 constexpr std::string_view kZip = "PK\x03\x04";
+// Elements that lie further apart, by their mean, are read one by one: what is between them may be
+// more than the memory, in a file that is mostly holes too.
+constexpr std::uint64_t kMostApart = 8;
 constexpr std::uint64_t kLooked = 512;  // the first bytes that tell what a file is
 
 [[noreturn]] void refuse_kind(std::string_view first_bytes, std::string_view subject) {
@@ -100,11 +103,22 @@ TensorSource TorchFile::source(const TorchTensor& tensor, std::string name) cons
     };
     return source;
   }
+  const std::size_t element = bit_width(tensor.dtype) / 8;
+  const std::uint64_t held = internal::extent(tensor.shape, tensor.strides) * element;
+  if (held / kMostApart > tensor.size) {
+    source.read = [this, &tensor, element](std::uint64_t offset, std::span<std::byte> out) {
+      const auto copy = [&](std::uint64_t from, std::span<std::byte> to) {
+        read_at(fd(), tensor.begin + from, to, subject_);
+      };
+      internal::gather(copy, tensor.shape, tensor.strides, element, offset, out);
+    };
+    return source;
+  }
   const auto stored = std::make_shared<std::vector<std::byte>>();  // of the function and its copies
-  source.read = [this, &tensor, stored](std::uint64_t offset, std::span<std::byte> out) {
-    const std::size_t element = bit_width(tensor.dtype) / 8;
+  source.read = [this, &tensor, stored, element, held](std::uint64_t offset,
+                                                       std::span<std::byte> out) {
     if (stored->empty()) {
-      stored->resize(internal::extent(tensor.shape, tensor.strides) * element);
+      stored->resize(held);
       read_at(fd(), tensor.begin, *stored, subject_);
     }
     internal::gather(*stored, tensor.shape, tensor.strides, element, offset, out);

@@ -50,7 +50,8 @@ class TorchFile {
   std::uint64_t checked_size() const;
 
   // The tensor under a name of its own, in C order whatever its strides are. Borrows the file. A
-  // tensor that does not lie so is held in memory, whole, while it is read: read it once, in order.
+  // tensor that does not lie so is held in memory while it is read, with what lies between its
+  // elements (up to 8 times its size): read it once, in order.
   TensorSource source(const TorchTensor& tensor, std::string name) const;
 
  private:

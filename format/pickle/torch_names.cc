@@ -16,8 +16,8 @@ class Walk {
   void visit(const Value& value, const std::string& name, unsigned depth) {
     if (++steps_ > kSteps) refuse("its lists and dicts lead to more than {} values", kSteps);
     if (value.kind == Kind::tensor) return add(value, name);
+    if (!leads_on(value)) return;
     const bool is_dict = value.kind == Kind::dict;
-    if (!is_dict && value.kind != Kind::list && value.kind != Kind::tuple) return;
     const PickleLimits limits;
     if (depth > limits.depth) refuse("lists and dicts are nested more than {} deep", limits.depth);
     const std::string start = name.empty() ? name : name + ".";
@@ -25,7 +25,7 @@ class Walk {
     const std::vector<Value>& items = pickled_.items(value);
     for (std::size_t i = 0; i < items.size(); i += is_dict ? 2 : 1) {
       if (is_dict) {
-        if (const auto key = key_text(items[i])) visit(items[i + 1], start + *key, depth + 1);
+        visit_item(items[i], items[i + 1], start, depth + 1);
       } else {
         visit(items[i], start + std::to_string(i), depth + 1);
       }
@@ -43,11 +43,22 @@ class Walk {
          fmt::format(format, std::forward<Args>(args)...));
   }
 
-  // What stands under another kind of key is nothing of a state dict.
-  std::optional<std::string> key_text(const Value& key) const {
-    if (key.kind == Kind::text) return std::string(pickled_.text(key));
-    if (key.kind == Kind::integer && key.number >= 0) return std::to_string(key.number);
-    return std::nullopt;
+  // What stands under another kind of key is nothing of a state dict. A key of any length may stand
+  // in many dicts, so it is measured before it is copied.
+  void visit_item(const Value& key, const Value& value, const std::string& start, unsigned depth) {
+    const PickleLimits limits;
+    if (key.kind == Kind::integer && key.number >= 0) {
+      visit(value, start + std::to_string(key.number), depth);
+    } else if (key.kind == Kind::text) {
+      const std::string_view text = pickled_.text(key);
+      if (text.size() <= limits.name_bytes) return visit(value, start + std::string(text), depth);
+      if (leads_on(value)) refuse("a name of more than {} bytes", limits.name_bytes);
+    }
+  }
+
+  static bool leads_on(const Value& value) {
+    return value.kind == Kind::tensor || value.kind == Kind::dict || value.kind == Kind::list ||
+           value.kind == Kind::tuple;
   }
 
   void add(const Value& value, const std::string& name) {

@@ -82,6 +82,9 @@ class ZipReader {
   void check_name(const std::string& name) const;
   void check_places(std::vector<Entry>& entries, std::uint64_t directory) const;
   void check_local_header(Entry& entry) const;
+  void check_local_sizes(const Entry& entry, std::uint64_t packed, std::uint64_t size,
+                         std::string_view extra) const;
+  void check_descriptor(const Entry& entry, std::uint64_t size) const;
 
   int fd_;
   std::string_view subject_;
@@ -250,9 +253,8 @@ void ZipReader::check_places(std::vector<Entry>& entries, std::uint64_t director
     }
     at = entry.end;
     if ((entry.flags & kHasDescriptor) == 0) continue;
-    // Checksum and two sizes of 4 or 8 bytes, with or without a signature.
-    const std::uint64_t behind = next - entry.end;
-    if (behind == 12 || behind == 16 || behind == 20 || behind == 24) at = next;
+    check_descriptor(entry, next - entry.end);
+    at = next;
   }
   if (at != directory) refuse("{} bytes before the directory belong to no member", directory - at);
 }
@@ -271,17 +273,50 @@ void ZipReader::check_local_header(Entry& entry) const {
     refuse("member {} has another name in front of its bytes", shown);
   }
   if (flags != entry.flags || method != 0) refuse("the two headers of member {} differ", shown);
-  const auto agrees = [&](std::uint64_t local, std::uint64_t central) {
-    return local == central || local == kIn64 || ((flags & kHasDescriptor) != 0 && local == 0);
-  };
-  if (!agrees(size, entry.member.size) || !agrees(packed, entry.member.size) ||
-      (crc != entry.member.crc && ((flags & kHasDescriptor) == 0 || crc != 0))) {
+  if (crc != entry.member.crc && ((flags & kHasDescriptor) == 0 || crc != 0)) {
     refuse("the two headers of member {} differ", shown);
   }
+  const std::uint64_t extra_begin = entry.header + kLocalBytes + name_bytes;
+  check_local_sizes(entry, packed, size, bytes(extra_begin, extra_bytes));
   entry.member.begin = entry.header + kLocalBytes + name_bytes + extra_bytes;
   entry.end = checked_add(entry.member.begin, entry.member.size, subject_);
   if (entry.end > file_size_)
     refuse("member {} ends at byte {} of {}", shown, entry.end, file_size_);
+}
+
+// The sizes in front of the bytes: those of the directory, in the header or where it says kIn64 in
+// its field of ZIP64; or zeros, where a descriptor says them.
+void ZipReader::check_local_sizes(const Entry& entry, std::uint64_t packed, std::uint64_t size,
+                                  std::string_view extra) const {
+  RecordReader fields(extra);
+  while (size == kIn64 && packed == kIn64 && fields.left() >= 4) {
+    const std::uint64_t id = fields.number(2);
+    RecordReader field(fields.take(fields.number(2)));
+    if (id != kExtra64 || field.left() < 16) continue;
+    size = field.number(8);
+    packed = field.number(8);
+    break;
+  }
+  const bool later = (entry.flags & kHasDescriptor) != 0 && size == 0 && packed == 0;
+  if (later || (size == entry.member.size && packed == entry.member.size)) return;
+  refuse("the two headers of member {} differ", quote(entry.name));
+}
+
+// What stands behind the bytes: checksum and two sizes of 4 or 8 bytes, with or without a
+// signature.
+void ZipReader::check_descriptor(const Entry& entry, std::uint64_t size) const {
+  const std::string shown = quote(entry.name);
+  if (size != 12 && size != 16 && size != 20 && size != 24) {
+    refuse("member {} has {} bytes behind it, which are no data descriptor", shown, size);
+  }
+  const std::string text = bytes(entry.end, size);
+  RecordReader record(text);
+  const bool has_signature = size == 16 || size == 24;
+  const std::size_t width = size < 20 ? 4 : 8;
+  if ((has_signature && record.number(4) != kDescriptor) || record.number(4) != entry.member.crc ||
+      record.number(width) != entry.member.size || record.number(width) != entry.member.size) {
+    refuse("the data descriptor of member {} differs from its headers", shown);
+  }
 }
 
 }  // namespace

@@ -147,6 +147,17 @@ VersionTexts version_texts(const Manifest& organ, const std::string& organ_text,
   return before.manifest.ref.digest == *wanted ? std::move(before) : std::move(now);
 }
 
+void require_readable(std::string_view what, std::uint64_t bytes, std::uint64_t limit) {
+  if (bytes <= limit) return;
+  fail(ErrorCode::invalid_argument, "{} has {} bytes, a reader takes at most {}", what, bytes,
+       limit);
+}
+
+void require_readable(const VersionTexts& texts) {
+  require_readable("organ.json", texts.organ_json.text.size(), format::kManifestLimit);
+  require_readable("its OCI manifest", texts.manifest.text.size(), kOciManifestLimit);
+}
+
 VersionManifest parse_version_manifest(std::string_view text, std::string_view subject) {
   const Json json = parse_manifest(text, subject);
   const JsonObject object(json, std::string(subject));

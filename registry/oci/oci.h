@@ -57,6 +57,10 @@ struct VersionTexts {
 VersionTexts version_texts(const format::Manifest& organ, const std::string& organ_text,
                            const std::optional<Digest>& wanted = {});
 
+// Nothing is written that no reader would take: throws invalid_argument for what has more bytes.
+void require_readable(std::string_view what, std::uint64_t bytes, std::uint64_t limit);
+void require_readable(const VersionTexts& texts);
+
 // Reads a version manifest written by any organ; throws corrupt. Whether it agrees with organ.json
 // is decided by comparing with version_manifest(...) of what was read.
 VersionManifest parse_version_manifest(std::string_view text, std::string_view subject);

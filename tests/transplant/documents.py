@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Receipts and `organ check --json` follow their schemas.
+"""Receipts, donor_metadata.json and `organ check --json` follow their schemas.
 
 usage: documents.py ORGAN SCHEMAS
 
@@ -52,6 +52,12 @@ def main():
                       code=3)
         refused = validate(refused, "check.v1.schema.json")
         assert refused["level"] == "D" and refused["findings"][0]["rule"] == "range", refused
+        run(organ, "export", work / "cut", "--format", "paper", "--out", work / "pair")
+        pair = validate((work / "pair/donor_metadata.json").read_text(), "donor-metadata.v1.schema.json")
+        assert pair["layer_indices"] == [1, 2], pair
+        run(organ, "import", work / "pair", "--into", model, "--out", work / "imported")
+        imported = validate((work / "imported/organ.json").read_text(), "organ.v1.schema.json")
+        assert imported["imported"]["file"] == "donor_layers.pt", imported["imported"]
         run(organ, "install", work / "cut", "--into", model, code=5)
         assert not (model / ".organ").exists()
         run(organ, "install", work / "cut", "--into", model, "--at", 0, "--allow-unsigned")

@@ -76,16 +76,19 @@ void read_layers(const Json& document, const std::string& subject, DonorMetadata
 }  // namespace
 
 DonorMetadata read_donor_metadata(const std::filesystem::path& folder) {
-  DonorMetadata metadata;
   const auto path = folder / kDonorMetadataFile;
-  if (!is_there(path)) return metadata;
-  const std::string text = read_file(path, kLimit);
+  if (!is_there(path)) return {};
+  return parse_donor_metadata(read_file(path, kLimit), path.string());
+}
+
+DonorMetadata parse_donor_metadata(std::string_view text, const std::string& path) {
+  DonorMetadata metadata;
   metadata.digest = sha256(text);
   JsonLimits limits;
   limits.bytes = kLimit;
   limits.foreign = true;
-  const Json document = parse_json(text, limits, path.string());
-  const std::string subject = quote(path.string());
+  const Json document = parse_json(text, limits, path);
+  const std::string subject = quote(path);
   JsonObject(document, subject);  // an object, or an error
   read_layers(document, subject, metadata);
   if (!metadata.first_layer) {

@@ -7,9 +7,9 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
+#include "format/organ/new_files.h"
 #include "format/pickle/torch_writer.h"
 #include "transplant/exchange/internal/donor_metadata.h"
-#include "transplant/exchange/internal/new_files.h"
 
 namespace organ::transplant {
 namespace fs = std::filesystem;
@@ -42,7 +42,7 @@ void export_folder(const OrganSource& organ, const std::string& bundle, const fs
                    const Work& work) {
   const format::Manifest& manifest = organ.manifest();
   const Work exporting = work.phase("exporting", 2 * files_size(manifest));
-  internal::NewFiles folder(out);
+  format::NewFiles folder(out);
   folder.no_wider_than(organ);
   require_space(place_of(out).parent_path(), files_size(manifest));
   for (const FileEntry& file : manifest.files) {
@@ -70,7 +70,7 @@ std::vector<std::string> export_donor_layers(const OrganSource& organ, const fs:
   }
   const std::uint64_t bytes = format::total_size(tensors);
   const Work exporting = work.phase("exporting", format::verified_size(manifest) + bytes);
-  internal::NewFiles folder(out);
+  format::NewFiles folder(out);
   folder.no_wider_than(organ);
   require_space(place_of(out).parent_path(), bytes);
   for (const format::Finding& finding : format::verify_contents(organ, {}, exporting)) {

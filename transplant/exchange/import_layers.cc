@@ -79,8 +79,10 @@ std::uint64_t bytes_of(const DonorTensors& tensors) {
   return bytes;
 }
 
-void describe(const format::Checkpoint& donor, const ImportOptions& options,
-              const DonorMetadata& metadata, format::Manifest& manifest) {
+// The texts of the manifest that is to be.
+format::Manifest described(const format::Checkpoint& donor, const ImportOptions& options,
+                           const DonorMetadata& metadata) {
+  format::Manifest manifest;
   const auto either = [](const std::optional<std::string>& one,
                          const std::optional<std::string>& other) { return one ? one : other; };
   manifest.name = either(options.name, metadata.name).value_or("organ");
@@ -92,6 +94,17 @@ void describe(const format::Checkpoint& donor, const ImportOptions& options,
   manifest.extraction.donor_id =
       either(options.donor_id, metadata.donor).value_or(donor.folder().filename().string());
   manifest.extraction.donor_revision = either(options.donor_revision, metadata.donor_revision);
+  return manifest;
+}
+
+void take_words(const format::Manifest& words, format::Manifest& manifest) {
+  manifest.name = words.name;
+  manifest.version = words.version;
+  manifest.description = words.description;
+  manifest.license = words.license;
+  manifest.extraction.donor_id = words.extraction.donor_id;
+  manifest.extraction.donor_revision = words.extraction.donor_revision;
+  manifest.extensions = words.extensions;
 }
 
 }  // namespace
@@ -106,7 +119,10 @@ ImportOutcome import_layers(const format::Checkpoint& donor, const fs::path& sou
   const DonorTensors tensors = internal::sort_tensors(file, donor.architecture());
   const format::LayerRange layers = layers_of(options, metadata, tensors, donor.architecture());
   internal::check_tensors(tensors, donor.architecture(), layers, path.string());
-  format::require_manifest_fits(donor, layers);
+  format::Manifest words = described(donor, options, metadata);
+  format::ImportRecord record{escape_text(path.filename().string()), Digest(), metadata.digest};
+  format::record_import(record, words);
+  format::require_manifest_fits(donor, layers, words);
   auto shared = format::shared_sources(donor);
   const std::uint64_t bytes = bytes_of(tensors) + format::total_size(shared);
   // The file is read for its checksums and for its digest, the donor's layers for theirs; what is
@@ -115,13 +131,15 @@ ImportOutcome import_layers(const format::Checkpoint& donor, const fs::path& sou
       work.phase("importing", file.checked_size() + file_size(file.fd(), file.subject()) +
                                   format::layers_size(donor, layers) + 2 * bytes);
   format::OrganWriter writer(out, importing);
-  writer.no_wider_than((permissions_of(file.fd(), file.subject()) & 0666) | 0600);
+  unsigned permissions = permissions_of(file.fd(), file.subject()) & 0666;
+  if (!shared.empty()) permissions &= donor.permissions();
+  writer.no_wider_than(permissions | 0600);
   require_space(place_of(out).parent_path(), bytes);
   file.check(importing);
-  const Digest digest = hash_file_flat(file.fd(), file.subject(), importing);
+  record.digest = hash_file_flat(file.fd(), file.subject(), importing);
+  format::record_import(record, words);
   format::Manifest manifest = format::draft_manifest(donor, layers, "", importing);
-  describe(donor, options, metadata, manifest);
-  format::record_import({escape_text(path.filename().string()), digest, metadata.digest}, manifest);
+  take_words(words, manifest);
   for (std::uint64_t i = 0; i < layers.count; ++i) {
     std::vector<format::TensorSource> sources;
     for (const auto& [name, tensor] : tensors.layers[i]) {

@@ -11,7 +11,7 @@
 #include "format/base/file_system.h"
 #include "format/base/json.h"
 #include "format/base/path_status.h"
-#include "transplant/exchange/internal/new_files.h"
+#include "format/organ/new_files.h"
 
 namespace organ::transplant {
 namespace fs = std::filesystem;
@@ -98,6 +98,10 @@ bool OciLayout::is_one(const fs::path& folder) {
 
 UniqueFd OciLayout::open_blob(const Blob& blob) const {
   const fs::path path = folder_ / "blobs" / "sha256" / blob.digest.hex();
+  if (!is_there(path)) {
+    fail(ErrorCode::not_found, "{}: blob {} is missing", quote(folder_.string()),
+         blob.digest.to_string());
+  }
   UniqueFd fd = open_regular(path);
   if (const auto size = file_size(fd.get(), path.string()); size != blob.size) {
     fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", quote(path.string()), size,
@@ -193,7 +197,7 @@ void unpack_layout(const OciLayout& layout, const fs::path& out, const Work& wor
   for (const auto& [name, blob] : layout.files())
     bytes = checked_add(bytes, blob.size, "size of all files");
   const Work unpacking = work.phase("unpacking", checked_mul(bytes, 2, "size of all files"));
-  internal::NewFiles folder(out);
+  format::NewFiles folder(out);
   unsigned common = 0666;
   for (const auto& [name, blob] : layout.files()) {
     common &= permissions_of(layout.open_blob(blob).get(), name);

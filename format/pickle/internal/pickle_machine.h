@@ -59,6 +59,7 @@ class PickleMachine {
   void push_integer(std::string_view little_endian);
   void push_container(Kind kind, std::size_t below);  // of the values above `below`
   void fill(Kind kind, std::size_t below);
+  void count_items(std::size_t added);
   void remember(std::uint64_t index);
   void recall(std::uint64_t index);
 
@@ -81,6 +82,7 @@ class PickleMachine {
   bool stopped_ = false;
   std::vector<Value> stack_;
   std::vector<std::size_t> marks_;
+  std::size_t items_ = 0;                          // in all containers
   std::unordered_map<std::uint64_t, Value> memo_;  // no index costs more than one entry
   Pickled out_;
 };

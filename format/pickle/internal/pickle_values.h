@@ -76,11 +76,12 @@ struct PickleLimits {
   std::size_t stack = 1'000'000;  // also: items of one container while it is filled
   std::size_t texts = 2'000'000;
   std::size_t containers = 2'000'000;
+  std::size_t items = 4'000'000;  // values in all containers together
   std::size_t memo = 1'000'000;
   std::size_t tensors = 65'536;
   unsigned rank = 8;
-  unsigned depth = 16;  // of containers in containers, when names are made
-  std::uint64_t name_bytes = 512;
+  unsigned depth = 16;             // of containers in containers, when names are made
+  std::uint64_t name_bytes = 512;  // of a tensor; of the key of a storage too
 };
 
 }  // namespace organ::format::internal

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "format/tensor/tensor.h"
@@ -18,7 +19,13 @@ bool lies_in_order(const Shape& shape, const Shape& strides);
 // sums were checked when the tensor was read.
 std::uint64_t extent(const Shape& shape, const Shape& strides);
 
-// Bytes [offset, offset + out.size()) of the tensor in C order. `stored` holds its whole extent.
+// Bytes [offset, offset + out.size()) of the tensor in C order. `copy` is given where bytes lie,
+// counted from the tensor's first, and where they go: those of one element, or a part of it.
+using CopyBytes = std::function<void(std::uint64_t from, std::span<std::byte> to)>;
+void gather(const CopyBytes& copy, const Shape& shape, const Shape& strides,
+            std::size_t element_bytes, std::uint64_t offset, std::span<std::byte> out);
+
+// The same of bytes in memory. `stored` holds the tensor's whole extent.
 void gather(std::span<const std::byte> stored, const Shape& shape, const Shape& strides,
             std::size_t element_bytes, std::uint64_t offset, std::span<std::byte> out);
 

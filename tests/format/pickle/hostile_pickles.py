@@ -93,6 +93,11 @@ def hostile(torch, folder):
         "deep": (torch_zip(deep), "nested"),
         "wide": (torch_zip(wide), "lead to more than"),
         "holds itself": (torch_zip(loop), "nested"),
+        "a value for each byte": (torch_zip(b"\x80\x02]" + (b"](" + b"N" * 900_000 + b"ea") * 30),
+                                  "containers of more than"),
+        "a long key many times": (torch_zip(b"\x80\x02]X" + struct.pack("<I", 8_000_000) + b"k" * 8_000_000
+                                            + b"q\x010" + b"}h\x01]sa" * 50_000 + b"."),
+                                  "name of more than"),
         "many marks": (torch_zip(b"\x80\x02" + b"(" * 2_000_000), "marks"),
         "many values": (torch_zip(b"\x80\x02" + b"N" * 2_000_000), "values at one time"),
         "many tuples": (torch_zip(b"\x80\x02" + b")0" * 3_000_000), "containers"),

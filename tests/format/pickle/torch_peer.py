@@ -3,7 +3,7 @@
 must not do is refused by name and never done; what our writer writes torch.load(weights_only=True)
 reads.
 
-    torch_peer.py TORCH_PROBE [MUTATIONS]
+    torch_peer.py TORCH_PROBE [MUTATIONS] [--sanitized]
 
 Needs $ORGAN_PEERS (torch, safetensors); exits 77 without it.
 """
@@ -25,7 +25,8 @@ import peers  # noqa: E402
 from hostile_pickles import hostile  # noqa: E402
 
 PROBE = Path(sys.argv[1]).resolve()
-MUTATIONS = int(sys.argv[2]) if len(sys.argv) > 2 else 1500
+NUMBERS = [word for word in sys.argv[2:] if word.isdigit()]
+MUTATIONS = int(NUMBERS[0]) if NUMBERS else 1500
 
 
 def type_names(torch):
@@ -136,6 +137,44 @@ def check_good(torch, probe, folder):
     return files
 
 
+def check_older(torch, probe):
+    """What torch 1.6 to 2.0 wrote: no byte order, no alignment, fewer members; and CRCs of Python's."""
+    value = {"w": torch.arange(6.0).reshape(2, 3).t(), "b": torch.ones(2, dtype=torch.bfloat16)}
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    for root in ("archive", "donor_layers"):
+        again = io.BytesIO()
+        with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(again, "w") as new:
+            for member in old.infolist():
+                name = member.filename.split("/", 1)[1]
+                if name == "data.pkl" or name == "version" or name.startswith("data/"):
+                    new.writestr(zipfile.ZipInfo(f"{root}/{name}"), old.read(member))
+        line = probe.read_bytes(again.getvalue())
+        assert line.startswith("ok ") and json.loads(line[3:]) == described(torch, value), line
+
+
+def check_cut(torch, probe):
+    """Cut off at any byte, a file of torch is refused."""
+    refused = 0
+    for zipped in (True, False):
+        buffer = io.BytesIO()
+        torch.save({"w": torch.ones(3)}, buffer, _use_new_zipfile_serialization=zipped)
+        whole = buffer.getvalue()
+        for size in range(len(whole)):
+            line = probe.read_bytes(whole[:size])
+            assert line.startswith("corrupt: "), (zipped, size, line)
+            refused += 1
+    return refused
+
+
+def check_memory(probe):
+    """After all of that the program has never held more than some copies of the longest pickle."""
+    status = Path(f"/proc/{probe.process.pid}/status").read_text()
+    peak = int(re.search(r"VmHWM:\s*(\d+) kB", status).group(1)) >> 10
+    assert peak < 400, f"{peak} MiB"
+    return peak
+
+
 def check_written(torch, folder):
     import safetensors.torch
     tensors = {name: tensor.contiguous().clone()
@@ -205,9 +244,12 @@ def main():
         files = check_good(torch, probe, folder)
         check_written(torch, folder)
         refused = check_hostile(torch, probe, folder)
+        check_older(torch, probe)
+        cut = check_cut(torch, probe)
         read = check_mutations(torch, probe, files)
-        print(f"{len(files)} files read as torch reads them, {refused} hostile ones refused, "
-              f"{read} of {MUTATIONS} mutated ones read alike")
+        peak = "" if "--sanitized" in sys.argv else f", within {check_memory(probe)} MiB"
+        print(f"{len(files)} files read as torch reads them, {refused} hostile ones and {cut} cut off "
+              f"refused, {read} of {MUTATIONS} mutated ones read alike{peak}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "format/base/digest.h"
 #include "format/manifest/manifest.h"
@@ -24,8 +25,10 @@ struct DonorMetadata {
   std::optional<std::string> name, version, description, license;  // what organ wrote
 };
 
-// Of the folder; empty without such a file. Throws corrupt (no JSON object, a field of another
-// type, layers that do not follow one another).
+// Throws corrupt (no JSON object, a field of another type, layers that do not follow one another,
+// a limit passed), naming `subject`.
+DonorMetadata parse_donor_metadata(std::string_view text, const std::string& subject);
+// Of the folder; empty without such a file. Throws as parse_donor_metadata() does, io.
 DonorMetadata read_donor_metadata(const std::filesystem::path& folder);
 
 // The text that says the same of an organ. Pretty JSON.

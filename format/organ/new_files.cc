@@ -1,25 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transplant/exchange/internal/new_files.h"
+#include "format/organ/new_files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 
-namespace organ::transplant::internal {
+namespace organ::format {
 
 void NewFiles::no_wider_than(unsigned permissions) {
   permissions_ = (permissions_ & permissions) | 0600;
   folder_.no_wider_than(permissions_ | ((permissions_ & 0444) >> 2));  // who may read may enter
 }
 
-void NewFiles::no_wider_than(const format::OrganSource& organ) {
+void NewFiles::no_wider_than(const OrganSource& organ) {
   unsigned common = 0666;
-  for (const format::FileEntry& file : organ.manifest().files) {
+  for (const FileEntry& file : organ.manifest().files) {
     common &= permissions_of(organ.open(file).get(), file.path);
   }
   no_wider_than(common);
+}
+
+void NewFiles::add_folder(const std::string& name) {
+  const std::filesystem::path path = folder_.path() / name;
+  const unsigned mode = permissions_ | ((permissions_ & 0444) >> 2);
+  if (::mkdir(path.c_str(), mode) != 0) fail_errno(path.string(), "create");
+  folders_.push_back(path);
+}
+
+void NewFiles::commit() {
+  for (const auto& folder : folders_) sync_folder(folder);
+  folder_.commit();
 }
 
 UniqueFd NewFiles::create(std::string_view name) const {
@@ -49,4 +62,4 @@ void NewFiles::copy(std::string_view name, int from, const Digest& digest, std::
   sync_fd(fd.get(), name);
 }
 
-}  // namespace organ::transplant::internal
+}  // namespace organ::format

@@ -6,13 +6,14 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "format/base/digest.h"
 #include "format/base/handle.h"
 #include "format/base/new_folder.h"
 #include "format/organ/organ_source.h"
 
-namespace organ::transplant::internal {
+namespace organ::format {
 
 // Appears whole at commit() or not at all. Its files are open to nobody more than what they were
 // made of: no_wider_than() comes before the first.
@@ -21,7 +22,10 @@ class NewFiles {
   explicit NewFiles(const std::filesystem::path& folder) : folder_(folder) {}
 
   void no_wider_than(unsigned permissions);
-  void no_wider_than(const format::OrganSource& organ);
+  void no_wider_than(const OrganSource& organ);
+  // A folder inside, of files whose names begin with it; outer ones first. They are made durable
+  // when the whole is.
+  void add_folder(const std::string& name);
   // A new empty file, to be synced by whoever writes it.
   UniqueFd create(std::string_view name) const;
   void write(std::string_view name, std::string_view text) const;
@@ -29,11 +33,12 @@ class NewFiles {
   // `work` is told of its bytes twice.
   void copy(std::string_view name, int from, const Digest& digest, std::string_view subject,
             const Work& work) const;
-  void commit() { folder_.commit(); }
+  void commit();
 
  private:
   NewFolder folder_;
   unsigned permissions_ = 0666;
+  std::vector<std::filesystem::path> folders_;
 };
 
-}  // namespace organ::transplant::internal
+}  // namespace organ::format
