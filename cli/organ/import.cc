@@ -200,8 +200,8 @@ void add_import(Command& app, Context& context) {
   Command command = app.add_command(
       context, "import",
       "make an organ of donor_layers.pt, or a folder of what tools keep elsewhere",
-      "  organ import law/donor_layers.pt --into gpt2 --layers 4:7 --out law-1.0.0 --name law\n"
-      "  organ import ~/.cache/huggingface/hub/models--me--law/snapshots/0123abcd --out law\n"
+      "  organ import law/donor_layers.pt --into gpt2 --layers 4:7 --out law-1.0.0\n"
+      "  organ import hub/models--me--law/snapshots/0123abcd --out law\n"
       "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law");
   command
       .add_path(

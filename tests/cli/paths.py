@@ -70,8 +70,10 @@ CASES = {
     "generate": [["generate", "{model}", "--prompt", "a", "--max-tokens", "2", "--compare",
                   "{installed}", "--threads", "1"]],
     "import": [["import", "{adapter}", "--into", "{model}", "--out", "{new}"],
-               ["import", "{pair}", "--into", "{model}", "--out", "{new}"]],
-    "export": [["export", "{organ}", "--out", "{new}"]],
+               ["import", "{pair}", "--into", "{model}", "--out", "{new}"],
+               ["import", "{oci}", "--out", "{new}"]],
+    "export": [["export", "{organ}", "--out", "{new}"],
+               ["export", "{signed}", "--format", "modelpack", "--out", "{new}"]],
 }
 NEW = ("new", "run", "cache")
 # Names of values that are paths: an option with one must be marked.
@@ -115,6 +117,7 @@ class World:
         self.run("extract", folder / "model", "--layers", "1:3", "--name", "a/b", "--organ-version",
                  "1.0.0", "--out", folder / "organ")
         self.run("export", folder / "organ", "--format", "paper", "--out", folder / "pair")
+        self.run("export", folder / "organ", "--format", "modelpack", "--out", folder / "oci")
         shutil.copytree(folder / "organ", folder / "signed")
         self.run("sign", folder / "signed", "--key", folder / "k.key")
         self.run("registry", "init", "--key", folder / "k.pub", "--key", folder / "locked.pub")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from commands import (Extract, Install, InstallBeside, KeyGenerate, Publish, Rebuild, RegistryInit,
                       RegistryInitDeep, RegistryInitInside, Sign, SignAgain, Uninstall)
-from exchange import Export, ExportLayers, ImportLayers
+from exchange import Export, ExportLayers, ExportLayout, ImportLayers, ImportLayout
 from training import Import, Recover, Train, TrainAdapter, TrainLayers, TrainStopped, WithData
 
 CASES = (Extract, KeyGenerate, Sign, SignAgain, RegistryInit, RegistryInitInside, RegistryInitDeep,
-         Publish, Rebuild, Install, Uninstall, InstallBeside, Export, ExportLayers, ImportLayers,
-         Import, Train, TrainStopped, Recover, TrainLayers, TrainAdapter)
+         Publish, Rebuild, Install, Uninstall, InstallBeside, Export, ExportLayers, ExportLayout,
+         ImportLayers, ImportLayout, Import, Train, TrainStopped, Recover, TrainLayers, TrainAdapter)
 
 
 def chosen(program, names):

@@ -35,3 +35,17 @@ class ImportLayers(Made):
     def prepare(self, home):
         super().prepare(home)
         self.must(home, *ExportLayers.arguments)
+
+
+class ExportLayout(Made):
+    name = "export --format modelpack"
+    arguments, out = ("export", "cut", "--format", "modelpack", "--out", "oci"), "oci"
+
+
+class ImportLayout(Made):
+    name = "import of a layout"
+    arguments, out = ("import", "oci", "--out", "back"), "back"
+
+    def prepare(self, home):
+        super().prepare(home)
+        self.must(home, *ExportLayout.arguments)

@@ -16,7 +16,7 @@ expect 1 organ export organ --out hub
 organ export tiny/organ:1.0.0 --format paper --out pair
 test "$(ls pair)" = "$(printf 'donor_layers.pt\ndonor_metadata.json')"
 organ import pair --into model --out back
-organ import pair/donor_layers.pt --into model --layers 1:4 --out moved --name tiny/moved --json | grep -q '"first_layer":1'
+organ import pair/donor_layers.pt --into model --layers 1:4 --out moved --name tiny/moved --json | grep -q '"first_layer": 1,'
 for layer in layer.00.safetensors layer.01.safetensors layer.02.safetensors; do
   cmp "organ/$layer" "back/$layer"
   cmp "organ/$layer" "moved/$layer"

@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "support"))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "registry" / "remote"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "support"))
 import peers  # noqa: E402
 from servers import DockerRegistry, Site, make_model  # noqa: E402
 
