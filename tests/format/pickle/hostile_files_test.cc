@@ -3,7 +3,8 @@
 // within the memory that their tensors take. hostile_pickles.py has those that torch and Python
 // make.
 #include <fcntl.h>
-#include <unistd.h>
+
+#include <initializer_list>
 
 #include <doctest/doctest.h>
 
@@ -19,29 +20,42 @@ namespace {
 
 using internal::RecordWriter;
 using test::error_of;
-using namespace std::string_literals;
+
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string all;
+  for (const std::string_view part : parts) all += part;
+  return all;
+}
 
 std::string text(std::string_view value) {
-  return "X" + RecordWriter().number(value.size(), 4).text(value).bytes();
+  return RecordWriter().text("X").number(value.size(), 4).text(value).bytes();
 }
 
 std::string integer(std::uint64_t value) {
-  return "\x8a\x08" + RecordWriter().number(value, 8).bytes();
+  return RecordWriter().text("\x8a\x08").number(value, 8).bytes();
 }
 
-// {"w": a tensor of floats}
+// {"w": a tensor of floats}, without the first and the last opcode.
+std::string weights_inside(std::uint64_t elements, std::uint64_t count, std::uint64_t stride) {
+  return joined({"}", text("w"), "ctorch._utils\n_rebuild_tensor_v2\n((", text("storage"),
+                 "ctorch\nFloatStorage\n", text("0"), text("cpu"), integer(elements), "tQ",
+                 integer(0), integer(count), "\x85", integer(stride), "\x85\x89",
+                 "ccollections\nOrderedDict\n)RtRs"});
+}
+
+std::string pickle(std::initializer_list<std::string_view> parts) {
+  return joined({"\x80\x02", joined(parts), "."});
+}
+
 std::string weights(std::uint64_t elements, std::uint64_t count, std::uint64_t stride) {
-  return "\x80\x02}"s + text("w") + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") +
-         "ctorch\nFloatStorage\n" + text("0") + text("cpu") + integer(elements) + "tQK\0"s +
-         integer(count) + "\x85" + integer(stride) + "\x85\x89" +
-         "ccollections\nOrderedDict\n)RtRs.";
+  return pickle({weights_inside(elements, count, stride)});
 }
 
 // The layout of before torch 1.6, up to the elements of its one storage.
-std::string stream(const std::string& pickle, std::uint64_t elements) {
-  return "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."s + "\x80\x02M\xe9\x03." +
-         "\x80\x02}" + text("little_endian") + "\x88s." + pickle + "\x80\x02]" + text("0") + "a." +
-         RecordWriter().number(elements, 8).bytes();
+std::string stream(const std::string& object, std::uint64_t elements) {
+  return joined({pickle({"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"}),
+                 pickle({"M\xe9\x03"}), pickle({"}", text("little_endian"), "\x88s"}), object,
+                 pickle({"]", text("0"), "a"}), RecordWriter().number(elements, 8).bytes()});
 }
 
 // A ZIP member as tools write it that do not know a size before its end, or that use ZIP64 for all.
@@ -96,8 +110,8 @@ std::string zip(const std::vector<Written>& members) {
   return file.bytes();
 }
 
-std::vector<Written> members(const std::string& pickle, const std::string& storage, Written how) {
-  std::vector<Written> all{{"a/data.pkl", pickle}, {"a/data/0", storage}, {"a/version", "3\n"}};
+std::vector<Written> members(const std::string& object, const std::string& storage, Written how) {
+  std::vector<Written> all{{"a/data.pkl", object}, {"a/data/0", storage}, {"a/version", "3\n"}};
   for (Written& one : all) {
     one.large = how.large;
     one.descriptor = how.descriptor;
@@ -186,30 +200,27 @@ TEST_CASE("elements far apart in a file of holes take the memory of the tensor")
   CHECK(folder.first_tensor() == numbers());
 }
 
-// Each of them is 20 bytes of pickle that would cost 8 MB of time and memory.
+// Each of them is some bytes of pickle that would cost 8 MB of time and memory.
 TEST_CASE("long texts that stand for keys many times are measured, not copied") {
   const Folder folder;
-  const std::string key = text(std::string(8'000'000, 'k')) + "q\1" + "0";
+  const std::string key = joined({text(std::string(8'000'000, 'k')), "q\1", "0"});
   std::string items;
   for (int i = 0; i < 50'000; ++i) items += "}h\1Nsa";
-  CHECK(folder.read(zip(members("\x80\x02]" + key + items +
-                                    weights(2, 2, 1).substr(2, weights(2, 2, 1).size() - 3) + "a.",
-                                kNumbers, {}))) == numbers());
-  CHECK(folder.refusal(zip(members("\x80\x02]" + key + "}h\1]sa.", kNumbers, {})))
+  const auto file = [](const std::string& object) { return zip(members(object, kNumbers, {})); };
+  CHECK(folder.read(file(pickle({"]", key, items, weights_inside(2, 2, 1), "a"}))) == numbers());
+  CHECK(folder.refusal(file(pickle({"]", key, "}h\1]sa"})))
             .ends_with("a name of more than 512 bytes"));
-  CHECK(folder
-            .refusal(zip(members("\x80\x02" + key + "(" + text("storage") +
-                                     "ctorch\nFloatStorage\nh\1" + text("cpu") + "K\2tQ.",
-                                 kNumbers, {})))
-            .find("the key of a storage has 8000000 bytes, the limit is 512") != std::string::npos);
+  const std::string said = folder.refusal(
+      file(pickle({key, "(", text("storage"), "ctorch\nFloatStorage\nh\1", text("cpu"), "K\2tQ"})));
+  CHECK(said.find("the key of a storage has 8000000 bytes, the limit is 512") != said.npos);
 }
 
 TEST_CASE("values that cost a byte each fill no memory") {
   const Folder folder;
-  std::string pickle = "\x80\x02]";
-  for (int i = 0; i < 6; ++i) pickle += "](" + std::string(900'000, 'N') + "e" + "a";
-  CHECK(folder.refusal(zip(members(pickle + ".", kNumbers, {})))
-            .find("containers of more than 4000000 values") != std::string::npos);
+  const std::string list = joined({"](", std::string(900'000, 'N'), "ea"});
+  const std::string said =
+      folder.refusal(zip(members(pickle({"]", list, list, list, list, list, list}), kNumbers, {})));
+  CHECK(said.find("containers of more than 4000000 values") != said.npos);
 }
 
 }  // namespace
