@@ -47,6 +47,8 @@ MODULES = {
                              "registry/oci"},
     "registry/remote": SIGNATURE | {"registry", "registry/http", "registry/blobs", "registry/log", "registry/trust",
                                     "registry/catalog", "registry/oci"},
+    "registry/care": SIGNATURE | {"registry", "registry/http", "registry/blobs", "registry/log", "registry/trust",
+                                  "registry/catalog", "registry/oci", "registry/remote"},
     "transplant": ORGAN,
     "train/kernels": BASE,
     "train/machine": BASE | train("kernels"),
@@ -76,7 +78,7 @@ MODULES = {
     "cli/frame": SIGNATURE,
     "cli/output": SIGNATURE | {"cli/frame", "registry", "registry/http", "registry/catalog", "transplant"},
     "cli/registry": SIGNATURE | {"cli/frame", "cli/output", "registry", "registry/http", "registry/remote", "registry/log",
-                                 "registry/catalog", "registry/trust"},
+                                 "registry/catalog", "registry/trust", "registry/care"},
     "cli/organ": SIGNATURE | {"cli/frame", "cli/output", "cli/registry", "registry", "registry/log",
                               "registry/catalog", "registry/trust", "transplant"},
     "cli/train": ORGAN | {"cli/frame", "transplant"} |

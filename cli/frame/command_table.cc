@@ -21,7 +21,8 @@ const std::vector<CommandGroup>& command_groups() {
         {"generate", "let a checkpoint continue a text; an encoder-decoder: answer it"},
         {"baseline", "train a rival of an organ on the same data and report its budget"},
         {"import", "merge a PEFT adapter (LoRA, IA3) into a copy of its model"}}},
-      {"keep the registry and the machine healthy", {{"registry"}, {"doctor"}}},
+      {"keep the registry and the machine healthy",
+       {{"registry"}, {"fsck"}, {"repair"}, {"gc"}, {"doctor"}}},
   };
   return groups;
 }

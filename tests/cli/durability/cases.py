@@ -4,12 +4,13 @@ import shutil
 import sys
 from pathlib import Path
 
+from care import Collect, Fsck, Purge, Repair
 from commands import (Extract, Install, InstallBeside, KeyGenerate, Publish, Rebuild, RegistryInit,
                       RegistryInitDeep, RegistryInitInside, Sign, SignAgain, Uninstall)
 from training import Import, Recover, Train, TrainAdapter, TrainLayers, TrainStopped, WithData
 
 CASES = (Extract, KeyGenerate, Sign, SignAgain, RegistryInit, RegistryInitInside, RegistryInitDeep,
-         Publish, Rebuild, Install, Uninstall, InstallBeside, Import, Train, TrainStopped, Recover,
+         Publish, Rebuild, Fsck, Repair, Collect, Purge, Install, Uninstall, InstallBeside, Import, Train, TrainStopped, Recover,
          TrainLayers, TrainAdapter)
 
 
