@@ -81,7 +81,7 @@ void run(Context& context, const Arguments& arguments) {
 void add_repair(Command& app, Context& context) {
   Command command = app.add_command(
       context, "repair", "mend damaged objects from wherever good bytes of them are",
-      "  organ repair --from ./mirror --from oci://registry.example.org/organs/contracts\n"
+      "  organ repair --from ./mirror --from oci://registry.example.org/organs/c\n"
       "  organ repair ./store --from ./legal-1.0.0 --dry-run");
   auto arguments = std::make_shared<Arguments>();
   add_registry_argument(command, arguments->folder);

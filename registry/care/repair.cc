@@ -227,6 +227,7 @@ RepairReport repair(const fs::path& folder, const RepairOptions& repair_options,
   std::optional<FileLock> lock;
   if (!repair_options.dry_run) {
     lock.emplace(share_store(paths, work));
+    blobs.remove_leftovers();
   }
   RepairReport report;
   std::set<std::string> before, after;
