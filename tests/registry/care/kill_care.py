@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills `organ fsck`, `repair`, `gc --apply` and `gc --purge --apply` at every call that changes a file.
 
-    kill_care.py ORGAN_PROGRAM MAKE_TINY_ORGAN [--every N]
+    kill_care.py ORGAN_PROGRAM MAKE_TINY_ORGAN [--every N] [--lacking SHIM LACKS]
+
+SHIM is poor_file_system.cc as a library: the same on a file system that lacks what LACKS names.
 
 One uninterrupted run of each under strace counts the calls; then strace kills a run at the n-th of each.
 After each kill every object is as it was before or as it is after, each version that was acknowledged is
@@ -34,10 +36,10 @@ def contents(folder):
 
 
 class Site:
-    def __init__(self, organ, make, folder):
+    def __init__(self, organ, make, folder, lacking):
         self.organ, self.folder = organ, folder
         self.registry, self.mirror = folder / "registry", folder / "mirror"
-        self.environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+        self.environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"} | lacking
         subprocess.run([make, folder / "organ"], check=True)
         self.must("key", "generate", folder / "key")
         self.must("registry", "init", "--registry", self.registry, "--key", folder / "key.pub")
@@ -225,13 +227,17 @@ def sweep(site, case, every):
 def main():
     every = int(sys.argv[sys.argv.index("--every") + 1]) if "--every" in sys.argv else 1
     organ, make = (Path(argument).resolve() for argument in sys.argv[1:3])
+    lacking = {}
+    if "--lacking" in sys.argv:
+        shim, lacks = sys.argv[sys.argv.index("--lacking") + 1:][:2]
+        lacking = {"LD_PRELOAD": str(Path(shim).resolve()), "POOR": lacks}
     if not shutil.which("strace"):
         print("skipped: strace is needed", file=sys.stderr)
         return 77
     points = failed = 0
     for kind in (Fsck, Repair, Collect, Purge):
         with tempfile.TemporaryDirectory() as scratch:
-            site = Site(organ, make, Path(scratch))
+            site = Site(organ, make, Path(scratch), lacking)
             more = sweep(site, kind(site), every)
         points, failed = points + more[0], failed + more[1]
     print(f"{points} kill points")
