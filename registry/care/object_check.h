@@ -20,7 +20,7 @@ UniqueFd open_as_it_is(const std::filesystem::path& path);
 // What organ.json says of a file; asked for only when the file is damaged. Nothing: not known.
 using EntryOf = std::function<std::optional<format::FileEntry>()>;
 
-// Reads a file of an organ once, more only where it is damaged; nothing when it is whole. `pieces`
+// What is wrong with a file of an organ; nothing when it is whole. `pieces`
 // then holds the digests of its pieces, when they are known. `work` is told of the bytes it should
 // have. Throws io, cancelled.
 std::optional<DamagedObject> check_file(const BlobStore& blobs, const ObjectUse& use,
