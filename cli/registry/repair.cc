@@ -35,6 +35,8 @@ nlohmann::json record_of(const RepairReport& report, bool dry_run) {
   }
   for (const DamagedObject& object : report.left) left.push_back(to_json(object));
   return {{"dry_run", dry_run},
+          {"log_from", report.log_from.empty() ? nlohmann::json()
+                                               : nlohmann::json(escape_text(report.log_from))},
           {"mended", mended},
           {"left", left},
           {"affected_before", escaped(report.affected_before)},
@@ -43,6 +45,11 @@ nlohmann::json record_of(const RepairReport& report, bool dry_run) {
 }
 
 void print_text(const Context& context, const RepairReport& report, bool dry_run) {
+  if (!report.log_from.empty()) {
+    context.confirm(fmt::format("{}  organ/log from {}", dry_run ? "mendable" : "mended",
+                                escape_text(report.log_from)));
+    if (dry_run) return context.note("what objects there must be is known once the log is whole");
+  }
   for (const MendedObject& one : report.mended) {
     context.confirm(fmt::format("{}  {}  {}", dry_run ? "mendable" : "mended",
                                 one.object.blob.digest.to_string(), escape_text(one.object.file)));
@@ -67,7 +74,8 @@ void run(Context& context, const Arguments& arguments) {
                             {.known_registries = context.known_registries(), .log_key = {}}, work);
   });
   const bool dry_run = arguments.options.dry_run;
-  if (!dry_run && !report.mended.empty()) context.done = "the objects are mended";
+  if (!dry_run && !(report.mended.empty() && report.log_from.empty()))
+    context.done = "what could be mended is";
   if (!report.left.empty()) context.worsen(ErrorCode::corrupt);
   if (context.json) {
     context.print_json("repair", record_of(report, dry_run));

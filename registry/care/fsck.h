@@ -18,7 +18,7 @@ namespace organ::registry {
 // Sizes in bytes.
 struct FsckReport {
   std::vector<DamagedObject> objects;
-  // Of the log, its checkpoint and key: nothing in the folder gives them back.
+  // Of the log, its checkpoint and key: nothing else in the folder gives them back.
   std::vector<format::Finding> records;
   // Of catalog.db, index.json, policy.json: made anew from the rest.
   std::vector<format::Finding> views;

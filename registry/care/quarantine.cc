@@ -59,8 +59,10 @@ std::vector<DamagedCopy> damaged_in(const fs::path& folder) {
 }  // namespace
 
 Quarantine::Quarantine(const RegistryPaths& paths)
-    : removed_(paths.quarantine() / "removed"),
-      damaged_(paths.quarantine() / "damaged"),
+    : log_(paths.organ() / "log"),
+      folder_(paths.quarantine()),
+      removed_(folder_ / "removed"),
+      damaged_(folder_ / "damaged"),
       blobs_(paths.root) {}
 
 std::vector<GcThing> Quarantine::things() const {
@@ -116,6 +118,15 @@ bool Quarantine::keep_damaged(const Digest& digest) const {
   }
   sync_folder(damaged_);
   return true;
+}
+
+void Quarantine::keep_log() const {
+  if (!is_file(log_)) return;
+  create_folders(folder_);
+  const UniqueFd fd = open_regular(log_, Symlinks::refuse);
+  const std::string own = hash_file_flat(fd.get(), log_.string()).hex().substr(0, 16);
+  keep_file(log_, folder_ / ("damaged-log." + own));
+  sync_folder(folder_);
 }
 
 void Quarantine::sync() const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // organ/quarantine: removed/HEX, objects that gc took away; damaged/HEX.HEX16, what lay under an
-// object's name and had other bytes (the second word begins their own digest).
+// object's name and had other bytes (the second word begins their own digest); damaged-log.HEX16.
 #pragma once
 
 #include <filesystem>
@@ -30,10 +30,13 @@ class Quarantine {
   // does.
   bool keep_damaged(const Digest& digest) const;
 
+  // Keeps the log as it is, durably, before another one gets its name.
+  void keep_log() const;
+
   void sync() const;
 
  private:
-  std::filesystem::path removed_, damaged_;
+  std::filesystem::path log_, folder_, removed_, damaged_;
   BlobStore blobs_;
 };
 

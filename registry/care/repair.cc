@@ -11,6 +11,7 @@
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/base/path_status.h"
+#include "registry/care/log_repair.h"
 #include "registry/care/quarantine.h"
 #include "registry/care/repair_source.h"
 #include "registry/care/store_scan.h"
@@ -219,17 +220,25 @@ RepairReport repair(const fs::path& folder, const RepairOptions& repair_options,
                     const OpenOptions& options, const Work& work) {
   const RegistryPaths paths = find_registry(folder);
   const Log log(paths.organ());
-  meet(paths, log, options);
-  const LoggedState state = read_log(log, work.uncounted());
-  if (state.damage) throw Error(*state.damage);
   const BlobStore blobs(paths.root);
   Mender mender(paths, repair_options, work);
+  RepairReport report;
+  LoggedState state = read_log(log, work.uncounted());
+  if (state.damage) {
+    const std::string source =
+        repair_log(paths, log, repair_options.sources, repair_options.dry_run, work);
+    if (source.empty()) throw Error(*state.damage);
+    report.log_from = source;
+    if (repair_options.dry_run) return report;  // only then is known what objects there must be
+    state = read_log(log, work.uncounted());
+    if (state.damage) throw Error(*state.damage);
+  }
+  meet(paths, log, options);
   std::optional<FileLock> lock;
   if (!repair_options.dry_run) {
     lock.emplace(share_store(paths, work));
     blobs.remove_leftovers();
   }
-  RepairReport report;
   std::set<std::string> before, after;
   mend_small(mender, blobs, state, repair_options.dry_run, before, report, work);
   const StoreScan scan = scan_store(blobs, state, ScanDepth::everything, work);

@@ -34,6 +34,9 @@ struct MendedObject {
 };
 
 struct RepairReport {
+  // The registry folder that a damaged log was made whole from. A dry run looks no further then:
+  // only a whole log says what objects there must be.
+  std::string log_from;
   std::vector<MendedObject> mended;  // would be, of a dry run
   // What could not be; `pieces` are those that nobody has.
   std::vector<DamagedObject> left;
@@ -42,9 +45,11 @@ struct RepairReport {
 };
 
 // The damaged object itself goes to organ/quarantine/damaged. Ended at any step each object is as
-// it was or whole. Holds the registry's lock, shared. Throws not_found, invalid_argument (a source
-// that is none), corrupt (the log is damaged: nothing says then what has to be here), io, conflict,
-// cancelled. A source that does not answer is a note.
+// it was or whole. Holds the registry's lock, shared. A damaged log is made whole from a source
+// that is a registry folder, when that leads to the signed checkpoint that lies here. Throws
+// not_found, invalid_argument (a source that is none), corrupt (a damaged log that no source has:
+// nothing says then what has to be here), io, conflict, cancelled. A source that does not answer is
+// a note.
 RepairReport repair(const std::filesystem::path& folder, const RepairOptions& repair_options,
                     const OpenOptions& options = {}, const Work& work = {});
 

@@ -229,3 +229,55 @@ TEST_CASE("repair: sources that are none are refused before anything is looked a
   CHECK_THROWS_AS(mend(fixture, {fixture.folder.path()}), Error);
   CHECK_THROWS_AS(mend(fixture, {"oci://"}), Error);
 }
+
+TEST_CASE("repair: a log that is changed, cut or gone is made whole from an older or newer copy") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const fs::path older = fixture.folder.path() / "older", newer = fixture.folder.path() / "newer";
+  fs::copy(fixture.root, older, fs::copy_options::recursive);
+  fixture.publish("1.1.0");
+  const fs::path now = fixture.folder.path() / "now";
+  fs::copy(fixture.root, now, fs::copy_options::recursive);
+  fixture.publish("1.2.0");
+  fs::copy(fixture.root, newer, fs::copy_options::recursive);
+  fs::remove_all(fixture.root);
+  fs::copy(now, fixture.root, fs::copy_options::recursive);
+  const fs::path log = fixture.root / "organ/log";
+  const std::string good = slurp(log);
+  const std::size_t first = good.find('\n') + 1, known = slurp(older / "organ/log").size();
+  const auto mendable = [&](const fs::path& source, const std::string& bad) {
+    fs::remove(log);
+    if (!bad.empty()) std::ofstream(log, std::ios::binary) << bad;
+    try {
+      const RepairReport dry = mend(fixture, {source}, true);
+      CHECK(dry.log_from == source.string());
+      CHECK((bad.empty() ? !fs::exists(log) : slurp(log) == bad));
+      const RepairReport report = mend(fixture, {source});
+      CHECK(report.log_from == source.string());
+      CHECK(slurp(log) == good);
+      CHECK(is_well(fixture));
+      return true;
+    } catch (const Error& error) {
+      CHECK((bad.empty() ? !fs::exists(log) : slurp(log) == bad));
+      return false;
+    }
+  };
+  for (const std::size_t at : {std::size_t{3}, first + 80, known - 5}) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 1);
+    CHECK(mendable(older, bad));
+    CHECK(mendable(newer, bad));
+    CHECK(!mendable(fixture.organ_folder, bad));
+  }
+  std::string behind = good;
+  behind[known + 80] = static_cast<char>(behind[known + 80] ^ 1);
+  CHECK(!mendable(older, behind));  // nobody there has that line
+  CHECK(mendable(newer, behind));
+  CHECK(mendable(newer, good.substr(0, first)));
+  CHECK(mendable(newer, {}));
+  // Another registry of the same contents has another key.
+  const Fixture stranger;
+  stranger.publish("1.0.0");
+  stranger.publish("1.1.0");
+  CHECK(!mendable(stranger.root, behind));
+}
