@@ -120,6 +120,8 @@ std::optional<DamagedObject> check_file(const BlobStore& blobs, const ObjectUse&
   }
   damage.pieces = wrong_pieces(*entry, *found);
   damage.tensors = wrong_tensors(fd.get(), *entry, damage.pieces, found->size, work.uncounted());
+  if (damage.tensors.empty() && !entry->tensors.empty())
+    damage.message += ", outside of its tensors";
   return damage;
 }
 

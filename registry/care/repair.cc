@@ -11,9 +11,9 @@
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/base/path_status.h"
-#include "registry/care/log_repair.h"
+#include "registry/care/internal/log_repair.h"
+#include "registry/care/internal/repair_source.h"
 #include "registry/care/quarantine.h"
-#include "registry/care/repair_source.h"
 #include "registry/care/store_scan.h"
 #include "registry/catalog/catalog.h"
 

@@ -88,6 +88,17 @@ TEST_CASE("fsck: every damaged object is named with file, tensor, piece and vers
   }
 }
 
+TEST_CASE("fsck: damage of a file's header is of no tensor") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const format::FileEntry layer = layer_of(published(fixture));
+  spill(fixture.blob(layer.digest), flipped(slurp(fixture.blob(layer.digest)), 9));
+  const FsckReport report = look(fixture);
+  REQUIRE(report.objects.size() == 1);
+  CHECK(report.objects[0].tensors.empty());
+  CHECK(contains(report.objects[0].message, "outside of its tensors"));
+}
+
 TEST_CASE("fsck: each object of a registry in turn, changed, cut, extended or gone") {
   const Fixture fixture;
   fixture.publish("1.0.0");

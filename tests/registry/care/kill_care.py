@@ -132,6 +132,26 @@ class Repair(Damaged):
         self.site.check_well()
 
 
+class RepairLog(Repair):
+    name = "repair of the log"
+
+    def __init__(self, site):
+        self.site, self.damaged = site, {}
+        self.log = site.registry / "organ/log"
+        self.good = self.log.read_bytes()
+        self.bad = self.good[:-9] + b"?" + self.good[-8:]
+        self.log.write_bytes(self.bad)
+        (site.registry / "organ/quarantine/damaged").mkdir(parents=True)
+        site.keep()
+
+    def judge(self):
+        demand(self.log.read_bytes() in (self.bad, self.good), "the log is neither as it was nor whole")
+        if self.log.read_bytes() == self.bad:
+            self.site.must(*self.command())
+        demand(self.log.read_bytes() == self.good, "mending the log again did not complete")
+        super().judge()
+
+
 class Collect:
     name, code = "gc --apply", 0
     words = ()
@@ -235,7 +255,7 @@ def main():
         print("skipped: strace is needed", file=sys.stderr)
         return 77
     points = failed = 0
-    for kind in (Fsck, Repair, Collect, Purge):
+    for kind in (Fsck, Repair, RepairLog, Collect, Purge):
         with tempfile.TemporaryDirectory() as scratch:
             site = Site(organ, make, Path(scratch), lacking)
             more = sweep(site, kind(site), every)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/care/repair_source.h"
+#include "registry/care/internal/repair_source.h"
 
 #include <algorithm>
 #include <optional>
@@ -9,8 +9,8 @@
 #include "format/base/file.h"
 #include "format/base/path_status.h"
 #include "format/organ/organ_source.h"
+#include "registry/care/internal/remote_source.h"
 #include "registry/care/object_check.h"
-#include "registry/care/remote_source.h"
 #include "registry/http/remote_reference.h"
 #include "registry/oci/oci.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/care/log_repair.h"
+#include "registry/care/internal/log_repair.h"
 
 #include <algorithm>
 #include <optional>

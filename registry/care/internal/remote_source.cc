@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/care/remote_source.h"
+#include "registry/care/internal/remote_source.h"
 
 #include <algorithm>
 #include <optional>

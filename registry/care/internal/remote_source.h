@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "registry/care/repair_source.h"
+#include "registry/care/internal/repair_source.h"
 
 namespace organ::registry {
 
