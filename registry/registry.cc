@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <compare>
+#include <thread>
 #include <utility>
 
 #include "format/base/fail.h"
@@ -96,18 +98,21 @@ FileLock share_store(const RegistryPaths& paths, const Work& work) {
 }
 
 FileLock own_store(const RegistryPaths& paths, const Work& work) {
-  // Whoever holds it may ask for it once more behind the gate: it is not kept shut until the end.
-  constexpr double kTurn = 20;  // seconds
-  for (double left = kLockSeconds; left > kTurn; left -= kTurn) {
-    const FileLock gate(paths.store_gate(), FileLock::Kind::exclusive, kLockSeconds, work);
-    try {
-      return {paths.store_lock(), FileLock::Kind::exclusive, kTurn, work};
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::conflict) throw;
+  // Whoever holds it may ask for it once more behind the gate (pull does, to publish): the gate is
+  // not kept shut until the end, and stays open long enough to be passed.
+  constexpr double kTurn = 10;  // seconds
+  constexpr auto kOpen = std::chrono::milliseconds(200);
+  for (double left = kLockSeconds;; left -= kTurn) {
+    {
+      const FileLock gate(paths.store_gate(), FileLock::Kind::exclusive, kLockSeconds, work);
+      try {
+        return {paths.store_lock(), FileLock::Kind::exclusive, kTurn, work};
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::conflict || left <= kTurn) throw;
+      }
     }
+    std::this_thread::sleep_for(kOpen);
   }
-  const FileLock gate(paths.store_gate(), FileLock::Kind::exclusive, kLockSeconds, work);
-  return {paths.store_lock(), FileLock::Kind::exclusive, kTurn, work};
 }
 
 RegistryPaths find_registry(const fs::path& folder) {

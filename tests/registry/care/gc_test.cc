@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
+#include <thread>
 
 #include "registry/care/fsck.h"
 #include "registry/care/stats.h"
@@ -167,6 +169,22 @@ TEST_CASE("gc: whoever adds objects keeps it out") {
   }
   apply_gc(fixture.root, plan.token);
   CHECK(!fs::exists(fixture.blob(sha256("nobody's"))));
+}
+
+TEST_CASE("gc: who holds the lock already gets it again while gc waits for it") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  add_orphan(fixture, "nobody's");
+  const GcPlan plan = plan_gc(fixture.root, GcAction::collect, 0);
+  std::optional<FileLock> pulling = share_store({fixture.root}, {});
+  std::thread gc([&] { apply_gc(fixture.root, plan.token); });
+  // Behind it: the gate is shut by then, and opens for a moment every ten seconds.
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  fixture.publish("1.1.0");
+  pulling.reset();
+  gc.join();
+  CHECK(!fs::exists(fixture.blob(sha256("nobody's"))));
+  CHECK(is_well(fixture));
 }
 
 TEST_CASE("gc: files of interrupted pulls go when they are old, into no quarantine") {
