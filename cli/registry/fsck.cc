@@ -57,7 +57,7 @@ void print_text(const Context& context, const FsckReport& report) {
         "organ repair --from SOURCE mends objects, as does publishing the same folder again");
   }
   if (!report.views.empty()) {
-    context.note("views are made anew: organ registry rebuild; policy.json: organ registry policy");
+    context.note("views are made anew: organ registry rebuild, index or policy --restore");
   }
   const std::string read =
       fmt::format("{} entries, {} versions, {} objects, {} read", report.entries, report.versions,

@@ -166,7 +166,8 @@ TEST_CASE("fsck: views that are not there are no damage, nor is what a cache hol
   spill(fixture.root / "organ/log.tree", std::string(64, 'x'));
   CHECK(is_well(look(fixture)));
   CHECK(look(fixture).notes.size() == usual + 1);
-  for (const char* view : {"organ/catalog.db", "organ/log.tree", "organ/policy.json"}) {
+  for (const char* view :
+       {"organ/catalog.db", "organ/log.tree", "organ/policy.json", "index.json"}) {
     fs::remove(fixture.root / view);
   }
   CHECK(is_well(look(fixture)));
