@@ -4,6 +4,7 @@
 #include "format/base/file.h"
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
+#include "registry/views.h"
 
 namespace organ::registry {
 namespace {
@@ -54,6 +55,10 @@ void add_to(Catalog::Update& update, const BlobStore& blobs, const LogPlace& pla
 }
 
 }  // namespace
+
+void check_policy_view(const RegistryPaths& paths, const LogFacts& facts) {
+  check_shown_policy(paths, facts, policy_of(facts.rules(), paths));
+}
 
 Registry::Impl::Impl(RegistryPaths paths_, BlobStore blobs_, Log log_, Catalog catalog_,
                      bool writable_)

@@ -293,7 +293,7 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   const Policy& policy = impl_->policy();
   format::check_name(name);
   // Held from the first look at the blobs to the commit: nobody may delete one in between.
-  const FileLock store(impl_->paths.store_lock(), FileLock::Kind::shared, kLockSeconds, work);
+  const FileLock store = share_store(impl_->paths, work);
   PreparedOrgan prepared(organ, name, version.to_string());
   if (!prepared.renamed_from().empty() && options.key == nullptr) {
     throw Error(ErrorCode::invalid_argument,

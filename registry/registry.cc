@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <compare>
+#include <thread>
 #include <utility>
 
 #include "format/base/fail.h"
@@ -52,29 +54,13 @@ void fill_new_registry(const RegistryPaths& paths, const CreateOptions& options)
   make_folder(paths.trust());
   make_folder(paths.temporary());
   write_file(paths.store_lock(), "", AtomicFile::Mode::create_new);
+  write_file(paths.store_gate(), "", AtomicFile::Mode::create_new);
   write_file(paths.write_lock(), "", AtomicFile::Mode::create_new);
   const Log log = Log::create(paths.organ(), log_time());
   write_policy(paths, options, log);
   build_catalog(paths, log, BlobStore(paths.root), {});
   write_file(paths.root / kLayoutFile, kOciLayoutText);
   sync_folder(paths.root / "blobs");
-}
-
-RegistryPaths find_registry(const fs::path& folder) {
-  RegistryPaths paths{folder};
-  const fs::path layout = folder / kLayoutFile;
-  if (!is_there(folder)) {
-    throw Error(ErrorCode::not_found, quote(folder.string()) + ": no such registry",
-                "organ registry init makes one");
-  }
-  if (!is_there(layout) || !is_folder(paths.organ())) {
-    throw Error(ErrorCode::not_found, quote(folder.string()) + ": not an organ registry",
-                "organ registry init makes one in an empty folder");
-  }
-  if (read_file(layout, kSmallFileLimit) != kOciLayoutText) {
-    fail(ErrorCode::unsupported_version, "{}: expected {}", quote(layout.string()), kOciLayoutText);
-  }
-  return paths;
 }
 
 bool is_up_to_date(const Log& log, const Catalog& catalog) {
@@ -105,6 +91,46 @@ Catalog open_for_reading(const RegistryPaths& paths, const Log& log, const BlobS
 }
 
 }  // namespace
+
+FileLock share_store(const RegistryPaths& paths, const Work& work) {
+  const FileLock gate(paths.store_gate(), FileLock::Kind::shared, kLockSeconds, work);
+  return {paths.store_lock(), FileLock::Kind::shared, kLockSeconds, work};
+}
+
+FileLock own_store(const RegistryPaths& paths, const Work& work) {
+  // Whoever holds it may ask for it once more behind the gate (pull does, to publish): the gate is
+  // not kept shut until the end, and stays open long enough to be passed.
+  constexpr double kTurn = 10;  // seconds
+  constexpr auto kOpen = std::chrono::milliseconds(200);
+  for (double left = kLockSeconds;; left -= kTurn) {
+    {
+      const FileLock gate(paths.store_gate(), FileLock::Kind::exclusive, kLockSeconds, work);
+      try {
+        return {paths.store_lock(), FileLock::Kind::exclusive, kTurn, work};
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::conflict || left <= kTurn) throw;
+      }
+    }
+    std::this_thread::sleep_for(kOpen);
+  }
+}
+
+RegistryPaths find_registry(const fs::path& folder) {
+  RegistryPaths paths{folder};
+  const fs::path layout = folder / kLayoutFile;
+  if (!is_there(folder)) {
+    throw Error(ErrorCode::not_found, quote(folder.string()) + ": no such registry",
+                "organ registry init makes one");
+  }
+  if (!is_there(layout) || !is_folder(paths.organ())) {
+    throw Error(ErrorCode::not_found, quote(folder.string()) + ": not an organ registry",
+                "organ registry init makes one in an empty folder");
+  }
+  if (read_file(layout, kSmallFileLimit) != kOciLayoutText) {
+    fail(ErrorCode::unsupported_version, "{}: expected {}", quote(layout.string()), kOciLayoutText);
+  }
+  return paths;
+}
 
 std::string log_time() { return format::clock_time(); }
 

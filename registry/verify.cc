@@ -10,6 +10,7 @@
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
+#include "registry/views.h"
 
 namespace organ::registry {
 namespace {
@@ -46,23 +47,22 @@ Item verify_log(const Log& log, const Work& work) {
   return item;
 }
 
-// The file as it is now, under the write lock. A catalog of before damage was done, or of before it
-// was mended, differs from one that is made now.
+}  // namespace
+
 Item verify_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                    const Work& work, VerifyReport& report) {
+                    const Work& work, std::vector<std::string>& notes) {
   Item item = part("organ/catalog.db");
   collect(item, item.subject, [&] {
     const auto catalog = is_taken(paths.catalog()) ? Catalog::open(paths.catalog()) : std::nullopt;
     Catalog fresh = Catalog::in_memory();
     if (catalog) replay(log, blobs, fresh, work);
     if (!catalog) {
-      report.notes.push_back("organ/catalog.db: is not there; the next publish makes it");
+      notes.push_back("organ/catalog.db: is not there; the next publish makes it");
     } else if (catalog->position().entries() < fresh.position().entries()) {
       require_prefix(paths, log, catalog->position());
-      report.notes.push_back(
-          "organ/catalog.db: lags behind the log; the next publish completes it");
+      notes.push_back("organ/catalog.db: lags behind the log; the next publish completes it");
     } else if (fresh.has_damage() || catalog->has_damage()) {
-      report.notes.push_back("organ/catalog.db: not compared, what it is made from is damaged");
+      notes.push_back("organ/catalog.db: not compared, what it is made from is damaged");
     } else if (fresh.dump() != catalog->dump()) {
       item.findings.push_back({ErrorCode::corrupt, item.subject,
                                "its rows are not what log and blobs say; organ registry rebuild "
@@ -72,7 +72,6 @@ Item verify_catalog(const RegistryPaths& paths, const Log& log, const BlobStore&
   return item;
 }
 
-// It lists what there was when it was written: the first entries.
 Item verify_index(const RegistryPaths& paths, const Log& log) {
   Item item = part("index.json");
   collect(item, item.subject, [&] {
@@ -87,6 +86,8 @@ Item verify_index(const RegistryPaths& paths, const Log& log) {
   });
   return item;
 }
+
+namespace {
 
 // Objects nothing refers to are what an interrupted publish leaves; they harm nobody.
 void note_strays(const BlobStore& blobs, const std::vector<BlobRef>& seen, VerifyReport& report) {
@@ -216,7 +217,8 @@ VerifyReport Registry::verify_all(const TrustOverride& override, const Work& wor
   }
   const FileLock lock(impl_->paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
   report.items.push_back(verify_log(impl_->log, work));
-  report.items.push_back(verify_catalog(impl_->paths, impl_->log, impl_->blobs, work, report));
+  report.items.push_back(
+      verify_catalog(impl_->paths, impl_->log, impl_->blobs, work, report.notes));
   report.items.push_back(verify_index(impl_->paths, impl_->log));
   note_strays(impl_->blobs, seen, report);
   note_modes(impl_->blobs, seen, report);

@@ -21,7 +21,8 @@ const std::vector<CommandGroup>& command_groups() {
         {"eval", "measure a checkpoint's perplexity, or compare two"},
         {"generate", "let a checkpoint continue a text; an encoder-decoder: answer it"},
         {"baseline", "train a rival of an organ on the same data and report its budget"}}},
-      {"keep the registry and the machine healthy", {{"registry"}, {"doctor"}}},
+      {"keep the registry and the machine healthy",
+       {{"registry"}, {"fsck"}, {"repair"}, {"gc"}, {"doctor"}}},
   };
   return groups;
 }

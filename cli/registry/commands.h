@@ -8,17 +8,21 @@
 namespace organ::cli {
 
 void add_alias(Command& app, Context& context);
+void add_fsck(Command& app, Context& context);
+void add_gc(Command& app, Context& context);
 void add_list(Command& app, Context& context);
 void add_log(Command& app, Context& context);
 void add_publish(Command& app, Context& context);
 void add_pull(Command& app, Context& context);
 void add_push(Command& app, Context& context);
 void add_registry(Command& app, Context& context);
+void add_repair(Command& app, Context& context);
 void add_revoke(Command& app, Context& context);
 void add_show(Command& app, Context& context);
 void add_yank(Command& app, Context& context);
 
 // Those of the group `organ registry` that stand in files of their own.
 void add_registry_policy(Command& group, Context& context);
+void add_registry_stats(Command& group, Context& context);
 
 }  // namespace organ::cli

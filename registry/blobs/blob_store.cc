@@ -148,8 +148,8 @@ bool BlobStore::is_writable(const Digest& digest) const {
   return ::lstat(path(digest).c_str(), &status) == 0 && (status.st_mode & 0222) != 0;
 }
 
-StagedBlob BlobStore::add(const Digest& digest, std::uint64_t size, const Work& work,
-                          const std::function<Digest(int)>& write) const {
+StagedBlob BlobStore::stage_written(const Digest& digest, std::uint64_t size, const Work& work,
+                                    const std::function<Digest(int)>& write) const {
   StagedBlob blob{.digest = digest, .size = size, .fd = {}, .named = {}};
   if (is_whole(digest, size, work.uncounted())) {
     work.advance(size);
@@ -213,7 +213,7 @@ void BlobStore::remove_leftovers() const {
 }
 
 StagedBlob BlobStore::stage(std::string_view bytes, const Digest& digest) const {
-  return add(digest, bytes.size(), {}, [&](int target) {
+  return stage_written(digest, bytes.size(), {}, [&](int target) {
     write_all(target, bytes, subject_of(digest));
     return sha256(bytes);
   });
@@ -221,7 +221,7 @@ StagedBlob BlobStore::stage(std::string_view bytes, const Digest& digest) const 
 
 StagedBlob BlobStore::stage(int fd, std::uint64_t size, const Digest& digest,
                             std::string_view subject, const Work& work) const {
-  return add(digest, size, work, [&](int target) {
+  return stage_written(digest, size, work, [&](int target) {
     if (const std::uint64_t now = file_size(fd, subject); now != size) {
       fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", subject, now, size);
     }

@@ -54,6 +54,9 @@ class BlobStore {
   StagedBlob stage(std::string_view bytes, const Digest& digest) const;
   StagedBlob stage(int fd, std::uint64_t size, const Digest& digest, std::string_view subject,
                    const Work& work = {}) const;
+  // The same of what `write` puts into an open, empty file; it returns the digest of that.
+  StagedBlob stage_written(const Digest& digest, std::uint64_t size, const Work& work,
+                           const std::function<Digest(int fd)>& write) const;
   // The second: gives it its name, in place of what was found damaged under it. Returns false when
   // it was here already. The name is durable after sync(), which must precede anything that refers
   // to it, also when the object was here: its writer may have died before its own sync.
@@ -74,8 +77,6 @@ class BlobStore {
  private:
   bool is_taken(const Digest& digest) const;
   bool replace(StagedBlob blob) const;
-  StagedBlob add(const Digest& digest, std::uint64_t size, const Work& work,
-                 const std::function<Digest(int fd)>& write) const;
   std::filesystem::path folder_;
   std::filesystem::path staging_;  // temporary names where there are no unnamed files
 };

@@ -8,37 +8,16 @@
 #include <string>
 #include <vector>
 
-#include "format/base/file_system.h"
+#include "format/base/file.h"
 #include "registry/blobs/blob_store.h"
 #include "registry/catalog/catalog.h"
 #include "registry/log/facts.h"
 #include "registry/log/log.h"
 #include "registry/oci/stored_organ.h"
 #include "registry/registry.h"
-#include "registry/trust/known_logs.h"
+#include "registry/registry_paths.h"
 
 namespace organ::registry {
-
-inline constexpr std::uint64_t kSmallFileLimit = std::uint64_t{1} << 20;
-// Commits take milliseconds; this bounds a queue of very many publishers.
-inline constexpr double kLockSeconds = 120;
-
-struct RegistryPaths {
-  std::filesystem::path root;
-  std::filesystem::path organ() const { return root / "organ"; }
-  // SQLite follows no link in a path: those above the registry are resolved, one below is refused.
-  std::filesystem::path catalog() const { return without_links(root) / "organ" / "catalog.db"; }
-  std::filesystem::path index() const { return root / "index.json"; }
-  std::filesystem::path policy() const { return organ() / "policy.json"; }
-  std::filesystem::path trust() const { return organ() / "trust"; }
-  std::filesystem::path temporary() const { return without_links(root) / "organ" / "tmp"; }
-  // What was found and does not belong there; nothing reads it.
-  std::filesystem::path quarantine() const { return organ() / "quarantine"; }
-  // Shared by everybody who adds or reads objects, exclusive for deleting them.
-  std::filesystem::path store_lock() const { return organ() / "lock"; }
-  // Exclusive while log, checkpoint, catalog and index change; shared to see them all at rest.
-  std::filesystem::path write_lock() const { return organ() / "write.lock"; }
-};
 
 struct Registry::Impl {
   Impl(RegistryPaths paths, BlobStore blobs, Log log, Catalog catalog, bool writable);
@@ -96,11 +75,6 @@ struct Registry::Impl {
   mutable Policy policy_;
   mutable std::optional<LogRules> policy_rules_;
 };
-
-// What this user has seen of the registry, compared with its log; nothing is remembered without a
-// place. Before anything is written.
-std::optional<KnownLogs::Met> meet(const RegistryPaths& paths, const Log& log,
-                                   const OpenOptions& options);
 
 // Takes the log's entries after the catalog's position into the catalog, completes what a crash
 // left undone (announced line, torn line), opens the catalog anew when another

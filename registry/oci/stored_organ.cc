@@ -39,12 +39,18 @@ StoredVersion load_version(const BlobStore& blobs, const BlobRef& manifest,
                            const std::string& subject) {
   const VersionManifest parsed = parse_version_manifest(
       read_limited(blobs, manifest, kOciManifestLimit, subject), subject + ": manifest");
+  return join_version(parsed, read_limited(blobs, parsed.organ, format::kManifestLimit, subject),
+                      subject);
+}
+
+StoredVersion join_version(const VersionManifest& manifest, std::string organ_text,
+                           const std::string& subject) {
   StoredVersion version;
-  version.organ_text = read_limited(blobs, parsed.organ, format::kManifestLimit, subject);
-  version.config = parsed.config;
+  version.organ_text = std::move(organ_text);
+  version.config = manifest.config;
   version.content.organ = format::Manifest::parse(version.organ_text, subject + ": organ.json");
-  version.content.organ_json = parsed.organ;
-  check_files(parsed, version.content.organ, subject);
+  version.content.organ_json = manifest.organ;
+  check_files(manifest, version.content.organ, subject);
   const format::Manifest& organ = version.content.organ;
   if (organ.name + ":" + organ.version != subject) {
     fail(ErrorCode::corrupt, "{}: its organ.json says {}", subject,

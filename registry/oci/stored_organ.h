@@ -9,6 +9,7 @@
 #include "format/organ/organ_source.h"
 #include "registry/blobs/blob_store.h"
 #include "registry/catalog/catalog.h"
+#include "registry/oci/oci.h"
 
 namespace organ::registry {
 
@@ -20,6 +21,10 @@ struct StoredVersion {
   BlobRef config;
 };
 StoredVersion load_version(const BlobStore& blobs, const BlobRef& manifest,
+                           const std::string& subject);
+
+// The same of the text of its organ.json and its manifest, which were read already.
+StoredVersion join_version(const VersionManifest& manifest, std::string organ_text,
                            const std::string& subject);
 
 // The Sigstore bundle that a signature manifest attaches to `manifest`.

@@ -203,14 +203,19 @@ void PartialFolder::remove_old(const fs::path& registry) {
     std::error_code error;
     const auto time = fs::last_write_time(root / name, error);
     if (error || now - time < kOld) continue;
-    try {
-      const FileLock lock(root / name / kLock, FileLock::Kind::exclusive, 0);
-      fs::remove_all(root / name, error);
-    } catch (const Error& not_ours) {  // in use, or another pull removed it
-      const ErrorCode code = not_ours.code();
-      if (code != ErrorCode::conflict && code != ErrorCode::io && code != ErrorCode::not_found) {
-        throw;
-      }
+    remove_unused(root / name);
+  }
+}
+
+void PartialFolder::remove_unused(const fs::path& folder) {
+  std::error_code ignored;  // what is left is removed another time
+  try {
+    const FileLock lock(folder / kLock, FileLock::Kind::exclusive, 0);
+    fs::remove_all(folder, ignored);
+  } catch (const Error& not_ours) {  // in use, or another pull removed it
+    const ErrorCode code = not_ours.code();
+    if (code != ErrorCode::conflict && code != ErrorCode::io && code != ErrorCode::not_found) {
+      throw;
     }
   }
 }

@@ -26,6 +26,8 @@ class PartialFolder {
   void remove_empty();
   // Removes what was begun more than a week ago, by whom ever, and is not in use.
   static void remove_old(const std::filesystem::path& registry);
+  // Removes such a folder of a registry unless somebody pulls into it.
+  static void remove_unused(const std::filesystem::path& folder);
 
  private:
   std::filesystem::path folder_;

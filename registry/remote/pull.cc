@@ -6,6 +6,7 @@
 #include "format/base/file_system.h"
 #include "format/base/new_folder.h"
 #include "registry/blobs/blob_store.h"
+#include "registry/registry_paths.h"
 #include "registry/remote/download.h"
 #include "registry/remote/exchange.h"
 #include "registry/remote/remote_version.h"
@@ -127,6 +128,8 @@ PullResult pull(Registry& registry, const RemoteReference& from, const ExactVers
   // What would be refused at the end is refused before anything is fetched.
   registry.check_publishable(organ, version.manifest.digest);
 
+  // Held from the first look at the objects to the commit: what is not fetched must stay.
+  const FileLock store = share_store({registry.folder()}, work);
   const auto missing = missing_files(version.organ, blobs, work.uncounted());
   require_space(registry.folder(), total(missing));
   PartialFolder partial(registry.folder(), version.manifest.digest, work);

@@ -111,6 +111,18 @@ class BytesRead(unittest.TestCase):
         self.assertLess(others, 0.2 * sum(files.values()), "reads of the copies")
 
 
+    def test_fsck_reads_what_versions_share_once(self):
+        self.run_organ("registry", "init", "--registry", "shared", "--key", "k.pub")
+        for version in ("1.0.0", "1.1.0", "2.0.0"):
+            self.run_organ("publish", "cut", f"a/b:{version}", "--key", "k.key", "--registry", "shared")
+        read, written = self.count("fsck", "shared")
+        blobs = {path.name: path.stat().st_size for path in (self.work / "shared/blobs/sha256").iterdir()}
+        for name, size in blobs.items():
+            if size > 100_000:
+                self.assert_times(read[name], size, 1, 1.01, f"reads of {name}")
+        self.assertGreaterEqual(sum(size > 100_000 for size in blobs.values()), 3)
+        self.assertLess(sum(written.values()), 65536, "fsck writes")
+
     def test_install_and_uninstall(self):
         model = self.work / "recipient"
         subprocess.run(["cp", "-r", self.work / "model", model], check=True)

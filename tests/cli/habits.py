@@ -204,7 +204,8 @@ class Habits(unittest.TestCase):
         (work / "model/config.json").write_text(json.dumps(config | {"mystery": 1}))
         way = ["extract model --layers 1:3 --name a/b --organ-version 1.0.0 --license MIT --out o",
                "sign o --key k.key", "registry init --key k.pub", "publish o", "verify o",
-               "verify a/b:1.0.0", "verify --all", "registry rebuild",
+               "verify a/b:1.0.0", "verify --all", "registry rebuild", "fsck",
+               "repair --from o", "gc",
                "check o --recipient model --at 0", "install a/b:1.0.0 --into model --at 0",
                "install --continue --into model", "uninstall model"]
         env = {"ORGAN_REGISTRY": str(work / "registry")}
@@ -223,7 +224,7 @@ class Habits(unittest.TestCase):
                 self.assertEqual((done.stdout, said), ("", []))
                 if line.startswith(("check", "install a")):
                     self.assertIn("mystery", done.stderr)  # the verdict's warnings are warnings
-        for line in ("inspect o", "list", "show a/b:1.0.0", "log", "doctor"):  # data was asked for
+        for line in ("inspect o", "list", "show a/b:1.0.0", "log", "doctor", "registry stats"):  # data was asked for
             self.assertTrue(run(line).stdout, line)
         (work / "o/layer.00.safetensors").write_bytes(b"")
         done = self.run_organ("verify", "quiet/o", "-q")

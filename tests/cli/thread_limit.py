@@ -24,6 +24,7 @@ TOOLS = Path(__file__).parent.parent / "tools"
 WAY = ["extract model --layers 1:3 --name a/b --organ-version 1.0.0 --license MIT --out o LIMIT",
        "sign o --key k.key LIMIT", "registry init --key k.pub", "publish o LIMIT",
        "verify o LIMIT", "verify a/b:1.0.0 LIMIT", "verify --all LIMIT", "registry rebuild",
+       "fsck LIMIT", "repair --from o LIMIT",
        "check o --recipient model --at 0 LIMIT",
        "install o --into model --at 0 --out copy LIMIT",
        "install a/b:1.0.0 --into model --at 0 LIMIT", "install --continue --into model LIMIT",

@@ -32,6 +32,7 @@ LINES = ["extract BAD --layers 0:1 --out fresh", "extract model --layers 0:1 --o
          "install --abort --into BAD", "uninstall BAD", "publish BAD", "publish o --key BAD",
          "publish o --registry BAD", "registry init --registry BAD",
          "registry init --registry fresh --key BAD", "registry rebuild --registry BAD",
+         "fsck BAD", "repair BAD", "repair registry --from BAD", "gc BAD", "registry stats --registry BAD",
          "pull oci://127.0.0.1:1/a:1 --manifest-only --out BAD", "push a/b oci://127.0.0.1:1/a --ca BAD",
          "list --registry BAD", "log --registry BAD", "show a/b --registry BAD"]
 REFUSALS = {1, 2, 4, 6}  # failure, usage, corrupt, not found

@@ -4,14 +4,16 @@ import shutil
 import sys
 from pathlib import Path
 
+from care import Collect, Fsck, Purge, Repair
 from commands import (Extract, Install, InstallBeside, KeyGenerate, Publish, Rebuild, RegistryInit,
                       RegistryInitDeep, RegistryInitInside, Sign, SignAgain, Uninstall)
 from exchange import Export, ExportLayers, ExportLayout, ImportLayers, ImportLayout
 from training import Import, Recover, Train, TrainAdapter, TrainLayers, TrainStopped, WithData
 
 CASES = (Extract, KeyGenerate, Sign, SignAgain, RegistryInit, RegistryInitInside, RegistryInitDeep,
-         Publish, Rebuild, Install, Uninstall, InstallBeside, Export, ExportLayers, ExportLayout,
-         ImportLayers, ImportLayout, Import, Train, TrainStopped, Recover, TrainLayers, TrainAdapter)
+         Publish, Rebuild, Fsck, Repair, Collect, Purge, Install, Uninstall, InstallBeside, Export,
+         ExportLayers, ExportLayout, ImportLayers, ImportLayout, Import, Train, TrainStopped, Recover,
+         TrainLayers, TrainAdapter)
 
 
 def chosen(program, names):

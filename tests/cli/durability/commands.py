@@ -58,12 +58,16 @@ class Case:
     arguments = ()
     stopped, code = (), 0
     calls_fail = False  # what is only tidied up may stay then
+    writes = True       # something that could be lost
 
     def __init__(self, organ):
         self.organ = organ
 
     def prepare(self, home):
         write_model(home / "model")
+
+    def ready(self, folder):
+        """Before each run in a copy of the state before."""
 
     def after(self, folder):
         raise NotImplementedError

@@ -67,16 +67,17 @@ class Sweep:
 
     def run(self):
         organ, trace = self.case.organ, self.scratch / "trace"
-        command = [organ.program, *self.case.arguments]
         before = template(self.case, self.scratch)
         victim = copy_of(before, self.scratch / "victim")
-        calls = points(command, victim, organ.environment, trace)
+        self.case.ready(victim)
+        calls = points([organ.program, *self.case.arguments], victim, organ.environment, trace)
         self.case.after(victim)
         jobs = [(call, number, error) for call, number in calls for error in ERRORS[call]]
         for call, number, error in jobs[::self.every]:
             copy_of(before, victim)
             organ.forget()
-            done, text = traced(command, victim, organ.environment, trace, "-e", f"trace={call}", "-e",
+            self.case.ready(victim)
+            done, text = traced([organ.program, *self.case.arguments], victim, organ.environment, trace, "-e", f"trace={call}", "-e",
                                 f"inject={call}:error={error}:when={number}")
             if "(INJECTED)" in text:
                 self.judge(victim, done, f"{call} {number} fails with {error}")

@@ -71,6 +71,7 @@ class Cutter:
         before = template(self.case, self.scratch)
         victim = copy_of(before, self.scratch / "victim")
         organ = self.case.organ
+        self.case.ready(victim)
 
         def run():
             return record([*self.case.stopped, organ.program, *self.case.arguments], victim,
@@ -100,6 +101,8 @@ def main():
         return 77
     failed, states, problems = [], 0, 0
     for kind in chosen(program, names):
+        if not syncs and not kind.writes:
+            continue
         with tempfile.TemporaryDirectory() as scratch:
             cutter = Cutter(kind(Organ(program, scratch)), pathlib.Path(scratch), every, syncs)
             points = cutter.run()

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "cli/frame/amounts.h"
+#include "cli/frame/long_work.h"
+#include "cli/registry/care_output.h"
+#include "cli/registry/commands.h"
+#include "format/base/fail.h"
+#include "registry/care/fsck.h"
+
+namespace organ::cli {
+namespace {
+
+using registry::DamagedObject;
+using registry::FsckReport;
+
+struct Arguments {
+  std::filesystem::path folder;
+  unsigned threads = 0;
+};
+
+bool is_well(const FsckReport& report) {
+  return report.objects.empty() && report.records.empty() && report.views.empty();
+}
+
+nlohmann::json record_of(const FsckReport& report) {
+  nlohmann::json objects = nlohmann::json::array();
+  for (const DamagedObject& object : report.objects) objects.push_back(to_json(object));
+  return {{"ok", is_well(report)},
+          {"objects", objects},
+          {"records", to_json(report.records)},
+          {"views", to_json(report.views)},
+          {"affected", escaped(report.affected)},
+          {"notes", escaped(report.notes)},
+          {"entries", report.entries},
+          {"versions", report.versions},
+          {"removed", report.removed},
+          {"checked", report.checked},
+          {"bytes", report.bytes},
+          {"orphans", report.orphans},
+          {"orphan_bytes", report.orphan_bytes}};
+}
+
+void print_text(const Context& context, const FsckReport& report) {
+  for (const DamagedObject& object : report.objects) print_object(context, "damaged", object);
+  for (const format::Finding& finding : report.records) print_finding(context, "record", finding);
+  for (const format::Finding& finding : report.views) print_finding(context, "view", finding);
+  for (const std::string& note : report.notes) context.note(escape_text(note, 4096));
+  if (report.orphans > 0) {
+    std::string text = fmt::format("{} objects of {} that nothing refers to", report.orphans,
+                                   size_text(report.orphan_bytes));
+    text += report.objects.empty() ? ": organ gc shows them" : ", as far as manifests can be read";
+    context.note(text);
+  }
+  if (!report.objects.empty()) {
+    context.note(
+        "organ repair --from SOURCE mends objects, as does publishing the same folder again");
+  }
+  if (!report.views.empty()) {
+    context.note("views are made anew: organ registry rebuild, index or policy --restore");
+  }
+  const std::string read =
+      fmt::format("{} entries, {} versions, {} objects, {} read", report.entries, report.versions,
+                  report.checked, size_text(report.bytes));
+  if (is_well(report)) {
+    context.confirm("well  " + read);
+    return;
+  }
+  context.print(
+      fmt::format("{} objects damaged, {} versions affected, {} records damaged, {} views "
+                  "to make anew; {}",
+                  report.objects.size(), report.affected.size(), report.records.size(),
+                  report.views.size(), read));
+}
+
+void run(Context& context, const Arguments& arguments) {
+  const FsckReport report = watched(context, arguments.threads, [&](const Work& work) {
+    return registry::fsck(registry_folder(context, arguments.folder),
+                          {.known_registries = context.known_registries(), .log_key = {}}, work);
+  });
+  if (!report.objects.empty()) context.worsen(ErrorCode::corrupt);
+  for (const auto* findings : {&report.records, &report.views}) {
+    for (const format::Finding& finding : *findings) context.worsen(finding.code);
+  }
+  if (context.json) {
+    context.print_json("fsck", record_of(report));
+  } else {
+    print_text(context, report);
+  }
+}
+
+}  // namespace
+
+void add_fsck(Command& app, Context& context) {
+  Command command = app.add_command(
+      context, "fsck",
+      "read every object of a registry, its log and views, and name what is damaged",
+      "  organ fsck\n"
+      "  organ fsck ./store --json");
+  auto arguments = std::make_shared<Arguments>();
+  add_registry_argument(command, arguments->folder);
+  add_threads_option(command, arguments->threads);
+  command.on_run([&context, arguments] { run(context, *arguments); });
+}
+
+}  // namespace organ::cli

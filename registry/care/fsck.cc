@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/care/fsck.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "format/base/fail.h"
+#include "format/base/file.h"
+#include "format/base/path_status.h"
+#include "registry/care/orphans.h"
+#include "registry/care/store_scan.h"
+#include "registry/log/merkle.h"
+#include "registry/views.h"
+
+namespace organ::registry {
+namespace {
+
+using format::Finding;
+
+// What stops the check of one part is a finding about it; a failing machine ends the whole run.
+void collect(std::vector<Finding>& findings, const std::string& subject,
+             const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    const ErrorCode code = error.code();
+    if (code == ErrorCode::not_found) {
+      findings.push_back({ErrorCode::corrupt, subject, error.message()});
+    } else if (code == ErrorCode::corrupt || code == ErrorCode::untrusted ||
+               code == ErrorCode::unsupported_version) {
+      findings.push_back(Finding::of(subject, error));
+    } else {
+      throw;
+    }
+  }
+}
+
+void take_views(VerifyReport::Item item, FsckReport& report) {
+  for (Finding& finding : item.findings) report.views.push_back(std::move(finding));
+}
+
+// A cache that is never synced: whatever it holds is no damage, and is said.
+void check_tree_file(const RegistryPaths& paths, const Log& log, FsckReport& report) {
+  const std::filesystem::path path = paths.organ() / "log.tree";
+  if (!is_file(path)) return report.notes.push_back("organ/log.tree: is not there");
+  MerkleTree tree;
+  std::string expected;
+  log.scan({}, [&](const LogPlace&, const LogEntry& entry) {
+    for (const Digest& hash : tree.append(merkle_leaf(entry.to_text()))) {
+      expected.append(hash.bytes().begin(), hash.bytes().end());
+    }
+  });
+  const UniqueFd fd = open_regular(path, Symlinks::refuse);
+  std::string found(std::min<std::uint64_t>(file_size(fd.get(), path.string()), expected.size()),
+                    '\0');
+  read_at(fd.get(), 0, std::as_writable_bytes(std::span(found)), path.string());
+  if (found != expected) {
+    report.notes.push_back(
+        "organ/log.tree: is not what the log gives, so proofs read the whole log; the next entry "
+        "makes one that is not there");
+  }
+}
+
+void check_views(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
+                 const LogFacts& facts, const Work& work, FsckReport& report) {
+  const FileLock lock(paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
+  take_views(verify_catalog(paths, log, blobs, work, report.notes), report);
+  if (!is_taken(paths.index())) {
+    report.notes.push_back("index.json: is not there; organ registry index writes it");
+  } else if (report.views.empty()) {
+    take_views(verify_index(paths, log), report);
+  }
+  check_tree_file(paths, log, report);
+  collect(report.views, "organ/policy.json", [&] { check_policy_view(paths, facts); });
+}
+
+void check_met(const RegistryPaths& paths, const Log& log, const OpenOptions& options,
+               FsckReport& report) {
+  collect(report.records, "organ/log", [&] {
+    const auto met = meet(paths, log, options);
+    if (met && met->first_use) {
+      report.notes.push_back("is met for the first time; its log key is " + met->known.log_key);
+    }
+  });
+}
+
+void check_log(const LoggedState& state, FsckReport& report) {
+  report.entries = state.entries;
+  report.versions = state.versions.size();
+  for (const LoggedVersion& version : state.versions) {
+    report.removed += version.content_expected ? 0 : 1;
+  }
+  if (state.damage) report.records.push_back(Finding::of("organ/log", *state.damage));
+  if (state.beyond > 0) {
+    report.notes.push_back("organ/log: ends with what a writer left; the next one completes it");
+  }
+}
+
+void check_objects(const BlobStore& blobs, const LoggedState& state, const Work& work,
+                   FsckReport& report) {
+  StoreScan scan = scan_store(blobs, state, ScanDepth::everything, work);
+  for (DamagedUse& one : scan.damaged) report.objects.push_back(std::move(one.damage));
+  report.affected = std::move(scan.affected);
+  report.checked = scan.checked;
+  report.bytes = scan.bytes;
+  std::ranges::move(scan.notes, std::back_inserter(report.notes));
+  for (const StoredBlob& blob : orphans_of(blobs, scan.referred, report.notes)) {
+    ++report.orphans;
+    report.orphan_bytes += blob.size;
+  }
+}
+
+}  // namespace
+
+FsckReport fsck(const std::filesystem::path& folder, const OpenOptions& options, const Work& work) {
+  FsckReport report;
+  const RegistryPaths paths = find_registry(folder);
+  std::optional<Log> log;
+  collect(report.records, "organ/trust/log.vkey", [&] { log.emplace(paths.organ()); });
+  if (!log) return report;  // nothing says what has to be here
+  const BlobStore blobs(paths.root);
+  const LoggedState state = read_log(*log, work.uncounted());
+  check_log(state, report);
+  if (!state.damage) check_met(paths, *log, options, report);
+  check_objects(blobs, state, work, report);
+  if (state.damage) {
+    report.notes.push_back("the views were not compared: what they are made from is damaged");
+  } else {
+    check_views(paths, *log, blobs, state.facts, work, report);
+  }
+  return report;
+}
+
+}  // namespace organ::registry

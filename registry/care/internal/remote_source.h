@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// A repository of an OCI registry as a source of repairs.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "registry/care/internal/repair_source.h"
+
+namespace organ::registry {
+
+// Speaks with it when it is asked for the first time. Throws invalid_argument.
+std::unique_ptr<RepairSource> remote_source(const std::string& text, const RemoteOptions& options,
+                                            const Work& work);
+
+}  // namespace organ::registry

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// organ/quarantine: removed/HEX, objects that gc took away; damaged/HEX.HEX16, what lay under an
+// object's name and had other bytes (the second word begins their own digest); damaged-log.HEX16.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "registry/blobs/blob_store.h"
+#include "registry/care/gc_protocol.h"
+#include "registry/registry_paths.h"
+
+namespace organ::registry {
+
+// A value that knows where it lies. Holders of the registry's lock use it: shared to add what was
+// damaged, alone to take away.
+class Quarantine {
+ public:
+  explicit Quarantine(const RegistryPaths& paths);
+
+  // Everything in both folders.
+  std::vector<GcThing> things() const;
+  // Where bytes of an object may lie, those of gc first.
+  std::vector<std::filesystem::path> copies_of(const Digest& digest) const;
+
+  // Moves an object here. One of its name that is here already gives way.
+  void set_aside(const Digest& digest) const;
+  // Keeps what lies under the object's name, whatever it is, durably, before something else gets
+  // the name; a file stays there until then. False when nothing lies there, or the object itself
+  // does.
+  bool keep_damaged(const Digest& digest) const;
+
+  // Keeps the log as it is, durably, before another one gets its name.
+  void keep_log() const;
+
+  void sync() const;
+
+ private:
+  std::filesystem::path log_, folder_, removed_, damaged_;
+  BlobStore blobs_;
+};
+
+}  // namespace organ::registry

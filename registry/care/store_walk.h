@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the entries of a log refer to, object by object.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "format/base/error.h"
+#include "format/manifest/manifest.h"
+#include "registry/blobs/blob_store.h"
+#include "registry/log/facts.h"
+#include "registry/registry_paths.h"
+
+namespace organ::registry {
+
+enum class ObjectKind { manifest, organ_json, config, file, signature, bundle, empty };
+std::string_view to_string(ObjectKind kind);
+
+// A published version as the log has it.
+struct LoggedVersion {
+  std::string name, version;
+  BlobRef manifest;
+  std::vector<BlobRef> signatures;  // manifests, of all entries
+  // False: the log says that its content was taken away, so that its absence is no damage.
+  bool content_expected = true;
+  std::string subject() const { return name + ":" + version; }
+};
+
+// What the whole log says.
+struct LoggedState {
+  std::vector<LoggedVersion> versions;  // in the order of their publish entries
+  LogFacts facts;
+  std::uint64_t entries = 0;
+  std::string first_time, last_time;  // of the entries; empty without any
+  std::uint64_t beyond = 0;           // bytes behind the checkpoint
+  std::optional<Error> damage;        // why the rest could not be read
+};
+// Never throws for a damaged log: what stands before the damage is there, and `damage` says so.
+LoggedState read_log(const Log& log, const Work& work);
+
+// Whether the objects of a version must be here. No entry takes content away yet.
+bool content_expected(const LogFacts& facts, const LoggedVersion& version);
+
+// One reference to an object.
+struct ObjectUse {
+  ObjectKind kind = ObjectKind::file;
+  BlobRef blob;
+  std::string file;                          // as people call it: layer.00.safetensors, organ.json
+  const format::FileEntry* entry = nullptr;  // of a file of organ.json; lives as long as the call
+};
+
+struct WalkVisitor {
+  // Each reference, before it is read. `whole` holds the text of a small object that is right.
+  std::function<void(const ObjectUse& use, const std::string* whole)> seen;
+  // A small object that cannot be used, and why (corrupt, unsupported_version); what it refers to
+  // stays unknown, but for the files of an organ.json: its manifest lists them too.
+  std::function<void(const ObjectUse& use, const Error& why)> unusable;
+};
+
+// Goes through everything that a version refers to, reading what is small: manifests, organ.json,
+// config, signatures. Files are not opened. Throws io.
+void walk_version(const BlobStore& blobs, const LoggedVersion& version, const WalkVisitor& visitor);
+
+}  // namespace organ::registry

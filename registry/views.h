@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The views of a registry compared with what they are made from. Nothing is written.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "registry/blobs/blob_store.h"
+#include "registry/log/facts.h"
+#include "registry/registry_paths.h"
+
+namespace organ::registry {
+
+// catalog.db as it is now. A catalog of before damage was done, or of before it was mended, differs
+// from one that is made now. What is no damage goes to `notes`. Requires the write lock, shared.
+VerifyReport::Item verify_catalog(const RegistryPaths& paths, const Log& log,
+                                  const BlobStore& blobs, const Work& work,
+                                  std::vector<std::string>& notes);
+// index.json: it lists what there was when it was written, the first entries. Requires the same.
+VerifyReport::Item verify_index(const RegistryPaths& paths, const Log& log);
+// Throws untrusted when policy.json shows other rules than the entries that made `facts`.
+void check_policy_view(const RegistryPaths& paths, const LogFacts& facts);
+
+}  // namespace organ::registry
