@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of rooms that layering.py holds."""
+
+BASE = {"format/base"}
+TENSOR = BASE | {"format/tensor"}
+ARCHITECTURE = TENSOR | {"format/architecture"}
+CHECKPOINT = ARCHITECTURE | {"format/checkpoint"}
+MANIFEST = ARCHITECTURE | {"format/manifest"}
+ORGAN = CHECKPOINT | MANIFEST | {"format/organ"}
+SIGNATURE = ORGAN | {"format/signature"}
+
+
+def train(*rooms):
+    return {"train/" + room for room in rooms}
+
+
+# Room -> rooms that it may include beside itself, in the order of the floors: a room sees only rooms
+# that stand before it (the self-test holds that too).
+MODULES = {
+    "format/base": set(),
+    "format/tensor": BASE,
+    "format/pickle": TENSOR,
+    "format/architecture": TENSOR,
+    "format/checkpoint": ARCHITECTURE,
+    "format/manifest": ARCHITECTURE,
+    "format/organ": CHECKPOINT | MANIFEST,
+    "format/signature": ORGAN,
+    "registry/http": BASE,
+    "registry/blobs": BASE,
+    "registry/log": MANIFEST,
+    "registry/trust": SIGNATURE | {"registry/log"},
+    "registry/catalog": MANIFEST | {"registry/log"},
+    "registry/oci": ORGAN | {"registry/blobs", "registry/log", "registry/catalog"},
+    "registry": SIGNATURE | {"registry/blobs", "registry/log", "registry/trust", "registry/catalog",
+                             "registry/oci"},
+    "registry/remote": SIGNATURE | {"registry", "registry/http", "registry/blobs", "registry/log", "registry/trust",
+                                    "registry/catalog", "registry/oci"},
+    "registry/care": SIGNATURE | {"registry", "registry/http", "registry/blobs", "registry/log", "registry/trust",
+                                  "registry/catalog", "registry/oci", "registry/remote"},
+    "transplant": ORGAN,
+    "transplant/exchange": ORGAN | {"format/pickle"},
+    "train/kernels": BASE,
+    "train/machine": BASE | train("kernels"),
+    "train/processes": BASE | train("kernels", "machine"),
+    "train/tokenizer/text": BASE,
+    "train/tokenizer/models": BASE | train("tokenizer/text"),
+    "train/tokenizer/stages": BASE | train("tokenizer/text"),
+    "train/tokenizer": CHECKPOINT | train("tokenizer/text", "tokenizer/models", "tokenizer/stages"),
+    "train/data": CHECKPOINT | train("tokenizer", "tokenizer/text"),
+    "train/adapter": CHECKPOINT | train("tokenizer/text", "data"),
+    "train/positions": ARCHITECTURE | train("kernels"),
+    "train/weights": CHECKPOINT | train("kernels", "positions", "adapter"),
+    "train/layers": BASE | train("kernels", "positions", "weights"),
+    "train/model": CHECKPOINT | train("kernels", "machine", "adapter", "positions", "weights",
+                                      "layers"),
+    "train/passes": CHECKPOINT | train("kernels", "machine", "data", "positions", "layers",
+                                       "model"),
+    "train/optimize": CHECKPOINT | train("kernels", "adapter", "weights", "model"),
+    "train/generate": CHECKPOINT | train("machine", "data", "model"),
+    "train/probes": CHECKPOINT | train("machine", "data", "positions", "model", "passes"),
+    "train/evaluate": CHECKPOINT | MANIFEST | train("machine", "data", "adapter", "positions",
+                                                    "model", "passes", "probes"),
+    "train/trainer": ORGAN | train("kernels", "machine", "processes", "data", "weights", "model",
+                                   "passes", "optimize", "probes", "evaluate"),
+    "train/baselines": ORGAN | train("kernels", "machine", "processes", "data", "adapter", "positions", "model",
+                                     "passes", "optimize", "trainer"),
+    "cli/frame": SIGNATURE,
+    "cli/output": SIGNATURE | {"cli/frame", "registry", "registry/http", "registry/catalog", "transplant"},
+    "cli/registry": SIGNATURE | {"cli/frame", "cli/output", "registry", "registry/http", "registry/remote", "registry/log",
+                                 "registry/catalog", "registry/trust", "registry/care"},
+    "cli/organ": SIGNATURE | {"cli/frame", "cli/output", "cli/registry", "registry", "registry/log",
+                              "registry/catalog", "registry/oci", "registry/trust", "transplant",
+                              "transplant/exchange"},
+    "cli/train": ORGAN | {"cli/frame", "transplant"} |
+    train("machine", "processes", "tokenizer", "data", "adapter", "generate", "optimize", "probes",
+          "evaluate", "trainer", "baselines"),
+}
+MODULES["tests"] = set(MODULES)
