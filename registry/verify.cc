@@ -78,7 +78,8 @@ Item verify_index(const RegistryPaths& paths, const Log& log) {
     const auto catalog = is_taken(paths.catalog()) ? Catalog::open(paths.catalog()) : std::nullopt;
     if (!catalog || catalog->position().entries() < log.checkpoint().size) return;
     const std::string expected = index_text(catalog->index_entries());
-    if (!is_index_beginning(read_file(paths.index(), expected.size(), Symlinks::refuse), expected)) {
+    if (!is_index_beginning(read_file(paths.index(), expected.size(), Symlinks::refuse),
+                            expected)) {
       item.findings.push_back({ErrorCode::corrupt, item.subject,
                                "it does not list what the catalog holds; organ registry index "
                                "writes it anew"});
