@@ -37,6 +37,10 @@ CASES = {
     "repair": [["repair", "{reg}", "--from", "{signed}"],
                ["repair", "{reg}", "--from", "{reg}", "--ca", "{ca.pem}", "--auth-file", "{docker.json}"]],
     "gc": [["gc", "{reg}"]],
+    "registry trust": [["registry", "trust", "{k.pub}", "--pattern", "a/*", "--registry", "{reg}"]],
+    "registry distrust": [["registry", "distrust", "{locked.pub}", "--registry", "{reg}"]],
+    "registry policy": [["registry", "policy", "--apply", "{policy.json}", "--registry", "{reg}"]],
+    "search": [["search", "--fits", "{model}", "--registry", "{reg}"]],
     "registry stats": [["registry", "stats", "--registry", "{reg}"]],
     "publish": [["publish", "{organ}", "a/c:1.0.0", "--key", "{k.key}", "--registry", "{reg}"],
                 ["publish", "{organ}", "a/c:1.0.0", "--key", "{locked.key}", "--passphrase-file",
@@ -128,6 +132,7 @@ class World:
         self.run("registry", "init", "--key", folder / "k.pub", "--key", folder / "locked.pub")
         self.run("publish", folder / "signed")
         (folder / "docker.json").write_text('{"auths": {}}')
+        shutil.copy(Path(self.env["ORGAN_REGISTRY"]) / "organ/policy.json", folder / "policy.json")
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / "ca.pem")
         self.run("install", folder / "signed", "--into", folder / "model", "--out",
                  folder / "installed", "--key", folder / "k.pub")
