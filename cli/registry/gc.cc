@@ -42,7 +42,7 @@ nlohmann::json record_of(const GcPlan& plan, bool applied) {
 }
 
 std::string age_text(std::int64_t seconds) {
-  constexpr std::int64_t kDay = 24 * 60 * 60;
+  constexpr std::int64_t kDay = std::int64_t{24} * 60 * 60;
   return seconds >= kDay ? fmt::format("{} d", seconds / kDay)
                          : clock_text(static_cast<std::uint64_t>(seconds));
 }

@@ -276,7 +276,8 @@ bool can_clone(int from, const fs::path& folder) {
   const fs::path name = folder / (".clone." + random_suffix() + ".tmp");
   const UniqueFd probe(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!probe) fail_errno(name.string(), "create");
-  if (::unlink(name.c_str()) != 0) fail_errno(name.string(), "remove");
+  // Whoever tidies up after processes that died may have been faster.
+  if (::unlink(name.c_str()) != 0 && errno != ENOENT) fail_errno(name.string(), "remove");
   return ::ioctl(probe.get(), FICLONE, from) == 0;
 }
 
