@@ -35,7 +35,7 @@ std::vector<Digest> fitting_signatures(const format::Checkpoint& recipient) {
     }
   }
   std::ranges::sort(signatures);
-  signatures.erase(std::ranges::unique(signatures).begin(), signatures.end());
+  signatures.erase(std::unique(signatures.begin(), signatures.end()), signatures.end());
   return signatures;
 }
 

@@ -9,7 +9,7 @@
 namespace organ::registry {
 namespace {
 
-constexpr std::int64_t kDay = 24 * 60 * 60;
+constexpr std::int64_t kDay = std::int64_t{24} * 60 * 60;
 constexpr unsigned kMostDays = 36500;
 constexpr std::size_t kHashWidth = 32;
 

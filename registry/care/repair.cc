@@ -97,6 +97,7 @@ class Mender {
     }
     const std::vector<std::unique_ptr<RepairSource>> near = near_sources(use);
     std::vector<RepairSource*> all;
+    all.reserve(near.size() + 1 + sources_.size());
     for (const auto& source : near) all.push_back(source.get());
     all.push_back(own_.get());
     for (const auto& source : sources_) all.push_back(source.get());

@@ -145,7 +145,7 @@ HttpResponse Session::authorised(const HttpRequest& request, Again again) const 
       used = authorization_;
     }
     if (!used.empty()) asked.headers.push_back("Authorization: " + used);
-    HttpResponse response = perform(std::move(asked), again);
+    HttpResponse response = perform(asked, again);
     if (response.status != 401 || !ours || renewals == kMaxRenewals) return response;
     if (!renew(used, response)) return response;
   }

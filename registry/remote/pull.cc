@@ -17,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using format::FileEntry;
-using format::Finding;
 
 // A version of another registry, its files in organ/partial or in the registry's own blobs.
 class PulledOrgan final : public format::OrganSource {

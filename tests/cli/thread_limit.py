@@ -22,6 +22,7 @@ del sys.argv[1:3]
 TOOLS = Path(__file__).parent.parent / "tools"
 # In their order; LIMIT stands for the option.
 WAY = ["extract model --layers 1:3 --name a/b --organ-version 1.0.0 --license MIT --out o LIMIT",
+       "export o --format paper --out pair LIMIT", "import pair --into model --out again LIMIT",
        "sign o --key k.key LIMIT", "registry init --key k.pub", "publish o LIMIT",
        "verify o LIMIT", "verify a/b:1.0.0 LIMIT", "verify --all LIMIT", "registry rebuild",
        "fsck LIMIT", "repair --from o LIMIT",

@@ -19,11 +19,13 @@ using namespace organ::registry;
 
 namespace {
 
-constexpr std::int64_t kDay = 24 * 60 * 60;
+constexpr std::int64_t kDay = std::int64_t{24} * 60 * 60;
 
 std::vector<Digest> universe() {
+  constexpr std::size_t kDigests = 9;
   std::vector<Digest> digests;
-  for (int i = 0; i < 9; ++i) digests.push_back(sha256(std::to_string(i)));
+  digests.reserve(kDigests);
+  for (std::size_t i = 0; i < kDigests; ++i) digests.push_back(sha256(std::to_string(i)));
   return digests;
 }
 
