@@ -185,6 +185,12 @@ def prove_refusals(work):
     refused(good, "names 3", metadata={"layers": [0, 1, 2]})
     refused(good, "layer 3 follows layer 1", metadata={"layers": [1, 3]}, code=4)
     refused(good, "donor of 12 layers", metadata={"layers": [1, 2], "donor_layer_count": 12})
+    layers = {"layers": [1, 2]}
+    refused(good, "which layers", metadata={"one": layers, "two": {"layers": [0, 1]}}, code=2)
+    refused(good, "names 3", metadata={"layers": 2, "one": {"layers": [0, 1, 2]}, "two": {"layers": 3}})
+    refused(good, "says that the architecture is sha256:00",
+            metadata=layers | {"organ": {"architecture_signature": "sha256:" + "0" * 64}})
+    refused(good, "architecture_signature", metadata=layers | {"organ": {"architecture_signature": "x"}}, code=4)
     refused(good, "donor_metadata.json", metadata="[1]", code=4)
     refused(good, "donor_metadata.json", metadata="{", code=4)
     refused(joined(layer_states(donor, family[3], 1, 2), "h.", 1), "begin with layer 1",
