@@ -72,8 +72,8 @@ def prove(name, family, work):
             how = [] if tells else ["--layers", f"{first}:{first + count}"]
             if not tells:
                 run("import", pair, "--into", work / "donor", *options, "--out", work / "no", code=2)
-            run("import", pair, "--into", work / "donor", *options, *how, "--out", pair / "organ")
-            found = families.digests(pair / "organ")
+            run("import", pair, "--into", work / "donor", *options, *how, "--out", work / f"organ of {pair.name}")
+            found = families.digests(work / f"organ of {pair.name}")
             wrong = [file for file in cut if file.endswith(".safetensors") and cut[file] != found[file]]
             assert not wrong, (name, form, wrong)
     # Changed, so that it is another model's layers that arrive.
