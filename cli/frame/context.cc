@@ -126,7 +126,7 @@ void require_outside(const fs::path& new_folder, const fs::path& model) {
   if (std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end()) {
     throw Error(ErrorCode::invalid_argument,
                 quote(new_folder.string()) + ": lies inside " + quote(model.string()),
-                "choose a folder that is not a part of the model");
+                "choose a folder outside of it");
   }
 }
 

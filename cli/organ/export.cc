@@ -10,6 +10,7 @@
 #include "cli/frame/parse_option.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
+#include "cli/output/signatures.h"
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/signature/signing.h"
@@ -61,14 +62,30 @@ std::string chosen_bundle(const OrganArgument& organ) {
 // What was written, as it is said.
 struct Exported {
   bool is_signed = false;
+  std::size_t signatures = 0;  // that the organ has; none are looked at where none is written
   std::vector<std::string> left_out;
   std::optional<registry::ExportedLayout> layout = {};
 };
+
+// What is handed on is a signature, good or not.
+std::size_t readable_signatures(const OrganArgument& organ) {
+  const std::vector<std::string> bundles = organ.organ->signature_bundles();
+  for (const std::string& bundle : bundles) (void)format::read_bundle(bundle, organ.text);
+  return bundles.size();
+}
+
+// As push refuses it.
+void require_not_revoked(const OrganArgument& organ) {
+  if (!organ.version || !organ.version->revoke_reason) return;
+  fail(ErrorCode::untrusted, "{}: is revoked: {}", organ.text,
+       escape_text(*organ.version->revoke_reason));
+}
 
 Exported write_form(const Arguments& arguments, const OrganArgument& organ, const Work& work) {
   Exported exported;
   switch (arguments.form) {
     case Form::hf: {
+      exported.signatures = readable_signatures(organ);
       const std::string bundle = chosen_bundle(organ);
       exported.is_signed = !bundle.empty();
       transplant::export_folder(*organ.organ, bundle, arguments.out, work);
@@ -78,6 +95,7 @@ Exported write_form(const Arguments& arguments, const OrganArgument& organ, cons
       exported.left_out = transplant::export_donor_layers(*organ.organ, arguments.out, work);
       break;
     case Form::modelpack: {
+      exported.signatures = readable_signatures(organ);
       registry::LayoutOptions options;
       if (organ.version) options.identity = organ.version->digest;
       exported.layout = registry::export_layout(*organ.organ, arguments.out, options, work);
@@ -103,8 +121,15 @@ void run_export(Context& context, const Arguments& arguments) {
   OrganArgument organ;
   const Exported exported = watched(context, arguments.threads, [&](const Work& work) {
     organ = open_organ(context, arguments.organ, work);
+    require_not_revoked(organ);
+    if (!organ.version) require_outside(arguments.out, organ.text);
     return write_form(arguments, organ, work);
   });
+  if (organ.version && organ.version->yank_reason) {
+    context.warn(
+        fmt::format("{}: is yanked: {}", organ.text, escape_text(*organ.version->yank_reason)));
+  }
+  if (arguments.form == Form::hf) note_left_signatures(context, exported.signatures);
   context.done = "the organ is written to " + quote(arguments.out);
   const format::Manifest& manifest = organ.organ->manifest();
   for (const std::string& file : exported.left_out) {
@@ -115,6 +140,7 @@ void run_export(Context& context, const Arguments& arguments) {
                    {"organ", organ.text},
                    {"format", to_string(arguments.form)},
                    {"signed", exported.is_signed},
+                   {"signatures", exported.signatures},
                    {"name", manifest.name},
                    {"version", manifest.version},
                    {"left_out", exported.left_out}};

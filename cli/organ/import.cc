@@ -7,8 +7,10 @@
 #include "cli/frame/train_program.h"
 #include "cli/organ/commands.h"
 #include "cli/output/finite_option.h"
+#include "cli/output/signatures.h"
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
+#include "format/signature/signing.h"
 #include "transplant/exchange/export_organ.h"
 #include "transplant/exchange/import_layers.h"
 #include "transplant/exchange/linked_organ.h"
@@ -40,7 +42,7 @@ std::string require_model(const Arguments& arguments, std::string_view what) {
 void require_no_words_of_layers(const Arguments& arguments, std::string_view what) {
   const transplant::ImportOptions& options = arguments.options;
   const std::pair<std::string_view, bool> given[] = {
-      {"--into", arguments.model.has_value()},
+      {"--into", arguments.model.has_value() && what != "a PEFT adapter"},
       {"--layers", !arguments.layers.empty()},
       {"--stack", !arguments.stack.empty()},
       {"--name", options.name.has_value()},
@@ -119,6 +121,8 @@ void import_donor_layers(Context& context, Arguments arguments) {
 // An organ as it lies elsewhere, as an organ folder. Who signed it is asked when it is used.
 void import_organ(Context& context, const Arguments& arguments, const format::OrganSource& organ) {
   const auto bundles = organ.signature_bundles();
+  for (const std::string& bundle : bundles) (void)format::read_bundle(bundle, organ.describe());
+  note_left_signatures(context, bundles.size());
   watched(context, arguments.threads, [&](const Work& work) {
     transplant::export_folder(organ, bundles.empty() ? "" : bundles.front(), arguments.out, work);
   });
@@ -130,7 +134,8 @@ void import_organ(Context& context, const Arguments& arguments, const format::Or
                                   {"kind", "organ"},
                                   {"name", manifest.name},
                                   {"version", manifest.version},
-                                  {"signed", !bundles.empty()}});
+                                  {"signed", !bundles.empty()},
+                                  {"signatures", bundles.size()}});
     return;
   }
   context.confirm(fmt::format("{}: {}:{} of {}, {}", escape_text(arguments.out), manifest.name,
@@ -163,8 +168,12 @@ void run_import(Context& context, const Arguments& arguments) {
   if (!is_there(arguments.source)) {
     fail(ErrorCode::not_found, "{}: does not exist", shown);
   }
+  if (is_folder(arguments.source)) require_outside(arguments.out, arguments.source);
+  if (arguments.model) require_outside(arguments.out, *arguments.model);
   if (is_file(arguments.source / "adapter_config.json")) {
     require_model(arguments, "a PEFT adapter");
+    require_no_words_of_layers(arguments, "a PEFT adapter");
+    require_no_tag(arguments);
     exec_train_program(remembered_words());
   }
   if (transplant::holds_donor_layers(arguments.source)) {

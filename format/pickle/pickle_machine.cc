@@ -111,6 +111,13 @@ void PickleMachine::push_text(Kind kind, std::string_view text) {
 // Two's complement of any length; nothing in a file of weights has more than 64 bits but the number
 // that old ones begin with.
 void PickleMachine::push_integer(std::string_view little_endian) {
+  const auto repeats_sign = [&] {
+    const auto last = static_cast<unsigned char>(little_endian.back());
+    const auto before = static_cast<unsigned char>(little_endian[little_endian.size() - 2]);
+    return last == (before < 0x80 ? 0x00 : 0xFF);
+  };
+  while (little_endian.size() > sizeof(std::int64_t) && repeats_sign())
+    little_endian.remove_suffix(1);
   if (little_endian.size() > sizeof(std::int64_t)) {
     push_text(Kind::big_integer, little_endian);
     return;

@@ -8,9 +8,10 @@
 namespace organ::format::internal {
 
 bool lies_in_order(const Shape& shape, const Shape& strides) {
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end())
+    return true;  // no element lies apart
   std::uint64_t expected = 1;
   for (std::size_t i = shape.size(); i-- > 0;) {
-    if (shape[i] == 0) return true;
     if (shape[i] == 1) continue;
     if (strides[i] != expected) return false;
     expected *= shape[i];

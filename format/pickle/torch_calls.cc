@@ -141,7 +141,27 @@ void PickleMachine::build() {
 void PickleMachine::rebuild_parameter(const std::vector<Value>& arguments) {
   require(arguments[0], Kind::tensor, "the data of a parameter");
   require_plain(arguments[2], {});
+  if (arguments.size() > 3) require_notes(arguments[3]);
   push(arguments[0]);
+}
+
+// torch sets each attribute of a parameter: `data`, `real` and `imag` would be other numbers. Plain
+// values under other names are what libraries note there.
+void PickleMachine::require_notes(const Value& attributes) const {
+  if (attributes.kind == Kind::none) return;
+  require(attributes, Kind::dict, "the attributes of a parameter");
+  const std::vector<Value>& items = out_.items(attributes);
+  for (std::size_t i = 0; i < items.size(); i += 2) {
+    const std::string_view name = text_of(items[i], "the name of an attribute of a parameter");
+    const bool is_part = name == "data" || name == "real" || name == "imag" || name == "grad" ||
+                         name.starts_with("__");
+    if (is_part) refuse("a parameter is given {} beside its numbers", quote(name));
+    const Kind kind = items[i + 1].kind;
+    if (kind != Kind::none && kind != Kind::boolean && kind != Kind::integer &&
+        kind != Kind::real && kind != Kind::text) {
+      refuse("an attribute of a parameter is {}", to_string(kind));
+    }
+  }
 }
 
 // torch never writes hooks; conjugated or negated views would hold other numbers than their bytes.

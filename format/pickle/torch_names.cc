@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <set>
+#include <string>
+#include <unordered_set>
 
 #include "format/base/fail.h"
 #include "format/pickle/internal/torch_storages.h"
@@ -23,6 +25,7 @@ class Walk {
     const std::string start = name.empty() ? name : name + ".";
     if (start.size() > limits.name_bytes) refuse("a name of more than {} bytes", limits.name_bytes);
     const std::vector<Value>& items = pickled_.items(value);
+    if (is_dict) require_keys_once(items);
     for (std::size_t i = 0; i < items.size(); i += is_dict ? 2 : 1) {
       if (is_dict) {
         visit_item(items[i], items[i + 1], start, depth + 1);
@@ -41,6 +44,28 @@ class Walk {
   [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
     fail(ErrorCode::corrupt, "{}: {}", quote(subject_),
          fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  // Python keeps the last value of a key; True is 1 there, and 1.0 too. Of a long key see
+  // visit_item().
+  void require_keys_once(const std::vector<Value>& items) const {
+    const PickleLimits limits;
+    std::unordered_set<std::string_view> texts;
+    std::unordered_set<std::int64_t> numbers;
+    for (std::size_t i = 0; i < items.size(); i += 2) {
+      const Value& key = items[i];
+      bool added = true;
+      if (key.kind == Kind::real) refuse("a real number is a key");
+      if (key.kind == Kind::integer || key.kind == Kind::boolean) {
+        added = numbers.insert(key.number).second;
+      } else if (key.kind == Kind::text && pickled_.text(key).size() <= limits.name_bytes) {
+        added = texts.insert(pickled_.text(key)).second;
+      }
+      if (added) continue;
+      const std::string shown =
+          key.kind == Kind::text ? quote(pickled_.text(key)) : std::to_string(key.number);
+      refuse("key {} stands twice in a dict", shown);
+    }
   }
 
   // What stands under another kind of key is nothing of a state dict. A key of any length may stand

@@ -54,6 +54,37 @@ std::string root_of(const ZipArchive& archive, std::string_view subject) {
   return root;
 }
 
+// torch finds a member whatever the case of its letters; here what is called otherwise would be
+// passed over.
+void require_usual_spelling(const ZipArchive& archive, const std::string& root,
+                            std::string_view subject) {
+  constexpr std::string_view kNames[] = {"data.pkl", "byteorder", "version", "constants.pkl"};
+  for (const auto& [name, member] : archive.members) {
+    const std::string_view rest = std::string_view(name).substr(root.size());
+    const std::string lower = lower_case(rest);
+    const auto known = std::find(std::begin(kNames), std::end(kNames), lower);
+    const bool in_folder = lower.starts_with("data/") || lower.starts_with("code/");
+    const std::size_t compared = known != std::end(kNames) ? rest.size() : in_folder ? 5U : 0U;
+    if (rest.substr(0, compared) == lower.substr(0, compared)) continue;
+    fail(ErrorCode::corrupt, "{}: member {} is one of torch's in other letters", quote(subject),
+         quote(name));
+  }
+}
+
+// torch keeps what is said first of a storage, so it may be said one way only.
+std::map<std::string_view, const StorageRef*> by_key(const Pickled& pickled,
+                                                     std::string_view subject) {
+  std::map<std::string_view, const StorageRef*> storages;
+  for (const StorageRef& storage : pickled.storages) {
+    const auto [at, added] = storages.emplace(storage.key, &storage);
+    if (!added && (at->second->elements != storage.elements || at->second->type != storage.type)) {
+      fail(ErrorCode::corrupt, "{}: storage {} is said to be two things", quote(subject),
+           quote(storage.key));
+    }
+  }
+  return storages;
+}
+
 void refuse_programs(const ZipArchive& archive, const std::string& root, std::string_view subject) {
   const auto code = archive.members.lower_bound(root + "code/");
   const bool holds_code = code != archive.members.end() && code->first.starts_with(root + "code/");
@@ -68,6 +99,7 @@ void refuse_programs(const ZipArchive& archive, const std::string& root, std::st
 void read_torch_zip(int fd, const ZipArchive& archive, std::string_view subject,
                     TorchContents& contents) {
   const std::string root = root_of(archive, subject);
+  require_usual_spelling(archive, root, subject);
   refuse_programs(archive, root, subject);
   const PickleLimits limits;
   const ZipMember& pickle = archive.members.find(root + "data.pkl")->second;
@@ -90,6 +122,7 @@ void read_torch_zip(int fd, const ZipArchive& archive, std::string_view subject,
     fail(ErrorCode::corrupt, "{}: data.pkl: {} bytes follow the pickle", quote(subject),
          contents.bytes.size() - contents.pickled.end);
   }
+  by_key(contents.pickled, subject);
   for (const StorageRef& storage : contents.pickled.storages) {
     const auto found = archive.members.find(root + "data/" + std::string(storage.key));
     if (found == archive.members.end()) {
@@ -146,14 +179,7 @@ std::map<std::string_view, std::uint64_t> place_storages(int fd, const Pickled& 
                                                          const Pickled& pickled,
                                                          std::string_view subject) {
   constexpr std::uint64_t kCount = 8;
-  std::map<std::string_view, const StorageRef*> wanted;
-  for (const StorageRef& storage : pickled.storages) {
-    const auto [at, added] = wanted.emplace(storage.key, &storage);
-    if (!added && (at->second->elements != storage.elements || at->second->type != storage.type)) {
-      fail(ErrorCode::corrupt, "{}: storage {} is said to be two things", quote(subject),
-           quote(storage.key));
-    }
-  }
+  const auto wanted = by_key(pickled, subject);
   const std::uint64_t size = file_size(fd, subject);
   std::map<std::string_view, std::uint64_t> places;
   std::uint64_t at = keys.end;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "format/base/fail.h"
+#include "format/pickle/internal/pickle_values.h"
 #include "format/pickle/internal/torch_types.h"
 #include "format/pickle/internal/zip_format.h"
 #include "format/pickle/internal/zip_writer.h"
@@ -49,8 +50,7 @@ class PickleWriter {
     } else if (number < kSigned) {
       out_.text("J").number(number, 4);
     } else {
-      out_.text("\x8a").number(9, 1).number(number, 8).number(0,
-                                                              1);  // its sign is in the last byte
+      out_.text("\x8a").number(8, 1).number(number, 8);  // its sign is the last bit
     }
     return *this;
   }
@@ -66,11 +66,18 @@ class PickleWriter {
   RecordWriter out_;
 };
 
-Shape strides_of(const Shape& shape) {
+// Each product is one that torch can count.
+Shape strides_of(const TensorInfo& tensor) {
+  constexpr std::uint64_t kMost = INT64_MAX;
+  const Shape& shape = tensor.shape;
   Shape strides(shape.size());
   std::uint64_t step = 1;
   for (std::size_t i = shape.size(); i-- > 0;) {
     strides[i] = step;
+    if (shape[i] > kMost / step) {
+      fail(ErrorCode::incompatible, "tensor {}: torch cannot count the elements of {}",
+           quote(tensor.name), format::to_string(shape));
+    }
     step *= std::max<std::uint64_t>(shape[i], 1);
   }
   return strides;
@@ -90,30 +97,57 @@ void add_tensor(PickleWriter& pickle, const TensorInfo& tensor, std::size_t key)
   }
   pickle.text(std::to_string(key)).text("cpu");
   pickle.number(typed ? tensor.size * 8 / bit_width(tensor.dtype) : tensor.size).raw("tQ");
-  pickle.number(0).numbers(tensor.shape).numbers(strides_of(tensor.shape));
+  pickle.number(0).numbers(tensor.shape).numbers(strides_of(tensor));
   pickle.raw("\x89").raw(kEmptyDict);  // no gradient, no hooks
   if (!typed) pickle.torch_name(type.type);
   pickle.raw("tR");
+}
+
+// What TorchFile reads again.
+void require_readable(const TensorInfo& tensor) {
+  const internal::PickleLimits limits;
+  if (const auto flaw = tensor_name_flaw(tensor.name, limits.name_bytes)) {
+    fail(ErrorCode::incompatible, "tensor {}: {}", quote(tensor.name), *flaw);
+  }
+  if (tensor.shape.size() > limits.rank) {
+    fail(ErrorCode::incompatible, "tensor {}: has {} dimensions, the limit is {}",
+         quote(tensor.name), tensor.shape.size(), limits.rank);
+  }
+}
+
+std::string pickle_of(const std::vector<TensorSource>& tensors) {
+  const internal::PickleLimits limits;
+  if (tensors.size() > limits.tensors) {
+    fail(ErrorCode::incompatible, "{} tensors, the limit of one file is {}", tensors.size(),
+         limits.tensors);
+  }
+  std::set<std::string_view> names;
+  PickleWriter pickle;
+  pickle.raw("\x80\x02").raw(kEmptyDict).raw("(");
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const TensorInfo& tensor = tensors[i].info;
+    require_readable(tensor);
+    if (!names.insert(tensor.name).second) {
+      fail(ErrorCode::invalid_argument, "tensor {}: is given twice", quote(tensor.name));
+    }
+    add_tensor(pickle, tensor, i);
+  }
+  std::string text = pickle.raw("u").finish();
+  if (text.size() > limits.bytes) {
+    fail(ErrorCode::incompatible, "data.pkl would have {} bytes, the limit is {}", text.size(),
+         limits.bytes);
+  }
+  return text;
 }
 
 }  // namespace
 
 void write_torch_file(int fd, const std::vector<TensorSource>& tensors, std::string_view subject,
                       const Work& work) {
-  std::set<std::string_view> names;
-  PickleWriter pickle;
-  pickle.raw("\x80\x02").raw(kEmptyDict).raw("(");
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const TensorInfo& tensor = tensors[i].info;
-    if (!names.insert(tensor.name).second) {
-      fail(ErrorCode::invalid_argument, "tensor {}: is given twice", quote(tensor.name));
-    }
-    add_tensor(pickle, tensor, i);
-  }
-  pickle.raw("u");
+  const std::string pickle = pickle_of(tensors);
   internal::ZipWriter zip(fd, subject);
   const std::string root(kRoot);
-  zip.add(root + "data.pkl", pickle.finish());
+  zip.add(root + "data.pkl", pickle);
   zip.add(root + ".format_version", "1");
   zip.add(root + ".storage_alignment", "64");
   zip.add(root + "byteorder", "little");

@@ -2,6 +2,7 @@
 #include "format/pickle/internal/zip_archive.h"
 
 #include <algorithm>
+#include <set>
 #include <span>
 
 #include "format/base/fail.h"
@@ -25,6 +26,8 @@ struct Entry {
   std::uint64_t end = 0;  // behind its bytes
 };
 
+constexpr std::uint64_t kIsFolder = 0x10;  // of the external attributes, as DOS has them
+
 struct Directory {
   std::uint64_t count = 0, size = 0, begin = 0, end = 0;
 };
@@ -47,8 +50,13 @@ class ZipReader {
     std::vector<Entry> entries = read_entries(directory);
     check_places(entries, directory.begin);
     ZipArchive archive;
+    std::set<std::string> names;  // torch finds a member whatever its case
     for (Entry& entry : entries) {
       const std::string shown = quote(entry.name);
+      const bool added = names.insert(lower_case(entry.name)).second;
+      if (!added && !archive.members.contains(entry.name)) {
+        refuse("member {} differs from another by the case of its letters only", shown);
+      }
       if (!archive.members.emplace(std::move(entry.name), entry.member).second) {
         refuse("two members are called {}", shown);
       }
@@ -178,13 +186,16 @@ Entry ZipReader::read_entry(RecordReader& record) const {
   const std::uint64_t name_bytes = record.number(2), extra_bytes = record.number(2);
   const std::uint64_t comment_bytes = record.number(2);
   const std::uint64_t disk = record.number(2);
-  record.number(2 + 4);  // attributes
+  record.number(2);  // internal attributes
+  const std::uint64_t attributes = record.number(4);
   entry.header = record.number(4);
   if (record.left() < name_bytes + extra_bytes) refuse("its directory is cut off");
   entry.name = std::string(record.take(name_bytes));
   const std::string_view extra = record.take(extra_bytes);
   check_name(entry.name);
   const std::string shown = quote(entry.name);
+  // torch reads nothing of such a member.
+  if ((attributes & kIsFolder) != 0) refuse("member {} is marked as a folder", shown);
   if (method != kStored) refuse("member {} is compressed", shown);
   if ((entry.flags & ~(kHasDescriptor | kIsUtf8)) != 0)
     refuse("member {} is encrypted or of a kind that torch does not write", shown);
@@ -320,6 +331,14 @@ void ZipReader::check_descriptor(const Entry& entry, std::uint64_t size) const {
 }
 
 }  // namespace
+
+std::string lower_case(std::string_view name) {
+  std::string lower(name);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
 
 ZipArchive read_zip(int fd, std::string_view subject) { return ZipReader(fd, subject).read(); }
 

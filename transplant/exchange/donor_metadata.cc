@@ -17,39 +17,48 @@ constexpr std::uint64_t kLimit = std::uint64_t{1} << 20;
 
 using Names = std::initializer_list<std::string_view>;
 
-// The object that has one of the fields: the document, else one of those in it, in their order.
+// The object that has one of the fields, as a value that `fits`: the document, else the one object
+// in it that does. Where several do, nobody can know which of them is meant.
 struct Field {
   const Json* object;
   std::string path;
   std::string_view name;
 };
+using Fits = bool (*)(const Json& value);
 
-std::optional<Field> find_field(const Json& document, const std::string& subject, Names names) {
+std::optional<Field> find_field(const Json& document, const std::string& subject, Names names,
+                                Fits fits) {
   const auto look = [&](const Json& object, const std::string& path) -> std::optional<Field> {
     for (const std::string_view name : names) {
       const auto found = object.find(name);
-      if (found != object.end() && !found->is_null()) return Field{&object, path, name};
+      if (found != object.end() && fits(*found)) return Field{&object, path, name};
     }
     return std::nullopt;
   };
   if (auto found = look(document, subject)) return found;
+  std::optional<Field> only;
   for (const auto& [key, value] : document.items()) {
     if (!value.is_object()) continue;
-    if (auto found = look(value, subject + ": " + quote(key))) return found;
+    auto found = look(value, subject + ": " + quote(key));
+    if (!found) continue;
+    if (only) return std::nullopt;
+    only = std::move(found);
   }
-  return std::nullopt;
+  return only;
 }
 
 std::optional<std::string> text_field(const Json& document, const std::string& subject,
                                       Names names) {
-  const auto field = find_field(document, subject, names);
-  if (!field || !field->object->at(std::string(field->name)).is_string()) return std::nullopt;
+  const auto field =
+      find_field(document, subject, names, [](const Json& value) { return value.is_string(); });
+  if (!field) return std::nullopt;
   return JsonObject(*field->object, field->path).string(field->name);
 }
 
 std::optional<std::uint64_t> number_field(const Json& document, const std::string& subject,
                                           Names names) {
-  const auto field = find_field(document, subject, names);
+  const auto field =
+      find_field(document, subject, names, [](const Json& value) { return value.is_number(); });
   if (!field) return std::nullopt;
   return JsonObject(*field->object, field->path).unsigned_integer(field->name);
 }
@@ -58,8 +67,9 @@ std::optional<std::uint64_t> number_field(const Json& document, const std::strin
 void read_layers(const Json& document, const std::string& subject, DonorMetadata& metadata) {
   const auto field = find_field(document, subject,
                                 {"layer_indices", "donor_layer_indices", "donor_layers", "layers",
-                                 "layer_ids", "extracted_layers"});
-  if (!field || !field->object->at(std::string(field->name)).is_array()) return;
+                                 "layer_ids", "extracted_layers"},
+                                [](const Json& value) { return value.is_array(); });
+  if (!field) return;
   const JsonObject object(*field->object, field->path);
   const auto layers = object.unsigned_integers(field->name);
   if (layers.empty()) object.fail_field(field->name, "names no layer");
@@ -107,6 +117,9 @@ DonorMetadata parse_donor_metadata(std::string_view text, const std::string& pat
   metadata.version = own.optional_string("version");
   metadata.description = own.optional_string("description");
   metadata.license = own.optional_string("license");
+  if (own.optional_string("architecture_signature")) {
+    metadata.architecture_signature = own.digest("architecture_signature");
+  }
   return metadata;
 }
 

@@ -7,6 +7,7 @@
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/base/path_status.h"
+#include "format/checkpoint/folder_rules.h"
 #include "format/manifest/imported.h"
 #include "format/manifest/model_card.h"
 #include "format/manifest/reference.h"
@@ -71,6 +72,26 @@ format::LayerRange layers_of(const ImportOptions& options, const DonorMetadata& 
   return {first, count};
 }
 
+// What organ wrote of the architecture, of which the shapes of tensors tell a part.
+void require_same_architecture(const DonorMetadata& metadata, const format::Manifest& organ) {
+  const auto& stated = metadata.architecture_signature;
+  if (!stated || *stated == organ.architecture.signature) return;
+  throw Error(ErrorCode::incompatible,
+              fmt::format("{} says that the architecture is {}, and that of the model is {}",
+                          internal::kDonorMetadataFile, stated->to_string(),
+                          organ.architecture.signature.to_string()),
+              "--into names the model that the layers were cut from");
+}
+
+// Links are followed as in every folder of a model.
+void require_inside(const fs::path& folder, std::string_view name) {
+  if (!is_folder(folder) || !format::leads_away(real_path(folder), std::string(name))) return;
+  throw Error(
+      ErrorCode::corrupt,
+      quote((folder / name).string()) + ": is a symlink that leaves the folder and its cache",
+      "give --trust-links ROOT, if you trust what lies there");
+}
+
 std::uint64_t bytes_of(const DonorTensors& tensors) {
   std::uint64_t bytes = 0;
   for (const auto& layer : tensors.layers) {
@@ -114,6 +135,9 @@ bool holds_donor_layers(const fs::path& path) { return is_file(file_of(path)); }
 ImportOutcome import_layers(const format::Checkpoint& donor, const fs::path& source,
                             const fs::path& out, const ImportOptions& options, const Work& work) {
   const fs::path path = file_of(source);
+  if (is_folder(source)) require_inside(source, internal::kDonorLayersFile);
+  require_inside(path.has_parent_path() ? path.parent_path() : fs::path("."),
+                 internal::kDonorMetadataFile);
   const auto file = format::TorchFile::open(path);
   const DonorMetadata metadata = internal::read_donor_metadata(path.parent_path());
   const DonorTensors tensors = internal::sort_tensors(file, donor.architecture());
@@ -139,6 +163,7 @@ ImportOutcome import_layers(const format::Checkpoint& donor, const fs::path& sou
   record.digest = hash_file_flat(file.fd(), file.subject(), importing);
   format::record_import(record, words);
   format::Manifest manifest = format::draft_manifest(donor, layers, "", importing);
+  require_same_architecture(metadata, manifest);
   take_words(words, manifest);
   for (std::uint64_t i = 0; i < layers.count; ++i) {
     std::vector<format::TensorSource> sources;

@@ -38,10 +38,11 @@ bool holds_donor_layers(const std::filesystem::path& path);
 // were cut from: of it the organ records architecture, tokenizer and the untouched layers. `source`
 // is the file, or the folder that holds donor_layers.pt. Which layers they are say the options,
 // else donor_metadata.json, else the names, unless they count from 0. Throws not_found, corrupt
-// (damage, a pickle that is more than weights), incompatible (tensors that are not those of such
-// layers, each by name; layers elsewhere than the names or the metadata say), invalid_argument
-// (nothing says which layers they are; name or version outside the grammar), already_exists, io,
-// cancelled; nothing is left behind.
+// (damage, a pickle that is more than weights, a link that leads out of the folder), incompatible
+// (tensors that are not those of such layers, each by name; layers elsewhere than the names or the
+// metadata say, a model of another architecture than it says), invalid_argument (nothing says which
+// layers they are; name or version outside the grammar), already_exists, io, cancelled; nothing is
+// left behind.
 ImportOutcome import_layers(const format::Checkpoint& donor, const std::filesystem::path& source,
                             const std::filesystem::path& out, const ImportOptions& options,
                             const Work& work = {});

@@ -19,6 +19,12 @@ namespace {
 
 constexpr std::uint64_t kDocumentLimit = std::uint64_t{4} << 20;
 constexpr std::uint64_t kIndexLimit = std::uint64_t{64} << 20;  // of a registry of many versions
+constexpr std::size_t kMostManifests = 65'536;
+constexpr std::size_t kMostSignatures = 64;  // as many as a registry keeps of a version
+constexpr std::uint64_t kSignaturesLimit = std::uint64_t{64} << 20;  // of all of them
+constexpr std::string_view kManifestType = "application/vnd.oci.image.manifest.v1+json";
+constexpr std::string_view kReferrerTag =
+    "sha256-";  // tags of signatures begin so, where tools tag
 constexpr std::string_view kLayoutFile = "oci-layout", kIndexFile = "index.json";
 constexpr std::string_view kModelType = "application/vnd.cncf.model.manifest.v1+json";
 constexpr std::string_view kModelConfig = "application/vnd.cncf.model.config.v1+json";
@@ -49,6 +55,26 @@ bool is_model(const JsonObject& manifest) {
   if (manifest.optional_string("artifactType") == kModelType) return true;
   return !manifest.is_null("config") &&
          manifest.object("config").optional_string("mediaType") == kModelConfig;
+}
+
+// What a manifest of the index is: a model, the signature of a subject, or neither.
+struct Found {
+  std::uint64_t size = 0;  // of the manifest
+  bool is_model = false;
+  std::optional<Digest> subject = {};
+  std::optional<Blob> bundle = {};
+};
+
+Found found_in(const JsonObject& manifest, std::uint64_t size) {
+  Found found{.size = size, .is_model = is_model(manifest)};
+  const bool is_bundle =
+      manifest.optional_string("artifactType").value_or("").starts_with(kBundleType);
+  if (found.is_model || !is_bundle || manifest.is_null("subject")) return found;
+  const std::vector<JsonObject> layers = manifest.objects("layers");
+  if (layers.size() != 1) manifest.fail_field("layers", "must have one element");
+  found.subject = blob_of(manifest.object("subject")).digest;
+  found.bundle = blob_of(layers.front());
+  return found;
 }
 
 std::string file_name(const JsonObject& layer) {
@@ -129,41 +155,67 @@ OciLayout OciLayout::open(const fs::path& folder, std::string_view tag) {
 void OciLayout::read_index(std::string_view tag) {
   const std::string subject = (folder_ / kIndexFile).string();
   const Json document = parse(read_file(folder_ / kIndexFile, kIndexLimit), subject);
-  std::vector<std::pair<std::string, Blob>> models;
-  std::vector<std::pair<Blob, Blob>> bundles;  // subject, bundle
+  std::map<std::pair<std::string, Digest>, Blob> models;  // by tag: said twice, it is one
+  std::map<Digest, Found> read;  // each manifest once, however often index.json names it
   for (const JsonObject& entry : JsonObject(document, quote(subject)).objects("manifests")) {
-    if (entry.optional_string("mediaType") != "application/vnd.oci.image.manifest.v1+json")
-      continue;
+    if (entry.optional_string("mediaType") != kManifestType) continue;
+    const std::string name = annotation(entry, kRefName).value_or("");
+    if (!tag.empty() && !name.empty() && name != tag && !name.starts_with(kReferrerTag)) continue;
     const Blob blob = blob_of(entry);
-    const std::string name = blob.digest.to_string();
-    const Json text = parse(read_blob(blob, kDocumentLimit), name);
-    const JsonObject manifest(text, quote(name));
-    if (is_model(manifest)) {
-      models.emplace_back(annotation(entry, kRefName).value_or(""), blob);
-    } else if (!manifest.is_null("subject") &&
-               manifest.optional_string("artifactType").value_or("").starts_with(kBundleType)) {
-      for (const JsonObject& layer : manifest.objects("layers")) {
-        bundles.emplace_back(blob_of(manifest.object("subject")), blob_of(layer));
+    auto at = read.find(blob.digest);
+    if (at == read.end()) {
+      if (read.size() >= kMostManifests) {
+        fail(ErrorCode::corrupt, "{}: names more than {} manifests", quote(subject),
+             kMostManifests);
       }
+      const std::string shown = blob.digest.to_string();
+      const Json text = parse(read_blob(blob, kDocumentLimit), shown);
+      at = read.emplace(blob.digest, found_in(JsonObject(text, quote(shown)), blob.size)).first;
+    }
+    if (at->second.size != blob.size) entry.fail_field("size", "is told in two ways");
+    if (at->second.is_model && (tag.empty() || name == tag)) {
+      models.emplace(std::pair(name, blob.digest), blob);
     }
   }
-  if (!tag.empty()) std::erase_if(models, [&](const auto& one) { return one.first != tag; });
   if (models.size() != 1) {
     std::string names;
-    for (const auto& [name, blob] : models) names += (names.empty() ? "" : ", ") + quote(name);
+    for (const auto& [key, blob] : models) {
+      names += (names.empty() ? "" : ", ") + quote(key.first);
+      if (!tag.empty()) names += " " + key.second.to_string();
+    }
     throw Error(
         ErrorCode::not_found,
         fmt::format("{}: holds {} model artifacts{}{}", quote(folder_.string()), models.size(),
                     tag.empty() ? "" : " of that tag", names.empty() ? "" : ": " + names),
-        models.empty() ? "" : "--tag NAME says which");
+        models.empty() ? ""
+        : tag.empty()  ? "--tag NAME says which"
+                       : "index.json must give a tag to one artifact only");
   }
-  describe_ = models.front().first.empty() ? folder_.string()
-                                           : folder_.string() + ":" + models.front().first;
-  for (const auto& [signed_blob, bundle] : bundles) {
-    if (signed_blob.digest != models.front().second.digest) continue;
+  const auto& [key, model] = *models.begin();
+  describe_ = key.first.empty() ? folder_.string() : folder_.string() + ":" + key.first;
+  std::vector<Blob> bundles;
+  for (const auto& [digest, found] : read) {
+    if (found.bundle && found.subject == model.digest) bundles.push_back(*found.bundle);
+  }
+  read_bundles(bundles);
+  read_manifest(model);
+}
+
+// Two manifests may hold one bundle.
+void OciLayout::read_bundles(const std::vector<Blob>& bundles) {
+  std::map<Digest, Blob> each;
+  std::uint64_t bytes = 0;
+  for (const Blob& bundle : bundles) {
+    if (!each.emplace(bundle.digest, bundle).second) continue;
+    bytes = checked_add(bytes, bundle.size, "size of all signatures");
+  }
+  if (each.size() > kMostSignatures || bytes > kSignaturesLimit) {
+    fail(ErrorCode::corrupt, "{}: has {} signatures of {} bytes, the limits are {} and {}",
+         quote(describe_), each.size(), bytes, kMostSignatures, kSignaturesLimit);
+  }
+  for (const auto& [digest, bundle] : each) {
     bundles_.push_back(read_blob(bundle, format::kSignatureLimit));
   }
-  read_manifest(models.front().second);
 }
 
 void OciLayout::read_manifest(const Blob& blob) {

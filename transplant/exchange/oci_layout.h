@@ -31,7 +31,8 @@ class OciLayout {
 
   // The ModelPack artifact that index.json calls `tag`, or the only one where that is empty. Throws
   // not_found (no artifact, no such tag: those there are named), corrupt (a blob of another digest,
-  // a file name that is a path or stands twice), incompatible (files in tar archives), io.
+  // a file name that is a path or stands twice, more manifests or signatures than the limits),
+  // incompatible (files in tar archives), io. Manifests under other tags are not read.
   static OciLayout open(const std::filesystem::path& folder, std::string_view tag = "");
 
   const std::string& describe() const { return describe_; }
@@ -49,6 +50,7 @@ class OciLayout {
  private:
   std::string read_blob(const Blob& blob, std::uint64_t limit) const;
   void read_index(std::string_view tag);
+  void read_bundles(const std::vector<Blob>& bundles);
   void read_manifest(const Blob& manifest);
 
   std::filesystem::path folder_;

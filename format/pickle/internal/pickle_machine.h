@@ -70,6 +70,7 @@ class PickleMachine {
   void build();
   void rebuild_tensor(const std::vector<Value>& arguments, bool with_type);
   void rebuild_parameter(const std::vector<Value>& arguments);
+  void require_notes(const Value& attributes) const;
   void require_plain(const Value& hooks, const Value& metadata) const;
   Shape shape_of(const Value& value, std::string_view what) const;
   void check_extent(const TensorRef& tensor) const;

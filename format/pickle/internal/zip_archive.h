@@ -24,6 +24,9 @@ struct ZipArchive {
   std::map<std::string, ZipMember, std::less<>> members;
 };
 
+// As torch compares the names of members, which are ASCII: whatever the case of their letters.
+std::string lower_case(std::string_view name);
+
 // Reads the directory of an open file, and the header in front of each member. Throws corrupt (a
 // member that is compressed, encrypted, named twice or like a path out of the archive, that
 // overlaps another or whose two headers differ; bytes that belong to no member; a limit passed),

@@ -48,6 +48,7 @@ def hostile(torch, folder):
     import builtins
     import os
     good = weights_pickle()
+    item, tensor = good[3:-2], good[9:-2]
     deep = b"\x80\x02" + b"]" * 200 + b"a" * 199 + b"."
     wide = b"\x80\x02]q\x000" + b"".join(b"](" + b"h" + bytes([i]) + (b"h" + bytes([i])) * 49 + b"eq"
                                           + bytes([i + 1]) + b"0" for i in range(6)) + b"h\x06."
@@ -126,8 +127,21 @@ def hostile(torch, folder):
                     "no element type"),
         "a name like a path": (torch_zip(good.replace(b"X\x01\x00\x00\x00w", b"X\x01\x00\x00\x00/")),
                                "looks like a path"),
-        "a name twice": (torch_zip(good[:2] + b"}(" + good[3:-2] + good[3:-2] + b"u."),
-                         "two tensors are called 'w'"),
+        "a name twice": (torch_zip(good[:2] + b"}(" + item + item + b"u."), "key 'w' stands twice"),
+        "a name twice, then nothing": (torch_zip(good[:2] + b"}(" + item + text("w") + b"Nu."),
+                                       "key 'w' stands twice"),
+        "a name of two ways": (torch_zip(good[:2] + b"}(" + text("a") + b"}" + item + b"s" + text("a.w")
+                                         + tensor + b"u."), "two tensors are called 'a.w'"),
+        "an integer twice": (torch_zip(b"\x80\x02}(K\x02NJ\x02\0\0\0Nu."), "key 2 stands twice"),
+        "1 and True": (torch_zip(b"\x80\x02}(K\x01" + tensor + b"\x88Nu."), "key 1 stands twice"),
+        "a real key": (torch_zip(b"\x80\x02}(G?\xf0" + bytes(6) + tensor + b"u."),
+                       "a real number is a key"),
+        "two types": (torch_zip(b"\x80\x02}(" + item + text("v") + tensor.replace(b"Float", b"Int") + b"u."),
+                      "storage '0' is said to be two things"),
+        "another data.pkl": (torch_zip(good, more=[("a/DATA.PKL", good)]), "the case of its letters"),
+        "another byte order": (zip_of([("a/data.pkl", good), ("a/ByteOrder", b"big"),
+                                       ("a/data/0", b"\0" * 8)]), "in other letters"),
+        "other letters": (torch_zip(good, more=[("a/Data/1", b"")]), "in other letters"),
         "big endian": (zip_of([("a/data.pkl", good), ("a/byteorder", b"big"), ("a/data/0", b"\0" * 8)]),
                        "big-endian"),
         "odd byte order": (zip_of([("a/data.pkl", good), ("a/byteorder", b"pdp"),
@@ -155,7 +169,27 @@ def hostile(torch, folder):
     }
     out.update(hostile_zips(good, fine))
     out.update(hostile_streams(torch, good))
+    out.update(hostile_parameters(tensor))
     return out, marker
+
+
+def text(value):
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def hostile_parameters(tensor):
+    """What torch would set on a parameter, so that its numbers are others."""
+    def parameter(state):
+        return torch_zip(b"\x80\x02}" + text("w") + b"ctorch._utils\n_rebuild_parameter_with_state\n("
+                         + tensor + b"\x89ccollections\nOrderedDict\n)R" + state + b"tRs.")
+
+    out = {f"a parameter with {name}": (parameter(b"}" + text(name) + tensor + b"s"), f"given '{name}'")
+           for name in ("data", "real", "imag", "grad", "__class__")}
+    return out | {
+        "a parameter with a tensor": (parameter(b"}" + text("x") + tensor + b"s"), "parameter is a tensor"),
+        "a parameter with slots": (parameter(b"}}\x86"), "attributes of a parameter is a tuple"),
+        "a parameter with a number": (parameter(b"}K\x01Ns"), "attribute of a parameter is an integer"),
+    }
 
 
 def hostile_zips(good, fine):
@@ -190,6 +224,7 @@ def hostile_zips(good, fine):
         "ZIP64 without a field": (patched(central + 20, b"\xff" * 8), "differ|ends at|overlaps"),
         "a comment": (commented, "end record|comment"),
         "many members": (patched(len(fine) - 14, b"\xff\xff\xff\xff"), "members"),
+        "marked as a folder": (patched(central + 38, b"\x10"), "marked as a folder"),
         "several disks": (patched(len(fine) - 18, b"\x01"), "disks"),
         "a directory elsewhere": (patched(len(fine) - 6, struct.pack("<I", 3)), "directory"),
         "a huge directory": (patched(len(fine) - 10, b"\xff\xff\xff\xff"), "directory"),

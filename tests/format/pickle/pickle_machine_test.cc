@@ -27,6 +27,11 @@ TEST_CASE("each kind of value is what the opcodes say") {
   CHECK(run("\x80\x02\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f."sv).root.number == INT64_MAX);
   CHECK(run("\x80\x02\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01."sv).root.kind ==
         Kind::big_integer);
+  // Python's own pickle writes no sign twice, but reads it.
+  CHECK(run("\x80\x02\x8a\x0a\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00."sv).root.number == 7);
+  CHECK(run("\x80\x02\x8a\x09\xfe\xff\xff\xff\xff\xff\xff\xff\xff."sv).root.number == -2);
+  CHECK(run("\x80\x02\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\x00."sv).root.kind ==
+        Kind::big_integer);
   const Pickled text = run("\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00\x8c\x02hi\x94."sv);
   CHECK(text.text(text.root) == "hi");
   const Pickled list = run("\x80\x02]q\x00(K\x01N)eh\x00\x86."sv);

@@ -67,6 +67,10 @@ TEST_CASE("what is written is read again, each element type, empty ones and a sc
   add("empty", DType::F32, {0, 70000});
   add("scalar", DType::BF16, {});
   add("long", DType::U8, {300, 3});
+  // Nothing to store, and numbers that take more than 31 bits.
+  for (const std::uint64_t count : {std::uint64_t{1} << 31, std::uint64_t{1} << 58}) {
+    add("none of " + std::to_string(count), DType::F32, {count, 0});
+  }
   const auto path = folder.path() / "x.pt";
   write(path, tensors);
   const auto file = TorchFile::open(path);
@@ -94,6 +98,29 @@ TEST_CASE("torch lacks 4-bit and 6-bit floats; two tensors of one name are refus
   CHECK(error_of([&] {
           write(folder.path() / "b", {source(DType::U8, {8}), source(DType::U8, {8})});
         }) == "invalid_argument: tensor 'w': is given twice");
+}
+
+// What TorchFile would not read again; the file stays empty.
+TEST_CASE("what passes a limit of the reader is refused before anything is written") {
+  const TempFolder folder = test::scratch();
+  const auto path = folder.path() / "x.pt";
+  const auto refused = [&](std::size_t count, std::string end, const Shape& shape,
+                           std::string_view words) {
+    std::vector<TensorSource> tensors;
+    for (std::size_t i = 0; i < count; ++i) {
+      tensors.push_back(
+          memory_source({std::to_string(i) + end, DType::U8, shape, 0, 0}, std::span<std::byte>()));
+    }
+    const std::string said = error_of([&] { write(path, tensors); });
+    CHECK_MESSAGE(said.find(words) != said.npos, said);
+    CHECK(read_file(path, 1).empty());
+  };
+  refused(65'537, "", {0}, "incompatible: 65537 tensors, the limit of one file is 65536");
+  refused(65'536, std::string(500, 'n'), {0}, "bytes, the limit is 33554432");
+  refused(1, std::string(512, 'n'), {0}, "incompatible: tensor '0n");
+  refused(1, "", Shape(9, 0), "9 dimensions");
+  refused(1, "", {0, std::uint64_t{1} << 63}, "cannot count");
+  refused(1, "", {0, std::uint64_t{1} << 40, std::uint64_t{1} << 40}, "cannot count");
 }
 
 // Any strides at all, cut at any byte, give what indexing gives.
@@ -124,6 +151,7 @@ TEST_CASE("elements that lie apart are brought together") {
   CHECK(internal::lies_in_order({3, 1, 5}, {5, 99, 1}));
   CHECK(internal::lies_in_order({}, {}));
   CHECK(internal::lies_in_order({2, 0}, {7, 7}));
+  CHECK(internal::lies_in_order({0, 5}, {1, 7}));
   CHECK_FALSE(internal::lies_in_order({3, 5}, {1, 3}));
   CHECK(internal::extent({3, 5}, {1, 3}) == 15);
   CHECK(internal::extent({}, {}) == 1);

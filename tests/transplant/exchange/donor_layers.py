@@ -72,8 +72,8 @@ def prove(name, family, work):
             how = [] if tells else ["--layers", f"{first}:{first + count}"]
             if not tells:
                 run("import", pair, "--into", work / "donor", *options, "--out", work / "no", code=2)
-            run("import", pair, "--into", work / "donor", *options, *how, "--out", pair / "organ")
-            found = families.digests(pair / "organ")
+            run("import", pair, "--into", work / "donor", *options, *how, "--out", work / f"organ of {pair.name}")
+            found = families.digests(work / f"organ of {pair.name}")
             wrong = [file for file in cut if file.endswith(".safetensors") and cut[file] != found[file]]
             assert not wrong, (name, form, wrong)
     # Changed, so that it is another model's layers that arrive.
@@ -185,6 +185,12 @@ def prove_refusals(work):
     refused(good, "names 3", metadata={"layers": [0, 1, 2]})
     refused(good, "layer 3 follows layer 1", metadata={"layers": [1, 3]}, code=4)
     refused(good, "donor of 12 layers", metadata={"layers": [1, 2], "donor_layer_count": 12})
+    layers = {"layers": [1, 2]}
+    refused(good, "which layers", metadata={"one": layers, "two": {"layers": [0, 1]}}, code=2)
+    refused(good, "names 3", metadata={"layers": 2, "one": {"layers": [0, 1, 2]}, "two": {"layers": 3}})
+    refused(good, "says that the architecture is sha256:00",
+            metadata=layers | {"organ": {"architecture_signature": "sha256:" + "0" * 64}})
+    refused(good, "architecture_signature", metadata=layers | {"organ": {"architecture_signature": "x"}}, code=4)
     refused(good, "donor_metadata.json", metadata="[1]", code=4)
     refused(good, "donor_metadata.json", metadata="{", code=4)
     refused(joined(layer_states(donor, family[3], 1, 2), "h.", 1), "begin with layer 1",

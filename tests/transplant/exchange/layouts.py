@@ -19,6 +19,7 @@ TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 ORGAN = str(pathlib.Path(sys.argv[1]).resolve())
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 MODEL = "application/vnd.cncf.model.manifest.v1+json"
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"
 RAW, TAR = "application/vnd.cncf.model.weight.v1.raw", "application/vnd.cncf.model.weight.v1.tar"
 FILEPATH, TITLE = "org.cncf.model.filepath", "org.opencontainers.image.title"
@@ -39,7 +40,8 @@ def files(folder):
 def refused(work, words, *arguments, code):
     """Nothing is written, and what is wrong is said."""
     before = sorted(os.listdir(work))
-    done = run("import", *arguments, "--out", work / "no", code=code)
+    out = [] if "--out" in arguments else ["--out", work / "no"]
+    done = run("import", *arguments, *out, code=code)
     assert words in done.stderr, (words, done.stderr)
     assert sorted(os.listdir(work)) == before, (words, sorted(os.listdir(work)))
 
@@ -131,6 +133,14 @@ def prove_tags(work):
     assert files(work / "b") == {"x": b"other"}
     run("import", layout, "--tag", "a:1", "--out", work / "a")
     assert files(work / "a") == one
+    # What lies under another tag is not read; one artifact said twice is one, two under one tag are not.
+    layout = Layout(work / "twice").model(one.items(), "a:1").model(one.items(), "a:1").model(
+        [("x", b"other")], "b:1")
+    layout.path(layout.manifests[2]).unlink()
+    run("import", layout.write(), "--tag", "a:1", "--out", work / "twice a")
+    assert files(work / "twice a") == one
+    layout.model([("x", b"third")], "a:1").write()
+    refused(work, "holds 2 model artifacts of that tag", layout.folder, "--tag", "a:1", code=6)
     refused(work, "holds 0 model artifacts", Layout(work / "none").write(), code=6)
 
 
@@ -184,6 +194,72 @@ def prove_refusals(work):
     for text in ("", "[]", "{", '{"manifests": 1}', '{"manifests": [1]}', "[" * 100_000):
         (bad.folder / "index.json").write_text(text)
         refused(work, "index.json", bad.folder, code=4)
+
+
+def prove_signatures(work):
+    """Signatures of a layout are counted, read once, parsed, and limited before they are read."""
+    organ, bundle = files(work / "organ"), (work / "organ/model.sig").read_bytes()
+
+    def signed(name, bundles, times=1):
+        layout = Layout(work / name).model(((n, d) for n, d in organ.items() if n != "model.sig"))
+        for data in bundles:
+            descriptor = layout.blob(data, BUNDLE) if isinstance(data, bytes) else data
+            layout.manifests += [layout.blob(json.dumps(
+                {"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE,
+                 "subject": layout.manifests[0], "layers": [descriptor]}).encode(), MANIFEST)] * times
+        return layout.write()
+
+    one = signed("signed", [bundle], 500)
+    record = json.loads(run("import", one, "--out", work / "signed back", "--json").stdout)
+    assert record["signatures"] == 1 and files(work / "signed back") == organ, record
+    done = run("import", signed("two", [bundle, bundle + b"\n"]), "--out", work / "two back")
+    assert "has 2 signatures" in done.stderr, done
+    refused(work, "", signed("garbage", [b"{}"]), code=4)
+    refused(work, "has 65 signatures", signed("many", [bundle + b" " * i for i in range(65)]), code=4)
+    large = [{"mediaType": BUNDLE, "digest": "sha256:" + f"{i:064x}", "size": 30 << 20} for i in range(3)]
+    refused(work, "has 3 signatures of", signed("large", large), code=4)
+
+    shutil.copytree(work / "organ", work / "bad signature")
+    (work / "bad signature/model.sig").write_text("{}")
+    for form in ("hf", "modelpack"):
+        run("export", work / "bad signature", "--format", form, "--out", work / "no", code=4)
+        assert not (work / "no").exists()
+
+
+def prove_places(work):
+    """A folder is not made inside what it is made of."""
+    layout = Layout(work / "around").model([("x", b"1")]).write()
+    refused(work, "lies inside", layout, "--out", layout / "in", code=2)
+    run("export", work / "plain", "--out", work / "plain/in", code=2)
+    run("export", work / "plain", "--format", "paper", "--out", work / "inner pair")
+    run("import", work / "inner pair", "--into", work / "model", "--out", work / "model/in", code=2)
+    run("import", work / "inner pair", "--into", work / "model", "--out", work / "inner pair/in", code=2)
+    for name in ("donor_layers.pt", "donor_metadata.json"):
+        at = work / "inner pair" / name
+        at.rename(work / "moved")
+        at.symlink_to(work / "moved")
+        refused(work, "leaves the folder", work / "inner pair", "--into", work / "model", code=4)
+        run("import", work / "inner pair", "--into", work / "model", "--trust-links", work, "--out",
+            work / ("by link " + name))
+        at.unlink()
+        (work / "moved").rename(at)
+    adapter = work / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    for option in ("--layers", "--name", "--tag"):
+        refused(work, f"{option} says nothing of it", adapter, "--into", work / "model", option, "1:2", code=2)
+    refused(work, "--require-finite says nothing", adapter, "--into", work / "model", "--require-finite", code=2)
+
+
+def prove_withdrawn(work):
+    """A yanked version leaves with a warning, a revoked one does not leave."""
+    run("yank", "law/contracts:1.2.0", "--reason", "too old")
+    done = run("export", "law/contracts:1.2.0", "--out", work / "yanked")
+    assert "is yanked: too old" in done.stderr, done
+    run("revoke", "law/contracts:1.2.0", "--reason", "poisoned")
+    for form in ("hf", "paper", "modelpack"):
+        done = run("export", "law/contracts:1.2.0", "--format", form, "--out", work / "no", code=5)
+        assert "is revoked: poisoned" in done.stderr and not (work / "no").exists(), done
 
 
 def prove_organ_refusals(work):
@@ -262,7 +338,7 @@ def main():
         work = pathlib.Path(scratch)
         make(work)
         for proof in (prove_round_trip, prove_tags, prove_model, prove_refusals, prove_organ_refusals,
-                      prove_cache):
+                      prove_signatures, prove_places, prove_cache, prove_withdrawn):
             proof(work)
             print(proof.__doc__)
 

@@ -23,10 +23,12 @@ struct DonorMetadata {
   std::optional<std::uint64_t> first_layer, layer_count, donor_layer_count;
   std::optional<std::string> donor, donor_revision;
   std::optional<std::string> name, version, description, license;  // what organ wrote
+  std::optional<Digest> architecture_signature;                    // that too
 };
 
-// Throws corrupt (no JSON object, a field of another type, layers that do not follow one another,
-// a limit passed), naming `subject`.
+// A value of another type, or one that two objects in the document have, is passed over. Throws
+// corrupt (no JSON object, a number that counts nothing, a field of `organ` of another type, layers
+// that do not follow one another, a limit passed), naming `subject`.
 DonorMetadata parse_donor_metadata(std::string_view text, const std::string& subject);
 // Of the folder; empty without such a file. Throws as parse_donor_metadata() does, io.
 DonorMetadata read_donor_metadata(const std::filesystem::path& folder);
