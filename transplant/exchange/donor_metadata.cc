@@ -99,7 +99,7 @@ DonorMetadata parse_donor_metadata(std::string_view text, const std::string& pat
   limits.foreign = true;
   const Json document = parse_json(text, limits, path);
   const std::string subject = quote(path);
-  JsonObject(document, subject);  // an object, or an error
+  [[maybe_unused]] const JsonObject whole(document, subject);  // an object, or an error
   read_layers(document, subject, metadata);
   if (!metadata.first_layer) {
     metadata.first_layer = number_field(

@@ -130,10 +130,11 @@ void check_tensors(const DonorTensors& donor, const format::Architecture& model,
       }
     }
     if (expected == found.size()) continue;
-    for (const auto& [name, tensor] : found) {
+    for (const auto& entry : found) {
+      const auto& tensor = entry.second;
       const auto& all = model.tensors(layers.first + i);
-      const bool known = std::any_of(all.begin(), all.end(),
-                                     [&](const LayerTensor& one) { return one.name == name; });
+      const bool known = std::any_of(
+          all.begin(), all.end(), [&](const LayerTensor& one) { return one.name == entry.first; });
       if (!known) {
         wrong.push_back(fmt::format("tensor {} is none of layer {} of the model",
                                     quote(tensor->name), layers.first + i));

@@ -110,7 +110,8 @@ std::string zip(const std::vector<Written>& members) {
   return file.bytes();
 }
 
-std::vector<Written> members(const std::string& object, const std::string& storage, Written how) {
+std::vector<Written> members(const std::string& object, const std::string& storage,
+                             const Written& how) {
   std::vector<Written> all{{"a/data.pkl", object}, {"a/data/0", storage}, {"a/version", "3\n"}};
   for (Written& one : all) {
     one.large = how.large;
