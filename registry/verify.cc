@@ -61,9 +61,9 @@ Item verify_catalog(const RegistryPaths& paths, const Log& log, const BlobStore&
     } else if (catalog->position().entries() < fresh.position().entries()) {
       require_prefix(paths, log, catalog->position());
       notes.push_back("organ/catalog.db: lags behind the log; the next publish completes it");
-    } else if (fresh.has_damage() || catalog->has_damage()) {
+    } else if (fresh.has_damage()) {
       notes.push_back("organ/catalog.db: not compared, what it is made from is damaged");
-    } else if (fresh.dump() != catalog->dump()) {
+    } else if (catalog->has_damage() || fresh.dump() != catalog->dump()) {
       item.findings.push_back({ErrorCode::corrupt, item.subject,
                                "its rows are not what log and blobs say; organ registry rebuild "
                                "makes it anew"});

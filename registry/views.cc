@@ -35,6 +35,8 @@ void add_published(Catalog::Update& update, const BlobStore& blobs, const LogPla
   std::string damage;
   try {
     content = load_version(blobs, *entry.manifest, entry.name + ":" + entry.version).content;
+  } catch (const UnreadableBlob& error) {
+    damage = error.message();
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported_version) throw;
     damage = error.message();

@@ -19,7 +19,7 @@ using registry::GcPlan;
 struct Arguments {
   std::filesystem::path folder;
   bool purge = false;
-  std::string token;
+  std::optional<std::string> token;
   std::optional<std::uint64_t> days;
 };
 
@@ -75,12 +75,13 @@ void run(Context& context, const Arguments& arguments) {
   const GcAction action = arguments.purge ? GcAction::purge : GcAction::collect;
   const std::uint64_t usual = arguments.purge ? registry::kQuarantineDays : registry::kGraceDays;
   const auto days = static_cast<unsigned>(arguments.days.value_or(usual));
-  const bool apply = !arguments.token.empty();
+  const bool apply = arguments.token.has_value();
   const GcPlan plan = watched(context, 0, [&](const Work& work) {
-    return apply ? registry::apply_gc(folder, arguments.token, options, work)
+    return apply ? registry::apply_gc(folder, *arguments.token, options, work)
                  : registry::plan_gc(folder, action, days, options, work);
   });
   if (apply) context.done = "what the plan named is taken away";
+  for (const std::string& notice : plan.notices) context.note(escape_text(notice, 4096));
   if (context.json) {
     context.print_json("gc", record_of(plan, apply));
   } else if (apply) {

@@ -68,11 +68,28 @@ void print_text(const Context& context, const RepairReport& report, bool dry_run
                               report.affected_after.size(), dry_run ? "then" : "now"));
 }
 
+// Ended in the middle, what was mended by then stays so.
+RepairReport mend(Context& context, const Arguments& arguments) {
+  std::size_t mended = 0;
+  registry::RepairOptions options = arguments.options;
+  options.changed = [&] { ++mended; };
+  try {
+    return watched(context, arguments.threads, [&](const Work& work) {
+      return registry::repair(registry_folder(context, arguments.folder), options,
+                              {.known_registries = context.known_registries(), .log_key = {}},
+                              work);
+    });
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::cancelled || mended == 0) throw;
+    throw Error(error.code(),
+                fmt::format("interrupted: {} objects were mended and stay so; organ repair goes on "
+                            "with the rest",
+                            mended));
+  }
+}
+
 void run(Context& context, const Arguments& arguments) {
-  const RepairReport report = watched(context, arguments.threads, [&](const Work& work) {
-    return registry::repair(registry_folder(context, arguments.folder), arguments.options,
-                            {.known_registries = context.known_registries(), .log_key = {}}, work);
-  });
+  const RepairReport report = mend(context, arguments);
   const bool dry_run = arguments.options.dry_run;
   if (!dry_run && !(report.mended.empty() && report.log_from.empty()))
     context.done = "what could be mended is";

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <span>
 #include <utility>
 #include <vector>
@@ -23,6 +24,21 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string subject_of(const Digest& digest) { return "blob " + digest.to_string(); }
+
+[[noreturn]] void unreadable(const Digest& digest, std::string_view why) {
+  throw UnreadableBlob(ErrorCode::io,
+                       fmt::format("{}: cannot be read: {}", subject_of(digest), why));
+}
+
+// False too when the medium does not give its bytes back.
+bool is_that(int fd, const Digest& digest, const Work& work) {
+  try {
+    return hash_file_flat(fd, subject_of(digest), work) == digest;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::io) throw;
+    return false;
+  }
+}
 
 void check_status(const struct stat& status, const Digest& digest, std::uint64_t size) {
   if (!S_ISREG(status.st_mode)) {
@@ -95,6 +111,10 @@ bool link_unnamed(int fd, const fs::path& name, const fs::path& temporaries) {
 
 }  // namespace
 
+bool is_of_one_file(int error) {
+  return error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOSPC;
+}
+
 BlobStore::BlobStore(const fs::path& registry)
     : folder_(registry / "blobs" / "sha256"), staging_(registry / "organ" / "staging") {}
 
@@ -104,6 +124,7 @@ UniqueFd BlobStore::open(const Digest& digest, std::uint64_t size) const {
   if (!fd) {
     if (errno == ENOENT) fail(ErrorCode::corrupt, "{}: is missing", subject_of(digest));
     if (errno == ELOOP) fail(ErrorCode::corrupt, "{}: is a symlink", subject_of(digest));
+    if (is_of_one_file(errno)) unreadable(digest, std::strerror(errno));
     fail_errno(path(digest).string(), "open");
   }
   struct stat status {};
@@ -114,7 +135,13 @@ UniqueFd BlobStore::open(const Digest& digest, std::uint64_t size) const {
 
 std::string BlobStore::read(const Digest& digest, std::uint64_t size) const {
   const UniqueFd fd = open(digest, size);
-  std::string text = read_fd(fd.get(), size, subject_of(digest));
+  std::string text;
+  try {
+    text = read_fd(fd.get(), size, subject_of(digest));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::io) throw UnreadableBlob(error.code(), error.message());
+    throw;
+  }
   if (const Digest got = sha256(text); got != digest) {
     fail(ErrorCode::corrupt, "{}: content has digest {}", subject_of(digest), got.to_string());
   }
@@ -134,7 +161,9 @@ bool BlobStore::is_whole(const Digest& digest, std::uint64_t size, const Work& w
   if (!has(digest, size)) return false;
   try {
     const UniqueFd fd = open(digest, size);
-    return hash_file_flat(fd.get(), subject_of(digest), work) == digest;
+    return is_that(fd.get(), digest, work);
+  } catch (const UnreadableBlob&) {
+    return false;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt) throw;
     return false;  // gone or changed meanwhile

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "format/base/digest.h"
+#include "format/base/error.h"
 #include "format/base/file.h"
 
 namespace organ::registry {
@@ -26,6 +27,15 @@ struct StagedBlob {
   bool mends = false;               // takes the place of a damaged one
 };                                  // neither: the object was here already
 
+// The medium does not give back an object that is there, or nobody may read it: of code io, and
+// about this object alone. Where the whole machine fails (no more open files) it is another Error.
+class UnreadableBlob : public Error {
+ public:
+  using Error::Error;
+};
+// Whether an open(2) that failed so says nothing of other files.
+bool is_of_one_file(int error);
+
 // A value that knows where the blobs lie. Thread-safe, also between processes: an object appears
 // whole or not at all and never changes.
 class BlobStore {
@@ -34,14 +44,15 @@ class BlobStore {
       const std::filesystem::path& registry);  // the folder that holds blobs/, organ/
 
   // Opens an object that something refers to. Throws corrupt when it is missing, a symlink, folder
-  // or device, or of another size. Contents are not read; the mode means nothing.
+  // or device, or of another size, UnreadableBlob. Contents are not read; the mode means nothing.
   UniqueFd open(const Digest& digest, std::uint64_t size) const;
   // A small object whole, its digest checked. Throws as open, and corrupt.
   std::string read(const Digest& digest, std::uint64_t size) const;
 
   // Whether something of this size lies under the object's name. Its contents are not read.
   bool has(const Digest& digest, std::uint64_t size) const;
-  // Whether the object is here whole: all of it is read. `work` is told of its bytes.
+  // Whether the object is here whole: all of it is read, and what cannot be read is not. `work` is
+  // told of its bytes.
   bool is_whole(const Digest& digest, std::uint64_t size, const Work& work = {}) const;
 
   // Its mode lets somebody write into it; false when it is not there.

@@ -42,10 +42,16 @@ void take_views(VerifyReport::Item item, FsckReport& report) {
   for (Finding& finding : item.findings) report.views.push_back(std::move(finding));
 }
 
+void require_file(const std::filesystem::path& path) {
+  const PathStatus status = path_status(path, Symlinks::refuse);
+  if (status == PathStatus::nothing || status == PathStatus::file) return;
+  fail(ErrorCode::corrupt, "{}: not a regular file", quote(path.string()));
+}
+
 // A cache that is never synced: whatever it holds is no damage, and is said.
 void check_tree_file(const RegistryPaths& paths, const Log& log, FsckReport& report) {
   const std::filesystem::path path = paths.organ() / "log.tree";
-  if (!is_file(path)) return report.notes.push_back("organ/log.tree: is not there");
+  if (!is_taken(path)) return report.notes.push_back("organ/log.tree: is not there");
   MerkleTree tree;
   std::string expected;
   log.scan({}, [&](const LogPlace&, const LogEntry& entry) {
@@ -65,16 +71,24 @@ void check_tree_file(const RegistryPaths& paths, const Log& log, FsckReport& rep
 }
 
 void check_views(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                 const LogFacts& facts, const Work& work, FsckReport& report) {
-  const FileLock lock(paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
-  take_views(verify_catalog(paths, log, blobs, work, report.notes), report);
+                 const Work& work, FsckReport& report) {
+  std::optional<FileLock> lock;  // where no writer ever was, none is made for a look
+  if (is_taken(paths.write_lock())) {
+    lock.emplace(paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
+  }
+  collect(report.views, "organ/catalog.db", [&] {
+    require_file(paths.catalog());
+    take_views(verify_catalog(paths, log, blobs, work, report.notes), report);
+  });
   if (!is_taken(paths.index())) {
     report.notes.push_back("index.json: is not there; organ registry index writes it");
   } else if (report.views.empty()) {
     take_views(verify_index(paths, log), report);
   }
-  check_tree_file(paths, log, report);
-  collect(report.views, "organ/policy.json", [&] { check_policy_view(paths, facts); });
+  collect(report.views, "organ/log.tree", [&] { check_tree_file(paths, log, report); });
+  // The log may have grown since it was read.
+  const LoggedState now = read_log(log, work.uncounted());
+  collect(report.views, "organ/policy.json", [&] { check_policy_view(paths, now.facts); });
 }
 
 void check_met(const RegistryPaths& paths, const Log& log, const OpenOptions& options,
@@ -93,7 +107,9 @@ void check_log(const LoggedState& state, FsckReport& report) {
   for (const LoggedVersion& version : state.versions) {
     report.removed += version.content_expected ? 0 : 1;
   }
-  if (state.damage) report.records.push_back(Finding::of("organ/log", *state.damage));
+  if (state.damage) {
+    collect(report.records, "organ/log", [&] { throw Error(*state.damage); });
+  }
   if (state.beyond > 0) {
     report.notes.push_back("organ/log: ends with what a writer left; the next one completes it");
   }
@@ -129,7 +145,7 @@ FsckReport fsck(const std::filesystem::path& folder, const OpenOptions& options,
   if (state.damage) {
     report.notes.push_back("the views were not compared: what they are made from is damaged");
   } else {
-    check_views(paths, *log, blobs, state.facts, work, report);
+    check_views(paths, *log, blobs, work, report);
   }
   return report;
 }

@@ -11,6 +11,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/path_status.h"
+#include "registry/blobs/own_folder.h"
 #include "registry/care/gc_protocol.h"
 #include "registry/care/orphans.h"
 #include "registry/care/quarantine.h"
@@ -71,7 +72,7 @@ class FolderStore final : public GcStore {
   void lock() override {
     lock_.emplace(own_store(paths_, work_));
     // A publisher that died behind its entry left a line that counts once it is completed.
-    Registry::open(paths_.root, Registry::Mode::write, options_, work_);
+    notices_ = Registry::open(paths_.root, Registry::Mode::write, options_, work_).take_notices();
   }
 
   std::vector<GcThing> things(GcAction action) override {
@@ -90,7 +91,6 @@ class FolderStore final : public GcStore {
   }
 
   void take_away(GcAction action, const GcThing& thing) override {
-    work_.require_wanted();
     if (action == GcAction::purge) return remove_path(paths_.root / thing.place);
     if (thing.place.starts_with("organ/")) return remove_partial(thing);
     quarantine_.set_aside(thing.digest);
@@ -100,6 +100,8 @@ class FolderStore final : public GcStore {
     quarantine_.sync();
     blobs_.sync();
   }
+
+  std::vector<std::string> take_notices() { return std::move(notices_); }
 
  private:
   std::vector<GcThing> collectable() const {
@@ -115,12 +117,15 @@ class FolderStore final : public GcStore {
 
   // Files of interrupted pulls, by the version's manifest.
   void add_partial(std::vector<GcThing>& things) const {
-    if (!is_folder(paths_.partial())) return;
+    if (!is_own_folder(paths_.partial())) return;
     for (const std::string& name : list_folder(paths_.partial())) {
       std::vector<std::string> strangers;
       const fs::path folder = paths_.partial() / name;
       struct stat status {};
-      if (::lstat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) continue;
+      if (!digest_named(name) || ::lstat(folder.c_str(), &status) != 0 ||
+          !S_ISDIR(status.st_mode)) {
+        continue;
+      }
       GcThing thing{"organ/partial/" + name, Digest(), bytes_below(folder),
                     std::max<std::int64_t>(status.st_mtime, status.st_ctime),
                     "an interrupted pull"};
@@ -152,6 +157,7 @@ class FolderStore final : public GcStore {
   OpenOptions options_;
   Work work_;
   std::optional<FileLock> lock_;
+  std::vector<std::string> notices_;
 };
 
 }  // namespace
@@ -167,7 +173,9 @@ GcPlan plan_gc(const fs::path& folder, GcAction action, unsigned days, const Ope
 GcPlan apply_gc(const fs::path& folder, const std::string& token, const OpenOptions& options,
                 const Work& work) {
   FolderStore store(folder, options, work);
-  return apply_gc(store, token, clock_seconds());
+  GcPlan plan = apply_gc(store, token, clock_seconds());
+  plan.notices = store.take_notices();
+  return plan;
 }
 
 }  // namespace organ::registry

@@ -37,6 +37,8 @@ struct GcPlan {
   std::uint64_t bytes = 0;
   std::uint64_t needed = 0;  // things that stay because something refers to them
   std::uint64_t young = 0;   // because they are too young
+  // What was completed behind a writer that died, before anything went.
+  std::vector<std::string> notices;
 };
 
 // Writes nothing. Throws as Registry::open, corrupt when the log or a manifest cannot be read: what

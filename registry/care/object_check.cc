@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
@@ -57,6 +58,21 @@ std::vector<std::string> wrong_tensors(int fd, const FileEntry& entry,
   return names;
 }
 
+// Of a file that is longer than the object only so much as the object has, in pieces: what lies
+// behind may be of any length.
+FileDigest hash_front(int fd, const BlobRef& blob, const Work& work) {
+  const std::string subject = "blob " + blob.digest.to_string();
+  FileDigest found;
+  found.size = file_size(fd, subject);
+  if (found.size <= blob.size) return hash_file(fd, subject, work);
+  std::vector<HashRange> ranges;
+  for (std::uint64_t at = 0; at < blob.size; at += kChunkSize) {
+    ranges.push_back({fd, at, std::min(kChunkSize, blob.size - at)});
+  }
+  found.chunks = hash_ranges(ranges, subject, work);
+  return found;
+}
+
 DamagedObject described(const ObjectUse& use, std::string message) {
   DamagedObject damage;
   damage.blob = use.blob;
@@ -68,19 +84,25 @@ DamagedObject described(const ObjectUse& use, std::string message) {
 
 DamagedObject absent(const BlobStore& blobs, const ObjectUse& use) {
   DamagedObject damage = described(use, "is missing");
-  damage.missing = !is_taken(blobs.path(use.blob.digest));
-  if (!damage.missing) damage.message = "not a regular file";
+  const std::filesystem::path path = blobs.path(use.blob.digest);
+  damage.missing = !is_taken(path);
+  std::string unreadable;
+  if (!damage.missing && !open_as_it_is(path, &unreadable)) {
+    damage.message = unreadable.empty() ? "not a regular file" : "cannot be read: " + unreadable;
+  }
   damage.pieces.push_back({0, use.blob.size});
   return damage;
 }
 
 }  // namespace
 
-UniqueFd open_as_it_is(const std::filesystem::path& path) {
+UniqueFd open_as_it_is(const std::filesystem::path& path, std::string* unreadable) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
   if (!fd) {
     if (errno == ENOENT || errno == ELOOP || errno == ENXIO) return {};
-    fail_errno(path.string(), "open");
+    if (!is_of_one_file(errno)) fail_errno(path.string(), "open");
+    if (unreadable != nullptr) *unreadable = std::strerror(errno);
+    return {};
   }
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) fail_errno(path.string(), "stat");
@@ -95,7 +117,7 @@ std::optional<DamagedObject> check_file(const BlobStore& blobs, const ObjectUse&
   std::string why = "is missing";
   if (fd) {
     try {
-      found = hash_file(fd.get(), "blob " + use.blob.digest.to_string(), work);
+      found = hash_front(fd.get(), use.blob, work);
     } catch (const Error& error) {
       // The medium does not give it back, or it shrank meanwhile: damage of this object alone.
       if (error.code() != ErrorCode::io && error.code() != ErrorCode::corrupt) throw;

@@ -13,9 +13,9 @@
 
 namespace organ::registry {
 
-// What lies under an object's name, of whatever size; nothing when it is no regular file. Throws
-// io.
-UniqueFd open_as_it_is(const std::filesystem::path& path);
+// What lies under an object's name, of whatever size; nothing when it is no regular file, or cannot
+// be opened: `unreadable` then says why. Throws io of this machine.
+UniqueFd open_as_it_is(const std::filesystem::path& path, std::string* unreadable = nullptr);
 
 // What organ.json says of a file; asked for only when the file is damaged. Nothing: not known.
 using EntryOf = std::function<std::optional<format::FileEntry>()>;

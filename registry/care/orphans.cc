@@ -10,7 +10,6 @@
 #include "format/base/path_status.h"
 
 namespace organ::registry {
-namespace {
 
 namespace fs = std::filesystem;
 
@@ -21,8 +20,6 @@ std::optional<Digest> digest_named(const std::string& name) {
     return std::nullopt;
   }
 }
-
-}  // namespace
 
 std::optional<StoredBlob> stored_at(const fs::path& path, const Digest& digest) {
   struct stat status {};

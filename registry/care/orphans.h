@@ -23,6 +23,9 @@ struct StoredBlob {
   bool operator==(const StoredBlob&) const = default;
 };
 
+// What a name says, if it is a digest.
+std::optional<Digest> digest_named(const std::string& name);
+
 // One file by its path; nothing when no regular file lies there. Throws io.
 std::optional<StoredBlob> stored_at(const std::filesystem::path& path, const Digest& digest);
 

@@ -13,6 +13,7 @@
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/base/path_status.h"
+#include "registry/blobs/own_folder.h"
 #include "registry/care/object_check.h"
 #include "registry/care/orphans.h"
 
@@ -33,6 +34,38 @@ void keep_file(const fs::path& from, const fs::path& to) {
   AtomicFile copy(to);
   copy_contents(fd.get(), copy.fd(), to.string());
   copy.commit(AtomicFile::Mode::replace, 0444);
+}
+
+constexpr char kUnreadable[] = "unreadable";
+
+// Where it cannot have a second name it cannot be copied either: it goes, what it held is lost to
+// readers anyway.
+void keep_unreadable(const fs::path& from, const fs::path& to) {
+  if (::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), 0) == 0 || errno == EEXIST) return;
+  if (!lacks_links(errno) && errno != EMLINK) fail_errno(to.string(), "link");
+  rename_path(from, to);
+}
+
+// What tells the bytes of a damaged object from others of its name; empty: it is the object.
+std::string own_word(int fd, const Digest& digest, std::uint64_t size) {
+  try {
+    const std::uint64_t found = file_size(fd, digest.hex());
+    const HashRange front{fd, 0, std::min(found, size)};
+    const Digest own = hash_ranges({&front, 1}, digest.hex())[0];
+    if (found <= size) return own == digest ? std::string() : own.hex().substr(0, 16);
+    return fmt::format("{}-{}", own.hex().substr(0, 16), found);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::io) throw;
+    return kUnreadable;
+  }
+}
+
+// A name that nobody has.
+fs::path free_name(const fs::path& folder, const std::string& stem) {
+  for (unsigned number = 0;; ++number) {
+    fs::path name = folder / fmt::format("{}{}", stem, number);
+    if (!is_taken(name)) return name;
+  }
 }
 
 struct DamagedCopy {
@@ -63,9 +96,18 @@ Quarantine::Quarantine(const RegistryPaths& paths)
       folder_(paths.quarantine()),
       removed_(folder_ / "removed"),
       damaged_(folder_ / "damaged"),
-      blobs_(paths.root) {}
+      blobs_(paths.root) {
+  require_own();
+}
+
+void Quarantine::require_own() const {
+  for (const fs::path& folder : {folder_, removed_, damaged_}) {
+    (void)is_own_folder(folder);
+  }
+}
 
 std::vector<GcThing> Quarantine::things() const {
+  require_own();
   std::vector<GcThing> things;
   std::vector<std::string> strangers;
   for (const StoredBlob& blob : blobs_in(removed_, strangers)) {
@@ -89,32 +131,34 @@ std::vector<fs::path> Quarantine::copies_of(const Digest& digest) const {
 }
 
 void Quarantine::set_aside(const Digest& digest) const {
+  require_own();
   create_folders(removed_);
-  rename_path(blobs_.path(digest), removed_ / digest.hex());
+  const fs::path target = removed_ / digest.hex();
+  if (path_status(target, Symlinks::refuse) == PathStatus::folder) {
+    rename_path(target, free_name(removed_, digest.hex() + ".other"));
+  }
+  rename_path(blobs_.path(digest), target);
 }
 
-bool Quarantine::keep_damaged(const Digest& digest) const {
+bool Quarantine::keep_damaged(const Digest& digest, std::uint64_t size) const {
   const fs::path name = blobs_.path(digest);
   if (!is_taken(name)) return false;
+  require_own();
   create_folders(damaged_);
-  if (const UniqueFd fd = open_as_it_is(name)) {
-    std::string own = "unreadable";
-    try {
-      const Digest found = hash_file_flat(fd.get(), name.string());
-      if (found == digest) return false;  // somebody mended it meanwhile
-      own = found.hex().substr(0, 16);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::io) throw;
+  std::string unreadable;
+  if (const UniqueFd fd = open_as_it_is(name, &unreadable)) {
+    const std::string own = own_word(fd.get(), digest, size);
+    if (own.empty()) return false;  // somebody mended it meanwhile
+    if (own == kUnreadable) {
+      keep_unreadable(name, damaged_ / (digest.hex() + "." + own));
+    } else {
+      keep_file(name, damaged_ / (digest.hex() + "." + own));
     }
-    keep_file(name, damaged_ / (digest.hex() + "." + own));
+  } else if (!unreadable.empty()) {
+    keep_unreadable(name, damaged_ / (digest.hex() + "." + kUnreadable));
   } else {
     // No file at all: it cannot be written over by one, and nothing could read it.
-    for (unsigned number = 0;; ++number) {
-      const fs::path kept = damaged_ / fmt::format("{}.other{}", digest.hex(), number);
-      if (is_taken(kept)) continue;
-      rename_path(name, kept);
-      break;
-    }
+    rename_path(name, free_name(damaged_, digest.hex() + ".other"));
   }
   sync_folder(damaged_);
   return true;
@@ -122,6 +166,7 @@ bool Quarantine::keep_damaged(const Digest& digest) const {
 
 void Quarantine::keep_log() const {
   if (!is_file(log_)) return;
+  require_own();
   create_folders(folder_);
   const UniqueFd fd = open_regular(log_, Symlinks::refuse);
   const std::string own = hash_file_flat(fd.get(), log_.string()).hex().substr(0, 16);

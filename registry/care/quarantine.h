@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // organ/quarantine: removed/HEX, objects that gc took away; damaged/HEX.HEX16, what lay under an
-// object's name and had other bytes (the second word begins their own digest); damaged-log.HEX16.
+// object's name and had other bytes (the second word begins the digest of as many as the object
+// has; -SIZE: there are more; `unreadable`; otherN: no file); damaged-log.HEX16.
 #pragma once
 
 #include <filesystem>
@@ -16,6 +17,7 @@ namespace organ::registry {
 // damaged, alone to take away.
 class Quarantine {
  public:
+  // Throws corrupt when one of its folders is a link or no folder, as all others do.
   explicit Quarantine(const RegistryPaths& paths);
 
   // Everything in both folders.
@@ -23,12 +25,12 @@ class Quarantine {
   // Where bytes of an object may lie, those of gc first.
   std::vector<std::filesystem::path> copies_of(const Digest& digest) const;
 
-  // Moves an object here. One of its name that is here already gives way.
+  // Moves an object here. One of its name that is here already gives way, a folder to HEX.otherN.
   void set_aside(const Digest& digest) const;
   // Keeps what lies under the object's name, whatever it is, durably, before something else gets
   // the name; a file stays there until then. False when nothing lies there, or the object itself
-  // does.
-  bool keep_damaged(const Digest& digest) const;
+  // does. Of a file that is longer than the object no more is read than the object has.
+  bool keep_damaged(const Digest& digest, std::uint64_t size) const;
 
   // Keeps the log as it is, durably, before another one gets its name.
   void keep_log() const;
@@ -36,6 +38,7 @@ class Quarantine {
   void sync() const;
 
  private:
+  void require_own() const;
   std::filesystem::path log_, folder_, removed_, damaged_;
   BlobStore blobs_;
 };

@@ -145,9 +145,10 @@ class Mender {
         require_space(blobs_.folder(), blob.size);
         StagedBlob staged = blobs_.stage_written(blob.digest, blob.size, work.uncounted(),
                                                  [&](int fd) { return assembly.write(fd, group); });
-        quarantine_.keep_damaged(blob.digest);
+        quarantine_.keep_damaged(blob.digest, blob.size);
         blobs_.link(std::move(staged));
         blobs_.sync();
+        if (options_.changed) options_.changed();
       }
     } catch (const Error& error) {
       // What came together has another digest.
@@ -230,6 +231,7 @@ RepairReport repair(const fs::path& folder, const RepairOptions& repair_options,
         repair_log(paths, log, repair_options.sources, repair_options.dry_run, work);
     if (source.empty()) throw Error(*state.damage);
     report.log_from = source;
+    if (!repair_options.dry_run && repair_options.changed) repair_options.changed();
     if (repair_options.dry_run) return report;  // only then is known what objects there must be
     state = read_log(log, work.uncounted());
     if (state.damage) throw Error(*state.damage);
@@ -238,6 +240,7 @@ RepairReport repair(const fs::path& folder, const RepairOptions& repair_options,
   std::optional<FileLock> lock;
   if (!repair_options.dry_run) {
     lock.emplace(share_store(paths, work));
+    create_folders(blobs.folder());
     blobs.remove_leftovers();
   }
   std::set<std::string> before, after;
@@ -252,7 +255,8 @@ RepairReport repair(const fs::path& folder, const RepairOptions& repair_options,
   report.affected_before = in_log_order(state, before);
   report.affected_after = in_log_order(state, after);
   mender.tell_problems(report);
-  if (!repair_options.dry_run && !report.mended.empty()) {
+  // Also what a run that was ended behind its last object left.
+  if (!repair_options.dry_run && (!report.mended.empty() || report.left.empty())) {
     renew_catalog(paths, options, work, report);
   }
   return report;

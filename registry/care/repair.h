@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,8 @@ struct RepairOptions {
   std::vector<std::string> sources;
   bool dry_run = false;  // reads all that mending would read, and writes nothing
   RemoteOptions remote;
+  // Told of each object, and of the log, that was mended for good.
+  std::function<void()> changed = nullptr;
 };
 
 // Sizes in bytes.

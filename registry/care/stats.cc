@@ -35,7 +35,8 @@ void count_version(const BlobStore& blobs, const LoggedVersion& version, Counted
                     },
                 .unusable =
                     [&](const ObjectUse& use, const Error& why) {
-                      if (why.code() == ErrorCode::corrupt) counted.damaged.insert(use.blob.digest);
+                      if (why.code() != ErrorCode::unsupported_version)
+                        counted.damaged.insert(use.blob.digest);
                     }});
 }
 

@@ -15,6 +15,11 @@ namespace {
 // The text of a small object, or nothing after `unusable` was told.
 std::optional<std::string> read_small(const BlobStore& blobs, const ObjectUse& use,
                                       std::uint64_t limit, const WalkVisitor& visitor) {
+  const auto refuse = [&](const Error& why) {
+    visitor.seen(use, nullptr);
+    visitor.unusable(use, why);
+    return std::nullopt;
+  };
   try {
     if (use.blob.size > limit) {
       fail(ErrorCode::corrupt, "has {} bytes, at most {} are allowed", use.blob.size, limit);
@@ -22,11 +27,11 @@ std::optional<std::string> read_small(const BlobStore& blobs, const ObjectUse& u
     std::string text = blobs.read(use.blob.digest, use.blob.size);
     visitor.seen(use, &text);
     return text;
+  } catch (const UnreadableBlob& error) {
+    return refuse(error);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt) throw;
-    visitor.seen(use, nullptr);
-    visitor.unusable(use, error);
-    return std::nullopt;
+    return refuse(error);
   }
 }
 

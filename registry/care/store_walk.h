@@ -56,8 +56,9 @@ struct ObjectUse {
 struct WalkVisitor {
   // Each reference, before it is read. `whole` holds the text of a small object that is right.
   std::function<void(const ObjectUse& use, const std::string* whole)> seen;
-  // A small object that cannot be used, and why (corrupt, unsupported_version); what it refers to
-  // stays unknown, but for the files of an organ.json: its manifest lists them too.
+  // A small object that cannot be used, and why (corrupt, unsupported_version, UnreadableBlob);
+  // what it refers to stays unknown, but for the files of an organ.json: its manifest lists them
+  // too.
   std::function<void(const ObjectUse& use, const Error& why)> unusable;
 };
 

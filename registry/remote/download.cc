@@ -12,6 +12,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
+#include "registry/blobs/own_folder.h"
 
 namespace organ::registry {
 namespace {
@@ -197,10 +198,11 @@ void PartialFolder::remove() {
 
 void PartialFolder::remove_old(const fs::path& registry) {
   const fs::path root = partial_root(registry);
-  if (!is_folder(root)) return;
+  if (!is_own_folder(root)) return;
   const auto now = fs::file_time_type::clock::now();
   for (const std::string& name : list_folder(root)) {
     std::error_code error;
+    if (path_status(root / name, Symlinks::refuse) != PathStatus::folder) continue;
     const auto time = fs::last_write_time(root / name, error);
     if (error || now - time < kOld) continue;
     remove_unused(root / name);

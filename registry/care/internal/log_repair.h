@@ -11,7 +11,8 @@
 namespace organ::registry {
 
 // Lines that a copy has right, the rest from the log that lies here. The damaged log goes to the
-// quarantine, what it has behind the checkpoint stays. Returns the source that had what was
+// quarantine, at most one line that it has behind the
+// checkpoint stays. Returns the source that had what was
 // missing; empty: none has. `dry_run` writes nothing. Takes the write lock. Throws io, conflict.
 std::string repair_log(const RegistryPaths& paths, const Log& log,
                        const std::vector<std::string>& sources, bool dry_run, const Work& work);

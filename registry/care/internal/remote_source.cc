@@ -75,7 +75,7 @@ class RemoteSource final : public RepairSource {
       return true;
     }
     Window window(begin, out);
-    for (unsigned attempt = 0; attempt < repository.session().options().retries; ++attempt) {
+    for (unsigned attempt = 0; attempt <= repository.session().options().retries; ++attempt) {
       try {
         const HttpResponse response = repository.read_from(
             object.blob, object.blob.digest.to_string(), begin,

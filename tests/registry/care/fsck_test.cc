@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/care/fsck.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <set>
 
@@ -211,4 +213,43 @@ TEST_CASE("stats: what versions share is counted once") {
   CHECK(two.stored == on_disk);
   CHECK(two.versions == 2);
   CHECK(two.names == 1);
+}
+
+TEST_CASE("fsck: a record that is missing is damage, and odd views are views") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const fs::path organ = fixture.root / "organ", away = fixture.folder.path() / "away";
+  for (const char* name : {"log", "checkpoint", "trust/log.vkey"}) {
+    CAPTURE(name);
+    fs::rename(organ / name, away);
+    const FsckReport report = look(fixture);
+    REQUIRE(!report.records.empty());
+    for (const auto& finding : report.records) CHECK(finding.code == ErrorCode::corrupt);
+    fs::rename(away, organ / name);
+  }
+  for (const char* name : {"log.tree", "catalog.db", "policy.json"}) {
+    CAPTURE(name);
+    fs::rename(organ / name, away);
+    for (int kind = 0; kind < 3; ++kind) {
+      if (kind == 0) fs::create_symlink(away, organ / name);
+      if (kind == 1) CHECK(::mkfifo((organ / name).c_str(), 0600) == 0);
+      if (kind == 2) fs::create_directory(organ / name);
+      const FsckReport report = look(fixture);
+      CHECK(report.records.empty());
+      CHECK(report.objects.empty());
+      CHECK(report.views.size() == 1);
+      fs::remove(organ / name);
+    }
+    fs::rename(away, organ / name);
+  }
+  CHECK(is_well(look(fixture)));
+}
+
+TEST_CASE("fsck: it makes no lock") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const fs::path lock = fixture.root / "organ/write.lock";
+  fs::remove(lock);
+  CHECK(is_well(look(fixture)));
+  CHECK(!fs::exists(lock));
 }

@@ -8,8 +8,10 @@
 #include <thread>
 
 #include "registry/care/fsck.h"
+#include "registry/care/repair.h"
 #include "registry/care/stats.h"
 #include "registry/registry_paths.h"
+#include "registry/remote/download.h"
 #include "tests/registry/support.h"
 
 using namespace organ;
@@ -40,6 +42,22 @@ std::string code_of(const std::function<void()>& action) {
   }
   return "nothing";
 }
+
+// Wants an end from one question on.
+class InterruptedAt final : public Progress {
+ public:
+  explicit InterruptedAt(std::size_t questions) : left_(questions) {}
+  void begin(std::string_view, std::uint64_t, Unit) override {}
+  void advance(std::uint64_t) override {}
+  bool cancelled() const override {
+    if (left_ == 0) return true;
+    --left_;
+    return false;
+  }
+
+ private:
+  mutable std::size_t left_;
+};
 
 // Waits for a second.
 class Impatient final : public Progress {
@@ -227,4 +245,77 @@ TEST_CASE("gc: the last copy of what a version misses is not purged") {
   const GcPlan plan = plan_gc(fixture.root, GcAction::purge, 0);
   CHECK(plan.items.empty());
   CHECK(plan.needed == 1);
+}
+
+TEST_CASE("gc: nothing outside of the registry goes, whatever is a link") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const fs::path outside = fixture.folder.path() / "outside", organ = fixture.root / "organ";
+  const std::string name = sha256("outside").hex();
+  fs::create_directories(outside / name);
+  std::ofstream(outside / name / "theirs") << "theirs";
+  std::ofstream(outside / sha256("file").hex()) << "theirs";
+  const auto demand_kept = [&] {
+    CHECK(slurp(outside / name / "theirs") == "theirs");
+    CHECK(slurp(outside / sha256("file").hex()) == "theirs");
+  };
+  const Digest orphan = add_orphan(fixture, "nobody's");
+  const GcPlan plan = plan_gc(fixture.root, GcAction::collect, 0);
+  for (const char* place : {"partial", "quarantine", "quarantine/removed", "quarantine/damaged"}) {
+    CAPTURE(place);
+    fs::create_directories((organ / place).parent_path());
+    fs::create_directory_symlink(outside, organ / place);
+    for (const GcAction action : {GcAction::collect, GcAction::purge}) {
+      if (action == GcAction::purge && std::string(place) == "partial") continue;
+      CHECK(code_of([&] { plan_gc(fixture.root, action, 0); }) == "corrupt");
+    }
+    CHECK(code_of([&] { apply_gc(fixture.root, plan.token); }) == "corrupt");
+    if (std::string(place) != "partial") {
+      CHECK(code_of([&] { repair(fixture.root, {}); }) == "corrupt");
+    } else {
+      CHECK(code_of([&] { PartialFolder::remove_old(fixture.root); }) == "corrupt");
+    }
+    CHECK(fs::exists(fixture.blob(orphan)));
+    demand_kept();
+    fs::remove(organ / place);
+    fs::remove(organ / "quarantine");
+  }
+  // Below a folder of ours: a link by the name of a version, and folders that are of no version.
+  fs::create_directories(organ / "partial/theirs");
+  fs::create_directory_symlink(outside, organ / "partial" / sha256("link").hex());
+  apply_gc(fixture.root, plan_gc(fixture.root, GcAction::collect, 0).token);
+  fs::last_write_time(outside, fs::file_time_type::clock::now() - std::chrono::hours(24 * 30));
+  PartialFolder::remove_old(fixture.root);
+  CHECK(fs::exists(organ / "partial/theirs"));
+  CHECK(!fs::exists(fixture.blob(orphan)));
+  demand_kept();
+}
+
+TEST_CASE("gc: a folder in an object's place in the quarantine gives way") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const Digest orphan = add_orphan(fixture, "nobody's");
+  fs::create_directories(fixture.root / kRemoved / orphan.hex() / "kept");
+  apply_gc(fixture.root, plan_gc(fixture.root, GcAction::collect, 0).token);
+  CHECK(slurp(fixture.root / kRemoved / orphan.hex()) == "nobody's");
+  CHECK(fs::exists(fixture.root / kRemoved / (orphan.hex() + ".other0") / "kept"));
+}
+
+TEST_CASE("gc: from the token's match on nothing ends it") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  for (const char* text : {"one", "two", "three"}) add_orphan(fixture, text);
+  const GcPlan plan = plan_gc(fixture.root, GcAction::collect, 0);
+  REQUIRE(plan.items.size() == 3);
+  // Interrupted at every question: nothing is taken away, or all.
+  for (std::size_t questions = 0;; ++questions) {
+    REQUIRE(questions < 1000);
+    InterruptedAt progress(questions);
+    const bool ended =
+        code_of([&] { apply_gc(fixture.root, plan.token, {}, Work(&progress, 1)); }) != "cancelled";
+    std::size_t left = 0;
+    for (const GcItem& item : plan.items) left += fs::exists(fixture.root / item.place) ? 1 : 0;
+    CHECK(left == (ended ? 0 : 3));
+    if (ended) break;
+  }
 }

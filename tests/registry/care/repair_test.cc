@@ -6,6 +6,7 @@
 #include <random>
 #include <set>
 
+#include "format/base/fail.h"
 #include "registry/care/fsck.h"
 #include "registry/care/gc.h"
 #include "tests/registry/support.h"
@@ -15,6 +16,8 @@ using namespace organ::registry;
 using namespace organ::test;
 
 namespace {
+
+constexpr auto kAll = fs::copy_options::recursive;
 
 bool is_well(const Fixture& fixture) {
   const FsckReport report = fsck(fixture.root);
@@ -280,4 +283,68 @@ TEST_CASE("repair: a log that is changed, cut or gone is made whole from an olde
   stranger.publish("1.0.0");
   stranger.publish("1.1.0");
   CHECK(!mendable(stranger.root, behind));
+}
+
+TEST_CASE("repair: lines that were put into the log, or taken out of it") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const fs::path mirror = fixture.folder.path() / "mirror", log = fixture.root / "organ/log";
+  SUBCASE("the copy is as old as it can be") { fs::copy(fixture.root, mirror, kAll); }
+  fixture.publish("1.1.0");
+  if (!fs::exists(mirror)) fs::copy(fixture.root, mirror, kAll);
+  const std::string copied = slurp(mirror / "organ/log"), good = slurp(log);
+  const std::string first = good.substr(0, good.find('\n') + 1);
+  fs::permissions(log, fs::perms(0664));
+  int version = 2;
+  for (const std::string& inserted : {first, first + first + first, std::string("no line\n")}) {
+    for (std::size_t at = 0; at < copied.size(); at = copied.find('\n', at) + 1) {
+      const std::string now = slurp(log);
+      spill(log, now.substr(0, at) + inserted + now.substr(at));
+      const RepairReport report = mend(fixture, {mirror});
+      CHECK(report.log_from == mirror);
+      CHECK(slurp(log) == now);
+      CHECK(fs::status(log).permissions() == fs::perms(0664));
+      CHECK(is_well(fixture));
+    }
+  }
+  fixture.publish(fmt::format("2.{}.0", ++version));
+  CHECK(is_well(fixture));
+  spill(log, slurp(log).substr(first.size()));
+  mend(fixture, {mirror});
+  CHECK(is_well(fixture));
+}
+
+TEST_CASE("repair: a catalog of damaged objects is made anew by the run that finds them whole") {
+  const Fixture fixture;
+  const PublishResult result = fixture.publish("1.0.0");
+  const std::string good = slurp(fixture.blob(result.digest));
+  spill(fixture.blob(result.digest), "{}");
+  Registry::rebuild(fixture.root);
+  CHECK(fsck(fixture.root).objects.size() == 1);
+  // A run that was ended between its last object and the catalog.
+  spill(fixture.blob(result.digest), good);
+  const FsckReport report = fsck(fixture.root);
+  REQUIRE(report.views.size() == 1);
+  CHECK(contains(report.views[0].message, "rebuild"));
+  CHECK(mend(fixture, {}).mended.empty());
+  CHECK(is_well(fixture));
+}
+
+TEST_CASE("repair: no folder of objects is an obstacle, nor is a file of 8 TiB") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const fs::path mirror = fixture.folder.path() / "mirror";
+  fs::copy(fixture.root, mirror, kAll);
+  const fs::path object = fixture.blob(large_file(fixture).digest);
+  SUBCASE("blobs are gone") { fs::remove_all(fixture.root / "blobs"); }
+  SUBCASE("a long one") {
+    const std::uintmax_t size = fs::file_size(object);
+    fs::permissions(object, fs::perms(0644));
+    fs::resize_file(object, std::uintmax_t{8} << 40);
+    const FsckReport report = fsck(fixture.root);
+    REQUIRE(report.objects.size() == 1);
+    CHECK(contains(report.objects[0].message, fmt::format("expected {}", size)));
+  }
+  CHECK(mend(fixture, {mirror}).left.empty());
+  CHECK(is_well(fixture));
 }
