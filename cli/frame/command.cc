@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "cli/frame/command_table.h"
 #include "cli/frame/context.h"
