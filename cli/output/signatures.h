@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "cli/frame/context.h"
+#include "format/base/fail.h"
 
 namespace organ::cli {
 
