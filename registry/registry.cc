@@ -279,8 +279,7 @@ std::vector<VersionInfo> Registry::list(const VersionFilter& filter) const {
 
 std::uint64_t Registry::write_index() {
   const FileLock lock = impl_->lock_to_write({});
-  registry::write_index(impl_->paths, impl_->catalog);
-  return impl_->catalog.list({}).size();
+  return registry::write_index(impl_->paths, impl_->catalog);
 }
 
 std::vector<LogRecord> Registry::history(const std::string& name) const {

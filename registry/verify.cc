@@ -18,10 +18,21 @@ namespace {
 using format::Finding;
 using Item = VerifyReport::Item;
 
-// Whatever stops the check of one thing is a finding about that thing; only a failing machine
-// (io, a lock) ends the whole run.
-template <typename Action>
-void collect(Item& item, const std::string& subject, Action&& action) {
+Item part(const char* name) { return {.subject = name, .digest = {}, .findings = {}, .trust = {}}; }
+
+Item verify_log(const Log& log, const Work& work) {
+  Item item = part("organ/log");
+  collect(item.findings, item.subject, [&] {
+    const Work reading = log_phase(log, 0, work);
+    log.scan({}, [&](const LogPlace&, const LogEntry&) { reading.advance(1); });
+  });
+  return item;
+}
+
+}  // namespace
+
+void collect(std::vector<Finding>& findings, const std::string& subject,
+             const std::function<void()>& action) {
   try {
     action();
   } catch (const Error& error) {
@@ -32,27 +43,14 @@ void collect(Item& item, const std::string& subject, Action&& action) {
     }
     Finding finding = Finding::of(subject, error);
     if (code == ErrorCode::not_found) finding.code = ErrorCode::corrupt;
-    item.findings.push_back(std::move(finding));
+    findings.push_back(std::move(finding));
   }
 }
-
-Item part(const char* name) { return {.subject = name, .digest = {}, .findings = {}, .trust = {}}; }
-
-Item verify_log(const Log& log, const Work& work) {
-  Item item = part("organ/log");
-  collect(item, item.subject, [&] {
-    const Work reading = log_phase(log, 0, work);
-    log.scan({}, [&](const LogPlace&, const LogEntry&) { reading.advance(1); });
-  });
-  return item;
-}
-
-}  // namespace
 
 Item verify_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
                     const Work& work, std::vector<std::string>& notes) {
   Item item = part("organ/catalog.db");
-  collect(item, item.subject, [&] {
+  collect(item.findings, item.subject, [&] {
     const auto catalog = is_taken(paths.catalog()) ? Catalog::open(paths.catalog()) : std::nullopt;
     Catalog fresh = Catalog::in_memory();
     if (catalog) replay(log, blobs, fresh, work);
@@ -74,7 +72,7 @@ Item verify_catalog(const RegistryPaths& paths, const Log& log, const BlobStore&
 
 Item verify_index(const RegistryPaths& paths, const Log& log) {
   Item item = part("index.json");
-  collect(item, item.subject, [&] {
+  collect(item.findings, item.subject, [&] {
     const auto catalog = is_taken(paths.catalog()) ? Catalog::open(paths.catalog()) : std::nullopt;
     if (!catalog || catalog->position().entries() < log.checkpoint().size) return;
     const std::string expected = index_text(catalog->index_entries());
@@ -148,10 +146,10 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
   Item item{.subject = subject, .digest = version.digest, .findings = {}, .trust = {}};
   seen.push_back(manifest);
   seen.push_back(empty_config().ref);
-  collect(item, subject, [&] {
+  collect(item.findings, subject, [&] {
     for (const BlobRef& signature : catalog.signatures(version.log_index)) {
       seen.push_back(signature);
-      collect(item, subject, [&] {
+      collect(item.findings, subject, [&] {
         seen.push_back(load_signature(blobs, signature, manifest, subject).bundle);
         const BlobRef empty = empty_config().ref;
         blobs.read(empty.digest, empty.size);

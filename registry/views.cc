@@ -115,8 +115,11 @@ void require_prefix(const RegistryPaths& paths, const Log& log, const LogPositio
   }
 }
 
-void write_index(const RegistryPaths& paths, const Catalog& catalog) {
-  write_file(paths.index(), index_text(catalog.index_entries()));
+std::uint64_t write_index(const RegistryPaths& paths, const Catalog& catalog) {
+  const std::vector<IndexEntry> entries = catalog.index_entries();
+  write_file(paths.index(), index_text(entries));
+  return static_cast<std::uint64_t>(
+      std::ranges::count_if(entries, [](const IndexEntry& entry) { return !entry.tag.empty(); }));
 }
 
 std::vector<std::string> bring_up_to_date(const RegistryPaths& paths, const Log& log,

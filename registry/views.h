@@ -2,6 +2,7 @@
 // The views of a registry compared with what they are made from. Nothing is written.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,12 @@
 #include "registry/registry_paths.h"
 
 namespace organ::registry {
+
+// Whatever stops the check of one thing (corrupt, not_found, untrusted, unsupported_version)
+// becomes a finding about that thing, not_found as corrupt; only a failing machine (io, a lock)
+// ends the run.
+void collect(std::vector<format::Finding>& findings, const std::string& subject,
+             const std::function<void()>& action);
 
 // catalog.db as it is now. A catalog of before damage was done, or of before it was mended, differs
 // from one that is made now. What is no damage goes to `notes`. Requires the write lock, shared.

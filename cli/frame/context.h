@@ -30,6 +30,9 @@ class Context {
   // cannot be written.
   std::string done;
 
+  // The command line, for a command that organ-train has the other half of.
+  std::vector<std::string> words;
+
   // --json stands on the command line, understood or not: an error is a record too.
   bool json_errors = false;
 

@@ -144,7 +144,7 @@ int run_program(std::span<void (*const)(Command&, Context&)> commands, int argc,
   std::ios::sync_with_stdio(false);
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   Context context;
-  remember_words(words);
+  context.words = words;
   context.json_errors = names_json(words);
   end_when_interrupted(text_of(context, Error(ErrorCode::cancelled, "interrupted")));
   CLI::App app{"donor organs: cut, train, sign, publish, check and transplant transformer layers",

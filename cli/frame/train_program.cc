@@ -129,16 +129,7 @@ void bound_spinning() {
   if (std::getenv("OMP_WAIT_POLICY") == nullptr) ::setenv("GOMP_SPINCOUNT", "2000", 0);
 }
 
-std::vector<std::string>& own_words() {
-  static std::vector<std::string> words;
-  return words;
-}
-
 }  // namespace
-
-void remember_words(const std::vector<std::string>& words) { own_words() = words; }
-
-const std::vector<std::string>& remembered_words() { return own_words(); }
 
 std::optional<fs::path> find_train_program() {
   const fs::path folder = own_folder();

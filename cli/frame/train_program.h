@@ -22,9 +22,4 @@ std::string output_of(const std::filesystem::path& program, std::vector<std::str
 // behind it there is nobody left who could say more than the loader does.
 [[noreturn]] void exec_train_program(std::vector<std::string> arguments);
 
-// The command line of this program, for a command that organ-train has the other half of. Set once,
-// before anything is parsed.
-void remember_words(const std::vector<std::string>& words);
-const std::vector<std::string>& remembered_words();
-
 }  // namespace organ::cli

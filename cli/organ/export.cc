@@ -74,13 +74,6 @@ std::size_t readable_signatures(const OrganArgument& organ) {
   return bundles.size();
 }
 
-// As push refuses it.
-void require_not_revoked(const OrganArgument& organ) {
-  if (!organ.version || !organ.version->revoke_reason) return;
-  fail(ErrorCode::untrusted, "{}: is revoked: {}", organ.text,
-       escape_text(*organ.version->revoke_reason));
-}
-
 Exported write_form(const Arguments& arguments, const OrganArgument& organ, const Work& work) {
   Exported exported;
   switch (arguments.form) {
@@ -121,7 +114,7 @@ void run_export(Context& context, const Arguments& arguments) {
   OrganArgument organ;
   const Exported exported = watched(context, arguments.threads, [&](const Work& work) {
     organ = open_organ(context, arguments.organ, work);
-    require_not_revoked(organ);
+    if (organ.version) registry::require_not_revoked(*organ.version);
     if (!organ.version) require_outside(arguments.out, organ.text);
     return write_form(arguments, organ, work);
   });

@@ -8,6 +8,7 @@
 #include "cli/frame/amounts.h"
 #include "cli/frame/long_work.h"
 #include "cli/organ/commands.h"
+#include "cli/organ/origin_options.h"
 #include "cli/output/finite_option.h"
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
@@ -98,10 +99,7 @@ void add_extract(Command& app, Context& context) {
   transplant::ExtractOptions& options = arguments->options;
   command.add_option("--name", options.name, "name of the organ").show_default();
   command.add_option("--organ-version", options.version, "its version (SemVer)").show_default();
-  command.add_option("--description", options.description, "one sentence for people");
-  command.add_option("--license", options.license, "SPDX identifier of the weights' licence");
-  command.add_option("--donor", options.donor_id, "name of the donor [default: folder name]");
-  command.add_option("--donor-revision", options.donor_revision, "revision of the donor");
+  add_origin_options(command, options);
   add_finite_option(command, arguments->require_finite);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run_extract(context, *arguments); });

@@ -6,6 +6,7 @@
 #include "cli/frame/long_work.h"
 #include "cli/frame/train_program.h"
 #include "cli/organ/commands.h"
+#include "cli/organ/origin_options.h"
 #include "cli/output/finite_option.h"
 #include "cli/output/signatures.h"
 #include "format/base/fail.h"
@@ -174,7 +175,7 @@ void run_import(Context& context, const Arguments& arguments) {
     require_model(arguments, "a PEFT adapter");
     require_no_words_of_layers(arguments, "a PEFT adapter");
     require_no_tag(arguments);
-    exec_train_program(remembered_words());
+    exec_train_program(context.words);
   }
   if (transplant::holds_donor_layers(arguments.source)) {
     require_no_tag(arguments);
@@ -236,10 +237,7 @@ void add_import(Command& app, Context& context) {
   command.add_option("--name", options.name, "name of the organ").default_text("organ");
   command.add_option("--organ-version", options.version, "its version (SemVer)")
       .default_text("0.0.0");
-  command.add_option("--description", options.description, "one sentence for people");
-  command.add_option("--license", options.license, "SPDX identifier of the weights' licence");
-  command.add_option("--donor", options.donor_id, "name of the donor [default: folder name]");
-  command.add_option("--donor-revision", options.donor_revision, "revision of the donor");
+  add_origin_options(command, options);
   add_finite_option(command, arguments->require_finite);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run_import(context, *arguments); });

@@ -130,6 +130,7 @@ struct Manifest {
 // licences, donor, names of the data. What else is in the manifest is not looked at.
 void check_texts(const Manifest& manifest);
 
+std::int64_t clock_seconds();  // now, since 1970
 // Now as RFC 3339 UTC: when something happened (published, installed).
 std::string clock_time();
 

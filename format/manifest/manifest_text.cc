@@ -105,15 +105,9 @@ Json to_json(const FileEntry& file) {
           {"tensors", std::move(tensors)}};
 }
 
-std::int64_t seconds_now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 std::int64_t seconds_of_creation() {
   const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
-  if (epoch == nullptr || *epoch == '\0') return seconds_now();
+  if (epoch == nullptr || *epoch == '\0') return clock_seconds();
   const std::string_view text(epoch);
   constexpr std::size_t kMostDigits = 11;  // up to the year 5138
   if (text.size() > kMostDigits || text.find_first_not_of("0123456789") != text.npos) {
@@ -135,6 +129,12 @@ std::string to_rfc_3339(std::int64_t since_1970) {
 }
 
 }  // namespace
+
+std::int64_t clock_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
 
 void add_conditions(Json& object, const Evaluation& evaluation) {
   if (!evaluation.conditions) return;
@@ -199,7 +199,7 @@ std::string Manifest::to_text() const {
   return canonical_json_with_reals(document);
 }
 
-std::string clock_time() { return to_rfc_3339(seconds_now()); }
+std::string clock_time() { return to_rfc_3339(clock_seconds()); }
 std::string creation_time() { return to_rfc_3339(seconds_of_creation()); }
 
 }  // namespace organ::format

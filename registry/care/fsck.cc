@@ -20,24 +20,6 @@ namespace {
 
 using format::Finding;
 
-// What stops the check of one part is a finding about it; a failing machine ends the whole run.
-void collect(std::vector<Finding>& findings, const std::string& subject,
-             const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    const ErrorCode code = error.code();
-    if (code == ErrorCode::not_found) {
-      findings.push_back({ErrorCode::corrupt, subject, error.message()});
-    } else if (code == ErrorCode::corrupt || code == ErrorCode::untrusted ||
-               code == ErrorCode::unsupported_version) {
-      findings.push_back(Finding::of(subject, error));
-    } else {
-      throw;
-    }
-  }
-}
-
 void take_views(VerifyReport::Item item, FsckReport& report) {
   for (Finding& finding : item.findings) report.views.push_back(std::move(finding));
 }

@@ -23,12 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::int64_t clock_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 [[noreturn]] void refuse(const std::string& subject, const Error& why) {
   throw Error(ErrorCode::corrupt,
               fmt::format("{}: what it refers to is not known, so nothing may go: {}", subject,
@@ -68,6 +62,8 @@ class FolderStore final : public GcStore {
         work_(work) {}
 
   std::string origin() const override { return log_.origin(); }
+  // Compares it with what the user has seen; lock() does so too.
+  void meet_it() const { meet(paths_, log_, options_); }
 
   void lock() override {
     lock_.emplace(own_store(paths_, work_));
@@ -165,15 +161,14 @@ class FolderStore final : public GcStore {
 GcPlan plan_gc(const fs::path& folder, GcAction action, unsigned days, const OpenOptions& options,
                const Work& work) {
   FolderStore store(folder, options, work);
-  const RegistryPaths paths = find_registry(folder);
-  meet(paths, Log(paths.organ()), options);
-  return plan_gc(store, action, clock_seconds(), days);
+  store.meet_it();
+  return plan_gc(store, action, format::clock_seconds(), days);
 }
 
 GcPlan apply_gc(const fs::path& folder, const std::string& token, const OpenOptions& options,
                 const Work& work) {
   FolderStore store(folder, options, work);
-  GcPlan plan = apply_gc(store, token, clock_seconds());
+  GcPlan plan = apply_gc(store, token, format::clock_seconds());
   plan.notices = store.take_notices();
   return plan;
 }

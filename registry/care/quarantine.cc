@@ -78,12 +78,8 @@ std::vector<DamagedCopy> damaged_in(const fs::path& folder) {
   if (!is_folder(folder)) return copies;
   for (const std::string& name : list_folder(folder)) {
     if (name.size() <= kHexWidth || name[kHexWidth] != '.') continue;
-    std::optional<Digest> digest;
-    try {
-      digest = Digest::parse_hex(std::string_view(name).substr(0, kHexWidth));
-    } catch (const Error&) {
-      continue;  // nothing of ours
-    }
+    const std::optional<Digest> digest = digest_named(name.substr(0, kHexWidth));
+    if (!digest) continue;  // nothing of ours
     if (const auto blob = stored_at(folder / name, *digest)) copies.push_back({*blob, name});
   }
   return copies;

@@ -91,7 +91,9 @@ class Mender {
 
   // True when the object is whole now, or would be.
   bool mend(const DamagedUse& use, RepairReport& report, const Work& work) {
-    if (!use.mendable) {
+    // What stays damaged behind its mending (a medium that gives nothing back) would be mended for
+    // ever.
+    if (!use.mendable || mended_.contains(use.damage.blob.digest)) {
       report.left.push_back(use.damage);
       return false;
     }
@@ -133,7 +135,7 @@ class Mender {
   }
 
   bool attempt(const DamagedUse& use, const std::vector<RepairSource*>& group,
-               std::vector<Piece>& lacking, RepairReport& report, const Work& work) const {
+               std::vector<Piece>& lacking, RepairReport& report, const Work& work) {
     const BlobRef& blob = use.damage.blob;
     Assembly assembly(use, work);
     try {
@@ -148,6 +150,7 @@ class Mender {
         quarantine_.keep_damaged(blob.digest, blob.size);
         blobs_.link(std::move(staged));
         blobs_.sync();
+        mended_.insert(blob.digest);
         if (options_.changed) options_.changed();
       }
     } catch (const Error& error) {
@@ -166,6 +169,7 @@ class Mender {
   std::unique_ptr<RepairSource> own_;
   std::vector<std::unique_ptr<RepairSource>> sources_;
   const RepairOptions& options_;
+  std::set<Digest> mended_;
 };
 
 // Versions in log order that are in one of the lists.

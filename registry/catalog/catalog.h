@@ -75,7 +75,6 @@ class Catalog {
 
   std::optional<VersionInfo> find(const std::string& name, const std::string& version) const;
   std::optional<VersionInfo> find(const std::string& name, const Digest& manifest) const;
-  std::optional<VersionInfo> find_alias(const std::string& name, const std::string& alias) const;
   // The newest release of a name for which `wanted` is true; it is asked from the newest on.
   std::optional<VersionInfo> newest(
       const std::string& name, const std::function<bool(const std::string& version)>& wanted) const;

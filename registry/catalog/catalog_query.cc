@@ -37,27 +37,7 @@ std::string read_version_text(const Statement& row, int column) {
   return parse_stored([&] { return format::Version::parse(row.text(column)).to_string(); });
 }
 
-std::string read_alias(const Statement& row, int column) {
-  std::string alias = row.text(column);
-  // The grammar of an alias is that of name@alias.
-  const auto selector =
-      parse_stored([&] { return format::Reference::parse("name@" + alias).selector; });
-  if (!std::holds_alternative<format::Alias>(selector)) {
-    throw Error(ErrorCode::corrupt, "catalog: " + quote(alias) + ": not an alias", kRebuildHint);
-  }
-  return alias;
-}
-
-std::vector<std::string> aliases_of(const Database& database, std::uint64_t id) {
-  std::vector<std::string> aliases;
-  Statement rows =
-      database.prepare("SELECT alias FROM aliases WHERE version_id = ? ORDER BY alias");
-  rows.bind(id);
-  while (rows.step()) aliases.push_back(read_alias(rows, 0));
-  return aliases;
-}
-
-VersionInfo read_version(const Database& database, const Statement& row) {
+VersionInfo read_version(const Statement& row) {
   VersionInfo info;
   info.name = read_name(row, 0);
   info.version = read_version_text(row, 1);
@@ -80,7 +60,6 @@ VersionInfo read_version(const Database& database, const Statement& row) {
   info.signature_count = row.integer(18);
   info.log_offset = row.integer(19);
   info.damage = row.optional_text(20);
-  info.aliases = aliases_of(database, info.log_index);
   return info;
 }
 
@@ -134,8 +113,7 @@ Query query_of(const VersionFilter& filter) {
 // The rows of several queries of the same order, as if one query had given them.
 class RowMerge {
  public:
-  RowMerge(const Database& database, const std::vector<Query>& queries, std::string_view order)
-      : database_(&database) {
+  RowMerge(const Database& database, const std::vector<Query>& queries, std::string_view order) {
     for (const Query& query : queries) {
       Statement rows =
           database.prepare(select_versions(fmt::format("{} ORDER BY {}", query.rest, order)));
@@ -167,17 +145,16 @@ class RowMerge {
     return {version.best_nll.value_or(0), version.name, version.log_index};
   }
 
-  void advance(Run& run) {
-    run.head = run.rows.step() ? std::optional(read_version(*database_, run.rows)) : std::nullopt;
+  static void advance(Run& run) {
+    run.head = run.rows.step() ? std::optional(read_version(run.rows)) : std::nullopt;
   }
 
-  const Database* database_;
   std::vector<Run> runs_;
 };
 
-std::optional<VersionInfo> first_version(const Database& database, Statement& rows) {
+std::optional<VersionInfo> first_version(Statement& rows) {
   if (!rows.step()) return std::nullopt;
-  return read_version(database, rows);
+  return read_version(rows);
 }
 
 BlobRef read_blob(const Statement& row, int column) {
@@ -208,20 +185,13 @@ constexpr DumpTable kDump[] = {
 std::optional<VersionInfo> Catalog::find(const std::string& name,
                                          const std::string& version) const {
   Statement rows = impl_->database.prepare(select_versions("WHERE v.name = ? AND v.version = ?"));
-  return first_version(impl_->database, rows.bind(name, version));
+  return first_version(rows.bind(name, version));
 }
 
 std::optional<VersionInfo> Catalog::find(const std::string& name, const Digest& manifest) const {
   Statement rows =
       impl_->database.prepare(select_versions("WHERE v.name = ? AND v.manifest_digest = ?"));
-  return first_version(impl_->database, rows.bind(name, manifest));
-}
-
-std::optional<VersionInfo> Catalog::find_alias(const std::string& name,
-                                               const std::string& alias) const {
-  Statement rows = impl_->database.prepare(
-      select_versions("JOIN aliases a ON a.version_id = v.id WHERE a.name = ? AND a.alias = ?"));
-  return first_version(impl_->database, rows.bind(name, alias));
+  return first_version(rows.bind(name, manifest));
 }
 
 std::optional<VersionInfo> Catalog::newest(
@@ -230,7 +200,7 @@ std::optional<VersionInfo> Catalog::newest(
       select_versions("WHERE v.name = ? AND v.release IS NOT NULL ORDER BY v.release DESC, v.id"));
   rows.bind(name);
   while (rows.step()) {
-    if (wanted(read_version_text(rows, 1))) return read_version(impl_->database, rows);
+    if (wanted(read_version_text(rows, 1))) return read_version(rows);
   }
   return std::nullopt;
 }

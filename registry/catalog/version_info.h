@@ -32,12 +32,15 @@ struct VersionInfo {
   std::optional<double> best_nll;            // nats per token, after_recovery
   std::optional<std::string> yank_reason;    // hidden from new resolution
   std::optional<std::string> revoke_reason;  // installs refused
-  std::vector<std::string> aliases;
-  std::uint64_t log_offset = 0;  // of the line of its publish entry
+  std::vector<std::string> aliases;          // as the log says; a catalog alone gives none
+  std::uint64_t log_offset = 0;              // of the line of its publish entry
   std::optional<std::string>
       damage;  // why its manifests cannot be read; what they say is not known
 };
 using ResolvedVersion = VersionInfo;
+
+// Throws untrusted with the reason: what was revoked is handed on to nobody.
+void require_not_revoked(const VersionInfo& version);
 
 // Rows come by name, then in log order; of given architectures with the best evaluation first, then
 // what has none.

@@ -94,7 +94,8 @@ Catalog open_for_writing(const RegistryPaths& paths, const Log& log, const BlobS
 // A new catalog.db from the whole log. Requires the write lock. Cancelled, the old one stays.
 Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
                       const Work& work);
-void write_index(const RegistryPaths& paths, const Catalog& catalog);
+// Returns the number of versions in it.
+std::uint64_t write_index(const RegistryPaths& paths, const Catalog& catalog);
 
 // The phase of reading the log's entries after the first `seen`; none when there are no others.
 Work log_phase(const Log& log, std::uint64_t seen, const Work& work);

@@ -60,12 +60,6 @@ Parcel pack(const format::OrganSource& organ, const VersionTexts& texts,
   return parcel;
 }
 
-void require_not_revoked(const VersionInfo& version) {
-  if (!version.revoke_reason) return;
-  fail(ErrorCode::untrusted, "{}:{}: is revoked: {}", version.name, version.version,
-       escape_text(*version.revoke_reason));
-}
-
 // Whether the tag names the version already.
 bool check_tag(const Repository& repository, const RemoteReference& to, const Digest& digest,
                bool replace) {

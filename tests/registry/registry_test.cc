@@ -205,10 +205,6 @@ TEST_CASE("registry: damage to the catalog names the rebuild") {
   SUBCASE("a name that is none") {
     Database(path, Database::Open::existing).execute("UPDATE versions SET name = 'a' || char(27)");
   }
-  SUBCASE("an alias that is none") {
-    Database(path, Database::Open::existing)
-        .execute("INSERT INTO aliases SELECT name, char(7), id, 1 FROM versions");
-  }
   SUBCASE("a digest that is none") {
     Database(path, Database::Open::existing).execute("UPDATE signatures SET manifest_digest = 'x'");
   }

@@ -31,6 +31,7 @@ for what in "versions name $evil" "versions version $evil" "aliases alias $evil"
     case "$command:$1" in
       "registry rebuild:"*) wanted=0 ;;
       "list:signatures" | "list --json:signatures") wanted=0 ;;
+      "list:aliases" | "list --json:aliases") wanted=0 ;; # the log has them, the row is not looked at
       *) wanted=4 ;;
     esac
     test "$got" = "$wanted" || { echo "$what: $command: exit $got" >&2; cat err >&2; exit 99; }

@@ -103,6 +103,9 @@ class Case:
             shutil.rmtree(self.site.registry / "organ/quarantine")
             self.spoil(self.site.registry, self.size - 2)
             assert self.mended("--from", where) == {"itself": PIECE, where: self.size - PIECE}
+            shutil.rmtree(self.site.registry / "organ/quarantine")
+            self.spoil(self.site.registry, self.size - 2)
+            assert self.report("repair", "--from", where, "--retries", "0")["mended"], "not even asked"
         shutil.rmtree(self.site.registry / "organ/quarantine")
         self.spoil(self.site.registry, self.size - 2)
         report = self.report("repair", "--from", where, code=4)

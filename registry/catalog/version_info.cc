@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/catalog/version_info.h"
+
+#include "format/base/fail.h"
+
+namespace organ::registry {
+
+void require_not_revoked(const VersionInfo& version) {
+  if (!version.revoke_reason) return;
+  fail(ErrorCode::untrusted, "{}:{}: is revoked: {}", version.name, version.version,
+       escape_text(*version.revoke_reason));
+}
+
+}  // namespace organ::registry

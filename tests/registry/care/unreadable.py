@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An object that cannot be opened (EACCES) or read (EIO) is damage of that object alone; a machine
+without open files left is none.
+
+    unreadable.py ORGAN_PROGRAM MAKE_TINY_ORGAN
+
+strace makes the calls on one object fail, for each object in turn. Exits 77 without strace.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+NAME = "legal/contracts:1.0.0"
+READS = "read,pread64,readv,preadv,copy_file_range"
+
+
+class Site:
+    def __init__(self, organ, make, folder):
+        self.organ, self.registry, self.mirror = organ, folder / "registry", folder / "mirror"
+        self.environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+        subprocess.run([make, folder / "organ"], check=True)
+        self.run("registry", "init", "--registry", self.registry)
+        self.run("publish", folder / "organ", NAME, "--registry", self.registry)
+        shutil.copytree(self.registry, self.mirror)
+        self.objects = sorted((self.registry / "blobs/sha256").iterdir())
+
+    def run(self, *words, failing=(), code=0):
+        """`failing`: a path, and the calls on it that fail, as strace says it."""
+        trace = []
+        if failing:
+            path, calls = failing
+            trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", path, "-e", f"inject={calls}"]
+        done = subprocess.run([str(word) for word in (*trace, self.organ, *words)], env=self.environment,
+                              capture_output=True, text=True, check=False, timeout=60)
+        wanted = code if isinstance(code, tuple) else (code,)
+        assert done.returncode in wanted, (words, failing, done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def unreadable(self, path, calls):
+        failing = (path, calls)
+        found = json.loads(self.run("fsck", self.registry, "--json", failing=failing, code=4))
+        assert [one["digest"][7:] for one in found["objects"]] == [path.name], found
+        assert not found["objects"][0]["missing"] and not found["views"], found
+        message = found["objects"][0]["message"]
+        assert "Permission denied" in message or "Input/output error" in message, message
+        # A source that fails so is passed over for the next.
+        away = path.with_name("away")
+        path.rename(away)
+        said = self.run("repair", self.registry, "--from", self.mirror, code=(0, 4),
+                        failing=(self.mirror / "blobs/sha256" / path.name, calls))
+        # (What follows from organ.json needs no source.)
+        assert path.exists() == ("from its organ.json" in said) and f"from {self.mirror}" not in said, said
+        away.rename(path)
+        good = path.read_bytes()
+        # It ends, also where what was mended cannot be read either.
+        report = json.loads(self.run("repair", self.registry, "--from", self.mirror, "--json", failing=failing,
+                                     code=(0, 4)))
+        assert [one["digest"][7:] for one in report["mended"]] == [path.name], report
+        assert [one["digest"][7:] for one in report["left"]] in ([], [path.name]), report
+        kept = self.registry / "organ/quarantine/damaged" / f"{path.name}.unreadable"
+        assert path.read_bytes() == good and kept.read_bytes() == good
+        shutil.rmtree(self.registry / "organ/quarantine")
+        self.run("fsck", self.registry)
+
+
+def main():
+    organ, make = (Path(argument).resolve() for argument in sys.argv[1:3])
+    if shutil.which("strace") is None:
+        return 77
+    cases = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        site = Site(organ, make, Path(scratch))
+        manifest = json.loads(site.run("show", NAME, "--registry", site.registry, "--json"))["digest"][7:]
+        for path in site.objects:
+            for calls in ("openat:error=EACCES", f"{READS}:error=EIO"):
+                site.unreadable(path, calls)
+                cases += 1
+            site.run("fsck", site.registry, failing=(path, "openat:error=EMFILE"), code=1)
+        path = site.registry / "blobs/sha256" / manifest
+        site.run("gc", site.registry, failing=(path, f"{READS}:error=EIO"), code=4)
+    print(f"{cases + 1} cases passed, 0 failed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
