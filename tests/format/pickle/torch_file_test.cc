@@ -104,7 +104,7 @@ TEST_CASE("torch lacks 4-bit and 6-bit floats; two tensors of one name are refus
 TEST_CASE("what passes a limit of the reader is refused before anything is written") {
   const TempFolder folder = test::scratch();
   const auto path = folder.path() / "x.pt";
-  const auto refused = [&](std::size_t count, std::string end, const Shape& shape,
+  const auto refused = [&](std::size_t count, const std::string& end, const Shape& shape,
                            std::string_view words) {
     std::vector<TensorSource> tensors;
     for (std::size_t i = 0; i < count; ++i) {

@@ -299,7 +299,7 @@ TEST_CASE("repair: lines that were put into the log, or taken out of it") {
   for (const std::string& inserted : {first, first + first + first, std::string("no line\n")}) {
     for (std::size_t at = 0; at < copied.size(); at = copied.find('\n', at) + 1) {
       const std::string now = slurp(log);
-      spill(log, now.substr(0, at) + inserted + now.substr(at));
+      spill(log, std::string(now).insert(at, inserted));
       const RepairReport report = mend(fixture, {mirror});
       CHECK(report.log_from == mirror);
       CHECK(slurp(log) == now);
