@@ -119,8 +119,8 @@ void Meter::draw() {
   }
   // What the longer line of before left is overwritten, never more than the terminal is wide now.
   const std::size_t rest = std::min(drawn_, width) - std::min({drawn_, width, line.size()});
+  note_open_line(true);  // before: a signal may come as soon as the line is there
   std::cerr << '\r' + line + std::string(rest, ' ') + std::string(rest, '\b') << std::flush;
-  note_open_line(true);
   drawn_ = line.size();
 }
 
