@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 namespace CLI {
 class App;
@@ -76,6 +77,12 @@ class Command {
 
  private:
   CLI::App* app_;
+};
+
+// A line of a program's table: the word that people write, and what declares the command.
+struct NamedCommand {
+  std::string_view name;
+  void (*add)(Command&, Context&);
 };
 
 }  // namespace organ::cli

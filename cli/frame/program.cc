@@ -137,9 +137,19 @@ bool names_json(const std::vector<std::string>& words) {
   return std::find(words.begin(), end, "--json") != end;
 }
 
+// All that a call needs when its first word names a command: the options of all the others take
+// most of the time in which the program starts.
+std::span<const NamedCommand> needed(std::span<const NamedCommand> commands,
+                                     const std::vector<std::string>& words) {
+  for (std::size_t i = 0; i < commands.size() && !words.empty(); ++i) {
+    if (commands[i].name == words.front()) return commands.subspan(i, 1);
+  }
+  return commands;
+}
+
 }  // namespace
 
-int run_program(std::span<void (*const)(Command&, Context&)> commands, int argc, char** argv) {
+int run_program(std::span<const NamedCommand> commands, int argc, char** argv) {
   occupy_standard_descriptors();
   std::ios::sync_with_stdio(false);
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
@@ -153,7 +163,7 @@ int run_program(std::span<void (*const)(Command&, Context&)> commands, int argc,
   app.require_subcommand(1);
   Command program(app);
   program.add_global_options(context);
-  for (const auto add : commands) add(program, context);
+  for (const NamedCommand& command : needed(commands, words)) command.add(program, context);
   show_groups(app);
   return flushed(context, run(app, context, words));
 }

@@ -12,6 +12,6 @@ namespace organ::cli {
 
 // Runs one of `commands`; a train command that is not among them is handed over to organ-train.
 // Returns the exit code. Signals: see interrupt.h.
-int run_program(std::span<void (*const)(Command&, Context&)> commands, int argc, char** argv);
+int run_program(std::span<const NamedCommand> commands, int argc, char** argv);
 
 }  // namespace organ::cli

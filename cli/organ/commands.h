@@ -21,11 +21,32 @@ void add_sign(Command& app, Context& context);
 void add_uninstall(Command& app, Context& context);
 void add_verify(Command& app, Context& context);
 
-inline constexpr void (*kCommands[])(Command&, Context&) = {
-    add_alias,  add_check,     add_doctor,   add_export, add_extract, add_fsck,   add_gc,
-    add_import, add_inspect,   add_install,  add_key,    add_list,    add_log,    add_publish,
-    add_pull,   add_push,      add_registry, add_repair, add_revoke,  add_search, add_show,
-    add_sign,   add_uninstall, add_verify,   add_yank,
+inline constexpr NamedCommand kCommands[] = {
+    {"alias", add_alias},
+    {"check", add_check},
+    {"doctor", add_doctor},
+    {"export", add_export},
+    {"extract", add_extract},
+    {"fsck", add_fsck},
+    {"gc", add_gc},
+    {"import", add_import},
+    {"inspect", add_inspect},
+    {"install", add_install},
+    {"key", add_key},
+    {"list", add_list},
+    {"log", add_log},
+    {"publish", add_publish},
+    {"pull", add_pull},
+    {"push", add_push},
+    {"registry", add_registry},
+    {"repair", add_repair},
+    {"revoke", add_revoke},
+    {"search", add_search},
+    {"show", add_show},
+    {"sign", add_sign},
+    {"uninstall", add_uninstall},
+    {"verify", add_verify},
+    {"yank", add_yank},
 };
 
 }  // namespace organ::cli

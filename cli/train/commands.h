@@ -15,8 +15,10 @@ void add_recover(Command& app, Context& context);
 void add_train(Command& app, Context& context);
 void add_train_doctor(Command& app, Context& context);
 
-inline constexpr void (*kTrainProgramCommands[])(Command&, Context&) = {
-    add_baseline, add_eval, add_generate, add_import, add_recover, add_train, add_train_doctor,
+inline constexpr NamedCommand kTrainProgramCommands[] = {
+    {"baseline", add_baseline},   {"eval", add_eval},       {"generate", add_generate},
+    {"import", add_import},       {"recover", add_recover}, {"train", add_train},
+    {"doctor", add_train_doctor},
 };
 
 }  // namespace organ::cli

@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "sha256:";
 constexpr std::size_t kReadSize = std::size_t{128} << 10;  // stays in the second-level cache
+constexpr std::size_t kCacheSize = std::size_t{16} << 10;  // in the first-level one
 
 using EvpMdCtx = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 
@@ -58,7 +59,7 @@ void parallel_for(std::size_t count, unsigned most_threads, const Action& action
   if (failure) std::rethrow_exception(failure);
 }
 
-// `seen` is told of the bytes while they are in the cache.
+// `seen` is told of the bytes while they are in the first-level cache.
 template <typename Seen>
 Digest hash_range(const HashRange& range, std::string_view subject, const Work& work,
                   const Seen& seen) {
@@ -68,15 +69,18 @@ Digest hash_range(const HashRange& range, std::string_view subject, const Work& 
     const auto piece =
         std::span(buffer).first(std::min<std::uint64_t>(kReadSize, range.size - done));
     read_at(range.fd, range.offset + done, piece, subject);
-    hasher.update(piece);
-    seen(done, piece);
+    for (std::size_t at = 0; at < piece.size(); at += kCacheSize) {
+      const auto part = piece.subspan(at, std::min(kCacheSize, piece.size() - at));
+      hasher.update(part);
+      seen(done + at, part);
+    }
     done += piece.size();
     work.advance(piece.size());
   }
   return hasher.finish();
 }
 
-constexpr auto kUnseen = [](std::uint64_t, std::span<const std::byte>) {};
+constexpr auto kNobodyListens = [](std::uint64_t, std::span<const std::byte>) {};
 
 std::vector<Digest> hash_on(unsigned threads, std::span<const HashRange> ranges,
                             std::string_view subject, const Work& work,
@@ -87,7 +91,7 @@ std::vector<Digest> hash_on(unsigned threads, std::span<const HashRange> ranges,
       seen(i, offset, bytes);
     };
     digests[i] = seen ? hash_range(ranges[i], subject, work, of_range)
-                      : hash_range(ranges[i], subject, work, kUnseen);
+                      : hash_range(ranges[i], subject, work, kNobodyListens);
   });
   return digests;
 }
@@ -104,7 +108,7 @@ Digest Digest::parse(std::string_view text, std::string_view subject) {
 
 Digest Digest::parse_hex(std::string_view hex, std::string_view subject) {
   std::array<std::uint8_t, kSize> bytes{};
-  bool good = hex.size() == 2 * kSize;
+  bool good = hex.size() == kHexSize;
   for (std::size_t i = 0; good && i < kSize; ++i) {
     const int high = hex_value(hex[2 * i]);
     const int low = hex_value(hex[2 * i + 1]);
@@ -121,7 +125,7 @@ Digest Digest::parse_hex(std::string_view hex, std::string_view subject) {
 std::string Digest::hex() const {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string out;
-  out.reserve(2 * kSize);
+  out.reserve(kHexSize);
   for (const std::uint8_t byte : bytes_) {
     out += kDigits[byte >> 4];
     out += kDigits[byte & 15];
@@ -179,7 +183,7 @@ FileDigest hash_file(int fd, std::string_view subject, const Work& work) {
     ranges.push_back({fd, at, std::min(kChunkSize, result.size - at)});
   }
   const auto hash_flat = [&] {
-    result.digest = hash_range({fd, 0, result.size}, subject, work, kUnseen);
+    result.digest = hash_range({fd, 0, result.size}, subject, work, kNobodyListens);
   };
   const unsigned threads = work.threads();
   if (threads == 1) {
@@ -205,7 +209,7 @@ FileDigest hash_file(int fd, std::string_view subject, const Work& work) {
 }
 
 Digest hash_file_flat(int fd, std::string_view subject, const Work& work) {
-  return hash_range({fd, 0, file_size(fd, subject)}, subject, work, kUnseen);
+  return hash_range({fd, 0, file_size(fd, subject)}, subject, work, kNobodyListens);
 }
 
 std::uint64_t total_size(std::span<const HashRange> ranges) {

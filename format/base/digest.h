@@ -24,6 +24,7 @@ namespace organ {
 class Digest {
  public:
   static constexpr std::size_t kSize = 32;
+  static constexpr std::size_t kHexSize = 2 * kSize;
 
   Digest() = default;  // all zero
   explicit Digest(const std::array<std::uint8_t, kSize>& bytes) : bytes_(bytes) {}

@@ -263,6 +263,12 @@ std::string JsonObject::string(std::string_view key) const {
   return value.get<std::string>();
 }
 
+void JsonObject::require_string(std::string_view key, std::string_view expected) const {
+  const std::string found = string(key);
+  if (found == expected) return;
+  fail_field(key, fmt::format("expected {}, got {}", quote(expected), quote(found)));
+}
+
 std::uint64_t JsonObject::unsigned_integer(std::string_view key, std::uint64_t max) const {
   const Json& value = at(key);
   if (!is_natural(value)) {

@@ -105,6 +105,7 @@ class JsonObject {
   bool is_null(std::string_view key) const;    // absent or null
 
   std::string string(std::string_view key) const;
+  void require_string(std::string_view key, std::string_view expected) const;
   std::uint64_t unsigned_integer(std::string_view key, std::uint64_t max = INT64_MAX) const;
   bool boolean(std::string_view key) const;
   double real(std::string_view key) const;  // a JSON number of either kind, finite

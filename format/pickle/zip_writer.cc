@@ -13,7 +13,7 @@ namespace organ::format::internal {
 namespace {
 
 constexpr std::uint64_t kAlignment = 64;
-constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
+constexpr std::uint64_t kCopyPiece = std::uint64_t{1} << 20;
 constexpr std::uint64_t kVersion = 45;      // with ZIP64
 constexpr std::uint64_t kNoDate = 0x21;     // 1980-01-01: no clock in what is written
 constexpr std::uint64_t kPadding = 0x4246;  // the field "FB", as torch calls it
@@ -43,7 +43,7 @@ void ZipWriter::add(const std::string& name, std::uint64_t size, const Read& rea
   header.text(name).text(extra.bytes());
   write_all(fd_, header.bytes(), subject_);
 
-  std::vector<std::byte> buffer(std::min(size, kPiece));
+  std::vector<std::byte> buffer(std::min(size, kCopyPiece));
   std::uint32_t sum = 0;
   for (std::uint64_t offset = 0; offset < size; offset += buffer.size()) {
     buffer.resize(std::min<std::uint64_t>(buffer.size(), size - offset));

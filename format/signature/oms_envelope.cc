@@ -20,13 +20,6 @@ std::string decode(const JsonObject& object, std::string_view key) {
   return std::move(*bytes);
 }
 
-void expect(const JsonObject& object, std::string_view key, std::string_view expected) {
-  const std::string found = object.string(key);
-  if (found != expected) {
-    object.fail_field(key, fmt::format("expected {}, got {}", quote(expected), quote(found)));
-  }
-}
-
 // Bundles of model_signing before 1.1 carry the key itself in place of its digest.
 KeyId legacy_key_id(const JsonObject& key) {
   key.allow_only({"rawBytes", "keyDetails", "hint"});
@@ -120,10 +113,10 @@ Envelope parse_bundle(std::string_view bundle, std::string_view subject) {
   const Json document = parse_json(bundle, limits, subject);
   const JsonObject root(document, std::string(subject));
   root.allow_only({"mediaType", "verificationMaterial", "dsseEnvelope"});
-  expect(root, "mediaType", kMediaType);
+  root.require_string("mediaType", kMediaType);
   const JsonObject envelope = root.object("dsseEnvelope");
   envelope.allow_only({"payload", "payloadType", "signatures"});
-  expect(envelope, "payloadType", kPayloadType);
+  envelope.require_string("payloadType", kPayloadType);
   Envelope result;
   result.hint = read_material(root.object("verificationMaterial"));
   result.signature = read_signature(envelope);

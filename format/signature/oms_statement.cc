@@ -46,13 +46,6 @@ bool is_safe_name(std::string_view name) {
   }
 }
 
-void expect(const JsonObject& object, std::string_view key, std::string_view expected) {
-  const std::string found = object.string(key);
-  if (found != expected) {
-    object.fail_field(key, fmt::format("expected {}, got {}", quote(expected), quote(found)));
-  }
-}
-
 Digest read_hex(const JsonObject& object, std::string_view key) {
   const std::string text = object.string(key);
   try {
@@ -82,7 +75,7 @@ void read_serialization(const JsonObject& object, SignedStatement& statement) {
                                             quote(method), quote(method)));
   }
   object.allow_only({"method", "hash_type", "allow_symlinks", "ignore_paths"});
-  expect(object, "hash_type", "sha256");
+  object.require_string("hash_type", "sha256");
   if (object.boolean("allow_symlinks")) {
     object.fail_field("allow_symlinks", "expected false: a symlink is not a signed file");
   }
@@ -104,7 +97,7 @@ void read_resources(const JsonObject& predicate, SignedStatement& statement) {
   std::set<std::string> names;
   for (const JsonObject& resource : resources) {
     resource.allow_only({"name", "digest", "algorithm"});
-    expect(resource, "algorithm", "sha256");
+    resource.require_string("algorithm", "sha256");
     std::string name = resource.string("name");
     if (!is_safe_name(name)) {
       resource.fail_field("name", quote(name) + " is not a file inside the signed folder");
@@ -165,14 +158,14 @@ SignedStatement parse_statement(std::string_view payload, std::string_view subje
   limits.bytes = kSignatureLimit;
   const Json document = parse_json(payload, limits, subject);
   const JsonObject root(document, std::string(subject));
-  expect(root, "_type", kStatementType);
+  root.require_string("_type", kStatementType);
   if (root.string("predicateType") == kPredicateTypeOfVersion02) {
     throw Error(
         ErrorCode::corrupt,
         fmt::format("{}: a bundle of model_signing 0.2, before the format was settled", subject),
         "sign again with a current tool");
   }
-  expect(root, "predicateType", kPredicateType);
+  root.require_string("predicateType", kPredicateType);
   root.allow_only({"_type", "subject", "predicateType", "predicate"});
   SignedStatement statement;
   read_subject(root, statement);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kDay = std::int64_t{24} * 60 * 60;
 constexpr unsigned kMostDays = 36500;
-constexpr std::size_t kHashWidth = 32;
+constexpr std::size_t kTokenHashWidth = 32;
 
 struct Decision {
   GcPlan plan;
@@ -26,7 +26,7 @@ std::string hash_of(const std::string& origin, const GcToken& head,
   for (const GcThing& thing : going) {
     text += fmt::format("{} {} {}\n", thing.place, thing.bytes, thing.changed);
   }
-  return sha256(text).hex().substr(0, kHashWidth);
+  return sha256(text).hex().substr(0, kTokenHashWidth);
 }
 
 std::string token_text(const GcToken& token) {
@@ -78,7 +78,7 @@ GcToken parse_gc_token(std::string_view text) {
   GcToken token;
   const bool well_formed = parts.size() == 4 && (parts[0] == "collect" || parts[0] == "purge") &&
                            read_number(parts[1], token.days) && token.days <= kMostDays &&
-                           read_number(parts[2], token.time) && parts[3].size() == kHashWidth;
+                           read_number(parts[2], token.time) && parts[3].size() == kTokenHashWidth;
   if (!well_formed) {
     throw Error(ErrorCode::invalid_argument, quote(text) + ": not the token of a plan",
                 "organ gc prints a plan and its token");

@@ -59,14 +59,14 @@ class Reader {
   std::size_t at_ = 0;
 };
 
+}  // namespace
+
 std::string lowered(std::string text) {
   std::ranges::transform(text, text.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
   return text;
 }
-
-}  // namespace
 
 std::vector<Challenge> parse_challenges(std::string_view header) {
   std::vector<Challenge> found;

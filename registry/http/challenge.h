@@ -14,6 +14,9 @@ struct Challenge {
   std::map<std::string, std::string> parameters;  // names in lower case, the first of equal ones
 };
 
+// ASCII letters in lower case: names in headers are compared so (RFC 9110, 5.1).
+std::string lowered(std::string text);
+
 // Every challenge of one header; what is malformed ends the list. Takes any bytes, throws nothing.
 std::vector<Challenge> parse_challenges(std::string_view header);
 

@@ -17,6 +17,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "registry/http/challenge.h"
 
 namespace organ::registry {
 namespace {
@@ -103,13 +104,6 @@ std::string trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return {};
   return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
-}
-
-std::string lowered(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
 }
 
 // "HTTP/1.1 206 Partial Content": a further one (after 100 Continue) starts the answer afresh.
@@ -205,16 +199,19 @@ int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   }));
 }
 
-class Handle {
+}  // namespace
+
+// Not unnamed: the client's members hold it.
+class EasyHandle {
  public:
-  Handle() : handle_(curl().easy_init()) {
+  EasyHandle() : handle_(curl().easy_init()) {
     if (handle_ == nullptr) throw std::bad_alloc();
   }
-  ~Handle() { release(); }
-  Handle(Handle&& other) noexcept
+  ~EasyHandle() { release(); }
+  EasyHandle(EasyHandle&& other) noexcept
       : handle_(std::exchange(other.handle_, nullptr)),
         headers_(std::exchange(other.headers_, nullptr)) {}
-  Handle& operator=(Handle&&) = delete;
+  EasyHandle& operator=(EasyHandle&&) = delete;
 
   void reset() { curl().easy_reset(handle_); }
   template <typename Value>
@@ -245,7 +242,9 @@ class Handle {
   curl_slist* headers_ = nullptr;
 };
 
-void set_method(Handle& handle, const HttpRequest& request) {
+namespace {
+
+void set_method(EasyHandle& handle, const HttpRequest& request) {
   if (request.method == "GET") return handle.set(CURLOPT_HTTPGET, 1L);
   if (request.method == "HEAD") return handle.set(CURLOPT_NOBODY, 1L);
   handle.set(CURLOPT_UPLOAD, 1L);
@@ -253,7 +252,7 @@ void set_method(Handle& handle, const HttpRequest& request) {
   handle.set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body.size));
 }
 
-void set_callbacks(Handle& handle, Exchange& exchange) {
+void set_callbacks(EasyHandle& handle, Exchange& exchange) {
   handle.set(CURLOPT_HEADERFUNCTION, &on_header);
   handle.set(CURLOPT_HEADERDATA, &exchange);
   handle.set(CURLOPT_WRITEFUNCTION, &on_body);
@@ -270,7 +269,7 @@ void set_callbacks(Handle& handle, Exchange& exchange) {
 
 // What no request may change: TLS is verified, nothing is followed, nothing of the environment
 // (proxies, ~/.netrc) is used.
-void set_rules(Handle& handle, const RemoteOptions& options, const std::string& ca_file,
+void set_rules(EasyHandle& handle, const RemoteOptions& options, const std::string& ca_file,
                const Url& url) {
   handle.set(CURLOPT_URL, url.to_string().c_str());
   handle.set(CURLOPT_PROTOCOLS_STR, url.scheme.c_str());
@@ -331,16 +330,16 @@ struct HttpClient::Impl {
   RemoteOptions options;
   std::string ca_file;
   std::mutex mutex;
-  std::vector<Handle> idle;  // with their connections
+  std::vector<EasyHandle> idle;  // with their connections
 
-  Handle take() {
+  EasyHandle take() {
     const std::scoped_lock lock(mutex);
     if (idle.empty()) return {};
-    Handle handle = std::move(idle.back());
+    EasyHandle handle = std::move(idle.back());
     idle.pop_back();
     return handle;
   }
-  void give_back(Handle handle) {
+  void give_back(EasyHandle handle) {
     const std::scoped_lock lock(mutex);
     idle.push_back(std::move(handle));
   }
@@ -357,7 +356,7 @@ HttpClient::~HttpClient() = default;
 HttpResponse HttpClient::perform(const HttpRequest& request,
                                  const std::function<void()>& wanted) const {
   wanted();
-  Handle handle = impl_->take();
+  EasyHandle handle = impl_->take();
   handle.reset();
   Exchange exchange{.request = request, .wanted = wanted, .response = {}, .thrown = {}};
   set_rules(handle, impl_->options, impl_->ca_file, request.url);

@@ -22,7 +22,6 @@ namespace {
 
 constexpr char kOriginPrefix[] = "organ-registry/";
 constexpr std::uint64_t kNoteLimit = 64 << 10;
-constexpr std::size_t kHashWidth = 2 * Digest::kSize;
 
 fs::path verifier_path(const fs::path& folder) { return folder / "trust" / "log.vkey"; }
 
@@ -37,9 +36,9 @@ std::string to_line(const std::string& json) { return merkle_leaf(json).hex() + 
 
 // The JSON text of a line whose hash is right, else nothing.
 std::optional<std::string_view> intact_text(std::string_view line) {
-  if (line.size() <= kHashWidth + 1 || line[kHashWidth] != ' ') return std::nullopt;
-  const std::string_view json = line.substr(kHashWidth + 1);
-  if (merkle_leaf(json).hex() != line.substr(0, kHashWidth)) return std::nullopt;
+  if (line.size() <= Digest::kHexSize + 1 || line[Digest::kHexSize] != ' ') return std::nullopt;
+  const std::string_view json = line.substr(Digest::kHexSize + 1);
+  if (merkle_leaf(json).hex() != line.substr(0, Digest::kHexSize)) return std::nullopt;
   return json;
 }
 

@@ -51,15 +51,27 @@ def clang_arguments(command):
     return out[:-1]
 
 
+GROUP = re.compile(r"-unity\d+\.cpp$")
+GROUPED = re.compile(r'^#include ?[<"](.+)[>"]$', re.M)
+
+
+def compiled_files(path):
+    """The file itself, or those of a group that meson compiles as one (meson.build, room_options)."""
+    if not GROUP.search(path.name):
+        return [Path(os.path.normpath(path))]
+    return [Path(os.path.normpath(path.parent / name))
+            for name in GROUPED.findall(path.read_text(encoding="utf-8"))]
+
+
 def known_commands(root, build):
     """File -> (folder to run in, arguments), for every source that the build compiles."""
     commands = {}
     for entry in json.loads((build / "compile_commands.json").read_text(encoding="utf-8")):
         folder = Path(entry["directory"])
-        path = Path(os.path.normpath(folder / entry["file"]))
-        if path.is_relative_to(root):
-            commands.setdefault(str(path.relative_to(root)),
-                                (folder, clang_arguments(entry["command"])))
+        for path in compiled_files(folder / entry["file"]):
+            if path.is_relative_to(root):
+                commands.setdefault(str(path.relative_to(root)),
+                                    (folder, clang_arguments(entry["command"])))
     return commands
 
 

@@ -15,7 +15,6 @@
 namespace organ::train {
 namespace {
 
-constexpr std::uint64_t kMaxSize = 65'536;  // rank, bottleneck
 constexpr JsonLimits kLimits = {.bytes = kPeftConfigLimit, .foreign = true};
 
 struct KindName {
@@ -77,7 +76,7 @@ std::span<const std::string_view> keys_of(AdapterKind kind) {
   throw Error(ErrorCode::internal, "an adapter kind without keys");
 }
 
-bool contains(std::span<const std::string_view> words, std::string_view word) {
+bool is_listed(std::span<const std::string_view> words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
@@ -93,7 +92,7 @@ bool is_neutral(const Json& value) {
 
 void check_keys(const Json& json, AdapterKind kind, const std::string& subject) {
   for (const auto& [key, value] : json.items()) {
-    if (contains(kCommonKeys, key) || contains(keys_of(kind), key)) continue;
+    if (is_listed(kCommonKeys, key) || is_listed(keys_of(kind), key)) continue;
     if (!is_neutral(value)) refuse(subject, key, value);
   }
 }
@@ -109,7 +108,7 @@ AdapterKind kind_of(const JsonObject& object, const std::string& subject) {
 }
 
 std::uint64_t size_field(const JsonObject& object, std::string_view key) {
-  const std::uint64_t value = object.unsigned_integer(key, kMaxSize);
+  const std::uint64_t value = object.unsigned_integer(key, kMaxAdapterSize);
   if (value == 0) object.fail_field(key, "expected 1 or more, got 0");
   return value;
 }
@@ -217,12 +216,12 @@ void read_lora(PeftConfig& config, const JsonObject& object, std::string_view te
       [](const JsonObject& entries, const std::string& key) { return entries.real(key); });
   if (!object.is_null("target_parameters")) config.parameters = object.strings("target_parameters");
   const std::string bias = object.optional_string("bias").value_or("none");
-  if (!contains(kBiases, bias)) refuse(subject, "bias", object.at("bias"));
+  if (!is_listed(kBiases, bias)) refuse(subject, "bias", object.at("bias"));
   config.biases = bias != "none";
   if (object.is_null("init_lora_weights")) return;
   const Json& start = object.at("init_lora_weights");
   if (start.is_boolean()) return;
-  if (!start.is_string() || !contains(kHarmlessStarts, start.get<std::string>())) {
+  if (!start.is_string() || !is_listed(kHarmlessStarts, start.get<std::string>())) {
     refuse(subject, "init_lora_weights", start);
   }
 }
@@ -317,7 +316,7 @@ PeftConfig parse_peft_config(std::string_view text, const std::string& subject) 
   config.text = pretty_json(json);
   config.kind = kind_of(object, subject);
   check_keys(json, config.kind, subject);
-  if (!contains(kTasks, object.optional_string("task_type").value_or("CAUSAL_LM"))) {
+  if (!is_listed(kTasks, object.optional_string("task_type").value_or("CAUSAL_LM"))) {
     refuse(subject, "task_type", object.at("task_type"));
   }
   switch (config.kind) {

@@ -30,6 +30,8 @@ enum class BottleneckPlacement { houlsby, pfeiffer };
 enum class VirtualStart { random, vocabulary, text, zero };
 std::optional<VirtualStart> parse_virtual_start(std::string_view name);
 
+inline constexpr std::uint64_t kMaxAdapterSize = 65'536;  // of a rank or a bottleneck
+
 // One configuration, read once. Fields of other kinds are empty.
 struct PeftConfig {
   AdapterKind kind = AdapterKind::lora;

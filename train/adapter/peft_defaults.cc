@@ -14,8 +14,6 @@
 namespace organ::train {
 namespace {
 
-constexpr std::uint64_t kMaxSize = 65'536;
-
 // What PEFT 0.21 targets when nothing is said (utils/constants.py).
 struct DefaultTargets {
   std::string_view model_type, lora, ia3, ia3_feed_forward;  // names joined by commas
@@ -60,9 +58,9 @@ const DefaultTargets& defaults_of(const format::Architecture& architecture, Adap
 }
 
 void check_size(std::string_view option, std::uint64_t value) {
-  if (value >= 1 && value <= kMaxSize) return;
+  if (value >= 1 && value <= kMaxAdapterSize) return;
   fail(ErrorCode::invalid_argument, "{}: {} is out of range, expected 1 to {}", option, value,
-       kMaxSize);
+       kMaxAdapterSize);
 }
 
 bool whole_model(const AdapterOptions& options, const format::Architecture& architecture) {

@@ -27,15 +27,15 @@ constexpr std::int64_t kBlock = 128;
 // instead of kept: one more product in eight, for a memory that grows with the square of length.
 constexpr std::int64_t kKeptProbabilityBytes = std::int64_t{32} << 20;
 
-std::int64_t block_count(const HeadLayout& layout) { return (layout.length + kBlock - 1) / kBlock; }
+std::int64_t blocks_of(const HeadLayout& layout) { return (layout.length + kBlock - 1) / kBlock; }
 
 // One block of queries of one (row, key head) and the keys that any of them sees.
-struct Block {
+struct HeadBlock {
   std::int64_t group, row, kv_head;
   std::int64_t begin, end;          // queries
   std::int64_t first_key, end_key;  // keys [first_key, end_key)
 
-  Block(const HeadLayout& layout, const VisibleKeys& spans, std::int64_t g, std::int64_t index)
+  HeadBlock(const HeadLayout& layout, const VisibleKeys& spans, std::int64_t g, std::int64_t index)
       : group(g),
         row(g / layout.kv_heads),
         kv_head(g % layout.kv_heads),
@@ -55,7 +55,7 @@ struct Block {
 
 // row_action(row pointer index, first, last) for each query row of the block's score matrix.
 template <typename RowAction>
-void for_each_query(const Block& block, const HeadLayout& layout, const VisibleKeys& spans,
+void for_each_query(const HeadBlock& block, const HeadLayout& layout, const VisibleKeys& spans,
                     RowAction action) {
   for (std::int64_t t = block.begin; t < block.end; ++t) {
     const std::int64_t first = spans.first(block.row, t) - block.first_key;
@@ -91,7 +91,7 @@ class GroupSinks {
 // The biases of a group's scores; nothing where there are none.
 class GroupBias {
  public:
-  GroupBias(const AttentionTape& tape, const HeadLayout& layout, const Block& block)
+  GroupBias(const AttentionTape& tape, const HeadLayout& layout, const HeadBlock& block)
       : past_(layout.past + block.begin), first_key_(block.first_key), members_(layout.group) {
     if (!tape.position_bias.defined()) return;
     columns_ = tape.position_bias.size(1);
@@ -109,7 +109,7 @@ class GroupBias {
   const float* zero_ = nullptr;  // of the first member, of a key at the query's own place
 };
 
-at::Tensor block_probabilities(const Block& block, const AttentionTape& tape,
+at::Tensor block_probabilities(const HeadBlock& block, const AttentionTape& tape,
                                const HeadLayout& layout, const VisibleKeys& spans) {
   at::Tensor scores =
       kernels::product(block.queries(tape.heads.query, layout), block.visible(tape.heads.key).t());
@@ -137,7 +137,7 @@ enum class Direction { gather, scatter };
 // Between the block's queries as adjacent rows and their places in a [tokens, heads * size]
 // matrix.
 void move_queries(Direction direction, const at::Tensor& rows, const at::Tensor& tokens,
-                  const Block& block, const HeadLayout& layout) {
+                  const HeadBlock& block, const HeadLayout& layout) {
   const std::int64_t bytes = layout.group * layout.head_size * rows.element_size();
   const std::int64_t stride = layout.kv_heads * bytes;
   auto* compact = static_cast<char*>(rows.data_ptr());
@@ -176,23 +176,22 @@ class GroupBackward {
   void run(std::int64_t group) const {
     at::Tensor dkey = at::zeros({layout_.keys(), layout_.head_size}, at::kFloat);
     at::Tensor dvalue = at::zeros_like(dkey);
-    for (std::int64_t index = 0; index < block_count(layout_); ++index) {
-      add_block(Block(layout_, spans_, group, index), index, dkey, dvalue);
+    for (std::int64_t index = 0; index < blocks_of(layout_); ++index) {
+      add_block(HeadBlock(layout_, spans_, group, index), index, dkey, dvalue);
     }
     gradient_.key.select(0, group).copy_(dkey);
     gradient_.value.select(0, group).copy_(dvalue);
   }
 
  private:
-  at::Tensor probabilities(const Block& block, std::int64_t index) const {
+  at::Tensor probabilities(const HeadBlock& block, std::int64_t index) const {
     if (tape_.probabilities.empty()) {
       return block_probabilities(block, tape_, layout_, spans_);
     }
-    return tape_
-        .probabilities[static_cast<std::size_t>(block.group * block_count(layout_) + index)];
+    return tape_.probabilities[static_cast<std::size_t>(block.group * blocks_of(layout_) + index)];
   }
 
-  void add_block(const Block& block, std::int64_t index, at::Tensor& dkey,
+  void add_block(const HeadBlock& block, std::int64_t index, at::Tensor& dkey,
                  at::Tensor& dvalue) const {
     const at::Tensor p = probabilities(block, index);
     at::Tensor drows = kernels::empty({p.size(0), layout_.head_size}, p.scalar_type());
@@ -244,12 +243,12 @@ at::Tensor attention(AttentionTape& tape, const HeadLayout& layout, const Visibl
     tape.sink_share = kernels::empty({layout.groups(), layout.length * layout.group}, at::kFloat);
   }
   at::Tensor out = kernels::empty({layout.rows * layout.length, layout.query_width()}, type);
-  const std::int64_t blocks = block_count(layout), items = layout.groups() * blocks;
+  const std::int64_t blocks = blocks_of(layout), items = layout.groups() * blocks;
   if (keep_probabilities) tape.probabilities.resize(static_cast<std::size_t>(items));
   share_work(items, [&](std::int64_t item) {
     // The last blocks see most keys: they go first, so that the threads end together.
     const std::int64_t group = item % layout.groups(), index = blocks - 1 - item / layout.groups();
-    const Block block(layout, spans, group, index);
+    const HeadBlock block(layout, spans, group, index);
     const at::Tensor p = block_probabilities(block, tape, layout, spans);
     move_queries(Direction::scatter, kernels::product(p, block.visible(tape.heads.value)), out,
                  block, layout);

@@ -7,8 +7,6 @@
 namespace organ::train::kernels::composed {
 namespace {
 
-at::Tensor floats(const at::Tensor& x) { return x.to(at::kFloat); }
-
 // [rows, length, heads, size] turned to its positions (direction 1) or back (-1), times a factor.
 at::Tensor turned(const at::Tensor& heads, const at::Tensor& cosine, const at::Tensor& sine,
                   double direction, double factor) {

@@ -8,8 +8,6 @@
 namespace organ::train::kernels::composed {
 namespace {
 
-at::Tensor floats(const at::Tensor& x) { return x.to(at::kFloat); }
-
 // Numbers of the host as a tensor where `like` is.
 template <typename T>
 at::Tensor moved(std::span<const T> values, const at::Tensor& like) {

@@ -6,8 +6,6 @@
 namespace organ::train::kernels::composed {
 namespace {
 
-at::Tensor floats(const at::Tensor& x) { return x.to(at::kFloat); }
-
 // 1 / sqrt(mean of squares + epsilon) over the last dimension, which stays as 1.
 at::Tensor reciprocal_rms(const at::Tensor& x, double epsilon) {
   return x.square().mean(-1, /*keepdim=*/true).add_(epsilon).rsqrt_();

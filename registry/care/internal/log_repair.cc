@@ -20,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kLogLimit = std::uint64_t{1} << 30;  // bytes that are held in memory
-constexpr std::size_t kHashWidth = 2 * Digest::kSize;
 
 // The lines of a copy's first `most` entries, as far as its own log proves them.
 std::string lines_of(const fs::path& registry, std::uint64_t most, const Work& work) {
@@ -43,8 +42,8 @@ std::string lines_of(const fs::path& registry, std::uint64_t most, const Work& w
 // The leaf of a whole line at the front of a text, which is taken off; nothing: no such line.
 std::optional<Digest> take_line(std::string_view& text) {
   const std::size_t end = text.find('\n');
-  if (end == text.npos || end < kHashWidth + 1) return std::nullopt;
-  const Digest leaf = merkle_leaf(text.substr(kHashWidth + 1, end - kHashWidth - 1));
+  if (end == text.npos || end < Digest::kHexSize + 1) return std::nullopt;
+  const Digest leaf = merkle_leaf(text.substr(Digest::kHexSize + 1, end - Digest::kHexSize - 1));
   if (!text.starts_with(leaf.hex() += ' ')) return std::nullopt;
   text.remove_prefix(end + 1);
   return leaf;

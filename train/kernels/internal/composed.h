@@ -16,6 +16,8 @@
 
 namespace organ::train::kernels::composed {
 
+inline at::Tensor floats(const at::Tensor& x) { return x.to(at::kFloat); }
+
 at::Tensor convert(const at::Tensor& x, at::ScalarType type);
 at::Tensor add(const at::Tensor& x, const at::Tensor& delta);
 at::Tensor look_up(const at::Tensor& table, const at::Tensor& rows);

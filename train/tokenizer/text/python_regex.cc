@@ -15,7 +15,7 @@ namespace organ::train {
 namespace {
 
 constexpr std::string_view kDigits = "0123456789";
-constexpr std::string_view kWord =
+constexpr std::string_view kNameLetters =
     "0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -83,7 +83,7 @@ class PythonTranslator {
   // (?i) at the start, where Python takes it for all.
   void global_flags() {
     while (looking_at("(?") && place_ == PythonPlace::alone) {
-      const std::size_t end = pattern_.find_first_not_of(kWord, at_ + 2);
+      const std::size_t end = pattern_.find_first_not_of(kNameLetters, at_ + 2);
       if (end == pattern_.npos || pattern_[end] != ')' || end == at_ + 2) return;
       const std::string set = flags(pattern_.substr(at_ + 2, end - at_ - 2));
       if (!set.empty()) out_ += "(?i)";
@@ -143,15 +143,15 @@ class PythonTranslator {
   }
 
   std::string_view group_name(std::string_view end) {
-    const std::string_view name = take_run(kWord, 32);
+    const std::string_view name = take_run(kNameLetters, 32);
     if (name.empty() || is_digit(name[0]) || !take(end)) refuse("this name of a group");
     return name;
   }
 
   // (?i: or (?s-i: and so on.
   void scoped_flags() {
-    const std::string on = flags(take_run(kWord));
-    const std::string off = take("-") ? flags(take_run(kWord)) : std::string();
+    const std::string on = flags(take_run(kNameLetters));
+    const std::string off = take("-") ? flags(take_run(kNameLetters)) : std::string();
     if (!take(":")) refuse("this kind of group");
     out_ += fmt::format("(?{}{}{}:", on, off.empty() ? "" : "-", off);
   }
@@ -234,7 +234,7 @@ class PythonTranslator {
     if (take("u")) return hexadecimal(4);
     if (take("U")) return hexadecimal(8);
     const char32_t c = take_code_point();
-    if (c < 0x80 && c != '_' && kWord.find(static_cast<char>(c)) != kWord.npos) {
+    if (c < 0x80 && c != '_' && kNameLetters.find(static_cast<char>(c)) != kNameLetters.npos) {
       refuse("escape " + quote(std::string("\\") + static_cast<char>(c)));
     }
     return c;
