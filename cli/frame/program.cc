@@ -163,7 +163,10 @@ int run_program(std::span<const NamedCommand> commands, int argc, char** argv) {
   app.require_subcommand(1);
   Command program(app);
   program.add_global_options(context);
-  for (const NamedCommand& command : needed(commands, words)) command.add(program, context);
+  for (const NamedCommand& command : needed(commands, words)) {
+    command.add(program, context);
+    app.get_subcommand(std::string(command.name));  // throws: its line has another name
+  }
   show_groups(app);
   return flushed(context, run(app, context, words));
 }

@@ -138,7 +138,7 @@ def alike(arguments):
     return tuple(word for word in arguments if not word.startswith("-I") or word.startswith("-I/"))
 
 
-def grouped(root, files, commands):
+def bundled(root, files, commands):
     groups = []  # [key, names, files]
     for file in files:
         key, names = alike(commands[file][1]), outer_names(root / file)
@@ -229,7 +229,7 @@ def main():
         if tool == "werror":
             bad = look(lambda file: werror(root, file, commands), files)
         else:
-            bad = look(lambda group: tidy(root, scratch, group, commands), grouped(root, files, commands))
+            bad = look(lambda group: tidy(root, scratch, group, commands), bundled(root, files, commands))
     for file in left:
         print(f"{file}: not looked at, this build does not compile it")
     print(f"{tool}: {len(files)} files, {bad} findings, {len(left)} not looked at")
