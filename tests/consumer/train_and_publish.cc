@@ -74,7 +74,7 @@ void train_organ(const std::string& model, const fs::path& scratch,
   const auto checkpoint = organ::format::Checkpoint::open(model);
   const auto settings = settings_of(checkpoint, scratch);
   organ::train::RunDataOptions options;
-  options.training.texts = files;
+  options.training.texts.assign(files.begin(), files.end());
   options.context = settings.context;
   options.packing = settings.packing;
   options.seed = settings.seed;

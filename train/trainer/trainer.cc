@@ -5,7 +5,6 @@
 
 #include "format/base/fail.h"
 #include "format/checkpoint/folder_rules.h"
-#include "train/data/hold_out.h"
 #include "train/data/task_draw.h"
 #include "train/optimize/flat_layers.h"
 #include "train/processes/own_machine.h"
