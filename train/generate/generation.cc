@@ -15,6 +15,7 @@
 #include "train/machine/start_machine.h"
 #include "train/model/decode_cache.h"
 #include "train/model/model.h"
+#include "train/model/model_access.h"
 
 namespace organ::train {
 namespace {
@@ -35,14 +36,18 @@ void check_length(const format::Architecture& architecture, std::size_t prompt,
 }
 
 // Of a model that only fills in what is hidden there is no next token.
-void check_writes(const format::Architecture& architecture) {
-  if (task_of(architecture) != Task::hidden_tokens) return;
-  fail(ErrorCode::incompatible, "family {} reads a text as a whole and does not continue one",
-       quote(architecture.model_type()));
+void check_writes(const format::Checkpoint& checkpoint) {
+  const format::Architecture& architecture = checkpoint.architecture();
+  if (task_of(architecture) == Task::hidden_tokens) {
+    fail(ErrorCode::incompatible, "family {} reads a text as a whole and does not continue one",
+         quote(architecture.model_type()));
+  }
+  format::require_no_own_adapter(checkpoint.folder());
 }
 
 // What the decoder of an encoder-decoder reads first, of the generation config where it says so.
 std::int32_t start_id(const format::Checkpoint& checkpoint) {
+  if (continues_prompt(checkpoint.architecture())) return 0;
   const auto generation = format::GenerationConfig::of(checkpoint);
   const bool says =
       !JsonObject(*generation.settings, generation.file).is_null("decoder_start_token_id");
@@ -67,13 +72,19 @@ struct Generator::Impl {
 
 Generator::Generator(const format::Checkpoint& checkpoint, Precision precision,
                      const MachineChoice& machine) {
-  const format::Architecture& architecture = checkpoint.architecture();
-  check_writes(architecture);
-  format::require_no_own_adapter(checkpoint.folder());
-  const std::int32_t start = continues_prompt(architecture) ? 0 : start_id(checkpoint);
+  check_writes(checkpoint);
+  const std::int32_t start = start_id(checkpoint);
   impl_ = on_machine(machine, 1, [&](at::Device device) {
     Model model = Model::load(checkpoint, {.precision = precision, .device = device});
     return std::make_unique<Impl>(Impl{std::move(model), start});
+  });
+}
+
+Generator::Generator(const LoadedModel& model) {
+  check_writes(model.checkpoint());
+  const std::int32_t start = start_id(model.checkpoint());
+  impl_ = with_share(model, [&](Model share) {
+    return std::make_unique<Impl>(Impl{std::move(share), start});
   });
 }
 
