@@ -98,7 +98,8 @@ TEST_CASE("a text in memory is the file of its bytes") {
       {"c.txt", "ab<|endoftext|>\r\n\r\ncd"},
       {"d", "x"},
       {"empty", ""}};
-  for (const auto& [name, text] : texts) {
+  for (const auto& [key, text] : texts) {
+    const std::string& name = key;
     CAPTURE(name);
     const TokenStream file = both.read(both.write(name, text));
     const TokenStream memory = both.read(TextSource::in_memory(name, text));
