@@ -63,6 +63,7 @@ bool continues_prompt(const format::Architecture& architecture) {
 
 struct Generator::Impl {
   Model model;
+  MachineChoice machine;
   std::int32_t start = 0;  // of an encoder-decoder
   // Gives the cache the prompt; returns what is to be decoded first.
   std::vector<std::int64_t> begin(std::span<const std::int32_t> prompt, DecodeCache& cache);
@@ -76,7 +77,7 @@ Generator::Generator(const format::Checkpoint& checkpoint, Precision precision,
   const std::int32_t start = start_id(checkpoint);
   impl_ = on_machine(machine, 1, [&](at::Device device) {
     Model model = Model::load(checkpoint, {.precision = precision, .device = device});
-    return std::make_unique<Impl>(Impl{std::move(model), start});
+    return std::make_unique<Impl>(Impl{std::move(model), machine, start});
   });
 }
 
@@ -84,7 +85,7 @@ Generator::Generator(const LoadedModel& model) {
   check_writes(model.checkpoint());
   const std::int32_t start = start_id(model.checkpoint());
   impl_ = with_share(model, [&](Model share) {
-    return std::make_unique<Impl>(Impl{std::move(share), start});
+    return std::make_unique<Impl>(Impl{std::move(share), model.machine(), start});
   });
 }
 
@@ -92,11 +93,9 @@ Generator::~Generator() = default;
 
 Generation Generator::run(std::span<const std::int32_t> prompt, const GenerationOptions& options,
                           const std::function<bool(std::int32_t)>& on_token) {
-  const c10::NoGradGuard no_grad;
-  Generation result;
-  with_device_errors(impl_->model.device(),
-                     [&] { result = impl_->run(prompt, options, on_token); });
-  return result;
+  const ThreadsInUse threads(impl_->machine);
+  return compute_on(impl_->model.device(),
+                    [&](at::Device /*device*/) { return impl_->run(prompt, options, on_token); });
 }
 
 std::vector<std::int64_t> Generator::Impl::begin(std::span<const std::int32_t> prompt,

@@ -19,15 +19,33 @@ namespace organ::train {
 // Throws device as open_device.
 at::Device start_machine(const MachineChoice& choice, unsigned processes = 1);
 
-// Starts the machine and returns what `action(at::Device)` returns; nothing in it records a graph
-// for autograd, and what the device does wrong is an Error of the class device.
+// While it lives its thread computes with as many threads as a machine that was started with this
+// choice, then with as many as before: the bits of what else it computes depend on their number.
+class ThreadsInUse {
+ public:
+  explicit ThreadsInUse(const MachineChoice& choice);
+  ~ThreadsInUse();
+  ThreadsInUse(const ThreadsInUse&) = delete;
+  ThreadsInUse& operator=(const ThreadsInUse&) = delete;
+
+ private:
+  int before_;
+};
+
+// Returns what `action(at::Device)` returns, of a device that is open; nothing in it records a
+// graph for autograd, and what the device does wrong is an Error of the class device.
 template <typename Action>
-auto on_machine(const MachineChoice& choice, unsigned processes, Action&& action) {
+auto compute_on(at::Device device, Action&& action) {
   const c10::NoGradGuard no_grad;
-  const at::Device device = start_machine(choice, processes);
   std::optional<std::invoke_result_t<Action, at::Device>> result;
   with_device_errors(device, [&] { result.emplace(std::forward<Action>(action)(device)); });
   return std::move(*result);
+}
+
+// Starts the machine, then compute_on().
+template <typename Action>
+auto on_machine(const MachineChoice& choice, unsigned processes, Action&& action) {
+  return compute_on(start_machine(choice, processes), std::forward<Action>(action));
 }
 
 }  // namespace organ::train

@@ -18,9 +18,10 @@ namespace organ::train {
 
 // Move-only; whoever uses it borrows the checkpoint, which stays where it is when this is moved.
 // Immutable, so that several threads may use one at a time: each use computes with layers of its
-// own over the same weights, on as many threads as the machine's choice says. A run reads what it
-// trains, and the digests that it records, from the checkpoint's files again, which are kept open:
-// that others replace them (as organ does) is no matter, that others write into them is.
+// own over the same weights, on as many threads as the machine's choice says (who calls has
+// afterwards as many as before, so that an observer's use changes no bit of its run). A run reads
+// what it trains, and the digests that it records, from the checkpoint's files again, which are
+// kept open: that others replace them (as organ does) is no matter, that others write into them is.
 class LoadedModel {
  public:
   // Takes all layers into the memory of the machine's device. Throws device, io, corrupt from the

@@ -15,11 +15,15 @@ struct ModelAccess {
   static Model share(const LoadedModel& loaded);
 };
 
-// on_machine() for one use of a loaded model: returns what `action(Model)` returns, given a share.
+// One use of a loaded model: returns what `action(Model)` returns, given a share. The machine was
+// started when the model was loaded; started again, it would be set anew under other threads.
+// Throws as compute_on.
 template <typename Action>
 auto with_share(const LoadedModel& loaded, Action&& action) {
-  return on_machine(loaded.machine(), 1, [&](at::Device) {
-    return std::forward<Action>(action)(ModelAccess::share(loaded));
+  const ThreadsInUse threads(loaded.machine());
+  Model share = ModelAccess::share(loaded);
+  return compute_on(share.device(), [&](at::Device /*device*/) {
+    return std::forward<Action>(action)(std::move(share));
   });
 }
 

@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include <ATen/Parallel.h>
+
 #include "tests/support/data.h"
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
@@ -179,6 +181,22 @@ TEST_CASE("threads use one loaded model at a time") {
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(equal == std::vector<char>(kThreads, 1));
+}
+
+TEST_CASE("a use computes on the model's threads and leaves the caller its own") {
+  const LoadedModel model = load("llama");
+  at::set_num_threads(3);
+  train::Generator generator(model);
+  int during = 0;
+  (void)generator.run(kPrompt, {.max_tokens = 1}, [&](std::int32_t) {
+    during = at::get_num_threads();
+    return true;
+  });
+  CHECK(during == 1);
+  CHECK(at::get_num_threads() == 3);
+  (void)last_stream(model);
+  CHECK(at::get_num_threads() == 3);
+  at::set_num_threads(1);
 }
 
 TEST_CASE("what cannot be loaded, measured or written says so") {

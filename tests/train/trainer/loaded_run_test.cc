@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <ATen/Parallel.h>
+
 #include "tests/support/data.h"
 #include "tests/support/support.h"
 #include "tests/train/support/given_run.h"
@@ -94,14 +96,18 @@ TEST_CASE("an observer may ask the loaded model while a run trains with it") {
     void step(const train::StepMetrics& m, std::uint64_t total) override {
       Stopper::step(m, total);
       streams.push_back(train::stream_of(model, std::vector<std::int32_t>{1, 2}, 3));
+      threads.push_back(at::get_num_threads());
     }
     const train::LoadedModel& model;
     std::vector<std::vector<float>> streams;
+    std::vector<int> threads;  // that the run goes on with
   };
   Given given("llama");
   given.settings.steps = 3;
-  const train::LoadedModel loaded = train::LoadedModel::load(
-      format::Checkpoint::open(given.checkpoint.folder()), given.settings.precision);
+  given.settings.machine.threads = 2;
+  const train::LoadedModel loaded =
+      train::LoadedModel::load(format::Checkpoint::open(given.checkpoint.folder()),
+                               given.settings.precision, {.threads = 1});
   const train::RunData data = given.read();
   Stopper silent(SIZE_MAX);
   const auto expected = given.run(data, silent, "silent", &loaded);
@@ -109,6 +115,7 @@ TEST_CASE("an observer may ask the loaded model while a run trains with it") {
   const auto before = train::stream_of(loaded, std::vector<std::int32_t>{1, 2}, 3);
   CHECK(same_numbers(given.run(data, asking, "asking", &loaded), expected));
   CHECK(asking.streams == std::vector<std::vector<float>>(3, before));
+  CHECK(asking.threads == std::vector<int>(3, 2));
 }
 
 TEST_CASE("a model that was loaded for another run is refused") {
