@@ -15,8 +15,9 @@ namespace organ::train {
 
 // Opens the device and sets, for the whole process, how many threads compute (where the choice says
 // how many, or the process is our own) and how memory is kept (where it is our own). `processes`:
-// those of this machine that share its cores. Call from one thread, before anything else computes.
-// Throws device as open_device.
+// those of this machine that share its cores. Call from one thread at a time, best before anything
+// else computes: threads that do keep their numbers (OpenMP counts by thread), but how exact a
+// GPU's products are is set for them too, each time to the same. Throws device as open_device.
 at::Device start_machine(const MachineChoice& choice, unsigned processes = 1);
 
 // While it lives its thread computes with as many threads as a machine that was started with this
