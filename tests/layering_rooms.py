@@ -72,6 +72,8 @@ MODULES = {
     "cli/organ": SIGNATURE | {"cli/frame", "cli/report", "cli/output", "cli/registry", "registry",
                               "registry/log", "registry/catalog", "registry/oci", "registry/trust",
                               "transplant", "transplant/exchange"},
+    "cli/ci": SIGNATURE | {"cli/frame", "cli/report", "cli/output", "cli/registry", "cli/organ", "registry",
+                           "registry/trust", "transplant"},
     "cli/train": ORGAN | {"cli/frame", "transplant"} |
     train("machine", "processes", "tokenizer", "data", "adapter", "generate", "optimize", "probes",
           "evaluate", "trainer", "baselines"),

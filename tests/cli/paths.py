@@ -57,6 +57,8 @@ CASES = {
                ["verify", "--all", "--registry", "{reg}"]],
     "check": [["check", "{signed}", "--recipient", "{model}", "--registry", "{reg}", "--junit", "{new}",
                "--sarif", "{run}"]],
+    "ci": [["ci", "{signed}", "--recipient", "{model}", "--key", "{k.pub}", "--policy-file", "{ci.json}",
+            "--junit", "{new}", "--sarif", "{run}"]],
     "install": [["install", "{signed}", "--into", "{model}", "--key", "{k.pub}"],
                 ["install", "a/b:1.0.0", "--into", "{model}", "--out", "{new}", "--registry",
                  "{reg}"]],
@@ -133,6 +135,7 @@ class World:
         self.run("sign", folder / "signed", "--key", folder / "k.key")
         self.run("registry", "init", "--key", folder / "k.pub", "--key", folder / "locked.pub")
         self.run("publish", folder / "signed")
+        (folder / "ci.json").write_text('{"schema_version": 1}')
         (folder / "docker.json").write_text('{"auths": {}}')
         shutil.copy(Path(self.env["ORGAN_REGISTRY"]) / "organ/policy.json", folder / "policy.json")
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / "ca.pem")
