@@ -41,6 +41,7 @@ CASES = {
     "registry distrust": [["registry", "distrust", "{locked.pub}", "--registry", "{reg}"]],
     "registry policy": [["registry", "policy", "--apply", "{policy.json}", "--registry", "{reg}"]],
     "search": [["search", "--fits", "{model}", "--registry", "{reg}"]],
+    "registry site": [["registry", "site", "--out", "{new}", "--registry", "{reg}"]],
     "registry stats": [["registry", "stats", "--registry", "{reg}"]],
     "publish": [["publish", "{organ}", "a/c:1.0.0", "--key", "{k.key}", "--registry", "{reg}"],
                 ["publish", "{organ}", "a/c:1.0.0", "--key", "{locked.key}", "--passphrase-file",
