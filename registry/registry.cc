@@ -90,6 +90,23 @@ Catalog open_for_reading(const RegistryPaths& paths, const Log& log, const BlobS
   return catalog;
 }
 
+// The newest release of a name that was not withdrawn; with a range, the newest version in that.
+std::optional<VersionInfo> newest_of(const Catalog& catalog, const LogFacts& facts,
+                                     const std::string& name, const format::VersionRange* range) {
+  const auto wanted = [&](const std::string& candidate) {
+    return !facts.yanked(name, candidate) && !facts.revoked(name, candidate) &&
+           (range == nullptr || range->contains(Version::parse(candidate)));
+  };
+  std::optional<VersionInfo> release = catalog.newest(name, wanted);
+  if (range == nullptr || !range->may_contain_prereleases()) return release;
+  std::optional<VersionInfo> early = catalog.newest_prerelease(name, wanted);
+  const bool is_newer =
+      early &&
+      (!release ||
+       std::is_gt(Version::parse(early->version).precedence(Version::parse(release->version))));
+  return is_newer ? early : release;
+}
+
 }  // namespace
 
 FileLock share_store(const RegistryPaths& paths, const Work& work) {
@@ -197,6 +214,7 @@ std::vector<std::string> Registry::take_notices() { return std::exchange(impl_->
 
 VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
   std::optional<VersionInfo> found;
+  const auto* range = std::get_if<format::VersionRange>(&reference.selector);
   if (const auto* version = std::get_if<Version>(&reference.selector)) {
     found = catalog.find(reference.name, version->to_string());
   } else if (const auto* digest = std::get_if<Digest>(&reference.selector)) {
@@ -206,19 +224,18 @@ VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
       found = catalog.find(reference.name, *pointed);
     }
   } else {
-    const LogFacts& facts = this->facts();
-    found = catalog.newest(reference.name, [&](const std::string& candidate) {
-      return !facts.yanked(reference.name, candidate) && !facts.revoked(reference.name, candidate);
-    });
+    found = newest_of(catalog, facts(), reference.name, range);
   }
   if (found) {
     prove(*found);
     return as_logged(*std::move(found));
   }
   const bool known = !catalog.list({.name = reference.name, .limit = 1}).empty();
+  const char* what =
+      range == nullptr ? "no such version" : "no version in this range that was not withdrawn";
   throw Error(ErrorCode::not_found,
-              fmt::format("{}: no such {} in {}", quote(reference.to_string()),
-                          known ? "version" : "organ", quote(paths.root.string())),
+              fmt::format("{}: {} in {}", quote(reference.to_string()),
+                          known ? what : "no such organ", quote(paths.root.string())),
               known ? "organ list " + reference.name + " shows its versions"
                     : "organ list shows what is there");
 }

@@ -133,8 +133,9 @@ class Registry {
   void check_publishable(const format::OrganSource& organ, const Digest& identity) const;
 
   // Throws not_found. Without a selector: the newest version that is neither a pre-release nor
-  // yanked nor revoked; a pinned version or digest resolves even when it was withdrawn. The answer
-  // is proved against the log, whatever the catalog says; withdrawals and aliases come from there.
+  // yanked nor revoked; with a range the newest in it that is neither yanked nor revoked; a pinned
+  // version or digest resolves even when it was withdrawn. The answer is proved against the log,
+  // whatever the catalog says; withdrawals and aliases come from there.
   ResolvedVersion resolve(const format::Reference& reference) const;
 
   // Its manifests are read and checked now, file contents by verify_contents. The source does not

@@ -103,9 +103,12 @@ void run(const Context& context, const std::string& text) {
 void add_show(Command& app, Context& context) {
   Command command = app.add_command(context, "show", "describe one published version",
                                     "  organ show legal/contracts\n"
+                                    "  organ show 'legal/contracts@^1.2'\n"
                                     "  organ show legal/contracts:1.0.0 --json");
   auto reference = std::make_shared<std::string>();
-  command.add_option("REF", *reference, "name, name:version, name@alias or name@sha256:…")
+  command
+      .add_option("REF", *reference,
+                  "name, name:version, name@alias, name@RANGE (^1.2, 1.x, …) or name@sha256:…")
       .required();
   command.on_run([&context, reference] { run(context, *reference); });
 }

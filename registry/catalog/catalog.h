@@ -76,8 +76,10 @@ class Catalog {
   std::optional<VersionInfo> find(const std::string& name, const std::string& version) const;
   std::optional<VersionInfo> find(const std::string& name, const Digest& manifest) const;
   // The newest release of a name for which `wanted` is true; it is asked from the newest on.
-  std::optional<VersionInfo> newest(
-      const std::string& name, const std::function<bool(const std::string& version)>& wanted) const;
+  using Wanted = std::function<bool(const std::string& version)>;
+  std::optional<VersionInfo> newest(const std::string& name, const Wanted& wanted) const;
+  // The same of its pre-releases; all of them are looked at.
+  std::optional<VersionInfo> newest_prerelease(const std::string& name, const Wanted& wanted) const;
   std::vector<VersionInfo> list(const VersionFilter& filter) const;
   // The same rows one by one, until `visit` returns false. The limit of the filter is not looked
   // at.

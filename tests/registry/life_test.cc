@@ -56,6 +56,37 @@ TEST_CASE("life: a yanked version is hidden, a revoked one refused, and both com
   CHECK(all_findings(fixture.open(Mode::read).verify_all()) == "no finding");
 }
 
+TEST_CASE("life: a range finds the newest version in it that was not withdrawn") {
+  const Fixture fixture;
+  for (const char* text : {"1.0.0", "1.9.0", "1.10.0", "2.0.0-rc.1", "2.0.0-rc.2"}) {
+    fixture.publish(text);
+  }
+  const auto found = [&](const std::string& range) {
+    return fixture.open(Mode::read).resolve(reference("legal/contracts@" + range)).version;
+  };
+  const auto refusal = [&](const std::string& range) { return error_of([&] { found(range); }); };
+  CHECK(found("^1.0") == "1.10.0");
+  CHECK(found("<1.10") == "1.9.0");
+  CHECK(found(">=2.0.0-rc.1") == "2.0.0-rc.2");
+  CHECK(found("*") == "1.10.0");
+  CHECK(found("^1 || <=2.0.0-rc.1") == "2.0.0-rc.1");
+  CHECK(contains(refusal(">=2"), "not_found: "));
+  CHECK(contains(refusal(">=2"), "no version in this range that was not withdrawn"));
+  for (const Withdrawal kind : {Withdrawal::yank, Withdrawal::revoke}) {
+    fixture.open().withdraw(kind, kName, version("1.10.0"), "a draft");
+    fixture.open().withdraw(kind, kName, version("2.0.0-rc.2"), "a draft");
+    CHECK(found("^1.0") == "1.9.0");
+    CHECK(found(">=2.0.0-rc.1") == "2.0.0-rc.1");
+    CHECK(contains(refusal("=1.10.0"), "not_found: "));
+    CHECK(fixture.open(Mode::read).resolve(reference("legal/contracts:1.10.0")).version ==
+          "1.10.0");
+    fixture.open().withdraw(kind, kName, version("1.10.0"), std::nullopt);
+    fixture.open().withdraw(kind, kName, version("2.0.0-rc.2"), std::nullopt);
+  }
+  CHECK(contains(error_of([&] { fixture.open().set_alias(kName, "1.x", version("1.0.0")); }),
+                 "not an alias"));
+}
+
 TEST_CASE("life: the rules in force are those the log says") {
   const Fixture fixture;
   fixture.publish("1.0.0");
