@@ -14,6 +14,7 @@
 #include "format/base/new_folder.h"
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
+#include "registry/log/merkle.h"
 #include "registry/oci/oci.h"
 
 namespace organ::registry {
@@ -305,6 +306,18 @@ std::vector<LogRecord> Registry::history(const std::string& name) const {
     if (name.empty() || entry.name == name) records.push_back({place.index, entry});
   });
   return records;
+}
+
+Digest Registry::log_root(std::uint64_t entries) const {
+  MerkleTree tree;
+  impl_->log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+    if (place.index < entries) tree.append(merkle_leaf(entry.to_text()));
+  });
+  if (tree.size() < entries) {
+    fail(ErrorCode::invalid_argument, "the root of {} entries of a log that has {}", entries,
+         tree.size());
+  }
+  return tree.root();
 }
 
 }  // namespace organ::registry

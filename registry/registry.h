@@ -113,6 +113,8 @@ class Registry {
   const std::filesystem::path& folder() const;
   const std::string& log_key() const;  // C2SP verifier key
   std::uint64_t log_size() const;      // entries that the signed checkpoint covers
+  // Of the RFC 6962 tree of the log's first entries, log_size() at most. Reads the log as a whole.
+  Digest log_root(std::uint64_t entries) const;
   // The rules in force: what the log's signed entries add up to. Throws also untrusted, when
   // policy.json shows others.
   const Policy& policy() const;

@@ -11,7 +11,7 @@ const std::vector<CommandGroup>& command_groups() {
        {{"extract"}, {"import"}, {"export"}, {"inspect"}}},
       {"sign and publish", {{"key"}, {"sign"}, {"publish"}, {"verify"}}},
       {"see what is published", {{"list"}, {"search"}, {"show"}, {"log"}}},
-      {"withdraw or point at a version", {{"yank"}, {"revoke"}, {"alias"}}},
+      {"withdraw, point at or pin a version", {{"yank"}, {"revoke"}, {"alias"}, {"lock"}}},
       {"move versions between registries", {{"push"}, {"pull"}}},
       {"transplant", {{"check"}, {"install"}, {"uninstall"}}},
       {"train and measure",

@@ -101,7 +101,7 @@ void run_install(Context& context, Arguments arguments) {
   }
   if (arguments.options.out) require_outside(*arguments.options.out, arguments.model);
   const auto organ = watched(context, arguments.threads, [&](const Work& work) {
-    return open_organ(context, arguments.placement.organ, work);
+    return open_organ(context, arguments.placement.organ, work, arguments.trust.locked);
   });
   arguments.options.position = arguments.placement.position_of(organ);
   arguments.options.source = organ.text;
@@ -163,6 +163,7 @@ void add_install(Command& app, Context& context) {
       "  organ install legal:1.0.0 --into SmolLM2-135M --at 10\n"
       "  organ install ./legal-1.0.0 --into SmolLM2-135M --out legal-model \\\n"
       "      --key team.pub\n"
+      "  organ install legal --locked organ.lock --into SmolLM2-135M\n"
       "  organ install --continue --into SmolLM2-135M");
   const Option organ = add_placement_options(command, arguments->placement);
   command.add_path("--into", arguments->model, "checkpoint folder of the recipient")

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iterator>
 #include <optional>
+#include <variant>
 
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@
 #include "cli/output/finite_option.h"
 #include "cli/output/verify.h"
 #include "cli/registry/open_registry.h"
+#include "registry/lockfile/locking.h"
 
 namespace organ::cli {
 namespace {
@@ -57,19 +59,40 @@ VerifyReport verify_folder(const OrganArgument& argument, const registry::TrustO
   return report;
 }
 
+// Every version of the lock file.
+VerifyReport verify_locked(const Context& context, const Arguments& arguments,
+                           const registry::TrustOverride& trust, const Work& work) {
+  const auto lock = registry::LockFile::load(arguments.trust.locked);
+  const Registry registry = open_registry(context, Registry::Mode::read, work);
+  registry::require_same_log(lock, registry);
+  VerifyReport report;
+  for (const registry::LockedOrgan& organ : lock.organs) {
+    VerifyReport one = registry.verify(
+        registry::resolve_locked(lock, registry, {organ.name, std::monostate()}), trust, work);
+    std::move(one.items.begin(), one.items.end(), std::back_inserter(report.items));
+    std::move(one.warnings.begin(), one.warnings.end(), std::back_inserter(report.warnings));
+    report.versions += one.versions;
+    report.bytes += one.bytes;
+  }
+  return report;
+}
+
 VerifyReport examine(const Context& context, const Arguments& arguments, const Work& work) {
   const registry::TrustOverride trust = arguments.trust.load();
   if (arguments.all) {
-    if (!arguments.subject.empty()) {
-      throw Error(ErrorCode::invalid_argument, "give either --all or one organ, not both");
+    if (!arguments.subject.empty() || !arguments.trust.locked.empty()) {
+      throw Error(ErrorCode::invalid_argument,
+                  "give either --all or one organ or lock file, not both");
     }
     return open_registry(context, Registry::Mode::read, work).verify_all(trust, work);
   }
   if (arguments.subject.empty()) {
+    if (!arguments.trust.locked.empty()) return verify_locked(context, arguments, trust, work);
     throw Error(ErrorCode::invalid_argument, "nothing to verify",
                 "give a reference or a folder, or --all for the whole registry");
   }
-  const OrganArgument argument = open_organ(context, arguments.subject, work);
+  const OrganArgument argument =
+      open_organ(context, arguments.subject, work, arguments.trust.locked);
   return argument.version ? argument.registry->verify(*argument.version, trust, work)
                           : verify_folder(argument, trust, arguments.trust.as_name, work);
 }
@@ -110,6 +133,7 @@ void add_verify(Command& app, Context& context) {
       "read every byte of an organ, check digests and signatures, and say what is proved",
       "  organ verify legal/contracts:1.0.0\n"
       "  organ verify ./legal-1.0.0 --key legal.pub\n"
+      "  organ verify --locked organ.lock\n"
       "  organ verify --all --format junit");
   auto arguments = std::make_shared<Arguments>();
   command.add_path("REF|DIR", arguments->subject, "a published version or an organ folder");

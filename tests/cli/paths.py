@@ -53,9 +53,13 @@ CASES = {
     "list": [["list", "--registry", "{reg}"]],
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],
-    "verify": [["verify", "{signed}", "--key", "{k.pub}"], ["verify", "--all", "--registry", "{reg}"]],
+    "lock": [["lock", "a/b", "--out", "{new}", "--registry", "{reg}"],
+             ["lock", "--check", "--out", "{organ.lock}", "--registry", "{reg}"]],
+    "verify": [["verify", "{signed}", "--key", "{k.pub}"], ["verify", "--all", "--registry", "{reg}"],
+               ["verify", "--locked", "{organ.lock}", "--registry", "{reg}"]],
     "check": [["check", "{signed}", "--recipient", "{model}", "--registry", "{reg}"]],
     "install": [["install", "{signed}", "--into", "{model}", "--key", "{k.pub}"],
+                ["install", "{signed}", "--into", "{model}", "--locked", "{organ.lock}"],
                 ["install", "a/b:1.0.0", "--into", "{model}", "--out", "{new}", "--registry",
                  "{reg}"]],
     "uninstall": [["uninstall", "{installed}"]],
@@ -131,6 +135,7 @@ class World:
         self.run("sign", folder / "signed", "--key", folder / "k.key")
         self.run("registry", "init", "--key", folder / "k.pub", "--key", folder / "locked.pub")
         self.run("publish", folder / "signed")
+        self.run("lock", "a/b", "--out", folder / "organ.lock")
         (folder / "docker.json").write_text('{"auths": {}}')
         shutil.copy(Path(self.env["ORGAN_REGISTRY"]) / "organ/policy.json", folder / "policy.json")
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / "ca.pem")
