@@ -278,6 +278,7 @@ VersionInfo Registry::Impl::as_logged(VersionInfo version) const {
   const LogFacts& now = facts();
   version.yank_reason = now.yanked(version.name, version.version);
   version.revoke_reason = now.revoked(version.name, version.version);
+  version.superseded = now.superseded(version.name, version.version);
   version.aliases = now.aliases_of(version.name, version.version);
   return version;
 }

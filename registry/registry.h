@@ -163,6 +163,11 @@ class Registry {
   enum class Withdrawal { yank, revoke };
   void withdraw(Withdrawal kind, const std::string& name, const format::Version& version,
                 const std::optional<std::string>& reason);
+  // A notice to whoever uses the version: another one, of whatever name, takes its place. nullopt
+  // takes that back. Throws also invalid_argument when the other one was withdrawn, or is
+  // superseded by this one itself.
+  void supersede(const std::string& name, const format::Version& version,
+                 const std::optional<Supersession>& by);
   // Whose signatures count for names that match `pattern`; the first key makes the rule: enforce,
   // threshold 1. Empty pattern of distrust: in every rule. False when nothing changed.
   bool trust(const std::string& pattern, const format::PublicKey& key);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of a version after its publication: aliases, yanking, revoking. Each is one signed entry
-// of the log.
-#include <algorithm>
+// The life of a version after its publication: aliases, yanking, revoking, superseding. Each is one
+// signed entry of the log.
+#include <set>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
@@ -19,6 +19,20 @@ void check_reason(const std::string& reason) {
   if (reason.empty() || reason.size() > kReasonLimit) {
     fail(ErrorCode::invalid_argument, "a reason of {} bytes, expected 1 to {}", reason.size(),
          kReasonLimit);
+  }
+}
+
+// Following successors from `by` on never leads back to `version`.
+void check_chain(const LogFacts& facts, const std::string& version, const std::string& by) {
+  std::set<std::string> seen;
+  for (std::string at = by; seen.insert(at).second;) {
+    if (at == version) {
+      fail(ErrorCode::invalid_argument, "{}: would be superseded by itself", version);
+    }
+    const auto [name, text] = format::parse_exact(at);
+    const auto next = facts.superseded(name, text.to_string());
+    if (!next) return;
+    at = next->by;
   }
 }
 
@@ -57,6 +71,30 @@ void Registry::withdraw(Withdrawal kind, const std::string& name, const Version&
   entry.version = found.version;
   entry.reason = reason.value_or(now.value_or(""));
   entry.withdrawn = !reason;
+  impl_->commit(entry);
+}
+
+void Registry::supersede(const std::string& name, const Version& version,
+                         const std::optional<Supersession>& by) {
+  if (by) check_reason(by->reason);
+  const FileLock lock = impl_->lock_to_write({});
+  const VersionInfo found = impl_->find_reference({name, version});
+  if (found.superseded == by) return;
+  if (by) {
+    const auto [other, number] = format::parse_exact(by->by);
+    const VersionInfo successor = impl_->find_reference({other, number});
+    if (successor.yank_reason || successor.revoke_reason) {
+      fail(ErrorCode::invalid_argument, "{}: was withdrawn itself", by->by);
+    }
+    check_chain(impl_->facts(), found.name + ":" + found.version, by->by);
+  }
+  const Supersession said = by ? *by : *found.superseded;
+  LogEntry entry = entry_of(LogKind::supersede);
+  entry.name = found.name;
+  entry.version = found.version;
+  entry.successor = said.by;
+  entry.reason = said.reason;
+  entry.withdrawn = !by;
   impl_->commit(entry);
 }
 

@@ -7,6 +7,7 @@
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
 #include "cli/output/compatibility.h"
+#include "cli/output/version.h"
 #include "format/base/fail.h"
 #include "transplant/journal.h"
 
@@ -41,10 +42,12 @@ void run_check(Context& context, const Arguments& arguments) {
                                            arguments.placement.position_of(organ), work);
   });
   if (!report.installable()) context.worsen(ErrorCode::incompatible);
+  if (organ.version) note_superseded(context, *organ.version);
   if (context.json) {
     nlohmann::json record = to_json(report);
     record["organ"] = organ.text;
     record["recipient"] = arguments.recipient;
+    record["superseded"] = organ.version ? superseded_json(*organ.version) : nlohmann::json();
     context.print_json("check", std::move(record));
     return;
   }

@@ -13,6 +13,7 @@
 #include "cli/organ/pending.h"
 #include "cli/output/compatibility.h"
 #include "cli/output/finite_option.h"
+#include "cli/output/version.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
@@ -103,6 +104,7 @@ void run_install(Context& context, Arguments arguments) {
   const auto organ = watched(context, arguments.threads, [&](const Work& work) {
     return open_organ(context, arguments.placement.organ, work, arguments.trust.locked);
   });
+  if (organ.version) note_superseded(context, *organ.version);
   arguments.options.position = arguments.placement.position_of(organ);
   arguments.options.source = organ.text;
   arguments.options.trust = require_trusted(context, organ, arguments.trust);
@@ -135,7 +137,9 @@ void run_install(Context& context, Arguments arguments) {
     context.warn(escape_text(name) + ": still speaks of the model without the organ");
   }
   if (context.json) {
-    context.print_json("install", outcome_json(outcome));
+    nlohmann::json record = outcome_json(outcome);
+    record["superseded"] = organ.version ? superseded_json(*organ.version) : nlohmann::json();
+    context.print_json("install", std::move(record));
     return;
   }
   if (!outcome.already) show(context, outcome.compatibility);

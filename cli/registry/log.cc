@@ -29,6 +29,9 @@ std::string describe(const LogEntry& entry) {
     case LogKind::revoke:
       return fmt::format("{}{}  {}", subject, entry.withdrawn ? " taken back" : "",
                          escape_text(entry.reason));
+    case LogKind::supersede:
+      return fmt::format("{} by {}{}  {}", subject, escape_text(entry.successor),
+                         entry.withdrawn ? " taken back" : "", escape_text(entry.reason));
     case LogKind::policy:
       return fmt::format("{}: {}, {} keys must have signed", quote(entry.pattern),
                          escape_text(entry.mode), entry.threshold);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "format/base/digest.h"
+#include "registry/log/log_entry.h"
 
 #pragma GCC visibility push(default)
 
@@ -33,6 +34,7 @@ struct VersionInfo {
   std::optional<std::string> yank_reason;    // hidden from new resolution
   std::optional<std::string> revoke_reason;  // installs refused
   std::vector<std::string> aliases;          // as the log says; a catalog alone gives none
+  std::optional<Supersession> superseded;    // the same; a notice
   std::uint64_t log_offset = 0;              // of the line of its publish entry
   std::optional<std::string>
       damage;  // why its manifests cannot be read; what they say is not known

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the entries of a log add up to, its publish entries aside: which versions were withdrawn,
-// where aliases point, whose signatures count. A value; it follows from the log alone.
+// or superseded, where aliases point, whose signatures count. A value; it follows from the log
+// alone.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +33,7 @@ class LogFacts {
   // The reason, while the withdrawal stands.
   std::optional<std::string> yanked(const std::string& name, const std::string& version) const;
   std::optional<std::string> revoked(const std::string& name, const std::string& version) const;
+  std::optional<Supersession> superseded(const std::string& name, const std::string& version) const;
   std::optional<std::string> alias(const std::string& name, const std::string& alias) const;
   std::vector<std::string> aliases_of(const std::string& name, const std::string& version) const;
 
@@ -50,6 +52,7 @@ class LogFacts {
   void change_rules(const LogEntry& entry);
 
   std::map<Key, std::string> yanked_, revoked_;  // name, version -> reason
+  std::map<Key, Supersession> superseded_;       // name, version
   std::map<Key, std::string> aliases_;           // name, alias -> version
   LogRules rules_, former_rules_;
 };

@@ -25,6 +25,7 @@ enum class LogKind {
   revoke,     // name, version, reason
   key,        // action (log_key | trust | distrust), key, pattern
   policy,     // pattern, mode, threshold: of the rule whose keys are those trusted for it
+  supersede,  // name, version, successor, reason: a notice; withdrawn = it is taken back
 };
 std::string_view to_string(LogKind kind);
 
@@ -33,6 +34,13 @@ struct BlobRef {
   Digest digest;
   std::uint64_t size = 0;
   bool operator==(const BlobRef&) const = default;
+};
+
+// What takes the place of a version, and why.
+struct Supersession {
+  std::string by;  // NAME:VERSION
+  std::string reason;
+  bool operator==(const Supersession&) const = default;
 };
 
 // Fields a kind does not use are empty.
@@ -51,6 +59,7 @@ struct LogEntry {
   std::string pattern;
   std::string mode;  // enforce | warn | off
   std::uint64_t threshold = 0;
+  std::string successor;  // NAME:VERSION
 
   // Canonical JSON, one line. parse(to_text()) is the identity.
   std::string to_text() const;

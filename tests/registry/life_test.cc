@@ -87,6 +87,50 @@ TEST_CASE("life: a range finds the newest version in it that was not withdrawn")
                  "not an alias"));
 }
 
+TEST_CASE("life: a superseded version says what takes its place, and nothing is refused") {
+  const Fixture fixture;
+  for (const char* text : {"1.0.0", "1.1.0", "1.2.0"}) fixture.publish(text);
+  fixture.publish("1.0.0", "legal/other");
+  const auto said = [&](const std::string& text) {
+    return fixture.open(Mode::read).resolve(reference("legal/contracts:" + text)).superseded;
+  };
+  const auto supersede = [&](const std::string& text, const std::optional<Supersession>& by) {
+    return error_of([&] { fixture.open().supersede(kName, version(text), by); });
+  };
+  const Supersession renamed{"legal/other:1.0.0", "renamed"};
+  CHECK(supersede("1.0.0", Supersession{"legal/contracts:1.1.0", "new laws"}) == "no error");
+  CHECK(supersede("1.1.0", renamed) == "no error");
+  CHECK(said("1.0.0") == Supersession{"legal/contracts:1.1.0", "new laws"});
+  CHECK(said("1.1.0") == renamed);
+  CHECK_FALSE(said("1.2.0"));
+  CHECK(fixture.open(Mode::read).list({.name = "legal/contracts"})[1].superseded == renamed);
+  CHECK(newest(fixture) == "1.2.0");
+  const auto verdict = verdict_on(fixture.open(Mode::read), "legal/contracts:1.1.0");
+  CHECK(verdict.trusted());
+  CHECK(verdict.warnings.empty());
+  const auto entries = fixture.open(Mode::read).history().size();
+  CHECK(supersede("1.1.0", renamed) == "no error");
+  CHECK(fixture.open(Mode::read).history().size() == entries);  // nothing new was said
+
+  CHECK(contains(supersede("7.0.0", renamed), "not_found: "));
+  CHECK(contains(supersede("1.2.0", Supersession{"legal/none:1.0.0", "x"}), "not_found: "));
+  CHECK(contains(supersede("1.2.0", Supersession{"legal/contracts", "x"}), "invalid_argument: "));
+  CHECK(contains(supersede("1.2.0", Supersession{"legal/other:1.0.0", ""}), "a reason of 0 bytes"));
+  CHECK(contains(supersede("1.2.0", Supersession{"legal/contracts:1.2.0", "x"}), "by itself"));
+  CHECK(contains(supersede("1.1.0", Supersession{"legal/contracts:1.0.0", "x"}), "by itself"));
+  fixture.open().withdraw(Withdrawal::yank, "legal/other", version("1.0.0"), "a draft");
+  CHECK(contains(supersede("1.2.0", renamed), "was withdrawn itself"));
+  CHECK(said("1.1.0") == renamed);
+
+  CHECK(supersede("1.1.0", std::nullopt) == "no error");
+  CHECK_FALSE(said("1.1.0"));
+  CHECK(fixture.open(Mode::read).history().back().entry.withdrawn);
+  CHECK(all_findings(fixture.open(Mode::read).verify_all()) == "no finding");
+  const std::string dump = fixture.open(Mode::read).dump();
+  Registry::rebuild(fixture.root);
+  CHECK(fixture.open(Mode::read).dump() == dump);
+}
+
 TEST_CASE("life: the rules in force are those the log says") {
   const Fixture fixture;
   fixture.publish("1.0.0");
