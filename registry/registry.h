@@ -66,6 +66,17 @@ struct LogRecord {
   LogEntry entry;
 };
 
+// An entry that concerns a version, and the signatures that came with it.
+struct VersionEvent {
+  struct Signer {
+    format::KeyId key;      // that the signature names
+    bool verified = false;  // it is good, by that key, which the registry has
+  };
+  LogRecord record;
+  std::vector<Signer> signers;
+  std::vector<std::string> unreadable;  // why others cannot be read
+};
+
 // The outcome of checking one version or the whole registry.
 struct VerifyReport {
   struct Item {
@@ -152,6 +163,9 @@ class Registry {
   std::vector<VersionInfo> list(const VersionFilter& filter = {}) const;
   // In log order; name empty: all entries.
   std::vector<LogRecord> history(const std::string& name = {}) const;
+  // Everything that happened to one version: its publication, signatures, withdrawals, what took
+  // its place or what it took the place of, aliases that came to it and went away.
+  std::vector<VersionEvent> history_of(const ResolvedVersion& version) const;
 
   // Each of these adds one signed entry to the log, or none when nothing changes. Throws not_found,
   // invalid_argument.

@@ -66,8 +66,12 @@ def main():
         lines = (registry / "organ/log").read_text().splitlines()
         documents = [(entry_schema, json.loads(line[65:])) for line in lines]
         documents.append((policy_schema, json.loads((registry / "organ/policy.json").read_text())))
-        assert [d["kind"] for _, d in documents[:-1]] == ["key", "key", "publish", "alias", "yank",
+        assert [d["kind"] for s, d in documents if s is entry_schema] == ["key", "key", "publish", "alias", "yank",
                                                           "publish", "supersede", "policy"]
+        shown = subprocess.run([organ, "show", "legal/contracts:1.0.0", "--history", "--json", "--registry",
+                                registry], check=True, capture_output=True, env=home).stdout
+        history_schema = json.loads((schemas / "version-history.v1.schema.json").read_text())
+        documents.append((history_schema, json.loads(shown)))
         known = list((folder / "config/organ/trust").glob("*.json"))
         documents += [(known_schema, json.loads(path.read_text())) for path in known]
         assert len(known) == 1
