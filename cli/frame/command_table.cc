@@ -10,7 +10,7 @@ const std::vector<CommandGroup>& command_groups() {
       {"cut layers out and look at what is stored",
        {{"extract"}, {"import"}, {"export"}, {"inspect"}}},
       {"sign and publish", {{"key"}, {"sign"}, {"publish"}, {"verify"}}},
-      {"see what is published", {{"list"}, {"search"}, {"show"}, {"log"}}},
+      {"see what is published", {{"list"}, {"search"}, {"show"}, {"diff"}, {"log"}}},
       {"withdraw, point at or pin a version",
        {{"yank"}, {"revoke"}, {"supersede"}, {"alias"}, {"lock"}}},
       {"move versions between registries", {{"push"}, {"pull"}}},

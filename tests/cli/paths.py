@@ -53,6 +53,7 @@ CASES = {
     "list": [["list", "--registry", "{reg}"]],
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],
+    "diff": [["diff", "{organ}", "{signed}"], ["diff", "a/b:1.0.0", "{organ}"]],
     "lock": [["lock", "a/b", "--out", "{new}", "--registry", "{reg}"],
              ["lock", "--check", "--out", "{organ.lock}", "--registry", "{reg}"]],
     "verify": [["verify", "{signed}", "--key", "{k.pub}"], ["verify", "--all", "--registry", "{reg}"],
