@@ -96,6 +96,7 @@ std::optional<VersionInfo> newest_of(const Catalog& catalog, const LogFacts& fac
                                      const std::string& name, const format::VersionRange* range) {
   const auto wanted = [&](const std::string& candidate) {
     return !facts.yanked(name, candidate) && !facts.revoked(name, candidate) &&
+           !facts.taken_down(name, candidate) &&
            (range == nullptr || range->contains(Version::parse(candidate)));
   };
   std::optional<VersionInfo> release = catalog.newest(name, wanted);
@@ -265,9 +266,10 @@ std::unique_ptr<StoredOrgan> Registry::Impl::open_version(const VersionInfo& ver
   const std::string subject = version.name + ":" + version.version;
   std::vector<format::Finding> damaged;  // evaluate() tells
   std::vector<std::string> bundles = load_bundles(version, damaged);
+  const auto takedown = facts().taken_down(version.name, version.version);
   return std::make_unique<StoredOrgan>(
       blobs, load_version(blobs, {version.digest, version.manifest_size}, subject),
-      std::move(bundles), subject);
+      std::move(bundles), subject, takedown ? describe(*takedown) : std::string());
 }
 
 std::unique_ptr<format::OrganSource> Registry::open_organ(const ResolvedVersion& version) const {
@@ -279,6 +281,7 @@ VersionInfo Registry::Impl::as_logged(VersionInfo version) const {
   version.yank_reason = now.yanked(version.name, version.version);
   version.revoke_reason = now.revoked(version.name, version.version);
   version.superseded = now.superseded(version.name, version.version);
+  version.taken_down = now.taken_down(version.name, version.version);
   version.aliases = now.aliases_of(version.name, version.version);
   return version;
 }
@@ -289,7 +292,7 @@ std::vector<VersionInfo> Registry::list(const VersionFilter& filter) const {
   std::vector<VersionInfo> versions;
   impl_->catalog.visit(all, [&](VersionInfo row) {
     VersionInfo version = impl_->as_logged(std::move(row));
-    const bool hidden = version.yank_reason || version.revoke_reason;
+    const bool hidden = version.yank_reason || version.revoke_reason || version.taken_down;
     if (!hidden || filter.include_withdrawn) versions.push_back(std::move(version));
     return filter.limit == 0 || versions.size() < filter.limit;
   });

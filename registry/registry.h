@@ -146,7 +146,7 @@ class Registry {
   void check_publishable(const format::OrganSource& organ, const Digest& identity) const;
 
   // Throws not_found. Without a selector: the newest version that is neither a pre-release nor
-  // yanked nor revoked; with a range the newest in it that is neither yanked nor revoked; a pinned
+  // withdrawn; with a range the newest in it that was not withdrawn; a pinned
   // version or digest resolves even when it was withdrawn. The answer is proved against the log,
   // whatever the catalog says; withdrawals and aliases come from there.
   ResolvedVersion resolve(const format::Reference& reference) const;
@@ -155,7 +155,7 @@ class Registry {
   // depend on this object's lifetime.
   std::unique_ptr<format::OrganSource> open_organ(const ResolvedVersion& version) const;
 
-  // evaluate_policy for a version of this registry; a revoked version is refused.
+  // evaluate_policy for a version of this registry; one that was revoked or taken down is refused.
   TrustVerdict evaluate(const ResolvedVersion& version, const format::OrganSource& organ,
                         const TrustOverride& override = {}) const;
 
@@ -173,8 +173,10 @@ class Registry {
   void set_alias(const std::string& name, const std::string& alias,
                  const std::optional<format::Version>& version);
   // yank: no longer found without being named; revoke: refused everywhere. Without a reason it is
-  // taken back.
-  enum class Withdrawal { yank, revoke };
+  // taken back. takedown: refused for good, and that its weights are gone is no damage; the first
+  // reason stands. Taking them away is for take_down() of registry/care/takedown.h, which calls
+  // this first.
+  enum class Withdrawal { yank, revoke, takedown };
   void withdraw(Withdrawal kind, const std::string& name, const format::Version& version,
                 const std::optional<std::string>& reason);
   // A notice to whoever uses the version: another one, of whatever name, takes its place. nullopt

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of a version after its publication: aliases, yanking, revoking, superseding. Each is one
-// signed entry of the log.
+// The life of a version after its publication: aliases, yanking, revoking, taking down,
+// superseding. Each is one signed entry of the log.
 #include <set>
 
 #include "format/base/fail.h"
@@ -20,6 +20,21 @@ void check_reason(const std::string& reason) {
     fail(ErrorCode::invalid_argument, "a reason of {} bytes, expected 1 to {}", reason.size(),
          kReasonLimit);
   }
+}
+
+LogKind kind_of(Registry::Withdrawal kind) {
+  switch (kind) {
+    case Registry::Withdrawal::yank: return LogKind::yank;
+    case Registry::Withdrawal::revoke: return LogKind::revoke;
+    case Registry::Withdrawal::takedown: return LogKind::takedown;
+  }
+  return LogKind::revoke;
+}
+
+std::optional<std::string> reason_of(Registry::Withdrawal kind, const VersionInfo& version) {
+  if (kind == Registry::Withdrawal::yank) return version.yank_reason;
+  if (kind == Registry::Withdrawal::revoke) return version.revoke_reason;
+  return version.taken_down ? std::optional(version.taken_down->reason) : std::nullopt;
 }
 
 // Following successors from `by` on never leads back to `version`.
@@ -61,12 +76,14 @@ void Registry::set_alias(const std::string& name, const std::string& alias,
 void Registry::withdraw(Withdrawal kind, const std::string& name, const Version& version,
                         const std::optional<std::string>& reason) {
   if (reason) check_reason(*reason);
+  if (kind == Withdrawal::takedown && !reason) {
+    fail(ErrorCode::invalid_argument, "a takedown is not taken back");
+  }
   const FileLock lock = impl_->lock_to_write({});
   const VersionInfo found = impl_->find_reference({name, version});
-  const bool revoked = kind == Withdrawal::revoke;
-  const auto& now = revoked ? found.revoke_reason : found.yank_reason;
-  if (now == reason) return;
-  LogEntry entry = entry_of(revoked ? LogKind::revoke : LogKind::yank);
+  const auto now = reason_of(kind, found);
+  if (now == reason || (kind == Withdrawal::takedown && now)) return;
+  LogEntry entry = entry_of(kind_of(kind));
   entry.name = found.name;
   entry.version = found.version;
   entry.reason = reason.value_or(now.value_or(""));
@@ -83,7 +100,7 @@ void Registry::supersede(const std::string& name, const Version& version,
   if (by) {
     const auto [other, number] = format::parse_exact(by->by);
     const VersionInfo successor = impl_->find_reference({other, number});
-    if (successor.yank_reason || successor.revoke_reason) {
+    if (successor.yank_reason || successor.revoke_reason || successor.taken_down) {
       fail(ErrorCode::invalid_argument, "{}: was withdrawn itself", by->by);
     }
     check_chain(impl_->facts(), found.name + ":" + found.version, by->by);

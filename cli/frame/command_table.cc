@@ -12,7 +12,7 @@ const std::vector<CommandGroup>& command_groups() {
       {"sign and publish", {{"key"}, {"sign"}, {"publish"}, {"verify"}}},
       {"see what is published", {{"list"}, {"search"}, {"show"}, {"diff"}, {"log"}}},
       {"withdraw, point at or pin a version",
-       {{"yank"}, {"revoke"}, {"supersede"}, {"alias"}, {"lock"}}},
+       {{"yank"}, {"revoke"}, {"takedown"}, {"supersede"}, {"alias"}, {"lock"}}},
       {"move versions between registries", {{"push"}, {"pull"}}},
       {"transplant", {{"check"}, {"install"}, {"uninstall"}}},
       {"train and measure",

@@ -23,10 +23,11 @@ void add_uninstall(Command& app, Context& context);
 void add_verify(Command& app, Context& context);
 
 inline constexpr void (*kCommands[])(Command&, Context&) = {
-    add_alias,  add_check,   add_diff,    add_doctor,    add_export,    add_extract, add_fsck,
-    add_gc,     add_import,  add_inspect, add_install,   add_key,       add_list,    add_lock,
-    add_log,    add_publish, add_pull,    add_push,      add_registry,  add_repair,  add_revoke,
-    add_search, add_show,    add_sign,    add_supersede, add_uninstall, add_verify,  add_yank,
+    add_alias,     add_check,    add_diff,      add_doctor,  add_export,  add_extract,
+    add_fsck,      add_gc,       add_import,    add_inspect, add_install, add_key,
+    add_list,      add_lock,     add_log,       add_publish, add_pull,    add_push,
+    add_registry,  add_repair,   add_revoke,    add_search,  add_show,    add_sign,
+    add_supersede, add_takedown, add_uninstall, add_verify,  add_yank,
 };
 
 }  // namespace organ::cli

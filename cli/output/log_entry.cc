@@ -25,6 +25,7 @@ std::string describe(const LogEntry& entry) {
     case LogKind::revoke:
       return fmt::format("{}{}  {}", subject, entry.withdrawn ? " taken back" : "",
                          escape_text(entry.reason));
+    case LogKind::takedown: return fmt::format("{}  {}", subject, escape_text(entry.reason));
     case LogKind::supersede:
       return fmt::format("{} by {}{}  {}", subject, escape_text(entry.successor),
                          entry.withdrawn ? " taken back" : "", escape_text(entry.reason));

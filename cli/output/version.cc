@@ -30,6 +30,7 @@ std::string remarks(const registry::VersionInfo& version) {
   std::string text = version.signature_count > 0 ? "signed" : "unsigned";
   if (version.yank_reason) text += ", yanked";
   if (version.revoke_reason) text += ", revoked";
+  if (version.taken_down) text += ", taken down";
   if (version.superseded) text += ", superseded by " + escape_text(version.superseded->by);
   for (const std::string& alias : version.aliases) text += ", @" + escape_text(alias);
   return text;
@@ -53,6 +54,12 @@ nlohmann::json superseded_json(const registry::VersionInfo& version) {
           {"reason", escape_text(version.superseded->reason, 4096)}};
 }
 
+nlohmann::json taken_down_json(const registry::VersionInfo& version) {
+  if (!version.taken_down) return nlohmann::json();
+  return {{"time", escape_text(version.taken_down->time)},
+          {"reason", escape_text(version.taken_down->reason, 4096)}};
+}
+
 nlohmann::json to_json(const registry::VersionInfo& version) {
   return {{"name", escape_text(version.name)},
           {"version", escape_text(version.version)},
@@ -72,6 +79,7 @@ nlohmann::json to_json(const registry::VersionInfo& version) {
           {"best_nll", or_null(version.best_nll)},
           {"yanked", shown(version.yank_reason)},
           {"revoked", shown(version.revoke_reason)},
+          {"taken_down", taken_down_json(version)},
           {"superseded", superseded_json(version)},
           {"aliases", shown(version.aliases)}};
 }

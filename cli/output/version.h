@@ -12,6 +12,8 @@
 namespace organ::cli {
 
 nlohmann::json to_json(const registry::VersionInfo& version);
+// When and why its weights were taken away, or null.
+nlohmann::json taken_down_json(const registry::VersionInfo& version);
 // What takes its place, or null.
 nlohmann::json superseded_json(const registry::VersionInfo& version);
 // "signed, yanked, @stable": what a line about it ends with.

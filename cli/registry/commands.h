@@ -21,6 +21,7 @@ void add_repair(Command& app, Context& context);
 void add_revoke(Command& app, Context& context);
 void add_show(Command& app, Context& context);
 void add_supersede(Command& app, Context& context);
+void add_takedown(Command& app, Context& context);
 void add_yank(Command& app, Context& context);
 
 // Those of the group `organ registry` that stand in files of their own.

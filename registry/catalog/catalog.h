@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "format/manifest/manifest.h"
@@ -87,6 +88,8 @@ class Catalog {
   void visit(const VersionFilter& filter, const Visitor& visit) const;
   std::vector<BlobRef> signatures(std::uint64_t log_index) const;  // of that publish entry
   std::vector<IndexEntry> index_entries() const;                   // in log order
+  // Versions, by name and version, that list a file with this digest.
+  std::vector<std::pair<std::string, std::string>> versions_with(const Digest& file) const;
   bool has_damage() const;
 
   // Every row of every table in a fixed order, one per line: equal text, equal content.

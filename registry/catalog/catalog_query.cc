@@ -285,6 +285,16 @@ std::vector<IndexEntry> Catalog::index_entries() const {
   return entries;
 }
 
+std::vector<std::pair<std::string, std::string>> Catalog::versions_with(const Digest& file) const {
+  Statement rows = impl_->database.prepare(
+      "SELECT DISTINCT v.name, v.version FROM files f JOIN versions v ON v.id = f.version_id "
+      "WHERE f.digest = ? ORDER BY v.name, v.version");
+  rows.bind(file);
+  std::vector<std::pair<std::string, std::string>> versions;
+  while (rows.step()) versions.emplace_back(read_name(rows, 0), read_version_text(rows, 1));
+  return versions;
+}
+
 bool Catalog::has_damage() const {
   return impl_->database.number(
              "SELECT EXISTS (SELECT 1 FROM versions WHERE damage IS NOT NULL)") != 0;

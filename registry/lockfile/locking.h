@@ -16,7 +16,7 @@
 namespace organ::registry {
 
 // What each reference is now. Throws as Registry::resolve and open_organ, untrusted (what was
-// revoked is not locked), invalid_argument (none, or two of one name).
+// revoked or taken down is not locked), invalid_argument (none, or two of one name).
 LockFile lock_versions(const Registry& registry, const std::vector<format::Reference>& references);
 
 // Asks anew for what these names were asked for by; the others stay as they are. When that changes

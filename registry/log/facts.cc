@@ -67,6 +67,26 @@ Json rows_json(const std::map<Key, Supersession>& supersessions) {
   return rows;
 }
 
+Takedowns parse_takedowns(const JsonObject& object, const char* field) {
+  Takedowns found;
+  if (!object.has(field)) return found;
+  for (const JsonObject& row : object.objects(field)) {
+    row.allow_only({"name", "of", "reason", "time"});
+    found.insert_or_assign({row.string("name"), row.string("of")},
+                           Takedown{row.string("time"), row.string("reason")});
+  }
+  return found;
+}
+
+Json rows_json(const Takedowns& takedowns) {
+  Json rows = Json::array();
+  for (const auto& [key, value] : takedowns) {
+    rows.push_back(
+        {{"name", key.first}, {"of", key.second}, {"time", value.time}, {"reason", value.reason}});
+  }
+  return rows;
+}
+
 Json rules_json(const LogRules& rules) {
   Json rows = Json::array();
   for (const auto& [pattern, rule] : rules) {
@@ -115,6 +135,9 @@ void LogFacts::add(const LogEntry& entry) {
       set(superseded_, version, by);
       break;
     }
+    case LogKind::takedown:  // the first one stands
+      taken_down_.try_emplace(version, Takedown{entry.time, entry.reason});
+      break;
   }
 }
 
@@ -144,6 +167,11 @@ std::optional<std::string> LogFacts::revoked(const std::string& name,
   return find(revoked_, name, version);
 }
 
+std::optional<Takedown> LogFacts::taken_down(const std::string& name,
+                                             const std::string& version) const {
+  return find(taken_down_, name, version);
+}
+
 std::optional<Supersession> LogFacts::superseded(const std::string& name,
                                                  const std::string& version) const {
   return find(superseded_, name, version);
@@ -165,17 +193,23 @@ std::vector<std::string> LogFacts::aliases_of(const std::string& name,
 }
 
 Json LogFacts::to_json() const {
-  return {{"yanked", rows_json(yanked_)},         {"revoked", rows_json(revoked_)},
-          {"superseded", rows_json(superseded_)}, {"aliases", rows_json(aliases_)},
-          {"rules", rules_json(rules_)},          {"former_rules", rules_json(former_rules_)}};
+  return {{"yanked", rows_json(yanked_)},
+          {"revoked", rows_json(revoked_)},
+          {"superseded", rows_json(superseded_)},
+          {"taken_down", rows_json(taken_down_)},
+          {"aliases", rows_json(aliases_)},
+          {"rules", rules_json(rules_)},
+          {"former_rules", rules_json(former_rules_)}};
 }
 
 LogFacts LogFacts::parse(const JsonObject& object) {
-  object.allow_only({"aliases", "former_rules", "revoked", "rules", "superseded", "yanked"});
+  object.allow_only(
+      {"aliases", "former_rules", "revoked", "rules", "superseded", "taken_down", "yanked"});
   LogFacts facts;
   facts.yanked_ = parse_texts(object, "yanked");
   facts.revoked_ = parse_texts(object, "revoked");
   facts.superseded_ = parse_supersessions(object, "superseded");
+  facts.taken_down_ = parse_takedowns(object, "taken_down");
   facts.aliases_ = parse_texts(object, "aliases");
   facts.rules_ = parse_rules(object, "rules");
   facts.former_rules_ = parse_rules(object, "former_rules");

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::uint64_t kEntryVersion = 1;
 constexpr std::uint64_t kMaxThreshold = 64;
-constexpr std::string_view kKinds[] = {"publish", "signature", "alias",  "yank",
-                                       "revoke",  "key",       "policy", "supersede"};
+constexpr std::string_view kKinds[] = {"publish", "signature", "alias",     "yank",    "revoke",
+                                       "key",     "policy",    "supersede", "takedown"};
 
 LogKind parse_kind(const JsonObject& object) {
   const std::string name = object.string("kind");
@@ -70,6 +70,12 @@ void parse_withdrawal(const JsonObject& object, LogEntry& entry) {
   check_subject(object, entry);
   entry.reason = object.string("reason");
   entry.withdrawn = object.boolean("withdrawn");
+}
+
+void parse_takedown(const JsonObject& object, LogEntry& entry) {
+  object.allow_only({"kind", "name", "reason", "schema_version", "time", "version"});
+  check_subject(object, entry);
+  entry.reason = object.string("reason");
 }
 
 void parse_supersession(const JsonObject& object, LogEntry& entry) {
@@ -140,6 +146,7 @@ void add_fields(const LogEntry& entry, Json& out) {
       }
       break;
     case LogKind::alias: out["alias"] = entry.alias; break;
+    case LogKind::takedown: out["reason"] = entry.reason; break;
     case LogKind::supersede: out["successor"] = entry.successor; [[fallthrough]];
     default: out["reason"] = entry.reason; out["withdrawn"] = entry.withdrawn;
   }
@@ -148,6 +155,11 @@ void add_fields(const LogEntry& entry, Json& out) {
 }  // namespace
 
 std::string_view to_string(LogKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
+
+std::string describe(const Takedown& takedown) {
+  return fmt::format("was taken down on {} because {}", escape_text(takedown.time),
+                     escape_text(takedown.reason, 4096));
+}
 
 std::string LogEntry::to_text() const {
   Json out = {{"schema_version", kEntryVersion}, {"kind", to_string(kind)}, {"time", time}};
@@ -177,6 +189,7 @@ LogEntry LogEntry::parse(std::string_view text, std::string_view subject) {
     case LogKind::key: parse_key(object, entry); break;
     case LogKind::policy: parse_policy(object, entry); break;
     case LogKind::supersede: parse_supersession(object, entry); break;
+    case LogKind::takedown: parse_takedown(object, entry); break;
   }
   if (entry.to_text() != text) fail(ErrorCode::corrupt, "{}: not in canonical form", subject);
   return entry;

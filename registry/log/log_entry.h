@@ -26,6 +26,7 @@ enum class LogKind {
   key,        // action (log_key | trust | distrust), key, pattern
   policy,     // pattern, mode, threshold: of the rule whose keys are those trusted for it
   supersede,  // name, version, successor, reason: a notice; withdrawn = it is taken back
+  takedown,   // name, version, reason: its weights were taken away, for good
 };
 std::string_view to_string(LogKind kind);
 
@@ -42,6 +43,14 @@ struct Supersession {
   std::string reason;
   bool operator==(const Supersession&) const = default;
 };
+
+// When and why the weights of a version were taken away.
+struct Takedown {
+  std::string time;  // RFC 3339 UTC
+  std::string reason;
+  bool operator==(const Takedown&) const = default;
+};
+std::string describe(const Takedown& takedown);  // "was taken down on TIME because REASON"
 
 // Fields a kind does not use are empty.
 struct LogEntry {

@@ -60,6 +60,8 @@ def main():
                          registry, "--key", folder / "key.key"],
                         [organ, "supersede", "legal/contracts:1.0.0", "--by", "1.1.0", "--reason",
                          "new laws", "--registry", registry],
+                        [organ, "takedown", "legal/contracts:1.1.0", "--reason", "a court", "--registry",
+                         registry],
                         [organ, "registry", "trust", folder / "key.pub", "--pattern", "legal/*",
                          "--mode", "warn", "--registry", registry]):
             subprocess.run([str(c) for c in command], check=True, capture_output=True, env=home)
@@ -67,7 +69,7 @@ def main():
         documents = [(entry_schema, json.loads(line[65:])) for line in lines]
         documents.append((policy_schema, json.loads((registry / "organ/policy.json").read_text())))
         assert [d["kind"] for s, d in documents if s is entry_schema] == ["key", "key", "publish", "alias", "yank",
-                                                          "publish", "supersede", "policy"]
+                                                          "publish", "supersede", "takedown", "policy"]
         shown = subprocess.run([organ, "show", "legal/contracts:1.0.0", "--history", "--json", "--registry",
                                 registry], check=True, capture_output=True, env=home).stdout
         history_schema = json.loads((schemas / "version-history.v1.schema.json").read_text())

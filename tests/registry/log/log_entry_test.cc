@@ -39,6 +39,8 @@ LogEntry entry_of(LogKind kind) {
     case LogKind::supersede:
       entry.successor = "legal/other:2.0.0-rc.1";
       entry.reason = "two laws are new";
+      break;
+    case LogKind::takedown: entry.reason = "a court said so";
   }
   return entry;
 }
@@ -56,8 +58,9 @@ std::string refusal(const std::string& text) {
 }  // namespace
 
 TEST_CASE("log entry: every kind survives its text") {
-  for (const LogKind kind : {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank,
-                             LogKind::revoke, LogKind::key, LogKind::policy, LogKind::supersede}) {
+  for (const LogKind kind :
+       {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank, LogKind::revoke,
+        LogKind::key, LogKind::policy, LogKind::supersede, LogKind::takedown}) {
     const LogEntry entry = entry_of(kind);
     CHECK(LogEntry::parse(entry.to_text(), "x") == entry);
   }
