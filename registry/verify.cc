@@ -127,6 +127,9 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
                                             version.published, version.log_index));
   verdict.not_established.push_back(
       "whether a signing key was withdrawn elsewhere: only this registry's log was asked");
+  if (const auto takedown = facts().taken_down(version.name, version.version)) {
+    verdict.refusals.push_back({ErrorCode::untrusted, subject, describe(*takedown)});
+  }
   if (const auto reason = facts().revoked(version.name, version.version)) {
     verdict.refusals.push_back({ErrorCode::untrusted, subject, "revoked: " + *reason});
   }
@@ -159,18 +162,23 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
     blobs.read(stored.config.digest, stored.config.size);
     seen.push_back(stored.config);
     seen.push_back(stored.content.organ_json);
+    const bool gone = facts().taken_down(version.name, version.version).has_value();
     for (const format::FileEntry& file : stored.content.organ.files) {
-      seen.push_back({file.digest, file.size});
+      if (!gone || !format::holds_weights(file.role)) seen.push_back({file.digest, file.size});
     }
     const auto organ = open_version(version);
-    work.advance(stored.content.organ_json.size);
-    format::FiniteCheck finite;
-    std::vector<Finding> contents = format::verify_contents(*organ, {}, work, finite);
-    std::ranges::move(contents, std::back_inserter(item.findings));
-    item.not_finite = std::move(finite.found);
-    bytes += version.bytes;
+    if (gone) {
+      work.advance(version.bytes);
+    } else {
+      work.advance(stored.content.organ_json.size);
+      format::FiniteCheck finite;
+      std::vector<Finding> contents = format::verify_contents(*organ, {}, work, finite);
+      std::ranges::move(contents, std::back_inserter(item.findings));
+      item.not_finite = std::move(finite.found);
+      bytes += version.bytes;
+    }
     item.trust = evaluate(version, *organ, override);
-    if (item.findings.empty()) {
+    if (item.findings.empty() && !gone) {
       item.trust.established.insert(item.trust.established.begin(),
                                     "every byte is what organ.json says");
     }

@@ -7,6 +7,7 @@
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
 #include "cli/output/compatibility.h"
+#include "cli/output/version.h"
 #include "cli/report/report_options.h"
 #include "format/base/fail.h"
 #include "transplant/journal.h"
@@ -27,6 +28,7 @@ void print_verdict(const Context& context, const Arguments& arguments, const Org
     nlohmann::json record = to_json(report);
     record["organ"] = organ.text;
     record["recipient"] = arguments.recipient;
+    record["superseded"] = organ.version ? superseded_json(*organ.version) : nlohmann::json();
     context.print_json("check", std::move(record));
     return;
   }
@@ -53,6 +55,7 @@ void run_check(Context& context, const Arguments& arguments) {
                                            arguments.placement.position_of(organ), work);
   });
   if (!report.installable()) context.worsen(ErrorCode::incompatible);
+  if (organ.version) note_superseded(context, *organ.version);
   const Report cases{.command = "check",
                      .cases = {to_case(report, organ.text, arguments.recipient)}};
   if (!print_report(context, arguments.report, cases)) {

@@ -62,6 +62,8 @@ struct Registry::Impl {
   std::vector<std::string> load_bundles(const VersionInfo& version,
                                         std::vector<format::Finding>& damaged) const;
   VersionInfo find_reference(const format::Reference& reference) const;
+  // Throws untrusted when it, or weights of it that no other version has, were taken down.
+  void require_not_taken_down(const format::Manifest& organ) const;
   // With its withdrawals and aliases as the log says, whatever its row does.
   VersionInfo as_logged(VersionInfo version) const;
   // Throws corrupt unless the log has this publish entry. The row of the catalog is only its copy.
