@@ -250,9 +250,11 @@ LogEntry make_entry(const PreparedOrgan& organ, const BlobRef& manifest,
 }  // namespace
 
 // Decides under the write lock between a publish entry, a signature entry and nothing at all.
-void Registry::Impl::commit_version(LogEntry entry, std::vector<StagedBlob> blobs_to_link,
-                                    const Work& work, PublishResult& result) {
+void Registry::Impl::commit_version(const Manifest& organ, LogEntry entry,
+                                    std::vector<StagedBlob> blobs_to_link, const Work& work,
+                                    PublishResult& result) {
   const FileLock lock = lock_to_write(work);
+  require_not_taken_down(organ);  // the catalog knows by now which versions the weights are of
   const std::optional<VersionInfo> existing = catalog.find(entry.name, entry.version);
   check_not_taken(existing, entry.manifest->digest);
   work.require_wanted();  // from here on it is completed
@@ -344,8 +346,8 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   require_room(impl_->blobs, prepared, texts);
   BlobWriter writer(impl_->blobs, storing_phase(prepared.manifest(), work));
   const std::vector<BlobRef> signatures = write_blobs(writer, prepared, texts);
-  impl_->commit_version(make_entry(prepared, texts.manifest.ref, signatures), writer.finish(result),
-                        work, result);
+  impl_->commit_version(prepared.manifest(), make_entry(prepared, texts.manifest.ref, signatures),
+                        writer.finish(result), work, result);
   return result;
 }
 

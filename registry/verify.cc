@@ -149,7 +149,9 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
   Item item{.subject = subject, .digest = version.digest, .findings = {}, .trust = {}};
   seen.push_back(manifest);
   seen.push_back(empty_config().ref);
+  bool expected = false;  // its weights
   collect(item.findings, subject, [&] {
+    expected = !facts().taken_down(version.name, version.version);
     for (const BlobRef& signature : catalog.signatures(version.log_index)) {
       seen.push_back(signature);
       collect(item.findings, subject, [&] {
@@ -162,12 +164,11 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
     blobs.read(stored.config.digest, stored.config.size);
     seen.push_back(stored.config);
     seen.push_back(stored.content.organ_json);
-    const bool gone = facts().taken_down(version.name, version.version).has_value();
     for (const format::FileEntry& file : stored.content.organ.files) {
-      if (!gone || !format::holds_weights(file.role)) seen.push_back({file.digest, file.size});
+      if (expected || !format::holds_weights(file.role)) seen.push_back({file.digest, file.size});
     }
     const auto organ = open_version(version);
-    if (gone) {
+    if (!expected) {
       work.advance(version.bytes);
     } else {
       work.advance(stored.content.organ_json.size);
@@ -178,11 +179,15 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
       bytes += version.bytes;
     }
     item.trust = evaluate(version, *organ, override);
-    if (item.findings.empty() && !gone) {
+    if (item.findings.empty() && expected) {
       item.trust.established.insert(item.trust.established.begin(),
                                     "every byte is what organ.json says");
     }
   });
+  // Taken down while it was read: that is no damage.
+  if (expected && !item.findings.empty() && facts().taken_down(version.name, version.version)) {
+    return verify_version(version, override, work.uncounted(), bytes, seen);
+  }
   // In a registry a missing object is damage, not an absent argument.
   for (Finding& finding : item.findings) {
     if (finding.code == ErrorCode::not_found) finding.code = ErrorCode::corrupt;

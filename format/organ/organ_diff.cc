@@ -2,6 +2,7 @@
 #include "format/organ/organ_diff.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -130,6 +131,11 @@ Names names_of(const FileEntry& file) {
   return names;
 }
 
+template <typename Diff>
+bool is_unchanged(const Diff& one) {
+  return one.state == DiffState::same;
+}
+
 class Comparison {
  public:
   Comparison(const OrganSource& a, const OrganSource& b, OrganDiff& diff)
@@ -185,6 +191,7 @@ class Comparison {
 
   void match_tensors(const std::string& path, const FileEntry& a, const FileEntry& b) {
     const Names in_a = names_of(a), in_b = names_of(b);
+    const std::size_t first = diff_.tensors.size();
     for (std::size_t i = 0; i < a.tensors.size(); ++i) {
       TensorDiff tensor{.file = path, .name = a.tensors[i].name, .a = a.tensors[i]};
       if (const auto other = in_b.find(tensor.name); other == in_b.end()) {
@@ -202,6 +209,11 @@ class Comparison {
       if (in_a.contains(info.name)) continue;
       diff_.tensors.push_back(
           {.file = path, .name = info.name, .state = DiffState::only_b, .b = info});
+    }
+    const bool all_same = std::all_of(diff_.tensors.begin() + static_cast<std::ptrdiff_t>(first),
+                                      diff_.tensors.end(), is_unchanged<TensorDiff>);
+    if (all_same && a.digest != b.digest) {
+      diff_.files.push_back({.path = path, .state = DiffState::changed});
     }
   }
 
@@ -239,8 +251,8 @@ std::string_view to_string(DiffState state) {
 }
 
 bool OrganDiff::is_equal() const {
-  const auto same = [](const auto& one) { return one.state == DiffState::same; };
-  return metadata.empty() && std::ranges::all_of(files, same) && std::ranges::all_of(tensors, same);
+  return metadata.empty() && std::ranges::all_of(files, is_unchanged<FileDiff>) &&
+         std::ranges::all_of(tensors, is_unchanged<TensorDiff>);
 }
 
 OrganDiff compare_organs(const OrganSource& a, const OrganSource& b, const Work& work) {

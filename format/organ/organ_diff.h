@@ -24,7 +24,8 @@ struct MetadataChange {
 enum class DiffState { same, changed, only_a, only_b };
 std::string_view to_string(DiffState state);
 
-// A file without tensors, by its digest.
+// A file without tensors, by its digest; or one of which only other bytes than those of its tensors
+// changed (the metadata of its header).
 struct FileDiff {
   std::string path;
   DiffState state = DiffState::same;

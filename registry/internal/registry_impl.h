@@ -47,8 +47,10 @@ struct Registry::Impl {
   void meet_again();
   // The write lock, everything up to date under it.
   FileLock lock_to_write(const Work& work);
-  // Gives the blobs their names before anything refers to them.
-  void commit_version(LogEntry entry, std::vector<StagedBlob> blobs_to_link, const Work& work,
+  // Gives the blobs their names before anything refers to them. Throws untrusted when the organ was
+  // taken down, as far as the log says by now.
+  void commit_version(const format::Manifest& organ, LogEntry entry,
+                      std::vector<StagedBlob> blobs_to_link, const Work& work,
                       PublishResult& result);
   // Tells `work` of the version's bytes, when nothing is damaged.
   VerifyReport::Item verify_version(const VersionInfo& version, const TrustOverride& override,

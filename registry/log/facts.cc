@@ -46,7 +46,7 @@ Json rows_json(const Texts& texts) {
   return rows;
 }
 
-// Known since: what an organ of before remembered has none.
+// Absent: none, as an organ of before wrote it.
 std::map<Key, Supersession> parse_supersessions(const JsonObject& object, const char* field) {
   std::map<Key, Supersession> found;
   if (!object.has(field)) return found;
@@ -193,13 +193,16 @@ std::vector<std::string> LogFacts::aliases_of(const std::string& name,
 }
 
 Json LogFacts::to_json() const {
-  return {{"yanked", rows_json(yanked_)},
-          {"revoked", rows_json(revoked_)},
-          {"superseded", rows_json(superseded_)},
-          {"taken_down", rows_json(taken_down_)},
-          {"aliases", rows_json(aliases_)},
-          {"rules", rules_json(rules_)},
-          {"former_rules", rules_json(former_rules_)}};
+  Json facts = {{"yanked", rows_json(yanked_)},
+                {"revoked", rows_json(revoked_)},
+                {"aliases", rows_json(aliases_)},
+                {"rules", rules_json(rules_)},
+                {"former_rules", rules_json(former_rules_)}};
+  // Left out while there are none, so that an organ of before reads what is remembered of a log
+  // that it can read.
+  if (!superseded_.empty()) facts["superseded"] = rows_json(superseded_);
+  if (!taken_down_.empty()) facts["taken_down"] = rows_json(taken_down_);
+  return facts;
 }
 
 LogFacts LogFacts::parse(const JsonObject& object) {

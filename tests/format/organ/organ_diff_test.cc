@@ -20,7 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The tiny organ with other bytes in one tensor of its first layer, and another card.
+// The tiny organ with other bytes in one tensor of its first layer, another header in its second,
+// and another card.
 fs::path write_changed_organ(const fs::path& folder, const OrganFolder& organ) {
   OrganWriter writer(folder);
   for (const FileEntry& file : organ.manifest().files) {
@@ -38,7 +39,9 @@ fs::path write_changed_organ(const fs::path& folder, const OrganFolder& organ) {
       }
       tensors.push_back(std::move(source));
     }
-    writer.add_tensors(file.path, file.role, std::move(tensors), stored.header().metadata);
+    auto metadata = stored.header().metadata;
+    if (!first) metadata["note"] = "another header";
+    writer.add_tensors(file.path, file.role, std::move(tensors), std::move(metadata));
   }
   writer.add_card("# Another card\n");
   Manifest manifest = organ.manifest();
@@ -98,9 +101,11 @@ TEST_CASE("organ diff: one changed tensor has figures, all others are the same")
   CHECK(changed.figures->changed == 1);
   CHECK(changed.why_none.empty());
   CHECK(std::ranges::count(diff.tensors, DiffState::changed, &TensorDiff::state) == 1);
-  REQUIRE(diff.files.size() == 1);
+  REQUIRE(diff.files.size() == 2);
   CHECK(diff.files[0].path == "README.md");
   CHECK(diff.files[0].state == DiffState::changed);
+  CHECK(diff.files[1].path == "layer.01.safetensors");  // of which all tensors are the same
+  CHECK(diff.files[1].state == DiffState::changed);
 }
 
 TEST_CASE("organ diff: metadata by JSON pointer") {

@@ -186,6 +186,21 @@ TEST_CASE("takedown: neither the version nor its weights come back") {
   CHECK(is_well(fsck(shop.root)));
 }
 
+TEST_CASE("takedown: a publisher that opened the registry before it all does not bring them back") {
+  const Shop shop;
+  Registry early = shop.open();
+  const fs::path three = write_tiny_organ(shop.folder.path() / "three", 3);
+  const auto organ = format::OrganFolder::open(three);
+  shop.open().publish(organ, "legal/three", version("1.0.0"), {.key = &shop.key});
+  registry::take_down(shop.root, "legal/three", version("1.0.0"), "a court", false);
+  const Digest weights = organ.manifest().find_file("layer.02.safetensors")->digest;
+  CHECK_FALSE(fs::exists(shop.blob(weights)));
+  CHECK(contains(
+      error_of([&] { early.publish(organ, "legal/other", version("1.0.0"), {.key = &shop.key}); }),
+      "untrusted: legal/other:1.0.0: 'layer.02.safetensors' is of legal/three:1.0.0"));
+  CHECK_FALSE(fs::exists(shop.blob(weights)));
+}
+
 TEST_CASE("takedown: copies in the quarantine and in interrupted pulls go too") {
   const Shop shop;
   const Digest weights = shop.digest_of("layer.01.safetensors");
