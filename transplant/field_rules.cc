@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::string_view kInner =
     "one Hugging Face config cannot describe both; choose a recipient whose layers agree";
-constexpr std::string_view kOtherStream = "it would take a bridge between the two streams and recovery";
+constexpr std::string_view kOtherStream =
+    "it would take a bridge between the two streams and recovery";
 constexpr std::string_view kWindow = "choose a position with the same pattern of attention types";
 constexpr std::string_view kScale = "choose a position whose layers scale their scores alike";
 constexpr std::string_view kRope = "the organ's q and k were trained for its own rotation";

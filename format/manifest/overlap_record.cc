@@ -8,8 +8,8 @@
 namespace organ::format {
 namespace {
 
-constexpr std::string_view kOverlapField = "held_out_overlap", kGram = "gram_tokens", kShare = "share",
-                           kDataset = "dataset_digest";
+constexpr std::string_view kOverlapField = "held_out_overlap", kGram = "gram_tokens",
+                           kShare = "share", kDataset = "dataset_digest";
 
 }  // namespace
 

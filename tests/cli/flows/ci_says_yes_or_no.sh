@@ -44,6 +44,10 @@ cp organ-ci.json organ/organ-ci.json
 expect 2 organ ci organ --policy-file organ/organ-ci.json 2>>errors
 rm organ/organ-ci.json
 expect 2 organ ci organ --junit organ/ci.xml 2>>errors
+expect 2 organ ci organ --junit registry/ci.xml 2>>errors
+expect 2 organ ci organ --recipient model --junit model/config.json 2>>errors
+expect 2 organ ci organ --policy-file organ-ci.json --sarif ./organ-ci.json 2>>errors
+expect 2 organ ci organ --junit both --sarif ./both 2>>errors
 expect 2 organ ci organ --sarif elsewhere 2>>errors
 expect 2 organ ci organ --sarif nowhere/ci.sarif 2>>errors
 cut -d : -f 1-3 errors | sed "s|$PWD/||"
