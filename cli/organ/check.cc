@@ -44,7 +44,8 @@ void print_verdict(const Context& context, const Arguments& arguments, const Org
 }
 
 void run_check(Context& context, const Arguments& arguments) {
-  check_report_files(arguments.report, folder_of_argument(arguments.placement.organ));
+  check_report_files(context, arguments.report,
+                     {folder_of_argument(arguments.placement.organ), arguments.recipient});
   OrganArgument organ;
   const auto report = watched(context, arguments.threads, [&](const Work& work) {
     organ = open_organ(context, arguments.placement.organ, work);

@@ -77,7 +77,7 @@ void demand_finite(VerifyReport& report) {
 }
 
 void run(Context& context, const Arguments& arguments) {
-  check_report_files(arguments.report, folder_of_argument(arguments.subject));
+  check_report_files(context, arguments.report, {folder_of_argument(arguments.subject)});
   VerifyReport report = watched(context, arguments.threads, [&](const Work& work) {
     return examine_asked(context, arguments, work);
   });
