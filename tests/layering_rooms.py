@@ -33,6 +33,7 @@ MODULES = {
     "registry/oci": ORGAN | {"registry/blobs", "registry/log", "registry/catalog"},
     "registry": SIGNATURE | {"registry/blobs", "registry/log", "registry/trust", "registry/catalog",
                              "registry/oci"},
+    "registry/history": SIGNATURE | {"registry", "registry/log", "registry/trust"},
     "registry/remote": SIGNATURE | {"registry", "registry/http", "registry/blobs", "registry/log", "registry/trust",
                                     "registry/catalog", "registry/oci"},
     "registry/care": SIGNATURE | {"registry", "registry/http", "registry/blobs", "registry/log", "registry/trust",
@@ -68,7 +69,8 @@ MODULES = {
     "cli/output": SIGNATURE | {"cli/frame", "registry", "registry/http", "registry/catalog", "transplant"},
     "cli/registry": SIGNATURE | {"cli/frame", "cli/output", "registry", "registry/http", "registry/remote", "registry/log",
                                  "registry/catalog", "registry/trust", "registry/care"},
-    "cli/organ": SIGNATURE | {"cli/frame", "cli/output", "cli/registry", "registry", "registry/log",
+    "cli/log": SIGNATURE | {"cli/frame", "cli/registry", "registry", "registry/log", "registry/history"},
+    "cli/organ": SIGNATURE | {"cli/frame", "cli/output", "cli/registry", "cli/log", "registry", "registry/log",
                               "registry/catalog", "registry/oci", "registry/trust", "transplant",
                               "transplant/exchange"},
     "cli/train": ORGAN | {"cli/frame", "transplant"} |

@@ -23,7 +23,7 @@ from servers import Server  # noqa: E402
 TOOLS = Path(__file__).parent.parent / "tools"
 TRAINING = ["--steps", "1", "--context", "16", "--threads", "1"]
 # What stands for each path: things of the world (model, organ, signed, reg, k.key, k.pub, a.txt,
-# adapter, ids) or new names.
+# proof, adapter, ids) or new names.
 CASES = {
     "extract": [["extract", "{model}", "--layers", "0:2", "--out", "{new}"],
                 ["extract", "{model}", "--layers", "0:2", "--out", "{new}", "--registry", "{reg}"]],
@@ -53,6 +53,8 @@ CASES = {
     "list": [["list", "--registry", "{reg}"]],
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],
+    "log verify": [["log", "verify", "{reg}"], ["log", "verify", "--proof", "{proof}"]],
+    "log prove": [["log", "prove", "a/b:1.0.0", "--registry", "{reg}", "--out", "{new}"]],
     "verify": [["verify", "{signed}", "--key", "{k.pub}"], ["verify", "--all", "--registry", "{reg}"]],
     "check": [["check", "{signed}", "--recipient", "{model}", "--registry", "{reg}"]],
     "install": [["install", "{signed}", "--into", "{model}", "--key", "{k.pub}"],
@@ -131,6 +133,7 @@ class World:
         self.run("sign", folder / "signed", "--key", folder / "k.key")
         self.run("registry", "init", "--key", folder / "k.pub", "--key", folder / "locked.pub")
         self.run("publish", folder / "signed")
+        self.run("log", "prove", "a/b:1.0.0", "--out", folder / "proof")
         (folder / "docker.json").write_text('{"auths": {}}')
         shutil.copy(Path(self.env["ORGAN_REGISTRY"]) / "organ/policy.json", folder / "policy.json")
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / "ca.pem")

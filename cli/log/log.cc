@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
-#include "cli/registry/commands.h"
+#include "cli/log/commands.h"
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
@@ -57,13 +57,15 @@ void run(const Context& context, const std::string& name) {
     context.print_json("log", {{"entries", entries}});
     return;
   }
-  for (const LogRecord& record : records) {
-    context.print(fmt::format("{:>6}  {}  {:<9}  {}", record.index, escape_text(record.entry.time),
-                              to_string(record.entry.kind), describe(record.entry)));
-  }
+  for (const LogRecord& record : records) context.print(entry_line(record));
 }
 
 }  // namespace
+
+std::string entry_line(const LogRecord& record) {
+  return fmt::format("{:>6}  {}  {:<9}  {}", record.index, escape_text(record.entry.time),
+                     to_string(record.entry.kind), describe(record.entry));
+}
 
 void add_log(Command& app, Context& context) {
   Command command =
@@ -72,6 +74,8 @@ void add_log(Command& app, Context& context) {
   auto name = std::make_shared<std::string>();
   command.add_option("NAME", *name, "only the entries of this organ");
   command.on_run([&context, name] { run(context, *name); });
+  add_log_verify(command, context);
+  add_log_prove(command, context);
 }
 
 }  // namespace organ::cli

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// `organ log` and the commands inside it.
+#pragma once
+
+#include <string>
+
+#include "cli/frame/command.h"
+#include "cli/frame/context.h"
+#include "registry/registry.h"
+
+namespace organ::cli {
+
+void add_log(Command& app, Context& context);
+
+void add_log_prove(Command& log, Context& context);
+void add_log_verify(Command& log, Context& context);
+
+// An entry on one line, escaped.
+std::string entry_line(const registry::LogRecord& record);
+
+}  // namespace organ::cli
