@@ -54,6 +54,7 @@ CASES = {
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],
     "log verify": [["log", "verify", "{reg}"], ["log", "verify", "--proof", "{proof}"]],
+    "log renew": [["log", "renew", "--registry", "{reg}"]],
     "log prove": [["log", "prove", "a/b:1.0.0", "--registry", "{reg}", "--out", "{new}"]],
     "verify": [["verify", "{signed}", "--key", "{k.pub}"], ["verify", "--all", "--registry", "{reg}"]],
     "check": [["check", "{signed}", "--recipient", "{model}", "--registry", "{reg}"]],
