@@ -70,8 +70,9 @@ MODULES = {
     "cli/output": SIGNATURE | {"cli/frame", "registry", "registry/http", "registry/catalog", "transplant"},
     "cli/registry": SIGNATURE | {"cli/frame", "cli/output", "registry", "registry/http", "registry/remote", "registry/log",
                                  "registry/catalog", "registry/trust", "registry/care"},
-    "cli/log": SIGNATURE | {"cli/frame", "cli/registry", "registry", "registry/log", "registry/history"},
-    "cli/organ": SIGNATURE | {"cli/frame", "cli/output", "cli/registry", "cli/log", "registry", "registry/log",
+    "cli/log": SIGNATURE | {"cli/frame", "cli/registry", "registry", "registry/notes", "registry/log",
+                            "registry/history"},
+    "cli/organ": SIGNATURE | {"cli/frame", "cli/output", "cli/registry", "cli/log", "registry", "registry/notes", "registry/log",
                               "registry/catalog", "registry/oci", "registry/trust", "transplant",
                               "transplant/exchange"},
     "cli/train": ORGAN | {"cli/frame", "transplant"} |

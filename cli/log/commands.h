@@ -14,6 +14,7 @@ void add_log(Command& app, Context& context);
 
 void add_log_prove(Command& log, Context& context);
 void add_log_renew(Command& log, Context& context);
+void add_log_root(Command& log, Context& context);
 void add_log_verify(Command& log, Context& context);
 
 // An entry on one line, escaped.

@@ -350,7 +350,8 @@ void Catalog::Update::add(const LogPlace& place, const LogEntry& entry,
     case LogKind::yank: state_->set_reason("yank_reason", entry); break;
     case LogKind::revoke: state_->set_reason("revoke_reason", entry); break;
     case LogKind::key:
-    case LogKind::policy: break;  // LogFacts: never asked of a database
+    case LogKind::policy:
+    case LogKind::root: break;  // LogFacts: never asked of a database
   }
 }
 

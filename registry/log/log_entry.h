@@ -25,6 +25,7 @@ enum class LogKind {
   revoke,     // name, version, reason
   key,        // action (log_key | trust | distrust), key, pattern
   policy,     // pattern, mode, threshold: of the rule whose keys are those trusted for it
+  root,       // note: who speaks for the log from here on (root.h)
 };
 std::string_view to_string(LogKind kind);
 
@@ -51,6 +52,7 @@ struct LogEntry {
   std::string pattern;
   std::string mode;  // enforce | warn | off
   std::uint64_t threshold = 0;
+  std::string note;  // C2SP signed note
 
   // Canonical JSON, one line. parse(to_text()) is the identity.
   std::string to_text() const;
