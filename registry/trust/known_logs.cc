@@ -32,7 +32,7 @@ constexpr char kWayOut[] =
 void read_on(const Log& log, KnownLog& known) {
   try {
     known.end = add_facts(log, known.end, known.facts);
-    if (known.facts.root()) known.log_key = known.facts.root()->log_key;
+    if (known.facts.root() != nullptr) known.log_key = known.facts.root()->log_key;
   } catch (const LogError& error) {
     if (known.end.entries() == 0) throw;
     if (known.log_key != log.verifier_key()) fail_key(known, log.verifier_key());
@@ -72,7 +72,7 @@ std::string KnownLog::to_text() const {
 }
 
 KnownLog KnownLog::parse(std::string_view text, std::string_view subject) {
-  const Json json = parse_json(text, {.bytes = kLimit, .depth = 6}, subject);
+  const Json json = parse_json(text, {.bytes = kLimit, .depth = 8}, subject);
   const JsonObject object(json, std::string(subject));
   if (const std::uint64_t version = object.unsigned_integer("schema_version");
       version != kVersion) {
@@ -172,7 +172,7 @@ KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location, const s
     met.known.since = time;
   }
   read_on(log, met.known);
-  if (before && before->facts.root() && met.known.facts.root()) {
+  if (before && before->facts.root() != nullptr && met.known.facts.root() != nullptr) {
     met.news = news_of(*before->facts.root(), *met.known.facts.root());
   }
   if (before && before->end.entries() == met.known.end.entries()) return met;
