@@ -33,8 +33,11 @@ std::string describe(const LogEntry& entry) {
       return fmt::format("{}: {}, {} keys must have signed", quote(entry.pattern),
                          escape_text(entry.mode), entry.threshold);
     case LogKind::key:
-      return fmt::format("{} {}{}", escape_text(entry.action), escape_text(entry.key),
-                         entry.pattern.empty() ? "" : " for " + quote(entry.pattern));
+      return fmt::format(
+          "{} {}{}{}{}", escape_text(entry.action), escape_text(entry.key),
+          entry.pattern.empty() ? "" : " for " + quote(entry.pattern),
+          entry.expires.empty() ? "" : " until " + escape_text(entry.expires),
+          entry.action == "retire" ? fmt::format(" from entry {} on", entry.from) : std::string());
     case LogKind::root: return "who speaks for the log: organ log root shows the newest one";
   }
   return subject;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/log/log_entry.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/manifest/reference.h"
+#include "registry/log/moment.h"
 
 namespace organ::registry {
 namespace {
@@ -80,13 +84,26 @@ void parse_alias(const JsonObject& object, LogEntry& entry) {
 }
 
 void parse_key(const JsonObject& object, LogEntry& entry) {
-  object.allow_only({"action", "key", "kind", "pattern", "schema_version", "time"});
+  object.allow_only(
+      {"action", "expires", "from", "key", "kind", "pattern", "schema_version", "time"});
   entry.action = object.string("action");
   entry.key = object.string("key");
   entry.pattern = object.optional_string("pattern").value_or("");
-  if (entry.action != "log_key" && entry.action != "trust" && entry.action != "distrust") {
-    object.fail_field("action",
-                      "is " + quote(entry.action) + ", expected log_key, trust or distrust");
+  constexpr std::string_view kActions[] = {"log_key", "trust", "distrust", "retire"};
+  if (std::ranges::find(kActions, entry.action) == std::end(kActions)) {
+    object.fail_field(
+        "action", "is " + quote(entry.action) + ", expected log_key, trust, distrust or retire");
+  }
+  if (object.has("expires")) {
+    entry.expires = object.string("expires");
+    if (entry.action != "trust" || !parse_moment(entry.expires)) {
+      object.fail_field("expires", "is " + quote(entry.expires) + ", expected a time of a trust");
+    }
+  }
+  if (entry.action == "retire") {
+    entry.from = object.unsigned_integer("from");
+  } else if (object.has("from")) {
+    object.fail_field("from", "is there without a retire");
   }
 }
 
@@ -121,6 +138,8 @@ void add_fields(const LogEntry& entry, Json& out) {
     out["action"] = entry.action;
     out["key"] = entry.key;
     out["pattern"] = entry.pattern.empty() ? Json() : Json(entry.pattern);
+    if (!entry.expires.empty()) out["expires"] = entry.expires;
+    if (entry.action == "retire") out["from"] = entry.from;
     return;
   }
   out["name"] = entry.name;

@@ -23,7 +23,8 @@ enum class LogKind {
   alias,      // name, alias, version (absent: the alias is taken away)
   yank,       // name, version, reason; withdrawn = the yank is taken back
   revoke,     // name, version, reason
-  key,        // action (log_key | trust | distrust), key, pattern
+  key,        // action (log_key | trust | distrust | retire), key, pattern; expires (trust), from
+              // (retire)
   policy,     // pattern, mode, threshold: of the rule whose keys are those trusted for it
   root,       // note: who speaks for the log from here on (root.h)
 };
@@ -52,7 +53,9 @@ struct LogEntry {
   std::string pattern;
   std::string mode;  // enforce | warn | off
   std::uint64_t threshold = 0;
-  std::string note;  // C2SP signed note
+  std::string note;        // C2SP signed note
+  std::string expires;     // RFC 3339 UTC: what is entered later counts no more; may be empty
+  std::uint64_t from = 0;  // an entry: what it and later ones enter counts no more
 
   // Canonical JSON, one line. parse(to_text()) is the identity.
   std::string to_text() const;

@@ -81,3 +81,19 @@ TEST_CASE("log entry: no more signatures at once than the limit") {
   entry.signatures.resize(65, {sha256("s"), 4});
   CHECK(refusal(entry.to_text()).starts_with("corrupt: entry 3"));
 }
+
+TEST_CASE("log entry: limits of keys stand where they belong") {
+  LogEntry trust = entry_of(LogKind::key);
+  trust.expires = "2030-01-31T00:00:00Z";
+  CHECK(LogEntry::parse(trust.to_text(), "x") == trust);
+  LogEntry retire = entry_of(LogKind::key);
+  retire.action = "retire";
+  retire.from = 7;
+  CHECK(LogEntry::parse(retire.to_text(), "x") == retire);
+  CHECK(refusal(replaced(trust.to_text(), "2030-01-31T00:00:00Z", "tomorrow"))
+            .find("expected a time of a trust") != std::string::npos);
+  CHECK(refusal(replaced(trust.to_text(), "\"trust\"", "\"distrust\"")).starts_with("corrupt: "));
+  CHECK(refusal(replaced(retire.to_text(), "\"retire\"", "\"trust\"")).find("without a retire") !=
+        std::string::npos);
+  CHECK(refusal(replaced(retire.to_text(), "\"from\":7,", "")).starts_with("corrupt: "));
+}
