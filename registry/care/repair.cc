@@ -244,7 +244,7 @@ RepairReport repair(const fs::path& folder, const RepairOptions& repair_options,
   std::optional<FileLock> lock;
   if (!repair_options.dry_run) {
     lock.emplace(share_store(paths, work));
-    create_folders(blobs.folder());
+    create_folders(blobs.folder(), Rights::folder);
     blobs.remove_leftovers();
   }
   std::set<std::string> before, after;
