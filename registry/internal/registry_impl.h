@@ -54,7 +54,7 @@ struct Registry::Impl {
   void adopt(OpenOptions options);
   // Goes on from what the user has seen of it, and compares again after each commit.
   void adopt(KnownLogs::Met met);
-  void meet_again();
+  void meet_again(LogKind entered);
   // The write lock, everything up to date under it.
   FileLock lock_to_write(const Work& work);
   // Gives the blobs their names before anything refers to them.

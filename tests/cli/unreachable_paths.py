@@ -32,6 +32,10 @@ LINES = ["extract BAD --layers 0:1 --out fresh", "extract model --layers 0:1 --o
          "install --abort --into BAD", "uninstall BAD", "publish BAD", "publish o --key BAD",
          "publish o --registry BAD", "registry init --registry BAD",
          "registry init --registry fresh --key BAD", "registry rebuild --registry BAD",
+         "log verify BAD", "log verify --proof BAD", "log prove 0 --registry registry --out BAD",
+         "log renew --registry BAD", "log root --sign BAD --key k.key", "log root --apply BAD",
+         "log root --rotate --registry BAD", "log cosign BAD --key k.key",
+         "log cosign registry --key BAD", "log cosign registry --add BAD", "registry retire BAD",
          "fsck BAD", "repair BAD", "repair registry --from BAD", "gc BAD", "registry stats --registry BAD",
          "pull oci://127.0.0.1:1/a:1 --manifest-only --out BAD", "push a/b oci://127.0.0.1:1/a --ca BAD",
          "list --registry BAD", "log --registry BAD", "show a/b --registry BAD"]
