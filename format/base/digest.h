@@ -103,7 +103,7 @@ std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_v
 
 // Shown the bytes of range number `range` while they are hashed: `bytes` stand at `offset` of the
 // range. In order and on one thread within a range, ranges on several threads; pieces are multiples
-// of 64 KiB but for the last of a range.
+// of 16 KiB but for the last of a range.
 using BytesSeen =
     std::function<void(std::size_t range, std::uint64_t offset, std::span<const std::byte> bytes)>;
 

@@ -62,7 +62,7 @@ MerkleTree MerkleTree::parse(std::string_view text, std::string_view subject) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), tree.size_);
   const std::size_t at = static_cast<std::size_t>(end - text.data());
   const std::size_t count = static_cast<std::size_t>(std::popcount(tree.size_));
-  constexpr std::size_t kHex = 2 * Digest::kSize;
+  constexpr std::size_t kHex = Digest::kHexSize;
   if (error != std::errc() || at >= text.size() || text[at] != ':' ||
       text.size() - at - 1 != count * kHex) {
     fail(ErrorCode::corrupt, "{}: not a Merkle tree state: {}", subject, quote(text));
