@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "cli/frame/internal/spinning.h"
 #include "cli/frame/interrupt.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
@@ -122,13 +123,6 @@ void require_start(const fs::path& program) {
   if (!tried.good()) fail_start(reason(program, tried));
 }
 
-// GNU OpenMP lets a thread that waits spin 300,000 times, so that on a busy machine threads wait
-// for turns that others spin away: measured, several times slower. So few turns cost an idle one
-// nothing. It reads its variables when it is loaded.
-void bound_spinning() {
-  if (std::getenv("OMP_WAIT_POLICY") == nullptr) ::setenv("GOMP_SPINCOUNT", "2000", 0);
-}
-
 }  // namespace
 
 std::optional<fs::path> find_train_program() {
@@ -157,7 +151,7 @@ void exec_train_program(std::vector<std::string> arguments) {
                 "the Python wheel of organ brings it, or build with -Dtrain=enabled (./dev build)");
   }
   require_start(*program);
-  bound_spinning();
+  choose_spinning();
   hold_interrupts();
   ::execv(program->c_str(), pointers(*program, arguments).data());
   fail_errno(program->string(), "start");

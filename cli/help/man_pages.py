@@ -21,7 +21,8 @@ ENVIRONMENT = [
     ("ORGAN_KEY_PASSPHRASE", "The passphrase of a private key, where no --passphrase-file or "
      "--passphrase-fd is given."),
     ("OMP_WAIT_POLICY, GOMP_SPINCOUNT", "How threads of training and measuring wait for each other. "
-     "Where neither is set, GOMP_SPINCOUNT is 2000: more slows them down on a busy machine."),
+     "Where neither is set, they wait as GNU OpenMP has it on an idle machine; on a busy one, or where "
+     "several processes train, GOMP_SPINCOUNT is 2000: more slows them down there."),
     ("SOURCE_DATE_EPOCH", "Seconds since 1970: the time of creation that is written into new organs."),
     ("NO_COLOR", "When it is set to anything, no progress line is drawn."),
 ]
