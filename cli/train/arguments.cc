@@ -25,8 +25,9 @@
 namespace organ::cli {
 namespace {
 
-std::vector<std::filesystem::path> as_paths(const std::vector<std::string>& names) {
-  return {names.begin(), names.end()};
+// What the options name; nothing where they name nothing.
+train::DataSource source_of(const std::vector<std::string>& texts, const std::string& ids) {
+  return {{texts.begin(), texts.end()}, std::filesystem::path(ids)};
 }
 
 void check_data_arguments(const TrainArguments& a) {
@@ -246,8 +247,8 @@ train::RunData read_train_data(const Context& context, const TrainArguments& a,
   context.warn_of(checkpoint.warnings());
   const train::TrainSettings& s = a.settings;
   train::RunData data =
-      train::read_run_data(checkpoint, {.training = {as_paths(a.data), a.ids},
-                                        .held_out = {as_paths(a.held_out), a.held_out_ids},
+      train::read_run_data(checkpoint, {.training = source_of(a.data, a.ids),
+                                        .held_out = source_of(a.held_out, a.held_out_ids),
                                         .held_out_share = a.held_out_share,
                                         .padding_id = a.padding_id,
                                         .split = a.documents,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/train/measured.h"
 
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -153,7 +154,7 @@ format::EvaluationConditions Measured::conditions() const {
 void Measured::read_data(const Context& context, const format::Checkpoint& checkpoint) {
   const EvalArguments& a = arguments_;
   train::MeasuredData measured = train::read_measured_data(
-      checkpoint, {.source = {{a.data.begin(), a.data.end()}, a.ids},
+      checkpoint, {.source = {{a.data.begin(), a.data.end()}, std::filesystem::path(a.ids)},
                    .padding_id = a.padding_id,
                    .split = a.documents,
                    .context = a.context,

@@ -106,28 +106,46 @@ def use_verify_and_install(program, settings, organ, source, folder):
         raise SystemExit("a refused organ changed the model")
 
 
+def trained(folder):
+    """What a run made: the weights, and what their manifest says that no clock decides."""
+    manifest = json.loads((folder / "organ.json").read_text(encoding="utf-8"))
+    training = manifest["training"]
+    return ({name: digest for name, digest in digests(folder).items() if name.startswith("layer.")},
+            [training[name] for name in ("changes", "data", "hyperparameters", "seed")])
+
+
 def use_train_and_publish(program, settings, organ, source, folder):
     folder.mkdir()
-    model, text = folder / "model", folder / "text.txt"
+    model, texts = folder / "model", [folder / "b.txt", folder / "a.txt"]
     run([sys.executable, source / "tests/tools/make_tiny_model.py", model])
-    text.write_text("What is trained here is of no use to anybody. " * 40, encoding="utf-8")
-    said = run([program, model, folder, text], env=settings)
-    for words in ("step 4 of 4: loss", "example/trained:1.0.0 is sha256:", "1 version verified"):
+    for text in texts:
+        text.write_text(f"What {text.name} says is of no use to anybody. " * 40, encoding="utf-8")
+    said = run([program, model, folder, *texts], env=settings)
+    for words in ("step 4 of 4: loss", "example/trained:1.0.0 is sha256:",
+                  "example/trained:1.1.0 is sha256:", "2 versions verified", "untouched: "):
         if words not in said:
             raise SystemExit(f"{program}: expected '{words}', got {said}")
+    lines = said.splitlines()
+    for kind in ("step 4 of 4: ", "untouched: ", "of "):
+        said_twice = [line for line in lines if line.startswith(kind)]
+        if len(said_twice) != 2 or len(set(said_twice)) != 1:
+            raise SystemExit(f"{program}: expected the same line twice, got {said_twice}")
+    if trained(folder / "trained") != trained(folder / "trained-again"):
+        raise SystemExit("what was trained from memory is not what was trained from files")
     run([organ, "verify", "--all", "--registry", folder / "registry"])
-    run([organ, "check", folder / "trained", "--recipient", model])
+    run([organ, "check", folder / "trained-again", "--recipient", model])
 
 
 def check_readme(source):
-    """The README's example is a part of the program."""
+    """The README's examples are parts of the programs."""
     readme = (source / "README.md").read_text(encoding="utf-8")
-    example = readme.split("```cpp\n")[1].split("```")[0].strip().splitlines()
-    program = (source / "tests/consumer/verify_and_install.cc").read_text(encoding="utf-8")
-    lines = [line.strip() for line in program.splitlines()]
-    wanted = [line.strip() for line in example]
-    if not any(lines[i:i + len(wanted)] == wanted for i in range(len(lines))):
-        raise SystemExit("README.md: the example is not what tests/consumer builds")
+    examples = [part.split("```")[0] for part in readme.split("```cpp\n")[1:]]
+    for example, name in zip(examples, ("verify_and_install", "train_and_publish"), strict=True):
+        program = (source / f"tests/consumer/{name}.cc").read_text(encoding="utf-8")
+        lines = [line.strip() for line in program.splitlines()]
+        wanted = [line.strip() for line in example.strip().splitlines()]
+        if not any(lines[i:i + len(wanted)] == wanted for i in range(len(lines))):
+            raise SystemExit(f"README.md: the example is not what tests/consumer/{name}.cc has")
 
 
 def main():

@@ -1,20 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trains three layers of a model on text files, writes them as a signed organ and publishes it in a
-// new registry.
+// Trains three layers of a model on texts, writes them as a signed organ and publishes it in a new
+// registry: version 1.0.0 as a program does that is given files and is done after one run, 1.1.0 as
+// a host that has the texts in memory and asks more than one thing of a model that it loads once.
+// The two are the same run, so their weights are the same.
 //
 //   train_and_publish MODEL_FOLDER SCRATCH_FOLDER FILE...
 #include <csignal>
+#include <cstdint>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <organ/format/organ/organ_source.h>
 #include <organ/format/signature/signing.h>
 #include <organ/registry/registry.h>
 #include <organ/train/data/run_data.h>
+#include <organ/train/evaluate/measure_checkpoint.h>
+#include <organ/train/generate/generation.h>
+#include <organ/train/model/loaded_model.h>
+#include <organ/train/passes/sequence.h>
+#include <organ/train/tokenizer/tokenizer.h>
 #include <organ/train/trainer/organ_output.h>
 #include <organ/train/trainer/train_state.h>
 #include <organ/train/trainer/trainer.h>
@@ -54,7 +65,7 @@ class Watcher : public organ::train::TrainObserver {
 };
 
 organ::train::TrainSettings settings_of(const organ::format::Checkpoint& model,
-                                        const fs::path& scratch) {
+                                        const fs::path& run_folder) {
   organ::train::TrainSettings settings;
   settings.layers = organ::format::LayerRange::middle_third(model.architecture().layer_count());
   settings.precision = organ::train::Precision::fp32;
@@ -64,50 +75,117 @@ organ::train::TrainSettings settings_of(const organ::format::Checkpoint& model,
   settings.rate = 1e-3;
   settings.seed = 7;
   settings.machine.threads = 1;
-  settings.run_folder = scratch / "run";
+  settings.run_folder = run_folder;
   organ::train::check_settings(settings);
   return settings;
 }
 
-void train_organ(const std::string& model, const fs::path& scratch,
-                 const std::vector<fs::path>& files) {
-  const auto checkpoint = organ::format::Checkpoint::open(model);
-  const auto settings = settings_of(checkpoint, scratch);
+organ::train::RunDataOptions reading_of(const organ::train::TrainSettings& settings) {
   organ::train::RunDataOptions options;
-  options.training.texts = files;
   options.context = settings.context;
   options.packing = settings.packing;
   options.seed = settings.seed;
+  return options;
+}
+
+void write_version(const organ::train::TrainedRun& run, const std::string& version,
+                   const fs::path& out) {
+  organ::train::OrganIdentity identity;
+  identity.name = "example/trained";
+  identity.version = version;
+  identity.donor_id = "a model of the example";
+  organ::train::write_organ(run, identity, out);
+  organ::train::remove_train_states(run.inputs.settings.run_folder);  // nothing is left to resume
+}
+
+void train_from_files(const std::string& model, const std::vector<fs::path>& files,
+                      const fs::path& out) {
+  const auto checkpoint = organ::format::Checkpoint::open(model);
+  const auto settings = settings_of(checkpoint, out.string() + ".run");
+  auto options = reading_of(settings);
+  options.training.texts.assign(files.begin(), files.end());
   const auto data = organ::train::read_run_data(checkpoint, options);
 
   Watcher watcher;
   const organ::train::TrainInputs inputs{checkpoint, settings, data, watcher};
   const auto result = organ::train::train_layers(inputs);
-  organ::train::OrganIdentity identity;
-  identity.name = "example/trained";
-  identity.version = "1.0.0";
-  identity.donor_id = "a model of the example";
-  organ::train::write_organ({inputs, result}, identity, scratch / "trained");
-  organ::train::remove_train_states(settings.run_folder);  // nothing is left to resume
+  write_version({inputs, result}, "1.0.0", out);
 }
 
-void publish(const fs::path& folder, const fs::path& scratch) {
+using Texts = std::vector<std::pair<std::string, std::string>>;  // with a name each
+
+Texts texts_of(const std::vector<fs::path>& files) {
+  Texts texts;
+  for (const auto& path : files) {
+    std::ifstream file(path, std::ios::binary);
+    texts.emplace_back(path.filename().string(),
+                       std::string(std::istreambuf_iterator<char>(file), {}));
+  }
+  return texts;
+}
+
+// What its own weights make of a text, and how it goes on: nothing is loaded.
+void ask(const organ::train::LoadedModel& model, const Texts& texts) {
+  organ::train::MeasuredDataOptions options;
+  options.source.texts = {
+      organ::train::TextSource::in_memory(texts.front().first, texts.front().second)};
+  options.context = 32;
+  const auto measured = organ::train::read_measured_data(model.checkpoint(), options);
+  organ::train::EvaluationOptions windows;
+  windows.context = windows.stride = options.context;
+  const auto figure = organ::train::measure_model(model, measured.data, windows);
+  std::cout << "untouched: " << figure.result.nll() << " nats per token\n";
+
+  const auto tokenizer = organ::train::Tokenizer::open(model.checkpoint().folder());
+  const auto prompt = tokenizer.encode("What is", true);
+  const std::uint64_t last = prompt.size() - 1;
+  const auto logits = organ::train::logits_of(model, prompt, {&last, 1});
+  organ::train::Generator generator(model);
+  const auto written =
+      generator.run(prompt, {.max_tokens = 4}, [](std::int32_t /*id*/) { return true; });
+  std::cout << "of " << logits.size() << " tokens it goes on with";
+  for (const std::int32_t id : written.ids) std::cout << ' ' << id;
+  std::cout << '\n';
+}
+
+void train_from_memory(const std::string& folder, const Texts& texts, const fs::path& out) {
+  auto checkpoint = organ::format::Checkpoint::open(folder);
+  const auto settings = settings_of(checkpoint, out.string() + ".run");
+  const auto model =
+      organ::train::LoadedModel::load(std::move(checkpoint), settings.precision, settings.machine);
+  ask(model, texts);
+  Watcher watcher;
+
+  auto options = reading_of(settings);
+  for (const auto& [name, text] : texts) {
+    options.training.texts.push_back(organ::train::TextSource::in_memory(name, text));
+  }
+  const auto data = organ::train::read_run_data(model.checkpoint(), options);
+  const organ::train::TrainInputs inputs{model.checkpoint(), settings, data, watcher, &model};
+  const auto result = organ::train::train_layers(inputs);
+  write_version({inputs, result}, "1.1.0", out);
+  ask(model, texts);  // it is what it was
+}
+
+void publish(const std::vector<fs::path>& folders, const fs::path& scratch) {
   const auto key = organ::format::SecretKey::generate(organ::format::Curve::p256);
   Meter meter;
   const organ::Work work(&meter);
-  organ::format::sign_folder(organ::format::OrganFolder::open(folder), key, false, work);
   organ::registry::CreateOptions create;
   create.trusted = {{"example/*", key.public_key()}};
   organ::registry::Registry::create(scratch / "registry", create);
   auto registry =
       organ::registry::Registry::open(scratch / "registry", organ::registry::Registry::Mode::write);
-  const auto signed_organ = organ::format::OrganFolder::open(folder);
-  const auto& manifest = signed_organ.manifest();
-  const auto published = registry.publish(
-      signed_organ, manifest.name, organ::format::Version::parse(manifest.version), {}, work);
-  const auto report = registry.verify_all();
-  std::cout << published.name << ':' << published.version << " is " << published.digest.to_string()
-            << ", " << report.versions << " version verified\n";
+  for (const auto& folder : folders) {
+    organ::format::sign_folder(organ::format::OrganFolder::open(folder), key, false, work);
+    const auto signed_organ = organ::format::OrganFolder::open(folder);
+    const auto& manifest = signed_organ.manifest();
+    const auto published = registry.publish(
+        signed_organ, manifest.name, organ::format::Version::parse(manifest.version), {}, work);
+    std::cout << published.name << ':' << published.version << " is "
+              << published.digest.to_string() << '\n';
+  }
+  std::cout << registry.verify_all().versions << " versions verified\n";
 }
 
 }  // namespace
@@ -120,8 +198,10 @@ int main(int argc, char** argv) {
   std::signal(SIGINT, [](int) { interrupted = 1; });
   try {
     const fs::path scratch = argv[2];
-    train_organ(argv[1], scratch, {argv + 3, argv + argc});
-    publish(scratch / "trained", scratch);
+    const std::vector<fs::path> files(argv + 3, argv + argc);
+    train_from_files(argv[1], files, scratch / "trained");
+    train_from_memory(argv[1], texts_of(files), scratch / "trained-again");
+    publish({scratch / "trained", scratch / "trained-again"}, scratch);
     return 0;
   } catch (const organ::Error& error) {
     fail(error);

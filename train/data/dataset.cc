@@ -62,10 +62,13 @@ std::int64_t Dataset::fullest_window() const {
 Dataset::Dataset(TokenStream stream, std::int64_t context)
     : stream_(std::move(stream)), context_(context) {}
 
-Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
-                            const Tokenizer& tokenizer, std::uint64_t vocab_size,
-                            const Options& options) {
-  Dataset data(TokenStream::from_texts(files, tokenizer, vocab_size, options.texts),
+Dataset Dataset::from_texts(const std::vector<TextSource>& texts, const Tokenizer& tokenizer,
+                            std::uint64_t vocab_size, const Options& options) {
+  if (options.context < 2) {
+    fail(ErrorCode::invalid_argument, "context: {} is out of range, expected 2 or more",
+         options.context);
+  }
+  Dataset data(TokenStream::from_texts(texts, tokenizer, vocab_size, options.texts),
                options.context);
   if (options.packing == Packing::ffd) {
     data.packed_ =
@@ -75,9 +78,9 @@ Dataset Dataset::from_texts(const std::vector<std::filesystem::path>& files,
   return data;
 }
 
-Dataset Dataset::from_ids(const std::filesystem::path& path, std::uint64_t vocab_size,
+Dataset Dataset::from_ids(const IdsSource& source, std::uint64_t vocab_size,
                           std::optional<RowPadding> padding) {
-  TokenStream stream = TokenStream::from_ids(path, vocab_size, padding);
+  TokenStream stream = TokenStream::from_ids(source, vocab_size, padding);
   const std::int64_t context = stream.row_length();
   Dataset data(std::move(stream), context);
   data.packed_ = windows_of_rows(data.stream_.row_starts());

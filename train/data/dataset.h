@@ -4,13 +4,13 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "train/data/masking.h"
 #include "train/data/packing.h"
+#include "train/data/source/data_source.h"
 #include "train/data/span_denoising.h"
 #include "train/data/task.h"
 #include "train/data/token_stream.h"
@@ -30,13 +30,13 @@ class Dataset {
     Packing packing = Packing::concat;
   };
 
-  // Throws invalid_argument when there is nothing to predict, and what TokenStream throws.
-  static Dataset from_texts(const std::vector<std::filesystem::path>& files,
-                            const Tokenizer& tokenizer, std::uint64_t vocab_size,
-                            const Options& options);
+  // Throws invalid_argument when there is nothing to predict, and for a context of less than two;
+  // and what TokenStream throws.
+  static Dataset from_texts(const std::vector<TextSource>& texts, const Tokenizer& tokenizer,
+                            std::uint64_t vocab_size, const Options& options);
 
   // Each row a window, filled up behind its own tokens, whatever their number. Throws alike.
-  static Dataset from_ids(const std::filesystem::path& file, std::uint64_t vocab_size,
+  static Dataset from_ids(const IdsSource& source, std::uint64_t vocab_size,
                           std::optional<RowPadding> padding = std::nullopt);
 
   std::int64_t context() const { return context_; }

@@ -6,31 +6,36 @@
 
 #include "format/base/fail.h"
 #include "format/checkpoint/checkpoint_config.h"
-#include "train/data/hold_out.h"
 #include "train/data/overlap.h"
+#include "train/data/source/hold_out.h"
+#include "train/data/source/read_source.h"
 #include "train/data/task_draw.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::train {
 namespace {
 
-// Data are read more than once, and named by people: what is no file is a slip of theirs.
-void check_files(const DataSource& source) {
-  std::vector<std::filesystem::path> paths = source.texts;
-  if (!source.ids.empty()) paths.push_back(source.ids);
-  for (const auto& path : paths) {
-    std::error_code unreadable;  // reading says more
-    const auto kind = std::filesystem::status(path, unreadable).type();
-    if (unreadable || kind == std::filesystem::file_type::not_found ||
-        kind == std::filesystem::file_type::regular) {
-      continue;
-    }
-    const bool folder = kind == std::filesystem::file_type::directory;
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: expected a file of data, got {}", quote(path.string()),
-                            folder ? "a folder" : "no regular file"),
-                folder ? "name the files in it" : "write what it gives into a file first");
+void require_files(const DataSource& source) {
+  for (const TextSource& text : source.texts) require_data_file(text);
+  require_data_file(source.ids);
+}
+
+// What a host may mix up; the programs say the same of their options.
+void require_one(std::string_view name, const DataSource& source) {
+  if (source.texts.empty() != source.ids.empty()) return;
+  fail(ErrorCode::invalid_argument, "{}: got {}, expected texts or rows of ids", name,
+       source.empty() ? "neither" : "both");
+}
+
+void require_sources(const RunDataOptions& options) {
+  require_one("training data", options.training);
+  if (!options.held_out.empty()) require_one("held-out data", options.held_out);
+  if (options.held_out_share && !options.held_out.empty()) {
+    fail(ErrorCode::invalid_argument,
+         "held-out data: got some and a share to set aside, expected one of the two");
   }
+  require_files(options.training);
+  require_files(options.held_out);
 }
 
 // Whether a config of the model names `id` as an end of its texts.
@@ -153,15 +158,15 @@ class Reader {
   std::vector<std::string> warnings_;
 };
 
-// What is read of a run's options once whole files are set aside.
+// What is read of a run's options once whole texts are set aside.
 struct Sources {
   DataSource training, held_out;
 };
 
 Sources sources_of(const RunDataOptions& options) {
   if (!options.held_out_share) return {options.training, options.held_out};
-  HoldOut files = hold_out_files(options.training.texts, *options.held_out_share, options.seed);
-  return {{std::move(files.training), {}}, {std::move(files.held_out), {}}};
+  HoldOut texts = hold_out_texts(options.training.texts, *options.held_out_share, options.seed);
+  return {{std::move(texts.training), {}}, {std::move(texts.held_out), {}}};
 }
 
 Dataset read_held_out(Reader& reader, const DataSource& source, DocumentSplit split,
@@ -169,16 +174,16 @@ Dataset read_held_out(Reader& reader, const DataSource& source, DocumentSplit sp
   Dataset data = reader.read(source, {.context = context, .texts = {.split = split}});
   if (data.context() == context) return data;
   fail(ErrorCode::invalid_argument, "{}: windows of {} tokens, but those to train on have {}",
-       quote(source.ids.string()), data.context(), context);
+       quote(source.ids.path().string()), data.context(), context);
 }
 
 OverlapCount count_overlap(Reader& reader, const Dataset& data,
-                           const std::vector<std::filesystem::path>& training_texts,
+                           const std::vector<TextSource>& training_texts,
                            const Dataset::Options& options) {
   OverlapCounter counter(data.stream());
   OverlapCount count;
-  for (const auto& path : training_texts) {
-    const Dataset training = reader.read({{path}, {}}, options);
+  for (const TextSource& text : training_texts) {
+    const Dataset training = reader.read({{text}, {}}, options);
     counter.add(training.stream());
     count.training_files.push_back(training.stream().files().front());
   }
@@ -197,8 +202,7 @@ bool RunData::lacks_end_of_sequence() const {
 }
 
 RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options) {
-  check_files(options.training);
-  check_files(options.held_out);
+  require_sources(options);
   const Sources sources = sources_of(options);
   Reader reader(checkpoint, options.padding_id, options.lead_in, false);
   reader.open_tokenizer(!sources.training.texts.empty() || !sources.held_out.texts.empty());
@@ -225,8 +229,9 @@ RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions
 
 MeasuredData read_measured_data(const format::Checkpoint& checkpoint,
                                 const MeasuredDataOptions& options) {
-  check_files(options.source);
-  check_files({options.training_texts, {}});
+  require_one("data", options.source);
+  require_files(options.source);
+  require_files({options.training_texts, {}});
   Reader reader(checkpoint, options.padding_id, options.lead_in, options.rolling);
   reader.open_tokenizer(!options.source.texts.empty() || !options.training_texts.empty());
   const Dataset::Options reading{.context = options.context, .texts = {.split = options.split}};

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,23 +11,25 @@
 #include "format/base/digest.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/data/dataset.h"
+#include "train/data/source/data_source.h"
 #include "train/tokenizer/lead_in.h"
 
 #pragma GCC visibility push(default)
 
 namespace organ::train {
 
-// Text files, or a safetensors file of token ids instead (Dataset::from_ids); or neither.
+// Texts, or rows of token ids instead (Dataset::from_ids); or neither. Of files or of memory, which
+// is borrowed until the data are read.
 struct DataSource {
-  std::vector<std::filesystem::path> texts;
-  std::filesystem::path ids;
+  std::vector<TextSource> texts;
+  IdsSource ids;
 
   bool empty() const { return texts.empty() && ids.empty(); }
 };
 
 struct RunDataOptions {
   DataSource training = {}, held_out = {};
-  // Sets whole files of the texts aside instead (train/data/hold_out.h), this share of their bytes.
+  // Sets whole texts aside instead (train/data/source/hold_out.h), this share of their bytes.
   std::optional<double> held_out_share = {};
   std::optional<std::int32_t> padding_id = {};  // what fills up rows of ids
   DocumentSplit split = DocumentSplit::file;
@@ -55,9 +56,9 @@ struct RunData {
   bool lacks_end_of_sequence() const;
 };
 
-// Throws what Dataset throws; invalid_argument for data that are no regular file, when both hold
-// one file or their windows have other lengths; incompatible for a tokenizer that lacks what the
-// task needs.
+// Throws what Dataset throws; invalid_argument for options that cannot be, for a path at which no
+// regular file is, when both hold one file or their windows have other lengths; incompatible for a
+// tokenizer that lacks what the task needs.
 RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options);
 
 struct MeasuredDataOptions {
@@ -68,8 +69,7 @@ struct MeasuredDataOptions {
   LeadIn lead_in = LeadIn::automatic;  // of all texts; ids are taken as they are
   bool rolling = false;                // to be measured in rolling windows (P0w): rolling_lead_in()
   std::uint64_t seed = 0;              // of the draw of masks and spans
-  std::vector<std::filesystem::path> training_texts =
-      {};  // whose overlap with the source is counted
+  std::vector<TextSource> training_texts = {};  // whose overlap with the source is counted
 };
 
 // Sequences of kOverlapGram tokens of the measured data, and how many were in the training texts.

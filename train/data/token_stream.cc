@@ -9,16 +9,12 @@
 #include <fmt/core.h>
 
 #include "format/base/fail.h"
-#include "format/base/file.h"
-#include "format/tensor/safetensors.h"
 #include "train/data/documents.h"
+#include "train/data/source/read_source.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::train {
 namespace {
-
-constexpr std::uint64_t kTextLimit = std::uint64_t{1} << 30;
-constexpr std::uint64_t kIdsLimit = std::uint64_t{1} << 33;
 
 void check_id(std::int64_t id, std::uint64_t vocab_size, std::string_view file, std::size_t at) {
   if (id >= 0 && static_cast<std::uint64_t>(id) < vocab_size) return;
@@ -43,44 +39,6 @@ std::span<const std::int32_t> without_padding(std::span<const std::int32_t> ids,
   while (padding && kept > 0 && ids[kept - 1] == padding->id) --kept;
   if (padding && padding->ends_text && kept > 0 && kept < ids.size()) ++kept;
   return ids.first(kept);
-}
-
-// Ids alone say nothing of what is no target, or not seen.
-const format::TensorInfo& find_ids(const format::SafetensorsFile& file) {
-  const auto& header = file.header();
-  const auto* ids = header.find("ids");
-  if (!ids && header.find("input_ids")) {
-    throw Error(ErrorCode::not_found, fmt::format("{}: has no tensor 'ids'", quote(file.subject())),
-                "save its tensor 'input_ids' as 'ids'");
-  }
-  for (const auto& other : header.tensors) {
-    if (!ids || other.name == "ids") continue;
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: holds tensor {} beside 'ids', which is not read: every id is seen "
-                            "and is a target",
-                            quote(file.subject()), quote(other.name)),
-                "save 'ids' alone; --pad-id names what fills up its rows");
-  }
-  return file.tensor("ids");
-}
-
-std::vector<std::int64_t> read_rows(const format::SafetensorsFile& file,
-                                    const format::TensorInfo& ids) {
-  if (ids.dtype != format::DType::I64 || ids.shape.size() != 2) {
-    fail(ErrorCode::corrupt, "{}: tensor 'ids' is {} {}, expected I64 [windows, length]",
-         file.subject(), format::to_string(ids.dtype), format::to_string(ids.shape));
-  }
-  if (ids.size == 0 || ids.shape[1] < 2) {
-    fail(ErrorCode::invalid_argument, "{}: tensor 'ids' has shape {}, no window has a target",
-         file.subject(), format::to_string(ids.shape));
-  }
-  if (ids.size > kIdsLimit) {
-    fail(ErrorCode::invalid_argument, "{}: tensor 'ids' has {} bytes, at most {} are read",
-         file.subject(), ids.size, kIdsLimit);
-  }
-  std::vector<std::int64_t> values(ids.size / sizeof(std::int64_t));
-  file.read(ids, std::as_writable_bytes(std::span(values)));
-  return values;
 }
 
 }  // namespace
@@ -138,7 +96,7 @@ void TokenStream::warn_of_json_lines(const std::filesystem::path& path) {
       quote(path.string())));
 }
 
-TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& files,
+TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
                                     const Tokenizer& tokenizer, std::uint64_t vocab_size,
                                     const TextOptions& options) {
   TokenStream stream;
@@ -149,9 +107,11 @@ TokenStream TokenStream::from_texts(const std::vector<std::filesystem::path>& fi
   if (options.end_of_sequence) stream.end_of_sequence_ = tokenizer.eos();
   stream.check_surroundings(vocab_size);
   std::size_t led_in = 0;
-  for (const auto& path : files) {
+  for (const TextSource& source : texts) {
+    const std::filesystem::path& path = source.path();
     stream.warn_of_json_lines(path);
-    const std::string text = read_file(path, kTextLimit);
+    const TextBytes bytes(source);
+    const std::string_view text = bytes.text();
     const std::string subject = quote(path.string());
     const std::int64_t before = stream.tokens();
     for (const auto document : split_documents(text, options.split)) {
@@ -190,23 +150,22 @@ void TokenStream::add_rows(std::span<const std::int32_t> ids,
                   padding->id));
 }
 
-TokenStream TokenStream::from_ids(const std::filesystem::path& path, std::uint64_t vocab_size,
+TokenStream TokenStream::from_ids(const IdsSource& source, std::uint64_t vocab_size,
                                   std::optional<RowPadding> padding) {
-  const auto file = format::SafetensorsFile::open(path);
-  const auto& info = find_ids(file);
-  const auto rows = read_rows(file, info);
+  const IdRows rows = read_rows(source);
   TokenStream stream;
-  stream.row_length_ = static_cast<std::int64_t>(info.shape[1]);
+  stream.row_length_ = static_cast<std::int64_t>(rows.length);
   if (padding) stream.padding_id_ = padding->id;
-  std::vector<std::int32_t> ids(rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    check_id(rows[i], vocab_size, file.subject(), i);
-    ids[i] = static_cast<std::int32_t>(rows[i]);
+  const std::span<const std::int64_t> read = rows.ids();
+  std::vector<std::int32_t> ids(read.size());
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    check_id(read[i], vocab_size, rows.subject, i);
+    ids[i] = static_cast<std::int32_t>(read[i]);
   }
   stream.add_rows(ids, padding);
-  stream.files_.push_back({.name = path.filename().string(),
-                           .digest = hash_file_flat(file.fd(), file.subject()),
-                           .bytes = file.header().file_size,
+  stream.files_.push_back({.name = source.path().filename().string(),
+                           .digest = rows.source.digest,
+                           .bytes = rows.source.size,
                            .tokens = static_cast<std::uint64_t>(stream.tokens())});
   return stream;
 }
@@ -237,6 +196,17 @@ Digest digest_of_files(std::span<const Digest> files) {
   std::string lines;
   for (const Digest& file : files) lines += file.to_string() + "\n";
   return sha256(lines);
+}
+
+void check_disjoint(const TokenStream& training, const TokenStream& held_out) {
+  for (const auto& file : held_out.files()) {
+    for (const auto& other : training.files()) {
+      if (file.digest != other.digest) continue;
+      fail(ErrorCode::invalid_argument,
+           "held-out file {}: has the same contents as the training file {}", quote(file.name),
+           quote(other.name));
+    }
+  }
 }
 
 }  // namespace organ::train

@@ -11,6 +11,7 @@
 
 #include "format/base/digest.h"
 #include "train/data/documents.h"
+#include "train/data/source/data_source.h"
 
 #pragma GCC visibility push(default)
 
@@ -18,6 +19,7 @@ namespace organ::train {
 
 class Tokenizer;
 
+// One source of the data; memory is the file that it stands for.
 struct DataFile {
   std::string name;  // file name without folders
   Digest digest;     // of the file's bytes
@@ -53,16 +55,15 @@ Digest digest_of_files(std::span<const Digest> files);
 
 class TokenStream {
  public:
-  // Documents in file order. Throws invalid_argument for invalid UTF-8 (file and byte offset) or a
-  // token id >= vocab_size; not_found, io.
-  static TokenStream from_texts(const std::vector<std::filesystem::path>& files,
-                                const Tokenizer& tokenizer, std::uint64_t vocab_size,
-                                const TextOptions& options);
+  // Documents in the order of the texts. Throws invalid_argument for invalid UTF-8 (file and byte
+  // offset) or a token id >= vocab_size; corrupt for a text of more than 1 GiB; not_found, io.
+  static TokenStream from_texts(const std::vector<TextSource>& texts, const Tokenizer& tokenizer,
+                                std::uint64_t vocab_size, const TextOptions& options);
 
-  // A safetensors file with an I64 tensor `ids` of shape [rows, length] and no other; each row one
-  // document, without the padding at its end, taken as it is: nothing is put before or behind it.
-  // Throws corrupt, invalid_argument, not_found.
-  static TokenStream from_ids(const std::filesystem::path& file, std::uint64_t vocab_size,
+  // Each row one document, without the padding at its end, taken as it is: nothing is put before or
+  // behind it. Throws invalid_argument for rows without a target, ids that are no whole rows or
+  // more than 8 GiB, and an id outside of the vocabulary; corrupt, not_found, io for files.
+  static TokenStream from_ids(const IdsSource& source, std::uint64_t vocab_size,
                               std::optional<RowPadding> padding = std::nullopt);
 
   std::int64_t tokens() const { return static_cast<std::int64_t>(ids_.size()); }
@@ -119,6 +120,9 @@ class TokenStream {
   std::vector<std::int64_t> row_starts_;
   std::vector<std::string> warnings_;
 };
+
+// Throws invalid_argument when a file (by its contents) is in both.
+void check_disjoint(const TokenStream& training, const TokenStream& held_out);
 
 }  // namespace organ::train
 

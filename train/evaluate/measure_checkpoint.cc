@@ -2,6 +2,8 @@
 #include "train/evaluate/measure_checkpoint.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "format/base/error.h"
 #include "format/checkpoint/folder_rules.h"
@@ -11,6 +13,7 @@
 #include "train/machine/start_machine.h"
 #include "train/model/adapter_binding.h"
 #include "train/model/model.h"
+#include "train/model/model_access.h"
 #include "train/passes/batches.h"
 #include "train/probes/data_probes.h"
 #include "train/probes/finding.h"
@@ -35,13 +38,10 @@ std::vector<ProbeFinding> diagnose(Model& model, const Dataset& data,
                     padding);
 }
 
-Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, Precision precision,
-                       const Dataset& data, const EvaluationOptions& options,
-                       const std::optional<Adapter>& adapter) {
-  Model model = Model::load(checkpoint, {.precision = precision, .device = device});
-  if (adapter) {
-    bind_adapter(model, *adapter, make_buffers(*adapter, model, false));
-  }
+// `adapter` may be null.
+Measurement measure(Model model, const format::Checkpoint& checkpoint, const Dataset& data,
+                    const EvaluationOptions& options, const Adapter* adapter) {
+  if (adapter != nullptr) bind_adapter(model, *adapter, make_buffers(*adapter, model, false));
   const std::int64_t window = data.fullest_window();
   Measurement measurement;
   const auto padding = padding_ids(checkpoint);
@@ -58,20 +58,36 @@ Measurement measure_on(at::Device device, const format::Checkpoint& checkpoint, 
   return measurement;
 }
 
+// Throws for one in the model's own folder that is not asked for.
+std::optional<Adapter> wanted_adapter(const format::Checkpoint& checkpoint,
+                                      const std::filesystem::path& adapter) {
+  std::error_code absent;  // reading it says so
+  const bool own =
+      !adapter.empty() && std::filesystem::equivalent(adapter, checkpoint.folder(), absent);
+  if (!own) format::require_no_own_adapter(checkpoint.folder());
+  if (adapter.empty()) return std::nullopt;
+  return read_adapter(adapter, checkpoint.architecture());
+}
+
 }  // namespace
 
 Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision precision,
                                const MachineChoice& machine, const Dataset& data,
                                const EvaluationOptions& options,
                                const std::filesystem::path& adapter) {
-  std::error_code absent;  // reading it says so
-  const bool own =
-      !adapter.empty() && std::filesystem::equivalent(adapter, checkpoint.folder(), absent);
-  if (!own) format::require_no_own_adapter(checkpoint.folder());
-  std::optional<Adapter> read;
-  if (!adapter.empty()) read = read_adapter(adapter, checkpoint.architecture());
+  const auto read = wanted_adapter(checkpoint, adapter);
   return on_machine(machine, 1, [&](at::Device device) {
-    return measure_on(device, checkpoint, precision, data, options, read);
+    return measure(Model::load(checkpoint, {.precision = precision, .device = device}), checkpoint,
+                   data, options, read ? &*read : nullptr);
+  });
+}
+
+Measurement measure_model(const LoadedModel& model, const Dataset& data,
+                          const EvaluationOptions& options, const std::filesystem::path& adapter) {
+  const format::Checkpoint& checkpoint = model.checkpoint();
+  const auto read = wanted_adapter(checkpoint, adapter);
+  return with_share(model, [&](Model share) {
+    return measure(std::move(share), checkpoint, data, options, read ? &*read : nullptr);
   });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Evaluation of a checkpoint folder in one call.
+// Evaluation of a checkpoint folder, or of a model that is loaded already, in one call.
 #pragma once
 
 #include <filesystem>
@@ -11,6 +11,7 @@
 #include "train/evaluate/evaluation.h"
 #include "train/machine/machine_choice.h"
 #include "train/machine/precision.h"
+#include "train/model/loaded_model.h"
 #include "train/probes/finding.h"
 
 #pragma GCC visibility push(default)
@@ -46,6 +47,12 @@ Measurement measure_checkpoint(const format::Checkpoint& checkpoint, Precision p
                                const MachineChoice& machine, const Dataset& data,
                                const EvaluationOptions& options,
                                const std::filesystem::path& adapter = {});
+
+// The same of a model that is there, without loading it: the same figures, bit for bit. The adapter
+// is bound for this call alone. Thread-safe.
+Measurement measure_model(const LoadedModel& model, const Dataset& data,
+                          const EvaluationOptions& options,
+                          const std::filesystem::path& adapter = {});
 
 }  // namespace organ::train
 

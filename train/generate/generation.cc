@@ -15,6 +15,7 @@
 #include "train/machine/start_machine.h"
 #include "train/model/decode_cache.h"
 #include "train/model/model.h"
+#include "train/model/model_access.h"
 
 namespace organ::train {
 namespace {
@@ -35,14 +36,18 @@ void check_length(const format::Architecture& architecture, std::size_t prompt,
 }
 
 // Of a model that only fills in what is hidden there is no next token.
-void check_writes(const format::Architecture& architecture) {
-  if (task_of(architecture) != Task::hidden_tokens) return;
-  fail(ErrorCode::incompatible, "family {} reads a text as a whole and does not continue one",
-       quote(architecture.model_type()));
+void check_writes(const format::Checkpoint& checkpoint) {
+  const format::Architecture& architecture = checkpoint.architecture();
+  if (task_of(architecture) == Task::hidden_tokens) {
+    fail(ErrorCode::incompatible, "family {} reads a text as a whole and does not continue one",
+         quote(architecture.model_type()));
+  }
+  format::require_no_own_adapter(checkpoint.folder());
 }
 
 // What the decoder of an encoder-decoder reads first, of the generation config where it says so.
 std::int32_t start_id(const format::Checkpoint& checkpoint) {
+  if (continues_prompt(checkpoint.architecture())) return 0;
   const auto generation = format::GenerationConfig::of(checkpoint);
   const bool says =
       !JsonObject(*generation.settings, generation.file).is_null("decoder_start_token_id");
@@ -58,6 +63,7 @@ bool continues_prompt(const format::Architecture& architecture) {
 
 struct Generator::Impl {
   Model model;
+  MachineChoice machine;
   std::int32_t start = 0;  // of an encoder-decoder
   // Gives the cache the prompt; returns what is to be decoded first.
   std::vector<std::int64_t> begin(std::span<const std::int32_t> prompt, DecodeCache& cache);
@@ -67,13 +73,19 @@ struct Generator::Impl {
 
 Generator::Generator(const format::Checkpoint& checkpoint, Precision precision,
                      const MachineChoice& machine) {
-  const format::Architecture& architecture = checkpoint.architecture();
-  check_writes(architecture);
-  format::require_no_own_adapter(checkpoint.folder());
-  const std::int32_t start = continues_prompt(architecture) ? 0 : start_id(checkpoint);
+  check_writes(checkpoint);
+  const std::int32_t start = start_id(checkpoint);
   impl_ = on_machine(machine, 1, [&](at::Device device) {
     Model model = Model::load(checkpoint, {.precision = precision, .device = device});
-    return std::make_unique<Impl>(Impl{std::move(model), start});
+    return std::make_unique<Impl>(Impl{std::move(model), machine, start});
+  });
+}
+
+Generator::Generator(const LoadedModel& model) {
+  check_writes(model.checkpoint());
+  const std::int32_t start = start_id(model.checkpoint());
+  impl_ = with_share(model, [&](Model share) {
+    return std::make_unique<Impl>(Impl{std::move(share), model.machine(), start});
   });
 }
 
@@ -81,11 +93,9 @@ Generator::~Generator() = default;
 
 Generation Generator::run(std::span<const std::int32_t> prompt, const GenerationOptions& options,
                           const std::function<bool(std::int32_t)>& on_token) {
-  const c10::NoGradGuard no_grad;
-  Generation result;
-  with_device_errors(impl_->model.device(),
-                     [&] { result = impl_->run(prompt, options, on_token); });
-  return result;
+  const ThreadsInUse threads(impl_->machine);
+  return compute_on(impl_->model.device(),
+                    [&](at::Device /*device*/) { return impl_->run(prompt, options, on_token); });
 }
 
 std::vector<std::int64_t> Generator::Impl::begin(std::span<const std::int32_t> prompt,

@@ -12,6 +12,7 @@
 #include "train/generate/sampler.h"
 #include "train/machine/machine_choice.h"
 #include "train/machine/precision.h"
+#include "train/model/loaded_model.h"
 
 #pragma GCC visibility push(default)
 
@@ -36,12 +37,15 @@ struct Generation {
 // prompt as a whole, stands for itself.
 bool continues_prompt(const format::Architecture& architecture);
 
-// A loaded model. Not thread-safe.
+// Not thread-safe; several may run over one loaded model at a time.
 class Generator {
  public:
-  // Throws device, what Model throws, incompatible for a family that does not generate text.
+  // Loads the model for itself. Throws what LoadedModel::load throws, incompatible for a family
+  // that does not generate text.
   Generator(const format::Checkpoint& checkpoint, Precision precision,
             const MachineChoice& machine);
+  // Over the weights of a model that is there, which it keeps even when that is gone.
+  explicit Generator(const LoadedModel& model);
   ~Generator();
 
   // Calls on_token with each id as it comes; false ends the generation. Throws invalid_argument

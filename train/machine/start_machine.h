@@ -15,19 +15,38 @@ namespace organ::train {
 
 // Opens the device and sets, for the whole process, how many threads compute (where the choice says
 // how many, or the process is our own) and how memory is kept (where it is our own). `processes`:
-// those of this machine that share its cores. Call from one thread, before anything else computes.
-// Throws device as open_device.
+// those of this machine that share its cores. Call from one thread at a time, best before anything
+// else computes: threads that do keep their numbers (OpenMP counts by thread), but how exact a
+// GPU's products are is set for them too, each time to the same. Throws device as open_device.
 at::Device start_machine(const MachineChoice& choice, unsigned processes = 1);
 
-// Starts the machine and returns what `action(at::Device)` returns; nothing in it records a graph
-// for autograd, and what the device does wrong is an Error of the class device.
+// While it lives its thread computes with as many threads as a machine that was started with this
+// choice, then with as many as before: the bits of what else it computes depend on their number.
+class ThreadsInUse {
+ public:
+  explicit ThreadsInUse(const MachineChoice& choice);
+  ~ThreadsInUse();
+  ThreadsInUse(const ThreadsInUse&) = delete;
+  ThreadsInUse& operator=(const ThreadsInUse&) = delete;
+
+ private:
+  int before_;
+};
+
+// Returns what `action(at::Device)` returns, of a device that is open; nothing in it records a
+// graph for autograd, and what the device does wrong is an Error of the class device.
 template <typename Action>
-auto on_machine(const MachineChoice& choice, unsigned processes, Action&& action) {
+auto compute_on(at::Device device, Action&& action) {
   const c10::NoGradGuard no_grad;
-  const at::Device device = start_machine(choice, processes);
   std::optional<std::invoke_result_t<Action, at::Device>> result;
   with_device_errors(device, [&] { result.emplace(std::forward<Action>(action)(device)); });
   return std::move(*result);
+}
+
+// Starts the machine, then compute_on().
+template <typename Action>
+auto on_machine(const MachineChoice& choice, unsigned processes, Action&& action) {
+  return compute_on(start_machine(choice, processes), std::forward<Action>(action));
 }
 
 }  // namespace organ::train

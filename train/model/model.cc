@@ -33,6 +33,11 @@ Model Model::load(const format::Checkpoint& checkpoint, const Options& options,
   return Model(std::move(impl));
 }
 
+Model Model::share() const {
+  const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  return Model(std::make_unique<Impl>(*impl_));
+}
+
 const format::Architecture& Model::architecture() const { return impl_->architecture; }
 Precision Model::precision() const { return impl_->options.precision; }
 at::Device Model::device() const { return impl_->options.device; }

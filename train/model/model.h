@@ -41,6 +41,11 @@ class Model {
   // Of an encoder-decoder, whichever of its stacks the checkpoint shows, both are loaded.
   static Model load(const format::Checkpoint& checkpoint, const Options& options,
                     std::int64_t first_layer = 0, std::int64_t last_layer = -1);
+  // A model of its own over the same weights: what is bound to one of the two, or put before its
+  // tokens, the other does not have. Costs no memory to speak of. Nobody may write the weights from
+  // now on (set_layer_parameters); while nothing is bound to it, this model may be shared by
+  // several threads at once, and the shares run side by side.
+  Model share() const;
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
   ~Model();

@@ -14,6 +14,24 @@ Model::Impl::Impl(const format::Checkpoint& checkpoint, const Options& chosen)
   if (options.head_chunk == 0) options.head_chunk = options.device.is_cpu() ? 512 : 4096;
 }
 
+Model::Impl::Impl(const Impl& other)
+    : architecture(other.architecture),
+      options(other.options),
+      stacks(other.stacks),
+      own(other.own),
+      first_layer(other.first_layer),
+      ends(other.ends),
+      rope(other.rope),
+      virtual_tokens(other.virtual_tokens),
+      virtual_left_out(other.virtual_left_out) {
+  for (const Slot& slot : other.layers) {
+    layers.push_back({slot.flat, slot.gradient, slot.adapters, slot.prefix, nullptr});
+  }
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    remake_layer(first_layer + static_cast<std::int64_t>(i));
+  }
+}
+
 void Model::Impl::load_stacks(std::span<const format::Checkpoint* const> parts) {
   std::int64_t first = 0;
   for (const format::Checkpoint* part : parts) {

@@ -29,7 +29,7 @@ struct StepMetrics {
   std::vector<std::int64_t> windows;
   double seconds = 0;
   double tokens_per_second = 0;
-  double gflops = 0;      // of all matrix products done, those of a prefix included, per second
+  double gflops = 0;      // of all matrix products done meanwhile, prefixes included, per second
   double gemm_share = 0;  // gflops per RunMetrics::gemm_gflops
 };
 

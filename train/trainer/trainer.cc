@@ -5,7 +5,6 @@
 
 #include "format/base/fail.h"
 #include "format/checkpoint/folder_rules.h"
-#include "train/data/hold_out.h"
 #include "train/data/task_draw.h"
 #include "train/optimize/flat_layers.h"
 #include "train/processes/own_machine.h"
@@ -58,6 +57,25 @@ void check_reading(const TrainInputs& inputs) {
                     own ? own->to_string() : std::string("none"));
 }
 
+// A run records the weights of its checkpoint, its precision and its device.
+void check_loaded(const TrainInputs& inputs) {
+  if (inputs.model == nullptr) return;
+  const TrainSettings& settings = inputs.settings;
+  if (&inputs.model->checkpoint() != &inputs.checkpoint) {
+    throw Error(ErrorCode::invalid_argument,
+                "loaded model: its checkpoint is not the one that the run is given",
+                "give the run the model's own: checkpoint()");
+  }
+  require_read_with("loaded model", "precision", to_string(inputs.model->precision()),
+                    to_string(settings.precision));
+  // Of several processes each has a device of its own.
+  const Device own = own_device(settings.machine.device, settings.place);
+  const Device& loaded = inputs.model->machine().device;
+  if (loaded.kind == own.kind && loaded.ordinal() == own.ordinal()) return;
+  fail(ErrorCode::invalid_argument, "loaded model: device is {}, expected {}, where the run is",
+       to_string(loaded), to_string(own));
+}
+
 // Throws for what no run can start with.
 void check_inputs(const TrainInputs& inputs) {
   const TrainSettings& settings = inputs.settings;
@@ -67,6 +85,7 @@ void check_inputs(const TrainInputs& inputs) {
   format::require_no_own_adapter(inputs.checkpoint.folder());
   require_task(inputs.checkpoint.architecture(), data);
   check_reading(inputs);
+  check_loaded(inputs);
   if (data.task() == Task::spans && settings.mode == TrainMode::wrapper) {
     throw Error(ErrorCode::incompatible,
                 "--mode wrapper: layers of an encoder-decoder do not stand between embedding and "
@@ -109,9 +128,10 @@ TrainResult run_training(const TrainInputs& inputs, const MakeTrained& make_trai
     ProcessGroup group = place ? ProcessGroup(*place) : ProcessGroup();
     WarningsOnly warnings(inputs.observer);
     TrainObserver& heard = group.writes_files() ? inputs.observer : warnings;
-    TrainResult own = TrainRun({inputs.checkpoint, inputs.settings, inputs.data, heard},
-                               {named, opened}, group, make_trained)
-                          .run();
+    TrainResult own =
+        TrainRun({inputs.checkpoint, inputs.settings, inputs.data, heard, inputs.model},
+                 {named, opened}, group, make_trained)
+            .run();
     own.writes_files = group.writes_files();
     return own;
   };

@@ -13,6 +13,7 @@
 
 #include "format/checkpoint/checkpoint.h"
 #include "train/data/run_data.h"
+#include "train/model/loaded_model.h"
 #include "train/optimize/trained_tensor.h"
 #include "train/trainer/metrics.h"
 #include "train/trainer/settings.h"
@@ -43,6 +44,10 @@ struct TrainInputs {
   const TrainSettings& settings;
   const RunData& data;
   TrainObserver& observer;
+  // Loaded already, of this very checkpoint and with the settings' precision and device: the run
+  // has the bits of one that loads it, and leaves it as it was. Null: the run loads it for itself.
+  // The observer may use it meanwhile: it computes with its own weights, not with the run's.
+  const LoadedModel* model = nullptr;
 
   const Dataset* held_out() const { return data.held_out ? &*data.held_out : nullptr; }
 };
@@ -96,11 +101,11 @@ struct TrainedRun {
 // Where settings.place names several processes, this one is one of them: each computes its share of
 // every step, all end with the same weights, the first writes files and reports. The process itself
 // (signals, environment, memory, threads) is left as it is but for what settings.machine says.
-// Throws invalid_argument (settings; data that were read with others; a run folder that holds
-// another run), conflict when another run is at work in the run folder, cancelled when the
-// observer requested a stop (the step is finished and a train state written), device after three
-// steps in a row whose loss or gradient was not finite (parameters are the last good ones and
-// saved) or when another process was lost, io, and what Model throws.
+// Throws invalid_argument (settings; data that were read with others; a model that was loaded
+// otherwise; a run folder that holds another run), conflict when another run is at work in the run
+// folder, cancelled when the observer requested a stop (the step is finished and a train state
+// written), device after three steps in a row whose loss or gradient was not finite (parameters are
+// the last good ones and saved) or when another process was lost, io, and what Model throws.
 TrainResult train_layers(const TrainInputs& inputs);
 
 }  // namespace organ::train

@@ -10,7 +10,6 @@
 #include "tests/support/support.h"
 #include "tests/train/support/ids_file.h"
 #include "tests/train/support/letter_tokenizer.h"
-#include "train/data/hold_out.h"
 #include "train/tokenizer/tokenizer.h"
 #include "train/trainer/batch_order.h"
 
@@ -37,9 +36,9 @@ struct Texts {
     write_file(folder.path() / name, text);
     return folder.path() / name;
   }
-  Dataset load(const std::vector<std::filesystem::path>& files, const Dataset::Options& options,
+  Dataset load(const std::vector<TextSource>& texts, const Dataset::Options& options,
                std::uint64_t vocabulary = 29) const {
-    return Dataset::from_texts(files, tokenizer, vocabulary, options);
+    return Dataset::from_texts(texts, tokenizer, vocabulary, options);
   }
   TempFolder folder = test::scratch();
   Tokenizer tokenizer;
@@ -216,6 +215,13 @@ TEST_CASE("data that cannot train is refused with its file and place") {
   const auto beyond = error_for("abz", 20);
   CHECK(beyond.find("token 2 has id 25") != std::string::npos);
   CHECK(beyond.find("vocabulary has 20") != std::string::npos);
+  const auto narrow = [&](std::int64_t context) {
+    const auto file = texts.write("a.txt", "abc");
+    return test::error_of([&] { (void)texts.load({file}, {.context = context}); });
+  };
+  for (const std::int64_t context : {1, 0, -1}) {
+    CHECK(narrow(context).starts_with("invalid_argument: context: "));
+  }
 }
 
 TEST_CASE("held-out data that equals training data is refused") {
@@ -251,22 +257,6 @@ TEST_CASE("the batch of a step needs nothing but the seed and the step") {
     for (const auto window : order.step(step, 4)) ++seen[static_cast<std::size_t>(window)];
   }
   CHECK(seen == std::vector<int>(10, 2));
-}
-
-TEST_CASE("whole files are held out by seed, never all of them") {
-  const Texts texts;
-  std::vector<std::filesystem::path> files;
-  files.reserve(10);
-  for (int i = 0; i < 10; ++i) {
-    files.push_back(texts.write(std::to_string(i), std::string(100, static_cast<char>('a' + i))));
-  }
-  const auto split = hold_out_files(files, 0.2, 1);
-  CHECK(split.held_out.size() == 2);
-  CHECK(split.training.size() == 8);
-  CHECK(split.held_out == hold_out_files(files, 0.2, 1).held_out);
-  CHECK(hold_out_files(files, 0.99, 1).training.size() == 1);
-  const auto error = test::error_of([&] { (void)hold_out_files({files[0]}, 0.2, 1); });
-  CHECK(error.starts_with("invalid_argument: --held-out-share"));
 }
 
 namespace {

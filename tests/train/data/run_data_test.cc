@@ -39,6 +39,17 @@ std::vector<std::int64_t> ids_of(const Dataset& data, std::int64_t window) {
   return ids;
 }
 
+// The windows, and what they were made of.
+void check_same(const Dataset& a, const Dataset& b) {
+  REQUIRE(a.windows() == b.windows());
+  for (std::int64_t window = 0; window < a.windows(); ++window) {
+    CHECK(ids_of(a, window) == ids_of(b, window));
+  }
+  CHECK(a.stream().digest() == b.stream().digest());
+  CHECK(a.draw_seed() == b.draw_seed());
+  CHECK(a.bits_per_byte(1) == b.bits_per_byte(1));
+}
+
 constexpr std::int32_t kEnd = 28;
 
 }  // namespace
@@ -213,6 +224,61 @@ TEST_CASE("data that are no file are a slip of the command line") {
   CHECK(test::error_of([&] {
           (void)read_run_data(*of.checkpoint, {.training = {{of.folder.path() / "no"}, {}}});
         }).find("not_found: ") == 0);
+}
+
+TEST_CASE("data from memory are the data of its files, whatever is made of them") {
+  const std::string text = "abcdefghijklmnopqrstuvwxhgfedcbaponmlkji";
+  for (const char* model : {"llama", "t5"}) {
+    CAPTURE(model);
+    const Case of(model, test::letters_before_text("x"));
+    const std::vector<std::string> texts = {text + "\n\nabc", text + "de", "ij" + text};
+    RunDataOptions options{.split = DocumentSplit::blank_lines, .context = 32, .seed = 5};
+    RunDataOptions memory = options;
+    MeasuredDataOptions measured{.split = DocumentSplit::blank_lines, .context = 32};
+    MeasuredDataOptions measured_memory = measured;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const std::string name = std::string(1, static_cast<char>('a' + i)) + ".txt";
+      options.training.texts.emplace_back(of.write(name, texts[i]));
+      memory.training.texts.push_back(TextSource::in_memory(name, texts[i]));
+    }
+    options.held_out_share = memory.held_out_share = 0.3;
+    const RunData files = read_run_data(*of.checkpoint, options);
+    const RunData own = read_run_data(*of.checkpoint, memory);
+    check_same(own.training, files.training);
+    check_same(*own.held_out, *files.held_out);
+    CHECK(own.tokenizer == files.tokenizer);
+    CHECK(own.overlap == files.overlap);
+    CHECK(own.hold_out_seed == files.hold_out_seed);
+    measured.source = {{options.training.texts[0]}, {}};
+    measured.training_texts = {options.training.texts[1]};
+    measured_memory.source = {{memory.training.texts[0]}, {}};
+    measured_memory.training_texts = {memory.training.texts[1]};
+    const MeasuredData of_files = read_measured_data(*of.checkpoint, measured);
+    const MeasuredData of_memory = read_measured_data(*of.checkpoint, measured_memory);
+    check_same(of_memory.data, of_files.data);
+    CHECK(of_memory.overlap->found == of_files.overlap->found);
+    CHECK(of_memory.overlap->training_files[0].digest ==
+          of_files.overlap->training_files[0].digest);
+  }
+}
+
+TEST_CASE("sources that exclude each other are refused, and so are none") {
+  const Case of("llama");
+  const std::vector<std::int64_t> ids = {1, 2, 3, 4};
+  const IdsSource rows = IdsSource::in_memory("ids", {ids, 4});
+  const TextSource text = TextSource::in_memory("a.txt", "abcdefgh");
+  const auto run = [&](const RunDataOptions& options) {
+    return test::error_of([&] { (void)read_run_data(*of.checkpoint, options); });
+  };
+  CHECK(run({.training = {{text}, rows}}) ==
+        "invalid_argument: training data: got both, expected texts or rows of ids");
+  CHECK(run({}) == "invalid_argument: training data: got neither, expected texts or rows of ids");
+  CHECK(run({.training = {{text}, {}}, .held_out = {{text}, rows}})
+            .starts_with("invalid_argument: held-out data: got both"));
+  CHECK(run({.training = {{text, text}, {}}, .held_out = {{text}, {}}, .held_out_share = 0.5})
+            .starts_with("invalid_argument: held-out data: got some and a share"));
+  CHECK(test::error_of([&] { (void)read_measured_data(*of.checkpoint, {}); }) ==
+        "invalid_argument: data: got neither, expected texts or rows of ids");
 }
 
 TEST_CASE("documents longer than a model has positions are said once") {

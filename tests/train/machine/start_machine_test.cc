@@ -77,4 +77,18 @@ TEST_CASE("a process of our own takes its share of the cores and keeps large blo
   CHECK(after_start({.threads = 2, .own_process = true}, 1).threads == 2);
 }
 
+TEST_CASE("threads that are in use for a while are given back") {
+  const int before = at::get_num_threads();
+  const train::MachineChoice single{.threads = 1}, any;
+  at::set_num_threads(kHostThreads);
+  {
+    const train::ThreadsInUse one(single);
+    CHECK(at::get_num_threads() == 1);
+    const train::ThreadsInUse as_they_are(any);
+    CHECK(at::get_num_threads() == 1);
+  }
+  CHECK(at::get_num_threads() == kHostThreads);
+  at::set_num_threads(before);
+}
+
 }  // namespace organ::test

@@ -163,10 +163,10 @@ TEST_CASE("other weights, masks, types and depths find nothing of each other") {
   const TempFolder folder = scratch();
   const auto tokenizer = train::Tokenizer::open(write_letter_tokenizer(folder.path()));
   const auto read = [&](const std::vector<std::string>& texts) {
-    std::vector<fs::path> files;
+    std::vector<train::TextSource> files;
     for (const auto& text : texts) {
-      files.push_back(folder.path() / text);
-      write_file(files.back(), text);
+      files.emplace_back(folder.path() / text);
+      write_file(files.back().path(), text);
     }
     return Dataset::from_texts(files, tokenizer, 29, {.context = 16});
   };

@@ -220,6 +220,20 @@ TEST_CASE("the layers of an encoder are not those of the decoder") {
                   "encoder") != std::string::npos);
 }
 
+TEST_CASE("a run of data from memory is the run of its files") {
+  Asked asked;
+  const RunIdentity files = asked.identity();
+  const std::string training = "abcdefg\n\nhijk lmno", held_out = "some other\n\nwords";
+  const auto with = [&](std::string_view text) {
+    asked.data.training = {{TextSource::in_memory("a.txt", text)}, {}};
+    asked.data.held_out = {{TextSource::in_memory("b.txt", held_out)}, {}};
+    return asked.identity();
+  };
+  CHECK(with(training) == files);
+  CHECK(refusal(files, with(training + "p")).find("files of the training data: got sha256:") !=
+        std::string::npos);
+}
+
 TEST_CASE("equal weights are equal in other files") {
   const Asked asked;
   const RunIdentity one = asked.identity();

@@ -3,7 +3,6 @@
 
 #include "tests/train/support/doctest.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -13,6 +12,7 @@
 #include "format/base/error.h"
 #include "tests/support/support.h"
 #include "tests/train/support/fixture.h"
+#include "tests/train/support/given_run.h"
 #include "tests/train/support/run_texts.h"
 #include "tests/train/support/watched_calls.h"
 #include "train/baselines/baselines.h"
@@ -22,24 +22,6 @@ namespace organ::test {
 namespace {
 
 constexpr std::uint64_t kSteps = 4;
-
-// Wants an end from the `stop_after`th question on.
-class Stopper : public train::TrainObserver {
- public:
-  explicit Stopper(std::size_t stop_after) : stop_after_(stop_after) {}
-
-  void note(std::string_view) override {}
-  void warn(std::string_view) override {}
-  void step(const train::StepMetrics& m, std::uint64_t) override { losses.push_back(m.loss); }
-  void evaluation(const train::EvaluationMetrics&) override {}
-  bool stop_requested() const override { return ++questions > stop_after_; }
-
-  std::vector<double> losses;
-  mutable std::size_t questions = 0;
-
- private:
-  std::size_t stop_after_;
-};
 
 class Runs {
  public:
@@ -60,46 +42,6 @@ class Runs {
   TempFolder folder_ = scratch();
   Fixture fixture_{"llama"};
   train::RunData data_ = letter_run_data(folder_.path());
-};
-
-bool same_numbers(const train::TrainResult& a, const train::TrainResult& b) {
-  if (a.tensors.size() != b.tensors.size()) return false;
-  for (std::size_t i = 0; i < a.tensors.size(); ++i) {
-    if (!std::ranges::equal(a.tensors[i].values, b.tensors[i].values)) return false;
-  }
-  return true;
-}
-
-// What a run is given: data read one way, settings that say so.
-struct Given {
-  explicit Given(const std::string& model) : checkpoint(letter_model(folder.path(), model)) {
-    options.training.texts = {write("a.txt", text), write("c.txt", text + "cab")};
-    options.held_out.texts = {write("b.txt", "ijklmnop" + text)};
-    options.context = 32;
-    options.seed = 3;
-    settings.layers = {0, 1};
-    settings.context = 32;
-    settings.batch = 1;
-    settings.steps = 1;
-    settings.seed = 3;
-    settings.run_folder = folder.path() / "run";
-  }
-
-  std::filesystem::path write(const std::string& name, const std::string& words) const {
-    write_file(folder.path() / name, words);
-    return folder.path() / name;
-  }
-  train::RunData read() const { return train::read_run_data(checkpoint, options); }
-  std::string error(const train::RunData& data) const {
-    Stopper observer(SIZE_MAX);
-    return error_of([&] { (void)train::train_layers({checkpoint, settings, data, observer}); });
-  }
-
-  const std::string text = "abcdefghijklmnopqrstuvwxhgfedcbaponmlkji";
-  TempFolder folder = scratch();
-  format::Checkpoint checkpoint;
-  train::RunDataOptions options;
-  train::TrainSettings settings;
 };
 
 // The refusal of data that were read by `change`d options.

@@ -3,6 +3,7 @@
 // a time: the logits of a whole row are there only where they are asked for.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -29,7 +30,8 @@ class Head {
       : norm_(std::move(norm)),
         projection_(std::move(projection)),
         bias_(std::move(bias)),
-        transform_(std::move(transform)),
+        transform_(transform ? std::make_shared<const HeadTransform>(std::move(*transform))
+                             : nullptr),
         chunk_(chunk),
         input_scale_(input_scale) {}
 
@@ -64,8 +66,8 @@ class Head {
 
   Normalization norm_;
   at::Tensor projection_, bias_;
-  at::Tensor projection_gradient_;  // fp32; undefined: frozen
-  std::optional<HeadTransform> transform_;
+  at::Tensor projection_gradient_;                  // fp32; undefined: frozen
+  std::shared_ptr<const HeadTransform> transform_;  // of all copies: it does not train
   std::int64_t chunk_;
   double input_scale_;
 };

@@ -36,6 +36,9 @@ struct Model::Impl {
   bool virtual_left_out = false;
 
   Impl(const format::Checkpoint& checkpoint, const Options& chosen);
+  // The same weights, shared, under layers and ends of its own.
+  Impl(const Impl& other);
+  Impl& operator=(const Impl&) = delete;
 
   // `parts`: the model's checkpoint as each of its stacks shows it, as they run.
   void load_stacks(std::span<const format::Checkpoint* const> parts);

@@ -12,6 +12,7 @@
 
 #include "format/base/fail.h"
 #include "train/kernels/product.h"
+#include "train/model/model_access.h"
 #include "train/passes/batches.h"
 #include "train/probes/finding.h"
 #include "train/probes/finite_tensor.h"
@@ -22,6 +23,11 @@ namespace organ::train {
 namespace {
 
 constexpr std::uint64_t kMaxSkippedInARow = 3;
+
+Model open_model(const TrainInputs& inputs, at::Device device) {
+  if (inputs.model != nullptr) return ModelAccess::share(*inputs.model);
+  return Model::load(inputs.checkpoint, {.precision = inputs.settings.precision, .device = device});
+}
 
 LossPath make_path(Model& model, const TrainSettings& settings, TrainMode mode,
                    const TrainedParameters& trained) {
@@ -107,7 +113,7 @@ TrainRun::TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGr
       group_(group),
       gradient_sum_(group, device.opened),
       start_(std::chrono::steady_clock::now()),
-      model_(Model::load(checkpoint_, {.precision = settings_.precision, .device = device.opened})),
+      model_(open_model(inputs, device.opened)),
       trained_(make_trained(model_)),
       weights_(*trained_, settings_.ema),
       trained_path_(make_path(model_, settings_, settings_.mode, *trained_)),

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/data/source/hold_out.h"
+
+#include <deque>
+
+#include <doctest/doctest.h>
+
+#include "format/base/file.h"
+#include "tests/support/support.h"
+
+namespace organ::train {
+namespace {
+
+std::vector<std::string> names_of(const std::vector<TextSource>& sources) {
+  std::vector<std::string> names;
+  for (const TextSource& source : sources) names.push_back(source.path().filename().string());
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("whole texts are held out by seed, never all of them") {
+  const TempFolder folder = test::scratch();
+  std::vector<TextSource> files, memory;
+  std::deque<std::string> texts;
+  for (int i = 0; i < 10; ++i) {
+    texts.emplace_back(100, static_cast<char>('a' + i));
+    files.emplace_back(folder.path() / std::to_string(i));
+    write_file(files.back().path(), texts.back());
+    memory.push_back(TextSource::in_memory(std::to_string(i), texts.back()));
+  }
+  const auto split = hold_out_texts(files, 0.2, 1);
+  CHECK(split.held_out.size() == 2);
+  CHECK(split.training.size() == 8);
+  CHECK(split.held_out == hold_out_texts(files, 0.2, 1).held_out);
+  CHECK(hold_out_texts(files, 0.99, 1).training.size() == 1);
+  const auto error = test::error_of([&] { (void)hold_out_texts({files[0]}, 0.2, 1); });
+  CHECK(error.starts_with("invalid_argument: --held-out-share"));
+  // Of memory the same ones, in the same order.
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    const HoldOut of_files = hold_out_texts(files, 0.3, seed);
+    const HoldOut of_memory = hold_out_texts(memory, 0.3, seed);
+    CHECK(names_of(of_memory.held_out) == names_of(of_files.held_out));
+    CHECK(names_of(of_memory.training) == names_of(of_files.training));
+    CHECK(of_memory.training.front().memory());
+  }
+}
+
+TEST_CASE("texts of one name stand in an order that their contents decide") {
+  const std::vector<std::string> texts = {"abc", "defg", "hij", "kl", "mnopq"};
+  std::vector<TextSource> sources;
+  for (const std::string& text : texts) sources.push_back(TextSource::in_memory("a", text));
+  const HoldOut first = hold_out_texts(sources, 0.2, 1);
+  std::swap(sources[0], sources[4]);
+  std::swap(sources[1], sources[2]);
+  const HoldOut second = hold_out_texts(sources, 0.2, 1);
+  CHECK(first.training == second.training);
+  CHECK(first.held_out == second.held_out);
+}
+
+}  // namespace organ::train

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is kept apart for evaluation.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "train/data/source/data_source.h"
+
+#pragma GCC visibility push(default)
+
+namespace organ::train {
+
+// Whole texts set aside for evaluation: chosen by hash of (seed, contents) until they hold at
+// least `share` of the bytes, never all of them; either side in the order of their paths. Throws
+// invalid_argument for fewer than two texts; not_found, io, corrupt.
+struct HoldOut {
+  std::vector<TextSource> training, held_out;
+};
+HoldOut hold_out_texts(const std::vector<TextSource>& texts, double share, std::uint64_t seed);
+
+}  // namespace organ::train
+
+#pragma GCC visibility pop
