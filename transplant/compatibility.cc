@@ -12,6 +12,7 @@
 #include "format/base/json.h"
 #include "format/organ/shared_values.h"
 #include "format/tensor/convert.h"
+#include "transplant/field_rules.h"
 #include "transplant/internal/judge.h"
 
 namespace organ::transplant {
@@ -20,58 +21,6 @@ namespace {
 using format::Architecture;
 using format::Checkpoint;
 using format::Manifest;
-
-// A rule over one field of architecture.layer. A field that no row names falls under the last.
-struct FieldRule {
-  std::string_view field;
-  Level level;
-  std::string_view hint;
-};
-
-constexpr std::string_view kInner =
-    "one Hugging Face config cannot describe both; choose a recipient whose layers agree";
-constexpr std::string_view kBridge = "it would take a bridge between the two streams and recovery";
-constexpr std::string_view kWindow = "choose a position with the same pattern of attention types";
-constexpr std::string_view kScale = "choose a position whose layers scale their scores alike";
-constexpr std::string_view kRope = "the organ's q and k were trained for its own rotation";
-
-constexpr FieldRule kFieldRules[] = {
-    {"hidden_size", Level::C, kBridge},
-    {"norm_placement", Level::C, kBridge},
-    {"position", Level::C, kBridge},
-    {"shared_state", Level::D, "the organ depends on state outside its layers"},
-    {"shared_digest", Level::D,
-     "the organ's layers were trained with another table of position biases than the recipient's"},
-    {"stack", Level::D, "an encoder's layers and a decoder's have another task"},
-    {"cross_attention", Level::D, "the recipient's layers lack the second attention"},
-    {"norm", Level::B, kInner},
-    {"norm_epsilon", Level::B, kInner},
-    {"activation", Level::B, kInner},
-    {"mlp", Level::B, kInner},
-    {"intermediate_size", Level::B, kInner},
-    {"num_attention_heads", Level::B, kInner},
-    {"num_key_value_heads", Level::B, kInner},
-    {"head_dim", Level::B, kInner},
-    {"attention_bias", Level::B, kInner},
-    {"mlp_bias", Level::B, kInner},
-    {"qk_norm", Level::B, kInner},
-    {"attention_sinks", Level::B, kInner},
-    {"experts", Level::B, kInner},
-    {"rope_theta", Level::B, kRope},
-    {"rope_scaling", Level::B, kRope},
-    {"sliding_window", Level::B, kWindow},
-    {"attention_types", Level::B, kWindow},
-    {"attention_scale", Level::B, kScale},
-    {"attention_scales", Level::B, kScale},
-    {"", Level::B, kInner},
-};
-
-const FieldRule& rule_of(std::string_view field) {
-  for (const FieldRule& rule : kFieldRules) {
-    if (rule.field == field) return rule;
-  }
-  return *std::prev(std::end(kFieldRules));
-}
 
 // A signed value as people write it: hex floats as decimals.
 std::string value_text(const nlohmann::json& value, const std::string& key) {
@@ -168,7 +117,7 @@ void compare_tensors(const nlohmann::json& ours, const nlohmann::json& theirs, J
                             actual,
                             fmt::format("tensor {} is {} in the organ and {} in the recipient",
                                         quote(name), expected, actual),
-                            std::string(kInner)});
+                            std::string(field_rule("tensors").hint)});
   }
 }
 
@@ -184,7 +133,7 @@ void compare_fields(const Case& one, Judge& judge) {
   const std::size_t before = judge.report().findings.size();
   for (const std::string& key : keys) {
     if (ours.contains(key) && theirs.contains(key) && ours.at(key) == theirs.at(key)) continue;
-    const FieldRule& rule = rule_of(key);
+    const FieldRule& rule = field_rule(key);
     const std::string expected = member_text(ours, key), actual = member_text(theirs, key);
     judge.refuse(rule.level, {escape_text(key),
                               {},

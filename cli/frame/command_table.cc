@@ -9,7 +9,7 @@ const std::vector<CommandGroup>& command_groups() {
   static const std::vector<CommandGroup> groups = {
       {"cut layers out and look at what is stored",
        {{"extract"}, {"import"}, {"export"}, {"inspect"}}},
-      {"sign and publish", {{"key"}, {"sign"}, {"publish"}, {"verify"}}},
+      {"sign and publish", {{"key"}, {"sign"}, {"publish"}, {"verify"}, {"ci"}}},
       {"see what is published", {{"list"}, {"search"}, {"show"}, {"log"}}},
       {"withdraw or point at a version", {{"yank"}, {"revoke"}, {"alias"}}},
       {"move versions between registries", {{"push"}, {"pull"}}},

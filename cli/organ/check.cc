@@ -7,6 +7,7 @@
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
 #include "cli/output/compatibility.h"
+#include "cli/report/report_options.h"
 #include "format/base/fail.h"
 #include "transplant/journal.h"
 
@@ -16,21 +17,32 @@ namespace {
 struct Arguments {
   Placement placement;
   std::string recipient;
+  ReportOptions report;
   unsigned threads = 0;
 };
 
-std::string verdict(const transplant::CompatibilityReport& report) {
-  constexpr std::string_view kMeaning[] = {
-      "identical architecture: installs as a plain Hugging Face folder",
-      "same interface, other insides: no Hugging Face config can hold both",
-      "another stream: needs a bridge and recovery",
-      "refused",
-  };
-  return fmt::format("level {}: {}", to_string(report.level),
-                     kMeaning[static_cast<std::size_t>(report.level)]);
+void print_verdict(const Context& context, const Arguments& arguments, const OrganArgument& organ,
+                   const transplant::CompatibilityReport& report) {
+  if (wants_json(context, arguments.report)) {
+    nlohmann::json record = to_json(report);
+    record["organ"] = organ.text;
+    record["recipient"] = arguments.recipient;
+    context.print_json("check", std::move(record));
+    return;
+  }
+  show(context, report);
+  const std::string line =
+      fmt::format("{} in {} at layer {}: {}", escape_text(organ.text),
+                  escape_text(arguments.recipient), report.position, verdict_text(report));
+  if (report.installable()) {
+    context.confirm(line);
+  } else {
+    context.print(line);
+  }
 }
 
 void run_check(Context& context, const Arguments& arguments) {
+  check_report_files(arguments.report, folder_of_argument(arguments.placement.organ));
   OrganArgument organ;
   const auto report = watched(context, arguments.threads, [&](const Work& work) {
     organ = open_organ(context, arguments.placement.organ, work);
@@ -41,22 +53,12 @@ void run_check(Context& context, const Arguments& arguments) {
                                            arguments.placement.position_of(organ), work);
   });
   if (!report.installable()) context.worsen(ErrorCode::incompatible);
-  if (context.json) {
-    nlohmann::json record = to_json(report);
-    record["organ"] = organ.text;
-    record["recipient"] = arguments.recipient;
-    context.print_json("check", std::move(record));
-    return;
+  const Report cases{.command = "check",
+                     .cases = {to_case(report, organ.text, arguments.recipient)}};
+  if (!print_report(context, arguments.report, cases)) {
+    print_verdict(context, arguments, organ, report);
   }
-  show(context, report);
-  const std::string line =
-      fmt::format("{} in {} at layer {}: {}", escape_text(organ.text),
-                  escape_text(arguments.recipient), report.position, verdict(report));
-  if (report.installable()) {
-    context.confirm(line);
-  } else {
-    context.print(line);
-  }
+  write_reports(arguments.report, cases);
 }
 
 }  // namespace
@@ -71,6 +73,7 @@ void add_check(Command& app, Context& context) {
   command.add_path("--recipient", arguments->recipient, "checkpoint folder")
       .required()
       .value_name("MODEL");
+  add_report_options(command, arguments->report);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run_check(context, *arguments); });
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of commands: one line per file of this folder.
+// The table of commands: one line per file of this folder, and of cli/ci/.
 #pragma once
 
 #include "cli/frame/command.h"
@@ -9,6 +9,7 @@
 namespace organ::cli {
 
 void add_check(Command& app, Context& context);
+void add_ci(Command& app, Context& context);  // cli/ci/
 void add_doctor(Command& app, Context& context);
 void add_export(Command& app, Context& context);
 void add_extract(Command& app, Context& context);
@@ -24,6 +25,7 @@ void add_verify(Command& app, Context& context);
 inline constexpr NamedCommand kCommands[] = {
     {"alias", add_alias},
     {"check", add_check},
+    {"ci", add_ci},
     {"doctor", add_doctor},
     {"export", add_export},
     {"extract", add_extract},

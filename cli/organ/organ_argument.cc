@@ -78,6 +78,10 @@ OrganArgument open_organ(const Context& context, const std::string& text, const 
   return argument;
 }
 
+std::string folder_of_argument(const std::string& text) {
+  return format::looks_like_folder(text) ? text : std::string();
+}
+
 registry::TrustOverride TrustOptions::load() const {
   registry::TrustOverride override;
   for (const std::string& file : key_files) {

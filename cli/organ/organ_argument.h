@@ -43,6 +43,10 @@ Option add_placement_options(Command& command, Placement& placement);
 // Throws not_found, corrupt, invalid_argument, cancelled.
 OrganArgument open_organ(const Context& context, const std::string& text, const Work& work = {});
 
+// The argument as a folder that nothing may be written into; empty for what can only be a
+// reference.
+std::string folder_of_argument(const std::string& text);
+
 // The options --key, --allow-unsigned and --as.
 struct TrustOptions {
   std::vector<std::string> key_files;

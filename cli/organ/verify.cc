@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <iterator>
-#include <optional>
+#include <memory>
 
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
-#include "cli/frame/parse_option.h"
 #include "cli/organ/commands.h"
+#include "cli/organ/examine.h"
 #include "cli/organ/organ_argument.h"
 #include "cli/output/finite_option.h"
 #include "cli/output/verify.h"
 #include "cli/registry/open_registry.h"
+#include "cli/report/report_options.h"
 
 namespace organ::cli {
 namespace {
@@ -19,45 +18,16 @@ namespace {
 using registry::Registry;
 using registry::VerifyReport;
 
-enum class ReportForm { text, json, junit, sarif };
-constexpr std::string_view kFormNames[] = {"text", "json", "junit", "sarif"};  // in their order
-
-std::string_view to_string(ReportForm form) { return kFormNames[static_cast<std::size_t>(form)]; }
-
-std::optional<ReportForm> parse_report_form(std::string_view name) {
-  const auto* found = std::find(std::begin(kFormNames), std::end(kFormNames), name);
-  if (found == std::end(kFormNames)) return std::nullopt;
-  return static_cast<ReportForm>(found - std::begin(kFormNames));
-}
-
 struct Arguments {
   std::string subject;
   bool all = false;
-  ReportForm form = ReportForm::text;
+  ReportOptions report;
   TrustOptions trust;
   bool require_finite = false;
   unsigned threads = 0;
 };
 
-VerifyReport verify_folder(const OrganArgument& argument, const registry::TrustOverride& trust,
-                           const std::string& as_name, const Work& work) {
-  VerifyReport::Item item{.subject = argument.text, .digest = {}, .findings = {}, .trust = {}};
-  format::FiniteCheck finite;
-  item.findings = format::verify_contents(*argument.organ, {}, work, finite);
-  item.not_finite = std::move(finite.found);
-  item.trust = argument.judge_origin(trust, as_name);
-  if (item.findings.empty()) {
-    item.trust.established.insert(item.trust.established.begin(),
-                                  "every byte is what organ.json says");
-  }
-  VerifyReport report;
-  for (const format::FileEntry& file : argument.organ->manifest().files) report.bytes += file.size;
-  report.items.push_back(std::move(item));
-  report.versions = 1;
-  return report;
-}
-
-VerifyReport examine(const Context& context, const Arguments& arguments, const Work& work) {
+VerifyReport examine_asked(const Context& context, const Arguments& arguments, const Work& work) {
   const registry::TrustOverride trust = arguments.trust.load();
   if (arguments.all) {
     if (!arguments.subject.empty()) {
@@ -69,9 +39,8 @@ VerifyReport examine(const Context& context, const Arguments& arguments, const W
     throw Error(ErrorCode::invalid_argument, "nothing to verify",
                 "give a reference or a folder, or --all for the whole registry");
   }
-  const OrganArgument argument = open_organ(context, arguments.subject, work);
-  return argument.version ? argument.registry->verify(*argument.version, trust, work)
-                          : verify_folder(argument, trust, arguments.trust.as_name, work);
+  return examine(open_organ(context, arguments.subject, work), trust, arguments.trust.as_name,
+                 work);
 }
 
 // What was a warning is damage.
@@ -83,23 +52,24 @@ void demand_finite(VerifyReport& report) {
 }
 
 void run(Context& context, const Arguments& arguments) {
+  check_report_files(arguments.report, folder_of_argument(arguments.subject));
   VerifyReport report = watched(context, arguments.threads, [&](const Work& work) {
-    return examine(context, arguments, work);
+    return examine_asked(context, arguments, work);
   });
   if (arguments.require_finite) demand_finite(report);
   for (const VerifyReport::Item& item : report.items) {
     for (const format::Finding& finding : item.findings) context.worsen(finding.code);
     for (const format::Finding& refusal : item.trust.refusals) context.worsen(refusal.code);
   }
-  if (context.json || arguments.form == ReportForm::json) {
+  const Report cases = to_report(report);
+  if (print_report(context, arguments.report, cases)) {
+    // Nothing else goes to stdout.
+  } else if (wants_json(context, arguments.report)) {
     context.print_json("verify", to_json(report));
-  } else if (arguments.form == ReportForm::junit) {
-    context.print(to_junit(report));
-  } else if (arguments.form == ReportForm::sarif) {
-    context.print(to_sarif(report));
   } else if (const std::string text = to_text(report, context.quiet); !text.empty()) {
     context.print(text);
   }
+  write_reports(arguments.report, cases);
 }
 
 }  // namespace
@@ -110,12 +80,11 @@ void add_verify(Command& app, Context& context) {
       "read every byte of an organ, check digests and signatures, and say what is proved",
       "  organ verify legal/contracts:1.0.0\n"
       "  organ verify ./legal-1.0.0 --key legal.pub\n"
-      "  organ verify --all --format junit");
+      "  organ verify --all --junit verify.xml --sarif verify.sarif");
   auto arguments = std::make_shared<Arguments>();
   command.add_path("REF|DIR", arguments->subject, "a published version or an organ folder");
   command.add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
-  add_choice(command, "--format", arguments->form, parse_report_form, "text|json|junit|sarif",
-             "form of the report");
+  add_report_options(command, arguments->report);
   add_trust_options(command, arguments->trust);
   add_finite_option(command, arguments->require_finite);
   add_threads_option(command, arguments->threads);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/output/verify.h"
 
+#include <utility>
+
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
@@ -34,41 +36,12 @@ std::vector<Finding> warnings(const Item& item) {
   return all;
 }
 
-std::string xml_escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
+void add(std::vector<ReportFinding>& out, const std::vector<Finding>& findings, ReportLevel level,
+         std::string_view rule = {}) {
+  for (const Finding& finding : findings) {
+    out.push_back({"verify/" + std::string(rule.empty() ? to_string(finding.code) : rule), level,
+                   finding.subject, finding.message});
   }
-  return out;
-}
-
-nlohmann::json sarif_result(const Item& item, const Finding& finding, const char* level) {
-  return {{"ruleId", to_string(finding.code)},
-          {"level", level},
-          {"message", {{"text", sentence(finding)}}},
-          {"locations",
-           {{{"logicalLocations",
-              {{{"fullyQualifiedName", escape_text(item.subject)}, {"kind", "resource"}}}}}}}};
-}
-
-nlohmann::json sarif_rules() {
-  nlohmann::json rules = nlohmann::json::array();
-  constexpr std::pair<const char*, const char*> kRules[] = {
-      {"corrupt", "stored bytes are not what was signed or published"},
-      {"untrusted", "the policy's signatures are missing or not good"},
-      {"unsupported_version", "a newer organ is needed to judge it"},
-      {"not_found", "something that is referred to is missing"},
-  };
-  for (const auto& [id, text] : kRules) {
-    rules.push_back({{"id", id}, {"shortDescription", {{"text", text}}}});
-  }
-  return rules;
 }
 
 }  // namespace
@@ -129,51 +102,38 @@ nlohmann::json to_json(const VerifyReport& report) {
           {"warnings", report.warnings}};
 }
 
-std::string to_junit(const VerifyReport& report) {
-  std::size_t failed = 0;
-  std::string cases;
-  for (const Item& item : report.items) {
-    cases += fmt::format("  <testcase classname=\"organ.verify\" name=\"{}\"",
-                         xml_escape(escape_text(item.subject)));
-    const std::vector<Finding> all = failures(item);
-    if (all.empty()) {
-      cases += "/>\n";
-      continue;
-    }
-    ++failed;
-    cases += ">\n";
-    for (const Finding& finding : all) {
-      cases += fmt::format("    <failure type=\"{}\" message=\"{}\"/>\n", to_string(finding.code),
-                           xml_escape(sentence(finding)));
-    }
-    cases += "  </testcase>\n";
-  }
-  return fmt::format(
-      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-      "<testsuite name=\"organ verify\" tests=\"{}\" failures=\"{}\">\n{}</testsuite>",
-      report.items.size(), failed, cases);
+const std::map<std::string, std::string>& verify_rules() {
+  static const std::map<std::string, std::string> rules = {
+      {"verify/corrupt", "stored bytes are not what was signed or published"},
+      {"verify/not_finite", "a tensor holds NaN or infinity"},
+      {"verify/not_found", "something that is referred to is missing"},
+      {"verify/store", "something about the registry's folder that is no damage yet"},
+      {"verify/unsupported_version", "a newer organ is needed to judge it"},
+      {"verify/untrusted", "the policy's signatures are missing or not good"},
+  };
+  return rules;
 }
 
-std::string to_sarif(const VerifyReport& report) {
-  nlohmann::json results = nlohmann::json::array();
-  for (const Item& item : report.items) {
-    for (const Finding& finding : failures(item)) {
-      results.push_back(sarif_result(item, finding, "error"));
-    }
-    for (const Finding& warning : warnings(item)) {
-      results.push_back(sarif_result(item, warning, "warning"));
-    }
+ReportCase to_case(const Item& item) {
+  ReportCase one{.name = item.subject, .artifact = item.subject};
+  if (!failures(item).empty()) one.outcome = Outcome::failed;
+  add(one.findings, item.findings, ReportLevel::error);
+  add(one.findings, item.trust.refusals, ReportLevel::error);
+  add(one.findings, item.not_finite, ReportLevel::warning, "not_finite");
+  add(one.findings, item.trust.warnings, ReportLevel::warning);
+  return one;
+}
+
+Report to_report(const VerifyReport& report) {
+  Report out{.command = "verify", .rules = verify_rules()};
+  for (const Item& item : report.items) out.cases.push_back(to_case(item));
+  if (report.warnings.empty()) return out;
+  ReportCase store{.name = "registry", .artifact = "."};
+  for (const std::string& text : report.warnings) {
+    store.findings.push_back({"verify/store", ReportLevel::warning, {}, text});
   }
-  const nlohmann::json log = {
-      {"$schema", "https://json.schemastore.org/sarif-2.1.0.json"},
-      {"version", "2.1.0"},
-      {"runs",
-       nlohmann::json::array(
-           {{{"tool",
-              {{"driver",
-                {{"name", "organ"}, {"version", ORGAN_VERSION}, {"rules", sarif_rules()}}}}},
-             {"results", results}}})}};
-  return log.dump(2);
+  out.cases.push_back(std::move(store));
+  return out;
 }
 
 }  // namespace organ::cli

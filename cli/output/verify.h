@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A verification report for people and for CI: text, JSON, JUnit XML, SARIF 2.1.0.
+// A verification for people, programs and CI: text, JSON, a Report.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "cli/report/report.h"
 #include "registry/registry.h"
 
 namespace organ::cli {
@@ -13,7 +15,10 @@ namespace organ::cli {
 // `failures_only`: nothing of what is good without a warning, no last line; empty when all is.
 std::string to_text(const registry::VerifyReport& report, bool failures_only);
 nlohmann::json to_json(const registry::VerifyReport& report);
-std::string to_junit(const registry::VerifyReport& report);
-std::string to_sarif(const registry::VerifyReport& report);
+
+// One case for each version and each part of the registry; the rules are verify/CODE.
+Report to_report(const registry::VerifyReport& report);
+ReportCase to_case(const registry::VerifyReport::Item& item);
+const std::map<std::string, std::string>& verify_rules();
 
 }  // namespace organ::cli

@@ -23,6 +23,7 @@ void add_yank(Command& app, Context& context);
 
 // Those of the group `organ registry` that stand in files of their own.
 void add_registry_policy(Command& group, Context& context);
+void add_registry_site(Command& group, Context& context);
 void add_registry_stats(Command& group, Context& context);
 
 }  // namespace organ::cli

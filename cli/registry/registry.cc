@@ -118,6 +118,7 @@ void add_registry(Command& app, Context& context) {
   add_rebuild(group, context);
   add_index(group, context);
   add_registry_policy(group, context);
+  add_registry_site(group, context);
   add_registry_stats(group, context);
 }
 

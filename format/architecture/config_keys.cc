@@ -140,12 +140,6 @@ bool contains(std::span<const std::string_view> words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-// Keys of any family that change the function; null or the harmless value is accepted.
-struct Harmless {
-  std::string_view key;
-  enum class Value : std::uint8_t { null, no, yes, yes_alone, zero, one, empty } value;
-  std::string_view text;
-};
 constexpr Harmless kHarmless[] = {
     {"quantization_config", Harmless::Value::null, "null"},
     {"attn_logit_softcapping", Harmless::Value::null, "null"},
@@ -189,6 +183,8 @@ bool is_harmless(const Json& value, Harmless::Value wanted) {
 constexpr std::string_view kOwnCode = "auto_map";
 
 }  // namespace
+
+std::span<const Harmless> harmless_keys() { return kHarmless; }
 
 // Code that comes with the model computes what it likes; that of a tokenizer is not asked.
 std::vector<std::string> own_code(const JsonObject& config) {

@@ -41,6 +41,7 @@ CASES = {
     "registry distrust": [["registry", "distrust", "{locked.pub}", "--registry", "{reg}"]],
     "registry policy": [["registry", "policy", "--apply", "{policy.json}", "--registry", "{reg}"]],
     "search": [["search", "--fits", "{model}", "--registry", "{reg}"]],
+    "registry site": [["registry", "site", "--out", "{new}", "--registry", "{reg}"]],
     "registry stats": [["registry", "stats", "--registry", "{reg}"]],
     "publish": [["publish", "{organ}", "a/c:1.0.0", "--key", "{k.key}", "--registry", "{reg}"],
                 ["publish", "{organ}", "a/c:1.0.0", "--key", "{locked.key}", "--passphrase-file",
@@ -53,8 +54,12 @@ CASES = {
     "list": [["list", "--registry", "{reg}"]],
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],
-    "verify": [["verify", "{signed}", "--key", "{k.pub}"], ["verify", "--all", "--registry", "{reg}"]],
-    "check": [["check", "{signed}", "--recipient", "{model}", "--registry", "{reg}"]],
+    "verify": [["verify", "{signed}", "--key", "{k.pub}", "--junit", "{new}", "--sarif", "{run}"],
+               ["verify", "--all", "--registry", "{reg}"]],
+    "check": [["check", "{signed}", "--recipient", "{model}", "--registry", "{reg}", "--junit", "{new}",
+               "--sarif", "{run}"]],
+    "ci": [["ci", "{signed}", "--recipient", "{model}", "--key", "{k.pub}", "--policy-file", "{ci.json}",
+            "--junit", "{new}", "--sarif", "{run}"]],
     "install": [["install", "{signed}", "--into", "{model}", "--key", "{k.pub}"],
                 ["install", "a/b:1.0.0", "--into", "{model}", "--out", "{new}", "--registry",
                  "{reg}"]],
@@ -131,6 +136,7 @@ class World:
         self.run("sign", folder / "signed", "--key", folder / "k.key")
         self.run("registry", "init", "--key", folder / "k.pub", "--key", folder / "locked.pub")
         self.run("publish", folder / "signed")
+        (folder / "ci.json").write_text('{"schema_version": 1}')
         (folder / "docker.json").write_text('{"auths": {}}')
         shutil.copy(Path(self.env["ORGAN_REGISTRY"]) / "organ/policy.json", folder / "policy.json")
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / "ca.pem")

@@ -11,10 +11,12 @@
 #include "format/base/file_system.h"
 #include "format/base/json.h"
 #include "format/manifest/model_card.h"
+#include "format/manifest/overlap_record.h"
 #include "format/manifest/reference.h"
 #include "format/organ/extraction.h"
 #include "format/organ/organ_source.h"
 #include "format/organ/organ_writer.h"
+#include "train/data/overlap.h"
 #include "train/machine/software.h"
 #include "train/trainer/internal/stored_tensors.h"
 #include "train/trainer/run_evaluations.h"
@@ -55,6 +57,12 @@ format::TrainingRecord training_record(const TrainedRun& run,
   record.software = software_versions(run.result.device);
   record.wall_milliseconds = run.result.milliseconds;
   return record;
+}
+
+// Beside the figures of held-out data: how much of that is memory.
+void add_overlap(const RunData& data, format::Manifest& manifest) {
+  if (!data.overlap || !data.held_out) return;
+  format::record_overlap({kOverlapGram, *data.overlap, data.held_out->stream().digest()}, manifest);
 }
 
 // What the organ's maker says of it.
@@ -126,6 +134,7 @@ format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identit
   add_identity(identity, manifest);
   manifest.training = training_record(run, identity.data_license);
   manifest.evaluations = training_evaluations(run);
+  add_overlap(inputs.data, manifest);
   format::OrganWriter writer(out, writing);
   writer.no_wider_than(inputs.checkpoint.permissions());
   for (std::uint64_t i = 0; i < inputs.settings.layers.count; ++i) {

@@ -3,6 +3,8 @@
 // known to change nothing. What is on no list is told to the caller, never passed over in silence.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,15 @@
 #include "format/base/json.h"
 
 namespace organ::format::internal {
+
+// A key of any family that changes the function; null (but for yes_alone) or the harmless value is
+// accepted, of families that do not handle the key themselves.
+struct Harmless {
+  std::string_view key;
+  enum class Value : std::uint8_t { null, no, yes, yes_alone, zero, one, empty } value;
+  std::string_view text;  // the value, for people
+};
+std::span<const Harmless> harmless_keys();
 
 // The same config with every alias under the key it stands for, which it overrides as transformers
 // 5.23 lets it (PreTrainedConfig.attribute_map). `config` is an object.

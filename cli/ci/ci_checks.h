@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every check of one organ, each run whatever became of the others.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/ci/ci_policy.h"
+#include "cli/frame/context.h"
+#include "cli/report/report.h"
+#include "format/base/digest.h"
+#include "format/base/progress.h"
+#include "registry/trust/policy.h"
+
+namespace organ::cli {
+
+struct CiRequest {
+  std::string organ;  // as it was given: a reference or a folder
+  CiPolicy policy;
+  registry::TrustOverride trust;
+  std::string as_name;
+};
+
+// What one check came to under its mode: with `warn` a failure has passed, its findings are
+// warnings and `outcome.reason` says so; what is `required` and found nothing to judge has failed.
+struct CiOutcome {
+  CiCheck check = CiCheck::structure;
+  CiMode mode = CiMode::off;
+  ReportCase outcome;
+  int exit_code = 0;  // of the class of what was found; 0 unless it failed
+};
+
+struct CiRun {
+  std::string organ;             // name:version, or the folder
+  std::optional<Digest> digest;  // of a published version
+  std::vector<CiOutcome> checks;
+
+  int exit_code() const;  // the worst
+};
+
+// One check for each kind, compatibility one for each recipient. Throws invalid_argument and
+// conflict for what cannot be asked at all, io of a registry, cancelled; what is wrong with the
+// organ, a missing one included, is an outcome.
+CiRun run_ci(const Context& context, const CiRequest& request, const Work& work);
+
+// Its rules are ci/CHECK, verify/CODE and check/RULE.
+Report to_report(const CiRun& run);
+
+}  // namespace organ::cli

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a pipeline demands of an organ: organ-ci.json (schemas/ci-policy.v1.schema.json). Not the
+// policy of a registry, which says whose signatures count; that is one of the checks here.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/base/digest.h"
+
+namespace organ::cli {
+
+inline constexpr std::uint64_t kCiPolicyLimit = std::uint64_t{1} << 20;  // bytes
+inline constexpr std::size_t kMostRecipients = 64, kMostLicenses = 256, kMostDemands = 64;
+
+enum class CiCheck {
+  structure,      // organ.json and what lies beside it
+  digests,        // every byte
+  finite,         // no NaN, no infinity
+  signature,      // a key that counts signed exactly this
+  policy,         // the registry's rule for the name, withdrawals
+  license,        // is one of those named
+  evaluation,     // recorded figures within bounds
+  memorisation,   // figures are of data that training did not see
+  compatibility,  // fits each recipient
+};
+inline constexpr std::size_t kCiChecks = 9;
+std::string_view to_string(CiCheck check);
+
+enum class CiMode {
+  off,       // not run
+  warn,      // a failure is told
+  enforce,   // a failure fails the run
+  required,  // so does a check that finds nothing to judge
+};
+std::string_view to_string(CiMode mode);
+
+struct CiRecipient {
+  std::string model;                           // a checkpoint folder
+  std::optional<std::uint64_t> position = {};  // nullopt: where the organ comes from
+};
+
+// A bound on the evaluations that the selectors choose; there must be one. Empty selectors: any.
+struct EvaluationDemand {
+  std::string subject = {};   // empty: every one but recipient_untouched
+  std::string protocol = {};  // P0
+  std::optional<Digest> dataset_digest = {};
+  std::optional<double> max_nll = {}, max_perplexity = {}, max_bits_per_byte = {};
+  std::optional<std::uint64_t> min_tokens = {};
+  std::string improves_on = {};  // a subject that was measured alike, with a larger loss
+};
+
+struct CiPolicy {
+  // By CiCheck. What needs nothing but the organ is required; where somebody must have said what is
+  // wanted, the check is enforced as soon as somebody has.
+  std::array<CiMode, kCiChecks> modes = {CiMode::required, CiMode::required, CiMode::required,
+                                         CiMode::required, CiMode::required, CiMode::enforce,
+                                         CiMode::enforce,  CiMode::enforce,  CiMode::enforce};
+  std::vector<std::string> licenses;  // SPDX identifiers; empty: any, and none
+  std::vector<CiRecipient> recipients;
+  std::vector<EvaluationDemand> evaluations;
+  double max_overlap = 0.1;  // as the training probe has it (schemas/training.md)
+  bool allow_chosen_weights = true;
+
+  CiMode mode(CiCheck check) const { return modes[static_cast<std::size_t>(check)]; }
+  CiMode& mode(CiCheck check) { return modes[static_cast<std::size_t>(check)]; }
+
+  // Throws corrupt naming `subject` for anything that is not as the schema says, unknown fields
+  // included, and unsupported_version.
+  static CiPolicy parse(std::string_view text, std::string_view subject);
+};
+
+}  // namespace organ::cli

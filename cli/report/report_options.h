@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options --format, --junit and --sarif of commands that have a Report.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cli/frame/command.h"
+#include "cli/frame/context.h"
+#include "cli/report/report.h"
+
+namespace organ::cli {
+
+enum class ReportForm { text, json, junit, sarif };
+std::string_view to_string(ReportForm form);
+std::optional<ReportForm> parse_report_form(std::string_view name);
+
+struct ReportOptions {
+  ReportForm form = ReportForm::text;  // of stdout; --json says the same as json
+  std::string junit, sarif;            // files that get the report too; empty: none
+};
+void add_report_options(Command& command, ReportOptions& options);
+
+// Throws invalid_argument before the work when a report could not be put there: the folder is not
+// there, the name is taken by what is no regular file, or it lies in `subject`, the folder that is
+// looked at (empty: none), which it would change.
+void check_report_files(const ReportOptions& options, const std::string& subject);
+
+// The files, each whole or as it was; a report of before is replaced. Throws io.
+void write_reports(const ReportOptions& options, const Report& report);
+
+// Prints the report when stdout is to have it in a form of CI. False: text or JSON is asked for.
+bool print_report(const Context& context, const ReportOptions& options, const Report& report);
+bool wants_json(const Context& context, const ReportOptions& options);
+
+}  // namespace organ::cli

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of `organ registry site` in a headless Chromium, opened from a folder as people open it: it loads
+nothing, complains of nothing, shows every version with what is known of it, stays within a phone's width, is
+readable in light and dark, does all with the keyboard, and takes hostile texts for texts. 2,000 versions
+are one page below 3 MB that answers at once.
+
+    page.py ORGAN_PROGRAM SCHEMAS_FOLDER [PICTURES_FOLDER]
+
+Pictures of each width and scheme go into a folder of its own, or the one that is given. Needs Chromium;
+exits 77 without it.
+"""
+import copy
+import hashlib
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
+from chromium import Browser  # noqa: E402
+
+ORGAN, SCHEMAS = (Path(argument).resolve() for argument in sys.argv[1:3])
+PICTURES = Path(sys.argv[3]).resolve() if len(sys.argv) > 3 else None
+del sys.argv[1:]
+SOURCE = Path(__file__).parents[3]
+TOOLS, STYLE = SOURCE / "tests/tools", SOURCE / "registry/site/page/page.css"
+PHONE, DESKTOP = (390, 844), (1280, 900)
+HOSTILE = ["<script>document.title = 'owned'</script>", "</script><img src=x onerror=\"document.title='owned'\">",
+           "<!--", "\u202eright to left\u2066", "&amp;&lt;b&gt;", "a" * 4000, "${1}`'\"\\ \u2028 @SCRIPT@ @DATA@",
+           "wide \U0001f9e0 \u65e5\u672c\u8a9e"]
+TEXT_CONTRAST = 4.5  # WCAG 2.1, 1.4.3
+
+
+def luminance(colour):
+    channels = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a, b):
+    brighter, darker = sorted((luminance(a), luminance(b)), reverse=True)
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+class Page(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory(prefix="organ-page-")
+        cls.work = Path(cls.scratch.name)
+        cls.pictures = PICTURES or cls.work / "pictures"
+        cls.pictures.mkdir(exist_ok=True)
+        cls.env = {"PATH": os.environ["PATH"], "HOME": cls.scratch.name, "LC_ALL": "C.UTF-8",
+                   "ORGAN_REGISTRY": str(cls.work / "registry"), "SOURCE_DATE_EPOCH": "1700000000"}
+        cls.make_registry()
+        cls.organ("registry", "site", "--out", "site", "--title", "Organs <of> \"ours\"")
+        cls.data = json.loads((cls.work / "site/catalog.json").read_text())
+        cls.browser = Browser()
+        cls.browser.__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.__exit__()
+        cls.scratch.cleanup()
+
+    @classmethod
+    def organ(cls, *words, codes=(0,)):
+        done = subprocess.run([ORGAN, *map(str, words)], cwd=cls.work, env=cls.env, capture_output=True, text=True,
+                              check=False)
+        assert done.returncode in codes, (words, done.returncode, done.stderr)
+        return done.stdout
+
+    @classmethod
+    def make_registry(cls):
+        for name, more in (("model", []), ("other", ["--hidden", "32"])):
+            subprocess.run([sys.executable, TOOLS / "make_tiny_model.py", cls.work / name, *more], check=True,
+                           stdout=subprocess.DEVNULL)
+        cls.organ("key", "generate", "k")
+        cls.organ("registry", "init", "--key", "k.pub", "--pattern", "legal/*")
+        cls.organ("extract", "model", "--layers", "2:5", "--name", "legal/contracts", "--organ-version", "1.0.0",
+                  "--description", "contracts of all kinds", "--license", "apache-2.0", "--out", "legal")
+        cls.add_evaluations(cls.work / "legal")
+        for version in ("1.0.0", "1.1.0", "2.0.0"):
+            cls.organ("publish", "legal", f"legal/contracts:{version}", "--key", "k.key")
+        cls.organ("alias", "legal/contracts@stable", "1.1.0")
+        cls.organ("yank", "legal/contracts:1.0.0", "--reason", HOSTILE[0])
+        cls.organ("revoke", "legal/contracts:2.0.0", "--reason", "names of people in it")
+        cls.organ("registry", "trust", "k.pub", "--pattern", "open/*", "--mode", "off")
+        for number, text in enumerate(HOSTILE):
+            words = ["extract", "other" if number % 2 else "model", "--layers", "1:3", "--name", f"open/hostile-{number}",
+                     "--description", text, "--license", text[:100], "--donor", text[:200], "--out", f"h{number}"]
+            cls.organ(*words)
+            cls.organ("publish", f"h{number}")
+        cls.organ("registry", "trust", "k.pub", "--pattern", "open/*", "--mode", "enforce", "--threshold", "1")
+
+    @classmethod
+    def add_evaluations(cls, folder):
+        """As a training writes them; organ.json is canonical JSON."""
+        record = json.loads((folder / "organ.json").read_text())
+        one = {"position": None, "protocol": "P0", "context": 512, "stride": 512, "tokens": 4096,
+               "bits_per_byte": None, "dataset": HOSTILE[1], "tokenizer_digest": None,
+               "dataset_digest": "sha256:" + "ab" * 32}
+        record["evaluations"] = [one | {"subject": subject, "nll": nll, "perplexity": ppl} for subject, nll, ppl in
+                                 (("recipient_untouched", 2.875, 17.75), ("as_transplanted", 2.725, 15.25))]
+        (folder / "organ.json").write_text(json.dumps(record, sort_keys=True, separators=(",", ":"),
+                                                      ensure_ascii=False))
+
+    def load(self, folder="site"):
+        self.browser.requests.clear()
+        self.browser.complaints.clear()
+        page = self.work / folder / "index.html"
+        self.browser.open(page)
+        self.assertEqual(self.browser.requests, [page.resolve().as_uri()])
+        self.assertEqual(self.browser.complaints, [])
+        return self.browser.run
+
+    # ---- the files -----------------------------------------------------------------------------------
+
+    def test_files(self):
+        self.assertEqual(sorted(os.listdir(self.work / "site")), ["catalog.json", "index.html"])
+        self.organ("registry", "site", "--out", "again", "--title", "Organs <of> \"ours\"")
+        for name in ("catalog.json", "index.html"):
+            self.assertEqual((self.work / "site" / name).read_bytes(), (self.work / "again" / name).read_bytes())
+        before = (self.work / "site/index.html").read_bytes()
+        self.organ("registry", "site", "--out", "site", codes=(1,))
+        self.organ("registry", "site", "--out", "registry/site", codes=(2,))
+        self.organ("registry", "site", "--out", "nowhere/site", codes=(6,))
+        self.organ("registry", "site", "--out", "untitled", "--title", "", codes=(2,))
+        self.organ("registry", "site", "--out", "untitled", "--title", "x" * 201, codes=(2,))
+        self.assertFalse((self.work / "untitled").exists())
+        self.assertEqual((self.work / "site/index.html").read_bytes(), before)
+        record = json.loads(self.organ("registry", "site", "--out", "third", "--json"))
+        self.assertEqual((record["versions"], record["damaged"]), (11, 0))
+        self.assertEqual(record["bytes"], (self.work / "third/index.html").stat().st_size)
+        self.assertEqual([path for path in os.listdir(self.work) if path.startswith(".")], [".config"]
+                         if (self.work / ".config").exists() else [])
+
+    def test_page_is_self_contained(self):
+        text = (self.work / "site/index.html").read_text()
+        self.assertNotRegex(text.split("<script type")[0] + text.split("</script>", 1)[1], r"https?://(?!www\.w3\.org/2000/svg)")
+        self.assertNotRegex(text, r"<(img|link|iframe|object|embed|base)\b")
+        self.assertEqual(text.count("<script"), 2)
+        self.assertIn("default-src 'none'", text)
+        self.assertNotIn("unsafe", text)
+
+    def test_schema(self):
+        try:
+            import jsonschema
+        except ImportError:
+            self.skipTest("no jsonschema in this Python")
+        schema = json.loads((SCHEMAS / "site-catalog.v1.schema.json").read_text())
+        jsonschema.Draft7Validator.check_schema(schema)
+        jsonschema.Draft7Validator(schema).validate(self.data)
+
+    def test_contrast(self):
+        style = STYLE.read_text()
+        schemes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block))
+                   for block in re.findall(r":root \{([^}]*)\}", style)]
+        self.assertEqual(len(schemes), 3)
+        self.assertNotRegex(re.sub(r":root \{[^}]*\}", "", style), r"#[0-9a-f]{3,8}\b(?=[;, ])|rgba?\(")
+        for scheme in schemes:
+            for ink, ground in itertools.product(("ink", "faint", "good", "bad", "warn", "mark"), ("page", "card", "code")):
+                self.assertGreaterEqual(contrast(scheme[ink], scheme[ground]), TEXT_CONTRAST, (ink, ground, scheme))
+            for ground in ("page", "card"):  # WCAG 2.1, 1.4.11: the edges of what is used
+                self.assertGreaterEqual(contrast(scheme["edge"], scheme[ground]), 3, (ground, scheme))
+
+    # ---- what is shown -------------------------------------------------------------------------------
+
+    def test_versions(self):
+        run = self.load()
+        self.assertEqual(run("document.title"), "Organs <of> \"ours\"")
+        self.assertEqual(run("document.querySelector('h1').textContent"), "Organs <of> \"ours\"")
+        self.assertEqual(run("document.getElementById('summary').textContent"), "11 versions of 9 organs")
+        titles = run("[...document.querySelectorAll('.title')].map((one) => one.textContent)")
+        self.assertEqual(titles[0], "legal/contracts:1.1.0")  # the others are withdrawn
+        run("document.getElementById('withdrawn').click()")
+        run("document.querySelectorAll('#versions details').forEach((one) => { one.open = true; })")
+        self.browser.run("new Promise((done) => setTimeout(done, 100))")
+        text = run("document.getElementById('versions').innerText")
+        for part in ("legal/contracts:1.0.0", "yanked", "revoked", "@stable", "names of people in it",
+                     "signed by 1 trusted key", "not trusted", "perplexity 15.25", "untouched", "17.75",
+                     "contracts of all kinds", "apache-2.0", self.data["versions"][0]["digest"], HOSTILE[0]):
+            self.assertIn(part, text)
+        labels = run("[...document.querySelectorAll('#versions svg')].map((one) => one.getAttribute('aria-label'))")
+        self.assertEqual(labels[0], f"Perplexity on {HOSTILE[1]}: untouched 17.75, transplanted 15.25")
+        lineage = run("document.querySelector('#lineage svg').textContent")
+        for part in ("legal/contracts", "1.1.0", "@stable", "yanked"):
+            self.assertIn(part, lineage)
+        self.assertEqual(run("document.title"), "Organs <of> \"ours\"")  # no hostile text ran
+        self.assertEqual(run("document.querySelectorAll('img').length"), 0)
+        shown = run("document.body.innerText")
+        self.assertNotIn("\u202e", shown)
+        self.assertIn("\\u{202e}right to left", shown)
+
+    def test_filters(self):
+        run = self.load()
+
+        def found(id, value):
+            run(f"""(() => {{ const one = document.getElementById({json.dumps(id)});
+                one.value = {json.dumps(value)}; one.dispatchEvent(new Event("input", {{bubbles: true}})); }})()""")
+            return run("document.getElementById('count').textContent")
+        self.assertEqual(found("words", ""), "9 of 11 versions")
+        self.assertEqual(found("words", "CONTRACTS kinds"), "1 of 11 versions")
+        self.assertEqual(found("words", "contracts nothing"), "0 of 11 versions")
+        self.assertEqual(found("words", "@stable"), "1 of 11 versions")
+        found("words", "")
+        self.assertEqual(found("trust", "yes"), "1 of 11 versions")
+        self.assertEqual(found("trust", "no"), "8 of 11 versions")
+        self.assertEqual(found("trust", ""), "9 of 11 versions")
+        self.assertEqual(found("family", "llama"), "9 of 11 versions")
+
+    def test_recipient(self):
+        """config.json of a model given as a file, then its shape by hand: one verdict."""
+        run = self.load()
+        config = (self.work / "model/config.json").read_text()
+
+        def give(text):
+            run(f"""organPage.read(new File([{json.dumps(text)}], "config.json"))""")
+            return run("document.getElementById('model').textContent")
+        self.assertEqual(give(config), "config.json: 7 of 11 versions fit where they come from")
+        tags = run("[...document.querySelectorAll('#versions .tag')].map((one) => one.textContent)")
+        self.assertIn("fits (A)", tags)
+        self.assertIn("does not fit (C)", tags)
+        run("document.getElementById('fitting').click()")
+        self.assertEqual(run("document.getElementById('count').textContent"), "5 of 11 versions")
+        run("document.querySelector('#versions details').open = true")
+        self.browser.run("new Promise((done) => setTimeout(done, 100))")
+        self.assertIn("layers where it fits: 0 to 3", run("document.getElementById('versions').innerText"))
+        self.assertIn("no JSON", give("{"))
+        self.assertIn("'model_type'", give("{}"))
+        self.assertIn("0 of 11", give('{"model_type": "gpt2", "vocab_size": 1, "n_embd": 8, "n_layer": 9, "n_head": 2}'))
+        run("document.getElementById('forget').click()")
+        self.assertEqual(run("document.getElementById('count').textContent"), "9 of 11 versions")
+        values = {"hidden_size": 64, "intermediate_size": 128, "layer_count": 6, "heads": 4, "kv_heads": 2,
+                  "norm_epsilon": 1e-5}
+        run("document.getElementById('shape-family').value = 'llama'")
+        for key, value in values.items():
+            run(f"document.getElementById('shape-{key}').value = '{value}'")
+        run("document.querySelector('#shape button').click()")
+        self.assertEqual(run("document.getElementById('model').textContent"),
+                         "the shape: 7 of 11 versions fit where they come from")
+        self.assertEqual(self.browser.complaints, [])
+
+    def test_keyboard(self):
+        run = self.load()
+        self.browser.look(*DESKTOP, "light")
+        seen = []
+        for _ in range(30):
+            self.browser.press("Tab")
+            seen.append(run("document.activeElement.id || document.activeElement.tagName"))
+            if seen[-1] == "SUMMARY" and "words" in seen:
+                break
+        self.assertEqual(seen[:2], ["config", "SUMMARY"])
+        self.assertEqual([one for one in seen if one in ("words", "family", "trust", "order", "withdrawn", "fitting")],
+                         ["words", "family", "trust", "order", "withdrawn", "fitting"])
+        self.assertEqual(seen[-1], "SUMMARY")
+        self.assertNotEqual(run("getComputedStyle(document.activeElement).outlineStyle"), "none")
+        self.assertFalse(run("document.activeElement.parentElement.open"))
+        self.browser.press("Enter")
+        self.assertTrue(run("document.activeElement.parentElement.open"))
+        unnamed = run("""[...document.querySelectorAll("input, select, button")].filter((one) =>
+            one.tagName !== "BUTTON" && !document.querySelector(`label[for="${one.id}"]`)).length""")
+        self.assertEqual(unnamed, 0)
+
+    def test_sizes_and_schemes(self):
+        for (width, height), scheme in itertools.product((PHONE, DESKTOP), ("light", "dark")):
+            with self.subTest(width=width, scheme=scheme):
+                self.browser.look(width, height, scheme)
+                run = self.load()
+                run("document.getElementById('withdrawn').click()")
+                run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+                self.browser.run("new Promise((done) => setTimeout(done, 100))")
+                self.assertLessEqual(run("document.documentElement.scrollWidth"), width)
+                # What is wider scrolls in a frame of its own, which the keyboard reaches.
+                self.assertEqual(run("""[...document.querySelectorAll("*")].filter((one) =>
+                    one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX === "auto" &&
+                    one.tabIndex < 0).length"""), 0)
+                dark = run("getComputedStyle(document.body).backgroundColor")
+                self.assertEqual(dark, "rgb(22, 24, 26)" if scheme == "dark" else "rgb(251, 250, 247)")
+                small = run("""[...document.querySelectorAll("input:not([type=checkbox]), select, button")].filter((one) =>
+                    one.offsetParent !== null && one.getBoundingClientRect().height < 40).length""")
+                self.assertEqual(small, 0)
+                self.browser.picture(self.pictures / f"{width}-{scheme}.png")
+                run("document.getElementById('lineage').scrollIntoView()")
+                self.browser.picture(self.pictures / f"{width}-{scheme}-lineage.png")
+        self.assertEqual(len(list(self.pictures.glob("*.png"))), 8)
+
+    # ---- what is wrong, and what is much ---------------------------------------------------------------
+
+    def test_damage(self):
+        shutil.copytree(self.work / "registry", self.work / "damaged")
+        digest = next(one["digest"] for one in self.data["versions"] if one["version"] == "1.1.0")
+        blob = self.work / "damaged/blobs/sha256" / digest.removeprefix("sha256:")
+        blob.chmod(0o644)
+        blob.write_text("{}")
+        self.organ("registry", "site", "--registry", "damaged", "--out", "damaged-site")
+        run = self.load("damaged-site")
+        tags = run("[...document.querySelectorAll('#versions .tag')].map((one) => one.textContent)")
+        self.assertIn("damaged", tags)
+        policy = self.work / "damaged/organ/policy.json"
+        policy.write_text(policy.read_text().replace("legal/*", "legal/x"))
+        self.organ("registry", "site", "--registry", "damaged", "--out", "none", codes=(5,))
+        self.assertFalse((self.work / "none").exists())
+
+    def test_two_thousand(self):
+        """The page of so many, from this one's: its data are all that differ."""
+        text = (self.work / "site/index.html").read_text()
+        data = copy.deepcopy(self.data)
+        first = next(one for one in data["versions"] if one["version"] == "1.1.0")
+        data["versions"] = []
+        for number in range(2000):
+            digest = "sha256:" + hashlib.sha256(str(number).encode()).hexdigest()
+            data["versions"].append(first | {"name": f"team-{number % 100}/organ-{number // 20}", "log_index": number,
+                                             "version": f"1.{number % 20}.0", "digest": digest,
+                                             "description": f"texts of subject {number}, " + "and so on " * 20})
+        inline = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+        many = re.sub(r'(id="data">).*?(</script>)', lambda m: m.group(1) + inline + m.group(2), text, count=1, flags=re.S)
+        (self.work / "many").mkdir()
+        (self.work / "many/index.html").write_text(many)
+        self.assertLess(len(many.encode()), 3_000_000)
+        self.browser.look(*DESKTOP, "light")
+        started = time.monotonic()
+        run = self.load("many")
+        self.assertLess(time.monotonic() - started, 10)
+        self.assertEqual(run("document.getElementById('count').textContent"), "2000 of 2000 versions")
+        spent = run("""(() => { const before = performance.now(), one = document.getElementById("words");
+            one.value = "subject 19 team-1"; one.dispatchEvent(new Event("input", {bubbles: true}));
+            return performance.now() - before; })()""")
+        self.assertLess(spent, 1000)
+        print(f"2,000 versions: {len(many)} bytes, a search takes {spent:.0f} ms")
+        self.assertRegex(run("document.getElementById('count').textContent"), r"^\d+ of 2000")
+        run("""(() => { const one = document.getElementById("words"); one.value = "";
+            one.dispatchEvent(new Event("input", {bubbles: true})); })()""")
+        self.assertEqual(run("document.querySelectorAll('#versions > li').length"), 100)
+        run("document.getElementById('more').click()")
+        self.assertEqual(run("document.querySelectorAll('#versions > li').length"), 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
