@@ -250,9 +250,11 @@ LogEntry make_entry(const PreparedOrgan& organ, const BlobRef& manifest,
 }  // namespace
 
 // Decides under the write lock between a publish entry, a signature entry and nothing at all.
-void Registry::Impl::commit_version(LogEntry entry, std::vector<StagedBlob> blobs_to_link,
-                                    const Work& work, PublishResult& result) {
+void Registry::Impl::commit_version(const Manifest& organ, LogEntry entry,
+                                    std::vector<StagedBlob> blobs_to_link, const Work& work,
+                                    PublishResult& result) {
   const FileLock lock = lock_to_write(work);
+  require_not_taken_down(organ);  // the catalog knows by now which versions the weights are of
   const std::optional<VersionInfo> existing = catalog.find(entry.name, entry.version);
   check_not_taken(existing, entry.manifest->digest);
   work.require_wanted();  // from here on it is completed
@@ -275,8 +277,26 @@ void Registry::Impl::commit_version(LogEntry entry, std::vector<StagedBlob> blob
   if (catalog.has_damage()) catalog = build_catalog(paths, log, blobs, work.committed());
 }
 
+void Registry::Impl::require_not_taken_down(const Manifest& organ) const {
+  const Takedowns& takedowns = facts().takedowns();
+  if (takedowns.empty()) return;
+  if (const auto own = takedowns.find({organ.name, organ.version}); own != takedowns.end()) {
+    fail(ErrorCode::untrusted, "{}:{}: {}", organ.name, organ.version, describe(own->second));
+  }
+  for (const FileEntry& file : organ.files) {
+    if (!format::holds_weights(file.role)) continue;
+    const auto holders = catalog.versions_with(file.digest);
+    const auto is_gone = [&](const auto& holder) { return takedowns.contains(holder); };
+    if (holders.empty() || !std::ranges::all_of(holders, is_gone)) continue;
+    const auto& [name, version] = holders.front();
+    fail(ErrorCode::untrusted, "{}:{}: {} is of {}:{}, which {}", organ.name, organ.version,
+         quote(file.path), name, version, describe(takedowns.at(holders.front())));
+  }
+}
+
 void Registry::check_publishable(const OrganSource& organ, const Digest& identity) const {
   const Manifest& manifest = organ.manifest();
+  impl_->require_not_taken_down(manifest);
   PreparedOrgan prepared(organ, manifest.name, manifest.version);
   const auto existing = impl_->catalog.find(manifest.name, manifest.version);
   check_not_taken(existing, identity);
@@ -301,6 +321,7 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
                             quote(prepared.renamed_from()), name, version.to_string()),
                 "publish it under the signed name, or give --key to sign it anew");
   }
+  impl_->require_not_taken_down(prepared.manifest());
   auto not_finite = check_contents(organ, options.require_finite, work);
   const auto existing = impl_->catalog.find(name, version.to_string());
   const VersionTexts texts =
@@ -325,8 +346,8 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   require_room(impl_->blobs, prepared, texts);
   BlobWriter writer(impl_->blobs, storing_phase(prepared.manifest(), work));
   const std::vector<BlobRef> signatures = write_blobs(writer, prepared, texts);
-  impl_->commit_version(make_entry(prepared, texts.manifest.ref, signatures), writer.finish(result),
-                        work, result);
+  impl_->commit_version(prepared.manifest(), make_entry(prepared, texts.manifest.ref, signatures),
+                        writer.finish(result), work, result);
   return result;
 }
 

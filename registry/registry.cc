@@ -14,6 +14,7 @@
 #include "format/base/new_folder.h"
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
+#include "registry/log/merkle.h"
 #include "registry/oci/oci.h"
 
 namespace organ::registry {
@@ -88,6 +89,24 @@ Catalog open_for_reading(const RegistryPaths& paths, const Log& log, const BlobS
   replay(log, blobs, catalog, work);
   catalog.forbid_writes();
   return catalog;
+}
+
+// The newest release of a name that was not withdrawn; with a range, the newest version in that.
+std::optional<VersionInfo> newest_of(const Catalog& catalog, const LogFacts& facts,
+                                     const std::string& name, const format::VersionRange* range) {
+  const auto wanted = [&](const std::string& candidate) {
+    return !facts.yanked(name, candidate) && !facts.revoked(name, candidate) &&
+           !facts.taken_down(name, candidate) &&
+           (range == nullptr || range->contains(Version::parse(candidate)));
+  };
+  std::optional<VersionInfo> release = catalog.newest(name, wanted);
+  if (range == nullptr || !range->may_contain_prereleases()) return release;
+  std::optional<VersionInfo> early = catalog.newest_prerelease(name, wanted);
+  const bool is_newer =
+      early &&
+      (!release ||
+       std::is_gt(Version::parse(early->version).precedence(Version::parse(release->version))));
+  return is_newer ? early : release;
 }
 
 }  // namespace
@@ -197,6 +216,7 @@ std::vector<std::string> Registry::take_notices() { return std::exchange(impl_->
 
 VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
   std::optional<VersionInfo> found;
+  const auto* range = std::get_if<format::VersionRange>(&reference.selector);
   if (const auto* version = std::get_if<Version>(&reference.selector)) {
     found = catalog.find(reference.name, version->to_string());
   } else if (const auto* digest = std::get_if<Digest>(&reference.selector)) {
@@ -206,19 +226,18 @@ VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
       found = catalog.find(reference.name, *pointed);
     }
   } else {
-    const LogFacts& facts = this->facts();
-    found = catalog.newest(reference.name, [&](const std::string& candidate) {
-      return !facts.yanked(reference.name, candidate) && !facts.revoked(reference.name, candidate);
-    });
+    found = newest_of(catalog, facts(), reference.name, range);
   }
   if (found) {
     prove(*found);
     return as_logged(*std::move(found));
   }
   const bool known = !catalog.list({.name = reference.name, .limit = 1}).empty();
+  const char* what =
+      range == nullptr ? "no such version" : "no version in this range that was not withdrawn";
   throw Error(ErrorCode::not_found,
-              fmt::format("{}: no such {} in {}", quote(reference.to_string()),
-                          known ? "version" : "organ", quote(paths.root.string())),
+              fmt::format("{}: {} in {}", quote(reference.to_string()),
+                          known ? what : "no such organ", quote(paths.root.string())),
               known ? "organ list " + reference.name + " shows its versions"
                     : "organ list shows what is there");
 }
@@ -247,9 +266,10 @@ std::unique_ptr<StoredOrgan> Registry::Impl::open_version(const VersionInfo& ver
   const std::string subject = version.name + ":" + version.version;
   std::vector<format::Finding> damaged;  // evaluate() tells
   std::vector<std::string> bundles = load_bundles(version, damaged);
+  const auto takedown = facts().taken_down(version.name, version.version);
   return std::make_unique<StoredOrgan>(
       blobs, load_version(blobs, {version.digest, version.manifest_size}, subject),
-      std::move(bundles), subject);
+      std::move(bundles), subject, takedown ? describe(*takedown) : std::string());
 }
 
 std::unique_ptr<format::OrganSource> Registry::open_organ(const ResolvedVersion& version) const {
@@ -260,6 +280,8 @@ VersionInfo Registry::Impl::as_logged(VersionInfo version) const {
   const LogFacts& now = facts();
   version.yank_reason = now.yanked(version.name, version.version);
   version.revoke_reason = now.revoked(version.name, version.version);
+  version.superseded = now.superseded(version.name, version.version);
+  version.taken_down = now.taken_down(version.name, version.version);
   version.aliases = now.aliases_of(version.name, version.version);
   return version;
 }
@@ -270,7 +292,7 @@ std::vector<VersionInfo> Registry::list(const VersionFilter& filter) const {
   std::vector<VersionInfo> versions;
   impl_->catalog.visit(all, [&](VersionInfo row) {
     VersionInfo version = impl_->as_logged(std::move(row));
-    const bool hidden = version.yank_reason || version.revoke_reason;
+    const bool hidden = version.yank_reason || version.revoke_reason || version.taken_down;
     if (!hidden || filter.include_withdrawn) versions.push_back(std::move(version));
     return filter.limit == 0 || versions.size() < filter.limit;
   });
@@ -288,6 +310,18 @@ std::vector<LogRecord> Registry::history(const std::string& name) const {
     if (name.empty() || entry.name == name) records.push_back({place.index, entry});
   });
   return records;
+}
+
+Digest Registry::log_root(std::uint64_t entries) const {
+  MerkleTree tree;
+  impl_->log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+    if (place.index < entries) tree.append(merkle_leaf(entry.to_text()));
+  });
+  if (tree.size() < entries) {
+    fail(ErrorCode::invalid_argument, "the root of {} entries of a log that has {}", entries,
+         tree.size());
+  }
+  return tree.root();
 }
 
 }  // namespace organ::registry

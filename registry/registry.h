@@ -66,6 +66,17 @@ struct LogRecord {
   LogEntry entry;
 };
 
+// An entry that concerns a version, and the signatures that came with it.
+struct VersionEvent {
+  struct Signer {
+    format::KeyId key;      // that the signature names
+    bool verified = false;  // it is good, by that key, which the registry has
+  };
+  LogRecord record;
+  std::vector<Signer> signers;
+  std::vector<std::string> unreadable;  // why others cannot be read
+};
+
 // The outcome of checking one version or the whole registry.
 struct VerifyReport {
   struct Item {
@@ -113,6 +124,8 @@ class Registry {
   const std::filesystem::path& folder() const;
   const std::string& log_key() const;  // C2SP verifier key
   std::uint64_t log_size() const;      // entries that the signed checkpoint covers
+  // Of the RFC 6962 tree of the log's first entries, log_size() at most. Reads the log as a whole.
+  Digest log_root(std::uint64_t entries) const;
   // The rules in force: what the log's signed entries add up to. Throws also untrusted, when
   // policy.json shows others.
   const Policy& policy() const;
@@ -133,15 +146,16 @@ class Registry {
   void check_publishable(const format::OrganSource& organ, const Digest& identity) const;
 
   // Throws not_found. Without a selector: the newest version that is neither a pre-release nor
-  // yanked nor revoked; a pinned version or digest resolves even when it was withdrawn. The answer
-  // is proved against the log, whatever the catalog says; withdrawals and aliases come from there.
+  // withdrawn; with a range the newest in it that was not withdrawn; a pinned
+  // version or digest resolves even when it was withdrawn. The answer is proved against the log,
+  // whatever the catalog says; withdrawals and aliases come from there.
   ResolvedVersion resolve(const format::Reference& reference) const;
 
   // Its manifests are read and checked now, file contents by verify_contents. The source does not
   // depend on this object's lifetime.
   std::unique_ptr<format::OrganSource> open_organ(const ResolvedVersion& version) const;
 
-  // evaluate_policy for a version of this registry; a revoked version is refused.
+  // evaluate_policy for a version of this registry; one that was revoked or taken down is refused.
   TrustVerdict evaluate(const ResolvedVersion& version, const format::OrganSource& organ,
                         const TrustOverride& override = {}) const;
 
@@ -149,6 +163,9 @@ class Registry {
   std::vector<VersionInfo> list(const VersionFilter& filter = {}) const;
   // In log order; name empty: all entries.
   std::vector<LogRecord> history(const std::string& name = {}) const;
+  // Everything that happened to one version: its publication, signatures, withdrawals, what took
+  // its place or what it took the place of, aliases that came to it and went away.
+  std::vector<VersionEvent> history_of(const ResolvedVersion& version) const;
 
   // Each of these adds one signed entry to the log, or none when nothing changes. Throws not_found,
   // invalid_argument.
@@ -156,10 +173,17 @@ class Registry {
   void set_alias(const std::string& name, const std::string& alias,
                  const std::optional<format::Version>& version);
   // yank: no longer found without being named; revoke: refused everywhere. Without a reason it is
-  // taken back.
-  enum class Withdrawal { yank, revoke };
+  // taken back. takedown: refused for good, and that its weights are gone is no damage; the first
+  // reason stands. Taking them away is for take_down() of registry/care/takedown.h, which calls
+  // this first.
+  enum class Withdrawal { yank, revoke, takedown };
   void withdraw(Withdrawal kind, const std::string& name, const format::Version& version,
                 const std::optional<std::string>& reason);
+  // A notice to whoever uses the version: another one, of whatever name, takes its place. nullopt
+  // takes that back. Throws also invalid_argument when the other one was withdrawn, or is
+  // superseded by this one itself.
+  void supersede(const std::string& name, const format::Version& version,
+                 const std::optional<Supersession>& by);
   // Whose signatures count for names that match `pattern`; the first key makes the rule: enforce,
   // threshold 1. Empty pattern of distrust: in every rule. False when nothing changed.
   bool trust(const std::string& pattern, const format::PublicKey& key);

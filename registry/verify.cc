@@ -127,6 +127,9 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
                                             version.published, version.log_index));
   verdict.not_established.push_back(
       "whether a signing key was withdrawn elsewhere: only this registry's log was asked");
+  if (const auto takedown = facts().taken_down(version.name, version.version)) {
+    verdict.refusals.push_back({ErrorCode::untrusted, subject, describe(*takedown)});
+  }
   if (const auto reason = facts().revoked(version.name, version.version)) {
     verdict.refusals.push_back({ErrorCode::untrusted, subject, "revoked: " + *reason});
   }
@@ -146,7 +149,9 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
   Item item{.subject = subject, .digest = version.digest, .findings = {}, .trust = {}};
   seen.push_back(manifest);
   seen.push_back(empty_config().ref);
+  bool expected = false;  // its weights
   collect(item.findings, subject, [&] {
+    expected = !facts().taken_down(version.name, version.version);
     for (const BlobRef& signature : catalog.signatures(version.log_index)) {
       seen.push_back(signature);
       collect(item.findings, subject, [&] {
@@ -160,21 +165,29 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
     seen.push_back(stored.config);
     seen.push_back(stored.content.organ_json);
     for (const format::FileEntry& file : stored.content.organ.files) {
-      seen.push_back({file.digest, file.size});
+      if (expected || !format::holds_weights(file.role)) seen.push_back({file.digest, file.size});
     }
     const auto organ = open_version(version);
-    work.advance(stored.content.organ_json.size);
-    format::FiniteCheck finite;
-    std::vector<Finding> contents = format::verify_contents(*organ, {}, work, finite);
-    std::ranges::move(contents, std::back_inserter(item.findings));
-    item.not_finite = std::move(finite.found);
-    bytes += version.bytes;
+    if (!expected) {
+      work.advance(version.bytes);
+    } else {
+      work.advance(stored.content.organ_json.size);
+      format::FiniteCheck finite;
+      std::vector<Finding> contents = format::verify_contents(*organ, {}, work, finite);
+      std::ranges::move(contents, std::back_inserter(item.findings));
+      item.not_finite = std::move(finite.found);
+      bytes += version.bytes;
+    }
     item.trust = evaluate(version, *organ, override);
-    if (item.findings.empty()) {
+    if (item.findings.empty() && expected) {
       item.trust.established.insert(item.trust.established.begin(),
                                     "every byte is what organ.json says");
     }
   });
+  // Taken down while it was read: that is no damage.
+  if (expected && !item.findings.empty() && facts().taken_down(version.name, version.version)) {
+    return verify_version(version, override, work.uncounted(), bytes, seen);
+  }
   // In a registry a missing object is damage, not an absent argument.
   for (Finding& finding : item.findings) {
     if (finding.code == ErrorCode::not_found) finding.code = ErrorCode::corrupt;

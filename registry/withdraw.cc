@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of a version after its publication: aliases, yanking, revoking. Each is one signed entry
-// of the log.
-#include <algorithm>
+// The life of a version after its publication: aliases, yanking, revoking, taking down,
+// superseding. Each is one signed entry of the log.
+#include <set>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
@@ -19,6 +19,35 @@ void check_reason(const std::string& reason) {
   if (reason.empty() || reason.size() > kReasonLimit) {
     fail(ErrorCode::invalid_argument, "a reason of {} bytes, expected 1 to {}", reason.size(),
          kReasonLimit);
+  }
+}
+
+LogKind kind_of(Registry::Withdrawal kind) {
+  switch (kind) {
+    case Registry::Withdrawal::yank: return LogKind::yank;
+    case Registry::Withdrawal::revoke: return LogKind::revoke;
+    case Registry::Withdrawal::takedown: return LogKind::takedown;
+  }
+  return LogKind::revoke;
+}
+
+std::optional<std::string> reason_of(Registry::Withdrawal kind, const VersionInfo& version) {
+  if (kind == Registry::Withdrawal::yank) return version.yank_reason;
+  if (kind == Registry::Withdrawal::revoke) return version.revoke_reason;
+  return version.taken_down ? std::optional(version.taken_down->reason) : std::nullopt;
+}
+
+// Following successors from `by` on never leads back to `version`.
+void check_chain(const LogFacts& facts, const std::string& version, const std::string& by) {
+  std::set<std::string> seen;
+  for (std::string at = by; seen.insert(at).second;) {
+    if (at == version) {
+      fail(ErrorCode::invalid_argument, "{}: would be superseded by itself", version);
+    }
+    const auto [name, text] = format::parse_exact(at);
+    const auto next = facts.superseded(name, text.to_string());
+    if (!next) return;
+    at = next->by;
   }
 }
 
@@ -47,16 +76,42 @@ void Registry::set_alias(const std::string& name, const std::string& alias,
 void Registry::withdraw(Withdrawal kind, const std::string& name, const Version& version,
                         const std::optional<std::string>& reason) {
   if (reason) check_reason(*reason);
+  if (kind == Withdrawal::takedown && !reason) {
+    fail(ErrorCode::invalid_argument, "a takedown is not taken back");
+  }
   const FileLock lock = impl_->lock_to_write({});
   const VersionInfo found = impl_->find_reference({name, version});
-  const bool revoked = kind == Withdrawal::revoke;
-  const auto& now = revoked ? found.revoke_reason : found.yank_reason;
-  if (now == reason) return;
-  LogEntry entry = entry_of(revoked ? LogKind::revoke : LogKind::yank);
+  const auto now = reason_of(kind, found);
+  if (now == reason || (kind == Withdrawal::takedown && now)) return;
+  LogEntry entry = entry_of(kind_of(kind));
   entry.name = found.name;
   entry.version = found.version;
   entry.reason = reason.value_or(now.value_or(""));
   entry.withdrawn = !reason;
+  impl_->commit(entry);
+}
+
+void Registry::supersede(const std::string& name, const Version& version,
+                         const std::optional<Supersession>& by) {
+  if (by) check_reason(by->reason);
+  const FileLock lock = impl_->lock_to_write({});
+  const VersionInfo found = impl_->find_reference({name, version});
+  if (found.superseded == by) return;
+  if (by) {
+    const auto [other, number] = format::parse_exact(by->by);
+    const VersionInfo successor = impl_->find_reference({other, number});
+    if (successor.yank_reason || successor.revoke_reason || successor.taken_down) {
+      fail(ErrorCode::invalid_argument, "{}: was withdrawn itself", by->by);
+    }
+    check_chain(impl_->facts(), found.name + ":" + found.version, by->by);
+  }
+  const Supersession said = by ? *by : *found.superseded;
+  LogEntry entry = entry_of(LogKind::supersede);
+  entry.name = found.name;
+  entry.version = found.version;
+  entry.successor = said.by;
+  entry.reason = said.reason;
+  entry.withdrawn = !by;
   impl_->commit(entry);
 }
 

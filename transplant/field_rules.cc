@@ -13,15 +13,16 @@ namespace {
 
 constexpr std::string_view kInner =
     "one Hugging Face config cannot describe both; choose a recipient whose layers agree";
-constexpr std::string_view kBridge = "it would take a bridge between the two streams and recovery";
+constexpr std::string_view kOtherStream =
+    "it would take a bridge between the two streams and recovery";
 constexpr std::string_view kWindow = "choose a position with the same pattern of attention types";
 constexpr std::string_view kScale = "choose a position whose layers scale their scores alike";
 constexpr std::string_view kRope = "the organ's q and k were trained for its own rotation";
 
 constexpr FieldRule kFieldRules[] = {
-    {"hidden_size", Level::C, kBridge},
-    {"norm_placement", Level::C, kBridge},
-    {"position", Level::C, kBridge},
+    {"hidden_size", Level::C, kOtherStream},
+    {"norm_placement", Level::C, kOtherStream},
+    {"position", Level::C, kOtherStream},
     {"shared_state", Level::D, "the organ depends on state outside its layers"},
     {"shared_digest", Level::D,
      "the organ's layers were trained with another table of position biases than the recipient's"},

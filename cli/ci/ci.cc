@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -55,6 +57,13 @@ CiRequest request_of(const Arguments& arguments) {
          request.policy.recipients.size(), kMostRecipients);
   }
   return request;
+}
+
+// What a report must not be written into.
+std::vector<std::string> files_read(const Arguments& arguments, const CiRequest& request) {
+  std::vector<std::string> read = {folder_of_argument(arguments.organ), arguments.policy_file};
+  for (const CiRecipient& recipient : request.policy.recipients) read.push_back(recipient.model);
+  return read;
 }
 
 nlohmann::json to_json(const CiOutcome& one) {
@@ -111,8 +120,8 @@ void print_text(const Context& context, const CiRun& run) {
 }
 
 void run_command(Context& context, const Arguments& arguments) {
-  check_report_files(arguments.report, folder_of_argument(arguments.organ));
   const CiRequest request = request_of(arguments);
+  check_report_files(context, arguments.report, files_read(arguments, request));
   const CiRun run = watched(context, arguments.threads,
                             [&](const Work& work) { return run_ci(context, request, work); });
   context.exit_code = worse_exit_code(context.exit_code, run.exit_code());

@@ -126,7 +126,6 @@ void judge_structure(const OrganArgument& organ, Checks& checks) {
 
 void judge_trust(const VerifyReport::Item& item, std::vector<Finding> untrusted, Checks& checks) {
   const registry::TrustVerdict& trust = item.trust;
-  const bool asked = !trust.policy.empty();  // it names the rule that was applied
   if (checks.wants(CiCheck::signature)) {
     std::vector<Finding> none;
     if (trust.keys.empty()) {
@@ -136,13 +135,13 @@ void judge_trust(const VerifyReport::Item& item, std::vector<Finding> untrusted,
   }
   if (!checks.wants(CiCheck::policy)) return;
   untrusted.insert(untrusted.end(), trust.refusals.begin(), trust.refusals.end());
+  // A verdict names the rule that was applied; without one nobody was asked.
+  if (trust.policy.empty() && untrusted.empty()) {
+    untrusted.push_back({ErrorCode::untrusted, "model.sig", "the signatures could not be read"});
+  }
   ReportCase one = failed_by(untrusted);
   for (const Finding& warning : trust.warnings) {
     one.findings.push_back(of_verify(warning, ReportLevel::warning));
-  }
-  if (!asked && untrusted.empty()) {
-    one.outcome = Outcome::skipped;
-    one.reason = "the signatures could not be read";
   }
   checks.add(CiCheck::policy, std::move(one), worst_of(untrusted));
 }
@@ -150,11 +149,10 @@ void judge_trust(const VerifyReport::Item& item, std::vector<Finding> untrusted,
 constexpr CiCheck kOfContents[] = {CiCheck::digests, CiCheck::finite, CiCheck::signature,
                                    CiCheck::policy};
 
+// Each of them fails, whichever are asked for: what could not be read is never passed over.
 void add_unread(const OrganArgument& organ, const Error& error, Checks& checks) {
   for (const CiCheck check : kOfContents) {
-    if (check != CiCheck::digests) {
-      checks.skip(check, "the organ could not be read");
-    } else if (checks.wants(check)) {
+    if (checks.wants(check)) {
       checks.add(check,
                  {.outcome = Outcome::failed, .findings = {of_error(check, organ.text, error)}},
                  exit_code(error.code()));
@@ -185,7 +183,11 @@ void judge_contents(const CiRequest& request, const OrganArgument& organ, const 
   const std::vector<Finding> untrusted(split, item.findings.end());
   item.findings.erase(split, item.findings.end());
   add_failures(CiCheck::digests, item.findings, checks);
-  add_failures(CiCheck::finite, item.not_finite, checks, "not_finite");
+  if (item.not_finite.empty() && !item.findings.empty()) {
+    checks.skip(CiCheck::finite, "what was read is damaged");
+  } else {
+    add_failures(CiCheck::finite, item.not_finite, checks, "not_finite");
+  }
   judge_trust(item, untrusted, checks);
 }
 

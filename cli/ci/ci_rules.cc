@@ -55,8 +55,8 @@ bool measured_alike(const Evaluation& a, const Evaluation& b) {
   if (left) left->chose_weights = false;
   if (right) right->chose_weights = false;
   return a.protocol == b.protocol && a.context == b.context && a.stride == b.stride &&
-         a.dataset_digest == b.dataset_digest && a.tokenizer_digest == b.tokenizer_digest &&
-         left == right;
+         a.tokens == b.tokens && a.dataset_digest == b.dataset_digest &&
+         a.tokenizer_digest == b.tokenizer_digest && left == right;
 }
 
 void compare_bound(const Evaluation& evaluation, const char* what, std::optional<double> value,
@@ -73,15 +73,17 @@ void compare_bound(const Evaluation& evaluation, const char* what, std::optional
 
 void compare_with_other(const Manifest& organ, const Evaluation& evaluation,
                         const std::string& subject, RuleVerdict& verdict) {
-  const auto other = std::ranges::find_if(organ.evaluations, [&](const Evaluation& one) {
-    return one.subject == subject && measured_alike(one, evaluation);
-  });
-  if (other == organ.evaluations.end()) {
+  bool any = false;
+  for (const Evaluation& other : organ.evaluations) {
+    if (other.subject != subject || !measured_alike(other, evaluation)) continue;
+    any = true;
+    if (evaluation.nll < other.nll) continue;
+    refuse(verdict, CiCheck::evaluation, name_of(evaluation),
+           fmt::format("nll is {}, that of {} is {}", evaluation.nll, subject, other.nll));
+  }
+  if (!any) {
     refuse(verdict, CiCheck::evaluation, name_of(evaluation),
            fmt::format("no figure of {} was measured alike", subject));
-  } else if (evaluation.nll >= other->nll) {
-    refuse(verdict, CiCheck::evaluation, name_of(evaluation),
-           fmt::format("nll is {}, that of {} is {}", evaluation.nll, subject, other->nll));
   }
 }
 
@@ -160,6 +162,10 @@ RuleVerdict judge_memorisation(const Manifest& organ, const CiPolicy& policy) {
       refuse(verdict, CiCheck::memorisation, name_of(evaluation),
              "the weights were chosen by this very figure");
     }
+  }
+  // Other files may hold the same sentences.
+  if (!overlap && organ.training && verdict.outcome == Outcome::passed) {
+    return skipped("organ.json does not record what held-out data training saw");
   }
   return verdict;
 }

@@ -11,6 +11,7 @@ VALUE_KINDS = {
     "FILE": {"file"}, "PUB": {"file"}, "KEY": {"file"}, "PATH": {"file"}, "PREFIX": {"file"},
     "DIR": {"folder"}, "MODEL": {"folder"}, "ADAPTER": {"folder"}, "ROOT": {"folder"},
     "REF": {"reference"}, "NAME:VERSION": {"reference"}, "ORGAN": {"reference", "folder"},
+    "A": {"reference", "folder"}, "B": {"reference", "folder"},
 }
 PLAIN_TYPES = {"TEXT", "INT", "UINT", "FLOAT", "BOOLEAN", ""}  # CLI11's own
 

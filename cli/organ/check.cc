@@ -7,6 +7,7 @@
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
 #include "cli/output/compatibility.h"
+#include "cli/output/version.h"
 #include "cli/report/report_options.h"
 #include "format/base/fail.h"
 #include "transplant/journal.h"
@@ -27,6 +28,7 @@ void print_verdict(const Context& context, const Arguments& arguments, const Org
     nlohmann::json record = to_json(report);
     record["organ"] = organ.text;
     record["recipient"] = arguments.recipient;
+    record["superseded"] = organ.version ? superseded_json(*organ.version) : nlohmann::json();
     context.print_json("check", std::move(record));
     return;
   }
@@ -42,7 +44,8 @@ void print_verdict(const Context& context, const Arguments& arguments, const Org
 }
 
 void run_check(Context& context, const Arguments& arguments) {
-  check_report_files(arguments.report, folder_of_argument(arguments.placement.organ));
+  check_report_files(context, arguments.report,
+                     {folder_of_argument(arguments.placement.organ), arguments.recipient});
   OrganArgument organ;
   const auto report = watched(context, arguments.threads, [&](const Work& work) {
     organ = open_organ(context, arguments.placement.organ, work);
@@ -53,6 +56,7 @@ void run_check(Context& context, const Arguments& arguments) {
                                            arguments.placement.position_of(organ), work);
   });
   if (!report.installable()) context.worsen(ErrorCode::incompatible);
+  if (organ.version) note_superseded(context, *organ.version);
   const Report cases{.command = "check",
                      .cases = {to_case(report, organ.text, arguments.recipient)}};
   if (!print_report(context, arguments.report, cases)) {

@@ -9,7 +9,8 @@
 namespace organ::cli {
 
 void add_check(Command& app, Context& context);
-void add_ci(Command& app, Context& context);  // cli/ci/
+void add_ci(Command& app, Context& context);
+void add_diff(Command& app, Context& context);
 void add_doctor(Command& app, Context& context);
 void add_export(Command& app, Context& context);
 void add_extract(Command& app, Context& context);
@@ -26,6 +27,7 @@ inline constexpr NamedCommand kCommands[] = {
     {"alias", add_alias},
     {"check", add_check},
     {"ci", add_ci},
+    {"diff", add_diff},
     {"doctor", add_doctor},
     {"export", add_export},
     {"extract", add_extract},
@@ -36,6 +38,7 @@ inline constexpr NamedCommand kCommands[] = {
     {"install", add_install},
     {"key", add_key},
     {"list", add_list},
+    {"lock", add_lock},
     {"log", add_log},
     {"publish", add_publish},
     {"pull", add_pull},
@@ -46,6 +49,8 @@ inline constexpr NamedCommand kCommands[] = {
     {"search", add_search},
     {"show", add_show},
     {"sign", add_sign},
+    {"supersede", add_supersede},
+    {"takedown", add_takedown},
     {"uninstall", add_uninstall},
     {"verify", add_verify},
     {"yank", add_yank},

@@ -13,6 +13,7 @@
 #include "cli/organ/pending.h"
 #include "cli/output/compatibility.h"
 #include "cli/output/finite_option.h"
+#include "cli/output/version.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
@@ -101,8 +102,9 @@ void run_install(Context& context, Arguments arguments) {
   }
   if (arguments.options.out) require_outside(*arguments.options.out, arguments.model);
   const auto organ = watched(context, arguments.threads, [&](const Work& work) {
-    return open_organ(context, arguments.placement.organ, work);
+    return open_organ(context, arguments.placement.organ, work, arguments.trust.locked);
   });
+  if (organ.version) note_superseded(context, *organ.version);
   arguments.options.position = arguments.placement.position_of(organ);
   arguments.options.source = organ.text;
   arguments.options.trust = require_trusted(context, organ, arguments.trust);
@@ -135,7 +137,9 @@ void run_install(Context& context, Arguments arguments) {
     context.warn(escape_text(name) + ": still speaks of the model without the organ");
   }
   if (context.json) {
-    context.print_json("install", outcome_json(outcome));
+    nlohmann::json record = outcome_json(outcome);
+    record["superseded"] = organ.version ? superseded_json(*organ.version) : nlohmann::json();
+    context.print_json("install", std::move(record));
     return;
   }
   if (!outcome.already) show(context, outcome.compatibility);
@@ -163,6 +167,7 @@ void add_install(Command& app, Context& context) {
       "  organ install legal:1.0.0 --into SmolLM2-135M --at 10\n"
       "  organ install ./legal-1.0.0 --into SmolLM2-135M --out legal-model \\\n"
       "      --key team.pub\n"
+      "  organ install legal --locked organ.lock --into SmolLM2-135M\n"
       "  organ install --continue --into SmolLM2-135M");
   const Option organ = add_placement_options(command, arguments->placement);
   command.add_path("--into", arguments->model, "checkpoint folder of the recipient")

@@ -6,6 +6,7 @@
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
 #include "format/manifest/reference.h"
+#include "registry/lockfile/locking.h"
 
 namespace organ::cli {
 namespace {
@@ -28,11 +29,16 @@ void note_namesake(const Context& context, const OrganArgument& folder) {
   }
 }
 
-OrganArgument open_version(const Context& context, const std::string& text, const Work& work) {
+using Lock = std::optional<registry::LockFile>;
+
+OrganArgument open_version(const Context& context, const std::string& text, const Lock& lock,
+                           const Work& work) {
   const format::Reference reference = format::Reference::parse(text);
   OrganArgument argument;
   argument.registry = open_registry(context, registry::Registry::Mode::read, work);
-  argument.version = argument.registry->resolve(reference);
+  if (lock) registry::require_same_log(*lock, *argument.registry);
+  argument.version = lock ? registry::resolve_locked(*lock, *argument.registry, reference)
+                          : argument.registry->resolve(reference);
   argument.organ = argument.registry->open_organ(*argument.version);
   argument.text = argument.version->name + ":" + argument.version->version;
   return argument;
@@ -58,10 +64,13 @@ registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride
   return verdict;
 }
 
-OrganArgument open_organ(const Context& context, const std::string& text, const Work& work) {
+OrganArgument open_organ(const Context& context, const std::string& text, const Work& work,
+                         const std::filesystem::path& locked) {
+  Lock lock;
+  if (!locked.empty()) lock = registry::LockFile::load(locked);
   if (!format::looks_like_folder(text)) {
     try {
-      return open_version(context, text, work);
+      return open_version(context, text, lock, work);
     } catch (const Error& error) {
       const bool unknown =
           error.code() == ErrorCode::not_found || error.code() == ErrorCode::invalid_argument;
@@ -73,6 +82,7 @@ OrganArgument open_organ(const Context& context, const std::string& text, const 
   OrganArgument argument;
   argument.text = text;
   argument.organ = std::make_unique<format::OrganFolder>(format::OrganFolder::open(text));
+  if (lock) registry::require_locked(*lock, *argument.organ);
   argument.registry = open_registry_if_there(context, work);
   note_namesake(context, argument);
   return argument;
@@ -117,6 +127,10 @@ void add_trust_options(Command& command, TrustOptions& options) {
       .add_option("--as", options.as_name,
                   "the name it must have; a folder's own word gets it no weaker rule")
       .value_name("NAME");
+  command
+      .add_path("--locked", options.locked,
+                "it must be what this file of organ lock names, of the same log")
+      .value_name("FILE");
 }
 
 }  // namespace organ::cli

@@ -2,6 +2,7 @@
 // The argument REF|DIR of many commands: an organ folder or a version of the registry.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,18 +41,22 @@ struct Placement {
 // Returns the positional argument.
 Option add_placement_options(Command& command, Placement& placement);
 
-// Throws not_found, corrupt, invalid_argument, cancelled.
-OrganArgument open_organ(const Context& context, const std::string& text, const Work& work = {});
+// Throws not_found, corrupt, invalid_argument, cancelled. With a lock file only the version that it
+// names, by its name, or by a reference that agrees; throws also what
+// registry/lockfile/locking.h throws.
+OrganArgument open_organ(const Context& context, const std::string& text, const Work& work = {},
+                         const std::filesystem::path& locked = {});
 
 // The argument as a folder that nothing may be written into; empty for what can only be a
 // reference.
 std::string folder_of_argument(const std::string& text);
 
-// The options --key, --allow-unsigned and --as.
+// The options --key, --allow-unsigned, --as and --locked.
 struct TrustOptions {
   std::vector<std::string> key_files;
   bool allow_unsigned = false;
   std::string as_name;
+  std::filesystem::path locked;  // a lock file
 
   registry::TrustOverride load() const;  // throws for a file that is no public key
 };

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <iterator>
 #include <memory>
+#include <optional>
+#include <variant>
 
 #include <nlohmann/json.hpp>
 
@@ -11,6 +15,7 @@
 #include "cli/output/verify.h"
 #include "cli/registry/open_registry.h"
 #include "cli/report/report_options.h"
+#include "registry/lockfile/locking.h"
 
 namespace organ::cli {
 namespace {
@@ -27,20 +32,40 @@ struct Arguments {
   unsigned threads = 0;
 };
 
+// Every version of the lock file.
+VerifyReport verify_locked(const Context& context, const Arguments& arguments,
+                           const registry::TrustOverride& trust, const Work& work) {
+  const auto lock = registry::LockFile::load(arguments.trust.locked);
+  const Registry registry = open_registry(context, Registry::Mode::read, work);
+  registry::require_same_log(lock, registry);
+  VerifyReport report;
+  for (const registry::LockedOrgan& organ : lock.organs) {
+    VerifyReport one = registry.verify(
+        registry::resolve_locked(lock, registry, {organ.name, std::monostate()}), trust, work);
+    std::move(one.items.begin(), one.items.end(), std::back_inserter(report.items));
+    std::move(one.warnings.begin(), one.warnings.end(), std::back_inserter(report.warnings));
+    report.versions += one.versions;
+    report.bytes += one.bytes;
+  }
+  return report;
+}
+
 VerifyReport examine_asked(const Context& context, const Arguments& arguments, const Work& work) {
   const registry::TrustOverride trust = arguments.trust.load();
   if (arguments.all) {
-    if (!arguments.subject.empty()) {
-      throw Error(ErrorCode::invalid_argument, "give either --all or one organ, not both");
+    if (!arguments.subject.empty() || !arguments.trust.locked.empty()) {
+      throw Error(ErrorCode::invalid_argument,
+                  "give either --all or one organ or lock file, not both");
     }
     return open_registry(context, Registry::Mode::read, work).verify_all(trust, work);
   }
   if (arguments.subject.empty()) {
+    if (!arguments.trust.locked.empty()) return verify_locked(context, arguments, trust, work);
     throw Error(ErrorCode::invalid_argument, "nothing to verify",
                 "give a reference or a folder, or --all for the whole registry");
   }
-  return examine(open_organ(context, arguments.subject, work), trust, arguments.trust.as_name,
-                 work);
+  return examine(open_organ(context, arguments.subject, work, arguments.trust.locked), trust,
+                 arguments.trust.as_name, work);
 }
 
 // What was a warning is damage.
@@ -52,7 +77,7 @@ void demand_finite(VerifyReport& report) {
 }
 
 void run(Context& context, const Arguments& arguments) {
-  check_report_files(arguments.report, folder_of_argument(arguments.subject));
+  check_report_files(context, arguments.report, {folder_of_argument(arguments.subject)});
   VerifyReport report = watched(context, arguments.threads, [&](const Work& work) {
     return examine_asked(context, arguments, work);
   });
@@ -80,6 +105,7 @@ void add_verify(Command& app, Context& context) {
       "read every byte of an organ, check digests and signatures, and say what is proved",
       "  organ verify legal/contracts:1.0.0\n"
       "  organ verify ./legal-1.0.0 --key legal.pub\n"
+      "  organ verify --locked organ.lock\n"
       "  organ verify --all --junit verify.xml --sarif verify.sarif");
   auto arguments = std::make_shared<Arguments>();
   command.add_path("REF|DIR", arguments->subject, "a published version or an organ folder");

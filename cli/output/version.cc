@@ -30,8 +30,34 @@ std::string remarks(const registry::VersionInfo& version) {
   std::string text = version.signature_count > 0 ? "signed" : "unsigned";
   if (version.yank_reason) text += ", yanked";
   if (version.revoke_reason) text += ", revoked";
+  if (version.taken_down) text += ", taken down";
+  if (version.superseded) text += ", superseded by " + escape_text(version.superseded->by);
   for (const std::string& alias : version.aliases) text += ", @" + escape_text(alias);
   return text;
+}
+
+std::string superseded_text(const registry::VersionInfo& version) {
+  if (!version.superseded) return {};
+  return fmt::format("by {}: {}", escape_text(version.superseded->by),
+                     escape_text(version.superseded->reason, 4096));
+}
+
+void note_superseded(const Context& context, const registry::VersionInfo& version) {
+  if (!version.superseded) return;
+  context.note(fmt::format("{}:{} is superseded {}", escape_text(version.name),
+                           escape_text(version.version), superseded_text(version)));
+}
+
+nlohmann::json superseded_json(const registry::VersionInfo& version) {
+  if (!version.superseded) return nlohmann::json();
+  return {{"by", escape_text(version.superseded->by)},
+          {"reason", escape_text(version.superseded->reason, 4096)}};
+}
+
+nlohmann::json taken_down_json(const registry::VersionInfo& version) {
+  if (!version.taken_down) return nlohmann::json();
+  return {{"time", escape_text(version.taken_down->time)},
+          {"reason", escape_text(version.taken_down->reason, 4096)}};
 }
 
 nlohmann::json to_json(const registry::VersionInfo& version) {
@@ -53,6 +79,8 @@ nlohmann::json to_json(const registry::VersionInfo& version) {
           {"best_nll", or_null(version.best_nll)},
           {"yanked", shown(version.yank_reason)},
           {"revoked", shown(version.revoke_reason)},
+          {"taken_down", taken_down_json(version)},
+          {"superseded", superseded_json(version)},
           {"aliases", shown(version.aliases)}};
 }
 

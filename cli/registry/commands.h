@@ -11,6 +11,7 @@ void add_alias(Command& app, Context& context);
 void add_fsck(Command& app, Context& context);
 void add_gc(Command& app, Context& context);
 void add_list(Command& app, Context& context);
+void add_lock(Command& app, Context& context);
 void add_log(Command& app, Context& context);
 void add_publish(Command& app, Context& context);
 void add_pull(Command& app, Context& context);
@@ -19,6 +20,8 @@ void add_registry(Command& app, Context& context);
 void add_repair(Command& app, Context& context);
 void add_revoke(Command& app, Context& context);
 void add_show(Command& app, Context& context);
+void add_supersede(Command& app, Context& context);
+void add_takedown(Command& app, Context& context);
 void add_yank(Command& app, Context& context);
 
 // Those of the group `organ registry` that stand in files of their own.

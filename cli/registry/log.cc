@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "cli/output/log_entry.h"
 #include "cli/registry/commands.h"
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
@@ -10,34 +11,8 @@
 namespace organ::cli {
 namespace {
 
-using registry::LogEntry;
-using registry::LogKind;
 using registry::LogRecord;
 using registry::Registry;
-
-std::string describe(const LogEntry& entry) {
-  std::string subject =
-      escape_text(entry.name + (entry.version.empty() ? "" : ":" + entry.version));
-  switch (entry.kind) {
-    case LogKind::publish:
-      return fmt::format("{}  {}", subject, entry.manifest->digest.to_string());
-    case LogKind::signature: return subject;
-    case LogKind::alias:
-      return fmt::format("{}@{} -> {}", escape_text(entry.name), escape_text(entry.alias),
-                         entry.version.empty() ? "nothing" : escape_text(entry.version));
-    case LogKind::yank:
-    case LogKind::revoke:
-      return fmt::format("{}{}  {}", subject, entry.withdrawn ? " taken back" : "",
-                         escape_text(entry.reason));
-    case LogKind::policy:
-      return fmt::format("{}: {}, {} keys must have signed", quote(entry.pattern),
-                         escape_text(entry.mode), entry.threshold);
-    case LogKind::key:
-      return fmt::format("{} {}{}", escape_text(entry.action), escape_text(entry.key),
-                         entry.pattern.empty() ? "" : " for " + quote(entry.pattern));
-  }
-  return subject;
-}
 
 void run(const Context& context, const std::string& name) {
   if (!name.empty()) format::check_name(name);
@@ -49,18 +24,11 @@ void run(const Context& context, const std::string& name) {
   }
   if (context.json) {
     nlohmann::json entries = nlohmann::json::array();
-    for (const LogRecord& record : records) {
-      nlohmann::json entry = nlohmann::json::parse(record.entry.to_text());
-      entry["index"] = record.index;
-      entries.push_back(std::move(entry));
-    }
+    for (const LogRecord& record : records) entries.push_back(to_json(record));
     context.print_json("log", {{"entries", entries}});
     return;
   }
-  for (const LogRecord& record : records) {
-    context.print(fmt::format("{:>6}  {}  {:<9}  {}", record.index, escape_text(record.entry.time),
-                              to_string(record.entry.kind), describe(record.entry)));
-  }
+  for (const LogRecord& record : records) context.print(log_line(record));
 }
 
 }  // namespace

@@ -64,7 +64,9 @@ void add_push(Command& app, Context& context) {
       "  organ push legal/contracts:1.0.0 oci://registry.example.org/organs/contracts\n"
       "  organ push legal/contracts oci://localhost:5000/contracts:latest --replace-tag");
   const auto arguments = std::make_shared<Arguments>();
-  command.add_option("REF", arguments->version, "the version: name, name:version, name@alias")
+  command
+      .add_option("REF", arguments->version,
+                  "the version: name, name:version, name@alias, name@RANGE")
       .required();
   command
       .add_option("REMOTE", arguments->to,

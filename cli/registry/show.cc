@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
+#include "cli/output/log_entry.h"
 #include "cli/output/version.h"
 #include "cli/registry/commands.h"
 #include "cli/registry/open_registry.h"
@@ -15,7 +16,13 @@ namespace organ::cli {
 namespace {
 
 using registry::Registry;
+using registry::VersionEvent;
 using registry::VersionInfo;
+
+struct Arguments {
+  std::string reference;
+  bool history = false;
+};
 
 nlohmann::json files_json(const format::Manifest& organ) {
   nlohmann::json files = nlohmann::json::array();
@@ -70,6 +77,8 @@ void print_text(const Context& context, const VersionInfo& version, const format
   for (const std::string& alias : version.aliases) line("alias", "@" + escape_text(alias));
   if (version.yank_reason) line("yanked", escape_text(*version.yank_reason));
   if (version.revoke_reason) line("revoked", escape_text(*version.revoke_reason));
+  if (version.taken_down) line("taken down", describe(*version.taken_down));
+  line("superseded", superseded_text(version));
   for (const format::FileEntry& file : organ.files) {
     line("file", fmt::format("{:<22} {:>9}  {}", escape_text(file.path), size_text(file.size),
                              file.digest.to_string()));
@@ -83,10 +92,46 @@ void print_text(const Context& context, const VersionInfo& version, const format
   }
 }
 
-void run(const Context& context, const std::string& text) {
-  const format::Reference reference = format::Reference::parse(text);
+nlohmann::json event_json(const VersionEvent& event) {
+  nlohmann::json signers = nlohmann::json::array(), unreadable = nlohmann::json::array();
+  for (const VersionEvent::Signer& signer : event.signers) {
+    signers.push_back({{"key", signer.key.to_string()}, {"verified", signer.verified}});
+  }
+  for (const std::string& why : event.unreadable) unreadable.push_back(escape_text(why, 2048));
+  return {{"entry", to_json(event.record)}, {"signers", signers}, {"unreadable", unreadable}};
+}
+
+// Its description is made of objects that may be damaged; its history stands in the log alone.
+void show_history(const Context& context, const Registry& registry, const VersionInfo& version) {
+  const std::vector<VersionEvent> events = registry.history_of(version);
+  if (context.json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const VersionEvent& event : events) list.push_back(event_json(event));
+    context.print_json("show", {{"name", escape_text(version.name)},
+                                {"version", escape_text(version.version)},
+                                {"digest", version.digest.to_string()},
+                                {"log_key", escape_text(registry.log_key())},
+                                {"history", list}});
+    return;
+  }
+  for (const VersionEvent& event : events) {
+    context.print(log_line(event.record));
+    for (const VersionEvent::Signer& signer : event.signers) {
+      context.print(fmt::format("        signed by {}{}", signer.key.to_string(),
+                                signer.verified ? "" : ", not verified"));
+    }
+    for (const std::string& why : event.unreadable) {
+      context.print("        a signature cannot be read: " + escape_text(why, 2048));
+    }
+  }
+  context.note("all of it is signed by the log's key " + escape_text(registry.log_key()));
+}
+
+void run(const Context& context, const Arguments& arguments) {
+  const format::Reference reference = format::Reference::parse(arguments.reference);
   const Registry registry = open_registry(context, Registry::Mode::read);
   const VersionInfo version = registry.resolve(reference);
+  if (arguments.history) return show_history(context, registry, version);
   const auto organ = registry.open_organ(version);
   if (!context.json) {
     print_text(context, version, organ->manifest());
@@ -103,11 +148,17 @@ void run(const Context& context, const std::string& text) {
 void add_show(Command& app, Context& context) {
   Command command = app.add_command(context, "show", "describe one published version",
                                     "  organ show legal/contracts\n"
+                                    "  organ show 'legal/contracts@^1.2'\n"
+                                    "  organ show legal/contracts:1.0.0 --history\n"
                                     "  organ show legal/contracts:1.0.0 --json");
-  auto reference = std::make_shared<std::string>();
-  command.add_option("REF", *reference, "name, name:version, name@alias or name@sha256:…")
+  auto arguments = std::make_shared<Arguments>();
+  command
+      .add_option("REF", arguments->reference,
+                  "name, name:version, name@alias, name@RANGE (^1.2, 1.x, …) or name@sha256:…")
       .required();
-  command.on_run([&context, reference] { run(context, *reference); });
+  command.add_flag("--history", arguments->history,
+                   "what happened to it: every entry of the log about it, with who signed");
+  command.on_run([&context, arguments] { run(context, *arguments); });
 }
 
 }  // namespace organ::cli

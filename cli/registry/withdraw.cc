@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// `organ yank`, `organ revoke`, `organ alias`: each adds one signed entry to the log.
+// `organ yank`, `organ revoke`, `organ supersede`, `organ alias`: each adds one signed entry to the
+// log.
 #include <nlohmann/json.hpp>
 
+#include "cli/output/version.h"
 #include "cli/registry/commands.h"
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
@@ -19,14 +21,20 @@ struct WithdrawArguments {
   std::string reference;
   std::string reason;
   bool undo = false;
+  std::string by = {};  // of supersede
 };
+
+// What the two have in common: a reason, or that it is taken back.
+void check_words(const WithdrawArguments& arguments) {
+  if (arguments.undo == !arguments.reason.empty()) {
+    throw Error(ErrorCode::invalid_argument, "expected either --reason TEXT or --undo");
+  }
+}
 
 void run_withdraw(Context& context, Withdrawal kind, const WithdrawArguments& arguments) {
   const char* verb = kind == Withdrawal::revoke ? "revoke" : "yank";
   const auto [name, version] = format::parse_exact(arguments.reference);
-  if (arguments.undo == !arguments.reason.empty()) {
-    throw Error(ErrorCode::invalid_argument, "expected either --reason TEXT or --undo");
-  }
+  check_words(arguments);
   Registry registry = open_registry(context, Registry::Mode::write);
   registry.withdraw(kind, name, version,
                     arguments.undo ? std::nullopt : std::optional(arguments.reason));
@@ -48,15 +56,54 @@ void run_withdraw(Context& context, Withdrawal kind, const WithdrawArguments& ar
                               arguments.undo ? " taken back" : "ed"));
 }
 
+void add_words(Command& command, WithdrawArguments& arguments) {
+  command.add_option("NAME:VERSION", arguments.reference, "the version").required();
+  command.add_option("--reason", arguments.reason, "why, in a sentence; everybody will read it")
+      .value_name("TEXT");
+  command.add_flag("--undo", arguments.undo, "take it back; the log keeps both");
+}
+
 void add_withdraw(Command& app, Context& context, Withdrawal kind, const char* verb,
                   const char* description, const char* examples) {
   Command command = app.add_command(context, verb, description, examples);
   auto arguments = std::make_shared<WithdrawArguments>();
-  command.add_option("NAME:VERSION", arguments->reference, "the version").required();
-  command.add_option("--reason", arguments->reason, "why, in a sentence; everybody will read it")
-      .value_name("TEXT");
-  command.add_flag("--undo", arguments->undo, "take it back; the log keeps both");
+  add_words(command, *arguments);
   command.on_run([&context, kind, arguments] { run_withdraw(context, kind, *arguments); });
+}
+
+// What takes the place: NAME:VERSION, or another version of the same name.
+std::string successor_of(const std::string& name, const std::string& by) {
+  if (by.find(':') == std::string::npos) return name + ":" + Version::parse(by).to_string();
+  const auto [other, version] = format::parse_exact(by);
+  return other + ":" + version.to_string();
+}
+
+void run_supersede(Context& context, const WithdrawArguments& arguments) {
+  const auto [name, version] = format::parse_exact(arguments.reference);
+  check_words(arguments);
+  if (arguments.undo == !arguments.by.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "expected --by NAME:VERSION with --reason, not --undo");
+  }
+  std::optional<registry::Supersession> by;
+  if (!arguments.undo) {
+    by = registry::Supersession{successor_of(name, arguments.by), arguments.reason};
+  }
+  Registry registry = open_registry(context, Registry::Mode::write);
+  registry.supersede(name, version, by);
+  context.done = "the notice is in the log";
+  tell_notices(context, registry);
+  const registry::VersionInfo now = registry.resolve({name, version});
+  if (context.json) {
+    context.print_json("supersede", {{"name", now.name},
+                                     {"version", now.version},
+                                     {"digest", now.digest.to_string()},
+                                     {"superseded", superseded_json(now)}});
+    return;
+  }
+  context.confirm(fmt::format("{}:{}  superseded {}", escape_text(now.name),
+                              escape_text(now.version),
+                              arguments.undo ? "taken back" : "by " + escape_text(by->by)));
 }
 
 struct AliasArguments {
@@ -106,6 +153,20 @@ void add_revoke(Command& app, Context& context) {
                "refuse a version from now on, wherever this registry's log is read",
                "  organ revoke legal/contracts:1.2.0 --reason 'memorises names of clients'\n"
                "  organ revoke legal/contracts:1.2.0 --undo");
+}
+
+void add_supersede(Command& app, Context& context) {
+  Command command = app.add_command(
+      context, "supersede", "say that another version takes the place of one; nothing is refused",
+      "  organ supersede legal/contracts:1.2.0 --by 1.3.0 --reason 'two laws are new'\n"
+      "  organ supersede legal/old:1.0.0 --by legal/new:1.0.0 --reason 'renamed'\n"
+      "  organ supersede legal/contracts:1.2.0 --undo");
+  auto arguments = std::make_shared<WithdrawArguments>();
+  add_words(command, *arguments);
+  command
+      .add_option("--by", arguments->by, "what takes its place: NAME:VERSION, or a VERSION of it")
+      .value_name("NAME:VERSION");
+  command.on_run([&context, arguments] { run_supersede(context, *arguments); });
 }
 
 void add_alias(Command& app, Context& context) {

@@ -16,9 +16,26 @@ namespace {
 
 constexpr std::string_view kFormNames[] = {"text", "json", "junit", "sarif"};  // in their order
 
-void check_report_file(const std::string& file, const std::string& subject) {
+// The registry that would be asked; without a HOME there may be none.
+std::string registry_of(const Context& context) {
+  try {
+    return context.registry_path().string();
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+void check_report_file(const std::string& file, const std::vector<std::string>& read) {
   if (file.empty()) return;
-  if (!subject.empty()) require_outside(file, subject);
+  const auto id = file_id(std::filesystem::path(file));
+  for (const std::string& one : read) {
+    if (one.empty()) continue;
+    require_outside(file, one);
+    if (id && id == file_id(std::filesystem::path(one)) && !is_folder(one)) {
+      throw Error(ErrorCode::invalid_argument,
+                  quote(file) + ": is read by this command, and a report would replace it");
+    }
+  }
   const PathStatus status = path_status(file, Symlinks::refuse);
   if (status != PathStatus::nothing && status != PathStatus::file) {
     throw Error(ErrorCode::invalid_argument, quote(file) + ": is no regular file",
@@ -48,9 +65,15 @@ void add_report_options(Command& command, ReportOptions& options) {
       .value_name("FILE");
 }
 
-void check_report_files(const ReportOptions& options, const std::string& subject) {
-  check_report_file(options.junit, subject);
-  check_report_file(options.sarif, subject);
+void check_report_files(const Context& context, const ReportOptions& options,
+                        std::vector<std::string> read) {
+  read.push_back(registry_of(context));
+  check_report_file(options.junit, read);
+  check_report_file(options.sarif, read);
+  if (options.junit.empty() || options.sarif.empty()) return;
+  if (place_of(options.junit) == place_of(options.sarif)) {
+    throw Error(ErrorCode::invalid_argument, quote(options.junit) + ": is wanted for both reports");
+  }
 }
 
 void write_reports(const ReportOptions& options, const Report& report) {

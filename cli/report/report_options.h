@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/frame/command.h"
 #include "cli/frame/context.h"
@@ -23,9 +24,10 @@ struct ReportOptions {
 void add_report_options(Command& command, ReportOptions& options);
 
 // Throws invalid_argument before the work when a report could not be put there: the folder is not
-// there, the name is taken by what is no regular file, or it lies in `subject`, the folder that is
-// looked at (empty: none), which it would change.
-void check_report_files(const ReportOptions& options, const std::string& subject);
+// there, the name is taken by what is no regular file, both are one file, or it is or lies in what
+// the command reads, which it would change: one of `read` (empty ones: nothing) or the registry.
+void check_report_files(const Context& context, const ReportOptions& options,
+                        std::vector<std::string> read);
 
 // The files, each whole or as it was; a report of before is replaced. Throws io.
 void write_reports(const ReportOptions& options, const Report& report);

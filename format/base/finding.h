@@ -11,7 +11,8 @@
 
 namespace organ::format {
 
-// What was wrong with one thing. `code` is corrupt, untrusted, not_found or unsupported_version.
+// What was wrong with one thing. `code` is corrupt, untrusted, not_found, unsupported_version, or
+// incompatible (with a lock file).
 struct Finding {
   ErrorCode code = ErrorCode::corrupt;
   std::string subject;  // layer.01.safetensors: tensor 'mlp.up_proj.weight'

@@ -31,6 +31,7 @@ enum class FileRole { layer, shared, head, bridge, card };
 inline constexpr std::string_view kSharedFile = "shared.safetensors";
 std::string_view to_string(FileRole role);
 std::optional<FileRole> parse_file_role(std::string_view text);
+inline bool holds_weights(FileRole role) { return role != FileRole::card; }
 
 // One file beside organ.json. `chunks` has one digest per 4 MiB (kChunkSize) piece. Tensors are in
 // file order with the offsets of the safetensors file; empty for a card. Their digests name the

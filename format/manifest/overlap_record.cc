@@ -8,14 +8,14 @@
 namespace organ::format {
 namespace {
 
-constexpr std::string_view kField = "held_out_overlap", kGram = "gram_tokens", kShare = "share",
-                           kDataset = "dataset_digest";
+constexpr std::string_view kOverlapField = "held_out_overlap", kGram = "gram_tokens",
+                           kShare = "share", kDataset = "dataset_digest";
 
 }  // namespace
 
 void record_overlap(const OverlapRecord& record, Manifest& manifest) {
   Json extensions = json_of(manifest.extensions);
-  Json& field = extensions[std::string(kField)] = Json::object();
+  Json& field = extensions[std::string(kOverlapField)] = Json::object();
   field[std::string(kGram)] = record.gram_tokens;
   field[std::string(kShare)] = record.share;
   field[std::string(kDataset)] = record.dataset_digest.to_string();
@@ -25,8 +25,8 @@ void record_overlap(const OverlapRecord& record, Manifest& manifest) {
 std::optional<OverlapRecord> overlap_record(const Manifest& manifest) {
   const Json extensions = json_of(manifest.extensions);
   const JsonObject fields(extensions, std::string(kManifestFile));
-  if (fields.is_null(kField)) return std::nullopt;
-  const JsonObject field = fields.object(kField);
+  if (fields.is_null(kOverlapField)) return std::nullopt;
+  const JsonObject field = fields.object(kOverlapField);
   OverlapRecord record{field.unsigned_integer(kGram), field.real(kShare), field.digest(kDataset)};
   if (record.gram_tokens == 0) field.fail_field(kGram, "expected at least 1, got 0");
   if (record.share < 0 || record.share > 1) field.fail_field(kShare, "expected 0 to 1");

@@ -66,6 +66,18 @@ std::vector<std::string> OrganFolder::signature_bundles() const {
   return {read_file(folder_ / kSignatureFile, kSignatureLimit, Symlinks::refuse)};
 }
 
+ManifestFile ManifestFile::open(const fs::path& path) {
+  ManifestFile organ;
+  organ.path_ = path;
+  organ.text_ = read_file(path, kManifestLimit);
+  organ.manifest_ = Manifest::parse(organ.text_, escape_text(path.string()));
+  return organ;
+}
+
+UniqueFd ManifestFile::open(const FileEntry& file) const {
+  fail(ErrorCode::not_found, "{}: {} does not come with it", quote(path_.string()), file.path);
+}
+
 std::vector<std::string> OrganFolder::extra_files() const {
   std::vector<std::string> extra;
   for (const std::string& name : entries_) {

@@ -57,6 +57,24 @@ class OrganFolder final : public OrganSource {
   std::vector<std::string> entries_;  // names in the folder when it was opened
 };
 
+// An organ.json by itself: none of the files that it lists can be opened.
+class ManifestFile final : public OrganSource {
+ public:
+  static ManifestFile open(const std::filesystem::path& path);  // throws as OrganFolder::open
+
+  const Manifest& manifest() const override { return manifest_; }
+  const std::string& manifest_text() const override { return text_; }
+  UniqueFd open(const FileEntry& file) const override;
+  std::vector<std::string> signature_bundles() const override { return {}; }
+  std::vector<std::string> extra_files() const override { return {}; }
+  std::string describe() const override { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+  std::string text_;
+  Manifest manifest_;
+};
+
 struct ContentOptions {
   // Also the flat SHA-256 of every file and the digest of every tensor: that all digests of the
   // manifest agree, not only those that verification needs (publish and sign demand it). Then each

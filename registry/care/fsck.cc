@@ -86,9 +86,6 @@ void check_met(const RegistryPaths& paths, const Log& log, const OpenOptions& op
 void check_log(const LoggedState& state, FsckReport& report) {
   report.entries = state.entries;
   report.versions = state.versions.size();
-  for (const LoggedVersion& version : state.versions) {
-    report.removed += version.content_expected ? 0 : 1;
-  }
   if (state.damage) {
     collect(report.records, "organ/log", [&] { throw Error(*state.damage); });
   }
@@ -97,9 +94,43 @@ void check_log(const LoggedState& state, FsckReport& report) {
   }
 }
 
-void check_objects(const BlobStore& blobs, const LoggedState& state, const Work& work,
-                   FsckReport& report) {
+// What was taken down is no damage; what is left of it all the same is to be known.
+void tell_takedowns(const BlobStore& blobs, const LoggedState& state, const StoreScan& scan,
+                    FsckReport& report) {
+  for (const auto& [key, takedown] : state.facts.takedowns()) {
+    report.notes.push_back(fmt::format("{}:{}: {}; its weights are not expected here", key.first,
+                                       key.second, describe(takedown)));
+  }
+  for (const LoggedVersion& version : state.versions) {
+    report.removed += version.content_expected ? 0 : 1;
+  }
+  for (const auto& [subject, files] : leftover_weights(blobs, state, scan.referred)) {
+    report.notes.push_back(fmt::format(
+        "{}: {} objects of it are here although it was taken down: organ takedown {} takes them "
+        "away",
+        subject, files.size(), subject));
+  }
+}
+
+// A takedown takes away what was referred to when the log was read, behind an entry that says so.
+StoreScan scan_as_logged(const BlobStore& blobs, const Log& log, LoggedState& state,
+                         const Work& work) {
   StoreScan scan = scan_store(blobs, state, ScanDepth::everything, work);
+  while (!scan.damaged.empty()) {
+    LoggedState now = read_log(log, work.uncounted());
+    if (now.facts.takedowns() == state.facts.takedowns()) break;
+    scan = {};
+    state = std::move(now);
+    scan = scan_store(blobs, state, ScanDepth::everything, work.uncounted());
+  }
+  return scan;
+}
+
+// `state` is what it was, or newer.
+void check_objects(const BlobStore& blobs, const Log& log, LoggedState& state, const Work& work,
+                   FsckReport& report) {
+  StoreScan scan = scan_as_logged(blobs, log, state, work);
+  tell_takedowns(blobs, state, scan, report);
   for (DamagedUse& one : scan.damaged) report.objects.push_back(std::move(one.damage));
   report.affected = std::move(scan.affected);
   report.checked = scan.checked;
@@ -120,10 +151,10 @@ FsckReport fsck(const std::filesystem::path& folder, const OpenOptions& options,
   collect(report.records, "organ/trust/log.vkey", [&] { log.emplace(paths.organ()); });
   if (!log) return report;  // nothing says what has to be here
   const BlobStore blobs(paths.root);
-  const LoggedState state = read_log(*log, work.uncounted());
+  LoggedState state = read_log(*log, work.uncounted());
   check_log(state, report);
   if (!state.damage) check_met(paths, *log, options, report);
-  check_objects(blobs, state, work, report);
+  check_objects(blobs, *log, state, work, report);
   if (state.damage) {
     report.notes.push_back("the views were not compared: what they are made from is damaged");
   } else {

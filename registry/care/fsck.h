@@ -25,7 +25,7 @@ struct FsckReport {
   std::vector<std::string> notes;  // what is no damage
   std::uint64_t entries = 0, versions = 0;
   std::vector<std::string> affected;  // NAME:VERSION that miss something
-  std::uint64_t removed = 0;          // versions whose content the log says was taken away
+  std::uint64_t removed = 0;          // versions whose weights the log says were taken down
   std::uint64_t checked = 0;          // objects that were read
   std::uint64_t bytes = 0;            // of them
   std::uint64_t orphans = 0;          // objects that nothing refers to, and their bytes
@@ -34,7 +34,8 @@ struct FsckReport {
 
 // Reads everything and writes nothing in the registry. Needs neither catalog nor index, and goes on
 // behind damage of the log as far as it can be read. Objects are checked without a lock: what an
-// entry refers to was whole before the entry, and is never removed. Throws not_found,
+// entry refers to was whole before the entry, and is removed behind another one only, which is
+// asked for when something is missing. Throws not_found,
 // unsupported_version (no registry), io, conflict (the views are being written for minutes),
 // cancelled.
 FsckReport fsck(const std::filesystem::path& folder, const OpenOptions& options = {},

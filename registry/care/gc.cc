@@ -23,31 +23,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void refuse(const std::string& subject, const Error& why) {
-  throw Error(ErrorCode::corrupt,
-              fmt::format("{}: what it refers to is not known, so nothing may go: {}", subject,
-                          why.message()),
-              "organ fsck names the damage, organ repair mends it");
-}
-
 // Every digest that an entry refers to, whatever became of the version since: yanked and revoked
-// ones too.
+// ones too. Of one that was taken down all but its weights.
 std::set<Digest> referred_by(const BlobStore& blobs, const LoggedState& state, const Work& work) {
-  if (state.damage) refuse("organ/log", *state.damage);
   std::set<Digest> all;
-  for (const LoggedVersion& version : state.versions) {
-    work.require_wanted();
-    walk_version(
-        blobs, version,
-        {.seen = [&](const ObjectUse& use, const std::string*) { all.insert(use.blob.digest); },
-         .unusable =
-             [&](const ObjectUse& use, const Error& why) {
-               // The files of an organ.json stand in its manifest too.
-               const bool lists =
-                   use.kind == ObjectKind::manifest || use.kind == ObjectKind::signature;
-               if (lists) refuse(version.subject(), why);
-             }});
-  }
+  walk_all(blobs, state, work,
+           [&](const LoggedVersion&, const ObjectUse& use) { all.insert(use.blob.digest); });
   return all;
 }
 

@@ -126,6 +126,16 @@ std::vector<fs::path> Quarantine::copies_of(const Digest& digest) const {
   return paths;
 }
 
+std::uint64_t Quarantine::forget(const Digest& digest, std::uint64_t& bytes) const {
+  require_own();
+  const std::vector<fs::path> copies = copies_of(digest);
+  for (const fs::path& copy : copies) {
+    if (const auto stored = stored_at(copy, digest)) bytes += stored->size;
+    remove_path(copy);
+  }
+  return copies.size();
+}
+
 void Quarantine::set_aside(const Digest& digest) const {
   require_own();
   create_folders(removed_);

@@ -4,6 +4,7 @@
 // has; -SIZE: there are more; `unreadable`; otherN: no file); damaged-log.HEX16.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 
@@ -24,6 +25,10 @@ class Quarantine {
   std::vector<GcThing> things() const;
   // Where bytes of an object may lie, those of gc first.
   std::vector<std::filesystem::path> copies_of(const Digest& digest) const;
+
+  // Deletes every copy of an object that lies here, damaged ones too; how many, and their bytes are
+  // added to `bytes`.
+  std::uint64_t forget(const Digest& digest, std::uint64_t& bytes) const;
 
   // Moves an object here. One of its name that is here already gives way, a folder to HEX.otherN.
   void set_aside(const Digest& digest) const;

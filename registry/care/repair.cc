@@ -244,6 +244,9 @@ RepairReport repair(const fs::path& folder, const RepairOptions& repair_options,
   std::optional<FileLock> lock;
   if (!repair_options.dry_run) {
     lock.emplace(share_store(paths, work));
+    // What was taken down before this lock was had is not brought back.
+    state = read_log(log, work.uncounted());
+    if (state.damage) throw Error(*state.damage);
     create_folders(blobs.folder());
     blobs.remove_leftovers();
   }

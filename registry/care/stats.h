@@ -17,7 +17,7 @@ struct StoreStats {
   std::uint64_t entries = 0, log_bytes = 0;  // that the checkpoint covers
   std::string first_entry, last_entry;       // times, RFC 3339 UTC
   std::uint64_t names = 0, versions = 0;
-  std::uint64_t removed = 0;  // versions whose content the log says was taken away
+  std::uint64_t removed = 0;  // versions whose weights the log says were taken down
   std::uint64_t logical = 0;  // of all versions, each counted as if it stood alone
   std::uint64_t objects = 0;  // different ones that versions refer to, as far as is known
   std::uint64_t stored = 0;   // of them, in the folder

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/care/store_walk.h"
 
-#include <algorithm>
 #include <map>
 #include <utility>
 
 #include "format/base/fail.h"
+#include "format/base/path_status.h"
 #include "registry/oci/oci.h"
 #include "registry/oci/stored_organ.h"
 
@@ -83,16 +83,32 @@ void walk_files(const BlobStore& blobs, const LoggedVersion& version, const Vers
   }
   if (stored) {
     for (const format::FileEntry& file : stored->content.organ.files) {
+      if (!version.content_expected && format::holds_weights(file.role)) continue;
       ObjectUse use = use_of(ObjectKind::file, {file.digest, file.size}, file.path);
       use.entry = &file;
       visitor.seen(use, nullptr);
     }
     return;
   }
-  // Without organ.json the manifest alone says which files there are.
+  // Without organ.json the manifest alone says which files there are, but not which are weights.
+  if (!version.content_expected) return;
   for (const BlobRef& file : parts.files) {
     visitor.seen(use_of(ObjectKind::file, file, "a file of it"), nullptr);
   }
+}
+
+[[noreturn]] void refuse(const std::string& subject, const Error& why) {
+  throw Error(ErrorCode::corrupt,
+              fmt::format("{}: what it refers to is not known, so nothing may go: {}", subject,
+                          why.message()),
+              "organ fsck names the damage, organ repair mends it");
+}
+
+// Whether more may be referred to than was seen, when this object cannot be used. The files of an
+// organ.json stand in its manifest too, but there nothing tells a card from weights.
+bool hides_references(const LoggedVersion& version, const ObjectUse& use) {
+  return use.kind == ObjectKind::manifest || use.kind == ObjectKind::signature ||
+         (use.kind == ObjectKind::organ_json && !version.content_expected);
 }
 
 }  // namespace
@@ -109,8 +125,6 @@ std::string_view to_string(ObjectKind kind) {
   }
   return "file";
 }
-
-bool content_expected(const LogFacts&, const LoggedVersion&) { return true; }
 
 LoggedState read_log(const Log& log, const Work& work) {
   LoggedState state;
@@ -142,14 +156,13 @@ LoggedState read_log(const Log& log, const Work& work) {
     state.damage = error;
   }
   for (LoggedVersion& version : state.versions) {
-    version.content_expected = content_expected(state.facts, version);
+    version.content_expected = !state.facts.taken_down(version.name, version.version);
   }
   return state;
 }
 
 void walk_version(const BlobStore& blobs, const LoggedVersion& version,
                   const WalkVisitor& visitor) {
-  if (!version.content_expected) return;
   const ObjectUse use = use_of(ObjectKind::manifest, version.manifest, "its manifest");
   walk_signatures(blobs, version, visitor);
   const auto text = read_small(blobs, use, kOciManifestLimit, visitor);
@@ -158,6 +171,55 @@ void walk_version(const BlobStore& blobs, const LoggedVersion& version,
     return parse_version_manifest(*text, version.subject() + ": manifest");
   });
   if (parts) walk_files(blobs, version, *parts, visitor);
+}
+
+void walk_all(const BlobStore& blobs, const LoggedState& state, const Work& work,
+              const ReferenceSeen& seen, const std::string& taken_down) {
+  if (state.damage) refuse("organ/log", *state.damage);
+  for (const LoggedVersion& logged : state.versions) {
+    work.require_wanted();
+    LoggedVersion version = logged;
+    if (version.subject() == taken_down) version.content_expected = false;
+    walk_version(blobs, version,
+                 {.seen = [&](const ObjectUse& use, const std::string*) { seen(version, use); },
+                  .unusable =
+                      [&](const ObjectUse& use, const Error& why) {
+                        if (hides_references(version, use)) refuse(version.subject(), why);
+                      }});
+  }
+}
+
+std::vector<format::FileEntry> weights_of(const BlobStore& blobs, const LoggedVersion& version) {
+  std::vector<format::FileEntry> weights;
+  std::set<Digest> listed;
+  const StoredVersion stored = load_version(blobs, version.manifest, version.subject());
+  for (const format::FileEntry& file : stored.content.organ.files) {
+    if (format::holds_weights(file.role) && listed.insert(file.digest).second) {
+      weights.push_back(file);
+    }
+  }
+  return weights;
+}
+
+std::map<std::string, std::vector<format::FileEntry>> leftover_weights(
+    const BlobStore& blobs, const LoggedState& state, const std::set<Digest>& referred) {
+  std::map<std::string, std::vector<format::FileEntry>> left;
+  for (const LoggedVersion& version : state.versions) {
+    if (version.content_expected) continue;
+    try {
+      for (format::FileEntry& file : weights_of(blobs, version)) {
+        const bool here = is_taken(blobs.path(file.digest)) && !referred.contains(file.digest);
+        if (here) left[version.subject()].push_back(std::move(file));
+      }
+    } catch (const UnreadableBlob&) {
+      continue;  // its damage is told by who reads it
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported_version) {
+        throw;
+      }
+    }
+  }
+  return left;
 }
 
 }  // namespace organ::registry

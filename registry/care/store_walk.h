@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +27,8 @@ struct LoggedVersion {
   std::string name, version;
   BlobRef manifest;
   std::vector<BlobRef> signatures;  // manifests, of all entries
-  // False: the log says that its content was taken away, so that its absence is no damage.
+  // False: the log says that its weights were taken down: they need not be here, and nothing refers
+  // to them any more. All else of it stays: manifest, organ.json, card, signatures.
   bool content_expected = true;
   std::string subject() const { return name + ":" + version; }
 };
@@ -41,9 +44,6 @@ struct LoggedState {
 };
 // Never throws for a damaged log: what stands before the damage is there, and `damage` says so.
 LoggedState read_log(const Log& log, const Work& work);
-
-// Whether the objects of a version must be here. No entry takes content away yet.
-bool content_expected(const LogFacts& facts, const LoggedVersion& version);
 
 // One reference to an object.
 struct ObjectUse {
@@ -65,5 +65,19 @@ struct WalkVisitor {
 // Goes through everything that a version refers to, reading what is small: manifests, organ.json,
 // config, signatures. Files are not opened. Throws io.
 void walk_version(const BlobStore& blobs, const LoggedVersion& version, const WalkVisitor& visitor);
+
+// The same of all versions, for who takes objects away: throws corrupt when the log, or an object
+// that says what else is referred to, cannot be read. `taken_down`: this one as if it were.
+using ReferenceSeen = std::function<void(const LoggedVersion& version, const ObjectUse& use)>;
+void walk_all(const BlobStore& blobs, const LoggedState& state, const Work& work,
+              const ReferenceSeen& seen, const std::string& taken_down = {});
+
+// The weights of versions that were taken down which nothing refers to any more, and which are
+// still here: what a takedown that was ended left behind. By version; one whose organ.json cannot
+// be read has none that are known.
+std::map<std::string, std::vector<format::FileEntry>> leftover_weights(
+    const BlobStore& blobs, const LoggedState& state, const std::set<Digest>& referred);
+// What organ.json of a version lists with weights, each digest once. Throws corrupt.
+std::vector<format::FileEntry> weights_of(const BlobStore& blobs, const LoggedVersion& version);
 
 }  // namespace organ::registry

@@ -349,6 +349,8 @@ void Catalog::Update::add(const LogPlace& place, const LogEntry& entry,
     case LogKind::alias: state_->set_alias(index, entry); break;
     case LogKind::yank: state_->set_reason("yank_reason", entry); break;
     case LogKind::revoke: state_->set_reason("revoke_reason", entry); break;
+    case LogKind::supersede:
+    case LogKind::takedown: (void)state_->version_id(entry); break;  // LogFacts has the rest
     case LogKind::key:
     case LogKind::policy: break;  // LogFacts: never asked of a database
   }

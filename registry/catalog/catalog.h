@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "format/manifest/manifest.h"
@@ -76,8 +77,10 @@ class Catalog {
   std::optional<VersionInfo> find(const std::string& name, const std::string& version) const;
   std::optional<VersionInfo> find(const std::string& name, const Digest& manifest) const;
   // The newest release of a name for which `wanted` is true; it is asked from the newest on.
-  std::optional<VersionInfo> newest(
-      const std::string& name, const std::function<bool(const std::string& version)>& wanted) const;
+  using Wanted = std::function<bool(const std::string& version)>;
+  std::optional<VersionInfo> newest(const std::string& name, const Wanted& wanted) const;
+  // The same of its pre-releases; all of them are looked at.
+  std::optional<VersionInfo> newest_prerelease(const std::string& name, const Wanted& wanted) const;
   std::vector<VersionInfo> list(const VersionFilter& filter) const;
   // The same rows one by one, until `visit` returns false. The limit of the filter is not looked
   // at.
@@ -85,6 +88,8 @@ class Catalog {
   void visit(const VersionFilter& filter, const Visitor& visit) const;
   std::vector<BlobRef> signatures(std::uint64_t log_index) const;  // of that publish entry
   std::vector<IndexEntry> index_entries() const;                   // in log order
+  // Versions, by name and version, that list a file with this digest.
+  std::vector<std::pair<std::string, std::string>> versions_with(const Digest& file) const;
   bool has_damage() const;
 
   // Every row of every table in a fixed order, one per line: equal text, equal content.

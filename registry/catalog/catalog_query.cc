@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cctype>
+#include <compare>
+#include <optional>
 #include <string_view>
 #include <tuple>
 
@@ -194,8 +196,7 @@ std::optional<VersionInfo> Catalog::find(const std::string& name, const Digest& 
   return first_version(rows.bind(name, manifest));
 }
 
-std::optional<VersionInfo> Catalog::newest(
-    const std::string& name, const std::function<bool(const std::string& version)>& wanted) const {
+std::optional<VersionInfo> Catalog::newest(const std::string& name, const Wanted& wanted) const {
   Statement rows = impl_->database.prepare(
       select_versions("WHERE v.name = ? AND v.release IS NOT NULL ORDER BY v.release DESC, v.id"));
   rows.bind(name);
@@ -203,6 +204,24 @@ std::optional<VersionInfo> Catalog::newest(
     if (wanted(read_version_text(rows, 1))) return read_version(rows);
   }
   return std::nullopt;
+}
+
+std::optional<VersionInfo> Catalog::newest_prerelease(const std::string& name,
+                                                      const Wanted& wanted) const {
+  Statement rows = impl_->database.prepare(
+      select_versions("WHERE v.name = ? AND v.release IS NULL ORDER BY v.id"));
+  rows.bind(name);
+  std::optional<VersionInfo> newest;
+  std::optional<format::Version> highest;
+  while (rows.step()) {
+    const std::string text = read_version_text(rows, 1);
+    if (!wanted(text)) continue;
+    const auto version = format::Version::parse(text);
+    if (highest && std::is_lteq(version.precedence(*highest))) continue;
+    highest = version;
+    newest = read_version(rows);
+  }
+  return newest;
 }
 
 void Catalog::visit(const VersionFilter& filter, const Visitor& visit) const {
@@ -264,6 +283,16 @@ std::vector<IndexEntry> Catalog::index_entries() const {
          is_version ? read_name(rows, 4) + ":" + read_version_text(rows, 5) : std::string()});
   }
   return entries;
+}
+
+std::vector<std::pair<std::string, std::string>> Catalog::versions_with(const Digest& file) const {
+  Statement rows = impl_->database.prepare(
+      "SELECT DISTINCT v.name, v.version FROM files f JOIN versions v ON v.id = f.version_id "
+      "WHERE f.digest = ? ORDER BY v.name, v.version");
+  rows.bind(file);
+  std::vector<std::pair<std::string, std::string>> versions;
+  while (rows.step()) versions.emplace_back(read_name(rows, 0), read_version_text(rows, 1));
+  return versions;
 }
 
 bool Catalog::has_damage() const {

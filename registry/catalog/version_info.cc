@@ -6,6 +6,10 @@
 namespace organ::registry {
 
 void require_not_revoked(const VersionInfo& version) {
+  if (version.taken_down) {
+    fail(ErrorCode::untrusted, "{}:{}: {}", version.name, version.version,
+         describe(*version.taken_down));
+  }
   if (!version.revoke_reason) return;
   fail(ErrorCode::untrusted, "{}:{}: is revoked: {}", version.name, version.version,
        escape_text(*version.revoke_reason));

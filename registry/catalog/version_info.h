@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "format/base/digest.h"
+#include "registry/log/log_entry.h"
 
 #pragma GCC visibility push(default)
 
@@ -33,13 +34,15 @@ struct VersionInfo {
   std::optional<std::string> yank_reason;    // hidden from new resolution
   std::optional<std::string> revoke_reason;  // installs refused
   std::vector<std::string> aliases;          // as the log says; a catalog alone gives none
+  std::optional<Supersession> superseded;    // the same; a notice
+  std::optional<Takedown> taken_down;        // the same; refused, its weights are gone
   std::uint64_t log_offset = 0;              // of the line of its publish entry
   std::optional<std::string>
       damage;  // why its manifests cannot be read; what they say is not known
 };
 using ResolvedVersion = VersionInfo;
 
-// Throws untrusted with the reason: what was revoked is handed on to nobody.
+// Throws untrusted with the reason: what was revoked or taken down is handed on to nobody.
 void require_not_revoked(const VersionInfo& version);
 
 // Rows come by name, then in log order; of given architectures with the best evaluation first, then

@@ -47,8 +47,10 @@ struct Registry::Impl {
   void meet_again();
   // The write lock, everything up to date under it.
   FileLock lock_to_write(const Work& work);
-  // Gives the blobs their names before anything refers to them.
-  void commit_version(LogEntry entry, std::vector<StagedBlob> blobs_to_link, const Work& work,
+  // Gives the blobs their names before anything refers to them. Throws untrusted when the organ was
+  // taken down, as far as the log says by now.
+  void commit_version(const format::Manifest& organ, LogEntry entry,
+                      std::vector<StagedBlob> blobs_to_link, const Work& work,
                       PublishResult& result);
   // Tells `work` of the version's bytes, when nothing is damaged.
   VerifyReport::Item verify_version(const VersionInfo& version, const TrustOverride& override,
@@ -62,6 +64,8 @@ struct Registry::Impl {
   std::vector<std::string> load_bundles(const VersionInfo& version,
                                         std::vector<format::Finding>& damaged) const;
   VersionInfo find_reference(const format::Reference& reference) const;
+  // Throws untrusted when it, or weights of it that no other version has, were taken down.
+  void require_not_taken_down(const format::Manifest& organ) const;
   // With its withdrawals and aliases as the log says, whatever its row does.
   VersionInfo as_logged(VersionInfo version) const;
   // Throws corrupt unless the log has this publish entry. The row of the catalog is only its copy.

@@ -13,18 +13,20 @@ namespace {
 using Key = std::pair<std::string, std::string>;
 using Texts = std::map<Key, std::string>;
 
-std::optional<std::string> find(const Texts& texts, const std::string& name,
-                                const std::string& second) {
-  const auto at = texts.find({name, second});
-  if (at == texts.end()) return std::nullopt;
+template <typename Value>
+std::optional<Value> find(const std::map<Key, Value>& values, const std::string& name,
+                          const std::string& second) {
+  const auto at = values.find({name, second});
+  if (at == values.end()) return std::nullopt;
   return at->second;
 }
 
-void set(Texts& texts, const Key& key, const std::optional<std::string>& value) {
+template <typename Value>
+void set(std::map<Key, Value>& values, const Key& key, const std::optional<Value>& value) {
   if (value)
-    texts.insert_or_assign(key, *value);
+    values.insert_or_assign(key, *value);
   else
-    texts.erase(key);
+    values.erase(key);
 }
 
 Texts parse_texts(const JsonObject& object, const char* field) {
@@ -40,6 +42,47 @@ Json rows_json(const Texts& texts) {
   Json rows = Json::array();
   for (const auto& [key, value] : texts) {
     rows.push_back({{"name", key.first}, {"of", key.second}, {"value", value}});
+  }
+  return rows;
+}
+
+// Absent: none, as an organ of before wrote it.
+std::map<Key, Supersession> parse_supersessions(const JsonObject& object, const char* field) {
+  std::map<Key, Supersession> found;
+  if (!object.has(field)) return found;
+  for (const JsonObject& row : object.objects(field)) {
+    row.allow_only({"by", "name", "of", "reason"});
+    found.insert_or_assign({row.string("name"), row.string("of")},
+                           Supersession{row.string("by"), row.string("reason")});
+  }
+  return found;
+}
+
+Json rows_json(const std::map<Key, Supersession>& supersessions) {
+  Json rows = Json::array();
+  for (const auto& [key, value] : supersessions) {
+    rows.push_back(
+        {{"name", key.first}, {"of", key.second}, {"by", value.by}, {"reason", value.reason}});
+  }
+  return rows;
+}
+
+Takedowns parse_takedowns(const JsonObject& object, const char* field) {
+  Takedowns found;
+  if (!object.has(field)) return found;
+  for (const JsonObject& row : object.objects(field)) {
+    row.allow_only({"name", "of", "reason", "time"});
+    found.insert_or_assign({row.string("name"), row.string("of")},
+                           Takedown{row.string("time"), row.string("reason")});
+  }
+  return found;
+}
+
+Json rows_json(const Takedowns& takedowns) {
+  Json rows = Json::array();
+  for (const auto& [key, value] : takedowns) {
+    rows.push_back(
+        {{"name", key.first}, {"of", key.second}, {"time", value.time}, {"reason", value.reason}});
   }
   return rows;
 }
@@ -86,6 +129,15 @@ void LogFacts::add(const LogEntry& entry) {
       if (entry.action != "log_key") change_rules(entry);
       break;
     case LogKind::policy: change_rules(entry); break;
+    case LogKind::supersede: {
+      std::optional<Supersession> by;
+      if (!entry.withdrawn) by = Supersession{entry.successor, entry.reason};
+      set(superseded_, version, by);
+      break;
+    }
+    case LogKind::takedown:  // the first one stands
+      taken_down_.try_emplace(version, Takedown{entry.time, entry.reason});
+      break;
   }
 }
 
@@ -115,6 +167,16 @@ std::optional<std::string> LogFacts::revoked(const std::string& name,
   return find(revoked_, name, version);
 }
 
+std::optional<Takedown> LogFacts::taken_down(const std::string& name,
+                                             const std::string& version) const {
+  return find(taken_down_, name, version);
+}
+
+std::optional<Supersession> LogFacts::superseded(const std::string& name,
+                                                 const std::string& version) const {
+  return find(superseded_, name, version);
+}
+
 std::optional<std::string> LogFacts::alias(const std::string& name,
                                            const std::string& alias) const {
   return find(aliases_, name, alias);
@@ -131,18 +193,26 @@ std::vector<std::string> LogFacts::aliases_of(const std::string& name,
 }
 
 Json LogFacts::to_json() const {
-  return {{"yanked", rows_json(yanked_)},
-          {"revoked", rows_json(revoked_)},
-          {"aliases", rows_json(aliases_)},
-          {"rules", rules_json(rules_)},
-          {"former_rules", rules_json(former_rules_)}};
+  Json facts = {{"yanked", rows_json(yanked_)},
+                {"revoked", rows_json(revoked_)},
+                {"aliases", rows_json(aliases_)},
+                {"rules", rules_json(rules_)},
+                {"former_rules", rules_json(former_rules_)}};
+  // Left out while there are none, so that an organ of before reads what is remembered of a log
+  // that it can read.
+  if (!superseded_.empty()) facts["superseded"] = rows_json(superseded_);
+  if (!taken_down_.empty()) facts["taken_down"] = rows_json(taken_down_);
+  return facts;
 }
 
 LogFacts LogFacts::parse(const JsonObject& object) {
-  object.allow_only({"aliases", "former_rules", "revoked", "rules", "yanked"});
+  object.allow_only(
+      {"aliases", "former_rules", "revoked", "rules", "superseded", "taken_down", "yanked"});
   LogFacts facts;
   facts.yanked_ = parse_texts(object, "yanked");
   facts.revoked_ = parse_texts(object, "revoked");
+  facts.superseded_ = parse_supersessions(object, "superseded");
+  facts.taken_down_ = parse_takedowns(object, "taken_down");
   facts.aliases_ = parse_texts(object, "aliases");
   facts.rules_ = parse_rules(object, "rules");
   facts.former_rules_ = parse_rules(object, "former_rules");

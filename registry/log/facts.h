@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the entries of a log add up to, its publish entries aside: which versions were withdrawn,
-// where aliases point, whose signatures count. A value; it follows from the log alone.
+// taken down or superseded, where aliases point, whose signatures count. A value; it follows from
+// the log alone.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ struct LogRule {
   std::vector<std::string> keys;  // ids, in the order in which they were trusted
   bool operator==(const LogRule&) const = default;
 };
-using LogRules = std::map<std::string, LogRule>;  // by pattern
+using LogRules = std::map<std::string, LogRule>;                            // by pattern
+using Takedowns = std::map<std::pair<std::string, std::string>, Takedown>;  // by name and version
 
 class LogFacts {
  public:
@@ -32,6 +34,9 @@ class LogFacts {
   // The reason, while the withdrawal stands.
   std::optional<std::string> yanked(const std::string& name, const std::string& version) const;
   std::optional<std::string> revoked(const std::string& name, const std::string& version) const;
+  std::optional<Takedown> taken_down(const std::string& name, const std::string& version) const;
+  const Takedowns& takedowns() const { return taken_down_; }
+  std::optional<Supersession> superseded(const std::string& name, const std::string& version) const;
   std::optional<std::string> alias(const std::string& name, const std::string& alias) const;
   std::vector<std::string> aliases_of(const std::string& name, const std::string& version) const;
 
@@ -50,7 +55,9 @@ class LogFacts {
   void change_rules(const LogEntry& entry);
 
   std::map<Key, std::string> yanked_, revoked_;  // name, version -> reason
-  std::map<Key, std::string> aliases_;           // name, alias -> version
+  Takedowns taken_down_;
+  std::map<Key, Supersession> superseded_;  // name, version
+  std::map<Key, std::string> aliases_;      // name, alias -> version
   LogRules rules_, former_rules_;
 };
 

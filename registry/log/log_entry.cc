@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::uint64_t kEntryVersion = 1;
 constexpr std::uint64_t kMaxThreshold = 64;
-constexpr std::string_view kKinds[] = {"publish", "signature", "alias", "yank",
-                                       "revoke",  "key",       "policy"};
+constexpr std::string_view kKinds[] = {"publish", "signature", "alias",     "yank",    "revoke",
+                                       "key",     "policy",    "supersede", "takedown"};
 
 LogKind parse_kind(const JsonObject& object) {
   const std::string name = object.string("kind");
@@ -72,6 +72,26 @@ void parse_withdrawal(const JsonObject& object, LogEntry& entry) {
   entry.withdrawn = object.boolean("withdrawn");
 }
 
+void parse_takedown(const JsonObject& object, LogEntry& entry) {
+  object.allow_only({"kind", "name", "reason", "schema_version", "time", "version"});
+  check_subject(object, entry);
+  entry.reason = object.string("reason");
+}
+
+void parse_supersession(const JsonObject& object, LogEntry& entry) {
+  object.allow_only(
+      {"kind", "name", "reason", "schema_version", "successor", "time", "version", "withdrawn"});
+  check_subject(object, entry);
+  entry.successor = object.string("successor");
+  try {
+    format::parse_exact(entry.successor);
+  } catch (const Error& error) {
+    object.fail_field("successor", error.message());
+  }
+  entry.reason = object.string("reason");
+  entry.withdrawn = object.boolean("withdrawn");
+}
+
 void parse_alias(const JsonObject& object, LogEntry& entry) {
   object.allow_only({"alias", "kind", "name", "schema_version", "time", "version"});
   check_subject(object, entry);
@@ -126,6 +146,8 @@ void add_fields(const LogEntry& entry, Json& out) {
       }
       break;
     case LogKind::alias: out["alias"] = entry.alias; break;
+    case LogKind::takedown: out["reason"] = entry.reason; break;
+    case LogKind::supersede: out["successor"] = entry.successor; [[fallthrough]];
     default: out["reason"] = entry.reason; out["withdrawn"] = entry.withdrawn;
   }
 }
@@ -133,6 +155,11 @@ void add_fields(const LogEntry& entry, Json& out) {
 }  // namespace
 
 std::string_view to_string(LogKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
+
+std::string describe(const Takedown& takedown) {
+  return fmt::format("was taken down on {} because {}", escape_text(takedown.time),
+                     escape_text(takedown.reason, 4096));
+}
 
 std::string LogEntry::to_text() const {
   Json out = {{"schema_version", kEntryVersion}, {"kind", to_string(kind)}, {"time", time}};
@@ -161,6 +188,8 @@ LogEntry LogEntry::parse(std::string_view text, std::string_view subject) {
     case LogKind::revoke: parse_withdrawal(object, entry); break;
     case LogKind::key: parse_key(object, entry); break;
     case LogKind::policy: parse_policy(object, entry); break;
+    case LogKind::supersede: parse_supersession(object, entry); break;
+    case LogKind::takedown: parse_takedown(object, entry); break;
   }
   if (entry.to_text() != text) fail(ErrorCode::corrupt, "{}: not in canonical form", subject);
   return entry;

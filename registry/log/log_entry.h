@@ -25,6 +25,8 @@ enum class LogKind {
   revoke,     // name, version, reason
   key,        // action (log_key | trust | distrust), key, pattern
   policy,     // pattern, mode, threshold: of the rule whose keys are those trusted for it
+  supersede,  // name, version, successor, reason: a notice; withdrawn = it is taken back
+  takedown,   // name, version, reason: its weights were taken away, for good
 };
 std::string_view to_string(LogKind kind);
 
@@ -34,6 +36,21 @@ struct BlobRef {
   std::uint64_t size = 0;
   bool operator==(const BlobRef&) const = default;
 };
+
+// What takes the place of a version, and why.
+struct Supersession {
+  std::string by;  // NAME:VERSION
+  std::string reason;
+  bool operator==(const Supersession&) const = default;
+};
+
+// When and why the weights of a version were taken away.
+struct Takedown {
+  std::string time;  // RFC 3339 UTC
+  std::string reason;
+  bool operator==(const Takedown&) const = default;
+};
+std::string describe(const Takedown& takedown);  // "was taken down on TIME because REASON"
 
 // Fields a kind does not use are empty.
 struct LogEntry {
@@ -51,6 +68,7 @@ struct LogEntry {
   std::string pattern;
   std::string mode;  // enforce | warn | off
   std::uint64_t threshold = 0;
+  std::string successor;  // NAME:VERSION
 
   // Canonical JSON, one line. parse(to_text()) is the identity.
   std::string to_text() const;

@@ -69,4 +69,11 @@ StoredSignature load_signature(const BlobStore& blobs, const BlobRef& signature,
   return stored;
 }
 
+UniqueFd StoredOrgan::open(const format::FileEntry& file) const {
+  if (!gone_.empty() && format::holds_weights(file.role)) {
+    fail(ErrorCode::untrusted, "{}: {}", description_, gone_);
+  }
+  return blobs_.open(file.digest, file.size);
+}
+
 }  // namespace organ::registry

@@ -37,18 +37,18 @@ StoredSignature load_signature(const BlobStore& blobs, const BlobRef& signature,
 
 class StoredOrgan final : public format::OrganSource {
  public:
+  // `gone`: why its weights cannot be opened, as the end of a sentence; empty: they can.
   StoredOrgan(BlobStore blobs, StoredVersion version, std::vector<std::string> bundles,
-              std::string description)
+              std::string description, std::string gone = {})
       : blobs_(std::move(blobs)),
         version_(std::move(version)),
         bundles_(std::move(bundles)),
-        description_(std::move(description)) {}
+        description_(std::move(description)),
+        gone_(std::move(gone)) {}
 
   const format::Manifest& manifest() const override { return version_.content.organ; }
   const std::string& manifest_text() const override { return version_.organ_text; }
-  UniqueFd open(const format::FileEntry& file) const override {
-    return blobs_.open(file.digest, file.size);
-  }
+  UniqueFd open(const format::FileEntry& file) const override;  // throws untrusted where it is gone
   std::vector<std::string> signature_bundles() const override { return bundles_; }
   std::vector<std::string> extra_files() const override { return {}; }
   std::string describe() const override { return description_; }
@@ -58,6 +58,7 @@ class StoredOrgan final : public format::OrganSource {
   StoredVersion version_;
   std::vector<std::string> bundles_;
   std::string description_;
+  std::string gone_;
 };
 
 }  // namespace organ::registry

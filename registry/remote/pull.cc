@@ -98,8 +98,11 @@ PublishResult publish(Registry& registry, const format::OrganSource& organ, cons
     return registry.publish(organ, manifest.name, format::Version::parse(manifest.version),
                             {.identity = identity}, work);
   } catch (const Error& error) {
-    // Every piece is what organ.json says, and it contradicts itself: they are of no use.
-    if (error.code() == ErrorCode::corrupt) partial.remove();
+    // Every piece is what organ.json says, and it contradicts itself, or nobody may have them: they
+    // are of no use.
+    if (error.code() == ErrorCode::corrupt || error.code() == ErrorCode::untrusted) {
+      partial.remove();
+    }
     throw;
   }
 }
@@ -124,11 +127,12 @@ PullResult pull(Registry& registry, const RemoteReference& from, const ExactVers
   const RemoteVersion version = read_version(repository);
   check_expected(version, from, expected);
   PulledOrgan organ(version, blobs, from.to_string());
+
+  // Held from the first look at the objects to the commit: what is not fetched must stay, and
+  // nothing of it is taken down.
+  const FileLock store = share_store({registry.folder()}, work);
   // What would be refused at the end is refused before anything is fetched.
   registry.check_publishable(organ, version.manifest.digest);
-
-  // Held from the first look at the objects to the commit: what is not fetched must stay.
-  const FileLock store = share_store({registry.folder()}, work);
   const auto missing = missing_files(version.organ, blobs, work.uncounted());
   require_space(registry.folder(), total(missing));
   PartialFolder partial(registry.folder(), version.manifest.digest, work);

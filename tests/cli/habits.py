@@ -205,7 +205,7 @@ class Habits(unittest.TestCase):
         way = ["extract model --layers 1:3 --name a/b --organ-version 1.0.0 --license MIT --out o",
                "sign o --key k.key", "registry init --key k.pub", "publish o", "verify o",
                "verify a/b:1.0.0", "verify --all", "registry rebuild", "fsck",
-               "repair --from o", "gc",
+               "repair --from o", "gc", "lock a/b@^1", "lock --check", "verify --locked organ.lock",
                "check o --recipient model --at 0", "install a/b:1.0.0 --into model --at 0",
                "install --continue --into model", "uninstall model"]
         env = {"ORGAN_REGISTRY": str(work / "registry")}

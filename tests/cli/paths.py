@@ -54,13 +54,18 @@ CASES = {
     "list": [["list", "--registry", "{reg}"]],
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],
+    "diff": [["diff", "{organ}", "{signed}"], ["diff", "a/b:1.0.0", "{organ}"]],
+    "lock": [["lock", "a/b", "--out", "{new}", "--registry", "{reg}"],
+             ["lock", "--check", "--out", "{organ.lock}", "--registry", "{reg}"]],
     "verify": [["verify", "{signed}", "--key", "{k.pub}", "--junit", "{new}", "--sarif", "{run}"],
-               ["verify", "--all", "--registry", "{reg}"]],
+               ["verify", "--all", "--registry", "{reg}"],
+               ["verify", "--locked", "{organ.lock}", "--registry", "{reg}"]],
     "check": [["check", "{signed}", "--recipient", "{model}", "--registry", "{reg}", "--junit", "{new}",
                "--sarif", "{run}"]],
     "ci": [["ci", "{signed}", "--recipient", "{model}", "--key", "{k.pub}", "--policy-file", "{ci.json}",
             "--junit", "{new}", "--sarif", "{run}"]],
     "install": [["install", "{signed}", "--into", "{model}", "--key", "{k.pub}"],
+                ["install", "{signed}", "--into", "{model}", "--locked", "{organ.lock}"],
                 ["install", "a/b:1.0.0", "--into", "{model}", "--out", "{new}", "--registry",
                  "{reg}"]],
     "uninstall": [["uninstall", "{installed}"]],
@@ -137,6 +142,7 @@ class World:
         self.run("registry", "init", "--key", folder / "k.pub", "--key", folder / "locked.pub")
         self.run("publish", folder / "signed")
         (folder / "ci.json").write_text('{"schema_version": 1}')
+        self.run("lock", "a/b", "--out", folder / "organ.lock")
         (folder / "docker.json").write_text('{"auths": {}}')
         shutil.copy(Path(self.env["ORGAN_REGISTRY"]) / "organ/policy.json", folder / "policy.json")
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / "ca.pem")

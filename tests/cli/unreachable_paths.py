@@ -34,7 +34,8 @@ LINES = ["extract BAD --layers 0:1 --out fresh", "extract model --layers 0:1 --o
          "registry init --registry fresh --key BAD", "registry rebuild --registry BAD",
          "fsck BAD", "repair BAD", "repair registry --from BAD", "gc BAD", "registry stats --registry BAD",
          "pull oci://127.0.0.1:1/a:1 --manifest-only --out BAD", "push a/b oci://127.0.0.1:1/a --ca BAD",
-         "list --registry BAD", "log --registry BAD", "show a/b --registry BAD"]
+         "diff BAD o", "diff o BAD", "lock a/b --out BAD", "lock --check --out BAD", "lock --update a/b --out BAD", "verify --locked BAD",
+         "install a/b --locked BAD --into model --at 0", "list --registry BAD", "log --registry BAD", "show a/b --registry BAD"]
 REFUSALS = {1, 2, 4, 6}  # failure, usage, corrupt, not found
 
 

@@ -56,14 +56,24 @@ def main():
                         [organ, "alias", "legal/contracts@stable", "1.0.0", "--registry", registry],
                         [organ, "yank", "legal/contracts:1.0.0", "--reason", "a draft", "--registry",
                          registry],
+                        [organ, "publish", folder / "organ", "legal/contracts:1.1.0", "--registry",
+                         registry, "--key", folder / "key.key"],
+                        [organ, "supersede", "legal/contracts:1.0.0", "--by", "1.1.0", "--reason",
+                         "new laws", "--registry", registry],
+                        [organ, "takedown", "legal/contracts:1.1.0", "--reason", "a court", "--registry",
+                         registry],
                         [organ, "registry", "trust", folder / "key.pub", "--pattern", "legal/*",
                          "--mode", "warn", "--registry", registry]):
             subprocess.run([str(c) for c in command], check=True, capture_output=True, env=home)
         lines = (registry / "organ/log").read_text().splitlines()
         documents = [(entry_schema, json.loads(line[65:])) for line in lines]
         documents.append((policy_schema, json.loads((registry / "organ/policy.json").read_text())))
-        assert [d["kind"] for _, d in documents[:-1]] == ["key", "key", "publish", "alias", "yank",
-                                                          "policy"]
+        assert [d["kind"] for s, d in documents if s is entry_schema] == ["key", "key", "publish", "alias", "yank",
+                                                          "publish", "supersede", "takedown", "policy"]
+        shown = subprocess.run([organ, "show", "legal/contracts:1.0.0", "--history", "--json", "--registry",
+                                registry], check=True, capture_output=True, env=home).stdout
+        history_schema = json.loads((schemas / "version-history.v1.schema.json").read_text())
+        documents.append((history_schema, json.loads(shown)))
         known = list((folder / "config/organ/trust").glob("*.json"))
         documents += [(known_schema, json.loads(path.read_text())) for path in known]
         assert len(known) == 1

@@ -143,3 +143,24 @@ TEST_CASE("known registry: a damaged memory is named, never overwritten") {
   CHECK(contains(user.refusal(), "corrupt: "));
   CHECK(contains(user.refusal(), "schema_version"));
 }
+
+TEST_CASE("known registry: what organs of before know is written as they wrote it") {
+  const Fixture fixture;
+  for (const char* text : {"1.0.0", "1.1.0"}) fixture.publish(text);
+  const User user{&fixture};
+  user.open();
+  fs::path file;
+  for (const auto& entry : fs::directory_iterator(user.known)) {
+    if (entry.path().extension() == ".json") file = entry.path();
+  }
+  CHECK_FALSE(contains(slurp(file), "superseded"));
+  CHECK_FALSE(contains(slurp(file), "taken_down"));
+  fixture.open().supersede("legal/contracts", version("1.0.0"),
+                           Supersession{"legal/contracts:1.1.0", "new laws"});
+  const auto superseded = user.open().resolve(reference("legal/contracts:1.0.0")).superseded;
+  REQUIRE(superseded);
+  CHECK(superseded->by == "legal/contracts:1.1.0");
+  // Remembered, it is there without the log being read again.
+  CHECK(contains(slurp(file), "new laws"));
+  CHECK(user.open().resolve(reference("legal/contracts:1.0.0")).superseded == superseded);
+}

@@ -56,6 +56,81 @@ TEST_CASE("life: a yanked version is hidden, a revoked one refused, and both com
   CHECK(all_findings(fixture.open(Mode::read).verify_all()) == "no finding");
 }
 
+TEST_CASE("life: a range finds the newest version in it that was not withdrawn") {
+  const Fixture fixture;
+  for (const char* text : {"1.0.0", "1.9.0", "1.10.0", "2.0.0-rc.1", "2.0.0-rc.2"}) {
+    fixture.publish(text);
+  }
+  const auto found = [&](const std::string& range) {
+    return fixture.open(Mode::read).resolve(reference("legal/contracts@" + range)).version;
+  };
+  const auto refusal = [&](const std::string& range) { return error_of([&] { found(range); }); };
+  CHECK(found("^1.0") == "1.10.0");
+  CHECK(found("<1.10") == "1.9.0");
+  CHECK(found(">=2.0.0-rc.1") == "2.0.0-rc.2");
+  CHECK(found("*") == "1.10.0");
+  CHECK(found("^1 || <=2.0.0-rc.1") == "2.0.0-rc.1");
+  CHECK(contains(refusal(">=2"), "not_found: "));
+  CHECK(contains(refusal(">=2"), "no version in this range that was not withdrawn"));
+  for (const Withdrawal kind : {Withdrawal::yank, Withdrawal::revoke}) {
+    fixture.open().withdraw(kind, kName, version("1.10.0"), "a draft");
+    fixture.open().withdraw(kind, kName, version("2.0.0-rc.2"), "a draft");
+    CHECK(found("^1.0") == "1.9.0");
+    CHECK(found(">=2.0.0-rc.1") == "2.0.0-rc.1");
+    CHECK(contains(refusal("=1.10.0"), "not_found: "));
+    CHECK(fixture.open(Mode::read).resolve(reference("legal/contracts:1.10.0")).version ==
+          "1.10.0");
+    fixture.open().withdraw(kind, kName, version("1.10.0"), std::nullopt);
+    fixture.open().withdraw(kind, kName, version("2.0.0-rc.2"), std::nullopt);
+  }
+  CHECK(contains(error_of([&] { fixture.open().set_alias(kName, "1.x", version("1.0.0")); }),
+                 "not an alias"));
+}
+
+TEST_CASE("life: a superseded version says what takes its place, and nothing is refused") {
+  const Fixture fixture;
+  for (const char* text : {"1.0.0", "1.1.0", "1.2.0"}) fixture.publish(text);
+  fixture.publish("1.0.0", "legal/other");
+  const auto said = [&](const std::string& text) {
+    return fixture.open(Mode::read).resolve(reference("legal/contracts:" + text)).superseded;
+  };
+  const auto supersede = [&](const std::string& text, const std::optional<Supersession>& by) {
+    return error_of([&] { fixture.open().supersede(kName, version(text), by); });
+  };
+  const Supersession renamed{"legal/other:1.0.0", "renamed"};
+  CHECK(supersede("1.0.0", Supersession{"legal/contracts:1.1.0", "new laws"}) == "no error");
+  CHECK(supersede("1.1.0", renamed) == "no error");
+  CHECK(said("1.0.0") == Supersession{"legal/contracts:1.1.0", "new laws"});
+  CHECK(said("1.1.0") == renamed);
+  CHECK_FALSE(said("1.2.0"));
+  CHECK(fixture.open(Mode::read).list({.name = "legal/contracts"})[1].superseded == renamed);
+  CHECK(newest(fixture) == "1.2.0");
+  const auto verdict = verdict_on(fixture.open(Mode::read), "legal/contracts:1.1.0");
+  CHECK(verdict.trusted());
+  CHECK(verdict.warnings.empty());
+  const auto entries = fixture.open(Mode::read).history().size();
+  CHECK(supersede("1.1.0", renamed) == "no error");
+  CHECK(fixture.open(Mode::read).history().size() == entries);  // nothing new was said
+
+  CHECK(contains(supersede("7.0.0", renamed), "not_found: "));
+  CHECK(contains(supersede("1.2.0", Supersession{"legal/none:1.0.0", "x"}), "not_found: "));
+  CHECK(contains(supersede("1.2.0", Supersession{"legal/contracts", "x"}), "invalid_argument: "));
+  CHECK(contains(supersede("1.2.0", Supersession{"legal/other:1.0.0", ""}), "a reason of 0 bytes"));
+  CHECK(contains(supersede("1.2.0", Supersession{"legal/contracts:1.2.0", "x"}), "by itself"));
+  CHECK(contains(supersede("1.1.0", Supersession{"legal/contracts:1.0.0", "x"}), "by itself"));
+  fixture.open().withdraw(Withdrawal::yank, "legal/other", version("1.0.0"), "a draft");
+  CHECK(contains(supersede("1.2.0", renamed), "was withdrawn itself"));
+  CHECK(said("1.1.0") == renamed);
+
+  CHECK(supersede("1.1.0", std::nullopt) == "no error");
+  CHECK_FALSE(said("1.1.0"));
+  CHECK(fixture.open(Mode::read).history().back().entry.withdrawn);
+  CHECK(all_findings(fixture.open(Mode::read).verify_all()) == "no finding");
+  const std::string dump = fixture.open(Mode::read).dump();
+  Registry::rebuild(fixture.root);
+  CHECK(fixture.open(Mode::read).dump() == dump);
+}
+
 TEST_CASE("life: the rules in force are those the log says") {
   const Fixture fixture;
   fixture.publish("1.0.0");

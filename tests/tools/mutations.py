@@ -35,7 +35,7 @@ PROGRAMS = {
     "free room": ["/usr/bin/python3", "{source}/tests/cli/free_room.py", "cli/organ", "tests/libpoor_file_system.so"],
 }
 FUZZ = {"bundle": "format", "organ_json": "format", "note": "registry", "log": "registry", "oci": "registry",
-        "policy": "registry", "journal": "transplant", "receipt": "transplant", "pickle": "format",
+        "policy": "registry", "lock": "registry", "journal": "transplant", "receipt": "transplant", "pickle": "format",
         "donor_metadata": "transplant"}
 
 

@@ -8,7 +8,8 @@ import sys
 PIECE = 12_000  # bytes of source text, well below what compilers must take
 
 output, *parts = map(pathlib.Path, sys.argv[1:])
-texts = {suffix: "".join(p.read_text() for p in parts if p.suffix == suffix) for suffix in (".html", ".css", ".js")}
+texts = {suffix: "".join(p.read_text(encoding="utf-8") for p in parts if p.suffix == suffix)
+         for suffix in (".html", ".css", ".js")}
 lines = ['// Made by registry/site/page/embed.py.', '#include "registry/site/internal/page_parts.h"', '',
          'namespace organ::registry {', '']
 for suffix, name in ((".html", "kPageHtml"), (".css", "kPageStyle"), (".js", "kPageScript")):
@@ -20,4 +21,4 @@ for suffix, name in ((".html", "kPageHtml"), (".css", "kPageStyle"), (".js", "kP
     lines[-1] += ';'
     lines.append('')
 lines += ['}  // namespace organ::registry', '']
-output.write_text('\n'.join(lines))
+output.write_text('\n'.join(lines), encoding="utf-8")

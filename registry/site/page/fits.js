@@ -225,11 +225,10 @@ const organFits = (() => {
     const types = derivedTypes(config, family, layers, window);
     if (isNull(config, "layer_types")) return types;
     const given = config.layer_types;
-    if (!Array.isArray(given) || given.length !== layers) {
-      throw new Corrupt("'layer_types' has not one entry for each layer");
+    if (!Array.isArray(given) || given.length !== layers || given.some((one) => typeof one !== "string")) {
+      throw new Corrupt("'layer_types' has not one text for each layer");
     }
     return types.map((derived, i) => {
-      if (typeof given[i] !== "string") throw new Corrupt("'layer_types' holds what is no text");
       const sliding = given[i] === "sliding_attention";
       if (!sliding && given[i] !== "full_attention") refuse("layer_types", given[i]);
       if (sliding && window === 0) throw new Corrupt("a layer slides and no window is switched on");

@@ -175,8 +175,8 @@ const organPage = (() => {
     try {
       data.versions.forEach(verdictOf);  // throws what organ check would say of the model
     } catch (error) {
-      if (!(error instanceof organFits.Corrupt)) throw error;
       forget(`${name}: ${error.message}`, true);
+      if (!(error instanceof organFits.Corrupt || error instanceof RangeError)) throw error;  // nested too deep
       return;
     }
     const fits = data.versions.filter((one) => verdictOf(one)?.level === "A").length;
@@ -190,7 +190,8 @@ const organPage = (() => {
     if (file.size > most) return forget(`${file.name}: longer than 16 MiB, which no config.json is`, true);
     let config;
     try {
-      config = JSON.parse(await file.text());
+      const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+      config = JSON.parse(text.decode(await file.arrayBuffer()));
     } catch {
       return forget(`${file.name}: no JSON that a browser reads; organ check may read it`, true);
     }

@@ -119,6 +119,12 @@ TEST_CASE("CI rules: an improvement is one over a figure that was measured alike
   organ.evaluations[1].stride = 256;
   CHECK(said(judge_evaluations(organ, policy)) == other);
   organ = measured();
+  organ.evaluations[1].tokens = 10;
+  CHECK(said(judge_evaluations(organ, policy)) == other);
+  organ = measured();
+  organ.evaluations.push_back(figure("recipient_untouched", 1.5));  // each that was measured alike
+  CHECK(said(judge_evaluations(organ, policy)) == "nll is 2, that of recipient_untouched is 1.5");
+  organ = measured();
   organ.evaluations[1].dataset_digest = sha256("other");
   CHECK(said(judge_evaluations(organ, policy)) == other);
   organ = measured();
@@ -131,6 +137,9 @@ TEST_CASE("CI rules: figures are of data that training did not see") {
   CHECK(said(judge_memorisation(Manifest(), policy)) == "skipped");
   Manifest organ = measured();
   CHECK(said(judge_memorisation(organ, policy)) == "passed");
+  organ.training = format::TrainingRecord();  // of which nobody says what it saw
+  CHECK(said(judge_memorisation(organ, policy)) == "skipped");
+  organ.training.reset();
   format::record_overlap({13, 0.1, sha256("law")}, organ);
   CHECK(said(judge_memorisation(organ, policy)) == "passed");
   format::record_overlap({13, 0.125, sha256("law")}, organ);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands that look after a registry: fsck, repair, gc."""
+"""The commands that look after a registry: fsck, repair, gc, takedown."""
 import hashlib
 import json
 import shutil
@@ -115,3 +115,35 @@ class Purge(Collect):
         demand(not left or not finished, "what was deleted is there again")
         self.again(folder)
         demand(not files(folder / "registry" / self.there), "deleting again did not complete")
+
+
+class Takedown(Fsck):
+    """Of the last version that is made of these weights."""
+    name = "takedown"
+    arguments = ("takedown", NEW, "--reason", "a court", "--registry", "registry")
+    writes = True
+
+    def prepare(self, home):
+        super().prepare(home)
+        self.must(home, "takedown", OLD, "--reason", "a court", "--registry", "registry")
+        listed = json.loads(self.must(home, "show", NEW, "--json", "--registry", "registry"))["files"]
+        self.weights = {f"sha256/{one['digest'][7:]}" for one in listed if one["role"] != "card"}
+        self.whole = files(home / "registry/blobs")
+        self.rest = {name: data for name, data in self.whole.items() if name not in self.weights}
+
+    def taken_down(self, folder):
+        shown = self.must(folder, "show", NEW, "--json", "--registry", "registry")
+        return json.loads(shown)["taken_down"] is not None
+
+    def judge(self, folder, finished):
+        now = files(folder / "registry/blobs")
+        demand(self.taken_down(folder) or not finished, "what was taken down is not")
+        if self.taken_down(folder):
+            demand(self.rest.items() <= now.items(), "something else is gone")
+            demand(not finished or now == self.rest, "weights that were taken away are here again")
+        else:
+            demand(now == self.whole, "something is gone, and the log does not say why")
+        self.must(folder, "fsck", "registry")
+        self.must(folder, *self.arguments)
+        demand(files(folder / "registry/blobs") == self.rest, "run again it did not complete")
+        self.must(folder, "fsck", "registry")

@@ -34,12 +34,20 @@ expect 6 organ ci tiny/other:1.0.0 -q
 echo '{"schema_version":1,"checks":{"signature":"warn","policy":"warn","digests":"off","finite":"off"}}' >mild.json
 organ ci organ --policy-file mild.json --key stranger.pub
 
+# What could not be judged has failed, whichever checks are asked for.
+echo '{"schema_version":1,"checks":{"digests":"off","finite":"off","signature":"enforce","policy":"enforce"}}' >lax.json
+expect 5 organ ci organ --key publisher.pub --as tiny/other --policy-file lax.json -q
+
 # A pipeline's own mistakes are usage errors, and the organ may not say what is demanded of it.
 expect 4 organ ci organ --policy-file publisher.pub 2>>errors
 cp organ-ci.json organ/organ-ci.json
 expect 2 organ ci organ --policy-file organ/organ-ci.json 2>>errors
 rm organ/organ-ci.json
 expect 2 organ ci organ --junit organ/ci.xml 2>>errors
+expect 2 organ ci organ --junit registry/ci.xml 2>>errors
+expect 2 organ ci organ --recipient model --junit model/config.json 2>>errors
+expect 2 organ ci organ --policy-file organ-ci.json --sarif ./organ-ci.json 2>>errors
+expect 2 organ ci organ --junit both --sarif ./both 2>>errors
 expect 2 organ ci organ --sarif elsewhere 2>>errors
 expect 2 organ ci organ --sarif nowhere/ci.sarif 2>>errors
 cut -d : -f 1-3 errors | sed "s|$PWD/||"

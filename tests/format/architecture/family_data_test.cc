@@ -16,7 +16,7 @@ TEST_CASE("families as data: each known one is there, with what its configuratio
   const Json data = json_of(family_data());
   std::set<std::string> names;
   for (const Json& family : data.at("families")) {
-    names.insert(family.at("model_type"));
+    names.insert(family.at("model_type").get<std::string>());
     CHECK(!family.at("tensors").empty());
     for (const Json& tensor : family.at("tensors")) CHECK(tensor.size() == 3);
   }

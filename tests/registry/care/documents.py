@@ -41,7 +41,8 @@ class Site:
         schema = json.loads((self.schemas / f"{name}.v1.schema.json").read_text())
         jsonschema.Draft7Validator.check_schema(schema)
         validator = jsonschema.Draft7Validator(schema)
-        document = json.loads(self.run(name, self.registry, *words, "--json", code=code))
+        place = ("--registry", self.registry) if name == "takedown" else (self.registry,)
+        document = json.loads(self.run(name, *place, *words, "--json", code=code))
         errors = [error.message for error in validator.iter_errors(document)]
         assert not errors, (name, errors)
         for key in document:
@@ -77,7 +78,12 @@ def main():
         assert len(plan["items"]) == 1 and not plan["applied"]
         assert site.document("gc", "--apply", plan["token"])["applied"]
         assert site.document("gc", "--purge", "--days", "0")["items"]
-    print("8 cases passed, 0 failed")
+        site.run("publish", site.folder / "organ", "legal/other:1.0.0", "--registry", site.registry)
+        assert site.document("takedown", "legal/other:1.0.0", "--dry-run")["kept"]
+        assert site.document("takedown", "legal/other:1.0.0", "--reason", "a court")["takedown"]
+        assert site.document("takedown", "legal/contracts:1.0.0", "--reason", "a court")["removed"]
+        assert site.document("fsck")["removed"] == 2
+    print("12 cases passed, 0 failed")
     return 0
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kills `organ fsck`, `repair`, `gc --apply` and `gc --purge --apply` at every call that changes a file.
+"""Kills `organ fsck`, `repair`, `gc --apply`, `gc --purge --apply` and `takedown` at every call that changes
+a file.
 
     kill_care.py ORGAN_PROGRAM MAKE_TINY_ORGAN [--every N] [--lacking SHIM LACKS]
 
@@ -213,6 +214,51 @@ class Purge(Collect):
         self.site.check_well()
 
 
+class Takedown:
+    """Of the last version that is made of these weights, with a copy in the quarantine."""
+    name, code = "takedown", 0
+
+    def __init__(self, site):
+        self.site = site
+        site.must("takedown", VERSIONS[0], "--reason", "a court", "--registry", site.registry)
+        organ = json.loads((site.folder / "organ/organ.json").read_text())
+        self.weights = {entry["digest"][7:] for entry in organ["files"] if entry["role"] != "card"}
+        blobs, removed = site.registry / "blobs/sha256", site.registry / "organ/quarantine/removed"
+        removed.mkdir(parents=True)
+        for name in self.weights:
+            shutil.copy(blobs / name, removed / name)
+        self.whole = contents(site.registry / "blobs")
+        site.keep()
+
+    def command(self):
+        return ["takedown", VERSIONS[1], "--reason", "a court said so", "--registry", self.site.registry]
+
+    def shown(self):
+        return json.loads(self.site.must("show", VERSIONS[1], "--json", "--registry", self.site.registry))
+
+    def judge(self):
+        site, now = self.site, contents(self.site.registry / "blobs")
+        gone = {f"sha256/{name}" for name in self.weights}
+        if self.shown()["taken_down"] is None:
+            demand(now == self.whole, "something is gone, and the log does not say why")
+            site.must("verify", VERSIONS[1], "--registry", site.registry)
+        else:
+            demand({name: data for name, data in self.whole.items() if name not in gone}.items() <= now.items(),
+                   "something else is gone")
+            site.must("verify", VERSIONS[1], "--registry", site.registry, code=5)
+        site.must("fsck", site.registry)
+        site.must(*self.command())
+        now = contents(site.registry / "blobs")
+        demand(now == {name: data for name, data in self.whole.items() if name not in gone},
+               "run again it took away something else")
+        demand(not any((site.registry / "organ/quarantine/removed").iterdir()), "a copy is left")
+        demand(self.shown()["taken_down"]["reason"] == "a court said so", "the log does not say it")
+        kinds = [entry["kind"] for entry in json.loads(site.must("log", "--json", "--registry", site.registry))["entries"]]
+        demand(kinds.count("takedown") == 2, "it is said twice")
+        site.must("fsck", site.registry)
+        site.must("registry", "rebuild", "--registry", site.registry)
+
+
 def count_calls(site, case):
     trace = site.folder / "trace"
     command = [str(word) for word in (site.organ, *case.command())]
@@ -255,7 +301,7 @@ def main():
         print("skipped: strace is needed", file=sys.stderr)
         return 77
     points = failed = 0
-    for kind in (Fsck, Repair, RepairLog, Collect, Purge):
+    for kind in (Fsck, Repair, RepairLog, Collect, Purge, Takedown):
         with tempfile.TemporaryDirectory() as scratch:
             site = Site(organ, make, Path(scratch), lacking)
             more = sweep(site, kind(site), every)

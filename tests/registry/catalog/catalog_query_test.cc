@@ -91,7 +91,7 @@ using Titles = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("catalog: the newest release is the one of highest precedence that is wanted") {
+TEST_CASE("catalog: the newest release or pre-release is the one of highest precedence") {
   std::mt19937 random(7);
   const auto below = [&](unsigned limit) { return random() % limit; };
   for (int round = 0; round < 20; ++round) {
@@ -109,16 +109,20 @@ TEST_CASE("catalog: the newest release is the one of highest precedence that is 
       if (below(3) == 0) refused.insert(text);
     }
     rows.add({.name = "legal/b", .version = "999999999999999999.0.0"});
-    std::optional<std::string> expected;  // the first of equals: build metadata decides nothing
-    for (const std::string& text : texts) {
-      const Version version = Version::parse(text);
-      if (version.is_prerelease() || refused.contains(text)) continue;
-      if (!expected || std::is_gt(version.precedence(Version::parse(*expected)))) expected = text;
+    rows.add({.name = "legal/b", .version = "999999999999999999.0.1-rc.1"});
+    const auto wanted = [&](const std::string& version) { return !refused.contains(version); };
+    for (const bool early : {false, true}) {
+      std::optional<std::string> expected;  // the first of equals: build metadata decides nothing
+      for (const std::string& text : texts) {
+        const Version version = Version::parse(text);
+        if (version.is_prerelease() != early || refused.contains(text)) continue;
+        if (!expected || std::is_gt(version.precedence(Version::parse(*expected)))) expected = text;
+      }
+      const auto newest = early ? rows.catalog().newest_prerelease("legal/a", wanted)
+                                : rows.catalog().newest("legal/a", wanted);
+      CHECK(newest.has_value() == expected.has_value());
+      if (newest && expected) CHECK(newest->version == *expected);
     }
-    const auto newest = rows.catalog().newest(
-        "legal/a", [&](const std::string& version) { return !refused.contains(version); });
-    CHECK(newest.has_value() == expected.has_value());
-    if (newest && expected) CHECK(newest->version == *expected);
   }
 }
 

@@ -35,6 +35,12 @@ LogEntry entry_of(LogKind kind) {
       entry.pattern = "legal/*";
       entry.mode = "enforce";
       entry.threshold = 2;
+      break;
+    case LogKind::supersede:
+      entry.successor = "legal/other:2.0.0-rc.1";
+      entry.reason = "two laws are new";
+      break;
+    case LogKind::takedown: entry.reason = "a court said so";
   }
   return entry;
 }
@@ -52,8 +58,9 @@ std::string refusal(const std::string& text) {
 }  // namespace
 
 TEST_CASE("log entry: every kind survives its text") {
-  for (const LogKind kind : {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank,
-                             LogKind::revoke, LogKind::key, LogKind::policy}) {
+  for (const LogKind kind :
+       {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank, LogKind::revoke,
+        LogKind::key, LogKind::policy, LogKind::supersede, LogKind::takedown}) {
     const LogEntry entry = entry_of(kind);
     CHECK(LogEntry::parse(entry.to_text(), "x") == entry);
   }
@@ -70,6 +77,12 @@ TEST_CASE("log entry: refuses what no registry writes") {
   CHECK(refusal(replaced(text, "\"name\":", "\"extra\":1,\"name\":")).find("extra") !=
         std::string::npos);
   CHECK(refusal(text + " ").starts_with("corrupt: entry 3"));
+  const std::string notice = entry_of(LogKind::supersede).to_text();
+  for (const char* successor : {"", "legal/other", "legal/other@stable", "../other:1.0.0", "a:1"}) {
+    CAPTURE(successor);
+    CHECK(refusal(replaced(notice, "legal/other:2.0.0-rc.1", successor))
+              .starts_with("corrupt: entry 3"));
+  }
 }
 
 TEST_CASE("log entry: no more signatures at once than the limit") {

@@ -121,6 +121,22 @@ def manifest_alone_is_enough_to_check(case):
     there.run("install", there.folder / "manifest", "--into", case.folder / "model", expect=6)
 
 
+def taken_down_is_moved_nowhere(case):
+    here, there, _ = two_sites(case)
+    with DockerRegistry(case.folder) as registry:
+        target = registry.oci("organs/contracts")
+        here.run("push", f"{NAME}:1.0.0", target)
+        there.run("pull", target + ":1.0.0")
+        for site in (here, there):
+            site.run("takedown", f"{NAME}:1.0.0", "--reason", "a court said so")
+        assert "because a court said so" in here.run("push", f"{NAME}:1.0.0", target, expect=5)
+        assert "because a court said so" in there.run("pull", target + ":1.0.0", expect=5)
+        assert not (there.registry / "organ/partial").exists(), "it was not even fetched"
+        sizes = [path.stat().st_size for path in (there.registry / "blobs/sha256").iterdir()]
+        assert max(sizes) < 1e5, "its weights are not here"
+        there.run("fsck")
+
+
 def over_tls(case):
     here, there, _ = two_sites(case)
     good, other = Certificate(case.folder / "good"), Certificate(case.folder / "other")
@@ -244,4 +260,5 @@ if __name__ == "__main__":
     sys.exit(run_cases([whole_version, what_another_version_has_is_not_moved_again,
                         tags_keep_their_meaning, other_content_is_refused_before_it_is_fetched,
                         who_does_not_trust_the_key_fetches_nothing, manifest_alone_is_enough_to_check,
+                        taken_down_is_moved_nowhere,
                         over_tls, with_a_password, killed_and_gone_on, interrupted, through_skopeo]))

@@ -84,6 +84,7 @@ REFUSED = {
     "own tokenizer": llama(auto_map={"AutoTokenizer": "x.X"}), "relu2": llama(hidden_act="relu2"),
     "decoder": bert(is_decoder=True), "positions": bert(position_embedding_type="relative_key"),
     "buckets": t5(relative_attention_num_buckets=2), "quantised": llama(quantization_config={"bits": 4}),
+    "no text among types": llama(layer_types=["chunked_attention", 5] * 3),
     "wrong types": llama(layer_types=["full_attention"] * 2), "wrong window": llama(layer_types=["sliding_attention"] * 6),
 }
 

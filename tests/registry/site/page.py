@@ -234,6 +234,12 @@ class Page(unittest.TestCase):
         self.assertIn("layers where it fits: 0 to 3", run("document.getElementById('versions').innerText"))
         self.assertIn("no JSON", give("{"))
         self.assertIn("'model_type'", give("{}"))
+        give(config)
+        deep = '"rope_scaling": ' + "[" * 90000 + "]" * 90000
+        self.assertNotIn("fit where", give(config.rstrip().removesuffix("}") + ", " + deep + "}"))
+        self.assertTrue(run("document.getElementById('forget').hidden"))
+        run("organPage.read(new File([new Uint8Array([0x22, 0xff, 0x22])], 'config.json'))")
+        self.assertIn("no JSON", run("document.getElementById('model').textContent"))
         self.assertIn("0 of 11", give('{"model_type": "gpt2", "vocab_size": 1, "n_embd": 8, "n_layer": 9, "n_head": 2}'))
         run("document.getElementById('forget').click()")
         self.assertEqual(run("document.getElementById('count').textContent"), "9 of 11 versions")

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/output/log_entry.h"
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/fail.h"
+
+namespace organ::cli {
+namespace {
+
+using registry::LogEntry;
+using registry::LogKind;
+
+std::string describe(const LogEntry& entry) {
+  std::string subject =
+      escape_text(entry.name + (entry.version.empty() ? "" : ":" + entry.version));
+  switch (entry.kind) {
+    case LogKind::publish:
+      return fmt::format("{}  {}", subject, entry.manifest->digest.to_string());
+    case LogKind::signature: return subject;
+    case LogKind::alias:
+      return fmt::format("{}@{} -> {}", escape_text(entry.name), escape_text(entry.alias),
+                         entry.version.empty() ? "nothing" : escape_text(entry.version));
+    case LogKind::yank:
+    case LogKind::revoke:
+      return fmt::format("{}{}  {}", subject, entry.withdrawn ? " taken back" : "",
+                         escape_text(entry.reason));
+    case LogKind::takedown: return fmt::format("{}  {}", subject, escape_text(entry.reason));
+    case LogKind::supersede:
+      return fmt::format("{} by {}{}  {}", subject, escape_text(entry.successor),
+                         entry.withdrawn ? " taken back" : "", escape_text(entry.reason));
+    case LogKind::policy:
+      return fmt::format("{}: {}, {} keys must have signed", quote(entry.pattern),
+                         escape_text(entry.mode), entry.threshold);
+    case LogKind::key:
+      return fmt::format("{} {}{}", escape_text(entry.action), escape_text(entry.key),
+                         entry.pattern.empty() ? "" : " for " + quote(entry.pattern));
+  }
+  return subject;
+}
+
+}  // namespace
+
+nlohmann::json to_json(const registry::LogRecord& record) {
+  nlohmann::json entry = nlohmann::json::parse(record.entry.to_text());
+  entry["index"] = record.index;
+  return entry;
+}
+
+std::string log_line(const registry::LogRecord& record) {
+  return fmt::format("{:>6}  {}  {:<9}  {}", record.index, escape_text(record.entry.time),
+                     to_string(record.entry.kind), describe(record.entry));
+}
+
+}  // namespace organ::cli

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the log says of one version.
+#include <set>
+
+#include "format/base/fail.h"
+#include "format/base/path_status.h"
+#include "registry/internal/registry_impl.h"
+
+namespace organ::registry {
+namespace {
+
+// Asked about every entry in log order: an alias that goes elsewhere leaves the version it was at.
+class Concern {
+ public:
+  explicit Concern(const VersionInfo& version) : version_(version) {}
+
+  bool about(const LogEntry& entry) {
+    switch (entry.kind) {
+      case LogKind::key:
+      case LogKind::policy: return false;
+      case LogKind::alias: return about_alias(entry);
+      case LogKind::supersede:
+        return is_it(entry) || entry.successor == version_.name + ":" + version_.version;
+      default: return is_it(entry);
+    }
+  }
+
+ private:
+  bool is_it(const LogEntry& entry) const {
+    return entry.name == version_.name && entry.version == version_.version;
+  }
+  bool about_alias(const LogEntry& entry) {
+    if (entry.name != version_.name) return false;
+    const bool was = aliases_.erase(entry.alias) > 0;
+    if (is_it(entry)) aliases_.insert(entry.alias);
+    return was || is_it(entry);
+  }
+
+  const VersionInfo& version_;
+  std::set<std::string> aliases_;
+};
+
+// Whether the signature is good under the key that it names, if the registry has that.
+bool is_good(const std::string& bundle, const format::KeyId& key, const RegistryPaths& paths,
+             const std::string& subject) {
+  const std::filesystem::path file = paths.trust() / (key.hex() + ".pem");
+  if (!is_file(file)) return false;
+  try {
+    return format::verify_bundle(bundle, {format::PublicKey::load(file)}, subject).key == key;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::io) throw;
+    return false;
+  }
+}
+
+void add_signers(const BlobStore& blobs, const RegistryPaths& paths, const BlobRef& manifest,
+                 VersionEvent& event) {
+  const LogEntry& entry = event.record.entry;
+  const std::string subject = entry.name + ":" + entry.version;
+  for (const BlobRef& signature : entry.signatures) {
+    try {
+      const std::string bundle = load_signature(blobs, signature, manifest, subject).text;
+      const format::KeyId key = format::read_bundle(bundle, subject).key;
+      event.signers.push_back({key, is_good(bundle, key, paths, subject)});
+    } catch (const UnreadableBlob& error) {
+      event.unreadable.push_back(error.message());
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::corrupt) throw;
+      event.unreadable.push_back(error.message());
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<VersionEvent> Registry::history_of(const ResolvedVersion& version) const {
+  std::vector<VersionEvent> events;
+  Concern concern(version);
+  impl_->log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+    if (!concern.about(entry)) return;
+    events.push_back({.record = {place.index, entry}, .signers = {}, .unreadable = {}});
+  });
+  for (VersionEvent& event : events) {
+    add_signers(impl_->blobs, impl_->paths, {version.digest, version.manifest_size}, event);
+  }
+  return events;
+}
+
+}  // namespace organ::registry
