@@ -35,7 +35,7 @@ CiPolicy load_policy(const Arguments& arguments) {
   const std::filesystem::path file = arguments.policy_file;
   const std::string folder = folder_of_argument(arguments.organ);
   if (!folder.empty()) require_outside(file, folder);
-  CiPolicy policy = CiPolicy::parse(read_file(file, kCiPolicyLimit), quote(file.string()));
+  CiPolicy policy = CiPolicy::parse(read_file(file, kCiPolicyLimit), file.string());
   for (CiRecipient& recipient : policy.recipients) {
     recipient.model = given_path((folder_of(file) / recipient.model).string()).string();
   }
@@ -142,7 +142,7 @@ void add_ci(Command& app, Context& context) {
   Command command = app.add_command(
       context, "ci", "run every check of an organ at once and say yes or no, for a pipeline",
       "  organ ci legal/contracts:1.0.0 --recipient SmolLM2-135M --junit ci.xml\n"
-      "  organ ci ./legal-1.0.0 --key legal.pub --policy-file organ-ci.json --sarif ci.sarif");
+      "  organ ci ./legal-1.0.0 --key legal.pub --policy-file ci.json --sarif ci.sarif");
   auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
   command.add_path("REF|DIR", arguments->organ, "a published version or an organ folder")
       .required();

@@ -15,6 +15,8 @@
 #include "cli/output/verify.h"
 #include "cli/registry/open_registry.h"
 #include "cli/report/report_options.h"
+#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "registry/lockfile/locking.h"
 
 namespace organ::cli {
@@ -38,6 +40,10 @@ VerifyReport verify_locked(const Context& context, const Arguments& arguments,
   const auto lock = registry::LockFile::load(arguments.trust.locked);
   const Registry registry = open_registry(context, Registry::Mode::read, work);
   registry::require_same_log(lock, registry);
+  if (lock.organs.empty()) {
+    throw Error(ErrorCode::not_found, quote(arguments.trust.locked.string()) + ": locks no organ",
+                "organ lock NAME adds one");
+  }
   VerifyReport report;
   for (const registry::LockedOrgan& organ : lock.organs) {
     VerifyReport one = registry.verify(

@@ -56,8 +56,7 @@ void add_registry_site(Command& group, Context& context) {
       context, "site",
       "write a catalogue for a browser: one page that needs no server and no network",
       "  organ registry site --out catalogue\n"
-      "  organ registry site --registry ./store --out public/organs --title 'Organs of the law "
-      "team'");
+      "  organ registry site --registry ./store --out site --title 'Law'");
   auto arguments = std::make_shared<Arguments>();
   command.add_path("--out", arguments->out, "new folder for index.html and catalog.json")
       .required()

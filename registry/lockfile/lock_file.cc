@@ -130,7 +130,7 @@ LockFile LockFile::parse(std::string_view text, std::string_view subject) {
 }
 
 LockFile LockFile::load(const std::filesystem::path& path) {
-  return parse(read_file(path, kLockFileLimit), quote(path.string()));
+  return parse(read_file(path, kLockFileLimit), path.string());
 }
 
 const LockedOrgan& LockFile::find(std::string_view name) const {

@@ -121,6 +121,7 @@ class Collector {
             {"bytes", version.bytes},
             {"yanked", shown_or_null(version.yank_reason)},
             {"revoked", shown_or_null(version.revoke_reason)},
+            {"superseded_by", version.superseded ? Json(shown(version.superseded->by)) : Json()},
             {"aliases", shown_list(version.aliases)},
             {"architecture", nullptr},
             {"opaque", false},

@@ -117,8 +117,8 @@ const organDraw = (() => {
         shape("text", { x: x(row) + 12, y: y(i) + 4.5 }, cut(row.text, 60)));
       if (!row.version) return;
       svg.append(shape("text", { class: "small", x: 250, y: y(i) + 4.5 }, cut(remarks(row.version), 50)));
-      const later = rows.findIndex((other) => other.parent === row.parent && other.version &&
-        other.text === row.version.superseded_by);
+      const later = rows.findIndex((other) => other.version &&
+        `${other.version.name}:${other.version.version}` === row.version.superseded_by);
       if (later >= 0) {
         svg.append(shape("path", { class: "later",
           d: `M235 ${y(i)}C245 ${y(i)} 245 ${y(later)} 235 ${y(later)}` }));

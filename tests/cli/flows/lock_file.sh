@@ -24,6 +24,9 @@ grep -q '^tiny/organ:1.0.0 is now' said
 organ uninstall model >/dev/null
 unchanged
 organ verify --locked organ.lock >said
+python3 -c 'import json; lock = json.load(open("organ.lock")); lock["organs"] = []; json.dump(lock, open("none.lock", "w"))'
+expect 6 organ verify --locked none.lock >none 2>err
+grep -q 'locks no organ' err
 grep -q 'tiny/organ:1.0.0' said
 organ verify tiny/organ@^1 --locked organ.lock | grep -q 'tiny/organ:1.0.0'
 expect 3 organ install tiny/organ:1.1.0 --locked organ.lock --into model --at 2 2>err

@@ -233,7 +233,7 @@ TEST_CASE("lock: a file that no organ wrote is refused") {
   }
   CHECK(refusal(replaced(good, "\"schema_version\": 1", "\"schema_version\": 2"))
             .starts_with("unsupported_version: organ.lock"));
-  CHECK(refusal(good.substr(0, good.size() / 2)).starts_with("corrupt: organ.lock"));
+  CHECK(refusal(good.substr(0, good.size() / 2)).starts_with("corrupt: 'organ.lock'"));
   LockFile lock = LockFile::parse(good, "x");
   std::ranges::reverse(lock.organs);
   CHECK(contains(refusal(lock.to_text()), "each once, by name"));

@@ -90,6 +90,7 @@ class Page(unittest.TestCase):
             cls.organ("publish", "legal", f"legal/contracts:{version}", "--key", "k.key")
         cls.organ("alias", "legal/contracts@stable", "1.1.0")
         cls.organ("yank", "legal/contracts:1.0.0", "--reason", HOSTILE[0])
+        cls.organ("supersede", "legal/contracts:1.0.0", "--by", "legal/contracts:1.1.0", "--reason", "better")
         cls.organ("revoke", "legal/contracts:2.0.0", "--reason", "names of people in it")
         cls.organ("registry", "trust", "k.pub", "--pattern", "open/*", "--mode", "off")
         for number, text in enumerate(HOSTILE):
@@ -190,8 +191,9 @@ class Page(unittest.TestCase):
         labels = run("[...document.querySelectorAll('#versions svg')].map((one) => one.getAttribute('aria-label'))")
         self.assertEqual(labels[0], f"Perplexity on {HOSTILE[1]}: untouched 17.75, transplanted 15.25")
         lineage = run("document.querySelector('#lineage svg').textContent")
-        for part in ("legal/contracts", "1.1.0", "@stable", "yanked"):
+        for part in ("legal/contracts", "1.1.0", "@stable", "yanked", "superseded by legal/contracts:1.1.0"):
             self.assertIn(part, lineage)
+        self.assertEqual(run("document.querySelectorAll('#lineage .later').length"), 1)
         self.assertEqual(run("document.title"), "Organs <of> \"ours\"")  # no hostile text ran
         self.assertEqual(run("document.querySelectorAll('img').length"), 0)
         shown = run("document.body.innerText")
