@@ -53,9 +53,11 @@ struct Both {
     }
     return text;
   }
+  // The end of sequence is the last id of the tokenizer: only its whole vocabulary has it.
   TokenStream read(const TextSource& source, std::uint64_t vocabulary = kVocabulary) const {
-    return TokenStream::from_texts({source}, tokenizer, vocabulary,
-                                   {.split = DocumentSplit::blank_lines, .end_of_sequence = true});
+    return TokenStream::from_texts(
+        {source}, tokenizer, vocabulary,
+        {.split = DocumentSplit::blank_lines, .end_of_sequence = vocabulary == kVocabulary});
   }
 
   TempFolder folder = test::scratch();
