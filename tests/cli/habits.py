@@ -209,6 +209,16 @@ class BrokenTrainProgram(unittest.TestCase):
         self.compile("int g(void) { return 0; }", "-shared", "-o", "libtorch_cpu.so")
         self.check_said("symbol", "f")
 
+    def test_the_library_path_names_another_libtorch(self):
+        """The program keeps to the one that it was linked with."""
+        train = ORGAN.parent / "organ-train"
+        if not train.exists():
+            self.skipTest("organ-train was not built")
+        self.compile("int f(void) { return 0; }", "-shared", "-o", "libtorch_cpu.so")
+        done = subprocess.run([train, "doctor"], capture_output=True, text=True, check=False,
+                              env={"LD_LIBRARY_PATH": str(self.folder), "HOME": str(self.folder)})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_it_is_cut_short(self):
         self.train.write_bytes(ORGAN.read_bytes()[:5000])
         self.train.chmod(0o755)
