@@ -60,6 +60,15 @@ void mark_as_path(CLI::Option* option) {
                     std::string(kPathMark));
 }
 
+// An option takes one value each time that it is given, so that none swallows the argument behind
+// it (Option::many takes that back).
+template <typename T>
+void take_one_each(CLI::Option* option) {
+  if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+    if (!option->get_positional()) option->allow_extra_args(false);
+  }
+}
+
 template <typename T>
 struct ValueOf {
   using Type = T;
@@ -113,6 +122,11 @@ Option Option::within(unsigned low, unsigned high) const {
   return *this;
 }
 
+Option Option::many() const {
+  option_->allow_extra_args();
+  return *this;
+}
+
 Option Option::excludes(Option other) const {
   option_->excludes(other.option_);
   return *this;
@@ -121,6 +135,7 @@ Option Option::excludes(Option other) const {
 template <typename T>
 Option Command::add_option(const std::string& names, T& target, const std::string& description) {
   CLI::Option* option = app_->add_option(names, target, description);
+  take_one_each<T>(option);
   read_as_number<T>(option);
   return Option(option);
 }
@@ -148,6 +163,7 @@ template Option Command::add_option(const std::string&, std::vector<std::string>
 template <typename T>
 Option Command::add_path(const std::string& names, T& target, const std::string& description) {
   CLI::Option* option = app_->add_option(names, target, description);
+  take_one_each<T>(option);
   mark_as_path(option);
   return Option(option);
 }
@@ -182,14 +198,15 @@ void Command::add_global_options(Context& context) {
                                 "registry folder [default: $ORGAN_REGISTRY or "
                                 "$XDG_DATA_HOME/organ/registry]")
                    ->type_name("DIR"));
-  mark_as_path(app_->add_option_function<std::vector<std::string>>(
-                       "--trust-links",
-                       [](const std::vector<std::string>& roots) {
-                         for (const std::string& root : roots) format::trust_links_below(root);
-                       },
-                       "links in model folders may lead below this folder too (DVC, split caches)")
-                   ->type_name("ROOT")
-                   ->allow_extra_args(false));
+  const auto trust = [](const std::vector<std::string>& roots) {
+    for (const std::string& root : roots) format::trust_links_below(root);
+  };
+  CLI::Option* roots = app_->add_option_function<std::vector<std::string>>(
+      "--trust-links", trust,
+      "links in model folders may lead below this folder too (DVC, split caches); "
+      "repeatable");
+  take_one_each<std::vector<std::string>>(roots->type_name("ROOT"));
+  mark_as_path(roots);
   app_->add_flag_callback(
       "--progress", [&context] { context.progress = true; },
       "show progress on stderr [default: on a terminal]");

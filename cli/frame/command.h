@@ -27,6 +27,7 @@ class Option {
   // Help shows `text`, or what the target holds now, as the default.
   Option default_text(const std::string& text) const;
   Option show_default() const;
+  Option many() const;  // of a vector: takes several values behind one another, up to an option
   Option within(unsigned low, unsigned high) const;  // anything else is a usage error
   Option excludes(Option other) const;               // both together are a usage error
 
@@ -55,7 +56,8 @@ class Command {
   // `names`: "-o,--option", or a word without dashes for the next positional argument. `target` is
   // set while the command line is parsed and must live as long as the program; text that is no T is
   // a usage error. T is a string, path, double, int, unsigned, 64-bit integer, an optional of these
-  // or a vector of strings (command.cc has the list).
+  // or a vector of strings (command.cc has the list), which an option gets one each time that it is
+  // given, unless it takes many().
   template <typename T>
   Option add_option(const std::string& names, T& target, const std::string& description);
   // The same for a path, or what may be one: slashes at its end are taken off, as shells put them

@@ -80,6 +80,11 @@ class ProgramFormatter : public Formatter {
   }
 };
 
+// Several values behind one another, not one each time that it is given.
+bool takes_many(const CLI::Option& option) {
+  return option.get_items_expected_max() > 1 && option.get_allow_extra_args();
+}
+
 bool has_mark(const CLI::Option& option, std::string_view mark) {
   try {  // CLI11 has no const form of this
     return const_cast<CLI::Option&>(option).get_validator(std::string(mark)) != nullptr;
@@ -101,8 +106,7 @@ ordered_json option_json(const CLI::Option& option) {
           {"path", has_mark(option, kPathMark)},
           {"number", has_mark(option, kNumberMark)},
           {"required", option.get_required()},
-          // Several values behind one another, or one each time that it is given.
-          {"many", option.get_items_expected_max() > 1 && option.get_allow_extra_args()},
+          {"many", takes_many(option)},
           {"repeats", option.get_items_expected_max() > 1}};
 }
 
@@ -171,7 +175,7 @@ std::string Formatter::make_option_opts(const CLI::Option* option) const {
   std::string text;
   if (!option->get_type_name().empty()) text += " " + option->get_type_name();
   if (!option->get_default_str().empty()) text += "=" + option->get_default_str();
-  if (option->get_expected_max() == CLI::detail::expected_max_vector_size) text += " ...";
+  if (takes_many(*option)) text += " ...";
   if (option->get_required()) text += " REQUIRED";
   return text;
 }

@@ -44,14 +44,6 @@ int report(const Context& context, const Error& error) {
   return exit_code(error.code());
 }
 
-int hand_over(const Context& context, const std::vector<std::string>& words) {
-  try {
-    exec_train_program(words);
-  } catch (const Error& error) {
-    return report(context, error);
-  }
-}
-
 int parse_and_run(CLI::App& app, const Context& context, const std::vector<std::string>& words) {
   const CLI::App& command = *find_place(app, words).command;
   try {
@@ -64,13 +56,6 @@ int parse_and_run(CLI::App& app, const Context& context, const std::vector<std::
     return 0;
   } catch (const CLI::ParseError& error) {
     return report(context, usage_error(app, command, error));
-  } catch (const Error& error) {
-    return report(context, error);
-  } catch (const std::bad_alloc&) {
-    return report(context, Error(ErrorCode::io, "out of memory"));
-  } catch (const std::exception& error) {
-    return report(context, Error(ErrorCode::internal, escape_text(error.what()),
-                                 "this is a defect of organ; please report it"));
   }
   return context.exit_code;
 }
@@ -109,8 +94,25 @@ int run(CLI::App& app, const Context& context, std::vector<std::string> words) {
   const Place place = find_place(app, words);
   if (!place.unknown) return parse_and_run(app, context, words);
   const std::string& word = words[*place.unknown];
-  if (place.command == &app && !train_summary(word).empty()) return hand_over(context, words);
+  if (place.command == &app && !train_summary(word).empty()) exec_train_program(words);
+  if (place.unknown_option) {
+    return report(context, unexpected(*place.command, words[*place.unknown_option]));
+  }
   return report(context, unknown_command(*place.command, word));
+}
+
+// The one place where errors become exit codes.
+int run_to_an_end(CLI::App& app, const Context& context, const std::vector<std::string>& words) {
+  try {
+    return run(app, context, words);
+  } catch (const Error& error) {
+    return report(context, error);
+  } catch (const std::bad_alloc&) {
+    return report(context, Error(ErrorCode::io, "out of memory"));
+  } catch (const std::exception& error) {
+    return report(context, Error(ErrorCode::internal, escape_text(error.what()),
+                                 "this is a defect of organ; please report it"));
+  }
 }
 
 // Here and nowhere else is asked whether all that was printed arrived.
@@ -168,7 +170,7 @@ int run_program(std::span<const NamedCommand> commands, int argc, char** argv) {
     app.get_subcommand(std::string(command.name));  // throws: its line has another name
   }
   show_groups(app);
-  return flushed(context, run(app, context, words));
+  return flushed(context, run_to_an_end(app, context, words));
 }
 
 }  // namespace organ::cli

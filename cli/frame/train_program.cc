@@ -22,10 +22,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path own_folder() {
+// Nothing where /proc is not mounted, as in a bare chroot.
+std::optional<fs::path> own_folder() {
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (error) fail(ErrorCode::io, "/proc/self/exe: {}", error.message());
+  if (error) return std::nullopt;
   return self.parent_path();
 }
 
@@ -95,8 +96,8 @@ std::string reason(const fs::path& program, const Outcome& outcome) {
 
 [[noreturn]] void fail_start(const std::string& why) {
   throw Error(ErrorCode::io, "organ-train: does not start: " + why,
-              "it needs LibTorch as it was when organ-train was built: install the wheel of organ "
-              "anew with pip, or build again (./dev build)");
+              "it needs the LibTorch that it was built with: pip install organ again, in the "
+              "environment whose torch it shall use, or build again (./dev build)");
 }
 
 // A script, such as the wheel's, tells nothing about the program that it starts.
@@ -126,9 +127,10 @@ void require_start(const fs::path& program) {
 }  // namespace
 
 std::optional<fs::path> find_train_program() {
-  const fs::path folder = own_folder();
+  const auto folder = own_folder();
+  if (!folder) return std::nullopt;
   for (const fs::path& candidate :
-       {folder / "organ-train", folder / ".." / "libexec" / "organ" / "organ-train"}) {
+       {*folder / "organ-train", *folder / ".." / "libexec" / "organ" / "organ-train"}) {
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   return std::nullopt;

@@ -9,7 +9,8 @@
 
 namespace organ::cli {
 
-// Where organ-train lies (beside this executable, else in libexec), if it was built.
+// Where organ-train lies (beside this executable, else in libexec), if it was built. Without /proc
+// nobody knows where this executable is: nothing.
 std::optional<std::filesystem::path> find_train_program();
 
 // What `organ-train ARGUMENT...` prints on stdout, 64 KiB at most. Throws io with the last line

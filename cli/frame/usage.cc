@@ -28,7 +28,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 // The one of `names` that somebody meant who wrote `word`: the only one that starts like it, else
-// the one that fewest changes of a letter make of it, two at most.
+// the one that fewest changes of a letter make of it, two at most and never all.
 std::optional<std::string> nearest(const std::vector<std::string>& names, std::string_view word) {
   constexpr std::size_t kMostChanges = 2, kShortestStart = 3;
   std::optional<std::string> best, longer;
@@ -36,7 +36,8 @@ std::optional<std::string> nearest(const std::vector<std::string>& names, std::s
   for (const std::string& name : names) {
     if (name == word) continue;
     const std::size_t distance = edit_distance(word, name);
-    if (distance < best_distance) {
+    const std::size_t letters = std::max(word.size(), name.size()) - (name[0] == '-' ? 2 : 0);
+    if (distance < best_distance && distance < letters) {
       best_distance = distance;
       best = name;
     }
@@ -67,22 +68,6 @@ std::string full_name(const CLI::App& app) {  // "organ key generate"
   return (parent == nullptr ? "" : full_name(*parent) + " ") + app.get_name();
 }
 
-// `word` is left over: no option and no argument of the command.
-Error unexpected(const CLI::App& command, const std::string& word) {
-  const std::string name = full_name(command), help = name + " --help shows what it takes";
-  if (!word.starts_with('-')) {
-    return Error(ErrorCode::invalid_argument, quote(word) + " is not expected by " + name, help);
-  }
-  const std::string option = word.substr(0, word.find('='));
-  std::vector<std::string> names;
-  for (const CLI::Option* one : command.get_options()) {
-    for (const std::string& long_name : one->get_lnames()) names.push_back("--" + long_name);
-  }
-  const auto meant = option.starts_with("--") ? nearest(names, option) : std::nullopt;
-  return Error(ErrorCode::invalid_argument, quote(option) + " is not an option of " + name,
-               meant ? "did you mean '" + *meant + "'?" : help);
-}
-
 // CLI11's sentences in the words of this program. What it tells apart stands in its texts alone.
 std::string in_own_words(const CLI::ParseError& error) {
   std::string text = error.what();
@@ -101,15 +86,45 @@ std::string in_own_words(const CLI::ParseError& error) {
   return name + ": its value is missing";
 }
 
+// The option that a word of the command line names, `--name=value` and `-qv` too, if there is one.
+const CLI::Option* option_of(const CLI::App& command, const std::string& word) {
+  return command.get_option_no_throw(word.starts_with("--") ? word.substr(0, word.find('='))
+                                                            : word.substr(0, 2));
+}
+
+// The option that took several values, the missing argument among them.
+const CLI::Option* swallower(const CLI::App& command) {
+  const auto options = command.get_options([](const CLI::Option* one) {
+    return one->nonpositional() && one->get_allow_extra_args() && one->results().size() > 1;
+  });
+  return options.empty() ? nullptr : options.back();
+}
+
+// A required option or argument is not given.
+Error required_error(const CLI::App& command, const CLI::RequiredError& error) {
+  const std::string text = escape_text(error.what());
+  const CLI::Option* took = text.starts_with('-') ? nullptr : swallower(command);
+  if (took == nullptr) {
+    return Error(ErrorCode::invalid_argument, text,
+                 full_name(command) + " --help shows what it takes");
+  }
+  return Error(ErrorCode::invalid_argument,
+               text + "; " + took->get_name() + " took " + quote(took->results().back()),
+               "-- ends the values of " + took->get_name() + ": what follows it are arguments");
+}
+
 }  // namespace
 
 Place find_place(const CLI::App& program, const std::vector<std::string>& words) {
-  Place place{&program, {}};
+  Place place{&program, {}, {}};
   for (std::size_t at = 0; at < words.size() && has_commands(*place.command); ++at) {
     const std::string& word = words[at];
     if (word.starts_with('-')) {
-      const CLI::Option* option = place.command->get_option_no_throw(word);
-      if (option != nullptr && option->get_items_expected_max() > 0) ++at;  // its value
+      const CLI::Option* option = option_of(*place.command, word);
+      const bool mark = word == "-" || word == "--";
+      if (option == nullptr && !mark && !place.unknown_option) place.unknown_option = at;
+      const bool alone = word.starts_with("--") ? word.find('=') == word.npos : word.size() == 2;
+      if (option != nullptr && alone && option->get_items_expected_max() > 0) ++at;  // its value
       continue;
     }
     const auto below = place.command->get_subcommands({});
@@ -122,6 +137,21 @@ Place find_place(const CLI::App& program, const std::vector<std::string>& words)
     place.command = *named;
   }
   return place;
+}
+
+Error unexpected(const CLI::App& command, const std::string& word) {
+  const std::string name = full_name(command), help = name + " --help shows what it takes";
+  if (!word.starts_with('-')) {
+    return Error(ErrorCode::invalid_argument, quote(word) + " is not expected by " + name, help);
+  }
+  const std::string option = word.substr(0, word.find('='));
+  std::vector<std::string> names;
+  for (const CLI::Option* one : command.get_options()) {
+    for (const std::string& long_name : one->get_lnames()) names.push_back("--" + long_name);
+  }
+  const auto meant = option.starts_with("--") ? nearest(names, option) : std::nullopt;
+  return Error(ErrorCode::invalid_argument, quote(option) + " is not an option of " + name,
+               meant ? "did you mean '" + *meant + "'?" : help);
 }
 
 Error unknown_command(const CLI::App& app, const std::string& word) {
@@ -152,6 +182,9 @@ Error usage_error(const CLI::App& program, const CLI::App& command, const CLI::P
   if (has_commands(command)) {
     return Error(ErrorCode::invalid_argument, "no command of " + name + " is given",
                  name + " --help lists them");
+  }
+  if (const auto* required = dynamic_cast<const CLI::RequiredError*>(&error)) {
+    return required_error(command, *required);
   }
   return Error(ErrorCode::invalid_argument, escape_text(in_own_words(error)),
                name + " --help shows what it takes");

@@ -71,7 +71,7 @@ def argument_text(option):
 
 def synopsis(command):
     parts = [bold(" ".join(command.path))] + [argument_text(a) for a in command.arguments]
-    parts += [f"{bold(o.names[-1])} {value_text(o)}{'...' if o.repeats else ''}"
+    parts += [f"{bold(o.names[-1])} {value_text(o)}{'...' if o.many else ''}"
               for o in command.options if o.required]
     if any(not o.required for o in command.options):
         parts.append(f"[{italic('option')}...]")
@@ -81,7 +81,7 @@ def synopsis(command):
 def option_lines(option):
     names = ", ".join(bold(name) for name in option.names) or argument_text(option)
     if option.names and option.value:
-        names += " " + value_text(option) + ("..." if option.repeats else "")
+        names += " " + value_text(option) + ("..." if option.many else "")
     text = sentence(option.description)
     if option.default and option.value and "[default" not in text:
         text = text.removesuffix(".") + f" [default: {option.default}]"
@@ -91,6 +91,8 @@ def option_lines(option):
 def header(name, summary, version):
     return [r'.\" Made from the help of the program by cli/help/man_pages.py.',
             f'.TH {escaped(name.upper())} 1 {date()} "organ {version}" "User Commands"',
+            # What people copy must not be hyphenated, and then not every line can be adjusted.
+            ".nh", ".ad l",
             ".SH NAME", f"{escaped(name)} \\- {escaped(summary)}"]
 
 

@@ -31,8 +31,28 @@ void note_namesake(const Context& context, const OrganArgument& folder) {
 
 using Lock = std::optional<registry::LockFile>;
 
+bool is_name(const std::string& text) {
+  try {
+    format::check_name(text);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// A word without a version may be meant as a folder: what is wrong with it as a name helps nobody,
+// nor that there is no registry where nobody spoke of one.
+void require_registry_name(const Context& context, const std::string& text) {
+  if (text.find_first_of(":@") != text.npos) return;
+  if (is_name(text) && (context.registry || is_there(context.registry_path()))) return;
+  throw Error(ErrorCode::not_found,
+              quote(text) + ": neither a file or folder here nor a name of the registry",
+              "organ list shows the names; --registry says which registry");
+}
+
 OrganArgument open_version(const Context& context, const std::string& text, const Lock& lock,
                            const Work& work) {
+  require_registry_name(context, text);
   const format::Reference reference = format::Reference::parse(text);
   OrganArgument argument;
   argument.registry = open_registry(context, registry::Registry::Mode::read, work);
@@ -119,7 +139,7 @@ Option add_placement_options(Command& command, Placement& placement) {
 void add_trust_options(Command& command, TrustOptions& options) {
   command
       .add_path("--key", options.key_files,
-                "public key that must have signed it, instead of the policy's")
+                "public key that must have signed it, instead of the policy's; repeatable")
       .value_name("PUB");
   command.add_flag("--allow-unsigned", options.allow_unsigned,
                    "accept an organ without a trusted signature; noted in the receipt");

@@ -15,7 +15,8 @@ void add_remote_options(Command& command, registry::RemoteOptions& options) {
       .value_name("FILE");
   command
       .add_option("--token-host", options.token_hosts,
-                  "a further host that may see the credentials to make a token of them")
+                  "a further host that may see the credentials to make a token of them; "
+                  "repeatable")
       .value_name("HOST");
   command.add_option("--proxy", options.proxy, "speak through this proxy [default: none]")
       .value_name("URL");

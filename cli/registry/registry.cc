@@ -83,7 +83,8 @@ void add_init(Command& group, Context& context) {
   auto arguments = std::make_shared<InitArguments>();
   command
       .add_path("--key", arguments->key_files,
-                "public key whose signature publish, verify and install demand")
+                "public key whose signature publish, verify and install demand; "
+                "repeatable")
       .value_name("PUB");
   command
       .add_option("--pattern", arguments->pattern,

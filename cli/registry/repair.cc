@@ -112,8 +112,8 @@ void add_repair(Command& app, Context& context) {
   add_registry_argument(command, arguments->folder);
   command
       .add_path("--from", arguments->options.sources,
-                "a registry folder, an organ folder, oci://HOST/REPOSITORY; the registry's own "
-                "quarantine is always asked")
+                "a registry folder, an organ folder, oci://HOST/REPOSITORY; repeatable; the "
+                "registry's own quarantine is always asked")
       .value_name("SOURCE");
   command.add_flag("--dry-run", arguments->options.dry_run,
                    "read what mending would read, and write nothing");

@@ -146,13 +146,14 @@ class ConsoleObserver final : public train::TrainObserver {
 };
 
 void add_data_arguments(Command& command, TrainArguments& a) {
-  command.add_path("--data", a.data, "text files to train on").value_name("FILE");
+  command.add_path("--data", a.data, "text files to train on").value_name("FILE").many();
   command.add_path("--ids", a.ids, "safetensors file with I64 'ids' [windows, length] instead")
       .value_name("FILE");
   command.add_option("--pad-id", a.padding_id,
                      "the id that fills up rows of --ids and --held-out-ids, no text");
   command.add_path("--held-out", a.held_out, "text files to measure on, never trained on")
-      .value_name("FILE");
+      .value_name("FILE")
+      .many();
   command.add_path("--held-out-ids", a.held_out_ids, "safetensors file like that of --ids instead")
       .value_name("FILE");
   command.add_option("--held-out-share", a.held_out_share,

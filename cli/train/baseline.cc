@@ -282,10 +282,14 @@ void add_baseline(Command& app, Context& context) {
       .show_default();
   command.add_option("--share", arguments->share, "of top_k: how much of all layers' weights")
       .show_default();
-  command.add_option("--targets", adapter.targets,
-                     "projections to adapt, or all-linear [default: PEFT's for the family]");
-  command.add_option("--target-parameters", adapter.parameters,
-                     "of LoRA: experts' tensors, such as mlp.experts.down_proj");
+  command
+      .add_option("--targets", adapter.targets,
+                  "projections to adapt, or all-linear [default: PEFT's for the family]")
+      .many();
+  command
+      .add_option("--target-parameters", adapter.parameters,
+                  "of LoRA: experts' tensors, such as mlp.experts.down_proj")
+      .many();
   command.add_option("--rank", adapter.rank, "of LoRA").show_default();
   command.add_option("--alpha", adapter.alpha, "of LoRA: the scale is alpha / rank").show_default();
   command.add_flag("--rslora", adapter.rank_stabilised, "alpha / sqrt(rank) instead");

@@ -110,7 +110,7 @@ void add_eval(Command& app, Context& context) {
           "--adapter", arguments->adapter,
           "folder of a PEFT adapter (LoRA, IA3, prompt, prefix) or bottlenecks to measure it with")
       .value_name("DIR");
-  command.add_path("--data", arguments->data, "text files").value_name("FILE");
+  command.add_path("--data", arguments->data, "text files").value_name("FILE").many();
   command
       .add_path("--ids", arguments->ids,
                 "safetensors file with I64 'ids' [windows, length] instead")
@@ -132,7 +132,8 @@ void add_eval(Command& app, Context& context) {
   command
       .add_path("--training-data", arguments->training_data,
                 "text files: how much of the data was in them")
-      .value_name("FILE");
+      .value_name("FILE")
+      .many();
   command.add_flag("--per-document", arguments->per_document,
                    "with --json: the score of each document too");
   command

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one file that wraps OpenSSL's keys and ECDSA.
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -165,10 +164,34 @@ int give_passphrase(char* buffer, int size, int, void* user) noexcept {
   }
 }
 
-// Reads the file only when nobody else could have read or replaced it.
+// Whoever calls names the key: a folder in its place is no damage.
+UniqueFd open_key(const std::filesystem::path& path, Symlinks symlinks) {
+  try {
+    return open_regular(path, symlinks);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt) throw;
+    throw Error(ErrorCode::invalid_argument, error.message(), "a key is a PEM file");
+  }
+}
+
+std::string read_key(const UniqueFd& fd, std::string_view subject, std::string_view kind) {
+  if (const std::uint64_t size = file_size(fd.get(), subject); size > kKeyFileBytes) {
+    fail(ErrorCode::invalid_argument, "{}: a {} key has at most {} bytes, got {}", quote(subject),
+         kind, kKeyFileBytes, size);
+  }
+  return read_fd(fd.get(), kKeyFileBytes, subject);
+}
+
+// Takes the file only when nobody else could have read or replaced it; first, it is a private key.
 std::string read_private_file(const std::filesystem::path& path) {
   const std::string subject = path.string();
-  const UniqueFd fd = open_regular(path, Symlinks::refuse);
+  const UniqueFd fd = open_key(path, Symlinks::refuse);
+  std::string text = read_key(fd, subject, "private");
+  if (text.starts_with("-----BEGIN PUBLIC KEY-----")) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: expected a private key, got a public key", quote(subject)),
+                "use the .key file");
+  }
   struct stat info = {};
   if (::fstat(fd.get(), &info) != 0) fail_errno(subject, "fstat");
   if (info.st_uid != ::geteuid()) {
@@ -188,7 +211,7 @@ std::string read_private_file(const std::filesystem::path& path) {
     fail(ErrorCode::invalid_argument, "{}: private key lies in a folder that everyone can write",
          quote(subject));
   }
-  return read_fd(fd.get(), kKeyFileBytes, subject);
+  return text;
 }
 
 [[noreturn]] void fail_secret(const Passphrase& state, std::string_view subject) {
@@ -238,13 +261,7 @@ PublicKey PublicKey::parse(std::string_view pem, std::string_view subject) {
 }
 
 PublicKey PublicKey::load(const std::filesystem::path& path) {
-  const UniqueFd fd = open_regular(path);
-  const std::uint64_t size = file_size(fd.get(), path.string());
-  if (size > kKeyFileBytes) {
-    fail(ErrorCode::invalid_argument, "{}: a public key has at most {} bytes, got {}",
-         quote(path.string()), kKeyFileBytes, size);
-  }
-  return parse(read_fd(fd.get(), kKeyFileBytes, path.string()), path.string());
+  return parse(read_key(open_key(path, Symlinks::follow), path.string(), "public"), path.string());
 }
 
 KeyId PublicKey::id() const { return sha256(pem_); }

@@ -5,11 +5,11 @@
 
 Of each line of a LIST: format/base/error.h becomes OUT_FOLDER/organ/format/base/error.h, its own
 includes written as <organ/format/base/...>, so that nothing called format/ or registry/ comes to lie
-in a host's include path. OUT_FOLDER may be given relative to what `meson install` installs to. A
-header that includes one of ours that no LIST has is an error.
+in a host's include path. What OUT_FOLDER/organ held before is gone. A header that includes one of
+ours that no LIST has is an error.
 """
-import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -41,8 +41,8 @@ def write_headers(root, out, headers):
 
 def main():
     root, out = Path(sys.argv[1]), Path(sys.argv[2])
-    prefix = os.environ.get("MESON_INSTALL_DESTDIR_PREFIX", ".")
-    write_headers(root, Path(prefix) / out, listed([Path(a) for a in sys.argv[3:]]))
+    shutil.rmtree(out / "organ", ignore_errors=True)
+    write_headers(root, out, listed([Path(a) for a in sys.argv[3:]]))
 
 
 if __name__ == "__main__":

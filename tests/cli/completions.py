@@ -141,15 +141,28 @@ def fish_answer(typed, folder, completions, environment):
     return [line.split("\t")[0] for line in done.stdout.splitlines()]
 
 
-def bash_list(typed, folder, completions, environment):
-    """All that bash offers, by calling its function as it would."""
+def bash_list(typed, folder, completions, environment, option=()):
+    """All that bash offers, by calling its function as it would; it says nothing."""
     words = typed.split(" ")
     script = (f"source {completions}/organ; compopt() {{ :; }}; COMP_LINE=$1 COMP_POINT=${{#1}};"
               "shift; COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)); _organ; printf '%s\\n' "
               "\"${COMPREPLY[@]}\"")
-    done = subprocess.run(["bash", "-c", script, "bash", typed, *words], cwd=folder, check=True,
-                          env=environment, capture_output=True, text=True)
-    return done.stdout.split()
+    done = subprocess.run(["bash", *option, "-c", script, "bash", typed, *words], cwd=folder,
+                          check=True, env=environment, capture_output=True, text=True)
+    return done.stderr.splitlines() + done.stdout.split()
+
+
+def check_globs(scratch, completions, environment):
+    """What a shell was told of patterns without a match changes nothing."""
+    findings = []
+    for typed, offered in {"organ sign no-such": [], "organ verify --key acm": ["acme.key"],
+                           "organ key generate --curve no-such": [], "organ sign leg": ["legal-1.0.0"],
+                           "organ check no-such": [], "organ no-such": []}.items():
+        for option in ("failglob", "nullglob", "dotglob"):
+            got = bash_list(typed, scratch, completions, environment, ("-O", option))
+            if got != offered:
+                findings.append(f"bash -O {option}: {typed!r} gave {got}, expected {offered}")
+    return findings
 
 
 def check_lists(organ, scratch, completions, environment):
@@ -255,6 +268,7 @@ def main():
         findings += check_hostile(scratch, completions, environment)
         if shutil.which("bash"):
             findings += check_positions(organ, scratch, completions, environment)
+            findings += check_globs(scratch, completions, environment)
         findings += check_values(scratch, completions, environment)
         for shell in ("bash", "zsh", "fish"):
             if not shutil.which(shell):

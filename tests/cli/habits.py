@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people and scripts expect of any command line: full and closed outputs are failures, global
-options may stand first, `help` is a command, what is mistyped is named with what was meant, errors
-are JSON where JSON was asked for, --quiet is quiet, relative folders of the system are none, and an
-organ-train that does not start is said in one sentence.
+options may stand first, `help` is a command, errors are JSON where JSON was asked for, --quiet is
+quiet, relative folders of the system are none, and an organ-train that does not start is said in one
+sentence.
 
     habits.py ORGAN_PROGRAM
 """
@@ -10,53 +10,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-ORGAN = Path(sys.argv.pop(1)).resolve()
-TOOLS = Path(__file__).parent.parent / "tools"
-TREE = json.loads(subprocess.run([ORGAN, "--dump-help", "json"], check=True,
-                                 capture_output=True).stdout)
+from organ_case import ORGAN, OrganCase, commands
 
 
-def commands(node=None, path=()):
-    """(path, node) of every command and group of this program."""
-    for inner in (node or TREE)["commands"]:
-        here = (*path, inner["name"])
-        yield here, inner
-        yield from commands(inner, here)
-
-
-def long_options(node):
-    return [name for option in node["options"] for name in option["names"] if name.startswith("--")]
-
-
-class Habits(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory(prefix="organ-habits-")
-        cls.work = Path(cls.scratch.name)
-        (cls.work / "home").mkdir()
-        cls.env = {"PATH": os.environ["PATH"], "HOME": str(cls.work / "home"), "LC_ALL": "C.UTF-8",
-                   "TERM": "dumb"}
-        subprocess.run([sys.executable, TOOLS / "make_tiny_model.py", cls.work / "model",
-                        "--layers", "4"], check=True, stdout=subprocess.DEVNULL)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.scratch.cleanup()
-
-    def run_organ(self, *words, program=ORGAN, env=(), **options):
-        return subprocess.run([program, *words], cwd=self.work, env=self.env | dict(env), check=False,
-                              text=True, **{"capture_output": True} | options)
-
-    def good(self, *words, **options):
-        done = self.run_organ(*words, **options)
-        self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}")
-        return done
-
+class Habits(OrganCase):
     def test_full_and_closed_outputs(self):
         lines = [["--version"], ["--help"], ["help"], ["--dump-help", "json"], ["doctor"],
                  ["inspect", "model"]]
@@ -97,88 +58,6 @@ class Habits(unittest.TestCase):
         done = self.run_organ("help", "extrakt")
         self.assertEqual(done.returncode, 2)
         self.assertIn("did you mean 'extract'?", done.stderr)
-
-    def refused(self, *words):
-        done = self.run_organ(*words)
-        self.assertEqual((done.returncode, done.stdout), (2, ""), words)
-        return done.stderr
-
-    def test_mistyped_commands(self):
-        names = {entry["name"] for group in TREE["groups"] for entry in group["commands"]}
-        for name in sorted(names):
-            if len(name) < 4:
-                continue
-            with self.subTest(name=name):
-                wrong = name[:2] + name[3:]
-                self.assertRegex(self.refused(wrong, "--help"), "did you mean '[a-z]+'")
-                self.assertIn(f"did you mean '{name}'?", self.refused(name + "x"))
-        self.assertIn("'extrac' is not a command", self.refused("extrac", "model"))
-        self.assertIn("did you mean 'generate'?", self.refused("key", "gen"))
-        self.assertIn("'xyzzy' is not a command of organ key\nhint: organ key --help",
-                      self.refused("key", "xyzzy"))
-        self.assertIn("did you mean 'doctor'?", self.refused("--registry", "r", "doctro"))
-        self.assertIn("no command of organ key is given", self.refused("key"))
-
-    def test_mistyped_options(self):
-        for path, node in commands():
-            if node["commands"]:
-                continue
-            for name in long_options(node):
-                with self.subTest(path=path, name=name):
-                    wrong = name[:-1] + "q" + name[-1]
-                    said = self.refused(*path, wrong + "=3")
-                    self.assertIn(f"'{wrong}' is not an option of organ {' '.join(path)}\n", said)
-                    self.assertIn("hint: did you mean '--", said)
-                    self.assertIn(name, said)
-        self.assertIn("'--lay' is not an option of organ extract\nhint: did you mean '--layers'?",
-                      self.refused("extract", "model", "--lay", "1:2"))
-        self.assertIn("'more' is not expected by organ doctor", self.refused("doctor", "more"))
-
-    def test_numbers_are_decimal_and_have_their_sign(self):
-        """One function reads them all: no wrapping round, no octal, no words of the parser's."""
-        seen = 0
-        programs = [ORGAN] + [path for path in [ORGAN.parent / "organ-train"] if path.exists()]
-        for program in programs:
-            tree = json.loads(self.good("--dump-help", "json", program=program).stdout)
-            for path, node in commands(tree):
-                for option in node["options"]:
-                    if not option["number"]:
-                        self.assertNotIn(option["value"], ("INT", "UINT", "FLOAT"), option)
-                        continue
-                    seen += 1
-                    name = option["names"][-1]
-                    whole = option["value"] != "FLOAT"
-                    wrong = ["abc", "1x", "0x10", "99999999999999999999999" if whole else "1e999"]
-                    wrong += ["1.5", "-99999999999999999999999"] if whole else []
-                    wrong += [] if option["value"] in ("FLOAT", "INT") else ["-1"]
-                    if program != ORGAN:  # it takes its time to start: some of them
-                        wrong = wrong[seen % len(wrong):][:1] if seen % 6 == 0 else []
-                    for text in wrong:
-                        with self.subTest(path=path, name=name, text=text):
-                            done = self.run_organ(*path, f"{name}={text}", program=program)
-                            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
-                            self.assertRegex(done.stderr, f"^organ: {name}: .*(number|out of range)")
-                            self.assertIn(text, done.stderr)
-                            if text == "-1":
-                                self.assertRegex(done.stderr, r": -1 is out of range, expected \d+ ")
-        self.assertGreater(seen, 5 if len(programs) == 1 else 40)
-        done = self.run_organ("verify", "x", "--threads", "1025")
-        self.assertIn("--threads: 1025 is out of range, expected 0 to 1024", done.stderr)
-
-    def test_refusals_are_in_organs_own_words(self):
-        for words, said in (
-                (["verify", "x", "--threads", "1", "--threads", "2"],
-                 "--threads: is given 2 times, expected once"),
-                (["extract", "m", "--layers"], "--layers: its value is missing"),
-                (["install", "--into", "m", "--continue", "--abort"],
-                 "--continue: cannot be joined with --abort"),
-                (["uninstall"], "MODEL is required")):
-            with self.subTest(words=words):
-                self.assertIn(f"organ: {said}\n", self.refused(*words))
-        for path, _ in commands():
-            said = self.good(*path, "--help").stdout
-            self.assertLessEqual(max(map(len, said.splitlines())), 80, path)
-            self.assertNotRegex(said, r"Excludes|UINT in|\w:\w+ in \[", path)
 
     def test_errors_are_json_where_json_was_asked_for(self):
         for words in (["nonsense"], ["doctor", "--nonsense"], ["key"], ["key", "nonsense"], [],
@@ -244,6 +123,27 @@ class Habits(unittest.TestCase):
         self.assertFalse((self.work / "data").exists())
         self.assertFalse((self.work / "relative").exists())
 
+    def test_without_proc(self):
+        """A chroot may lack it: then organ-train is not found, and nothing else is lost."""
+        hide = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() != 0 else []), "sh", "-c",
+                'mount -t tmpfs none /proc && exec "$0" "$@"']
+        if not shutil.which("unshare") or subprocess.run([*hide, "true"], capture_output=True,
+                                                         check=False).returncode != 0:
+            self.skipTest("there are no namespaces of mounts here")
+
+        def run(*words):
+            return self.run_organ(*hide[1:], ORGAN, *words, program=hide[0])
+        for words in (["--help"], ["help"], ["train", "--help"], ["eval", "model"]):
+            with self.subTest(words=words):
+                done = run(*words)
+                helps = words[0] in ("--help", "help")
+                self.assertEqual(done.returncode, 0 if helps else 6, done.stderr)
+                self.assertIn("(organ-train is not installed)" if helps else "organ-train: not found",
+                              done.stdout if helps else done.stderr)
+        done = run("doctor")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("\ntraining   not installed", done.stdout)
+
 
 BROKEN = "organ-train: does not start: "
 
@@ -308,6 +208,16 @@ class BrokenTrainProgram(unittest.TestCase):
                      f"-Wl,-rpath,{self.folder}")
         self.compile("int g(void) { return 0; }", "-shared", "-o", "libtorch_cpu.so")
         self.check_said("symbol", "f")
+
+    def test_the_library_path_names_another_libtorch(self):
+        """The program keeps to the one that it was linked with."""
+        train = ORGAN.parent / "organ-train"
+        if not train.exists():
+            self.skipTest("organ-train was not built")
+        self.compile("int f(void) { return 0; }", "-shared", "-o", "libtorch_cpu.so")
+        done = subprocess.run([train, "doctor"], capture_output=True, text=True, check=False,
+                              env={"LD_LIBRARY_PATH": str(self.folder), "HOME": str(self.folder)})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_it_is_cut_short(self):
         self.train.write_bytes(ORGAN.read_bytes()[:5000])

@@ -28,11 +28,24 @@ def page_findings(pages, command):
     page = pages / f"organ-{command['name']}.1"
     if not page.exists():
         return [f"{page.name}: missing"]
-    text = subprocess.run(["man", "--encoding=UTF-8", "-l", page], check=True, capture_output=True,
-                          text=True, env={"MANWIDTH": "120", "LC_ALL": "C.UTF-8",
-                                          "PATH": "/usr/bin:/bin"}).stdout
+    text = shown(page, 120)
     return [f"{page.name}: says nothing of {name}" for name in sorted(options(command))
             if name not in text]
+
+
+def shown(page, width):
+    return subprocess.run(["man", "--encoding=UTF-8", "-l", page], check=True, capture_output=True,
+                          text=True, env={"MANWIDTH": str(width), "LC_ALL": "C.UTF-8",
+                                          "PATH": "/usr/bin:/bin"}).stdout
+
+
+def hyphen_findings(pages):
+    """What a line ends with is what a reader copies: no word is cut, in windows of any width."""
+    for page in sorted(pages.glob("*.1")):
+        for width in (60, 80, 120):
+            for line in shown(page, width).splitlines():
+                if "\N{HYPHEN}" in line:
+                    yield f"{page.name}: hyphenated in {width} columns: {line.strip()}"
 
 
 def lint_findings(pages):
@@ -68,7 +81,7 @@ def main():
     if not shutil.which("man"):
         print("skipped: man is not installed")
         return 77
-    findings = lint_findings(pages)
+    findings = lint_findings(pages) + list(hyphen_findings(pages))
     for command in (command for one in dumps for command in one["commands"]):
         if dumps[0] is not dumps[-1] and command in dumps[-1]["commands"] \
                 and command["name"] in HALVES:

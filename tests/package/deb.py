@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The Debian packages: built twice in two folders with equal bytes, without a path of the build inside,
-free of lintian's errors, put into a root of their own by dpkg, used there, and removed without a rest.
+free of lintian's errors where it is installed, put into a root of their own by dpkg, used there, and removed without a rest.
 
     deb.py SOURCE_ROOT
 """
@@ -55,6 +55,9 @@ def use(root, source):
                  "usr/include/organ/transplant/install.h", "usr/include/organ/version.h"):
         if not (root / name).exists():
             raise SystemExit(f"{name}: not in the package")
+    for file in root.glob("usr/lib/*/pkgconfig/*.pc"):  # as everywhere in Debian
+        if not file.read_text().startswith("prefix=/usr\n"):
+            raise SystemExit(f"{file.name}: its prefix is not /usr:\n{file.read_text()}")
 
 
 def main():
@@ -79,7 +82,7 @@ def main():
             print(run("lintian", "--fail-on", "error", "--allow-root", "--no-tag-display-limit",
                       *(first / package for package in packages)))
         else:
-            print("lintian is not installed; the packages were not looked at by it")
+            print("not looked at: lintian is not installed")
         dpkg(root, "--purge", *(package.split("_")[0] for package in packages))
         if left := files_below(root):
             raise SystemExit(f"left after purging: {sorted(map(str, left))}")

@@ -18,7 +18,7 @@ NOTICES = "packaging/THIRD-PARTY-NOTICES.txt"
 # Of a dependency of meson.build: the holder whose code comes out of headers into our objects.
 COMPILED_IN = {"nlohmann_json": "Niels Lohmann", "CLI11": "University of Cincinnati",
                "fmt": "Victor Zverovich"}
-LOADED = {"threads", "libcrypto", "libcurl", "libzstd", "sqlite3", "libpcre2-8", "icu-uc", "openmp"}
+LOADED = {"threads", "libcrypto", "libcurl", "sqlite3", "libpcre2-8", "icu-uc", "openmp"}
 FOR_TESTS = {"doctest"}
 DEPENDENCY = re.compile(r"\bdependency\('([\w.-]+)'")
 # Headers of LibTorch are compiled into organ-train, which no Debian package has.

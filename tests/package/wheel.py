@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The Python wheel: built twice in two folders with equal bytes, small because nothing of Torch is in
-it, installed into a fresh virtual environment, and used there: both programs, the tour, a training.
+it, installed into a fresh virtual environment, and used there: both programs, the tour, a training, and again
+with torch in another folder of Python's path.
 
     wheel.py SOURCE_ROOT TORCH_ROOT
 
@@ -55,25 +56,48 @@ def require_contents(wheel, torch_root, scratch):
     require_no_path(files, scratch, torch_root)
 
 
-def install(wheel, torch_root, folder):
-    run("/usr/bin/env", "python3", "-m", "venv", folder)
-    run(folder / "bin/python", "-m", "pip", "install", "--no-deps", "--no-index", wheel)
-    packages = next(folder.glob("lib/python3*/site-packages"))
+def link_torch(torch_root, packages):
+    packages.mkdir(exist_ok=True)
     for path in torch_root.iterdir():
         if not (packages / path.name).exists():
             (packages / path.name).symlink_to(path)
 
 
+def install(wheel, torch_root, folder):
+    run("/usr/bin/env", "python3", "-m", "venv", folder)
+    run(folder / "bin/python", "-m", "pip", "install", "--no-deps", "--no-index", wheel)
+    packages = next(folder.glob("lib/python3*/site-packages"))
+    link_torch(torch_root, packages)
+    return packages
+
+
+def move_torch(torch_root, packages, elsewhere):
+    """As in an environment that sees another one's packages."""
+    for path in torch_root.iterdir():
+        if (packages / path.name).is_symlink():
+            (packages / path.name).unlink()
+    link_torch(torch_root, elsewhere)
+    (packages / "elsewhere.pth").write_text(f"{elsewhere}\n")
+
+
+def require_torch(organ):
+    record = json.loads(run(organ, "doctor", "--json", env=without_library_path()))
+    if not (record["training"] or {}).get("library", "").startswith("LibTorch"):
+        raise SystemExit(f"organ doctor sees no LibTorch: {record}")
+
+
+def without_library_path():
+    return {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
+
+
 def use(folder, source, scratch):
-    environment = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
+    environment = without_library_path()
     organ = folder / "bin/organ"
     for program in (organ, folder / "bin/organ-train"):
         if not run(program, "--version", env=environment).startswith("organ "):
             raise SystemExit(f"{program}: no version")
     run_tour(organ, source, environment)
-    record = json.loads(run(organ, "doctor", "--json", env=environment))
-    if "LibTorch" not in json.dumps(record) and "torch" not in json.dumps(record).lower():
-        raise SystemExit(f"organ doctor sees no LibTorch: {record}")
+    require_torch(organ)
     run(sys.executable, TESTS / "tools" / "make_tiny_model.py", scratch / "model", env=environment)
     (scratch / "text.txt").write_text("whereas the parties agree\n" * 200)
     result = json.loads(run(
@@ -97,8 +121,10 @@ def main():
         require_same_sources(source, sources)
         wheel = first / require_equal_bytes(first, second)[0]
         require_contents(wheel, torch_root, scratch)
-        install(wheel, torch_root, scratch / "environment")
+        packages = install(wheel, torch_root, scratch / "environment")
         use(scratch / "environment", source, scratch)
+        move_torch(torch_root, packages, scratch / "elsewhere")
+        require_torch(scratch / "environment/bin/organ")
         print(f"{wheel.name}: {wheel.stat().st_size} bytes; 1 passed")
 
 

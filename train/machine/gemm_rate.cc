@@ -10,10 +10,10 @@
 #include <ATen/Version.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/core.h>
-#include <torch/version.h>
 
 #include "train/kernels/product.h"
 #include "train/machine/gemm_rate_on.h"
+#include "train/machine/software.h"
 
 namespace organ::train {
 
@@ -53,7 +53,7 @@ double gemm_rate_on(at::Device device, Precision precision) {
 }
 
 std::string tensor_library() {
-  return fmt::format("LibTorch {} ({})", TORCH_VERSION, at::get_cpu_capability());
+  return fmt::format("LibTorch {} ({})", torch_version(), at::get_cpu_capability());
 }
 
 int thread_count() { return at::get_num_threads(); }

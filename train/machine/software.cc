@@ -6,6 +6,8 @@
 #include <ATen/Version.h>
 #include <torch/version.h>
 
+#include "format/base/fail.h"
+
 namespace organ::train {
 namespace {
 
@@ -18,9 +20,26 @@ constexpr const char* kChoices[] = {"DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_
 
 }  // namespace
 
+std::string torch_version_in(std::string_view config) {
+  constexpr std::string_view kName = "TORCH_VERSION=";
+  const std::size_t at = config.find(kName);
+  const std::string_view rest = at == config.npos ? "" : config.substr(at + kName.size());
+  const std::string_view version = rest.substr(0, rest.find_first_of(", \n"));
+  if (version == TORCH_VERSION) return std::string(version);
+  throw Error(ErrorCode::io,
+              fmt::format("LibTorch: built with {}, loaded is {}", TORCH_VERSION,
+                          version.empty() ? "one that says no version" : escape_text(version)),
+              "LD_LIBRARY_PATH or LD_PRELOAD may name another one");
+}
+
+std::string torch_version() {
+  static const std::string version = torch_version_in(at::show_config());
+  return version;
+}
+
 std::map<std::string, std::string> software_versions(const Device& device) {
   std::map<std::string, std::string> versions = {{"organ", ORGAN_VERSION},
-                                                 {"torch", TORCH_VERSION}};
+                                                 {"torch", torch_version()}};
   std::string cpu = at::get_cpu_capability();
   for (const char* choice : kChoices) {
     const char* value = std::getenv(choice);

@@ -9,8 +9,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <fmt/core.h>
-#include <torch/version.h>
 
+#include "train/machine/software.h"
 #include "train/passes/batches.h"
 #include "train/passes/run_layers.h"
 
@@ -54,7 +54,7 @@ Digest prefix_digest(const format::Checkpoint& checkpoint,
                      Precision precision, const Device& device) {
   Sha256Hasher hasher;
   hasher.update(fmt::format("organ prefix 1\norgan {}\ntorch {}\ncpu {}\nthreads {}\n",
-                            ORGAN_VERSION, TORCH_VERSION, at::get_cpu_capability(),
+                            ORGAN_VERSION, torch_version(), at::get_cpu_capability(),
                             at::get_num_threads()));
   if (!device.is_cpu()) hasher.update(describe_device(device) + "\n");
   hasher.update(fmt::format("precision {}\nlayers {}\nconfig {}\n", to_string(precision),

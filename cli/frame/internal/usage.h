@@ -17,16 +17,20 @@ class ParseError;
 namespace organ::cli {
 
 // Where the words of a command line lead: the deepest command that they name, and the place of the
-// word that names none of the commands below it, where one does.
+// word that names none of the commands below it, where one does; the place of the first option on
+// the way that is none, whose value that word may be.
 struct Place {
   const CLI::App* command;
-  std::optional<std::size_t> unknown;
+  std::optional<std::size_t> unknown, unknown_option;
 };
 Place find_place(const CLI::App& program, const std::vector<std::string>& words);
 
 // `word` stands where a command of `app` is expected; the hint is the one that was meant, if any is
 // near.
 Error unknown_command(const CLI::App& app, const std::string& word);
+
+// `word` is left over: no option and no argument of the command.
+Error unexpected(const CLI::App& command, const std::string& word);
 
 // What is wrong with a command line that CLI11 refused with `error`, in the words of this program.
 Error usage_error(const CLI::App& program, const CLI::App& command, const CLI::ParseError& error);

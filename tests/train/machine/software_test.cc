@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include "format/base/error.h"
+
 namespace organ::train {
 
 TEST_CASE("what computes is recorded with the instruction set that it computes with") {
@@ -18,6 +20,18 @@ TEST_CASE("what computes is recorded with the instruction set that it computes w
   CHECK(other.at("cpu") == plain.at("cpu") + " MKL_CBWR=COMPATIBLE");
   CHECK_FALSE(same_software(plain, other));
   CHECK(same_software(plain, software_versions(Device{})));
+}
+
+TEST_CASE("the LibTorch that is loaded says its version, and another one is refused") {
+  const std::string own = torch_version();
+  CHECK(software_versions(Device{}).at("torch") == own);
+  CHECK(torch_version_in("PERF_WITH_AVX2=1, TORCH_VERSION=" + own + ", USE_CUDA=ON, ") == own);
+  for (const std::string& config :
+       {std::string("TORCH_VERSION=1.0.0, "), "TORCH_VERSION=" + own + "1, ",
+        "TORCH_VERSION=" + own.substr(0, own.size() - 1), std::string("TORCH_VERSION="),
+        std::string("USE_CUDA=ON, "), std::string()}) {
+    CHECK_THROWS_AS(torch_version_in(config), Error);
+  }
 }
 
 TEST_CASE("an organ of before did not say which instruction set it was") {
