@@ -146,10 +146,11 @@ FileLock Registry::Impl::lock_to_write(const Work& work) {
   return lock;
 }
 
-std::uint64_t Registry::Impl::commit(const LogEntry& entry) {
+std::uint64_t Registry::Impl::commit(const LogEntry& entry, const Work& work) {
   const LogPosition end = catalog.position();
   Catalog::Update update(catalog);
   add_to(update, blobs, {end.entries(), end.bytes}, entry);
+  work.require_wanted();
   const LogPosition after = log.append(end, entry);
   try {
     update.commit(after);

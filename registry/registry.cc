@@ -299,8 +299,9 @@ std::vector<VersionInfo> Registry::list(const VersionFilter& filter) const {
   return versions;
 }
 
-std::uint64_t Registry::write_index() {
-  const FileLock lock = impl_->lock_to_write({});
+std::uint64_t Registry::write_index(const Work& work) {
+  const FileLock lock = impl_->lock_to_write(work);
+  work.require_wanted();
   return registry::write_index(impl_->paths, impl_->catalog);
 }
 

@@ -171,28 +171,29 @@ class Registry {
   // invalid_argument.
   // Points `alias` of `name` at a version, or takes it away (nullopt).
   void set_alias(const std::string& name, const std::string& alias,
-                 const std::optional<format::Version>& version);
+                 const std::optional<format::Version>& version, const Work& work = {});
   // yank: no longer found without being named; revoke: refused everywhere. Without a reason it is
   // taken back. takedown: refused for good, and that its weights are gone is no damage; the first
   // reason stands. Taking them away is for take_down() of registry/care/takedown.h, which calls
   // this first.
   enum class Withdrawal { yank, revoke, takedown };
   void withdraw(Withdrawal kind, const std::string& name, const format::Version& version,
-                const std::optional<std::string>& reason);
+                const std::optional<std::string>& reason, const Work& work = {});
   // A notice to whoever uses the version: another one, of whatever name, takes its place. nullopt
   // takes that back. Throws also invalid_argument when the other one was withdrawn, or is
   // superseded by this one itself.
   void supersede(const std::string& name, const format::Version& version,
-                 const std::optional<Supersession>& by);
+                 const std::optional<Supersession>& by, const Work& work = {});
   // Whose signatures count for names that match `pattern`; the first key makes the rule: enforce,
   // threshold 1. Empty pattern of distrust: in every rule. False when nothing changed.
-  bool trust(const std::string& pattern, const format::PublicKey& key);
-  bool distrust(const format::KeyId& key, const std::string& pattern = {});
-  void set_rule(const std::string& pattern, PolicyMode mode, std::uint64_t threshold);
+  bool trust(const std::string& pattern, const format::PublicKey& key, const Work& work = {});
+  bool distrust(const format::KeyId& key, const std::string& pattern = {}, const Work& work = {});
+  void set_rule(const std::string& pattern, PolicyMode mode, std::uint64_t threshold,
+                const Work& work = {});
   // Makes the rules in force those of `policy`, by as many entries as that takes.
-  void apply(const Policy& policy);
+  void apply(const Policy& policy, const Work& work = {});
   // Writes policy.json anew from the log.
-  void restore_policy();
+  void restore_policy(const Work& work = {});
 
   VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {},
                       const Work& work = {}) const;
@@ -204,7 +205,7 @@ class Registry {
 
   // Writes index.json anew, for tools that read OCI image layouts; publishing does not, it would
   // write all of it each time. Returns the number of versions in it.
-  std::uint64_t write_index();
+  std::uint64_t write_index(const Work& work = {});
 
   // Throws catalog.db and index.json away and makes them anew from log and blobs. Works when the
   // catalog is damaged.

@@ -69,10 +69,10 @@ void Registry::Impl::add_key(const format::PublicKey& key) const {
   write_file(paths.trust() / (key.id().hex() + ".pem"), key.pem());
 }
 
-bool Registry::trust(const std::string& pattern, const format::PublicKey& key) {
+bool Registry::trust(const std::string& pattern, const format::PublicKey& key, const Work& work) {
   Policy grammar;
   grammar.trust(pattern, key);
-  const FileLock lock = impl_->lock_to_write({});
+  const FileLock lock = impl_->lock_to_write(work);
   const LogRule rule = rule_of(impl_->facts().rules(), pattern);
   const std::string id = key.id().to_string();
   if (names(rule, id)) return false;
@@ -80,26 +80,28 @@ bool Registry::trust(const std::string& pattern, const format::PublicKey& key) {
     fail(ErrorCode::invalid_argument, "pattern {}: {} keys are trusted already, that is the most",
          quote(pattern), rule.keys.size());
   }
+  work.require_wanted();  // from here on it is completed
   impl_->add_key(key);
   impl_->commit(key_entry("trust", id, pattern));
   impl_->show_policy();
   return true;
 }
 
-bool Registry::distrust(const format::KeyId& key, const std::string& pattern) {
-  const FileLock lock = impl_->lock_to_write({});
+bool Registry::distrust(const format::KeyId& key, const std::string& pattern, const Work& work) {
+  const FileLock lock = impl_->lock_to_write(work);
   const std::string id = key.to_string();
   const bool known = std::ranges::any_of(impl_->facts().rules(), [&](const auto& rule) {
     return (pattern.empty() || rule.first == pattern) && names(rule.second, id);
   });
   if (!known) return false;
-  impl_->commit(key_entry("distrust", id, pattern));
+  impl_->commit(key_entry("distrust", id, pattern), work);
   impl_->show_policy();
   return true;
 }
 
-void Registry::set_rule(const std::string& pattern, PolicyMode mode, std::uint64_t threshold) {
-  const FileLock lock = impl_->lock_to_write({});
+void Registry::set_rule(const std::string& pattern, PolicyMode mode, std::uint64_t threshold,
+                        const Work& work) {
+  const FileLock lock = impl_->lock_to_write(work);
   const LogRule rule = rule_of(impl_->facts().rules(), pattern);
   if (rule.keys.empty()) {
     throw Error(ErrorCode::not_found,
@@ -111,12 +113,13 @@ void Registry::set_rule(const std::string& pattern, PolicyMode mode, std::uint64
          threshold, rule.keys.size());
   }
   if (rule.mode == to_string(mode) && rule.threshold == threshold) return;
-  impl_->commit(rule_entry(pattern, to_string(mode), threshold));
+  impl_->commit(rule_entry(pattern, to_string(mode), threshold), work);
   impl_->show_policy();
 }
 
-void Registry::apply(const Policy& policy) {
-  const FileLock lock = impl_->lock_to_write({});
+void Registry::apply(const Policy& policy, const Work& work) {
+  const FileLock lock = impl_->lock_to_write(work);
+  work.require_wanted();  // from here on it is completed
   LogRules wanted;
   for (const PolicyRule& rule : policy.rules()) {
     for (const format::PublicKey& key : rule.keys) impl_->add_key(key);
@@ -135,8 +138,9 @@ void Registry::apply(const Policy& policy) {
   impl_->show_policy();
 }
 
-void Registry::restore_policy() {
-  const FileLock lock = impl_->lock_to_write({});
+void Registry::restore_policy(const Work& work) {
+  const FileLock lock = impl_->lock_to_write(work);
+  work.require_wanted();
   impl_->show_policy();
 }
 

@@ -54,13 +54,13 @@ void check_chain(const LogFacts& facts, const std::string& version, const std::s
 }  // namespace
 
 void Registry::set_alias(const std::string& name, const std::string& alias,
-                         const std::optional<Version>& version) {
+                         const std::optional<Version>& version, const Work& work) {
   // The grammar of an alias is that of name@alias.
   const Reference reference = Reference::parse(name + "@" + alias);
   if (!std::holds_alternative<format::Alias>(reference.selector)) {
     fail(ErrorCode::invalid_argument, "{}: not an alias", quote(alias));
   }
-  const FileLock lock = impl_->lock_to_write({});
+  const FileLock lock = impl_->lock_to_write(work);
   LogEntry entry = entry_of(LogKind::alias);
   entry.name = name;
   entry.alias = alias;
@@ -70,16 +70,16 @@ void Registry::set_alias(const std::string& name, const std::string& alias,
   } else {
     impl_->find_reference(reference);
   }
-  impl_->commit(entry);
+  impl_->commit(entry, work);
 }
 
 void Registry::withdraw(Withdrawal kind, const std::string& name, const Version& version,
-                        const std::optional<std::string>& reason) {
+                        const std::optional<std::string>& reason, const Work& work) {
   if (reason) check_reason(*reason);
   if (kind == Withdrawal::takedown && !reason) {
     fail(ErrorCode::invalid_argument, "a takedown is not taken back");
   }
-  const FileLock lock = impl_->lock_to_write({});
+  const FileLock lock = impl_->lock_to_write(work);
   const VersionInfo found = impl_->find_reference({name, version});
   const auto now = reason_of(kind, found);
   if (now == reason || (kind == Withdrawal::takedown && now)) return;
@@ -88,13 +88,13 @@ void Registry::withdraw(Withdrawal kind, const std::string& name, const Version&
   entry.version = found.version;
   entry.reason = reason.value_or(now.value_or(""));
   entry.withdrawn = !reason;
-  impl_->commit(entry);
+  impl_->commit(entry, work);
 }
 
 void Registry::supersede(const std::string& name, const Version& version,
-                         const std::optional<Supersession>& by) {
+                         const std::optional<Supersession>& by, const Work& work) {
   if (by) check_reason(by->reason);
-  const FileLock lock = impl_->lock_to_write({});
+  const FileLock lock = impl_->lock_to_write(work);
   const VersionInfo found = impl_->find_reference({name, version});
   if (found.superseded == by) return;
   if (by) {
@@ -112,7 +112,7 @@ void Registry::supersede(const std::string& name, const Version& version,
   entry.successor = said.by;
   entry.reason = said.reason;
   entry.withdrawn = !by;
-  impl_->commit(entry);
+  impl_->commit(entry, work);
 }
 
 }  // namespace organ::registry

@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/interrupt.h"
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
 
@@ -79,6 +80,11 @@ void Context::warn_of(const std::vector<std::string>& sentences) const {
 
 void Context::detail(std::string_view line) const {
   if (verbose > 0) say(line);
+}
+
+void Context::set_done(std::string what) {
+  complete_first();
+  done = std::move(what);
 }
 
 void Context::worsen(ErrorCode code) {

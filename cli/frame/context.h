@@ -27,8 +27,9 @@ class Context {
   std::optional<std::filesystem::path> registry;  // --registry
 
   // What this run has changed for good ("the organ is installed"): said when what it has to say
-  // cannot be written.
+  // cannot be written. From set_done on a first signal ends nothing any more (complete_first).
   std::string done;
+  void set_done(std::string what);
 
   // The command line, for a command that organ-train has the other half of.
   std::vector<std::string> words;

@@ -15,6 +15,7 @@ constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
 
 std::atomic<bool> interrupted{false};
 std::array<std::atomic<bool>, kSignals.size()> taken{};  // whose handler is ours
+bool completing = false;                                 // complete_first was called
 static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may touch it");
 
 // Nothing but async-signal-safe work: the second signal finds the default action back in place.
@@ -79,6 +80,19 @@ void end_when_interrupted(std::string_view said) {
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+// Behind a first signal the default stays, so that the second one ends the process.
+void complete_first() {
+  completing = true;
+  const struct sigaction action = action_of(remember);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    struct sigaction now {};
+    sigaction(kSignals[i], nullptr, &now);
+    if (now.sa_handler != leave) continue;
+    taken[i] = true;
+    sigaction(kSignals[i], &action, nullptr);
+  }
+}
+
 void note_open_line(bool open) { line_open = open; }
 
 void hold_interrupts() {
@@ -99,6 +113,7 @@ InterruptGuard::InterruptGuard() {
 // The default that a first signal has put back stays, so that within another guard too a second one
 // ends the process.
 InterruptGuard::~InterruptGuard() {
+  if (completing) return;
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     struct sigaction now {};
     sigaction(kSignals[i], nullptr, &now);

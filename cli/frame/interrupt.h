@@ -13,6 +13,10 @@ namespace organ::cli {
 // waiting by hold_interrupts comes now. A signal that is ignored stays ignored.
 void end_when_interrupted(std::string_view said);
 
+// The command is done and has only to say so: a first signal ends nothing from here on, a second
+// SIGINT or SIGTERM does, at once.
+void complete_first();
+
 // Whether a line without an end stands on the terminal, which the last words must not join.
 void note_open_line(bool open);
 

@@ -123,7 +123,7 @@ void run_export(Context& context, const Arguments& arguments) {
         fmt::format("{}: is yanked: {}", organ.text, escape_text(*organ.version->yank_reason)));
   }
   if (arguments.form == Form::hf) note_left_signatures(context, exported.signatures);
-  context.done = "the organ is written to " + quote(arguments.out);
+  context.set_done("the organ is written to " + quote(arguments.out));
   const format::Manifest& manifest = organ.organ->manifest();
   for (const std::string& file : exported.left_out) {
     context.note(fmt::format("{} has no place in donor_layers.pt and is left out", quote(file)));

@@ -53,7 +53,7 @@ void run_extract(Context& context, Arguments arguments) {
                                      arguments.options, work);
   });
   warn_not_finite(context, finite.found);
-  context.done = "the organ is written to " + quote(arguments.out);
+  context.set_done("the organ is written to " + quote(arguments.out));
   std::uint64_t bytes = 0;
   for (const format::FileEntry& file : manifest.files) bytes += file.size;
   const format::ExtractionRecord& from = manifest.extraction;

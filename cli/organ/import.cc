@@ -115,7 +115,7 @@ void import_donor_layers(Context& context, Arguments arguments) {
                                      work);
   });
   warn_not_finite(context, finite.found);
-  context.done = "the organ is written to " + quote(arguments.out);
+  context.set_done("the organ is written to " + quote(arguments.out));
   show_layers(context, arguments, outcome);
 }
 
@@ -127,7 +127,7 @@ void import_organ(Context& context, const Arguments& arguments, const format::Or
   watched(context, arguments.threads, [&](const Work& work) {
     transplant::export_folder(organ, bundles.empty() ? "" : bundles.front(), arguments.out, work);
   });
-  context.done = "the organ is written to " + quote(arguments.out);
+  context.set_done("the organ is written to " + quote(arguments.out));
   const format::Manifest& manifest = organ.manifest();
   if (context.json) {
     context.print_json("import", {{"folder", arguments.out},
@@ -152,7 +152,7 @@ void import_layout(Context& context, const Arguments& arguments) {
   }
   watched(context, arguments.threads,
           [&](const Work& work) { transplant::unpack_layout(layout, arguments.out, work); });
-  context.done = "the files are written to " + quote(arguments.out);
+  context.set_done("the files are written to " + quote(arguments.out));
   if (context.json) {
     context.print_json("import", {{"folder", arguments.out},
                                   {"source", arguments.source.string()},

@@ -115,8 +115,8 @@ void run_install(Context& context, Arguments arguments) {
   warn_not_finite(context, outcome.not_finite);
   const std::string installed =
       escape_text(receipt.organ_name) + ":" + escape_text(receipt.organ_version);
-  context.done = fmt::format("the organ is installed in {} (receipt {})",
-                             quote(outcome.folder.string()), receipt.number);
+  context.set_done(fmt::format("the organ is installed in {} (receipt {})",
+                               quote(outcome.folder.string()), receipt.number));
   if (outcome.recovery != transplant::Recovery::nothing) {
     context.note("an interrupted earlier change of this model was cleaned up first");
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/long_work.h"
 #include "cli/frame/parse_option.h"
 #include "cli/frame/passphrase.h"
 #include "cli/organ/commands.h"
@@ -42,9 +43,12 @@ void generate(Context& context, const Options& options) {
   const std::string passphrase = new_passphrase(options.passphrase);
   const auto key = format::SecretKey::generate(options.curve);
   const format::PublicKey public_key = key.public_key();
-  key.save(secret_path, passphrase);
-  write_file(public_path, public_key.pem(), AtomicFile::Mode::create_new);
-  context.done = "both files of the key are written";
+  watched(context, 0, [&](const Work& work) {
+    work.require_wanted();  // from here on it is completed: one file is no key
+    key.save(secret_path, passphrase);
+    write_file(public_path, public_key.pem(), AtomicFile::Mode::create_new);
+    context.set_done("both files of the key are written");
+  });
   if (passphrase.empty() && !context.json) {  // the record says so itself
     context.warn(quote(secret_path.string()) + " is not encrypted; whoever reads it can sign");
   }

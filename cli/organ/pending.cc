@@ -77,7 +77,7 @@ void continue_change(Context& context, const std::string& model, unsigned thread
     pending = transplant::pending_change(model);
     return transplant::recover_journal(model, work);
   });
-  context.done = to_text(recovery);
+  context.set_done(std::string(to_text(recovery)));
   if (context.json) {
     context.print_json("install",
                        {{"folder", model}, {"action", "continue"}, {"pending", word(pending)}});
@@ -90,7 +90,7 @@ void give_up_change(Context& context, const std::string& model, unsigned threads
   require_folder(model);
   const Abandoned given_up = watched(
       context, threads, [&](const Work& work) { return transplant::abort_change(model, work); });
-  context.done = to_text(given_up.pending);
+  context.set_done(std::string(to_text(given_up.pending)));
   if (context.json) {
     context.print_json("install", to_json(model, given_up));
     return;

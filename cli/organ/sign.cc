@@ -29,7 +29,7 @@ void sign(Context& context, const Options& options) {
   });
   warn_not_finite(context, finite.found);
   const std::string path = (options.folder / format::kSignatureFile).string();
-  context.done = "the signature is written";
+  context.set_done("the signature is written");
   const std::string id = key.public_key().id().hex();
   if (context.json) {
     context.print_json(

@@ -34,7 +34,7 @@ void run_uninstall(Context& context, const Arguments& arguments) {
     return transplant::uninstall_organ(model, work);
   });
   const transplant::Receipt& receipt = outcome.undone;
-  context.done = fmt::format("receipt {} of {} is undone", receipt.number, quote(model));
+  context.set_done(fmt::format("receipt {} of {} is undone", receipt.number, quote(model)));
   if (outcome.recovery != transplant::Recovery::nothing) {
     context.note("an interrupted earlier change of this model was cleaned up first");
   }

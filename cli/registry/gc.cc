@@ -80,7 +80,7 @@ void run(Context& context, const Arguments& arguments) {
     return apply ? registry::apply_gc(folder, *arguments.token, options, work)
                  : registry::plan_gc(folder, action, days, options, work);
   });
-  if (apply) context.done = "what the plan named is taken away";
+  if (apply) context.set_done("what the plan named is taken away");
   for (const std::string& notice : plan.notices) context.note(escape_text(notice, 4096));
   if (context.json) {
     context.print_json("gc", record_of(plan, apply));

@@ -54,7 +54,16 @@ nlohmann::json record_of(const Arguments& arguments, const Outcome& outcome) {
           {"findings", to_json(outcome.findings)}};
 }
 
-Outcome make(const Context& context, const Arguments& arguments) {
+void write(Context& context, const std::filesystem::path& file, const LockFile& lock,
+           AtomicFile::Mode mode) {
+  watched(context, 0, [&](const Work& work) {
+    work.require_wanted();  // from here on it is completed
+    write_file(file, lock.to_text(), mode);
+    context.set_done("the lock file is written");
+  });
+}
+
+Outcome make(Context& context, const Arguments& arguments) {
   std::vector<format::Reference> references;
   for (const std::string& text : arguments.references) {
     references.push_back(format::Reference::parse(text));
@@ -66,11 +75,11 @@ Outcome make(const Context& context, const Arguments& arguments) {
   const Registry registry = open_registry(context, Registry::Mode::read);
   Outcome outcome{.action = "made", .lock = registry::lock_versions(registry, references)};
   for (const LockedOrgan& organ : outcome.lock.organs) outcome.changed.push_back(organ.name);
-  write_file(arguments.file, outcome.lock.to_text(), AtomicFile::Mode::create_new);
+  write(context, arguments.file, outcome.lock, AtomicFile::Mode::create_new);
   return outcome;
 }
 
-Outcome update(const Context& context, const Arguments& arguments) {
+Outcome update(Context& context, const Arguments& arguments) {
   const LockFile before = LockFile::load(arguments.file);
   const Registry registry = open_registry(context, Registry::Mode::read);
   Outcome outcome{.action = "updated",
@@ -78,7 +87,9 @@ Outcome update(const Context& context, const Arguments& arguments) {
   for (const LockedOrgan& organ : outcome.lock.organs) {
     if (organ != before.find(organ.name)) outcome.changed.push_back(organ.name);
   }
-  if (!outcome.changed.empty()) write_file(arguments.file, outcome.lock.to_text());
+  if (!outcome.changed.empty()) {
+    write(context, arguments.file, outcome.lock, AtomicFile::Mode::replace);
+  }
   return outcome;
 }
 
@@ -119,7 +130,6 @@ void run(Context& context, const Arguments& arguments) {
   const Outcome outcome = arguments.check            ? look(context, arguments)
                           : arguments.update.empty() ? make(context, arguments)
                                                      : update(context, arguments);
-  if (!outcome.changed.empty()) context.done = "the lock file is written";
   for (const format::Finding& finding : outcome.findings) context.worsen(finding.code);
   if (context.json) {
     context.print_json("lock", record_of(arguments, outcome));

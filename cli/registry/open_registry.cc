@@ -18,4 +18,12 @@ registry::Registry open_registry(const Context& context, registry::Registry::Mod
   return registry;
 }
 
+registry::Registry open_registry(const Context& context, registry::Registry::Mode mode) {
+  return watched(context, 0, [&](const Work& work) {
+    auto registry = open_registry(context, mode, work);
+    work.require_wanted();  // nobody asks later
+    return registry;
+  });
+}
+
 }  // namespace organ::cli

@@ -1,16 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+
 #include "cli/frame/context.h"
+#include "cli/frame/long_work.h"
+#include "format/base/progress.h"
 #include "registry/registry.h"
 
 namespace organ::cli {
 
-// The registry in use, compared with what this user has seen of it; says what there is to say.
-registry::Registry open_registry(const Context& context, registry::Registry::Mode mode,
-                                 const Work& work = {});
-
 // Says what came up since it was opened.
 void tell_notices(const Context& context, registry::Registry& registry);
+
+// The registry in use, compared with what this user has seen of it; says what there is to say.
+registry::Registry open_registry(const Context& context, registry::Registry::Mode mode,
+                                 const Work& work);
+// The same outside of long work: a signal ends it (watched), and nothing is left.
+registry::Registry open_registry(const Context& context, registry::Registry::Mode mode);
+
+// Opens it to write and runs `action(registry, work)`: one short change. A signal that comes before
+// the registry is changed for good, while it waits for another command's lock too, leaves all as
+// it was; one that comes later lets it be completed, and from then on `done` holds. Says what there
+// is to say.
+template <typename Action>
+registry::Registry change_registry(Context& context, const std::string& done,
+                                   const Action& action) {
+  registry::Registry registry = watched(context, 0, [&](const Work& work) {
+    auto opened = open_registry(context, registry::Registry::Mode::write, work);
+    action(opened, work);
+    context.set_done(done);
+    return opened;
+  });
+  tell_notices(context, registry);
+  return registry;
+}
 
 }  // namespace organ::cli

@@ -64,24 +64,25 @@ void show_policy(const Context& context, const char* command, const Registry& re
   if (policy.rules().empty()) context.note("no key is trusted for any name");
 }
 
-void finish(Context& context, const char* command, Registry& registry, bool changed) {
-  context.done = "the policy is in the log";
-  tell_notices(context, registry);
+constexpr const char* kDone = "the policy is in the log";
+
+void finish(Context& context, const char* command, const Registry& registry, bool changed) {
   if (!changed) context.note("nothing changed");
   show_policy(context, command, registry);
 }
 
 void run_trust(Context& context, const PolicyArguments& arguments, bool mode_given) {
   const auto key = format::PublicKey::load(arguments.key);
-  Registry registry = open_registry(context, Registry::Mode::write);
-  bool changed = registry.trust(arguments.pattern, key);
-  if (arguments.threshold || mode_given) {
-    const auto& rules = registry.policy().rules();
+  bool changed = false;
+  const Registry registry = change_registry(context, kDone, [&](Registry& open, const Work& work) {
+    changed = open.trust(arguments.pattern, key, work);
+    if (!arguments.threshold && !mode_given) return;
+    const auto& rules = open.policy().rules();
     const auto rule = std::ranges::find(rules, arguments.pattern, &PolicyRule::pattern);
-    registry.set_rule(arguments.pattern, mode_given ? arguments.mode : rule->mode,
-                      arguments.threshold.value_or(rule->threshold));
+    open.set_rule(arguments.pattern, mode_given ? arguments.mode : rule->mode,
+                  arguments.threshold.value_or(rule->threshold), changed ? work.committed() : work);
     changed = true;
-  }
+  });
   finish(context, "registry trust", registry, changed);
 }
 
@@ -89,8 +90,10 @@ void run_distrust(Context& context, const PolicyArguments& arguments, bool every
   const format::KeyId id = arguments.key.starts_with("sha256:")
                                ? Digest::parse(arguments.key, "key id")
                                : format::PublicKey::load(arguments.key).id();
-  Registry registry = open_registry(context, Registry::Mode::write);
-  const bool changed = registry.distrust(id, everywhere ? std::string() : arguments.pattern);
+  bool changed = false;
+  const Registry registry = change_registry(context, kDone, [&](Registry& open, const Work& work) {
+    changed = open.distrust(id, everywhere ? std::string() : arguments.pattern, work);
+  });
   finish(context, "registry distrust", registry, changed);
 }
 
@@ -103,14 +106,15 @@ void run_policy(Context& context, const PolicyArguments& arguments) {
     show_policy(context, "registry policy", registry);
     return;
   }
-  Registry registry = open_registry(context, Registry::Mode::write);
-  if (arguments.restore) {
-    registry.restore_policy();
-  } else {
-    registry.apply(registry::Policy::parse(read_file(arguments.apply, kPolicyLimit),
-                                           quote(arguments.apply),
-                                           registry.folder() / "organ" / "trust"));
-  }
+  const Registry registry = change_registry(context, kDone, [&](Registry& open, const Work& work) {
+    if (arguments.restore) {
+      open.restore_policy(work);
+      return;
+    }
+    open.apply(registry::Policy::parse(read_file(arguments.apply, kPolicyLimit),
+                                       quote(arguments.apply), open.folder() / "organ" / "trust"),
+               work);
+  });
   finish(context, "registry policy", registry, true);
 }
 
@@ -120,11 +124,19 @@ struct RememberArguments {
 };
 
 void run_remember(Context& context, const RememberArguments& arguments) {
-  registry::OpenOptions options{.known_registries = context.known_registries(), .log_key = {}};
-  options.log_key = arguments.log_key;
-  options.forget_seen = arguments.replace;
-  Registry registry = Registry::open(context.registry_path(), Registry::Mode::read, options);
-  context.done = "the registry is remembered";
+  Registry registry = watched(context, 0, [&](const Work& work) {
+    const auto opened = [&](const registry::OpenOptions& options, const Work& watching) {
+      return Registry::open(context.registry_path(), Registry::Mode::read, options, watching);
+    };
+    opened({}, work);       // waits for another command's lock
+    work.require_wanted();  // from here on it is completed
+    Registry remembered = opened({.known_registries = context.known_registries(),
+                                  .log_key = arguments.log_key,
+                                  .forget_seen = arguments.replace},
+                                 {});
+    context.set_done("the registry is remembered");
+    return remembered;
+  });
   tell_notices(context, registry);
   if (context.json) {
     context.print_json("registry remember", {{"registry", registry.folder().string()},

@@ -84,7 +84,7 @@ void run(Context& context, const Arguments& arguments) {
     return result;
   };
   const auto result = watched(context, arguments.threads, publish);
-  context.done = "the organ is published";
+  context.set_done("the organ is published");
   report(context, result);
 }
 

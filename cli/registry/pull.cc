@@ -10,6 +10,7 @@
 #include "cli/registry/commands.h"
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
+#include "format/base/path_status.h"
 #include "registry/remote/exchange.h"
 
 namespace organ::cli {
@@ -98,8 +99,22 @@ void run_manifest(Context& context, const Arguments& arguments) {
   const auto result = watched(context, arguments.threads, [&](const Work& work) {
     return registry::pull_manifest(from, arguments.out, expected, arguments.remote, work);
   });
-  context.done = "the manifest is pulled";
+  context.set_done("the manifest is pulled");
   report(context, result, arguments.out);
+}
+
+// Ended in the middle, what had come by then stays for the next pull.
+template <typename Action>
+PullResult fetched(const Context& context, const Action& action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    const bool kept = is_taken(context.registry_path() / "organ" / "partial");
+    if (error.code() != ErrorCode::cancelled || !kept) throw;
+    throw Error(error.code(),
+                "interrupted: nothing was published; what had come stays in organ/partial",
+                "the same command goes on with it");
+  }
 }
 
 void run(Context& context, const Arguments& arguments) {
@@ -110,13 +125,15 @@ void run(Context& context, const Arguments& arguments) {
   }
   const auto from = registry::RemoteReference::parse(arguments.from);
   const auto expected = expected_of(arguments);
-  const auto result = watched(context, arguments.threads, [&](const Work& work) {
-    Registry registry = open_registry(context, Registry::Mode::write, work);
-    PullResult pulled = registry::pull(registry, from, expected, arguments.remote, work);
-    tell_notices(context, registry);
-    return pulled;
+  const auto result = fetched(context, [&] {
+    return watched(context, arguments.threads, [&](const Work& work) {
+      Registry registry = open_registry(context, Registry::Mode::write, work);
+      PullResult pulled = registry::pull(registry, from, expected, arguments.remote, work);
+      tell_notices(context, registry);
+      return pulled;
+    });
   });
-  context.done = "the version is published";
+  context.set_done("the version is published");
   report(context, result);
 }
 

@@ -52,7 +52,7 @@ void run(Context& context, const Arguments& arguments) {
     const Registry registry = open_registry(context, Registry::Mode::read, work);
     return registry::push(registry, version, to, arguments.options, work);
   });
-  context.done = "the version is pushed";
+  context.set_done("the version is pushed");
   report(context, result);
 }
 

@@ -25,12 +25,15 @@ void run_init(Context& context, const InitArguments& arguments) {
     options.trusted.emplace_back(arguments.pattern, format::PublicKey::load(file));
   }
   const std::filesystem::path folder = context.registry_path();
-  Registry::create(folder, options);
-  // Who made it has met it.
-  registry::OpenOptions known{.known_registries = context.known_registries(), .log_key = {}};
-  known.forget_seen = true;
-  Registry::open(folder, Registry::Mode::read, known);
-  context.done = "the registry is made";
+  watched(context, 0, [&](const Work& work) {
+    work.require_wanted();  // from here on it is completed
+    Registry::create(folder, options);
+    // Who made it has met it.
+    registry::OpenOptions known{.known_registries = context.known_registries(), .log_key = {}};
+    known.forget_seen = true;
+    Registry::open(folder, Registry::Mode::read, known);
+    context.set_done("the registry is made");
+  });
   nlohmann::json keys = nlohmann::json::array();
   for (const auto& [pattern, key] : options.trusted) {
     keys.push_back({{"pattern", pattern}, {"key", key.id().to_string()}});
@@ -53,7 +56,7 @@ void run_rebuild(Context& context) {
     return Registry::rebuild(context.registry_path(),
                              {.known_registries = context.known_registries(), .log_key = {}}, work);
   });
-  context.done = "the catalog and index.json are made anew";
+  context.set_done("the catalog and index.json are made anew");
   if (context.json) {
     context.print_json("registry rebuild",
                        {{"entries", report.entries}, {"versions", report.versions}});
@@ -64,10 +67,9 @@ void run_rebuild(Context& context) {
 }
 
 void run_index(Context& context) {
-  Registry registry = open_registry(context, Registry::Mode::write);
-  const std::uint64_t versions = registry.write_index();
-  tell_notices(context, registry);
-  context.done = "index.json is written";
+  std::uint64_t versions = 0;
+  change_registry(context, "index.json is written",
+                  [&](Registry& open, const Work& work) { versions = open.write_index(work); });
   if (context.json) {
     context.print_json("registry index", {{"versions", versions}});
     return;

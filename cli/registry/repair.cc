@@ -92,7 +92,7 @@ void run(Context& context, const Arguments& arguments) {
   const RepairReport report = mend(context, arguments);
   const bool dry_run = arguments.options.dry_run;
   if (!dry_run && !(report.mended.empty() && report.log_from.empty()))
-    context.done = "what could be mended is";
+    context.set_done("what could be mended is");
   if (!report.left.empty()) context.worsen(ErrorCode::corrupt);
   if (context.json) {
     context.print_json("repair", record_of(report, dry_run));

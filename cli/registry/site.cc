@@ -32,7 +32,7 @@ void run(Context& context, const Arguments& arguments) {
                                  .rules = transplant::field_rules()},
                                 work);
   });
-  context.done = "the page is written to " + quote(arguments.out.string());
+  context.set_done("the page is written to " + quote(arguments.out.string()));
   if (result.damaged > 0) {
     context.warn(fmt::format(
         "{} versions cannot be read, and the page says so; organ fsck tells why", result.damaged));

@@ -86,11 +86,12 @@ void print_text(const Context& context, const TakedownReport& report, bool dry_r
 void run(Context& context, const Arguments& arguments) {
   const auto version = format::parse_exact(arguments.version);
   const TakedownReport report = watched(context, 0, [&](const Work& work) {
-    return registry::take_down(
+    TakedownReport taken = registry::take_down(
         context.registry_path(), version.first, version.second, arguments.reason, arguments.dry_run,
         {.known_registries = context.known_registries(), .log_key = {}}, work);
+    if (!arguments.dry_run) context.set_done("the version is taken down");
+    return taken;
   });
-  if (!arguments.dry_run) context.done = "the version is taken down";
   for (const std::string& notice : report.notices) context.note(escape_text(notice, 4096));
   if (context.json) {
     context.print_json("takedown", record_of(report, arguments.dry_run));

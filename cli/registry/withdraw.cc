@@ -32,14 +32,15 @@ void check_words(const WithdrawArguments& arguments) {
 }
 
 void run_withdraw(Context& context, Withdrawal kind, const WithdrawArguments& arguments) {
-  const char* verb = kind == Withdrawal::revoke ? "revoke" : "yank";
+  const bool revokes = kind == Withdrawal::revoke;
+  const char* verb = revokes ? "revoke" : "yank";
   const auto [name, version] = format::parse_exact(arguments.reference);
   check_words(arguments);
-  Registry registry = open_registry(context, Registry::Mode::write);
-  registry.withdraw(kind, name, version,
-                    arguments.undo ? std::nullopt : std::optional(arguments.reason));
-  context.done = fmt::format("the {} is in the log", verb);
-  tell_notices(context, registry);
+  const Registry registry = change_registry(
+      context, fmt::format("the {} is in the log", verb), [&](Registry& open, const Work& work) {
+        open.withdraw(kind, name, version,
+                      arguments.undo ? std::nullopt : std::optional(arguments.reason), work);
+      });
   const registry::VersionInfo now = registry.resolve({name, version});
   if (context.json) {
     context.print_json(
@@ -52,8 +53,10 @@ void run_withdraw(Context& context, Withdrawal kind, const WithdrawArguments& ar
                                              : nlohmann::json()}});
     return;
   }
-  context.confirm(fmt::format("{}:{}  {}{}", escape_text(now.name), escape_text(now.version), verb,
-                              arguments.undo ? " taken back" : "ed"));
+  const char* said = arguments.undo ? revokes ? "revoke taken back" : "yank taken back"
+                     : revokes      ? "revoked"
+                                    : "yanked";
+  context.confirm(fmt::format("{}:{}  {}", escape_text(now.name), escape_text(now.version), said));
 }
 
 void add_words(Command& command, WithdrawArguments& arguments) {
@@ -89,10 +92,9 @@ void run_supersede(Context& context, const WithdrawArguments& arguments) {
   if (!arguments.undo) {
     by = registry::Supersession{successor_of(name, arguments.by), arguments.reason};
   }
-  Registry registry = open_registry(context, Registry::Mode::write);
-  registry.supersede(name, version, by);
-  context.done = "the notice is in the log";
-  tell_notices(context, registry);
+  const Registry registry = change_registry(
+      context, "the notice is in the log",
+      [&](Registry& open, const Work& work) { open.supersede(name, version, by, work); });
   const registry::VersionInfo now = registry.resolve({name, version});
   if (context.json) {
     context.print_json("supersede", {{"name", now.name},
@@ -124,10 +126,9 @@ void run_alias(Context& context, const AliasArguments& arguments) {
   }
   std::optional<Version> version;
   if (!arguments.remove) version = Version::parse(arguments.version);
-  Registry registry = open_registry(context, Registry::Mode::write);
-  registry.set_alias(reference.name, alias->name, version);
-  context.done = "the alias is in the log";
-  tell_notices(context, registry);
+  change_registry(context, "the alias is in the log", [&](Registry& open, const Work& work) {
+    open.set_alias(reference.name, alias->name, version, work);
+  });
   if (context.json) {
     context.print_json(
         "alias", {{"name", reference.name},

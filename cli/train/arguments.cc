@@ -284,6 +284,14 @@ std::unique_ptr<train::TrainObserver> make_observer(const Context& context) {
   return std::make_unique<ConsoleObserver>(context);
 }
 
+void throw_result_interrupted(const std::filesystem::path& run_folder) {
+  throw Error(ErrorCode::cancelled,
+              fmt::format("interrupted behind the training: no result was written; train state "
+                          "saved in {}",
+                          quote(run_folder.string())),
+              "the same command with --resume continues");
+}
+
 void remove_states(const Context& context, const std::filesystem::path& run_folder) {
   try {
     train::remove_train_states(run_folder);

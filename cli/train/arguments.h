@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/frame/context.h"
+#include "cli/frame/long_work.h"
 #include "format/manifest/manifest.h"
 #include "train/data/run_data.h"
 #include "train/trainer/trainer.h"
@@ -56,5 +57,20 @@ void remove_states(const Context& context, const std::filesystem::path& run_fold
 void print_evaluations(const Context& context, const std::vector<format::Evaluation>& evaluations);
 nlohmann::json run_record(const train::TrainResult& result,
                           const std::vector<format::Evaluation>& evaluations);
+
+[[noreturn]] void throw_result_interrupted(const std::filesystem::path& run_folder);
+
+// Runs `action(work)`, which writes the result of a training, as long work and returns what it
+// returns. Ended by a signal it leaves the train state of the last step, and says so.
+template <typename Action>
+auto watched_result(const Context& context, const train::TrainSettings& settings,
+                    const Action& action) {
+  try {
+    return watched(context, settings.machine.threads, action);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw_result_interrupted(settings.run_folder);
+    throw;
+  }
+}
 
 }  // namespace organ::cli

@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/frame/long_work.h"
 #include "cli/frame/parse_option.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
@@ -137,7 +136,7 @@ class Baseline {
                                                      const Train& way) {
     return train(data, config.dump(), way,
                  [&](const train::BaselineReport& report, const train::TrainedRun& run) {
-                   watched(context_, wishes_.machine.threads, [&](const Work& work) {
+                   watched_result(context_, wishes_, [&](const Work& work) {
                      train::write_checkpoint_baseline(report, run, common_.out, work);
                    });
                  });
@@ -209,7 +208,7 @@ class Baseline {
         data, adapter.config.text,
         [&](const train::TrainInputs& inputs) { return train::train_adapter(inputs, adapter); },
         [&](const train::BaselineReport& report, const train::TrainedRun& /*run*/) {
-          watched(context_, wishes_.machine.threads, [&](const Work& work) {
+          watched_result(context_, wishes_, [&](const Work& work) {
             train::write_adapter_baseline(report, adapter, checkpoint_, common_.out, work);
           });
         });
@@ -250,7 +249,7 @@ void run_baseline(Context& context, Arguments& arguments) {
   Baseline baseline(context, arguments, wishes);
   const auto report = baseline.run();
   if (!report) return;
-  context.done = "the result is written to " + quote(common.out);
+  context.set_done("the result is written to " + quote(common.out));
   remove_states(context, wishes.run_folder);
   if (!context.json) return print_report(context, *report, common.out);
   nlohmann::json record = train::to_json(*report);

@@ -30,7 +30,7 @@ void run_import(Context& context, const Arguments& a) {
   const auto left_out = note_left_out(context, checkpoint);
   watched(context, a.threads,
           [&](const Work& work) { train::merge_adapter(checkpoint, adapter, a.out, work); });
-  context.done = "the checkpoint is written to " + quote(a.out);
+  context.set_done("the checkpoint is written to " + quote(a.out));
   if (context.json) {
     context.print_json("import", {{"folder", a.out},
                                   {"adapter", a.adapter},

@@ -3,7 +3,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/frame/long_work.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
 #include "cli/train/left_out.h"
@@ -69,9 +68,10 @@ void run_recover(Context& context, const Arguments& arguments) {
   const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;
   const train::TrainedRun run{inputs, result};
-  watched(context, settings.machine.threads,
-          [&](const Work& work) { train::write_recovered_checkpoint(run, common.out, work); });
-  context.done = "the checkpoint is written to " + quote(common.out);
+  watched_result(context, settings, [&](const Work& work) {
+    train::write_recovered_checkpoint(run, common.out, work);
+  });
+  context.set_done("the checkpoint is written to " + quote(common.out));
   remove_states(context, settings.run_folder);
   const auto evaluations = train::recovery_evaluations(run);
   if (context.json) {

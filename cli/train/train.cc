@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
-#include "cli/frame/long_work.h"
 #include "cli/frame/parse_option.h"
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
@@ -59,10 +58,10 @@ void run_train(Context& context, const Arguments& arguments) {
   train::check_organ(inputs, identity_of(arguments));
   const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;
-  const auto manifest = watched(context, settings.machine.threads, [&](const Work& work) {
+  const auto manifest = watched_result(context, settings, [&](const Work& work) {
     return train::write_organ({inputs, result}, identity_of(arguments), common.out, work);
   });
-  context.done = "the organ is written to " + quote(common.out);
+  context.set_done("the organ is written to " + quote(common.out));
   remove_states(context, settings.run_folder);
   const format::LayerRange layers = settings.layers;
   if (context.json) {

@@ -40,8 +40,8 @@ struct Registry::Impl {
 
   // Adds one entry: what it refers to is read back, the catalog must take it, then the log (the
   // commit point), the catalog. What goes wrong behind the commit point is a notice.
-  // Requires the write lock and an up-to-date catalog.
-  std::uint64_t commit(const LogEntry& entry);
+  // Requires the write lock and an up-to-date catalog. Throws cancelled before the commit point.
+  std::uint64_t commit(const LogEntry& entry, const Work& work = {});
   // Goes on from what the user has seen of it, and compares again after each commit.
   void adopt(OpenOptions options, std::filesystem::path location, KnownLogs::Met met);
   void meet_again();

@@ -7,7 +7,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/Version.h>
 #include <fmt/core.h>
 
 #include "train/machine/software.h"
@@ -53,10 +52,8 @@ Digest prefix_digest(const format::Checkpoint& checkpoint,
                      std::span<const format::TensorLine> lines, std::uint64_t first_layer,
                      Precision precision, const Device& device) {
   Sha256Hasher hasher;
-  hasher.update(fmt::format("organ prefix 1\norgan {}\ntorch {}\ncpu {}\nthreads {}\n",
-                            ORGAN_VERSION, torch_version(), at::get_cpu_capability(),
-                            at::get_num_threads()));
-  if (!device.is_cpu()) hasher.update(describe_device(device) + "\n");
+  hasher.update(
+      fmt::format("organ prefix 2\n{}threads {}\n", software_lines(device), at::get_num_threads()));
   hasher.update(fmt::format("precision {}\nlayers {}\nconfig {}\n", to_string(precision),
                             first_layer, checkpoint.config_digest().to_string()));
   const AbovePrefix above(checkpoint, first_layer);

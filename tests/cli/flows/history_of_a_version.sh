@@ -33,3 +33,8 @@ assert [s["verified"] for e in record["history"] for s in e["signers"]] == [True
 assert all(isinstance(event["entry"]["index"], int) for event in record["history"])
 PYTHON
 test "$(organ show tiny/organ@stable --history 2>/dev/null | grep -c 'Z  ')" = 3
+# What was done is said in words.
+organ yank tiny/organ:1.0.0 --reason 'a draft' | grep -qx 'tiny/organ:1.0.0  yanked'
+organ yank tiny/organ:1.0.0 --undo | grep -qx 'tiny/organ:1.0.0  yank taken back'
+organ revoke tiny/organ:1.0.0 --reason 'leaks' | grep -qx 'tiny/organ:1.0.0  revoked'
+organ revoke tiny/organ:1.0.0 --undo | grep -qx 'tiny/organ:1.0.0  revoke taken back'

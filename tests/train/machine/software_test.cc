@@ -2,6 +2,7 @@
 #include "train/machine/software.h"
 
 #include <cstdlib>
+#include <string>
 
 #include <doctest/doctest.h>
 
@@ -31,6 +32,33 @@ TEST_CASE("the LibTorch that is loaded says its version, and another one is refu
         "TORCH_VERSION=" + own.substr(0, own.size() - 1), std::string("TORCH_VERSION="),
         std::string("USE_CUDA=ON, "), std::string()}) {
     CHECK_THROWS_AS(torch_version_in(config), Error);
+  }
+}
+
+TEST_CASE("a variable that makes the libraries compute otherwise changes what is said") {
+  const auto plain = software_versions(Device{});
+  const std::string lines = software_lines(Device{});
+  CHECK(lines == software_lines(Device{}));
+  for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS",
+                           "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"}) {
+    CAPTURE(name);
+    REQUIRE(::setenv(name, "AVX2", 1) == 0);
+    CHECK_FALSE(same_software(plain, software_versions(Device{})));
+    CHECK(software_lines(Device{}) != lines);
+    CHECK(::unsetenv(name) == 0);
+  }
+}
+
+TEST_CASE("libraries and processor are said; one of another kind computes otherwise") {
+  const auto plain = software_versions(Device{});
+  CHECK(plain.at("libraries").starts_with("TORCH_VERSION="));
+  CHECK(plain.at("processor").find("caches ") != std::string::npos);
+  for (const char* name : {"libraries", "processor"}) {
+    auto other = plain;
+    other[name] += " more";
+    CHECK_FALSE(same_software(other, plain));
+    other.erase(name);  // a record of before
+    CHECK(same_software(other, plain));
   }
 }
 

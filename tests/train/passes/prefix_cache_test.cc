@@ -3,6 +3,7 @@
 
 #include "train/passes/prefix_cache.h"
 
+#include <cstdlib>
 #include <set>
 #include <string>
 #include <vector>
@@ -247,6 +248,19 @@ TEST_CASE("whatever changes the streams changes their digest, by whatever name f
       CHECK(look().digest == untouched.digest);
     }
   }
+}
+
+TEST_CASE(
+    "what makes the machine compute otherwise changes the digest, by either variable's name") {
+  const Fixture fixture("llama");
+  const Digest digest = digest_of(fixture.checkpoint, 1);
+  for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR"}) {
+    CAPTURE(name);
+    REQUIRE(::setenv(name, "AVX2", 1) == 0);
+    CHECK(digest_of(fixture.checkpoint, 1) != digest);
+    CHECK(::unsetenv(name) == 0);
+  }
+  CHECK(digest_of(fixture.checkpoint, 1) == digest);
 }
 
 TEST_CASE("tied models with other embeddings under the head's name share a folder and no stream") {

@@ -92,6 +92,8 @@ void TrainRun::measure_machine() {
 
 void TrainRun::resume_or_start() {
   if (group_.writes_files()) {
+    // Who asks is heard from now on: an end leaves a train state, not a folder with nothing in it.
+    static_cast<void>(observer_.stop_requested());
     run_folder_ = lock_run_folder(settings_.run_folder,
                                   [this](std::string_view line) { observer_.warn(line); });
   }
