@@ -30,35 +30,32 @@ train::DataSource source_of(const std::vector<std::string>& texts, const std::st
   return {{texts.begin(), texts.end()}, std::filesystem::path(ids)};
 }
 
+train::RunDataOptions data_options(const TrainArguments& a) {
+  return {.training = source_of(a.data, a.ids),
+          .held_out = source_of(a.held_out, a.held_out_ids),
+          .held_out_share = a.held_out_share,
+          .padding_id = a.padding_id,
+          .split = a.documents,
+          .lead_in = a.lead_in,
+          .packing = a.settings.packing,
+          .context = a.settings.context,
+          .seed = a.settings.seed};
+}
+
 void check_data_arguments(const TrainArguments& a) {
-  if (a.data.empty() == a.ids.empty()) {
-    throw Error(ErrorCode::invalid_argument, "what to train on: give either --data or --ids",
-                "--data FILE... reads text files");
-  }
   if (a.padding_id && *a.padding_id < 0) {
     fail(ErrorCode::invalid_argument, "--pad-id: {} is out of range, expected 0 or more",
          *a.padding_id);
   }
-  if (a.lead_in == train::LeadIn::bos && a.data.empty() && a.held_out.empty()) {
-    fail(ErrorCode::invalid_argument, "--lead-in bos: --ids are taken as they are");
-  }
-  const std::string_view other = !a.ids.empty()            ? "--ids"
-                                 : !a.held_out.empty()     ? "--held-out"
-                                 : !a.held_out_ids.empty() ? "--held-out-ids"
-                                                           : "";
-  if (a.held_out_share && !other.empty()) {
-    fail(ErrorCode::invalid_argument,
-         "--held-out-share: chooses among --data files; it cannot be joined with {}", other);
-  }
-  if (!a.held_out.empty() && !a.held_out_ids.empty()) {
-    fail(ErrorCode::invalid_argument,
-         "what to measure on: give either --held-out or --held-out-ids");
-  }
-  if (a.held_out_share && !(*a.held_out_share > 0 && *a.held_out_share < 1)) {
-    fail(ErrorCode::invalid_argument,
-         "--held-out-share: {} is out of range, expected more than 0 and less than 1",
-         *a.held_out_share);
-  }
+  train::check_run_data(data_options(a), {.training = "what to train on",
+                                          .texts = "--data",
+                                          .ids = "--ids",
+                                          .held_out = "what to measure on",
+                                          .held_out_texts = "--held-out",
+                                          .held_out_ids = "--held-out-ids",
+                                          .held_out_share = "--held-out-share",
+                                          .lead_in = "--lead-in",
+                                          .hint = "--data FILE... reads text files"});
 }
 
 train::RunLength run_length(const TrainArguments& a) {
@@ -228,9 +225,9 @@ train::TrainSettings wished_settings(const TrainArguments& a) {
   check_data_arguments(a);
   train::TrainSettings wishes = a.settings;
   train::check_wishes(wishes, run_length(a));
-  train::prepare_device(wishes.machine.device);
-  wishes.machine.own_process = true;
   wishes.place = train::process_place();
+  train::prepare_device(train::own_device(wishes.machine.device, wishes.place));
+  wishes.machine.own_process = true;
   wishes.cache_folder = a.cache_folder;
   wishes.run_folder = a.run_folder.empty() ? a.out + ".run" : a.run_folder;
   if (is_taken(a.out)) {
@@ -246,17 +243,7 @@ train::RunData read_train_data(const Context& context, const TrainArguments& a,
                                const format::Checkpoint& checkpoint) {
   format::require_no_own_adapter(checkpoint.folder());
   context.warn_of(checkpoint.warnings());
-  const train::TrainSettings& s = a.settings;
-  train::RunData data =
-      train::read_run_data(checkpoint, {.training = source_of(a.data, a.ids),
-                                        .held_out = source_of(a.held_out, a.held_out_ids),
-                                        .held_out_share = a.held_out_share,
-                                        .padding_id = a.padding_id,
-                                        .split = a.documents,
-                                        .lead_in = a.lead_in,
-                                        .packing = s.packing,
-                                        .context = s.context,
-                                        .seed = s.seed});
+  train::RunData data = train::read_run_data(checkpoint, data_options(a));
   context.warn_of(data.warnings);
   if (data.lacks_end_of_sequence()) {
     context.warn("the tokenizer names no end-of-sequence token: documents to train on have no end");

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
 #include <functional>
 #include <numeric>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -20,8 +23,12 @@
 namespace organ::cli {
 namespace {
 
+// What trains; an adapter's kind stands in AdapterOptions.
+enum class Method : std::uint8_t { adapter, full, same_layers, top_layers, top_elements };
+
 struct Arguments {
-  std::string method, layers;
+  std::string name, layers;  // name: of the method, as it is recorded
+  Method method = Method::adapter;
   std::optional<train::VirtualStart> start;
   std::uint64_t count = 3;
   double share = 0.1;
@@ -29,21 +36,22 @@ struct Arguments {
   train::AdapterOptions adapter;
 };
 
-constexpr std::string_view kSameLayers = "same_layers", kTopLayers = "top_k_layers",
-                           kTopElements = "top_k", kFull = "full";
+// Those that change the model's own weights; any other name is an adapter's.
+Method parse_method(std::string_view name) {
+  if (name == "full") return Method::full;
+  if (name == "same_layers") return Method::same_layers;
+  if (name == "top_k_layers") return Method::top_layers;
+  if (name == "top_k") return Method::top_elements;
+  return Method::adapter;
+}
 
 format::LayerRange adapted_layers(const Arguments& arguments, std::uint64_t layer_count) {
   if (!arguments.layers.empty()) return format::LayerRange::parse(arguments.layers, layer_count);
-  if (arguments.method == kSameLayers) {
+  if (arguments.method == Method::same_layers) {
     throw Error(ErrorCode::invalid_argument, "which layers: same_layers needs --layers",
                 "--layers 4:7 trains layers 4, 5 and 6, counted from 0");
   }
   return {0, layer_count};
-}
-
-bool changes_weights(const Arguments& arguments) {
-  return arguments.method == kSameLayers || arguments.method == kTopLayers ||
-         arguments.method == kTopElements || arguments.method == kFull;
 }
 
 std::optional<train::BottleneckPlacement> parse_placement(std::string_view name) {
@@ -64,29 +72,38 @@ void read_start(Arguments& arguments) {
               "--init-text 'Answer as a lawyer:' starts a prompt from that text's tokens");
 }
 
-void read_kind(Arguments& arguments) {
-  if (changes_weights(arguments)) return;
-  const auto kind = train::parse_adapter_kind(arguments.method);
+void read_name(Arguments& arguments, const std::string& name) {
+  arguments.name = name;
+  arguments.method = parse_method(name);
+  if (arguments.method != Method::adapter) return;
+  const auto kind = train::parse_adapter_kind(name);
   if (!kind) {
     fail(ErrorCode::invalid_argument,
          "METHOD: {} is unknown, expected full, lora, ia3, bottleneck, prompt, prefix, "
          "same_layers, top_k_layers or top_k",
-         quote(arguments.method));
+         quote(name));
   }
   arguments.adapter.kind = *kind;
 }
 
-void read_method(Arguments& arguments) {
-  if (arguments.method == kTopLayers && !arguments.layers.empty()) {
-    fail(ErrorCode::invalid_argument, "--layers: top_k_layers chooses them, --count says how many");
+// Why a method takes no --layers; empty: it does.
+std::string_view own_layers(Method method) {
+  switch (method) {
+    case Method::top_layers: return "top_k_layers chooses them, --count says how many";
+    case Method::top_elements: return "top_k chooses among the weights of all layers";
+    case Method::full: return "full trains all of them and what is around them";
+    case Method::adapter:
+    case Method::same_layers: break;
   }
-  if (arguments.method == kTopElements && !arguments.layers.empty()) {
-    fail(ErrorCode::invalid_argument, "--layers: top_k chooses among the weights of all layers");
+  return "";
+}
+
+void check_method(Arguments& arguments) {
+  const std::string_view own = own_layers(arguments.method);
+  if (!own.empty() && !arguments.layers.empty()) {
+    fail(ErrorCode::invalid_argument, "--layers: {}", own);
   }
-  if (arguments.method == kFull && !arguments.layers.empty()) {
-    fail(ErrorCode::invalid_argument, "--layers: full trains all of them and what is around them");
-  }
-  if (!changes_weights(arguments)) read_start(arguments);
+  if (arguments.method == Method::adapter) read_start(arguments);
 }
 
 // Everything a method needs, and what is printed of it.
@@ -103,12 +120,12 @@ class Baseline {
 
   // Nothing in the processes of a run that write no files.
   std::optional<train::BaselineReport> run() {
-    if (!changes_weights(arguments_)) return train_adapter();
+    if (arguments_.method == Method::adapter) return train_adapter();
     train::check_recoverable(checkpoint_);
     note_left_out(context_, checkpoint_);
     const train::RunData data = read_train_data(context_, common_, checkpoint_);
-    if (arguments_.method == kFull) return train_whole_model(data);
-    if (arguments_.method == kTopElements) return train_elements(data);
+    if (arguments_.method == Method::full) return train_whole_model(data);
+    if (arguments_.method == Method::top_elements) return train_elements(data);
     return train_layers(data);
   }
 
@@ -126,7 +143,7 @@ class Baseline {
     if (!result.writes_files) return std::nullopt;
     run_folder_ = result.run_folder;
     const train::TrainedRun run{inputs, result};
-    auto report = train::make_baseline_report(arguments_.method, config, run);
+    auto report = train::make_baseline_report(arguments_.name, config, run);
     write(report, run);
     return report;
   }
@@ -159,7 +176,7 @@ class Baseline {
   // The layers that train, and how they were chosen.
   std::vector<std::uint64_t> choose_layers(const train::RunData& data,
                                            nlohmann::json& config) const {
-    if (arguments_.method == kTopLayers) {
+    if (arguments_.method == Method::top_layers) {
       const auto magnitudes = train::gradient_magnitudes(checkpoint_, wishes_, data.training);
       config["gradient_magnitudes"] = magnitudes;
       return train::top_layers(magnitudes, arguments_.count);
@@ -243,7 +260,7 @@ void print_report(const Context& context, const train::BaselineReport& r, const 
 
 void run_baseline(Context& context, Arguments& arguments) {
   const TrainArguments& common = arguments.common;
-  read_method(arguments);
+  check_method(arguments);
   const train::TrainSettings wishes = wished_settings(common);
   transplant::require_settled(common.model);
   Baseline baseline(context, arguments, wishes);
@@ -267,11 +284,8 @@ void add_baseline(Command& app, Context& context) {
                             "      --held-out test/*.txt --out law-lora\n"
                             "  organ baseline same_layers SmolLM2-135M --layers 10:13 \\\n"
                             "      --data law/*.txt --out law-base");
-  const auto read_name = [arguments](const std::string& name) {
-    arguments->method = name;
-    read_kind(*arguments);
-  };
-  command.add_parsed_option("METHOD", read_name, "what trains")
+  const auto read = [arguments](const std::string& name) { read_name(*arguments, name); };
+  command.add_parsed_option("METHOD", read, "what trains")
       .value_name("full|lora|ia3|bottleneck|prompt|prefix|same_layers|top_k_layers|top_k")
       .required();
   train::AdapterOptions& adapter = arguments->adapter;

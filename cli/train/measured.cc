@@ -58,6 +58,17 @@ class MeasuringProgress {
   std::int64_t done_ = 0;
 };
 
+train::MeasuredDataOptions data_options(const EvalArguments& a) {
+  return {.source = {{a.data.begin(), a.data.end()}, std::filesystem::path(a.ids)},
+          .padding_id = a.padding_id,
+          .split = a.documents,
+          .context = a.context,
+          .lead_in = a.lead_in,
+          .rolling = a.protocol == train::Protocol::p0w,
+          .seed = a.mask_seed,
+          .training_texts = {a.training_data.begin(), a.training_data.end()}};
+}
+
 }  // namespace
 
 void check_arguments(const EvalArguments& a) {
@@ -72,9 +83,11 @@ void check_arguments(const EvalArguments& a) {
     fail(ErrorCode::invalid_argument, "--mask-seed: figures of different draws are not comparable");
   }
   if (a.padding_id) check_range("--pad-id", *a.padding_id, 0, INT32_MAX);
-  if (a.lead_in == train::LeadIn::bos && !a.ids.empty()) {
-    fail(ErrorCode::invalid_argument, "--lead-in bos: --ids are taken as they are");
-  }
+  train::check_measured_data(data_options(a), {.texts = "--data",
+                                               .ids = "--ids",
+                                               .measured = "what to measure on",
+                                               .lead_in = "--lead-in",
+                                               .hint = "--data FILE... reads text files"});
 }
 
 Measured::Measured(const Context& context, const EvalArguments& a, const std::string& folder,
@@ -82,10 +95,6 @@ Measured::Measured(const Context& context, const EvalArguments& a, const std::st
     : arguments_(a), source_(folder), adapter_folder_(adapter_folder) {
   check_arguments(a);
   train::prepare_device(a.machine.device);
-  if (a.data.empty() == a.ids.empty()) {
-    throw Error(ErrorCode::invalid_argument, "what to measure on: give either --data or --ids",
-                "--data FILE... reads text files");
-  }
   transplant::require_settled(folder);
   const auto checkpoint = format::Checkpoint::open(folder);
   context.warn_of(checkpoint.warnings());
@@ -153,15 +162,7 @@ format::EvaluationConditions Measured::conditions() const {
 
 void Measured::read_data(const Context& context, const format::Checkpoint& checkpoint) {
   const EvalArguments& a = arguments_;
-  train::MeasuredData measured = train::read_measured_data(
-      checkpoint, {.source = {{a.data.begin(), a.data.end()}, std::filesystem::path(a.ids)},
-                   .padding_id = a.padding_id,
-                   .split = a.documents,
-                   .context = a.context,
-                   .lead_in = a.lead_in,
-                   .rolling = a.protocol == train::Protocol::p0w,
-                   .seed = a.mask_seed,
-                   .training_texts = {a.training_data.begin(), a.training_data.end()}});
+  train::MeasuredData measured = train::read_measured_data(checkpoint, data_options(a));
   context.warn_of(measured.warnings);
   data_ = std::move(measured.data);
   if (!a.against.empty() && !a.windows) {  // of the first windows it is known only afterwards

@@ -2,6 +2,7 @@
 #include "train/data/run_data.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "format/base/fail.h"
@@ -20,22 +21,18 @@ void require_files(const DataSource& source) {
   require_data_file(source.ids);
 }
 
-// What a host may mix up; the programs say the same of their options.
-void require_one(std::string_view name, const DataSource& source) {
+void require_one(const DataSource& source, std::string_view name, std::string_view texts,
+                 std::string_view ids, std::string_view hint) {
   if (source.texts.empty() != source.ids.empty()) return;
-  fail(ErrorCode::invalid_argument, "{}: got {}, expected texts or rows of ids", name,
-       source.empty() ? "neither" : "both");
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: got {}, give either {} or {}", name,
+                          source.empty() ? "neither" : "both", texts, ids),
+              std::string(hint));
 }
 
-void require_sources(const RunDataOptions& options) {
-  require_one("training data", options.training);
-  if (!options.held_out.empty()) require_one("held-out data", options.held_out);
-  if (options.held_out_share && !options.held_out.empty()) {
-    fail(ErrorCode::invalid_argument,
-         "held-out data: got some and a share to set aside, expected one of the two");
-  }
-  require_files(options.training);
-  require_files(options.held_out);
+void require_texts_to_lead_in(LeadIn lead_in, bool texts, const DataNames& names) {
+  if (lead_in != LeadIn::bos || texts) return;
+  fail(ErrorCode::invalid_argument, "{} bos: {} are taken as they are", names.lead_in, names.ids);
 }
 
 // Whether a config of the model names `id` as an end of its texts.
@@ -195,6 +192,31 @@ OverlapCount count_overlap(Reader& reader, const Dataset& data,
 
 }  // namespace
 
+void check_run_data(const RunDataOptions& options, const DataNames& names) {
+  const DataSource& held_out = options.held_out;
+  require_one(options.training, names.training, names.texts, names.ids, names.hint);
+  if (!held_out.empty()) {
+    require_one(held_out, names.held_out, names.held_out_texts, names.held_out_ids, "");
+  }
+  require_texts_to_lead_in(options.lead_in,
+                           !options.training.texts.empty() || !held_out.texts.empty(), names);
+  if (!options.held_out_share) return;
+  const std::string_view other = !options.training.ids.empty() ? names.ids
+                                 : !held_out.texts.empty()     ? names.held_out_texts
+                                 : !held_out.ids.empty()       ? names.held_out_ids
+                                                               : "";
+  if (!other.empty()) {
+    fail(ErrorCode::invalid_argument, "{}: chooses among {}; it cannot be joined with {}",
+         names.held_out_share, names.texts, other);
+  }
+  check_held_out_share(*options.held_out_share, names.held_out_share);
+}
+
+void check_measured_data(const MeasuredDataOptions& options, const DataNames& names) {
+  require_one(options.source, names.measured, names.texts, names.ids, names.hint);
+  require_texts_to_lead_in(options.lead_in, !options.source.texts.empty(), names);
+}
+
 bool RunData::lacks_end_of_sequence() const {
   const TokenStream& stream = training.stream();
   return training.task() == Task::next_token && stream.row_starts().empty() &&
@@ -202,7 +224,9 @@ bool RunData::lacks_end_of_sequence() const {
 }
 
 RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options) {
-  require_sources(options);
+  check_run_data(options);
+  require_files(options.training);
+  require_files(options.held_out);
   const Sources sources = sources_of(options);
   Reader reader(checkpoint, options.padding_id, options.lead_in, false);
   reader.open_tokenizer(!sources.training.texts.empty() || !sources.held_out.texts.empty());
@@ -229,7 +253,7 @@ RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions
 
 MeasuredData read_measured_data(const format::Checkpoint& checkpoint,
                                 const MeasuredDataOptions& options) {
-  require_one("data", options.source);
+  check_measured_data(options);
   require_files(options.source);
   require_files({options.training_texts, {}});
   Reader reader(checkpoint, options.padding_id, options.lead_in, options.rolling);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "format/base/digest.h"
@@ -38,6 +39,18 @@ struct RunDataOptions {
   std::int64_t context = 512;          // tokens a window of texts has; ids bring theirs
   std::uint64_t seed = 0;              // of the files set aside and of the training draw
 };
+
+// How the host's users know what is read: the words of refusals.
+struct DataNames {
+  std::string_view training = "training data", texts = "texts", ids = "rows of ids";
+  std::string_view held_out = "held-out data", held_out_texts = "held-out texts",
+                   held_out_ids = "held-out rows of ids", held_out_share = "held-out share";
+  std::string_view measured = "data", lead_in = "lead-in", hint = "";
+};
+
+// Throws invalid_argument for options that contradict themselves, whatever is in the files, none of
+// which is looked at: a program asks early. read_run_data asks the same.
+void check_run_data(const RunDataOptions& options, const DataNames& names = {});
 
 // What decided how they were read stands in the data sets, in hold_out_seed and in tokenizer:
 // train_layers refuses settings that say otherwise.
@@ -85,6 +98,9 @@ struct MeasuredData {
   std::optional<OverlapCount> overlap;     // with training_texts
   std::vector<std::string> warnings = {};  // as those of RunData
 };
+
+// As check_run_data.
+void check_measured_data(const MeasuredDataOptions& options, const DataNames& names = {});
 
 // Throws as read_run_data.
 MeasuredData read_measured_data(const format::Checkpoint& checkpoint,

@@ -18,6 +18,7 @@
 #include "format/organ/organ_writer.h"
 #include "train/data/overlap.h"
 #include "train/machine/software.h"
+#include "train/processes/process_place.h"
 #include "train/trainer/internal/stored_tensors.h"
 #include "train/trainer/run_evaluations.h"
 
@@ -106,7 +107,7 @@ void check_organ(const TrainInputs& inputs, const OrganIdentity& identity) {
   add_identity(identity, words);
   words.extraction.donor_id = identity.donor_id;
   TrainResult nothing;
-  nothing.device = inputs.settings.machine.device;
+  nothing.device = own_device(inputs.settings.machine.device, inputs.settings.place);
   words.training = training_record({inputs, nothing}, identity.data_license);
   for (std::uint64_t i = 0; i < layers.count; ++i) {
     for (const auto& tensor : inputs.checkpoint.layer(layers.first + i)) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/data/run_data.h"
 
+#include <cmath>
+
 #include <fmt/core.h>
 #include <sys/stat.h>
 
@@ -271,14 +273,39 @@ TEST_CASE("sources that exclude each other are refused, and so are none") {
     return test::error_of([&] { (void)read_run_data(*of.checkpoint, options); });
   };
   CHECK(run({.training = {{text}, rows}}) ==
-        "invalid_argument: training data: got both, expected texts or rows of ids");
-  CHECK(run({}) == "invalid_argument: training data: got neither, expected texts or rows of ids");
+        "invalid_argument: training data: got both, give either texts or rows of ids");
+  CHECK(run({}) ==
+        "invalid_argument: training data: got neither, give either texts or rows of ids");
   CHECK(run({.training = {{text}, {}}, .held_out = {{text}, rows}})
             .starts_with("invalid_argument: held-out data: got both"));
   CHECK(run({.training = {{text, text}, {}}, .held_out = {{text}, {}}, .held_out_share = 0.5})
-            .starts_with("invalid_argument: held-out data: got some and a share"));
+            .ends_with("share: chooses among texts; it cannot be joined with held-out texts"));
+  CHECK(run({.training = {{}, rows}, .held_out_share = 0.5})
+            .ends_with("share: chooses among texts; it cannot be joined with rows of ids"));
   CHECK(test::error_of([&] { (void)read_measured_data(*of.checkpoint, {}); }) ==
-        "invalid_argument: data: got neither, expected texts or rows of ids");
+        "invalid_argument: data: got neither, give either texts or rows of ids");
+}
+
+TEST_CASE("options that cannot be are refused before anything is read, by the host's own names") {
+  const Case of("llama");
+  const std::vector<std::int64_t> ids = {1, 2, 3, 4};
+  const IdsSource rows = IdsSource::in_memory("ids", {ids, 4});
+  const TextSource nowhere(of.folder.path() / "nowhere");
+  const RunDataOptions led{.training = {{}, rows}, .lead_in = LeadIn::bos};
+  CHECK(test::error_of([&] { (void)read_run_data(*of.checkpoint, led); }) ==
+        "invalid_argument: lead-in bos: rows of ids are taken as they are");
+  CHECK(test::error_of([&] { check_run_data(led, {.ids = "--ids", .lead_in = "--lead-in"}); }) ==
+        "invalid_argument: --lead-in bos: --ids are taken as they are");
+  CHECK(test::error_of([&] {
+          (void)read_measured_data(*of.checkpoint, {.source = {{}, rows}, .lead_in = LeadIn::bos});
+        }) == "invalid_argument: lead-in bos: rows of ids are taken as they are");
+  for (const double share : {0.0, 1.0, 7.0, -0.5, std::nan("")}) {
+    CAPTURE(share);
+    const RunDataOptions shared{.training = {{nowhere, nowhere}, {}}, .held_out_share = share};
+    const auto error = test::error_of([&] { (void)read_run_data(*of.checkpoint, shared); });
+    CHECK(error.starts_with("invalid_argument: held-out share: "));
+    CHECK(error.ends_with(" is out of range, expected more than 0 and less than 1"));
+  }
 }
 
 TEST_CASE("documents longer than a model has positions are said once") {

@@ -29,7 +29,14 @@ void sort_by_path(std::vector<TextSource>& sources) {
 
 }  // namespace
 
+void check_held_out_share(double share, std::string_view name) {
+  if (share > 0 && share < 1) return;
+  fail(ErrorCode::invalid_argument, "{}: {} is out of range, expected more than 0 and less than 1",
+       name, share);
+}
+
 HoldOut hold_out_texts(const std::vector<TextSource>& texts, double share, std::uint64_t seed) {
+  check_held_out_share(share, "held-out share");
   if (texts.size() < 2) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("--held-out-share: needs at least 2 data files, got {}", texts.size()),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "train/data/source/data_source.h"
@@ -18,6 +19,9 @@ struct HoldOut {
   std::vector<TextSource> training, held_out;
 };
 HoldOut hold_out_texts(const std::vector<TextSource>& texts, double share, std::uint64_t seed);
+
+// Throws invalid_argument, with `name` in front, unless 0 < share < 1; so does hold_out_texts.
+void check_held_out_share(double share, std::string_view name);
 
 }  // namespace organ::train
 

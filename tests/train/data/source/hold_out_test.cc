@@ -36,6 +36,9 @@ TEST_CASE("whole texts are held out by seed, never all of them") {
   CHECK(hold_out_texts(files, 0.99, 1).training.size() == 1);
   const auto error = test::error_of([&] { (void)hold_out_texts({files[0]}, 0.2, 1); });
   CHECK(error.starts_with("invalid_argument: --held-out-share"));
+  CHECK(
+      test::error_of([&] { (void)hold_out_texts(files, 7, 1); }) ==
+      "invalid_argument: held-out share: 7 is out of range, expected more than 0 and less than 1");
   // Of memory the same ones, in the same order.
   for (const std::uint64_t seed : {1, 2, 3}) {
     const HoldOut of_files = hold_out_texts(files, 0.3, seed);
