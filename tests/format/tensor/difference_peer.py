@@ -173,13 +173,13 @@ def check_organs(organ, folder):
                                    ("model.layers.1.mlp.up_proj.weight", 6, "c049"),
                                    ("model.layers.2.input_layernorm.weight", 0, "7fc0")):
         run(sys.executable, ROOT / "tools/poke_tensor.py", weights, tensor, element, value)
-    for model, out in (("model", "a"), ("other", "b")):
+    for model, out in (("model", "first"), ("other", "second")):
         run(organ, "extract", model, "--layers", "1:3", "--name", "tiny/organ", "--out", out)
-    record = json.loads(run(organ, "diff", "a", "b", "--json"))
+    record = json.loads(run(organ, "diff", "first", "second", "--json"))
     schema = json.loads((ROOT.parent / "schemas/diff.v1.schema.json").read_text())
     jsonschema.Draft7Validator.check_schema(schema)
     jsonschema.Draft7Validator(schema).validate(record)
-    a, b = stored_tensors(folder / "a"), stored_tensors(folder / "b")
+    a, b = stored_tensors(folder / "first"), stored_tensors(folder / "second")
     assert a.keys() == b.keys() == {(t["file"], t["name"]) for t in record["tensors"]}
     wrong = []
     for tensor in record["tensors"]:
