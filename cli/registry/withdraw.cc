@@ -34,7 +34,9 @@ void check_words(const WithdrawArguments& arguments) {
 void run_withdraw(Context& context, Withdrawal kind, const WithdrawArguments& arguments) {
   const bool revokes = kind == Withdrawal::revoke;
   const char* verb = revokes ? "revoke" : "yank";
-  const auto [name, version] = format::parse_exact(arguments.reference);
+  const auto subject = format::parse_exact(arguments.reference);
+  const auto& name = subject.first;
+  const auto& version = subject.second;
   check_words(arguments);
   const Registry registry = change_registry(
       context, fmt::format("the {} is in the log", verb), [&](Registry& open, const Work& work) {
@@ -82,7 +84,9 @@ std::string successor_of(const std::string& name, const std::string& by) {
 }
 
 void run_supersede(Context& context, const WithdrawArguments& arguments) {
-  const auto [name, version] = format::parse_exact(arguments.reference);
+  const auto subject = format::parse_exact(arguments.reference);
+  const auto& name = subject.first;
+  const auto& version = subject.second;
   check_words(arguments);
   if (arguments.undo == !arguments.by.empty()) {
     throw Error(ErrorCode::invalid_argument,
