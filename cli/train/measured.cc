@@ -69,6 +69,14 @@ train::MeasuredDataOptions data_options(const EvalArguments& a) {
           .training_texts = {a.training_data.begin(), a.training_data.end()}};
 }
 
+void check_data(const EvalArguments& a) {
+  train::check_measured_data(data_options(a), {.texts = "--data",
+                                               .ids = "--ids",
+                                               .measured = "what to measure on",
+                                               .lead_in = "--lead-in",
+                                               .hint = "--data FILE... reads text files"});
+}
+
 }  // namespace
 
 void check_arguments(const EvalArguments& a) {
@@ -83,17 +91,15 @@ void check_arguments(const EvalArguments& a) {
     fail(ErrorCode::invalid_argument, "--mask-seed: figures of different draws are not comparable");
   }
   if (a.padding_id) check_range("--pad-id", *a.padding_id, 0, INT32_MAX);
-  train::check_measured_data(data_options(a), {.texts = "--data",
-                                               .ids = "--ids",
-                                               .measured = "what to measure on",
-                                               .lead_in = "--lead-in",
-                                               .hint = "--data FILE... reads text files"});
+  // Two records are compared without data.
+  if (!a.data.empty() || !a.ids.empty()) check_data(a);
 }
 
 Measured::Measured(const Context& context, const EvalArguments& a, const std::string& folder,
                    const std::string& adapter_folder)
     : arguments_(a), source_(folder), adapter_folder_(adapter_folder) {
   check_arguments(a);
+  check_data(a);
   train::prepare_device(a.machine.device);
   transplant::require_settled(folder);
   const auto checkpoint = format::Checkpoint::open(folder);
