@@ -168,8 +168,7 @@ std::optional<LogEntry> Log::proved_entry(const LogPlace& place) const {
     LineReader reader(fd.get(), place.offset, subject);
     std::string_view line;
     const auto json = reader.next(line) ? intact_text(line) : std::nullopt;
-    const TreeFile tree(folder_ / "log.tree");
-    if (json && tree.root_with(place.index, merkle_leaf(*json), covered.size) == covered.root) {
+    if (json && proves(place.index, merkle_leaf(*json), covered)) {
       return LogEntry::parse(*json, subject);
     }
   }
@@ -178,6 +177,19 @@ std::optional<LogEntry> Log::proved_entry(const LogPlace& place) const {
     if (at.index == place.index) found = entry;
   });
   return found;
+}
+
+bool Log::read_tree(const std::function<void(const SubtreeRoots&)>& use) const {
+  return TreeFile(folder_ / "log.tree").read(use);
+}
+
+bool Log::proves(std::uint64_t index, const Digest& leaf, const Checkpoint& covered) const {
+  std::optional<Digest> root;
+  read_tree([&](const SubtreeRoots& subtrees) {
+    root = root_from_inclusion(index, covered.size, leaf,
+                               inclusion_proof(index, covered.size, subtrees));
+  });
+  return root == covered.root;
 }
 
 Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine) const {

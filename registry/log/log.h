@@ -19,7 +19,7 @@
 
 #include "format/base/error.h"
 #include "registry/log/log_entry.h"
-#include "registry/log/merkle.h"
+#include "registry/log/merkle_proof.h"
 #include "registry/log/note.h"
 
 namespace organ::registry {
@@ -78,6 +78,10 @@ class Log {
   // is none. A wrong offset only makes it slow: then the whole log is read.
   std::optional<LogEntry> proved_entry(const LogPlace& place) const;
 
+  // The hashes of log.tree, which nobody trusts: what they give must lead to a checkpoint's root.
+  // False when the file is missing, or too short for what is asked of it.
+  bool read_tree(const std::function<void(const SubtreeRoots& subtrees)>& use) const;
+
   // Ends what a crash left behind the checkpoint: the line that the pending note names is taken in
   // (a scan then reads on), any other is cut off; a whole one is kept in `quarantine` first.
   enum class Recovered { nothing, taken_in, cut_off, set_aside };
@@ -94,6 +98,7 @@ class Log {
  private:
   void check_beyond(LineReader& reader, const LogScan& scan) const;
   bool covers(const MerkleTree& tree) const;
+  bool proves(std::uint64_t index, const Digest& leaf, const Checkpoint& covered) const;
   void take_back(int fd, std::uint64_t bytes, const Error& cause) const;
   std::string subject() const;
   NoteSigner signer() const;
