@@ -107,6 +107,17 @@ std::vector<Digest> consistency_proof(std::uint64_t first, std::uint64_t second,
   return proof;
 }
 
+void TreeHashes::append(const Digest& leaf) {
+  const std::vector<Digest> more = tree_.append(leaf);
+  hashes_.insert(hashes_.end(), more.begin(), more.end());
+}
+
+SubtreeRoots TreeHashes::subtrees() const {
+  return [this](std::uint64_t first, std::uint64_t count) {
+    return hashes_.at(static_cast<std::size_t>(final_place(first, count)));
+  };
+}
+
 std::optional<Digest> root_from_inclusion(std::uint64_t index, std::uint64_t size,
                                           const Digest& leaf, std::span<const Digest> proof) {
   if (index >= size) return std::nullopt;

@@ -42,6 +42,19 @@ std::vector<Digest> consistency_proof(std::uint64_t first, std::uint64_t second,
 std::optional<Digest> root_from_inclusion(std::uint64_t index, std::uint64_t size,
                                           const Digest& leaf, std::span<const Digest> proof);
 
+// A growing tree with all its final hashes in memory: 64 bytes an entry. Not thread-safe.
+class TreeHashes {
+ public:
+  void append(const Digest& leaf);
+  const MerkleTree& tree() const { return tree_; }
+  // Of the tree as it is when it is asked; lives as long as this object.
+  SubtreeRoots subtrees() const;
+
+ private:
+  MerkleTree tree_;
+  std::vector<Digest> hashes_;
+};
+
 // A tree and its size; of no entries it is the hash of nothing.
 struct TreeHead {
   std::uint64_t size = 0;

@@ -80,7 +80,7 @@ fs::path KnownLogs::file_of(const fs::path& location) const {
   return folder_ / (sha256(location.string()).hex() + ".json");
 }
 
-std::optional<KnownLog> KnownLogs::load(const fs::path& location) const {
+std::optional<KnownLog> KnownLogs::recall(const fs::path& location) const {
   const fs::path path = file_of(location);
   if (!is_taken(path)) return std::nullopt;
   KnownLog known = KnownLog::parse(read_file(path, kLimit), quote(path.string()));
@@ -92,6 +92,17 @@ std::optional<KnownLog> KnownLogs::load(const fs::path& location) const {
   }
   known.location = location;
   return known;
+}
+
+std::optional<KnownLog> KnownLogs::with_key(const std::string& log_key) const {
+  if (!is_folder(folder_)) return std::nullopt;
+  for (const std::string& name : list_folder(folder_)) {
+    if (!name.ends_with(".json")) continue;
+    const fs::path path = folder_ / name;
+    KnownLog known = KnownLog::parse(read_file(path, kLimit), quote(path.string()));
+    if (known.log_key == log_key) return known;
+  }
+  return std::nullopt;
 }
 
 void KnownLogs::save(const KnownLog& known) const {
@@ -108,7 +119,7 @@ KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location,
   } catch (const Error& error) {
     met.not_saved = error.message();
   }
-  const std::optional<KnownLog> before = load(location);
+  const std::optional<KnownLog> before = recall(location);
   met.first_use = !before;
   if (before) {
     met.known = *before;

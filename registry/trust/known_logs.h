@@ -41,12 +41,16 @@ class KnownLogs {
   // Log::scan throws, corrupt for a damaged file of its own.
   Met meet(const Log& log, const std::filesystem::path& location, const std::string& time) const;
 
+  // What is remembered of the registry at this place, or of any whose log has this key. Nothing is
+  // compared. Throws corrupt, unsupported_version.
+  std::optional<KnownLog> recall(const std::filesystem::path& location) const;
+  std::optional<KnownLog> with_key(const std::string& log_key) const;
+
   // The next meeting is the first again.
   void forget(const std::filesystem::path& location) const;
 
  private:
   std::filesystem::path file_of(const std::filesystem::path& location) const;
-  std::optional<KnownLog> load(const std::filesystem::path& location) const;
   void save(const KnownLog& known) const;
 
   std::filesystem::path folder_;

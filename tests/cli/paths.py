@@ -23,7 +23,7 @@ from servers import Server  # noqa: E402
 TOOLS = Path(__file__).parent.parent / "tools"
 TRAINING = ["--steps", "1", "--context", "16", "--threads", "1"]
 # What stands for each path: things of the world (model, organ, signed, reg, k.key, k.pub, a.txt,
-# adapter, ids) or new names.
+# proof, adapter, ids) or new names.
 CASES = {
     "extract": [["extract", "{model}", "--layers", "0:2", "--out", "{new}"],
                 ["extract", "{model}", "--layers", "0:2", "--out", "{new}", "--registry", "{reg}"]],
@@ -54,6 +54,8 @@ CASES = {
     "list": [["list", "--registry", "{reg}"]],
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],
+    "log verify": [["log", "verify", "{reg}"], ["log", "verify", "--proof", "{proof}"]],
+    "log prove": [["log", "prove", "a/b:1.0.0", "--registry", "{reg}", "--out", "{new}"]],
     "diff": [["diff", "{organ}", "{signed}"], ["diff", "a/b:1.0.0", "{organ}"]],
     "lock": [["lock", "a/b", "--out", "{new}", "--registry", "{reg}"],
              ["lock", "--check", "--out", "{organ.lock}", "--registry", "{reg}"]],
@@ -143,6 +145,7 @@ class World:
         self.run("publish", folder / "signed")
         (folder / "ci.json").write_text('{"schema_version": 1}')
         self.run("lock", "a/b", "--out", folder / "organ.lock")
+        self.run("log", "prove", "a/b:1.0.0", "--out", folder / "proof")
         (folder / "docker.json").write_text('{"auths": {}}')
         shutil.copy(Path(self.env["ORGAN_REGISTRY"]) / "organ/policy.json", folder / "policy.json")
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / "ca.pem")

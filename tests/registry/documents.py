@@ -43,6 +43,8 @@ def main():
     entry_schema = json.loads((schemas / "log-entry.v1.schema.json").read_text())
     known_schema = json.loads((schemas / "known-registry.v1.schema.json").read_text())
     policy_schema = json.loads((schemas / "policy.v1.schema.json").read_text())
+    proof_schema = json.loads((schemas / "log-proof.v1.schema.json").read_text())
+    verify_schema = json.loads((schemas / "log-verify.v1.schema.json").read_text())
     passed = 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -65,6 +67,9 @@ def main():
                         [organ, "registry", "trust", folder / "key.pub", "--pattern", "legal/*",
                          "--mode", "warn", "--registry", registry]):
             subprocess.run([str(c) for c in command], check=True, capture_output=True, env=home)
+        def printed(*words):
+            command = [str(organ), *words, "--registry", str(registry)]
+            return json.loads(subprocess.run(command, check=True, capture_output=True, env=home).stdout)
         lines = (registry / "organ/log").read_text().splitlines()
         documents = [(entry_schema, json.loads(line[65:])) for line in lines]
         documents.append((policy_schema, json.loads((registry / "organ/policy.json").read_text())))
@@ -77,6 +82,9 @@ def main():
         known = list((folder / "config/organ/trust").glob("*.json"))
         documents += [(known_schema, json.loads(path.read_text())) for path in known]
         assert len(known) == 1
+        documents.append((proof_schema, printed("log", "prove", "2")))
+        documents.append((verify_schema, printed("log", "verify", "--json")))
+        assert documents[-1][1]["remembered"]["entries"] == 6
         for schema, document in documents:
             assert accepted(schema, document), document
             for other in broken(document):

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A registry's log as a whole: against its signed checkpoint, each entry against those before it,
+// and against what this user remembers of it. No object is read.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "format/base/digest.h"
+#include "format/organ/organ_source.h"
+#include "registry/registry.h"
+
+#pragma GCC visibility push(default)
+
+namespace organ::registry {
+
+struct LogCheck {
+  // What this user had seen before, proved by RFC 6962 to be the beginning of what there is.
+  struct Remembered {
+    std::string since;  // first use, RFC 3339 UTC
+    std::uint64_t entries = 0;
+    Digest root;
+    std::vector<Digest> proof;
+  };
+
+  std::string log_key;  // C2SP verifier key; empty when none is pinned
+  std::uint64_t entries = 0;
+  std::uint64_t versions = 0;  // published by them
+  Digest root;                 // that the checkpoint signs
+  std::optional<Remembered> remembered;
+  std::vector<format::Finding> findings;  // corrupt: damage; untrusted: rollback, fork, another key
+  std::vector<std::string> notes;         // sentences
+};
+
+// What is found is remembered when there is nothing against it. Throws not_found, io, cancelled.
+LogCheck check_log(const std::filesystem::path& registry, const OpenOptions& options = {},
+                   const Work& work = {});
+
+}  // namespace organ::registry
+
+#pragma GCC visibility pop
