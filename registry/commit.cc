@@ -100,16 +100,17 @@ std::optional<KnownLogs::Met> meet(const RegistryPaths& paths, const Log& log,
   if (options.known_registries.empty()) return std::nullopt;
   const KnownLogs known(options.known_registries);
   const std::filesystem::path location = real_path(paths.root);
-  if (options.forget_seen) known.forget(location);
-  return known.meet(log, location, log_time());
+  return known.meet(log, location, log_time(),
+                    options.forget_seen ? KnownLogs::Before::forget : KnownLogs::Before::counts);
 }
 
-void Registry::Impl::adopt(OpenOptions options, std::filesystem::path location,
-                           KnownLogs::Met met) {
-  options_ = std::move(options);
-  location_ = std::move(location);
+void Registry::Impl::adopt(OpenOptions options) { options_ = std::move(options); }
+
+void Registry::Impl::adopt(KnownLogs::Met met) {
+  location_ = std::move(met.known.location);
   facts_ = std::move(met.known.facts);
   facts_end_ = std::move(met.known.end);
+  max_age_ = met.known.max_age;
   if (met.first_use) {
     notices.push_back(fmt::format("{} is met for the first time; its log key is {}",
                                   quote(location_.string()), met.known.log_key));
@@ -121,7 +122,7 @@ void Registry::Impl::adopt(OpenOptions options, std::filesystem::path location,
 
 void Registry::Impl::meet_again() {
   if (location_.empty()) return;
-  adopt(options_, location_, KnownLogs(options_.known_registries).meet(log, location_, log_time()));
+  adopt(KnownLogs(options_.known_registries).meet(log, location_, log_time()));
 }
 
 void Registry::Impl::prove(const VersionInfo& version) const {
@@ -130,10 +131,14 @@ void Registry::Impl::prove(const VersionInfo& version) const {
                     found->version == version.version && found->time == version.published &&
                     found->manifest == BlobRef{version.digest, version.manifest_size};
   if (same) return;
+  const bool moved = found && found->kind == LogKind::publish && found->name == version.name &&
+                     found->version == version.version &&
+                     found->manifest->digest != version.digest;
   throw Error(
       ErrorCode::corrupt,
-      fmt::format("{}: {}:{} is not what entry {} of the log says", quote(paths.catalog().string()),
-                  version.name, version.version, version.log_index),
+      fmt::format("{}: {}{}:{} is not what entry {} of the log says",
+                  quote(paths.catalog().string()), moved ? "silent re-tag: " : "", version.name,
+                  version.version, version.log_index),
       "organ registry rebuild makes the catalog anew from the log");
 }
 

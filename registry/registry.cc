@@ -185,7 +185,9 @@ Registry Registry::open(const fs::path& folder, Mode mode, const OpenOptions& op
   const auto opened = [&](Catalog catalog) {
     auto impl = std::make_unique<Impl>(paths, std::move(blobs), std::move(log), std::move(catalog),
                                        mode == Mode::write);
-    if (met) impl->adopt(options, real_path(paths.root), *std::move(met));
+    impl->adopt(options);
+    if (met) impl->adopt(*std::move(met));
+    impl->require_fresh();
     return impl;
   };
   if (mode == Mode::read) return Registry(opened(open_for_reading(paths, log, blobs, work)));

@@ -36,6 +36,10 @@ struct OpenOptions {
   std::filesystem::path known_registries = {};
   std::string log_key = {};  // the C2SP verifier key that it must have; empty: any
   bool forget_seen = false;  // drops what is remembered of it first
+  // Seconds. A registry whose newest checkpoint is older, or does not say, is not read (untrusted,
+  // "freeze"); the smallest limit counts of this one, the one the user is remembered to have set
+  // and the registry's own. Who writes is only told.
+  std::optional<std::uint64_t> max_age = {};
 };
 
 struct PublishOptions {
@@ -126,6 +130,8 @@ class Registry {
   std::uint64_t log_size() const;      // entries that the signed checkpoint covers
   // Of the RFC 6962 tree of the log's first entries, log_size() at most. Reads the log as a whole.
   Digest log_root(std::uint64_t entries) const;
+  // Seconds: the smallest age that somebody allows the newest checkpoint to have.
+  std::optional<std::uint64_t> max_age() const;
   // The rules in force: what the log's signed entries add up to. Throws also untrusted, when
   // policy.json shows others.
   const Policy& policy() const;
@@ -193,6 +199,8 @@ class Registry {
   void apply(const Policy& policy);
   // Writes policy.json anew from the log.
   void restore_policy();
+  // Signs the newest checkpoint anew, with today's time: what it covers is still the newest state.
+  void renew();
 
   VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {},
                       const Work& work = {}) const;

@@ -10,6 +10,7 @@ namespace organ::cli {
 void add_log(Command& app, Context& context);
 
 void add_log_prove(Command& log, Context& context);
+void add_log_renew(Command& log, Context& context);
 void add_log_verify(Command& log, Context& context);
 
 }  // namespace organ::cli

@@ -6,10 +6,12 @@
 #include "cli/log/commands.h"
 #include "cli/output/log_entry.h"
 #include "cli/registry/care_output.h"
+#include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "registry/history/log_check.h"
 #include "registry/history/log_proof.h"
+#include "registry/log/moment.h"
 
 namespace organ::cli {
 namespace {
@@ -21,6 +23,7 @@ struct Arguments {
   std::filesystem::path folder;
   std::filesystem::path proof;
   std::string log_key;
+  std::optional<std::uint64_t> max_age;
 };
 
 nlohmann::json record_of(const LogCheck& check) {
@@ -39,6 +42,9 @@ nlohmann::json record_of(const LogCheck& check) {
           {"versions", check.versions},
           {"root", check.root.to_string()},
           {"remembered", remembered},
+          {"signed_at", check.signed_at ? nlohmann::json(registry::moment_text(*check.signed_at))
+                                        : nlohmann::json()},
+          {"max_age", check.max_age ? nlohmann::json(*check.max_age) : nlohmann::json()},
           {"findings", to_json(check.findings)},
           {"notes", escaped(check.notes)}};
 }
@@ -50,6 +56,10 @@ void print_text(const Context& context, const LogCheck& check) {
   context.print(fmt::format("log         {} entries, {} versions, root {}", check.entries,
                             check.versions, check.root.to_string()));
   context.print("log key     " + check.log_key);
+  if (check.signed_at) {
+    context.print("signed at   " + registry::moment_text(*check.signed_at) +
+                  (check.max_age ? ", allowed for " + registry::span_text(*check.max_age) : ""));
+  }
   if (check.remembered) {
     context.print(fmt::format("remembered  {} entries since {}, its beginning: proved by {} hashes",
                               check.remembered->entries, escape_text(check.remembered->since),
@@ -59,9 +69,11 @@ void print_text(const Context& context, const LogCheck& check) {
 
 void verify_log(Context& context, const Arguments& arguments) {
   const LogCheck check = watched(context, 1, [&](const Work& work) {
-    return registry::check_log(
-        registry_folder(context, arguments.folder),
-        {.known_registries = context.known_registries(), .log_key = arguments.log_key}, work);
+    return registry::check_log(registry_folder(context, arguments.folder),
+                               {.known_registries = context.known_registries(),
+                                .log_key = arguments.log_key,
+                                .max_age = arguments.max_age},
+                               work);
   });
   for (const format::Finding& finding : check.findings) context.worsen(finding.code);
   if (context.json) {
@@ -112,6 +124,8 @@ void add_log_verify(Command& log, Context& context) {
       .add_option("--key", arguments->log_key,
                   "log key that it must have [default: the one you have met]")
       .value_name("VKEY");
+  add_age_option(command, "--max-age", arguments->max_age,
+                 "an older checkpoint is a finding (30d, 12h)");
   command.on_run([&context, arguments] {
     if (arguments->proof.empty()) {
       verify_log(context, *arguments);

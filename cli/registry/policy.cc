@@ -11,6 +11,9 @@
 #include "format/base/digest.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
+#include "registry/log/moment.h"
+#include "registry/trust/known_logs.h"
 
 namespace organ::cli {
 namespace {
@@ -117,23 +120,48 @@ void run_policy(Context& context, const PolicyArguments& arguments) {
 struct RememberArguments {
   std::string log_key;
   bool replace = false;
+  std::optional<std::uint64_t> max_age;
+  bool any_age = false;
 };
+
+// The limit is set before the registry is read, so that one that was too small is in nobody's way;
+// behind that when it is met for the first time.
+Registry open_with_limit(const Context& context, const RememberArguments& arguments,
+                         const registry::OpenOptions& options) {
+  const std::filesystem::path folder = context.registry_path();
+  const auto open = [&] { return Registry::open(folder, Registry::Mode::read, options); };
+  if (!arguments.max_age && !arguments.any_age) return open();
+  if (options.known_registries.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "nothing is remembered without HOME or XDG_CONFIG_HOME");
+  }
+  const registry::KnownLogs known(options.known_registries);
+  const bool met = !arguments.replace && is_there(folder) && known.recall(real_path(folder));
+  if (met) known.limit_age(real_path(folder), arguments.max_age);
+  Registry registry = open();
+  if (!met) known.limit_age(real_path(folder), arguments.max_age);
+  return registry;
+}
 
 void run_remember(Context& context, const RememberArguments& arguments) {
   registry::OpenOptions options{.known_registries = context.known_registries(), .log_key = {}};
   options.log_key = arguments.log_key;
   options.forget_seen = arguments.replace;
-  Registry registry = Registry::open(context.registry_path(), Registry::Mode::read, options);
+  Registry registry = open_with_limit(context, arguments, options);
   context.done = "the registry is remembered";
   tell_notices(context, registry);
+  const std::optional<std::uint64_t> limit = registry.max_age();
   if (context.json) {
-    context.print_json("registry remember", {{"registry", registry.folder().string()},
-                                             {"log_key", registry.log_key()},
-                                             {"entries", registry.log_size()}});
+    context.print_json("registry remember",
+                       {{"registry", registry.folder().string()},
+                        {"log_key", registry.log_key()},
+                        {"entries", registry.log_size()},
+                        {"max_age", limit ? nlohmann::json(*limit) : nlohmann::json()}});
     return;
   }
   context.print("log key  " + registry.log_key());
   context.print(fmt::format("entries  {}", registry.log_size()));
+  if (limit) context.print("max age  " + registry::span_text(*limit));
 }
 
 void add_trust(Command& group, Context& context) {
@@ -189,12 +217,17 @@ void add_remember(Command& group, Context& context) {
   Command command = group.add_command(
       context, "remember", "show what you know of the registry, or accept it as it is now",
       "  organ registry remember\n"
+      "  organ registry remember --max-age 30d\n"
       "  organ registry remember --key 'organ-registry/…+…' --replace");
   auto arguments = std::make_shared<RememberArguments>();
   command.add_option("--key", arguments->log_key, "log key that it must have, as told by its owner")
       .value_name("VKEY");
   command.add_flag("--replace", arguments->replace,
                    "forget what was seen before: another key or history is taken");
+  const Option any = command.add_flag("--any-age", arguments->any_age, "demand no age any more");
+  add_age_option(command, "--max-age", arguments->max_age,
+                 "from now on, read no state that was signed longer ago (30d, 12h)")
+      .excludes(any);
   command.on_run([&context, arguments] { run_remember(context, *arguments); });
 }
 

@@ -6,9 +6,11 @@
 
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
+#include "format/manifest/manifest.h"
 #include "registry/log/log.h"
 #include "registry/log/merkle_proof.h"
 #include "registry/registry_paths.h"
+#include "registry/trust/freshness.h"
 #include "registry/trust/known_logs.h"
 #include "registry/views.h"
 
@@ -71,6 +73,7 @@ TreeHashes read_entries(const Log& log, const Work& work, LogCheck& check) {
       reading.advance(1);
     });
     check.root = scan.checkpoint.root;
+    check.signed_at = log.signed_checkpoint().time;
     if (scan.beyond > 0) {
       check.notes.push_back("organ/log: ends with what a writer left; the next one completes it");
     }
@@ -121,6 +124,13 @@ void remember(const RegistryPaths& paths, const Log& log, const OpenOptions& opt
   });
 }
 
+void judge_freshness(LogCheck& check) {
+  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+  AgeVerdict verdict = judge_age({check.signed_at, now, check.max_age}, kLogSubject);
+  if (verdict.refusal) check.findings.push_back(*std::move(verdict.refusal));
+  if (verdict.warning) check.notes.push_back(verdict.warning->message);
+}
+
 }  // namespace
 
 LogCheck check_log(const std::filesystem::path& registry, const OpenOptions& options,
@@ -132,13 +142,16 @@ LogCheck check_log(const std::filesystem::path& registry, const OpenOptions& opt
   if (!log) return check;
   check.log_key = log->verifier_key();
   std::optional<KnownLog> known;
+  check.max_age = options.max_age;
   if (!options.known_registries.empty() && !options.forget_seen) {
     known = KnownLogs(options.known_registries).recall(real_path(paths.root));
+    if (known) check.max_age = stricter_limit(check.max_age, known->max_age);
   }
   const TreeHashes hashes = read_entries(*log, work, check);
   if (!check.findings.empty()) return check;
   if (known && known->log_key == check.log_key) compare(*known, hashes, check);
   if (check.findings.empty()) remember(paths, *log, options, check);
+  judge_freshness(check);
   return check;
 }
 

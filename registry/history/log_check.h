@@ -31,8 +31,11 @@ struct LogCheck {
   std::uint64_t versions = 0;  // published by them
   Digest root;                 // that the checkpoint signs
   std::optional<Remembered> remembered;
-  std::vector<format::Finding> findings;  // corrupt: damage; untrusted: rollback, fork, another key
-  std::vector<std::string> notes;         // sentences
+  // Of the checkpoint, seconds since 1970 and seconds; the smallest age that somebody allows.
+  std::optional<std::uint64_t> signed_at, max_age;
+  std::vector<format::Finding>
+      findings;  // corrupt: damage; untrusted: rollback, fork, freeze, another key
+  std::vector<std::string> notes;  // sentences
 };
 
 // What is found is remembered when there is nothing against it. Throws not_found, io, cancelled.

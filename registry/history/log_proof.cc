@@ -70,14 +70,14 @@ LogProof LogProof::parse(std::string_view text, std::string_view subject) {
 
 LogProof prove_entry(const std::filesystem::path& registry, std::uint64_t index) {
   const Log log(find_registry(registry).organ());
+  SignedCheckpoint covered = log.signed_checkpoint();
   LogProof proof{.log_key = log.verifier_key(),
                  .index = index,
                  .entry = {},
                  .hashes = {},
-                 .checkpoint = log.checkpoint_note()};
+                 .checkpoint = std::move(covered.note)};
   const std::string subject = quote(registry.string());
-  const std::uint64_t size =
-      NoteVerifier::parse(proof.log_key, subject).open(proof.checkpoint, subject).size;
+  const std::uint64_t size = covered.tree.size;
   if (index >= size) {
     fail(ErrorCode::not_found, "{}: its log has no entry {}: there are {}, counted from 0", subject,
          index, size);

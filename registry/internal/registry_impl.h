@@ -16,6 +16,7 @@
 #include "registry/oci/stored_organ.h"
 #include "registry/registry.h"
 #include "registry/registry_paths.h"
+#include "registry/trust/freshness.h"
 
 namespace organ::registry {
 
@@ -42,8 +43,9 @@ struct Registry::Impl {
   // commit point), the catalog. What goes wrong behind the commit point is a notice.
   // Requires the write lock and an up-to-date catalog.
   std::uint64_t commit(const LogEntry& entry);
+  void adopt(OpenOptions options);
   // Goes on from what the user has seen of it, and compares again after each commit.
-  void adopt(OpenOptions options, std::filesystem::path location, KnownLogs::Met met);
+  void adopt(KnownLogs::Met met);
   void meet_again();
   // The write lock, everything up to date under it.
   FileLock lock_to_write(const Work& work);
@@ -56,6 +58,10 @@ struct Registry::Impl {
   VerifyReport::Item verify_version(const VersionInfo& version, const TrustOverride& override,
                                     const Work& work, std::uint64_t& bytes,
                                     std::vector<BlobRef>& seen) const;
+  // How old the state is, as its newest checkpoint says, and who allows how much.
+  StateAge age() const;
+  // Throws untrusted unless who reads may read a state of this age; tells who writes.
+  void require_fresh();
   TrustVerdict evaluate(const VersionInfo& version, const format::OrganSource& organ,
                         const TrustOverride& override) const;
   // Publishing and rebuilding both read versions back from their blobs.
@@ -74,6 +80,7 @@ struct Registry::Impl {
  private:
   OpenOptions options_;
   std::filesystem::path location_;
+  std::optional<std::uint64_t> max_age_;  // the user's, remembered
   mutable LogFacts facts_;
   mutable LogPosition facts_end_;
   mutable Policy policy_;

@@ -11,6 +11,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/path_status.h"
+#include "format/manifest/manifest.h"
 #include "registry/log/internal/line_reader.h"
 #include "registry/log/tree_file.h"
 
@@ -29,7 +30,11 @@ NoteVerifier load_verifier(const fs::path& folder) {
   const fs::path path = verifier_path(folder);
   std::string text = read_file(path, kNoteLimit, Symlinks::refuse);
   if (text.ends_with('\n')) text.pop_back();
-  return NoteVerifier::parse(text, quote(path.string()));
+  NoteVerifier verifier = NoteVerifier::parse(text, quote(path.string()));
+  if (verifier.type() != NoteKeyType::ed25519) {
+    fail(ErrorCode::corrupt, "{}: not the key of a log", quote(path.string()));
+  }
+  return verifier;
 }
 
 std::string to_line(const std::string& json) { return merkle_leaf(json).hex() + " " + json + "\n"; }
@@ -84,7 +89,7 @@ UniqueFd open_to_write(const fs::path& path, int flags) {
 
 Log Log::create(const fs::path& folder, const std::string& time) {
   const NoteSigner signer = NoteSigner::generate();
-  const std::string verifier = signer.verifier_key(kOriginPrefix);
+  const std::string verifier = signer.verifier_key(signer.name_below(kOriginPrefix));
   signer.save(folder / "log.key");
   write_file(verifier_path(folder), verifier + "\n", AtomicFile::Mode::create_new);
   write_file(folder / "log", "", AtomicFile::Mode::create_new);
@@ -107,6 +112,15 @@ std::string Log::checkpoint_note() const {
 
 Checkpoint Log::checkpoint() const {
   return verifier_.open(checkpoint_note(), quote((folder_ / "checkpoint").string()));
+}
+
+SignedCheckpoint Log::signed_checkpoint() const {
+  const std::string subject = quote((folder_ / "checkpoint").string());
+  std::string note = checkpoint_note();
+  const Checkpoint tree = verifier_.open(note, subject);
+  const auto time =
+      verifier_.as(NoteKeyType::cosigner).find(SignedNote::parse(note, subject), subject);
+  return {tree, std::move(note), time};
 }
 
 std::string Log::subject() const { return quote((folder_ / "log").string()); }
@@ -309,7 +323,7 @@ bool Log::is_writable() const {
 
 NoteSigner Log::signer() const {
   NoteSigner signer = NoteSigner::load(folder_ / "log.key");
-  if (signer.verifier_key(kOriginPrefix) != verifier_.to_string()) {
+  if (signer.verifier_key(verifier_.name()) != verifier_.to_string()) {
     fail(ErrorCode::untrusted, "{}: not the key that {} pins",
          quote((folder_ / "log.key").string()), quote(verifier_path(folder_).string()));
   }
@@ -317,8 +331,18 @@ NoteSigner Log::signer() const {
 }
 
 void Log::write_note(const NoteSigner& signer, const MerkleTree& tree, NoteKind kind) const {
-  const char* name = kind == NoteKind::pending ? "pending" : "checkpoint";
-  write_file(folder_ / name, signer.sign({verifier_.name(), tree.size(), tree.root()}, kind));
+  const Checkpoint checkpoint{verifier_.name(), tree.size(), tree.root()};
+  if (kind == NoteKind::pending) {
+    write_file(folder_ / "pending", signer.sign(checkpoint, kind));
+  } else {
+    const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+    write_file(folder_ / "checkpoint", signer.sign(checkpoint, kind, now));
+  }
+}
+
+void Log::renew(const LogPosition& end) const {
+  check(covers(end.tree), "the log grew under the write lock");
+  write_note(signer(), end.tree, NoteKind::checkpoint);
 }
 
 }  // namespace organ::registry

@@ -20,7 +20,8 @@
 #include "format/base/error.h"
 #include "registry/log/log_entry.h"
 #include "registry/log/merkle_proof.h"
-#include "registry/log/note.h"
+#include "registry/notes/note.h"
+#include "registry/notes/note_signer.h"
 
 namespace organ::registry {
 
@@ -37,6 +38,14 @@ struct LogPosition {
 struct LogPlace {
   std::uint64_t index = 0;
   std::uint64_t offset = 0;
+};
+
+// The checkpoint as it lies there.
+struct SignedCheckpoint {
+  Checkpoint tree;
+  std::string note;
+  // When it was signed, in seconds since 1970, as the log's key says; older organs wrote none.
+  std::optional<std::uint64_t> time;
 };
 
 // What a scan found.
@@ -66,8 +75,8 @@ class Log {
 
   const std::string& origin() const { return verifier_.name(); }
   const std::string& verifier_key() const { return verifier_.to_string(); }
-  Checkpoint checkpoint() const;        // throws corrupt, untrusted
-  std::string checkpoint_note() const;  // its text, as it lies there
+  Checkpoint checkpoint() const;  // throws corrupt, untrusted
+  SignedCheckpoint signed_checkpoint() const;
 
   // Reads on from a known prefix to the entry that the checkpoint names last, and proves that both
   // belong together. Needs no lock. Throws LogError (corrupt, naming the entry): damaged, cut back,
@@ -92,6 +101,9 @@ class Log {
   // reader would take.
   LogPosition append(const LogPosition& end, const LogEntry& entry) const;
 
+  // Signs the checkpoint of all entries anew, with today's time; the log must end at `end`.
+  void renew(const LogPosition& end) const;
+
   // Whether this process may append: the key can be read and the log written.
   bool is_writable() const;
 
@@ -101,6 +113,7 @@ class Log {
   bool proves(std::uint64_t index, const Digest& leaf, const Checkpoint& covered) const;
   void take_back(int fd, std::uint64_t bytes, const Error& cause) const;
   std::string subject() const;
+  std::string checkpoint_note() const;
   NoteSigner signer() const;
   void write_note(const NoteSigner& signer, const MerkleTree& tree, NoteKind kind) const;
   bool is_pending(const MerkleTree& tree) const;

@@ -7,6 +7,7 @@
 #include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/base/path_status.h"
+#include "registry/log/moment.h"
 
 namespace organ::registry {
 namespace {
@@ -50,7 +51,8 @@ std::string KnownLog::to_text() const {
                       {"checkpoint", checkpoint},
                       {"bytes", end.bytes},
                       {"tree", end.tree.to_text()},
-                      {"facts", facts.to_json()}});
+                      {"facts", facts.to_json()},
+                      {"max_age", max_age ? Json(*max_age) : Json()}});
 }
 
 KnownLog KnownLog::parse(std::string_view text, std::string_view subject) {
@@ -63,8 +65,8 @@ KnownLog KnownLog::parse(std::string_view text, std::string_view subject) {
         fmt::format("{}: schema version {}, this organ knows {}", subject, version, kVersion),
         "a newer organ wrote it");
   }
-  object.allow_only(
-      {"bytes", "checkpoint", "facts", "location", "log_key", "schema_version", "since", "tree"});
+  object.allow_only({"bytes", "checkpoint", "facts", "location", "log_key", "max_age",
+                     "schema_version", "since", "tree"});
   KnownLog known;
   known.location = object.string("location");
   known.log_key = object.string("log_key");
@@ -73,6 +75,7 @@ KnownLog KnownLog::parse(std::string_view text, std::string_view subject) {
   known.end.bytes = object.unsigned_integer("bytes");
   known.end.tree = MerkleTree::parse(object.string("tree"), subject);
   known.facts = LogFacts::parse(object.object("facts"));
+  known.max_age = object.optional_unsigned("max_age", kLongestSpan);
   return known;
 }
 
@@ -109,8 +112,27 @@ void KnownLogs::save(const KnownLog& known) const {
   write_file(file_of(known.location), known.to_text(), AtomicFile::Mode::replace, 0600);
 }
 
-KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location,
-                               const std::string& time) const {
+void KnownLogs::limit_age(const fs::path& location, std::optional<std::uint64_t> max_age) const {
+  const FileLock lock(folder_ / "lock", FileLock::Kind::exclusive);
+  std::optional<KnownLog> known = recall(location);
+  if (!known) fail(ErrorCode::not_found, "{}: was never met", quote(location.string()));
+  known->max_age = max_age;
+  save(*known);
+}
+
+// What stays of a memory that is to be forgotten, a damaged one too.
+std::optional<std::uint64_t> KnownLogs::kept_limit(const fs::path& location) const {
+  try {
+    const std::optional<KnownLog> known = recall(location);
+    return known ? known->max_age : std::nullopt;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported_version) throw;
+    return std::nullopt;
+  }
+}
+
+KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location, const std::string& time,
+                               Before former) const {
   Met met;
   std::optional<FileLock> lock;  // two processes that met it would write one after the other
   try {
@@ -119,7 +141,12 @@ KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location,
   } catch (const Error& error) {
     met.not_saved = error.message();
   }
-  const std::optional<KnownLog> before = recall(location);
+  std::optional<KnownLog> before;
+  if (former == Before::counts) {
+    before = recall(location);
+  } else {
+    met.known.max_age = kept_limit(location);
+  }
   met.first_use = !before;
   if (before) {
     met.known = *before;
@@ -133,14 +160,12 @@ KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location,
   if (before && before->end.entries() == met.known.end.entries()) return met;
   if (!lock) return met;
   try {
-    met.known.checkpoint = log.checkpoint_note();
+    met.known.checkpoint = log.signed_checkpoint().note;
     save(met.known);
   } catch (const Error& error) {
     met.not_saved = error.message();
   }
   return met;
 }
-
-void KnownLogs::forget(const fs::path& location) const { remove_path(file_of(location)); }
 
 }  // namespace organ::registry

@@ -55,6 +55,7 @@ CASES = {
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],
     "log verify": [["log", "verify", "{reg}"], ["log", "verify", "--proof", "{proof}"]],
+    "log renew": [["log", "renew", "--registry", "{reg}"]],
     "log prove": [["log", "prove", "a/b:1.0.0", "--registry", "{reg}", "--out", "{new}"]],
     "diff": [["diff", "{organ}", "{signed}"], ["diff", "a/b:1.0.0", "{organ}"]],
     "lock": [["lock", "a/b", "--out", "{new}", "--registry", "{reg}"],

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// How old the state is that a registry shows. A log proves its history without any clock; whether a
+// newer one is held back ("freeze") only the time of its newest checkpoint can tell.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "format/base/finding.h"
+
+namespace organ::registry {
+
+// The smaller limit; nothing only without both.
+std::optional<std::uint64_t> stricter_limit(std::optional<std::uint64_t> a,
+                                            std::optional<std::uint64_t> b);
+
+struct StateAge {
+  std::optional<std::uint64_t> signed_at;  // seconds since 1970; an older organ wrote none
+  std::uint64_t now = 0;
+  std::optional<std::uint64_t> limit;  // seconds; nothing: nobody demands one
+};
+
+// What is to be said of it: one of these.
+struct AgeVerdict {
+  std::string established;                 // a sentence
+  std::optional<format::Finding> refusal;  // untrusted: beyond the limit, or not known under one
+  std::optional<format::Finding> warning;  // the same where nobody demands a limit
+};
+AgeVerdict judge_age(const StateAge& age, const std::string& subject);
+
+}  // namespace organ::registry
