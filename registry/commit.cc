@@ -115,6 +115,9 @@ void Registry::Impl::adopt(KnownLogs::Met met) {
     notices.push_back(fmt::format("{} is met for the first time; its log key is {}",
                                   quote(location_.string()), met.known.log_key));
   }
+  for (std::string& sentence : met.news) {
+    notices.push_back(quote(location_.string()) + ": " + std::move(sentence));
+  }
   if (!met.not_saved.empty()) {
     notices.push_back("what was seen of it could not be remembered: " + met.not_saved);
   }
@@ -132,14 +135,12 @@ void Registry::Impl::prove(const VersionInfo& version) const {
                     found->manifest == BlobRef{version.digest, version.manifest_size};
   if (same) return;
   const bool moved = found && found->kind == LogKind::publish && found->name == version.name &&
-                     found->version == version.version &&
-                     found->manifest->digest != version.digest;
-  throw Error(
-      ErrorCode::corrupt,
-      fmt::format("{}: {}{}:{} is not what entry {} of the log says",
-                  quote(paths.catalog().string()), moved ? "silent re-tag: " : "", version.name,
-                  version.version, version.log_index),
-      "organ registry rebuild makes the catalog anew from the log");
+                     found->version == version.version && found->manifest->digest != version.digest;
+  throw Error(ErrorCode::corrupt,
+              fmt::format("{}: {}{}:{} is not what entry {} of the log says",
+                          quote(paths.catalog().string()), moved ? "silent re-tag: " : "",
+                          version.name, version.version, version.log_index),
+              "organ registry rebuild makes the catalog anew from the log");
 }
 
 FileLock Registry::Impl::lock_to_write(const Work& work) {
@@ -148,11 +149,13 @@ FileLock Registry::Impl::lock_to_write(const Work& work) {
   for (std::string& notice : bring_up_to_date(paths, log, blobs, catalog, work)) {
     notices.push_back(std::move(notice));
   }
+  if (const auto& root = facts().root()) log.hand_over(root->log_key);
   return lock;
 }
 
 std::uint64_t Registry::Impl::commit(const LogEntry& entry) {
   const LogPosition end = catalog.position();
+  if (entry.kind != LogKind::root) require_key_in_force();
   Catalog::Update update(catalog);
   add_to(update, blobs, {end.entries(), end.bytes}, entry);
   const LogPosition after = log.append(end, entry);

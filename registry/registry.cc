@@ -187,7 +187,7 @@ Registry Registry::open(const fs::path& folder, Mode mode, const OpenOptions& op
                                        mode == Mode::write);
     impl->adopt(options);
     if (met) impl->adopt(*std::move(met));
-    impl->require_fresh();
+    impl->require_state();
     return impl;
   };
   if (mode == Mode::read) return Registry(opened(open_for_reading(paths, log, blobs, work)));

@@ -18,6 +18,7 @@
 #include "format/signature/signing.h"
 #include "registry/catalog/version_info.h"
 #include "registry/log/log_entry.h"
+#include "registry/log/root.h"
 #include "registry/trust/policy.h"
 
 #pragma GCC visibility push(default)
@@ -201,6 +202,16 @@ class Registry {
   void restore_policy();
   // Signs the newest checkpoint anew, with today's time: what it covers is still the newest state.
   void renew();
+
+  // Who speaks for the log, and what is demanded of its checkpoints (registry/log/root.h).
+  LogRoot root() const;
+  // Makes the log's next key and returns it: the next root may hand over to it.
+  std::string prepare_log_key();
+  // The note of a root, signed by those of the log's keys that may.
+  std::string sign_root(const LogRoot& next);
+  // Makes the root of a note the one in force, by an entry; returns its index. Throws untrusted
+  // when the note does not follow root() or names a log key that is not this registry's.
+  std::uint64_t apply_root(const std::string& note);
 
   VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {},
                       const Work& work = {}) const;

@@ -80,10 +80,9 @@ Item verify_index(const RegistryPaths& paths, const Log& log) {
     const std::string listed = read_file(paths.index(), expected.size(), Symlinks::refuse);
     if (is_index_beginning(listed, expected)) return;
     const std::string moved = moved_tag(listed, entries);
-    item.findings.push_back(
-        {ErrorCode::corrupt, item.subject,
-         (moved.empty() ? "it does not list what the catalog holds" : moved) +
-             "; organ registry index writes it anew"});
+    item.findings.push_back({ErrorCode::corrupt, item.subject,
+                             (moved.empty() ? "it does not list what the catalog holds" : moved) +
+                                 "; organ registry index writes it anew"});
   });
   return item;
 }
@@ -127,10 +126,7 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
   const std::string subject = version.name + ":" + version.version;
   verdict.established.push_back(fmt::format("published at {} as entry {} of this registry's log",
                                             version.published, version.log_index));
-  AgeVerdict state = judge_age(age(), quote(paths.root.string()));
-  if (!state.established.empty()) verdict.established.push_back(std::move(state.established));
-  if (state.refusal) verdict.refusals.push_back(*std::move(state.refusal));
-  if (state.warning) verdict.warnings.push_back(*std::move(state.warning));
+  judge_state(verdict);
   verdict.not_established.push_back(
       "whether a signing key was withdrawn elsewhere: only this registry's log was asked");
   if (const auto takedown = facts().taken_down(version.name, version.version)) {

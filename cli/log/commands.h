@@ -11,6 +11,7 @@ void add_log(Command& app, Context& context);
 
 void add_log_prove(Command& log, Context& context);
 void add_log_renew(Command& log, Context& context);
+void add_log_root(Command& log, Context& context);
 void add_log_verify(Command& log, Context& context);
 
 }  // namespace organ::cli

@@ -43,6 +43,7 @@ void add_log(Command& app, Context& context) {
   add_log_verify(command, context);
   add_log_prove(command, context);
   add_log_renew(command, context);
+  add_log_root(command, context);
 }
 
 }  // namespace organ::cli

@@ -36,17 +36,19 @@ nlohmann::json record_of(const LogCheck& check) {
                   {"root", check.remembered->root.to_string()},
                   {"hashes", hashes}};
   }
-  return {{"ok", check.findings.empty()},
-          {"log_key", check.log_key},
-          {"entries", check.entries},
-          {"versions", check.versions},
-          {"root", check.root.to_string()},
-          {"remembered", remembered},
-          {"signed_at", check.signed_at ? nlohmann::json(registry::moment_text(*check.signed_at))
-                                        : nlohmann::json()},
-          {"max_age", check.max_age ? nlohmann::json(*check.max_age) : nlohmann::json()},
-          {"findings", to_json(check.findings)},
-          {"notes", escaped(check.notes)}};
+  return {
+      {"ok", check.findings.empty()},
+      {"log_key", check.log_key},
+      {"entries", check.entries},
+      {"versions", check.versions},
+      {"root", check.root.to_string()},
+      {"speaks", check.speaks ? nlohmann::json::parse(check.speaks->to_text()) : nlohmann::json()},
+      {"remembered", remembered},
+      {"signed_at", check.signed_at ? nlohmann::json(registry::moment_text(*check.signed_at))
+                                    : nlohmann::json()},
+      {"max_age", check.max_age ? nlohmann::json(*check.max_age) : nlohmann::json()},
+      {"findings", to_json(check.findings)},
+      {"notes", escaped(check.notes)}};
 }
 
 void print_text(const Context& context, const LogCheck& check) {

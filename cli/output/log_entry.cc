@@ -35,6 +35,7 @@ std::string describe(const LogEntry& entry) {
     case LogKind::key:
       return fmt::format("{} {}{}", escape_text(entry.action), escape_text(entry.key),
                          entry.pattern.empty() ? "" : " for " + quote(entry.pattern));
+    case LogKind::root: return "who speaks for the log: organ log root shows the newest one";
   }
   return subject;
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/history/log_check.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
 #include "format/manifest/manifest.h"
+#include "registry/log/facts.h"
 #include "registry/log/log.h"
 #include "registry/log/merkle_proof.h"
 #include "registry/registry_paths.h"
@@ -59,12 +62,14 @@ class Versions {
 // Every entry; the hashes of all when the whole log is good.
 TreeHashes read_entries(const Log& log, const Work& work, LogCheck& check) {
   TreeHashes hashes;
+  LogFacts facts;
   Versions versions;
   collect(check.findings, kLogSubject, [&] {
     const std::uint64_t entries = log.checkpoint().size;
     const Work reading = work.phase("reading the log", entries, Unit::items);
     const LogScan scan = log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
       hashes.append(merkle_leaf(entry.to_text()));
+      facts.add(entry);
       if (const std::string why = versions.add(place, entry); !why.empty()) {
         check.findings.push_back(
             {ErrorCode::corrupt, kLogSubject,
@@ -74,6 +79,8 @@ TreeHashes read_entries(const Log& log, const Work& work, LogCheck& check) {
     });
     check.root = scan.checkpoint.root;
     check.signed_at = log.signed_checkpoint().time;
+    require_signed(log, scan.note, facts);
+    check.speaks = facts.root();
     if (scan.beyond > 0) {
       check.notes.push_back("organ/log: ends with what a writer left; the next one completes it");
     }
@@ -118,6 +125,7 @@ void remember(const RegistryPaths& paths, const Log& log, const OpenOptions& opt
     if (met->first_use) {
       check.notes.push_back("is met for the first time; its log key is " + met->known.log_key);
     }
+    std::ranges::copy(met->news, std::back_inserter(check.notes));
     if (!met->not_saved.empty()) {
       check.notes.push_back("what was seen of it could not be remembered: " + met->not_saved);
     }
@@ -126,9 +134,14 @@ void remember(const RegistryPaths& paths, const Log& log, const OpenOptions& opt
 
 void judge_freshness(LogCheck& check) {
   const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+  if (check.speaks) check.max_age = stricter_limit(check.max_age, check.speaks->max_age);
   AgeVerdict verdict = judge_age({check.signed_at, now, check.max_age}, kLogSubject);
   if (verdict.refusal) check.findings.push_back(*std::move(verdict.refusal));
   if (verdict.warning) check.notes.push_back(verdict.warning->message);
+  if (!check.speaks) return;
+  const EndVerdict end = judge_end(check.speaks->expires, now);
+  if (!end.over.empty()) refuse(check, end.over);
+  if (!end.near.empty()) check.notes.push_back(end.near);
 }
 
 }  // namespace
@@ -149,7 +162,10 @@ LogCheck check_log(const std::filesystem::path& registry, const OpenOptions& opt
   }
   const TreeHashes hashes = read_entries(*log, work, check);
   if (!check.findings.empty()) return check;
-  if (known && known->log_key == check.log_key) compare(*known, hashes, check);
+  // With another origin it is another registry, which meeting it says.
+  const bool same_log =
+      known && NoteVerifier::parse(known->log_key, "known log key").name() == log->origin();
+  if (same_log) compare(*known, hashes, check);
   if (check.findings.empty()) remember(paths, *log, options, check);
   judge_freshness(check);
   return check;

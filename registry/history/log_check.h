@@ -28,8 +28,9 @@ struct LogCheck {
 
   std::string log_key;  // C2SP verifier key; empty when none is pinned
   std::uint64_t entries = 0;
-  std::uint64_t versions = 0;  // published by them
-  Digest root;                 // that the checkpoint signs
+  std::uint64_t versions = 0;     // published by them
+  Digest root;                    // that the checkpoint signs
+  std::optional<LogRoot> speaks;  // who speaks for the log; nothing in a log that is damaged
   std::optional<Remembered> remembered;
   // Of the checkpoint, seconds since 1970 and seconds; the smallest age that somebody allows.
   std::optional<std::uint64_t> signed_at, max_age;

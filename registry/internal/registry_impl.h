@@ -60,8 +60,13 @@ struct Registry::Impl {
                                     std::vector<BlobRef>& seen) const;
   // How old the state is, as its newest checkpoint says, and who allows how much.
   StateAge age() const;
-  // Throws untrusted unless who reads may read a state of this age; tells who writes.
-  void require_fresh();
+  EndVerdict end_of_key() const;
+  void judge_state(TrustVerdict& verdict) const;
+  // Throws untrusted unless who reads may read a state of this age, signed with a log key that
+  // counts still; tells who writes, and all of an end within a month.
+  void require_state();
+  // Throws untrusted when the log key's time is over: its owner may only hand over to another.
+  void require_key_in_force() const;
   TrustVerdict evaluate(const VersionInfo& version, const format::OrganSource& organ,
                         const TrustOverride& override) const;
   // Publishing and rebuilding both read versions back from their blobs.

@@ -126,8 +126,13 @@ void LogFacts::add(const LogEntry& entry) {
           entry.version.empty() ? std::nullopt : std::optional(entry.version));
       break;
     case LogKind::key:
-      if (entry.action != "log_key") change_rules(entry);
+      if (entry.action == "log_key") {
+        change_root(entry);
+      } else {
+        change_rules(entry);
+      }
       break;
+    case LogKind::root: change_root(entry); break;
     case LogKind::policy: change_rules(entry); break;
     case LogKind::supersede: {
       std::optional<Supersession> by;
@@ -154,6 +159,25 @@ void LogFacts::change_rules(const LogEntry& entry) {
     for (auto& [pattern, rule] : rules_) {
       if (entry.pattern.empty() || entry.pattern == pattern) std::erase(rule.keys, entry.key);
     }
+  }
+}
+
+void LogFacts::change_root(const LogEntry& entry) {
+  constexpr char kSubject[] = "the log's root";
+  try {
+    if (entry.kind == LogKind::key) {
+      if (root_) fail(ErrorCode::untrusted, "{}: the log names its first key twice", kSubject);
+      root_ = LogRoot::first(entry.key);
+      NoteVerifier::parse(entry.key, kSubject);
+      return;
+    }
+    if (!root_) fail(ErrorCode::untrusted, "{}: nothing is there that it could follow", kSubject);
+    root_ = next_root(*root_, entry.note, origin_of(*root_), kSubject);
+  } catch (const LogError&) {
+    throw;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::unsupported_version) throw;
+    throw LogError(error.code(), error.message());
   }
 }
 
@@ -200,14 +224,17 @@ Json LogFacts::to_json() const {
                 {"former_rules", rules_json(former_rules_)}};
   // Left out while there are none, so that an organ of before reads what is remembered of a log
   // that it can read.
+  if (root_ && *root_ != LogRoot::first(root_->log_key)) {
+    facts["root"] = parse_json(root_->to_text(), {}, "root");
+  }
   if (!superseded_.empty()) facts["superseded"] = rows_json(superseded_);
   if (!taken_down_.empty()) facts["taken_down"] = rows_json(taken_down_);
   return facts;
 }
 
-LogFacts LogFacts::parse(const JsonObject& object) {
-  object.allow_only(
-      {"aliases", "former_rules", "revoked", "rules", "superseded", "taken_down", "yanked"});
+LogFacts LogFacts::parse(const JsonObject& object, const std::string& log_key) {
+  object.allow_only({"aliases", "former_rules", "revoked", "root", "rules", "superseded", "taken_down",
+                     "yanked"});
   LogFacts facts;
   facts.yanked_ = parse_texts(object, "yanked");
   facts.revoked_ = parse_texts(object, "revoked");
@@ -216,15 +243,35 @@ LogFacts LogFacts::parse(const JsonObject& object) {
   facts.aliases_ = parse_texts(object, "aliases");
   facts.rules_ = parse_rules(object, "rules");
   facts.former_rules_ = parse_rules(object, "former_rules");
+  facts.root_ = object.is_null("root")
+                    ? LogRoot::first(log_key)
+                    : LogRoot::parse(canonical_json(object.at("root")), object.path() + ": root");
   return facts;
 }
 
+void require_signed(const Log& log, const std::string& note, const LogFacts& facts) {
+  if (!facts.root() || facts.root()->log_key == log.verifier_key()) return;
+  const std::string& log_key = facts.root()->log_key;
+  try {
+    NoteVerifier::parse(log_key, "the log's key").open(note, "the log's checkpoint");
+  } catch (const Error& error) {
+    throw LogError(error.code(),
+                   fmt::format("{} is the log's key, and its checkpoint is not signed "
+                               "with it: {}",
+                               quote(log_key), error.message()));
+  }
+}
+
 LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts) {
-  const Checkpoint now = log.checkpoint();
-  if (now.size == from.entries() && now.root == from.tree.root()) return from;
+  SignedCheckpoint now = log.signed_checkpoint();
+  LogPosition end = from;
   LogFacts more = facts;
-  LogPosition end =
-      log.scan(from, [&](const LogPlace&, const LogEntry& entry) { more.add(entry); }).end;
+  if (now.tree.size != from.entries() || now.tree.root != from.tree.root()) {
+    LogScan scan = log.scan(from, [&](const LogPlace&, const LogEntry& entry) { more.add(entry); });
+    end = std::move(scan.end);
+    now.note = std::move(scan.note);
+  }
+  require_signed(log, now.note, more);
   facts = std::move(more);
   return end;
 }

@@ -13,6 +13,7 @@
 
 #include "format/base/json.h"
 #include "registry/log/log.h"
+#include "registry/log/root.h"
 
 namespace organ::registry {
 
@@ -28,7 +29,8 @@ using Takedowns = std::map<std::pair<std::string, std::string>, Takedown>;  // b
 
 class LogFacts {
  public:
-  // Takes the next entry in.
+  // Takes the next entry in. Throws LogError (untrusted, corrupt) for a root that does not follow
+  // the one before it.
   void add(const LogEntry& entry);
 
   // The reason, while the withdrawal stands.
@@ -41,28 +43,39 @@ class LogFacts {
   std::vector<std::string> aliases_of(const std::string& name, const std::string& version) const;
 
   const LogRules& rules() const { return rules_; }
+  // Who speaks for the log; nothing before its first entry.
+  const std::optional<LogRoot>& root() const { return root_; }
   // Before the newest entry that changed them.
   const LogRules& former_rules() const { return former_rules_; }
 
-  // As one object of JSON. Reading throws corrupt.
+  // As one object of JSON. Reading throws corrupt. Facts that an organ of before roots wrote have
+  // the first root, of `log_key`.
   Json to_json() const;
-  static LogFacts parse(const JsonObject& object);
+  static LogFacts parse(const JsonObject& object, const std::string& log_key);
 
   bool operator==(const LogFacts&) const = default;
 
  private:
   using Key = std::pair<std::string, std::string>;
   void change_rules(const LogEntry& entry);
+  void change_root(const LogEntry& entry);
 
   std::map<Key, std::string> yanked_, revoked_;  // name, version -> reason
   Takedowns taken_down_;
   std::map<Key, Supersession> superseded_;  // name, version
   std::map<Key, std::string> aliases_;      // name, alias -> version
   LogRules rules_, former_rules_;
+  std::optional<LogRoot> root_;
 };
 
-// All of `log` after `from`, added to `facts`; the position behind it. When it throws, both are
-// what they were.
+// The pinned key, with which a log's notes are opened, is only the way in: which key counts follows
+// from the entries. Throws LogError (untrusted) unless that one signed the note of a checkpoint
+// too.
+void require_signed(const Log& log, const std::string& note, const LogFacts& facts);
+
+// All of `log` after `from`, added to `facts`; the position behind it. The checkpoint must be
+// signed with the key that their root names, whatever key is pinned. Throws what Log::scan throws,
+// LogError too when it is not (untrusted); both are what they were then.
 LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts);
 
 }  // namespace organ::registry

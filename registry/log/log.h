@@ -7,7 +7,8 @@
 // leaves. What the checkpoint covers exists; readers look at nothing behind it. Before a line is
 // written, organ/pending, a signed note of another kind, says which one will come: after a crash
 // only that line is taken in, so nobody without the key can add one. organ/log.key (Ed25519, 0600)
-// signs; organ/trust/log.vkey pins the public key.
+// signs; organ/trust/log.vkey pins the public key. Which key counts follows from the entries
+// (root.h): while it is handed over to another, organ/log.key.next, both sign each note.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +53,7 @@ struct SignedCheckpoint {
 struct LogScan {
   LogPosition end;  // behind the last entry that the checkpoint covers
   Checkpoint checkpoint;
+  std::string note;          // that signs it
   std::uint64_t beyond = 0;  // bytes of the file behind `end`
 };
 
@@ -70,7 +72,8 @@ class Log {
   // Makes key, pinned verifier key, log and checkpoint in the folder `organ/`; the first entry
   // names the log's own key.
   static Log create(const std::filesystem::path& folder, const std::string& time);
-  // Reads the pinned key only. Throws not_found, corrupt.
+  // Reads the pinned key only. Throws not_found, corrupt. When another one is pinned later, it is
+  // taken; whether it may follows from the entries (add_facts).
   explicit Log(std::filesystem::path folder);
 
   const std::string& origin() const { return verifier_.name(); }
@@ -104,6 +107,16 @@ class Log {
   // Signs the checkpoint of all entries anew, with today's time; the log must end at `end`.
   void renew(const LogPosition& end) const;
 
+  // The key that the next root may hand over to: made when there is none yet, and from now on every
+  // note is signed with it too. Its verifier key.
+  std::string prepare_key() const;
+  std::optional<std::string> next_key() const;
+  // Adds signatures of those of the log's keys, the next one too, that are among `keys`.
+  void sign_as(const std::vector<std::string>& keys, SignedNote& note) const;
+  // Once an entry says that this is the log's key: it is pinned and signs alone. Nothing when it
+  // does so already. Throws untrusted when neither key is this one.
+  void hand_over(const std::string& log_key);
+
   // Whether this process may append: the key can be read and the log written.
   bool is_writable() const;
 
@@ -113,15 +126,18 @@ class Log {
   bool proves(std::uint64_t index, const Digest& leaf, const Checkpoint& covered) const;
   void take_back(int fd, std::uint64_t bytes, const Error& cause) const;
   std::string subject() const;
-  std::string checkpoint_note() const;
-  NoteSigner signer() const;
-  void write_note(const NoteSigner& signer, const MerkleTree& tree, NoteKind kind) const;
+  SignedCheckpoint open_checkpoint() const;
+  bool pin_again() const;
+  std::vector<NoteSigner> signers() const;
+  void write_note(const std::vector<NoteSigner>& signers, const MerkleTree& tree,
+                  NoteKind kind) const;
   bool is_pending(const MerkleTree& tree) const;
   void grow_tree_file(std::uint64_t index, const std::vector<Digest>& final_hashes) const;
   void make_tree_file() const;
 
   std::filesystem::path folder_;
-  NoteVerifier verifier_;
+  mutable NoteVerifier verifier_;
+  mutable std::optional<SignedCheckpoint> last_;  // that was verified with it
 };
 
 }  // namespace organ::registry

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::uint64_t kEntryVersion = 1;
 constexpr std::uint64_t kMaxThreshold = 64;
-constexpr std::string_view kKinds[] = {"publish", "signature", "alias",     "yank",    "revoke",
-                                       "key",     "policy",    "supersede", "takedown"};
+constexpr std::string_view kKinds[] = {"publish", "signature", "alias",     "yank",     "revoke",
+                                       "key",     "policy",    "supersede", "takedown", "root"};
 
 LogKind parse_kind(const JsonObject& object) {
   const std::string name = object.string("kind");
@@ -121,7 +121,16 @@ void parse_policy(const JsonObject& object, LogEntry& entry) {
   if (entry.threshold == 0) object.fail_field("threshold", "is 0, expected 1 or more");
 }
 
+void parse_root(const JsonObject& object, LogEntry& entry) {
+  object.allow_only({"kind", "note", "schema_version", "time"});
+  entry.note = object.string("note");
+}
+
 void add_fields(const LogEntry& entry, Json& out) {
+  if (entry.kind == LogKind::root) {
+    out["note"] = entry.note;
+    return;
+  }
   if (entry.kind == LogKind::policy) {
     out["pattern"] = entry.pattern;
     out["mode"] = entry.mode;
@@ -190,6 +199,7 @@ LogEntry LogEntry::parse(std::string_view text, std::string_view subject) {
     case LogKind::policy: parse_policy(object, entry); break;
     case LogKind::supersede: parse_supersession(object, entry); break;
     case LogKind::takedown: parse_takedown(object, entry); break;
+    case LogKind::root: parse_root(object, entry); break;
   }
   if (entry.to_text() != text) fail(ErrorCode::corrupt, "{}: not in canonical form", subject);
   return entry;

@@ -27,6 +27,7 @@ enum class LogKind {
   policy,     // pattern, mode, threshold: of the rule whose keys are those trusted for it
   supersede,  // name, version, successor, reason: a notice; withdrawn = it is taken back
   takedown,   // name, version, reason: its weights were taken away, for good
+  root,       // note: who speaks for the log from here on (root.h)
 };
 std::string_view to_string(LogKind kind);
 
@@ -69,6 +70,7 @@ struct LogEntry {
   std::string mode;  // enforce | warn | off
   std::uint64_t threshold = 0;
   std::string successor;  // NAME:VERSION
+  std::string note;  // C2SP signed note
 
   // Canonical JSON, one line. parse(to_text()) is the identity.
   std::string to_text() const;

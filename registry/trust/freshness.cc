@@ -10,7 +10,8 @@ namespace organ::registry {
 namespace {
 
 constexpr std::uint64_t kUsualLimit = 30 * kDay;  // warned of where nobody demands another
-constexpr std::uint64_t kClockSkew = kDay;        // clocks of two machines may differ so much
+constexpr std::uint64_t kWarnAhead = 30 * kDay;
+constexpr std::uint64_t kClockSkew = kDay;  // clocks of two machines may differ so much
 
 // Why its age is too high, or cannot be told; empty: neither.
 std::string complaint(const StateAge& age, std::uint64_t limit) {
@@ -50,6 +51,19 @@ AgeVerdict judge_age(const StateAge& age, const std::string& subject) {
   } else {
     const format::Finding finding{ErrorCode::untrusted, subject, "freeze: " + why};
     (age.limit ? verdict.refusal : verdict.warning) = finding;
+  }
+  return verdict;
+}
+
+EndVerdict judge_end(const std::string& expires, std::uint64_t now) {
+  const auto end = parse_moment(expires);
+  EndVerdict verdict;
+  if (!end) return verdict;
+  if (now >= *end) {
+    verdict.over = fmt::format("expired: its log key counted until {}", expires);
+  } else if (*end - now <= kWarnAhead) {
+    verdict.near =
+        fmt::format("its log key counts until {}, for {} more", expires, span_text(*end - now));
   }
   return verdict;
 }

@@ -29,4 +29,11 @@ struct AgeVerdict {
 };
 AgeVerdict judge_age(const StateAge& age, const std::string& subject);
 
+// The end of a log key's time (RFC 3339 UTC, empty: none): a sentence when it is over, or within a
+// month.
+struct EndVerdict {
+  std::string over, near;
+};
+EndVerdict judge_end(const std::string& expires, std::uint64_t now);
+
 }  // namespace organ::registry

@@ -32,13 +32,29 @@ constexpr char kWayOut[] =
 void read_on(const Log& log, KnownLog& known) {
   try {
     known.end = add_facts(log, known.end, known.facts);
+    if (known.facts.root()) known.log_key = known.facts.root()->log_key;
   } catch (const LogError& error) {
     if (known.end.entries() == 0) throw;
+    if (known.log_key != log.verifier_key()) fail_key(known, log.verifier_key());
     throw Error(ErrorCode::untrusted,
                 fmt::format("{}: its history is not the one of which {} entries were seen: {}",
                             quote(known.location), known.end.entries(), error.message()),
                 kWayOut);
   }
+}
+
+std::vector<std::string> news_of(const LogRoot& former, const LogRoot& now) {
+  if (former.version == now.version) return {};
+  std::vector<std::string> news;
+  news.push_back(
+      fmt::format("who speaks for its log changed: root {}, which follows root {} by its "
+                  "keys' signatures",
+                  now.version, former.version));
+  if (now.log_key != former.log_key) news.push_back("its log key is now " + now.log_key);
+  for (const std::string& sentence : lowered(former, now)) {
+    news.push_back("its root asks for less: " + sentence);
+  }
+  return news;
 }
 
 }  // namespace
@@ -74,7 +90,7 @@ KnownLog KnownLog::parse(std::string_view text, std::string_view subject) {
   known.checkpoint = object.string("checkpoint");
   known.end.bytes = object.unsigned_integer("bytes");
   known.end.tree = MerkleTree::parse(object.string("tree"), subject);
-  known.facts = LogFacts::parse(object.object("facts"));
+  known.facts = LogFacts::parse(object.object("facts"), known.log_key);
   known.max_age = object.optional_unsigned("max_age", kLongestSpan);
   return known;
 }
@@ -150,13 +166,15 @@ KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location, const s
   met.first_use = !before;
   if (before) {
     met.known = *before;
-    if (before->log_key != log.verifier_key()) fail_key(*before, log.verifier_key());
   } else {
     met.known.location = location;
     met.known.log_key = log.verifier_key();
     met.known.since = time;
   }
   read_on(log, met.known);
+  if (before && before->facts.root() && met.known.facts.root()) {
+    met.news = news_of(*before->facts.root(), *met.known.facts.root());
+  }
   if (before && before->end.entries() == met.known.end.entries()) return met;
   if (!lock) return met;
   try {

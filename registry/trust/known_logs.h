@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "registry/log/facts.h"
 #include "registry/log/log.h"
@@ -36,12 +37,13 @@ class KnownLogs {
   struct Met {
     KnownLog known;  // up to now
     bool first_use = false;
-    std::string not_saved;  // why it could not be remembered
+    std::vector<std::string> news;  // of who speaks for the log, since then; sentences
+    std::string not_saved;          // why it could not be remembered
   };
-  // Compares a registry with what is known of it and remembers what is new. Throws untrusted when
-  // it has another key or its history is not the one that was seen (rollback, fork), what
-  // Log::scan throws, corrupt for a damaged file of its own.
-  // `forget`: it is met as if for the first time; only the user's limit stays.
+  // Compares a registry with what is known of it and remembers what is new: another key too, when
+  // roots that follow the known one lead to it. Throws untrusted when they do not, or its history
+  // is not the one that was seen (rollback, fork), what add_facts throws, corrupt for a damaged
+  // file of its own. `forget`: it is met as if for the first time; only the user's limit stays.
   enum class Before { counts, forget };
   Met meet(const Log& log, const std::filesystem::path& location, const std::string& time,
            Before before = Before::counts) const;

@@ -35,8 +35,8 @@ PROGRAMS = {
     "free room": ["/usr/bin/python3", "{source}/tests/cli/free_room.py", "cli/organ", "tests/libpoor_file_system.so"],
 }
 FUZZ = {"bundle": "format", "organ_json": "format", "note": "registry", "log": "registry", "log_proof": "registry",
-        "oci": "registry", "policy": "registry", "lock": "registry", "journal": "transplant", "receipt": "transplant",
-        "pickle": "format", "donor_metadata": "transplant"}
+        "oci": "registry", "policy": "registry", "root": "registry", "lock": "registry", "journal": "transplant",
+        "receipt": "transplant", "pickle": "format", "donor_metadata": "transplant"}
 
 
 class Mutation:

@@ -14,7 +14,7 @@ LogEntry entry_of(LogKind kind) {
   LogEntry entry;
   entry.kind = kind;
   entry.time = "2026-01-02T03:04:05Z";
-  const bool of_keys = kind == LogKind::key || kind == LogKind::policy;
+  const bool of_keys = kind == LogKind::key || kind == LogKind::policy || kind == LogKind::root;
   entry.name = of_keys ? "" : "legal/contracts";
   entry.version = of_keys ? "" : "1.0.0";
   switch (kind) {
@@ -40,7 +40,8 @@ LogEntry entry_of(LogKind kind) {
       entry.successor = "legal/other:2.0.0-rc.1";
       entry.reason = "two laws are new";
       break;
-    case LogKind::takedown: entry.reason = "a court said so";
+    case LogKind::takedown: entry.reason = "a court said so"; break;
+    case LogKind::root: entry.note = "a text\n\n\xE2\x80\x94 name base64\n";
   }
   return entry;
 }
@@ -60,7 +61,7 @@ std::string refusal(const std::string& text) {
 TEST_CASE("log entry: every kind survives its text") {
   for (const LogKind kind :
        {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank, LogKind::revoke,
-        LogKind::key, LogKind::policy, LogKind::supersede, LogKind::takedown}) {
+        LogKind::key, LogKind::policy, LogKind::supersede, LogKind::takedown, LogKind::root}) {
     const LogEntry entry = entry_of(kind);
     CHECK(LogEntry::parse(entry.to_text(), "x") == entry);
   }
