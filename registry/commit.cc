@@ -68,18 +68,20 @@ Registry::Impl::Impl(RegistryPaths paths_, BlobStore blobs_, Log log_, Catalog c
       catalog(std::move(catalog_)),
       writable(writable_) {}
 
-const LogFacts& Registry::Impl::facts() const {
+const LogFacts& Registry::Impl::all_facts() const {
   facts_end_ = add_facts(log, facts_end_, facts_);
   return facts_;
 }
 
 const Policy& Registry::Impl::policy() const {
-  const LogFacts& now = facts();
-  if (policy_rules_ == now.rules()) return policy_;
-  Policy policy = policy_of(now.rules(), paths);
-  check_shown_policy(paths, now, policy);
+  const LogRules now = facts().rules();
+  if (policy_rules_ == now) return policy_;
+  Policy policy = policy_of(now, paths);
+  // The file shows what who writes has.
+  const LogFacts& all = all_facts();
+  check_shown_policy(paths, all, policy_of(all.rules(), paths));
   policy_ = std::move(policy);
-  policy_rules_ = now.rules();
+  policy_rules_ = now;
   return policy_;
 }
 
@@ -149,7 +151,7 @@ FileLock Registry::Impl::lock_to_write(const Work& work) {
   for (std::string& notice : bring_up_to_date(paths, log, blobs, catalog, work)) {
     notices.push_back(std::move(notice));
   }
-  if (const auto& root = facts().root()) log.hand_over(root->log_key);
+  if (const LogRoot* root = all_facts().root()) log.hand_over(root->log_key);
   return lock;
 }
 

@@ -1,29 +1,117 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a user and the log's root demand of the state as a whole, and changes of that root.
+#include <sys/stat.h>
+
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/manifest/manifest.h"
 #include "registry/internal/registry_impl.h"
+#include "registry/notes/note.h"
 
 namespace organ::registry {
 namespace {
 
 std::uint64_t now() { return static_cast<std::uint64_t>(format::clock_seconds()); }
 
+// Another text when a witness has left something since: each of them renames a file into the
+// folder.
+std::string state_of(const std::filesystem::path& folder) {
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0) return "none";
+  return fmt::format("{}:{}.{}", status.st_ino, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+}
+
+// What nobody has witnessed counts where it takes away.
+void add_unwitnessed(std::uint64_t index, const LogEntry& entry, LogFacts& facts) {
+  const bool withdraws = (entry.kind == LogKind::yank || entry.kind == LogKind::revoke ||
+                          entry.kind == LogKind::takedown) &&
+                         !entry.withdrawn;
+  if (withdraws || (entry.kind == LogKind::key && entry.action == "distrust")) {
+    facts.add(index, entry);
+  } else if (entry.kind == LogKind::publish) {
+    LogEntry hidden = entry;
+    hidden.kind = LogKind::yank;
+    hidden.reason = fmt::format("entry {} is not cosigned by enough witnesses yet", index);
+    facts.add(index, hidden);
+  }
+}
+
 }  // namespace
 
+const Witnessed& Registry::Impl::witnessed() const {
+  const LogFacts& all = all_facts();
+  constexpr std::uint64_t kMinute = 60;  // what was cosigned grows older
+  const std::string state = log.signed_checkpoint().note + state_of(witness_folder(paths.organ())) +
+                            std::to_string(now() / kMinute);
+  if (state != witnessed_of_) {
+    witnessed_ = what_counts(log, paths.organ(), all, now());
+    witnessed_of_ = state;
+  }
+  return witnessed_;
+}
+
+const LogFacts& Registry::Impl::facts() const {
+  if (writable) return all_facts();
+  const std::uint64_t counts = witnessed().entries;
+  return counts < facts_end_.entries() ? counted_facts(counts) : facts_;
+}
+
+const LogFacts& Registry::Impl::counted_facts(std::uint64_t entries) const {
+  const std::pair end(entries, facts_end_.entries());
+  if (counted_end_ == end) return counted_;
+  LogFacts counted;
+  log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+    if (place.index < entries) {
+      counted.add(place.index, entry);
+    } else if (place.index < end.second) {
+      add_unwitnessed(place.index, entry, counted);
+    }
+  });
+  counted_ = std::move(counted);
+  counted_end_ = end;
+  return counted_;
+}
+
 StateAge Registry::Impl::age() const {
-  const LogRoot root = facts().root().value_or(LogRoot{});
+  const auto demanded = writable ? root().max_age : witnessed().root.max_age;
   return {.signed_at = log.signed_checkpoint().time,
           .now = now(),
-          .limit = stricter_limit(root.max_age, stricter_limit(options_.max_age, max_age_))};
+          .limit = stricter_limit(demanded, stricter_limit(options_.max_age, max_age_))};
 }
 
-EndVerdict Registry::Impl::end_of_key() const {
-  return judge_end(facts().root().value_or(LogRoot{}).expires, now());
+LogRoot Registry::Impl::root() const {
+  const LogRoot* root = all_facts().root();
+  if (root != nullptr) return *root;
+  fail(ErrorCode::corrupt, "{}: its log does not begin with its key", quote(paths.root.string()));
 }
 
-void Registry::Impl::judge_state(TrustVerdict& verdict) const {
+EndVerdict Registry::Impl::end_of_key() const { return judge_end(root().expires, now()); }
+
+void Registry::Impl::judge_witnesses(const VersionInfo& version, TrustVerdict& verdict) const {
+  const Witnessed& seen = witnessed();
+  const std::string who =
+      fmt::format("{} of {} witnesses", seen.root.quorum, seen.root.witnesses.size());
+  const std::string subject = version.name + ":" + version.version;
+  for (const Cosigned& one : seen.cosigned) {
+    if (one.problem.empty()) continue;
+    (one.contradicts ? verdict.refusals : verdict.warnings)
+        .push_back({ErrorCode::untrusted, "witness " + one.witness, one.problem});
+  }
+  if (seen.root.quorum == 0) return;
+  if (version.log_index < seen.entries) {
+    verdict.established.push_back(
+        fmt::format("{} have cosigned the first {} entries of the log", who, seen.entries));
+    return;
+  }
+  verdict.not_established.push_back("whether everybody is shown the same history");
+  verdict.refusals.push_back(
+      {ErrorCode::untrusted, subject,
+       fmt::format("not witnessed: it is entry {} of the log, of which {} have cosigned the first "
+                   "{} entries",
+                   version.log_index, who, seen.entries)});
+}
+
+void Registry::Impl::judge_state(const VersionInfo& version, TrustVerdict& verdict) const {
   const std::string subject = quote(paths.root.string());
   AgeVerdict state = judge_age(age(), subject);
   if (!state.established.empty()) verdict.established.push_back(std::move(state.established));
@@ -32,6 +120,7 @@ void Registry::Impl::judge_state(TrustVerdict& verdict) const {
   const EndVerdict end = end_of_key();
   if (!end.over.empty()) verdict.refusals.push_back({ErrorCode::untrusted, subject, end.over});
   if (!end.near.empty()) verdict.warnings.push_back({ErrorCode::untrusted, subject, end.near});
+  judge_witnesses(version, verdict);
 }
 
 void Registry::Impl::require_state() {
@@ -51,6 +140,11 @@ void Registry::Impl::require_state() {
     refuse(end.over, "ask who runs the registry; organ log root --rotate hands over to a new key");
   }
   if (!end.near.empty()) notices.push_back(subject + ": " + end.near);
+  for (const Cosigned& one : witnessed().cosigned) {
+    if (!one.contradicts) continue;
+    refuse("witness " + one.witness + ": " + one.problem,
+           "ask who runs the registry, and the witness: one of them shows another history");
+  }
 }
 
 void Registry::Impl::require_key_in_force() const {
@@ -68,13 +162,7 @@ void Registry::renew() {
   impl_->log.renew(impl_->catalog.position());
 }
 
-LogRoot Registry::root() const {
-  const auto& root = impl_->facts().root();
-  if (!root) {
-    fail(ErrorCode::corrupt, "{}: its log does not begin with its key", quote(folder().string()));
-  }
-  return *root;
-}
+LogRoot Registry::root() const { return impl_->root(); }
 
 std::string Registry::prepare_log_key() {
   const FileLock lock = impl_->lock_to_write({});

@@ -126,7 +126,7 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
   const std::string subject = version.name + ":" + version.version;
   verdict.established.push_back(fmt::format("published at {} as entry {} of this registry's log",
                                             version.published, version.log_index));
-  judge_state(verdict);
+  judge_state(version, verdict);
   verdict.not_established.push_back(
       "whether a signing key was withdrawn elsewhere: only this registry's log was asked");
   if (const auto takedown = facts().taken_down(version.name, version.version)) {

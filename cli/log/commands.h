@@ -9,6 +9,7 @@ namespace organ::cli {
 
 void add_log(Command& app, Context& context);
 
+void add_log_cosign(Command& log, Context& context);
 void add_log_prove(Command& log, Context& context);
 void add_log_renew(Command& log, Context& context);
 void add_log_root(Command& log, Context& context);

@@ -42,6 +42,7 @@ void add_log(Command& app, Context& context) {
   command.on_run([&context, name] { run(context, *name); });
   add_log_verify(command, context);
   add_log_prove(command, context);
+  add_log_cosign(command, context);
   add_log_renew(command, context);
   add_log_root(command, context);
 }

@@ -23,8 +23,22 @@ struct Arguments {
   std::filesystem::path folder;
   std::filesystem::path proof;
   std::string log_key;
-  std::optional<std::uint64_t> max_age;
+  std::optional<std::uint64_t> max_age, quorum;
+  std::vector<std::string> witnesses;
 };
+
+nlohmann::json witnesses_json(const LogCheck& check) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const LogCheck::Witness& one : check.witnesses) {
+    all.push_back(
+        {{"key", one.key},
+         {"entries", one.entries},
+         {"time", registry::moment_text(one.time)},
+         {"problem", one.problem.empty() ? nlohmann::json()
+                                         : nlohmann::json(escape_text(one.problem, 2048))}});
+  }
+  return all;
+}
 
 nlohmann::json record_of(const LogCheck& check) {
   nlohmann::json remembered;
@@ -44,6 +58,8 @@ nlohmann::json record_of(const LogCheck& check) {
       {"root", check.root.to_string()},
       {"speaks", check.speaks ? nlohmann::json::parse(check.speaks->to_text()) : nlohmann::json()},
       {"remembered", remembered},
+      {"witnesses", witnesses_json(check)},
+      {"witnessed", check.witnessed},
       {"signed_at", check.signed_at ? nlohmann::json(registry::moment_text(*check.signed_at))
                                     : nlohmann::json()},
       {"max_age", check.max_age ? nlohmann::json(*check.max_age) : nlohmann::json()},
@@ -62,6 +78,12 @@ void print_text(const Context& context, const LogCheck& check) {
     context.print("signed at   " + registry::moment_text(*check.signed_at) +
                   (check.max_age ? ", allowed for " + registry::span_text(*check.max_age) : ""));
   }
+  for (const LogCheck::Witness& one : check.witnesses) {
+    context.print(fmt::format(
+        "witness     {}: {} entries at {}{}", escape_text(one.key), one.entries,
+        registry::moment_text(one.time),
+        one.problem.empty() ? "" : ", does not count: " + escape_text(one.problem, 2048)));
+  }
   if (check.remembered) {
     context.print(fmt::format("remembered  {} entries since {}, its beginning: proved by {} hashes",
                               check.remembered->entries, escape_text(check.remembered->since),
@@ -70,6 +92,10 @@ void print_text(const Context& context, const LogCheck& check) {
 }
 
 void verify_log(Context& context, const Arguments& arguments) {
+  if (!arguments.witnesses.empty() || arguments.quorum) {
+    throw Error(ErrorCode::invalid_argument, "--witness and --quorum are for a --proof",
+                "of a whole log its root names the witnesses: organ log root");
+  }
   const LogCheck check = watched(context, 1, [&](const Work& work) {
     return registry::check_log(registry_folder(context, arguments.folder),
                                {.known_registries = context.known_registries(),
@@ -95,18 +121,22 @@ void verify_proof(const Context& context, const Arguments& arguments) {
       LogProof::parse(read_file(arguments.proof, registry::kProofLimit), subject);
   const registry::ProvedEntry proved = registry::check_proof(
       proof, {.known_registries = context.known_registries(), .log_key = arguments.log_key},
-      subject);
+      subject,
+      {.witnesses = arguments.witnesses,
+       .quorum = arguments.quorum.value_or(arguments.witnesses.size())});
   if (context.json) {
     context.print_json("log verify", {{"ok", true},
                                       {"log_key", proof.log_key},
                                       {"index", proof.index},
                                       {"entries", proved.entries},
+                                      {"witnesses", proved.witnesses},
                                       {"entry", nlohmann::json::parse(proved.entry.to_text())}});
     return;
   }
   context.print(log_line({proof.index, proved.entry}));
   context.print(fmt::format("is in the log of {} entries whose checkpoint {} signed",
                             proved.entries, proof.log_key));
+  for (const std::string& witness : proved.witnesses) context.print("cosigned by " + witness);
 }
 
 }  // namespace
@@ -128,6 +158,12 @@ void add_log_verify(Command& log, Context& context) {
       .value_name("VKEY");
   add_age_option(command, "--max-age", arguments->max_age,
                  "an older checkpoint is a finding (30d, 12h)");
+  command
+      .add_option("--witness", arguments->witnesses,
+                  "witness keys whose cosignatures are demanded of a proof")
+      .value_name("VKEY");
+  command.add_option("--quorum", arguments->quorum, "how many of them must be there [default: all]")
+      .value_name("N");
   command.on_run([&context, arguments] {
     if (arguments->proof.empty()) {
       verify_log(context, *arguments);

@@ -15,6 +15,7 @@
 #include "registry/registry_paths.h"
 #include "registry/trust/freshness.h"
 #include "registry/trust/known_logs.h"
+#include "registry/trust/witnesses.h"
 #include "registry/views.h"
 
 namespace organ::registry {
@@ -60,16 +61,15 @@ class Versions {
 };
 
 // Every entry; the hashes of all when the whole log is good.
-TreeHashes read_entries(const Log& log, const Work& work, LogCheck& check) {
+TreeHashes read_entries(const Log& log, const Work& work, LogFacts& facts, LogCheck& check) {
   TreeHashes hashes;
-  LogFacts facts;
   Versions versions;
   collect(check.findings, kLogSubject, [&] {
     const std::uint64_t entries = log.checkpoint().size;
     const Work reading = work.phase("reading the log", entries, Unit::items);
     const LogScan scan = log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
       hashes.append(merkle_leaf(entry.to_text()));
-      facts.add(entry);
+      facts.add(place.index, entry);
       if (const std::string why = versions.add(place, entry); !why.empty()) {
         check.findings.push_back(
             {ErrorCode::corrupt, kLogSubject,
@@ -80,7 +80,7 @@ TreeHashes read_entries(const Log& log, const Work& work, LogCheck& check) {
     check.root = scan.checkpoint.root;
     check.signed_at = log.signed_checkpoint().time;
     require_signed(log, scan.note, facts);
-    check.speaks = facts.root();
+    if (facts.root() != nullptr) check.speaks = *facts.root();
     if (scan.beyond > 0) {
       check.notes.push_back("organ/log: ends with what a writer left; the next one completes it");
     }
@@ -132,6 +132,23 @@ void remember(const RegistryPaths& paths, const Log& log, const OpenOptions& opt
   });
 }
 
+void ask_witnesses(const RegistryPaths& paths, const Log& log, const LogFacts& facts,
+                   LogCheck& check) {
+  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+  const Witnessed seen = what_counts(log, paths.organ(), facts, now);
+  check.witnessed = std::min(check.entries, seen.entries);
+  for (const Cosigned& one : seen.cosigned) {
+    check.witnesses.push_back({one.witness, one.entries, one.time, one.problem});
+    if (one.contradicts) refuse(check, "witness " + one.witness + ": " + one.problem);
+  }
+  if (check.witnessed < check.entries) {
+    check.notes.push_back(
+        fmt::format("{} of {} witnesses have cosigned the first {} of {} entries: "
+                    "the others do not count yet",
+                    seen.root.quorum, seen.root.witnesses.size(), check.witnessed, check.entries));
+  }
+}
+
 void judge_freshness(LogCheck& check) {
   const auto now = static_cast<std::uint64_t>(format::clock_seconds());
   if (check.speaks) check.max_age = stricter_limit(check.max_age, check.speaks->max_age);
@@ -160,7 +177,8 @@ LogCheck check_log(const std::filesystem::path& registry, const OpenOptions& opt
     known = KnownLogs(options.known_registries).recall(real_path(paths.root));
     if (known) check.max_age = stricter_limit(check.max_age, known->max_age);
   }
-  const TreeHashes hashes = read_entries(*log, work, check);
+  LogFacts facts;
+  const TreeHashes hashes = read_entries(*log, work, facts, check);
   if (!check.findings.empty()) return check;
   // With another origin it is another registry, which meeting it says.
   const bool same_log =
@@ -168,6 +186,7 @@ LogCheck check_log(const std::filesystem::path& registry, const OpenOptions& opt
   if (same_log) compare(*known, hashes, check);
   if (check.findings.empty()) remember(paths, *log, options, check);
   judge_freshness(check);
+  collect(check.findings, kLogSubject, [&] { ask_witnesses(paths, *log, facts, check); });
   return check;
 }
 

@@ -26,12 +26,22 @@ struct LogCheck {
     std::vector<Digest> proof;
   };
 
+  // What a witness that the root names has left.
+  struct Witness {
+    std::string key;  // C2SP verifier key
+    std::uint64_t entries = 0;
+    std::uint64_t time = 0;  // seconds since 1970
+    std::string problem;     // why it does not count; empty: it does
+  };
+
   std::string log_key;  // C2SP verifier key; empty when none is pinned
   std::uint64_t entries = 0;
   std::uint64_t versions = 0;     // published by them
   Digest root;                    // that the checkpoint signs
   std::optional<LogRoot> speaks;  // who speaks for the log; nothing in a log that is damaged
   std::optional<Remembered> remembered;
+  std::vector<Witness> witnesses;
+  std::uint64_t witnessed = 0;  // the first entries, which count: all where no witness has to
   // Of the checkpoint, seconds since 1970 and seconds; the smallest age that somebody allows.
   std::optional<std::uint64_t> signed_at, max_age;
   std::vector<format::Finding>

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/history/log_proof.h"
 
+#include <algorithm>
+#include <set>
+
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/manifest/manifest.h"
+#include "registry/log/facts.h"
 #include "registry/log/log.h"
 #include "registry/log/merkle_proof.h"
 #include "registry/registry_paths.h"
 #include "registry/trust/known_logs.h"
+#include "registry/trust/witnesses.h"
 
 namespace organ::registry {
 namespace {
@@ -29,6 +35,49 @@ void require_trusted(const LogProof& proof, const OpenOptions& trusted, std::str
               fmt::format("{}: it is about the log of key {}, of no registry that you have met",
                           subject, quote(proof.log_key)),
               "--key says which key it must be, as the registry's owner tells it");
+}
+
+// The cosignatures of all notes that say the same, with the log's own signatures of the first.
+struct Candidate {
+  SignedNote note;
+  std::uint64_t size = 0, witnesses = 0;
+};
+
+void add_note(std::vector<Candidate>& candidates, const std::string& text, std::uint64_t size,
+              std::uint64_t witnesses) {
+  SignedNote note = SignedNote::parse(text, "checkpoint");
+  for (Candidate& known : candidates) {
+    if (known.note.text != note.text) continue;
+    known.witnesses += witnesses;
+    for (NoteSignature& signature : note.signatures) {
+      const bool is_known =
+          std::ranges::find(known.note.signatures, signature) != known.note.signatures.end();
+      if (!is_known) known.note.signatures.push_back(std::move(signature));
+    }
+    return;
+  }
+  candidates.push_back({std::move(note), size, witnesses});
+}
+
+std::string best_checkpoint(const Log& log, const RegistryPaths& paths, const LogFacts& facts,
+                            const SignedCheckpoint& newest, std::uint64_t index) {
+  std::vector<Candidate> candidates;
+  add_note(candidates, newest.note, newest.tree.size, 0);
+  const Witnessed seen =
+      what_counts(log, paths.organ(), facts, static_cast<std::uint64_t>(format::clock_seconds()));
+  for (const Cosigned& one : seen.cosigned) {
+    if (one.problem.empty()) add_note(candidates, one.note, one.entries, 1);
+  }
+  const Candidate* best = nullptr;
+  const auto key = NoteVerifier::parse(log.verifier_key(), "log key");
+  for (const Candidate& one : candidates) {
+    const bool serves = one.witnesses >= seen.root.quorum && one.size > index &&
+                        one.size <= newest.tree.size &&
+                        key.find(one.note, "checkpoint").has_value();
+    if (serves && (best == nullptr || one.size > best->size)) best = &one;
+  }
+  // Without enough of them: the newest one, and what there is.
+  return (best == nullptr ? candidates.front() : *best).note.to_string();
 }
 
 }  // namespace
@@ -69,32 +118,34 @@ LogProof LogProof::parse(std::string_view text, std::string_view subject) {
 }
 
 LogProof prove_entry(const std::filesystem::path& registry, std::uint64_t index) {
-  const Log log(find_registry(registry).organ());
-  SignedCheckpoint covered = log.signed_checkpoint();
-  LogProof proof{.log_key = log.verifier_key(),
-                 .index = index,
-                 .entry = {},
-                 .hashes = {},
-                 .checkpoint = std::move(covered.note)};
+  const RegistryPaths paths = find_registry(registry);
+  const Log log(paths.organ());
   const std::string subject = quote(registry.string());
-  const std::uint64_t size = covered.tree.size;
-  if (index >= size) {
+  LogProof proof{.log_key = {}, .index = index, .entry = {}, .hashes = {}, .checkpoint = {}};
+  const SignedCheckpoint newest = log.signed_checkpoint();
+  if (index >= newest.tree.size) {
     fail(ErrorCode::not_found, "{}: its log has no entry {}: there are {}, counted from 0", subject,
-         index, size);
+         index, newest.tree.size);
   }
   TreeHashes hashes;
+  LogFacts facts;
   log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
     const std::string text = entry.to_text();
     hashes.append(merkle_leaf(text));
+    facts.add(place.index, entry);
     if (place.index == index) proof.entry = text;
   });
+  proof.log_key = log.verifier_key();
+  proof.checkpoint = best_checkpoint(log, paths, facts, newest, index);
+  const std::uint64_t size =
+      NoteVerifier::parse(proof.log_key, subject).open(proof.checkpoint, subject).size;
   proof.hashes = inclusion_proof(index, size, hashes.subtrees());
   check_proof(proof, {.log_key = proof.log_key}, subject);
   return proof;
 }
 
-ProvedEntry check_proof(const LogProof& proof, const OpenOptions& trusted,
-                        std::string_view subject) {
+ProvedEntry check_proof(const LogProof& proof, const OpenOptions& trusted, std::string_view subject,
+                        const WitnessDemand& demand) {
   require_trusted(proof, trusted, subject);
   const auto key = NoteVerifier::parse(proof.log_key, fmt::format("{}: log key", subject));
   const Checkpoint signed_tree = key.open(proof.checkpoint, fmt::format("{}: checkpoint", subject));
@@ -109,8 +160,23 @@ ProvedEntry check_proof(const LogProof& proof, const OpenOptions& trusted,
          "{}: the entry and its {} hashes do not lead to the root that the checkpoint signs",
          subject, proof.hashes.size());
   }
-  return {LogEntry::parse(proof.entry, fmt::format("{}: entry {}", subject, proof.index)),
-          signed_tree.size};
+  ProvedEntry proved{
+      .entry = LogEntry::parse(proof.entry, fmt::format("{}: entry {}", subject, proof.index)),
+      .entries = signed_tree.size,
+      .witnesses = {}};
+  const SignedNote note = SignedNote::parse(proof.checkpoint, subject);
+  std::set<std::string> keys;  // one under two names counts once
+  for (const std::string& witness : demand.witnesses) {
+    const bool is_new = keys.insert(witness.substr(witness.rfind('+') + 1)).second;
+    if (is_new && NoteVerifier::parse(witness, "witness").find(note, subject)) {
+      proved.witnesses.push_back(witness);
+    }
+  }
+  if (proved.witnesses.size() < demand.quorum) {
+    fail(ErrorCode::untrusted, "{}: cosigned by {} of {} witnesses, {} must have", subject,
+         proved.witnesses.size(), demand.witnesses.size(), demand.quorum);
+  }
+  return proved;
 }
 
 }  // namespace organ::registry

@@ -32,19 +32,27 @@ struct LogProof {
   static LogProof parse(std::string_view text, std::string_view subject);
 };
 
-// Of the registry's newest checkpoint. Reads the whole log. Throws not_found (no such entry, no
-// registry), and what reading the log throws.
+// Of the registry's newest checkpoint; where its root asks for witnesses, of the newest one that
+// enough of them have cosigned, if that covers the entry. Reads the whole log. Throws not_found (no
+// such entry, no registry), and what reading the log throws.
 LogProof prove_entry(const std::filesystem::path& registry, std::uint64_t index);
 
 struct ProvedEntry {
   LogEntry entry;
-  std::uint64_t entries = 0;  // of the log that the checkpoint covers
+  std::uint64_t entries = 0;           // of the log that the checkpoint covers
+  std::vector<std::string> witnesses;  // those of the demand that have cosigned it
+};
+
+// Whose cosignatures are demanded of a proof (C2SP verifier keys), and how many.
+struct WitnessDemand {
+  std::vector<std::string> witnesses;
+  std::uint64_t quorum = 0;
 };
 // The log's key must be `trusted.log_key`; without one, that of a registry that the user has met.
 // Throws untrusted when it is another, or did not sign the checkpoint; corrupt when the entry does
 // not lead to the root.
-ProvedEntry check_proof(const LogProof& proof, const OpenOptions& trusted,
-                        std::string_view subject);
+ProvedEntry check_proof(const LogProof& proof, const OpenOptions& trusted, std::string_view subject,
+                        const WitnessDemand& demand = {});
 
 }  // namespace organ::registry
 

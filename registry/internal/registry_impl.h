@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "format/base/file.h"
@@ -17,6 +18,7 @@
 #include "registry/registry.h"
 #include "registry/registry_paths.h"
 #include "registry/trust/freshness.h"
+#include "registry/trust/witnesses.h"
 
 namespace organ::registry {
 
@@ -30,9 +32,14 @@ struct Registry::Impl {
   bool writable = false;
   std::vector<std::string> notices = {};
 
-  // What the log says up to now. Each call reads what is new in it; the answer stays until the
-  // next.
+  // What the log says up to now, and counts: where its root asks for witnesses, who reads has only
+  // what enough of them have cosigned, but for withdrawals, which count at once. Each call reads
+  // what is new in the log; the answer stays until the next.
   const LogFacts& facts() const;
+  // The same of all entries, as who writes has it.
+  const LogFacts& all_facts() const;
+  // Which entries count.
+  const Witnessed& witnessed() const;
   // The rules in force. Throws untrusted when policy.json shows others.
   const Policy& policy() const;
   // Writes them into policy.json.
@@ -61,7 +68,11 @@ struct Registry::Impl {
   // How old the state is, as its newest checkpoint says, and who allows how much.
   StateAge age() const;
   EndVerdict end_of_key() const;
-  void judge_state(TrustVerdict& verdict) const;
+  // What has to be said of a version because of the state as a whole.
+  void judge_state(const VersionInfo& version, TrustVerdict& verdict) const;
+  void judge_witnesses(const VersionInfo& version, TrustVerdict& verdict) const;
+  // Who speaks for the log, witnessed or not. Throws corrupt when nobody does.
+  LogRoot root() const;
   // Throws untrusted unless who reads may read a state of this age, signed with a log key that
   // counts still; tells who writes, and all of an end within a month.
   void require_state();
@@ -86,8 +97,14 @@ struct Registry::Impl {
   OpenOptions options_;
   std::filesystem::path location_;
   std::optional<std::uint64_t> max_age_;  // the user's, remembered
+  const LogFacts& counted_facts(std::uint64_t entries) const;
+
   mutable LogFacts facts_;
   mutable LogPosition facts_end_;
+  mutable LogFacts counted_;  // the first counted_end_.first of counted_end_.second entries
+  mutable std::pair<std::uint64_t, std::uint64_t> counted_end_;
+  mutable Witnessed witnessed_;
+  mutable std::string witnessed_of_;  // the state that witnessed_ was made from
   mutable Policy policy_;
   mutable std::optional<LogRules> policy_rules_;
 };

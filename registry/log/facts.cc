@@ -110,9 +110,35 @@ LogRules parse_rules(const JsonObject& object, const char* field) {
   return rules;
 }
 
+// An organ of before roots remembers none: the first one then.
+std::vector<RootSince> parse_roots(const JsonObject& object, const char* field,
+                                   const std::string& log_key) {
+  if (object.is_null(field)) return {{0, LogRoot::first(log_key)}};
+  std::vector<RootSince> roots;
+  for (const JsonObject& row : object.objects(field)) {
+    row.allow_only({"entry", "root"});
+    roots.push_back({row.unsigned_integer("entry"),
+                     LogRoot::parse(canonical_json(row.at("root")), row.path() + ": root")});
+  }
+  return roots;
+}
+
+Json roots_json(const std::vector<RootSince>& roots) {
+  Json rows = Json::array();
+  for (const RootSince& since : roots) {
+    rows.push_back(
+        {{"entry", since.entry}, {"root", parse_json(since.root.to_text(), {}, "root")}});
+  }
+  return rows;
+}
+
+bool is_first_alone(const std::vector<RootSince>& roots) {
+  return roots.size() == 1 && roots.front().entry == 0;
+}
+
 }  // namespace
 
-void LogFacts::add(const LogEntry& entry) {
+void LogFacts::add(std::uint64_t index, const LogEntry& entry) {
   const Key version{entry.name, entry.version};
   std::optional<std::string> reason;
   if (!entry.withdrawn) reason = entry.reason;
@@ -127,12 +153,12 @@ void LogFacts::add(const LogEntry& entry) {
       break;
     case LogKind::key:
       if (entry.action == "log_key") {
-        change_root(entry);
+        change_root(index, entry);
       } else {
         change_rules(entry);
       }
       break;
-    case LogKind::root: change_root(entry); break;
+    case LogKind::root: change_root(index, entry); break;
     case LogKind::policy: change_rules(entry); break;
     case LogKind::supersede: {
       std::optional<Supersession> by;
@@ -162,22 +188,26 @@ void LogFacts::change_rules(const LogEntry& entry) {
   }
 }
 
-void LogFacts::change_root(const LogEntry& entry) {
+void LogFacts::change_root(std::uint64_t index, const LogEntry& entry) {
   constexpr char kSubject[] = "the log's root";
-  try {
+  const auto next = [&]() -> LogRoot {
     if (entry.kind == LogKind::key) {
-      if (root_) fail(ErrorCode::untrusted, "{}: the log names its first key twice", kSubject);
-      root_ = LogRoot::first(entry.key);
+      if (root() != nullptr) {
+        fail(ErrorCode::untrusted, "{}: the log names its first key twice", kSubject);
+      }
       NoteVerifier::parse(entry.key, kSubject);
-      return;
+      return LogRoot::first(entry.key);
     }
-    if (!root_) fail(ErrorCode::untrusted, "{}: nothing is there that it could follow", kSubject);
-    root_ = next_root(*root_, entry.note, origin_of(*root_), kSubject);
-  } catch (const LogError&) {
-    throw;
+    if (root() == nullptr) {
+      fail(ErrorCode::untrusted, "{}: nothing is there that it could follow", kSubject);
+    }
+    return next_root(*root(), entry.note, origin_of(*root()), kSubject);
+  };
+  try {
+    roots_.push_back({index, next()});
   } catch (const Error& error) {
     if (error.code() == ErrorCode::unsupported_version) throw;
-    throw LogError(error.code(), error.message());
+    throw LogError(error.code(), fmt::format("entry {}: {}", index, error.message()));
   }
 }
 
@@ -224,16 +254,14 @@ Json LogFacts::to_json() const {
                 {"former_rules", rules_json(former_rules_)}};
   // Left out while there are none, so that an organ of before reads what is remembered of a log
   // that it can read.
-  if (root_ && *root_ != LogRoot::first(root_->log_key)) {
-    facts["root"] = parse_json(root_->to_text(), {}, "root");
-  }
+  if (!is_first_alone(roots_)) facts["roots"] = roots_json(roots_);
   if (!superseded_.empty()) facts["superseded"] = rows_json(superseded_);
   if (!taken_down_.empty()) facts["taken_down"] = rows_json(taken_down_);
   return facts;
 }
 
 LogFacts LogFacts::parse(const JsonObject& object, const std::string& log_key) {
-  object.allow_only({"aliases", "former_rules", "revoked", "root", "rules", "superseded", "taken_down",
+  object.allow_only({"aliases", "former_rules", "revoked", "roots", "rules", "superseded", "taken_down",
                      "yanked"});
   LogFacts facts;
   facts.yanked_ = parse_texts(object, "yanked");
@@ -243,14 +271,12 @@ LogFacts LogFacts::parse(const JsonObject& object, const std::string& log_key) {
   facts.aliases_ = parse_texts(object, "aliases");
   facts.rules_ = parse_rules(object, "rules");
   facts.former_rules_ = parse_rules(object, "former_rules");
-  facts.root_ = object.is_null("root")
-                    ? LogRoot::first(log_key)
-                    : LogRoot::parse(canonical_json(object.at("root")), object.path() + ": root");
+  facts.roots_ = parse_roots(object, "roots", log_key);
   return facts;
 }
 
 void require_signed(const Log& log, const std::string& note, const LogFacts& facts) {
-  if (!facts.root() || facts.root()->log_key == log.verifier_key()) return;
+  if (facts.root() == nullptr || facts.root()->log_key == log.verifier_key()) return;
   const std::string& log_key = facts.root()->log_key;
   try {
     NoteVerifier::parse(log_key, "the log's key").open(note, "the log's checkpoint");
@@ -267,7 +293,8 @@ LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts) 
   LogPosition end = from;
   LogFacts more = facts;
   if (now.tree.size != from.entries() || now.tree.root != from.tree.root()) {
-    LogScan scan = log.scan(from, [&](const LogPlace&, const LogEntry& entry) { more.add(entry); });
+    LogScan scan = log.scan(
+        from, [&](const LogPlace& place, const LogEntry& entry) { more.add(place.index, entry); });
     end = std::move(scan.end);
     now.note = std::move(scan.note);
   }

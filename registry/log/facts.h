@@ -27,11 +27,17 @@ struct LogRule {
 using LogRules = std::map<std::string, LogRule>;                            // by pattern
 using Takedowns = std::map<std::pair<std::string, std::string>, Takedown>;  // by name and version
 
+struct RootSince {
+  std::uint64_t entry = 0;
+  LogRoot root;
+  bool operator==(const RootSince&) const = default;
+};
+
 class LogFacts {
  public:
   // Takes the next entry in. Throws LogError (untrusted, corrupt) for a root that does not follow
   // the one before it.
-  void add(const LogEntry& entry);
+  void add(std::uint64_t index, const LogEntry& entry);
 
   // The reason, while the withdrawal stands.
   std::optional<std::string> yanked(const std::string& name, const std::string& version) const;
@@ -43,8 +49,9 @@ class LogFacts {
   std::vector<std::string> aliases_of(const std::string& name, const std::string& version) const;
 
   const LogRules& rules() const { return rules_; }
-  // Who speaks for the log; nothing before its first entry.
-  const std::optional<LogRoot>& root() const { return root_; }
+  // Who has spoken for the log, from which entry on; the last one does. Empty before entry 0.
+  const std::vector<RootSince>& roots() const { return roots_; }
+  const LogRoot* root() const { return roots_.empty() ? nullptr : &roots_.back().root; }
   // Before the newest entry that changed them.
   const LogRules& former_rules() const { return former_rules_; }
 
@@ -58,14 +65,14 @@ class LogFacts {
  private:
   using Key = std::pair<std::string, std::string>;
   void change_rules(const LogEntry& entry);
-  void change_root(const LogEntry& entry);
+  void change_root(std::uint64_t index, const LogEntry& entry);
 
   std::map<Key, std::string> yanked_, revoked_;  // name, version -> reason
   Takedowns taken_down_;
   std::map<Key, Supersession> superseded_;  // name, version
   std::map<Key, std::string> aliases_;      // name, alias -> version
   LogRules rules_, former_rules_;
-  std::optional<LogRoot> root_;
+  std::vector<RootSince> roots_;
 };
 
 // The pinned key, with which a log's notes are opened, is only the way in: which key counts follows

@@ -32,7 +32,7 @@ constexpr char kWayOut[] =
 void read_on(const Log& log, KnownLog& known) {
   try {
     known.end = add_facts(log, known.end, known.facts);
-    if (known.facts.root()) known.log_key = known.facts.root()->log_key;
+    if (known.facts.root() != nullptr) known.log_key = known.facts.root()->log_key;
   } catch (const LogError& error) {
     if (known.end.entries() == 0) throw;
     if (known.log_key != log.verifier_key()) fail_key(known, log.verifier_key());
@@ -60,19 +60,21 @@ std::vector<std::string> news_of(const LogRoot& former, const LogRoot& now) {
 }  // namespace
 
 std::string KnownLog::to_text() const {
-  return pretty_json({{"schema_version", kVersion},
-                      {"location", location},
-                      {"log_key", log_key},
-                      {"since", since},
-                      {"checkpoint", checkpoint},
-                      {"bytes", end.bytes},
-                      {"tree", end.tree.to_text()},
-                      {"facts", facts.to_json()},
-                      {"max_age", max_age ? Json(*max_age) : Json()}});
+  Json known = {{"schema_version", kVersion},
+                {"location", location},
+                {"log_key", log_key},
+                {"since", since},
+                {"checkpoint", checkpoint},
+                {"bytes", end.bytes},
+                {"tree", end.tree.to_text()},
+                {"facts", facts.to_json()}};
+  // Left out while there is none, so that an organ of before reads it.
+  if (max_age) known["max_age"] = *max_age;
+  return pretty_json(known);
 }
 
 KnownLog KnownLog::parse(std::string_view text, std::string_view subject) {
-  const Json json = parse_json(text, {.bytes = kLimit, .depth = 6}, subject);
+  const Json json = parse_json(text, {.bytes = kLimit, .depth = 8}, subject);
   const JsonObject object(json, std::string(subject));
   if (const std::uint64_t version = object.unsigned_integer("schema_version");
       version != kVersion) {
@@ -172,7 +174,7 @@ KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location, const s
     met.known.since = time;
   }
   read_on(log, met.known);
-  if (before && before->facts.root() && met.known.facts.root()) {
+  if (before && before->facts.root() != nullptr && met.known.facts.root() != nullptr) {
     met.news = news_of(*before->facts.root(), *met.known.facts.root());
   }
   if (before && before->end.entries() == met.known.end.entries()) return met;

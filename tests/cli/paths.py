@@ -23,7 +23,7 @@ from servers import Server  # noqa: E402
 TOOLS = Path(__file__).parent.parent / "tools"
 TRAINING = ["--steps", "1", "--context", "16", "--threads", "1"]
 # What stands for each path: things of the world (model, organ, signed, reg, k.key, k.pub, a.txt,
-# proof, root.key, draft, adapter, ids) or new names.
+# proof, root.key, draft, w1.key, cosigned, adapter, ids) or new names.
 CASES = {
     "extract": [["extract", "{model}", "--layers", "0:2", "--out", "{new}"],
                 ["extract", "{model}", "--layers", "0:2", "--out", "{new}", "--registry", "{reg}"]],
@@ -61,6 +61,9 @@ CASES = {
                   "--out", "{new}", "--registry", "{reg}"],
                  ["log", "root", "--sign", "{draft}", "--key", "{root.key}"],
                  ["log", "root", "--apply", "{draft}", "--registry", "{reg}"]],
+    "log cosign": [["log", "cosign", "{reg}", "--key", "{w1.key}", "--passphrase-file", "{secret}", "--out", "{new}"],
+                   ["log", "cosign", "{reg}", "--key", "{w1.key}"],
+                   ["log", "cosign", "--add", "{cosigned}", "--registry", "{reg}"]],
     "log renew": [["log", "renew", "--registry", "{reg}"]],
     "log prove": [["log", "prove", "a/b:1.0.0", "--registry", "{reg}", "--out", "{new}"]],
     "diff": [["diff", "{organ}", "{signed}"], ["diff", "a/b:1.0.0", "{organ}"]],
@@ -154,6 +157,9 @@ class World:
         self.run("lock", "a/b", "--out", folder / "organ.lock")
         self.run("log", "prove", "a/b:1.0.0", "--out", folder / "proof")
         self.run("key", "generate", folder / "root", "--for", "root", "--name", "root.example")
+        self.run("key", "generate", folder / "w1", "--for", "witness", "--name", "w1.example")
+        self.run("log", "root", "--witness", (folder / "w1.vkey").read_text().strip())
+        self.run("log", "cosign", folder / "reg", "--key", folder / "w1.key", "--out", folder / "cosigned")
         self.run("log", "root", "--max-age", "8d", "--out", folder / "draft")
         (folder / "docker.json").write_text('{"auths": {}}')
         shutil.copy(Path(self.env["ORGAN_REGISTRY"]) / "organ/policy.json", folder / "policy.json")
@@ -231,7 +237,7 @@ class Sweep:
         if name.decode() in NEW or os.path.isdir(path):
             found["with a slash"] = (path + b"/", folder)
             found["with two slashes"] = (path + b"//", folder)
-        if name.decode() not in (*NEW, "k.key", "locked.key", "root.key"):  # a key is never read over a link
+        if name.decode() not in (*NEW, "k.key", "locked.key", "root.key", "w1.key"):  # a key is never read over a link
             other = folder + b"-alias-" + name
             if not os.path.lexists(other):
                 os.symlink(path, other)

@@ -319,7 +319,7 @@ TEST_CASE("rotation: what an organ of before roots remembers goes on") {
   for (const std::string& name : list_folder(user.known)) {
     if (name == "lock") continue;
     std::string text = slurp(user.known / name);
-    const std::size_t root = text.find("\"root\":"), rules = text.find("\"rules\":");
+    const std::size_t root = text.find("\"roots\":"), rules = text.find("\"rules\":");
     REQUIRE(root < rules);
     text.erase(root, rules - root);
     const std::size_t age = text.find("\"max_age\": null,");

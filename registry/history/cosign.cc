@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/history/cosign.h"
+
+#include <utility>
+
+#include "format/base/fail.h"
+#include "format/base/file.h"
+#include "format/base/path_status.h"
+#include "format/manifest/manifest.h"
+#include "registry/log/facts.h"
+#include "registry/log/log.h"
+#include "registry/registry_paths.h"
+#include "registry/trust/known_logs.h"
+#include "registry/trust/witnesses.h"
+
+namespace organ::registry {
+namespace {
+
+constexpr int kTries = 10;
+
+KnownLogs::Met meet_or_fail(const RegistryPaths& paths, const Log& log,
+                            const OpenOptions& options) {
+  auto met = meet(paths, log, options);
+  if (!met) {
+    throw Error(ErrorCode::invalid_argument,
+                "a witness remembers what it has seen, and here nothing is remembered",
+                "set HOME or XDG_CONFIG_HOME");
+  }
+  if (!met->not_saved.empty()) {
+    fail(ErrorCode::io, "what was seen of {} could not be remembered: {}",
+         quote(paths.root.string()), met->not_saved);
+  }
+  return *std::move(met);
+}
+
+LogRoot root_of(const LogFacts& facts, const RegistryPaths& paths) {
+  if (facts.root() != nullptr) return *facts.root();
+  fail(ErrorCode::corrupt, "{}: its log does not begin with its key", quote(paths.root.string()));
+}
+
+bool is_at(const SignedCheckpoint& checkpoint, const LogPosition& position) {
+  return checkpoint.tree.size == position.entries() && checkpoint.tree.root == position.tree.root();
+}
+
+}  // namespace
+
+MetLog meet_as_witness(const std::filesystem::path& registry, const OpenOptions& options) {
+  const RegistryPaths paths = find_registry(registry);
+  const Log log(paths.organ());
+  KnownLogs::Met met = meet_or_fail(paths, log, options);
+  MetLog seen{.root = root_of(met.known.facts, paths),
+              .entries = met.known.end.entries(),
+              .notes = std::move(met.news)};
+  if (met.first_use) {
+    seen.notes.push_back("is met for the first time; its log key is " + met.known.log_key);
+  }
+  return seen;
+}
+
+NewCosignature cosign(const std::filesystem::path& registry, const OpenOptions& options,
+                      const NoteSigner& key, const std::string& name) {
+  const RegistryPaths paths = find_registry(registry);
+  const Log log(paths.organ());
+  for (int i = 0; i < kTries; ++i) {
+    const KnownLogs::Met met = meet_or_fail(paths, log, options);
+    const SignedCheckpoint checkpoint = log.signed_checkpoint();
+    if (!is_at(checkpoint, met.known.end)) continue;  // it grew in between
+    SignedNote note = SignedNote::parse(checkpoint.note, "checkpoint");
+    const auto time = static_cast<std::uint64_t>(format::clock_seconds());
+    note.signatures.push_back(key.cosign(name, note.text, time));
+    return {checkpoint.tree.size, time, note.to_string()};
+  }
+  fail(ErrorCode::conflict, "{}: its log grows faster than it can be read",
+       quote(paths.root.string()));
+}
+
+std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
+                                          const std::string& note) {
+  const RegistryPaths paths = find_registry(registry);
+  const Log log(paths.organ());
+  LogFacts facts;
+  add_facts(log, {}, facts);
+  const LogRoot root = root_of(facts, paths);
+  const SignedNote parsed = SignedNote::parse(note, "the cosigned note");
+  std::vector<std::string> by;
+  for (const std::string& witness : root.witnesses) {
+    if (NoteVerifier::parse(witness, "witness").find(parsed, "the cosigned note")) {
+      by.push_back(witness);
+    }
+  }
+  if (by.empty()) {
+    throw Error(ErrorCode::untrusted,
+                fmt::format("the cosigned note: none of the {} witnesses of the log's root has "
+                            "cosigned it",
+                            root.witnesses.size()),
+                "organ log root --witness names them");
+  }
+  require_beginning(log, parse_checkpoint(parsed.text, "the cosigned note"));
+  create_folders(witness_folder(paths.organ()));
+  for (const std::string& witness : by) write_file(witness_file(paths.organ(), witness), note);
+  return by;
+}
+
+}  // namespace organ::registry
