@@ -38,7 +38,7 @@ void run_cosign(Context& context, const Arguments& arguments) {
   const registry::MetLog met = registry::meet_as_witness(folder, options);
   for (const std::string& note : met.notes) context.note(escape_text(note, 4096));
   const SigningKey key = load_signing_key(arguments.key, registry::NoteKeyType::cosigner,
-                                          met.root.witnesses, arguments.passphrase);
+                                          met.witnesses, arguments.passphrase);
   const registry::NewCosignature made = registry::cosign(folder, options, key.signer, key.name());
   if (arguments.out.empty()) {
     registry::keep_cosignature(folder, made.note);

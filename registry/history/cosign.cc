@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/history/cosign.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "format/base/fail.h"
@@ -33,9 +34,15 @@ KnownLogs::Met meet_or_fail(const RegistryPaths& paths, const Log& log,
   return *std::move(met);
 }
 
-LogRoot root_of(const LogFacts& facts, const RegistryPaths& paths) {
-  if (facts.root() != nullptr) return *facts.root();
-  fail(ErrorCode::corrupt, "{}: its log does not begin with its key", quote(paths.root.string()));
+// Those of former roots too: they consent to a root that goes on without them.
+std::vector<std::string> witnesses_of(const LogFacts& facts) {
+  std::vector<std::string> all;
+  for (const RootSince& since : facts.roots()) {
+    for (const std::string& witness : since.root.witnesses) {
+      if (std::ranges::find(all, witness) == all.end()) all.push_back(witness);
+    }
+  }
+  return all;
 }
 
 bool is_at(const SignedCheckpoint& checkpoint, const LogPosition& position) {
@@ -48,7 +55,7 @@ MetLog meet_as_witness(const std::filesystem::path& registry, const OpenOptions&
   const RegistryPaths paths = find_registry(registry);
   const Log log(paths.organ());
   KnownLogs::Met met = meet_or_fail(paths, log, options);
-  MetLog seen{.root = root_of(met.known.facts, paths),
+  MetLog seen{.witnesses = witnesses_of(met.known.facts),
               .entries = met.known.end.entries(),
               .notes = std::move(met.news)};
   if (met.first_use) {
@@ -80,10 +87,10 @@ std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
   const Log log(paths.organ());
   LogFacts facts;
   add_facts(log, {}, facts);
-  const LogRoot root = root_of(facts, paths);
+  const std::vector<std::string> witnesses = witnesses_of(facts);
   const SignedNote parsed = SignedNote::parse(note, "the cosigned note");
   std::vector<std::string> by;
-  for (const std::string& witness : root.witnesses) {
+  for (const std::string& witness : witnesses) {
     if (NoteVerifier::parse(witness, "witness").find(parsed, "the cosigned note")) {
       by.push_back(witness);
     }
@@ -92,7 +99,7 @@ std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
     throw Error(ErrorCode::untrusted,
                 fmt::format("the cosigned note: none of the {} witnesses of the log's root has "
                             "cosigned it",
-                            root.witnesses.size()),
+                            witnesses.size()),
                 "organ log root --witness names them");
   }
   require_beginning(log, parse_checkpoint(parsed.text, "the cosigned note"));

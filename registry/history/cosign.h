@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "registry/log/root.h"
 #include "registry/notes/note_signer.h"
 #include "registry/registry.h"
 
@@ -19,7 +18,7 @@ namespace organ::registry {
 // untrusted (rollback, fork, another registry), io when it could not be remembered,
 // invalid_argument when nothing is.
 struct MetLog {
-  LogRoot root;
+  std::vector<std::string> witnesses;  // that any of its roots names
   std::uint64_t entries = 0;
   std::vector<std::string> notes;  // sentences
 };
@@ -35,7 +34,8 @@ struct NewCosignature {
 NewCosignature cosign(const std::filesystem::path& registry, const OpenOptions& options,
                       const NoteSigner& key, const std::string& name);
 
-// Puts a note into the registry for every witness of the root that has cosigned it; returns these.
+// Puts a note into the registry for every witness of one of its roots that has cosigned it; returns
+// these.
 // Throws untrusted when none has, or the note is not the beginning of the log; io.
 std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
                                           const std::string& note);

@@ -66,5 +66,5 @@ expect 5 witness w9 registry --key w9.key >/dev/null 2>err
 grep -q 'none of the 3 witnesses' err
 expect 2 organ log cosign 2>/dev/null
 expect 2 organ log cosign --key w1.key --add w2.note 2>/dev/null
-expect 4 organ log cosign registry --key publisher.key 2>err >/dev/null
+expect 4 witness w3 registry --key publisher.key 2>err >/dev/null
 grep -q 'not an Ed25519 private key' err

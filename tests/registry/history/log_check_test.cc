@@ -95,7 +95,7 @@ TEST_CASE("log check: damage is named, and nothing more is said") {
   const fs::path log = fixture.root / "organ" / "log";
   const std::string good = slurp(log);
   std::string bad = good;
-  bad[bad.size() - 5] ^= 1;
+  bad[bad.size() - 5] = static_cast<char>(bad[bad.size() - 5] ^ 1);
   spill(log, bad);
   const LogCheck check = user.check();
   REQUIRE(check.findings.size() == 1);

@@ -117,7 +117,8 @@ TEST_CASE("note: a cosignature made by openssl with the first key of RFC 8032 is
   const SignedNote good = SignedNote::parse(text + "\n" + line, "note");
   for (std::size_t i = 0; i < good.signatures.front().value.size(); ++i) {
     SignedNote bad = good;
-    bad.signatures.front().value[i] ^= 1;
+    char& changed = bad.signatures.front().value[i];
+    changed = static_cast<char>(changed ^ 1);
     CHECK(test::error_of([&] { witness.find(bad, "note"); }) ==
           "untrusted: note: bad signature of the key witness.example.com/w1");
   }
