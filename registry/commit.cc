@@ -12,7 +12,12 @@ namespace {
 Policy policy_of(const LogRules& rules, const RegistryPaths& paths) {
   Policy policy;
   for (const auto& [pattern, rule] : rules) {
-    policy.add_rule(pattern, rule.mode, rule.threshold, rule.keys, paths.trust());
+    std::vector<LimitedKey> limits;
+    for (const auto& [key, limit] : rule.limits) {
+      limits.push_back({Digest::parse(key, "key"), limit.expires, limit.retired});
+    }
+    policy.add_rule(pattern, rule.mode, rule.threshold, rule.keys, paths.trust(),
+                    std::move(limits));
   }
   return policy;
 }

@@ -192,11 +192,18 @@ class Registry {
   void supersede(const std::string& name, const format::Version& version,
                  const std::optional<Supersession>& by);
   // Whose signatures count for names that match `pattern`; the first key makes the rule: enforce,
-  // threshold 1. Empty pattern of distrust: in every rule. False when nothing changed.
-  bool trust(const std::string& pattern, const format::PublicKey& key);
+  // threshold 1. With `expires` (RFC 3339 UTC) signatures count that came into the log before; a key
+  // that is trusted already gets this end. Distrusted, none of a key counts; retired, those that
+  // came before entry `from`, without one before now. An empty pattern: in every rule. False when
+  // nothing changed.
+  bool trust(const std::string& pattern, const format::PublicKey& key,
+             const std::string& expires = {});
   bool distrust(const format::KeyId& key, const std::string& pattern = {});
+  bool retire(const format::KeyId& key, std::optional<std::uint64_t> from = {},
+              const std::string& pattern = {});
   void set_rule(const std::string& pattern, PolicyMode mode, std::uint64_t threshold);
-  // Makes the rules in force those of `policy`, by as many entries as that takes.
+  // Makes the rules in force those of `policy`, by as many entries as that takes. Limits of keys
+  // stay what they are; throws invalid_argument when `policy` has others.
   void apply(const Policy& policy);
   // Writes policy.json anew from the log.
   void restore_policy();

@@ -6,6 +6,7 @@
 #include "format/base/file.h"
 #include "format/manifest/manifest.h"
 #include "registry/internal/registry_impl.h"
+#include "registry/log/moment.h"
 #include "registry/notes/note.h"
 
 namespace organ::registry {
@@ -26,7 +27,8 @@ void add_unwitnessed(std::uint64_t index, const LogEntry& entry, LogFacts& facts
   const bool withdraws = (entry.kind == LogKind::yank || entry.kind == LogKind::revoke ||
                           entry.kind == LogKind::takedown) &&
                          !entry.withdrawn;
-  if (withdraws || (entry.kind == LogKind::key && entry.action == "distrust")) {
+  const bool takes_key = entry.action == "distrust" || entry.action == "retire";
+  if (withdraws || takes_key) {
     facts.add(index, entry);
   } else if (entry.kind == LogKind::publish) {
     LogEntry hidden = entry;
@@ -70,6 +72,42 @@ const LogFacts& Registry::Impl::counted_facts(std::uint64_t entries) const {
   counted_ = std::move(counted);
   counted_end_ = end;
   return counted_;
+}
+
+SignatureAnchors Registry::Impl::anchors_of(const std::string& name,
+                                            const std::optional<VersionInfo>& version,
+                                            std::optional<std::uint64_t> now) const {
+  if (policy().rule_for(name).limits.empty()) return {};
+  anchors_end_ =
+      log.scan(anchors_end_,
+               [&](const LogPlace& place, const LogEntry& entry) {
+                 // Entered twice, the first time counts.
+                 for (const BlobRef& signature : entry.signatures) {
+                   anchors_.try_emplace(
+                       signature.digest,
+                       LogAnchor{place.index, parse_moment(entry.time).value_or(UINT64_MAX)});
+                 }
+               })
+          .end;
+  std::map<std::string, LogAnchor> known;
+  if (version) {
+    for (const BlobRef& signature : catalog.signatures(version->log_index)) {
+      const auto anchor = anchors_.find(signature.digest);
+      if (anchor == anchors_.end()) continue;
+      try {
+        const BlobRef manifest{version->digest, version->manifest_size};
+        known.emplace(load_signature(blobs, signature, manifest, version->name).text,
+                      anchor->second);
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::corrupt) throw;  // evaluate() tells
+      }
+    }
+  }
+  return [known = std::move(known), now](const std::string& bundle) -> std::optional<LogAnchor> {
+    if (const auto at = known.find(bundle); at != known.end()) return at->second;
+    if (now) return LogAnchor{UINT64_MAX, *now};
+    return std::nullopt;
+  };
 }
 
 StateAge Registry::Impl::age() const {

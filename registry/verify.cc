@@ -122,7 +122,8 @@ void note_modes(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verify
 TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::OrganSource& organ,
                                       const TrustOverride& override) const {
   prove(version);
-  TrustVerdict verdict = evaluate_policy(policy(), version.name, organ, override);
+  TrustVerdict verdict = evaluate_policy(policy(), version.name, organ, override, Naming::known,
+                                         anchors_of(version.name, version, std::nullopt));
   const std::string subject = version.name + ":" + version.version;
   verdict.established.push_back(fmt::format("published at {} as entry {} of this registry's log",
                                             version.published, version.log_index));

@@ -63,17 +63,6 @@ void show(const Context& context, const char* done, const LogRoot& root) {
   print_root(context, root);
 }
 
-std::string moment_of(const std::string& text) {
-  const auto moment = registry::parse_day_or_moment(text);
-  if (!moment) {
-    fail(ErrorCode::invalid_argument,
-         "--expires: {} is unknown, expected a day (2027-01-31) or a "
-         "time (2027-01-31T12:00:00Z)",
-         quote(text));
-  }
-  return registry::moment_text(*moment);
-}
-
 LogRoot changed(Registry& registry, const LogRoot& now, const Arguments& arguments) {
   LogRoot next = now;
   ++next.version;
@@ -89,7 +78,7 @@ LogRoot changed(Registry& registry, const LogRoot& now, const Arguments& argumen
   if (arguments.no_witnesses) next.quorum = 0;
   if (arguments.threshold) next.threshold = *arguments.threshold;
   if (arguments.quorum) next.quorum = *arguments.quorum;
-  if (!arguments.expires.empty()) next.expires = moment_of(arguments.expires);
+  if (!arguments.expires.empty()) next.expires = arguments.expires;
   if (arguments.no_expiry) next.expires.clear();
   if (arguments.max_age) next.max_age = arguments.max_age;
   if (arguments.any_age) next.max_age.reset();
@@ -208,8 +197,7 @@ void add_changes(Command& command, Arguments& arguments) {
   command.add_flag("--rotate", arguments.rotate, "hand over to a new log key, made here");
   const Option never =
       command.add_flag("--no-expiry", arguments.no_expiry, "the log key has no end");
-  command.add_option("--expires", arguments.expires, "the log key counts until then")
-      .value_name("DAY")
+  add_moment_option(command, "--expires", arguments.expires, "the log key counts until then")
       .excludes(never);
   command
       .add_option("--root-key", arguments.root_keys,

@@ -24,6 +24,20 @@ Option add_age_option(Command& command, const std::string& name,
       .value_name("AGE");
 }
 
+Option add_moment_option(Command& command, const std::string& name, std::string& moment,
+                         const std::string& description) {
+  return command
+      .add_parsed_option(
+          name,
+          [name, &moment](const std::string& text) {
+            moment = registry::moment_text(
+                parsed(registry::parse_day_or_moment(text), name, text,
+                       "a day (2027-01-31) or a time (2027-01-31T12:00:00Z)"));
+          },
+          description)
+      .value_name("DAY");
+}
+
 registry::Registry open_registry(const Context& context, registry::Registry::Mode mode,
                                  const Work& work) {
   auto registry = registry::Registry::open(

@@ -19,6 +19,10 @@ registry::Registry open_registry(const Context& context, registry::Registry::Mod
 Option add_age_option(Command& command, const std::string& name,
                       std::optional<std::uint64_t>& seconds, const std::string& description);
 
+// An option whose value is a day or a time, which is put into `moment` as RFC 3339.
+Option add_moment_option(Command& command, const std::string& name, std::string& moment,
+                         const std::string& description);
+
 // Says what came up since it was opened.
 void tell_notices(const Context& context, registry::Registry& registry);
 

@@ -36,9 +36,33 @@ struct PolicyArguments {
   std::string pattern = "*";
   std::optional<std::uint64_t> threshold;
   PolicyMode mode = PolicyMode::enforce;
+  std::string expires;
+  std::optional<std::uint64_t> from;
   std::string apply;
   bool restore = false;
 };
+
+// "sha256:…, until …, retired from entry …"
+std::string key_text(const PolicyRule& rule, const format::KeyId& key) {
+  std::string text = key.to_string();
+  for (const registry::LimitedKey& limit : rule.limits) {
+    if (limit.key != key) continue;
+    if (!limit.expires.empty()) text += ", until " + limit.expires;
+    if (limit.retired) text += fmt::format(", retired from entry {} on", *limit.retired);
+  }
+  return text;
+}
+
+nlohmann::json limits_json(const PolicyRule& rule) {
+  nlohmann::json limits = nlohmann::json::array();
+  for (const registry::LimitedKey& limit : rule.limits) {
+    limits.push_back(
+        {{"key", limit.key.to_string()},
+         {"expires", limit.expires.empty() ? nlohmann::json() : nlohmann::json(limit.expires)},
+         {"retired", limit.retired ? nlohmann::json(*limit.retired) : nlohmann::json()}});
+  }
+  return limits;
+}
 
 nlohmann::json rules_json(const registry::Policy& policy) {
   nlohmann::json rules = nlohmann::json::array();
@@ -48,7 +72,8 @@ nlohmann::json rules_json(const registry::Policy& policy) {
     rules.push_back({{"pattern", rule.pattern},
                      {"mode", to_string(rule.mode)},
                      {"threshold", rule.threshold},
-                     {"keys", keys}});
+                     {"keys", keys},
+                     {"limits", limits_json(rule)}});
   }
   return rules;
 }
@@ -62,7 +87,7 @@ void show_policy(const Context& context, const char* command, const Registry& re
   for (const PolicyRule& rule : policy.rules()) {
     context.print(fmt::format("{:<24} {:<8} {} of {} keys", rule.pattern, to_string(rule.mode),
                               rule.threshold, rule.keys.size()));
-    for (const format::PublicKey& key : rule.keys) context.print("  " + key.id().to_string());
+    for (const format::PublicKey& key : rule.keys) context.print("  " + key_text(rule, key.id()));
   }
   if (policy.rules().empty()) context.note("no key is trusted for any name");
 }
@@ -77,7 +102,7 @@ void finish(Context& context, const char* command, Registry& registry, bool chan
 void run_trust(Context& context, const PolicyArguments& arguments, bool mode_given) {
   const auto key = format::PublicKey::load(arguments.key);
   Registry registry = open_registry(context, Registry::Mode::write);
-  bool changed = registry.trust(arguments.pattern, key);
+  bool changed = registry.trust(arguments.pattern, key, arguments.expires);
   if (arguments.threshold || mode_given) {
     const auto& rules = registry.policy().rules();
     const auto rule = std::ranges::find(rules, arguments.pattern, &PolicyRule::pattern);
@@ -88,10 +113,21 @@ void run_trust(Context& context, const PolicyArguments& arguments, bool mode_giv
   finish(context, "registry trust", registry, changed);
 }
 
+format::KeyId id_of(const std::string& key) {
+  if (key.starts_with("sha256:")) return Digest::parse(key, "key id");
+  return format::PublicKey::load(key).id();
+}
+
+void run_retire(Context& context, const PolicyArguments& arguments, bool everywhere) {
+  const format::KeyId id = id_of(arguments.key);
+  Registry registry = open_registry(context, Registry::Mode::write);
+  const bool changed =
+      registry.retire(id, arguments.from, everywhere ? std::string() : arguments.pattern);
+  finish(context, "registry retire", registry, changed);
+}
+
 void run_distrust(Context& context, const PolicyArguments& arguments, bool everywhere) {
-  const format::KeyId id = arguments.key.starts_with("sha256:")
-                               ? Digest::parse(arguments.key, "key id")
-                               : format::PublicKey::load(arguments.key).id();
+  const format::KeyId id = id_of(arguments.key);
   Registry registry = open_registry(context, Registry::Mode::write);
   const bool changed = registry.distrust(id, everywhere ? std::string() : arguments.pattern);
   finish(context, "registry distrust", registry, changed);
@@ -165,10 +201,10 @@ void run_remember(Context& context, const RememberArguments& arguments) {
 }
 
 void add_trust(Command& group, Context& context) {
-  Command command =
-      group.add_command(context, "trust", "let a key speak for the names that match a pattern",
-                        "  organ registry trust legal.pub --pattern 'legal/*'\n"
-                        "  organ registry trust second.pub --pattern 'legal/*' --threshold 2");
+  Command command = group.add_command(
+      context, "trust", "let a key speak for the names that match a pattern",
+      "  organ registry trust legal.pub --pattern 'legal/*' --expires 2028-01-31\n"
+      "  organ registry trust second.pub --pattern 'legal/*' --threshold 2");
   auto arguments = std::make_shared<PolicyArguments>();
   command.add_path("PUB", arguments->key, "public key").required();
   command.add_option("--pattern", arguments->pattern, "a name, '*' or 'prefix/*'")
@@ -180,6 +216,8 @@ void add_trust(Command& group, Context& context) {
       .value_name("N");
   add_choice(command, "--mode", arguments->mode, parse_mode, "enforce|warn|off",
              "what happens to an organ without the signatures");
+  add_moment_option(command, "--expires", arguments->expires,
+                    "signatures count that the log entered before [default: no end]");
   command.on_run(
       [&context, arguments, command] { run_trust(context, *arguments, command.given("--mode")); });
 }
@@ -195,6 +233,24 @@ void add_distrust(Command& group, Context& context) {
       .value_name("PATTERN");
   command.on_run([&context, arguments, command] {
     run_distrust(context, *arguments, !command.given("--pattern"));
+  });
+}
+
+void add_retire(Command& group, Context& context) {
+  Command command = group.add_command(
+      context, "retire", "count a key's signatures that the log has now, and no later ones",
+      "  organ registry retire former.pub\n"
+      "  organ registry retire stolen.pub --from 120");
+  auto arguments = std::make_shared<PolicyArguments>();
+  command.add_path("PUB|ID", arguments->key, "public key, or its id").required();
+  command
+      .add_option("--from", arguments->from,
+                  "an entry: those from it on count no more [default: the next one]")
+      .value_name("INDEX");
+  command.add_option("--pattern", arguments->pattern, "only for this pattern [default: everywhere]")
+      .value_name("PATTERN");
+  command.on_run([&context, arguments, command] {
+    run_retire(context, *arguments, !command.given("--pattern"));
   });
 }
 
@@ -236,6 +292,7 @@ void add_remember(Command& group, Context& context) {
 void add_registry_policy(Command& group, Context& context) {
   add_trust(group, context);
   add_distrust(group, context);
+  add_retire(group, context);
   add_policy(group, context);
   add_remember(group, context);
 }

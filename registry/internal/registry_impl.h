@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -90,6 +91,10 @@ struct Registry::Impl {
   void require_not_taken_down(const format::Manifest& organ) const;
   // With its withdrawals and aliases as the log says, whatever its row does.
   VersionInfo as_logged(VersionInfo version) const;
+  // When the signatures of a version came into the log; others come now, `now` seconds since 1970.
+  // Nothing to ask when no key of the rule for this name is limited. Borrows this object.
+  SignatureAnchors anchors_of(const std::string& name, const std::optional<VersionInfo>& version,
+                              std::optional<std::uint64_t> now) const;
   // Throws corrupt unless the log has this publish entry. The row of the catalog is only its copy.
   void prove(const VersionInfo& version) const;
 
@@ -103,6 +108,8 @@ struct Registry::Impl {
   mutable LogPosition facts_end_;
   mutable LogFacts counted_;  // the first counted_end_.first of counted_end_.second entries
   mutable std::pair<std::uint64_t, std::uint64_t> counted_end_;
+  mutable std::map<Digest, LogAnchor> anchors_;  // by manifests of signatures
+  mutable LogPosition anchors_end_;
   mutable Witnessed witnessed_;
   mutable std::string witnessed_of_;  // the state that witnessed_ was made from
   mutable Policy policy_;

@@ -87,6 +87,16 @@ Json rows_json(const Takedowns& takedowns) {
   return rows;
 }
 
+Json limits_json(const std::map<std::string, KeyLimit>& limits) {
+  Json rows = Json::array();
+  for (const auto& [key, limit] : limits) {
+    rows.push_back({{"key", key},
+                    {"expires", limit.expires.empty() ? Json() : Json(limit.expires)},
+                    {"retired", limit.retired ? Json(*limit.retired) : Json()}});
+  }
+  return rows;
+}
+
 Json rules_json(const LogRules& rules) {
   Json rows = Json::array();
   for (const auto& [pattern, rule] : rules) {
@@ -94,18 +104,33 @@ Json rules_json(const LogRules& rules) {
                     {"mode", rule.mode},
                     {"threshold", rule.threshold},
                     {"keys", rule.keys}});
+    if (!rule.limits.empty()) rows.back()["limits"] = limits_json(rule.limits);
   }
   return rows;
+}
+
+// Left out where there is none, as an organ of before limits did.
+std::map<std::string, KeyLimit> parse_limits(const JsonObject& rule) {
+  std::map<std::string, KeyLimit> limits;
+  if (rule.is_null("limits")) return limits;
+  for (const JsonObject& row : rule.objects("limits")) {
+    row.allow_only({"expires", "key", "retired"});
+    limits.insert_or_assign(row.string("key"),
+                            KeyLimit{.expires = row.optional_string("expires").value_or(""),
+                                     .retired = row.optional_unsigned("retired")});
+  }
+  return limits;
 }
 
 LogRules parse_rules(const JsonObject& object, const char* field) {
   LogRules rules;
   for (const JsonObject& row : object.objects(field)) {
-    row.allow_only({"keys", "mode", "pattern", "threshold"});
+    row.allow_only({"keys", "limits", "mode", "pattern", "threshold"});
     rules.insert_or_assign(row.string("pattern"),
                            LogRule{.mode = row.string("mode"),
                                    .threshold = row.unsigned_integer("threshold"),
-                                   .keys = row.strings("keys")});
+                                   .keys = row.strings("keys"),
+                                   .limits = parse_limits(row)});
   }
   return rules;
 }
@@ -136,6 +161,20 @@ bool is_first_alone(const std::vector<RootSince>& roots) {
   return roots.size() == 1 && roots.front().entry == 0;
 }
 
+// A later word on the end of a key replaces the one before; retired it stays.
+void set_end(LogRule& rule, const std::string& key, const std::string& expires) {
+  if (expires.empty() && !rule.limits.contains(key)) return;
+  KeyLimit& limit = rule.limits[key];
+  limit.expires = expires;
+  if (limit == KeyLimit{}) rule.limits.erase(key);
+}
+
+void retire(LogRule& rule, const std::string& key, std::uint64_t from) {
+  if (std::ranges::find(rule.keys, key) == rule.keys.end()) return;
+  std::optional<std::uint64_t>& retired = rule.limits[key].retired;
+  retired = std::min(retired.value_or(from), from);
+}
+
 }  // namespace
 
 void LogFacts::add(std::uint64_t index, const LogEntry& entry) {
@@ -159,7 +198,8 @@ void LogFacts::add(std::uint64_t index, const LogEntry& entry) {
       }
       break;
     case LogKind::root: change_root(index, entry); break;
-    case LogKind::policy: change_rules(entry); break;
+    case LogKind::policy:
+    case LogKind::key_end: change_rules(entry); break;
     case LogKind::supersede: {
       std::optional<Supersession> by;
       if (!entry.withdrawn) by = Supersession{entry.successor, entry.reason};
@@ -179,11 +219,19 @@ void LogFacts::change_rules(const LogEntry& entry) {
     rule.mode = entry.mode;
     rule.threshold = entry.threshold;
   } else if (entry.action == "trust") {
-    std::vector<std::string>& keys = rules_[entry.pattern].keys;
+    LogRule& rule = rules_[entry.pattern];
+    std::vector<std::string>& keys = rule.keys;
     if (std::ranges::find(keys, entry.key) == keys.end()) keys.push_back(entry.key);
-  } else {  // distrust, everywhere when it names no pattern
+    set_end(rule, entry.key, entry.expires);
+  } else {  // everywhere when it names no pattern
     for (auto& [pattern, rule] : rules_) {
-      if (entry.pattern.empty() || entry.pattern == pattern) std::erase(rule.keys, entry.key);
+      if (!entry.pattern.empty() && entry.pattern != pattern) continue;
+      if (entry.action == "retire") {
+        retire(rule, entry.key, entry.from);
+      } else {
+        std::erase(rule.keys, entry.key);
+        rule.limits.erase(entry.key);
+      }
     }
   }
 }

@@ -17,11 +17,19 @@
 
 namespace organ::registry {
 
+// Until when a trusted key counts: for what the log entered before.
+struct KeyLimit {
+  std::string expires;                   // RFC 3339 UTC; empty: no end
+  std::optional<std::uint64_t> retired;  // from this entry on
+  bool operator==(const KeyLimit&) const = default;
+};
+
 // A rule of the policy in the words of the log (schemas/log-entry.v1.schema.json).
 struct LogRule {
   std::string mode = "enforce";
   std::uint64_t threshold = 1;
-  std::vector<std::string> keys;  // ids, in the order in which they were trusted
+  std::vector<std::string> keys;           // ids, in the order in which they were trusted
+  std::map<std::string, KeyLimit> limits;  // of those that have one
   bool operator==(const LogRule&) const = default;
 };
 using LogRules = std::map<std::string, LogRule>;                            // by pattern

@@ -4,14 +4,12 @@
 #include <algorithm>
 
 #include "format/base/fail.h"
-#include "registry/log/moment.h"
 
 namespace organ::registry {
 namespace {
 
 constexpr std::uint64_t kUsualLimit = 30 * kDay;  // warned of where nobody demands another
-constexpr std::uint64_t kWarnAhead = 30 * kDay;
-constexpr std::uint64_t kClockSkew = kDay;  // clocks of two machines may differ so much
+constexpr std::uint64_t kClockSkew = kDay;        // clocks of two machines may differ so much
 
 // Why its age is too high, or cannot be told; empty: neither.
 std::string complaint(const StateAge& age, std::uint64_t limit) {

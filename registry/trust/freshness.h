@@ -8,12 +8,15 @@
 #include <string>
 
 #include "format/base/finding.h"
+#include "registry/log/moment.h"
 
 namespace organ::registry {
 
 // The smaller limit; nothing only without both.
 std::optional<std::uint64_t> stricter_limit(std::optional<std::uint64_t> a,
                                             std::optional<std::uint64_t> b);
+
+inline constexpr std::uint64_t kWarnAhead = 30 * kDay;  // the end of a key is told so long before
 
 struct StateAge {
   std::optional<std::uint64_t> signed_at;  // seconds since 1970; an older organ wrote none

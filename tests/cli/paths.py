@@ -39,6 +39,7 @@ CASES = {
                ["repair", "{reg}", "--from", "{reg}", "--ca", "{ca.pem}", "--auth-file", "{docker.json}"]],
     "gc": [["gc", "{reg}"]],
     "registry trust": [["registry", "trust", "{k.pub}", "--pattern", "a/*", "--registry", "{reg}"]],
+    "registry retire": [["registry", "retire", "{locked.pub}", "--registry", "{reg}"]],
     "registry distrust": [["registry", "distrust", "{locked.pub}", "--registry", "{reg}"]],
     "registry policy": [["registry", "policy", "--apply", "{policy.json}", "--registry", "{reg}"]],
     "search": [["search", "--fits", "{model}", "--registry", "{reg}"]],

@@ -67,6 +67,9 @@ def main():
                          registry],
                         [organ, "registry", "trust", folder / "key.pub", "--pattern", "legal/*",
                          "--mode", "warn", "--registry", registry],
+                        [organ, "registry", "trust", folder / "key.pub", "--pattern", "legal/*",
+                         "--expires", "2199-12-31", "--registry", registry],
+                        [organ, "registry", "retire", folder / "key.pub", "--registry", registry],
                         [organ, "log", "root", "--rotate", "--max-age", "90d", "--registry", registry]):
             subprocess.run([str(c) for c in command], check=True, capture_output=True, env=home)
         def printed(*words):
@@ -76,7 +79,8 @@ def main():
         documents = [(entry_schema, json.loads(line[65:])) for line in lines]
         documents.append((policy_schema, json.loads((registry / "organ/policy.json").read_text())))
         assert [d["kind"] for s, d in documents if s is entry_schema] == ["key", "key", "publish", "alias", "yank",
-                                                          "publish", "supersede", "takedown", "policy", "root"]
+                                                          "publish", "supersede", "takedown", "policy", "key_end", "key_end",
+                                                          "root"]
         shown = subprocess.run([organ, "show", "legal/contracts:1.0.0", "--history", "--json", "--registry",
                                 registry], check=True, capture_output=True, env=home).stdout
         history_schema = json.loads((schemas / "version-history.v1.schema.json").read_text())
@@ -86,9 +90,9 @@ def main():
         assert len(known) == 1
         documents.append((proof_schema, printed("log", "prove", "2")))
         documents.append((verify_schema, printed("log", "verify", "--json")))
-        assert documents[-1][1]["remembered"]["entries"] == 10
+        assert documents[-1][1]["remembered"]["entries"] == 12
         documents.append((root_schema, printed("log", "root", "--json")["root"]))
-        documents.append((root_schema, json.loads(documents[9][1]["note"].split("\n")[1])))
+        documents.append((root_schema, json.loads(documents[11][1]["note"].split("\n")[1])))
         for schema, document in documents:
             assert accepted(schema, document), document
             for other in broken(document):
