@@ -92,7 +92,8 @@ const Policy& Registry::Impl::policy() const {
 
 void Registry::Impl::show_policy() {
   try {
-    write_file(paths.policy(), policy_of(facts().rules(), paths).to_text());
+    write_file(paths.policy(), policy_of(facts().rules(), paths).to_text(),
+               AtomicFile::Mode::replace, 0666, Rights::folder);
   } catch (const Error& error) {
     notices.push_back("it is in the log; policy.json does not show it yet: " + error.message());
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/registry.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/base/new_folder.h"
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
@@ -62,6 +64,21 @@ void fill_new_registry(const RegistryPaths& paths, const CreateOptions& options)
   build_catalog(paths, log, BlobStore(paths.root), {});
   write_file(paths.root / kLayoutFile, kOciLayoutText);
   sync_folder(paths.root / "blobs");
+}
+
+// A folder that a group shares was prepared for all of it: what lies in it is the group's as the
+// folder is, the log's key to read.
+void share_like(const fs::path& shared, const fs::path& folder) {
+  for (const std::string& name : list_folder(folder)) {
+    const fs::path path = folder / name;
+    const bool within = is_folder(path);
+    if (within) share_like(shared, path);
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) fail_errno(path.string(), "open");
+    const unsigned wanted = within ? 0777 : name == "log.key" ? 0640 : 0666;
+    set_permissions_in(shared, fd.get(), wanted, path.string());
+    sync_fd(fd.get(), path.string());
+  }
 }
 
 bool is_up_to_date(const Log& log, const Catalog& catalog) {
@@ -169,6 +186,7 @@ void Registry::create(const fs::path& folder, const CreateOptions& options) {
   create_folders(absolute_path(given_path(folder.native())).parent_path());
   NewFolder built(folder, {"blobs", "organ", "index.json", kLayoutFile});
   fill_new_registry({built.path()}, options);
+  if (is_shared_folder(folder)) share_like(folder, built.path());
   built.commit();
 }
 

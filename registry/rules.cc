@@ -69,7 +69,8 @@ LogRule in_words(const PolicyRule& rule) {
 }  // namespace
 
 void Registry::Impl::add_key(const format::PublicKey& key) const {
-  write_file(paths.trust() / (key.id().hex() + ".pem"), key.pem());
+  write_file(paths.trust() / (key.id().hex() + ".pem"), key.pem(), AtomicFile::Mode::replace, 0666,
+             Rights::folder);
 }
 
 bool Registry::trust(const std::string& pattern, const format::PublicKey& key,

@@ -103,8 +103,11 @@ std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
                 "organ log root --witness names them");
   }
   require_beginning(log, parse_checkpoint(parsed.text, "the cosigned note"));
-  create_folders(witness_folder(paths.organ()));
-  for (const std::string& witness : by) write_file(witness_file(paths.organ(), witness), note);
+  create_folders(witness_folder(paths.organ()), Rights::folder);
+  for (const std::string& witness : by) {
+    write_file(witness_file(paths.organ(), witness), note, AtomicFile::Mode::replace, 0666,
+               Rights::folder);
+  }
   return by;
 }
 

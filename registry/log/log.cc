@@ -166,8 +166,9 @@ Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine) con
   }
   if (!line || !is_pending(line->tree)) {
     if (line) {
-      create_folders(quarantine);
-      write_file(quarantine / ("log-" + sha256(line->text).hex()), line->text);
+      create_folders(quarantine, Rights::folder);
+      write_file(quarantine / ("log-" + sha256(line->text).hex()), line->text,
+                 AtomicFile::Mode::replace, 0666, Rights::folder);
     }
     cut(fd.get(), scan.end.bytes, path.string());
     return line ? Recovered::set_aside : Recovered::cut_off;

@@ -36,6 +36,10 @@ NoteVerifier load_verifier(const fs::path& folder) {
   return verifier;
 }
 
+NoteSigner load_key(const fs::path& path) {
+  return NoteSigner::load(path, {}, NoteSigner::Readers::group);
+}
+
 }  // namespace
 
 Log Log::create(const fs::path& folder, const std::string& time) {
@@ -108,8 +112,8 @@ bool Log::is_writable() const {
 }
 
 std::vector<NoteSigner> Log::signers() const {
-  std::vector<NoteSigner> keys{NoteSigner::load(key_path(folder_))};
-  if (is_taken(next_key_path(folder_))) keys.push_back(NoteSigner::load(next_key_path(folder_)));
+  std::vector<NoteSigner> keys{load_key(key_path(folder_))};
+  if (is_taken(next_key_path(folder_))) keys.push_back(load_key(next_key_path(folder_)));
   const auto is_pinned = [&](const NoteSigner& key) {
     return key.verifier_key(verifier_.name()) == verifier_.to_string();
   };
@@ -133,7 +137,8 @@ void Log::write_note(const std::vector<NoteSigner>& signers, const MerkleTree& t
       note.signatures.push_back(signer.cosign(origin, note.text, now));
     }
   }
-  write_file(folder_ / (kind == NoteKind::pending ? "pending" : "checkpoint"), note.to_string());
+  write_file(folder_ / (kind == NoteKind::pending ? "pending" : "checkpoint"), note.to_string(),
+             AtomicFile::Mode::replace, 0666, Rights::folder);
 }
 
 void Log::renew(const LogPosition& end) const {
@@ -144,12 +149,12 @@ void Log::renew(const LogPosition& end) const {
 std::optional<std::string> Log::next_key() const {
   const fs::path path = next_key_path(folder_);
   if (!is_taken(path)) return std::nullopt;
-  return NoteSigner::load(path).verifier_key(verifier_.name());
+  return load_key(path).verifier_key(verifier_.name());
 }
 
 std::string Log::prepare_key() const {
   if (const auto key = next_key()) return *key;
-  NoteSigner::generate().save(next_key_path(folder_));
+  NoteSigner::generate().save(next_key_path(folder_), {}, NoteSigner::Readers::group);
   return *next_key();
 }
 
@@ -173,7 +178,8 @@ void Log::hand_over(const std::string& log_key) {
     fail(ErrorCode::untrusted, "{}: neither it nor log.key.next is the key that the log names, {}",
          quote(key_path(folder_).string()), log_key);
   }
-  write_file(verifier_path(folder_), log_key + "\n");
+  write_file(verifier_path(folder_), log_key + "\n", AtomicFile::Mode::replace, 0666,
+             Rights::folder);
   rename_path(next_key_path(folder_), key_path(folder_));
   sync_folder(folder_);
   last_.reset();

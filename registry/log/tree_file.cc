@@ -54,7 +54,7 @@ void TreeFile::replace(const std::vector<Digest>& hashes) const {
   AtomicFile file(path_);
   std::vector<std::byte> bytes;
   file.write(bytes_of(hashes, bytes));
-  file.commit();
+  file.commit(AtomicFile::Mode::replace, 0666, Rights::folder);
 }
 
 }  // namespace organ::registry

@@ -16,6 +16,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "registry/notes/internal/ed25519.h"
 
 namespace organ::registry {
@@ -54,10 +55,19 @@ int answer(char* buffer, int size, int /*writing*/, void* user) noexcept {
   }
 }
 
-void require_private(int fd, const std::filesystem::path& path) {
+// What its group may do with a key in this folder.
+unsigned group_rights(const std::filesystem::path& folder, gid_t group) {
+  struct stat status {};
+  const bool shared = is_shared_folder(folder) && ::stat(folder.c_str(), &status) == 0;
+  return shared && status.st_gid == group ? 040 : 0;
+}
+
+void require_private(int fd, const std::filesystem::path& path, NoteSigner::Readers readers) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) fail_errno(path.string(), "stat");
-  if ((status.st_mode & 077) == 0) return;
+  const unsigned allowed =
+      readers == NoteSigner::Readers::group ? group_rights(folder_of(path), status.st_gid) : 0;
+  if ((status.st_mode & 077 & ~allowed) == 0) return;
   throw Error(ErrorCode::untrusted,
               fmt::format("{}: group or others may read the key (mode {:04o}, expected 0600)",
                           quote(path.string()), status.st_mode & 07777u),
@@ -74,9 +84,10 @@ NoteSigner NoteSigner::generate() {
   return NoteSigner(key);
 }
 
-NoteSigner NoteSigner::load(const std::filesystem::path& path, const AskPassphrase& ask) {
+NoteSigner NoteSigner::load(const std::filesystem::path& path, const AskPassphrase& ask,
+                            Readers readers) {
   const UniqueFd fd = open_regular(path, Symlinks::refuse);
-  require_private(fd.get(), path);
+  require_private(fd.get(), path, readers);
   std::string pem = read_fd(fd.get(), kKeyFileLimit, path.string());
   const BioHandle bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   Question question{.ask = &ask, .failure = {}};
@@ -97,7 +108,8 @@ NoteSigner NoteSigner::load(const std::filesystem::path& path, const AskPassphra
   return signer;
 }
 
-void NoteSigner::save(const std::filesystem::path& path, const std::string& passphrase) const {
+void NoteSigner::save(const std::filesystem::path& path, const std::string& passphrase,
+                      Readers readers) const {
   if (passphrase.size() > kPassphraseLimit) {
     fail(ErrorCode::invalid_argument, "passphrase: at most {} bytes are allowed, got {}",
          kPassphraseLimit, passphrase.size());
@@ -119,7 +131,9 @@ void NoteSigner::save(const std::filesystem::path& path, const std::string& pass
   }
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
-  write_file(path, {data, static_cast<std::size_t>(size)}, AtomicFile::Mode::create_new, 0600);
+  const bool is_shared = readers == Readers::group && is_shared_folder(folder_of(path));
+  write_file(path, {data, static_cast<std::size_t>(size)}, AtomicFile::Mode::create_new,
+             is_shared ? 0640 : 0600, Rights::folder);
 }
 
 std::array<std::uint8_t, 32> NoteSigner::public_key() const {

@@ -21,14 +21,19 @@ namespace organ::registry {
 class NoteSigner {
  public:
   static NoteSigner generate();
+  // Who may read a key's file: its owner; or, in a folder that a group shares (file_system.h), that
+  // group too.
+  enum class Readers { owner, group };
   // `ask` gives the passphrase of an encrypted key; it is called only for one, and may throw.
   // Throws untrusted when others may read the file, corrupt for another kind of key,
   // invalid_argument when the passphrase does not open it, not_found, io. Never a terminal prompt
   // of OpenSSL's own.
   using AskPassphrase = std::function<std::string()>;
-  static NoteSigner load(const std::filesystem::path& path, const AskPassphrase& ask = {});
+  static NoteSigner load(const std::filesystem::path& path, const AskPassphrase& ask = {},
+                         Readers readers = Readers::owner);
   // Encrypted when there is a passphrase. Throws already_exists.
-  void save(const std::filesystem::path& path, const std::string& passphrase = {}) const;
+  void save(const std::filesystem::path& path, const std::string& passphrase = {},
+            Readers readers = Readers::owner) const;
 
   // PREFIX and 16 hex digits of the public key's SHA-256: the name of a log that this key founds.
   std::string name_below(std::string_view prefix) const;

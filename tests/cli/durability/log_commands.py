@@ -35,6 +35,25 @@ class Rotate(OfLog):
         self.must(folder, "log", "verify", "--registry", "registry")
 
 
+class Cosign(OfLog):
+    name = "log cosign"
+    arguments = ("log", "cosign", "registry", "--key", "w1.key")
+
+    def prepare(self, home):
+        super().prepare(home)
+        self.must(home, "key", "generate", "w1", "--for", "witness", "--name", "w1.example.org")
+        self.must(home, "log", "root", "--witness", (home / "w1.vkey").read_text().strip(), "--registry",
+                  "registry")
+
+    def judge(self, folder, finished):
+        checked = json.loads(self.must(folder, "log", "verify", "--json", "--registry", "registry"))
+        seen = checked["witnesses"]
+        demand(seen or not finished, "the finished cosignature is gone")
+        demand(all(one["problem"] is None for one in seen), f"half a cosignature is left: {seen}")
+        self.goes_on(folder)
+        self.must(folder, *self.arguments)
+
+
 class Renew(OfLog):
     name = "log renew"
     arguments = ("log", "renew", "--registry", "registry")
