@@ -131,9 +131,11 @@ void Registry::Impl::adopt(KnownLogs::Met met) {
   }
 }
 
-void Registry::Impl::meet_again() {
+void Registry::Impl::meet_again(LogKind entered) {
   if (location_.empty()) return;
-  adopt(KnownLogs(options_.known_registries).meet(log, location_, log_time()));
+  KnownLogs::Met met = KnownLogs(options_.known_registries).meet(log, location_, log_time());
+  if (entered == LogKind::root) met.news.clear();  // who made the root knows it
+  adopt(std::move(met));
 }
 
 void Registry::Impl::prove(const VersionInfo& version) const {
@@ -169,7 +171,7 @@ std::uint64_t Registry::Impl::commit(const LogEntry& entry) {
   const LogPosition after = log.append(end, entry);
   try {
     update.commit(after);
-    meet_again();
+    meet_again(entry.kind);
   } catch (const Error& error) {
     notices.push_back("it is in the log; its views come with the next command that writes: " +
                       error.message());

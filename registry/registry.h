@@ -192,10 +192,10 @@ class Registry {
   void supersede(const std::string& name, const format::Version& version,
                  const std::optional<Supersession>& by);
   // Whose signatures count for names that match `pattern`; the first key makes the rule: enforce,
-  // threshold 1. With `expires` (RFC 3339 UTC) signatures count that came into the log before; a key
-  // that is trusted already gets this end. Distrusted, none of a key counts; retired, those that
-  // came before entry `from`, without one before now. An empty pattern: in every rule. False when
-  // nothing changed.
+  // threshold 1. With `expires` (RFC 3339 UTC) signatures count that came into the log before; a
+  // key that is trusted already gets this end. Distrusted, none of a key counts; retired, those
+  // that came before entry `from`, without one before now. An empty pattern: in every rule. False
+  // when nothing changed.
   bool trust(const std::string& pattern, const format::PublicKey& key,
              const std::string& expires = {});
   bool distrust(const format::KeyId& key, const std::string& pattern = {});
@@ -212,7 +212,8 @@ class Registry {
 
   // Who speaks for the log, and what is demanded of its checkpoints (registry/log/root.h).
   LogRoot root() const;
-  // Makes the log's next key and returns it: the next root may hand over to it.
+  // Makes the log's next key, in place of one that waits, and returns it: the next root may hand
+  // over to it.
   std::string prepare_log_key();
   // The note of a root, signed by those of the log's keys that may.
   std::string sign_root(const LogRoot& next);

@@ -112,9 +112,15 @@ SignatureAnchors Registry::Impl::anchors_of(const std::string& name,
 
 StateAge Registry::Impl::age() const {
   const auto demanded = writable ? root().max_age : witnessed().root.max_age;
+  StateAge age = users_age();
+  age.limit = stricter_limit(demanded, age.limit);
+  return age;
+}
+
+StateAge Registry::Impl::users_age() const {
   return {.signed_at = log.signed_checkpoint().time,
           .now = now(),
-          .limit = stricter_limit(demanded, stricter_limit(options_.max_age, max_age_))};
+          .limit = stricter_limit(options_.max_age, max_age_)};
 }
 
 LogRoot Registry::Impl::root() const {
@@ -162,17 +168,25 @@ void Registry::Impl::judge_state(const VersionInfo& version, TrustVerdict& verdi
 }
 
 void Registry::Impl::require_state() {
+  bool damaged = false;  // told to whoever asks the log something, and by verify_all()
+  try {
+    all_facts();
+  } catch (const LogError& error) {
+    if (error.code() != ErrorCode::corrupt) throw;
+    damaged = true;
+  }
   const std::string subject = quote(paths.root.string());
   const auto refuse = [&](const std::string& why, const char* way_out) {
     if (!writable) throw Error(ErrorCode::untrusted, subject + ": " + why, way_out);
     notices.push_back(subject + ": " + why);
   };
-  const StateAge state = age();
+  const StateAge state = damaged ? users_age() : age();
   const auto frozen = state.limit ? judge_age(state, subject).refusal : std::nullopt;
   if (frozen) {
     refuse(frozen->message,
            "ask who runs the registry; organ log renew signs what is still the newest state");
   }
+  if (damaged) return;
   const EndVerdict end = end_of_key();
   if (!end.over.empty()) {
     refuse(end.over, "ask who runs the registry; organ log root --rotate hands over to a new key");

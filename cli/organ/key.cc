@@ -52,7 +52,7 @@ struct KeyFiles {
 
 KeyFiles free_files(const Options& options) {
   const bool of_organs = options.purpose == Purpose::organ;
-  const KeyFiles files{options.prefix + ".key", options.prefix + (of_organs ? ".pub" : ".vkey")};
+  KeyFiles files{options.prefix + ".key", options.prefix + (of_organs ? ".pub" : ".vkey")};
   const std::string last = std::filesystem::path(options.prefix).filename().string();
   if (last.empty() || last == "." || last == "..") {
     throw Error(ErrorCode::invalid_argument, quote(options.prefix) + ": names no file",

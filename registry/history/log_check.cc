@@ -21,8 +21,6 @@
 namespace organ::registry {
 namespace {
 
-using format::Finding;
-
 constexpr char kLogSubject[] = "organ/log";
 
 // What an entry may refer to: the versions that were published before it.

@@ -54,7 +54,7 @@ struct Registry::Impl {
   void adopt(OpenOptions options);
   // Goes on from what the user has seen of it, and compares again after each commit.
   void adopt(KnownLogs::Met met);
-  void meet_again();
+  void meet_again(LogKind entered);
   // The write lock, everything up to date under it.
   FileLock lock_to_write(const Work& work);
   // Gives the blobs their names before anything refers to them. Throws untrusted when the organ was
@@ -68,6 +68,7 @@ struct Registry::Impl {
                                     std::vector<BlobRef>& seen) const;
   // How old the state is, as its newest checkpoint says, and who allows how much.
   StateAge age() const;
+  StateAge users_age() const;  // as this user allows alone
   EndVerdict end_of_key() const;
   // What has to be said of a version because of the state as a whole.
   void judge_state(const VersionInfo& version, TrustVerdict& verdict) const;

@@ -28,8 +28,8 @@ struct KeyLimit {
 struct LogRule {
   std::string mode = "enforce";
   std::uint64_t threshold = 1;
-  std::vector<std::string> keys;           // ids, in the order in which they were trusted
-  std::map<std::string, KeyLimit> limits;  // of those that have one
+  std::vector<std::string> keys;                // ids, in the order in which they were trusted
+  std::map<std::string, KeyLimit> limits = {};  // of those that have one
   bool operator==(const LogRule&) const = default;
 };
 using LogRules = std::map<std::string, LogRule>;                            // by pattern

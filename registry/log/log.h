@@ -107,8 +107,8 @@ class Log {
   // Signs the checkpoint of all entries anew, with today's time; the log must end at `end`.
   void renew(const LogPosition& end) const;
 
-  // The key that the next root may hand over to: made when there is none yet, and from now on every
-  // note is signed with it too. Its verifier key.
+  // Makes the key that the next root may hand over to, in place of one that was made before; from
+  // now on every note is signed with it too. Its verifier key.
   std::string prepare_key() const;
   std::optional<std::string> next_key() const;
   // Adds signatures of those of the log's keys, the next one too, that are among `keys`.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"

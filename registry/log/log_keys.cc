@@ -152,10 +152,12 @@ std::optional<std::string> Log::next_key() const {
   return load_key(path).verifier_key(verifier_.name());
 }
 
+// What lies there is never taken over: whoever may write the folder could have put it there.
 std::string Log::prepare_key() const {
-  if (const auto key = next_key()) return *key;
-  NoteSigner::generate().save(next_key_path(folder_), {}, NoteSigner::Readers::group);
-  return *next_key();
+  const NoteSigner key = NoteSigner::generate();
+  remove_path(next_key_path(folder_));
+  key.save(next_key_path(folder_), {}, NoteSigner::Readers::group);
+  return key.verifier_key(verifier_.name());
 }
 
 void Log::sign_as(const std::vector<std::string>& keys, SignedNote& note) const {

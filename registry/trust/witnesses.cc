@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kNoteLimit = 64 << 10;
+constexpr std::uint64_t kNoLimit = UINT64_MAX;
 
 // Reads what one witness left; nothing when it left nothing.
 std::optional<Cosigned> read_one(const fs::path& organ, const std::string& witness,
@@ -35,8 +36,8 @@ std::optional<Cosigned> read_one(const fs::path& organ, const std::string& witne
     cosigned.entries = tree.size;
     cosigned.time = *time;
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::untrusted) throw;
-    cosigned.problem = error.message();
+    if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::internal) throw;
+    cosigned.problem = error.message();  // one that nobody can read counts for nothing
   }
   return cosigned;
 }
@@ -60,8 +61,8 @@ bool begins(const Log& log, const TreeHead& first, const TreeHead& covered) {
   return root == first.root;
 }
 
-void judge(const Log& log, const Checkpoint& tree, const Checkpoint& covered,
-           std::optional<std::uint64_t> max_age, std::uint64_t now, Cosigned& cosigned) {
+void judge(const Log& log, const Checkpoint& tree, const Checkpoint& covered, std::uint64_t max_age,
+           std::uint64_t now, Cosigned& cosigned) {
   if (tree.size > covered.size) {
     cosigned.contradicts = true;
     cosigned.problem = fmt::format("rollback: it has cosigned {} entries, and the log shows {}",
@@ -74,9 +75,9 @@ void judge(const Log& log, const Checkpoint& tree, const Checkpoint& covered,
         tree.size, tree.root.hex());
   } else if (cosigned.time > now + kDay) {
     cosigned.problem = "it has cosigned at a time that is yet to come";
-  } else if (max_age && cosigned.time + *max_age < now) {
+  } else if (now > cosigned.time && now - cosigned.time > max_age) {
     cosigned.problem = fmt::format("it has cosigned at {}, more than {} ago",
-                                   moment_text(cosigned.time), span_text(*max_age));
+                                   moment_text(cosigned.time), span_text(max_age));
   }
 }
 
@@ -102,7 +103,7 @@ std::vector<Cosigned> read_cosigned(const Log& log, const fs::path& organ, const
   if (all.empty()) return all;
   // Only now: a witness cosigns what is there already, so the log shows as much by now.
   const Checkpoint covered = log.checkpoint();
-  const auto max_age = ages == Ages::count ? root.max_age : std::nullopt;
+  const std::uint64_t max_age = ages == Ages::count ? root.max_age.value_or(kNoLimit) : kNoLimit;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (all[i].problem.empty()) judge(log, trees[i], covered, max_age, now, all[i]);
   }
@@ -116,7 +117,7 @@ void require_beginning(const Log& log, const Checkpoint& checkpoint) {
     fail(ErrorCode::untrusted, "the checkpoint: is about the log {}, expected {}",
          quote(checkpoint.origin), quote(log.origin()));
   }
-  judge(log, checkpoint, covered, std::nullopt, UINT64_MAX - kDay, one);
+  judge(log, checkpoint, covered, kNoLimit, 0, one);
   if (!one.problem.empty()) fail(ErrorCode::untrusted, "the checkpoint: {}", one.problem);
 }
 

@@ -110,10 +110,10 @@ TEST_CASE("key limits: a key counts until its end, by the time of the entry") {
   CHECK(contains(after.policy.back(), "this signature came before"));
   CHECK(contains(error_of([&] { fixture.publish("1.1.0"); }), "counted until " + end));
   // Given more time it goes on.
-  CHECK(writer.trust(kPattern, key, moment_in(90 * 24 * 3600)));
+  CHECK(writer.trust(kPattern, key, moment_in(90 * kDay)));
   fixture.publish("1.1.0");
   CHECK(verdict(fixture, "1.1.0").warnings.empty());
-  writer.trust(kPattern, key, moment_in(20 * 24 * 3600));
+  writer.trust(kPattern, key, moment_in(20 * kDay));
   CHECK(contains(all(verdict(fixture, "1.1.0").warnings), "what is published later needs another"));
   writer.trust(kPattern, key, moment_in(-3600));
   CHECK(contains(refusals(fixture, "1.1.0"), "counted until"));
@@ -169,7 +169,7 @@ TEST_CASE("key limits: distrusted and trusted again a key starts anew") {
   fixture.publish("1.0.0");
   const auto key = fixture.key.public_key();
   writer.retire(key.id());
-  writer.trust(kPattern, key, moment_in(90 * 24 * 3600));
+  writer.trust(kPattern, key, moment_in(90 * kDay));
   CHECK(contains(error_of([&] { fixture.publish("1.1.0"); }), "is retired"));
   writer.distrust(key.id());
   CHECK(contains(refusals(fixture, "1.0.0"), "no key is trusted for it"));

@@ -25,7 +25,7 @@ remember
 expect 5 organ install tiny/organ:1.1.0 --into model --at 2 >/dev/null 2>err
 grep -q 'is retired from entry 3' err
 unchanged
-organ publish organ tiny/organ:1.1.0 --key second.key >/dev/null
+organ publish organ tiny/organ:1.1.0 --key second.key >/dev/null 2>&1
 organ verify tiny/organ:1.1.0 >/dev/null
 
 # An end near by is told; nothing takes it away but a later one.

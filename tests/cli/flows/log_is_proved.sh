@@ -5,9 +5,11 @@
 make_model model
 make_signed_organ
 make_registry
-organ log verify | grep -q '^log         2 entries, 0 versions'
+reader() { XDG_CONFIG_HOME="$PWD/reader" organ "$@"; }
+reader log verify 2>err | grep -q '^log         2 entries, 0 versions'
+grep -q 'is met for the first time' err
 organ publish organ >/dev/null
-organ log verify >said
+reader log verify >said
 grep -q '^log         3 entries, 1 versions' said
 grep -q '^remembered  2 entries since .*, its beginning: proved by 1 hashes' said
 key=$(sed -n 's/^log key     //p' said)

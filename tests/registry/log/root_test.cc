@@ -162,5 +162,5 @@ TEST_CASE("root: what is asked for less is said") {
   next = former;
   next.max_age = 2 * 86400;
   REQUIRE(lowered(former, next).size() == 1);
-  CHECK(holds(lowered(former, next).front(), "48 hours, it was 24 hours"));
+  CHECK(holds(lowered(former, next).front(), "2 days, it was 24 hours"));
 }
