@@ -228,7 +228,7 @@ RebuildReport Registry::rebuild(const fs::path& folder, const OpenOptions& optio
 }
 
 const fs::path& Registry::folder() const { return impl_->paths.root; }
-const std::string& Registry::log_key() const { return impl_->log.verifier_key(); }
+std::string Registry::log_key() const { return impl_->root().log_key; }
 std::uint64_t Registry::log_size() const { return impl_->log.checkpoint().size; }
 const Policy& Registry::policy() const { return impl_->policy(); }
 std::string Registry::dump() const { return impl_->catalog.dump(); }

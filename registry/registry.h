@@ -127,10 +127,13 @@ class Registry {
   ~Registry();
 
   const std::filesystem::path& folder() const;
-  const std::string& log_key() const;  // C2SP verifier key
-  std::uint64_t log_size() const;      // entries that the signed checkpoint covers
+  std::string log_key() const;     // C2SP verifier key, that of root()
+  std::uint64_t log_size() const;  // entries that the signed checkpoint covers
   // Of the RFC 6962 tree of the log's first entries, log_size() at most. Reads the log as a whole.
   Digest log_root(std::uint64_t entries) const;
+  // Whether the log's key was `key` somewhere in its first `entries` entries. The key of now
+  // follows it by the signatures that each root of the log carries.
+  bool had_log_key(const std::string& key, std::uint64_t entries) const;
   // Seconds: the smallest age that somebody allows the newest checkpoint to have.
   std::optional<std::uint64_t> max_age() const;
   // The rules in force: what the log's signed entries add up to. Throws also untrusted, when

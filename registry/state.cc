@@ -2,6 +2,8 @@
 // What a user and the log's root demand of the state as a whole, and changes of that root.
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/manifest/manifest.h"
@@ -215,6 +217,12 @@ void Registry::renew() {
 }
 
 LogRoot Registry::root() const { return impl_->root(); }
+
+bool Registry::had_log_key(const std::string& key, std::uint64_t entries) const {
+  return std::ranges::any_of(impl_->all_facts().roots(), [&](const RootSince& since) {
+    return since.entry < entries && since.root.log_key == key;
+  });
+}
 
 std::string Registry::prepare_log_key() {
   const FileLock lock = impl_->lock_to_write({});

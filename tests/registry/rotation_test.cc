@@ -31,20 +31,6 @@ struct User {
   }
 };
 
-// The next root with a new log key, signed by what the registry has.
-LogRoot rotated(Registry& registry) {
-  LogRoot next = registry.root();
-  ++next.version;
-  const std::string former = next.log_key;
-  next.log_key = registry.prepare_log_key();
-  for (std::string& key : next.keys) {
-    if (key == former) key = next.log_key;
-  }
-  return next;
-}
-
-void rotate(Registry& registry) { registry.apply_root(registry.sign_root(rotated(registry))); }
-
 std::string moment_in(std::int64_t seconds) {
   return format::time_text(format::clock_seconds() + seconds);
 }
