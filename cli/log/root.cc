@@ -10,6 +10,8 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "registry/log/moment.h"
+#include "registry/log/root.h"
+#include "registry/notes/note.h"
 
 namespace organ::cli {
 namespace {

@@ -4,6 +4,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/path_status.h"
+#include "registry/notes/note.h"
 
 namespace organ::cli {
 

@@ -10,6 +10,7 @@
 #include "format/manifest/manifest.h"
 #include "registry/log/facts.h"
 #include "registry/log/log.h"
+#include "registry/notes/note.h"
 #include "registry/registry_paths.h"
 #include "registry/trust/known_logs.h"
 #include "registry/trust/witnesses.h"
@@ -47,6 +48,23 @@ std::vector<std::string> witnesses_of(const LogFacts& facts) {
 
 bool is_at(const SignedCheckpoint& checkpoint, const LogPosition& position) {
   return checkpoint.tree.size == position.entries() && checkpoint.tree.root == position.tree.root();
+}
+
+// A witness's newer word is not taken back by an older one.
+void drop_outdated(const Log& log, const std::filesystem::path& organ, const Checkpoint& tree,
+                   std::vector<std::string>& witnesses) {
+  LogRoot root;
+  root.witnesses = witnesses;
+  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+  for (const Cosigned& one : read_cosigned(log, organ, root, now, Ages::do_not)) {
+    if (one.problem.empty() && one.entries > tree.size) std::erase(witnesses, one.witness);
+  }
+  if (witnesses.empty()) {
+    fail(ErrorCode::conflict,
+         "the cosigned note: is about {} entries, and who cosigned it has "
+         "cosigned more since",
+         tree.size);
+  }
 }
 
 }  // namespace
@@ -102,7 +120,9 @@ std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
                             witnesses.size()),
                 "organ log root --witness names them");
   }
-  require_beginning(log, parse_checkpoint(parsed.text, "the cosigned note"));
+  const Checkpoint tree = parse_checkpoint(parsed.text, "the cosigned note");
+  require_beginning(log, tree);
+  drop_outdated(log, paths.organ(), tree, by);
   create_folders(witness_folder(paths.organ()), Rights::folder);
   for (const std::string& witness : by) {
     write_file(witness_file(paths.organ(), witness), note, AtomicFile::Mode::replace, 0666,

@@ -34,9 +34,9 @@ struct NewCosignature {
 NewCosignature cosign(const std::filesystem::path& registry, const OpenOptions& options,
                       const NoteSigner& key, const std::string& name);
 
-// Puts a note into the registry for every witness of one of its roots that has cosigned it; returns
-// these.
-// Throws untrusted when none has, or the note is not the beginning of the log; io.
+// Puts a note into the registry for every witness of one of its roots that has cosigned it, and no
+// larger one that is there; returns these. Throws untrusted when none has cosigned it, or it is not
+// the beginning of the log; conflict when all have cosigned more since; io.
 std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
                                           const std::string& note);
 

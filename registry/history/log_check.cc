@@ -12,6 +12,7 @@
 #include "registry/log/facts.h"
 #include "registry/log/log.h"
 #include "registry/log/merkle_proof.h"
+#include "registry/notes/note.h"
 #include "registry/registry_paths.h"
 #include "registry/trust/freshness.h"
 #include "registry/trust/known_logs.h"
@@ -78,7 +79,11 @@ TreeHashes read_entries(const Log& log, const Work& work, LogFacts& facts, LogCh
     check.root = scan.checkpoint.root;
     check.signed_at = log.signed_checkpoint().time;
     require_signed(log, scan.note, facts);
-    if (facts.root() != nullptr) check.speaks = *facts.root();
+    if (facts.root() == nullptr) {
+      fail(ErrorCode::corrupt, "{}: does not begin with the log's key", kLogSubject);
+    }
+    check.speaks = *facts.root();
+    check.log_key = check.speaks->log_key;
     if (scan.beyond > 0) {
       check.notes.push_back("organ/log: ends with what a writer left; the next one completes it");
     }

@@ -12,6 +12,7 @@
 #include "registry/log/facts.h"
 #include "registry/log/log.h"
 #include "registry/log/merkle_proof.h"
+#include "registry/notes/note.h"
 #include "registry/registry_paths.h"
 #include "registry/trust/known_logs.h"
 #include "registry/trust/witnesses.h"
@@ -37,15 +38,19 @@ void require_trusted(const LogProof& proof, const OpenOptions& trusted, std::str
               "--key says which key it must be, as the registry's owner tells it");
 }
 
-// The cosignatures of all notes that say the same, with the log's own signatures of the first.
+// The cosignatures of all notes that say the same. A note holds what anybody put there: only the
+// lines of keys that count are taken, so that a reader takes them all.
 struct Candidate {
   SignedNote note;
   std::uint64_t size = 0, witnesses = 0;
 };
 
 void add_note(std::vector<Candidate>& candidates, const std::string& text, std::uint64_t size,
-              std::uint64_t witnesses) {
+              std::uint64_t witnesses, const std::vector<NoteVerifier>& of) {
   SignedNote note = SignedNote::parse(text, "checkpoint");
+  std::erase_if(note.signatures, [&](const NoteSignature& signature) {
+    return std::ranges::none_of(of, [&](const NoteVerifier& key) { return key.made(signature); });
+  });
   for (Candidate& known : candidates) {
     if (known.note.text != note.text) continue;
     known.witnesses += witnesses;
@@ -61,15 +66,17 @@ void add_note(std::vector<Candidate>& candidates, const std::string& text, std::
 
 std::string best_checkpoint(const Log& log, const RegistryPaths& paths, const LogFacts& facts,
                             const SignedCheckpoint& newest, std::uint64_t index) {
+  const auto key = NoteVerifier::parse(log.verifier_key(), "log key");
   std::vector<Candidate> candidates;
-  add_note(candidates, newest.note, newest.tree.size, 0);
+  add_note(candidates, newest.note, newest.tree.size, 0, {key});
   const Witnessed seen =
       what_counts(log, paths.organ(), facts, static_cast<std::uint64_t>(format::clock_seconds()));
   for (const Cosigned& one : seen.cosigned) {
-    if (one.problem.empty()) add_note(candidates, one.note, one.entries, 1);
+    if (!one.problem.empty()) continue;
+    add_note(candidates, one.note, one.entries, 1,
+             {key, NoteVerifier::parse(one.witness, "witness")});
   }
   const Candidate* best = nullptr;
-  const auto key = NoteVerifier::parse(log.verifier_key(), "log key");
   for (const Candidate& one : candidates) {
     const bool serves = one.witnesses >= seen.root.quorum && one.size > index &&
                         one.size <= newest.tree.size &&
@@ -129,12 +136,13 @@ LogProof prove_entry(const std::filesystem::path& registry, std::uint64_t index)
   }
   TreeHashes hashes;
   LogFacts facts;
-  log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+  const LogScan scan = log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
     const std::string text = entry.to_text();
     hashes.append(merkle_leaf(text));
     facts.add(place.index, entry);
     if (place.index == index) proof.entry = text;
   });
+  require_signed(log, scan.note, facts);
   proof.log_key = log.verifier_key();
   proof.checkpoint = best_checkpoint(log, paths, facts, newest, index);
   const std::uint64_t size =
@@ -165,9 +173,9 @@ ProvedEntry check_proof(const LogProof& proof, const OpenOptions& trusted, std::
       .entries = signed_tree.size,
       .witnesses = {}};
   const SignedNote note = SignedNote::parse(proof.checkpoint, subject);
-  std::set<std::string> keys;  // one under two names counts once
+  std::set<std::string_view> keys;  // one under two names counts once
   for (const std::string& witness : demand.witnesses) {
-    const bool is_new = keys.insert(witness.substr(witness.rfind('+') + 1)).second;
+    const bool is_new = keys.insert(key_part(witness)).second;
     if (is_new && NoteVerifier::parse(witness, "witness").find(note, subject)) {
       proved.witnesses.push_back(witness);
     }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "registry/notes/note.h"
 
 namespace organ::registry {
 namespace {
@@ -309,8 +310,8 @@ Json LogFacts::to_json() const {
 }
 
 LogFacts LogFacts::parse(const JsonObject& object, const std::string& log_key) {
-  object.allow_only({"aliases", "former_rules", "revoked", "roots", "rules", "superseded", "taken_down",
-                     "yanked"});
+  object.allow_only({"aliases", "former_rules", "revoked", "roots", "rules", "superseded",
+                     "taken_down", "yanked"});
   LogFacts facts;
   facts.yanked_ = parse_texts(object, "yanked");
   facts.revoked_ = parse_texts(object, "revoked");

@@ -17,9 +17,8 @@ namespace {
 
 constexpr std::uint64_t kEntryVersion = 1;
 constexpr std::uint64_t kMaxThreshold = 64;
-constexpr std::string_view kKinds[] = {"publish", "signature", "alias",     "yank",     "revoke",
-                                       "key",     "policy",    "supersede", "takedown", "root",
-                                       "key_end"};
+constexpr std::string_view kKinds[] = {"publish", "signature", "alias",    "yank", "revoke", "key",
+                                       "policy",  "supersede", "takedown", "root", "key_end"};
 
 LogKind parse_kind(const JsonObject& object) {
   const std::string name = object.string("kind");
@@ -111,8 +110,8 @@ void parse_action(const JsonObject& object, LogEntry& entry,
   entry.key = object.string("key");
   entry.pattern = object.optional_string("pattern").value_or("");
   if (std::ranges::find(actions, entry.action) != actions.end()) return;
-  object.fail_field("action", fmt::format("is {}, expected {}", quote(entry.action),
-                                          fmt::join(actions, " or ")));
+  object.fail_field(
+      "action", fmt::format("is {}, expected {}", quote(entry.action), fmt::join(actions, " or ")));
 }
 
 void parse_key(const JsonObject& object, LogEntry& entry) {

@@ -25,13 +25,12 @@ void check_keys(const JsonObject& object, const char* field, const std::vector<s
     object.fail_field(
         field, fmt::format("has {} elements, at most {} are taken", keys.size(), kMostRootKeys));
   }
-  std::set<std::string> seen;
+  std::set<std::string_view> seen;
   for (const std::string& key : keys) {
     const auto verifier = NoteVerifier::parse(key, object.path() + ": " + field);
     if (verifier.type() != type) object.fail_field(field, "holds a key of the other kind");
-    // One public key under two names would count twice. The key itself stands behind the second
-    // "+"; there may be others in its base64.
-    if (!seen.insert(key.substr(key.find('+', key.find('+') + 1))).second) {
+    // One public key under two names would count twice.
+    if (!seen.insert(key_part(key)).second) {
       object.fail_field(field, "has a key twice");
     }
   }

@@ -164,6 +164,13 @@ Checkpoint parse_checkpoint(std::string_view text, std::string_view subject) {
   return checkpoint;
 }
 
+std::string_view key_part(std::string_view verifier_key) {
+  // Base64 has a "+" too.
+  const std::size_t name = verifier_key.find('+');
+  const std::size_t id = name == verifier_key.npos ? name : verifier_key.find('+', name + 1);
+  return id == verifier_key.npos ? verifier_key : verifier_key.substr(id + 1);
+}
+
 NoteVerifier NoteVerifier::parse(std::string_view text, std::string_view subject) {
   NoteVerifier verifier;
   const std::size_t first = text.find('+');
@@ -219,7 +226,7 @@ std::optional<std::uint64_t> NoteVerifier::find(const SignedNote& note,
                                                 std::string_view subject) const {
   std::optional<std::uint64_t> newest;
   for (const NoteSignature& signature : note.signatures) {
-    if (signature.name != name_ || signature.key_id != id_) continue;
+    if (!made(signature)) continue;
     const auto time = time_of(signature, note.text);
     if (!time) fail(ErrorCode::untrusted, "{}: bad signature of the key {}", subject, name_);
     newest = std::max(newest.value_or(0), *time);

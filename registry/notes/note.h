@@ -65,6 +65,10 @@ std::string checkpoint_text(const Checkpoint& checkpoint, NoteKind kind = NoteKi
 // Its origin is the first line, whatever the kind. Throws corrupt.
 Checkpoint parse_checkpoint(std::string_view text, std::string_view subject);
 
+// What a verifier key says behind its name and id, its type and public key: equal for one key under
+// two names. All of a text that is no verifier key.
+std::string_view key_part(std::string_view verifier_key);
+
 // A verifier key. A value.
 class NoteVerifier {
  public:
@@ -72,6 +76,10 @@ class NoteVerifier {
   const std::string& name() const { return name_; }
   const std::string& to_string() const { return text_; }
   NoteKeyType type() const { return type_; }
+  // Whether the line claims to be of this key.
+  bool made(const NoteSignature& signature) const {
+    return signature.name == name_ && signature.key_id == id_;
+  }
   // The same name and public key, which sign in the other way too.
   NoteVerifier as(NoteKeyType type) const;
 

@@ -60,14 +60,10 @@ std::vector<std::string> news_of(const LogRoot& former, const LogRoot& now) {
 }  // namespace
 
 std::string KnownLog::to_text() const {
-  Json known = {{"schema_version", kVersion},
-                {"location", location},
-                {"log_key", log_key},
-                {"since", since},
-                {"checkpoint", checkpoint},
-                {"bytes", end.bytes},
-                {"tree", end.tree.to_text()},
-                {"facts", facts.to_json()}};
+  Json known = {{"schema_version", kVersion}, {"location", location},
+                {"log_key", log_key},         {"since", since},
+                {"checkpoint", checkpoint},   {"bytes", end.bytes},
+                {"tree", end.tree.to_text()}, {"facts", facts.to_json()}};
   // Left out while there is none, so that an organ of before reads it.
   if (max_age) known["max_age"] = *max_age;
   return pretty_json(known);

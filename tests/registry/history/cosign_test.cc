@@ -9,6 +9,7 @@
 #include "registry/history/log_proof.h"
 #include "registry/log/log.h"
 #include "registry/log/moment.h"
+#include "registry/notes/note.h"
 #include "registry/trust/witnesses.h"
 #include "tests/registry/support.h"
 
@@ -244,6 +245,42 @@ TEST_CASE("witnesses: those who leave need not go on, and strangers are not take
   CHECK(watched.refusals("1.0.0").empty());
   const Witness stranger{"d.example", &watched.fixture};
   CHECK(contains(error_of([&] { stranger.vouch(); }), "none of the 3 witnesses"));
+}
+
+TEST_CASE("witnesses: an older note takes nothing back") {
+  const Watched watched;
+  watched.demand(1);
+  const std::string early = watched.a.look().note;
+  watched.fixture.publish("1.1.0");
+  watched.a.vouch();
+  const std::string kept = slurp(watched.a.file());
+  const std::string why = error_of([&] { keep_cosignature(watched.fixture.root, early); });
+  CHECK(contains(why, "conflict: the cosigned note: is about 4 entries"));
+  CHECK(slurp(watched.a.file()) == kept);
+  CHECK(watched.newest() == "1.1.0");
+  watched.b.vouch();
+  fs::remove(watched.a.file());
+  CHECK(keep_cosignature(watched.fixture.root, early) == std::vector{watched.a.verifier()});
+}
+
+TEST_CASE("witnesses: a proof takes of their notes what counts") {
+  const Watched watched;
+  watched.demand(2);
+  watched.a.vouch();
+  watched.b.vouch();
+  // Lines that anybody may add, in each note others: together more than a reader takes.
+  for (const Witness* one : {&watched.a, &watched.b}) {
+    SignedNote note = SignedNote::parse(slurp(one->file()), "note");
+    while (note.signatures.size() < kMostNoteSignatures) {
+      const std::string name = fmt::format("{}-{}", one->name, note.signatures.size());
+      note.signatures.push_back(NoteSigner::generate().sign(name, note.text));
+    }
+    write_file(one->file(), note.to_string());
+  }
+  const LogProof proof = prove_entry(watched.fixture.root, 2);
+  const WitnessDemand demand{.witnesses = {watched.a.verifier(), watched.b.verifier()},
+                             .quorum = 2};
+  CHECK(check_proof(proof, {.log_key = watched.read().log_key()}, "proof", demand).entries == 4);
 }
 
 TEST_CASE("witnesses: a proof brings their cosignatures along") {

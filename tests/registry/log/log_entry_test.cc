@@ -61,10 +61,9 @@ std::string refusal(const std::string& text) {
 }  // namespace
 
 TEST_CASE("log entry: every kind survives its text") {
-  for (const LogKind kind :
-       {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank, LogKind::revoke,
-        LogKind::key, LogKind::policy, LogKind::supersede, LogKind::takedown, LogKind::root,
-        LogKind::key_end}) {
+  for (const LogKind kind : {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank,
+                             LogKind::revoke, LogKind::key, LogKind::policy, LogKind::supersede,
+                             LogKind::takedown, LogKind::root, LogKind::key_end}) {
     const LogEntry entry = entry_of(kind);
     CHECK(LogEntry::parse(entry.to_text(), "x") == entry);
   }
