@@ -96,8 +96,6 @@ std::vector<Finding> check_contents(const OrganSource& organ, bool require_finit
   return std::move(finite.found);
 }
 
-std::uint64_t now() { return static_cast<std::uint64_t>(format::clock_seconds()); }
-
 // A matching rule decides; without one the registry takes anything that is not damaged, and
 // install asks again.
 void check_policy(const Policy& policy, const PreparedOrgan& organ, const format::SecretKey* key,
@@ -308,7 +306,7 @@ void Registry::check_publishable(const OrganSource& organ, const Digest& identit
   if (existing) prepared.add_known(impl_->load_bundles(*existing, damaged));
   check_bundles(prepared.new_bundles());
   check_policy(impl_->policy(), prepared, nullptr,
-               impl_->anchors_of(manifest.name, existing, now()));
+               impl_->anchors_of(manifest.name, existing, seconds_now()));
 }
 
 PublishResult Registry::publish(const OrganSource& organ, const std::string& name,
@@ -342,7 +340,7 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
     prepared.sign(*options.key);
   }
   check_bundles(prepared.new_bundles());
-  check_policy(policy, prepared, options.key, impl_->anchors_of(name, existing, now()));
+  check_policy(policy, prepared, options.key, impl_->anchors_of(name, existing, seconds_now()));
 
   PublishResult result{
       .name = name, .version = version.to_string(), .digest = texts.manifest.ref.digest};

@@ -170,6 +170,8 @@ RegistryPaths find_registry(const fs::path& folder) {
 
 std::string log_time() { return format::clock_time(); }
 
+std::uint64_t seconds_now() { return static_cast<std::uint64_t>(format::clock_seconds()); }
+
 LogEntry entry_of(LogKind kind) {
   LogEntry entry;
   entry.kind = kind;

@@ -14,8 +14,6 @@
 namespace organ::registry {
 namespace {
 
-std::uint64_t now() { return static_cast<std::uint64_t>(format::clock_seconds()); }
-
 // Another text when a witness has left something since: each of them renames a file into the
 // folder.
 std::string state_of(const std::filesystem::path& folder) {
@@ -46,9 +44,9 @@ const Witnessed& Registry::Impl::witnessed() const {
   const LogFacts& all = all_facts();
   constexpr std::uint64_t kMinute = 60;  // what was cosigned grows older
   const std::string state = log.signed_checkpoint().note + state_of(witness_folder(paths.organ())) +
-                            std::to_string(now() / kMinute);
+                            std::to_string(seconds_now() / kMinute);
   if (state != witnessed_of_) {
-    witnessed_ = what_counts(log, paths.organ(), all, now());
+    witnessed_ = what_counts(log, paths.organ(), all, seconds_now());
     witnessed_of_ = state;
   }
   return witnessed_;
@@ -121,7 +119,7 @@ StateAge Registry::Impl::age() const {
 
 StateAge Registry::Impl::users_age() const {
   return {.signed_at = log.signed_checkpoint().time,
-          .now = now(),
+          .now = seconds_now(),
           .limit = stricter_limit(options_.max_age, max_age_)};
 }
 
@@ -131,7 +129,7 @@ LogRoot Registry::Impl::root() const {
   fail(ErrorCode::corrupt, "{}: its log does not begin with its key", quote(paths.root.string()));
 }
 
-EndVerdict Registry::Impl::end_of_key() const { return judge_end(root().expires, now()); }
+EndVerdict Registry::Impl::end_of_key() const { return judge_end(root().expires, seconds_now()); }
 
 void Registry::Impl::judge_witnesses(const VersionInfo& version, TrustVerdict& verdict) const {
   const Witnessed& seen = witnessed();

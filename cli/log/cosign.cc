@@ -9,11 +9,10 @@
 #include "format/base/file.h"
 #include "registry/history/cosign.h"
 #include "registry/log/moment.h"
+#include "registry/notes/note.h"
 
 namespace organ::cli {
 namespace {
-
-constexpr std::uint64_t kNoteLimit = 64 << 10;
 
 struct Arguments {
   std::filesystem::path folder, key, out, add;
@@ -22,7 +21,7 @@ struct Arguments {
 
 void run_add(Context& context, const Arguments& arguments) {
   const std::vector<std::string> by = registry::keep_cosignature(
-      registry_folder(context, arguments.folder), read_file(arguments.add, kNoteLimit));
+      registry_folder(context, arguments.folder), read_file(arguments.add, registry::kNoteLimit));
   context.done = "the cosignature is in the registry";
   if (context.json) {
     context.print_json("log cosign", {{"witnesses", by}});

@@ -20,8 +20,6 @@ using registry::LogRoot;
 using registry::Registry;
 using registry::SignedNote;
 
-constexpr std::uint64_t kNoteLimit = 64 << 10;
-
 struct Arguments {
   bool rotate = false, lower = false;
   std::string expires;
@@ -155,7 +153,7 @@ void run_change(Context& context, const Arguments& arguments) {
 // Needs no registry: who holds a key of the root need not have one.
 void run_sign(Context& context, const Arguments& arguments) {
   const std::string subject = quote(arguments.sign.string());
-  const std::string text = read_file(arguments.sign, kNoteLimit);
+  const std::string text = read_file(arguments.sign, registry::kNoteLimit);
   SignedNote note = SignedNote::parse(text, subject);
   constexpr std::string_view kMark = "/root";
   const std::string first = note.text.substr(0, note.text.find('\n'));
@@ -169,7 +167,7 @@ void run_sign(Context& context, const Arguments& arguments) {
 }
 
 void run_apply(Context& context, const Arguments& arguments) {
-  const std::string note = read_file(arguments.apply, kNoteLimit);
+  const std::string note = read_file(arguments.apply, registry::kNoteLimit);
   Registry registry = open_registry(context, Registry::Mode::write);
   const LogRoot now = registry.root();
   require_meant(

@@ -101,6 +101,10 @@ NewCosignature cosign(const std::filesystem::path& registry, const OpenOptions& 
 
 std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
                                           const std::string& note) {
+  if (note.size() > kNoteLimit) {
+    fail(ErrorCode::invalid_argument, "the cosigned note: has {} bytes, at most {} are read",
+         note.size(), kNoteLimit);
+  }
   const RegistryPaths paths = find_registry(registry);
   const Log log(paths.organ());
   LogFacts facts;

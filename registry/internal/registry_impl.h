@@ -141,8 +141,8 @@ std::uint64_t write_index(const RegistryPaths& paths, const Catalog& catalog);
 // The phase of reading the log's entries after the first `seen`; none when there are no others.
 Work log_phase(const Log& log, std::uint64_t seen, const Work& work);
 
-// Now, RFC 3339 UTC.
-std::string log_time();
+std::string log_time();           // now, RFC 3339 UTC
+std::uint64_t seconds_now();      // since 1970
 LogEntry entry_of(LogKind kind);  // at this time
 
 }  // namespace organ::registry

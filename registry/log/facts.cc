@@ -88,7 +88,7 @@ Json rows_json(const Takedowns& takedowns) {
   return rows;
 }
 
-Json limits_json(const std::map<std::string, KeyLimit>& limits) {
+Json ends_json(const std::map<std::string, KeyLimit>& limits) {
   Json rows = Json::array();
   for (const auto& [key, limit] : limits) {
     rows.push_back({{"key", key},
@@ -105,13 +105,13 @@ Json rules_json(const LogRules& rules) {
                     {"mode", rule.mode},
                     {"threshold", rule.threshold},
                     {"keys", rule.keys}});
-    if (!rule.limits.empty()) rows.back()["limits"] = limits_json(rule.limits);
+    if (!rule.limits.empty()) rows.back()["limits"] = ends_json(rule.limits);
   }
   return rows;
 }
 
 // Left out where there is none, as an organ of before limits did.
-std::map<std::string, KeyLimit> parse_limits(const JsonObject& rule) {
+std::map<std::string, KeyLimit> parse_ends(const JsonObject& rule) {
   std::map<std::string, KeyLimit> limits;
   if (rule.is_null("limits")) return limits;
   for (const JsonObject& row : rule.objects("limits")) {
@@ -131,7 +131,7 @@ LogRules parse_rules(const JsonObject& object, const char* field) {
                            LogRule{.mode = row.string("mode"),
                                    .threshold = row.unsigned_integer("threshold"),
                                    .keys = row.strings("keys"),
-                                   .limits = parse_limits(row)});
+                                   .limits = parse_ends(row)});
   }
   return rules;
 }

@@ -11,6 +11,7 @@
 #include "format/base/path_status.h"
 #include "format/manifest/manifest.h"
 #include "registry/log/log.h"
+#include "registry/notes/note.h"
 
 namespace organ::registry {
 
@@ -19,7 +20,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr char kOriginPrefix[] = "organ-registry/";
-constexpr std::uint64_t kNoteLimit = 64 << 10;
 
 fs::path verifier_path(const fs::path& folder) { return folder / "trust" / "log.vkey"; }
 fs::path key_path(const fs::path& folder) { return folder / "log.key"; }
@@ -36,7 +36,7 @@ NoteVerifier load_verifier(const fs::path& folder) {
   return verifier;
 }
 
-NoteSigner load_key(const fs::path& path) {
+NoteSigner load_signer(const fs::path& path) {
   return NoteSigner::load(path, {}, NoteSigner::Readers::group);
 }
 
@@ -112,8 +112,8 @@ bool Log::is_writable() const {
 }
 
 std::vector<NoteSigner> Log::signers() const {
-  std::vector<NoteSigner> keys{load_key(key_path(folder_))};
-  if (is_taken(next_key_path(folder_))) keys.push_back(load_key(next_key_path(folder_)));
+  std::vector<NoteSigner> keys{load_signer(key_path(folder_))};
+  if (is_taken(next_key_path(folder_))) keys.push_back(load_signer(next_key_path(folder_)));
   const auto is_pinned = [&](const NoteSigner& key) {
     return key.verifier_key(verifier_.name()) == verifier_.to_string();
   };
@@ -149,7 +149,7 @@ void Log::renew(const LogPosition& end) const {
 std::optional<std::string> Log::next_key() const {
   const fs::path path = next_key_path(folder_);
   if (!is_taken(path)) return std::nullopt;
-  return load_key(path).verifier_key(verifier_.name());
+  return load_signer(path).verifier_key(verifier_.name());
 }
 
 // What lies there is never taken over: whoever may write the folder could have put it there.

@@ -11,16 +11,16 @@
 namespace organ::registry {
 namespace {
 
-struct Unit {
+struct SpanUnit {
   char letter;
   std::uint64_t seconds;
   const char* name;
 };
-constexpr Unit kUnits[] = {{'w', 7 * kDay, "weeks"},
-                           {'d', kDay, "days"},
-                           {'h', 3600, "hours"},
-                           {'m', 60, "minutes"},
-                           {'s', 1, "seconds"}};
+constexpr SpanUnit kUnits[] = {{'w', 7 * kDay, "weeks"},
+                               {'d', kDay, "days"},
+                               {'h', 3600, "hours"},
+                               {'m', 60, "minutes"},
+                               {'s', 1, "seconds"}};
 
 // A whole text of digits.
 std::optional<std::uint64_t> parse_digits(std::string_view text) {
@@ -74,7 +74,7 @@ std::string moment_text(std::uint64_t since_1970) {
 std::optional<std::uint64_t> parse_span(std::string_view text) {
   if (text.empty()) return std::nullopt;
   const auto number = parse_digits(text.substr(0, text.size() - 1));
-  for (const Unit& unit : kUnits) {
+  for (const SpanUnit& unit : kUnits) {
     if (text.back() != unit.letter || !number || *number == 0) continue;
     if (*number > kLongestSpan / unit.seconds) return std::nullopt;
     return *number * unit.seconds;
@@ -83,7 +83,7 @@ std::optional<std::uint64_t> parse_span(std::string_view text) {
 }
 
 std::string span_text(std::uint64_t seconds) {
-  for (const Unit& unit : kUnits) {
+  for (const SpanUnit& unit : kUnits) {
     if (unit.letter != 'w' && seconds >= 2 * unit.seconds) {
       return fmt::format("{} {}", seconds / unit.seconds, unit.name);
     }

@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint64_t kRootVersion = 1;  // of the document
 constexpr std::uint64_t kRootLimit = 48 << 10;
 
-std::string origin_line(std::string_view origin) { return std::string(origin) + "/root\n"; }
+std::string root_line(std::string_view origin) { return std::string(origin) + "/root\n"; }
 
 void check_keys(const JsonObject& object, const char* field, const std::vector<std::string>& keys,
                 NoteKeyType type) {
@@ -118,12 +118,12 @@ std::string origin_of(const LogRoot& root) {
 }
 
 std::string root_note_text(const LogRoot& root, std::string_view origin) {
-  return origin_line(origin) + root.to_text() + "\n";
+  return root_line(origin) + root.to_text() + "\n";
 }
 
 LogRoot read_root_note(std::string_view note, std::string_view origin, std::string_view subject) {
   const SignedNote parsed = SignedNote::parse(note, subject);
-  const std::string first = origin_line(origin);
+  const std::string first = root_line(origin);
   std::string_view text = parsed.text;
   if (!text.starts_with(first)) {
     fail(ErrorCode::untrusted, "{}: begins with {}, expected {}", subject,

@@ -24,6 +24,7 @@
 
 namespace organ::registry {
 
+inline constexpr std::uint64_t kNoteLimit = 64 << 10;   // bytes of its file
 inline constexpr std::size_t kMostNoteSignatures = 64;  // lines that a reader takes
 
 enum class NoteKeyType : std::uint8_t { ed25519 = 0x01, cosigner = 0x04 };

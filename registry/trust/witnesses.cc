@@ -14,7 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kNoteLimit = 64 << 10;
 constexpr std::uint64_t kNoLimit = UINT64_MAX;
 
 // Reads what one witness left; nothing when it left nothing.

@@ -145,6 +145,15 @@ TEST_CASE("root: what no root is") {
   CHECK(holds(test::error_of([&] { LogRoot::parse(text, "root"); }), "unsupported_version: "));
 }
 
+TEST_CASE("root: two keys whose texts end alike are two") {
+  LogRoot root = LogRoot::first(Key().verifier());
+  while (root.keys.size() < 3) {
+    const std::string key = Key().verifier();
+    if (key.ends_with('+')) root.keys.push_back(key);
+  }
+  CHECK(LogRoot::parse(root.to_text(), "root") == root);
+}
+
 TEST_CASE("root: what is asked for less is said") {
   LogRoot former = LogRoot::first(Key().verifier());
   former.threshold = 2;
