@@ -338,18 +338,17 @@ void require_signed(const Log& log, const std::string& note, const LogFacts& fac
 }
 
 LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts) {
-  SignedCheckpoint now = log.signed_checkpoint();
-  LogPosition end = from;
-  LogFacts more = facts;
-  if (now.tree.size != from.entries() || now.tree.root != from.tree.root()) {
-    LogScan scan = log.scan(
-        from, [&](const LogPlace& place, const LogEntry& entry) { more.add(place.index, entry); });
-    end = std::move(scan.end);
-    now.note = std::move(scan.note);
+  const SignedCheckpoint now = log.signed_checkpoint();
+  if (now.tree.size == from.entries() && now.tree.root == from.tree.root()) {
+    require_signed(log, now.note, facts);
+    return from;
   }
-  require_signed(log, now.note, more);
+  LogFacts more = facts;
+  LogScan scan = log.scan(
+      from, [&](const LogPlace& place, const LogEntry& entry) { more.add(place.index, entry); });
+  require_signed(log, scan.note, more);
   facts = std::move(more);
-  return end;
+  return std::move(scan.end);
 }
 
 }  // namespace organ::registry
