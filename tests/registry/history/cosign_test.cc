@@ -135,6 +135,8 @@ TEST_CASE("witnesses: of what nobody cosigned yet, only what takes away counts")
   CHECK(watched.read().policy().rules().size() == 2);
   writer.distrust(watched.fixture.key.public_key().id());
   CHECK(contains(watched.refusals("1.0.0"), "no key is trusted for it"));
+  writer.withdraw(Registry::Withdrawal::takedown, "legal/contracts", version("1.1.0"), "a court");
+  CHECK(contains(watched.refusals("1.1.0"), "was taken down on"));
 }
 
 TEST_CASE("witnesses: a root that asks for fewer of them counts only with their consent") {
