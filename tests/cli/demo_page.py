@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import peers  # noqa: E402
+from contrast import contrast  # noqa: E402
 
 peers.enter("html5lib", "jinja2")
 import html5lib  # noqa: E402
@@ -87,17 +88,6 @@ def check_accessible(tree):
     names = [e.get("id") for e in tree.iter() if e.get("id")]
     assert len(names) == len(set(names))
     assert all(e.get("aria-labelledby") in names for e in tree.iter(HTML + "section"))
-
-
-def luminance(colour):
-    channels = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a, b):
-    brighter, darker = sorted((luminance(a), luminance(b)), reverse=True)
-    return (brighter + 0.05) / (darker + 0.05)
 
 
 def check_contrast(style):

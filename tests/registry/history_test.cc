@@ -41,9 +41,6 @@ LogEntry pointing(const std::string& version) {
   return entry;
 }
 
-format::Reference reference(const std::string& text) { return format::Reference::parse(text); }
-format::Version version(const std::string& text) { return format::Version::parse(text); }
-
 }  // namespace
 
 TEST_CASE("history: a whole line that no pending note announced never counts") {

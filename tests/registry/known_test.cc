@@ -26,9 +26,6 @@ void replace_folder(const fs::path& from, const fs::path& to) {
   fs::copy(from, to, fs::copy_options::recursive);
 }
 
-format::Reference reference(const std::string& text) { return format::Reference::parse(text); }
-format::Version version(const std::string& text) { return format::Version::parse(text); }
-
 }  // namespace
 
 TEST_CASE("known registry: first use is said once, and each change is followed") {

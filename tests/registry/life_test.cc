@@ -15,9 +15,6 @@ namespace {
 
 constexpr char kName[] = "legal/contracts";
 
-format::Reference reference(const std::string& text) { return format::Reference::parse(text); }
-format::Version version(const std::string& text) { return format::Version::parse(text); }
-
 TrustVerdict verdict_on(const Registry& registry, const std::string& text) {
   const auto found = registry.resolve(reference(text));
   return registry.evaluate(found, *registry.open_organ(found));

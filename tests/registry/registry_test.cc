@@ -14,12 +14,6 @@ using format::Reference;
 using format::Version;
 using Mode = Registry::Mode;
 
-namespace {
-
-Reference reference(const std::string& text) { return Reference::parse(text); }
-
-}  // namespace
-
 TEST_CASE("registry: what is published can be resolved, opened and verified") {
   const Fixture fixture;
   const PublishResult result = fixture.publish();

@@ -25,6 +25,11 @@ inline std::string slurp(const fs::path& path) {
   return text.str();
 }
 
+inline format::Reference reference(const std::string& text) {
+  return format::Reference::parse(text);
+}
+inline format::Version version(const std::string& text) { return format::Version::parse(text); }
+
 // Overwrites a file in place, whatever its mode.
 inline void spill(const fs::path& path, const std::string& text) {
   const auto mode = fs::status(path).permissions();

@@ -14,8 +14,6 @@ namespace {
 
 constexpr char kName[] = "legal/contracts";
 
-format::Version version(const std::string& text) { return format::Version::parse(text); }
-
 std::vector<VersionEvent> events_of(const Fixture& fixture, const std::string& text) {
   const Registry registry = fixture.open(Mode::read);
   return registry.history_of(registry.resolve({kName, version(text)}));

@@ -37,28 +37,25 @@ std::string said_of(std::span<const char* const> names) {
   return said;
 }
 
-// "NAME=VALUE" of the settings that the loaded LibTorch was built with, or nothing.
-std::string build_setting(std::string_view settings, std::string_view name) {
-  const auto start = settings.find(fmt::format(" {}=", name));
+// The value of a setting that a LibTorch was built with, by a text of at::show_config(), or
+// nothing.
+std::string_view build_setting(std::string_view settings, std::string_view name) {
+  const std::string before = fmt::format(" {}=", name);
+  const auto start = settings.find(before);
   if (start == std::string_view::npos) return "";
-  settings.remove_prefix(start + 1);
-  return std::string(settings.substr(0, settings.find_first_of(",\n")));
+  settings.remove_prefix(start + before.size());
+  return settings.substr(0, settings.find_first_of(", \n"));
 }
 
 std::string libraries() {
-  const std::string settings = at::show_config();
-  return fmt::format("{} {}; {}; {}", build_setting(settings, "TORCH_VERSION"),
-                     build_setting(settings, "COMMIT_SHA"), at::get_mkldnn_version(),
-                     at::get_mkl_version());
+  return fmt::format("LibTorch {}; {}; {}", build_setting(at::show_config(), "COMMIT_SHA"),
+                     at::get_mkldnn_version(), at::get_mkl_version());
 }
 
 }  // namespace
 
 std::string torch_version_in(std::string_view config) {
-  constexpr std::string_view kName = "TORCH_VERSION=";
-  const std::size_t at = config.find(kName);
-  const std::string_view rest = at == config.npos ? "" : config.substr(at + kName.size());
-  const std::string_view version = rest.substr(0, rest.find_first_of(", \n"));
+  const std::string_view version = build_setting(config, "TORCH_VERSION");
   if (version == TORCH_VERSION) return std::string(version);
   throw Error(ErrorCode::io,
               fmt::format("LibTorch: built with {}, loaded is {}", TORCH_VERSION,

@@ -20,9 +20,6 @@ namespace {
 
 constexpr char kName[] = "legal/contracts";
 
-format::Version version(const std::string& text) { return format::Version::parse(text); }
-format::Reference reference(const std::string& text) { return format::Reference::parse(text); }
-
 // A registry with legal/contracts:1.0.0 of one layer and legal/long:1.0.0 of two, whose first file
 // is the same.
 struct Shop : Fixture {

@@ -16,9 +16,6 @@ namespace {
 
 constexpr char kName[] = "legal/contracts";
 
-format::Reference reference(const std::string& text) { return format::Reference::parse(text); }
-format::Version version(const std::string& text) { return format::Version::parse(text); }
-
 LockFile lock_of(const Fixture& fixture, const std::vector<std::string>& texts) {
   std::vector<format::Reference> references;
   for (const std::string& text : texts) references.push_back(reference(text));

@@ -25,6 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 from chromium import Browser  # noqa: E402
+from contrast import contrast  # noqa: E402
 
 ORGAN, SCHEMAS = (Path(argument).resolve() for argument in sys.argv[1:3])
 PICTURES = Path(sys.argv[3]).resolve() if len(sys.argv) > 3 else None
@@ -36,17 +37,6 @@ HOSTILE = ["<script>document.title = 'owned'</script>", "</script><img src=x one
            "<!--", "\u202eright to left\u2066", "&amp;&lt;b&gt;", "a" * 4000, "${1}`'\"\\ \u2028 @SCRIPT@ @DATA@",
            "wide \U0001f9e0 \u65e5\u672c\u8a9e"]
 TEXT_CONTRAST = 4.5  # WCAG 2.1, 1.4.3
-
-
-def luminance(colour):
-    channels = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a, b):
-    brighter, darker = sorted((luminance(a), luminance(b)), reverse=True)
-    return (brighter + 0.05) / (darker + 0.05)
 
 
 class Page(unittest.TestCase):
