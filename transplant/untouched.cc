@@ -18,7 +18,8 @@ struct History {
   std::map<std::string, Digest> now;  // of each changed shard as it must be
 };
 
-History read_history(const StateFolder& state, const std::vector<Receipt>& receipts) {
+History read_history(const StateFolder& state, const std::vector<Receipt>& receipts,
+                     const Work& work) {
   History history;
   std::map<std::string, Digest> expected;  // what the next older receipt must have left
   for (auto receipt = receipts.rbegin(); receipt != receipts.rend(); ++receipt) {
@@ -29,7 +30,7 @@ History read_history(const StateFolder& state, const std::vector<Receipt>& recei
       require_digest(newer->second, file.after, state.receipt(receipt->number),
                      "the receipts do not follow each other");
       newer->second = file.before;
-      history.undone.push_back({file.path, open_undo(state, *receipt, file)});
+      history.undone.push_back({file.path, open_undo(state, *receipt, file, work)});
     }
   }
   return history;
@@ -55,14 +56,15 @@ std::vector<Receipt> installed(const std::filesystem::path& model) {
 
 void require_installed(const std::filesystem::path& model) { installed(model); }
 
-format::Checkpoint open_untouched(const std::filesystem::path& model) {
+format::Checkpoint open_untouched(const std::filesystem::path& model, const Work& work) {
   const StateFolder state(model);
   const std::vector<Receipt> receipts = installed(model);
-  History history = read_history(state, receipts);
+  const Work proving = work.phase("reading what was kept", 0);
+  History history = read_history(state, receipts, proving);
   auto checkpoint = format::Checkpoint::open_with(model, std::move(history.undone));
   for (const auto& [name, digest] : history.now) {
     const format::SafetensorsFile& file = present_shard(checkpoint, name);
-    require_digest(hash_file_flat(file.fd(), file.subject()), digest, model / name,
+    require_digest(hash_file_flat(file.fd(), file.subject(), proving), digest, model / name,
                    "changed since the installation");
   }
   return checkpoint;

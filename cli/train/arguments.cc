@@ -84,7 +84,7 @@ void try_folder_of(const std::filesystem::path& out, bool folder_above_must_exis
   const TempFolder possible(above, "." + path.filename().string() + ".unfinished");
 }
 
-class ConsoleObserver final : public train::TrainObserver {
+class ConsoleObserver final : public train::TrainObserver, public Progress {
  public:
   explicit ConsoleObserver(const Context& context)
       : context_(context), progress_(context.show_progress() && !context.quiet) {}
@@ -97,6 +97,7 @@ class ConsoleObserver final : public train::TrainObserver {
     context_.note(line);
   }
   void detail(std::string_view line) override {
+    meter_.reset();
     if (context_.verbose > 0) end_line();
     context_.detail(line);
   }
@@ -120,6 +121,17 @@ class ConsoleObserver final : public train::TrainObserver {
     }
   }
   void finished() override { end_line(); }
+
+  // What comes before the first step. Until then a signal ends the process: nothing is written yet.
+  void begin(std::string_view phase, std::uint64_t total, Unit unit) override {
+    if (!progress_) return;
+    if (!meter_) meter_.emplace();
+    meter_->begin(phase, total, unit);
+  }
+  void advance(std::uint64_t amount) override {
+    if (meter_) meter_->advance(amount);
+  }
+
   bool stop_requested() const override {
     if (!interrupt_) interrupt_.emplace();  // from here on somebody asks
     return interrupt_->requested();
@@ -131,6 +143,7 @@ class ConsoleObserver final : public train::TrainObserver {
 
  private:
   void end_line() {
+    meter_.reset();
     if (open_line_) std::cerr << '\n';
     open_line_ = false;
   }
@@ -140,6 +153,7 @@ class ConsoleObserver final : public train::TrainObserver {
   bool progress_;
   bool open_line_ = false;
   std::optional<double> average_;  // seconds per step
+  std::optional<Meter> meter_;
 };
 
 void add_data_arguments(Command& command, TrainArguments& a) {
@@ -267,8 +281,10 @@ train::TrainSettings final_settings(const Context& context, const TrainArguments
   return settings;
 }
 
-std::unique_ptr<train::TrainObserver> make_observer(const Context& context) {
-  return std::make_unique<ConsoleObserver>(context);
+WatchedRun watch_run(const Context& context) {
+  auto observer = std::make_unique<ConsoleObserver>(context);
+  const Work work(observer.get());
+  return {std::move(observer), work};
 }
 
 void throw_result_interrupted(const std::filesystem::path& run_folder) {

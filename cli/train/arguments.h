@@ -46,9 +46,13 @@ train::RunData read_train_data(const Context& context, const TrainArguments& arg
 train::TrainSettings final_settings(const Context& context, const TrainArguments& arguments,
                                     const train::TrainSettings& wishes, const train::RunData& data);
 
-// Notes, warnings and the progress line of a run on stderr. Its end ends that line: let it live no
-// longer than the run, or the next text is written behind the progress.
-std::unique_ptr<train::TrainObserver> make_observer(const Context& context);
+// Notes, warnings and the progress of a run on stderr. Its end ends the progress line: let it live
+// no longer than the run, or the next text is written behind that line. `work` borrows from it.
+struct WatchedRun {
+  std::unique_ptr<train::TrainObserver> observer;
+  Work work;
+};
+WatchedRun watch_run(const Context& context);
 
 // Those of a finished run. What cannot be removed is a warning: the result is written.
 void remove_states(const Context& context, const std::filesystem::path& run_folder);

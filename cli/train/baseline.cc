@@ -137,8 +137,9 @@ class Baseline {
   std::optional<train::BaselineReport> train(const train::RunData& data, const std::string& config,
                                              const Train& way, const Write& write) {
     const train::TrainSettings settings = final_settings(context_, common_, wishes_, data);
-    const auto observer = make_observer(context_);
-    const train::TrainInputs inputs{checkpoint_, settings, data, *observer};
+    const WatchedRun watch = watch_run(context_);
+    const train::TrainInputs inputs{checkpoint_,     settings, data,
+                                    *watch.observer, nullptr,  watch.work};
     const train::TrainResult result = way(inputs);
     if (!result.writes_files) return std::nullopt;
     run_folder_ = result.run_folder;

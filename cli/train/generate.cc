@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/interrupt.h"
+#include "cli/frame/long_work.h"
 #include "cli/frame/parse_option.h"
 #include "cli/train/commands.h"
 #include "format/base/fail.h"
@@ -100,12 +101,18 @@ struct Continuation {
   std::size_t prompt_tokens = 0;
 };
 
+format::Checkpoint open_subject(const Context& context, const Subject& subject, unsigned threads) {
+  if (!subject.untouched) return format::Checkpoint::open(subject.folder);
+  return watched(context, threads, [&](const Work& work) {
+    return transplant::open_untouched(subject.folder, work);
+  });
+}
+
 // With `stream` the text goes to stdout as it comes.
 Continuation continue_prompt(const Context& context, const Subject& subject, const Arguments& a,
                              bool stream) {
   transplant::require_settled(subject.folder);
-  const auto checkpoint = subject.untouched ? transplant::open_untouched(subject.folder)
-                                            : format::Checkpoint::open(subject.folder);
+  const auto checkpoint = open_subject(context, subject, a.machine.threads);
   context.warn_of(checkpoint.warnings());
   const auto tokenizer = train::Tokenizer::open(subject.folder);
   const auto prompt = tokenizer.encode(a.prompt, true);

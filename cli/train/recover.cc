@@ -63,8 +63,8 @@ void run_recover(Context& context, const Arguments& arguments) {
                            layers.first + layers.count - 1));
   const train::RunData data = read_train_data(context, common, checkpoint);
   const train::TrainSettings settings = final_settings(context, common, wishes, data);
-  const auto observer = make_observer(context);
-  const train::TrainInputs inputs{checkpoint, settings, data, *observer};
+  const WatchedRun watch = watch_run(context);
+  const train::TrainInputs inputs{checkpoint, settings, data, *watch.observer, nullptr, watch.work};
   const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;
   const train::TrainedRun run{inputs, result};

@@ -53,8 +53,8 @@ void run_train(Context& context, const Arguments& arguments) {
                                          : format::LayerRange::parse(arguments.layers, layer_count);
   const train::RunData data = read_train_data(context, common, checkpoint);
   const train::TrainSettings settings = final_settings(context, common, wishes, data);
-  const auto observer = make_observer(context);
-  const train::TrainInputs inputs{checkpoint, settings, data, *observer};
+  const WatchedRun watch = watch_run(context);
+  const train::TrainInputs inputs{checkpoint, settings, data, *watch.observer, nullptr, watch.work};
   train::check_organ(inputs, identity_of(arguments));
   const auto result = train::train_layers(inputs);
   if (!result.writes_files) return;

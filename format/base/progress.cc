@@ -22,6 +22,12 @@ Work Work::uncounted() const {
   return other;
 }
 
+Work Work::with_threads(unsigned threads) const {
+  Work other = *this;
+  other.threads_ = threads;
+  return other;
+}
+
 Work Work::committed() const {
   Work other = *this;
   other.committed_ = true;

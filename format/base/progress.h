@@ -43,6 +43,8 @@ class Work {
   Work phase(std::string_view name, std::uint64_t total, Unit unit = Unit::bytes) const;
   // The same work without figures: what is read twice only to say what is damaged.
   Work uncounted() const;
+  // The same work with another thread limit, 0: one for each core.
+  Work with_threads(unsigned threads) const;
   // The same work behind its commit point: nothing ends it any more.
   Work committed() const;
 

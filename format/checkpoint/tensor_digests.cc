@@ -15,9 +15,18 @@ bool is_in_later_shard(const Checkpoint& checkpoint, std::size_t shard, std::str
                      [&](const auto& later) { return later.file.header().find(name) != nullptr; });
 }
 
+std::uint64_t size_of_tensors(const Checkpoint& checkpoint) {
+  std::uint64_t bytes = 0;
+  for (const auto& shard : checkpoint.shards()) {
+    for (const TensorInfo& tensor : shard.file.header().tensors) bytes += tensor.size;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 std::vector<TensorLine> tensor_lines(const Checkpoint& checkpoint, const Work& work) {
+  const Work hashing = work.phase("hashing the model", size_of_tensors(checkpoint));
   std::vector<TensorLine> lines;
   for (std::size_t number = 0; number < checkpoint.shards().size(); ++number) {
     const auto& shard = checkpoint.shards()[number];
@@ -26,7 +35,7 @@ std::vector<TensorLine> tensor_lines(const Checkpoint& checkpoint, const Work& w
     for (const auto& tensor : header.tensors) {
       ranges.push_back({shard.file.fd(), header.data_start + tensor.offset, tensor.size});
     }
-    const auto digests = hash_ranges(ranges, shard.file.subject(), work);
+    const auto digests = hash_ranges(ranges, shard.file.subject(), hashing);
     for (std::size_t i = 0; i < digests.size(); ++i) {
       const TensorInfo& tensor = header.tensors[i];
       if (is_in_later_shard(checkpoint, number, tensor.name)) continue;

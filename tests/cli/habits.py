@@ -125,6 +125,8 @@ class Habits(OrganCase):
 
     def test_without_proc(self):
         """A chroot may lack it: then organ-train is not found, and nothing else is lost."""
+        if b"__asan_init" in Path(ORGAN).read_bytes():
+            self.skipTest("the address sanitizer finds its stack in /proc")
         hide = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() != 0 else []), "sh", "-c",
                 'mount -t tmpfs none /proc && exec "$0" "$@"']
         if not shutil.which("unshare") or subprocess.run([*hide, "true"], capture_output=True,

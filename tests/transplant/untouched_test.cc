@@ -6,6 +6,7 @@
 #include "format/base/file.h"
 #include "tests/support/checkpoint_maker.h"
 #include "tests/support/support.h"
+#include "tests/support/watcher.h"
 #include "transplant/extract.h"
 #include "transplant/install.h"
 
@@ -72,7 +73,14 @@ TEST_CASE("the view holds every tensor as it was before all organs, and writes n
       CHECK(test::digests_of(bench.model) == files);
     }
     uninstall_organ(bench.model);
-    CHECK(equal_tensors(open_untouched(bench.model), original));
+    test::Watcher watcher;
+    CHECK(equal_tensors(open_untouched(bench.model, Work(&watcher)), original));
+    CHECK(watcher.names() == std::vector<std::string>{"reading what was kept"});
+    for (std::uint64_t step = 0; step < watcher.steps(); ++step) {
+      test::Watcher ending(step);
+      CHECK(error_of([&] { open_untouched(bench.model, Work(&ending)); }) ==
+            "cancelled: cancelled");
+    }
   }
 }
 

@@ -28,6 +28,12 @@ class WarningsOnly final : public TrainObserver {
   TrainObserver& observer_;
 };
 
+// Several processes end at the same step, or wait for each other for ever: none ends before.
+Work watched_by(const ProcessGroup& group, const Work& work) {
+  if (group.alone()) return work;
+  return group.writes_files() ? work.committed() : Work();
+}
+
 template <typename T>
 void require_read_with(std::string_view data, std::string_view what, const T& read,
                        const T& expected) {
@@ -128,10 +134,10 @@ TrainResult run_training(const TrainInputs& inputs, const MakeTrained& make_trai
     ProcessGroup group = place ? ProcessGroup(*place) : ProcessGroup();
     WarningsOnly warnings(inputs.observer);
     TrainObserver& heard = group.writes_files() ? inputs.observer : warnings;
-    TrainResult own =
-        TrainRun({inputs.checkpoint, inputs.settings, inputs.data, heard, inputs.model},
-                 {named, opened}, group, make_trained)
-            .run();
+    TrainResult own = TrainRun({inputs.checkpoint, inputs.settings, inputs.data, heard,
+                                inputs.model, watched_by(group, inputs.work)},
+                               {named, opened}, group, make_trained)
+                          .run();
     own.writes_files = group.writes_files();
     return own;
   };

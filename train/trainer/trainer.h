@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "format/base/progress.h"
 #include "format/checkpoint/checkpoint.h"
 #include "train/data/run_data.h"
 #include "train/model/loaded_model.h"
@@ -48,6 +49,10 @@ struct TrainInputs {
   // has the bits of one that loads it, and leaves it as it was. Null: the run loads it for itself.
   // The observer may use it meanwhile: it computes with its own weights, not with the run's.
   const LoadedModel* model = nullptr;
+  // Watches what comes before the observer is asked for the first time: the model is hashed. An end
+  // leaves nothing behind, in a run of one process; several hear of it at their first step. Its
+  // thread limit counts for nothing, settings.machine has one.
+  Work work = {};
 
   const Dataset* held_out() const { return data.held_out ? &*data.held_out : nullptr; }
 };

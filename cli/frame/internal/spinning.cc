@@ -38,16 +38,17 @@ std::optional<double> processor_pressure(std::string_view pressure) {
   return percent;
 }
 
-const char* spin_count(std::string_view pressure, bool several_processes) {
+std::optional<std::string_view> spin_count(std::string_view pressure, bool several_processes) {
   const std::optional<double> percent = processor_pressure(pressure);
   const bool idle = percent && *percent < kBusy;
-  return idle && !several_processes ? nullptr : kBusySpinCount;
+  if (idle && !several_processes) return std::nullopt;
+  return kBusySpinCount;
 }
 
 void choose_spinning() {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  const char* count = spin_count(pressure_of_machine(), several_processes_train());
-  if (count != nullptr) ::setenv("GOMP_SPINCOUNT", count, 0);
+  const auto count = spin_count(pressure_of_machine(), several_processes_train());
+  if (count) ::setenv("GOMP_SPINCOUNT", std::string(*count).c_str(), 0);
 }
 
 }  // namespace organ::cli

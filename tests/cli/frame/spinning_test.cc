@@ -26,8 +26,8 @@ TEST_CASE("what the kernel says of waiting for a processor is read") {
 }
 
 TEST_CASE("threads spin long on an idle machine alone, and only for one process") {
-  CHECK(spin_count(pressure("0.55"), false) == nullptr);
-  CHECK(spin_count(pressure("9.99"), false) == nullptr);
+  CHECK(spin_count(pressure("0.55"), false) == std::nullopt);
+  CHECK(spin_count(pressure("9.99"), false) == std::nullopt);
   CHECK(spin_count(pressure("10.00"), false) == kBusySpinCount);
   CHECK(spin_count(pressure("97.02"), false) == kBusySpinCount);
   CHECK(spin_count(pressure("0.55"), true) == kBusySpinCount);

@@ -11,6 +11,7 @@
 
 #include "format/base/error.h"
 #include "tests/support/support.h"
+#include "tests/support/watcher.h"
 #include "tests/train/support/fixture.h"
 #include "tests/train/support/given_run.h"
 #include "tests/train/support/run_texts.h"
@@ -105,6 +106,26 @@ TEST_CASE("data that another tokenizer read are refused") {
   const train::RunData data = given.read();
   write_letter_tokenizer(given.checkpoint.folder());
   CHECK(given.error(data).starts_with("invalid_argument: data: tokenizer is sha256:"));
+}
+
+TEST_CASE("what reads the model before the first step is watched, and ended with nothing written") {
+  Given given("llama");
+  const train::RunData data = given.read();
+  given.settings.run_folder = given.folder.path() / "new";
+  Stopper never(SIZE_MAX);
+  for (const std::uint64_t steps : {std::uint64_t{0}, std::uint64_t{1}}) {
+    Watcher ending(steps);
+    CHECK(error_of([&] {
+            (void)train::train_layers(
+                {given.checkpoint, given.settings, data, never, nullptr, Work(&ending)});
+          }) == "cancelled: cancelled");
+    CHECK_FALSE(std::filesystem::exists(given.settings.run_folder));
+  }
+  Watcher watcher;
+  (void)train::train_layers(
+      {given.checkpoint, given.settings, data, never, nullptr, Work(&watcher)});
+  check_phases(watcher);
+  CHECK(watcher.names() == std::vector<std::string>{"hashing the model"});
 }
 
 TEST_CASE("each window of a step is built once") {

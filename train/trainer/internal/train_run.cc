@@ -50,9 +50,10 @@ std::optional<CacheFolder> open_cache(const TrainInputs& inputs) {
 
 // Reads each tensor once.
 WeightDigests read_digests(const TrainInputs& inputs, const Device& device, bool cached) {
-  const auto lines = format::tensor_lines(
-      inputs.checkpoint, Work(nullptr, static_cast<unsigned>(at::get_num_threads())));
+  const auto threads = static_cast<unsigned>(at::get_num_threads());
+  const auto lines = format::tensor_lines(inputs.checkpoint, inputs.work.with_threads(threads));
   WeightDigests digests{format::weights_digest(lines)};
+  inputs.observer.detail(fmt::format("the model's weights are {}", digests.all.to_string()));
   if (cached) {
     digests.below = prefix_digest(inputs.checkpoint, lines, inputs.settings.layers.first,
                                   inputs.settings.precision, device);
