@@ -233,8 +233,10 @@ VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
     return as_logged(*std::move(found));
   }
   const bool known = !catalog.list({.name = reference.name, .limit = 1}).empty();
-  const char* what =
-      range == nullptr ? "no such version" : "no version in this range that was not withdrawn";
+  const bool newest = std::holds_alternative<std::monostate>(reference.selector);
+  const char* what = range != nullptr ? "no version in this range that was not withdrawn"
+                     : newest         ? "every version was withdrawn, or is a pre-release"
+                                      : "no such version";
   throw Error(ErrorCode::not_found,
               fmt::format("{}: {} in {}", quote(reference.to_string()),
                           known ? what : "no such organ", quote(paths.root.string())),

@@ -127,6 +127,10 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
                                             version.published, version.log_index));
   verdict.not_established.push_back(
       "whether a signing key was withdrawn elsewhere: only this registry's log was asked");
+  if (options_.known_registries.empty()) {
+    verdict.not_established.push_back(
+        "whether an older state is shown: what was seen of this registry is not remembered");
+  }
   if (const auto takedown = facts().taken_down(version.name, version.version)) {
     verdict.refusals.push_back({ErrorCode::untrusted, subject, describe(*takedown)});
   }

@@ -45,8 +45,8 @@ CiPolicy load_policy(const Arguments& arguments) {
 CiRequest request_of(const Arguments& arguments) {
   CiRequest request{.organ = arguments.organ,
                     .policy = load_policy(arguments),
-                    .trust = arguments.trust.load(),
-                    .as_name = arguments.trust.as_name};
+                    .options = arguments.trust,
+                    .trust = arguments.trust.load()};
   for (const std::string& model : arguments.recipients) {
     request.policy.recipients.push_back({model});
   }
@@ -156,7 +156,7 @@ void add_ci(Command& app, Context& context) {
                 "a checkpoint folder that it must fit, where it comes from; again for more")
       .value_name("MODEL");
   add_report_options(command, arguments->report);
-  add_trust_options(command, arguments->trust);
+  add_trust_options(command, arguments->trust, "");
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run_command(context, *arguments); });
 }

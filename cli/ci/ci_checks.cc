@@ -169,7 +169,7 @@ void judge_contents(const CiRequest& request, const OrganArgument& organ, const 
   }
   VerifyReport report;
   try {
-    report = examine(organ, request.trust, request.as_name, work);
+    report = examine(organ, request.trust, work);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;
     add_unread(organ, error, checks);
@@ -244,11 +244,12 @@ void judge_recipients(const CiRequest& request, const OrganArgument& organ, cons
 std::optional<OrganArgument> open_or_report(const Context& context, const CiRequest& request,
                                             const Work& work, Checks& checks) {
   try {
-    return open_organ(context, request.organ, work);
+    return open_organ(context, request.organ, request.options, work);
   } catch (const Error& error) {
     const ErrorCode code = error.code();
     if (code != ErrorCode::corrupt && code != ErrorCode::not_found &&
-        code != ErrorCode::untrusted && code != ErrorCode::unsupported_version) {
+        code != ErrorCode::untrusted && code != ErrorCode::incompatible &&
+        code != ErrorCode::unsupported_version) {
       throw;
     }
     checks.add(CiCheck::structure,
@@ -288,7 +289,8 @@ CiRun run_ci(const Context& context, const CiRequest& request, const Work& work)
 Report to_report(const CiRun& run) {
   Report report{.command = "ci", .rules = verify_rules()};
   report.rules.insert(
-      {{"ci/structure", "the organ cannot be opened, or holds what nobody explains"},
+      {{"ci/structure",
+        "the organ cannot be opened, is not the one asked for, or holds what nobody explains"},
        {"ci/digests", "the organ's bytes could not be read"},
        {"ci/license", "its licence is none of those allowed"},
        {"ci/evaluation", "a recorded figure is out of bounds, or is missing"},

@@ -8,6 +8,7 @@
 
 #include "cli/ci/ci_policy.h"
 #include "cli/frame/context.h"
+#include "cli/organ/organ_argument.h"
 #include "cli/report/report.h"
 #include "format/base/digest.h"
 #include "format/base/progress.h"
@@ -18,8 +19,8 @@ namespace organ::cli {
 struct CiRequest {
   std::string organ;  // as it was given: a reference or a folder
   CiPolicy policy;
-  registry::TrustOverride trust;
-  std::string as_name;
+  TrustOptions options;           // which organ it may be at all
+  registry::TrustOverride trust;  // the same as loaded: whose signatures count
 };
 
 // What one check came to under its mode: with `warn` a failure has passed, its findings are

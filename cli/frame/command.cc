@@ -195,8 +195,8 @@ void Command::add_global_options(Context& context) {
   app_->add_flag("--json", context.json,
                  "one JSON record on stdout; an error is one on the last line of stderr");
   mark_as_path(app_->add_option("--registry", context.registry,
-                                "registry folder [default: $ORGAN_REGISTRY or "
-                                "$XDG_DATA_HOME/organ/registry]")
+                                "registry folder [default: $ORGAN_REGISTRY, else "
+                                "organ/registry in $XDG_DATA_HOME or ~/.local/share]")
                    ->type_name("DIR"));
   const auto trust = [](const std::vector<std::string>& roots) {
     for (const std::string& root : roots) format::trust_links_below(root);

@@ -6,6 +6,7 @@
 #endif
 
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <thread>
@@ -19,6 +20,7 @@
 #include "format/base/digest.h"
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/base/path_status.h"
 #include "registry/catalog/catalog.h"
 
 namespace organ::cli {
@@ -101,6 +103,12 @@ std::optional<std::string> registry_folder(const Context& context) {
   }
 }
 
+std::string registry_text(const std::optional<std::string>& folder) {
+  if (!folder) return "none: HOME is no absolute path";
+  const std::filesystem::path whole = std::filesystem::absolute(*folder).lexically_normal();
+  return escape_text(whole.string()) + (is_there(whole) ? "" : "  (not there yet)");
+}
+
 void run_doctor(Context& context) {
   const double rate = sha256_rate();
   const std::optional<bool> instructions = has_sha_instructions();
@@ -125,8 +133,7 @@ void run_doctor(Context& context) {
   context.print(fmt::format("crypto     {}", escape_text(crypto_library())));
   context.print(fmt::format("database   {}", escape_text(registry::database_library())));
   context.print(fmt::format("sha-256    {:.2f} GB/s on one core{}", rate, sha_text(instructions)));
-  context.print(fmt::format("registry   {}", registry_path ? escape_text(*registry_path)
-                                                           : "none: HOME is no absolute path"));
+  context.print("registry   " + registry_text(registry_path));
   for (const std::string& line : training.lines) context.print(line);
 }
 

@@ -9,12 +9,12 @@ namespace {
 using registry::VerifyReport;
 
 VerifyReport examine_folder(const OrganArgument& organ, const registry::TrustOverride& trust,
-                            const std::string& as_name, const Work& work) {
+                            const Work& work) {
   VerifyReport::Item item{.subject = organ.text, .digest = {}, .findings = {}, .trust = {}};
   format::FiniteCheck finite;
   item.findings = format::verify_contents(*organ.organ, {}, work, finite);
   item.not_finite = std::move(finite.found);
-  item.trust = organ.judge_origin(trust, as_name);
+  item.trust = organ.judge_origin(trust);
   if (item.findings.empty()) {
     item.trust.established.insert(item.trust.established.begin(),
                                   "every byte is what organ.json says");
@@ -29,9 +29,9 @@ VerifyReport examine_folder(const OrganArgument& organ, const registry::TrustOve
 }  // namespace
 
 VerifyReport examine(const OrganArgument& organ, const registry::TrustOverride& trust,
-                     const std::string& as_name, const Work& work) {
+                     const Work& work) {
   return organ.version ? organ.registry->verify(*organ.version, trust, work)
-                       : examine_folder(organ, trust, as_name, work);
+                       : examine_folder(organ, trust, work);
 }
 
 }  // namespace organ::cli

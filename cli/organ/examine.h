@@ -9,9 +9,8 @@
 
 namespace organ::cli {
 
-// One item. Damage is a finding; throws io and cancelled, and for a folder what judge_origin
-// throws.
+// One item. Damage is a finding; throws io and cancelled.
 registry::VerifyReport examine(const OrganArgument& organ, const registry::TrustOverride& trust,
-                               const std::string& as_name, const Work& work);
+                               const Work& work);
 
 }  // namespace organ::cli

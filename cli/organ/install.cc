@@ -42,7 +42,7 @@ struct Arguments {
 std::string way_out(const OrganArgument& organ, const TrustOptions& options) {
   registry::TrustOverride unsigned_too = options.load();
   unsigned_too.allow_unsigned = true;
-  return organ.judge_origin(unsigned_too, options.as_name).trusted()
+  return organ.judge_origin(unsigned_too).trusted()
              ? "--key PUB vouches for it, --allow-unsigned goes without"
              : std::string();
 }
@@ -50,7 +50,7 @@ std::string way_out(const OrganArgument& organ, const TrustOptions& options) {
 // Throws untrusted (or corrupt) with the first reason.
 transplant::TrustRecord require_trusted(const Context& context, const OrganArgument& organ,
                                         const TrustOptions& options) {
-  const registry::TrustVerdict verdict = organ.judge_origin(options.load(), options.as_name);
+  const registry::TrustVerdict verdict = organ.judge_origin(options.load());
   for (const format::Finding& warning : verdict.warnings) {
     context.warn(escape_text(warning.subject) + ": " + escape_text(warning.message, 2048));
   }
@@ -102,7 +102,7 @@ void run_install(Context& context, Arguments arguments) {
   }
   if (arguments.options.out) require_outside(*arguments.options.out, arguments.model);
   const auto organ = watched(context, arguments.threads, [&](const Work& work) {
-    return open_organ(context, arguments.placement.organ, work, arguments.trust.locked);
+    return open_organ(context, arguments.placement.organ, arguments.trust, work);
   });
   if (organ.version) note_superseded(context, *organ.version);
   arguments.options.position = arguments.placement.position_of(organ);
@@ -188,7 +188,7 @@ void add_install(Command& app, Context& context) {
   proceed.excludes(abort);
   proceed.excludes(organ);
   abort.excludes(organ);
-  add_trust_options(command, arguments->trust);
+  add_trust_options(command, arguments->trust, "; noted in the receipt");
   add_finite_option(command, arguments->options.require_finite);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run(context, *arguments); });

@@ -61,33 +61,12 @@ OrganArgument open_version(const Context& context, const std::string& text, cons
                           : argument.registry->resolve(reference);
   argument.organ = argument.registry->open_organ(*argument.version);
   argument.text = argument.version->name + ":" + argument.version->version;
+  argument.naming = registry::Naming::known;
   return argument;
 }
 
-}  // namespace
-
-registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride& override,
-                                                   const std::string& as_name) const {
-  const std::string& own_name = organ->manifest().name;
-  if (!as_name.empty()) {
-    format::check_name(as_name);
-    if (as_name != own_name) {
-      throw Error(ErrorCode::untrusted, fmt::format("{}: its organ.json says {}, not {}",
-                                                    quote(text), quote(own_name), quote(as_name)));
-    }
-  }
-  if (version) return registry->evaluate(*version, *organ, override);
-  auto verdict = registry::evaluate_policy(
-      registry ? registry->policy() : registry::Policy(), own_name, *organ, override,
-      as_name.empty() ? registry::Naming::claimed : registry::Naming::known);
-  verdict.not_established.push_back("whether it was withdrawn: it does not come from a registry");
-  return verdict;
-}
-
-OrganArgument open_organ(const Context& context, const std::string& text, const Work& work,
-                         const std::filesystem::path& locked) {
-  Lock lock;
-  if (!locked.empty()) lock = registry::LockFile::load(locked);
+OrganArgument open(const Context& context, const std::string& text, const Lock& lock,
+                   const Work& work) {
   if (!format::looks_like_folder(text)) {
     try {
       return open_version(context, text, lock, work);
@@ -105,6 +84,42 @@ OrganArgument open_organ(const Context& context, const std::string& text, const 
   if (lock) registry::require_locked(*lock, *argument.organ);
   argument.registry = open_registry_if_there(context, work);
   note_namesake(context, argument);
+  return argument;
+}
+
+// From here on the name is known to be the one that was asked for.
+void require_name(OrganArgument& argument, const std::string& name) {
+  const std::string& own = argument.organ->manifest().name;
+  const bool logged_otherwise = argument.version && argument.version->name != name;
+  if (own != name || logged_otherwise) {
+    fail(ErrorCode::untrusted, "{}: its {} says {}, not {}", quote(argument.text),
+         own != name ? "organ.json" : "registry", quote(own != name ? own : argument.version->name),
+         quote(name));
+  }
+  argument.naming = registry::Naming::known;
+}
+
+}  // namespace
+
+registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride& override) const {
+  if (version) return registry->evaluate(*version, *organ, override);
+  auto verdict = registry::evaluate_policy(registry ? registry->policy() : registry::Policy(),
+                                           organ->manifest().name, *organ, override, naming);
+  verdict.not_established.push_back("whether it was withdrawn: it does not come from a registry");
+  return verdict;
+}
+
+OrganArgument open_organ(const Context& context, const std::string& text, const Work& work) {
+  return open(context, text, {}, work);
+}
+
+OrganArgument open_organ(const Context& context, const std::string& text,
+                         const TrustOptions& options, const Work& work) {
+  Lock lock;
+  if (!options.locked.empty()) lock = registry::LockFile::load(options.locked);
+  if (!options.as_name.empty()) format::check_name(options.as_name);
+  OrganArgument argument = open(context, text, lock, work);
+  if (!options.as_name.empty()) require_name(argument, options.as_name);
   return argument;
 }
 
@@ -136,13 +151,13 @@ Option add_placement_options(Command& command, Placement& placement) {
   return organ;
 }
 
-void add_trust_options(Command& command, TrustOptions& options) {
+void add_trust_options(Command& command, TrustOptions& options, const std::string& says_so) {
   command
       .add_path("--key", options.key_files,
                 "public key that must have signed it, instead of the policy's; repeatable")
       .value_name("PUB");
   command.add_flag("--allow-unsigned", options.allow_unsigned,
-                   "accept an organ without a trusted signature; noted in the receipt");
+                   "accept an organ without a trusted signature" + says_so);
   command
       .add_option("--as", options.as_name,
                   "the name it must have; a folder's own word gets it no weaker rule")

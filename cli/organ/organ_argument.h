@@ -21,12 +21,12 @@ struct OrganArgument {
   std::string text;  // as a person would write it: the folder, or name:version
   std::optional<registry::Registry> registry;        // the registry in use, if there is one
   std::optional<registry::ResolvedVersion> version;  // set when it came from there
+  // Whether its name is more than its own word: that of the registry's log, or one that was given.
+  registry::Naming naming = registry::Naming::claimed;
 
   // Judges who signed it: by the registry's policy, or by the default policy without a registry.
-  // The name that counts is that of the registry's log, for a folder `as_name`; without either it
-  // is what the organ says of itself, and then no rule counts that asks for less than signatures.
-  registry::TrustVerdict judge_origin(const registry::TrustOverride& override,
-                                      const std::string& as_name = {}) const;
+  // Of a name that is only claimed no rule counts that asks for less than signatures.
+  registry::TrustVerdict judge_origin(const registry::TrustOverride& override) const;
 };
 
 // The positional argument "organ" and the option --at of the commands that bring an organ and a
@@ -41,11 +41,8 @@ struct Placement {
 // Returns the positional argument.
 Option add_placement_options(Command& command, Placement& placement);
 
-// Throws not_found, corrupt, invalid_argument, cancelled. With a lock file only the version that it
-// names, by its name, or by a reference that agrees; throws also what
-// registry/lockfile/locking.h throws.
-OrganArgument open_organ(const Context& context, const std::string& text, const Work& work = {},
-                         const std::filesystem::path& locked = {});
+// Throws not_found, corrupt, invalid_argument, cancelled.
+OrganArgument open_organ(const Context& context, const std::string& text, const Work& work = {});
 
 // The argument as a folder that nothing may be written into; empty for what can only be a
 // reference.
@@ -60,6 +57,13 @@ struct TrustOptions {
 
   registry::TrustOverride load() const;  // throws for a file that is no public key
 };
-void add_trust_options(Command& command, TrustOptions& options);
+// `says_so`: where the command notes that a trusted signature was not asked for; may be empty.
+void add_trust_options(Command& command, TrustOptions& options, const std::string& says_so);
+
+// The organ that the options allow. With --as only one of that name: throws untrusted. With
+// --locked only the version that the lock file names, by its name, or by a reference that agrees:
+// throws also what registry/lockfile/locking.h throws.
+OrganArgument open_organ(const Context& context, const std::string& text,
+                         const TrustOptions& options, const Work& work);
 
 }  // namespace organ::cli

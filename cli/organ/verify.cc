@@ -56,6 +56,12 @@ VerifyReport verify_locked(const Context& context, const Arguments& arguments,
   return report;
 }
 
+void require_no_name(const Arguments& arguments) {
+  if (arguments.trust.as_name.empty()) return;
+  throw Error(ErrorCode::invalid_argument, "--as: several organs are looked at, which have names",
+              "give the one that is meant");
+}
+
 VerifyReport examine_asked(const Context& context, const Arguments& arguments, const Work& work) {
   const registry::TrustOverride trust = arguments.trust.load();
   if (arguments.all) {
@@ -63,15 +69,18 @@ VerifyReport examine_asked(const Context& context, const Arguments& arguments, c
       throw Error(ErrorCode::invalid_argument,
                   "give either --all or one organ or lock file, not both");
     }
+    require_no_name(arguments);
     return open_registry(context, Registry::Mode::read, work).verify_all(trust, work);
   }
   if (arguments.subject.empty()) {
-    if (!arguments.trust.locked.empty()) return verify_locked(context, arguments, trust, work);
+    if (!arguments.trust.locked.empty()) {
+      require_no_name(arguments);
+      return verify_locked(context, arguments, trust, work);
+    }
     throw Error(ErrorCode::invalid_argument, "nothing to verify",
                 "give a reference or a folder, or --all for the whole registry");
   }
-  return examine(open_organ(context, arguments.subject, work, arguments.trust.locked), trust,
-                 arguments.trust.as_name, work);
+  return examine(open_organ(context, arguments.subject, arguments.trust, work), trust, work);
 }
 
 // What was a warning is damage.
@@ -117,7 +126,7 @@ void add_verify(Command& app, Context& context) {
   command.add_path("REF|DIR", arguments->subject, "a published version or an organ folder");
   command.add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
   add_report_options(command, arguments->report);
-  add_trust_options(command, arguments->trust);
+  add_trust_options(command, arguments->trust, "");
   add_finite_option(command, arguments->require_finite);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run(context, *arguments); });

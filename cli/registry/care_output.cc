@@ -21,6 +21,11 @@ std::filesystem::path registry_folder(const Context& context, const std::filesys
   return folder;
 }
 
+void note_registry(const Context& context, const std::filesystem::path& folder) {
+  const auto whole = std::filesystem::absolute(folder).lexically_normal();
+  context.note("registry  " + escape_text(whole.string(), 4096));
+}
+
 nlohmann::json escaped(const std::vector<std::string>& texts) {
   nlohmann::json list = nlohmann::json::array();
   for (const std::string& text : texts) list.push_back(escape_text(text, 4096));

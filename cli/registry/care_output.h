@@ -17,6 +17,8 @@ namespace organ::cli {
 // The positional argument REGISTRY; without it the registry in use.
 void add_registry_argument(Command& command, std::filesystem::path& folder);
 std::filesystem::path registry_folder(const Context& context, const std::filesystem::path& folder);
+// Says which it is: one word too many on the command line is taken for it.
+void note_registry(const Context& context, const std::filesystem::path& folder);
 
 nlohmann::json to_json(const registry::DamagedObject& object);
 nlohmann::json escaped(const std::vector<std::string>& texts);

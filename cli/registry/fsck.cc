@@ -74,6 +74,7 @@ void print_text(const Context& context, const FsckReport& report) {
 }
 
 void run(Context& context, const Arguments& arguments) {
+  note_registry(context, registry_folder(context, arguments.folder));
   const FsckReport report = watched(context, arguments.threads, [&](const Work& work) {
     return registry::fsck(registry_folder(context, arguments.folder),
                           {.known_registries = context.known_registries(), .log_key = {}}, work);

@@ -70,6 +70,7 @@ void show_plan(const Context& context, const GcPlan& plan) {
 
 void run(Context& context, const Arguments& arguments) {
   const std::filesystem::path folder = registry_folder(context, arguments.folder);
+  note_registry(context, folder);
   const registry::OpenOptions options{.known_registries = context.known_registries(),
                                       .log_key = {}};
   const GcAction action = arguments.purge ? GcAction::purge : GcAction::collect;

@@ -68,6 +68,11 @@ constexpr const char* kDone = "the policy is in the log";
 
 void finish(Context& context, const char* command, const Registry& registry, bool changed) {
   if (!changed) context.note("nothing changed");
+  for (const PolicyRule& rule : registry.policy().rules()) {
+    if (!rule.keys.empty() || rule.mode != PolicyMode::enforce) continue;
+    context.warn(fmt::format("{}: no key is trusted any more: nothing of these names is accepted",
+                             quote(rule.pattern)));
+  }
   show_policy(context, command, registry);
 }
 

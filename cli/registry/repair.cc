@@ -89,6 +89,7 @@ RepairReport mend(Context& context, const Arguments& arguments) {
 }
 
 void run(Context& context, const Arguments& arguments) {
+  note_registry(context, registry_folder(context, arguments.folder));
   const RepairReport report = mend(context, arguments);
   const bool dry_run = arguments.options.dry_run;
   if (!dry_run && !(report.mended.empty() && report.log_from.empty()))

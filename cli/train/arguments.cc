@@ -249,6 +249,7 @@ train::TrainSettings wished_settings(const TrainArguments& a) {
                 "choose another --out");
   }
   require_outside(a.out, a.model);
+  if (!wishes.resume) train::require_no_train_state(wishes.run_folder);
   try_folder_of(a.out, !a.run_folder.empty());
   return wishes;
 }

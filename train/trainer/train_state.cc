@@ -249,6 +249,16 @@ void remove_train_states(const std::filesystem::path& folder) {
   }
 }
 
+void require_no_train_state(const std::filesystem::path& folder) {
+  if (!is_there(folder)) return;
+  const auto steps = saved_steps(folder);
+  if (steps.empty()) return;
+  throw Error(
+      ErrorCode::already_exists,
+      fmt::format("{}: holds a train state of step {}", quote(folder.string()), steps.front()),
+      "--resume continues it; or choose another --run-dir");
+}
+
 std::optional<TrainState> load_newest_train_state(const std::filesystem::path& folder,
                                                   std::vector<std::string>& skipped) {
   if (!is_there(folder)) return std::nullopt;

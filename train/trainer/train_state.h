@@ -69,6 +69,9 @@ void require_savable(const TrainStateRecord& record);
 std::optional<TrainState> load_newest_train_state(const std::filesystem::path& folder,
                                                   std::vector<std::string>& skipped);
 
+// Throws already_exists when the folder holds a snapshot, whole or not: a new run writes into none.
+void require_no_train_state(const std::filesystem::path& folder);
+
 // Removes every snapshot of a finished run, durably; other files stay. Throws io.
 void remove_train_states(const std::filesystem::path& folder);
 

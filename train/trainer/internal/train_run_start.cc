@@ -101,15 +101,10 @@ void TrainRun::resume_or_start() {
   record_.config_digest = settings_digest(settings_, model_identity(checkpoint_));
   record_.data_digests = {data_.stream().digest()};
   record_.software = software_versions(device_);
+  if (!settings_.resume) require_no_train_state(settings_.run_folder);
   std::vector<std::string> skipped;
   auto state = load_newest_train_state(settings_.run_folder, skipped);
   for (const auto& line : skipped) observer_.warn("train state left out: " + line);
-  if (state && !settings_.resume) {
-    throw Error(ErrorCode::already_exists,
-                fmt::format("{}: holds a train state of step {}",
-                            quote(settings_.run_folder.string()), state->record.step),
-                "--resume continues it; or choose another --run-dir");
-  }
   require_savable(record_);
   if (state) restore(*state);
   if (!state && settings_.resume) observer_.note("no train state to resume: starting at step 0");
