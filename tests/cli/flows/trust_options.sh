@@ -11,7 +11,7 @@ organ key generate stranger >/dev/null 2>&1
 organ publish organ tiny/organ:1.1.0 --key publisher.key >/dev/null
 organ publish organ tiny/second:1.0.0 --key publisher.key >/dev/null
 organ lock tiny/second --out second.lock >/dev/null
-echo '{"schema_version":1,"checks":{"structure":"off","signature":"off","policy":"off"}}' >off.json
+echo '{"schema_version":1,"checks":{"digests":"off","signature":"off","policy":"off"}}' >off.json
 remember
 
 # OPTIONS REF-EXIT DIR-EXIT
@@ -34,7 +34,9 @@ while read -r option of_ref of_dir; do
       # A policy file may say that no signature counts; which organ it is stays what was asked for.
       case "$command $option" in *off.json*--key=*) want=0 ;; esac
       echo "$want organ $command $1 $option" >>asked
-      expect "$want" organ $command "$1" "$option" >said 2>err
+      got=0
+      organ $command "$1" "$option" >said 2>err || got=$?
+      test "$got" = "$want" || { echo "expected exit $want, got $got: $command $1 $option" >&2; exit 99; }
       case $command in
       install*)
         if [ "$want" = 0 ]; then organ uninstall model >/dev/null 2>&1; fi
