@@ -105,7 +105,7 @@ std::optional<std::string> registry_folder(const Context& context) {
 
 std::string registry_text(const std::optional<std::string>& folder) {
   if (!folder) return "none: HOME is no absolute path";
-  const std::filesystem::path whole = std::filesystem::absolute(*folder).lexically_normal();
+  const std::filesystem::path whole = absolute_path(*folder).lexically_normal();
   return escape_text(whole.string()) + (is_there(whole) ? "" : "  (not there yet)");
 }
 

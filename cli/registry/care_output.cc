@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "format/base/path_status.h"
 
 namespace organ::cli {
 
@@ -22,7 +23,7 @@ std::filesystem::path registry_folder(const Context& context, const std::filesys
 }
 
 void note_registry(const Context& context, const std::filesystem::path& folder) {
-  const auto whole = std::filesystem::absolute(folder).lexically_normal();
+  const auto whole = absolute_path(folder).lexically_normal();
   context.note("registry  " + escape_text(whole.string(), 4096));
 }
 
