@@ -12,7 +12,12 @@ namespace {
 Policy policy_of(const LogRules& rules, const RegistryPaths& paths) {
   Policy policy;
   for (const auto& [pattern, rule] : rules) {
-    policy.add_rule(pattern, rule.mode, rule.threshold, rule.keys, paths.trust());
+    std::vector<LimitedKey> limits;
+    for (const auto& [key, limit] : rule.limits) {
+      limits.push_back({Digest::parse(key, "key"), limit.expires, limit.retired});
+    }
+    policy.add_rule(pattern, rule.mode, rule.threshold, rule.keys, paths.trust(),
+                    std::move(limits));
   }
   return policy;
 }
@@ -68,24 +73,27 @@ Registry::Impl::Impl(RegistryPaths paths_, BlobStore blobs_, Log log_, Catalog c
       catalog(std::move(catalog_)),
       writable(writable_) {}
 
-const LogFacts& Registry::Impl::facts() const {
+const LogFacts& Registry::Impl::all_facts() const {
   facts_end_ = add_facts(log, facts_end_, facts_);
   return facts_;
 }
 
 const Policy& Registry::Impl::policy() const {
-  const LogFacts& now = facts();
-  if (policy_rules_ == now.rules()) return policy_;
-  Policy policy = policy_of(now.rules(), paths);
-  check_shown_policy(paths, now, policy);
+  const LogRules now = facts().rules();
+  if (policy_rules_ == now) return policy_;
+  Policy policy = policy_of(now, paths);
+  // The file shows what who writes has.
+  const LogFacts& all = all_facts();
+  check_shown_policy(paths, all, policy_of(all.rules(), paths));
   policy_ = std::move(policy);
-  policy_rules_ = now.rules();
+  policy_rules_ = now;
   return policy_;
 }
 
 void Registry::Impl::show_policy() {
   try {
-    write_file(paths.policy(), policy_of(facts().rules(), paths).to_text());
+    write_file(paths.policy(), policy_of(facts().rules(), paths).to_text(),
+               AtomicFile::Mode::replace, 0666, Rights::folder);
   } catch (const Error& error) {
     notices.push_back("it is in the log; policy.json does not show it yet: " + error.message());
   }
@@ -100,28 +108,34 @@ std::optional<KnownLogs::Met> meet(const RegistryPaths& paths, const Log& log,
   if (options.known_registries.empty()) return std::nullopt;
   const KnownLogs known(options.known_registries);
   const std::filesystem::path location = real_path(paths.root);
-  if (options.forget_seen) known.forget(location);
-  return known.meet(log, location, log_time());
+  return known.meet(log, location, log_time(),
+                    options.forget_seen ? KnownLogs::Before::forget : KnownLogs::Before::counts);
 }
 
-void Registry::Impl::adopt(OpenOptions options, std::filesystem::path location,
-                           KnownLogs::Met met) {
-  options_ = std::move(options);
-  location_ = std::move(location);
+void Registry::Impl::adopt(OpenOptions options) { options_ = std::move(options); }
+
+void Registry::Impl::adopt(KnownLogs::Met met) {
+  location_ = std::move(met.known.location);
   facts_ = std::move(met.known.facts);
   facts_end_ = std::move(met.known.end);
+  max_age_ = met.known.max_age;
   if (met.first_use) {
     notices.push_back(fmt::format("{} is met for the first time; its log key is {}",
                                   quote(location_.string()), met.known.log_key));
+  }
+  for (std::string& sentence : met.news) {
+    notices.push_back(quote(location_.string()) + ": " + std::move(sentence));
   }
   if (!met.not_saved.empty()) {
     notices.push_back("what was seen of it could not be remembered: " + met.not_saved);
   }
 }
 
-void Registry::Impl::meet_again() {
+void Registry::Impl::meet_again(LogKind entered) {
   if (location_.empty()) return;
-  adopt(options_, location_, KnownLogs(options_.known_registries).meet(log, location_, log_time()));
+  KnownLogs::Met met = KnownLogs(options_.known_registries).meet(log, location_, log_time());
+  if (entered == LogKind::root) met.news.clear();  // who made the root knows it
+  adopt(std::move(met));
 }
 
 void Registry::Impl::prove(const VersionInfo& version) const {
@@ -130,11 +144,13 @@ void Registry::Impl::prove(const VersionInfo& version) const {
                     found->version == version.version && found->time == version.published &&
                     found->manifest == BlobRef{version.digest, version.manifest_size};
   if (same) return;
-  throw Error(
-      ErrorCode::corrupt,
-      fmt::format("{}: {}:{} is not what entry {} of the log says", quote(paths.catalog().string()),
-                  version.name, version.version, version.log_index),
-      "organ registry rebuild makes the catalog anew from the log");
+  const bool moved = found && found->kind == LogKind::publish && found->name == version.name &&
+                     found->version == version.version && found->manifest->digest != version.digest;
+  throw Error(ErrorCode::corrupt,
+              fmt::format("{}: {}{}:{} is not what entry {} of the log says",
+                          quote(paths.catalog().string()), moved ? "silent re-tag: " : "",
+                          version.name, version.version, version.log_index),
+              "organ registry rebuild makes the catalog anew from the log");
 }
 
 FileLock Registry::Impl::lock_to_write(const Work& work) {
@@ -143,18 +159,20 @@ FileLock Registry::Impl::lock_to_write(const Work& work) {
   for (std::string& notice : bring_up_to_date(paths, log, blobs, catalog, work)) {
     notices.push_back(std::move(notice));
   }
+  if (const LogRoot* root = all_facts().root()) log.hand_over(root->log_key);
   return lock;
 }
 
 std::uint64_t Registry::Impl::commit(const LogEntry& entry, const Work& work) {
   const LogPosition end = catalog.position();
+  if (entry.kind != LogKind::root) require_key_in_force();
   Catalog::Update update(catalog);
   add_to(update, blobs, {end.entries(), end.bytes}, entry);
   work.require_wanted();
   const LogPosition after = log.append(end, entry);
   try {
     update.commit(after);
-    meet_again();
+    meet_again(entry.kind);
   } catch (const Error& error) {
     notices.push_back("it is in the log; its views come with the next command that writes: " +
                       error.message());

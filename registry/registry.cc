@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/registry.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/base/new_folder.h"
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
@@ -62,6 +64,21 @@ void fill_new_registry(const RegistryPaths& paths, const CreateOptions& options)
   build_catalog(paths, log, BlobStore(paths.root), {});
   write_file(paths.root / kLayoutFile, kOciLayoutText);
   sync_folder(paths.root / "blobs");
+}
+
+// A folder that a group shares was prepared for all of it: what lies in it is the group's as the
+// folder is, the log's key to read.
+void share_like(const fs::path& shared, const fs::path& folder) {
+  for (const std::string& name : list_folder(folder)) {
+    const fs::path path = folder / name;
+    const bool within = is_folder(path);
+    if (within) share_like(shared, path);
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) fail_errno(path.string(), "open");
+    const unsigned wanted = within ? 0777 : name == "log.key" ? 0640 : 0666;
+    set_permissions_in(shared, fd.get(), wanted, path.string());
+    sync_fd(fd.get(), path.string());
+  }
 }
 
 bool is_up_to_date(const Log& log, const Catalog& catalog) {
@@ -153,6 +170,8 @@ RegistryPaths find_registry(const fs::path& folder) {
 
 std::string log_time() { return format::clock_time(); }
 
+std::uint64_t seconds_now() { return static_cast<std::uint64_t>(format::clock_seconds()); }
+
 LogEntry entry_of(LogKind kind) {
   LogEntry entry;
   entry.kind = kind;
@@ -169,6 +188,7 @@ void Registry::create(const fs::path& folder, const CreateOptions& options) {
   create_folders(absolute_path(given_path(folder.native())).parent_path());
   NewFolder built(folder, {"blobs", "organ", "index.json", kLayoutFile});
   fill_new_registry({built.path()}, options);
+  if (is_shared_folder(folder)) share_like(folder, built.path());
   built.commit();
 }
 
@@ -185,7 +205,9 @@ Registry Registry::open(const fs::path& folder, Mode mode, const OpenOptions& op
   const auto opened = [&](Catalog catalog) {
     auto impl = std::make_unique<Impl>(paths, std::move(blobs), std::move(log), std::move(catalog),
                                        mode == Mode::write);
-    if (met) impl->adopt(options, real_path(paths.root), *std::move(met));
+    impl->adopt(options);
+    if (met) impl->adopt(*std::move(met));
+    impl->require_state();
     return impl;
   };
   if (mode == Mode::read) return Registry(opened(open_for_reading(paths, log, blobs, work)));
@@ -208,7 +230,7 @@ RebuildReport Registry::rebuild(const fs::path& folder, const OpenOptions& optio
 }
 
 const fs::path& Registry::folder() const { return impl_->paths.root; }
-const std::string& Registry::log_key() const { return impl_->log.verifier_key(); }
+std::string Registry::log_key() const { return impl_->root().log_key; }
 std::uint64_t Registry::log_size() const { return impl_->log.checkpoint().size; }
 const Policy& Registry::policy() const { return impl_->policy(); }
 std::string Registry::dump() const { return impl_->catalog.dump(); }

@@ -75,13 +75,14 @@ Item verify_index(const RegistryPaths& paths, const Log& log) {
   collect(item.findings, item.subject, [&] {
     const auto catalog = is_taken(paths.catalog()) ? Catalog::open(paths.catalog()) : std::nullopt;
     if (!catalog || catalog->position().entries() < log.checkpoint().size) return;
-    const std::string expected = index_text(catalog->index_entries());
-    if (!is_index_beginning(read_file(paths.index(), expected.size(), Symlinks::refuse),
-                            expected)) {
-      item.findings.push_back({ErrorCode::corrupt, item.subject,
-                               "it does not list what the catalog holds; organ registry index "
-                               "writes it anew"});
-    }
+    const std::vector<IndexEntry> entries = catalog->index_entries();
+    const std::string expected = index_text(entries);
+    const std::string listed = read_file(paths.index(), expected.size(), Symlinks::refuse);
+    if (is_index_beginning(listed, expected)) return;
+    const std::string moved = moved_tag(listed, entries);
+    item.findings.push_back({ErrorCode::corrupt, item.subject,
+                             (moved.empty() ? "it does not list what the catalog holds" : moved) +
+                                 "; organ registry index writes it anew"});
   });
   return item;
 }
@@ -121,10 +122,12 @@ void note_modes(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verify
 TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::OrganSource& organ,
                                       const TrustOverride& override) const {
   prove(version);
-  TrustVerdict verdict = evaluate_policy(policy(), version.name, organ, override);
+  TrustVerdict verdict = evaluate_policy(policy(), version.name, organ, override, Naming::known,
+                                         anchors_of(version.name, version, std::nullopt));
   const std::string subject = version.name + ":" + version.version;
   verdict.established.push_back(fmt::format("published at {} as entry {} of this registry's log",
                                             version.published, version.log_index));
+  judge_state(version, verdict);
   verdict.not_established.push_back(
       "whether a signing key was withdrawn elsewhere: only this registry's log was asked");
   if (const auto takedown = facts().taken_down(version.name, version.version)) {

@@ -4,6 +4,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
@@ -117,7 +118,7 @@ void require_prefix(const RegistryPaths& paths, const Log& log, const LogPositio
 
 std::uint64_t write_index(const RegistryPaths& paths, const Catalog& catalog) {
   const std::vector<IndexEntry> entries = catalog.index_entries();
-  write_file(paths.index(), index_text(entries));
+  write_file(paths.index(), index_text(entries), AtomicFile::Mode::replace, 0666, Rights::folder);
   return static_cast<std::uint64_t>(
       std::ranges::count_if(entries, [](const IndexEntry& entry) { return !entry.tag.empty(); }));
 }
@@ -149,6 +150,10 @@ Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStor
   {
     Catalog catalog = Catalog::create(fresh);
     complete(paths, log, blobs, catalog, work);
+  }
+  if (is_shared_folder(paths.organ())) {  // SQLite asks the umask
+    const UniqueFd fd = open_regular(fresh, Symlinks::refuse);
+    set_permissions_in(paths.organ(), fd.get(), 0666, fresh.string());
   }
   // An old journal beside a new database would be played into it: the old pair goes first.
   remove_path(paths.catalog());

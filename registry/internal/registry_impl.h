@@ -4,8 +4,10 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "format/base/file.h"
@@ -16,6 +18,8 @@
 #include "registry/oci/stored_organ.h"
 #include "registry/registry.h"
 #include "registry/registry_paths.h"
+#include "registry/trust/freshness.h"
+#include "registry/trust/witnesses.h"
 
 namespace organ::registry {
 
@@ -29,9 +33,14 @@ struct Registry::Impl {
   bool writable = false;
   std::vector<std::string> notices = {};
 
-  // What the log says up to now. Each call reads what is new in it; the answer stays until the
-  // next.
+  // What the log says up to now, and counts: where its root asks for witnesses, who reads has only
+  // what enough of them have cosigned, but for withdrawals, which count at once. Each call reads
+  // what is new in the log; the answer stays until the next.
   const LogFacts& facts() const;
+  // The same of all entries, as who writes has it.
+  const LogFacts& all_facts() const;
+  // Which entries count.
+  const Witnessed& witnessed() const;
   // The rules in force. Throws untrusted when policy.json shows others.
   const Policy& policy() const;
   // Writes them into policy.json.
@@ -42,9 +51,10 @@ struct Registry::Impl {
   // commit point), the catalog. What goes wrong behind the commit point is a notice.
   // Requires the write lock and an up-to-date catalog. Throws cancelled before the commit point.
   std::uint64_t commit(const LogEntry& entry, const Work& work = {});
+  void adopt(OpenOptions options);
   // Goes on from what the user has seen of it, and compares again after each commit.
-  void adopt(OpenOptions options, std::filesystem::path location, KnownLogs::Met met);
-  void meet_again();
+  void adopt(KnownLogs::Met met);
+  void meet_again(LogKind entered);
   // The write lock, everything up to date under it.
   FileLock lock_to_write(const Work& work);
   // Gives the blobs their names before anything refers to them. Throws untrusted when the organ was
@@ -56,6 +66,20 @@ struct Registry::Impl {
   VerifyReport::Item verify_version(const VersionInfo& version, const TrustOverride& override,
                                     const Work& work, std::uint64_t& bytes,
                                     std::vector<BlobRef>& seen) const;
+  // How old the state is, as its newest checkpoint says, and who allows how much.
+  StateAge age() const;
+  StateAge users_age() const;  // as this user allows alone
+  EndVerdict end_of_key() const;
+  // What has to be said of a version because of the state as a whole.
+  void judge_state(const VersionInfo& version, TrustVerdict& verdict) const;
+  void judge_witnesses(const VersionInfo& version, TrustVerdict& verdict) const;
+  // Who speaks for the log, witnessed or not. Throws corrupt when nobody does.
+  LogRoot root() const;
+  // Throws untrusted unless who reads may read a state of this age, signed with a log key that
+  // counts still; tells who writes, and all of an end within a month.
+  void require_state();
+  // Throws untrusted when the log key's time is over: its owner may only hand over to another.
+  void require_key_in_force() const;
   TrustVerdict evaluate(const VersionInfo& version, const format::OrganSource& organ,
                         const TrustOverride& override) const;
   // Publishing and rebuilding both read versions back from their blobs.
@@ -68,14 +92,27 @@ struct Registry::Impl {
   void require_not_taken_down(const format::Manifest& organ) const;
   // With its withdrawals and aliases as the log says, whatever its row does.
   VersionInfo as_logged(VersionInfo version) const;
+  // When the signatures of a version came into the log; others come now, `now` seconds since 1970.
+  // Nothing to ask when no key of the rule for this name is limited. Borrows this object.
+  SignatureAnchors anchors_of(const std::string& name, const std::optional<VersionInfo>& version,
+                              std::optional<std::uint64_t> now) const;
   // Throws corrupt unless the log has this publish entry. The row of the catalog is only its copy.
   void prove(const VersionInfo& version) const;
 
  private:
   OpenOptions options_;
   std::filesystem::path location_;
+  std::optional<std::uint64_t> max_age_;  // the user's, remembered
+  const LogFacts& counted_facts(std::uint64_t entries) const;
+
   mutable LogFacts facts_;
   mutable LogPosition facts_end_;
+  mutable LogFacts counted_;  // the first counted_end_.first of counted_end_.second entries
+  mutable std::pair<std::uint64_t, std::uint64_t> counted_end_;
+  mutable std::map<Digest, LogAnchor> anchors_;  // by manifests of signatures
+  mutable LogPosition anchors_end_;
+  mutable Witnessed witnessed_;
+  mutable std::string witnessed_of_;  // the state that witnessed_ was made from
   mutable Policy policy_;
   mutable std::optional<LogRules> policy_rules_;
 };
@@ -104,8 +141,8 @@ std::uint64_t write_index(const RegistryPaths& paths, const Catalog& catalog);
 // The phase of reading the log's entries after the first `seen`; none when there are no others.
 Work log_phase(const Log& log, std::uint64_t seen, const Work& work);
 
-// Now, RFC 3339 UTC.
-std::string log_time();
+std::string log_time();           // now, RFC 3339 UTC
+std::uint64_t seconds_now();      // since 1970
 LogEntry entry_of(LogKind kind);  // at this time
 
 }  // namespace organ::registry

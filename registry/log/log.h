@@ -7,7 +7,8 @@
 // leaves. What the checkpoint covers exists; readers look at nothing behind it. Before a line is
 // written, organ/pending, a signed note of another kind, says which one will come: after a crash
 // only that line is taken in, so nobody without the key can add one. organ/log.key (Ed25519, 0600)
-// signs; organ/trust/log.vkey pins the public key.
+// signs; organ/trust/log.vkey pins the public key. Which key counts follows from the entries
+// (root.h): while it is handed over to another, organ/log.key.next, both sign each note.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,9 @@
 
 #include "format/base/error.h"
 #include "registry/log/log_entry.h"
-#include "registry/log/merkle.h"
-#include "registry/log/note.h"
+#include "registry/log/merkle_proof.h"
+#include "registry/notes/note.h"
+#include "registry/notes/note_signer.h"
 
 namespace organ::registry {
 
@@ -39,10 +41,19 @@ struct LogPlace {
   std::uint64_t offset = 0;
 };
 
+// The checkpoint as it lies there.
+struct SignedCheckpoint {
+  Checkpoint tree;
+  std::string note;
+  // When it was signed, in seconds since 1970, as the log's key says; older organs wrote none.
+  std::optional<std::uint64_t> time;
+};
+
 // What a scan found.
 struct LogScan {
   LogPosition end;  // behind the last entry that the checkpoint covers
   Checkpoint checkpoint;
+  std::string note;          // that signs it
   std::uint64_t beyond = 0;  // bytes of the file behind `end`
 };
 
@@ -61,13 +72,14 @@ class Log {
   // Makes key, pinned verifier key, log and checkpoint in the folder `organ/`; the first entry
   // names the log's own key.
   static Log create(const std::filesystem::path& folder, const std::string& time);
-  // Reads the pinned key only. Throws not_found, corrupt.
+  // Reads the pinned key only. Throws not_found, corrupt. When another one is pinned later, it is
+  // taken; whether it may follows from the entries (add_facts).
   explicit Log(std::filesystem::path folder);
 
   const std::string& origin() const { return verifier_.name(); }
   const std::string& verifier_key() const { return verifier_.to_string(); }
-  Checkpoint checkpoint() const;        // throws corrupt, untrusted
-  std::string checkpoint_note() const;  // its text, as it lies there
+  Checkpoint checkpoint() const;  // throws corrupt, untrusted
+  SignedCheckpoint signed_checkpoint() const;
 
   // Reads on from a known prefix to the entry that the checkpoint names last, and proves that both
   // belong together. Needs no lock. Throws LogError (corrupt, naming the entry): damaged, cut back,
@@ -77,6 +89,10 @@ class Log {
   // The entry at this place, proved to be in the tree that the checkpoint signs; nothing when there
   // is none. A wrong offset only makes it slow: then the whole log is read.
   std::optional<LogEntry> proved_entry(const LogPlace& place) const;
+
+  // The hashes of log.tree, which nobody trusts: what they give must lead to a checkpoint's root.
+  // False when the file is missing, or too short for what is asked of it.
+  bool read_tree(const std::function<void(const SubtreeRoots& subtrees)>& use) const;
 
   // Ends what a crash left behind the checkpoint: the line that the pending note names is taken in
   // (a scan then reads on), any other is cut off; a whole one is kept in `quarantine` first.
@@ -88,22 +104,40 @@ class Log {
   // reader would take.
   LogPosition append(const LogPosition& end, const LogEntry& entry) const;
 
+  // Signs the checkpoint of all entries anew, with today's time; the log must end at `end`.
+  void renew(const LogPosition& end) const;
+
+  // Makes the key that the next root may hand over to, in place of one that was made before; from
+  // now on every note is signed with it too. Its verifier key.
+  std::string prepare_key() const;
+  std::optional<std::string> next_key() const;
+  // Adds signatures of those of the log's keys, the next one too, that are among `keys`.
+  void sign_as(const std::vector<std::string>& keys, SignedNote& note) const;
+  // Once an entry says that this is the log's key: it is pinned and signs alone. Nothing when it
+  // does so already. Throws untrusted when neither key is this one.
+  void hand_over(const std::string& log_key);
+
   // Whether this process may append: the key can be read and the log written.
   bool is_writable() const;
 
  private:
   void check_beyond(LineReader& reader, const LogScan& scan) const;
   bool covers(const MerkleTree& tree) const;
+  bool proves(std::uint64_t index, const Digest& leaf, const Checkpoint& covered) const;
   void take_back(int fd, std::uint64_t bytes, const Error& cause) const;
   std::string subject() const;
-  NoteSigner signer() const;
-  void write_note(const NoteSigner& signer, const MerkleTree& tree, NoteKind kind) const;
+  SignedCheckpoint open_checkpoint() const;
+  bool pin_again() const;
+  std::vector<NoteSigner> signers() const;
+  void write_note(const std::vector<NoteSigner>& signers, const MerkleTree& tree,
+                  NoteKind kind) const;
   bool is_pending(const MerkleTree& tree) const;
   void grow_tree_file(std::uint64_t index, const std::vector<Digest>& final_hashes) const;
   void make_tree_file() const;
 
   std::filesystem::path folder_;
-  NoteVerifier verifier_;
+  mutable NoteVerifier verifier_;
+  mutable std::optional<SignedCheckpoint> last_;  // that was verified with it
 };
 
 }  // namespace organ::registry

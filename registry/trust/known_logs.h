@@ -4,9 +4,11 @@
 // this (the threat model of schemas/registry.md). One file for each registry, by its location.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "registry/log/facts.h"
 #include "registry/log/log.h"
@@ -15,12 +17,13 @@ namespace organ::registry {
 
 // known-registry.v1.schema.json
 struct KnownLog {
-  std::string location;    // of the registry's folder: absolute, without links
-  std::string log_key;     // C2SP verifier key
-  std::string since;       // first use, RFC 3339 UTC
-  std::string checkpoint;  // the newest signed note that was seen: evidence
-  LogPosition end;         // behind the last entry that it covers
-  LogFacts facts;          // of the entries before `end`
+  std::string location;                  // of the registry's folder: absolute, without links
+  std::string log_key;                   // C2SP verifier key
+  std::string since;                     // first use, RFC 3339 UTC
+  std::string checkpoint;                // the newest signed note that was seen: evidence
+  LogPosition end;                       // behind the last entry that it covers
+  LogFacts facts;                        // of the entries before `end`
+  std::optional<std::uint64_t> max_age;  // seconds: the user reads no state that is older
 
   std::string to_text() const;
   // Throws corrupt naming `subject`, unsupported_version.
@@ -34,19 +37,28 @@ class KnownLogs {
   struct Met {
     KnownLog known;  // up to now
     bool first_use = false;
-    std::string not_saved;  // why it could not be remembered
+    std::vector<std::string> news;  // of who speaks for the log, since then; sentences
+    std::string not_saved;          // why it could not be remembered
   };
-  // Compares a registry with what is known of it and remembers what is new. Throws untrusted when
-  // it has another key or its history is not the one that was seen (rollback, fork), what
-  // Log::scan throws, corrupt for a damaged file of its own.
-  Met meet(const Log& log, const std::filesystem::path& location, const std::string& time) const;
+  // Compares a registry with what is known of it and remembers what is new: another key too, when
+  // roots that follow the known one lead to it. Throws untrusted when they do not, or its history
+  // is not the one that was seen (rollback, fork), what add_facts throws, corrupt for a damaged
+  // file of its own. `forget`: it is met as if for the first time; only the user's limit stays.
+  enum class Before { counts, forget };
+  Met meet(const Log& log, const std::filesystem::path& location, const std::string& time,
+           Before before = Before::counts) const;
 
-  // The next meeting is the first again.
-  void forget(const std::filesystem::path& location) const;
+  // What is remembered of the registry at this place, or of any whose log has this key. Nothing is
+  // compared. Throws corrupt, unsupported_version.
+  std::optional<KnownLog> recall(const std::filesystem::path& location) const;
+  std::optional<KnownLog> with_key(const std::string& log_key) const;
+
+  // Sets the user's limit, nothing: none. Throws not_found when the registry was never met.
+  void limit_age(const std::filesystem::path& location, std::optional<std::uint64_t> max_age) const;
 
  private:
   std::filesystem::path file_of(const std::filesystem::path& location) const;
-  std::optional<KnownLog> load(const std::filesystem::path& location) const;
+  std::optional<std::uint64_t> kept_limit(const std::filesystem::path& location) const;
   void save(const KnownLog& known) const;
 
   std::filesystem::path folder_;
