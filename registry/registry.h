@@ -218,9 +218,9 @@ class Registry {
   LogRoot root() const;
   // Makes the log's next key, in place of one that waits, and returns it: the next root may hand
   // over to it.
-  std::string prepare_log_key(const Work& work = {});
+  std::string prepare_log_key();
   // The note of a root, signed by those of the log's keys that may.
-  std::string sign_root(const LogRoot& next, const Work& work = {});
+  std::string sign_root(const LogRoot& next);
   // Makes the root of a note the one in force, by an entry; returns its index. Throws untrusted
   // when the note does not follow root() or names a log key that is not this registry's.
   std::uint64_t apply_root(const std::string& note, const Work& work = {});

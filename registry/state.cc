@@ -223,14 +223,13 @@ bool Registry::had_log_key(const std::string& key, std::uint64_t entries) const 
   });
 }
 
-std::string Registry::prepare_log_key(const Work& work) {
-  const FileLock lock = impl_->lock_to_write(work);
-  work.require_wanted();  // from here on it is completed
+std::string Registry::prepare_log_key() {
+  const FileLock lock = impl_->lock_to_write({});
   return impl_->log.prepare_key();
 }
 
-std::string Registry::sign_root(const LogRoot& next, const Work& work) {
-  const FileLock lock = impl_->lock_to_write(work);
+std::string Registry::sign_root(const LogRoot& next) {
+  const FileLock lock = impl_->lock_to_write({});
   SignedNote note{.text = root_note_text(next, impl_->log.origin()), .signatures = {}};
   std::vector<std::string> keys = root().keys;
   keys.insert(keys.end(), next.keys.begin(), next.keys.end());

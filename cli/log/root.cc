@@ -64,8 +64,7 @@ void show(const Context& context, const char* done, const LogRoot& root) {
   print_root(context, root);
 }
 
-LogRoot changed(const Context& context, Registry& registry, const LogRoot& now,
-                const Arguments& arguments) {
+LogRoot changed(Registry& registry, const LogRoot& now, const Arguments& arguments) {
   LogRoot next = now;
   ++next.version;
   if (arguments.rotate) {
@@ -99,12 +98,19 @@ void require_meant(const LogRoot& now, const LogRoot& next, const Arguments& arg
               "--lower says that this is meant; everybody who knows the log is told");
 }
 
-// Adds the signature of each --key.
-void sign_with(const Arguments& arguments, const std::vector<std::string>& known,
-               SignedNote& note) {
+// The private keys of --key; asks for their passphrases.
+std::vector<SigningKey> load_keys(const Arguments& arguments,
+                                  const std::vector<std::string>& known) {
+  std::vector<SigningKey> keys;
   for (const std::string& path : arguments.keys) {
-    const SigningKey key =
-        load_signing_key(path, registry::NoteKeyType::ed25519, known, arguments.passphrase);
+    keys.push_back(
+        load_signing_key(path, registry::NoteKeyType::ed25519, known, arguments.passphrase));
+  }
+  return keys;
+}
+
+void sign_with(const std::vector<SigningKey>& keys, SignedNote& note) {
+  for (const SigningKey& key : keys) {
     auto signature = key.signer.sign(key.name(), note.text);
     if (std::ranges::find(note.signatures, signature) == note.signatures.end()) {
       note.signatures.push_back(std::move(signature));
@@ -119,40 +125,52 @@ std::string state_of(const LogRoot& now, const LogRoot& next, const registry::Ro
       next.version, by.former, now.threshold, now.version, by.own, next.threshold);
 }
 
-void finish_apply(Context& context, Registry& registry, const std::string& note) {
-  watched(context, 0, [&](const Work& work) {
-    registry.apply_root(note, work);
-    context.set_done("the root is in the log");
-  });
+void finish_apply(Context& context, Registry& registry) {
   tell_notices(context, registry);
   show(context, "applied", registry.root());
+}
+
+// Whether the new root was written into a file, not made the one in force; what is said of it.
+struct Change {
+  bool written = false;
+  LogRoot root;
+  std::string state;
+};
+
+Change change(Registry& registry, const LogRoot& now, const std::vector<SigningKey>& keys,
+              const Arguments& arguments) {
+  Change made{.written = !arguments.out.empty(), .root = changed(registry, now, arguments)};
+  require_meant(now, made.root, arguments);
+  SignedNote note = SignedNote::parse(registry.sign_root(made.root), "the new root");
+  sign_with(keys, note);
+  const auto by =
+      registry::count_signatures(now, note.to_string(), registry::origin_of(now), "the new root");
+  made.state = state_of(now, made.root, by);
+  if (made.written) {
+    write_file(arguments.out, note.to_string(), AtomicFile::Mode::create_new);
+    return made;
+  }
+  if (by.former < now.threshold || by.own < made.root.threshold) {
+    throw Error(ErrorCode::untrusted, made.state,
+                "--out FILE keeps it for the others: organ log root --sign FILE --key KEY, then "
+                "--apply FILE");
+  }
+  registry.apply_root(note.to_string());
+  return made;
 }
 
 void run_change(Context& context, const Arguments& arguments) {
   Registry registry = open_registry(context, Registry::Mode::write);
   const LogRoot now = registry.root();
-  const LogRoot next = changed(context, registry, now, arguments);
-  require_meant(now, next, arguments);
-  SignedNote note = SignedNote::parse(registry.sign_root(next), "the new root");
   std::vector<std::string> known = now.keys;
-  known.insert(known.end(), next.keys.begin(), next.keys.end());
-  sign_with(arguments, known, note);
-  const auto by =
-      registry::count_signatures(now, note.to_string(), registry::origin_of(now), "the new root");
-  const bool whole = by.former >= now.threshold && by.own >= next.threshold;
-  if (!arguments.out.empty()) {
-    completed(context, "the new root is written",
-              [&] { write_file(arguments.out, note.to_string(), AtomicFile::Mode::create_new); });
-    context.note(state_of(now, next, by));
-    show(context, "written", next);
-    return;
-  }
-  if (!whole) {
-    throw Error(ErrorCode::untrusted, state_of(now, next, by),
-                "--out FILE keeps it for the others: organ log root --sign FILE --key KEY, then "
-                "--apply FILE");
-  }
-  finish_apply(context, registry, note.to_string());
+  known.insert(known.end(), arguments.root_keys.begin(), arguments.root_keys.end());
+  const std::vector<SigningKey> keys = load_keys(arguments, known);
+  const Change made =
+      completed(context, arguments.out.empty() ? "the root is in the log" : "the root is written",
+                [&] { return change(registry, now, keys, arguments); });
+  if (!made.written) return finish_apply(context, registry);
+  context.note(made.state);
+  show(context, "written", made.root);
 }
 
 // Needs no registry: who holds a key of the root need not have one.
@@ -165,7 +183,7 @@ void run_sign(Context& context, const Arguments& arguments) {
   if (!first.ends_with(kMark)) fail(ErrorCode::corrupt, "{}: is about no root", subject);
   const LogRoot root = registry::read_root_note(
       text, std::string_view(first).substr(0, first.size() - kMark.size()), subject);
-  sign_with(arguments, root.keys, note);
+  sign_with(load_keys(arguments, root.keys), note);
   completed(context, "the root is signed", [&] { write_file(arguments.sign, note.to_string()); });
   show(context, "signed", root);
 }
@@ -178,7 +196,11 @@ void run_apply(Context& context, const Arguments& arguments) {
       now,
       registry::read_root_note(note, registry::origin_of(now), quote(arguments.apply.string())),
       arguments);
-  finish_apply(context, registry, note);
+  watched(context, 0, [&](const Work& work) {
+    registry.apply_root(note, work);
+    context.set_done("the root is in the log");
+  });
+  finish_apply(context, registry);
 }
 
 void run(Context& context, const Arguments& arguments) {
