@@ -200,8 +200,8 @@ class Registry {
   // that came before entry `from`, without one before now. An empty pattern: in every rule. False
   // when nothing changed.
   bool trust(const std::string& pattern, const format::PublicKey& key,
-             const std::string& expires = {});
-  bool distrust(const format::KeyId& key, const std::string& pattern = {});
+             const std::string& expires = {}, const Work& work = {});
+  bool distrust(const format::KeyId& key, const std::string& pattern = {}, const Work& work = {});
   bool retire(const format::KeyId& key, std::optional<std::uint64_t> from = {},
               const std::string& pattern = {}, const Work& work = {});
   void set_rule(const std::string& pattern, PolicyMode mode, std::uint64_t threshold,

@@ -68,8 +68,7 @@ LogRoot changed(Registry& registry, const LogRoot& now, const Arguments& argumen
   LogRoot next = now;
   ++next.version;
   if (arguments.rotate) {
-    next.log_key =
-        watched(context, 0, [&](const Work& work) { return registry.prepare_log_key(work); });
+    next.log_key = registry.prepare_log_key();
     // Where the log's key speaks for the root too, its successor does.
     std::replace(next.keys.begin(), next.keys.end(), now.log_key, next.log_key);
     next.expires.clear();  // it was the former key's
