@@ -276,7 +276,7 @@ void Registry::Impl::commit_version(const Manifest& organ, LogEntry entry,
     commit(entry);
   }
   // What could not be read when its row was written may be whole now.
-  if (catalog.has_damage()) catalog = build_catalog(paths, log, blobs, work.committed());
+  if (catalog.has_damage()) catalog = build_catalog(paths, log, blobs, all_, work.committed());
 }
 
 void Registry::Impl::require_not_taken_down(const Manifest& organ) const {

@@ -45,7 +45,7 @@ void write_policy(const RegistryPaths& paths, const CreateOptions& options, cons
     entry.action = "trust";
     entry.key = key.id().to_string();
     entry.pattern = pattern;
-    end = log.append(end, entry);
+    end = log.append(end, entry, log.verifier_key());
   }
   write_file(paths.policy(), policy.to_text());
 }
@@ -61,7 +61,8 @@ void fill_new_registry(const RegistryPaths& paths, const CreateOptions& options)
   write_file(paths.write_lock(), "", AtomicFile::Mode::create_new);
   const Log log = Log::create(paths.organ(), log_time());
   write_policy(paths, options, log);
-  build_catalog(paths, log, BlobStore(paths.root), {});
+  FactsUpTo seen;
+  build_catalog(paths, log, BlobStore(paths.root), seen, {});
   write_file(paths.root / kLayoutFile, kOciLayoutText);
   sync_folder(paths.root / "blobs");
 }
@@ -108,12 +109,17 @@ Catalog open_for_reading(const RegistryPaths& paths, const Log& log, const BlobS
   return catalog;
 }
 
+FactsUpTo facts_of(const std::optional<KnownLogs::Met>& met) {
+  if (!met) return {};
+  return {met->known.facts, met->known.end};
+}
+
 // The newest release of a name that was not withdrawn; with a range, the newest version in that.
 std::optional<VersionInfo> newest_of(const Catalog& catalog, const LogFacts& facts,
                                      const std::string& name, const format::VersionRange* range) {
   const auto wanted = [&](const std::string& candidate) {
     return !facts.yanked(name, candidate) && !facts.revoked(name, candidate) &&
-           !facts.taken_down(name, candidate) &&
+           !facts.taken_down(name, candidate) && !facts.hidden(name, candidate) &&
            (range == nullptr || range->contains(Version::parse(candidate)));
   };
   std::optional<VersionInfo> release = catalog.newest(name, wanted);
@@ -202,18 +208,20 @@ Registry Registry::open(const fs::path& folder, Mode mode, const OpenOptions& op
   }
   BlobStore blobs(paths.root);
   std::optional<KnownLogs::Met> met = meet(paths, log, options);
+  FactsUpTo seen = facts_of(met);
   const auto opened = [&](Catalog catalog) {
     auto impl = std::make_unique<Impl>(paths, std::move(blobs), std::move(log), std::move(catalog),
                                        mode == Mode::write);
-    impl->adopt(options);
-    if (met) impl->adopt(*std::move(met));
-    impl->require_state();
+    impl->adopt(options, std::move(seen));
+    if (met) impl->adopt(*met);
+    const bool is_good = impl->require_state();
+    if (met && is_good) impl->remember(*met);
     return impl;
   };
   if (mode == Mode::read) return Registry(opened(open_for_reading(paths, log, blobs, work)));
   const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
-  Catalog catalog = open_for_writing(paths, log, blobs, work);
-  const std::vector<std::string> notices = bring_up_to_date(paths, log, blobs, catalog, work);
+  Catalog catalog = open_for_writing(paths, log, blobs, seen, work);
+  const std::vector<std::string> notices = bring_up_to_date(paths, log, blobs, catalog, seen, work);
   auto impl = opened(std::move(catalog));
   impl->notices.insert(impl->notices.end(), notices.begin(), notices.end());
   return Registry(std::move(impl));
@@ -223,9 +231,9 @@ RebuildReport Registry::rebuild(const fs::path& folder, const OpenOptions& optio
                                 const Work& work) {
   const RegistryPaths paths = find_registry(folder);
   const Log log(paths.organ());
-  meet(paths, log, options);
+  FactsUpTo seen = facts_of(meet(paths, log, options));
   const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
-  const Catalog catalog = build_catalog(paths, log, BlobStore(paths.root), work);
+  const Catalog catalog = build_catalog(paths, log, BlobStore(paths.root), seen, work);
   return {catalog.position().entries(), catalog.list({}).size()};
 }
 
@@ -272,7 +280,7 @@ std::vector<std::string> Registry::Impl::load_bundles(const VersionInfo& version
                                                       std::vector<format::Finding>& damaged) const {
   const std::string subject = version.name + ":" + version.version;
   std::vector<std::string> bundles;
-  for (const BlobRef& signature : catalog.signatures(version.log_index)) {
+  for (const BlobRef& signature : signatures_of(version)) {
     try {
       bundles.push_back(
           load_signature(blobs, signature, {version.digest, version.manifest_size}, subject).text);
@@ -304,6 +312,10 @@ VersionInfo Registry::Impl::as_logged(VersionInfo version) const {
   version.revoke_reason = now.revoked(version.name, version.version);
   version.superseded = now.superseded(version.name, version.version);
   version.taken_down = now.taken_down(version.name, version.version);
+  if (const auto entry = now.hidden(version.name, version.version)) {
+    version.unwitnessed = fmt::format(
+        "not witnessed: too few witnesses have cosigned entry {} of the log yet", *entry);
+  }
   version.aliases = now.aliases_of(version.name, version.version);
   return version;
 }
@@ -314,7 +326,8 @@ std::vector<VersionInfo> Registry::list(const VersionFilter& filter) const {
   std::vector<VersionInfo> versions;
   impl_->catalog.visit(all, [&](VersionInfo row) {
     VersionInfo version = impl_->as_logged(std::move(row));
-    const bool hidden = version.yank_reason || version.revoke_reason || version.taken_down;
+    const bool hidden =
+        version.yank_reason || version.revoke_reason || version.taken_down || version.unwitnessed;
     if (!hidden || filter.include_withdrawn) versions.push_back(std::move(version));
     return filter.limit == 0 || versions.size() < filter.limit;
   });
@@ -329,7 +342,8 @@ std::uint64_t Registry::write_index(const Work& work) {
 
 std::vector<LogRecord> Registry::history(const std::string& name) const {
   std::vector<LogRecord> records;
-  impl_->log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+  LogFacts facts;
+  add_facts(impl_->log, {}, facts, [&](const LogPlace& place, const LogEntry& entry) {
     if (name.empty() || entry.name == name) records.push_back({place.index, entry});
   });
   return records;
@@ -337,7 +351,8 @@ std::vector<LogRecord> Registry::history(const std::string& name) const {
 
 Digest Registry::log_root(std::uint64_t entries) const {
   MerkleTree tree;
-  impl_->log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+  LogFacts facts;
+  add_facts(impl_->log, {}, facts, [&](const LogPlace& place, const LogEntry& entry) {
     if (place.index < entries) tree.append(merkle_leaf(entry.to_text()));
   });
   if (tree.size() < entries) {

@@ -216,13 +216,18 @@ class Registry {
 
   // Who speaks for the log, and what is demanded of its checkpoints (registry/log/root.h).
   LogRoot root() const;
-  // Makes the log's next key, in place of one that waits, and returns it: the next root may hand
-  // over to it.
-  std::string prepare_log_key();
+  // Makes the log's next key, in memory, and returns it: the next root may hand over to it. Throws
+  // conflict when one waits already (keep_log_key) that is to stay.
+  enum class Waiting { stays, is_discarded };
+  std::string prepare_log_key(Waiting waiting = Waiting::stays);
+  // Puts that key into the registry, for a root that is applied later. Throws as that does, io.
+  void keep_log_key();
   // The note of a root, signed by those of the log's keys that may.
   std::string sign_root(const LogRoot& next);
   // Makes the root of a note the one in force, by an entry; returns its index. Throws untrusted
-  // when the note does not follow root() or names a log key that is not this registry's.
+  // when the note does not follow root() or names a log key that is neither this registry's nor the
+  // one that was prepared; whatever it throws, a key that waits still does, unless it
+  // was to be discarded.
   std::uint64_t apply_root(const std::string& note, const Work& work = {});
 
   VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {},

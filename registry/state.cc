@@ -31,10 +31,7 @@ void add_unwitnessed(std::uint64_t index, const LogEntry& entry, LogFacts& facts
   if (withdraws || takes_key) {
     facts.add(index, entry);
   } else if (entry.kind == LogKind::publish) {
-    LogEntry hidden = entry;
-    hidden.kind = LogKind::yank;
-    hidden.reason = fmt::format("entry {} is not cosigned by enough witnesses yet", index);
-    facts.add(index, hidden);
+    facts.hide(entry.name, entry.version, index);
   }
 }
 
@@ -55,40 +52,56 @@ const Witnessed& Registry::Impl::witnessed() const {
 const LogFacts& Registry::Impl::facts() const {
   if (writable) return all_facts();
   const std::uint64_t counts = witnessed().entries;
-  return counts < facts_end_.entries() ? counted_facts(counts) : facts_;
+  return counts < all_.end.entries() ? counted_facts(counts) : all_.facts;
 }
 
 const LogFacts& Registry::Impl::counted_facts(std::uint64_t entries) const {
-  const std::pair end(entries, facts_end_.entries());
+  const std::pair end(entries, all_.end.entries());
   if (counted_end_ == end) return counted_;
   LogFacts counted;
-  log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+  const LogScan scan = log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
     if (place.index < entries) {
       counted.add(place.index, entry);
     } else if (place.index < end.second) {
       add_unwitnessed(place.index, entry, counted);
     }
   });
+  require_signed(log, scan.note, all_facts());
   counted_ = std::move(counted);
   counted_end_ = end;
   return counted_;
+}
+
+void Registry::Impl::read_anchors() const {
+  LogScan scan = log.scan(anchors_end_, [&](const LogPlace& place, const LogEntry& entry) {
+    // An entry that claims to be older than one before it was made after that.
+    anchors_time_ = std::max(anchors_time_, parse_moment(entry.time).value_or(UINT64_MAX));
+    // Entered twice, the first time counts.
+    for (const BlobRef& signature : entry.signatures) {
+      anchors_.try_emplace(signature.digest, LogAnchor{place.index, anchors_time_});
+    }
+  });
+  require_signed(log, scan.note, all_facts());
+  anchors_end_ = std::move(scan.end);
+}
+
+std::vector<BlobRef> Registry::Impl::signatures_of(const VersionInfo& version) const {
+  std::vector<BlobRef> all = catalog.signatures(version.log_index);
+  const std::uint64_t counts = writable ? UINT64_MAX : witnessed().entries;
+  if (counts >= all_.end.entries() || version.log_index >= counts) return all;
+  read_anchors();
+  std::erase_if(all, [&](const BlobRef& signature) {
+    const auto at = anchors_.find(signature.digest);
+    return at == anchors_.end() || at->second.index >= counts;
+  });
+  return all;
 }
 
 SignatureAnchors Registry::Impl::anchors_of(const std::string& name,
                                             const std::optional<VersionInfo>& version,
                                             std::optional<std::uint64_t> now) const {
   if (policy().rule_for(name).limits.empty()) return {};
-  anchors_end_ =
-      log.scan(anchors_end_,
-               [&](const LogPlace& place, const LogEntry& entry) {
-                 // Entered twice, the first time counts.
-                 for (const BlobRef& signature : entry.signatures) {
-                   anchors_.try_emplace(
-                       signature.digest,
-                       LogAnchor{place.index, parse_moment(entry.time).value_or(UINT64_MAX)});
-                 }
-               })
-          .end;
+  read_anchors();
   std::map<std::string, LogAnchor> known;
   if (version) {
     for (const BlobRef& signature : catalog.signatures(version->log_index)) {
@@ -103,6 +116,7 @@ SignatureAnchors Registry::Impl::anchors_of(const std::string& name,
       }
     }
   }
+  if (now) now = std::max(*now, anchors_time_);
   return [known = std::move(known), now](const std::string& bundle) -> std::optional<LogAnchor> {
     if (const auto at = known.find(bundle); at != known.end()) return at->second;
     if (now) return LogAnchor{UINT64_MAX, *now};
@@ -111,16 +125,11 @@ SignatureAnchors Registry::Impl::anchors_of(const std::string& name,
 }
 
 StateAge Registry::Impl::age() const {
-  const auto demanded = writable ? root().max_age : witnessed().root.max_age;
-  StateAge age = users_age();
-  age.limit = stricter_limit(demanded, age.limit);
-  return age;
-}
-
-StateAge Registry::Impl::users_age() const {
-  return {.signed_at = log.signed_checkpoint().time,
+  auto demanded = root().max_age;
+  if (!writable) demanded = stricter_limit(demanded, witnessed().root.max_age);
+  return {.signed_at = require_signed(log, log.signed_checkpoint().note, all_facts()),
           .now = seconds_now(),
-          .limit = stricter_limit(options_.max_age, max_age_)};
+          .limit = stricter_limit(demanded, stricter_limit(options_.max_age, max_age_))};
 }
 
 LogRoot Registry::Impl::root() const {
@@ -129,7 +138,11 @@ LogRoot Registry::Impl::root() const {
   fail(ErrorCode::corrupt, "{}: its log does not begin with its key", quote(paths.root.string()));
 }
 
-EndVerdict Registry::Impl::end_of_key() const { return judge_end(root().expires, seconds_now()); }
+EndVerdict Registry::Impl::end_of_key() const {
+  std::string expires = root().expires;
+  if (!writable) expires = earlier_end(expires, witnessed().root.expires);
+  return judge_end(expires, seconds_now());
+}
 
 void Registry::Impl::judge_witnesses(const VersionInfo& version, TrustVerdict& verdict) const {
   const Witnessed& seen = witnessed();
@@ -167,36 +180,45 @@ void Registry::Impl::judge_state(const VersionInfo& version, TrustVerdict& verdi
   judge_witnesses(version, verdict);
 }
 
-void Registry::Impl::require_state() {
-  bool damaged = false;  // told to whoever asks the log something, and by verify_all()
+std::vector<Registry::Impl::Objection> Registry::Impl::objections() const {
+  std::vector<Objection> all;
+  const StateAge state = age();
+  if (state.limit) {
+    if (const auto frozen = judge_age(state, {}).refusal) {
+      all.push_back(
+          {frozen->message,
+           "ask who runs the registry; organ log renew signs what is still the newest state"});
+    }
+  }
+  if (std::string over = end_of_key().over; !over.empty()) {
+    all.push_back({std::move(over),
+                   "ask who runs the registry; organ log root --rotate hands over to a new key"});
+  }
+  for (const Cosigned& one : witnessed().cosigned) {
+    if (!one.contradicts) continue;
+    all.push_back(
+        {"witness " + one.witness + ": " + one.problem,
+         "ask who runs the registry, and the witness: one of them shows another history"});
+  }
+  return all;
+}
+
+bool Registry::Impl::require_state() {
   try {
     all_facts();
   } catch (const LogError& error) {
     if (error.code() != ErrorCode::corrupt) throw;
-    damaged = true;
+    return false;  // told to whoever asks the log something, and by verify_all()
   }
   const std::string subject = quote(paths.root.string());
-  const auto refuse = [&](const std::string& why, const char* way_out) {
-    if (!writable) throw Error(ErrorCode::untrusted, subject + ": " + why, way_out);
-    notices.push_back(subject + ": " + why);
-  };
-  const StateAge state = damaged ? users_age() : age();
-  const auto frozen = state.limit ? judge_age(state, subject).refusal : std::nullopt;
-  if (frozen) {
-    refuse(frozen->message,
-           "ask who runs the registry; organ log renew signs what is still the newest state");
+  const std::vector<Objection> all = objections();
+  for (const Objection& one : all) {
+    if (!writable) throw Error(ErrorCode::untrusted, subject + ": " + one.why, one.way_out);
+    notices.push_back(subject + ": " + one.why);
   }
-  if (damaged) return;
-  const EndVerdict end = end_of_key();
-  if (!end.over.empty()) {
-    refuse(end.over, "ask who runs the registry; organ log root --rotate hands over to a new key");
-  }
-  if (!end.near.empty()) notices.push_back(subject + ": " + end.near);
-  for (const Cosigned& one : witnessed().cosigned) {
-    if (!one.contradicts) continue;
-    refuse("witness " + one.witness + ": " + one.problem,
-           "ask who runs the registry, and the witness: one of them shows another history");
-  }
+  const std::string near = end_of_key().near;
+  if (!near.empty()) notices.push_back(subject + ": " + near);
+  return all.empty();
 }
 
 void Registry::Impl::require_key_in_force() const {
@@ -212,7 +234,7 @@ void Registry::renew(const Work& work) {
   const FileLock lock = impl_->lock_to_write(work);
   impl_->require_key_in_force();
   work.require_wanted();  // from here on it is completed
-  impl_->log.renew(impl_->catalog.position());
+  impl_->log.renew(impl_->catalog.position(), impl_->root().log_key);
 }
 
 LogRoot Registry::root() const { return impl_->root(); }
@@ -223,17 +245,50 @@ bool Registry::had_log_key(const std::string& key, std::uint64_t entries) const 
   });
 }
 
-std::string Registry::prepare_log_key() {
+void Registry::Impl::require_none_waits() const {
+  if (!log.next_key_waits()) return;
+  throw Error(
+      ErrorCode::conflict,
+      quote((paths.organ() / "log.key.next").string()) +
+          ": a next key of the log waits; a root that names it may be on its way",
+      "organ log root --apply FILE makes that root the one in force; --discard-next takes a "
+      "new key instead, and that root is worth nothing");
+}
+
+void Registry::Impl::keep_successor() const {
+  if (!discards_waiting) require_none_waits();
+  log.keep_next_key(*successor);
+}
+
+std::string Registry::prepare_log_key(Waiting waiting) {
   const FileLock lock = impl_->lock_to_write({});
-  return impl_->log.prepare_key();
+  if (waiting == Waiting::stays) impl_->require_none_waits();
+  impl_->successor = NoteSigner::generate();
+  impl_->discards_waiting = waiting == Waiting::is_discarded;
+  return impl_->successor->verifier_key(impl_->log.origin());
+}
+
+void Registry::keep_log_key() {
+  check(impl_->successor.has_value(), "no next key of the log was prepared");
+  const FileLock lock = impl_->lock_to_write({});
+  impl_->keep_successor();
 }
 
 std::string Registry::sign_root(const LogRoot& next) {
   const FileLock lock = impl_->lock_to_write({});
-  SignedNote note{.text = root_note_text(next, impl_->log.origin()), .signatures = {}};
-  std::vector<std::string> keys = root().keys;
+  const std::string& origin = impl_->log.origin();
+  SignedNote note{.text = root_note_text(next, origin), .signatures = {}};
+  const LogRoot now = root();
+  std::vector<std::string> keys = now.keys;
   keys.insert(keys.end(), next.keys.begin(), next.keys.end());
-  impl_->log.sign_as(keys, note);
+  impl_->log.sign_as(keys, now.log_key, note);
+  if (impl_->successor) {
+    const std::string key = impl_->successor->verifier_key(origin);
+    auto signature = impl_->successor->sign(origin, note.text);
+    const bool is_asked = std::ranges::find(keys, key) != keys.end();
+    const bool is_there = std::ranges::find(note.signatures, signature) != note.signatures.end();
+    if (is_asked && !is_there) note.signatures.push_back(std::move(signature));
+  }
   return note.to_string();
 }
 
@@ -241,7 +296,10 @@ std::uint64_t Registry::apply_root(const std::string& note, const Work& work) {
   const FileLock lock = impl_->lock_to_write(work);
   next_root(root(), note, impl_->log.origin(), "the new root");
   const LogRoot next = read_root_note(note, impl_->log.origin(), "the new root");
-  if (next.log_key != root().log_key && next.log_key != impl_->log.next_key()) {
+  const bool hands_over = next.log_key != root().log_key;
+  const bool is_prepared =
+      impl_->successor && next.log_key == impl_->successor->verifier_key(impl_->log.origin());
+  if (hands_over && !is_prepared && next.log_key != impl_->log.next_key()) {
     throw Error(ErrorCode::untrusted,
                 fmt::format("the new root: its log key is {}, and this registry's next one is "
                             "another",
@@ -250,7 +308,18 @@ std::uint64_t Registry::apply_root(const std::string& note, const Work& work) {
   }
   LogEntry entry = entry_of(LogKind::root);
   entry.note = note;
-  const std::uint64_t index = impl_->commit(entry, work);
+  work.require_wanted();
+  const bool is_written = hands_over && is_prepared && next.log_key != impl_->log.next_key();
+  if (is_written) impl_->keep_successor();
+  const std::uint64_t index = [&] {
+    try {
+      return impl_->commit(entry, work);
+    } catch (const Error&) {
+      if (is_written) impl_->log.drop_next_key();  // nothing names it
+      throw;
+    }
+  }();
+  impl_->successor.reset();
   try {
     impl_->log.hand_over(next.log_key);
   } catch (const Error& error) {

@@ -24,7 +24,8 @@ Item verify_log(const Log& log, const Work& work) {
   Item item = part("organ/log");
   collect(item.findings, item.subject, [&] {
     const Work reading = log_phase(log, 0, work);
-    log.scan({}, [&](const LogPlace&, const LogEntry&) { reading.advance(1); });
+    LogFacts facts;
+    add_facts(log, {}, facts, [&](const LogPlace&, const LogEntry&) { reading.advance(1); });
   });
   return item;
 }
@@ -138,6 +139,12 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
   }
   if (const auto reason = facts().yanked(version.name, version.version)) {
     verdict.warnings.push_back({ErrorCode::untrusted, subject, "yanked: " + *reason});
+  }
+  const std::size_t left_out =
+      catalog.signatures(version.log_index).size() - signatures_of(version).size();
+  if (left_out > 0) {
+    verdict.not_established.push_back(
+        fmt::format("{} of its signatures: they are not witnessed yet, and left out", left_out));
   }
   // Others may satisfy the policy without them.
   load_bundles(version, verdict.warnings);

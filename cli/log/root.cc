@@ -22,7 +22,7 @@ using registry::Registry;
 using registry::SignedNote;
 
 struct Arguments {
-  bool rotate = false, lower = false;
+  bool rotate = false, discard_next = false, lower = false;
   std::string expires;
   bool no_expiry = false, no_witnesses = false, any_age = false;
   std::vector<std::string> root_keys, witnesses;
@@ -68,7 +68,8 @@ LogRoot changed(Registry& registry, const LogRoot& now, const Arguments& argumen
   LogRoot next = now;
   ++next.version;
   if (arguments.rotate) {
-    next.log_key = registry.prepare_log_key();
+    next.log_key = registry.prepare_log_key(arguments.discard_next ? Registry::Waiting::is_discarded
+                                                                   : Registry::Waiting::stays);
     // Where the log's key speaks for the root too, its successor does.
     std::replace(next.keys.begin(), next.keys.end(), now.log_key, next.log_key);
     next.expires.clear();  // it was the former key's
@@ -136,9 +137,21 @@ struct Change {
   std::string state;
 };
 
+// Without its key the root is worth nothing.
+void keep_log_key(Registry& registry, const std::filesystem::path& root) {
+  try {
+    registry.keep_log_key();
+  } catch (const Error&) {
+    std::error_code ignored;  // the first failure is told
+    std::filesystem::remove(root, ignored);
+    throw;
+  }
+}
+
 Change change(Registry& registry, const LogRoot& now, const std::vector<SigningKey>& keys,
               const Arguments& arguments) {
-  Change made{.written = !arguments.out.empty(), .root = changed(registry, now, arguments)};
+  Change made{
+      .written = !arguments.out.empty(), .root = changed(registry, now, arguments), .state = {}};
   require_meant(now, made.root, arguments);
   SignedNote note = SignedNote::parse(registry.sign_root(made.root), "the new root");
   sign_with(keys, note);
@@ -147,6 +160,7 @@ Change change(Registry& registry, const LogRoot& now, const std::vector<SigningK
   made.state = state_of(now, made.root, by);
   if (made.written) {
     write_file(arguments.out, note.to_string(), AtomicFile::Mode::create_new);
+    if (arguments.rotate) keep_log_key(registry, arguments.out);
     return made;
   }
   if (by.former < now.threshold || by.own < made.root.threshold) {
@@ -182,9 +196,15 @@ void run_sign(Context& context, const Arguments& arguments) {
   if (!first.ends_with(kMark)) fail(ErrorCode::corrupt, "{}: is about no root", subject);
   const LogRoot root = registry::read_root_note(
       text, std::string_view(first).substr(0, first.size() - kMark.size()), subject);
+  // Who signs sees what before the key's passphrase is asked for.
+  if (!context.json) print_root(context, root);
   sign_with(load_keys(arguments, root.keys), note);
   completed(context, "the root is signed", [&] { write_file(arguments.sign, note.to_string()); });
-  show(context, "signed", root);
+  if (context.json) {
+    show(context, "signed", root);
+  } else {
+    context.confirm(fmt::format("root {} is signed", root.version));
+  }
 }
 
 void run_apply(Context& context, const Arguments& arguments) {
@@ -211,6 +231,9 @@ void run(Context& context, const Arguments& arguments) {
   if (!arguments.sign.empty() && arguments.keys.empty()) {
     throw Error(ErrorCode::invalid_argument, "--sign needs --key");
   }
+  if (arguments.discard_next && !arguments.rotate) {
+    throw Error(ErrorCode::invalid_argument, "--discard-next is for --rotate");
+  }
   if (arguments.changes()) return run_change(context, arguments);
   if (!arguments.sign.empty()) return run_sign(context, arguments);
   if (!arguments.apply.empty()) return run_apply(context, arguments);
@@ -220,6 +243,8 @@ void run(Context& context, const Arguments& arguments) {
 
 void add_changes(Command& command, Arguments& arguments) {
   command.add_flag("--rotate", arguments.rotate, "hand over to a new log key, made here");
+  command.add_flag("--discard-next", arguments.discard_next,
+                   "in place of one that waits for the root that names it");
   const Option never =
       command.add_flag("--no-expiry", arguments.no_expiry, "the log key has no end");
   add_moment_option(command, "--expires", arguments.expires, "the log key counts until then")

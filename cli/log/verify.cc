@@ -27,6 +27,10 @@ struct Arguments {
   std::vector<std::string> witnesses;
 };
 
+nlohmann::json signed_at_json(std::optional<std::uint64_t> time) {
+  return time ? nlohmann::json(registry::moment_text(*time)) : nlohmann::json();
+}
+
 nlohmann::json witnesses_json(const LogCheck& check) {
   nlohmann::json all = nlohmann::json::array();
   for (const LogCheck::Witness& one : check.witnesses) {
@@ -60,8 +64,7 @@ nlohmann::json record_of(const LogCheck& check) {
       {"remembered", remembered},
       {"witnesses", witnesses_json(check)},
       {"witnessed", check.witnessed},
-      {"signed_at", check.signed_at ? nlohmann::json(registry::moment_text(*check.signed_at))
-                                    : nlohmann::json()},
+      {"signed_at", signed_at_json(check.signed_at)},
       {"max_age", check.max_age ? nlohmann::json(*check.max_age) : nlohmann::json()},
       {"findings", to_json(check.findings)},
       {"notes", escaped(check.notes)}};
@@ -119,16 +122,21 @@ void verify_proof(const Context& context, const Arguments& arguments) {
   const std::string subject = quote(arguments.proof.string());
   const LogProof proof =
       LogProof::parse(read_file(arguments.proof, registry::kProofLimit), subject);
-  const registry::ProvedEntry proved = registry::check_proof(
-      proof, {.known_registries = context.known_registries(), .log_key = arguments.log_key},
-      subject,
-      {.witnesses = arguments.witnesses,
-       .quorum = arguments.quorum.value_or(arguments.witnesses.size())});
+  const registry::ProvedEntry proved =
+      registry::check_proof(proof,
+                            {.known_registries = context.known_registries(),
+                             .log_key = arguments.log_key,
+                             .max_age = arguments.max_age},
+                            subject,
+                            {.witnesses = arguments.witnesses,
+                             .quorum = arguments.quorum.value_or(arguments.witnesses.size())});
   if (context.json) {
     context.print_json("log verify", {{"ok", true},
                                       {"log_key", proof.log_key},
                                       {"index", proof.index},
                                       {"entries", proved.entries},
+                                      {"signed_at", signed_at_json(proved.signed_at)},
+                                      {"former_key", proved.by_former_key},
                                       {"witnesses", proved.witnesses},
                                       {"entry", nlohmann::json::parse(proved.entry.to_text())}});
     return;
@@ -136,6 +144,10 @@ void verify_proof(const Context& context, const Arguments& arguments) {
   context.print(log_line({proof.index, proved.entry}));
   context.print(fmt::format("is in the log of {} entries whose checkpoint {} signed",
                             proved.entries, proof.log_key));
+  if (proved.signed_at) context.print("signed at " + registry::moment_text(*proved.signed_at));
+  if (proved.by_former_key) {
+    context.note("that key has handed over since: who has it can still sign such proofs");
+  }
   for (const std::string& witness : proved.witnesses) context.print("cosigned by " + witness);
 }
 
@@ -157,10 +169,11 @@ void add_log_verify(Command& log, Context& context) {
                   "log key that it must have [default: the one you have met]")
       .value_name("VKEY");
   add_age_option(command, "--max-age", arguments->max_age,
-                 "an older checkpoint is a finding (30d, 12h)");
+                 "an older checkpoint is a finding, of a proof too (30d, 12h)");
   command
       .add_option("--witness", arguments->witnesses,
-                  "witness keys whose cosignatures are demanded of a proof")
+                  "witness keys whose cosignatures are demanded of a proof [default: those of the "
+                  "root, as you have met it]")
       .value_name("VKEY");
   command.add_option("--quorum", arguments->quorum, "how many of them must be there [default: all]")
       .value_name("N");

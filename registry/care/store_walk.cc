@@ -150,7 +150,9 @@ LoggedState read_log(const Log& log, const Work& work) {
     }
   };
   try {
-    state.beyond = log.scan({}, take).beyond;
+    const LogScan scan = log.scan({}, take);
+    require_signed(log, scan.note, state.facts);
+    state.beyond = scan.beyond;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::io || error.code() == ErrorCode::cancelled) throw;
     state.damage = error;

@@ -2,6 +2,8 @@
 #include "registry/history/cosign.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "format/base/fail.h"
@@ -28,12 +30,53 @@ KnownLogs::Met meet_or_fail(const RegistryPaths& paths, const Log& log,
                 "a witness remembers what it has seen, and here nothing is remembered",
                 "set HOME or XDG_CONFIG_HOME");
   }
-  if (!met->not_saved.empty()) {
-    fail(ErrorCode::io, "what was seen of {} could not be remembered: {}",
-         quote(paths.root.string()), met->not_saved);
+  const std::string subject = quote(paths.root.string());
+  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+  for (const Cosigned& one : what_counts(log, paths.organ(), met->known.facts, now).cosigned) {
+    if (!one.contradicts) continue;
+    fail(ErrorCode::untrusted, "{}: witness {}: {}", subject, one.witness, one.problem);
+  }
+  const std::string why = KnownLogs(options.known_registries).keep(log, *met);
+  if (!why.empty()) {
+    fail(ErrorCode::io, "what was seen of {} could not be remembered: {}", subject, why);
   }
   return *std::move(met);
 }
+
+// What this user has cosigned of a log, whatever the key: the newest note, by the log's origin. One
+// process at a time.
+class CosignedNotes {
+ public:
+  CosignedNotes(const std::filesystem::path& known_registries, const std::string& origin)
+      : folder_(known_registries / "cosigned"), path_(folder_ / sha256(origin).hex()) {
+    create_folders(folder_);
+    lock_.emplace(folder_ / "lock", FileLock::Kind::exclusive);
+  }
+
+  // Throws untrusted unless `checkpoint`, of `log`, goes on from it; then it is the newest one.
+  void go_on(const Log& log, const SignedCheckpoint& checkpoint) const {
+    if (is_taken(path_)) {
+      const std::string subject = quote(path_.string());
+      const std::string text = read_file(path_, kNoteLimit);
+      const Checkpoint last = parse_checkpoint(SignedNote::parse(text, subject).text, subject);
+      try {
+        require_beginning(log, last, checkpoint.tree);
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::untrusted) throw;
+        throw Error(ErrorCode::untrusted,
+                    fmt::format("{} entries of the log {} were cosigned before, and what is here "
+                                "does not go on from them: {}",
+                                last.size, last.origin, error.message()),
+                    "a witness cosigns one history of a log: ask who runs the registry");
+      }
+    }
+    write_file(path_, checkpoint.note, AtomicFile::Mode::replace, 0600);
+  }
+
+ private:
+  std::filesystem::path folder_, path_;
+  std::optional<FileLock> lock_;
+};
 
 // Those of former roots too: they consent to a root that goes on without them.
 std::vector<std::string> witnesses_of(const LogFacts& facts) {
@@ -50,19 +93,24 @@ bool is_at(const SignedCheckpoint& checkpoint, const LogPosition& position) {
   return checkpoint.tree.size == position.entries() && checkpoint.tree.root == position.tree.root();
 }
 
+// By witness, in seconds since 1970.
+using CosignTimes = std::map<std::string, std::uint64_t>;
+
 // A witness's newer word is not taken back by an older one.
 void drop_outdated(const Log& log, const std::filesystem::path& organ, const Checkpoint& tree,
-                   std::vector<std::string>& witnesses) {
+                   CosignTimes& witnesses) {
   LogRoot root;
-  root.witnesses = witnesses;
+  for (const auto& [witness, time] : witnesses) root.witnesses.push_back(witness);
   const auto now = static_cast<std::uint64_t>(format::clock_seconds());
   for (const Cosigned& one : read_cosigned(log, organ, root, now, Ages::do_not)) {
-    if (one.problem.empty() && one.entries > tree.size) std::erase(witnesses, one.witness);
+    if (!one.problem.empty()) continue;
+    const std::pair there(one.entries, one.time);
+    if (there > std::pair(tree.size, witnesses.at(one.witness))) witnesses.erase(one.witness);
   }
   if (witnesses.empty()) {
     fail(ErrorCode::conflict,
          "the cosigned note: is about {} entries, and who cosigned it has "
-         "cosigned more since",
+         "cosigned more, or the same, since",
          tree.size);
   }
 }
@@ -90,6 +138,8 @@ NewCosignature cosign(const std::filesystem::path& registry, const OpenOptions& 
     const KnownLogs::Met met = meet_or_fail(paths, log, options);
     const SignedCheckpoint checkpoint = log.signed_checkpoint();
     if (!is_at(checkpoint, met.known.end)) continue;  // it grew in between
+    require_signed(log, checkpoint.note, met.known.facts);
+    CosignedNotes(options.known_registries, log.origin()).go_on(log, checkpoint);
     SignedNote note = SignedNote::parse(checkpoint.note, "checkpoint");
     const auto time = static_cast<std::uint64_t>(format::clock_seconds());
     note.signatures.push_back(key.cosign(name, note.text, time));
@@ -111,11 +161,10 @@ std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
   add_facts(log, {}, facts);
   const std::vector<std::string> witnesses = witnesses_of(facts);
   const SignedNote parsed = SignedNote::parse(note, "the cosigned note");
-  std::vector<std::string> by;
+  CosignTimes by;
   for (const std::string& witness : witnesses) {
-    if (NoteVerifier::parse(witness, "witness").find(parsed, "the cosigned note")) {
-      by.push_back(witness);
-    }
+    const auto time = NoteVerifier::parse(witness, "witness").find(parsed, "the cosigned note");
+    if (time) by.emplace(witness, *time);
   }
   if (by.empty()) {
     throw Error(ErrorCode::untrusted,
@@ -125,14 +174,16 @@ std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
                 "organ log root --witness names them");
   }
   const Checkpoint tree = parse_checkpoint(parsed.text, "the cosigned note");
-  require_beginning(log, tree);
+  require_beginning(log, tree, log.checkpoint());
   drop_outdated(log, paths.organ(), tree, by);
   create_folders(witness_folder(paths.organ()), Rights::folder);
-  for (const std::string& witness : by) {
+  std::vector<std::string> kept;
+  for (const auto& [witness, time] : by) {
     write_file(witness_file(paths.organ(), witness), note, AtomicFile::Mode::replace, 0666,
                Rights::folder);
+    kept.push_back(witness);
   }
-  return by;
+  return kept;
 }
 
 }  // namespace organ::registry

@@ -12,6 +12,7 @@
 #include "registry/log/facts.h"
 #include "registry/log/log.h"
 #include "registry/log/merkle_proof.h"
+#include "registry/log/moment.h"
 #include "registry/notes/note.h"
 #include "registry/registry_paths.h"
 #include "registry/trust/freshness.h"
@@ -59,16 +60,43 @@ class Versions {
   std::map<std::string, Published> published_;
 };
 
+// Entries whose time lies before that of an entry before them. What was entered when follows from
+// the largest time up to it, so none of them gains by it.
+class Clock {
+ public:
+  void add(const LogPlace& place, const LogEntry& entry) {
+    const std::uint64_t time = parse_moment(entry.time).value_or(0);
+    if (time < latest_ && count_++ == 0) {
+      first_ = fmt::format("entry {} says {}, an entry before it {}", place.index,
+                           escape_text(entry.time), moment_text(latest_));
+    }
+    latest_ = std::max(latest_, time);
+  }
+  void tell(LogCheck& check) const {
+    if (count_ == 0) return;
+    check.notes.push_back(
+        fmt::format("the time goes back in {} of its entries, which count as if made at the "
+                    "largest time before them: {}",
+                    count_, first_));
+  }
+
+ private:
+  std::uint64_t latest_ = 0, count_ = 0;
+  std::string first_;
+};
+
 // Every entry; the hashes of all when the whole log is good.
 TreeHashes read_entries(const Log& log, const Work& work, LogFacts& facts, LogCheck& check) {
   TreeHashes hashes;
   Versions versions;
+  Clock clock;
   collect(check.findings, kLogSubject, [&] {
     const std::uint64_t entries = log.checkpoint().size;
     const Work reading = work.phase("reading the log", entries, Unit::items);
     const LogScan scan = log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
       hashes.append(merkle_leaf(entry.to_text()));
       facts.add(place.index, entry);
+      clock.add(place, entry);
       if (const std::string why = versions.add(place, entry); !why.empty()) {
         check.findings.push_back(
             {ErrorCode::corrupt, kLogSubject,
@@ -77,11 +105,8 @@ TreeHashes read_entries(const Log& log, const Work& work, LogFacts& facts, LogCh
       reading.advance(1);
     });
     check.root = scan.checkpoint.root;
-    check.signed_at = log.signed_checkpoint().time;
-    require_signed(log, scan.note, facts);
-    if (facts.root() == nullptr) {
-      fail(ErrorCode::corrupt, "{}: does not begin with the log's key", kLogSubject);
-    }
+    check.signed_at = require_signed(log, scan.note, facts);
+    clock.tell(check);
     check.speaks = *facts.root();
     check.log_key = check.speaks->log_key;
     if (scan.beyond > 0) {
@@ -116,11 +141,12 @@ void compare(const KnownLog& known, const TreeHashes& hashes, LogCheck& check) {
   check.remembered = {known.since, seen.size, seen.root, std::move(proof)};
 }
 
-// After what was remembered was compared: whatever is new is remembered too.
-void remember(const RegistryPaths& paths, const Log& log, const OpenOptions& options,
-              LogCheck& check) {
+// After what was remembered was compared.
+std::optional<KnownLogs::Met> meet_it(const RegistryPaths& paths, const Log& log,
+                                      const OpenOptions& options, LogCheck& check) {
+  std::optional<KnownLogs::Met> met;
   collect(check.findings, kLogSubject, [&] {
-    const auto met = meet(paths, log, options);
+    met = meet(paths, log, options);
     if (!met) {
       check.notes.push_back("nothing is remembered of registries: neither rollback nor fork shows");
       return;
@@ -129,15 +155,22 @@ void remember(const RegistryPaths& paths, const Log& log, const OpenOptions& opt
       check.notes.push_back("is met for the first time; its log key is " + met->known.log_key);
     }
     std::ranges::copy(met->news, std::back_inserter(check.notes));
-    if (!met->not_saved.empty()) {
-      check.notes.push_back("what was seen of it could not be remembered: " + met->not_saved);
+  });
+  return met;
+}
+
+void remember(const Log& log, const OpenOptions& options, KnownLogs::Met& met, LogCheck& check) {
+  collect(check.findings, kLogSubject, [&] {
+    const std::string why = KnownLogs(options.known_registries).keep(log, met);
+    if (!why.empty()) {
+      check.notes.push_back("what was seen of it could not be remembered: " + why);
     }
   });
 }
 
-void ask_witnesses(const RegistryPaths& paths, const Log& log, const LogFacts& facts,
-                   LogCheck& check) {
-  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+// The root that is witnessed.
+LogRoot ask_witnesses(const RegistryPaths& paths, const Log& log, const LogFacts& facts,
+                      std::uint64_t now, LogCheck& check) {
   const Witnessed seen = what_counts(log, paths.organ(), facts, now);
   check.witnessed = std::min(check.entries, seen.entries);
   for (const Cosigned& one : seen.cosigned) {
@@ -150,16 +183,17 @@ void ask_witnesses(const RegistryPaths& paths, const Log& log, const LogFacts& f
                     "the others do not count yet",
                     seen.root.quorum, seen.root.witnesses.size(), check.witnessed, check.entries));
   }
+  return seen.root;
 }
 
-void judge_freshness(LogCheck& check) {
-  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
-  if (check.speaks) check.max_age = stricter_limit(check.max_age, check.speaks->max_age);
+// By the stricter of the newest root and of the one that is witnessed.
+void judge_freshness(const LogRoot& witnessed, std::uint64_t now, LogCheck& check) {
+  check.max_age =
+      stricter_limit(check.max_age, stricter_limit(check.speaks->max_age, witnessed.max_age));
   AgeVerdict verdict = judge_age({check.signed_at, now, check.max_age}, kLogSubject);
   if (verdict.refusal) check.findings.push_back(*std::move(verdict.refusal));
   if (verdict.warning) check.notes.push_back(verdict.warning->message);
-  if (!check.speaks) return;
-  const EndVerdict end = judge_end(check.speaks->expires, now);
+  const EndVerdict end = judge_end(earlier_end(check.speaks->expires, witnessed.expires), now);
   if (!end.over.empty()) refuse(check, end.over);
   if (!end.near.empty()) check.notes.push_back(end.near);
 }
@@ -187,9 +221,13 @@ LogCheck check_log(const std::filesystem::path& registry, const OpenOptions& opt
   const bool same_log =
       known && NoteVerifier::parse(known->log_key, "known log key").name() == log->origin();
   if (same_log) compare(*known, hashes, check);
-  if (check.findings.empty()) remember(paths, *log, options, check);
-  judge_freshness(check);
-  collect(check.findings, kLogSubject, [&] { ask_witnesses(paths, *log, facts, check); });
+  std::optional<KnownLogs::Met> met;
+  if (check.findings.empty()) met = meet_it(paths, *log, options, check);
+  collect(check.findings, kLogSubject, [&] {
+    const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+    judge_freshness(ask_witnesses(paths, *log, facts, now, check), now, check);
+  });
+  if (met && check.findings.empty()) remember(*log, options, *met, check);
   return check;
 }
 

@@ -2,6 +2,7 @@
 #include "registry/history/log_proof.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -14,6 +15,7 @@
 #include "registry/log/merkle_proof.h"
 #include "registry/notes/note.h"
 #include "registry/registry_paths.h"
+#include "registry/trust/freshness.h"
 #include "registry/trust/known_logs.h"
 #include "registry/trust/witnesses.h"
 
@@ -22,20 +24,92 @@ namespace {
 
 constexpr std::uint64_t kProofVersion = 1;
 
-void require_trusted(const LogProof& proof, const OpenOptions& trusted, std::string_view subject) {
-  if (!trusted.log_key.empty()) {
-    if (proof.log_key == trusted.log_key) return;
+// What the user knows of the log that the proof is about. Throws untrusted when its key is not to
+// be believed.
+std::optional<KnownLog> require_trusted(const LogProof& proof, const OpenOptions& trusted,
+                                        std::string_view subject) {
+  std::optional<KnownLog> known;
+  if (!trusted.known_registries.empty()) {
+    known = KnownLogs(trusted.known_registries).with_key(proof.log_key);
+  }
+  if (!trusted.log_key.empty() && proof.log_key != trusted.log_key) {
     fail(ErrorCode::untrusted, "{}: it is about the log of key {}, expected {}", subject,
          quote(proof.log_key), quote(trusted.log_key));
   }
-  if (!trusted.known_registries.empty() &&
-      KnownLogs(trusted.known_registries).with_key(proof.log_key)) {
-    return;
+  if (trusted.log_key.empty() && !known) {
+    throw Error(ErrorCode::untrusted,
+                fmt::format("{}: it is about the log of key {}, of no registry that you have met",
+                            subject, quote(proof.log_key)),
+                "--key says which key it must be, as the registry's owner tells it");
   }
-  throw Error(ErrorCode::untrusted,
-              fmt::format("{}: it is about the log of key {}, of no registry that you have met",
-                          subject, quote(proof.log_key)),
-              "--key says which key it must be, as the registry's owner tells it");
+  return known;
+}
+
+// The root that spoke for a log of so many entries.
+const LogRoot& root_of(const KnownLog& known, std::uint64_t entries) {
+  const std::vector<RootSince>& roots = known.facts.roots();
+  auto at = std::prev(roots.end());
+  while (at != roots.begin() && at->entry >= entries) --at;
+  return at->root;
+}
+
+// Throws untrusted when what is known of the log contradicts the checkpoint. The note of the entry
+// that hands over is signed by both keys.
+void require_known(const KnownLog& known, const std::string& log_key, const Checkpoint& tree,
+                   std::string_view subject) {
+  const std::vector<RootSince>& roots = known.facts.roots();
+  std::uint64_t last = UINT64_MAX;  // entries that the key speaks for
+  for (std::size_t i = 0; i < roots.size(); ++i) {
+    if (roots[i].root.log_key != log_key) continue;
+    last = i + 1 < roots.size() ? roots[i + 1].entry + 1 : UINT64_MAX;
+  }
+  if (tree.size > last) {
+    fail(ErrorCode::untrusted,
+         "{}: it is about {} entries of the log, and its key handed over with entry {}", subject,
+         tree.size, last - 1);
+  }
+  if (tree.size == known.end.entries() && tree.root != known.end.tree.root()) {
+    fail(ErrorCode::untrusted, "{}: fork: the log of {} entries that you have seen is another one",
+         subject, tree.size);
+  }
+}
+
+void require_in_time(const std::optional<KnownLog>& known, const OpenOptions& trusted,
+                     const LogProof& proof, std::optional<std::uint64_t> signed_at,
+                     std::string_view subject) {
+  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+  auto limit = trusted.max_age;
+  if (known) {
+    const LogRoot& root = *known->facts.root();
+    limit = stricter_limit(limit, stricter_limit(known->max_age, root.max_age));
+    const std::string over = judge_end(root.expires, now).over;
+    if (root.log_key == proof.log_key && !over.empty()) {
+      fail(ErrorCode::untrusted, "{}: {}", subject, over);
+    }
+  }
+  if (!limit) return;
+  const auto frozen = judge_age({signed_at, now, limit}, std::string(subject)).refusal;
+  if (!frozen) return;
+  throw Error(ErrorCode::untrusted, fmt::format("{}: {}", subject, frozen->message),
+              "organ log prove makes a newer one");
+}
+
+// Those of the demand that have cosigned it. Throws untrusted when too few have.
+std::vector<std::string> require_witnessed(const SignedNote& note, const WitnessDemand& demand,
+                                           std::string_view subject) {
+  std::vector<std::string> by;
+  std::set<std::string_view> keys;  // one under two names counts once
+  for (const std::string& witness : demand.witnesses) {
+    const bool is_new = keys.insert(key_part(witness)).second;
+    if (is_new && NoteVerifier::parse(witness, "witness").find(note, subject)) {
+      by.push_back(witness);
+    }
+  }
+  if (by.size() < demand.quorum) {
+    fail(ErrorCode::untrusted, "{}: cosigned by {} of {} witnesses, {} must have", subject,
+         by.size(), demand.witnesses.size(), demand.quorum);
+  }
+  return by;
 }
 
 // The cosignatures of all notes that say the same. A note holds what anybody put there: only the
@@ -66,15 +140,16 @@ void add_note(std::vector<Candidate>& candidates, const std::string& text, std::
 
 std::string best_checkpoint(const Log& log, const RegistryPaths& paths, const LogFacts& facts,
                             const SignedCheckpoint& newest, std::uint64_t index) {
-  const auto key = NoteVerifier::parse(log.verifier_key(), "log key");
+  const auto key = NoteVerifier::parse(facts.root()->log_key, "log key");
   std::vector<Candidate> candidates;
-  add_note(candidates, newest.note, newest.tree.size, 0, {key});
+  const auto timed = key.as(NoteKeyType::cosigner);  // its lines say when it signed
+  add_note(candidates, newest.note, newest.tree.size, 0, {key, timed});
   const Witnessed seen =
       what_counts(log, paths.organ(), facts, static_cast<std::uint64_t>(format::clock_seconds()));
   for (const Cosigned& one : seen.cosigned) {
     if (!one.problem.empty()) continue;
     add_note(candidates, one.note, one.entries, 1,
-             {key, NoteVerifier::parse(one.witness, "witness")});
+             {key, timed, NoteVerifier::parse(one.witness, "witness")});
   }
   const Candidate* best = nullptr;
   for (const Candidate& one : candidates) {
@@ -143,7 +218,7 @@ LogProof prove_entry(const std::filesystem::path& registry, std::uint64_t index)
     if (place.index == index) proof.entry = text;
   });
   require_signed(log, scan.note, facts);
-  proof.log_key = log.verifier_key();
+  proof.log_key = facts.root()->log_key;
   proof.checkpoint = best_checkpoint(log, paths, facts, newest, index);
   const std::uint64_t size =
       NoteVerifier::parse(proof.log_key, subject).open(proof.checkpoint, subject).size;
@@ -154,7 +229,7 @@ LogProof prove_entry(const std::filesystem::path& registry, std::uint64_t index)
 
 ProvedEntry check_proof(const LogProof& proof, const OpenOptions& trusted, std::string_view subject,
                         const WitnessDemand& demand) {
-  require_trusted(proof, trusted, subject);
+  const std::optional<KnownLog> known = require_trusted(proof, trusted, subject);
   const auto key = NoteVerifier::parse(proof.log_key, fmt::format("{}: log key", subject));
   const Checkpoint signed_tree = key.open(proof.checkpoint, fmt::format("{}: checkpoint", subject));
   if (proof.index >= signed_tree.size) {
@@ -171,19 +246,21 @@ ProvedEntry check_proof(const LogProof& proof, const OpenOptions& trusted, std::
   ProvedEntry proved{
       .entry = LogEntry::parse(proof.entry, fmt::format("{}: entry {}", subject, proof.index)),
       .entries = signed_tree.size,
+      .signed_at = {},
       .witnesses = {}};
+  if (known) {
+    require_known(*known, proof.log_key, signed_tree, subject);
+    proved.by_former_key = known->log_key != proof.log_key;
+  }
   const SignedNote note = SignedNote::parse(proof.checkpoint, subject);
-  std::set<std::string_view> keys;  // one under two names counts once
-  for (const std::string& witness : demand.witnesses) {
-    const bool is_new = keys.insert(key_part(witness)).second;
-    if (is_new && NoteVerifier::parse(witness, "witness").find(note, subject)) {
-      proved.witnesses.push_back(witness);
-    }
+  proved.signed_at = key.as(NoteKeyType::cosigner).find(note, subject);
+  require_in_time(known, trusted, proof, proved.signed_at, subject);
+  WitnessDemand demanded = demand;
+  if (known && demand.witnesses.empty()) {
+    const LogRoot& spoke = root_of(*known, signed_tree.size);
+    demanded = {.witnesses = spoke.witnesses, .quorum = spoke.quorum};
   }
-  if (proved.witnesses.size() < demand.quorum) {
-    fail(ErrorCode::untrusted, "{}: cosigned by {} of {} witnesses, {} must have", subject,
-         proved.witnesses.size(), demand.witnesses.size(), demand.quorum);
-  }
+  proved.witnesses = require_witnessed(note, demanded, subject);
   return proved;
 }
 

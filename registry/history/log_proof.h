@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,8 +40,10 @@ LogProof prove_entry(const std::filesystem::path& registry, std::uint64_t index)
 
 struct ProvedEntry {
   LogEntry entry;
-  std::uint64_t entries = 0;           // of the log that the checkpoint covers
-  std::vector<std::string> witnesses;  // those of the demand that have cosigned it
+  std::uint64_t entries = 0;               // of the log that the checkpoint covers
+  std::optional<std::uint64_t> signed_at;  // seconds since 1970; older organs wrote no time
+  bool by_former_key = false;              // which has handed over since, as the user knows
+  std::vector<std::string> witnesses;      // those of the demand that have cosigned it
 };
 
 // Whose cosignatures are demanded of a proof (C2SP verifier keys), and how many.
@@ -48,9 +51,12 @@ struct WitnessDemand {
   std::vector<std::string> witnesses;
   std::uint64_t quorum = 0;
 };
-// The log's key must be `trusted.log_key`; without one, that of a registry that the user has met.
-// Throws untrusted when it is another, or did not sign the checkpoint; corrupt when the entry does
-// not lead to the root.
+// The log's key must be `trusted.log_key`; without one, that of a registry that the user has met,
+// or one that it had before: that one's word counts for the entries before it handed over. What is
+// known of such a log holds here too: its last state, the witnesses and the quorum of the root of
+// that time (where none are demanded here), the age that its root and the user demand, the end of
+// its key; so does trusted.max_age. Throws untrusted when any of this fails, or the key did not
+// sign the checkpoint; corrupt when the entry does not lead to the root.
 ProvedEntry check_proof(const LogProof& proof, const OpenOptions& trusted, std::string_view subject,
                         const WitnessDemand& demand = {});
 

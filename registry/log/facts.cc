@@ -285,6 +285,15 @@ std::optional<std::string> LogFacts::alias(const std::string& name,
   return find(aliases_, name, alias);
 }
 
+void LogFacts::hide(const std::string& name, const std::string& version, std::uint64_t entry) {
+  hidden_.insert_or_assign({name, version}, entry);
+}
+
+std::optional<std::uint64_t> LogFacts::hidden(const std::string& name,
+                                              const std::string& version) const {
+  return find(hidden_, name, version);
+}
+
 std::vector<std::string> LogFacts::aliases_of(const std::string& name,
                                               const std::string& version) const {
   std::vector<std::string> found;
@@ -324,11 +333,23 @@ LogFacts LogFacts::parse(const JsonObject& object, const std::string& log_key) {
   return facts;
 }
 
-void require_signed(const Log& log, const std::string& note, const LogFacts& facts) {
-  if (facts.root() == nullptr || facts.root()->log_key == log.verifier_key()) return;
+std::optional<std::uint64_t> require_signed(const Log& log, const std::string& note,
+                                            const LogFacts& facts) {
+  if (facts.root() == nullptr) {
+    throw LogError(ErrorCode::corrupt, "organ/log: does not begin with the log's key");
+  }
   const std::string& log_key = facts.root()->log_key;
+  const bool was_one = std::ranges::any_of(facts.roots(), [&](const RootSince& since) {
+    return since.root.log_key == log.verifier_key();
+  });
+  if (!was_one) {
+    throw LogError(ErrorCode::untrusted,
+                   fmt::format("{} is the log's key, and organ/trust/log.vkey pins {}, which none "
+                               "of its entries names",
+                               quote(log_key), quote(log.verifier_key())));
+  }
   try {
-    NoteVerifier::parse(log_key, "the log's key").open(note, "the log's checkpoint");
+    return log.signed_at(log_key, note);
   } catch (const Error& error) {
     throw LogError(error.code(),
                    fmt::format("{} is the log's key, and its checkpoint is not signed "
@@ -337,15 +358,18 @@ void require_signed(const Log& log, const std::string& note, const LogFacts& fac
   }
 }
 
-LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts) {
+LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts,
+                      const Log::Visitor& visit) {
   const SignedCheckpoint now = log.signed_checkpoint();
   if (now.tree.size == from.entries() && now.tree.root == from.tree.root()) {
     require_signed(log, now.note, facts);
     return from;
   }
   LogFacts more = facts;
-  LogScan scan = log.scan(
-      from, [&](const LogPlace& place, const LogEntry& entry) { more.add(place.index, entry); });
+  LogScan scan = log.scan(from, [&](const LogPlace& place, const LogEntry& entry) {
+    more.add(place.index, entry);
+    if (visit) visit(place, entry);
+  });
   require_signed(log, scan.note, more);
   facts = std::move(more);
   return std::move(scan.end);

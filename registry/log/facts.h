@@ -56,6 +56,11 @@ class LogFacts {
   std::optional<std::string> alias(const std::string& name, const std::string& alias) const;
   std::vector<std::string> aliases_of(const std::string& name, const std::string& version) const;
 
+  // The publish entry of a version that does not count yet, for want of witnesses; who adds the
+  // entries says so. Not part of to_json().
+  void hide(const std::string& name, const std::string& version, std::uint64_t entry);
+  std::optional<std::uint64_t> hidden(const std::string& name, const std::string& version) const;
+
   const LogRules& rules() const { return rules_; }
   // Who has spoken for the log, from which entry on; the last one does. Empty before entry 0.
   const std::vector<RootSince>& roots() const { return roots_; }
@@ -79,18 +84,31 @@ class LogFacts {
   Takedowns taken_down_;
   std::map<Key, Supersession> superseded_;  // name, version
   std::map<Key, std::string> aliases_;      // name, alias -> version
+  std::map<Key, std::uint64_t> hidden_;     // name, version -> entry
   LogRules rules_, former_rules_;
   std::vector<RootSince> roots_;
 };
 
 // The pinned key, with which a log's notes are opened, is only the way in: which key counts follows
 // from the entries. Throws LogError (untrusted) unless that one signed the note of a checkpoint
-// too.
-void require_signed(const Log& log, const std::string& note, const LogFacts& facts);
+// too, and the pinned one was the log's key once; corrupt when the entries name none. When it was
+// signed, in seconds since 1970, as that key says; older organs wrote no time.
+std::optional<std::uint64_t> require_signed(const Log& log, const std::string& note,
+                                            const LogFacts& facts);
 
-// All of `log` after `from`, added to `facts`; the position behind it. The checkpoint must be
-// signed with the key that their root names, whatever key is pinned. Throws what Log::scan throws,
-// LogError too when it is not (untrusted); both are what they were then.
-LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts);
+// All of `log` after `from`, added to `facts`, and shown to `visit` where there is one; the
+// position behind it. The checkpoint must be signed as require_signed demands. Throws what
+// Log::scan throws, and what require_signed does; both are what they were then.
+LogPosition add_facts(const Log& log, const LogPosition& from, LogFacts& facts,
+                      const Log::Visitor& visit = {});
+
+// What the entries before `end` add up to.
+struct FactsUpTo {
+  LogFacts facts;
+  LogPosition end;
+
+  void read_on(const Log& log) { end = add_facts(log, end, facts); }
+  TreeHead tree() const { return {end.entries(), end.tree.root()}; }
+};
 
 }  // namespace organ::registry

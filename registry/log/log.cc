@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "format/base/fail.h"
@@ -122,8 +123,7 @@ void Log::check_beyond(LineReader& reader, const LogScan& scan) const {
       subject(), scan.checkpoint.size, second->tree.size());
 }
 
-std::optional<LogEntry> Log::proved_entry(const LogPlace& place) const {
-  const Checkpoint covered = checkpoint();
+std::optional<LogEntry> Log::proved_entry(const LogPlace& place, const TreeHead& covered) const {
   if (place.index >= covered.size) return std::nullopt;
   const UniqueFd fd = open_regular(folder_ / "log", Symlinks::refuse);
   const std::string subject = fmt::format("{}: entry {}", this->subject(), place.index);
@@ -136,17 +136,35 @@ std::optional<LogEntry> Log::proved_entry(const LogPlace& place) const {
     }
   }
   std::optional<LogEntry> found;
+  MerkleTree tree;
   scan({}, [&](const LogPlace& at, const LogEntry& entry) {
+    if (tree.size() < covered.size) tree.append(merkle_leaf(entry.to_text()));
     if (at.index == place.index) found = entry;
   });
+  if (tree.size() != covered.size || tree.root() != covered.root) {
+    fail_log("{}: fork: its first {} entries are not those of which the root is known",
+             this->subject(), covered.size);
+  }
   return found;
+}
+
+LogEntry Log::last_entry(const LogPosition& end) const {
+  const std::string subject = fmt::format("{}: entry {}", this->subject(), end.entries() - 1);
+  const UniqueFd fd = open_regular(folder_ / "log", Symlinks::refuse);
+  std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(end.bytes, kLineLimit)), '\0');
+  read_at(fd.get(), end.bytes - text.size(), std::as_writable_bytes(std::span(text)), subject);
+  if (!text.ends_with('\n')) fail_log("{}: is damaged", subject);
+  text.pop_back();
+  const auto json = intact_text(std::string_view(text).substr(text.rfind('\n') + 1));
+  if (!json) fail_log("{}: is damaged", subject);
+  return LogEntry::parse(*json, subject);
 }
 
 bool Log::read_tree(const std::function<void(const SubtreeRoots&)>& use) const {
   return TreeFile(folder_ / "log.tree").read(use);
 }
 
-bool Log::proves(std::uint64_t index, const Digest& leaf, const Checkpoint& covered) const {
+bool Log::proves(std::uint64_t index, const Digest& leaf, const TreeHead& covered) const {
   std::optional<Digest> root;
   read_tree([&](const SubtreeRoots& subtrees) {
     root = root_from_inclusion(index, covered.size, leaf,
@@ -155,7 +173,8 @@ bool Log::proves(std::uint64_t index, const Digest& leaf, const Checkpoint& cove
   return root == covered.root;
 }
 
-Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine) const {
+Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine,
+                            const std::string& log_key) const {
   if (scan.beyond == 0) return Recovered::nothing;
   const fs::path path = folder_ / "log";
   const UniqueFd fd = open_to_write(path, O_RDWR);
@@ -164,7 +183,7 @@ Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine) con
   if (line ? line->rest > 0 : scan.beyond > kLineLimit) {
     fail_log("{}: entry {} at byte {} is damaged", subject(), scan.end.entries(), scan.end.bytes);
   }
-  if (!line || !is_pending(line->tree)) {
+  if (!line || !is_pending(line->tree, log_key)) {
     if (line) {
       create_folders(quarantine, Rights::folder);
       write_file(quarantine / ("log-" + sha256(line->text).hex()), line->text,
@@ -177,7 +196,7 @@ Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine) con
   // only bytes that are written anew are synced for sure.
   write_at(fd.get(), scan.end.bytes, std::as_bytes(std::span(line->text)), path.string());
   sync_fd(fd.get(), path.string());
-  write_note(signers(), line->tree, NoteKind::checkpoint);
+  write_note(signers(log_key), line->tree, NoteKind::checkpoint);
   return Recovered::taken_in;
 }
 
@@ -198,7 +217,8 @@ void Log::take_back(int fd, std::uint64_t bytes, const Error& cause) const {
   }
 }
 
-LogPosition Log::append(const LogPosition& end, const LogEntry& entry) const {
+LogPosition Log::append(const LogPosition& end, const LogEntry& entry,
+                        const std::string& log_key) const {
   const std::string json = entry.to_text();
   const std::string line = to_line(json);
   if (line.size() > kLineLimit) {
@@ -211,7 +231,7 @@ LogPosition Log::append(const LogPosition& end, const LogEntry& entry) const {
   LogPosition after{.bytes = end.bytes + line.size(), .tree = end.tree};
   const std::vector<Digest> final_hashes = after.tree.append(merkle_leaf(json));
   const fs::path path = folder_ / "log";
-  const std::vector<NoteSigner> keys = signers();
+  const std::vector<NoteSigner> keys = signers(log_key);
   const UniqueFd fd = open_to_write(path, O_WRONLY | O_APPEND);
   check(file_size(fd.get(), path.string()) == end.bytes, "the log grew under the write lock");
   write_note(keys, after.tree, NoteKind::pending);

@@ -40,6 +40,16 @@ NoteSigner load_signer(const fs::path& path) {
   return NoteSigner::load(path, {}, NoteSigner::Readers::group);
 }
 
+std::optional<NoteSigner> load_next(const fs::path& folder) {
+  if (!is_taken(next_key_path(folder))) return std::nullopt;
+  try {
+    return load_signer(next_key_path(folder));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::untrusted) throw;
+    return std::nullopt;  // anybody may put something there; it stands in nobody's way
+  }
+}
+
 }  // namespace
 
 Log Log::create(const fs::path& folder, const std::string& time) {
@@ -55,7 +65,7 @@ Log Log::create(const fs::path& folder, const std::string& time) {
   entry.time = time;
   entry.action = "log_key";
   entry.key = verifier;
-  log.append({}, entry);
+  log.append({}, entry, verifier);
   return log;
 }
 
@@ -67,10 +77,19 @@ SignedCheckpoint Log::open_checkpoint() const {
   std::string note = read_file(path, kNoteLimit, Symlinks::refuse);
   if (last_ && last_->note == note) return *last_;
   const Checkpoint tree = verifier_.open(note, subject);
-  const auto time =
-      verifier_.as(NoteKeyType::cosigner).find(SignedNote::parse(note, subject), subject);
-  last_ = SignedCheckpoint{tree, std::move(note), time};
+  last_ = SignedCheckpoint{tree, std::move(note)};
   return *last_;
+}
+
+std::optional<std::uint64_t> Log::signed_at(const std::string& log_key,
+                                            const std::string& note) const {
+  if (opened_ && opened_->log_key == log_key && opened_->note == note) return opened_->time;
+  const std::string subject = quote((folder_ / "checkpoint").string());
+  const NoteVerifier key = NoteVerifier::parse(log_key, "the log's key");
+  key.open(note, subject);
+  const auto time = key.as(NoteKeyType::cosigner).find(SignedNote::parse(note, subject), subject);
+  opened_ = Opened{log_key, note, time};
+  return time;
 }
 
 // Whether another key of this log was pinned since; it may only be if the entries say so, which
@@ -94,11 +113,13 @@ SignedCheckpoint Log::signed_checkpoint() const {
 
 Checkpoint Log::checkpoint() const { return signed_checkpoint().tree; }
 
-bool Log::is_pending(const MerkleTree& tree) const {
+// Never the pinned key's word: whoever may write the folder can pin another one.
+bool Log::is_pending(const MerkleTree& tree, const std::string& log_key) const {
   const fs::path path = folder_ / "pending";
   try {
-    const Checkpoint pending = verifier_.open(read_file(path, kNoteLimit, Symlinks::refuse),
-                                              quote(path.string()), NoteKind::pending);
+    const Checkpoint pending = NoteVerifier::parse(log_key, "the log's key")
+                                   .open(read_file(path, kNoteLimit, Symlinks::refuse),
+                                         quote(path.string()), NoteKind::pending);
     return pending.size == tree.size() && pending.root == tree.root();
   } catch (const Error& error) {
     if (error.code() == ErrorCode::io) throw;
@@ -111,16 +132,16 @@ bool Log::is_writable() const {
          ::access(key_path(folder_).c_str(), R_OK) == 0;
 }
 
-std::vector<NoteSigner> Log::signers() const {
+// The next key may sign in place of log.key only when the newest root has it for the log's key.
+std::vector<NoteSigner> Log::signers(const std::string& log_key) const {
   std::vector<NoteSigner> keys{load_signer(key_path(folder_))};
-  if (is_taken(next_key_path(folder_))) keys.push_back(load_signer(next_key_path(folder_)));
-  const auto is_pinned = [&](const NoteSigner& key) {
-    return key.verifier_key(verifier_.name()) == verifier_.to_string();
+  if (auto next = load_next(folder_)) keys.push_back(*std::move(next));
+  const auto speaks = [&](const NoteSigner& key) {
+    return key.verifier_key(verifier_.name()) == log_key;
   };
-  if (std::ranges::none_of(keys, is_pinned) &&
-      !(pin_again() && std::ranges::any_of(keys, is_pinned))) {
-    fail(ErrorCode::untrusted, "{}: not the key that {} pins", quote(key_path(folder_).string()),
-         quote(verifier_path(folder_).string()));
+  if (std::ranges::none_of(keys, speaks)) {
+    fail(ErrorCode::untrusted, "{}: not the key that the log's entries name, {}",
+         quote(key_path(folder_).string()), log_key);
   }
   return keys;
 }
@@ -141,27 +162,28 @@ void Log::write_note(const std::vector<NoteSigner>& signers, const MerkleTree& t
              AtomicFile::Mode::replace, 0666, Rights::folder);
 }
 
-void Log::renew(const LogPosition& end) const {
+void Log::renew(const LogPosition& end, const std::string& log_key) const {
   check(covers(end.tree), "the log grew under the write lock");
-  write_note(signers(), end.tree, NoteKind::checkpoint);
+  write_note(signers(log_key), end.tree, NoteKind::checkpoint);
 }
 
+bool Log::next_key_waits() const { return is_taken(next_key_path(folder_)); }
+
 std::optional<std::string> Log::next_key() const {
-  const fs::path path = next_key_path(folder_);
-  if (!is_taken(path)) return std::nullopt;
-  return load_signer(path).verifier_key(verifier_.name());
+  const auto next = load_next(folder_);
+  return next ? std::optional(next->verifier_key(verifier_.name())) : std::nullopt;
 }
 
 // What lies there is never taken over: whoever may write the folder could have put it there.
-std::string Log::prepare_key() const {
-  const NoteSigner key = NoteSigner::generate();
-  remove_path(next_key_path(folder_));
-  key.save(next_key_path(folder_), {}, NoteSigner::Readers::group);
-  return key.verifier_key(verifier_.name());
+void Log::keep_next_key(const NoteSigner& key) const {
+  key.save_like(next_key_path(folder_), key_path(folder_));
 }
 
-void Log::sign_as(const std::vector<std::string>& keys, SignedNote& note) const {
-  for (const NoteSigner& signer : signers()) {
+void Log::drop_next_key() const { remove_path(next_key_path(folder_)); }
+
+void Log::sign_as(const std::vector<std::string>& keys, const std::string& log_key,
+                  SignedNote& note) const {
+  for (const NoteSigner& signer : signers(log_key)) {
     const std::string key = signer.verifier_key(verifier_.name());
     if (std::ranges::find(keys, key) == keys.end()) continue;
     NoteSignature signature = signer.sign(verifier_.name(), note.text);
@@ -177,12 +199,16 @@ void Log::hand_over(const std::string& log_key) {
   if (!waits) {
     if (verifier_.to_string() == log_key) return;
     if (pin_again() && verifier_.to_string() == log_key) return;
-    fail(ErrorCode::untrusted, "{}: neither it nor log.key.next is the key that the log names, {}",
-         quote(key_path(folder_).string()), log_key);
+    // Handed over, and somebody has pinned a former key since.
+    if (load_signer(key_path(folder_)).verifier_key(verifier_.name()) != log_key) {
+      fail(ErrorCode::untrusted,
+           "{}: neither it nor log.key.next is the key that the log names, {}",
+           quote(key_path(folder_).string()), log_key);
+    }
   }
   write_file(verifier_path(folder_), log_key + "\n", AtomicFile::Mode::replace, 0666,
              Rights::folder);
-  rename_path(next_key_path(folder_), key_path(folder_));
+  if (waits) rename_path(next_key_path(folder_), key_path(folder_));
   sync_folder(folder_);
   last_.reset();
   verifier_ = NoteVerifier::parse(log_key, "log key");

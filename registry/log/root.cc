@@ -53,6 +53,27 @@ void add_if(std::vector<std::string>& sentences, bool lower, std::string sentenc
   if (lower) sentences.push_back(std::move(sentence));
 }
 
+// So many of all of them.
+struct Share {
+  std::uint64_t wanted = 0, all = 0;  // at most kMostRootKeys
+
+  std::string text() const { return fmt::format("{} of {}", wanted, all); }
+  // Fewer, or a smaller part; but two of three are not less than one alone.
+  bool is_less_than(const Share& former) const {
+    if (wanted < former.wanted) return true;
+    const bool rises_from_one = former.wanted == 1 && wanted > 1;
+    return !rises_from_one && wanted * former.all < former.wanted * all;
+  }
+};
+
+// A sentence for each of `all` that is not among `others`.
+void add_missing(std::vector<std::string>& sentences, const std::vector<std::string>& all,
+                 const std::vector<std::string>& others, const std::string& what) {
+  for (const std::string& key : all) {
+    if (std::ranges::find(others, key) == others.end()) sentences.push_back(what + key);
+  }
+}
+
 std::string age_text(const std::optional<std::uint64_t>& seconds) {
   return seconds ? span_text(*seconds) : "no limit";
 }
@@ -167,16 +188,35 @@ LogRoot next_root(const LogRoot& former, std::string_view note, std::string_view
 
 std::vector<std::string> lowered(const LogRoot& former, const LogRoot& next) {
   std::vector<std::string> sentences;
-  add_if(sentences, next.threshold < former.threshold,
-         fmt::format("{} keys sign the next root, {} did", next.threshold, former.threshold));
-  add_if(sentences, next.quorum < former.quorum,
-         fmt::format("{} witnesses must have cosigned, {} had to", next.quorum, former.quorum));
+  const Share keys{next.threshold, next.keys.size()};
+  const Share former_keys{former.threshold, former.keys.size()};
+  add_if(sentences, keys.is_less_than(former_keys),
+         fmt::format("{} keys sign the next root, {} did", keys.text(), former_keys.text()));
+  const Share witnesses{next.quorum, next.witnesses.size()};
+  const Share former_witnesses{former.quorum, former.witnesses.size()};
+  add_if(sentences, witnesses.is_less_than(former_witnesses),
+         fmt::format("{} witnesses must have cosigned, {} had to", witnesses.text(),
+                     former_witnesses.text()));
   const bool longer = former.max_age && (!next.max_age || *next.max_age > *former.max_age);
   add_if(sentences, longer,
          fmt::format("the newest state may be older: {}, it was {}", age_text(next.max_age),
                      age_text(former.max_age)));
   add_if(sentences, next.expires.empty() && !former.expires.empty(),
          "the log key counts for ever, it had an end");
+  const bool goes_on = next.log_key == former.log_key && !former.expires.empty();
+  add_if(sentences, goes_on && next.expires > former.expires,  // in the order of their texts
+         fmt::format("the log key counts until {}, it was {}", next.expires, former.expires));
+  return sentences;
+}
+
+std::vector<std::string> exchanged(const LogRoot& former, const LogRoot& next) {
+  std::vector<std::string> keys = former.keys;
+  std::ranges::replace(keys, former.log_key, next.log_key);
+  std::vector<std::string> sentences;
+  add_missing(sentences, keys, next.keys, "no longer signs the next root: ");
+  add_missing(sentences, next.keys, keys, "may sign the next root from now on: ");
+  add_missing(sentences, former.witnesses, next.witnesses, "is no longer one of its witnesses: ");
+  add_missing(sentences, next.witnesses, former.witnesses, "is one of its witnesses from now on: ");
   return sentences;
 }
 

@@ -61,8 +61,12 @@ RootSignatures count_signatures(const LogRoot& former, std::string_view note,
 LogRoot next_root(const LogRoot& former, std::string_view note, std::string_view origin,
                   std::string_view subject);
 
-// What `next` asks for less than `former` does, as sentences; empty: nothing.
+// What `next` asks for less than `former` does, as sentences; empty: nothing. A share of the keys,
+// or of the witnesses, counts as their number does.
 std::vector<std::string> lowered(const LogRoot& former, const LogRoot& next);
+// Which keys of the root and which witnesses came and went, as sentences; not the log's key where
+// it gave its place to its successor.
+std::vector<std::string> exchanged(const LogRoot& former, const LogRoot& next);
 
 }  // namespace organ::registry
 

@@ -2,6 +2,7 @@
 #include "registry/notes/note_signer.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <exception>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
+#include "format/base/path_status.h"
 #include "registry/notes/internal/ed25519.h"
 
 namespace organ::registry {
@@ -74,6 +76,32 @@ void require_private(int fd, const std::filesystem::path& path, NoteSigner::Read
               "chmod 600 and consider the key known to others");
 }
 
+// The PEM text, in memory that is not swapped.
+BioHandle pem_of(EVP_PKEY* key, const std::string& passphrase) {
+  BioHandle bio(BIO_new(BIO_s_secmem()));
+  const PlainKey plain(EVP_PKEY2PKCS8(key));
+  if (!bio || !plain) notes::fail_openssl("writing a private key");
+  if (passphrase.empty()) {
+    if (PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio.get(), plain.get()) != 1) {
+      notes::fail_openssl("writing a private key");
+    }
+  } else {
+    const EncryptedKey encrypted(PKCS8_encrypt(-1, EVP_aes_256_cbc(), passphrase.data(),
+                                               static_cast<int>(passphrase.size()), nullptr, 0,
+                                               kPbkdf2Rounds, plain.get()));
+    if (!encrypted || PEM_write_bio_PKCS8(bio.get(), encrypted.get()) != 1) {
+      notes::fail_openssl("encrypting a private key");
+    }
+  }
+  return bio;
+}
+
+std::string_view text_of(const BioHandle& bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return {data, static_cast<std::size_t>(size)};
+}
+
 }  // namespace
 
 NoteSigner::NoteSigner(EVP_PKEY* key) : key_(key, Deleter<EVP_PKEY_free>()) {}
@@ -114,26 +142,34 @@ void NoteSigner::save(const std::filesystem::path& path, const std::string& pass
     fail(ErrorCode::invalid_argument, "passphrase: at most {} bytes are allowed, got {}",
          kPassphraseLimit, passphrase.size());
   }
-  const BioHandle bio(BIO_new(BIO_s_secmem()));
-  const PlainKey plain(EVP_PKEY2PKCS8(key_.get()));
-  if (!bio || !plain) notes::fail_openssl("writing a private key");
-  if (passphrase.empty()) {
-    if (PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio.get(), plain.get()) != 1) {
-      notes::fail_openssl("writing a private key");
-    }
-  } else {
-    const EncryptedKey encrypted(PKCS8_encrypt(-1, EVP_aes_256_cbc(), passphrase.data(),
-                                               static_cast<int>(passphrase.size()), nullptr, 0,
-                                               kPbkdf2Rounds, plain.get()));
-    if (!encrypted || PEM_write_bio_PKCS8(bio.get(), encrypted.get()) != 1) {
-      notes::fail_openssl("encrypting a private key");
-    }
-  }
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &data);
+  const BioHandle bio = pem_of(key_.get(), passphrase);
   const bool is_shared = readers == Readers::group && is_shared_folder(folder_of(path));
-  write_file(path, {data, static_cast<std::size_t>(size)}, AtomicFile::Mode::create_new,
-             is_shared ? 0640 : 0600, Rights::folder);
+  write_file(path, text_of(bio), AtomicFile::Mode::create_new, is_shared ? 0640 : 0600,
+             Rights::folder);
+}
+
+// Nobody else's until it has the other one's rights, then under its name.
+void NoteSigner::save_like(const std::filesystem::path& path,
+                           const std::filesystem::path& other) const {
+  struct stat status {};
+  if (::stat(other.c_str(), &status) != 0) fail_errno(other.string(), "stat");
+  const std::filesystem::path made =
+      folder_of(path) / ("." + path.filename().string() + ".made.tmp");
+  const BioHandle pem = pem_of(key_.get(), {});
+  write_file(made, text_of(pem), AtomicFile::Mode::replace, 0600);
+  const UniqueFd fd = open_regular(made, Symlinks::refuse);
+  // Only the superuser makes it another's; a group that may read it reads the new one too.
+  const uid_t owner = ::geteuid() == 0 ? status.st_uid : ::geteuid();
+  struct stat now {};
+  if (::fstat(fd.get(), &now) != 0) fail_errno(made.string(), "stat");
+  const bool differs = now.st_uid != owner || now.st_gid != status.st_gid;
+  if (differs && ::fchown(fd.get(), owner, status.st_gid) != 0) {
+    fail_errno(made.string(), "set the group");
+  }
+  set_exact_permissions(fd.get(), status.st_mode & 0777, made.string());
+  sync_fd(fd.get(), made.string());
+  rename_path(made, path);
+  sync_folder(folder_of(path));
 }
 
 std::array<std::uint8_t, 32> NoteSigner::public_key() const {

@@ -34,6 +34,9 @@ class NoteSigner {
   // Encrypted when there is a passphrase. Throws already_exists.
   void save(const std::filesystem::path& path, const std::string& passphrase = {},
             Readers readers = Readers::owner) const;
+  // In plain, in place of what lies there, with mode, owner and group of another key's file. Throws
+  // io when it cannot be that group's; another's owner only the superuser can make.
+  void save_like(const std::filesystem::path& path, const std::filesystem::path& other) const;
 
   // PREFIX and 16 hex digits of the public key's SHA-256: the name of a log that this key founds.
   std::string name_below(std::string_view prefix) const;

@@ -40,6 +40,11 @@ std::optional<std::uint64_t> stricter_limit(std::optional<std::uint64_t> a,
   return std::min(*a, *b);
 }
 
+std::string earlier_end(const std::string& a, const std::string& b) {
+  if (a.empty() || b.empty()) return a.empty() ? b : a;
+  return std::min(a, b);  // in the order of their texts
+}
+
 AgeVerdict judge_age(const StateAge& age, const std::string& subject) {
   const std::string why = complaint(age, age.limit.value_or(kUsualLimit));
   AgeVerdict verdict;

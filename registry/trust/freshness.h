@@ -16,6 +16,9 @@ namespace organ::registry {
 std::optional<std::uint64_t> stricter_limit(std::optional<std::uint64_t> a,
                                             std::optional<std::uint64_t> b);
 
+// The earlier end (RFC 3339 UTC, empty: none); empty only without both.
+std::string earlier_end(const std::string& a, const std::string& b);
+
 inline constexpr std::uint64_t kWarnAhead = 30 * kDay;  // the end of a key is told so long before
 
 struct StateAge {

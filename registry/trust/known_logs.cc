@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/trust/known_logs.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
@@ -26,6 +28,10 @@ constexpr char kWayOut[] =
                   "{}",
                   quote(known.location), now, known.since, known.log_key),
       kWayOut);
+}
+
+bool is_unreadable(const Error& error) {
+  return error.code() == ErrorCode::corrupt || error.code() == ErrorCode::unsupported_version;
 }
 
 // Reads on from what is known, under the errors of somebody who has seen more.
@@ -54,6 +60,7 @@ std::vector<std::string> news_of(const LogRoot& former, const LogRoot& now) {
   for (const std::string& sentence : lowered(former, now)) {
     news.push_back("its root asks for less: " + sentence);
   }
+  for (std::string& sentence : exchanged(former, now)) news.push_back(std::move(sentence));
   return news;
 }
 
@@ -113,12 +120,22 @@ std::optional<KnownLog> KnownLogs::recall(const fs::path& location) const {
 
 std::optional<KnownLog> KnownLogs::with_key(const std::string& log_key) const {
   if (!is_folder(folder_)) return std::nullopt;
+  std::optional<Error> unreadable;
   for (const std::string& name : list_folder(folder_)) {
     if (!name.ends_with(".json")) continue;
     const fs::path path = folder_ / name;
-    KnownLog known = KnownLog::parse(read_file(path, kLimit), quote(path.string()));
-    if (known.log_key == log_key) return known;
+    try {
+      KnownLog known = KnownLog::parse(read_file(path, kLimit), quote(path.string()));
+      const bool is_of_it = std::ranges::any_of(known.facts.roots(), [&](const RootSince& since) {
+        return since.root.log_key == log_key;
+      });
+      if (is_of_it) return known;
+    } catch (const Error& error) {
+      if (!is_unreadable(error)) throw;
+      unreadable = error;
+    }
   }
+  if (unreadable) throw Error(*unreadable);
   return std::nullopt;
 }
 
@@ -140,21 +157,14 @@ std::optional<std::uint64_t> KnownLogs::kept_limit(const fs::path& location) con
     const std::optional<KnownLog> known = recall(location);
     return known ? known->max_age : std::nullopt;
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported_version) throw;
+    if (!is_unreadable(error)) throw;
     return std::nullopt;
   }
 }
 
 KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location, const std::string& time,
                                Before former) const {
-  Met met;
-  std::optional<FileLock> lock;  // two processes that met it would write one after the other
-  try {
-    create_folders(folder_);
-    lock.emplace(folder_ / "lock", FileLock::Kind::exclusive);
-  } catch (const Error& error) {
-    met.not_saved = error.message();
-  }
+  Met met{.known = {}, .news = {}, .before = former};
   std::optional<KnownLog> before;
   if (former == Before::counts) {
     before = recall(location);
@@ -164,24 +174,38 @@ KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location, const s
   met.first_use = !before;
   if (before) {
     met.known = *before;
+    met.former = before->checkpoint;
   } else {
     met.known.location = location;
     met.known.log_key = log.verifier_key();
     met.known.since = time;
   }
   read_on(log, met.known);
+  met.known.checkpoint = log.signed_checkpoint().note;
+  met.is_new = !before || before->end.entries() != met.known.end.entries();
   if (before && before->facts.root() != nullptr && met.known.facts.root() != nullptr) {
     met.news = news_of(*before->facts.root(), *met.known.facts.root());
   }
-  if (before && before->end.entries() == met.known.end.entries()) return met;
-  if (!lock) return met;
+  return met;
+}
+
+std::string KnownLogs::keep(const Log& log, Met& met) const {
+  if (!met.is_new) return {};
   try {
-    met.known.checkpoint = log.signed_checkpoint().note;
+    create_folders(folder_);
+    const FileLock lock(folder_ / "lock", FileLock::Kind::exclusive);
+    auto now = met.before == Before::counts ? recall(met.known.location) : std::nullopt;
+    if (now && now->checkpoint != met.former) {
+      read_on(log, *now);
+      now->checkpoint = log.signed_checkpoint().note;
+      met.known = *std::move(now);
+    }
     save(met.known);
   } catch (const Error& error) {
-    met.not_saved = error.message();
+    if (error.code() == ErrorCode::untrusted) throw;
+    return error.message();
   }
-  return met;
+  return {};
 }
 
 }  // namespace organ::registry

@@ -34,22 +34,28 @@ class KnownLogs {
  public:
   explicit KnownLogs(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
+  enum class Before { counts, forget };
   struct Met {
     KnownLog known;  // up to now
     bool first_use = false;
     std::vector<std::string> news;  // of who speaks for the log, since then; sentences
-    std::string not_saved;          // why it could not be remembered
+    bool is_new = false;            // more than what is remembered
+    Before before = Before::counts;
+    std::string former = {};  // the checkpoint that is remembered
   };
-  // Compares a registry with what is known of it and remembers what is new: another key too, when
-  // roots that follow the known one lead to it. Throws untrusted when they do not, or its history
-  // is not the one that was seen (rollback, fork), what add_facts throws, corrupt for a damaged
-  // file of its own. `forget`: it is met as if for the first time; only the user's limit stays.
-  enum class Before { counts, forget };
+  // Compares a registry with what is known of it: another key too is good when roots that follow
+  // the known one lead to it. Throws untrusted when they do not, or its history is not the one that
+  // was seen (rollback, fork), what add_facts throws, corrupt for a damaged file of its own.
+  // `forget`: it is met as if for the first time; only the user's limit stays. Writes nothing.
   Met meet(const Log& log, const std::filesystem::path& location, const std::string& time,
            Before before = Before::counts) const;
+  // Remembers it, once nothing else is against it. What another process has remembered meanwhile is
+  // compared once more; throws untrusted as above. Why it could not be remembered; empty: it is.
+  std::string keep(const Log& log, Met& met) const;
 
-  // What is remembered of the registry at this place, or of any whose log has this key. Nothing is
-  // compared. Throws corrupt, unsupported_version.
+  // What is remembered of the registry at this place, or of any whose log has this key, or had it
+  // before. Nothing is compared. Throws corrupt, unsupported_version; of others' memories that
+  // cannot be read only when none that can is of this key.
   std::optional<KnownLog> recall(const std::filesystem::path& location) const;
   std::optional<KnownLog> with_key(const std::string& log_key) const;
 

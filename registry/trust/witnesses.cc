@@ -53,11 +53,11 @@ bool begins(const Log& log, const TreeHead& first, const TreeHead& covered) {
   MerkleTree tree;
   std::optional<Digest> root;
   log.scan({}, [&](const LogPlace&, const LogEntry& entry) {
-    if (tree.size() == first.size) return;
+    if (tree.size() == covered.size) return;
     tree.append(merkle_leaf(entry.to_text()));
     if (tree.size() == first.size) root = tree.root();
   });
-  return root == first.root;
+  return root == first.root && tree.size() == covered.size && tree.root() == covered.root;
 }
 
 void judge(const Log& log, const Checkpoint& tree, const Checkpoint& covered, std::uint64_t max_age,
@@ -109,8 +109,7 @@ std::vector<Cosigned> read_cosigned(const Log& log, const fs::path& organ, const
   return all;
 }
 
-void require_beginning(const Log& log, const Checkpoint& checkpoint) {
-  const Checkpoint covered = log.checkpoint();
+void require_beginning(const Log& log, const Checkpoint& checkpoint, const Checkpoint& covered) {
   Cosigned one{.witness = {}, .note = {}, .problem = {}};
   if (checkpoint.origin != log.origin()) {
     fail(ErrorCode::untrusted, "the checkpoint: is about the log {}, expected {}",

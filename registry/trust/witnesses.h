@@ -39,8 +39,9 @@ std::vector<Cosigned> read_cosigned(const Log& log, const std::filesystem::path&
                                     const LogRoot& root, std::uint64_t now,
                                     Ages ages = Ages::count);
 
-// Throws untrusted unless this is a checkpoint of the log or of what it begins with.
-void require_beginning(const Log& log, const Checkpoint& checkpoint);
+// Throws untrusted unless this is a checkpoint of the log or of what it begins with, as far as
+// `covered` goes, one of the log's own.
+void require_beginning(const Log& log, const Checkpoint& checkpoint, const Checkpoint& covered);
 
 // How many of the first entries as many of them have cosigned as `quorum` asks for.
 std::uint64_t covered_entries(const std::vector<Cosigned>& cosigned, std::uint64_t quorum);

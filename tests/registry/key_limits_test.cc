@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "format/manifest/manifest.h"
+#include "registry/log/log.h"
 #include "registry/log/moment.h"
 #include "tests/registry/support.h"
 
@@ -16,6 +17,7 @@ using Mode = Registry::Mode;
 namespace {
 
 constexpr char kPattern[] = "legal/*";
+constexpr std::int64_t kSecondsOfDay = 24 * 60 * 60;
 
 std::string moment_in(std::int64_t seconds) {
   return format::time_text(format::clock_seconds() + seconds);
@@ -117,6 +119,30 @@ TEST_CASE("key limits: a key counts until its end, by the time of the entry") {
   CHECK(contains(all(verdict(fixture, "1.1.0").warnings), "what is published later needs another"));
   writer.trust(kPattern, key, moment_in(-3600));
   CHECK(contains(refusals(fixture, "1.1.0"), "counted until"));
+}
+
+TEST_CASE("key limits: an entry that claims to be older than the one before it is not") {
+  const Fixture fixture;
+  const auto ended = format::SecretKey::generate(format::Curve::p256);
+  Registry writer = fixture.open();
+  writer.trust(kPattern, ended.public_key());
+  fixture.publish("1.0.0");
+  // What the ended key signed, in the words of another history of the log.
+  const fs::path fork = fixture.folder.path() / "fork";
+  fs::copy(fixture.root, fork, fs::copy_options::recursive);
+  Registry::open(fork, Mode::write)
+      .publish(format::OrganFolder::open(fixture.organ_folder), "legal/contracts",
+               format::Version::parse("1.0.0"), {.key = &ended});
+  LogEntry entry = Registry::open(fork, Mode::read).history("legal/contracts").back().entry;
+  REQUIRE(entry.kind == LogKind::signature);
+  fs::copy(fork / "blobs", fixture.root / "blobs",
+           fs::copy_options::recursive | fs::copy_options::skip_existing);
+  writer.trust(kPattern, ended.public_key(), moment_in(-10 * kSecondsOfDay));
+  writer.set_rule(kPattern, PolicyMode::enforce, 2);
+  entry.time = moment_in(-30 * kSecondsOfDay);
+  const Log log(fixture.root / "organ");
+  log.append(log.scan({}, [](const LogPlace&, const LogEntry&) {}).end, entry, log.verifier_key());
+  CHECK(contains(refusals(fixture, "1.0.0"), "counted until"));
 }
 
 TEST_CASE("key limits: outside of a log a retired key counts for nothing") {

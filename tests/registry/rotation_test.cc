@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A log's key hands over to another: who knows the old one follows, who has it alone goes nowhere.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <functional>
 #include <map>
 #include <optional>
@@ -157,7 +160,8 @@ TEST_CASE("rotation: with the old key alone nobody goes on with the log") {
     entry.name = "legal/contracts";
     entry.alias = "stable";
     entry.version = "1.0.0";
-    Log(fixture.root / "organ").append(end, entry);
+    Log(fixture.root / "organ")
+        .append(end, entry, thief.verifier_key(thief.name_below("organ-registry/")));
     CHECK(contains(user.refusal(), "untrusted: "));
     CHECK(contains(error_of([&] { fixture.open(Mode::read); }), "is the log's key"));
   }
@@ -184,14 +188,22 @@ TEST_CASE("rotation: a next key that somebody put there is not taken") {
   planted.save(fixture.root / "organ" / "log.key.next");
   fixture.publish("1.0.0");
   Registry writer = fixture.open();
-  rotate(writer);
+  const fs::path next = fixture.root / "organ" / "log.key.next";
+  const std::string waiting = slurp(next);
+  CHECK(contains(error_of([&] { rotate(writer); }), "conflict: "));
+  CHECK(contains(error_of([&] { rotate(writer); }), "a next key of the log waits"));
+  CHECK(slurp(next) == waiting);
+  const auto discarding = [&] { return rotated(writer, Registry::Waiting::is_discarded); };
+  writer.apply_root(writer.sign_root(discarding()));
   CHECK(writer.log_key() != planted.verifier_key(origin_of(writer.root())));
   // Nor one that takes its place between the root and its entry.
   const std::string note = writer.sign_root(rotated(writer));
-  fs::remove(fixture.root / "organ" / "log.key.next");
-  planted.save(fixture.root / "organ" / "log.key.next");
-  CHECK(contains(error_of([&] { writer.apply_root(note); }), "untrusted: "));
-  rotate(writer);
+  writer.keep_log_key();
+  fs::remove(next);
+  planted.save(next);
+  CHECK(contains(error_of([&] { writer.apply_root(note); }), "conflict: "));
+  CHECK(contains(error_of([&] { fixture.open().apply_root(note); }), "untrusted: "));
+  writer.apply_root(writer.sign_root(discarding()));
   CHECK(writer.root().version == 3);
   CHECK(check_log(fixture.root).findings.empty());
 }
@@ -206,6 +218,8 @@ TEST_CASE("rotation: a crash at any step is completed by the next writer, and re
   {
     Registry writer = fixture.open();
     const std::string note = writer.sign_root(rotated(writer));
+    CHECK(!fs::exists(fixture.root / "organ" / "log.key.next"));
+    writer.keep_log_key();
     prepared = key_files(fixture);
     // The next key is there, nothing names it yet: all goes on, under both.
     CHECK(user.open().list().size() == 1);
@@ -229,6 +243,51 @@ TEST_CASE("rotation: a crash at any step is completed by the next writer, and re
   CHECK(key_files(fixture) == after);
   CHECK(user.open(Mode::write).list().size() == 3);
   CHECK(all_findings(fixture.open(Mode::read).verify_all()) == "no finding");
+}
+
+TEST_CASE("rotation: what is refused leaves the key that waits, and none where none waited") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const fs::path next = fixture.root / "organ" / "log.key.next";
+  Registry writer = fixture.open();
+  LogRoot bad = rotated(writer);
+  ++bad.version;
+  CHECK(contains(error_of([&] { writer.apply_root(writer.sign_root(bad)); }), "does not follow"));
+  CHECK(!fs::exists(next));
+  const LogRoot good = rotated(writer);
+  const std::string note = writer.sign_root(good);
+  writer.keep_log_key();
+  const std::string waiting = slurp(next);
+  Registry other = fixture.open();
+  CHECK(contains(error_of([&] { other.prepare_log_key(); }), "conflict: "));
+  CHECK(contains(error_of([&] { other.apply_root(other.sign_root(bad)); }), "untrusted: "));
+  CHECK(slurp(next) == waiting);
+  other.apply_root(note);  // by the file alone
+  CHECK(other.log_key() == good.log_key);
+  CHECK(!fs::exists(next));
+}
+
+TEST_CASE("rotation: the next key is for those who may read the one before") {
+  const Fixture fixture;
+  const fs::path key = fixture.root / "organ" / "log.key";
+  fs::permissions(key, fs::perms::owner_read);
+  const bool is_superuser = ::geteuid() == 0;
+  constexpr uid_t kSomebody = 54321;
+  if (is_superuser) REQUIRE(::chown(key.c_str(), kSomebody, kSomebody) == 0);
+  Registry writer = fixture.open();
+  const std::string next_key = writer.prepare_log_key();
+  writer.keep_log_key();
+  struct stat status {};
+  REQUIRE(::stat((fixture.root / "organ" / "log.key.next").c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777u) == 0400);
+  if (is_superuser) CHECK((status.st_uid == kSomebody && status.st_gid == kSomebody));
+  LogRoot next = writer.root();
+  ++next.version;
+  next.log_key = next_key;
+  next.keys = {next_key};
+  writer.apply_root(writer.sign_root(next));
+  REQUIRE(::stat(key.c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777u) == 0400);
 }
 
 TEST_CASE("rotation: keys apart from the log's, as many as the root asks for") {

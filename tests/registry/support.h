@@ -62,11 +62,13 @@ struct Fixture {
 };
 
 // The next root with a new log key, signed by what the registry has.
-inline registry::LogRoot rotated(registry::Registry& registry) {
+inline registry::LogRoot rotated(
+    registry::Registry& registry,
+    registry::Registry::Waiting waiting = registry::Registry::Waiting::stays) {
   registry::LogRoot next = registry.root();
   ++next.version;
   const std::string former = next.log_key;
-  next.log_key = registry.prepare_log_key();
+  next.log_key = registry.prepare_log_key(waiting);
   for (std::string& key : next.keys) {
     if (key == former) key = next.log_key;
   }

@@ -71,7 +71,23 @@ expect 2 organ log root --threshold 1 --key ada.key --key eve.key >/dev/null 2>e
 grep -q -e '--lower says that this is meant' err
 organ log root --threshold 1 --lower --key ada.key --key eve.key >/dev/null 2>&1
 reader list >/dev/null 2>err
-grep -q 'its root asks for less: 1 keys sign the next root, 2 did' err
+grep -q 'its root asks for less: 1 of 3 keys sign the next root, 2 of 3 did' err
+
+# A root that goes round to be signed has its key waiting here. Nobody takes it away unawares.
+organ log root --rotate --expires 2199-12-31 --out round.root >/dev/null 2>&1
+waiting=$(sha256sum <registry/organ/log.key.next)
+expect 7 organ log root --rotate --expires 2199-12-31 --key bob.key >/dev/null 2>err
+grep -q 'a next key of the log waits' err
+grep -q -e '--discard-next' err
+expect 1 organ log root --rotate --discard-next --expires 2199-12-31 --out round.root >/dev/null 2>&1
+test "$waiting" = "$(sha256sum <registry/organ/log.key.next)"
+organ log root --sign round.root --key eve.key >said
+grep -q '^root       6$' said
+grep -q '^root 6 is signed$' said
+organ log root --apply round.root >/dev/null 2>&1
+test ! -e registry/organ/log.key.next
+expect 2 organ log root --discard-next --threshold 1 --key ada.key 2>err
+grep -q -e '--discard-next is for --rotate' err
 
 # 5. A key that comes to its end says so ahead, then ends.
 soon=$(python3 -c 'import time; print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400)))')

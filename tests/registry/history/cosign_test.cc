@@ -2,80 +2,18 @@
 // Witnesses: what they vouch for, what counts without them, and what they refuse.
 #include "registry/history/cosign.h"
 
-#include <functional>
-
 #include "format/manifest/manifest.h"
 #include "registry/history/log_check.h"
 #include "registry/history/log_proof.h"
 #include "registry/log/log.h"
 #include "registry/log/moment.h"
 #include "registry/notes/note.h"
-#include "registry/trust/witnesses.h"
-#include "tests/registry/support.h"
+#include "tests/registry/history/watched.h"
 
 using namespace organ;
 using namespace organ::registry;
 using namespace organ::test;
 using Mode = Registry::Mode;
-
-namespace {
-
-struct Witness {
-  std::string name;
-  const Fixture* fixture;
-  NoteSigner key = NoteSigner::generate();
-
-  std::string verifier() const { return key.verifier_key(name, NoteKeyType::cosigner); }
-  OpenOptions options() const {
-    return {.known_registries = fixture->folder.path() / ("seen-by-" + name)};
-  }
-  NewCosignature look() const { return cosign(fixture->root, options(), key, name); }
-  void vouch() const { keep_cosignature(fixture->root, look().note); }
-  fs::path file() const { return witness_file(fixture->root / "organ", verifier()); }
-};
-
-struct Watched {
-  Fixture fixture;
-  Witness a{"a.example", &fixture}, b{"b.example", &fixture}, c{"c.example", &fixture};
-
-  Watched() { fixture.publish("1.0.0"); }
-  // Entry 3.
-  void demand(std::uint64_t quorum, std::optional<std::uint64_t> max_age = {}) const {
-    change([&](LogRoot& root) {
-      root.witnesses = {a.verifier(), b.verifier(), c.verifier()};
-      root.quorum = quorum;
-      root.max_age = max_age;
-    });
-  }
-  void change(const std::function<void(LogRoot&)>& change) const {
-    Registry writer = fixture.open();
-    LogRoot next = writer.root();
-    ++next.version;
-    change(next);
-    writer.apply_root(writer.sign_root(next));
-  }
-  Registry read() const { return fixture.open(Mode::read); }
-  std::string newest() const {
-    std::string found;
-    const std::string error = error_of(
-        [&] { found = read().resolve(format::Reference::parse("legal/contracts")).version; });
-    return found.empty() ? error : found;
-  }
-  // Why a version may not be used.
-  std::string refusals(const std::string& version) const {
-    const Registry registry = read();
-    const auto found = registry.resolve(format::Reference::parse("legal/contracts:" + version));
-    std::string text;
-    for (const auto& refusal : registry.evaluate(found, *registry.open_organ(found)).refusals) {
-      text += refusal.subject + ": " + refusal.message + "\n";
-    }
-    return text;
-  }
-};
-
-format::Version version(const std::string& text) { return format::Version::parse(text); }
-
-}  // namespace
 
 TEST_CASE("witnesses: what enough of them have cosigned counts, the rest waits") {
   const Watched watched;

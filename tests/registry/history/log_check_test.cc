@@ -38,7 +38,7 @@ void copy_folder(const fs::path& from, const fs::path& to) {
 void append(const Fixture& fixture, const LogEntry& entry) {
   const Log log(fixture.root / "organ");
   const LogPosition end = log.scan({}, [](const LogPlace&, const LogEntry&) {}).end;
-  log.append(end, entry);
+  log.append(end, entry, log.verifier_key());
 }
 
 LogEntry last_publish(const Fixture& fixture) {
@@ -136,6 +136,30 @@ TEST_CASE("log check: entries that contradict those before them") {
     append(fixture, alias);
     CHECK(contains(user.findings(), "entry 3 (alias): legal/contracts:3.0.0 was never published"));
   }
+}
+
+TEST_CASE("log check: times that go back are named, and nobody writes behind the newest one") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  LogEntry entry;
+  entry.kind = LogKind::alias;
+  entry.name = "legal/contracts";
+  entry.alias = "stable";
+  entry.version = "1.0.0";
+  entry.time = "2020-01-02T03:04:05Z";
+  append(fixture, entry);
+  const LogCheck check = check_log(fixture.root);
+  CHECK(check.findings.empty());
+  REQUIRE(check.notes.size() == 2);
+  CHECK(contains(check.notes.front(), "the time goes back in 1 of its entries"));
+  CHECK(contains(check.notes.front(), "entry 3 says 2020-01-02T03:04:05Z"));
+  fixture.publish("1.1.0");
+  entry.time = "2999-01-02T03:04:05Z";
+  append(fixture, entry);
+  const std::string why = error_of([&] { fixture.publish("1.2.0"); });
+  CHECK(contains(why, "conflict: "));
+  CHECK(contains(why, "its newest entry was made at 2999-01-02T03:04:05Z, and this machine's"));
+  CHECK(fixture.open(Mode::read).log_size() == 6);
 }
 
 TEST_CASE("log check: without a memory that is said") {

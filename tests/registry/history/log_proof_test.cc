@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/history/log_proof.h"
 
+#include <chrono>
+#include <thread>
+
 #include <fmt/core.h>
 
+#include "format/manifest/manifest.h"
+#include "registry/log/log.h"
+#include "registry/log/moment.h"
+#include "registry/trust/known_logs.h"
 #include "tests/registry/support.h"
 
 using namespace organ;
@@ -87,6 +94,82 @@ TEST_CASE("log proof: without a key only a registry that was met is believed") {
   Registry::open(log.fixture.root, Registry::Mode::read, {.known_registries = known});
   CHECK(refusal() == "no error");
   CHECK(contains(error_of([&] { check_proof(proof, {}, "proof"); }), "untrusted: "));
+}
+
+TEST_CASE("log proof: what is known of the log holds for a proof too") {
+  const Published log(2);
+  const fs::path known = log.fixture.folder.path() / "config";
+  const OpenOptions user{.known_registries = known};
+  const auto meet = [&] { Registry::open(log.fixture.root, Registry::Mode::read, user); };
+  const auto refusal = [&](const LogProof& proof, const OpenOptions& trusted) {
+    return error_of([&] { check_proof(proof, trusted, "proof"); });
+  };
+  const fs::path organ = log.fixture.root / "organ";
+  const NoteSigner former = NoteSigner::load(organ / "log.key");
+  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+  LogProof proof = log.prove(2);
+  meet();
+  SUBCASE("its age") {
+    proof.checkpoint = former.sign(Log(organ).checkpoint(), NoteKind::checkpoint, now - 3 * kDay);
+    CHECK(refusal(proof, user) == "no error");
+    OpenOptions strict = user;
+    strict.max_age = kDay;
+    CHECK(contains(refusal(proof, strict), "freeze: "));
+    CHECK(contains(refusal(proof, {.log_key = log.log_key, .max_age = kDay}), "freeze: "));
+    KnownLogs(known).limit_age(fs::canonical(log.fixture.root), kDay);
+    CHECK(contains(refusal(proof, user), "freeze: "));
+    CHECK(refusal(log.prove(2), user) == "no error");
+  }
+  SUBCASE("its witnesses") {
+    Registry writer = log.fixture.open();
+    LogRoot next = writer.root();
+    ++next.version;
+    next.witnesses = {NoteSigner::generate().verifier_key("w.example", NoteKeyType::cosigner)};
+    next.quorum = 1;
+    writer.apply_root(writer.sign_root(next));
+    meet();
+    CHECK(contains(refusal(log.prove(2), user), "cosigned by 0 of 1 witnesses, 1 must have"));
+    CHECK(refusal(proof, user) == "no error");  // of before
+  }
+  SUBCASE("its former keys, for what was there before they handed over") {
+    Registry writer = log.fixture.open();
+    rotate(writer);
+    meet();
+    REQUIRE(refusal(proof, user) == "no error");
+    CHECK(check_proof(proof, user, "proof").by_former_key);
+    CHECK_FALSE(check_proof(log.prove(2), user, "proof").by_former_key);
+    log.fixture.publish("3.0.0");
+    LogProof forged = log.prove(5);
+    forged.log_key = log.log_key;
+    forged.checkpoint = former.sign(Log(organ).checkpoint(), NoteKind::checkpoint, now);
+    CHECK(contains(refusal(forged, user), "its key handed over with entry 4"));
+    // A memory that cannot be read stands in no other's way.
+    write_file(known / "zz.json", "nonsense");
+    CHECK(refusal(proof, user) == "no error");
+    CHECK(contains(refusal(Published(1).prove(2), user), "corrupt: "));
+  }
+  SUBCASE("its newest state") {
+    const fs::path fork = log.fixture.folder.path() / "fork";
+    fs::copy(log.fixture.root, fork, fs::copy_options::recursive);
+    log.fixture.publish("2.0.0");
+    meet();
+    Registry::open(fork, Registry::Mode::write)
+        .publish(format::OrganFolder::open(log.fixture.organ_folder), "legal/contracts",
+                 format::Version::parse("2.1.0"), {.key = &log.fixture.key});
+    CHECK(contains(refusal(prove_entry(fork, 4), user), "fork: the log of 5 entries"));
+    CHECK(refusal(log.prove(4), user) == "no error");
+  }
+  SUBCASE("the end of its key") {
+    Registry writer = log.fixture.open();
+    LogRoot next = writer.root();
+    ++next.version;
+    next.expires = format::time_text(format::clock_seconds() + 8);
+    writer.apply_root(writer.sign_root(next));
+    meet();
+    std::this_thread::sleep_for(std::chrono::milliseconds(8100));
+    proof = log.prove(2);
+    CHECK(contains(refusal(proof, user), "expired: "));
+  }
 }
 
 TEST_CASE("log proof: what is no document") {

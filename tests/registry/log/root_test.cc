@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "registry/log/facts.h"
 #include "registry/notes/note_signer.h"
 #include "tests/support/support.h"
 
@@ -145,6 +146,25 @@ TEST_CASE("root: what no root is") {
   CHECK(holds(test::error_of([&] { LogRoot::parse(text, "root"); }), "unsupported_version: "));
 }
 
+TEST_CASE("root: a log names its first key once, before all others, and a key it is") {
+  const Key log;
+  const auto said = [](const std::vector<std::string>& keys) {
+    return test::error_of([&] {
+      LogFacts facts;
+      for (std::size_t i = 0; i < keys.size(); ++i) {
+        LogEntry entry;
+        entry.kind = LogKind::key;
+        entry.action = "log_key";
+        entry.key = keys[i];
+        facts.add(i, entry);
+      }
+    });
+  };
+  CHECK(said({log.verifier()}) == "no error");
+  CHECK(holds(said({"no key"}), "corrupt: entry 0: the log's root: not an Ed25519 verifier key"));
+  CHECK(holds(said({log.verifier(), log.verifier()}), "untrusted: entry 1: "));
+}
+
 TEST_CASE("root: two keys whose texts end alike are two") {
   LogRoot root = LogRoot::first(Key().verifier());
   while (root.keys.size() < 3) {
@@ -172,4 +192,50 @@ TEST_CASE("root: what is asked for less is said") {
   next.max_age = 2 * 86400;
   REQUIRE(lowered(former, next).size() == 1);
   CHECK(holds(lowered(former, next).front(), "2 days, it was 24 hours"));
+  next = former;
+  next.quorum = 1;
+  REQUIRE(lowered(former, next).size() == 1);
+  CHECK(holds(lowered(former, next).front(), "witnesses must have cosigned"));
+}
+
+TEST_CASE("root: a share that falls and a later end are less, keys that come and go are named") {
+  const Key log, a("a.example"), b("b.example"), c("c.example"), w("w.example"), v("v.example");
+  LogRoot former = LogRoot::first(log.verifier());
+  former.keys = {a.verifier(), b.verifier()};
+  former.threshold = 2;
+  former.witnesses = {w.verifier(NoteKeyType::cosigner)};
+  former.quorum = 1;
+  former.expires = "2030-01-01T00:00:00Z";
+  LogRoot next = former;
+  next.keys.push_back(c.verifier());
+  REQUIRE(lowered(former, next).size() == 1);
+  CHECK(lowered(former, next).front() == "2 of 3 keys sign the next root, 2 of 2 did");
+  CHECK(lowered(next, former).empty());
+  CHECK(exchanged(former, next) ==
+        std::vector{"may sign the next root from now on: " + c.verifier()});
+  CHECK(exchanged(next, former) == std::vector{"no longer signs the next root: " + c.verifier()});
+  next = former;
+  next.witnesses.push_back(v.verifier(NoteKeyType::cosigner));
+  REQUIRE(lowered(former, next).size() == 1);
+  CHECK(lowered(former, next).front() == "1 of 2 witnesses must have cosigned, 1 of 1 had to");
+  next.witnesses.erase(next.witnesses.begin());
+  CHECK(lowered(former, next).empty());
+  CHECK(exchanged(former, next) ==
+        std::vector{"is no longer one of its witnesses: " + w.verifier(NoteKeyType::cosigner),
+                    "is one of its witnesses from now on: " + v.verifier(NoteKeyType::cosigner)});
+  next = former;
+  next.expires = "2031-01-01T00:00:00Z";
+  REQUIRE(lowered(former, next).size() == 1);
+  CHECK(holds(lowered(former, next).front(), "counts until 2031-01-01T00:00:00Z, it was 2030"));
+  // A new key has its own end; and in the place of the log's key comes its successor.
+  next.log_key = Key().verifier();
+  CHECK(lowered(former, next).empty());
+  LogRoot alone = LogRoot::first(log.verifier()), rotated = alone;
+  rotated.log_key = next.log_key;
+  rotated.keys = {next.log_key};
+  CHECK(exchanged(alone, rotated).empty());
+  // Two of three are not less than one alone.
+  rotated.keys = next.keys = {a.verifier(), b.verifier(), c.verifier()};
+  rotated.threshold = 2;
+  CHECK(lowered(alone, rotated).empty());
 }
