@@ -10,6 +10,8 @@
 namespace organ::registry {
 namespace {
 
+constexpr std::uint64_t kClocksApart = 5 * 60;  // seconds: those of machines that share a registry
+
 Policy policy_of(const LogRules& rules, const RegistryPaths& paths) {
   Policy policy;
   for (const auto& [pattern, rule] : rules) {
@@ -181,24 +183,26 @@ FileLock Registry::Impl::lock_to_write(const Work& work) {
 }
 
 // Else an entry would seem to be older than those before it: of two times the later one counts.
-void Registry::Impl::require_clock(const LogEntry& entry) const {
+std::string Registry::Impl::time_of_next() const {
   const LogEntry last = log.last_entry(all_.end);
-  const auto before = parse_moment(last.time), now = parse_moment(entry.time);
-  if (!before || !now || *now >= *before) return;
+  const std::string time = log_time();
+  const auto before = parse_moment(last.time), now = parse_moment(time);
+  if (!before || !now || *now >= *before) return time;
+  if (*before - *now <= kClocksApart) return last.time;
   throw Error(ErrorCode::conflict,
               fmt::format("{}: its newest entry was made at {}, and this machine's clock says {}",
-                          quote(paths.root.string()), last.time, entry.time),
+                          quote(paths.root.string()), last.time, time),
               "one of the clocks is wrong: date shows this one's");
 }
 
-std::uint64_t Registry::Impl::commit(const LogEntry& entry, const Work& work) {
+std::uint64_t Registry::Impl::commit(LogEntry entry, const Work& work) {
   const LogPosition end = catalog.position();
   const std::string log_key = root().log_key;
   if (entry.kind != LogKind::root) require_key_in_force();
+  entry.time = time_of_next();
   Catalog::Update update(catalog);
   add_to(update, blobs, {end.entries(), end.bytes}, entry);
   work.require_wanted();
-  require_clock(entry);
   const LogPosition after = log.append(end, entry, log_key);
   try {
     update.commit(after);

@@ -52,10 +52,10 @@ struct Registry::Impl {
   void show_policy();
   void add_key(const format::PublicKey& key) const;  // the file by which its id is resolved
 
-  // Adds one entry: what it refers to is read back, the catalog must take it, then the log (the
-  // commit point), the catalog. What goes wrong behind the commit point is a notice.
+  // Adds one entry, of this time: what it refers to is read back, the catalog must take it, then
+  // the log (the commit point), the catalog. What goes wrong behind the commit point is a notice.
   // Requires the write lock and an up-to-date catalog. Throws cancelled before the commit point.
-  std::uint64_t commit(const LogEntry& entry, const Work& work = {});
+  std::uint64_t commit(LogEntry entry, const Work& work = {});
   void adopt(OpenOptions options, FactsUpTo seen);
   // Goes on from what the user has seen of it, and compares again after each commit.
   void adopt(const KnownLogs::Met& met);
@@ -93,8 +93,8 @@ struct Registry::Impl {
   // counts still; tells who writes, and all of an end within a month. Whether nothing is against
   // it.
   bool require_state();
-  // Throws conflict when the clock lies behind the newest entry's time.
-  void require_clock(const LogEntry& entry) const;
+  // Now, but never before the newest entry. Throws conflict when the clock lies minutes behind it.
+  std::string time_of_next() const;
   // Throws untrusted when the log key's time is over: its owner may only hand over to another.
   void require_key_in_force() const;
   TrustVerdict evaluate(const VersionInfo& version, const format::OrganSource& organ,
