@@ -4,15 +4,23 @@
 #include "format/base/file.h"
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
+#include "registry/log/moment.h"
 #include "registry/views.h"
 
 namespace organ::registry {
 namespace {
 
+constexpr std::uint64_t kClocksApart = 5 * 60;  // seconds: those of machines that share a registry
+
 Policy policy_of(const LogRules& rules, const RegistryPaths& paths) {
   Policy policy;
   for (const auto& [pattern, rule] : rules) {
-    policy.add_rule(pattern, rule.mode, rule.threshold, rule.keys, paths.trust());
+    std::vector<LimitedKey> limits;
+    for (const auto& [key, limit] : rule.limits) {
+      limits.push_back({Digest::parse(key, "key"), limit.expires, limit.retired});
+    }
+    policy.add_rule(pattern, rule.mode, rule.threshold, rule.keys, paths.trust(),
+                    std::move(limits));
   }
   return policy;
 }
@@ -68,24 +76,27 @@ Registry::Impl::Impl(RegistryPaths paths_, BlobStore blobs_, Log log_, Catalog c
       catalog(std::move(catalog_)),
       writable(writable_) {}
 
-const LogFacts& Registry::Impl::facts() const {
-  facts_end_ = add_facts(log, facts_end_, facts_);
-  return facts_;
+const LogFacts& Registry::Impl::all_facts() const {
+  all_.read_on(log);
+  return all_.facts;
 }
 
 const Policy& Registry::Impl::policy() const {
-  const LogFacts& now = facts();
-  if (policy_rules_ == now.rules()) return policy_;
-  Policy policy = policy_of(now.rules(), paths);
-  check_shown_policy(paths, now, policy);
+  const LogRules now = facts().rules();
+  if (policy_rules_ == now) return policy_;
+  Policy policy = policy_of(now, paths);
+  // The file shows what who writes has.
+  const LogFacts& all = all_facts();
+  check_shown_policy(paths, all, policy_of(all.rules(), paths));
   policy_ = std::move(policy);
-  policy_rules_ = now.rules();
+  policy_rules_ = now;
   return policy_;
 }
 
 void Registry::Impl::show_policy() {
   try {
-    write_file(paths.policy(), policy_of(facts().rules(), paths).to_text());
+    write_file(paths.policy(), policy_of(facts().rules(), paths).to_text(),
+               AtomicFile::Mode::replace, 0666, Rights::folder);
   } catch (const Error& error) {
     notices.push_back("it is in the log; policy.json does not show it yet: " + error.message());
   }
@@ -93,68 +104,109 @@ void Registry::Impl::show_policy() {
 
 std::optional<KnownLogs::Met> meet(const RegistryPaths& paths, const Log& log,
                                    const OpenOptions& options) {
-  if (!options.log_key.empty() && options.log_key != log.verifier_key()) {
+  const auto require_key = [&](const std::string& log_key) {
+    if (options.log_key.empty() || options.log_key == log_key) return;
     fail(ErrorCode::untrusted, "{}: its log key is {}, expected {}", quote(paths.root.string()),
-         log.verifier_key(), quote(options.log_key));
+         log_key, quote(options.log_key));
+  };
+  if (options.known_registries.empty()) {
+    if (options.log_key.empty()) return std::nullopt;
+    FactsUpTo seen;
+    seen.read_on(log);
+    require_key(seen.facts.root()->log_key);
+    return std::nullopt;
   }
-  if (options.known_registries.empty()) return std::nullopt;
   const KnownLogs known(options.known_registries);
   const std::filesystem::path location = real_path(paths.root);
-  if (options.forget_seen) known.forget(location);
-  return known.meet(log, location, log_time());
+  KnownLogs::Met met =
+      known.meet(log, location, log_time(),
+                 options.forget_seen ? KnownLogs::Before::forget : KnownLogs::Before::counts);
+  require_key(met.known.log_key);
+  return met;
 }
 
-void Registry::Impl::adopt(OpenOptions options, std::filesystem::path location,
-                           KnownLogs::Met met) {
+void Registry::Impl::adopt(OpenOptions options, FactsUpTo seen) {
   options_ = std::move(options);
-  location_ = std::move(location);
-  facts_ = std::move(met.known.facts);
-  facts_end_ = std::move(met.known.end);
+  all_ = std::move(seen);
+}
+
+void Registry::Impl::adopt(const KnownLogs::Met& met) {
+  location_ = met.known.location;
+  if (met.known.end.entries() >= all_.end.entries()) all_ = {met.known.facts, met.known.end};
+  max_age_ = met.known.max_age;
   if (met.first_use) {
     notices.push_back(fmt::format("{} is met for the first time; its log key is {}",
                                   quote(location_.string()), met.known.log_key));
   }
-  if (!met.not_saved.empty()) {
-    notices.push_back("what was seen of it could not be remembered: " + met.not_saved);
+  for (const std::string& sentence : met.news) {
+    notices.push_back(quote(location_.string()) + ": " + sentence);
   }
 }
 
-void Registry::Impl::meet_again() {
+void Registry::Impl::remember(KnownLogs::Met& met) {
+  const std::string why = KnownLogs(options_.known_registries).keep(log, met);
+  if (!why.empty()) notices.push_back("what was seen of it could not be remembered: " + why);
+}
+
+void Registry::Impl::meet_again(LogKind entered) {
   if (location_.empty()) return;
-  adopt(options_, location_, KnownLogs(options_.known_registries).meet(log, location_, log_time()));
+  KnownLogs::Met met = KnownLogs(options_.known_registries).meet(log, location_, log_time());
+  if (entered == LogKind::root) met.news.clear();  // who made the root knows it
+  adopt(met);
+  if (objections().empty()) remember(met);
 }
 
 void Registry::Impl::prove(const VersionInfo& version) const {
-  const auto found = log.proved_entry({version.log_index, version.log_offset});
+  all_facts();  // whose word the tree is
+  const auto found = log.proved_entry({version.log_index, version.log_offset}, all_.tree());
   const bool same = found && found->kind == LogKind::publish && found->name == version.name &&
                     found->version == version.version && found->time == version.published &&
                     found->manifest == BlobRef{version.digest, version.manifest_size};
   if (same) return;
-  throw Error(
-      ErrorCode::corrupt,
-      fmt::format("{}: {}:{} is not what entry {} of the log says", quote(paths.catalog().string()),
-                  version.name, version.version, version.log_index),
-      "organ registry rebuild makes the catalog anew from the log");
+  const bool moved = found && found->kind == LogKind::publish && found->name == version.name &&
+                     found->version == version.version && found->manifest->digest != version.digest;
+  throw Error(ErrorCode::corrupt,
+              fmt::format("{}: {}{}:{} is not what entry {} of the log says",
+                          quote(paths.catalog().string()), moved ? "silent re-tag: " : "",
+                          version.name, version.version, version.log_index),
+              "organ registry rebuild makes the catalog anew from the log");
 }
 
 FileLock Registry::Impl::lock_to_write(const Work& work) {
   check(writable, "the registry was opened for reading");
   FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
-  for (std::string& notice : bring_up_to_date(paths, log, blobs, catalog, work)) {
+  for (std::string& notice : bring_up_to_date(paths, log, blobs, catalog, all_, work)) {
     notices.push_back(std::move(notice));
   }
+  if (const LogRoot* root = all_facts().root()) log.hand_over(root->log_key);
   return lock;
 }
 
-std::uint64_t Registry::Impl::commit(const LogEntry& entry, const Work& work) {
+// Else an entry would seem to be older than those before it: of two times the later one counts.
+std::string Registry::Impl::time_of_next() const {
+  const LogEntry last = log.last_entry(all_.end);
+  const std::string time = log_time();
+  const auto before = parse_moment(last.time), now = parse_moment(time);
+  if (!before || !now || *now >= *before) return time;
+  if (*before - *now <= kClocksApart) return last.time;
+  throw Error(ErrorCode::conflict,
+              fmt::format("{}: its newest entry was made at {}, and this machine's clock says {}",
+                          quote(paths.root.string()), last.time, time),
+              "one of the clocks is wrong: date shows this one's");
+}
+
+std::uint64_t Registry::Impl::commit(LogEntry entry, const Work& work) {
   const LogPosition end = catalog.position();
+  const std::string log_key = root().log_key;
+  if (entry.kind != LogKind::root) require_key_in_force();
+  entry.time = time_of_next();
   Catalog::Update update(catalog);
   add_to(update, blobs, {end.entries(), end.bytes}, entry);
   work.require_wanted();
-  const LogPosition after = log.append(end, entry);
+  const LogPosition after = log.append(end, entry, log_key);
   try {
     update.commit(after);
-    meet_again();
+    meet_again(entry.kind);
   } catch (const Error& error) {
     notices.push_back("it is in the log; its views come with the next command that writes: " +
                       error.message());

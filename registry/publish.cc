@@ -98,11 +98,13 @@ std::vector<Finding> check_contents(const OrganSource& organ, bool require_finit
 
 // A matching rule decides; without one the registry takes anything that is not damaged, and
 // install asks again.
-void check_policy(const Policy& policy, const PreparedOrgan& organ, const format::SecretKey* key) {
+void check_policy(const Policy& policy, const PreparedOrgan& organ, const format::SecretKey* key,
+                  const SignatureAnchors& anchors) {
   TrustOverride override;
   const std::string& name = organ.manifest().name;
   if (!policy.has_rule(name) && key != nullptr) override.keys.push_back(key->public_key());
-  const TrustVerdict verdict = evaluate_policy(policy, name, organ, override);
+  const TrustVerdict verdict =
+      evaluate_policy(policy, name, organ, override, Naming::known, anchors);
   for (const Finding& refusal : verdict.refusals) {
     if (refusal.code == ErrorCode::untrusted && !policy.has_rule(name)) continue;
     fail_finding(organ, refusal, "organ sign or --key signs it; policy: " + verdict.policy.front());
@@ -274,7 +276,7 @@ void Registry::Impl::commit_version(const Manifest& organ, LogEntry entry,
     commit(entry);
   }
   // What could not be read when its row was written may be whole now.
-  if (catalog.has_damage()) catalog = build_catalog(paths, log, blobs, work.committed());
+  if (catalog.has_damage()) catalog = build_catalog(paths, log, blobs, all_, work.committed());
 }
 
 void Registry::Impl::require_not_taken_down(const Manifest& organ) const {
@@ -303,7 +305,8 @@ void Registry::check_publishable(const OrganSource& organ, const Digest& identit
   std::vector<Finding> damaged;  // publish() tells
   if (existing) prepared.add_known(impl_->load_bundles(*existing, damaged));
   check_bundles(prepared.new_bundles());
-  check_policy(impl_->policy(), prepared, nullptr);
+  check_policy(impl_->policy(), prepared, nullptr,
+               impl_->anchors_of(manifest.name, existing, seconds_now()));
 }
 
 PublishResult Registry::publish(const OrganSource& organ, const std::string& name,
@@ -337,7 +340,7 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
     prepared.sign(*options.key);
   }
   check_bundles(prepared.new_bundles());
-  check_policy(policy, prepared, options.key);
+  check_policy(policy, prepared, options.key, impl_->anchors_of(name, existing, seconds_now()));
 
   PublishResult result{
       .name = name, .version = version.to_string(), .digest = texts.manifest.ref.digest};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/registry.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/base/new_folder.h"
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
@@ -43,7 +45,7 @@ void write_policy(const RegistryPaths& paths, const CreateOptions& options, cons
     entry.action = "trust";
     entry.key = key.id().to_string();
     entry.pattern = pattern;
-    end = log.append(end, entry);
+    end = log.append(end, entry, log.verifier_key());
   }
   write_file(paths.policy(), policy.to_text());
 }
@@ -59,9 +61,25 @@ void fill_new_registry(const RegistryPaths& paths, const CreateOptions& options)
   write_file(paths.write_lock(), "", AtomicFile::Mode::create_new);
   const Log log = Log::create(paths.organ(), log_time());
   write_policy(paths, options, log);
-  build_catalog(paths, log, BlobStore(paths.root), {});
+  FactsUpTo seen;
+  build_catalog(paths, log, BlobStore(paths.root), seen, {});
   write_file(paths.root / kLayoutFile, kOciLayoutText);
   sync_folder(paths.root / "blobs");
+}
+
+// A folder that a group shares was prepared for all of it: what lies in it is the group's as the
+// folder is, the log's key to read.
+void share_like(const fs::path& shared, const fs::path& folder) {
+  for (const std::string& name : list_folder(folder)) {
+    const fs::path path = folder / name;
+    const bool within = is_folder(path);
+    if (within) share_like(shared, path);
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) fail_errno(path.string(), "open");
+    const unsigned wanted = within ? 0777 : name == "log.key" ? 0640 : 0666;
+    set_permissions_in(shared, fd.get(), wanted, path.string());
+    sync_fd(fd.get(), path.string());
+  }
 }
 
 bool is_up_to_date(const Log& log, const Catalog& catalog) {
@@ -91,12 +109,17 @@ Catalog open_for_reading(const RegistryPaths& paths, const Log& log, const BlobS
   return catalog;
 }
 
+FactsUpTo facts_of(const std::optional<KnownLogs::Met>& met) {
+  if (!met) return {};
+  return {met->known.facts, met->known.end};
+}
+
 // The newest release of a name that was not withdrawn; with a range, the newest version in that.
 std::optional<VersionInfo> newest_of(const Catalog& catalog, const LogFacts& facts,
                                      const std::string& name, const format::VersionRange* range) {
   const auto wanted = [&](const std::string& candidate) {
     return !facts.yanked(name, candidate) && !facts.revoked(name, candidate) &&
-           !facts.taken_down(name, candidate) &&
+           !facts.taken_down(name, candidate) && !facts.hidden(name, candidate) &&
            (range == nullptr || range->contains(Version::parse(candidate)));
   };
   std::optional<VersionInfo> release = catalog.newest(name, wanted);
@@ -153,6 +176,8 @@ RegistryPaths find_registry(const fs::path& folder) {
 
 std::string log_time() { return format::clock_time(); }
 
+std::uint64_t seconds_now() { return static_cast<std::uint64_t>(format::clock_seconds()); }
+
 LogEntry entry_of(LogKind kind) {
   LogEntry entry;
   entry.kind = kind;
@@ -169,6 +194,7 @@ void Registry::create(const fs::path& folder, const CreateOptions& options) {
   create_folders(absolute_path(given_path(folder.native())).parent_path());
   NewFolder built(folder, {"blobs", "organ", "index.json", kLayoutFile});
   fill_new_registry({built.path()}, options);
+  if (is_shared_folder(folder)) share_like(folder, built.path());
   built.commit();
 }
 
@@ -182,16 +208,20 @@ Registry Registry::open(const fs::path& folder, Mode mode, const OpenOptions& op
   }
   BlobStore blobs(paths.root);
   std::optional<KnownLogs::Met> met = meet(paths, log, options);
+  FactsUpTo seen = facts_of(met);
   const auto opened = [&](Catalog catalog) {
     auto impl = std::make_unique<Impl>(paths, std::move(blobs), std::move(log), std::move(catalog),
                                        mode == Mode::write);
-    if (met) impl->adopt(options, real_path(paths.root), *std::move(met));
+    impl->adopt(options, std::move(seen));
+    if (met) impl->adopt(*met);
+    const bool is_good = impl->require_state();
+    if (met && is_good) impl->remember(*met);
     return impl;
   };
   if (mode == Mode::read) return Registry(opened(open_for_reading(paths, log, blobs, work)));
   const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
-  Catalog catalog = open_for_writing(paths, log, blobs, work);
-  const std::vector<std::string> notices = bring_up_to_date(paths, log, blobs, catalog, work);
+  Catalog catalog = open_for_writing(paths, log, blobs, seen, work);
+  const std::vector<std::string> notices = bring_up_to_date(paths, log, blobs, catalog, seen, work);
   auto impl = opened(std::move(catalog));
   impl->notices.insert(impl->notices.end(), notices.begin(), notices.end());
   return Registry(std::move(impl));
@@ -201,14 +231,14 @@ RebuildReport Registry::rebuild(const fs::path& folder, const OpenOptions& optio
                                 const Work& work) {
   const RegistryPaths paths = find_registry(folder);
   const Log log(paths.organ());
-  meet(paths, log, options);
+  FactsUpTo seen = facts_of(meet(paths, log, options));
   const FileLock lock(paths.write_lock(), FileLock::Kind::exclusive, kLockSeconds, work);
-  const Catalog catalog = build_catalog(paths, log, BlobStore(paths.root), work);
+  const Catalog catalog = build_catalog(paths, log, BlobStore(paths.root), seen, work);
   return {catalog.position().entries(), catalog.list({}).size()};
 }
 
 const fs::path& Registry::folder() const { return impl_->paths.root; }
-const std::string& Registry::log_key() const { return impl_->log.verifier_key(); }
+std::string Registry::log_key() const { return impl_->root().log_key; }
 std::uint64_t Registry::log_size() const { return impl_->log.checkpoint().size; }
 const Policy& Registry::policy() const { return impl_->policy(); }
 std::string Registry::dump() const { return impl_->catalog.dump(); }
@@ -252,7 +282,7 @@ std::vector<std::string> Registry::Impl::load_bundles(const VersionInfo& version
                                                       std::vector<format::Finding>& damaged) const {
   const std::string subject = version.name + ":" + version.version;
   std::vector<std::string> bundles;
-  for (const BlobRef& signature : catalog.signatures(version.log_index)) {
+  for (const BlobRef& signature : signatures_of(version)) {
     try {
       bundles.push_back(
           load_signature(blobs, signature, {version.digest, version.manifest_size}, subject).text);
@@ -284,6 +314,10 @@ VersionInfo Registry::Impl::as_logged(VersionInfo version) const {
   version.revoke_reason = now.revoked(version.name, version.version);
   version.superseded = now.superseded(version.name, version.version);
   version.taken_down = now.taken_down(version.name, version.version);
+  if (const auto entry = now.hidden(version.name, version.version)) {
+    version.unwitnessed = fmt::format(
+        "not witnessed: too few witnesses have cosigned entry {} of the log yet", *entry);
+  }
   version.aliases = now.aliases_of(version.name, version.version);
   return version;
 }
@@ -294,7 +328,8 @@ std::vector<VersionInfo> Registry::list(const VersionFilter& filter) const {
   std::vector<VersionInfo> versions;
   impl_->catalog.visit(all, [&](VersionInfo row) {
     VersionInfo version = impl_->as_logged(std::move(row));
-    const bool hidden = version.yank_reason || version.revoke_reason || version.taken_down;
+    const bool hidden =
+        version.yank_reason || version.revoke_reason || version.taken_down || version.unwitnessed;
     if (!hidden || filter.include_withdrawn) versions.push_back(std::move(version));
     return filter.limit == 0 || versions.size() < filter.limit;
   });
@@ -309,7 +344,8 @@ std::uint64_t Registry::write_index(const Work& work) {
 
 std::vector<LogRecord> Registry::history(const std::string& name) const {
   std::vector<LogRecord> records;
-  impl_->log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+  LogFacts facts;
+  add_facts(impl_->log, {}, facts, [&](const LogPlace& place, const LogEntry& entry) {
     if (name.empty() || entry.name == name) records.push_back({place.index, entry});
   });
   return records;
@@ -317,7 +353,8 @@ std::vector<LogRecord> Registry::history(const std::string& name) const {
 
 Digest Registry::log_root(std::uint64_t entries) const {
   MerkleTree tree;
-  impl_->log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+  LogFacts facts;
+  add_facts(impl_->log, {}, facts, [&](const LogPlace& place, const LogEntry& entry) {
     if (place.index < entries) tree.append(merkle_leaf(entry.to_text()));
   });
   if (tree.size() < entries) {

@@ -18,6 +18,7 @@
 #include "format/signature/signing.h"
 #include "registry/catalog/version_info.h"
 #include "registry/log/log_entry.h"
+#include "registry/log/root.h"
 #include "registry/trust/policy.h"
 
 #pragma GCC visibility push(default)
@@ -36,6 +37,10 @@ struct OpenOptions {
   std::filesystem::path known_registries = {};
   std::string log_key = {};  // the C2SP verifier key that it must have; empty: any
   bool forget_seen = false;  // drops what is remembered of it first
+  // Seconds. A registry whose newest checkpoint is older, or does not say, is not read (untrusted,
+  // "freeze"); the smallest limit counts of this one, the one the user is remembered to have set
+  // and the registry's own. Who writes is only told.
+  std::optional<std::uint64_t> max_age = {};
 };
 
 struct PublishOptions {
@@ -122,10 +127,15 @@ class Registry {
   ~Registry();
 
   const std::filesystem::path& folder() const;
-  const std::string& log_key() const;  // C2SP verifier key
-  std::uint64_t log_size() const;      // entries that the signed checkpoint covers
+  std::string log_key() const;     // C2SP verifier key, that of root()
+  std::uint64_t log_size() const;  // entries that the signed checkpoint covers
   // Of the RFC 6962 tree of the log's first entries, log_size() at most. Reads the log as a whole.
   Digest log_root(std::uint64_t entries) const;
+  // Whether the log's key was `key` somewhere in its first `entries` entries. The key of now
+  // follows it by the signatures that each root of the log carries.
+  bool had_log_key(const std::string& key, std::uint64_t entries) const;
+  // Seconds: the smallest age that somebody allows the newest checkpoint to have.
+  std::optional<std::uint64_t> max_age() const;
   // The rules in force: what the log's signed entries add up to. Throws also untrusted, when
   // policy.json shows others.
   const Policy& policy() const;
@@ -185,15 +195,40 @@ class Registry {
   void supersede(const std::string& name, const format::Version& version,
                  const std::optional<Supersession>& by, const Work& work = {});
   // Whose signatures count for names that match `pattern`; the first key makes the rule: enforce,
-  // threshold 1. Empty pattern of distrust: in every rule. False when nothing changed.
-  bool trust(const std::string& pattern, const format::PublicKey& key, const Work& work = {});
+  // threshold 1. With `expires` (RFC 3339 UTC) signatures count that came into the log before; a
+  // key that is trusted already gets this end. Distrusted, none of a key counts; retired, those
+  // that came before entry `from`, without one before now. An empty pattern: in every rule. False
+  // when nothing changed.
+  bool trust(const std::string& pattern, const format::PublicKey& key,
+             const std::string& expires = {}, const Work& work = {});
   bool distrust(const format::KeyId& key, const std::string& pattern = {}, const Work& work = {});
+  bool retire(const format::KeyId& key, std::optional<std::uint64_t> from = {},
+              const std::string& pattern = {}, const Work& work = {});
   void set_rule(const std::string& pattern, PolicyMode mode, std::uint64_t threshold,
                 const Work& work = {});
-  // Makes the rules in force those of `policy`, by as many entries as that takes.
+  // Makes the rules in force those of `policy`, by as many entries as that takes. Limits of keys
+  // stay what they are; throws invalid_argument when `policy` has others.
   void apply(const Policy& policy, const Work& work = {});
   // Writes policy.json anew from the log.
   void restore_policy(const Work& work = {});
+  // Signs the newest checkpoint anew, with today's time: what it covers is still the newest state.
+  void renew(const Work& work = {});
+
+  // Who speaks for the log, and what is demanded of its checkpoints (registry/log/root.h).
+  LogRoot root() const;
+  // Makes the log's next key, in memory, and returns it: the next root may hand over to it. Throws
+  // conflict when one waits already (keep_log_key) that is to stay.
+  enum class Waiting { stays, is_discarded };
+  std::string prepare_log_key(Waiting waiting = Waiting::stays);
+  // Puts that key into the registry, for a root that is applied later. Throws as that does, io.
+  void keep_log_key();
+  // The note of a root, signed by those of the log's keys that may.
+  std::string sign_root(const LogRoot& next);
+  // Makes the root of a note the one in force, by an entry; returns its index. Throws untrusted
+  // when the note does not follow root() or names a log key that is neither this registry's nor the
+  // one that was prepared; whatever it throws, a key that waits still does, unless it
+  // was to be discarded.
+  std::uint64_t apply_root(const std::string& note, const Work& work = {});
 
   VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {},
                       const Work& work = {}) const;

@@ -59,6 +59,9 @@ LogRule in_words(const PolicyRule& rule) {
   LogRule out{.mode = std::string(to_string(rule.mode)),
               .threshold = std::max<std::uint64_t>(rule.threshold, 1),
               .keys = {}};
+  for (const LimitedKey& limit : rule.limits) {
+    out.limits[limit.key.to_string()] = {limit.expires, limit.retired};
+  }
   for (const format::PublicKey& key : rule.keys) out.keys.push_back(key.id().to_string());
   return out;
 }
@@ -66,23 +69,52 @@ LogRule in_words(const PolicyRule& rule) {
 }  // namespace
 
 void Registry::Impl::add_key(const format::PublicKey& key) const {
-  write_file(paths.trust() / (key.id().hex() + ".pem"), key.pem());
+  write_file(paths.trust() / (key.id().hex() + ".pem"), key.pem(), AtomicFile::Mode::replace, 0666,
+             Rights::folder);
 }
 
-bool Registry::trust(const std::string& pattern, const format::PublicKey& key, const Work& work) {
+bool Registry::trust(const std::string& pattern, const format::PublicKey& key,
+                     const std::string& expires, const Work& work) {
   Policy grammar;
   grammar.trust(pattern, key);
   const FileLock lock = impl_->lock_to_write(work);
   const LogRule rule = rule_of(impl_->facts().rules(), pattern);
   const std::string id = key.id().to_string();
-  if (names(rule, id)) return false;
-  if (rule.keys.size() >= kMostKeys) {
+  const auto limit = rule.limits.find(id);
+  const std::string end = limit == rule.limits.end() ? std::string() : limit->second.expires;
+  if (names(rule, id) && (expires.empty() || end == expires)) return false;
+  if (!names(rule, id) && rule.keys.size() >= kMostKeys) {
     fail(ErrorCode::invalid_argument, "pattern {}: {} keys are trusted already, that is the most",
          quote(pattern), rule.keys.size());
   }
   work.require_wanted();  // from here on it is completed
   impl_->add_key(key);
-  impl_->commit(key_entry("trust", id, pattern));
+  LogEntry entry = key_entry("trust", id, pattern);
+  if (!expires.empty()) entry.kind = LogKind::key_end;
+  entry.expires = expires;
+  impl_->commit(entry);
+  impl_->show_policy();
+  return true;
+}
+
+bool Registry::retire(const format::KeyId& key, std::optional<std::uint64_t> from,
+                      const std::string& pattern, const Work& work) {
+  const FileLock lock = impl_->lock_to_write(work);
+  const std::uint64_t next = impl_->catalog.position().entries();
+  if (from.value_or(next) > next) {
+    fail(ErrorCode::invalid_argument, "entry {} is yet to come: the log has {}", *from, next);
+  }
+  LogEntry entry = key_entry("retire", key.to_string(), pattern);
+  entry.kind = LogKind::key_end;
+  entry.from = from.value_or(next);
+  const bool changes = std::ranges::any_of(impl_->facts().rules(), [&](const auto& one) {
+    const auto& [matched, rule] = one;
+    if ((!pattern.empty() && matched != pattern) || !names(rule, entry.key)) return false;
+    const auto limit = rule.limits.find(entry.key);
+    return limit == rule.limits.end() || limit->second.retired.value_or(next + 1) > entry.from;
+  });
+  if (!changes) return false;
+  impl_->commit(entry, work);
   impl_->show_policy();
   return true;
 }
@@ -126,6 +158,13 @@ void Registry::apply(const Policy& policy, const Work& work) {
     wanted[rule.pattern] = in_words(rule);
   }
   const LogRules now = impl_->facts().rules();
+  for (const auto& [pattern, rule] : wanted) {
+    if (rule.limits.empty() || rule.limits == rule_of(now, pattern).limits) continue;
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("pattern {}: its limits of keys are not those in force", quote(pattern)),
+        "organ registry trust --expires and organ registry retire set them");
+  }
   for (const auto& [pattern, rule] : now) {
     // Without keys nothing counts: that is how a rule ends.
     if (!wanted.contains(pattern)) wanted[pattern] = {};

@@ -24,7 +24,8 @@ Item verify_log(const Log& log, const Work& work) {
   Item item = part("organ/log");
   collect(item.findings, item.subject, [&] {
     const Work reading = log_phase(log, 0, work);
-    log.scan({}, [&](const LogPlace&, const LogEntry&) { reading.advance(1); });
+    LogFacts facts;
+    add_facts(log, {}, facts, [&](const LogPlace&, const LogEntry&) { reading.advance(1); });
   });
   return item;
 }
@@ -75,13 +76,14 @@ Item verify_index(const RegistryPaths& paths, const Log& log) {
   collect(item.findings, item.subject, [&] {
     const auto catalog = is_taken(paths.catalog()) ? Catalog::open(paths.catalog()) : std::nullopt;
     if (!catalog || catalog->position().entries() < log.checkpoint().size) return;
-    const std::string expected = index_text(catalog->index_entries());
-    if (!is_index_beginning(read_file(paths.index(), expected.size(), Symlinks::refuse),
-                            expected)) {
-      item.findings.push_back({ErrorCode::corrupt, item.subject,
-                               "it does not list what the catalog holds; organ registry index "
-                               "writes it anew"});
-    }
+    const std::vector<IndexEntry> entries = catalog->index_entries();
+    const std::string expected = index_text(entries);
+    const std::string listed = read_file(paths.index(), expected.size(), Symlinks::refuse);
+    if (is_index_beginning(listed, expected)) return;
+    const std::string moved = moved_tag(listed, entries);
+    item.findings.push_back({ErrorCode::corrupt, item.subject,
+                             (moved.empty() ? "it does not list what the catalog holds" : moved) +
+                                 "; organ registry index writes it anew"});
   });
   return item;
 }
@@ -121,10 +123,12 @@ void note_modes(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verify
 TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::OrganSource& organ,
                                       const TrustOverride& override) const {
   prove(version);
-  TrustVerdict verdict = evaluate_policy(policy(), version.name, organ, override);
+  TrustVerdict verdict = evaluate_policy(policy(), version.name, organ, override, Naming::known,
+                                         anchors_of(version.name, version, std::nullopt));
   const std::string subject = version.name + ":" + version.version;
   verdict.established.push_back(fmt::format("published at {} as entry {} of this registry's log",
                                             version.published, version.log_index));
+  judge_state(version, verdict);
   verdict.not_established.push_back(
       "whether a signing key was withdrawn elsewhere: only this registry's log was asked");
   if (options_.known_registries.empty()) {
@@ -139,6 +143,12 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
   }
   if (const auto reason = facts().yanked(version.name, version.version)) {
     verdict.warnings.push_back({ErrorCode::untrusted, subject, "yanked: " + *reason});
+  }
+  const std::size_t left_out =
+      catalog.signatures(version.log_index).size() - signatures_of(version).size();
+  if (left_out > 0) {
+    verdict.not_established.push_back(
+        fmt::format("{} of its signatures: they are not witnessed yet, and left out", left_out));
   }
   // Others may satisfy the policy without them.
   load_bundles(version, verdict.warnings);

@@ -76,7 +76,8 @@ void add_signers(const BlobStore& blobs, const RegistryPaths& paths, const BlobR
 std::vector<VersionEvent> Registry::history_of(const ResolvedVersion& version) const {
   std::vector<VersionEvent> events;
   Concern concern(version);
-  impl_->log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {
+  LogFacts facts;
+  add_facts(impl_->log, {}, facts, [&](const LogPlace& place, const LogEntry& entry) {
     if (!concern.about(entry)) return;
     events.push_back({.record = {place.index, entry}, .signers = {}, .unreadable = {}});
   });

@@ -4,6 +4,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/file_system.h"
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
@@ -21,7 +22,9 @@ void remove_leftovers(const RegistryPaths& paths) {
     fs::remove_all(paths.temporary() / name, ignored);
   }
   BlobStore(paths.root).remove_leftovers();
-  for (const fs::path& folder : {paths.root, paths.organ(), paths.trust()}) {
+  for (const fs::path& folder :
+       {paths.root, paths.organ(), paths.trust(), witness_folder(paths.organ())}) {
+    if (!is_folder(folder)) continue;
     for (const std::string& name : list_folder(folder)) {
       if (name.starts_with('.') && name.ends_with(".tmp")) fs::remove(folder / name, ignored);
     }
@@ -60,15 +63,19 @@ void add_published(Catalog::Update& update, const BlobStore& blobs, const LogPla
               "if the registry was not rolled back, organ registry rebuild makes the catalog anew");
 }
 
-// Everything a crash left undone in log and catalog.
+// Everything a crash left undone in log and catalog. Who may say what was announced follows from
+// the entries.
 std::vector<std::string> complete(const RegistryPaths& paths, const Log& log,
-                                  const BlobStore& blobs, Catalog& catalog, const Work& work) {
+                                  const BlobStore& blobs, Catalog& catalog, FactsUpTo& facts,
+                                  const Work& work) {
   std::vector<std::string> notices;
   const LogPosition seen = catalog.position();
   try {
     for (;;) {
+      const LogScan scan = replay(log, blobs, catalog, work);
+      facts.read_on(log);
       const Log::Recovered recovered =
-          log.recover(replay(log, blobs, catalog, work), paths.quarantine());
+          log.recover(scan, paths.quarantine(), facts.facts.root()->log_key);
       if (recovered == Log::Recovered::taken_in) continue;
       if (recovered == Log::Recovered::set_aside) {
         notices.push_back(fmt::format(
@@ -79,6 +86,7 @@ std::vector<std::string> complete(const RegistryPaths& paths, const Log& log,
       return notices;
     }
   } catch (const LogError& error) {
+    if (error.code() == ErrorCode::untrusted) throw;
     explain_mismatch(paths, log, seen, error);
   }
 }
@@ -117,20 +125,22 @@ void require_prefix(const RegistryPaths& paths, const Log& log, const LogPositio
 
 std::uint64_t write_index(const RegistryPaths& paths, const Catalog& catalog) {
   const std::vector<IndexEntry> entries = catalog.index_entries();
-  write_file(paths.index(), index_text(entries));
+  write_file(paths.index(), index_text(entries), AtomicFile::Mode::replace, 0666, Rights::folder);
   return static_cast<std::uint64_t>(
       std::ranges::count_if(entries, [](const IndexEntry& entry) { return !entry.tag.empty(); }));
 }
 
 std::vector<std::string> bring_up_to_date(const RegistryPaths& paths, const Log& log,
                                           const BlobStore& blobs, Catalog& catalog,
-                                          const Work& work) {
-  if (!catalog.is_at(paths.catalog())) catalog = open_for_writing(paths, log, blobs, work);
-  return complete(paths, log, blobs, catalog, work);
+                                          FactsUpTo& facts, const Work& work) {
+  if (!catalog.is_at(paths.catalog())) {
+    catalog = open_for_writing(paths, log, blobs, facts, work);
+  }
+  return complete(paths, log, blobs, catalog, facts, work);
 }
 
 Catalog open_for_writing(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                         const Work& work) {
+                         FactsUpTo& facts, const Work& work) {
   remove_leftovers(paths);
   // Absent is what an interrupted rebuild leaves; damaged is for a person to decide.
   if (is_taken(paths.catalog())) {
@@ -138,17 +148,21 @@ Catalog open_for_writing(const RegistryPaths& paths, const Log& log, const BlobS
       return std::move(*catalog);
     }
   }
-  return build_catalog(paths, log, blobs, work);
+  return build_catalog(paths, log, blobs, facts, work);
 }
 
 Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
-                      const Work& work) {
+                      FactsUpTo& facts, const Work& work) {
   remove_leftovers(paths);
   const TempFolder temporary(paths.temporary(), "catalog");
   const fs::path fresh = temporary.path() / "catalog.db";
   {
     Catalog catalog = Catalog::create(fresh);
-    complete(paths, log, blobs, catalog, work);
+    complete(paths, log, blobs, catalog, facts, work);
+  }
+  if (is_shared_folder(paths.organ())) {  // SQLite asks the umask
+    const UniqueFd fd = open_regular(fresh, Symlinks::refuse);
+    set_permissions_in(paths.organ(), fd.get(), 0666, fresh.string());
   }
   // An old journal beside a new database would be played into it: the old pair goes first.
   remove_path(paths.catalog());

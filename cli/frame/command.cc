@@ -92,6 +92,16 @@ void read_as_number(CLI::Option* option) {
   }
 }
 
+// An argument of the command above, before the word that names this one.
+void refuse_stray(const CLI::App& app) {
+  if (app.get_parent() == nullptr) return;
+  for (const CLI::Option* option : app.get_parent()->get_options()) {
+    if (!option->get_positional() || option->count() == 0) continue;
+    fail(ErrorCode::invalid_argument, "{} is not expected before {}",
+         quote(option->results().front()), quote(app.get_name()));
+  }
+}
+
 }  // namespace
 
 Option Option::required() const {
@@ -244,6 +254,13 @@ Command Command::add_train_command(Context& context, const std::string& name,
 
 bool Command::given(const std::string& name) const { return app_->get_option(name)->count() > 0; }
 
-void Command::on_run(std::function<void()> run) { app_->callback(std::move(run)); }
+void Command::on_run(std::function<void()> run) {
+  // CLI11 calls back every app on the way to the command that was given.
+  app_->callback([app = app_, run = std::move(run)] {
+    if (!app->get_subcommands().empty()) return;
+    refuse_stray(*app);
+    run();
+  });
+}
 
 }  // namespace organ::cli

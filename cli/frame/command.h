@@ -74,7 +74,8 @@ class Command {
   // Whether the command line gave the option; once it is parsed.
   bool given(const std::string& name) const;
 
-  // `run` is called after parsing; what it throws ends in run_program.
+  // `run` is called after parsing, unless a command below this one was given; what it throws ends
+  // in run_program.
   void on_run(std::function<void()> run);
 
  private:

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 #include "cli/frame/context.h"
 #include "cli/frame/interrupt.h"
@@ -52,6 +53,24 @@ auto watched(const Context& context, unsigned threads, const Action& action) {
     if (error.code() == ErrorCode::cancelled) throw_interrupted();
     throw;
   }
+}
+
+// Runs a change that is short and made whole or not at all, and returns what it returns: a signal
+// that came before ends the command, one that comes later lets it be completed, and from then on
+// `done` holds.
+template <typename Action>
+auto completed(Context& context, const char* done, const Action& action) {
+  return watched(context, 0, [&](const Work& work) {
+    work.require_wanted();
+    if constexpr (std::is_void_v<decltype(action())>) {
+      action();
+      context.set_done(done);
+    } else {
+      auto result = action();
+      context.set_done(done);
+      return result;
+    }
+  });
 }
 
 // The option --threads of a command whose work is hashing; 0: one for each core.

@@ -51,6 +51,12 @@ std::optional<std::string> nearest(const std::vector<std::string>& names, std::s
 
 bool has_commands(const CLI::App& app) { return !app.get_subcommands({}).empty(); }
 
+// Such as `organ log NAME` beside `organ log verify`.
+bool takes_arguments(const CLI::App& app) {
+  const auto is_argument = [](const CLI::Option* option) { return option->get_positional(); };
+  return !app.get_options(is_argument).empty();
+}
+
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* sub : app.get_subcommands({})) names.push_back(sub->get_name());
@@ -131,6 +137,7 @@ Place find_place(const CLI::App& program, const std::vector<std::string>& words)
     const auto named = std::find_if(below.begin(), below.end(),
                                     [&](const CLI::App* sub) { return sub->get_name() == word; });
     if (named == below.end()) {
+      if (takes_arguments(*place.command)) continue;  // it may still come
       place.unknown = at;
       break;
     }
@@ -179,7 +186,7 @@ Error usage_error(const CLI::App& program, const CLI::App& command, const CLI::P
     return unexpected(command, option == left.end() ? left.front() : *option);
   }
   const std::string name = full_name(command);
-  if (has_commands(command)) {
+  if (has_commands(command) && !takes_arguments(command)) {
     return Error(ErrorCode::invalid_argument, "no command of " + name + " is given",
                  name + " --help lists them");
   }

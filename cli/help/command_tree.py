@@ -66,8 +66,9 @@ class Command:
         return self.path[-1]
 
     def leaves(self):
-        """The commands that run something, this one or those inside it."""
-        return [leaf for inner in self.commands for leaf in inner.leaves()] or [self]
+        """The commands that run something: those inside it, and this one when it has examples of its own."""
+        inside = [leaf for inner in self.commands for leaf in inner.leaves()]
+        return ([self] if self.examples or not inside else []) + inside
 
 
 @dataclass

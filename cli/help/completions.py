@@ -97,7 +97,7 @@ def zsh_function(path, inner, options, arguments):
     specifications = [line for option in options for line in zsh_option(option)]
     if inner:
         specifications += ["'1:command:->command'", "'*::argument:->inside'"]
-    for number, argument in enumerate(arguments, 1):
+    for number, argument in enumerate([] if inner else arguments, 1):  # the first word is a command
         place = "*" if argument.many else number
         specifications.append(shlex.quote(
             f"{place}:{zsh_text(argument.positional)}:{zsh_action(argument)}"))

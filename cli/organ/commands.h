@@ -4,6 +4,7 @@
 
 #include "cli/frame/command.h"
 #include "cli/frame/context.h"
+#include "cli/log/commands.h"
 #include "cli/registry/commands.h"
 
 namespace organ::cli {

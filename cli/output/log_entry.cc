@@ -35,6 +35,12 @@ std::string describe(const LogEntry& entry) {
     case LogKind::key:
       return fmt::format("{} {}{}", escape_text(entry.action), escape_text(entry.key),
                          entry.pattern.empty() ? "" : " for " + quote(entry.pattern));
+    case LogKind::key_end:
+      return fmt::format("{} {}{} {}", escape_text(entry.action), escape_text(entry.key),
+                         entry.pattern.empty() ? "" : " for " + quote(entry.pattern),
+                         entry.action == "retire" ? fmt::format("from entry {} on", entry.from)
+                                                  : "until " + escape_text(entry.expires));
+    case LogKind::root: return "who speaks for the log: organ log root shows the newest one";
   }
   return subject;
 }

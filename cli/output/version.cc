@@ -31,6 +31,7 @@ std::string remarks(const registry::VersionInfo& version) {
   if (version.yank_reason) text += ", yanked";
   if (version.revoke_reason) text += ", revoked";
   if (version.taken_down) text += ", taken down";
+  if (version.unwitnessed) text += ", not witnessed";
   if (version.superseded) text += ", superseded by " + escape_text(version.superseded->by);
   for (const std::string& alias : version.aliases) text += ", @" + escape_text(alias);
   return text;
@@ -79,6 +80,7 @@ nlohmann::json to_json(const registry::VersionInfo& version) {
           {"best_nll", or_null(version.best_nll)},
           {"yanked", shown(version.yank_reason)},
           {"revoked", shown(version.revoke_reason)},
+          {"unwitnessed", shown(version.unwitnessed)},
           {"taken_down", taken_down_json(version)},
           {"superseded", superseded_json(version)},
           {"aliases", shown(version.aliases)}};

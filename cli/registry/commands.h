@@ -12,7 +12,6 @@ void add_fsck(Command& app, Context& context);
 void add_gc(Command& app, Context& context);
 void add_list(Command& app, Context& context);
 void add_lock(Command& app, Context& context);
-void add_log(Command& app, Context& context);
 void add_publish(Command& app, Context& context);
 void add_pull(Command& app, Context& context);
 void add_push(Command& app, Context& context);

@@ -56,11 +56,7 @@ nlohmann::json record_of(const Arguments& arguments, const Outcome& outcome) {
 
 void write(Context& context, const std::filesystem::path& file, const LockFile& lock,
            AtomicFile::Mode mode) {
-  watched(context, 0, [&](const Work& work) {
-    work.require_wanted();  // from here on it is completed
-    write_file(file, lock.to_text(), mode);
-    context.set_done("the lock file is written");
-  });
+  completed(context, "the lock file is written", [&] { write_file(file, lock.to_text(), mode); });
 }
 
 Outcome make(Context& context, const Arguments& arguments) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
+#include "cli/frame/command.h"
 #include "cli/frame/context.h"
 #include "cli/frame/long_work.h"
 #include "format/base/progress.h"
@@ -35,5 +38,13 @@ registry::Registry change_registry(Context& context, const std::string& done,
   tell_notices(context, registry);
   return registry;
 }
+
+// An option whose value is a span of time (30d) in seconds, which the option borrows.
+Option add_age_option(Command& command, const std::string& name,
+                      std::optional<std::uint64_t>& seconds, const std::string& description);
+
+// An option whose value is a day or a time, which is put into `moment` as RFC 3339.
+Option add_moment_option(Command& command, const std::string& name, std::string& moment,
+                         const std::string& description);
 
 }  // namespace organ::cli

@@ -11,6 +11,9 @@
 #include "format/base/digest.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/path_status.h"
+#include "registry/log/moment.h"
+#include "registry/trust/known_logs.h"
 
 namespace organ::cli {
 namespace {
@@ -33,9 +36,33 @@ struct PolicyArguments {
   std::string pattern = "*";
   std::optional<std::uint64_t> threshold;
   PolicyMode mode = PolicyMode::enforce;
+  std::string expires;
+  std::optional<std::uint64_t> from;
   std::string apply;
   bool restore = false;
 };
+
+// "sha256:…, until …, retired from entry …"
+std::string key_text(const PolicyRule& rule, const format::KeyId& key) {
+  std::string text = key.to_string();
+  for (const registry::LimitedKey& limit : rule.limits) {
+    if (limit.key != key) continue;
+    if (!limit.expires.empty()) text += ", until " + limit.expires;
+    if (limit.retired) text += fmt::format(", retired from entry {} on", *limit.retired);
+  }
+  return text;
+}
+
+nlohmann::json limits_json(const PolicyRule& rule) {
+  nlohmann::json limits = nlohmann::json::array();
+  for (const registry::LimitedKey& limit : rule.limits) {
+    limits.push_back(
+        {{"key", limit.key.to_string()},
+         {"expires", limit.expires.empty() ? nlohmann::json() : nlohmann::json(limit.expires)},
+         {"retired", limit.retired ? nlohmann::json(*limit.retired) : nlohmann::json()}});
+  }
+  return limits;
+}
 
 nlohmann::json rules_json(const registry::Policy& policy) {
   nlohmann::json rules = nlohmann::json::array();
@@ -45,7 +72,8 @@ nlohmann::json rules_json(const registry::Policy& policy) {
     rules.push_back({{"pattern", rule.pattern},
                      {"mode", to_string(rule.mode)},
                      {"threshold", rule.threshold},
-                     {"keys", keys}});
+                     {"keys", keys},
+                     {"limits", limits_json(rule)}});
   }
   return rules;
 }
@@ -59,7 +87,7 @@ void show_policy(const Context& context, const char* command, const Registry& re
   for (const PolicyRule& rule : policy.rules()) {
     context.print(fmt::format("{:<24} {:<8} {} of {} keys", rule.pattern, to_string(rule.mode),
                               rule.threshold, rule.keys.size()));
-    for (const format::PublicKey& key : rule.keys) context.print("  " + key.id().to_string());
+    for (const format::PublicKey& key : rule.keys) context.print("  " + key_text(rule, key.id()));
   }
   if (policy.rules().empty()) context.note("no key is trusted for any name");
 }
@@ -80,7 +108,7 @@ void run_trust(Context& context, const PolicyArguments& arguments, bool mode_giv
   const auto key = format::PublicKey::load(arguments.key);
   bool changed = false;
   const Registry registry = change_registry(context, kDone, [&](Registry& open, const Work& work) {
-    changed = open.trust(arguments.pattern, key, work);
+    changed = open.trust(arguments.pattern, key, arguments.expires, work);
     if (!arguments.threshold && !mode_given) return;
     const auto& rules = open.policy().rules();
     const auto rule = std::ranges::find(rules, arguments.pattern, &PolicyRule::pattern);
@@ -91,10 +119,22 @@ void run_trust(Context& context, const PolicyArguments& arguments, bool mode_giv
   finish(context, "registry trust", registry, changed);
 }
 
+format::KeyId id_of(const std::string& key) {
+  if (key.starts_with("sha256:")) return Digest::parse(key, "key id");
+  return format::PublicKey::load(key).id();
+}
+
+void run_retire(Context& context, const PolicyArguments& arguments, bool everywhere) {
+  const format::KeyId id = id_of(arguments.key);
+  bool changed = false;
+  const Registry registry = change_registry(context, kDone, [&](Registry& open, const Work& work) {
+    changed = open.retire(id, arguments.from, everywhere ? std::string() : arguments.pattern, work);
+  });
+  finish(context, "registry retire", registry, changed);
+}
+
 void run_distrust(Context& context, const PolicyArguments& arguments, bool everywhere) {
-  const format::KeyId id = arguments.key.starts_with("sha256:")
-                               ? Digest::parse(arguments.key, "key id")
-                               : format::PublicKey::load(arguments.key).id();
+  const format::KeyId id = id_of(arguments.key);
   bool changed = false;
   const Registry registry = change_registry(context, kDone, [&](Registry& open, const Work& work) {
     changed = open.distrust(id, everywhere ? std::string() : arguments.pattern, work);
@@ -126,38 +166,60 @@ void run_policy(Context& context, const PolicyArguments& arguments) {
 struct RememberArguments {
   std::string log_key;
   bool replace = false;
+  std::optional<std::uint64_t> max_age;
+  bool any_age = false;
 };
+
+// The limit is set before the registry is read, so that one that was too small is in nobody's way;
+// behind that when it is met for the first time.
+Registry open_with_limit(const Context& context, const RememberArguments& arguments,
+                         const registry::OpenOptions& options) {
+  const std::filesystem::path folder = context.registry_path();
+  const auto open = [&] { return Registry::open(folder, Registry::Mode::read, options); };
+  if (!arguments.max_age && !arguments.any_age) return open();
+  if (options.known_registries.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "nothing is remembered without HOME or XDG_CONFIG_HOME");
+  }
+  const registry::KnownLogs known(options.known_registries);
+  const bool met = !arguments.replace && is_there(folder) && known.recall(real_path(folder));
+  if (met) known.limit_age(real_path(folder), arguments.max_age);
+  Registry registry = open();
+  if (!met) known.limit_age(real_path(folder), arguments.max_age);
+  return registry;
+}
 
 void run_remember(Context& context, const RememberArguments& arguments) {
   Registry registry = watched(context, 0, [&](const Work& work) {
-    const auto opened = [&](const registry::OpenOptions& options, const Work& watching) {
-      return Registry::open(context.registry_path(), Registry::Mode::read, options, watching);
-    };
-    opened({}, work);       // waits for another command's lock
+    Registry::open(context.registry_path(), Registry::Mode::read, {}, work);  // waits for its lock
     work.require_wanted();  // from here on it is completed
-    Registry remembered = opened({.known_registries = context.known_registries(),
-                                  .log_key = arguments.log_key,
-                                  .forget_seen = arguments.replace},
-                                 {});
+    Registry remembered = open_with_limit(context, arguments,
+                                          {.known_registries = context.known_registries(),
+                                           .log_key = arguments.log_key,
+                                           .forget_seen = arguments.replace});
     context.set_done("the registry is remembered");
     return remembered;
   });
   tell_notices(context, registry);
+  const std::optional<std::uint64_t> limit = registry.max_age();
   if (context.json) {
-    context.print_json("registry remember", {{"registry", registry.folder().string()},
-                                             {"log_key", registry.log_key()},
-                                             {"entries", registry.log_size()}});
+    context.print_json("registry remember",
+                       {{"registry", registry.folder().string()},
+                        {"log_key", registry.log_key()},
+                        {"entries", registry.log_size()},
+                        {"max_age", limit ? nlohmann::json(*limit) : nlohmann::json()}});
     return;
   }
   context.print("log key  " + registry.log_key());
   context.print(fmt::format("entries  {}", registry.log_size()));
+  if (limit) context.print("max age  " + registry::span_text(*limit));
 }
 
 void add_trust(Command& group, Context& context) {
-  Command command =
-      group.add_command(context, "trust", "let a key speak for the names that match a pattern",
-                        "  organ registry trust legal.pub --pattern 'legal/*'\n"
-                        "  organ registry trust second.pub --pattern 'legal/*' --threshold 2");
+  Command command = group.add_command(
+      context, "trust", "let a key speak for the names that match a pattern",
+      "  organ registry trust legal.pub --pattern 'legal/*' --expires 2028-01-31\n"
+      "  organ registry trust second.pub --pattern 'legal/*' --threshold 2");
   auto arguments = std::make_shared<PolicyArguments>();
   command.add_path("PUB", arguments->key, "public key").required();
   command.add_option("--pattern", arguments->pattern, "a name, '*' or 'prefix/*'")
@@ -169,6 +231,8 @@ void add_trust(Command& group, Context& context) {
       .value_name("N");
   add_choice(command, "--mode", arguments->mode, parse_mode, "enforce|warn|off",
              "what happens to an organ without the signatures");
+  add_moment_option(command, "--expires", arguments->expires,
+                    "signatures count that the log entered before [default: no end]");
   command.on_run(
       [&context, arguments, command] { run_trust(context, *arguments, command.given("--mode")); });
 }
@@ -184,6 +248,24 @@ void add_distrust(Command& group, Context& context) {
       .value_name("PATTERN");
   command.on_run([&context, arguments, command] {
     run_distrust(context, *arguments, !command.given("--pattern"));
+  });
+}
+
+void add_retire(Command& group, Context& context) {
+  Command command = group.add_command(
+      context, "retire", "count a key's signatures that the log has now, and no later ones",
+      "  organ registry retire former.pub\n"
+      "  organ registry retire stolen.pub --from 120");
+  auto arguments = std::make_shared<PolicyArguments>();
+  command.add_path("PUB|ID", arguments->key, "public key, or its id").required();
+  command
+      .add_option("--from", arguments->from,
+                  "an entry: those from it on count no more [default: the next one]")
+      .value_name("INDEX");
+  command.add_option("--pattern", arguments->pattern, "only for this pattern [default: everywhere]")
+      .value_name("PATTERN");
+  command.on_run([&context, arguments, command] {
+    run_retire(context, *arguments, !command.given("--pattern"));
   });
 }
 
@@ -206,12 +288,17 @@ void add_remember(Command& group, Context& context) {
   Command command = group.add_command(
       context, "remember", "show what you know of the registry, or accept it as it is now",
       "  organ registry remember\n"
+      "  organ registry remember --max-age 30d\n"
       "  organ registry remember --key 'organ-registry/…+…' --replace");
   auto arguments = std::make_shared<RememberArguments>();
   command.add_option("--key", arguments->log_key, "log key that it must have, as told by its owner")
       .value_name("VKEY");
   command.add_flag("--replace", arguments->replace,
                    "forget what was seen before: another key or history is taken");
+  const Option any = command.add_flag("--any-age", arguments->any_age, "demand no age any more");
+  add_age_option(command, "--max-age", arguments->max_age,
+                 "from now on, read no state that was signed longer ago (30d, 12h)")
+      .excludes(any);
   command.on_run([&context, arguments] { run_remember(context, *arguments); });
 }
 
@@ -220,6 +307,7 @@ void add_remember(Command& group, Context& context) {
 void add_registry_policy(Command& group, Context& context) {
   add_trust(group, context);
   add_distrust(group, context);
+  add_retire(group, context);
   add_policy(group, context);
   add_remember(group, context);
 }

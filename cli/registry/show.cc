@@ -78,6 +78,7 @@ void print_text(const Context& context, const VersionInfo& version, const format
   if (version.yank_reason) line("yanked", escape_text(*version.yank_reason));
   if (version.revoke_reason) line("revoked", escape_text(*version.revoke_reason));
   if (version.taken_down) line("taken down", describe(*version.taken_down));
+  if (version.unwitnessed) line("state", *version.unwitnessed);
   line("superseded", superseded_text(version));
   for (const format::FileEntry& file : organ.files) {
     line("file", fmt::format("{:<22} {:>9}  {}", escape_text(file.path), size_text(file.size),

@@ -228,8 +228,12 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 void AtomicFile::write(std::string_view text) { write_all(fd_.get(), text, path_.string()); }
 
-void AtomicFile::commit(Mode mode, unsigned permissions) {
-  set_permissions(fd_.get(), permissions, path_.string());
+void AtomicFile::commit(Mode mode, unsigned permissions, Rights rights) {
+  if (rights == Rights::folder) {
+    set_permissions_in(folder_of(path_), fd_.get(), permissions, path_.string());
+  } else {
+    set_permissions(fd_.get(), permissions, path_.string());
+  }
   sync_fd(fd_.get(), path_.string());
   if (mode == Mode::create_new) {
     rename_to_new(temporary_, path_);
@@ -242,10 +246,10 @@ void AtomicFile::commit(Mode mode, unsigned permissions) {
 }
 
 void write_file(const fs::path& path, std::string_view text, AtomicFile::Mode mode,
-                unsigned permissions) {
+                unsigned permissions, Rights rights) {
   AtomicFile file(path);
   file.write(text);
-  file.commit(mode, permissions);
+  file.commit(mode, permissions, rights);
 }
 
 bool clone_contents(int from, int to) {

@@ -19,6 +19,8 @@
 namespace organ {
 
 enum class Symlinks { follow, refuse };
+// What says which rights others have in something new.
+enum class Rights { umask, folder };
 
 // Opens a regular file for reading. Throws not_found, io, or corrupt when it is a folder, FIFO,
 // device or (with refuse) a symlink.
@@ -71,8 +73,10 @@ class AtomicFile {
 
   enum class Mode { replace, create_new };
   // create_new throws already_exists when the name is taken. `permissions`, less what the umask
-  // takes away, are set before the name appears.
-  void commit(Mode mode = Mode::replace, unsigned permissions = 0666);
+  // takes away, are set before the name appears; with Rights::folder, in a folder that its group
+  // shares (file_system.h), that folder decides.
+  void commit(Mode mode = Mode::replace, unsigned permissions = 0666,
+              Rights rights = Rights::umask);
 
  private:
   std::filesystem::path path_;
@@ -82,7 +86,8 @@ class AtomicFile {
 
 // Atomic durable replacement of a small file.
 void write_file(const std::filesystem::path& path, std::string_view text,
-                AtomicFile::Mode mode = AtomicFile::Mode::replace, unsigned permissions = 0666);
+                AtomicFile::Mode mode = AtomicFile::Mode::replace, unsigned permissions = 0666,
+                Rights rights = Rights::umask);
 
 // Makes an empty open file share the bytes of another one (reflink). False where the file system
 // cannot, and of an empty file.
@@ -117,8 +122,8 @@ std::vector<std::string> list_folder(const std::filesystem::path& folder);
 bool is_safe_file_name(std::string_view name);
 
 // An advisory flock. A dead process leaves no stale lock. Its file stays empty; whoever may open it
-// can hold it, whatever its mode. Only a holder of the exclusive lock may remove the file, with the
-// folder it guards; whoever waited for it then opens the new one.
+// can hold it, whatever its mode and owner. Only a holder of the exclusive lock may remove the
+// file, with the folder it guards; whoever waited for it then opens the new one.
 class FileLock {
  public:
   enum class Kind { shared, exclusive };

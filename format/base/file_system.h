@@ -63,6 +63,14 @@ unsigned permitted(unsigned wanted);
 // do not stick, it stays as it is; only one that is wanted private (no bit for group or others)
 // must be: throws io. What a umask takes away besides is a wish.
 void set_permissions(int fd, unsigned wanted, std::string_view subject);
+// Whether a folder is one that its group shares: it hands its group on (set-group-id), the group
+// may make files in it and, without a sticky bit, take away those of others. False where nothing
+// is.
+bool is_shared_folder(const std::filesystem::path& folder);
+// The same for a new file or folder of ours in `folder`: in a shared one that folder says what
+// group and others may, at most `wanted`, whatever the umask.
+void set_permissions_in(const std::filesystem::path& folder, int fd, unsigned wanted,
+                        std::string_view subject);
 // The same whatever the umask, for what takes the place of a file that has these permissions.
 void set_exact_permissions(int fd, unsigned permissions, std::string_view subject);
 // fchmod; false where the file then has other permissions. Throws io for other reasons.

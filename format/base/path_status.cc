@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/base/path_status.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdio>
 
 #include "format/base/fail.h"
+#include "format/base/file_system.h"
 
 namespace organ {
 namespace fs = std::filesystem;
@@ -43,14 +45,20 @@ bool is_folder(const fs::path& path) { return path_status(path) == PathStatus::f
 
 bool is_file(const fs::path& path) { return path_status(path) == PathStatus::file; }
 
-void create_folders(const fs::path& folder) {
+void create_folders(const fs::path& folder, Rights rights) {
   if (is_folder(folder)) return;
   const fs::path above = folder.parent_path();
-  if (!above.empty()) create_folders(above);
+  if (!above.empty()) create_folders(above, rights);
   std::error_code error;
   const bool made = fs::create_directory(folder, error);
   require(error, folder, "create folder");
-  if (made) sync_folder(above);
+  if (!made) return;
+  if (rights == Rights::folder && is_shared_folder(above)) {
+    const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) fail_errno(folder.string(), "open");
+    set_permissions_in(above, fd.get(), 0777, folder.string());
+  }
+  sync_folder(above);
 }
 
 void remove_path(const fs::path& path) {

@@ -24,7 +24,7 @@ bool is_file(const std::filesystem::path& path);  // a regular one
 
 // Makes a folder and those above it, with durable names; nothing when it is there. Throws also
 // not_found.
-void create_folders(const std::filesystem::path& folder);
+void create_folders(const std::filesystem::path& folder, Rights rights = Rights::umask);
 // Removes a file or an empty folder; nothing when it is not there.
 void remove_path(const std::filesystem::path& path);
 // rename(2): whatever has the name `to` is replaced. Throws also not_found.

@@ -131,7 +131,8 @@ struct Manifest {
 // licences, donor, names of the data. What else is in the manifest is not looked at.
 void check_texts(const Manifest& manifest);
 
-std::int64_t clock_seconds();  // now, since 1970
+std::int64_t clock_seconds();                    // now, since 1970
+std::string time_text(std::int64_t since_1970);  // RFC 3339 UTC
 // Now as RFC 3339 UTC: when something happened (published, installed).
 std::string clock_time();
 

@@ -117,7 +117,9 @@ std::int64_t seconds_of_creation() {
   return std::stoll(std::string(text));
 }
 
-std::string to_rfc_3339(std::int64_t since_1970) {
+}  // namespace
+
+std::string time_text(std::int64_t since_1970) {
   using namespace std::chrono;
   const sys_seconds moment{seconds{since_1970}};
   const auto day = floor<days>(moment);
@@ -127,8 +129,6 @@ std::string to_rfc_3339(std::int64_t since_1970) {
                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                      time.hours().count(), time.minutes().count(), time.seconds().count());
 }
-
-}  // namespace
 
 std::int64_t clock_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(
@@ -199,7 +199,7 @@ std::string Manifest::to_text() const {
   return canonical_json_with_reals(document);
 }
 
-std::string clock_time() { return to_rfc_3339(clock_seconds()); }
-std::string creation_time() { return to_rfc_3339(seconds_of_creation()); }
+std::string clock_time() { return time_text(clock_seconds()); }
+std::string creation_time() { return time_text(seconds_of_creation()); }
 
 }  // namespace organ::format

@@ -58,7 +58,7 @@ bool lock_file(int fd, int how) { return ::flock(fd, LOCK_EX | how) == 0; }
 // A temporary file that remove_leftovers() of other processes leaves alone. One of them may have
 // taken it for a leftover before the lock was ours.
 AtomicFile temporary_for(const fs::path& path, const fs::path& folder) {
-  create_folders(folder);
+  create_folders(folder, Rights::folder);
   for (;;) {
     AtomicFile file(path, folder);
     const bool locked = lock_file(file.fd(), 0);  // no locks there: nobody removes it either
@@ -90,7 +90,7 @@ Digest copy_hashed(int from, int to, std::uint64_t size, std::string_view subjec
 // Gives a file its name unless the name is taken; false then.
 bool name_file(AtomicFile file) {
   try {
-    file.commit(AtomicFile::Mode::create_new, 0444);
+    file.commit(AtomicFile::Mode::create_new, 0444, Rights::folder);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::already_exists) throw;
     return false;
@@ -196,7 +196,7 @@ StagedBlob BlobStore::stage_written(const Digest& digest, std::uint64_t size, co
     fail(ErrorCode::corrupt, "{}: the bytes to store have digest {}", subject_of(digest),
          got.to_string());
   }
-  set_permissions(target, 0444, path(digest).string());
+  set_permissions_in(folder_, target, 0444, path(digest).string());
   sync_fd(target, subject_of(digest));
   blob.fd = std::move(fd);
   return blob;
@@ -225,7 +225,7 @@ bool BlobStore::replace(StagedBlob blob) const {
   if (is_folder(name)) {
     fail(ErrorCode::corrupt, "{}: a folder lies in its place", subject_of(blob.digest));
   }
-  blob.named->commit(AtomicFile::Mode::replace, 0444);
+  blob.named->commit(AtomicFile::Mode::replace, 0444, Rights::folder);
   return true;
 }
 

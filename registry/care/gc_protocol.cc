@@ -5,11 +5,11 @@
 #include <charconv>
 
 #include "format/base/fail.h"
+#include "registry/log/moment.h"
 
 namespace organ::registry {
 namespace {
 
-constexpr std::int64_t kDay = std::int64_t{24} * 60 * 60;
 constexpr unsigned kMostDays = 36500;
 constexpr std::size_t kTokenHashWidth = 32;
 
@@ -46,7 +46,7 @@ Decision decide(GcStore& store, GcToken head) {
   for (GcThing& thing : things) {
     if (needed.contains(thing.digest)) {
       ++plan.needed;
-    } else if (head.time - thing.changed < static_cast<std::int64_t>(head.days) * kDay ||
+    } else if (head.time - thing.changed < static_cast<std::int64_t>(head.days * kDay) ||
                thing.changed > head.time) {
       ++plan.young;
     } else {

@@ -33,7 +33,7 @@ void keep_file(const fs::path& from, const fs::path& to) {
   const UniqueFd fd = open_regular(from, Symlinks::refuse);
   AtomicFile copy(to);
   copy_contents(fd.get(), copy.fd(), to.string());
-  copy.commit(AtomicFile::Mode::replace, 0444);
+  copy.commit(AtomicFile::Mode::replace, 0444, Rights::folder);
 }
 
 constexpr char kUnreadable[] = "unreadable";
@@ -138,7 +138,7 @@ std::uint64_t Quarantine::forget(const Digest& digest, std::uint64_t& bytes) con
 
 void Quarantine::set_aside(const Digest& digest) const {
   require_own();
-  create_folders(removed_);
+  create_folders(removed_, Rights::folder);
   const fs::path target = removed_ / digest.hex();
   if (path_status(target, Symlinks::refuse) == PathStatus::folder) {
     rename_path(target, free_name(removed_, digest.hex() + ".other"));
@@ -150,7 +150,7 @@ bool Quarantine::keep_damaged(const Digest& digest, std::uint64_t size) const {
   const fs::path name = blobs_.path(digest);
   if (!is_taken(name)) return false;
   require_own();
-  create_folders(damaged_);
+  create_folders(damaged_, Rights::folder);
   std::string unreadable;
   if (const UniqueFd fd = open_as_it_is(name, &unreadable)) {
     const std::string own = own_word(fd.get(), digest, size);
@@ -173,7 +173,7 @@ bool Quarantine::keep_damaged(const Digest& digest, std::uint64_t size) const {
 void Quarantine::keep_log() const {
   if (!is_file(log_)) return;
   require_own();
-  create_folders(folder_);
+  create_folders(folder_, Rights::folder);
   const UniqueFd fd = open_regular(log_, Symlinks::refuse);
   const std::string own = hash_file_flat(fd.get(), log_.string()).hex().substr(0, 16);
   keep_file(log_, folder_ / ("damaged-log." + own));

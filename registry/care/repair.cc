@@ -247,7 +247,7 @@ RepairReport repair(const fs::path& folder, const RepairOptions& repair_options,
     // What was taken down before this lock was had is not brought back.
     state = read_log(log, work.uncounted());
     if (state.damage) throw Error(*state.damage);
-    create_folders(blobs.folder());
+    create_folders(blobs.folder(), Rights::folder);
     blobs.remove_leftovers();
   }
   std::set<std::string> before, after;

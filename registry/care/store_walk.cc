@@ -129,9 +129,9 @@ std::string_view to_string(ObjectKind kind) {
 LoggedState read_log(const Log& log, const Work& work) {
   LoggedState state;
   std::map<std::pair<std::string, std::string>, std::size_t> known;
-  const auto take = [&](const LogPlace&, const LogEntry& entry) {
+  const auto take = [&](const LogPlace& where, const LogEntry& entry) {
     work.advance(1);
-    state.facts.add(entry);
+    state.facts.add(where.index, entry);
     ++state.entries;
     if (state.first_time.empty()) state.first_time = entry.time;
     state.last_time = entry.time;
@@ -150,7 +150,9 @@ LoggedState read_log(const Log& log, const Work& work) {
     }
   };
   try {
-    state.beyond = log.scan({}, take).beyond;
+    const LogScan scan = log.scan({}, take);
+    require_signed(log, scan.note, state.facts);
+    state.beyond = scan.beyond;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::io || error.code() == ErrorCode::cancelled) throw;
     state.damage = error;

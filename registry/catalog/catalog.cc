@@ -352,7 +352,9 @@ void Catalog::Update::add(const LogPlace& place, const LogEntry& entry,
     case LogKind::supersede:
     case LogKind::takedown: (void)state_->version_id(entry); break;  // LogFacts has the rest
     case LogKind::key:
-    case LogKind::policy: break;  // LogFacts: never asked of a database
+    case LogKind::policy:
+    case LogKind::root:
+    case LogKind::key_end: break;  // LogFacts: never asked of a database
   }
 }
 

@@ -10,6 +10,9 @@ void require_not_revoked(const VersionInfo& version) {
     fail(ErrorCode::untrusted, "{}:{}: {}", version.name, version.version,
          describe(*version.taken_down));
   }
+  if (version.unwitnessed) {
+    fail(ErrorCode::untrusted, "{}:{}: {}", version.name, version.version, *version.unwitnessed);
+  }
   if (!version.revoke_reason) return;
   fail(ErrorCode::untrusted, "{}:{}: is revoked: {}", version.name, version.version,
        escape_text(*version.revoke_reason));

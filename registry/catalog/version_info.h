@@ -36,13 +36,16 @@ struct VersionInfo {
   std::vector<std::string> aliases;          // as the log says; a catalog alone gives none
   std::optional<Supersession> superseded;    // the same; a notice
   std::optional<Takedown> taken_down;        // the same; refused, its weights are gone
-  std::uint64_t log_offset = 0;              // of the line of its publish entry
+  // Why it does not count yet for who reads: too few witnesses have cosigned its entry. Refused.
+  std::optional<std::string> unwitnessed;
+  std::uint64_t log_offset = 0;  // of the line of its publish entry
   std::optional<std::string>
       damage;  // why its manifests cannot be read; what they say is not known
 };
 using ResolvedVersion = VersionInfo;
 
-// Throws untrusted with the reason: what was revoked or taken down is handed on to nobody.
+// Throws untrusted with the reason: what was revoked or taken down, or is not witnessed yet, is
+// handed on to nobody.
 void require_not_revoked(const VersionInfo& version);
 
 // Rows come by name, then in log order; of given architectures with the best evaluation first, then

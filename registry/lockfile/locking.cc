@@ -136,9 +136,9 @@ LockFile update_lock(const LockFile& lock, const Registry& registry,
 
 void require_same_log(const LockFile& lock, const Registry& registry) {
   const std::string folder = quote(registry.folder().string());
-  if (registry.log_key() != lock.log_key) {
-    fail(ErrorCode::untrusted, "{}: its log key is {}, the lock file's is {}", folder,
-         registry.log_key(), escape_text(lock.log_key));
+  if (!registry.had_log_key(lock.log_key, lock.log_size)) {
+    fail(ErrorCode::untrusted, "{}: its log key is {}, which does not follow the lock file's, {}",
+         folder, registry.log_key(), escape_text(lock.log_key));
   }
   const std::uint64_t size = registry.log_size();
   if (size < lock.log_size) {

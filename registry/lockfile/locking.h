@@ -24,8 +24,8 @@ LockFile lock_versions(const Registry& registry, const std::vector<format::Refer
 LockFile update_lock(const LockFile& lock, const Registry& registry,
                      const std::vector<std::string>& names);
 
-// Throws untrusted unless the registry's log has the key that was locked, and begins with the
-// entries of then. Reads the log as a whole.
+// Throws untrusted unless the registry's log begins with the entries of then, and has the key that
+// was locked, or one that roots lead to from it. Reads the log as a whole.
 void require_same_log(const LockFile& lock, const Registry& registry);
 
 // The locked version of the reference's name, from a registry for which require_same_log held.

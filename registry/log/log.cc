@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "format/base/fail.h"
@@ -19,18 +20,6 @@ namespace organ::registry {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr char kOriginPrefix[] = "organ-registry/";
-constexpr std::uint64_t kNoteLimit = 64 << 10;
-
-fs::path verifier_path(const fs::path& folder) { return folder / "trust" / "log.vkey"; }
-
-NoteVerifier load_verifier(const fs::path& folder) {
-  const fs::path path = verifier_path(folder);
-  std::string text = read_file(path, kNoteLimit, Symlinks::refuse);
-  if (text.ends_with('\n')) text.pop_back();
-  return NoteVerifier::parse(text, quote(path.string()));
-}
 
 std::string to_line(const std::string& json) { return merkle_leaf(json).hex() + " " + json + "\n"; }
 
@@ -82,39 +71,14 @@ UniqueFd open_to_write(const fs::path& path, int flags) {
 
 }  // namespace
 
-Log Log::create(const fs::path& folder, const std::string& time) {
-  const NoteSigner signer = NoteSigner::generate();
-  const std::string verifier = signer.verifier_key(kOriginPrefix);
-  signer.save(folder / "log.key");
-  write_file(verifier_path(folder), verifier + "\n", AtomicFile::Mode::create_new);
-  write_file(folder / "log", "", AtomicFile::Mode::create_new);
-  Log log(folder);
-  log.write_note(signer, {}, NoteKind::checkpoint);
-  LogEntry entry;
-  entry.kind = LogKind::key;
-  entry.time = time;
-  entry.action = "log_key";
-  entry.key = verifier;
-  log.append({}, entry);
-  return log;
-}
-
-Log::Log(fs::path folder) : folder_(std::move(folder)), verifier_(load_verifier(folder_)) {}
-
-std::string Log::checkpoint_note() const {
-  return read_file(folder_ / "checkpoint", kNoteLimit, Symlinks::refuse);
-}
-
-Checkpoint Log::checkpoint() const {
-  return verifier_.open(checkpoint_note(), quote((folder_ / "checkpoint").string()));
-}
-
 std::string Log::subject() const { return quote((folder_ / "log").string()); }
 
 LogScan Log::scan(const LogPosition& from, const Visitor& visit) const {
   const std::string subject = this->subject();
   // The checkpoint first: the file may grow meanwhile, and never loses what is covered.
-  LogScan scan{.end = from, .checkpoint = checkpoint(), .beyond = 0};
+  SignedCheckpoint covered = signed_checkpoint();
+  LogScan scan{
+      .end = from, .checkpoint = covered.tree, .note = std::move(covered.note), .beyond = 0};
   const UniqueFd fd = open_regular(folder_ / "log", Symlinks::refuse);
   if (from.bytes > file_size(fd.get(), subject) || from.entries() > scan.checkpoint.size) {
     fail_log(
@@ -159,8 +123,7 @@ void Log::check_beyond(LineReader& reader, const LogScan& scan) const {
       subject(), scan.checkpoint.size, second->tree.size());
 }
 
-std::optional<LogEntry> Log::proved_entry(const LogPlace& place) const {
-  const Checkpoint covered = checkpoint();
+std::optional<LogEntry> Log::proved_entry(const LogPlace& place, const TreeHead& covered) const {
   if (place.index >= covered.size) return std::nullopt;
   const UniqueFd fd = open_regular(folder_ / "log", Symlinks::refuse);
   const std::string subject = fmt::format("{}: entry {}", this->subject(), place.index);
@@ -168,19 +131,50 @@ std::optional<LogEntry> Log::proved_entry(const LogPlace& place) const {
     LineReader reader(fd.get(), place.offset, subject);
     std::string_view line;
     const auto json = reader.next(line) ? intact_text(line) : std::nullopt;
-    const TreeFile tree(folder_ / "log.tree");
-    if (json && tree.root_with(place.index, merkle_leaf(*json), covered.size) == covered.root) {
+    if (json && proves(place.index, merkle_leaf(*json), covered)) {
       return LogEntry::parse(*json, subject);
     }
   }
   std::optional<LogEntry> found;
+  MerkleTree tree;
   scan({}, [&](const LogPlace& at, const LogEntry& entry) {
+    if (tree.size() < covered.size) tree.append(merkle_leaf(entry.to_text()));
     if (at.index == place.index) found = entry;
   });
+  if (tree.size() != covered.size || tree.root() != covered.root) {
+    fail_log("{}: fork: its first {} entries are not those of which the root is known",
+             this->subject(), covered.size);
+  }
   return found;
 }
 
-Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine) const {
+LogEntry Log::last_entry(const LogPosition& end) const {
+  const std::string subject = fmt::format("{}: entry {}", this->subject(), end.entries() - 1);
+  const UniqueFd fd = open_regular(folder_ / "log", Symlinks::refuse);
+  std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(end.bytes, kLineLimit)), '\0');
+  read_at(fd.get(), end.bytes - text.size(), std::as_writable_bytes(std::span(text)), subject);
+  if (!text.ends_with('\n')) fail_log("{}: is damaged", subject);
+  text.pop_back();
+  const auto json = intact_text(std::string_view(text).substr(text.rfind('\n') + 1));
+  if (!json) fail_log("{}: is damaged", subject);
+  return LogEntry::parse(*json, subject);
+}
+
+bool Log::read_tree(const std::function<void(const SubtreeRoots&)>& use) const {
+  return TreeFile(folder_ / "log.tree").read(use);
+}
+
+bool Log::proves(std::uint64_t index, const Digest& leaf, const TreeHead& covered) const {
+  std::optional<Digest> root;
+  read_tree([&](const SubtreeRoots& subtrees) {
+    root = root_from_inclusion(index, covered.size, leaf,
+                               inclusion_proof(index, covered.size, subtrees));
+  });
+  return root == covered.root;
+}
+
+Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine,
+                            const std::string& log_key) const {
   if (scan.beyond == 0) return Recovered::nothing;
   const fs::path path = folder_ / "log";
   const UniqueFd fd = open_to_write(path, O_RDWR);
@@ -189,10 +183,11 @@ Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine) con
   if (line ? line->rest > 0 : scan.beyond > kLineLimit) {
     fail_log("{}: entry {} at byte {} is damaged", subject(), scan.end.entries(), scan.end.bytes);
   }
-  if (!line || !is_pending(line->tree)) {
+  if (!line || !is_pending(line->tree, log_key)) {
     if (line) {
-      create_folders(quarantine);
-      write_file(quarantine / ("log-" + sha256(line->text).hex()), line->text);
+      create_folders(quarantine, Rights::folder);
+      write_file(quarantine / ("log-" + sha256(line->text).hex()), line->text,
+                 AtomicFile::Mode::replace, 0666, Rights::folder);
     }
     cut(fd.get(), scan.end.bytes, path.string());
     return line ? Recovered::set_aside : Recovered::cut_off;
@@ -201,20 +196,8 @@ Log::Recovered Log::recover(const LogScan& scan, const fs::path& quarantine) con
   // only bytes that are written anew are synced for sure.
   write_at(fd.get(), scan.end.bytes, std::as_bytes(std::span(line->text)), path.string());
   sync_fd(fd.get(), path.string());
-  write_note(signer(), line->tree, NoteKind::checkpoint);
+  write_note(signers(log_key), line->tree, NoteKind::checkpoint);
   return Recovered::taken_in;
-}
-
-bool Log::is_pending(const MerkleTree& tree) const {
-  const fs::path path = folder_ / "pending";
-  try {
-    const Checkpoint pending = verifier_.open(read_file(path, kNoteLimit, Symlinks::refuse),
-                                              quote(path.string()), NoteKind::pending);
-    return pending.size == tree.size() && pending.root == tree.root();
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::io) throw;
-    return false;  // absent, torn or somebody else's: it covers nothing
-  }
 }
 
 bool Log::covers(const MerkleTree& tree) const {
@@ -234,7 +217,8 @@ void Log::take_back(int fd, std::uint64_t bytes, const Error& cause) const {
   }
 }
 
-LogPosition Log::append(const LogPosition& end, const LogEntry& entry) const {
+LogPosition Log::append(const LogPosition& end, const LogEntry& entry,
+                        const std::string& log_key) const {
   const std::string json = entry.to_text();
   const std::string line = to_line(json);
   if (line.size() > kLineLimit) {
@@ -247,14 +231,14 @@ LogPosition Log::append(const LogPosition& end, const LogEntry& entry) const {
   LogPosition after{.bytes = end.bytes + line.size(), .tree = end.tree};
   const std::vector<Digest> final_hashes = after.tree.append(merkle_leaf(json));
   const fs::path path = folder_ / "log";
-  const NoteSigner key = signer();
+  const std::vector<NoteSigner> keys = signers(log_key);
   const UniqueFd fd = open_to_write(path, O_WRONLY | O_APPEND);
   check(file_size(fd.get(), path.string()) == end.bytes, "the log grew under the write lock");
-  write_note(key, after.tree, NoteKind::pending);
+  write_note(keys, after.tree, NoteKind::pending);
   try {
     write_all(fd.get(), line, path.string());
     sync_fd(fd.get(), path.string());
-    write_note(key, after.tree, NoteKind::checkpoint);
+    write_note(keys, after.tree, NoteKind::checkpoint);
   } catch (const Error& error) {
     // The checkpoint may have its name although its folder was not synced: the entry exists then.
     if (!covers(after.tree)) {
@@ -288,25 +272,6 @@ void Log::make_tree_file() const {
     hashes.insert(hashes.end(), more.begin(), more.end());
   }
   TreeFile(folder_ / "log.tree").replace(hashes);
-}
-
-bool Log::is_writable() const {
-  return ::access(folder_.c_str(), W_OK) == 0 && ::access((folder_ / "log").c_str(), W_OK) == 0 &&
-         ::access((folder_ / "log.key").c_str(), R_OK) == 0;
-}
-
-NoteSigner Log::signer() const {
-  NoteSigner signer = NoteSigner::load(folder_ / "log.key");
-  if (signer.verifier_key(kOriginPrefix) != verifier_.to_string()) {
-    fail(ErrorCode::untrusted, "{}: not the key that {} pins",
-         quote((folder_ / "log.key").string()), quote(verifier_path(folder_).string()));
-  }
-  return signer;
-}
-
-void Log::write_note(const NoteSigner& signer, const MerkleTree& tree, NoteKind kind) const {
-  const char* name = kind == NoteKind::pending ? "pending" : "checkpoint";
-  write_file(folder_ / name, signer.sign({verifier_.name(), tree.size(), tree.root()}, kind));
 }
 
 }  // namespace organ::registry

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/log/log_entry.h"
 
+#include <algorithm>
+#include <initializer_list>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/manifest/reference.h"
+#include "registry/log/moment.h"
 
 namespace organ::registry {
 namespace {
 
 constexpr std::uint64_t kEntryVersion = 1;
 constexpr std::uint64_t kMaxThreshold = 64;
-constexpr std::string_view kKinds[] = {"publish", "signature", "alias",     "yank",    "revoke",
-                                       "key",     "policy",    "supersede", "takedown"};
+constexpr std::string_view kKinds[] = {"publish", "signature", "alias",    "yank", "revoke", "key",
+                                       "policy",  "supersede", "takedown", "root", "key_end"};
 
 LogKind parse_kind(const JsonObject& object) {
   const std::string name = object.string("kind");
@@ -99,14 +104,32 @@ void parse_alias(const JsonObject& object, LogEntry& entry) {
   if (entry.alias.empty()) object.fail_field("alias", "is empty");
 }
 
-void parse_key(const JsonObject& object, LogEntry& entry) {
-  object.allow_only({"action", "key", "kind", "pattern", "schema_version", "time"});
+void parse_action(const JsonObject& object, LogEntry& entry,
+                  std::initializer_list<std::string_view> actions) {
   entry.action = object.string("action");
   entry.key = object.string("key");
   entry.pattern = object.optional_string("pattern").value_or("");
-  if (entry.action != "log_key" && entry.action != "trust" && entry.action != "distrust") {
-    object.fail_field("action",
-                      "is " + quote(entry.action) + ", expected log_key, trust or distrust");
+  if (std::ranges::find(actions, entry.action) != actions.end()) return;
+  object.fail_field(
+      "action", fmt::format("is {}, expected {}", quote(entry.action), fmt::join(actions, " or ")));
+}
+
+void parse_key(const JsonObject& object, LogEntry& entry) {
+  object.allow_only({"action", "key", "kind", "pattern", "schema_version", "time"});
+  parse_action(object, entry, {"log_key", "trust", "distrust"});
+}
+
+void parse_key_end(const JsonObject& object, LogEntry& entry) {
+  object.allow_only(
+      {"action", "expires", "from", "key", "kind", "pattern", "schema_version", "time"});
+  parse_action(object, entry, {"trust", "retire"});
+  if (entry.action == "retire") {
+    entry.from = object.unsigned_integer("from");
+  } else {
+    entry.expires = object.string("expires");
+    if (!parse_moment(entry.expires)) {
+      object.fail_field("expires", quote(entry.expires) + " is no RFC 3339 time in UTC");
+    }
   }
 }
 
@@ -121,17 +144,32 @@ void parse_policy(const JsonObject& object, LogEntry& entry) {
   if (entry.threshold == 0) object.fail_field("threshold", "is 0, expected 1 or more");
 }
 
+void parse_root(const JsonObject& object, LogEntry& entry) {
+  object.allow_only({"kind", "note", "schema_version", "time"});
+  entry.note = object.string("note");
+}
+
 void add_fields(const LogEntry& entry, Json& out) {
+  if (entry.kind == LogKind::root) {
+    out["note"] = entry.note;
+    return;
+  }
   if (entry.kind == LogKind::policy) {
     out["pattern"] = entry.pattern;
     out["mode"] = entry.mode;
     out["threshold"] = entry.threshold;
     return;
   }
-  if (entry.kind == LogKind::key) {
+  if (entry.kind == LogKind::key || entry.kind == LogKind::key_end) {
     out["action"] = entry.action;
     out["key"] = entry.key;
     out["pattern"] = entry.pattern.empty() ? Json() : Json(entry.pattern);
+    if (entry.kind == LogKind::key) return;
+    if (entry.action == "retire") {
+      out["from"] = entry.from;
+    } else {
+      out["expires"] = entry.expires;
+    }
     return;
   }
   out["name"] = entry.name;
@@ -190,6 +228,8 @@ LogEntry LogEntry::parse(std::string_view text, std::string_view subject) {
     case LogKind::policy: parse_policy(object, entry); break;
     case LogKind::supersede: parse_supersession(object, entry); break;
     case LogKind::takedown: parse_takedown(object, entry); break;
+    case LogKind::root: parse_root(object, entry); break;
+    case LogKind::key_end: parse_key_end(object, entry); break;
   }
   if (entry.to_text() != text) fail(ErrorCode::corrupt, "{}: not in canonical form", subject);
   return entry;

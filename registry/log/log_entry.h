@@ -27,6 +27,8 @@ enum class LogKind {
   policy,     // pattern, mode, threshold: of the rule whose keys are those trusted for it
   supersede,  // name, version, successor, reason: a notice; withdrawn = it is taken back
   takedown,   // name, version, reason: its weights were taken away, for good
+  root,       // note: who speaks for the log from here on (root.h)
+  key_end,    // key, pattern, action: trust, and expires; or retire, and from
 };
 std::string_view to_string(LogKind kind);
 
@@ -68,7 +70,10 @@ struct LogEntry {
   std::string pattern;
   std::string mode;  // enforce | warn | off
   std::uint64_t threshold = 0;
-  std::string successor;  // NAME:VERSION
+  std::string successor;   // NAME:VERSION
+  std::string note;        // C2SP signed note
+  std::string expires;     // RFC 3339 UTC: what is entered later counts no more; may be empty
+  std::uint64_t from = 0;  // an entry: what it and later ones enter counts no more
 
   // Canonical JSON, one line. parse(to_text()) is the identity.
   std::string to_text() const;

@@ -7,11 +7,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "format/base/digest.h"
-#include "format/base/handle.h"
+#include "registry/log/merkle_proof.h"
 
 namespace organ::registry {
 
@@ -19,10 +20,9 @@ class TreeFile {
  public:
   explicit TreeFile(std::filesystem::path path) : path_(std::move(path)) {}
 
-  // The root of the tree of `size` entries when entry `index` has this leaf hash and the file tells
-  // the truth about all others; nothing when it is missing or too short. index < size.
-  std::optional<Digest> root_with(std::uint64_t index, const Digest& leaf,
-                                  std::uint64_t size) const;
+  // Lends what the file says, which may be wrong, to `use`. False when the file is missing, or too
+  // short for what is asked of it; `use` may have been called then.
+  bool read(const std::function<void(const SubtreeRoots& subtrees)>& use) const;
 
   // Adds what becomes final with entry `index`. False when the file does not end before it: then it
   // is to be made anew.

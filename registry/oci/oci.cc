@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/oci/oci.h"
 
+#include <map>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -216,6 +217,25 @@ std::string index_text(const std::vector<IndexEntry>& entries) {
   }
   const Json index = {{"schemaVersion", 2}, {"mediaType", kIndexType}, {"manifests", manifests}};
   return canonical_json(index);
+}
+
+std::string moved_tag(std::string_view text, const std::vector<IndexEntry>& entries) {
+  std::map<std::string, Digest> tags;
+  for (const IndexEntry& entry : entries) tags.emplace(entry.tag, entry.manifest.digest);
+  try {
+    const Json json = parse_json(text, {.bytes = text.size()}, "index.json");
+    for (const JsonObject& line : JsonObject(json, "index.json").objects("manifests")) {
+      if (line.is_null("annotations")) continue;
+      const auto tag = line.object("annotations").optional_string(kRefName);
+      const auto known = tags.find(tag.value_or(""));
+      if (!tag || known == tags.end() || known->second == line.digest("digest")) continue;
+      return fmt::format("silent re-tag: {} points at {}, which was published as {}", quote(*tag),
+                         line.digest("digest").to_string(), known->second.to_string());
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt) throw;
+  }
+  return {};
 }
 
 bool is_index_beginning(std::string_view text, std::string_view whole) {

@@ -76,6 +76,9 @@ TextBlob empty_config();
 
 // skopeo calls an entry by its tag.
 std::string index_text(const std::vector<IndexEntry>& entries);
+// A tag of index.json that points elsewhere than the one of the same name in `entries`: a sentence;
+// empty when there is none, or the text is no index.
+std::string moved_tag(std::string_view text, const std::vector<IndexEntry>& entries);
 // Whether `text` is index_text of the first entries of those that `whole` is made of.
 bool is_index_beginning(std::string_view text, std::string_view whole);
 

@@ -11,6 +11,7 @@
 #include <chrono>
 
 #include "format/base/fail.h"
+#include "format/base/file_system.h"
 #include "format/base/path_status.h"
 #include "registry/blobs/own_folder.h"
 
@@ -32,6 +33,11 @@ UniqueFd open_partial(const fs::path& path) {
   if (::fstat(fd.get(), &status) != 0) fail_errno(path.string(), "stat");
   if (!S_ISREG(status.st_mode)) {
     fail(ErrorCode::corrupt, "{}: not a regular file", quote(path.string()));
+  }
+  // Who shares the registry goes on where another one ended.
+  const fs::path folder = path.parent_path();
+  if (is_shared_folder(folder) && status.st_uid == ::geteuid()) {
+    set_permissions_in(folder, fd.get(), 0660, path.string());
   }
   return fd;
 }
@@ -171,7 +177,7 @@ class Download {
 PartialFolder::PartialFolder(const fs::path& registry, const Digest& version, const Work& work)
     : folder_(partial_root(registry) / version.hex()) {
   while (!lock_) {
-    create_folders(folder_);
+    create_folders(folder_, Rights::folder);
     try {
       lock_.emplace(folder_ / kLock, FileLock::Kind::exclusive, kPatience, work);
     } catch (const Error& error) {

@@ -4,9 +4,11 @@
 // this (the threat model of schemas/registry.md). One file for each registry, by its location.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "registry/log/facts.h"
 #include "registry/log/log.h"
@@ -15,12 +17,13 @@ namespace organ::registry {
 
 // known-registry.v1.schema.json
 struct KnownLog {
-  std::string location;    // of the registry's folder: absolute, without links
-  std::string log_key;     // C2SP verifier key
-  std::string since;       // first use, RFC 3339 UTC
-  std::string checkpoint;  // the newest signed note that was seen: evidence
-  LogPosition end;         // behind the last entry that it covers
-  LogFacts facts;          // of the entries before `end`
+  std::string location;                  // of the registry's folder: absolute, without links
+  std::string log_key;                   // C2SP verifier key
+  std::string since;                     // first use, RFC 3339 UTC
+  std::string checkpoint;                // the newest signed note that was seen: evidence
+  LogPosition end;                       // behind the last entry that it covers
+  LogFacts facts;                        // of the entries before `end`
+  std::optional<std::uint64_t> max_age;  // seconds: the user reads no state that is older
 
   std::string to_text() const;
   // Throws corrupt naming `subject`, unsupported_version.
@@ -31,22 +34,37 @@ class KnownLogs {
  public:
   explicit KnownLogs(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
+  enum class Before { counts, forget };
   struct Met {
     KnownLog known;  // up to now
     bool first_use = false;
-    std::string not_saved;  // why it could not be remembered
+    std::vector<std::string> news;  // of who speaks for the log, since then; sentences
+    bool is_new = false;            // more than what is remembered
+    Before before = Before::counts;
+    std::string former = {};  // the checkpoint that is remembered
   };
-  // Compares a registry with what is known of it and remembers what is new. Throws untrusted when
-  // it has another key or its history is not the one that was seen (rollback, fork), what
-  // Log::scan throws, corrupt for a damaged file of its own.
-  Met meet(const Log& log, const std::filesystem::path& location, const std::string& time) const;
+  // Compares a registry with what is known of it: another key too is good when roots that follow
+  // the known one lead to it. Throws untrusted when they do not, or its history is not the one that
+  // was seen (rollback, fork), what add_facts throws, corrupt for a damaged file of its own.
+  // `forget`: it is met as if for the first time; only the user's limit stays. Writes nothing.
+  Met meet(const Log& log, const std::filesystem::path& location, const std::string& time,
+           Before before = Before::counts) const;
+  // Remembers it, once nothing else is against it. What another process has remembered meanwhile is
+  // compared once more; throws untrusted as above. Why it could not be remembered; empty: it is.
+  std::string keep(const Log& log, Met& met) const;
 
-  // The next meeting is the first again.
-  void forget(const std::filesystem::path& location) const;
+  // What is remembered of the registry at this place, or of any whose log has this key, or had it
+  // before. Nothing is compared. Throws corrupt, unsupported_version; of others' memories that
+  // cannot be read only when none that can is of this key.
+  std::optional<KnownLog> recall(const std::filesystem::path& location) const;
+  std::optional<KnownLog> with_key(const std::string& log_key) const;
+
+  // Sets the user's limit, nothing: none. Throws not_found when the registry was never met.
+  void limit_age(const std::filesystem::path& location, std::optional<std::uint64_t> max_age) const;
 
  private:
   std::filesystem::path file_of(const std::filesystem::path& location) const;
-  std::optional<KnownLog> load(const std::filesystem::path& location) const;
+  std::optional<std::uint64_t> kept_limit(const std::filesystem::path& location) const;
   void save(const KnownLog& known) const;
 
   std::filesystem::path folder_;

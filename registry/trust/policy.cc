@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -10,6 +11,7 @@
 #include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/manifest/reference.h"
+#include "registry/log/moment.h"
 
 namespace organ::registry {
 namespace {
@@ -76,8 +78,35 @@ PublicKey parse_key(const JsonObject& rule, const std::string& text,
   }
 }
 
+// Left out where there is none.
+std::vector<LimitedKey> parse_limits(const JsonObject& rule) {
+  std::vector<LimitedKey> limits;
+  if (rule.is_null("limits")) return limits;
+  for (const JsonObject& row : rule.objects("limits")) {
+    row.allow_only({"expires", "key", "retired"});
+    LimitedKey limit{.key = row.digest("key"),
+                     .expires = row.optional_string("expires").value_or(""),
+                     .retired = row.optional_unsigned("retired")};
+    if (!limit.expires.empty() && !parse_moment(limit.expires)) {
+      row.fail_field("expires", quote(limit.expires) + " is no RFC 3339 time in UTC");
+    }
+    limits.push_back(std::move(limit));
+  }
+  return limits;
+}
+
+Json limits_json(const std::vector<LimitedKey>& limits) {
+  Json rows = Json::array();
+  for (const LimitedKey& limit : limits) {
+    rows.push_back({{"key", limit.key.to_string()},
+                    {"expires", limit.expires.empty() ? Json() : Json(limit.expires)},
+                    {"retired", limit.retired ? Json(*limit.retired) : Json()}});
+  }
+  return rows;
+}
+
 PolicyRule parse_rule(const JsonObject& object, const std::filesystem::path& trust_folder) {
-  object.allow_only({"keys", "mode", "pattern", "threshold"});
+  object.allow_only({"keys", "limits", "mode", "pattern", "threshold"});
   PolicyRule rule;
   rule.pattern = object.string("pattern");
   try {
@@ -95,6 +124,7 @@ PolicyRule parse_rule(const JsonObject& object, const std::filesystem::path& tru
     }
     rule.keys.push_back(std::move(key));
   }
+  rule.limits = parse_limits(object);
   rule.threshold = object.unsigned_integer("threshold", kMostKeys);
   const bool counts = rule.mode != PolicyMode::off;
   if (counts && (rule.threshold == 0 || rule.threshold > rule.keys.size())) {
@@ -141,6 +171,7 @@ std::string Policy::to_text() const {
                      {"mode", to_string(rule.mode)},
                      {"threshold", rule.threshold},
                      {"keys", keys}});
+    if (!rule.limits.empty()) rules.back()["limits"] = limits_json(rule.limits);
   }
   return pretty_json({{"schema_version", kPolicyVersion}, {"rules", rules}});
 }
@@ -160,7 +191,7 @@ bool Policy::trust(const std::string& pattern, const PublicKey& key) {
 
 void Policy::add_rule(const std::string& pattern, std::string_view mode, std::uint64_t threshold,
                       const std::vector<std::string>& key_ids,
-                      const std::filesystem::path& trust_folder) {
+                      const std::filesystem::path& trust_folder, std::vector<LimitedKey> limits) {
   check_pattern(pattern);
   const auto at = std::ranges::lower_bound(rules_, pattern, {}, &PolicyRule::pattern);
   if (at != rules_.end() && at->pattern == pattern) {
@@ -168,7 +199,7 @@ void Policy::add_rule(const std::string& pattern, std::string_view mode, std::ui
   }
   const auto known = mode_of(mode);
   if (!known) fail(ErrorCode::corrupt, "pattern {}: mode {}", quote(pattern), quote(mode));
-  PolicyRule rule{pattern, *known, threshold, {}};
+  PolicyRule rule{pattern, *known, threshold, {}, std::move(limits)};
   for (const std::string& id : key_ids) rule.keys.push_back(load_key(id, trust_folder));
   rules_.insert(at, std::move(rule));
 }

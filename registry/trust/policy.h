@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +25,22 @@ inline constexpr std::size_t kMostKeys = 64;  // of one rule
 enum class PolicyMode { enforce, warn, off };
 std::string_view to_string(PolicyMode mode);
 
+// A key of a rule that does not count for ever.
+struct LimitedKey {
+  format::KeyId key;
+  std::string expires;  // RFC 3339 UTC: signatures that were entered before count; empty: no end
+  std::optional<std::uint64_t> retired;  // those that entries before this one entered count
+  bool operator==(const LimitedKey&) const = default;
+};
+
+// When a signature came into the log: with which entry, and at what time (seconds since 1970).
+struct LogAnchor {
+  std::uint64_t index = 0;
+  std::uint64_t time = 0;
+};
+// Of a signature bundle; nothing when no log says.
+using SignatureAnchors = std::function<std::optional<LogAnchor>(const std::string& bundle)>;
+
 // One rule. `pattern` is a name, `*` (every name) or `prefix/*` (every name below prefix); the
 // longest matching pattern wins. Keys are distinct; `threshold` of them must have signed: more than
 // there are (keys were distrusted) and nothing satisfies the rule.
@@ -31,6 +49,7 @@ struct PolicyRule {
   PolicyMode mode = PolicyMode::enforce;
   std::uint64_t threshold = 1;
   std::vector<format::PublicKey> keys;
+  std::vector<LimitedKey> limits = {};  // by key
 };
 
 // The rules of one registry. Without a matching rule a name falls under `fallback`: enforce, no
@@ -48,7 +67,8 @@ class Policy {
   // One rule, its keys those of these ids in `trust_folder`. Throws corrupt, not_found, and
   // invalid_argument for a pattern outside the grammar or a pattern that is there already.
   void add_rule(const std::string& pattern, std::string_view mode, std::uint64_t threshold,
-                const std::vector<std::string>& key_ids, const std::filesystem::path& trust_folder);
+                const std::vector<std::string>& key_ids, const std::filesystem::path& trust_folder,
+                std::vector<LimitedKey> limits = {});
 
   const std::vector<PolicyRule>& rules() const { return rules_; }
   // Adds `key` to the rule of exactly `pattern` (made when missing). Throws invalid_argument for
@@ -89,10 +109,11 @@ struct TrustVerdict {
 // Verifies every signature bundle of `organ` with the keys that apply to `name` and judges the
 // result. A key counts once. Bundles of unknown keys are reported, never counted. An organ that is
 // not what a key of the rule signed is refused in every mode. Reads no file contents: combine with
-// verify_contents.
+// verify_contents. A key that is limited counts for a signature that came before its end, as
+// `anchors` say; without them a retired key counts for none, and one that expires until then.
 TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
                              const format::OrganSource& organ, const TrustOverride& override = {},
-                             Naming naming = Naming::known);
+                             Naming naming = Naming::known, const SignatureAnchors& anchors = {});
 
 }  // namespace organ::registry
 

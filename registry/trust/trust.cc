@@ -2,6 +2,9 @@
 #include <algorithm>
 
 #include "format/base/fail.h"
+#include "format/manifest/manifest.h"
+#include "registry/log/moment.h"
+#include "registry/trust/freshness.h"
 #include "registry/trust/policy.h"
 
 namespace organ::registry {
@@ -16,15 +19,61 @@ struct Evidence {
   std::vector<format::KeyId> keys;
   std::vector<Finding> problems;        // no signature, unknown key, malformed
   std::vector<Finding> contradictions;  // a trusted key signed something else
+  std::vector<std::string> late;        // good, and after the end of its key
 };
 
-void judge_bundle(const std::string& bundle, const std::vector<format::PublicKey>& keys,
-                  const format::OrganSource& organ, const std::string& subject, Evidence& out) {
+const LimitedKey* limit_of(const PolicyRule& rule, const format::KeyId& key) {
+  const auto found = std::ranges::find(rule.limits, key, &LimitedKey::key);
+  return found == rule.limits.end() ? nullptr : &*found;
+}
+
+// Why a good signature came too late for its key; empty: it did not.
+std::string too_late(const LimitedKey& limit, const std::optional<LogAnchor>& anchor,
+                     std::uint64_t now) {
+  const std::string key = limit.key.to_string();
+  if (limit.retired && !anchor) {
+    return fmt::format(
+        "key {} is retired: what it signed counts only where the log entered it "
+        "before entry {}",
+        key, *limit.retired);
+  }
+  if (limit.retired && anchor->index >= *limit.retired) {
+    return fmt::format(
+        "key {} is retired from entry {} of the log on, and this signature did not "
+        "come before",
+        key, *limit.retired);
+  }
+  const auto end = parse_moment(limit.expires);
+  if (end && (anchor ? anchor->time : now) >= *end) {
+    return fmt::format("key {} counted until {}, and this signature did not come before", key,
+                       limit.expires);
+  }
+  return {};
+}
+
+struct Judging {
+  const PolicyRule& rule;
+  const format::OrganSource& organ;
+  const SignatureAnchors& anchors;
+  std::uint64_t now;
+
+  std::string too_late(const std::string& bundle, const format::KeyId& key) const {
+    const LimitedKey* limit = limit_of(rule, key);
+    if (limit == nullptr) return {};
+    return registry::too_late(*limit, anchors ? anchors(bundle) : std::nullopt, now);
+  }
+};
+
+void judge_bundle(const std::string& bundle, const Judging& by, const std::string& subject,
+                  Evidence& out) {
   try {
-    const format::SignedStatement statement = format::verify_bundle(bundle, keys, subject);
-    std::vector<Finding> differences = format::compare_statement(statement, organ);
+    const format::SignedStatement statement = format::verify_bundle(bundle, by.rule.keys, subject);
+    std::vector<Finding> differences = format::compare_statement(statement, by.organ);
     if (!differences.empty()) {
       out.contradictions.insert(out.contradictions.end(), differences.begin(), differences.end());
+    } else if (std::string late = by.too_late(bundle, statement.key); !late.empty()) {
+      out.late.push_back(late);
+      out.problems.push_back({ErrorCode::untrusted, subject, std::move(late)});
     } else if (std::ranges::find(out.keys, statement.key) == out.keys.end()) {
       out.keys.push_back(statement.key);  // one key counts once, however often it signed
     }
@@ -44,13 +93,13 @@ void keep_few(std::vector<Finding>& problems) {
                       fmt::format("{} further signatures count for nothing", more)});
 }
 
-Evidence gather(const std::vector<format::PublicKey>& keys, const format::OrganSource& organ) {
+Evidence gather(const Judging& by) {
   Evidence evidence;
-  const std::vector<std::string> bundles = organ.signature_bundles();
+  const std::vector<std::string> bundles = by.organ.signature_bundles();
   for (std::size_t i = 0; i < bundles.size(); ++i) {
     const std::string subject =
         bundles.size() == 1 ? std::string(format::kSignatureFile) : fmt::format("signature {}", i);
-    judge_bundle(bundles[i], keys, organ, subject, evidence);
+    judge_bundle(bundles[i], by, subject, evidence);
   }
   keep_few(evidence.problems);
   if (bundles.empty()) {
@@ -93,10 +142,11 @@ std::string describe_rule(const Policy& policy, std::string_view name, const Pol
                      to_string(rule.mode), rule.threshold, rule.keys.size());
 }
 
-std::string describe_shortfall(const PolicyRule& rule, std::size_t good) {
+std::string describe_shortfall(const PolicyRule& rule, std::size_t good,
+                               const std::vector<std::string>& late) {
   if (rule.keys.empty()) return "no key is trusted for it, so no signature counts";
-  return fmt::format("signed by {} of the {} trusted keys, {} needed", good, rule.keys.size(),
-                     rule.threshold);
+  return fmt::format("signed by {} of the {} trusted keys, {} needed{}", good, rule.keys.size(),
+                     rule.threshold, late.empty() ? "" : ": " + late.front());
 }
 
 // Damage is refused in every mode; a missing or unknown signature only where it is enforced.
@@ -108,15 +158,35 @@ void sort_problems(const std::vector<Finding>& problems, bool satisfied, bool le
   }
 }
 
+// What comes to an end, ahead; what came to it is history.
+void say_ends(const PolicyRule& rule, const std::vector<format::KeyId>& keys, std::uint64_t now,
+              TrustVerdict& verdict) {
+  for (const format::KeyId& key : keys) {
+    const LimitedKey* limit = limit_of(rule, key);
+    const auto end = limit == nullptr ? std::nullopt : parse_moment(limit->expires);
+    if (!end) continue;
+    if (now >= *end) {
+      verdict.policy.push_back(fmt::format("key {} counted until {}; this signature came before",
+                                           key.to_string(), limit->expires));
+    } else if (*end - now <= kWarnAhead) {
+      verdict.warnings.push_back(
+          {ErrorCode::untrusted, "key " + key.to_string(),
+           fmt::format("counts until {}, for {} more: what is published later needs another one",
+                       limit->expires, span_text(*end - now))});
+    }
+  }
+}
+
 }  // namespace
 
 TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
                              const format::OrganSource& organ, const TrustOverride& override,
-                             Naming naming) {
+                             Naming naming, const SignatureAnchors& anchors) {
   const PolicyRule rule = applicable(policy, name, override, naming);
   TrustVerdict verdict;
   verdict.policy.push_back(describe_rule(policy, name, rule, override));
-  const Evidence evidence = gather(rule.keys, organ);
+  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+  const Evidence evidence = gather({rule, organ, anchors, now});
   sort_problems(evidence.contradictions, false, false, verdict);
   if (rule.mode == PolicyMode::off) {
     verdict.not_established.push_back("who made it: the policy turns signature checks off");
@@ -131,13 +201,15 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
     verdict.established.push_back(fmt::format("organ.json and its {} files are signed by key {}",
                                               organ.manifest().files.size(), key.to_string()));
   }
+  say_ends(rule, evidence.keys, now, verdict);
   const bool satisfied = !rule.keys.empty() && evidence.keys.size() >= rule.threshold;
   const bool lenient = override.allow_unsigned || rule.mode == PolicyMode::warn;
   std::vector<Finding> problems = evidence.problems;
   if (!satisfied) {
     verdict.not_established.push_back("who made it");
-    problems.insert(problems.begin(), {ErrorCode::untrusted, std::string(name),
-                                       describe_shortfall(rule, evidence.keys.size())});
+    problems.insert(problems.begin(),
+                    {ErrorCode::untrusted, std::string(name),
+                     describe_shortfall(rule, evidence.keys.size(), evidence.late)});
   }
   if (override.allow_unsigned) verdict.policy.push_back("overridden by --allow-unsigned");
   sort_problems(problems, satisfied, lenient, verdict);

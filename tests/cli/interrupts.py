@@ -185,6 +185,7 @@ class Commits(unittest.TestCase):
 
     def lines(self):
         yield "key", "generate", "new"
+        yield "key", "generate", "new", "--for", "witness", "--name", "w1.example.org"
         yield "registry", "init", "--registry", "other", "--key", "k.pub"
         yield "revoke", "a/b:1.0.0", "--reason", "for a test"
         yield "yank", "a/b:1.0.0", "--reason", "for a test"
@@ -193,8 +194,14 @@ class Commits(unittest.TestCase):
         yield "takedown", "a/b:1.0.0", "--reason", "for a test"
         yield "registry", "trust", "second.pub", "--threshold", "2"
         yield "registry", "distrust", "k.pub"
+        yield "registry", "retire", "k.pub"
         yield "registry", "policy", "--restore"
         yield "registry", "remember", "--replace"
+        yield "registry", "remember", "--max-age", "30d"
+        yield "log", "renew"
+        yield "log", "root", "--rotate"
+        yield "log", "root", "--max-age", "30d", "--out", "root.note"
+        yield "log", "prove", "0", "--out", "entry.proof"
         yield "registry", "index"
         yield "lock", "a/b", "a/c"
 

@@ -23,14 +23,15 @@ from servers import Server  # noqa: E402
 TOOLS = Path(__file__).parent.parent / "tools"
 TRAINING = ["--steps", "1", "--context", "16", "--threads", "1"]
 # What stands for each path: things of the world (model, organ, signed, reg, k.key, k.pub, a.txt,
-# adapter, ids) or new names.
+# proof, root.key, draft, w1.key, cosigned, adapter, ids) or new names.
 CASES = {
     "extract": [["extract", "{model}", "--layers", "0:2", "--out", "{new}"],
                 ["extract", "{model}", "--layers", "0:2", "--out", "{new}", "--registry", "{reg}"]],
     "inspect": [["inspect", "{organ}"], ["inspect", "{model}"], ["inspect", "{k.pub}"]],
     "sign": [["sign", "{organ}", "--key", "{k.key}"],
              ["sign", "{organ}", "--key", "{locked.key}", "--passphrase-file", "{secret}"]],
-    "key generate": [["key", "generate", "{new}", "--passphrase-file", "{secret}"]],
+    "key generate": [["key", "generate", "{new}", "--passphrase-file", "{secret}"],
+                     ["key", "generate", "{new}", "--for", "root", "--name", "a.example"]],
     "registry init": [["registry", "init", "--key", "{k.pub}", "--registry", "{new}"]],
     "registry rebuild": [["registry", "rebuild", "--registry", "{reg}"]],
     "fsck": [["fsck", "{reg}"], ["fsck", "--registry", "{reg}"]],
@@ -38,6 +39,7 @@ CASES = {
                ["repair", "{reg}", "--from", "{reg}", "--ca", "{ca.pem}", "--auth-file", "{docker.json}"]],
     "gc": [["gc", "{reg}"]],
     "registry trust": [["registry", "trust", "{k.pub}", "--pattern", "a/*", "--registry", "{reg}"]],
+    "registry retire": [["registry", "retire", "{locked.pub}", "--registry", "{reg}"]],
     "registry distrust": [["registry", "distrust", "{locked.pub}", "--registry", "{reg}"]],
     "registry policy": [["registry", "policy", "--apply", "{policy.json}", "--registry", "{reg}"]],
     "search": [["search", "--fits", "{model}", "--registry", "{reg}"]],
@@ -54,6 +56,17 @@ CASES = {
     "list": [["list", "--registry", "{reg}"]],
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],
+    "log verify": [["log", "verify", "{reg}"], ["log", "verify", "--proof", "{proof}"]],
+    "log root": [["log", "root", "--rotate", "--registry", "{reg}"],
+                 ["log", "root", "--max-age", "9d", "--key", "{root.key}", "--passphrase-file", "{secret}",
+                  "--out", "{new}", "--registry", "{reg}"],
+                 ["log", "root", "--sign", "{draft}", "--key", "{root.key}"],
+                 ["log", "root", "--apply", "{draft}", "--registry", "{reg}"]],
+    "log cosign": [["log", "cosign", "{reg}", "--key", "{w1.key}", "--passphrase-file", "{secret}", "--out", "{new}"],
+                   ["log", "cosign", "{reg}", "--key", "{w1.key}"],
+                   ["log", "cosign", "--add", "{cosigned}", "--registry", "{reg}"]],
+    "log renew": [["log", "renew", "--registry", "{reg}"]],
+    "log prove": [["log", "prove", "a/b:1.0.0", "--registry", "{reg}", "--out", "{new}"]],
     "diff": [["diff", "{organ}", "{signed}"], ["diff", "a/b:1.0.0", "{organ}"]],
     "lock": [["lock", "a/b", "--out", "{new}", "--registry", "{reg}"],
              ["lock", "--check", "--out", "{organ.lock}", "--registry", "{reg}"]],
@@ -144,6 +157,12 @@ class World:
         self.run("publish", folder / "signed")
         (folder / "ci.json").write_text('{"schema_version": 1}')
         self.run("lock", "a/b", "--out", folder / "organ.lock")
+        self.run("log", "prove", "a/b:1.0.0", "--out", folder / "proof")
+        self.run("key", "generate", folder / "root", "--for", "root", "--name", "root.example")
+        self.run("key", "generate", folder / "w1", "--for", "witness", "--name", "w1.example")
+        self.run("log", "root", "--witness", (folder / "w1.vkey").read_text().strip())
+        self.run("log", "cosign", folder / "reg", "--key", folder / "w1.key", "--out", folder / "cosigned")
+        self.run("log", "root", "--max-age", "8d", "--out", folder / "draft")
         (folder / "docker.json").write_text('{"auths": {}}')
         shutil.copy(Path(self.env["ORGAN_REGISTRY"]) / "organ/policy.json", folder / "policy.json")
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / "ca.pem")
@@ -220,7 +239,7 @@ class Sweep:
         if name.decode() in NEW or os.path.isdir(path):
             found["with a slash"] = (path + b"/", folder)
             found["with two slashes"] = (path + b"//", folder)
-        if name.decode() not in (*NEW, "k.key", "locked.key"):  # a key is never read over a link
+        if name.decode() not in (*NEW, "k.key", "locked.key", "root.key", "w1.key"):  # a key is never read over a link
             other = folder + b"-alias-" + name
             if not os.path.lexists(other):
                 os.symlink(path, other)

@@ -70,7 +70,8 @@ void check_scan(const Room& room, const LogScan& scan, std::uint64_t visited, bo
   const Log& log = room.log;
   demand(scan.end.entries() == visited, "each entry is visited once");
   demand(scan.checkpoint.size == visited, "what the checkpoint covers is visited");
-  const Log::Recovered recovered = log.recover(scan, room.scratch.path() / "quarantine");
+  const Log::Recovered recovered =
+      log.recover(scan, room.scratch.path() / "quarantine", log.verifier_key());
   demand(announced || recovered != Log::Recovered::taken_in, "only what was announced is taken in");
   const LogScan again = log.scan({}, [](const LogPlace&, const LogEntry&) {});
   demand(again.beyond == 0, "recovery leaves nothing to recover");

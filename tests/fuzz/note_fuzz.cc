@@ -10,7 +10,7 @@
 #include "format/base/base64.h"
 #include "format/base/digest.h"
 #include "format/base/handle.h"
-#include "registry/log/note.h"
+#include "registry/notes/note.h"
 #include "tests/fuzz/target.h"
 
 namespace organ::registry {

@@ -43,6 +43,9 @@ def main():
     entry_schema = json.loads((schemas / "log-entry.v1.schema.json").read_text())
     known_schema = json.loads((schemas / "known-registry.v1.schema.json").read_text())
     policy_schema = json.loads((schemas / "policy.v1.schema.json").read_text())
+    proof_schema = json.loads((schemas / "log-proof.v1.schema.json").read_text())
+    root_schema = json.loads((schemas / "log-root.v1.schema.json").read_text())
+    verify_schema = json.loads((schemas / "log-verify.v1.schema.json").read_text())
     passed = 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -63,13 +66,21 @@ def main():
                         [organ, "takedown", "legal/contracts:1.1.0", "--reason", "a court", "--registry",
                          registry],
                         [organ, "registry", "trust", folder / "key.pub", "--pattern", "legal/*",
-                         "--mode", "warn", "--registry", registry]):
+                         "--mode", "warn", "--registry", registry],
+                        [organ, "registry", "trust", folder / "key.pub", "--pattern", "legal/*",
+                         "--expires", "2199-12-31", "--registry", registry],
+                        [organ, "registry", "retire", folder / "key.pub", "--registry", registry],
+                        [organ, "log", "root", "--rotate", "--max-age", "90d", "--registry", registry]):
             subprocess.run([str(c) for c in command], check=True, capture_output=True, env=home)
+        def printed(*words):
+            command = [str(organ), *words, "--registry", str(registry)]
+            return json.loads(subprocess.run(command, check=True, capture_output=True, env=home).stdout)
         lines = (registry / "organ/log").read_text().splitlines()
         documents = [(entry_schema, json.loads(line[65:])) for line in lines]
         documents.append((policy_schema, json.loads((registry / "organ/policy.json").read_text())))
         assert [d["kind"] for s, d in documents if s is entry_schema] == ["key", "key", "publish", "alias", "yank",
-                                                          "publish", "supersede", "takedown", "policy"]
+                                                          "publish", "supersede", "takedown", "policy", "key_end", "key_end",
+                                                          "root"]
         shown = subprocess.run([organ, "show", "legal/contracts:1.0.0", "--history", "--json", "--registry",
                                 registry], check=True, capture_output=True, env=home).stdout
         history_schema = json.loads((schemas / "version-history.v1.schema.json").read_text())
@@ -77,6 +88,11 @@ def main():
         known = list((folder / "config/organ/trust").glob("*.json"))
         documents += [(known_schema, json.loads(path.read_text())) for path in known]
         assert len(known) == 1
+        documents.append((proof_schema, printed("log", "prove", "2")))
+        documents.append((verify_schema, printed("log", "verify", "--json")))
+        assert documents[-1][1]["remembered"]["entries"] == 12
+        documents.append((root_schema, printed("log", "root", "--json")["root"]))
+        documents.append((root_schema, json.loads(documents[11][1]["note"].split("\n")[1])))
         for schema, document in documents:
             assert accepted(schema, document), document
             for other in broken(document):

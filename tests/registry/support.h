@@ -61,6 +61,24 @@ struct Fixture {
   fs::path blob(const Digest& digest) const { return root / "blobs" / "sha256" / digest.hex(); }
 };
 
+// The next root with a new log key, signed by what the registry has.
+inline registry::LogRoot rotated(
+    registry::Registry& registry,
+    registry::Registry::Waiting waiting = registry::Registry::Waiting::stays) {
+  registry::LogRoot next = registry.root();
+  ++next.version;
+  const std::string former = next.log_key;
+  next.log_key = registry.prepare_log_key(waiting);
+  for (std::string& key : next.keys) {
+    if (key == former) key = next.log_key;
+  }
+  return next;
+}
+
+inline void rotate(registry::Registry& registry) {
+  registry.apply_root(registry.sign_root(rotated(registry)));
+}
+
 // Every finding of a report as a line "CODE: subject: message".
 inline std::string all_findings(const registry::VerifyReport& report) {
   std::string text;

@@ -34,9 +34,9 @@ PROGRAMS = {
     "access lists": ["/usr/bin/python3", "{source}/tests/cases/access_lists.py", "cli/organ"],
     "free room": ["/usr/bin/python3", "{source}/tests/cli/free_room.py", "cli/organ", "tests/libpoor_file_system.so"],
 }
-FUZZ = {"bundle": "format", "organ_json": "format", "note": "registry", "log": "registry", "oci": "registry",
-        "policy": "registry", "lock": "registry", "journal": "transplant", "receipt": "transplant", "pickle": "format",
-        "donor_metadata": "transplant"}
+FUZZ = {"bundle": "format", "organ_json": "format", "note": "registry", "log": "registry", "log_proof": "registry",
+        "oci": "registry", "policy": "registry", "root": "registry", "lock": "registry", "journal": "transplant",
+        "receipt": "transplant", "pickle": "format", "donor_metadata": "transplant"}
 
 
 class Mutation:

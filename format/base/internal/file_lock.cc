@@ -66,8 +66,12 @@ std::string lock_holders(int fd) {
 
 UniqueFd open_lock(const fs::path& path, FileLock::Kind kind) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
-  if (!fd && (errno == EROFS || errno == EACCES) && kind == FileLock::Kind::shared) {
+  const int error = errno;
+  const bool is_shared = kind == FileLock::Kind::shared;
+  // A file of another user, or of a medium that is read: it can be locked as it can be read.
+  if (!fd && (error == EACCES || (error == EROFS && is_shared))) {
     fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd && !is_shared) errno = error;
   }
   if (!fd) fail_errno(path.string(), "open lock");
   return fd;

@@ -254,6 +254,20 @@ void set_permissions(int fd, unsigned wanted, std::string_view subject) {
   if (!change_permissions(fd, permitted(wanted), subject)) require_private(fd, wanted, subject);
 }
 
+bool is_shared_folder(const fs::path& folder) {
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return false;
+  constexpr mode_t kShared = S_ISGID | S_IWGRP;
+  return (status.st_mode & (kShared | S_ISVTX)) == kShared;
+}
+
+void set_permissions_in(const fs::path& folder, int fd, unsigned wanted, std::string_view subject) {
+  if (!is_shared_folder(folder)) return set_permissions(fd, wanted, subject);
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0) fail_errno(folder.string(), "stat");
+  set_exact_permissions(fd, wanted & (0700 | (mode_bits(status) & 077)), subject);
+}
+
 void set_exact_permissions(int fd, unsigned permissions, std::string_view subject) {
   if (!change_permissions(fd, permissions, subject)) require_private(fd, permissions, subject);
 }

@@ -97,7 +97,7 @@ void replace_log(const fs::path& path, const std::string& text) {
   if (known && ::fchown(file.fd(), status.st_uid, status.st_gid) != 0 && errno != EPERM) {
     fail_errno(path.string(), "set the owner");
   }
-  file.commit(AtomicFile::Mode::replace, known ? status.st_mode & 0777 : 0666);
+  file.commit(AtomicFile::Mode::replace, known ? status.st_mode & 0777 : 0666, Rights::folder);
   // Whatever the umask says.
   if (known && ::chmod(path.c_str(), status.st_mode & 0777) != 0) {
     fail_errno(path.string(), "set the mode");

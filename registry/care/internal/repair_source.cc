@@ -158,7 +158,9 @@ std::map<Digest, std::string> derived_texts(const format::Manifest& organ,
                                             const std::vector<std::string>& bundles,
                                             const LoggedVersion& wanted) {
   std::map<Digest, std::string> texts;
-  const auto add = [&](TextBlob&& blob) { texts.try_emplace(blob.ref.digest, std::move(blob.text)); };
+  const auto add = [&](TextBlob&& blob) {
+    texts.try_emplace(blob.ref.digest, std::move(blob.text));
+  };
   VersionTexts made = version_texts(organ, organ_text, wanted.manifest.digest);
   add(std::move(made.organ_json));
   add(std::move(made.config));

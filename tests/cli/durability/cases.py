@@ -8,10 +8,12 @@ from care import Collect, Fsck, Purge, Repair, Takedown
 from commands import (Extract, Install, InstallBeside, KeyGenerate, Publish, Rebuild, RegistryInit,
                       RegistryInitDeep, RegistryInitInside, Sign, SignAgain, Uninstall)
 from exchange import Export, ExportLayers, ExportLayout, ImportLayers, ImportLayout
+from log_commands import Cosign, Renew, Rotate
 from training import Import, Recover, Train, TrainAdapter, TrainLayers, TrainStopped, WithData
 
 CASES = (Extract, KeyGenerate, Sign, SignAgain, RegistryInit, RegistryInitInside, RegistryInitDeep,
-         Publish, Rebuild, Fsck, Repair, Collect, Purge, Takedown, Install, Uninstall, InstallBeside, Export,
+         Publish, Rebuild, Rotate, Renew, Cosign, Fsck, Repair, Collect, Purge, Takedown, Install, Uninstall,
+         InstallBeside, Export,
          ExportLayers, ExportLayout, ImportLayers, ImportLayout, Import, Train, TrainStopped, Recover,
          TrainLayers, TrainAdapter)
 

@@ -42,6 +42,18 @@ for words in '' '--check tiny/organ' '--check --update tiny/organ' 'tiny/organ t
   expect 2 organ lock $words 2>err
 done
 
+# The log's key hands over: a machine that has seen no registry before follows it from the lock file.
+key=$(organ log root | sed -n 's/^log key    //p')
+grep -qF "$key" organ.lock
+organ log root --rotate >/dev/null 2>&1
+XDG_CONFIG_HOME="$PWD/elsewhere" organ lock --check >/dev/null 2>&1
+XDG_CONFIG_HOME="$PWD/elsewhere" organ verify --locked organ.lock >/dev/null 2>&1
+new=$(organ log root | sed -n 's/^log key    //p')
+test "$key" != "$new"
+sed "s,$key,$new," organ.lock >early.lock
+expect 5 organ lock --check --out early.lock >said
+grep -q 'does not follow the lock file' said
+
 # A folder is what was locked, or is not.
 organ install organ --locked first.lock --into model --at 2 >/dev/null 2>err
 organ uninstall model >/dev/null

@@ -13,13 +13,14 @@
 
 #include "format/base/error.h"
 #include "registry/care/gc_protocol.h"
+#include "registry/log/moment.h"
 
 using namespace organ;
 using namespace organ::registry;
 
 namespace {
 
-constexpr std::int64_t kDay = std::int64_t{24} * 60 * 60;
+constexpr auto kOneDay = static_cast<std::int64_t>(kDay);
 
 std::vector<Digest> universe() {
   constexpr std::size_t kDigests = 9;
@@ -38,7 +39,7 @@ struct Rules {
 struct Folder {
   std::map<Digest, std::int64_t> blobs, quarantine;  // when they changed
   std::vector<std::vector<Digest>> log;
-  std::int64_t now = 1000 * kDay;
+  std::int64_t now = 1000 * kOneDay;
   int shared = 0;
   bool exclusive = false;
 
@@ -190,7 +191,7 @@ class Interleaving {
 
  private:
   void other() {
-    if (random_.one_in(8)) folder_.now += static_cast<std::int64_t>(random_.below(20)) * kDay;
+    if (random_.one_in(8)) folder_.now += static_cast<std::int64_t>(random_.below(20)) * kOneDay;
     if (random_.one_in(12)) {  // what somebody else put there
       folder_.blobs.try_emplace(universe_[random_.below(universe_.size())], folder_.now);
     }
@@ -240,7 +241,7 @@ class Interleaving {
   // Two rounds, and nothing is left that nothing needs.
   void clean_up() {
     for (const GcAction action : {GcAction::collect, GcAction::purge}) {
-      folder_.now += 100 * kDay;
+      folder_.now += 100 * kOneDay;
       ModelStore quiet = store(true);
       const std::string token = plan_gc(quiet, action, folder_.now, 14).token;
       apply_gc(quiet, token, folder_.now);
@@ -298,7 +299,8 @@ TEST_CASE("gc: the model finds what goes wrong without each of the rules") {
 
 TEST_CASE("gc: a token says one plan of one registry, and nothing else") {
   Folder folder;
-  folder.blobs = {{sha256("a"), folder.now - 20 * kDay}, {sha256("b"), folder.now - 3 * kDay}};
+  folder.blobs = {{sha256("a"), folder.now - 20 * kOneDay},
+                  {sha256("b"), folder.now - 3 * kOneDay}};
   const auto quiet = [] {};
   const auto lives = [] { return false; };
   ModelStore store(folder, quiet, lives);
@@ -306,7 +308,7 @@ TEST_CASE("gc: a token says one plan of one registry, and nothing else") {
   REQUIRE(plan.items.size() == 1);
   CHECK(plan.young == 1);
   CHECK(plan.items[0].place == sha256("a").hex());
-  CHECK(plan.items[0].age == 20 * kDay);
+  CHECK(plan.items[0].age == 20 * kOneDay);
   for (std::size_t i = 0; i < plan.token.size(); ++i) {
     std::string other = plan.token;
     other[i] = other[i] == '0' ? '1' : '0';
@@ -315,7 +317,7 @@ TEST_CASE("gc: a token says one plan of one registry, and nothing else") {
   }
   CHECK_THROWS_AS(apply_gc(store, plan.token, folder.now - 1), Error);
   // What became old since the plan is not in it.
-  folder.now += 30 * kDay;
+  folder.now += 30 * kOneDay;
   CHECK(apply_gc(store, plan.token, folder.now).items.size() == 1);
   CHECK(folder.blobs.size() == 1);
   CHECK_THROWS_AS(apply_gc(store, plan.token, folder.now), Error);

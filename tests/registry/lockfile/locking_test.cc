@@ -170,7 +170,7 @@ TEST_CASE("lock: another history, another key and other content are told apart")
     other.publish("1.0.0");
     other.publish("1.1.0");
     become(other.root);
-    CHECK(contains(refusal(), "its log key is"));
+    CHECK(contains(refusal(), "does not follow the lock file's"));
     CHECK(findings(fixture, lock).starts_with("untrusted organ-registry/"));
   }
   SUBCASE("a lock file that names other content") {
@@ -179,6 +179,29 @@ TEST_CASE("lock: another history, another key and other content are told apart")
     CHECK(resolved(fixture, changed, kName).starts_with("untrusted: "));
     CHECK(contains(findings(fixture, changed), "was locked as"));
   }
+}
+
+TEST_CASE("lock: a key that follows the locked one by its roots is the same log's") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  const LockFile lock = lock_of(fixture, {"legal/contracts@^1"});
+  const auto refusal = [&](const LockFile& of) {
+    return error_of([&] { require_same_log(of, fixture.open(Mode::read)); });
+  };
+  Registry writer = fixture.open();
+  rotate(writer);
+  rotate(writer);
+  CHECK(writer.log_key() != lock.log_key);
+  CHECK(refusal(lock) == "no error");
+  CHECK(findings(fixture, lock).empty());
+  fixture.publish("1.1.0");
+  const LockFile updated = update_lock(lock, fixture.open(Mode::read), {kName});
+  CHECK(updated.log_key == writer.log_key());
+  CHECK(refusal(updated) == "no error");
+  LockFile ahead = lock;  // with a key that the log had only later
+  ahead.log_key = updated.log_key;
+  CHECK(contains(refusal(ahead), "untrusted: "));
+  CHECK(contains(refusal(ahead), "does not follow the lock file's"));
 }
 
 TEST_CASE("lock: an organ folder is compared by its organ.json") {

@@ -14,7 +14,8 @@ LogEntry entry_of(LogKind kind) {
   LogEntry entry;
   entry.kind = kind;
   entry.time = "2026-01-02T03:04:05Z";
-  const bool of_keys = kind == LogKind::key || kind == LogKind::policy;
+  const bool of_keys = kind == LogKind::key || kind == LogKind::policy || kind == LogKind::root ||
+                       kind == LogKind::key_end;
   entry.name = of_keys ? "" : "legal/contracts";
   entry.version = of_keys ? "" : "1.0.0";
   switch (kind) {
@@ -26,6 +27,7 @@ LogEntry entry_of(LogKind kind) {
     case LogKind::alias: entry.alias = "stable"; break;
     case LogKind::yank:
     case LogKind::revoke: entry.reason = "trained on the wrong texts"; break;
+    case LogKind::key_end: entry.expires = "2030-01-31T00:00:00Z"; [[fallthrough]];
     case LogKind::key:
       entry.action = "trust";
       entry.key = sha256("k").to_string();
@@ -40,7 +42,8 @@ LogEntry entry_of(LogKind kind) {
       entry.successor = "legal/other:2.0.0-rc.1";
       entry.reason = "two laws are new";
       break;
-    case LogKind::takedown: entry.reason = "a court said so";
+    case LogKind::takedown: entry.reason = "a court said so"; break;
+    case LogKind::root: entry.note = "a text\n\n\xE2\x80\x94 name base64\n";
   }
   return entry;
 }
@@ -58,9 +61,9 @@ std::string refusal(const std::string& text) {
 }  // namespace
 
 TEST_CASE("log entry: every kind survives its text") {
-  for (const LogKind kind :
-       {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank, LogKind::revoke,
-        LogKind::key, LogKind::policy, LogKind::supersede, LogKind::takedown}) {
+  for (const LogKind kind : {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank,
+                             LogKind::revoke, LogKind::key, LogKind::policy, LogKind::supersede,
+                             LogKind::takedown, LogKind::root, LogKind::key_end}) {
     const LogEntry entry = entry_of(kind);
     CHECK(LogEntry::parse(entry.to_text(), "x") == entry);
   }
@@ -91,4 +94,25 @@ TEST_CASE("log entry: no more signatures at once than the limit") {
   CHECK(refusal(entry.to_text()) == "no error");
   entry.signatures.resize(65, {sha256("s"), 4});
   CHECK(refusal(entry.to_text()).starts_with("corrupt: entry 3"));
+}
+
+TEST_CASE("log entry: a key's end stands where it belongs") {
+  const std::string trust = entry_of(LogKind::key_end).to_text();
+  LogEntry retire = entry_of(LogKind::key_end);
+  retire.action = "retire";
+  retire.expires.clear();
+  retire.from = 7;
+  CHECK(LogEntry::parse(retire.to_text(), "x") == retire);
+  const auto changed = [](const std::string& text, const char* what, const char* with) {
+    return refusal(replaced(text, what, with));
+  };
+  CHECK(changed(trust, "2030-01-31T00:00:00Z", "tomorrow").find("is no RFC 3339 time") !=
+        std::string::npos);
+  // An organ of before knows kinds of that time: it is told that a newer one wrote the log.
+  CHECK(changed(trust, "\"key_end\"", "\"key_ends\"").starts_with("unsupported_version: "));
+  CHECK(changed(trust, "\"key_end\"", "\"key\"").starts_with("corrupt: "));
+  CHECK(changed(trust, "\"trust\"", "\"distrust\"").starts_with("corrupt: "));
+  CHECK(changed(trust, "\"trust\"", "\"retire\"").starts_with("corrupt: "));
+  CHECK(changed(retire.to_text(), "\"retire\"", "\"trust\"").starts_with("corrupt: "));
+  CHECK(changed(retire.to_text(), "\"from\":7,", "").starts_with("corrupt: "));
 }

@@ -63,3 +63,19 @@ TEST_CASE("a version keeps the identity that it was published under") {
   CHECK(test::error_of([&] { publish("1.1.0", sha256("other")); }).starts_with("corrupt: "));
   CHECK_FALSE(publish("1.1.0", std::nullopt).already_published);
 }
+
+TEST_CASE("oci index: a tag that points elsewhere than what was published is named") {
+  const std::vector<IndexEntry> entries{{{sha256("a"), 1}, "legal/a:1.0.0"},
+                                        {{sha256("s"), 1}, ""}};
+  CHECK(moved_tag(index_text(entries), entries).empty());
+  std::vector<IndexEntry> moved = entries;
+  moved[0].manifest.digest = sha256("b");
+  CHECK(moved_tag(index_text(moved), entries) ==
+        "silent re-tag: 'legal/a:1.0.0' points at " + sha256("b").to_string() +
+            ", which was published as " + sha256("a").to_string());
+  moved[0].tag = "legal/b:1.0.0";
+  for (const std::string& text : {index_text(moved), std::string("{"), std::string("[]"),
+                                  std::string("{\"manifests\":[{\"annotations\":1}]}")}) {
+    CHECK(moved_tag(text, entries).empty());
+  }
+}

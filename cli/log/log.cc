@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "cli/log/commands.h"
 #include "cli/output/log_entry.h"
-#include "cli/registry/commands.h"
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
@@ -40,6 +40,11 @@ void add_log(Command& app, Context& context) {
   auto name = std::make_shared<std::string>();
   command.add_option("NAME", *name, "only the entries of this organ");
   command.on_run([&context, name] { run(context, *name); });
+  add_log_verify(command, context);
+  add_log_prove(command, context);
+  add_log_cosign(command, context);
+  add_log_renew(command, context);
+  add_log_root(command, context);
 }
 
 }  // namespace organ::cli
