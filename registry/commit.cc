@@ -182,17 +182,20 @@ FileLock Registry::Impl::lock_to_write(const Work& work) {
   return lock;
 }
 
-// Else an entry would seem to be older than those before it: of two times the later one counts.
-std::string Registry::Impl::time_of_next() const {
+// Else an entry would seem to be older than those before it: of two times the later one counts. A
+// clock that ran ahead once must not end all writing, so it is told and no more.
+std::string Registry::Impl::time_of_next() {
   const LogEntry last = log.last_entry(all_.end);
   const std::string time = log_time();
   const auto before = parse_moment(last.time), now = parse_moment(time);
   if (!before || !now || *now >= *before) return time;
-  if (*before - *now <= kClocksApart) return last.time;
-  throw Error(ErrorCode::conflict,
-              fmt::format("{}: its newest entry was made at {}, and this machine's clock says {}",
-                          quote(paths.root.string()), last.time, time),
-              "one of the clocks is wrong: date shows this one's");
+  if (*before - *now > kClocksApart) {
+    notices.push_back(fmt::format(
+        "{}: its newest entry was made at {}, and this machine's clock says {}: one of the clocks "
+        "is wrong; what is entered now takes the time of that entry",
+        quote(paths.root.string()), last.time, time));
+  }
+  return last.time;
 }
 
 std::uint64_t Registry::Impl::commit(LogEntry entry, const Work& work) {

@@ -144,11 +144,24 @@ void print_tensor(const Context& context, const TensorDiff& tensor, std::size_t 
   if (before != after) context.print(fmt::format("  {} in a, {} in b", before, after));
 }
 
-void print_text(const Context& context, const OrganDiff& diff) {
+// What training recorded of each tensor is many lines that the table of tensors stands for.
+void print_metadata(const Context& context, const OrganDiff& diff) {
+  std::size_t of_tensors = 0;
   for (const MetadataChange& change : diff.metadata) {
+    if (change.pointer.starts_with("/training/changes/") && context.verbose == 0) {
+      ++of_tensors;
+      continue;
+    }
     context.print(fmt::format("{}: {} -> {}", escape_text(change.pointer),
                               value_text(change.before), value_text(change.after)));
   }
+  if (of_tensors > 0) {
+    context.print(fmt::format("/training/changes: {} of its values (-v shows them)", of_tensors));
+  }
+}
+
+void print_text(const Context& context, const OrganDiff& diff) {
+  print_metadata(context, diff);
   for (const format::FileDiff& file : diff.files) {
     if (file.state == DiffState::same) continue;
     context.print(fmt::format("{}: {}", escape_text(file.path), to_string(file.state)));

@@ -93,8 +93,8 @@ struct Registry::Impl {
   // counts still; tells who writes, and all of an end within a month. Whether nothing is against
   // it.
   bool require_state();
-  // Now, but never before the newest entry. Throws conflict when the clock lies minutes behind it.
-  std::string time_of_next() const;
+  // Now, but never before the newest entry; a notice when the clock lies minutes behind it.
+  std::string time_of_next();
   // Throws untrusted when the log key's time is over: its owner may only hand over to another.
   void require_key_in_force() const;
   TrustVerdict evaluate(const VersionInfo& version, const format::OrganSource& organ,
