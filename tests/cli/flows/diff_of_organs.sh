@@ -51,3 +51,10 @@ grep -q "mlp.up_proj.weight': has digest" err
 expect 6 organ diff organ nothing-here 2>err
 expect 2 organ diff organ 2>err
 expect 2 organ diff organ 'tiny/organ@^' 2>err
+# What training recorded of each tensor is summed up, and whole with -v and --json.
+trained=$ORGAN_SOURCE/tests/data/made_before/organ/organ.json
+sed 's|"unchanged_fraction":"0x0p+0"|"unchanged_fraction":"0x1p-2"|g' "$trained" >retrained.json
+organ diff "$trained" retrained.json >said
+grep -qx '/training/changes: [0-9]* of its values (-v shows them)' said
+test "$(grep -c '^/training/changes/' said || true)" = 0
+organ diff "$trained" retrained.json -v | grep -q '^/training/changes/'
