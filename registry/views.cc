@@ -160,10 +160,8 @@ Catalog build_catalog(const RegistryPaths& paths, const Log& log, const BlobStor
     Catalog catalog = Catalog::create(fresh);
     complete(paths, log, blobs, catalog, facts, work);
   }
-  if (is_shared_folder(paths.organ())) {  // SQLite asks the umask
-    const UniqueFd fd = open_regular(fresh, Symlinks::refuse);
-    set_permissions_in(paths.organ(), fd.get(), 0666, fresh.string());
-  }
+  const UniqueFd made = open_regular(fresh, Symlinks::refuse);
+  set_permissions_in(paths.organ(), made.get(), 0666, fresh.string());  // SQLite asked the umask
   // An old journal beside a new database would be played into it: the old pair goes first.
   remove_path(paths.catalog());
   remove_path(fs::path(paths.catalog()) += "-journal");

@@ -73,8 +73,8 @@ class AtomicFile {
 
   enum class Mode { replace, create_new };
   // create_new throws already_exists when the name is taken. `permissions`, less what the umask
-  // takes away, are set before the name appears; with Rights::folder, in a folder that its group
-  // shares (file_system.h), that folder decides.
+  // takes away, are set before the name appears; with Rights::folder the folder has a say
+  // (set_permissions_in, file_system.h).
   void commit(Mode mode = Mode::replace, unsigned permissions = 0666,
               Rights rights = Rights::umask);
 

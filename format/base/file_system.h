@@ -67,8 +67,9 @@ void set_permissions(int fd, unsigned wanted, std::string_view subject);
 // may make files in it and, without a sticky bit, take away those of others. False where nothing
 // is.
 bool is_shared_folder(const std::filesystem::path& folder);
-// The same for a new file or folder of ours in `folder`: in a shared one that folder says what
-// group and others may, at most `wanted`, whatever the umask.
+// The same for a new file or folder of ours in `folder`, which is part of what others use: whatever
+// the umask, a shared one says what group and others may, at most `wanted`, and any other who reads:
+// group and others as they may list it.
 void set_permissions_in(const std::filesystem::path& folder, int fd, unsigned wanted,
                         std::string_view subject);
 // The same whatever the umask, for what takes the place of a file that has these permissions.

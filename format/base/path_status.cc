@@ -53,7 +53,7 @@ void create_folders(const fs::path& folder, Rights rights) {
   const bool made = fs::create_directory(folder, error);
   require(error, folder, "create folder");
   if (!made) return;
-  if (rights == Rights::folder && is_shared_folder(above)) {
+  if (rights == Rights::folder) {
     const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) fail_errno(folder.string(), "open");
     set_permissions_in(above, fd.get(), 0777, folder.string());

@@ -262,10 +262,15 @@ bool is_shared_folder(const fs::path& folder) {
 }
 
 void set_permissions_in(const fs::path& folder, int fd, unsigned wanted, std::string_view subject) {
-  if (!is_shared_folder(folder)) return set_permissions(fd, wanted, subject);
   struct stat status {};
   if (::stat(folder.c_str(), &status) != 0) fail_errno(folder.string(), "stat");
-  set_exact_permissions(fd, wanted & (0700 | (mode_bits(status) & 077)), subject);
+  const unsigned open = mode_bits(status) & 077;
+  if (is_shared_folder(folder)) return set_exact_permissions(fd, wanted & (0700 | open), subject);
+  // Who may look around in it reads what is in it.
+  const unsigned read = ((open & 050) == 050 ? 050 : 0) | ((open & 05) == 05 ? 05 : 0);
+  const unsigned permissions = permitted(wanted) | (wanted & read);
+  if (permissions == permitted(wanted)) return set_permissions(fd, wanted, subject);
+  set_exact_permissions(fd, permissions, subject);
 }
 
 void set_exact_permissions(int fd, unsigned permissions, std::string_view subject) {
