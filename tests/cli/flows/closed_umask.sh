@@ -22,6 +22,6 @@ cp -r registry closed
 chmod 700 closed closed/organ closed/blobs closed/blobs/sha256
 (
   umask 077
-  organ publish organ tiny/organ:1.2.0 --key publisher.key --registry closed >/dev/null
+  organ publish organ tiny/organ:1.2.0 --key publisher.key --registry closed >/dev/null 2>&1
 )
 test "$(stat -c %a closed/organ/checkpoint)" = 600
