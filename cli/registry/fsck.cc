@@ -74,11 +74,12 @@ void print_text(const Context& context, const FsckReport& report) {
 }
 
 void run(Context& context, const Arguments& arguments) {
-  note_registry(context, registry_folder(context, arguments.folder));
+  const std::filesystem::path folder = registry_folder(context, arguments.folder);
   const FsckReport report = watched(context, arguments.threads, [&](const Work& work) {
-    return registry::fsck(registry_folder(context, arguments.folder),
-                          {.known_registries = context.known_registries(), .log_key = {}}, work);
+    return registry::fsck(folder, {.known_registries = context.known_registries(), .log_key = {}},
+                          work);
   });
+  note_registry(context, folder);
   if (!report.objects.empty()) context.worsen(ErrorCode::corrupt);
   for (const auto* findings : {&report.records, &report.views}) {
     for (const format::Finding& finding : *findings) context.worsen(finding.code);

@@ -70,7 +70,6 @@ void show_plan(const Context& context, const GcPlan& plan) {
 
 void run(Context& context, const Arguments& arguments) {
   const std::filesystem::path folder = registry_folder(context, arguments.folder);
-  note_registry(context, folder);
   const registry::OpenOptions options{.known_registries = context.known_registries(),
                                       .log_key = {}};
   const GcAction action = arguments.purge ? GcAction::purge : GcAction::collect;
@@ -82,6 +81,7 @@ void run(Context& context, const Arguments& arguments) {
                  : registry::plan_gc(folder, action, days, options, work);
   });
   if (apply) context.set_done("what the plan named is taken away");
+  note_registry(context, folder);
   for (const std::string& notice : plan.notices) context.note(escape_text(notice, 4096));
   if (context.json) {
     context.print_json("gc", record_of(plan, apply));

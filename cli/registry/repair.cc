@@ -89,8 +89,8 @@ RepairReport mend(Context& context, const Arguments& arguments) {
 }
 
 void run(Context& context, const Arguments& arguments) {
-  note_registry(context, registry_folder(context, arguments.folder));
   const RepairReport report = mend(context, arguments);
+  note_registry(context, registry_folder(context, arguments.folder));
   const bool dry_run = arguments.options.dry_run;
   if (!dry_run && !(report.mended.empty() && report.log_from.empty()))
     context.set_done("what could be mended is");

@@ -2,6 +2,8 @@
 // Witnesses: what they vouch for, what counts without them, and what they refuse.
 #include "registry/history/cosign.h"
 
+#include <fmt/core.h>
+
 #include "format/manifest/manifest.h"
 #include "registry/history/log_check.h"
 #include "registry/history/log_proof.h"
