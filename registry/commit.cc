@@ -3,6 +3,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/path_status.h"
+#include "registry/internal/attest.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/views.h"
 
@@ -42,7 +43,9 @@ void check_shown_policy(const RegistryPaths& paths, const LogFacts& facts, const
 // Whatever an entry refers to must be read by this organ before the entry is written.
 void check_signatures(const BlobStore& blobs, const LogEntry& entry, const BlobRef& manifest) {
   for (const BlobRef& signature : entry.signatures) {
-    load_signature(blobs, signature, manifest, entry.name + ":" + entry.version);
+    const auto stored =
+        load_signature(blobs, signature, manifest, entry.name + ":" + entry.version);
+    if (entry.kind == LogKind::attestation) require_about(stored.text, manifest.digest);
   }
 }
 

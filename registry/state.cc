@@ -91,7 +91,7 @@ SignatureAnchors Registry::Impl::anchors_of(const std::string& name,
           .end;
   std::map<std::string, LogAnchor> known;
   if (version) {
-    for (const BlobRef& signature : catalog.signatures(version->log_index)) {
+    for (const BlobRef& signature : catalog.attached(version->log_index)) {
       const auto anchor = anchors_.find(signature.digest);
       if (anchor == anchors_.end()) continue;
       try {

@@ -10,6 +10,7 @@
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
+#include "registry/trust/attested.h"
 #include "registry/views.h"
 
 namespace organ::registry {
@@ -122,8 +123,11 @@ void note_modes(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verify
 TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::OrganSource& organ,
                                       const TrustOverride& override) const {
   prove(version);
-  TrustVerdict verdict = evaluate_policy(policy(), version.name, organ, override, Naming::known,
-                                         anchors_of(version.name, version, std::nullopt));
+  const SignatureAnchors anchors = anchors_of(version.name, version, std::nullopt);
+  TrustVerdict verdict =
+      evaluate_policy(policy(), version.name, organ, override, Naming::known, anchors);
+  verdict.attestations =
+      judge_attestations(policy(), organ, {version.digest}, override, Naming::known, anchors);
   const std::string subject = version.name + ":" + version.version;
   verdict.established.push_back(fmt::format("published at {} as entry {} of this registry's log",
                                             version.published, version.log_index));
@@ -140,7 +144,8 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
     verdict.warnings.push_back({ErrorCode::untrusted, subject, "yanked: " + *reason});
   }
   // Others may satisfy the policy without them.
-  load_bundles(version, verdict.warnings);
+  load_bundles(version, Attached::signature, verdict.warnings);
+  load_bundles(version, Attached::attestation, verdict.warnings);
   return verdict;
 }
 
@@ -155,7 +160,7 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
   bool expected = false;  // its weights
   collect(item.findings, subject, [&] {
     expected = !facts().taken_down(version.name, version.version);
-    for (const BlobRef& signature : catalog.signatures(version.log_index)) {
+    for (const BlobRef& signature : catalog.attached(version.log_index)) {
       seen.push_back(signature);
       collect(item.findings, subject, [&] {
         seen.push_back(load_signature(blobs, signature, manifest, subject).bundle);

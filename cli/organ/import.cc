@@ -11,6 +11,7 @@
 #include "cli/output/signatures.h"
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
+#include "format/signature/attestation.h"
 #include "format/signature/signing.h"
 #include "transplant/exchange/export_organ.h"
 #include "transplant/exchange/import_layers.h"
@@ -121,7 +122,8 @@ void import_donor_layers(Context& context, Arguments arguments) {
 
 // An organ as it lies elsewhere, as an organ folder. Who signed it is asked when it is used.
 void import_organ(Context& context, const Arguments& arguments, const format::OrganSource& organ) {
-  const auto bundles = organ.signature_bundles();
+  auto bundles = organ.signature_bundles();
+  std::erase_if(bundles, [](const std::string& bundle) { return format::is_attestation(bundle); });
   for (const std::string& bundle : bundles) (void)format::read_bundle(bundle, organ.describe());
   note_left_signatures(context, bundles.size());
   watched(context, arguments.threads, [&](const Work& work) {

@@ -7,6 +7,8 @@
 #include "format/base/path_status.h"
 #include "format/manifest/reference.h"
 #include "registry/lockfile/locking.h"
+#include "registry/oci/oci.h"
+#include "registry/trust/attested.h"
 
 namespace organ::cli {
 namespace {
@@ -77,10 +79,13 @@ registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride
     }
   }
   if (version) return registry->evaluate(*version, *organ, override);
-  auto verdict = registry::evaluate_policy(
-      registry ? registry->policy() : registry::Policy(), own_name, *organ, override,
-      as_name.empty() ? registry::Naming::claimed : registry::Naming::known);
+  const auto naming = as_name.empty() ? registry::Naming::claimed : registry::Naming::known;
+  auto verdict = registry::evaluate_policy(registry ? registry->policy() : registry::Policy(),
+                                           own_name, *organ, override, naming);
   verdict.not_established.push_back("whether it was withdrawn: it does not come from a registry");
+  verdict.attestations = registry::judge_attestations(
+      registry ? registry->policy() : registry::Policy(), *organ,
+      registry::identities(organ->manifest(), organ->manifest_text()), override, naming);
   return verdict;
 }
 

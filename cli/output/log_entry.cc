@@ -17,7 +17,8 @@ std::string describe(const LogEntry& entry) {
   switch (entry.kind) {
     case LogKind::publish:
       return fmt::format("{}  {}", subject, entry.manifest->digest.to_string());
-    case LogKind::signature: return subject;
+    case LogKind::signature:
+    case LogKind::attestation: return subject;
     case LogKind::alias:
       return fmt::format("{}@{} -> {}", escape_text(entry.name), escape_text(entry.alias),
                          entry.version.empty() ? "nothing" : escape_text(entry.version));

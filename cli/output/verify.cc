@@ -7,6 +7,7 @@
 
 #include "cli/frame/amounts.h"
 #include "cli/frame/context.h"
+#include "cli/output/attestations.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
@@ -66,6 +67,9 @@ std::string to_text(const VerifyReport& report, bool failures_only) {
       line("not established", escape_text(text));
     }
     for (const std::string& text : item.trust.policy) line("policy", escape_text(text));
+    for (const std::string& text : attestation_lines(item.trust.attestations)) {
+      line("attestation", text);
+    }
   }
   for (const std::string& text : report.warnings) out += "warning  " + escape_text(text) + "\n";
   if (failures_only) return out.substr(0, out.empty() ? 0 : out.size() - 1);
@@ -92,6 +96,7 @@ nlohmann::json to_json(const VerifyReport& report) {
          {"established", item.trust.established},
          {"not_established", item.trust.not_established},
          {"policy", item.trust.policy},
+         {"attestations", to_json(item.trust.attestations)},
          {"keys", keys}});
   }
   return {{"ok", good},

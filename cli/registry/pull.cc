@@ -71,7 +71,8 @@ void report(const Context& context, const PullResult& result) {
                                 {"bytes", published.bytes},
                                 {"fetched_bytes", result.fetched_bytes},
                                 {"kept_bytes", result.kept_bytes},
-                                {"signatures", result.signatures}});
+                                {"signatures", result.signatures},
+                                {"attestations", result.attestations}});
     return;
   }
   context.confirm(fmt::format("{}:{}  {}", escape_text(published.name),

@@ -33,7 +33,8 @@ void report(const Context& context, const PushResult& result) {
                                 {"bytes", result.bytes},
                                 {"sent_bytes", result.sent_bytes},
                                 {"mounted_bytes", result.mounted_bytes},
-                                {"signatures", result.signatures}});
+                                {"signatures", result.signatures},
+                                {"attestations", result.attestations}});
     return;
   }
   context.confirm(fmt::format("{}  {}", escape_text(result.reference), result.digest.to_string()));

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
+#include "cli/output/attestations.h"
 #include "cli/output/log_entry.h"
 #include "cli/output/version.h"
 #include "cli/registry/commands.h"
@@ -96,6 +97,7 @@ nlohmann::json event_json(const VersionEvent& event) {
   nlohmann::json signers = nlohmann::json::array(), unreadable = nlohmann::json::array();
   for (const VersionEvent::Signer& signer : event.signers) {
     signers.push_back({{"key", signer.key.to_string()}, {"verified", signer.verified}});
+    if (!signer.states.empty()) signers.back()["states"] = signer.states;
   }
   for (const std::string& why : event.unreadable) unreadable.push_back(escape_text(why, 2048));
   return {{"entry", to_json(event.record)}, {"signers", signers}, {"unreadable", unreadable}};
@@ -117,8 +119,9 @@ void show_history(const Context& context, const Registry& registry, const Versio
   for (const VersionEvent& event : events) {
     context.print(log_line(event.record));
     for (const VersionEvent::Signer& signer : event.signers) {
-      context.print(fmt::format("        signed by {}{}", signer.key.to_string(),
-                                signer.verified ? "" : ", not verified"));
+      context.print(fmt::format("        {}signed by {}{}",
+                                signer.states.empty() ? "" : fmt::format("{}, ", signer.states),
+                                signer.key.to_string(), signer.verified ? "" : ", not verified"));
     }
     for (const std::string& why : event.unreadable) {
       context.print("        a signature cannot be read: " + escape_text(why, 2048));
@@ -133,13 +136,21 @@ void run(const Context& context, const Arguments& arguments) {
   const VersionInfo version = registry.resolve(reference);
   if (arguments.history) return show_history(context, registry, version);
   const auto organ = registry.open_organ(version);
+  std::vector<registry::JudgedAttestation> attestations;
+  if (!organ->attestation_bundles().empty()) {  // who signed it is for verify
+    attestations = registry.evaluate(version, *organ).attestations;
+  }
   if (!context.json) {
     print_text(context, version, organ->manifest());
+    for (const std::string& one : attestation_lines(attestations)) {
+      context.print(fmt::format("{:<13} {}", "attestation", one));
+    }
     return;
   }
   nlohmann::json record = to_json(version);
   record["files"] = files_json(organ->manifest());
   record["evaluations"] = evaluations_json(organ->manifest());
+  record["attestations"] = to_json(attestations);
   context.print_json("show", record);
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sigstore bundle v0.3 around a DSSE envelope, as OMS v1.0 uses them with a bare key.
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -86,6 +88,20 @@ std::string read_signature(const JsonObject& envelope) {
   return signature;
 }
 
+// A bundle must not name its own key: only a key of ours with that id may verify it.
+const PublicKey& key_for(const KeyId& hint, const std::vector<PublicKey>& keys,
+                         std::string_view subject) {
+  const auto found = std::find_if(keys.begin(), keys.end(),
+                                  [&](const PublicKey& key) { return key.id() == hint; });
+  if (found != keys.end()) return *found;
+  throw Error(ErrorCode::untrusted,
+              keys.empty()
+                  ? fmt::format("{}: signed by key {}, and no key was given", subject, hint.hex())
+                  : fmt::format("{}: signed by key {}, which is none of the {} given", subject,
+                                hint.hex(), keys.size()),
+              "--key PUB names the public key you trust");
+}
+
 }  // namespace
 
 std::string pre_authentication_encoding(std::string_view payload) {
@@ -122,6 +138,23 @@ Envelope parse_bundle(std::string_view bundle, std::string_view subject) {
   result.signature = read_signature(envelope);
   result.payload = decode(envelope, "payload");
   return result;
+}
+
+std::string sign_payload(std::string_view payload, const SecretKey& key) {
+  const std::string message = pre_authentication_encoding(payload);
+  return write_bundle(payload, sign_message(key, message), key.public_key().id());
+}
+
+Envelope open_bundle(std::string_view bundle, const std::vector<PublicKey>& keys,
+                     std::string_view subject) {
+  Envelope envelope = parse_bundle(bundle, subject);
+  const PublicKey& key = key_for(envelope.hint, keys, subject);
+  const std::string message = pre_authentication_encoding(envelope.payload);
+  if (!verify_message(key, message, envelope.signature)) {
+    fail(ErrorCode::untrusted, "{}: the signature does not verify with key {}", subject,
+         key.id().hex());
+  }
+  return envelope;
 }
 
 }  // namespace organ::format::internal

@@ -11,11 +11,11 @@
 #include "format/base/json.h"
 #include "format/organ/ignored_files.h"
 #include "format/signature/internal/oms.h"
+#include "format/signature/internal/statement.h"
 
 namespace organ::format::internal {
 namespace {
 
-constexpr std::string_view kStatementType = "https://in-toto.io/Statement/v1";
 constexpr std::string_view kPredicateType = "https://model_signing/signature/v1.0";
 constexpr std::string_view kPredicateTypeOfVersion02 = "https://model_signing/Digests/v0.1";
 constexpr std::size_t kMostResources = 100'000;
@@ -44,27 +44,6 @@ bool is_safe_name(std::string_view name) {
     if (slash == rest.npos) return true;
     rest.remove_prefix(slash + 1);
   }
-}
-
-Digest read_hex(const JsonObject& object, std::string_view key) {
-  const std::string text = object.string(key);
-  try {
-    return Digest::parse_hex(text);
-  } catch (const Error&) {
-    object.fail_field(key, "expected 64 lower-case hex digits, got " + quote(text));
-  }
-}
-
-void read_subject(const JsonObject& root, SignedStatement& statement) {
-  const auto subjects = root.objects("subject");
-  if (subjects.size() != 1) {
-    root.fail_field("subject", fmt::format("expected exactly one, got {}", subjects.size()));
-  }
-  subjects[0].allow_only({"name", "digest"});
-  statement.subject_name = subjects[0].string("name");
-  const JsonObject digest = subjects[0].object("digest");
-  digest.allow_only({"sha256"});
-  statement.root = read_hex(digest, "sha256");
 }
 
 void read_serialization(const JsonObject& object, SignedStatement& statement) {
@@ -137,20 +116,14 @@ std::string write_statement(std::string_view subject_name,
     list.push_back(
         {{"name", resource.name}, {"digest", resource.digest.hex()}, {"algorithm", "sha256"}});
   }
-  const Json statement = {
-      {"_type", kStatementType},
-      {"subject", Json::array({Json::object(
-                      {{"name", escape_text(subject_name)},
-                       {"digest", Json::object({{"sha256", root_of(resources).hex()}})}})})},
-      {"predicateType", kPredicateType},
-      {"predicate",
-       {{"resources", std::move(list)},
-        {"serialization",
-         {{"method", "files"},
-          {"hash_type", "sha256"},
-          {"allow_symlinks", false},
-          {"ignore_paths", kIgnoredFiles}}}}}};
-  return canonical_json(statement);
+  Json predicate = {{"resources", std::move(list)},
+                    {"serialization",
+                     {{"method", "files"},
+                      {"hash_type", "sha256"},
+                      {"allow_symlinks", false},
+                      {"ignore_paths", kIgnoredFiles}}}};
+  return canonical_json(statement_json({escape_text(subject_name), root_of(resources)},
+                                       kPredicateType, std::move(predicate)));
 }
 
 SignedStatement parse_statement(std::string_view payload, std::string_view subject) {
@@ -158,7 +131,7 @@ SignedStatement parse_statement(std::string_view payload, std::string_view subje
   limits.bytes = kSignatureLimit;
   const Json document = parse_json(payload, limits, subject);
   const JsonObject root(document, std::string(subject));
-  root.require_string("_type", kStatementType);
+  require_statement(root);
   if (root.string("predicateType") == kPredicateTypeOfVersion02) {
     throw Error(
         ErrorCode::corrupt,
@@ -168,7 +141,9 @@ SignedStatement parse_statement(std::string_view payload, std::string_view subje
   root.require_string("predicateType", kPredicateType);
   root.allow_only({"_type", "subject", "predicateType", "predicate"});
   SignedStatement statement;
-  read_subject(root, statement);
+  StatementSubject about = read_subject(root);
+  statement.subject_name = std::move(about.name);
+  statement.root = about.digest;
   const JsonObject predicate = root.object("predicate");
   predicate.allow_only({"resources", "serialization"});
   read_serialization(predicate.object("serialization"), statement);

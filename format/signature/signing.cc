@@ -24,20 +24,6 @@ std::map<std::string, Digest> covered_files(const OrganSource& organ) {
   return files;
 }
 
-// A bundle must not name its own key: only a key of ours with that id may verify it.
-const PublicKey& key_for(const KeyId& hint, const std::vector<PublicKey>& keys,
-                         std::string_view subject) {
-  const auto found = std::find_if(keys.begin(), keys.end(),
-                                  [&](const PublicKey& key) { return key.id() == hint; });
-  if (found != keys.end()) return *found;
-  throw Error(ErrorCode::untrusted,
-              keys.empty()
-                  ? fmt::format("{}: signed by key {}, and no key was given", subject, hint.hex())
-                  : fmt::format("{}: signed by key {}, which is none of the {} given", subject,
-                                hint.hex(), keys.size()),
-              "--key PUB names the public key you trust");
-}
-
 void require_clean(const OrganFolder& organ, const Work& work, FiniteCheck* finite) {
   for (const std::string& name : organ.extra_files()) {
     if (is_unfinished_signature(name)) continue;  // goes before the signature comes
@@ -128,12 +114,10 @@ std::string sign_resources(std::string_view subject_name, std::vector<SignedReso
   check(!resources.empty(), "nothing to sign");
   std::sort(resources.begin(), resources.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
-  const std::string payload = internal::write_statement(subject_name, resources);
-  const std::string message = internal::pre_authentication_encoding(payload);
-  const PublicKey public_key = key.public_key();
   std::string bundle =
-      internal::write_bundle(payload, internal::sign_message(key, message), public_key.id());
-  verify_bundle(bundle, {public_key}, kSignatureFile);  // what we refuse to read we do not write
+      internal::sign_payload(internal::write_statement(subject_name, resources), key);
+  verify_bundle(bundle, {key.public_key()},
+                kSignatureFile);  // what we refuse to read we do not write
   return bundle;
 }
 
@@ -155,15 +139,9 @@ void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace, c
 
 SignedStatement verify_bundle(std::string_view bundle, const std::vector<PublicKey>& keys,
                               std::string_view subject) {
-  const internal::Envelope envelope = internal::parse_bundle(bundle, subject);
-  const PublicKey& key = key_for(envelope.hint, keys, subject);
-  const std::string message = internal::pre_authentication_encoding(envelope.payload);
-  if (!internal::verify_message(key, message, envelope.signature)) {
-    fail(ErrorCode::untrusted, "{}: the signature does not verify with key {}", subject,
-         key.id().hex());
-  }
+  const internal::Envelope envelope = internal::open_bundle(bundle, keys, subject);
   SignedStatement statement = internal::parse_statement(envelope.payload, subject);
-  statement.key = key.id();
+  statement.key = envelope.hint;
   return statement;
 }
 

@@ -58,10 +58,11 @@ struct Registry::Impl {
   // The write lock, everything up to date under it.
   FileLock lock_to_write(const Work& work);
   // Gives the blobs their names before anything refers to them. Throws untrusted when the organ was
-  // taken down, as far as the log says by now.
+  // taken down, as far as the log says by now. What is stated of the version gets an entry of its
+  // own behind it.
   void commit_version(const format::Manifest& organ, LogEntry entry,
-                      std::vector<StagedBlob> blobs_to_link, const Work& work,
-                      PublishResult& result);
+                      std::vector<BlobRef> attestations, std::vector<StagedBlob> blobs_to_link,
+                      const Work& work, PublishResult& result);
   // Tells `work` of the version's bytes, when nothing is damaged.
   VerifyReport::Item verify_version(const VersionInfo& version, const TrustOverride& override,
                                     const Work& work, std::uint64_t& bytes,
@@ -85,7 +86,7 @@ struct Registry::Impl {
   // Publishing and rebuilding both read versions back from their blobs.
   std::unique_ptr<StoredOrgan> open_version(const VersionInfo& version) const;
   // Those that can be read; why the others cannot in `damaged`.
-  std::vector<std::string> load_bundles(const VersionInfo& version,
+  std::vector<std::string> load_bundles(const VersionInfo& version, Attached kind,
                                         std::vector<format::Finding>& damaged) const;
   VersionInfo find_reference(const format::Reference& reference) const;
   // Throws untrusted when it, or weights of it that no other version has, were taken down.

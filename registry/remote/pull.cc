@@ -34,6 +34,7 @@ class PulledOrgan final : public format::OrganSource {
     return open_regular(found->second, Symlinks::refuse);
   }
   std::vector<std::string> signature_bundles() const override { return version_.bundles; }
+  std::vector<std::string> attestation_bundles() const override { return version_.attestations; }
   std::vector<std::string> extra_files() const override { return {}; }
   std::string describe() const override { return description_; }
 
@@ -147,6 +148,7 @@ PullResult pull(Registry& registry, const RemoteReference& from, const ExactVers
   result.fetched_bytes = count.fetched;
   result.kept_bytes = count.kept;
   result.signatures = version.bundles.size();
+  result.attestations = version.attestations.size();
   result.left_out = version.left_out;
   return result;
 }

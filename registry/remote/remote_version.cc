@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "format/base/fail.h"
+#include "format/signature/attestation.h"
 #include "format/signature/signing.h"
 #include "registry/oci/oci.h"
 
@@ -41,7 +42,7 @@ std::string read_limited(const Repository& repository, const BlobRef& blob, std:
   return repository.read_blob(blob, name);
 }
 
-// The bundle of one of them; nullopt for what is no signature of the version.
+// The bundle of one of them; nullopt for what neither signs the version nor states anything of it.
 std::optional<std::string> read_signature(const Repository& repository, const Digest& signature,
                                           const BlobRef& version, std::uint64_t limit) {
   try {
@@ -49,10 +50,18 @@ std::optional<std::string> read_signature(const Repository& repository, const Di
     if (!manifest) return std::nullopt;
     const BlobRef bundle = parse_signature_manifest(manifest->text, version, "signature");
     std::string text = read_limited(repository, bundle, limit, "signature");
-    format::read_bundle(text, "signature");
+    if (format::is_attestation(text)) {
+      const auto statement = format::read_attestation(text, "attestation");
+      if (statement.identity != version.digest) return std::nullopt;
+    } else {
+      format::read_bundle(text, "signature");
+    }
     return text;
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::not_found) throw;
+    const ErrorCode code = error.code();
+    const bool is_none = code == ErrorCode::corrupt || code == ErrorCode::not_found ||
+                         code == ErrorCode::unsupported_version;
+    if (!is_none) throw;
     return std::nullopt;
   }
 }
@@ -63,13 +72,15 @@ void read_signatures(const Repository& repository, RemoteVersion& version) {
   for (const BlobRef& signature : repository.referrers(version.manifest.digest, kBundleType,
                                                        kMaxReferrers, version.left_out)) {
     std::optional<std::string> bundle;
-    if (version.bundles.size() < kMostSignatures) {
+    if (version.bundles.size() < kMostSignatures || version.attestations.size() < kMostSignatures) {
       bundle = read_signature(repository, signature.digest, version.manifest,
                               std::min(room, kBundleLimit));
     }
-    if (bundle) {
+    std::vector<std::string>* kind = nullptr;
+    if (bundle) kind = format::is_attestation(*bundle) ? &version.attestations : &version.bundles;
+    if (kind != nullptr && kind->size() < kMostSignatures) {
       room -= bundle->size();
-      version.bundles.push_back(*std::move(bundle));
+      kind->push_back(*std::move(bundle));
     } else {
       ++version.left_out;
     }

@@ -16,7 +16,8 @@ struct RemoteVersion {
   std::string organ_text;  // organ.json
   format::Manifest organ;
   std::vector<std::string> bundles;  // of its signatures
-  std::size_t left_out = 0;          // signatures beyond those that are looked at
+  std::vector<std::string> attestations = {};
+  std::size_t left_out = 0;  // of both, beyond those that are looked at
 };
 
 // Reads manifest, organ.json and signatures of the tag or digest that the reference names. Proves

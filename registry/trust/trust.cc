@@ -5,6 +5,7 @@
 #include "format/manifest/manifest.h"
 #include "registry/log/moment.h"
 #include "registry/trust/freshness.h"
+#include "registry/trust/internal/applicable.h"
 #include "registry/trust/policy.h"
 
 namespace organ::registry {
@@ -22,35 +23,6 @@ struct Evidence {
   std::vector<std::string> late;        // good, and after the end of its key
 };
 
-const LimitedKey* limit_of(const PolicyRule& rule, const format::KeyId& key) {
-  const auto found = std::ranges::find(rule.limits, key, &LimitedKey::key);
-  return found == rule.limits.end() ? nullptr : &*found;
-}
-
-// Why a good signature came too late for its key; empty: it did not.
-std::string too_late(const LimitedKey& limit, const std::optional<LogAnchor>& anchor,
-                     std::uint64_t now) {
-  const std::string key = limit.key.to_string();
-  if (limit.retired && !anchor) {
-    return fmt::format(
-        "key {} is retired: what it signed counts only where the log entered it "
-        "before entry {}",
-        key, *limit.retired);
-  }
-  if (limit.retired && anchor->index >= *limit.retired) {
-    return fmt::format(
-        "key {} is retired from entry {} of the log on, and this signature did not "
-        "come before",
-        key, *limit.retired);
-  }
-  const auto end = parse_moment(limit.expires);
-  if (end && (anchor ? anchor->time : now) >= *end) {
-    return fmt::format("key {} counted until {}, and this signature did not come before", key,
-                       limit.expires);
-  }
-  return {};
-}
-
 struct Judging {
   const PolicyRule& rule;
   const format::OrganSource& organ;
@@ -58,9 +30,7 @@ struct Judging {
   std::uint64_t now;
 
   std::string too_late(const std::string& bundle, const format::KeyId& key) const {
-    const LimitedKey* limit = limit_of(rule, key);
-    if (limit == nullptr) return {};
-    return registry::too_late(*limit, anchors ? anchors(bundle) : std::nullopt, now);
+    return why_too_late(rule, key, bundle, anchors, now);
   }
 };
 
@@ -107,19 +77,6 @@ Evidence gather(const Judging& by) {
         {ErrorCode::untrusted, std::string(format::kSignatureFile), "the organ is not signed"});
   }
   return evidence;
-}
-
-// Given keys replace those of the rule, not how many of them must have signed.
-PolicyRule applicable(const Policy& policy, std::string_view name, const TrustOverride& override,
-                      Naming naming) {
-  PolicyRule rule = policy.rule_for(name);
-  if (!override.keys.empty()) {
-    rule.keys = override.keys;
-    rule.mode = PolicyMode::enforce;
-  }
-  if (naming == Naming::claimed) rule.mode = PolicyMode::enforce;
-  if (rule.mode != PolicyMode::off) rule.threshold = std::max<std::uint64_t>(rule.threshold, 1);
-  return rule;
 }
 
 std::string describe_rule(const Policy& policy, std::string_view name, const PolicyRule& rule,

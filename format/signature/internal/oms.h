@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The layers of an OMS bundle, each in its own file: raw ECDSA (keys.cc), Sigstore bundle and DSSE
-// envelope (oms_envelope.cc), in-toto statement (oms_statement.cc).
+// envelope (oms_envelope.cc), in-toto statement (statement.h), what OMS states (oms_statement.cc).
+// Attestations state something else and share the rest.
 #pragma once
 
 #include <optional>
@@ -33,6 +34,13 @@ std::string pre_authentication_encoding(std::string_view payload);
 
 std::string write_bundle(std::string_view payload, std::string_view signature, const KeyId& hint);
 Envelope parse_bundle(std::string_view bundle, std::string_view subject);
+
+// The bundle of a payload, signed.
+std::string sign_payload(std::string_view payload, const SecretKey& key);
+// The same as parse_bundle, its signature verified: by the key of `keys` that it names. Throws also
+// untrusted.
+Envelope open_bundle(std::string_view bundle, const std::vector<PublicKey>& keys,
+                     std::string_view subject);
 
 std::string write_statement(std::string_view subject_name,
                             const std::vector<SignedResource>& resources);
