@@ -74,7 +74,7 @@ MODULES = {
     "cli/output": SIGNATURE | {"cli/frame", "cli/report", "registry", "registry/http", "registry/catalog", "registry/trust",
                                "transplant"},
     "cli/registry": SIGNATURE | {"cli/frame", "cli/output", "registry", "registry/http", "registry/remote", "registry/log",
-                                 "registry/catalog", "registry/trust", "registry/care", "registry/site",
+                                 "registry/catalog", "registry/oci", "registry/trust", "registry/care", "registry/site",
                                  "registry/lockfile", "transplant"},
     "cli/log": SIGNATURE | {"cli/frame", "cli/output", "cli/registry", "registry", "registry/notes", "registry/log",
                             "registry/history"},

@@ -54,3 +54,12 @@ expect 2 organ attest tiny/organ:1.0.0 --type evaluation --from figures.json 2>/
 expect 2 organ attest organ --type evaluation --key lab.key --from figures.json --out organ/inside.json 2>/dev/null
 expect 4 organ attest tiny/organ:1.0.0 --attach organ/model.sig 2>/dev/null
 test ! -e organ/inside.json
+
+# What it is made of, for other tools: equal each time.
+organ show tiny/organ:1.0.0 --bom >one.json
+organ show tiny/organ:1.0.0 --bom >two.json
+cmp one.json two.json
+organ show organ --bom | python3 -c 'import json, sys
+bom = json.load(sys.stdin)
+print(bom["bomFormat"], bom["specVersion"], bom["metadata"]["component"]["type"], "signature" in bom, "serialNumber" in bom)'
+expect 2 organ show tiny/organ:1.0.0 --bom --history 2>/dev/null
