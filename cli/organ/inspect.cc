@@ -125,6 +125,7 @@ void show_bundle(const Context& context, const fs::path& path) {
   }
   context.print(field("signature of", escape_text(statement.subject_name)));
   context.print(field("names key", statement.key.hex()));
+  if (statement.certificate) context.print(field("certified", statement.certificate->describe()));
   context.print(field("checked", "no; organ verify does that"));
   context.print("files");
   for (const auto& resource : statement.resources) {

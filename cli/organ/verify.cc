@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
+#include "cli/organ/certificate_options.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/examine.h"
 #include "cli/organ/organ_argument.h"
@@ -30,6 +31,7 @@ struct Arguments {
   bool all = false;
   ReportOptions report;
   TrustOptions trust;
+  CertificateOptions certificates;
   bool require_finite = false;
   unsigned threads = 0;
 };
@@ -57,7 +59,8 @@ VerifyReport verify_locked(const Context& context, const Arguments& arguments,
 }
 
 VerifyReport examine_asked(const Context& context, const Arguments& arguments, const Work& work) {
-  const registry::TrustOverride trust = arguments.trust.load();
+  registry::TrustOverride trust = arguments.trust.load();
+  arguments.certificates.add_to(trust);
   if (arguments.all) {
     if (!arguments.subject.empty() || !arguments.trust.locked.empty()) {
       throw Error(ErrorCode::invalid_argument,
@@ -111,6 +114,7 @@ void add_verify(Command& app, Context& context) {
       "read every byte of an organ, check digests and signatures, and say what is proved",
       "  organ verify legal/contracts:1.0.0\n"
       "  organ verify ./legal-1.0.0 --key legal.pub\n"
+      "  organ verify ./legal-1.0.0 --ca-roots acme-ca.pem --identity email:legal@acme.example\n"
       "  organ verify --locked organ.lock\n"
       "  organ verify --all --junit verify.xml --sarif verify.sarif");
   auto arguments = std::make_shared<Arguments>();
@@ -118,6 +122,7 @@ void add_verify(Command& app, Context& context) {
   command.add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
   add_report_options(command, arguments->report);
   add_trust_options(command, arguments->trust);
+  add_certificate_options(command, arguments->certificates);
   add_finite_option(command, arguments->require_finite);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run(context, *arguments); });

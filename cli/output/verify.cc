@@ -8,6 +8,7 @@
 #include "cli/frame/amounts.h"
 #include "cli/frame/context.h"
 #include "format/base/fail.h"
+#include "format/manifest/manifest.h"
 
 namespace organ::cli {
 namespace {
@@ -42,6 +43,17 @@ void add(std::vector<ReportFinding>& out, const std::vector<Finding>& findings, 
     out.push_back({"verify/" + std::string(rule.empty() ? to_string(finding.code) : rule), level,
                    finding.subject, finding.message});
   }
+}
+
+nlohmann::json signer_json(const format::CertificateSigner& signer) {
+  return {{"subject", signer.subject},
+          {"names", signer.names},
+          {"sha256", signer.fingerprint.hex()},
+          {"not_before", format::time_text(signer.not_before)},
+          {"not_after", format::time_text(signer.not_after)},
+          {"stamped",
+           signer.stamped ? nlohmann::json(format::time_text(*signer.stamped)) : nlohmann::json()},
+          {"stamped_by", signer.stamped ? nlohmann::json(signer.stamped_by) : nlohmann::json()}};
 }
 
 }  // namespace
@@ -82,6 +94,8 @@ nlohmann::json to_json(const VerifyReport& report) {
     good = good && failures(item).empty();
     nlohmann::json keys = nlohmann::json::array();
     for (const format::KeyId& key : item.trust.keys) keys.push_back(key.to_string());
+    nlohmann::json certificates = nlohmann::json::array();
+    for (const auto& signer : item.trust.certificates) certificates.push_back(signer_json(signer));
     items.push_back(
         {{"subject", escape_text(item.subject)},
          {"digest", is_version(item) ? nlohmann::json(item.digest.to_string()) : nlohmann::json()},
@@ -92,7 +106,8 @@ nlohmann::json to_json(const VerifyReport& report) {
          {"established", item.trust.established},
          {"not_established", item.trust.not_established},
          {"policy", item.trust.policy},
-         {"keys", keys}});
+         {"keys", keys},
+         {"certificates", certificates}});
   }
   return {{"ok", good},
           {"items", items},

@@ -88,25 +88,47 @@ void read_serialization(const JsonObject& object, SignedStatement& statement) {
   }
 }
 
-void read_resources(const JsonObject& predicate, SignedStatement& statement) {
-  const auto resources = predicate.objects("resources");
-  if (resources.empty() || resources.size() > kMostResources) {
-    predicate.fail_field("resources", fmt::format("expected 1 to {} files, got {}", kMostResources,
-                                                  resources.size()));
-  }
-  std::set<std::string> names;
-  for (const JsonObject& resource : resources) {
-    resource.allow_only({"name", "digest", "algorithm"});
-    resource.require_string("algorithm", "sha256");
+// Unique names inside the signed folder.
+class ResourceNames {
+ public:
+  std::string take(const JsonObject& resource) {
     std::string name = resource.string("name");
     if (!is_safe_name(name)) {
       resource.fail_field("name", quote(name) + " is not a file inside the signed folder");
     }
-    if (!names.insert(name).second) {
+    if (!names_.insert(name).second) {
       resource.fail_field("name", quote(name) + " stands there twice");
     }
-    statement.resources.push_back({std::move(name), read_hex(resource, "digest")});
+    return name;
   }
+
+ private:
+  std::set<std::string> names_;
+};
+
+std::vector<JsonObject> limited_objects(const JsonObject& object, std::string_view key) {
+  auto list = object.objects(key);
+  if (list.empty() || list.size() > kMostResources) {
+    object.fail_field(key,
+                      fmt::format("expected 1 to {} files, got {}", kMostResources, list.size()));
+  }
+  return list;
+}
+
+void read_resources(const JsonObject& predicate, SignedStatement& statement) {
+  ResourceNames names;
+  for (const JsonObject& resource : limited_objects(predicate, "resources")) {
+    resource.allow_only({"name", "digest", "algorithm"});
+    resource.require_string("algorithm", "sha256");
+    statement.resources.push_back({names.take(resource), read_hex(resource, "digest")});
+  }
+}
+
+[[noreturn]] void fail_legacy(std::string_view subject) {
+  throw Error(
+      ErrorCode::corrupt,
+      fmt::format("{}: a bundle of model_signing 0.2, before the format was settled", subject),
+      "sign again with a current tool");
 }
 
 // A signer must not be able to show a file and hide it in one statement.
@@ -153,18 +175,45 @@ std::string write_statement(std::string_view subject_name,
   return canonical_json(statement);
 }
 
+bool is_legacy_statement(std::string_view payload) {
+  JsonLimits limits;
+  limits.bytes = kSignatureLimit;
+  try {
+    const Json document = parse_json(payload, limits, "statement");
+    return JsonObject(document, "statement").optional_string("predicateType") ==
+           kPredicateTypeOfVersion02;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+SignedStatement parse_legacy_statement(std::string_view payload, std::string_view subject) {
+  JsonLimits limits;
+  limits.bytes = kSignatureLimit;
+  const Json document = parse_json(payload, limits, subject);
+  const JsonObject root(document, std::string(subject));
+  root.require_string("_type", kStatementType);
+  root.require_string("predicateType", kPredicateTypeOfVersion02);
+  root.allow_only({"_type", "subject", "predicateType", "predicate"});  // the last says nothing
+  SignedStatement statement;
+  ResourceNames names;
+  for (const JsonObject& file : limited_objects(root, "subject")) {
+    file.allow_only({"name", "digest"});
+    const JsonObject digest = file.object("digest");
+    digest.allow_only({"sha256"});
+    statement.resources.push_back({names.take(file), read_hex(digest, "sha256")});
+  }
+  statement.root = root_of(statement.resources);
+  return statement;
+}
+
 SignedStatement parse_statement(std::string_view payload, std::string_view subject) {
   JsonLimits limits;
   limits.bytes = kSignatureLimit;
   const Json document = parse_json(payload, limits, subject);
   const JsonObject root(document, std::string(subject));
   root.require_string("_type", kStatementType);
-  if (root.string("predicateType") == kPredicateTypeOfVersion02) {
-    throw Error(
-        ErrorCode::corrupt,
-        fmt::format("{}: a bundle of model_signing 0.2, before the format was settled", subject),
-        "sign again with a current tool");
-  }
+  if (root.string("predicateType") == kPredicateTypeOfVersion02) fail_legacy(subject);
   root.require_string("predicateType", kPredicateType);
   root.allow_only({"_type", "subject", "predicateType", "predicate"});
   SignedStatement statement;

@@ -10,6 +10,7 @@
 #include "format/base/file.h"
 #include "format/base/path_status.h"
 #include "format/organ/ignored_files.h"
+#include "format/signature/internal/certificates.h"
 #include "format/signature/internal/oms.h"
 
 namespace organ::format {
@@ -25,17 +26,75 @@ std::map<std::string, Digest> covered_files(const OrganSource& organ) {
 }
 
 // A bundle must not name its own key: only a key of ours with that id may verify it.
-const PublicKey& key_for(const KeyId& hint, const std::vector<PublicKey>& keys,
-                         std::string_view subject) {
-  const auto found = std::find_if(keys.begin(), keys.end(),
+const PublicKey& key_for(const KeyId& hint, const SignerTrust& trust, std::string_view subject) {
+  const auto found = std::find_if(trust.keys.begin(), trust.keys.end(),
                                   [&](const PublicKey& key) { return key.id() == hint; });
-  if (found != keys.end()) return *found;
+  if (found != trust.keys.end()) return *found;
+  const std::size_t count = trust.keys.size();
   throw Error(ErrorCode::untrusted,
-              keys.empty()
+              count == 0
                   ? fmt::format("{}: signed by key {}, and no key was given", subject, hint.hex())
                   : fmt::format("{}: signed by key {}, which is none of the {} given", subject,
-                                hint.hex(), keys.size()),
+                                hint.hex(), count),
               "--key PUB names the public key you trust");
+}
+
+// The statement, once the key signed it. That of model_signing 0.2 only on request.
+SignedStatement judge_signature(const internal::Envelope& envelope, const PublicKey& key,
+                                const SignerTrust& trust, std::string_view subject) {
+  const std::string message = internal::pre_authentication_encoding(envelope.payload);
+  const bool good = internal::verify_message(key, message, envelope.signature);
+  const bool legacy = !good && internal::is_legacy_statement(envelope.payload);
+  if (legacy && !trust.legacy) {
+    throw Error(ErrorCode::untrusted,
+                fmt::format("{}: made by model_signing 0.2, before the format was settled: it "
+                            "counts on request only",
+                            subject),
+                "--legacy-signatures asks for it; better sign again with a current tool");
+  }
+  if (!good &&
+      !(legacy && internal::verify_legacy_message(key, internal::legacy_encoding(envelope.payload),
+                                                  envelope.signature))) {
+    fail(ErrorCode::untrusted, "{}: the signature does not verify with key {}", subject,
+         key.id().hex());
+  }
+  SignedStatement statement = legacy ? internal::parse_legacy_statement(envelope.payload, subject)
+                                     : internal::parse_statement(envelope.payload, subject);
+  statement.key = key.id();
+  return statement;
+}
+
+// What its time stamps do not prove belongs to the reason of a refusal.
+CertificateSigner judge_certificates(const internal::Envelope& envelope,
+                                     const CertificateSet& chain, const CertificateTrust& trust,
+                                     std::string_view subject) {
+  std::vector<std::string> refused;
+  const auto stamped =
+      internal::proven_time(envelope.timestamps, envelope.signature, trust, refused);
+  try {
+    return internal::judge_chain(chain, trust, stamped, subject);
+  } catch (const Error& error) {
+    if (refused.empty()) throw;
+    std::string message = error.message();
+    for (const std::string& reason : refused) message += "; " + reason;
+    throw Error(error.code(), message, error.hint());
+  }
+}
+
+SignedStatement verify_certified(const internal::Envelope& envelope, const SignerTrust& trust,
+                                 std::string_view subject) {
+  const auto chain = CertificateSet::from_der(envelope.chain, subject);
+  if (!trust.certificates) {
+    throw Error(ErrorCode::untrusted,
+                fmt::format("{}: signed with a certificate of {}, which no key can vouch for",
+                            subject, internal::describe_leaf(chain, subject).describe()),
+                "organ verify --ca-roots FILE names the roots you trust");
+  }
+  CertificateSigner signer = judge_certificates(envelope, chain, *trust.certificates, subject);
+  SignedStatement statement =
+      judge_signature(envelope, internal::leaf_key(chain, subject), trust, subject);
+  statement.certificate = std::move(signer);
+  return statement;
 }
 
 void require_clean(const OrganFolder& organ, const Work& work, FiniteCheck* finite) {
@@ -63,114 +122,64 @@ void remove_unfinished(const fs::path& folder) {
   }
 }
 
-// Every regular file below `folder` that no default or signed ignore rule leaves out. Symlinks,
-// FIFOs and devices become findings.
-struct FolderWalk {
-  const fs::path& folder;
-  const SignedStatement& statement;
-  std::vector<std::string> names;
-  std::vector<Finding> findings;
-
-  bool ignored(const std::string& name) const {
-    if (is_ignored_by_default(name)) return true;
-    return std::any_of(
-        statement.ignore_paths.begin(), statement.ignore_paths.end(),
-        [&](const std::string& path) { return internal::ignore_covers(path, name); });
-  }
-
-  void run() {
-    std::vector<std::string> pending = {""};
-    while (!pending.empty()) {
-      const std::string prefix = std::move(pending.back());
-      pending.pop_back();
-      for (const std::string& entry : list_folder(folder / prefix)) {
-        const std::string name = prefix + entry;
-        if (ignored(name)) continue;
-        const PathStatus status = path_status(folder / name, Symlinks::refuse);
-        if (status == PathStatus::folder) {
-          pending.push_back(name + "/");
-        } else if (status == PathStatus::file) {
-          names.push_back(name);
-        } else {
-          findings.push_back({ErrorCode::corrupt, escape_text(name), "is not a regular file"});
-        }
-      }
-    }
-    std::sort(names.begin(), names.end());
-  }
-};
-
-// Flat digests of files, some of them open at a time.
-std::vector<Digest> hash_files(const fs::path& folder, const std::vector<std::string>& names,
-                               const Work& work) {
-  constexpr std::size_t kBatch = 64;
-  std::uint64_t bytes = 0;
-  for (const std::string& name : names) bytes += size_of_file(folder / name);
-  const Work verifying = work.phase("verifying", bytes);
-  std::vector<Digest> digests;
-  for (std::size_t at = 0; at < names.size(); at += kBatch) {
-    std::vector<UniqueFd> files;
-    std::vector<HashRange> ranges;
-    for (std::size_t i = at; i < std::min(names.size(), at + kBatch); ++i) {
-      files.push_back(open_regular(folder / names[i], Symlinks::refuse));
-      ranges.push_back({files.back().get(), 0, file_size(files.back().get(), names[i])});
-    }
-    const auto batch = hash_ranges(ranges, folder.string(), verifying);
-    digests.insert(digests.end(), batch.begin(), batch.end());
-  }
-  return digests;
-}
-
 }  // namespace
 
 std::string sign_resources(std::string_view subject_name, std::vector<SignedResource> resources,
-                           const SecretKey& key) {
+                           const SecretKey& key, const CertificateSet& chain) {
   check(!resources.empty(), "nothing to sign");
+  const PublicKey public_key = key.public_key();
+  if (!chain.empty()) internal::require_signer(chain, public_key);
   std::sort(resources.begin(), resources.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   const std::string payload = internal::write_statement(subject_name, resources);
-  const std::string message = internal::pre_authentication_encoding(payload);
-  const PublicKey public_key = key.public_key();
-  std::string bundle =
-      internal::write_bundle(payload, internal::sign_message(key, message), public_key.id());
-  verify_bundle(bundle, {public_key}, kSignatureFile);  // what we refuse to read we do not write
+  const std::string signature =
+      internal::sign_message(key, internal::pre_authentication_encoding(payload));
+  std::string bundle = chain.empty() ? internal::write_bundle(payload, signature, public_key.id())
+                                     : internal::write_bundle(payload, signature, chain);
+  // What we refuse to read we do not write.
+  judge_signature(internal::parse_bundle(bundle, kSignatureFile), public_key, {}, kSignatureFile);
   return bundle;
 }
 
 void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace, const Work& work,
-                 FiniteCheck* finite) {
+                 FiniteCheck* finite, const CertificateSet& chain) {
   const fs::path path = organ.folder() / kSignatureFile;
   if (!replace && is_taken(path)) {
     throw Error(ErrorCode::already_exists, fmt::format("{}: already exists", quote(path.string())),
                 "--replace writes a new signature over it");
   }
+  if (!chain.empty()) internal::require_signer(chain, key.public_key());  // before a long reading
   require_clean(organ, work, finite);
   std::vector<SignedResource> resources;
   for (const auto& [name, digest] : covered_files(organ)) resources.push_back({name, digest});
   std::string subject_name = real_path(organ.folder()).filename().string();
   remove_unfinished(organ.folder());
-  write_file(path, sign_resources(subject_name, std::move(resources), key),
+  write_file(path, sign_resources(subject_name, std::move(resources), key, chain),
              replace ? AtomicFile::Mode::replace : AtomicFile::Mode::create_new);
 }
 
 SignedStatement verify_bundle(std::string_view bundle, const std::vector<PublicKey>& keys,
                               std::string_view subject) {
+  return judge_bundle(bundle, SignerTrust{keys}, subject);
+}
+
+SignedStatement judge_bundle(std::string_view bundle, const SignerTrust& trust,
+                             std::string_view subject) {
   const internal::Envelope envelope = internal::parse_bundle(bundle, subject);
-  const PublicKey& key = key_for(envelope.hint, keys, subject);
-  const std::string message = internal::pre_authentication_encoding(envelope.payload);
-  if (!internal::verify_message(key, message, envelope.signature)) {
-    fail(ErrorCode::untrusted, "{}: the signature does not verify with key {}", subject,
-         key.id().hex());
-  }
-  SignedStatement statement = internal::parse_statement(envelope.payload, subject);
-  statement.key = key.id();
-  return statement;
+  if (!envelope.chain.empty()) return verify_certified(envelope, trust, subject);
+  return judge_signature(envelope, key_for(envelope.hint, trust, subject), trust, subject);
 }
 
 SignedStatement read_bundle(std::string_view bundle, std::string_view subject) {
   const internal::Envelope envelope = internal::parse_bundle(bundle, subject);
-  SignedStatement statement = internal::parse_statement(envelope.payload, subject);
+  SignedStatement statement = internal::is_legacy_statement(envelope.payload)
+                                  ? internal::parse_legacy_statement(envelope.payload, subject)
+                                  : internal::parse_statement(envelope.payload, subject);
   statement.key = envelope.hint;
+  if (!envelope.chain.empty()) {
+    const auto chain = CertificateSet::from_der(envelope.chain, subject);
+    statement.certificate = internal::describe_leaf(chain, subject);
+  }
   return statement;
 }
 
@@ -197,36 +206,6 @@ std::vector<Finding> compare_statement(const SignedStatement& statement, const O
   }
   for (const std::string& name : organ.extra_files()) {
     add(name, "lies in the folder but is neither part of the organ nor signed" + left_by(name));
-  }
-  return findings;
-}
-
-std::vector<Finding> verify_model_folder(const fs::path& folder, const SignedStatement& statement,
-                                         const Work& work) {
-  FolderWalk walk{folder, statement, {}, {}};
-  walk.run();
-  const std::vector<Digest> digests = hash_files(folder, walk.names, work);
-  std::map<std::string, Digest> expected;
-  for (const auto& resource : statement.resources) {
-    expected.emplace(resource.name, resource.digest);
-  }
-  std::vector<Finding> findings = std::move(walk.findings);
-  for (std::size_t i = 0; i < walk.names.size(); ++i) {
-    const std::string shown = escape_text(walk.names[i]);
-    const auto found = expected.find(walk.names[i]);
-    if (found == expected.end()) {
-      findings.push_back({ErrorCode::untrusted, shown, "is not covered by the signature"});
-      continue;
-    }
-    if (found->second != digests[i]) {
-      findings.push_back(
-          {ErrorCode::corrupt, shown,
-           fmt::format("has digest {} but {} was signed", digests[i].hex(), found->second.hex())});
-    }
-    expected.erase(found);
-  }
-  for (const auto& [name, digest] : expected) {
-    findings.push_back({ErrorCode::corrupt, escape_text(name), "is signed but missing"});
   }
   return findings;
 }

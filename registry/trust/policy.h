@@ -92,6 +92,9 @@ enum class Naming { known, claimed };
 struct TrustOverride {
   std::vector<format::PublicKey> keys;  // --key: replaces the rule's keys; its threshold stays
   bool allow_unsigned = false;          // --allow-unsigned: a failed signature check only warns
+  // --ca-roots: certificates count too, and keys only of those given; no policy trusts roots.
+  std::optional<format::CertificateTrust> certificates = {};
+  bool legacy = false;  // --legacy-signatures: bundles of model_signing 0.2 count too
 };
 
 // What is known about the origin of one organ. `refusals` is empty when it may be installed.
@@ -102,8 +105,9 @@ struct TrustVerdict {
   std::vector<std::string> not_established;  // what nobody can know from here
   std::vector<std::string> policy;           // which rule applied, what was overridden
   std::vector<format::KeyId> keys;           // distinct keys with a good, complete signature
-  std::vector<format::Finding> refusals;     // untrusted or corrupt
-  std::vector<format::Finding> warnings;     // what warn mode or the override let pass
+  std::vector<format::CertificateSigner> certificates;  // of those that a certificate names
+  std::vector<format::Finding> refusals;                // untrusted or corrupt
+  std::vector<format::Finding> warnings;                // what warn mode or the override let pass
 };
 
 // Verifies every signature bundle of `organ` with the keys that apply to `name` and judges the

@@ -17,6 +17,8 @@ constexpr std::size_t kMaxStrangers = 64;  // problems of keys that do not count
 // The good keys of an organ's bundles, and everything that was wrong with the others.
 struct Evidence {
   std::vector<format::KeyId> keys;
+  std::vector<std::string> signers;  // the same keys for people
+  std::vector<format::CertificateSigner> certificates;
   std::vector<Finding> problems;        // no signature, unknown key, malformed
   std::vector<Finding> contradictions;  // a trusted key signed something else
   std::vector<std::string> late;        // good, and after the end of its key
@@ -53,6 +55,7 @@ std::string too_late(const LimitedKey& limit, const std::optional<LogAnchor>& an
 
 struct Judging {
   const PolicyRule& rule;
+  const format::SignerTrust& trust;
   const format::OrganSource& organ;
   const SignatureAnchors& anchors;
   std::uint64_t now;
@@ -64,18 +67,42 @@ struct Judging {
   }
 };
 
+// The signer of a good signature as the end of a sentence.
+std::string describe_signer(const format::SignedStatement& statement) {
+  if (!statement.certificate) return "key " + statement.key.to_string();
+  const format::CertificateSigner& signer = *statement.certificate;
+  std::string text =
+      fmt::format("{}, certificate {}", signer.describe(), signer.fingerprint.to_string());
+  if (!signer.stamped) return text;
+  return text + fmt::format(", not after {}, as {} stamped", format::time_text(*signer.stamped),
+                            escape_text(signer.stamped_by));
+}
+
+// One key counts once, however often it signed, and one certified name, whatever its keys.
+void add_signer(const format::SignedStatement& statement, Evidence& out) {
+  if (std::ranges::find(out.keys, statement.key) != out.keys.end()) return;
+  const auto& signer = statement.certificate;
+  if (signer && std::ranges::find(out.certificates, signer->subject,
+                                  &format::CertificateSigner::subject) != out.certificates.end()) {
+    return;
+  }
+  out.keys.push_back(statement.key);
+  out.signers.push_back(describe_signer(statement));
+  if (signer) out.certificates.push_back(*signer);
+}
+
 void judge_bundle(const std::string& bundle, const Judging& by, const std::string& subject,
                   Evidence& out) {
   try {
-    const format::SignedStatement statement = format::verify_bundle(bundle, by.rule.keys, subject);
+    const format::SignedStatement statement = format::judge_bundle(bundle, by.trust, subject);
     std::vector<Finding> differences = format::compare_statement(statement, by.organ);
     if (!differences.empty()) {
       out.contradictions.insert(out.contradictions.end(), differences.begin(), differences.end());
     } else if (std::string late = by.too_late(bundle, statement.key); !late.empty()) {
       out.late.push_back(late);
       out.problems.push_back({ErrorCode::untrusted, subject, std::move(late)});
-    } else if (std::ranges::find(out.keys, statement.key) == out.keys.end()) {
-      out.keys.push_back(statement.key);  // one key counts once, however often it signed
+    } else {
+      add_signer(statement, out);
     }
   } catch (const Error& error) {
     if (error.code() != ErrorCode::untrusted && error.code() != ErrorCode::corrupt) throw;
@@ -109,11 +136,11 @@ Evidence gather(const Judging& by) {
   return evidence;
 }
 
-// Given keys replace those of the rule, not how many of them must have signed.
+// Given keys and roots replace the keys of the rule, not how many signers there must be.
 PolicyRule applicable(const Policy& policy, std::string_view name, const TrustOverride& override,
                       Naming naming) {
   PolicyRule rule = policy.rule_for(name);
-  if (!override.keys.empty()) {
+  if (!override.keys.empty() || override.certificates) {
     rule.keys = override.keys;
     rule.mode = PolicyMode::enforce;
   }
@@ -124,6 +151,14 @@ PolicyRule applicable(const Policy& policy, std::string_view name, const TrustOv
 
 std::string describe_rule(const Policy& policy, std::string_view name, const PolicyRule& rule,
                           const TrustOverride& override) {
+  if (override.certificates) {
+    const std::string& identity = override.certificates->identity;
+    return fmt::format(
+        "overridden by --ca-roots: {} must have signed, of {} given keys and whom {} given roots "
+        "certify as {}",
+        rule.threshold, override.keys.size(), override.certificates->roots.size(),
+        identity.empty() ? "anyone" : quote(identity));
+  }
   if (!override.keys.empty()) {
     return fmt::format("overridden by --key: {} of {} given keys must have signed", rule.threshold,
                        override.keys.size());
@@ -142,8 +177,12 @@ std::string describe_rule(const Policy& policy, std::string_view name, const Pol
                      to_string(rule.mode), rule.threshold, rule.keys.size());
 }
 
-std::string describe_shortfall(const PolicyRule& rule, std::size_t good,
-                               const std::vector<std::string>& late) {
+std::string describe_shortfall(const PolicyRule& rule, const TrustOverride& override,
+                               std::size_t good, const std::vector<std::string>& late) {
+  if (override.certificates) {
+    return fmt::format("signed by {} for whom a given key or root vouches, {} needed", good,
+                       rule.threshold);
+  }
   if (rule.keys.empty()) return "no key is trusted for it, so no signature counts";
   return fmt::format("signed by {} of the {} trusted keys, {} needed{}", good, rule.keys.size(),
                      rule.threshold, late.empty() ? "" : ": " + late.front());
@@ -186,7 +225,8 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
   TrustVerdict verdict;
   verdict.policy.push_back(describe_rule(policy, name, rule, override));
   const auto now = static_cast<std::uint64_t>(format::clock_seconds());
-  const Evidence evidence = gather({rule, organ, anchors, now});
+  const format::SignerTrust trust{rule.keys, override.certificates, override.legacy};
+  const Evidence evidence = gather({rule, trust, organ, anchors, now});
   sort_problems(evidence.contradictions, false, false, verdict);
   if (rule.mode == PolicyMode::off) {
     verdict.not_established.push_back("who made it: the policy turns signature checks off");
@@ -197,19 +237,21 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
     return verdict;
   }
   verdict.keys = evidence.keys;
-  for (const format::KeyId& key : evidence.keys) {
-    verdict.established.push_back(fmt::format("organ.json and its {} files are signed by key {}",
-                                              organ.manifest().files.size(), key.to_string()));
+  verdict.certificates = evidence.certificates;
+  for (const std::string& signer : evidence.signers) {
+    verdict.established.push_back(fmt::format("organ.json and its {} files are signed by {}",
+                                              organ.manifest().files.size(), signer));
   }
   say_ends(rule, evidence.keys, now, verdict);
-  const bool satisfied = !rule.keys.empty() && evidence.keys.size() >= rule.threshold;
+  const bool asked = !rule.keys.empty() || override.certificates;
+  const bool satisfied = asked && evidence.keys.size() >= rule.threshold;
   const bool lenient = override.allow_unsigned || rule.mode == PolicyMode::warn;
   std::vector<Finding> problems = evidence.problems;
   if (!satisfied) {
     verdict.not_established.push_back("who made it");
     problems.insert(problems.begin(),
                     {ErrorCode::untrusted, std::string(name),
-                     describe_shortfall(rule, evidence.keys.size(), evidence.late)});
+                     describe_shortfall(rule, override, evidence.keys.size(), evidence.late)});
   }
   if (override.allow_unsigned) verdict.policy.push_back("overridden by --allow-unsigned");
   sort_problems(problems, satisfied, lenient, verdict);

@@ -3,6 +3,7 @@
 #include "format/base/file.h"
 
 #include "tests/registry/support.h"
+#include "tests/support/certificate_maker.h"
 
 using namespace organ;
 using namespace organ::registry;
@@ -37,6 +38,21 @@ struct Signed {
   SecretKey other = SecretKey::generate(Curve::p384);
   Signed() { format::sign_folder(OrganFolder::open(path), key); }
   OrganFolder open() const { return OrganFolder::open(path); }
+};
+
+// The organ with other signatures than its folder has room for.
+struct WithBundles final : format::OrganSource {
+  const OrganFolder& organ;
+  std::vector<std::string> bundles;
+  WithBundles(const OrganFolder& of, std::vector<std::string> given)
+      : organ(of), bundles(std::move(given)) {}
+
+  const format::Manifest& manifest() const override { return organ.manifest(); }
+  const std::string& manifest_text() const override { return organ.manifest_text(); }
+  UniqueFd open(const format::FileEntry& file) const override { return organ.open(file); }
+  std::vector<std::string> signature_bundles() const override { return bundles; }
+  std::vector<std::string> extra_files() const override { return organ.extra_files(); }
+  std::string describe() const override { return organ.describe(); }
 };
 
 }  // namespace
@@ -133,4 +149,33 @@ TEST_CASE("policy: a trusted signature over other bytes is refused, whatever the
     CHECK(
         contains(verdict.refusals.back().subject + verdict.refusals.back().message, "organ.json"));
   }
+}
+
+TEST_CASE("policy: certificates count by given roots alone, each name once") {
+  const Certified root = make_authority("root");
+  const auto certify = [&](const std::string& name) {
+    return make_certificate(
+        {.name = name, .extensions = {{"keyUsage", "critical,digitalSignature"}}}, &root);
+  };
+  const Certified first = certify("one"), again = certify("one"), second = certify("two");
+  const Signed fixture;
+  const TempFolder trust = scratch();
+  const Policy two =
+      parse(trust.path(), rule("*", "enforce", 2, {&first.key, &second.key, &again.key}));
+  const auto judge = [&](const Certified& a, const Certified& b, const TrustOverride& override) {
+    const OrganFolder organ = fixture.open();
+    std::vector<std::string> bundles;
+    for (const Certified* by : {&a, &b}) {
+      format::sign_folder(organ, by->key, true, {}, nullptr, by->set());
+      bundles.push_back(read_file(fixture.path / format::kSignatureFile, 1 << 20));
+    }
+    return evaluate_policy(two, "acme/tiny", WithBundles(organ, bundles), override);
+  };
+  TrustOverride roots;
+  roots.certificates = format::CertificateTrust{root.set(), {}, {}};
+  CHECK(judge(first, second, roots).trusted());
+  CHECK(judge(first, second, roots).certificates.size() == 2);
+  CHECK_FALSE(judge(first, again, roots).trusted());
+  // The rule trusts these keys, not whom their certificates name.
+  CHECK_FALSE(judge(first, second, {}).trusted());
 }
