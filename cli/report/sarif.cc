@@ -24,7 +24,7 @@ std::string file_of(const ReportCase& one, const ReportFinding& finding) {
 }
 
 std::string uri_of(const ReportCase& one, const ReportFinding& finding) {
-  const std::string base = relative_uri(one.artifact);
+  std::string base = relative_uri(one.artifact);
   const std::string file = file_of(one, finding);
   if (file.empty()) return base;
   return base == "." ? relative_uri(file) : base + "/" + relative_uri(file);
