@@ -17,7 +17,7 @@ using Mode = Registry::Mode;
 namespace {
 
 constexpr char kPattern[] = "legal/*";
-constexpr std::int64_t kSecondsOfDay = 24 * 60 * 60;
+constexpr std::int64_t kSecondsOfDay = 86'400;
 
 std::string moment_in(std::int64_t seconds) {
   return format::time_text(format::clock_seconds() + seconds);

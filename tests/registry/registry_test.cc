@@ -10,7 +10,6 @@
 using namespace organ;
 using namespace organ::registry;
 using namespace organ::test;
-using format::Reference;
 using format::Version;
 using Mode = Registry::Mode;
 

@@ -55,6 +55,7 @@ bool says(const FsckReport& report, const std::string& part) {
 
 std::vector<std::string> names_of(const std::vector<TakedownReport::Object>& objects) {
   std::vector<std::string> names;
+  names.reserve(objects.size());
   for (const auto& object : objects) names.push_back(object.file);
   return names;
 }

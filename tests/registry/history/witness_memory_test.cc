@@ -15,7 +15,7 @@ using Mode = Registry::Mode;
 namespace {
 
 fs::path copy_of(const Watched& watched, const std::string& name) {
-  const fs::path copy = watched.fixture.folder.path() / name;
+  fs::path copy = watched.fixture.folder.path() / name;
   fs::copy(watched.fixture.root, copy, fs::copy_options::recursive);
   return copy;
 }

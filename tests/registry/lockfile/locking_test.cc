@@ -18,6 +18,7 @@ constexpr char kName[] = "legal/contracts";
 
 LockFile lock_of(const Fixture& fixture, const std::vector<std::string>& texts) {
   std::vector<format::Reference> references;
+  references.reserve(texts.size());
   for (const std::string& text : texts) references.push_back(reference(text));
   return lock_versions(fixture.open(Mode::read), references);
 }
