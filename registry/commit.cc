@@ -77,7 +77,7 @@ Registry::Impl::Impl(RegistryPaths paths_, BlobStore blobs_, Log log_, Catalog c
       writable(writable_) {}
 
 const LogFacts& Registry::Impl::all_facts() const {
-  all_.read_on(log);
+  if (snapshots_ == 0) all_.read_on(log);
   return all_.facts;
 }
 

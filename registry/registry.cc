@@ -132,6 +132,20 @@ std::optional<VersionInfo> newest_of(const Catalog& catalog, const LogFacts& fac
   return is_newer ? early : release;
 }
 
+// With its withdrawals and aliases as the log says, whatever its row does.
+VersionInfo as_logged(VersionInfo version, const LogFacts& now) {
+  version.yank_reason = now.yanked(version.name, version.version);
+  version.revoke_reason = now.revoked(version.name, version.version);
+  version.superseded = now.superseded(version.name, version.version);
+  version.taken_down = now.taken_down(version.name, version.version);
+  if (const auto entry = now.hidden(version.name, version.version)) {
+    version.unwitnessed = fmt::format(
+        "not witnessed: too few witnesses have cosigned entry {} of the log yet", *entry);
+  }
+  version.aliases = now.aliases_of(version.name, version.version);
+  return version;
+}
+
 }  // namespace
 
 FileLock share_store(const RegistryPaths& paths, const Work& work) {
@@ -260,7 +274,7 @@ VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
   }
   if (found) {
     prove(*found);
-    return as_logged(*std::move(found));
+    return as_logged(*std::move(found), facts());
   }
   const bool known = !catalog.list({.name = reference.name, .limit = 1}).empty();
   const bool newest = std::holds_alternative<std::monostate>(reference.selector);
@@ -308,26 +322,13 @@ std::unique_ptr<format::OrganSource> Registry::open_organ(const ResolvedVersion&
   return impl_->open_version(version);
 }
 
-VersionInfo Registry::Impl::as_logged(VersionInfo version) const {
-  const LogFacts& now = facts();
-  version.yank_reason = now.yanked(version.name, version.version);
-  version.revoke_reason = now.revoked(version.name, version.version);
-  version.superseded = now.superseded(version.name, version.version);
-  version.taken_down = now.taken_down(version.name, version.version);
-  if (const auto entry = now.hidden(version.name, version.version)) {
-    version.unwitnessed = fmt::format(
-        "not witnessed: too few witnesses have cosigned entry {} of the log yet", *entry);
-  }
-  version.aliases = now.aliases_of(version.name, version.version);
-  return version;
-}
-
 std::vector<VersionInfo> Registry::list(const VersionFilter& filter) const {
   VersionFilter all = filter;
   all.include_withdrawn = true;  // the log says which are
   std::vector<VersionInfo> versions;
+  const LogFacts& now = impl_->facts();
   impl_->catalog.visit(all, [&](VersionInfo row) {
-    VersionInfo version = impl_->as_logged(std::move(row));
+    VersionInfo version = as_logged(std::move(row), now);
     const bool hidden =
         version.yank_reason || version.revoke_reason || version.taken_down || version.unwitnessed;
     if (!hidden || filter.include_withdrawn) versions.push_back(std::move(version));

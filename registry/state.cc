@@ -38,6 +38,7 @@ void add_unwitnessed(std::uint64_t index, const LogEntry& entry, LogFacts& facts
 }  // namespace
 
 const Witnessed& Registry::Impl::witnessed() const {
+  if (snapshots_ > 0) return witnessed_;
   const LogFacts& all = all_facts();
   constexpr std::uint64_t kMinute = 60;  // what was cosigned grows older
   const std::string state = log.signed_checkpoint().note + state_of(witness_folder(paths.organ())) +
@@ -283,20 +284,18 @@ std::string Registry::sign_root(const LogRoot& next) {
   keys.insert(keys.end(), next.keys.begin(), next.keys.end());
   impl_->log.sign_as(keys, now.log_key, note);
   if (impl_->successor) {
-    const std::string key = impl_->successor->verifier_key(origin);
-    auto signature = impl_->successor->sign(origin, note.text);
-    const bool is_asked = std::ranges::find(keys, key) != keys.end();
-    const bool is_there = std::ranges::find(note.signatures, signature) != note.signatures.end();
-    if (is_asked && !is_there) note.signatures.push_back(std::move(signature));
+    const bool is_asked =
+        std::ranges::find(keys, impl_->successor->verifier_key(origin)) != keys.end();
+    if (is_asked) note.add(impl_->successor->sign(origin, note.text));
   }
   return note.to_string();
 }
 
 std::uint64_t Registry::apply_root(const std::string& note, const Work& work) {
   const FileLock lock = impl_->lock_to_write(work);
-  next_root(root(), note, impl_->log.origin(), "the new root");
-  const LogRoot next = read_root_note(note, impl_->log.origin(), "the new root");
-  const bool hands_over = next.log_key != root().log_key;
+  const LogRoot now = root();
+  const LogRoot next = next_root(now, note, impl_->log.origin(), "the new root");
+  const bool hands_over = next.log_key != now.log_key;
   const bool is_prepared =
       impl_->successor && next.log_key == impl_->successor->verifier_key(impl_->log.origin());
   if (hands_over && !is_prepared && next.log_key != impl_->log.next_key()) {

@@ -122,6 +122,7 @@ void note_modes(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verify
 
 TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::OrganSource& organ,
                                       const TrustOverride& override) const {
+  const Snapshot snapshot(*this);
   prove(version);
   TrustVerdict verdict = evaluate_policy(policy(), version.name, organ, override, Naming::known,
                                          anchors_of(version.name, version, std::nullopt));

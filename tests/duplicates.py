@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds code that stands in two places, words that stand twice in a row, and tests that the README
-names but nobody wrote.
+"""Finds code that stands in two places, words that stand twice in a row, rows and bullets of README and
+CHANGELOG that a merge left twice, and tests that the README names but nobody wrote.
 
     duplicates.py SOURCE_ROOT
 
@@ -66,6 +66,21 @@ def doubled_words(root, files):
                 yield f"{path}:{number}: doubled word: '{match.group()}'"
 
 
+def doubled_rows(root):
+    """A row begins like another one of its table, or a bullet like another one of the file."""
+    for path in ("README.md", "CHANGELOG.md"):
+        rows, bullets = set(), set()
+        for number, line in enumerate((root / path).read_text(encoding="utf-8").splitlines(), 1):
+            if not line.startswith("|") or line.startswith("|-"):  # what is above it is a heading
+                rows = set()
+            cell = re.split(r"(?<!\\)\|", line)[1].strip() if line.startswith("|") else ""
+            bullet = line if line.startswith("- ") else ""
+            if (cell and cell in rows) or (bullet and bullet in bullets):
+                yield f"{path}:{number}: stands there already: '{cell or bullet}'"
+            rows.add(cell)
+            bullets.add(bullet)
+
+
 def missing_tests(root):
     for number, line in enumerate((root / "README.md").read_text(encoding="utf-8").splitlines(), 1):
         for path in re.findall(r"`(tests/[\w./]+)`", line):
@@ -79,7 +94,8 @@ def main():
         print("not a git checkout")
         return 77
     files = tracked(root)
-    found = [*duplicate_code(root, files), *doubled_words(root, files), *missing_tests(root)]
+    found = [*duplicate_code(root, files), *doubled_words(root, files), *doubled_rows(root),
+             *missing_tests(root)]
     print("\n".join(found) or "nothing stands twice, nothing is missing")
     return 1 if found else 0
 

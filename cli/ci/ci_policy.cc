@@ -135,12 +135,7 @@ CiPolicy CiPolicy::parse(std::string_view text, std::string_view subject) {
   const Json json = parse_json(
       text, {.bytes = kCiPolicyLimit, .depth = 6, .keys = 10'000, .reals = true}, subject);
   const JsonObject root(json, std::string(subject));
-  if (const std::uint64_t version = root.unsigned_integer("schema_version"); version != kVersion) {
-    throw Error(
-        ErrorCode::unsupported_version,
-        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kVersion),
-        "it is for a newer organ");
-  }
+  root.require_schema(kVersion, "it is for a newer organ");
   root.allow_only(
       {"checks", "evaluations", "licenses", "memorisation", "recipients", "schema_version"});
   CiPolicy policy;

@@ -111,10 +111,7 @@ std::vector<SigningKey> load_keys(const Arguments& arguments,
 
 void sign_with(const std::vector<SigningKey>& keys, SignedNote& note) {
   for (const SigningKey& key : keys) {
-    auto signature = key.signer.sign(key.name(), note.text);
-    if (std::ranges::find(note.signatures, signature) == note.signatures.end()) {
-      note.signatures.push_back(std::move(signature));
-    }
+    note.add(key.signer.sign(key.name(), note.text));
   }
 }
 

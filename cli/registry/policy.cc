@@ -12,6 +12,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/path_status.h"
+#include "registry/log/facts.h"
 #include "registry/log/moment.h"
 #include "registry/trust/known_logs.h"
 
@@ -57,9 +58,7 @@ nlohmann::json limits_json(const PolicyRule& rule) {
   nlohmann::json limits = nlohmann::json::array();
   for (const registry::LimitedKey& limit : rule.limits) {
     limits.push_back(
-        {{"key", limit.key.to_string()},
-         {"expires", limit.expires.empty() ? nlohmann::json() : nlohmann::json(limit.expires)},
-         {"retired", limit.retired ? nlohmann::json(*limit.retired) : nlohmann::json()}});
+        registry::key_limit_json(limit.key.to_string(), {limit.expires, limit.retired}));
   }
   return limits;
 }
@@ -190,15 +189,14 @@ Registry open_with_limit(const Context& context, const RememberArguments& argume
 }
 
 void run_remember(Context& context, const RememberArguments& arguments) {
-  Registry registry = watched(context, 0, [&](const Work& work) {
-    Registry::open(context.registry_path(), Registry::Mode::read, {}, work);  // waits for its lock
-    work.require_wanted();  // from here on it is completed
-    Registry remembered = open_with_limit(context, arguments,
-                                          {.known_registries = context.known_registries(),
-                                           .log_key = arguments.log_key,
-                                           .forget_seen = arguments.replace});
-    context.set_done("the registry is remembered");
-    return remembered;
+  watched(context, 0, [&](const Work& work) {  // waits for another command's lock
+    Registry::open(context.registry_path(), Registry::Mode::read, {}, work);
+  });
+  Registry registry = completed(context, "the registry is remembered", [&] {
+    return open_with_limit(context, arguments,
+                           {.known_registries = context.known_registries(),
+                            .log_key = arguments.log_key,
+                            .forget_seen = arguments.replace});
   });
   tell_notices(context, registry);
   const std::optional<std::uint64_t> limit = registry.max_age();

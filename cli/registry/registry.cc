@@ -25,14 +25,12 @@ void run_init(Context& context, const InitArguments& arguments) {
     options.trusted.emplace_back(arguments.pattern, format::PublicKey::load(file));
   }
   const std::filesystem::path folder = context.registry_path();
-  watched(context, 0, [&](const Work& work) {
-    work.require_wanted();  // from here on it is completed
+  completed(context, "the registry is made", [&] {
     Registry::create(folder, options);
     // Who made it has met it.
     registry::OpenOptions known{.known_registries = context.known_registries(), .log_key = {}};
     known.forget_seen = true;
     Registry::open(folder, Registry::Mode::read, known);
-    context.set_done("the registry is made");
   });
   nlohmann::json keys = nlohmann::json::array();
   for (const auto& [pattern, key] : options.trusted) {

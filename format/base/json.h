@@ -123,6 +123,8 @@ class JsonObject {
   std::optional<bool> optional_boolean(std::string_view key) const;
   std::optional<double> optional_real(std::string_view key) const;
 
+  // Throws unsupported_version, with `hint`, unless `schema_version` is the one that is known.
+  void require_schema(std::uint64_t known, std::string_view hint) const;
   // Throws unless every key is in the list.
   void allow_only(std::initializer_list<std::string_view> keys) const;
   // Throws corrupt "DOCUMENT: field 'PATH.key': MESSAGE".

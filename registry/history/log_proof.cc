@@ -128,11 +128,7 @@ void add_note(std::vector<Candidate>& candidates, const std::string& text, std::
   for (Candidate& known : candidates) {
     if (known.note.text != note.text) continue;
     known.witnesses += witnesses;
-    for (NoteSignature& signature : note.signatures) {
-      const bool is_known =
-          std::ranges::find(known.note.signatures, signature) != known.note.signatures.end();
-      if (!is_known) known.note.signatures.push_back(std::move(signature));
-    }
+    for (NoteSignature& signature : note.signatures) known.note.add(std::move(signature));
     return;
   }
   candidates.push_back({std::move(note), size, witnesses});
@@ -178,13 +174,7 @@ std::string LogProof::to_text() const {
 LogProof LogProof::parse(std::string_view text, std::string_view subject) {
   const Json json = parse_json(text, {.bytes = kProofLimit, .depth = 3}, subject);
   const JsonObject object(json, std::string(subject));
-  if (const std::uint64_t version = object.unsigned_integer("schema_version");
-      version != kProofVersion) {
-    throw Error(
-        ErrorCode::unsupported_version,
-        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kProofVersion),
-        "a newer organ wrote it");
-  }
+  object.require_schema(kProofVersion, "a newer organ wrote it");
   object.allow_only({"checkpoint", "entry", "hashes", "index", "log_key", "schema_version"});
   LogProof proof;
   proof.log_key = object.string("log_key");

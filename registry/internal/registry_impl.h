@@ -41,6 +41,21 @@ struct Registry::Impl {
   const LogFacts& all_facts() const;
   // Which entries count.
   const Witnessed& witnessed() const;
+  // While one lives the three above say what they said when it began: one judgment of many parts is
+  // about one state, and asks for it once.
+  class Snapshot {
+   public:
+    explicit Snapshot(const Impl& impl) : impl_(impl) {
+      impl.witnessed();
+      ++impl.snapshots_;
+    }
+    ~Snapshot() { --impl_.snapshots_; }
+    Snapshot(const Snapshot&) = delete;
+    Snapshot& operator=(const Snapshot&) = delete;
+
+   private:
+    const Impl& impl_;
+  };
   // The rules in force. Throws untrusted when policy.json shows others.
   const Policy& policy() const;
   // The private key that the next root may hand over to, made by prepare_log_key().
@@ -110,8 +125,6 @@ struct Registry::Impl {
   VersionInfo find_reference(const format::Reference& reference) const;
   // Throws untrusted when it, or weights of it that no other version has, were taken down.
   void require_not_taken_down(const format::Manifest& organ) const;
-  // With its withdrawals and aliases as the log says, whatever its row does.
-  VersionInfo as_logged(VersionInfo version) const;
   // When the signatures of a version came into the log; others come now, `now` seconds since 1970.
   // Nothing to ask when no key of the rule for this name is limited. Borrows this object.
   SignatureAnchors anchors_of(const std::string& name, const std::optional<VersionInfo>& version,
@@ -126,6 +139,7 @@ struct Registry::Impl {
   const LogFacts& counted_facts(std::uint64_t entries) const;
   void read_anchors() const;
 
+  mutable unsigned snapshots_ = 0;
   mutable FactsUpTo all_;
   mutable LogFacts counted_;  // the first counted_end_.first of counted_end_.second entries
   mutable std::pair<std::uint64_t, std::uint64_t> counted_end_;

@@ -105,13 +105,7 @@ std::string LockFile::to_text() const {
 LockFile LockFile::parse(std::string_view text, std::string_view subject) {
   const Json json = parse_json(text, {.bytes = kLockFileLimit, .depth = 6}, subject);
   const JsonObject object(json, std::string(subject));
-  if (const std::uint64_t version = object.unsigned_integer("schema_version");
-      version != kLockVersion) {
-    throw Error(
-        ErrorCode::unsupported_version,
-        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kLockVersion),
-        "a newer organ wrote it");
-  }
+  object.require_schema(kLockVersion, "a newer organ wrote it");
   object.allow_only({"log", "organs", "schema_version"});
   LockFile lock;
   parse_log(object.object("log"), lock);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/fail.h"
+#include "registry/log/moment.h"
 #include "registry/notes/note.h"
 
 namespace organ::registry {
@@ -90,11 +91,7 @@ Json rows_json(const Takedowns& takedowns) {
 
 Json ends_json(const std::map<std::string, KeyLimit>& limits) {
   Json rows = Json::array();
-  for (const auto& [key, limit] : limits) {
-    rows.push_back({{"key", key},
-                    {"expires", limit.expires.empty() ? Json() : Json(limit.expires)},
-                    {"retired", limit.retired ? Json(*limit.retired) : Json()}});
-  }
+  for (const auto& [key, limit] : limits) rows.push_back(key_limit_json(key, limit));
   return rows;
 }
 
@@ -115,10 +112,8 @@ std::map<std::string, KeyLimit> parse_ends(const JsonObject& rule) {
   std::map<std::string, KeyLimit> limits;
   if (rule.is_null("limits")) return limits;
   for (const JsonObject& row : rule.objects("limits")) {
-    row.allow_only({"expires", "key", "retired"});
-    limits.insert_or_assign(row.string("key"),
-                            KeyLimit{.expires = row.optional_string("expires").value_or(""),
-                                     .retired = row.optional_unsigned("retired")});
+    auto [key, limit] = parse_key_limit(row);
+    limits.insert_or_assign(std::move(key), std::move(limit));
   }
   return limits;
 }
@@ -177,6 +172,22 @@ void retire(LogRule& rule, const std::string& key, std::uint64_t from) {
 }
 
 }  // namespace
+
+Json key_limit_json(const std::string& key, const KeyLimit& limit) {
+  return {{"key", key},
+          {"expires", limit.expires.empty() ? Json() : Json(limit.expires)},
+          {"retired", limit.retired ? Json(*limit.retired) : Json()}};
+}
+
+std::pair<std::string, KeyLimit> parse_key_limit(const JsonObject& row) {
+  row.allow_only({"expires", "key", "retired"});
+  KeyLimit limit{.expires = row.optional_string("expires").value_or(""),
+                 .retired = row.optional_unsigned("retired")};
+  if (!limit.expires.empty() && !parse_moment(limit.expires)) {
+    row.fail_field("expires", quote(limit.expires) + " is no RFC 3339 time in UTC");
+  }
+  return {row.digest("key").to_string(), std::move(limit)};
+}
 
 void LogFacts::add(std::uint64_t index, const LogEntry& entry) {
   const Key version{entry.name, entry.version};

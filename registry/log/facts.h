@@ -23,6 +23,9 @@ struct KeyLimit {
   std::optional<std::uint64_t> retired;  // from this entry on
   bool operator==(const KeyLimit&) const = default;
 };
+// The key with this id and its limit as rows of documents have them. Throws corrupt.
+Json key_limit_json(const std::string& key, const KeyLimit& limit);
+std::pair<std::string, KeyLimit> parse_key_limit(const JsonObject& row);
 
 // A rule of the policy in the words of the log (schemas/log-entry.v1.schema.json).
 struct LogRule {

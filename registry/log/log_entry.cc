@@ -208,13 +208,7 @@ std::string LogEntry::to_text() const {
 LogEntry LogEntry::parse(std::string_view text, std::string_view subject) {
   const Json json = parse_json(text, {.bytes = 64 << 10, .depth = 4, .keys = 1000}, subject);
   const JsonObject object(json, std::string(subject));
-  if (const std::uint64_t version = object.unsigned_integer("schema_version");
-      version != kEntryVersion) {
-    throw Error(
-        ErrorCode::unsupported_version,
-        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kEntryVersion),
-        "a newer organ wrote this registry");
-  }
+  object.require_schema(kEntryVersion, "a newer organ wrote this registry");
   LogEntry entry;
   entry.kind = parse_kind(object);
   entry.time = object.string("time");

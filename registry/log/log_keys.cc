@@ -148,17 +148,11 @@ std::vector<NoteSigner> Log::signers(const std::string& log_key) const {
 
 void Log::write_note(const std::vector<NoteSigner>& signers, const MerkleTree& tree,
                      NoteKind kind) const {
-  const std::string& origin = verifier_.name();
-  SignedNote note{.text = checkpoint_text({origin, tree.size(), tree.root()}, kind),
-                  .signatures = {}};
-  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
-  for (const NoteSigner& signer : signers) {
-    note.signatures.push_back(signer.sign(origin, note.text));
-    if (kind == NoteKind::checkpoint) {
-      note.signatures.push_back(signer.cosign(origin, note.text, now));
-    }
-  }
-  write_file(folder_ / (kind == NoteKind::pending ? "pending" : "checkpoint"), note.to_string(),
+  const bool pending = kind == NoteKind::pending;
+  std::optional<std::uint64_t> now;
+  if (!pending) now = static_cast<std::uint64_t>(format::clock_seconds());
+  write_file(folder_ / (pending ? "pending" : "checkpoint"),
+             sign_checkpoint(signers, {verifier_.name(), tree.size(), tree.root()}, kind, now),
              AtomicFile::Mode::replace, 0666, Rights::folder);
 }
 
@@ -186,10 +180,7 @@ void Log::sign_as(const std::vector<std::string>& keys, const std::string& log_k
   for (const NoteSigner& signer : signers(log_key)) {
     const std::string key = signer.verifier_key(verifier_.name());
     if (std::ranges::find(keys, key) == keys.end()) continue;
-    NoteSignature signature = signer.sign(verifier_.name(), note.text);
-    if (std::ranges::find(note.signatures, signature) == note.signatures.end()) {
-      note.signatures.push_back(std::move(signature));
-    }
+    note.add(signer.sign(verifier_.name(), note.text));
   }
 }
 

@@ -102,13 +102,7 @@ std::string LogRoot::to_text() const {
 LogRoot LogRoot::parse(std::string_view text, std::string_view subject) {
   const Json json = parse_json(text, {.bytes = kRootLimit, .depth = 3, .keys = 100}, subject);
   const JsonObject object(json, std::string(subject));
-  if (const std::uint64_t version = object.unsigned_integer("schema_version");
-      version != kRootVersion) {
-    throw Error(
-        ErrorCode::unsupported_version,
-        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kRootVersion),
-        "a newer organ wrote this registry");
-  }
+  object.require_schema(kRootVersion, "a newer organ wrote this registry");
   object.allow_only({"expires", "keys", "log_key", "max_age", "quorum", "schema_version",
                      "threshold", "version", "witnesses"});
   LogRoot root;

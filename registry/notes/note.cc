@@ -116,6 +116,12 @@ std::string SignedNote::to_string() const {
   return note;
 }
 
+void SignedNote::add(NoteSignature signature) {
+  if (std::ranges::find(signatures, signature) == signatures.end()) {
+    signatures.push_back(std::move(signature));
+  }
+}
+
 SignedNote SignedNote::parse(std::string_view note, std::string_view subject) {
   const std::size_t split = note.rfind("\n\n");
   if (split == note.npos || !note.ends_with('\n')) {

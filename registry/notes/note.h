@@ -45,6 +45,7 @@ struct SignedNote {
   std::vector<NoteSignature> signatures;
 
   std::string to_string() const;
+  void add(NoteSignature signature);  // unless it is there
   // Throws corrupt naming `subject`.
   static SignedNote parse(std::string_view note, std::string_view subject);
 };

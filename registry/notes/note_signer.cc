@@ -215,11 +215,13 @@ NoteSignature NoteSigner::cosign(std::string_view name, std::string_view text,
           value + sign_bytes(notes::cosigned_text(time, text))};
 }
 
-std::string NoteSigner::sign(const Checkpoint& checkpoint, NoteKind kind,
-                             std::optional<std::uint64_t> time) const {
+std::string sign_checkpoint(const std::vector<NoteSigner>& by, const Checkpoint& checkpoint,
+                            NoteKind kind, std::optional<std::uint64_t> time) {
   SignedNote note{.text = checkpoint_text(checkpoint, kind), .signatures = {}};
-  note.signatures.push_back(sign(checkpoint.origin, note.text));
-  if (time) note.signatures.push_back(cosign(checkpoint.origin, note.text, *time));
+  for (const NoteSigner& signer : by) {
+    note.signatures.push_back(signer.sign(checkpoint.origin, note.text));
+    if (time) note.signatures.push_back(signer.cosign(checkpoint.origin, note.text, *time));
+  }
   return note.to_string();
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "registry/notes/note.h"
 
@@ -45,9 +46,6 @@ class NoteSigner {
   NoteSignature sign(std::string_view name, std::string_view text) const;
   // `time`: seconds since 1970.
   NoteSignature cosign(std::string_view name, std::string_view text, std::uint64_t time) const;
-  // The note of a checkpoint under its origin as the key's name; with a time, cosigned too.
-  std::string sign(const Checkpoint& checkpoint, NoteKind kind = NoteKind::checkpoint,
-                   std::optional<std::uint64_t> time = std::nullopt) const;
 
  private:
   explicit NoteSigner(evp_pkey_st* key);
@@ -55,5 +53,11 @@ class NoteSigner {
   std::array<std::uint8_t, 32> public_key() const;
   std::shared_ptr<evp_pkey_st> key_;  // shared: OpenSSL handles are immutable after loading
 };
+
+// The note of a checkpoint, signed by each of them under its origin as the key's name; with a time
+// (seconds since 1970) cosigned too.
+std::string sign_checkpoint(const std::vector<NoteSigner>& by, const Checkpoint& checkpoint,
+                            NoteKind kind = NoteKind::checkpoint,
+                            std::optional<std::uint64_t> time = std::nullopt);
 
 }  // namespace organ::registry

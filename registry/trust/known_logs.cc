@@ -79,13 +79,7 @@ std::string KnownLog::to_text() const {
 KnownLog KnownLog::parse(std::string_view text, std::string_view subject) {
   const Json json = parse_json(text, {.bytes = kLimit, .depth = 8}, subject);
   const JsonObject object(json, std::string(subject));
-  if (const std::uint64_t version = object.unsigned_integer("schema_version");
-      version != kVersion) {
-    throw Error(
-        ErrorCode::unsupported_version,
-        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kVersion),
-        "a newer organ wrote it");
-  }
+  object.require_schema(kVersion, "a newer organ wrote it");
   object.allow_only({"bytes", "checkpoint", "facts", "location", "log_key", "max_age",
                      "schema_version", "since", "tree"});
   KnownLog known;

@@ -11,7 +11,7 @@
 #include "format/base/file.h"
 #include "format/base/json.h"
 #include "format/manifest/reference.h"
-#include "registry/log/moment.h"
+#include "registry/log/facts.h"
 
 namespace organ::registry {
 namespace {
@@ -83,14 +83,8 @@ std::vector<LimitedKey> parse_limits(const JsonObject& rule) {
   std::vector<LimitedKey> limits;
   if (rule.is_null("limits")) return limits;
   for (const JsonObject& row : rule.objects("limits")) {
-    row.allow_only({"expires", "key", "retired"});
-    LimitedKey limit{.key = row.digest("key"),
-                     .expires = row.optional_string("expires").value_or(""),
-                     .retired = row.optional_unsigned("retired")};
-    if (!limit.expires.empty() && !parse_moment(limit.expires)) {
-      row.fail_field("expires", quote(limit.expires) + " is no RFC 3339 time in UTC");
-    }
-    limits.push_back(std::move(limit));
+    auto [key, limit] = parse_key_limit(row);
+    limits.push_back({Digest::parse(key, "key"), std::move(limit.expires), limit.retired});
   }
   return limits;
 }
@@ -98,9 +92,7 @@ std::vector<LimitedKey> parse_limits(const JsonObject& rule) {
 Json limits_json(const std::vector<LimitedKey>& limits) {
   Json rows = Json::array();
   for (const LimitedKey& limit : limits) {
-    rows.push_back({{"key", limit.key.to_string()},
-                    {"expires", limit.expires.empty() ? Json() : Json(limit.expires)},
-                    {"retired", limit.retired ? Json(*limit.retired) : Json()}});
+    rows.push_back(key_limit_json(limit.key.to_string(), {limit.expires, limit.retired}));
   }
   return rows;
 }
@@ -142,13 +134,7 @@ Policy Policy::parse(std::string_view text, std::string_view subject,
                      const std::filesystem::path& trust_folder) {
   const Json json = parse_json(text, {.bytes = 1 << 20, .depth = 6}, subject);
   const JsonObject object(json, std::string(subject));
-  if (const std::uint64_t version = object.unsigned_integer("schema_version");
-      version != kPolicyVersion) {
-    throw Error(
-        ErrorCode::unsupported_version,
-        fmt::format("{}: schema version {}, this organ knows {}", subject, version, kPolicyVersion),
-        "a newer organ wrote it");
-  }
+  object.require_schema(kPolicyVersion, "a newer organ wrote it");
   object.allow_only({"rules", "schema_version"});
   Policy policy;
   for (const JsonObject& element : object.objects("rules")) {

@@ -88,7 +88,7 @@ class BytesRead(unittest.TestCase):
     def opens(self, *words):
         """How often each file was opened, by its name."""
         trace = self.work / "trace"
-        self.run_organ(*words, "--threads", "1", wrapper=("strace", "-f", "-qq", "-y", "-o", trace, "-e", "trace=openat"))
+        self.run_organ(*words, wrapper=("strace", "-f", "-qq", "-y", "-o", trace, "-e", "trace=openat"))
         found = (OPENED.search(line) for line in trace.read_text().splitlines())
         return collections.Counter(pathlib.Path(match.group(1)).name for match in found if match)
 
@@ -123,6 +123,15 @@ class BytesRead(unittest.TestCase):
         self.assertGreaterEqual(sum(size > 100_000 for size in blobs.values()), 3)
         self.assertLess(sum(written.values()), 65536, "fsck writes")
 
+    def test_list_asks_the_log_once(self):
+        self.run_organ("registry", "init", "--registry", "listed", "--key", "k.pub")
+        opened = []
+        for version in range(4):
+            self.run_organ("publish", "cut", f"a/b:1.0.{version}", "--key", "k.key", "--registry", "listed")
+            opened.append(self.opens("list", "--registry", "listed")["checkpoint"])
+        self.assertGreater(opened[0], 0)
+        self.assertEqual(opened, opened[:1] * len(opened))  # whatever the number of versions
+
     def test_install_and_uninstall(self):
         model = self.work / "recipient"
         subprocess.run(["cp", "-r", self.work / "model", model], check=True)
@@ -152,9 +161,9 @@ class BytesRead(unittest.TestCase):
         model = self.work / "opened"
         subprocess.run(["cp", "-r", self.work / "model", model], check=True)
         time.sleep(2.5)
-        opened = self.opens("install", "cut", "--into", "opened", "--at", "2", "--key", "k.pub")
+        opened = self.opens("install", "cut", "--into", "opened", "--at", "2", "--key", "k.pub", "--threads", "1")
         # A Checkpoint opens its index once.
-        others = self.opens("check", "cut", "--recipient", "opened", "--at", "2")
+        others = self.opens("check", "cut", "--recipient", "opened", "--at", "2", "--threads", "1")
         once = others["model.safetensors.index.json"]
         looked_at = 3  # listed, read for its digest, looked at again
         self.assertEqual(opened["model.safetensors.index.json"], 2 * once + looked_at)

@@ -95,9 +95,11 @@ void run(std::string_view input) {
   const MerkleTree tree = tree_of(log, lines - left_out);
   const MerkleTree next = tree_of(log, announced ? tree.size() + 1 : 0);
   room.write("log", log);
-  room.write("checkpoint", room.signer.sign({room.log.origin(), tree.size(), tree.root()}));
+  room.write("checkpoint",
+             sign_checkpoint({room.signer}, {room.log.origin(), tree.size(), tree.root()}));
   room.write("pending",
-             room.signer.sign({room.log.origin(), next.size(), next.root()}, NoteKind::pending));
+             sign_checkpoint({room.signer}, {room.log.origin(), next.size(), next.root()},
+                             NoteKind::pending));
   fuzz::expect({ErrorCode::corrupt, ErrorCode::unsupported_version}, [&] {
     std::uint64_t visited = 0;
     const LogScan scan = room.log.scan({}, [&](const LogPlace& place, const LogEntry& entry) {

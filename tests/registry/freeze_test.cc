@@ -35,8 +35,8 @@ void sign_ago(const Fixture& fixture, std::optional<std::uint64_t> seconds) {
   const fs::path organ = fixture.root / "organ";
   std::optional<std::uint64_t> time;
   if (seconds) time = static_cast<std::uint64_t>(format::clock_seconds()) - *seconds;
-  const std::string note =
-      NoteSigner::load(organ / "log.key").sign(Log(organ).checkpoint(), NoteKind::checkpoint, time);
+  const std::string note = sign_checkpoint({NoteSigner::load(organ / "log.key")},
+                                           Log(organ).checkpoint(), NoteKind::checkpoint, time);
   spill(organ / "checkpoint", note);
 }
 

@@ -130,7 +130,7 @@ TEST_CASE("rotation: with the old key alone nobody goes on with the log") {
     const Checkpoint now = Log(fixture.root / "organ").checkpoint();
     put(fixture, "trust/log.vkey", before.at("trust/log.vkey"));
     put(fixture, "log.key", before.at("log.key"));
-    spill(fixture.root / "organ" / "checkpoint", thief.sign(now, NoteKind::checkpoint, 1700000000));
+    put(fixture, "checkpoint", sign_checkpoint({thief}, now, NoteKind::checkpoint, 1700000000));
     CHECK(contains(user.refusal(), "untrusted: "));
     // Who never met it sees from the entries which key counts.
     CHECK(contains(error_of([&] { fixture.open(Mode::read); }), "is the log's key"));
@@ -151,7 +151,7 @@ TEST_CASE("rotation: with the old key alone nobody goes on with the log") {
         }
         return Checkpoint{thief.name_below("organ-registry/"), tree.size(), tree.root()};
       }();
-      spill(fixture.root / "organ" / "checkpoint", thief.sign(now, NoteKind::checkpoint, 1));
+      put(fixture, "checkpoint", sign_checkpoint({thief}, now, NoteKind::checkpoint, 1));
       return Log(fixture.root / "organ").scan({}, [](const LogPlace&, const LogEntry&) {}).end;
     }();
     LogEntry entry;
@@ -358,9 +358,9 @@ TEST_CASE("rotation: the age that a root demands is everybody's") {
   const User user{&fixture};
   CHECK(user.open().max_age() == 2 * kDay);
   const std::string note =
-      NoteSigner::load(fixture.root / "organ" / "log.key")
-          .sign(Log(fixture.root / "organ").checkpoint(), NoteKind::checkpoint,
-                static_cast<std::uint64_t>(format::clock_seconds()) - 3 * kDay);
+      sign_checkpoint({NoteSigner::load(fixture.root / "organ" / "log.key")},
+                      Log(fixture.root / "organ").checkpoint(), NoteKind::checkpoint,
+                      static_cast<std::uint64_t>(format::clock_seconds()) - 3 * kDay);
   spill(fixture.root / "organ" / "checkpoint", note);
   CHECK(contains(user.refusal(), "freeze: "));
   CHECK(contains(error_of([&] { fixture.open(Mode::read); }), "freeze: "));

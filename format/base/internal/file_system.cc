@@ -269,8 +269,7 @@ void set_permissions_in(const fs::path& folder, int fd, unsigned wanted, std::st
   // Who may look around in it reads what is in it.
   const unsigned read = ((open & 050) == 050 ? 050 : 0) | ((open & 05) == 05 ? 05 : 0);
   const unsigned permissions = permitted(wanted) | (wanted & read);
-  if (permissions == permitted(wanted)) return set_permissions(fd, wanted, subject);
-  set_exact_permissions(fd, permissions, subject);
+  if (!change_permissions(fd, permissions, subject)) require_private(fd, wanted, subject);
 }
 
 void set_exact_permissions(int fd, unsigned permissions, std::string_view subject) {

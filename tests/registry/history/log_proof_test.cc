@@ -110,7 +110,8 @@ TEST_CASE("log proof: what is known of the log holds for a proof too") {
   LogProof proof = log.prove(2);
   meet();
   SUBCASE("its age") {
-    proof.checkpoint = former.sign(Log(organ).checkpoint(), NoteKind::checkpoint, now - 3 * kDay);
+    proof.checkpoint =
+        sign_checkpoint({former}, Log(organ).checkpoint(), NoteKind::checkpoint, now - 3 * kDay);
     CHECK(refusal(proof, user) == "no error");
     OpenOptions strict = user;
     strict.max_age = kDay;
@@ -141,7 +142,8 @@ TEST_CASE("log proof: what is known of the log holds for a proof too") {
     log.fixture.publish("3.0.0");
     LogProof forged = log.prove(5);
     forged.log_key = log.log_key;
-    forged.checkpoint = former.sign(Log(organ).checkpoint(), NoteKind::checkpoint, now);
+    forged.checkpoint =
+        sign_checkpoint({former}, Log(organ).checkpoint(), NoteKind::checkpoint, now);
     CHECK(contains(refusal(forged, user), "its key handed over with entry 4"));
     // A memory that cannot be read stands in no other's way.
     write_file(known / "zz.json", "nonsense");

@@ -34,7 +34,7 @@ struct Intruder {
 
   void pin() const { spill(organ / "trust" / "log.vkey", key.verifier_key(origin) + "\n"); }
   // Beside the signatures that are there.
-  void sign_checkpoint(std::uint64_t time) const {
+  void sign_beside(std::uint64_t time) const {
     SignedNote note = SignedNote::parse(slurp(organ / "checkpoint"), "checkpoint");
     note.signatures.push_back(key.sign(origin, note.text));
     note.signatures.push_back(key.cosign(origin, note.text, time));
@@ -53,7 +53,8 @@ struct Intruder {
     tree.append(merkle_leaf(entry.to_text()));
     std::ofstream(organ / "log", std::ios::app)
         << merkle_leaf(entry.to_text()).hex() << " " << entry.to_text() << "\n";
-    spill(organ / "pending", key.sign({origin, tree.size(), tree.root()}, NoteKind::pending));
+    spill(organ / "pending",
+          sign_checkpoint({key}, {origin, tree.size(), tree.root()}, NoteKind::pending));
     fs::remove(organ / "log.key.next");
     key.save(organ / "log.key.next");
   }
@@ -77,7 +78,7 @@ TEST_CASE("planted key: what it announces is not taken into the log") {
   SUBCASE("pinned, and the checkpoint signed with it: nothing is read or written") {
     intruder.announce();
     intruder.pin();
-    intruder.sign_checkpoint(now());
+    intruder.sign_beside(now());
     CHECK(contains(error_of([&] { fixture.publish("1.1.0"); }), "untrusted: "));
     CHECK(contains(error_of([&] { fixture.open(); }), why));
     CHECK(contains(error_of([&] { fixture.open(Mode::read); }), why));
@@ -119,7 +120,7 @@ TEST_CASE("planted key: a former key of the log announces nothing either") {
   thief.announce();
   SUBCASE("pinned") {
     thief.pin();
-    thief.sign_checkpoint(now());
+    thief.sign_beside(now());
   }
   SUBCASE("not pinned") {}
   fixture.publish("1.1.0");
@@ -134,12 +135,12 @@ TEST_CASE("planted key: the age of a state is what the log's key says") {
   Intruder thief{&fixture, NoteSigner::load(fixture.root / "organ" / "log.key")};
   Registry writer = fixture.open();
   rotate(writer);
-  const std::string old =
-      NoteSigner::load(fixture.root / "organ" / "log.key")
-          .sign(Log(fixture.root / "organ").checkpoint(), NoteKind::checkpoint, now() - 3 * kDay);
+  const std::string old = sign_checkpoint({NoteSigner::load(fixture.root / "organ" / "log.key")},
+                                          Log(fixture.root / "organ").checkpoint(),
+                                          NoteKind::checkpoint, now() - 3 * kDay);
   spill(fixture.root / "organ" / "checkpoint", old);
   thief.pin();
-  thief.sign_checkpoint(now());
+  thief.sign_beside(now());
   CHECK(error_of([&] { fixture.open(Mode::read); }) == "no error");
   CHECK(contains(error_of([&] { Registry::open(fixture.root, Mode::read, {.max_age = kDay}); }),
                  "freeze: its newest state was signed 3 days ago"));
@@ -160,7 +161,8 @@ TEST_CASE("planted key: whoever looks at the store says that the log's key signe
   Registry writer = fixture.open();
   rotate(writer);
   const Checkpoint newest = Log(fixture.root / "organ").checkpoint();
-  spill(fixture.root / "organ" / "checkpoint", thief.key.sign(newest, NoteKind::checkpoint, now()));
+  spill(fixture.root / "organ" / "checkpoint",
+        sign_checkpoint({thief.key}, newest, NoteKind::checkpoint, now()));
   thief.pin();
   const std::string why = "is the log's key";
   const FsckReport report = fsck(fixture.root);

@@ -35,8 +35,8 @@ std::string moment_in(std::int64_t seconds) {
 void sign_ago(const Fixture& fixture, std::uint64_t seconds) {
   const fs::path organ = fixture.root / "organ";
   spill(organ / "checkpoint",
-        NoteSigner::load(organ / "log.key")
-            .sign(Log(organ).checkpoint(), NoteKind::checkpoint, now() - seconds));
+        sign_checkpoint({NoteSigner::load(organ / "log.key")}, Log(organ).checkpoint(),
+                        NoteKind::checkpoint, now() - seconds));
 }
 
 }  // namespace

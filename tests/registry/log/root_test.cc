@@ -95,7 +95,8 @@ TEST_CASE("root: only the next version follows, of the same log, under its own s
     REQUIRE(refusal(first, bad) != "no error");
   }
   // A checkpoint is no root, and another log's root is not this one's.
-  CHECK(holds(refusal(first, log.signer.sign({kOrigin, 7, sha256("root")})), "untrusted: "));
+  CHECK(holds(refusal(first, sign_checkpoint({log.signer}, {kOrigin, 7, sha256("root")})),
+              "untrusted: "));
   SignedNote other{.text = root_note_text(root, "organ-registry/other"), .signatures = {}};
   other.signatures.push_back(log.signer.sign(log.name, other.text));
   CHECK(holds(refusal(first, other.to_string()), "begins with 'organ-registry/other/root'"));

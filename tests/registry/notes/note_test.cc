@@ -35,7 +35,7 @@ TEST_CASE("note: what a signer writes, its verifier reads") {
   const auto verifier =
       NoteVerifier::parse(signer.verifier_key(signer.name_below("organ-registry/")), "key");
   const Checkpoint checkpoint = named(verifier);
-  const std::string note = signer.sign(checkpoint);
+  const std::string note = sign_checkpoint({signer}, checkpoint);
   CHECK(verifier.open(note, "checkpoint") == checkpoint);
   CHECK(note.starts_with(checkpoint.origin + "\n7\n"));
 }
@@ -45,11 +45,11 @@ TEST_CASE("note: what is pending is no checkpoint, and the other way round") {
   const auto verifier =
       NoteVerifier::parse(signer.verifier_key(signer.name_below("organ-registry/")), "key");
   const Checkpoint checkpoint = named(verifier);
-  const std::string pending = signer.sign(checkpoint, NoteKind::pending);
+  const std::string pending = sign_checkpoint({signer}, checkpoint, NoteKind::pending);
   CHECK(verifier.open(pending, "pending", NoteKind::pending) == checkpoint);
   CHECK(test::error_of([&] { verifier.open(pending, "note"); }).starts_with("untrusted: "));
   CHECK(test::error_of([&] {
-          verifier.open(signer.sign(checkpoint), "note", NoteKind::pending);
+          verifier.open(sign_checkpoint({signer}, checkpoint), "note", NoteKind::pending);
         }).starts_with("untrusted: "));
 }
 
@@ -57,7 +57,7 @@ TEST_CASE("note: every changed byte and every truncation is refused") {
   const NoteSigner signer = NoteSigner::generate();
   const auto verifier =
       NoteVerifier::parse(signer.verifier_key(signer.name_below("organ-registry/")), "key");
-  const std::string note = signer.sign(named(verifier));
+  const std::string note = sign_checkpoint({signer}, named(verifier));
   for (std::size_t i = 0; i < note.size(); ++i) {
     std::string changed = note;
     changed[i] = static_cast<char>(changed[i] ^ 1);
@@ -70,12 +70,12 @@ TEST_CASE("note: another key's signature is not ours") {
   const NoteSigner ours = NoteSigner::generate(), theirs = NoteSigner::generate();
   const auto verifier =
       NoteVerifier::parse(ours.verifier_key(ours.name_below("organ-registry/")), "key");
-  const std::string note = theirs.sign(named(verifier));
+  const std::string note = sign_checkpoint({theirs}, named(verifier));
   CHECK(test::error_of([&] { verifier.open(note, "note"); }) ==
         "untrusted: note: no signature of the registry's key " + verifier.name());
   // A line of an unknown key beside ours is ignored, as the specification demands.
   const std::string line = note.substr(note.find("\n\n") + 2);
-  CHECK(verifier.open(ours.sign(named(verifier)) + line, "note").size == 7);
+  CHECK(verifier.open(sign_checkpoint({ours}, named(verifier)) + line, "note").size == 7);
 }
 
 TEST_CASE("note: a key file others can read is refused") {
@@ -152,12 +152,12 @@ TEST_CASE("note: the time of a checkpoint goes with it, and older readers see no
   const auto verifier =
       NoteVerifier::parse(signer.verifier_key(signer.name_below("organ-registry/")), "key");
   const Checkpoint checkpoint = named(verifier);
-  const std::string note = signer.sign(checkpoint, NoteKind::checkpoint, 1700000000);
+  const std::string note = sign_checkpoint({signer}, checkpoint, NoteKind::checkpoint, 1700000000);
   CHECK(verifier.open(note, "checkpoint") == checkpoint);
   const auto clock = verifier.as(NoteKeyType::cosigner);
   CHECK(clock.find(SignedNote::parse(note, "checkpoint"), "checkpoint") == 1700000000);
-  CHECK(clock.find(SignedNote::parse(signer.sign(checkpoint), "checkpoint"), "checkpoint") ==
-        std::nullopt);
+  CHECK(clock.find(SignedNote::parse(sign_checkpoint({signer}, checkpoint), "checkpoint"),
+                   "checkpoint") == std::nullopt);
 }
 
 TEST_CASE("note: no more signature lines than the limit") {
