@@ -2,6 +2,7 @@
 #include "format/manifest/semver.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <random>
 #include <string>
@@ -248,9 +249,10 @@ TEST_CASE("alternatives add up, bounds cut down") {
     CAPTURE(one);
     CAPTURE(other);
     CAPTURE(version);
-    CHECK(contains(a + " || " + b, version) == (contains(a, version) || contains(b, version)));
-    const bool both = contains(one + " " + other, version);
-    CHECK(both == contains(other + " " + one, version));
+    CHECK(contains(fmt::format("{} || {}", a, b), version) ==
+          (contains(a, version) || contains(b, version)));
+    const bool both = contains(fmt::format("{} {}", one, other), version);
+    CHECK(both == contains(fmt::format("{} {}", other, one), version));
     const bool release = !Version::parse(version).is_prerelease();
     if (release) CHECK(both == (contains(one, version) && contains(other, version)));
     const auto range = VersionRange::parse(a);

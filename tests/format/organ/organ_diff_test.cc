@@ -41,7 +41,7 @@ fs::path write_changed_organ(const fs::path& folder, const OrganFolder& organ) {
     }
     auto metadata = stored.header().metadata;
     if (!first) metadata["note"] = "another header";
-    writer.add_tensors(file.path, file.role, std::move(tensors), std::move(metadata));
+    writer.add_tensors(file.path, file.role, std::move(tensors), metadata);
   }
   writer.add_card("# Another card\n");
   Manifest manifest = organ.manifest();

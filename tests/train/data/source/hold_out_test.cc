@@ -13,6 +13,7 @@ namespace {
 
 std::vector<std::string> names_of(const std::vector<TextSource>& sources) {
   std::vector<std::string> names;
+  names.reserve(sources.size());
   for (const TextSource& source : sources) names.push_back(source.path().filename().string());
   return names;
 }
@@ -52,6 +53,7 @@ TEST_CASE("whole texts are held out by seed, never all of them") {
 TEST_CASE("texts of one name stand in an order that their contents decide") {
   const std::vector<std::string> texts = {"abc", "defg", "hij", "kl", "mnopq"};
   std::vector<TextSource> sources;
+  sources.reserve(texts.size());
   for (const std::string& text : texts) sources.push_back(TextSource::in_memory("a", text));
   const HoldOut first = hold_out_texts(sources, 0.2, 1);
   std::swap(sources[0], sources[4]);
