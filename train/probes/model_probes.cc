@@ -25,7 +25,8 @@ constexpr std::int64_t kProbeLength = 64;
 struct Probe {
   Model& model;
   ProbeLayers layers;
-  Batch batch;  // one row
+  Batch batch;        // one row
+  at::Tensor x = {};  // (tokens, hidden): what the layers make of it, once for all that ask
 
   at::Tensor run(const Batch& input) const {
     return embed_and_run(model, input, layers.first, layers.last);
@@ -70,8 +71,7 @@ std::vector<std::int64_t> positions(std::int64_t first, std::int64_t end) {
 
 // The first thing to know: of numbers that are none, no other self-test says anything.
 ProbeFinding finite(const Probe& probe) {
-  const at::Tensor logits =
-      probe.model.logits(probe.run(probe.batch), positions(0, probe.batch.length));
+  const at::Tensor logits = probe.model.logits(probe.x, positions(0, probe.batch.length));
   const auto wrong = logits.isfinite().logical_not().sum().item<std::int64_t>();
   return make_finding("finite", static_cast<double>(wrong) / static_cast<double>(logits.numel()), 0,
                       "share of the logits of the first row that are NaN or infinite");
@@ -94,7 +94,7 @@ ProbeFinding causality(const Probe& probe) {
   std::int64_t& id = changed.ids.mutable_data_ptr<std::int64_t>()[changed_at];
   id = (id + 1) % probe.model.vocab_size();
   const auto before = positions(first, changed_at);
-  const at::Tensor logits = probe.model.logits(probe.run(probe.batch), before);
+  const at::Tensor logits = probe.model.logits(probe.x, before);
   const at::Tensor difference = logits - probe.model.logits(probe.run(changed), before);
   return make_finding(
       "causality", difference.abs().max().item<double>(), causality_limit(probe, logits),
@@ -205,7 +205,8 @@ ProbedHead probed_head(Model& model) {
 std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Batch& batch,
                                      PaddingIds padding_ids) {
   const bool masked = task_of(model.architecture()) == Task::hidden_tokens;
-  const Probe probe{model, layers, first_row(batch, masked)};
+  Probe probe{model, layers, first_row(batch, masked)};
+  probe.x = probe.run(probe.batch);
   std::vector<ProbeFinding> findings;
   if (masked) {
     findings = {finite(probe), hidden_targets(batch), trailing_padding(batch, padding_ids)};
@@ -215,7 +216,7 @@ std::vector<ProbeFinding> run_probes(Model& model, ProbeLayers layers, const Bat
   }
   if (probe.batch.targets.ge(0).any().item<bool>()) {
     const ProbedHead head = probed_head(model);
-    findings.push_back(probe_loss(head, probe.run(probe.batch), probe.batch));
+    findings.push_back(probe_loss(head, probe.x, probe.batch));
     findings.push_back(padding(probe));
     findings.push_back(probe_uniform(head));
   }
