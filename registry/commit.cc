@@ -5,6 +5,7 @@
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/log/moment.h"
+#include "registry/trust/attached.h"
 #include "registry/views.h"
 
 namespace organ::registry {
@@ -45,7 +46,13 @@ void check_shown_policy(const RegistryPaths& paths, const LogFacts& facts, const
 // Whatever an entry refers to must be read by this organ before the entry is written.
 void check_signatures(const BlobStore& blobs, const LogEntry& entry, const BlobRef& manifest) {
   for (const BlobRef& signature : entry.signatures) {
-    load_signature(blobs, signature, manifest, entry.name + ":" + entry.version);
+    const std::string organ = entry.name + ":" + entry.version;
+    const auto stored = load_signature(blobs, signature, manifest, organ);
+    if (entry.kind == LogKind::attestation) {
+      require_about(stored.text, organ, manifest.digest);
+    } else {
+      require_signature(stored.text);
+    }
   }
 }
 

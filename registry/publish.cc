@@ -11,6 +11,7 @@
 #include "format/organ/finite_check.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
+#include "registry/trust/attached.h"
 
 namespace organ::registry {
 namespace {
@@ -27,19 +28,24 @@ class PreparedOrgan final : public OrganSource {
       : source_(&source),
         manifest_(source.manifest()),
         text_(source.manifest_text()),
-        bundles_(source.signature_bundles()) {
+        bundles_(source.signature_bundles()),
+        attestations_(source.attestation_bundles()) {
     if (manifest_.name == name && manifest_.version == version) return;
     if (!bundles_.empty()) renamed_from_ = manifest_.name + ":" + manifest_.version;
     manifest_.name = name;
     manifest_.version = version;
     text_ = manifest_.to_text();
     bundles_.clear();  // they sign another organ.json
+    attestations_.clear();
   }
 
   // The name that its signature covers, when that is not the new one.
   const std::string& renamed_from() const { return renamed_from_; }
-  // Signatures the registry has for this very content already.
-  void add_known(std::vector<std::string> bundles) { known_ = std::move(bundles); }
+  // What the registry has for this very content already.
+  void add_known(std::vector<std::string> signatures, std::vector<std::string> attestations) {
+    known_ = std::move(signatures);
+    known_attestations_ = std::move(attestations);
+  }
   void sign(const format::SecretKey& key) {
     std::vector<format::SignedResource> resources{
         {std::string(format::kManifestFile), sha256(text_)}};
@@ -57,21 +63,27 @@ class PreparedOrgan final : public OrganSource {
     for (const std::string& bundle : new_bundles()) all.push_back(bundle);
     return all;
   }
-  std::vector<std::string> new_bundles() const {
-    std::vector<std::string> fresh;
-    for (const std::string& bundle : bundles_) {
-      if (std::ranges::find(known_, bundle) == known_.end()) fresh.push_back(bundle);
-    }
-    return fresh;
+  std::vector<std::string> new_bundles() const { return without(known_, bundles_); }
+  std::vector<std::string> new_attestations() const {
+    return without(known_attestations_, attestations_);
   }
   std::vector<std::string> extra_files() const override { return source_->extra_files(); }
   std::string describe() const override { return source_->describe(); }
 
  private:
+  static std::vector<std::string> without(const std::vector<std::string>& known,
+                                          const std::vector<std::string>& all) {
+    std::vector<std::string> fresh;
+    for (const std::string& bundle : all) {
+      if (std::ranges::find(known, bundle) == known.end()) fresh.push_back(bundle);
+    }
+    return fresh;
+  }
+
   const OrganSource* source_;  // borrowed for the publish call
   Manifest manifest_;
   std::string text_;
-  std::vector<std::string> bundles_, known_;
+  std::vector<std::string> bundles_, known_, attestations_, known_attestations_;
   std::string renamed_from_;
 };
 
@@ -112,7 +124,7 @@ void check_policy(const Policy& policy, const PreparedOrgan& organ, const format
 }
 
 // What readers refuse for its signatures is not published either.
-void check_bundles(const std::vector<std::string>& bundles) {
+void check_limits(const std::vector<std::string>& bundles) {
   for (const std::string& bundle : bundles) {
     require_readable("a signature", bundle.size(), kBundleLimit);
   }
@@ -120,6 +132,16 @@ void check_bundles(const std::vector<std::string>& bundles) {
     fail(ErrorCode::invalid_argument, "{} new signatures at once, at most {} are taken",
          bundles.size(), kMostSignatures);
   }
+}
+
+// What comes with it is what it is taken for, and about this version.
+void check_bundles(const PreparedOrgan& organ, const Digest& identity) {
+  const auto signatures = organ.new_bundles(), statements = organ.new_attestations();
+  check_limits(signatures);
+  check_limits(statements);
+  for (const std::string& bundle : signatures) require_signature(bundle);
+  const std::string name = organ.manifest().name + ":" + organ.manifest().version;
+  for (const std::string& bundle : statements) require_about(bundle, name, identity);
 }
 
 // Throws io unless there is room for the objects of a version that are not here already.
@@ -221,18 +243,22 @@ bool signed_by(const std::vector<std::string>& bundles, const format::PublicKey&
   return false;
 }
 
-// Everything the log entry will refer to; returns the signatures.
-std::vector<BlobRef> write_blobs(BlobWriter& writer, const PreparedOrgan& organ,
-                                 const VersionTexts& texts) {
+std::vector<BlobRef> put_all(BlobWriter& writer, const std::vector<std::string>& bundles,
+                             const BlobRef& manifest) {
+  std::vector<BlobRef> attached;
+  attached.reserve(bundles.size());
+  for (const std::string& bundle : bundles) {
+    attached.push_back(put_signature(writer, bundle, manifest));
+  }
+  return attached;
+}
+
+// Everything the log entry will refer to, but for what is attached.
+void write_blobs(BlobWriter& writer, const PreparedOrgan& organ, const VersionTexts& texts) {
   for (const FileEntry& file : organ.manifest().files) writer.put(organ, file);
   writer.put(texts.organ_json);
   writer.put(texts.config);
   writer.put(texts.manifest);
-  std::vector<BlobRef> signatures;
-  for (const std::string& bundle : organ.new_bundles()) {
-    signatures.push_back(put_signature(writer, bundle, texts.manifest.ref));
-  }
-  return signatures;
 }
 
 Work storing_phase(const Manifest& organ, const Work& work) {
@@ -253,6 +279,7 @@ LogEntry make_entry(const PreparedOrgan& organ, const BlobRef& manifest,
 
 // Decides under the write lock between a publish entry, a signature entry and nothing at all.
 void Registry::Impl::commit_version(const Manifest& organ, LogEntry entry,
+                                    std::vector<BlobRef> attestations,
                                     std::vector<StagedBlob> blobs_to_link, const Work& work,
                                     PublishResult& result) {
   const FileLock lock = lock_to_write(work);
@@ -265,16 +292,20 @@ void Registry::Impl::commit_version(const Manifest& organ, LogEntry entry,
     if (blobs.link(std::move(blob))) result.new_bytes += size;
   }
   blobs.sync();
-  if (!existing) {
-    result.log_index = commit(entry);
-    return;
-  }
-  result.already_published = true;
-  result.log_index = existing->log_index;
-  if (!entry.signatures.empty()) {
+  result.already_published = existing.has_value();
+  if (existing) {
+    result.log_index = existing->log_index;
     entry.kind = LogKind::signature;
-    commit(entry);
+    if (!entry.signatures.empty()) commit(entry);
+  } else {
+    result.log_index = commit(entry);
   }
+  if (!attestations.empty()) {
+    entry.kind = LogKind::attestation;
+    entry.signatures = std::move(attestations);
+    commit_statements(entry, !existing);
+  }
+  if (!existing) return;
   // What could not be read when its row was written may be whole now.
   if (catalog.has_damage()) catalog = build_catalog(paths, log, blobs, all_, work.committed());
 }
@@ -303,8 +334,11 @@ void Registry::check_publishable(const OrganSource& organ, const Digest& identit
   const auto existing = impl_->catalog.find(manifest.name, manifest.version);
   check_not_taken(existing, identity);
   std::vector<Finding> damaged;  // publish() tells
-  if (existing) prepared.add_known(impl_->load_bundles(*existing, damaged));
-  check_bundles(prepared.new_bundles());
+  if (existing) {
+    prepared.add_known(impl_->load_bundles(*existing, Attached::signature, damaged),
+                       impl_->load_bundles(*existing, Attached::attestation, damaged));
+  }
+  check_bundles(prepared, identity);
   check_policy(impl_->policy(), prepared, nullptr,
                impl_->anchors_of(manifest.name, existing, seconds_now()));
 }
@@ -334,12 +368,15 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   check_identity(options.identity, texts.manifest.ref.digest, organ);
   check_not_taken(existing, texts.manifest.ref.digest);
   std::vector<Finding> damaged;  // its bundle is among the new ones, or nobody has it
-  if (existing) prepared.add_known(impl_->load_bundles(*existing, damaged));
+  if (existing) {
+    prepared.add_known(impl_->load_bundles(*existing, Attached::signature, damaged),
+                       impl_->load_bundles(*existing, Attached::attestation, damaged));
+  }
   if (options.key != nullptr &&
       !signed_by(prepared.signature_bundles(), options.key->public_key())) {
     prepared.sign(*options.key);
   }
-  check_bundles(prepared.new_bundles());
+  check_bundles(prepared, texts.manifest.ref.digest);
   check_policy(policy, prepared, options.key, impl_->anchors_of(name, existing, seconds_now()));
 
   PublishResult result{
@@ -348,9 +385,12 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   result.not_finite = std::move(not_finite);
   require_room(impl_->blobs, prepared, texts);
   BlobWriter writer(impl_->blobs, storing_phase(prepared.manifest(), work));
-  const std::vector<BlobRef> signatures = write_blobs(writer, prepared, texts);
-  impl_->commit_version(prepared.manifest(), make_entry(prepared, texts.manifest.ref, signatures),
-                        writer.finish(result), work, result);
+  write_blobs(writer, prepared, texts);
+  const BlobRef& manifest = texts.manifest.ref;
+  const auto signatures = put_all(writer, prepared.new_bundles(), manifest);
+  const auto attestations = put_all(writer, prepared.new_attestations(), manifest);
+  impl_->commit_version(prepared.manifest(), make_entry(prepared, manifest, signatures),
+                        attestations, writer.finish(result), work, result);
   return result;
 }
 

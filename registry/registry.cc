@@ -292,17 +292,20 @@ ResolvedVersion Registry::resolve(const Reference& reference) const {
   return impl_->find_reference(reference);
 }
 
-std::vector<std::string> Registry::Impl::load_bundles(const VersionInfo& version,
+std::vector<std::string> Registry::Impl::load_bundles(const VersionInfo& version, Attached kind,
                                                       std::vector<format::Finding>& damaged) const {
   const std::string subject = version.name + ":" + version.version;
   std::vector<std::string> bundles;
-  for (const BlobRef& signature : signatures_of(version)) {
+  for (const BlobRef& signature : attached_to(version, kind)) {
     try {
       bundles.push_back(
           load_signature(blobs, signature, {version.digest, version.manifest_size}, subject).text);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupt) throw;
-      damaged.push_back(format::Finding::of("signature " + signature.digest.to_string(), error));
+      damaged.push_back(
+          format::Finding::of((kind == Attached::signature ? "signature " : "attestation ") +
+                                  signature.digest.to_string(),
+                              error));
     }
   }
   return bundles;
@@ -311,11 +314,13 @@ std::vector<std::string> Registry::Impl::load_bundles(const VersionInfo& version
 std::unique_ptr<StoredOrgan> Registry::Impl::open_version(const VersionInfo& version) const {
   const std::string subject = version.name + ":" + version.version;
   std::vector<format::Finding> damaged;  // evaluate() tells
-  std::vector<std::string> bundles = load_bundles(version, damaged);
+  std::vector<std::string> signatures = load_bundles(version, Attached::signature, damaged);
+  std::vector<std::string> attestations = load_bundles(version, Attached::attestation, damaged);
   const auto takedown = facts().taken_down(version.name, version.version);
   return std::make_unique<StoredOrgan>(
       blobs, load_version(blobs, {version.digest, version.manifest_size}, subject),
-      std::move(bundles), subject, takedown ? describe(*takedown) : std::string());
+      std::move(signatures), std::move(attestations), subject,
+      takedown ? describe(*takedown) : std::string());
 }
 
 std::unique_ptr<format::OrganSource> Registry::open_organ(const ResolvedVersion& version) const {

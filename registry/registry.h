@@ -65,6 +65,13 @@ struct PublishResult {
   std::vector<format::Finding> not_finite = {};  // tensors with NaN or infinity
 };
 
+// What attest() did.
+struct AttestResult {
+  Digest manifest;                // of the manifest that attaches the bundle
+  std::uint64_t log_index = 0;    // of its entry
+  bool already_attached = false;  // it was there before, and the log got no entry
+};
+
 // One entry of the log and its place in it, counted from 0.
 struct LogRecord {
   std::uint64_t index = 0;
@@ -76,6 +83,9 @@ struct VersionEvent {
   struct Signer {
     format::KeyId key;      // that the signature names
     bool verified = false;  // it is good, by that key, which the registry has
+    // What it states, evaluation, compatibility or training; empty: it is over the files.
+    std::string_view states = {};
+    std::string certificate = {};  // for people: whose it is, by its own words; empty: a bare key
   };
   LogRecord record;
   std::vector<Signer> signers;
@@ -150,6 +160,13 @@ class Registry {
   PublishResult publish(const format::OrganSource& organ, const std::string& name,
                         const format::Version& version, const PublishOptions& options = {},
                         const Work& work = {});
+
+  // Attaches a bundle that states something of the version (format/signature/attestation.h), as a
+  // referrer of its manifest and with an entry of the log. Throws corrupt and unsupported_version
+  // for what is none, invalid_argument for one that is about something else. Whose word counts is
+  // asked by who reads it.
+  AttestResult attest(const ResolvedVersion& version, const std::string& bundle,
+                      const Work& work = {});
 
   // Throws what publish() would throw for the organ's own name, version and signatures. Reads no
   // files of it.

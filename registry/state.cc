@@ -86,13 +86,13 @@ void Registry::Impl::read_anchors() const {
   anchors_end_ = std::move(scan.end);
 }
 
-std::vector<BlobRef> Registry::Impl::signatures_of(const VersionInfo& version) const {
-  std::vector<BlobRef> all = catalog.signatures(version.log_index);
+std::vector<BlobRef> Registry::Impl::attached_to(const VersionInfo& version, Attached kind) const {
+  std::vector<BlobRef> all = catalog.attached(version.log_index, kind);
   const std::uint64_t counts = writable ? UINT64_MAX : witnessed().entries;
   if (counts >= all_.end.entries() || version.log_index >= counts) return all;
   read_anchors();
-  std::erase_if(all, [&](const BlobRef& signature) {
-    const auto at = anchors_.find(signature.digest);
+  std::erase_if(all, [&](const BlobRef& bundle) {
+    const auto at = anchors_.find(bundle.digest);
     return at == anchors_.end() || at->second.index >= counts;
   });
   return all;
@@ -105,7 +105,7 @@ SignatureAnchors Registry::Impl::anchors_of(const std::string& name,
   read_anchors();
   std::map<std::string, LogAnchor> known;
   if (version) {
-    for (const BlobRef& signature : catalog.signatures(version->log_index)) {
+    for (const BlobRef& signature : catalog.attached(version->log_index)) {
       const auto anchor = anchors_.find(signature.digest);
       if (anchor == anchors_.end()) continue;
       try {

@@ -10,6 +10,7 @@
 #include "format/base/path_status.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
+#include "registry/trust/attested.h"
 #include "registry/views.h"
 
 namespace organ::registry {
@@ -124,8 +125,11 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
                                       const TrustOverride& override) const {
   const Snapshot snapshot(*this);
   prove(version);
-  TrustVerdict verdict = evaluate_policy(policy(), version.name, organ, override, Naming::known,
-                                         anchors_of(version.name, version, std::nullopt));
+  const SignatureAnchors anchors = anchors_of(version.name, version, std::nullopt);
+  TrustVerdict verdict =
+      evaluate_policy(policy(), version.name, organ, override, Naming::known, anchors);
+  verdict.attestations =
+      judge_attestations(policy(), organ, {version.digest}, override, Naming::known, anchors);
   const std::string subject = version.name + ":" + version.version;
   verdict.established.push_back(fmt::format("published at {} as entry {} of this registry's log",
                                             version.published, version.log_index));
@@ -145,14 +149,18 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
   if (const auto reason = facts().yanked(version.name, version.version)) {
     verdict.warnings.push_back({ErrorCode::untrusted, subject, "yanked: " + *reason});
   }
-  const std::size_t left_out =
-      catalog.signatures(version.log_index).size() - signatures_of(version).size();
-  if (left_out > 0) {
+  const auto say_left_out = [&](Attached kind, const char* what) {
+    const std::size_t left_out =
+        catalog.attached(version.log_index, kind).size() - attached_to(version, kind).size();
+    if (left_out == 0) return;
     verdict.not_established.push_back(
-        fmt::format("{} of its signatures: they are not witnessed yet, and left out", left_out));
-  }
+        fmt::format("{} of its {}: they are not witnessed yet, and left out", left_out, what));
+  };
+  say_left_out(Attached::signature, "signatures");
+  say_left_out(Attached::attestation, "attestations");
   // Others may satisfy the policy without them.
-  load_bundles(version, verdict.warnings);
+  load_bundles(version, Attached::signature, verdict.warnings);
+  load_bundles(version, Attached::attestation, verdict.warnings);
   return verdict;
 }
 
@@ -167,7 +175,7 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
   bool expected = false;  // its weights
   collect(item.findings, subject, [&] {
     expected = !facts().taken_down(version.name, version.version);
-    for (const BlobRef& signature : catalog.signatures(version.log_index)) {
+    for (const BlobRef& signature : catalog.attached(version.log_index)) {
       seen.push_back(signature);
       collect(item.findings, subject, [&] {
         seen.push_back(load_signature(blobs, signature, manifest, subject).bundle);

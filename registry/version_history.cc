@@ -4,6 +4,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
+#include "format/signature/attestation.h"
 #include "registry/internal/registry_impl.h"
 
 namespace organ::registry {
@@ -41,16 +42,29 @@ class Concern {
 };
 
 // Whether the signature is good under the key that it names, if the registry has that.
-bool is_good(const std::string& bundle, const format::KeyId& key, const RegistryPaths& paths,
+bool is_good(const std::string& bundle, const VersionEvent::Signer& by, const RegistryPaths& paths,
              const std::string& subject) {
-  const std::filesystem::path file = paths.trust() / (key.hex() + ".pem");
+  const std::filesystem::path file = paths.trust() / (by.key.hex() + ".pem");
   if (!is_file(file)) return false;
   try {
-    return format::verify_bundle(bundle, {format::PublicKey::load(file)}, subject).key == key;
+    const std::vector<format::PublicKey> keys = {format::PublicKey::load(file)};
+    return by.key == (by.states.empty() ? format::verify_bundle(bundle, keys, subject).key
+                                        : format::verify_attestation(bundle, {keys}, subject).key);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::io) throw;
     return false;
   }
+}
+
+VersionEvent::Signer signer_of(LogKind kind, const std::string& bundle,
+                               const std::string& subject) {
+  if (kind != LogKind::attestation) {
+    const format::SignedStatement statement = format::read_bundle(bundle, subject);
+    const auto& signer = statement.certificate;
+    return {.key = statement.key, .certificate = signer ? signer->describe() : std::string()};
+  }
+  const format::Attestation statement = format::read_attestation(bundle, subject);
+  return {.key = statement.key, .states = to_string(statement.type)};
 }
 
 void add_signers(const BlobStore& blobs, const RegistryPaths& paths, const BlobRef& manifest,
@@ -60,12 +74,15 @@ void add_signers(const BlobStore& blobs, const RegistryPaths& paths, const BlobR
   for (const BlobRef& signature : entry.signatures) {
     try {
       const std::string bundle = load_signature(blobs, signature, manifest, subject).text;
-      const format::KeyId key = format::read_bundle(bundle, subject).key;
-      event.signers.push_back({key, is_good(bundle, key, paths, subject)});
+      VersionEvent::Signer signer = signer_of(entry.kind, bundle, subject);
+      signer.verified = is_good(bundle, signer, paths, subject);
+      event.signers.push_back(signer);
     } catch (const UnreadableBlob& error) {
       event.unreadable.push_back(error.message());
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::corrupt) throw;
+      if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported_version) {
+        throw;
+      }
       event.unreadable.push_back(error.message());
     }
   }

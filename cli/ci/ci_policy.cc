@@ -17,8 +17,6 @@ constexpr std::string_view kCheckNames[kCiChecks] = {"structure",  "digests",   
                                                      "signature",  "policy",       "license",
                                                      "evaluation", "memorisation", "compatibility"};
 constexpr std::string_view kModeNames[] = {"off", "warn", "enforce", "required"};
-constexpr std::string_view kSubjects[] = {"recipient_untouched", "as_transplanted",
-                                          "after_recovery", "wrapper"};
 
 template <typename Names>
 std::optional<std::size_t> place_in(const Names& names, std::string_view name) {
@@ -59,47 +57,17 @@ std::string read_text(const JsonObject& object, std::string_view key) {
   return text;
 }
 
-std::string read_subject(const JsonObject& object, std::string_view key) {
-  if (object.is_null(key)) return {};
-  std::string subject = object.string(key);
-  if (!place_in(kSubjects, subject)) {
-    object.fail_field(key,
-                      "expected recipient_untouched, as_transplanted, after_recovery or wrapper");
-  }
-  return subject;
-}
-
-std::optional<double> read_bound(const JsonObject& object, std::string_view key) {
-  const auto bound = object.optional_real(key);
-  if (bound && *bound < 0) object.fail_field(key, "is below 0");
-  return bound;
-}
-
 CiRecipient read_recipient(const JsonObject& object) {
   object.allow_only({"at", "model"});
   return {read_text(object, "model"), object.optional_unsigned("at")};
-}
-
-EvaluationDemand read_demand(const JsonObject& object) {
-  object.allow_only({"dataset_digest", "improves_on", "max_bits_per_byte", "max_nll",
-                     "max_perplexity", "min_tokens", "protocol", "subject"});
-  EvaluationDemand demand;
-  demand.subject = read_subject(object, "subject");
-  if (!object.is_null("protocol")) demand.protocol = read_text(object, "protocol");
-  if (!object.is_null("dataset_digest")) demand.dataset_digest = object.digest("dataset_digest");
-  demand.max_nll = read_bound(object, "max_nll");
-  demand.max_perplexity = read_bound(object, "max_perplexity");
-  demand.max_bits_per_byte = read_bound(object, "max_bits_per_byte");
-  demand.min_tokens = object.optional_unsigned("min_tokens");
-  demand.improves_on = read_subject(object, "improves_on");
-  return demand;
 }
 
 void read_memorisation(const JsonObject& root, CiPolicy& policy) {
   if (root.is_null("memorisation")) return;
   const JsonObject object = root.object("memorisation");
   object.allow_only({"allow_chosen_weights", "max_overlap"});
-  policy.max_overlap = read_bound(object, "max_overlap").value_or(policy.max_overlap);
+  policy.max_overlap = object.optional_real("max_overlap").value_or(policy.max_overlap);
+  if (policy.max_overlap < 0) object.fail_field("max_overlap", "is below 0");
   if (policy.max_overlap > 1) object.fail_field("max_overlap", "is above 1");
   policy.allow_chosen_weights =
       object.optional_boolean("allow_chosen_weights").value_or(policy.allow_chosen_weights);

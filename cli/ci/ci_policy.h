@@ -10,12 +10,12 @@
 #include <string_view>
 #include <vector>
 
-#include "format/base/digest.h"
+#include "cli/output/evaluation_demand.h"
 
 namespace organ::cli {
 
 inline constexpr std::uint64_t kCiPolicyLimit = std::uint64_t{1} << 20;  // bytes
-inline constexpr std::size_t kMostRecipients = 64, kMostLicenses = 256, kMostDemands = 64;
+inline constexpr std::size_t kMostRecipients = 64, kMostLicenses = 256;
 
 enum class CiCheck {
   structure,      // organ.json and what lies beside it
@@ -42,16 +42,6 @@ std::string_view to_string(CiMode mode);
 struct CiRecipient {
   std::string model;                           // a checkpoint folder
   std::optional<std::uint64_t> position = {};  // nullopt: where the organ comes from
-};
-
-// A bound on the evaluations that the selectors choose; there must be one. Empty selectors: any.
-struct EvaluationDemand {
-  std::string subject = {};   // empty: every one but recipient_untouched
-  std::string protocol = {};  // P0
-  std::optional<Digest> dataset_digest = {};
-  std::optional<double> max_nll = {}, max_perplexity = {}, max_bits_per_byte = {};
-  std::optional<std::uint64_t> min_tokens = {};
-  std::string improves_on = {};  // a subject that was measured alike, with a larger loss
 };
 
 struct CiPolicy {

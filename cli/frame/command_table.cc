@@ -9,7 +9,7 @@ const std::vector<CommandGroup>& command_groups() {
   static const std::vector<CommandGroup> groups = {
       {"cut layers out and look at what is stored",
        {{"extract"}, {"import"}, {"export"}, {"inspect"}}},
-      {"sign and publish", {{"key"}, {"sign"}, {"publish"}, {"verify"}, {"ci"}}},
+      {"sign and publish", {{"key"}, {"sign"}, {"publish"}, {"attest"}, {"verify"}, {"ci"}}},
       {"see what is published", {{"list"}, {"search"}, {"show"}, {"diff"}, {"log"}}},
       {"withdraw, point at or pin a version",
        {{"yank"}, {"revoke"}, {"takedown"}, {"supersede"}, {"alias"}, {"lock"}}},

@@ -9,6 +9,7 @@
 
 namespace organ::cli {
 
+void add_attest(Command& app, Context& context);
 void add_check(Command& app, Context& context);
 void add_ci(Command& app, Context& context);
 void add_diff(Command& app, Context& context);
@@ -26,6 +27,7 @@ void add_verify(Command& app, Context& context);
 
 inline constexpr NamedCommand kCommands[] = {
     {"alias", add_alias},
+    {"attest", add_attest},
     {"check", add_check},
     {"ci", add_ci},
     {"diff", add_diff},

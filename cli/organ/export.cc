@@ -123,6 +123,9 @@ void run_export(Context& context, const Arguments& arguments) {
         fmt::format("{}: is yanked: {}", organ.text, escape_text(*organ.version->yank_reason)));
   }
   if (arguments.form == Form::hf) note_left_signatures(context, exported.signatures);
+  if (arguments.form != Form::modelpack) {
+    note_left_attestations(context, organ.organ->attestation_bundles().size());
+  }
   context.set_done("the organ is written to " + quote(arguments.out));
   const format::Manifest& manifest = organ.organ->manifest();
   for (const std::string& file : exported.left_out) {

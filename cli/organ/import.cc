@@ -124,6 +124,7 @@ void import_organ(Context& context, const Arguments& arguments, const format::Or
   const auto bundles = organ.signature_bundles();
   for (const std::string& bundle : bundles) (void)format::read_bundle(bundle, organ.describe());
   note_left_signatures(context, bundles.size());
+  note_left_attestations(context, organ.attestation_bundles().size());
   watched(context, arguments.threads, [&](const Work& work) {
     transplant::export_folder(organ, bundles.empty() ? "" : bundles.front(), arguments.out, work);
   });
@@ -147,6 +148,7 @@ void import_organ(Context& context, const Arguments& arguments, const format::Or
 void import_layout(Context& context, const Arguments& arguments) {
   const auto layout = transplant::OciLayout::open(arguments.source, arguments.tag);
   if (layout.holds(format::kManifestFile)) {
+    warn_left_out(context, layout.attached().left_out());
     import_organ(context, arguments, *layout.organ());
     return;
   }

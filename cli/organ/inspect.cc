@@ -6,6 +6,8 @@
 #include "cli/frame/amounts.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
+#include "cli/output/attestations.h"
+#include "cli/output/signer.h"
 #include "format/architecture/architecture.h"
 #include "format/architecture/architecture_reader.h"
 #include "format/base/fail.h"
@@ -16,6 +18,7 @@
 #include "format/checkpoint/folder_rules.h"
 #include "format/manifest/imported.h"
 #include "format/manifest/reference.h"
+#include "format/signature/attestation.h"
 #include "format/signature/signing.h"
 #include "format/tensor/safetensors.h"
 #include "transplant/journal.h"
@@ -44,18 +47,6 @@ std::string tensor_line(const format::TensorInfo& tensor) {
 }
 
 // --- organs
-
-nlohmann::json statement_json(const format::SignedStatement& statement) {
-  nlohmann::json resources = nlohmann::json::array();
-  for (const auto& resource : statement.resources) {
-    resources.push_back({{"name", resource.name}, {"sha256", resource.digest.hex()}});
-  }
-  return {{"subject", statement.subject_name},
-          {"root", statement.root.hex()},
-          {"key_id", statement.key.hex()},
-          {"resources", std::move(resources)},
-          {"ignore_paths", statement.ignore_paths}};
-}
 
 void show_lineage(const Context& context, const format::Manifest& manifest) {
   const auto& extraction = manifest.extraction;
@@ -117,14 +108,21 @@ void show_manifest_file(const Context& context, const fs::path& path) {
 
 void show_bundle(const Context& context, const fs::path& path) {
   const std::string text = read_file(path, format::kSignatureLimit);
-  const auto statement = format::read_bundle(text, escape_text(path.string()));
+  const std::string shown = escape_text(path.string());
+  if (format::is_attestation(text)) {
+    const auto statement = format::read_attestation(text, shown);
+    if (context.json) return context.print_json("inspect", to_json(statement));
+    return context.print(to_text(statement));
+  }
+  const auto statement = format::read_bundle(text, shown);
   if (context.json) {
-    context.print_json("inspect",
-                       {{"kind", "signature"}, {"statement", statement_json(statement)}});
+    context.print_json("inspect", {{"kind", "signature"}, {"statement", to_json(statement)}});
     return;
   }
   context.print(field("signature of", escape_text(statement.subject_name)));
   context.print(field("names key", statement.key.hex()));
+  if (statement.certificate) context.print(field("certified", statement.certificate->describe()));
+  if (statement.legacy) context.print(field("form", "of model_signing 0.2"));
   context.print(field("checked", "no; organ verify does that"));
   context.print("files");
   for (const auto& resource : statement.resources) {
@@ -335,10 +333,11 @@ void inspect_file(const Context& context, const fs::path& path) {
   } else if (!head.starts_with('{')) {
     throw Error(
         ErrorCode::invalid_argument, quote(path.string()) + ": is no file that organ knows",
-        "organ inspect knows safetensors files, organ.json, config.json, model.sig and keys");
+        "organ inspect knows safetensors files, organ.json, config.json, model.sig, attestations "
+        "(.sigstore.json) and keys");
   } else if (name == format::kConfigFile) {
     show_config(context, path);
-  } else if (name.ends_with(".sig")) {
+  } else if (name.ends_with(".sig") || name.ends_with(".sigstore.json")) {
     show_bundle(context, path);
   } else {
     show_manifest_file(context, path);
@@ -365,7 +364,7 @@ void show_organ(const Context& context, const format::OrganSource& organ) {
   }
   if (context.json) {
     nlohmann::json signatures = nlohmann::json::array();
-    for (const auto& statement : statements) signatures.push_back(statement_json(statement));
+    for (const auto& statement : statements) signatures.push_back(to_json(statement));
     context.print_json("inspect", {{"kind", "organ"},
                                    {"source", organ.describe()},
                                    {"manifest", nlohmann::json::parse(organ.manifest_text())},
@@ -375,7 +374,9 @@ void show_organ(const Context& context, const format::OrganSource& organ) {
   }
   show_manifest(context, organ.manifest());
   for (const auto& statement : statements) {
-    context.print(field("signed by", statement.key.hex() + " (not checked)"));
+    const auto& signer = statement.certificate;
+    context.print(
+        field("signed by", (signer ? signer->describe() : statement.key.hex()) + " (not checked)"));
   }
   if (statements.empty()) context.print(field("signed by", "nobody"));
 }
@@ -383,11 +384,11 @@ void show_organ(const Context& context, const format::OrganSource& organ) {
 void add_inspect(Command& app, Context& context) {
   // Both live as long as the parser's callback.
   const auto argument = std::make_shared<std::string>(), stack = std::make_shared<std::string>();
-  Command command =
-      app.add_command(context, "inspect",
-                      "show an organ folder, checkpoint, safetensors file, signature or public key",
-                      "  organ inspect legal-1.0.0\n"
-                      "  organ inspect --json legal-1.0.0/layer.00.safetensors");
+  Command command = app.add_command(
+      context, "inspect",
+      "show an organ folder, checkpoint, safetensors file, signature, attestation or public key",
+      "  organ inspect legal-1.0.0\n"
+      "  organ inspect --json legal-1.0.0/layer.00.safetensors");
   command.add_path("PATH", *argument, "path, or name:version of the registry; nothing is verified")
       .required();
   command.add_option("--stack", *stack, "which stack of layers, where a checkpoint has several")

@@ -7,6 +7,8 @@
 #include "format/base/path_status.h"
 #include "format/manifest/reference.h"
 #include "registry/lockfile/locking.h"
+#include "registry/oci/oci.h"
+#include "registry/trust/attested.h"
 
 namespace organ::cli {
 namespace {
@@ -103,9 +105,13 @@ void require_name(OrganArgument& argument, const std::string& name) {
 
 registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride& override) const {
   if (version) return registry->evaluate(*version, *organ, override);
-  auto verdict = registry::evaluate_policy(registry ? registry->policy() : registry::Policy(),
-                                           organ->manifest().name, *organ, override, naming);
+  const registry::Policy policy = registry ? registry->policy() : registry::Policy();
+  auto verdict =
+      registry::evaluate_policy(policy, organ->manifest().name, *organ, override, naming);
   verdict.not_established.push_back("whether it was withdrawn: it does not come from a registry");
+  verdict.attestations = registry::judge_attestations(
+      policy, *organ, registry::identities(organ->manifest(), organ->manifest_text()), override,
+      naming);
   return verdict;
 }
 

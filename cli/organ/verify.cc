@@ -8,15 +8,20 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
+#include "cli/organ/certificate_options.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/examine.h"
 #include "cli/organ/organ_argument.h"
+#include "cli/output/attestations.h"
+#include "cli/output/evaluation_demand.h"
 #include "cli/output/finite_option.h"
 #include "cli/output/verify.h"
 #include "cli/registry/open_registry.h"
 #include "cli/report/report_options.h"
 #include "format/base/error.h"
 #include "format/base/fail.h"
+#include "format/base/file.h"
+#include "format/signature/attestation.h"
 #include "registry/lockfile/locking.h"
 
 namespace organ::cli {
@@ -30,7 +35,9 @@ struct Arguments {
   bool all = false;
   ReportOptions report;
   TrustOptions trust;
+  CertificateOptions certificates;
   bool require_finite = false;
+  std::vector<std::string> demands, attestations, attesters;
   unsigned threads = 0;
 };
 
@@ -63,7 +70,14 @@ void require_no_name(const Arguments& arguments) {
 }
 
 VerifyReport examine_asked(const Context& context, const Arguments& arguments, const Work& work) {
-  const registry::TrustOverride trust = arguments.trust.load();
+  registry::TrustOverride trust = arguments.trust.load();
+  arguments.certificates.add_to(trust);
+  for (const std::string& file : arguments.attestations) {
+    trust.attestations.push_back(read_file(file, format::kAttestationLimit));
+  }
+  for (const std::string& file : arguments.attesters) {
+    trust.attesters.push_back(format::PublicKey::load(file));
+  }
   if (arguments.all) {
     if (!arguments.subject.empty() || !arguments.trust.locked.empty()) {
       throw Error(ErrorCode::invalid_argument,
@@ -91,12 +105,35 @@ void demand_finite(VerifyReport& report) {
   }
 }
 
+// What is demanded of figures is demanded of those that somebody who is trusted attested: what the
+// organ says of itself is never enough.
+void demand_attested(const std::vector<EvaluationDemand>& demands, bool whole_registry,
+                     VerifyReport& report) {
+  for (VerifyReport::Item& item : report.items) {
+    if (whole_registry && item.digest == Digest()) continue;  // its log, its catalog
+    const auto figures = attested_figures(item.trust.attestations);
+    for (const EvaluationDemand& demand : demands) {
+      for (Shortfall& one :
+           judge_demand(figures, demand, "nobody who is trusted attested such a figure")) {
+        item.trust.refusals.push_back(
+            {ErrorCode::untrusted, std::move(one.subject), std::move(one.message)});
+      }
+    }
+  }
+}
+
 void run(Context& context, const Arguments& arguments) {
+  if (arguments.demands.size() > kMostDemands) {
+    fail(ErrorCode::invalid_argument, "--require: at most {} are taken", kMostDemands);
+  }
+  std::vector<EvaluationDemand> demands;
+  for (const std::string& text : arguments.demands) demands.push_back(parse_demand(text));
   check_report_files(context, arguments.report, {folder_of_argument(arguments.subject)});
   VerifyReport report = watched(context, arguments.threads, [&](const Work& work) {
     return examine_asked(context, arguments, work);
   });
   if (arguments.require_finite) demand_finite(report);
+  demand_attested(demands, arguments.all, report);
   for (const VerifyReport::Item& item : report.items) {
     for (const format::Finding& finding : item.findings) context.worsen(finding.code);
     for (const format::Finding& refusal : item.trust.refusals) context.worsen(refusal.code);
@@ -120,13 +157,29 @@ void add_verify(Command& app, Context& context) {
       "read every byte of an organ, check digests and signatures, and say what is proved",
       "  organ verify legal/contracts:1.0.0\n"
       "  organ verify ./legal-1.0.0 --key legal.pub\n"
+      "  organ verify ./legal --ca-roots acme.pem --identity email:ada@acme.example\n"
       "  organ verify --locked organ.lock\n"
+      "  organ verify legal/contracts:1.0.0 --require 'evaluation:nll<=2.5,protocol=P0'\n"
       "  organ verify --all --junit verify.xml --sarif verify.sarif");
   auto arguments = std::make_shared<Arguments>();
   command.add_path("REF|DIR", arguments->subject, "a published version or an organ folder");
   command.add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
   add_report_options(command, arguments->report);
   add_trust_options(command, arguments->trust, "");
+  add_certificate_options(command, arguments->certificates);
+  command
+      .add_option(
+          "--require", arguments->demands,
+          "a bound on figures that a trusted key attested: evaluation:nll<=2.5,tokens>=1000")
+      .value_name("CONDITIONS");
+  command
+      .add_path("--attestation", arguments->attestations,
+                "a bundle of organ attest, beside those that come with it; repeatable")
+      .value_name("FILE");
+  command
+      .add_path("--attester", arguments->attesters,
+                "public key whose attestations count, instead of the policy's; repeatable")
+      .value_name("PUB");
   add_finite_option(command, arguments->require_finite);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run(context, *arguments); });

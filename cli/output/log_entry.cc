@@ -17,7 +17,8 @@ std::string describe(const LogEntry& entry) {
   switch (entry.kind) {
     case LogKind::publish:
       return fmt::format("{}  {}", subject, entry.manifest->digest.to_string());
-    case LogKind::signature: return subject;
+    case LogKind::signature:
+    case LogKind::attestation: return subject;
     case LogKind::alias:
       return fmt::format("{}@{} -> {}", escape_text(entry.name), escape_text(entry.alias),
                          entry.version.empty() ? "nothing" : escape_text(entry.version));
@@ -54,7 +55,7 @@ nlohmann::json to_json(const registry::LogRecord& record) {
 }
 
 std::string log_line(const registry::LogRecord& record) {
-  return fmt::format("{:>6}  {}  {:<9}  {}", record.index, escape_text(record.entry.time),
+  return fmt::format("{:>6}  {}  {:<11}  {}", record.index, escape_text(record.entry.time),
                      to_string(record.entry.kind), describe(record.entry));
 }
 

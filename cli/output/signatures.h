@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is said of the signatures of an organ that becomes a folder.
+// What is said of the signatures and attestations of an organ that goes somewhere else.
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include "cli/frame/context.h"
 #include "format/base/fail.h"
@@ -16,6 +17,30 @@ inline void note_left_signatures(const Context& context, std::size_t signatures)
       fmt::format("the organ has {} signatures: a folder has room for one, the others are "
                   "left out",
                   signatures));
+}
+
+// A folder holds none: they lie beside it.
+inline void note_left_attestations(const Context& context, std::size_t attestations) {
+  if (attestations == 0) return;
+  context.note(fmt::format("{} attestation{} of it stay{} behind: a folder holds none",
+                           attestations, attestations == 1 ? "" : "s",
+                           attestations == 1 ? "s" : ""));
+}
+
+inline void warn_left_out(const Context& context, std::size_t left_out) {
+  if (left_out == 0) return;
+  context.warn(
+      fmt::format("{} of what is attached to it are neither signatures nor attestations of it, or "
+                  "too many, and were left out",
+                  left_out));
+}
+
+inline std::string attached_text(std::size_t signatures, std::size_t attestations) {
+  std::string text = fmt::format("{} signature{}", signatures, signatures == 1 ? "" : "s");
+  if (attestations > 0) {
+    text += fmt::format(", {} attestation{}", attestations, attestations == 1 ? "" : "s");
+  }
+  return text;
 }
 
 }  // namespace organ::cli

@@ -7,6 +7,8 @@
 
 #include "cli/frame/amounts.h"
 #include "cli/frame/context.h"
+#include "cli/output/attestations.h"
+#include "cli/output/signer.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
@@ -66,6 +68,9 @@ std::string to_text(const VerifyReport& report, bool failures_only) {
       line("not established", escape_text(text));
     }
     for (const std::string& text : item.trust.policy) line("policy", escape_text(text));
+    for (const std::string& text : attestation_lines(item.trust.attestations)) {
+      line("attestation", text);
+    }
   }
   for (const std::string& text : report.warnings) out += "warning  " + escape_text(text) + "\n";
   if (failures_only) return out.substr(0, out.empty() ? 0 : out.size() - 1);
@@ -82,6 +87,8 @@ nlohmann::json to_json(const VerifyReport& report) {
     good = good && failures(item).empty();
     nlohmann::json keys = nlohmann::json::array();
     for (const format::KeyId& key : item.trust.keys) keys.push_back(key.to_string());
+    nlohmann::json certificates = nlohmann::json::array();
+    for (const auto& signer : item.trust.certificates) certificates.push_back(to_json(signer));
     items.push_back(
         {{"subject", escape_text(item.subject)},
          {"digest", is_version(item) ? nlohmann::json(item.digest.to_string()) : nlohmann::json()},
@@ -92,7 +99,9 @@ nlohmann::json to_json(const VerifyReport& report) {
          {"established", item.trust.established},
          {"not_established", item.trust.not_established},
          {"policy", item.trust.policy},
-         {"keys", keys}});
+         {"keys", keys},
+         {"certificates", certificates},
+         {"attestations", to_json(item.trust.attestations)}});
   }
   return {{"ok", good},
           {"items", items},

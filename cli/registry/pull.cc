@@ -7,6 +7,7 @@
 #include "cli/frame/long_work.h"
 #include "cli/output/finite_option.h"
 #include "cli/output/remote_options.h"
+#include "cli/output/signatures.h"
 #include "cli/registry/commands.h"
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
@@ -29,12 +30,6 @@ struct Arguments {
   unsigned threads = 0;
 };
 
-void warn_left_out(const Context& context, std::size_t left_out) {
-  if (left_out == 0) return;
-  context.warn(
-      fmt::format("{} of its signatures are none, or too many, and were left out", left_out));
-}
-
 void report(const Context& context, const ManifestResult& result,
             const std::filesystem::path& out) {
   warn_left_out(context, result.left_out);
@@ -46,13 +41,15 @@ void report(const Context& context, const ManifestResult& result,
                                 {"manifest_only", true},
                                 {"out", out.string()},
                                 {"fetched_bytes", result.fetched_bytes},
-                                {"signatures", result.signatures}});
+                                {"signatures", result.signatures},
+                                {"attestations", result.attestations}});
     return;
   }
   context.confirm(fmt::format("{}:{}  {}", escape_text(result.name), escape_text(result.version),
                               result.digest.to_string()));
   context.note(fmt::format("{} fetched; organ check {} --recipient MODEL says whether it fits",
                            size_text(result.fetched_bytes), escape_text(out.string())));
+  note_left_attestations(context, result.attestations);
 }
 
 void report(const Context& context, const PullResult& result) {
@@ -71,14 +68,15 @@ void report(const Context& context, const PullResult& result) {
                                 {"bytes", published.bytes},
                                 {"fetched_bytes", result.fetched_bytes},
                                 {"kept_bytes", result.kept_bytes},
-                                {"signatures", result.signatures}});
+                                {"signatures", result.signatures},
+                                {"attestations", result.attestations}});
     return;
   }
   context.confirm(fmt::format("{}:{}  {}", escape_text(published.name),
                               escape_text(published.version), published.digest.to_string()));
   if (published.already_published) context.note("the same content was published before");
-  context.note(
-      fmt::format("{} fetched, {} signatures", size_text(result.fetched_bytes), result.signatures));
+  context.note(fmt::format("{} fetched, {}", size_text(result.fetched_bytes),
+                           attached_text(result.signatures, result.attestations)));
   if (!published.is_signed) {
     context.warn("not signed: install will ask for --allow-unsigned");
   }

@@ -6,6 +6,7 @@
 #include "cli/frame/amounts.h"
 #include "cli/frame/long_work.h"
 #include "cli/output/remote_options.h"
+#include "cli/output/signatures.h"
 #include "cli/registry/commands.h"
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
@@ -33,13 +34,15 @@ void report(const Context& context, const PushResult& result) {
                                 {"bytes", result.bytes},
                                 {"sent_bytes", result.sent_bytes},
                                 {"mounted_bytes", result.mounted_bytes},
-                                {"signatures", result.signatures}});
+                                {"signatures", result.signatures},
+                                {"attestations", result.attestations}});
     return;
   }
   context.confirm(fmt::format("{}  {}", escape_text(result.reference), result.digest.to_string()));
   if (result.already_there) context.note("the tag named this version before");
-  context.note(fmt::format("{} of {} sent, {} signatures", size_text(result.sent_bytes),
-                           size_text(result.bytes), result.signatures));
+  context.note(fmt::format("{} of {} sent, {}", size_text(result.sent_bytes),
+                           size_text(result.bytes),
+                           attached_text(result.signatures, result.attestations)));
   if (result.signatures == 0) {
     context.warn("not signed: whoever installs it has to allow that");
   }
@@ -60,7 +63,7 @@ void run(Context& context, const Arguments& arguments) {
 
 void add_push(Command& app, Context& context) {
   Command command = app.add_command(
-      context, "push", "copy a version with its signatures to an OCI registry",
+      context, "push", "copy a version with its signatures and attestations to an OCI registry",
       "  organ push legal/contracts:1.0.0 oci://registry.example.org/organs/contracts\n"
       "  organ push legal/contracts oci://localhost:5000/contracts:latest --replace-tag");
   const auto arguments = std::make_shared<Arguments>();

@@ -2,14 +2,18 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
+#include "cli/output/attestations.h"
 #include "cli/output/log_entry.h"
 #include "cli/output/version.h"
 #include "cli/registry/commands.h"
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
+#include "format/manifest/bom.h"
 #include "format/manifest/evaluation_json.h"
 #include "format/manifest/imported.h"
 #include "format/manifest/reference.h"
+#include "format/organ/organ_source.h"
+#include "registry/oci/oci.h"
 #include "registry/registry.h"
 
 namespace organ::cli {
@@ -22,6 +26,7 @@ using registry::VersionInfo;
 struct Arguments {
   std::string reference;
   bool history = false;
+  bool bom = false;
 };
 
 nlohmann::json files_json(const format::Manifest& organ) {
@@ -93,10 +98,18 @@ void print_text(const Context& context, const VersionInfo& version, const format
   }
 }
 
+// print() adds it.
+std::string without_newline(std::string text) {
+  text.pop_back();
+  return text;
+}
+
 nlohmann::json event_json(const VersionEvent& event) {
   nlohmann::json signers = nlohmann::json::array(), unreadable = nlohmann::json::array();
   for (const VersionEvent::Signer& signer : event.signers) {
     signers.push_back({{"key", signer.key.to_string()}, {"verified", signer.verified}});
+    if (!signer.states.empty()) signers.back()["states"] = signer.states;
+    if (!signer.certificate.empty()) signers.back()["certificate"] = signer.certificate;
   }
   for (const std::string& why : event.unreadable) unreadable.push_back(escape_text(why, 2048));
   return {{"entry", to_json(event.record)}, {"signers", signers}, {"unreadable", unreadable}};
@@ -118,7 +131,11 @@ void show_history(const Context& context, const Registry& registry, const Versio
   for (const VersionEvent& event : events) {
     context.print(log_line(event.record));
     for (const VersionEvent::Signer& signer : event.signers) {
-      context.print(fmt::format("        signed by {}{}", signer.key.to_string(),
+      context.print(fmt::format("        {}signed by {}{}",
+                                signer.states.empty() ? "" : fmt::format("{}, ", signer.states),
+                                signer.certificate.empty()
+                                    ? signer.key.to_string()
+                                    : "a certificate of " + signer.certificate,
                                 signer.verified ? "" : ", not verified"));
     }
     for (const std::string& why : event.unreadable) {
@@ -128,19 +145,42 @@ void show_history(const Context& context, const Registry& registry, const Versio
   context.note("all of it is signed by the log's key " + escape_text(registry.log_key()));
 }
 
+// Of a folder too: it has an identity before it is published.
+void show_folder_bom(const Context& context, const std::string& folder) {
+  const auto organ = format::OrganFolder::open(folder);
+  const format::Manifest& manifest = organ.manifest();
+  const Digest identity = registry::identities(manifest, organ.manifest_text()).front();
+  context.print(without_newline(format::ml_bom(manifest, identity)));
+}
+
 void run(const Context& context, const Arguments& arguments) {
+  if (arguments.bom && format::looks_like_folder(arguments.reference)) {
+    return show_folder_bom(context, arguments.reference);
+  }
   const format::Reference reference = format::Reference::parse(arguments.reference);
   const Registry registry = open_registry(context, Registry::Mode::read);
   const VersionInfo version = registry.resolve(reference);
   if (arguments.history) return show_history(context, registry, version);
   const auto organ = registry.open_organ(version);
+  if (arguments.bom) {
+    context.print(without_newline(format::ml_bom(organ->manifest(), version.digest)));
+    return;
+  }
+  std::vector<registry::JudgedAttestation> attestations;
+  if (!organ->attestation_bundles().empty()) {  // who signed it is for verify
+    attestations = registry.evaluate(version, *organ).attestations;
+  }
   if (!context.json) {
     print_text(context, version, organ->manifest());
+    for (const std::string& one : attestation_lines(attestations)) {
+      context.print(fmt::format("{:<13} {}", "attestation", one));
+    }
     return;
   }
   nlohmann::json record = to_json(version);
   record["files"] = files_json(organ->manifest());
   record["evaluations"] = evaluations_json(organ->manifest());
+  record["attestations"] = to_json(attestations);
   context.print_json("show", record);
 }
 
@@ -151,14 +191,21 @@ void add_show(Command& app, Context& context) {
                                     "  organ show legal/contracts\n"
                                     "  organ show 'legal/contracts@^1.2'\n"
                                     "  organ show legal/contracts:1.0.0 --history\n"
+                                    "  organ show legal/contracts:1.0.0 --bom >bom.json\n"
                                     "  organ show legal/contracts:1.0.0 --json");
   auto arguments = std::make_shared<Arguments>();
   command
-      .add_option("REF", arguments->reference,
-                  "name, name:version, name@alias, name@RANGE (^1.2, 1.x, …) or name@sha256:…")
+      .add_path("REF|DIR", arguments->reference,
+                "name, name:version, name@alias, name@RANGE (^1.2, 1.x, …) or name@sha256:…; "
+                "with --bom an organ folder too")
       .required();
-  command.add_flag("--history", arguments->history,
-                   "what happened to it: every entry of the log about it, with who signed");
+  const Option history =
+      command.add_flag("--history", arguments->history,
+                       "what happened to it: every entry of the log about it, with who signed");
+  command
+      .add_flag("--bom", arguments->bom,
+                "its bill of materials, CycloneDX 1.6 JSON; of an organ folder too")
+      .excludes(history);
   command.on_run([&context, arguments] { run(context, *arguments); });
 }
 

@@ -139,6 +139,15 @@ std::string read_file(const fs::path& path, std::uint64_t limit, Symlinks symlin
   return read_fd(open_regular(path, symlinks).get(), limit, path.string());
 }
 
+std::string read_given_file(const fs::path& path, std::uint64_t limit) {
+  try {
+    return read_file(path, limit);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt) throw;
+    throw Error(ErrorCode::invalid_argument, error.message(), error.hint());
+  }
+}
+
 std::string read_kernel_file(const fs::path& path, std::uint64_t limit) {
   const UniqueFd fd = open_regular(path);
   std::string text;

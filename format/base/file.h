@@ -38,6 +38,10 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t limit,
                       Symlinks symlinks = Symlinks::follow);
 std::string read_fd(int fd, std::uint64_t limit, std::string_view subject);
 
+// The same of a file that the caller's user names: a folder in its place, or a file that is too
+// long, is no damage but invalid_argument.
+std::string read_given_file(const std::filesystem::path& path, std::uint64_t limit);
+
 // The same for files of /proc and /sys, whose size is not that of their text.
 std::string read_kernel_file(const std::filesystem::path& path, std::uint64_t limit);
 

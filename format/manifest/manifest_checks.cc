@@ -213,6 +213,18 @@ void check_evaluation(const Evaluation& evaluation, const Checker& checker) {
 
 }  // namespace
 
+void check_extraction(const ExtractionRecord& record, std::string_view subject) {
+  check_extraction(record, Checker{subject});
+}
+
+void check_training(const TrainingRecord& record, std::string_view subject) {
+  check_training(record, Checker{subject});
+}
+
+void check_evaluation(const Evaluation& evaluation, std::string_view subject) {
+  check_evaluation(evaluation, Checker{subject});
+}
+
 void check_manifest(const Manifest& manifest, std::string_view subject) {
   const Checker checker{subject};
   check_identity(manifest, checker);

@@ -259,6 +259,27 @@ void check_canonical(const Manifest& manifest, std::string_view text, std::strin
 
 }  // namespace
 
+std::vector<Evaluation> checked_evaluations(const JsonObject& object) {
+  std::vector<Evaluation> evaluations;
+  for (const JsonObject& item : object.objects("evaluations")) {
+    evaluations.push_back(read_evaluation(item));
+    internal::check_evaluation(evaluations.back(), object.path());
+  }
+  return evaluations;
+}
+
+ExtractionRecord checked_extraction(const JsonObject& object) {
+  ExtractionRecord record = read_extraction(object.object("extraction"));
+  internal::check_extraction(record, object.path());
+  return record;
+}
+
+TrainingRecord checked_training(const JsonObject& object) {
+  TrainingRecord record = read_training(object.object("training"));
+  internal::check_training(record, object.path());
+  return record;
+}
+
 std::optional<EvaluationReading> read_reading(const JsonObject& object) {
   if (!has_all_or_none(object, {"document_split", "draw_seed", "first_windows", "padding_id"})) {
     return std::nullopt;

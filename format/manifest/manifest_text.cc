@@ -29,16 +29,6 @@ Json digest_list(const std::vector<Digest>& digests) {
   return list;
 }
 
-Json to_json(const ExtractionRecord& record) {
-  return {{"donor_id", record.donor_id},
-          {"donor_revision", nullable(record.donor_revision)},
-          {"config_digest", record.config_digest.to_string()},
-          {"layer_digests", digest_list(record.layer_digests)},
-          {"first_layer", record.first_layer},
-          {"layer_count", record.layer_count},
-          {"donor_layer_count", record.donor_layer_count}};
-}
-
 Json to_json(const TrainingRecord::Data& data) {
   return {{"name", data.name},
           {"digest", data.digest.to_string()},
@@ -66,18 +56,6 @@ Json list_of(const std::vector<T>& values) {
   Json list = Json::array();
   for (const T& value : values) list.push_back(to_json(value));
   return list;
-}
-
-Json to_json(const TrainingRecord& record) {
-  return {{"mode", record.mode},
-          {"trained_tensors", record.trained_tensors},
-          {"head", record.head},
-          {"hyperparameters", json_of(record.hyperparameters)},
-          {"seed", record.seed},
-          {"data", list_of(record.data)},
-          {"software", Json(record.software)},
-          {"wall_milliseconds", record.wall_milliseconds},
-          {"changes", list_of(record.changes)}};
 }
 
 Json to_json(const TokenizerRecord& tokenizer) {
@@ -118,6 +96,28 @@ std::int64_t seconds_of_creation() {
 }
 
 }  // namespace
+
+Json to_json(const ExtractionRecord& record) {
+  return {{"donor_id", record.donor_id},
+          {"donor_revision", nullable(record.donor_revision)},
+          {"config_digest", record.config_digest.to_string()},
+          {"layer_digests", digest_list(record.layer_digests)},
+          {"first_layer", record.first_layer},
+          {"layer_count", record.layer_count},
+          {"donor_layer_count", record.donor_layer_count}};
+}
+
+Json to_json(const TrainingRecord& record) {
+  return {{"mode", record.mode},
+          {"trained_tensors", record.trained_tensors},
+          {"head", record.head},
+          {"hyperparameters", json_of(record.hyperparameters)},
+          {"seed", record.seed},
+          {"data", list_of(record.data)},
+          {"software", Json(record.software)},
+          {"wall_milliseconds", record.wall_milliseconds},
+          {"changes", list_of(record.changes)}};
+}
 
 std::string time_text(std::int64_t since_1970) {
   using namespace std::chrono;

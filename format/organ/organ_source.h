@@ -28,6 +28,9 @@ class OrganSource {
   virtual UniqueFd open(const FileEntry& file) const = 0;
   // The bytes of every OMS bundle that comes with it (a folder has at most one).
   virtual std::vector<std::string> signature_bundles() const = 0;
+  // The bytes of every attestation that comes with it (format/signature/attestation.h); a folder
+  // has none.
+  virtual std::vector<std::string> attestation_bundles() const { return {}; }
   // Names in the organ's folder that no manifest entry explains (unsigned extras); empty for a
   // registry.
   virtual std::vector<std::string> extra_files() const = 0;

@@ -20,12 +20,20 @@
 #include "format/base/file_system.h"
 #include "format/base/handle.h"
 #include "format/signature/internal/oms.h"
+#include "format/signature/internal/openssl.h"
 #include "format/signature/signing.h"
 
 namespace organ::format {
+
+using internal::Bio;
+using internal::memory_bio;
+using internal::openssl_reason;
+using internal::public_pem;
+using internal::require_openssl;
+using internal::text_of;
+
 namespace {
 
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 using Context = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
@@ -62,19 +70,6 @@ const CurveFacts& facts_of(Curve curve) {
   return *found;
 }
 
-// Takes OpenSSL's newest reason and leaves its queue empty.
-std::string openssl_reason() {
-  const unsigned long code = ERR_peek_last_error();
-  const char* reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
-  ERR_clear_error();
-  return reason != nullptr ? escape_text(reason) : "no reason given";
-}
-
-void require_openssl(bool success, std::string_view action) {
-  if (success) return;
-  fail(ErrorCode::internal, "OpenSSL: {} failed: {}", action, openssl_reason());
-}
-
 // The allowed curve of a key; throws invalid_argument for everything else.
 Curve curve_of(EVP_PKEY* key, std::string_view subject) {
   if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) {
@@ -101,25 +96,6 @@ Curve curve_of(EVP_PKEY* key, std::string_view subject) {
                                   : "an unnamed curve");
   }
   return found->curve;
-}
-
-std::string text_of(BIO* bio) {
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : std::string();
-}
-
-Bio memory_bio(std::string_view text) {
-  Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-  require_openssl(bio != nullptr, "BIO_new_mem_buf");
-  return bio;
-}
-
-std::string public_pem(EVP_PKEY* key) {
-  const Bio bio(BIO_new(BIO_s_mem()));
-  require_openssl(bio != nullptr && PEM_write_bio_PUBKEY(bio.get(), key) == 1,
-                  "PEM_write_bio_PUBKEY");
-  return text_of(bio.get());
 }
 
 std::size_t count(std::string_view text, std::string_view word) {
@@ -249,6 +225,11 @@ PublicKey PublicKey::parse(std::string_view pem, std::string_view subject) {
          openssl_reason());
   }
   result.curve_ = curve_of(result.key_.get(), subject);
+  if (!internal::is_uncompressed(result.key_.get())) {  // one key has one id, so one form
+    throw Error(ErrorCode::invalid_argument,
+                quote(subject) + ": expected an uncompressed point, got a compressed one",
+                "openssl pkey -pubin -ec_conv_form uncompressed writes a key so");
+  }
   result.pem_ = public_pem(result.key_.get());
   // What OpenSSL writes back must be what was there: no trailing DER bytes, no other encoding of
   // the point, nothing around the block.
@@ -360,6 +341,22 @@ const unsigned char* bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
+bool verify_with(const EVP_MD* hash, const PublicKey& key, std::string_view message,
+                 std::string_view signature) {
+  const bool strict = is_strict_signature(key, signature);
+  ERR_clear_error();
+  if (!strict) return false;
+  const Context context(EVP_MD_CTX_new());
+  require_openssl(context != nullptr, "EVP_MD_CTX_new");
+  require_openssl(EVP_DigestVerifyInit(context.get(), nullptr, hash, nullptr, key.handle()) == 1,
+                  "EVP_DigestVerifyInit");
+  // 0 is a wrong signature, a negative value a malformed one: only 1 is success.
+  const int verdict = EVP_DigestVerify(context.get(), bytes(signature), signature.size(),
+                                       bytes(message), message.size());
+  ERR_clear_error();
+  return verdict == 1;
+}
+
 }  // namespace
 
 std::string sign_message(const SecretKey& key, std::string_view message) {
@@ -381,19 +378,12 @@ std::string sign_message(const SecretKey& key, std::string_view message) {
 }
 
 bool verify_message(const PublicKey& key, std::string_view message, std::string_view signature) {
-  const bool strict = is_strict_signature(key, signature);
-  ERR_clear_error();
-  if (!strict) return false;
-  const Context context(EVP_MD_CTX_new());
-  require_openssl(context != nullptr, "EVP_MD_CTX_new");
-  require_openssl(EVP_DigestVerifyInit(context.get(), nullptr, facts_of(key.curve()).hash(),
-                                       nullptr, key.handle()) == 1,
-                  "EVP_DigestVerifyInit");
-  // 0 is a wrong signature, a negative value a malformed one: only 1 is success.
-  const int verdict = EVP_DigestVerify(context.get(), bytes(signature), signature.size(),
-                                       bytes(message), message.size());
-  ERR_clear_error();
-  return verdict == 1;
+  return verify_with(facts_of(key.curve()).hash(), key, message, signature);
+}
+
+bool verify_legacy_message(const PublicKey& key, std::string_view message,
+                           std::string_view signature) {
+  return verify_with(EVP_sha256(), key, message, signature);
 }
 
 }  // namespace internal

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sigstore bundle v0.3 around a DSSE envelope, as OMS v1.0 uses them with a bare key.
+// Sigstore bundle v0.3 around a DSSE envelope, as OMS v1.0 uses them with a bare key or
+// certificates.
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "format/base/base64.h"
 #include "format/base/fail.h"
 #include "format/base/json.h"
+#include "format/signature/internal/certificates.h"
 #include "format/signature/internal/oms.h"
 
 namespace organ::format::internal {
@@ -46,27 +48,63 @@ KeyId read_key_id(const JsonObject& key) {
 void expect_empty_list(const JsonObject& object, std::string_view key) {
   if (object.is_null(key)) return;
   if (!object.at(key).is_array() || !object.at(key).empty()) {
-    object.fail_field(key, "expected an empty list beside a bare key");
+    object.fail_field(key, "expected an empty list: nobody signs with both ways at once");
   }
 }
 
-KeyId read_material(const JsonObject& material) {
-  for (const std::string_view key : {"certificate", "x509CertificateChain"}) {
-    if (material.is_null(key)) continue;
+// The bytes in one field of each object of a list, no more than `most` objects.
+std::vector<std::string> decode_list(const JsonObject& object, std::string_view key,
+                                     std::string_view field, std::size_t most) {
+  const auto elements = object.objects(key);
+  if (elements.size() > most) {
+    object.fail_field(key,
+                      fmt::format("has {} entries, at most {} are allowed", elements.size(), most));
+  }
+  std::vector<std::string> list;
+  for (const JsonObject& element : elements) {
+    element.allow_only({field});
+    list.push_back(decode(element, field));
+  }
+  return list;
+}
+
+std::vector<std::string> read_timestamps(const JsonObject& material) {
+  if (material.is_null("timestampVerificationData")) return {};
+  const JsonObject data = material.object("timestampVerificationData");
+  data.allow_only({"rfc3161Timestamps"});
+  if (data.is_null("rfc3161Timestamps")) return {};
+  return decode_list(data, "rfc3161Timestamps", "signedTimestamp", kMostTimestamps);
+}
+
+void read_chain(const JsonObject& material, Envelope& envelope) {
+  const JsonObject chain = material.object("x509CertificateChain");
+  chain.allow_only({"certificates"});
+  envelope.chain = decode_list(chain, "certificates", "rawBytes", kMostCertificates);
+  envelope.timestamps = read_timestamps(material);
+  envelope.hint =
+      leaf_key(CertificateSet::from_der(envelope.chain, chain.path()), chain.path()).id();
+}
+
+void read_material(const JsonObject& material, Envelope& envelope) {
+  if (!material.is_null("certificate")) {
     throw Error(ErrorCode::untrusted,
-                fmt::format("{}: signed with a certificate, which no key of ours can vouch for",
+                fmt::format("{}: signed through Sigstore, whose certificates and logs no key or "
+                            "root of ours can vouch for",
                             material.path()),
-                "ask the publisher for a model.sig made with a key");
+                "ask the publisher for a model.sig made with a key or a certificate");
   }
   material.allow_only({"publicKey", "tlogEntries", "timestampVerificationData", "certificate",
                        "x509CertificateChain"});
   expect_empty_list(material, "tlogEntries");
-  if (!material.is_null("timestampVerificationData")) {
-    const JsonObject timestamps = material.object("timestampVerificationData");
-    timestamps.allow_only({"rfc3161Timestamps"});
-    expect_empty_list(timestamps, "rfc3161Timestamps");
+  const bool is_certified = !material.is_null("x509CertificateChain");
+  if (is_certified && !material.is_null("publicKey")) {
+    material.fail_field("publicKey", "stands beside x509CertificateChain: one of them signs");
   }
-  return read_key_id(material.object("publicKey"));
+  if (is_certified) return read_chain(material, envelope);
+  if (!read_timestamps(material).empty()) {
+    material.fail_field("timestampVerificationData", "expected no time stamps beside a bare key");
+  }
+  envelope.hint = read_key_id(material.object("publicKey"));
 }
 
 // Verifiers look at the first signature only, so a second one could only mislead.
@@ -86,18 +124,19 @@ std::string read_signature(const JsonObject& envelope) {
   return signature;
 }
 
-}  // namespace
-
-std::string pre_authentication_encoding(std::string_view payload) {
-  return fmt::format("DSSEv1 {} {} {} {}", kPayloadType.size(), kPayloadType, payload.size(),
-                     payload);
+Json parse_bundle_json(std::string_view bundle, std::string_view subject) {
+  JsonLimits limits;
+  limits.bytes = kSignatureLimit;
+  limits.string_bytes = kSignatureLimit;
+  limits.keys = 1000;
+  return parse_json(bundle, limits, subject);
 }
 
-std::string write_bundle(std::string_view payload, std::string_view signature, const KeyId& hint) {
+std::string bundle_of(std::string_view payload, std::string_view signature, Json material) {
+  material["tlogEntries"] = Json::array();
   const Json bundle = {
       {"mediaType", kMediaType},
-      {"verificationMaterial",
-       {{"publicKey", {{"hint", hint.hex()}}}, {"tlogEntries", Json::array()}}},
+      {"verificationMaterial", std::move(material)},
       {"dsseEnvelope",
        {{"payload", base64_encode(payload)},
         {"payloadType", kPayloadType},
@@ -105,12 +144,65 @@ std::string write_bundle(std::string_view payload, std::string_view signature, c
   return canonical_json(bundle);
 }
 
+// repr() of a Python bytes object: single quotes unless only those occur in it.
+std::string python_bytes(std::string_view bytes) {
+  const bool single = bytes.find('\'') == bytes.npos || bytes.find('"') != bytes.npos;
+  const char mark = single ? '\'' : '"';
+  std::string text = {'b', mark};
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == mark || c == '\\') {
+      text += {'\\', c};
+    } else if (c == '\t' || c == '\n' || c == '\r') {
+      text += c == '\t' ? "\\t" : c == '\n' ? "\\n" : "\\r";
+    } else if (byte < 0x20 || byte >= 0x7F) {
+      text += fmt::format("\\x{:02x}", byte);
+    } else {
+      text += c;
+    }
+  }
+  return text + mark;
+}
+
+}  // namespace
+
+std::string pre_authentication_encoding(std::string_view payload) {
+  return fmt::format("DSSEv1 {} {} {} {}", kPayloadType.size(), kPayloadType, payload.size(),
+                     payload);
+}
+
+std::string legacy_encoding(std::string_view payload) {
+  return fmt::format("DSSEV1 {} {} {} {}", kPayloadType.size(), kPayloadType, payload.size(),
+                     python_bytes(payload));
+}
+
+std::string write_bundle(std::string_view payload, std::string_view signature, const KeyId& hint) {
+  return bundle_of(payload, signature, Json{{"publicKey", {{"hint", hint.hex()}}}});
+}
+
+std::string write_bundle(std::string_view payload, std::string_view signature,
+                         const CertificateSet& chain) {
+  Json certificates = Json::array();
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    certificates.push_back(Json::object({{"rawBytes", base64_encode(chain.der(i))}}));
+  }
+  return bundle_of(payload, signature,
+                   Json{{"x509CertificateChain", {{"certificates", std::move(certificates)}}}});
+}
+
+std::string add_timestamp(std::string_view bundle, std::string_view response,
+                          std::string_view subject) {
+  Json document = parse_bundle_json(bundle, subject);
+  Json& data = document["verificationMaterial"]["timestampVerificationData"];
+  if (!data.is_object()) data = Json::object();
+  Json& list = data["rfc3161Timestamps"];
+  if (!list.is_array()) list = Json::array();
+  list.push_back(Json::object({{"signedTimestamp", base64_encode(response)}}));
+  return canonical_json(document);
+}
+
 Envelope parse_bundle(std::string_view bundle, std::string_view subject) {
-  JsonLimits limits;
-  limits.bytes = kSignatureLimit;
-  limits.string_bytes = kSignatureLimit;
-  limits.keys = 1000;
-  const Json document = parse_json(bundle, limits, subject);
+  const Json document = parse_bundle_json(bundle, subject);
   const JsonObject root(document, std::string(subject));
   root.allow_only({"mediaType", "verificationMaterial", "dsseEnvelope"});
   root.require_string("mediaType", kMediaType);
@@ -118,7 +210,7 @@ Envelope parse_bundle(std::string_view bundle, std::string_view subject) {
   envelope.allow_only({"payload", "payloadType", "signatures"});
   envelope.require_string("payloadType", kPayloadType);
   Envelope result;
-  result.hint = read_material(root.object("verificationMaterial"));
+  read_material(root.object("verificationMaterial"), result);
   result.signature = read_signature(envelope);
   result.payload = decode(envelope, "payload");
   return result;

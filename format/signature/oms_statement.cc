@@ -11,11 +11,11 @@
 #include "format/base/json.h"
 #include "format/organ/ignored_files.h"
 #include "format/signature/internal/oms.h"
+#include "format/signature/internal/statement.h"
 
 namespace organ::format::internal {
 namespace {
 
-constexpr std::string_view kStatementType = "https://in-toto.io/Statement/v1";
 constexpr std::string_view kPredicateType = "https://model_signing/signature/v1.0";
 constexpr std::string_view kPredicateTypeOfVersion02 = "https://model_signing/Digests/v0.1";
 constexpr std::size_t kMostResources = 100'000;
@@ -46,27 +46,6 @@ bool is_safe_name(std::string_view name) {
   }
 }
 
-Digest read_hex(const JsonObject& object, std::string_view key) {
-  const std::string text = object.string(key);
-  try {
-    return Digest::parse_hex(text);
-  } catch (const Error&) {
-    object.fail_field(key, "expected 64 lower-case hex digits, got " + quote(text));
-  }
-}
-
-void read_subject(const JsonObject& root, SignedStatement& statement) {
-  const auto subjects = root.objects("subject");
-  if (subjects.size() != 1) {
-    root.fail_field("subject", fmt::format("expected exactly one, got {}", subjects.size()));
-  }
-  subjects[0].allow_only({"name", "digest"});
-  statement.subject_name = subjects[0].string("name");
-  const JsonObject digest = subjects[0].object("digest");
-  digest.allow_only({"sha256"});
-  statement.root = read_hex(digest, "sha256");
-}
-
 void read_serialization(const JsonObject& object, SignedStatement& statement) {
   const std::string method = object.string("method");
   if (method != "files") {
@@ -88,25 +67,48 @@ void read_serialization(const JsonObject& object, SignedStatement& statement) {
   }
 }
 
-void read_resources(const JsonObject& predicate, SignedStatement& statement) {
-  const auto resources = predicate.objects("resources");
-  if (resources.empty() || resources.size() > kMostResources) {
-    predicate.fail_field("resources", fmt::format("expected 1 to {} files, got {}", kMostResources,
-                                                  resources.size()));
-  }
-  std::set<std::string> names;
-  for (const JsonObject& resource : resources) {
-    resource.allow_only({"name", "digest", "algorithm"});
-    resource.require_string("algorithm", "sha256");
+// Unique names inside the signed folder.
+class ResourceNames {
+ public:
+  std::string take(const JsonObject& resource) {
     std::string name = resource.string("name");
     if (!is_safe_name(name)) {
       resource.fail_field("name", quote(name) + " is not a file inside the signed folder");
     }
-    if (!names.insert(name).second) {
+    if (!names_.insert(name).second) {
       resource.fail_field("name", quote(name) + " stands there twice");
     }
-    statement.resources.push_back({std::move(name), read_hex(resource, "digest")});
+    return name;
   }
+
+ private:
+  std::set<std::string> names_;
+};
+
+std::vector<JsonObject> limited_objects(const JsonObject& object, std::string_view key) {
+  auto list = object.objects(key);
+  if (list.empty() || list.size() > kMostResources) {
+    object.fail_field(key,
+                      fmt::format("expected 1 to {} files, got {}", kMostResources, list.size()));
+  }
+  return list;
+}
+
+void read_resources(const JsonObject& predicate, SignedStatement& statement) {
+  ResourceNames names;
+  for (const JsonObject& resource : limited_objects(predicate, "resources")) {
+    resource.allow_only({"name", "digest", "algorithm"});
+    resource.require_string("algorithm", "sha256");
+    statement.resources.push_back({names.take(resource), read_hex(resource, "digest")});
+  }
+}
+
+[[noreturn]] void fail_legacy(std::string_view subject) {
+  throw Error(
+      ErrorCode::corrupt,
+      fmt::format("{}: a statement of model_signing 0.2, from before the format was settled",
+                  subject),
+      "sign again with a current tool");
 }
 
 // A signer must not be able to show a file and hide it in one statement.
@@ -137,20 +139,46 @@ std::string write_statement(std::string_view subject_name,
     list.push_back(
         {{"name", resource.name}, {"digest", resource.digest.hex()}, {"algorithm", "sha256"}});
   }
-  const Json statement = {
-      {"_type", kStatementType},
-      {"subject", Json::array({Json::object(
-                      {{"name", escape_text(subject_name)},
-                       {"digest", Json::object({{"sha256", root_of(resources).hex()}})}})})},
-      {"predicateType", kPredicateType},
-      {"predicate",
-       {{"resources", std::move(list)},
-        {"serialization",
-         {{"method", "files"},
-          {"hash_type", "sha256"},
-          {"allow_symlinks", false},
-          {"ignore_paths", kIgnoredFiles}}}}}};
-  return canonical_json(statement);
+  Json predicate = {{"resources", std::move(list)},
+                    {"serialization",
+                     {{"method", "files"},
+                      {"hash_type", "sha256"},
+                      {"allow_symlinks", false},
+                      {"ignore_paths", kIgnoredFiles}}}};
+  return canonical_json(statement_json({escape_text(subject_name), root_of(resources)},
+                                       kPredicateType, std::move(predicate)));
+}
+
+bool is_legacy_statement(std::string_view payload) {
+  JsonLimits limits;
+  limits.bytes = kSignatureLimit;
+  try {
+    const Json document = parse_json(payload, limits, "statement");
+    return JsonObject(document, "statement").optional_string("predicateType") ==
+           kPredicateTypeOfVersion02;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+SignedStatement parse_legacy_statement(std::string_view payload, std::string_view subject) {
+  JsonLimits limits;
+  limits.bytes = kSignatureLimit;
+  const Json document = parse_json(payload, limits, subject);
+  const JsonObject root(document, std::string(subject));
+  require_statement(root);
+  root.require_string("predicateType", kPredicateTypeOfVersion02);
+  root.allow_only({"_type", "subject", "predicateType", "predicate"});  // the last says nothing
+  SignedStatement statement;
+  ResourceNames names;
+  for (const JsonObject& file : limited_objects(root, "subject")) {
+    file.allow_only({"name", "digest"});
+    const JsonObject digest = file.object("digest");
+    digest.allow_only({"sha256"});
+    statement.resources.push_back({names.take(file), read_hex(digest, "sha256")});
+  }
+  statement.root = root_of(statement.resources);
+  return statement;
 }
 
 SignedStatement parse_statement(std::string_view payload, std::string_view subject) {
@@ -158,17 +186,14 @@ SignedStatement parse_statement(std::string_view payload, std::string_view subje
   limits.bytes = kSignatureLimit;
   const Json document = parse_json(payload, limits, subject);
   const JsonObject root(document, std::string(subject));
-  root.require_string("_type", kStatementType);
-  if (root.string("predicateType") == kPredicateTypeOfVersion02) {
-    throw Error(
-        ErrorCode::corrupt,
-        fmt::format("{}: a bundle of model_signing 0.2, before the format was settled", subject),
-        "sign again with a current tool");
-  }
+  require_statement(root);
+  if (root.string("predicateType") == kPredicateTypeOfVersion02) fail_legacy(subject);
   root.require_string("predicateType", kPredicateType);
   root.allow_only({"_type", "subject", "predicateType", "predicate"});
   SignedStatement statement;
-  read_subject(root, statement);
+  StatementSubject about = read_subject(root);
+  statement.subject_name = std::move(about.name);
+  statement.root = about.digest;
   const JsonObject predicate = root.object("predicate");
   predicate.allow_only({"resources", "serialization"});
   read_serialization(predicate.object("serialization"), statement);

@@ -10,6 +10,7 @@
 #include "format/base/file.h"
 #include "format/base/path_status.h"
 #include "format/organ/ignored_files.h"
+#include "format/signature/internal/certificates.h"
 #include "format/signature/internal/oms.h"
 
 namespace organ::format {
@@ -22,20 +23,6 @@ std::map<std::string, Digest> covered_files(const OrganSource& organ) {
   files.emplace(kManifestFile, sha256(organ.manifest_text()));
   for (const FileEntry& file : organ.manifest().files) files.emplace(file.path, file.digest);
   return files;
-}
-
-// A bundle must not name its own key: only a key of ours with that id may verify it.
-const PublicKey& key_for(const KeyId& hint, const std::vector<PublicKey>& keys,
-                         std::string_view subject) {
-  const auto found = std::find_if(keys.begin(), keys.end(),
-                                  [&](const PublicKey& key) { return key.id() == hint; });
-  if (found != keys.end()) return *found;
-  throw Error(ErrorCode::untrusted,
-              keys.empty()
-                  ? fmt::format("{}: signed by key {}, and no key was given", subject, hint.hex())
-                  : fmt::format("{}: signed by key {}, which is none of the {} given", subject,
-                                hint.hex(), keys.size()),
-              "--key PUB names the public key you trust");
 }
 
 void require_clean(const OrganFolder& organ, const Work& work, FiniteCheck* finite) {
@@ -63,114 +50,65 @@ void remove_unfinished(const fs::path& folder) {
   }
 }
 
-// Every regular file below `folder` that no default or signed ignore rule leaves out. Symlinks,
-// FIFOs and devices become findings.
-struct FolderWalk {
-  const fs::path& folder;
-  const SignedStatement& statement;
-  std::vector<std::string> names;
-  std::vector<Finding> findings;
-
-  bool ignored(const std::string& name) const {
-    if (is_ignored_by_default(name)) return true;
-    return std::any_of(
-        statement.ignore_paths.begin(), statement.ignore_paths.end(),
-        [&](const std::string& path) { return internal::ignore_covers(path, name); });
-  }
-
-  void run() {
-    std::vector<std::string> pending = {""};
-    while (!pending.empty()) {
-      const std::string prefix = std::move(pending.back());
-      pending.pop_back();
-      for (const std::string& entry : list_folder(folder / prefix)) {
-        const std::string name = prefix + entry;
-        if (ignored(name)) continue;
-        const PathStatus status = path_status(folder / name, Symlinks::refuse);
-        if (status == PathStatus::folder) {
-          pending.push_back(name + "/");
-        } else if (status == PathStatus::file) {
-          names.push_back(name);
-        } else {
-          findings.push_back({ErrorCode::corrupt, escape_text(name), "is not a regular file"});
-        }
-      }
-    }
-    std::sort(names.begin(), names.end());
-  }
-};
-
-// Flat digests of files, some of them open at a time.
-std::vector<Digest> hash_files(const fs::path& folder, const std::vector<std::string>& names,
-                               const Work& work) {
-  constexpr std::size_t kBatch = 64;
-  std::uint64_t bytes = 0;
-  for (const std::string& name : names) bytes += size_of_file(folder / name);
-  const Work verifying = work.phase("verifying", bytes);
-  std::vector<Digest> digests;
-  for (std::size_t at = 0; at < names.size(); at += kBatch) {
-    std::vector<UniqueFd> files;
-    std::vector<HashRange> ranges;
-    for (std::size_t i = at; i < std::min(names.size(), at + kBatch); ++i) {
-      files.push_back(open_regular(folder / names[i], Symlinks::refuse));
-      ranges.push_back({files.back().get(), 0, file_size(files.back().get(), names[i])});
-    }
-    const auto batch = hash_ranges(ranges, folder.string(), verifying);
-    digests.insert(digests.end(), batch.begin(), batch.end());
-  }
-  return digests;
-}
-
 }  // namespace
 
 std::string sign_resources(std::string_view subject_name, std::vector<SignedResource> resources,
-                           const SecretKey& key) {
+                           const SecretKey& key, const CertificateSet& chain) {
   check(!resources.empty(), "nothing to sign");
   std::sort(resources.begin(), resources.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   const std::string payload = internal::write_statement(subject_name, resources);
-  const std::string message = internal::pre_authentication_encoding(payload);
-  const PublicKey public_key = key.public_key();
-  std::string bundle =
-      internal::write_bundle(payload, internal::sign_message(key, message), public_key.id());
-  verify_bundle(bundle, {public_key}, kSignatureFile);  // what we refuse to read we do not write
+  internal::parse_statement(payload, kSignatureFile);  // what we refuse to read we do not write
+  std::string bundle = internal::sign_payload(payload, key, chain);
   return bundle;
 }
 
 void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace, const Work& work,
-                 FiniteCheck* finite) {
+                 FiniteCheck* finite, const CertificateSet& chain) {
   const fs::path path = organ.folder() / kSignatureFile;
   if (!replace && is_taken(path)) {
     throw Error(ErrorCode::already_exists, fmt::format("{}: already exists", quote(path.string())),
                 "--replace writes a new signature over it");
   }
+  if (!chain.empty()) internal::require_signer(chain, key.public_key());  // before a long reading
   require_clean(organ, work, finite);
   std::vector<SignedResource> resources;
   for (const auto& [name, digest] : covered_files(organ)) resources.push_back({name, digest});
   std::string subject_name = real_path(organ.folder()).filename().string();
   remove_unfinished(organ.folder());
-  write_file(path, sign_resources(subject_name, std::move(resources), key),
+  write_file(path, sign_resources(subject_name, std::move(resources), key, chain),
              replace ? AtomicFile::Mode::replace : AtomicFile::Mode::create_new);
 }
 
 SignedStatement verify_bundle(std::string_view bundle, const std::vector<PublicKey>& keys,
                               std::string_view subject) {
-  const internal::Envelope envelope = internal::parse_bundle(bundle, subject);
-  const PublicKey& key = key_for(envelope.hint, keys, subject);
-  const std::string message = internal::pre_authentication_encoding(envelope.payload);
-  if (!internal::verify_message(key, message, envelope.signature)) {
-    fail(ErrorCode::untrusted, "{}: the signature does not verify with key {}", subject,
-         key.id().hex());
-  }
-  SignedStatement statement = internal::parse_statement(envelope.payload, subject);
-  statement.key = key.id();
+  return judge_bundle(bundle, SignerTrust{keys}, subject);
+}
+
+SignedStatement judge_bundle(std::string_view bundle, const SignerTrust& trust,
+                             std::string_view subject) {
+  internal::SignedPayload opened = internal::open_bundle(bundle, trust, subject);
+  SignedStatement statement = opened.legacy
+                                  ? internal::parse_legacy_statement(opened.payload, subject)
+                                  : internal::parse_statement(opened.payload, subject);
+  statement.key = opened.key;
+  statement.certificate = std::move(opened.certificate);
+  statement.legacy = opened.legacy;
+  statement.notes = std::move(opened.notes);
   return statement;
 }
 
 SignedStatement read_bundle(std::string_view bundle, std::string_view subject) {
   const internal::Envelope envelope = internal::parse_bundle(bundle, subject);
-  SignedStatement statement = internal::parse_statement(envelope.payload, subject);
+  const bool legacy = internal::is_legacy_statement(envelope.payload);
+  SignedStatement statement = legacy ? internal::parse_legacy_statement(envelope.payload, subject)
+                                     : internal::parse_statement(envelope.payload, subject);
+  statement.legacy = legacy;
   statement.key = envelope.hint;
+  if (!envelope.chain.empty()) {
+    const auto chain = CertificateSet::from_der(envelope.chain, subject);
+    statement.certificate = internal::describe_leaf(chain, subject);
+  }
   return statement;
 }
 
@@ -197,36 +135,6 @@ std::vector<Finding> compare_statement(const SignedStatement& statement, const O
   }
   for (const std::string& name : organ.extra_files()) {
     add(name, "lies in the folder but is neither part of the organ nor signed" + left_by(name));
-  }
-  return findings;
-}
-
-std::vector<Finding> verify_model_folder(const fs::path& folder, const SignedStatement& statement,
-                                         const Work& work) {
-  FolderWalk walk{folder, statement, {}, {}};
-  walk.run();
-  const std::vector<Digest> digests = hash_files(folder, walk.names, work);
-  std::map<std::string, Digest> expected;
-  for (const auto& resource : statement.resources) {
-    expected.emplace(resource.name, resource.digest);
-  }
-  std::vector<Finding> findings = std::move(walk.findings);
-  for (std::size_t i = 0; i < walk.names.size(); ++i) {
-    const std::string shown = escape_text(walk.names[i]);
-    const auto found = expected.find(walk.names[i]);
-    if (found == expected.end()) {
-      findings.push_back({ErrorCode::untrusted, shown, "is not covered by the signature"});
-      continue;
-    }
-    if (found->second != digests[i]) {
-      findings.push_back(
-          {ErrorCode::corrupt, shown,
-           fmt::format("has digest {} but {} was signed", digests[i].hex(), found->second.hex())});
-    }
-    expected.erase(found);
-  }
-  for (const auto& [name, digest] : expected) {
-    findings.push_back({ErrorCode::corrupt, escape_text(name), "is signed but missing"});
   }
   return findings;
 }

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenSSF Model Signing v1.0 (ossf/model-signing-spec): keys, model.sig bundles, strict checks:
 // what a bundle signs is compared name by name and digest by digest, and nothing in it chooses its
-// key. ECDSA P-256/384/521 with the hash of the curve; nothing else.
+// key: keys, or roots of certificates, are given. ECDSA P-256/384/521 with the hash of the curve;
+// nothing else.
 #pragma once
 
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "format/base/digest.h"
 #include "format/organ/finite_check.h"
+#include "format/signature/certificates.h"
 
 struct evp_pkey_st;
 
@@ -84,19 +87,31 @@ struct SignedStatement {
   std::vector<SignedResource> resources;
   std::vector<std::string> ignore_paths;
   KeyId key;
+  std::optional<CertificateSigner> certificate = {};  // what names the key, where one does
+  bool legacy = false;                                // in the form of model_signing 0.2
+  std::vector<std::string> notes = {};                // why time stamps of it prove nothing
+};
+
+// Whose signatures count.
+struct SignerTrust {
+  std::vector<PublicKey> keys;
+  std::optional<CertificateTrust> certificates = {};  // without it no certificate counts
+  bool legacy = false;  // bundles of model_signing 0.2 count too, by key or certificate
 };
 
 // Signs a list of resources (spec order) as an OMS v1.0 bundle: method files, sha256, symlinks
-// not allowed.
+// not allowed. With certificates (the signer's, then its issuers') the bundle names the key by
+// them; throws invalid_argument when the first is of another key, has ended or may not sign.
 std::string sign_resources(std::string_view subject_name, std::vector<SignedResource> resources,
-                           const SecretKey& key);
+                           const SecretKey& key, const CertificateSet& chain = {});
 
 // Checks contents (flat digests too), then writes FOLDER/model.sig over organ.json and every file
 // it lists, atomically. Refuses a folder with files that no manifest entry explains, and numbers
 // that are not finite where `finite` requires that. Throws already_exists, invalid_argument,
 // corrupt, io, cancelled.
 void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace = false,
-                 const Work& work = {}, FiniteCheck* finite = nullptr);
+                 const Work& work = {}, FiniteCheck* finite = nullptr,
+                 const CertificateSet& chain = {});
 
 // Verifies envelope and signature of a bundle with one of `keys`; throws untrusted (no key of ours,
 // bad signature, key hint of another key) or corrupt (malformed, wrong media, statement or
@@ -104,6 +119,11 @@ void sign_folder(const OrganFolder& organ, const SecretKey& key, bool replace = 
 // BLAKE3, …). Reads old bundles with rawBytes/keyDetails. Does not look at files.
 SignedStatement verify_bundle(std::string_view bundle, const std::vector<PublicKey>& keys,
                               std::string_view subject);
+
+// The same for bundles of either method. One made with a key needs that key, one made with a
+// certificate a chain to one of the roots, whatever keys were given.
+SignedStatement judge_bundle(std::string_view bundle, const SignerTrust& trust,
+                             std::string_view subject);
 
 // What a bundle claims, its signature not checked: only for showing it, and for finding
 // contradictions. Throws corrupt as verify_bundle does. `key` is the one that the bundle names.
@@ -114,8 +134,13 @@ SignedStatement read_bundle(std::string_view bundle, std::string_view subject);
 // does not exist, an ignore list that covers a listed file, an unsigned extra file.
 std::vector<Finding> compare_statement(const SignedStatement& statement, const OrganSource& organ);
 
-// For folders that are not organs (a recipient, a foreign model): the whole OMS verification as
-// model_signing does it, by flat digests of every file of the folder.
+// For folders that are not organs (a recipient, a foreign model): every file that a signature of
+// the folder covers, by flat digests. Throws invalid_argument for a symlink, FIFO or device, and
+// for a folder without files.
+std::vector<SignedResource> resources_of_model(const std::filesystem::path& folder,
+                                               const Work& work = {});
+
+// The whole OMS verification of such a folder as model_signing does it.
 std::vector<Finding> verify_model_folder(const std::filesystem::path& folder,
                                          const SignedStatement& statement, const Work& work = {});
 

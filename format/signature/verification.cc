@@ -21,15 +21,17 @@ void append(std::vector<Finding>& to, std::vector<Finding> from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
+SignerTrust trust_of(const VerifyOptions& options) { return {options.keys, options.certificates}; }
+
 void check_bundle(std::string_view bundle, const OrganSource& organ, const VerifyOptions& options,
                   Verification& result, Unjudged& unjudged) {
   try {
-    if (options.keys.empty() && !options.require_signature) {
+    if (options.keys.empty() && !options.certificates && !options.require_signature) {
       // Nothing is proved, but a bundle that contradicts the organ is damage all the same.
       append(result.findings, compare_statement(read_bundle(bundle, kSignatureFile), organ));
       return;
     }
-    const SignedStatement statement = verify_bundle(bundle, options.keys, kSignatureFile);
+    const SignedStatement statement = judge_bundle(bundle, trust_of(options), kSignatureFile);
     auto differences = compare_statement(statement, organ);
     if (differences.empty()) {
       result.signers.push_back(statement.key);
@@ -70,7 +72,7 @@ void check_manifest_bytes(const std::filesystem::path& folder, const VerifyOptio
   try {
     const std::string bundle = read_file(signature, kSignatureLimit, Symlinks::refuse);
     const std::string text = read_file(folder / kManifestFile, kManifestLimit, Symlinks::refuse);
-    const SignedStatement statement = verify_bundle(bundle, options.keys, kSignatureFile);
+    const SignedStatement statement = judge_bundle(bundle, trust_of(options), kSignatureFile);
     const Digest found = sha256(text);
     for (const SignedResource& resource : statement.resources) {
       if (resource.name != kManifestFile || resource.digest == found) continue;

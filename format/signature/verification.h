@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@
 namespace organ::format {
 
 struct VerifyOptions {
-  std::vector<PublicKey> keys;    // whose signatures count
+  std::vector<PublicKey> keys;                        // whose signatures count
+  std::optional<CertificateTrust> certificates = {};  // roots whose certificates count
   bool require_signature = true;  // no good signature of these keys is then a finding
   ContentOptions contents;
 };

@@ -64,7 +64,7 @@ void walk_signatures(const BlobStore& blobs, const LoggedVersion& version,
       return parse_signature_manifest(*text, version.manifest, version.subject() + ": signature");
     });
     if (!bundle) continue;
-    read_small(blobs, use_of(ObjectKind::bundle, *bundle, "model.sig"), kBundleLimit, visitor);
+    read_small(blobs, use_of(ObjectKind::bundle, *bundle, "its bundle"), kBundleLimit, visitor);
     const BlobRef empty = empty_config().ref;
     read_small(blobs, use_of(ObjectKind::empty, empty, "the empty config"), empty.size, visitor);
   }

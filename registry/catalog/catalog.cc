@@ -297,9 +297,10 @@ void Catalog::Update::State::add_evaluations(std::uint64_t id, const Manifest& o
 
 void Catalog::Update::State::add_signatures(std::uint64_t id, std::uint64_t index,
                                             const LogEntry& entry) const {
-  Statement insert = database.prepare("INSERT OR IGNORE INTO signatures VALUES (?,?,?,?)");
+  Statement insert = database.prepare("INSERT OR IGNORE INTO signatures VALUES (?,?,?,?,?)");
+  const std::uint64_t attests = entry.kind == LogKind::attestation ? 1 : 0;
   for (const BlobRef& blob : entry.signatures) {
-    insert.bind(id, blob.digest, blob.size, index).run();
+    insert.bind(id, blob.digest, blob.size, index, attests).run();
   }
 }
 
@@ -345,7 +346,10 @@ void Catalog::Update::add(const LogPlace& place, const LogEntry& entry,
       state_->add_details(index, content->organ);
       state_->add_signatures(index, index, entry);
       break;
-    case LogKind::signature: state_->add_signatures(state_->version_id(entry), index, entry); break;
+    case LogKind::signature:
+    case LogKind::attestation:
+      state_->add_signatures(state_->version_id(entry), index, entry);
+      break;
     case LogKind::alias: state_->set_alias(index, entry); break;
     case LogKind::yank: state_->set_reason("yank_reason", entry); break;
     case LogKind::revoke: state_->set_reason("revoke_reason", entry); break;

@@ -29,6 +29,10 @@ struct PublishedContent {
   BlobRef organ_json;
 };
 
+// What a bundle is that is attached to a version: by it somebody signed the files, or states
+// something of them.
+enum class Attached { signature, attestation };
+
 // One line of index.json: a version (tag name:version) or a signature of one (no tag).
 struct IndexEntry {
   BlobRef manifest;
@@ -86,8 +90,9 @@ class Catalog {
   // at.
   using Visitor = std::function<bool(VersionInfo version)>;
   void visit(const VersionFilter& filter, const Visitor& visit) const;
-  std::vector<BlobRef> signatures(std::uint64_t log_index) const;  // of that publish entry
-  std::vector<IndexEntry> index_entries() const;                   // in log order
+  // The manifests of what came with that publish entry or later: of one kind, or all.
+  std::vector<BlobRef> attached(std::uint64_t log_index, std::optional<Attached> kind = {}) const;
+  std::vector<IndexEntry> index_entries() const;  // in log order
   // Versions, by name and version, that list a file with this digest.
   std::vector<std::pair<std::string, std::string>> versions_with(const Digest& file) const;
   bool has_damage() const;

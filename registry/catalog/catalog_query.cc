@@ -19,7 +19,8 @@ constexpr char kVersionColumns[] =
     "v.name, v.version, v.manifest_digest, v.manifest_size, v.id, v.published, v.description, "
     "v.license, v.model_type, v.architecture_signature, v.first_layer, v.layer_count, "
     "v.donor_layer_count, v.donor_id, v.bytes, v.best_nll, v.yank_reason, v.revoke_reason, "
-    "(SELECT count(*) FROM signatures s WHERE s.version_id = v.id), v.log_offset, v.damage";
+    "(SELECT count(*) FROM signatures s WHERE s.version_id = v.id AND s.attestation = 0), "
+    "v.log_offset, v.damage";
 
 std::string select_versions(std::string_view rest) {
   return fmt::format("SELECT {} FROM versions v {}", kVersionColumns, rest);
@@ -260,13 +261,17 @@ std::vector<VersionInfo> Catalog::list(const VersionFilter& filter) const {
   return versions;
 }
 
-std::vector<BlobRef> Catalog::signatures(std::uint64_t log_index) const {
+std::vector<BlobRef> Catalog::attached(std::uint64_t log_index,
+                                       std::optional<Attached> kind) const {
   std::vector<BlobRef> blobs;
   Statement rows = impl_->database.prepare(
-      "SELECT manifest_digest, manifest_size FROM signatures WHERE version_id = ? "
+      "SELECT manifest_digest, manifest_size, attestation FROM signatures WHERE version_id = ? "
       "ORDER BY manifest_digest");
   rows.bind(log_index);
-  while (rows.step()) blobs.push_back(read_blob(rows, 0));
+  while (rows.step()) {
+    const Attached is = rows.integer(2) == 0 ? Attached::signature : Attached::attestation;
+    if (!kind || *kind == is) blobs.push_back(read_blob(rows, 0));
+  }
   return blobs;
 }
 

@@ -80,10 +80,14 @@ struct Registry::Impl {
   // The write lock, everything up to date under it.
   FileLock lock_to_write(const Work& work);
   // Gives the blobs their names before anything refers to them. Throws untrusted when the organ was
-  // taken down, as far as the log says by now.
+  // taken down, as far as the log says by now. What is stated of the version gets an entry of its
+  // own behind it.
   void commit_version(const format::Manifest& organ, LogEntry entry,
-                      std::vector<StagedBlob> blobs_to_link, const Work& work,
-                      PublishResult& result);
+                      std::vector<BlobRef> attestations, std::vector<StagedBlob> blobs_to_link,
+                      const Work& work, PublishResult& result);
+  // The entry of what is stated of a version. Right behind the one that published it a failure is a
+  // notice: published it is.
+  void commit_statements(const LogEntry& entry, bool is_published);
   // Tells `work` of the version's bytes, when nothing is damaged.
   VerifyReport::Item verify_version(const VersionInfo& version, const TrustOverride& override,
                                     const Work& work, std::uint64_t& bytes,
@@ -116,11 +120,11 @@ struct Registry::Impl {
                         const TrustOverride& override) const;
   // Publishing and rebuilding both read versions back from their blobs.
   std::unique_ptr<StoredOrgan> open_version(const VersionInfo& version) const;
-  // Its signatures that count: for who reads, those that enough witnesses have cosigned. Of a
+  // What is attached to it and counts: for who reads, what enough witnesses have cosigned. Of a
   // version that itself is not witnessed all.
-  std::vector<BlobRef> signatures_of(const VersionInfo& version) const;
+  std::vector<BlobRef> attached_to(const VersionInfo& version, Attached kind) const;
   // Those that can be read; why the others cannot in `damaged`.
-  std::vector<std::string> load_bundles(const VersionInfo& version,
+  std::vector<std::string> load_bundles(const VersionInfo& version, Attached kind,
                                         std::vector<format::Finding>& damaged) const;
   VersionInfo find_reference(const format::Reference& reference) const;
   // Throws untrusted when it, or weights of it that no other version has, were taken down.

@@ -195,7 +195,8 @@ void LogFacts::add(std::uint64_t index, const LogEntry& entry) {
   if (!entry.withdrawn) reason = entry.reason;
   switch (entry.kind) {
     case LogKind::publish:
-    case LogKind::signature: break;
+    case LogKind::signature:
+    case LogKind::attestation: break;
     case LogKind::yank: set(yanked_, version, reason); break;
     case LogKind::revoke: set(revoked_, version, reason); break;
     case LogKind::alias:

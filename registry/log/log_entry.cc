@@ -17,8 +17,9 @@ namespace {
 
 constexpr std::uint64_t kEntryVersion = 1;
 constexpr std::uint64_t kMaxThreshold = 64;
-constexpr std::string_view kKinds[] = {"publish", "signature", "alias",    "yank", "revoke", "key",
-                                       "policy",  "supersede", "takedown", "root", "key_end"};
+constexpr std::string_view kKinds[] = {"publish",  "signature", "alias",   "yank",
+                                       "revoke",   "key",       "policy",  "supersede",
+                                       "takedown", "root",      "key_end", "attestation"};
 
 LogKind parse_kind(const JsonObject& object) {
   const std::string name = object.string("kind");
@@ -65,7 +66,7 @@ void parse_published(const JsonObject& object, LogEntry& entry) {
     }
     entry.signatures.push_back(parse_blob(signature));
   }
-  if (entry.kind == LogKind::signature && entry.signatures.empty()) {
+  if (entry.kind != LogKind::publish && entry.signatures.empty()) {
     object.fail_field("signatures", "is empty");
   }
 }
@@ -177,6 +178,7 @@ void add_fields(const LogEntry& entry, Json& out) {
   switch (entry.kind) {
     case LogKind::publish:
     case LogKind::signature:
+    case LogKind::attestation:
       out["manifest"] = to_json(entry.manifest.value());
       out["signatures"] = Json::array();
       for (const BlobRef& signature : entry.signatures) {
@@ -214,7 +216,8 @@ LogEntry LogEntry::parse(std::string_view text, std::string_view subject) {
   entry.time = object.string("time");
   switch (entry.kind) {
     case LogKind::publish:
-    case LogKind::signature: parse_published(object, entry); break;
+    case LogKind::signature:
+    case LogKind::attestation: parse_published(object, entry); break;
     case LogKind::alias: parse_alias(object, entry); break;
     case LogKind::yank:
     case LogKind::revoke: parse_withdrawal(object, entry); break;

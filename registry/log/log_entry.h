@@ -18,17 +18,18 @@ namespace organ::registry {
 inline constexpr std::size_t kMostSignatures = 64;
 
 enum class LogKind {
-  publish,    // name, version, manifest, signatures
-  signature,  // a further signature of a published version: name, version, manifest, signatures
-  alias,      // name, alias, version (absent: the alias is taken away)
-  yank,       // name, version, reason; withdrawn = the yank is taken back
-  revoke,     // name, version, reason
-  key,        // action (log_key | trust | distrust), key, pattern
-  policy,     // pattern, mode, threshold: of the rule whose keys are those trusted for it
-  supersede,  // name, version, successor, reason: a notice; withdrawn = it is taken back
-  takedown,   // name, version, reason: its weights were taken away, for good
-  root,       // note: who speaks for the log from here on (root.h)
-  key_end,    // key, pattern, action: trust, and expires; or retire, and from
+  publish,      // name, version, manifest, signatures
+  signature,    // a further signature of a published version: name, version, manifest, signatures
+  alias,        // name, alias, version (absent: the alias is taken away)
+  yank,         // name, version, reason; withdrawn = the yank is taken back
+  revoke,       // name, version, reason
+  key,          // action (log_key | trust | distrust), key, pattern
+  policy,       // pattern, mode, threshold: of the rule whose keys are those trusted for it
+  supersede,    // name, version, successor, reason: a notice; withdrawn = it is taken back
+  takedown,     // name, version, reason: its weights were taken away, for good
+  root,         // note: who speaks for the log from here on (root.h)
+  key_end,      // key, pattern, action: trust, and expires; or retire, and from
+  attestation,  // something stated of a published version: name, version, manifest, signatures
 };
 std::string_view to_string(LogKind kind);
 
@@ -61,7 +62,7 @@ struct LogEntry {
   std::string name;
   std::string version;
   std::optional<BlobRef> manifest;  // the OCI manifest: the identity of the version
-  std::vector<BlobRef> signatures;  // OCI manifests whose subject is `manifest`
+  std::vector<BlobRef> signatures;  // OCI manifests of signed bundles whose subject is `manifest`
   std::string alias;
   std::string reason;
   bool withdrawn = false;

@@ -57,7 +57,10 @@ ExportedLayout export_layout(const format::OrganSource& organ, const std::filesy
   const std::uint64_t bytes = files_size(manifest);
   const VersionTexts texts = version_texts(manifest, organ.manifest_text(), options.identity);
   require_readable(texts);
-  const std::vector<std::string> bundles = organ.signature_bundles();
+  std::vector<std::string> bundles = organ.signature_bundles();
+  ExportedLayout exported{manifest.name + ":" + manifest.version, texts.manifest.ref.digest,
+                          bundles.size()};
+  for (std::string& one : organ.attestation_bundles()) bundles.push_back(std::move(one));
   const Work exporting = work.phase("exporting", checked_mul(bytes, 2, "size of all files"));
   format::NewFiles folder(out);
   folder.no_wider_than(organ);
@@ -68,7 +71,6 @@ ExportedLayout export_layout(const format::OrganSource& organ, const std::filesy
   for (const TextBlob* text : {&texts.organ_json, &texts.config, &texts.manifest}) {
     blobs.add(*text);
   }
-  ExportedLayout exported{manifest.name + ":" + manifest.version, texts.manifest.ref.digest, 0};
   std::vector<IndexEntry> index{{texts.manifest.ref, exported.tag}};
   for (const std::string& text : bundles) {
     require_readable("a signature", text.size(), kBundleLimit);
@@ -76,7 +78,6 @@ ExportedLayout export_layout(const format::OrganSource& organ, const std::filesy
     const TextBlob attached = signature_manifest(bundle.ref, texts.manifest.ref);
     for (const TextBlob& blob : {bundle, attached, empty_config()}) blobs.add(blob);
     index.push_back({attached.ref, ""});
-    ++exported.signatures;
   }
   folder.write("oci-layout", kOciLayoutText);
   folder.write("index.json", index_text(index));

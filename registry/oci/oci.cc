@@ -148,6 +148,16 @@ VersionTexts version_texts(const Manifest& organ, const std::string& organ_text,
   return before.manifest.ref.digest == *wanted ? std::move(before) : std::move(now);
 }
 
+std::vector<Digest> identities(const Manifest& organ, const std::string& organ_text) {
+  const TextBlob organ_json(organ_text);
+  std::vector<Digest> all;
+  for (const DiffIds listed : {DiffIds::every_layer, DiffIds::files_only}) {
+    const TextBlob config = model_config(organ, organ_json.ref, listed);
+    all.push_back(version_manifest(organ, organ_json.ref, config.ref).ref.digest);
+  }
+  return all;
+}
+
 void require_readable(std::string_view what, std::uint64_t bytes, std::uint64_t limit) {
   if (bytes <= limit) return;
   fail(ErrorCode::invalid_argument, "{} has {} bytes, a reader takes at most {}", what, bytes,

@@ -57,6 +57,10 @@ struct VersionTexts {
 VersionTexts version_texts(const format::Manifest& organ, const std::string& organ_text,
                            const std::optional<Digest>& wanted = {});
 
+// The digests of the manifest that the organ has in a registry: of today's, and of those that
+// versions of before have.
+std::vector<Digest> identities(const format::Manifest& organ, const std::string& organ_text);
+
 // Nothing is written that no reader would take: throws invalid_argument for what has more bytes.
 void require_readable(std::string_view what, std::uint64_t bytes, std::uint64_t limit);
 void require_readable(const VersionTexts& texts);

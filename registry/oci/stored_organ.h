@@ -38,25 +38,27 @@ StoredSignature load_signature(const BlobStore& blobs, const BlobRef& signature,
 class StoredOrgan final : public format::OrganSource {
  public:
   // `gone`: why its weights cannot be opened, as the end of a sentence; empty: they can.
-  StoredOrgan(BlobStore blobs, StoredVersion version, std::vector<std::string> bundles,
-              std::string description, std::string gone = {})
+  StoredOrgan(BlobStore blobs, StoredVersion version, std::vector<std::string> signatures,
+              std::vector<std::string> attestations, std::string description, std::string gone = {})
       : blobs_(std::move(blobs)),
         version_(std::move(version)),
-        bundles_(std::move(bundles)),
+        signatures_(std::move(signatures)),
+        attestations_(std::move(attestations)),
         description_(std::move(description)),
         gone_(std::move(gone)) {}
 
   const format::Manifest& manifest() const override { return version_.content.organ; }
   const std::string& manifest_text() const override { return version_.organ_text; }
   UniqueFd open(const format::FileEntry& file) const override;  // throws untrusted where it is gone
-  std::vector<std::string> signature_bundles() const override { return bundles_; }
+  std::vector<std::string> signature_bundles() const override { return signatures_; }
+  std::vector<std::string> attestation_bundles() const override { return attestations_; }
   std::vector<std::string> extra_files() const override { return {}; }
   std::string describe() const override { return description_; }
 
  private:
   BlobStore blobs_;
   StoredVersion version_;
-  std::vector<std::string> bundles_;
+  std::vector<std::string> signatures_, attestations_;
   std::string description_;
   std::string gone_;
 };

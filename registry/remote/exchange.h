@@ -35,12 +35,14 @@ struct PushResult {
   std::uint64_t sent_bytes = 0;  // of blobs that went over the network
   std::uint64_t mounted_bytes = 0;
   std::size_t signatures = 0;
+  std::size_t attestations = 0;
 };
 
-// Uploads a version of `registry` with its signatures, as referrers: blobs, manifest, signatures,
-// and the tag last: what it names is whole. Without a tag the version's text is the tag. Throws
-// not_found, untrusted (a revoked version; a host that does not prove itself), already_exists (the
-// tag names something else), corrupt (damage here, or answers that lie), io, cancelled.
+// Uploads a version of `registry` with its signatures and attestations, as referrers: blobs,
+// manifest, signatures, and the tag last: what it names is whole. Without a tag the version's text
+// is the tag. Throws not_found, untrusted (a revoked version; a host that does not prove itself),
+// already_exists (the tag names something else), corrupt (damage here, or answers that lie), io,
+// cancelled.
 PushResult push(const Registry& registry, const format::Reference& version,
                 const RemoteReference& to, const PushOptions& options, const Work& work = {});
 
@@ -50,7 +52,8 @@ struct PullResult {
   std::uint64_t fetched_bytes = 0;  // of files, over the network
   std::uint64_t kept_bytes = 0;     // of files, of an interrupted pull
   std::size_t signatures = 0;       // that came with it
-  std::size_t left_out = 0;         // that were no signatures, or too many
+  std::size_t attestations = 0;     // the same
+  std::size_t left_out = 0;         // that were neither, or too many
 };
 
 // What a version has to be called, NAME:VERSION; nothing: whatever it is.
@@ -70,7 +73,7 @@ struct ManifestResult {
   std::string name, version;
   Digest digest;
   std::uint64_t fetched_bytes = 0;
-  std::size_t signatures = 0, left_out = 0;
+  std::size_t signatures = 0, attestations = 0, left_out = 0;
 };
 
 // The new folder `out` with organ.json and, when it is signed, model.sig: what `organ check` needs.

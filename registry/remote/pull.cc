@@ -33,7 +33,12 @@ class PulledOrgan final : public format::OrganSource {
     if (found == paths_.end()) return blobs_.open(file.digest, file.size);
     return open_regular(found->second, Symlinks::refuse);
   }
-  std::vector<std::string> signature_bundles() const override { return version_.bundles; }
+  std::vector<std::string> signature_bundles() const override {
+    return version_.attached.signatures();
+  }
+  std::vector<std::string> attestation_bundles() const override {
+    return version_.attached.attestations();
+  }
   std::vector<std::string> extra_files() const override { return {}; }
   std::string describe() const override { return description_; }
 
@@ -146,8 +151,9 @@ PullResult pull(Registry& registry, const RemoteReference& from, const ExactVers
   result.reference = identity(from, version.manifest.digest);
   result.fetched_bytes = count.fetched;
   result.kept_bytes = count.kept;
-  result.signatures = version.bundles.size();
-  result.left_out = version.left_out;
+  result.signatures = version.attached.signatures().size();
+  result.attestations = version.attached.attestations().size();
+  result.left_out = version.attached.left_out();
   return result;
 }
 
@@ -159,8 +165,8 @@ ManifestResult pull_manifest(const RemoteReference& from, const fs::path& out,
   const RemoteVersion version = read_version(Repository(session));
   check_expected(version, from, expected);
   write_file(folder.path() / format::kManifestFile, version.organ_text);
-  if (!version.bundles.empty()) {
-    write_file(folder.path() / format::kSignatureFile, version.bundles.front());
+  if (!version.attached.signatures().empty()) {
+    write_file(folder.path() / format::kSignatureFile, version.attached.signatures().front());
   }
   folder.commit();
   ManifestResult result{.reference = identity(from, version.manifest.digest),
@@ -168,9 +174,12 @@ ManifestResult pull_manifest(const RemoteReference& from, const fs::path& out,
                         .version = version.organ.version,
                         .digest = version.manifest.digest};
   result.fetched_bytes = version.manifest.size + version.organ_text.size();
-  for (const std::string& bundle : version.bundles) result.fetched_bytes += bundle.size();
-  result.signatures = version.bundles.size();
-  result.left_out = version.left_out;
+  for (const auto* bundles : {&version.attached.signatures(), &version.attached.attestations()}) {
+    for (const std::string& bundle : *bundles) result.fetched_bytes += bundle.size();
+  }
+  result.signatures = version.attached.signatures().size();
+  result.attestations = version.attached.attestations().size();
+  result.left_out = version.attached.left_out();
   return result;
 }
 

@@ -109,6 +109,8 @@ PushResult push(const Registry& registry, const format::Reference& reference,
   }
   std::vector<TextBlob> bundles;
   for (std::string& bundle : organ->signature_bundles()) bundles.emplace_back(std::move(bundle));
+  const std::size_t signatures = bundles.size();
+  for (std::string& bundle : organ->attestation_bundles()) bundles.emplace_back(std::move(bundle));
   const Parcel parcel = pack(*organ, texts, bundles);
   Session session(to, "pull,push", options.remote, work.phase("pushing", parcel.bytes()));
   if (!options.mount_from.empty()) session.also_read(options.mount_from);
@@ -121,7 +123,8 @@ PushResult push(const Registry& registry, const format::Reference& reference,
   parcel.send(repository, options, result);
   repository.put_manifest(texts.manifest.text, version.digest, {}, kManifestType);
   put_signatures(repository, bundles, texts.manifest.ref);
-  result.signatures = bundles.size();
+  result.signatures = signatures;
+  result.attestations = bundles.size() - signatures;
   work.require_wanted();
   if (!result.already_there) {
     repository.put_manifest(texts.manifest.text, version.digest, to.tag, kManifestType);

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/remote/remote_version.h"
 
-#include <algorithm>
-
 #include "format/base/fail.h"
+#include "format/signature/attestation.h"
 #include "format/signature/signing.h"
 #include "registry/oci/oci.h"
+#include "registry/trust/attached.h"
 
 namespace organ::registry {
 namespace {
 
-constexpr std::uint64_t kAllBundles = 2 * kBundleLimit;  // bytes of all that are kept in memory
 constexpr std::size_t kMaxReferrers = 1024;
 
 std::string selector_of(const RemoteReference& where) {
@@ -41,39 +40,43 @@ std::string read_limited(const Repository& repository, const BlobRef& blob, std:
   return repository.read_blob(blob, name);
 }
 
-// The bundle of one of them; nullopt for what is no signature of the version.
+// The bundle of one of them; nullopt for what neither signs the version nor states anything of it.
 std::optional<std::string> read_signature(const Repository& repository, const Digest& signature,
-                                          const BlobRef& version, std::uint64_t limit) {
+                                          const RemoteVersion& version, std::uint64_t limit) {
   try {
     const auto manifest = repository.find_manifest(signature.to_string());
     if (!manifest) return std::nullopt;
-    const BlobRef bundle = parse_signature_manifest(manifest->text, version, "signature");
+    const BlobRef bundle = parse_signature_manifest(manifest->text, version.manifest, "signature");
     std::string text = read_limited(repository, bundle, limit, "signature");
-    format::read_bundle(text, "signature");
+    if (format::is_attestation(text)) {
+      require_about(text, version.organ.name + ":" + version.organ.version,
+                    version.manifest.digest);
+    } else {
+      format::read_bundle(text, "signature");
+    }
     return text;
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::not_found) throw;
+    const ErrorCode code = error.code();
+    const bool is_none = code == ErrorCode::corrupt || code == ErrorCode::not_found ||
+                         code == ErrorCode::unsupported_version ||
+                         code == ErrorCode::invalid_argument;  // about something else
+    if (!is_none) throw;
     return std::nullopt;
   }
 }
 
 // What is none helps nobody, and keeps no good one from us.
 void read_signatures(const Repository& repository, RemoteVersion& version) {
-  std::uint64_t room = kAllBundles;
-  for (const BlobRef& signature : repository.referrers(version.manifest.digest, kBundleType,
-                                                       kMaxReferrers, version.left_out)) {
+  std::size_t beyond = 0;
+  for (const BlobRef& signature :
+       repository.referrers(version.manifest.digest, kBundleType, kMaxReferrers, beyond)) {
     std::optional<std::string> bundle;
-    if (version.bundles.size() < kMostSignatures) {
-      bundle = read_signature(repository, signature.digest, version.manifest,
-                              std::min(room, kBundleLimit));
+    if (const std::uint64_t room = version.attached.room(); room > 0) {
+      bundle = read_signature(repository, signature.digest, version, room);
     }
-    if (bundle) {
-      room -= bundle->size();
-      version.bundles.push_back(*std::move(bundle));
-    } else {
-      ++version.left_out;
-    }
+    bundle ? version.attached.offer(*std::move(bundle)) : version.attached.leave_out();
   }
+  version.attached.leave_out(beyond);
 }
 
 }  // namespace

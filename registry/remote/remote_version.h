@@ -2,11 +2,10 @@
 // The small objects of a version in another registry: kilobytes that say all but the weights.
 #pragma once
 
-#include <cstddef>
 #include <string>
-#include <vector>
 
 #include "format/manifest/manifest.h"
+#include "format/signature/attached_bundles.h"
 #include "registry/remote/repository.h"
 
 namespace organ::registry {
@@ -15,8 +14,7 @@ struct RemoteVersion {
   BlobRef manifest;        // the OCI manifest: the identity
   std::string organ_text;  // organ.json
   format::Manifest organ;
-  std::vector<std::string> bundles;  // of its signatures
-  std::size_t left_out = 0;          // signatures beyond those that are looked at
+  format::AttachedBundles attached;  // left out: also what is neither signature nor about it
 };
 
 // Reads manifest, organ.json and signatures of the tag or digest that the reference names. Proves

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "format/organ/organ_source.h"
+#include "format/signature/attestation.h"
 #include "format/signature/signing.h"
 
 #pragma GCC visibility push(default)
@@ -88,10 +89,26 @@ class Policy {
 // itself (claimed). On its own word nothing gets a rule that is weaker than enforce.
 enum class Naming { known, claimed };
 
-// What the caller adds for one run; both are written into the receipt of an install.
+// What the caller adds for one run; the keys and allow_unsigned are written into the receipt of an
+// install.
 struct TrustOverride {
   std::vector<format::PublicKey> keys;  // --key: replaces the rule's keys; its threshold stays
   bool allow_unsigned = false;          // --allow-unsigned: a failed signature check only warns
+  // --ca-roots: certificates count too, and keys only of those given; no policy trusts roots.
+  std::optional<format::CertificateTrust> certificates = {};
+  bool legacy = false;  // --legacy-signatures: bundles of model_signing 0.2 count too
+  // Bundles beside those that come with the organ.
+  std::vector<std::string> attestations = {};
+  // --attester: whose statements count, in place of the keys that may publish.
+  std::vector<format::PublicKey> attesters = {};
+};
+
+// Something that a bundle states of an organ, and whether that counts: it is about this organ, and
+// a key that its rule trusts signed it in time.
+struct JudgedAttestation {
+  std::optional<format::Attestation> statement = {};  // nullopt: it cannot be read
+  bool trusted = false;
+  std::string problem = {};  // why it is not trusted
 };
 
 // What is known about the origin of one organ. `refusals` is empty when it may be installed.
@@ -102,8 +119,11 @@ struct TrustVerdict {
   std::vector<std::string> not_established;  // what nobody can know from here
   std::vector<std::string> policy;           // which rule applied, what was overridden
   std::vector<format::KeyId> keys;           // distinct keys with a good, complete signature
-  std::vector<format::Finding> refusals;     // untrusted or corrupt
-  std::vector<format::Finding> warnings;     // what warn mode or the override let pass
+  std::vector<format::CertificateSigner> certificates;  // of those that a certificate names
+  std::vector<format::Finding> refusals;                // untrusted or corrupt
+  std::vector<format::Finding> warnings;                // what warn mode or the override let pass
+  // Not of evaluate_policy, which asks who made the organ.
+  std::vector<JudgedAttestation> attestations = {};
 };
 
 // Verifies every signature bundle of `organ` with the keys that apply to `name` and judges the

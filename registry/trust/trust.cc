@@ -5,6 +5,8 @@
 #include "format/manifest/manifest.h"
 #include "registry/log/moment.h"
 #include "registry/trust/freshness.h"
+#include "registry/trust/internal/applicable.h"
+#include "registry/trust/internal/signers.h"
 #include "registry/trust/policy.h"
 
 namespace organ::registry {
@@ -14,68 +16,53 @@ using format::Finding;
 
 constexpr std::size_t kMaxStrangers = 64;  // problems of keys that do not count: those told
 
-// The good keys of an organ's bundles, and everything that was wrong with the others.
+// Who signed an organ, and everything that was wrong with other bundles.
 struct Evidence {
-  std::vector<format::KeyId> keys;
+  Signers signers;
+  std::vector<Finding> notes;           // about signatures that count
   std::vector<Finding> problems;        // no signature, unknown key, malformed
   std::vector<Finding> contradictions;  // a trusted key signed something else
   std::vector<std::string> late;        // good, and after the end of its key
 };
 
-const LimitedKey* limit_of(const PolicyRule& rule, const format::KeyId& key) {
-  const auto found = std::ranges::find(rule.limits, key, &LimitedKey::key);
-  return found == rule.limits.end() ? nullptr : &*found;
-}
-
-// Why a good signature came too late for its key; empty: it did not.
-std::string too_late(const LimitedKey& limit, const std::optional<LogAnchor>& anchor,
-                     std::uint64_t now) {
-  const std::string key = limit.key.to_string();
-  if (limit.retired && !anchor) {
-    return fmt::format(
-        "key {} is retired: what it signed counts only where the log entered it "
-        "before entry {}",
-        key, *limit.retired);
-  }
-  if (limit.retired && anchor->index >= *limit.retired) {
-    return fmt::format(
-        "key {} is retired from entry {} of the log on, and this signature did not "
-        "come before",
-        key, *limit.retired);
-  }
-  const auto end = parse_moment(limit.expires);
-  if (end && (anchor ? anchor->time : now) >= *end) {
-    return fmt::format("key {} counted until {}, and this signature did not come before", key,
-                       limit.expires);
-  }
-  return {};
-}
-
 struct Judging {
   const PolicyRule& rule;
+  const format::SignerTrust& trust;
   const format::OrganSource& organ;
   const SignatureAnchors& anchors;
   std::uint64_t now;
 
+  // Whoever asks for one identity asks for one person.
+  bool one_identity() const { return trust.certificates && !trust.certificates->identity.empty(); }
+  bool stamps_count() const { return trust.certificates && !trust.certificates->tsa_roots.empty(); }
   std::string too_late(const std::string& bundle, const format::KeyId& key) const {
-    const LimitedKey* limit = limit_of(rule, key);
-    if (limit == nullptr) return {};
-    return registry::too_late(*limit, anchors ? anchors(bundle) : std::nullopt, now);
+    return why_too_late(rule, key, bundle, anchors, now);
   }
 };
+
+void add_signer(const format::SignedStatement& statement, const Judging& by,
+                const std::string& subject, Evidence& out) {
+  out.signers.add(
+      {statement.key, statement.certificate, statement.legacy, subject, by.one_identity()});
+  if (!by.stamps_count()) return;  // nobody asked about times
+  for (const std::string& note : statement.notes) {
+    if (out.notes.size() == kMaxStrangers) return;
+    out.notes.push_back({ErrorCode::untrusted, subject, note});
+  }
+}
 
 void judge_bundle(const std::string& bundle, const Judging& by, const std::string& subject,
                   Evidence& out) {
   try {
-    const format::SignedStatement statement = format::verify_bundle(bundle, by.rule.keys, subject);
+    const format::SignedStatement statement = format::judge_bundle(bundle, by.trust, subject);
     std::vector<Finding> differences = format::compare_statement(statement, by.organ);
     if (!differences.empty()) {
       out.contradictions.insert(out.contradictions.end(), differences.begin(), differences.end());
     } else if (std::string late = by.too_late(bundle, statement.key); !late.empty()) {
       out.late.push_back(late);
       out.problems.push_back({ErrorCode::untrusted, subject, std::move(late)});
-    } else if (std::ranges::find(out.keys, statement.key) == out.keys.end()) {
-      out.keys.push_back(statement.key);  // one key counts once, however often it signed
+    } else {
+      add_signer(statement, by, subject, out);
     }
   } catch (const Error& error) {
     if (error.code() != ErrorCode::untrusted && error.code() != ErrorCode::corrupt) throw;
@@ -109,21 +96,16 @@ Evidence gather(const Judging& by) {
   return evidence;
 }
 
-// Given keys replace those of the rule, not how many of them must have signed.
-PolicyRule applicable(const Policy& policy, std::string_view name, const TrustOverride& override,
-                      Naming naming) {
-  PolicyRule rule = policy.rule_for(name);
-  if (!override.keys.empty()) {
-    rule.keys = override.keys;
-    rule.mode = PolicyMode::enforce;
-  }
-  if (naming == Naming::claimed) rule.mode = PolicyMode::enforce;
-  if (rule.mode != PolicyMode::off) rule.threshold = std::max<std::uint64_t>(rule.threshold, 1);
-  return rule;
-}
-
 std::string describe_rule(const Policy& policy, std::string_view name, const PolicyRule& rule,
                           const TrustOverride& override) {
+  if (override.certificates) {
+    const std::string& identity = override.certificates->identity;
+    return fmt::format(
+        "overridden by --ca-roots: {} must have signed, of {} given keys and whom {} given roots "
+        "certify as {}",
+        rule.threshold, override.keys.size(), override.certificates->roots.size(),
+        identity.empty() ? "anyone" : quote(identity));
+  }
   if (!override.keys.empty()) {
     return fmt::format("overridden by --key: {} of {} given keys must have signed", rule.threshold,
                        override.keys.size());
@@ -142,8 +124,12 @@ std::string describe_rule(const Policy& policy, std::string_view name, const Pol
                      to_string(rule.mode), rule.threshold, rule.keys.size());
 }
 
-std::string describe_shortfall(const PolicyRule& rule, std::size_t good,
-                               const std::vector<std::string>& late) {
+std::string describe_shortfall(const PolicyRule& rule, const TrustOverride& override,
+                               std::size_t good, const std::vector<std::string>& late) {
+  if (override.certificates) {
+    return fmt::format("signed by {} for whom a given key or root vouches, {} needed", good,
+                       rule.threshold);
+  }
   if (rule.keys.empty()) return "no key is trusted for it, so no signature counts";
   return fmt::format("signed by {} of the {} trusted keys, {} needed{}", good, rule.keys.size(),
                      rule.threshold, late.empty() ? "" : ": " + late.front());
@@ -186,7 +172,8 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
   TrustVerdict verdict;
   verdict.policy.push_back(describe_rule(policy, name, rule, override));
   const auto now = static_cast<std::uint64_t>(format::clock_seconds());
-  const Evidence evidence = gather({rule, organ, anchors, now});
+  const format::SignerTrust trust{rule.keys, override.certificates, override.legacy};
+  const Evidence evidence = gather({rule, trust, organ, anchors, now});
   sort_problems(evidence.contradictions, false, false, verdict);
   if (rule.mode == PolicyMode::off) {
     verdict.not_established.push_back("who made it: the policy turns signature checks off");
@@ -196,20 +183,28 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
                                             quote(rule.pattern))});
     return verdict;
   }
-  verdict.keys = evidence.keys;
-  for (const format::KeyId& key : evidence.keys) {
-    verdict.established.push_back(fmt::format("organ.json and its {} files are signed by key {}",
-                                              organ.manifest().files.size(), key.to_string()));
+  verdict.keys = evidence.signers.keys();
+  verdict.certificates = evidence.signers.certificates();
+  for (const std::string& signer : evidence.signers.describe()) {
+    verdict.established.push_back(fmt::format("organ.json and its {} files are signed by {}",
+                                              organ.manifest().files.size(), signer));
   }
-  say_ends(rule, evidence.keys, now, verdict);
-  const bool satisfied = !rule.keys.empty() && evidence.keys.size() >= rule.threshold;
+  say_ends(rule, verdict.keys, now, verdict);
+  for (const auto& notes : {evidence.signers.repeated(), evidence.notes}) {
+    verdict.warnings.insert(verdict.warnings.end(), notes.begin(), notes.end());
+  }
+  if (override.legacy) {
+    verdict.policy.push_back("bundles of model_signing 0.2 count, by --legacy-signatures");
+  }
+  const std::size_t persons = evidence.signers.persons();
+  const bool asked = !rule.keys.empty() || override.certificates;
+  const bool satisfied = asked && persons >= rule.threshold;
   const bool lenient = override.allow_unsigned || rule.mode == PolicyMode::warn;
   std::vector<Finding> problems = evidence.problems;
   if (!satisfied) {
     verdict.not_established.push_back("who made it");
-    problems.insert(problems.begin(),
-                    {ErrorCode::untrusted, std::string(name),
-                     describe_shortfall(rule, evidence.keys.size(), evidence.late)});
+    problems.insert(problems.begin(), {ErrorCode::untrusted, std::string(name),
+                                       describe_shortfall(rule, override, persons, evidence.late)});
   }
   if (override.allow_unsigned) verdict.policy.push_back("overridden by --allow-unsigned");
   sort_problems(problems, satisfied, lenient, verdict);

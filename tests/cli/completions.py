@@ -195,7 +195,7 @@ def check_hostile(scratch, completions, environment):
     stub.write_text(f"#!/bin/sh\ncat {lines}\n")
     stub.chmod(0o755)
     environment = environment | {"PATH": f"{stub.parent}:{environment['PATH']}"}
-    typed, offered, findings = "organ show ", ["tour/legal:1.0.0"], []
+    typed, offered, findings = "organ yank ", ["tour/legal:1.0.0"], []
     if shutil.which("bash") and (got := bash_list(typed, folder, completions, environment)) != offered:
         findings.append(f"bash offers {got} of a hostile registry")
     if shutil.which("fish") and offered[0] not in fish_answer(typed, folder, completions, environment):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Input: model.sig, or the statement inside one. A key that signed exactly one statement is at
-// hand, so whatever verifies must be that one.
+// hand, and a root that certified the signer of two others, so whatever verifies must be those.
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
@@ -25,6 +25,22 @@ const PublicKey& key() {
 // The SHA-256 of the statement in seeds/bundle/signed.
 constexpr std::string_view kSigned =
     "ace387ff791c019c761987f423f8c9b7589c68dff670cb6c2a007404d6d77e2a";
+
+// Those in seeds/bundle/certified and legacy, which the root's only signer signed; and a moment
+// long after its certificate ended, when its time stamp alone keeps the first good.
+constexpr std::string_view kCertified =
+    "f49b3b3be890c33e5885bb942baa3faa59cf8a455d44ca9f77a5eb17c47ef1e5";
+constexpr std::string_view kLegacy =
+    "7921d4f6cf0a52dd39dde24bf3e62cb2cdf2180f8a895f245a46fc116bb57c63";
+constexpr std::int64_t kSignedAt = 1'795'787'720, kLongAfter = kSignedAt + 1'000'000'000;
+
+SignerTrust roots_at(std::int64_t now) {
+  static const CertificateSet root = CertificateSet::load(ORGAN_FUZZ_KEYS "/root.pem");
+  SignerTrust trust;
+  trust.certificates = CertificateTrust{root, root, {}, now};
+  trust.legacy = true;
+  return trust;
+}
 
 bool equal(const std::vector<SignedResource>& a, const std::vector<SignedResource>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -83,6 +99,16 @@ void read_bundle_text(std::string_view text) {
   });
 }
 
+void read_certified(std::string_view text, std::int64_t now) {
+  fuzz::expect({ErrorCode::corrupt, ErrorCode::untrusted}, [&] {
+    const SignedStatement statement = judge_bundle(text, roots_at(now), "model.sig");
+    demand(statement.certificate.has_value(), "a root vouches for certificates alone");
+    const std::string payload = sha256(internal::parse_bundle(text, "again").payload).hex();
+    demand(payload == kCertified || payload == kLegacy, "only what was signed verifies");
+    demand(now == kSignedAt || statement.certificate->stamped, "what ended was stamped");
+  });
+}
+
 // With the root that follows from the listed files.
 void read_statement(std::string_view text) {
   const auto parse = [](std::string_view payload) {
@@ -114,6 +140,8 @@ void read_statement(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const std::string_view text = organ::fuzz::text_of(data, size);
   organ::format::read_bundle_text(text);
+  organ::format::read_certified(text, organ::format::kSignedAt);
+  organ::format::read_certified(text, organ::format::kLongAfter);
   organ::format::read_statement(text);
   return 0;
 }

@@ -20,8 +20,6 @@ namespace {
 constexpr std::uint64_t kDocumentLimit = std::uint64_t{4} << 20;
 constexpr std::uint64_t kIndexLimit = std::uint64_t{64} << 20;  // of a registry of many versions
 constexpr std::size_t kMostManifests = 65'536;
-constexpr std::size_t kMostSignatures = 64;  // as many as a registry keeps of a version
-constexpr std::uint64_t kSignaturesLimit = std::uint64_t{64} << 20;  // of all of them
 constexpr std::string_view kManifestType = "application/vnd.oci.image.manifest.v1+json";
 constexpr std::string_view kReferrerTag =
     "sha256-";  // tags of signatures begin so, where tools tag
@@ -106,7 +104,12 @@ class LayoutOrgan final : public format::OrganSource {
     }
     return layout_.open_blob(found->second);
   }
-  std::vector<std::string> signature_bundles() const override { return layout_.bundles(); }
+  std::vector<std::string> signature_bundles() const override {
+    return layout_.attached().signatures();
+  }
+  std::vector<std::string> attestation_bundles() const override {
+    return layout_.attached().attestations();
+  }
   std::vector<std::string> extra_files() const override { return {}; }
   std::string describe() const override { return layout_.describe(); }
 
@@ -203,18 +206,14 @@ void OciLayout::read_index(std::string_view tag) {
 
 // Two manifests may hold one bundle.
 void OciLayout::read_bundles(const std::vector<Blob>& bundles) {
-  std::map<Digest, Blob> each;
-  std::uint64_t bytes = 0;
-  for (const Blob& bundle : bundles) {
-    if (!each.emplace(bundle.digest, bundle).second) continue;
-    bytes = checked_add(bytes, bundle.size, "size of all signatures");
-  }
-  if (each.size() > kMostSignatures || bytes > kSignaturesLimit) {
-    fail(ErrorCode::corrupt, "{}: has {} signatures of {} bytes, the limits are {} and {}",
-         quote(describe_), each.size(), bytes, kMostSignatures, kSignaturesLimit);
-  }
-  for (const auto& [digest, bundle] : each) {
-    bundles_.push_back(read_blob(bundle, format::kSignatureLimit));
+  std::map<Digest, std::uint64_t> each;
+  for (const Blob& bundle : bundles) each.emplace(bundle.digest, bundle.size);
+  for (const auto& [digest, size] : each) {
+    if (size > attached_.room()) {
+      attached_.leave_out();
+    } else {
+      attached_.offer(read_blob({digest, size}, format::kSignatureLimit));
+    }
   }
 }
 

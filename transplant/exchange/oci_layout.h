@@ -14,6 +14,7 @@
 #include "format/base/digest.h"
 #include "format/base/handle.h"
 #include "format/organ/organ_source.h"
+#include "format/signature/attached_bundles.h"
 
 #pragma GCC visibility push(default)
 
@@ -31,7 +32,7 @@ class OciLayout {
 
   // The ModelPack artifact that index.json calls `tag`, or the only one where that is empty. Throws
   // not_found (no artifact, no such tag: those there are named), corrupt (a blob of another digest,
-  // a file name that is a path or stands twice, more manifests or signatures than the limits),
+  // a file name that is a path or stands twice, more manifests than the limit),
   // incompatible (files in tar archives), io. Manifests under other tags are not read.
   static OciLayout open(const std::filesystem::path& folder, std::string_view tag = "");
 
@@ -41,7 +42,7 @@ class OciLayout {
   bool holds(std::string_view name) const { return files_.contains(name); }
   UniqueFd open_blob(const Blob& blob) const;  // its size is right, its digest not yet proved
   // Sigstore bundles of manifests that name the artifact as their subject.
-  const std::vector<std::string>& bundles() const { return bundles_; }
+  const format::AttachedBundles& attached() const { return attached_; }
 
   // The organ, its manifest proved; its files are proved by whoever reads them. Copies the layout's
   // small parts.
@@ -56,7 +57,7 @@ class OciLayout {
   std::filesystem::path folder_;
   std::string describe_;
   std::map<std::string, Blob, std::less<>> files_;
-  std::vector<std::string> bundles_;
+  format::AttachedBundles attached_;
 };
 
 // Writes the files of the artifact as a new folder, each proved by its digest. Throws as open()

@@ -19,7 +19,7 @@ test "$(cat kinds)" = 'publish signature alias alias yank supersede yank '
 id() { sed -n 's/^key id *//p' | sed 's/^/sha256:/'; }
 grep -qx "        signed by $(organ inspect publisher.pub | id)" said
 grep -qx "        signed by $(organ inspect other.pub | id), not verified" said
-grep -q 'yank       tiny/organ:1.0.0  a draft' said
+grep -q 'yank  *tiny/organ:1.0.0  a draft' said
 grep -q 'tiny/organ:1.0.0 by tiny/organ:1.1.0  two laws are new' said
 grep -q "^all of it is signed by the log's key organ-registry/" err
 organ show tiny/organ:1.0.0 --history --json >record 2>/dev/null

@@ -13,7 +13,7 @@ organ show tiny/organ:1.0.0 --json | grep -q '"by": "tiny/organ:1.1.0"'
 organ show tiny/organ:1.1.0 --json | grep -q '"superseded": null'
 organ list | grep -q 'tiny/organ:1.0.0 .*, superseded by tiny/organ:1.1.0'
 organ search organ 2>/dev/null | grep -q 'tiny/organ:1.0.0 .*, superseded by tiny/organ:1.1.0'
-organ log | grep -q 'supersede  tiny/organ:1.0.0 by tiny/organ:1.1.0  two laws are new'
+organ log | grep -q 'supersede  *tiny/organ:1.0.0 by tiny/organ:1.1.0  two laws are new'
 organ check tiny/organ:1.0.0 --recipient model --at 2 >/dev/null 2>err
 grep -qx 'tiny/organ:1.0.0 is superseded by tiny/organ:1.1.0: two laws are new' err
 organ check tiny/organ:1.0.0 --recipient model --at 2 --json 2>/dev/null | grep -q '"reason": "two laws'

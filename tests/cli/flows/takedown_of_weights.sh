@@ -28,7 +28,7 @@ test "$(blobs | wc -l)" = "$(($(wc -l <before) - 2))"
 said_so() { grep -q 'was taken down on 20.* because a court said so' "$1"; }
 organ show tiny/organ:1.0.0 >said
 said_so said
-organ show tiny/organ:1.0.0 --history 2>/dev/null | grep -q 'takedown   tiny/organ:1.0.0  a court said so'
+organ show tiny/organ:1.0.0 --history 2>/dev/null | grep -q 'takedown  *tiny/organ:1.0.0  a court said so'
 organ list | grep -q 'tiny/organ:1.0.0 .*, taken down'
 organ search organ 2>/dev/null | grep -q 'tiny/organ:1.0.0' && exit 1
 for words in 'verify tiny/organ:1.0.0' 'install tiny/organ:1.0.0 --into model --at 2' \

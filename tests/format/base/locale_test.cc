@@ -92,7 +92,7 @@ TEST_CASE("the same bytes under any locale of the host and from any thread") {
   for (const Foreign& foreign : kForeign) {
     const HostLocale locale(foreign.locale);
     if (!locale) {
-      MESSAGE("left out: no ", foreign.locale, " (Debian package locales)");
+      MESSAGE("left out: no ", std::string(foreign.locale), " (Debian package locales)");
       continue;
     }
     REQUIRE(std::string(::localeconv()->decimal_point) == foreign.decimal_point);

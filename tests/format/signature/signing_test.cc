@@ -223,6 +223,52 @@ TEST_CASE("older and foreign spellings that mean the same are accepted") {
   says(forge.verify(bundle), "untrusted", "none of the 1 given");
 }
 
+TEST_CASE("a bundle of model_signing 0.2 counts on request, by its own encoding alone") {
+  Forge forge;
+  const json file = {{"name", "it's \"a\".txt"}, {"digest", {{"sha256", sha256("a").hex()}}}};
+  forge.statement = {{"_type", "https://in-toto.io/Statement/v1"},
+                     {"predicateType", "https://model_signing/Digests/v0.1"},
+                     {"subject", json::array({file})},
+                     {"predicate", {{"unused", "Unused, just passed due to API requirements"}}}};
+  const std::string payload = forge.statement.dump(2);
+  const auto bundle = [&](const std::string& message) {
+    return internal::write_bundle(payload, internal::sign_message(forge.key, message),
+                                  forge.key.public_key().id());
+  };
+  const std::string good = bundle(internal::legacy_encoding(payload));
+  says(forge.verify(good), "untrusted", "calls itself one of model_signing 0.2");
+  SignerTrust trust{{forge.key.public_key()}};
+  trust.legacy = true;
+  const SignedStatement statement = judge_bundle(good, trust, "model.sig");
+  CHECK(statement.legacy);
+  CHECK(statement.resources.size() == 1);
+  CHECK(statement.key == forge.key.public_key().id());
+  CHECK(read_bundle(good, "model.sig").legacy);
+  const std::string other = bundle(internal::legacy_encoding(payload + " "));
+  says(error_of([&] { judge_bundle(other, trust, "model.sig"); }), "untrusted", "does not verify");
+  // Nobody wrote the old statement in the settled encoding.
+  const std::string settled = bundle(internal::pre_authentication_encoding(payload));
+  says(error_of([&] { judge_bundle(settled, trust, "model.sig"); }), "corrupt", "0.2");
+  const Forge current;
+  trust.keys = {current.key.public_key()};
+  CHECK_FALSE(judge_bundle(current.bundle().dump(), trust, "model.sig").legacy);
+}
+
+TEST_CASE("the encoding of model_signing 0.2 is Python's text of a byte string") {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"plain", "b'plain'"},
+      {"it's", "b\"it's\""},
+      {"say \"x\"", "b'say \"x\"'"},
+      {"it's \"x\"", "b'it\\'s \"x\"'"},
+      {"a\\b\t\n\r", "b'a\\\\b\\t\\n\\r'"},
+      {"\x01\x7F\xC3\xBC", "b'\\x01\\x7f\\xc3\\xbc'"},
+      {"", "b''"}};
+  for (const auto& [payload, text] : cases) {
+    CHECK(internal::legacy_encoding(payload) ==
+          "DSSEV1 28 application/vnd.in-toto+json " + std::to_string(payload.size()) + " " + text);
+  }
+}
+
 TEST_CASE("every truncation of a bundle is refused as damage") {
   const Forge forge;
   const std::string text = forge.bundle().dump();

@@ -21,6 +21,7 @@ LogEntry entry_of(LogKind kind) {
   switch (kind) {
     case LogKind::publish: entry.manifest = BlobRef{sha256("m"), 3}; break;
     case LogKind::signature:
+    case LogKind::attestation:
       entry.manifest = BlobRef{sha256("m"), 3};
       entry.signatures = {{sha256("s"), 4}};
       break;
@@ -61,9 +62,10 @@ std::string refusal(const std::string& text) {
 }  // namespace
 
 TEST_CASE("log entry: every kind survives its text") {
-  for (const LogKind kind : {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank,
-                             LogKind::revoke, LogKind::key, LogKind::policy, LogKind::supersede,
-                             LogKind::takedown, LogKind::root, LogKind::key_end}) {
+  for (const LogKind kind :
+       {LogKind::publish, LogKind::signature, LogKind::alias, LogKind::yank, LogKind::revoke,
+        LogKind::key, LogKind::policy, LogKind::supersede, LogKind::takedown, LogKind::root,
+        LogKind::key_end, LogKind::attestation}) {
     const LogEntry entry = entry_of(kind);
     CHECK(LogEntry::parse(entry.to_text(), "x") == entry);
   }

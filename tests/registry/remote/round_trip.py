@@ -121,6 +121,28 @@ def manifest_alone_is_enough_to_check(case):
     there.run("install", there.folder / "manifest", "--into", case.folder / "model", expect=6)
 
 
+def attestations_go_with_it(case):
+    """To another site with the version, with its manifest alone they are told, and strangers' count for nothing."""
+    here, there, _ = two_sites(case)
+    here.run("attest", f"{NAME}:1.0.0", "--type", "compatibility", "--recipient", case.folder / "model", "--key",
+             here.folder / "key.key")
+    stated = here.json("show", f"{NAME}:1.0.0")["attestations"]
+    assert [one["trusted"] for one in stated] == [True], stated
+    with DockerRegistry(case.folder) as registry:
+        target = registry.oci("organs/contracts")
+        pushed = here.json("push", f"{NAME}:1.0.0", target)
+        assert (pushed["signatures"], pushed["attestations"]) == (1, 1), pushed
+        alone = there.json("pull", target + ":1.0.0", "--manifest-only", "--out", there.folder / "manifest")
+        assert (alone["signatures"], alone["attestations"]) == (1, 1), alone
+        pulled = there.json("pull", target + ":1.0.0")
+        assert (pulled["signatures"], pulled["attestations"]) == (1, 1), pulled
+        assert there.json("show", f"{NAME}:1.0.0")["attestations"] == stated
+        assert there.json("pull", target + ":1.0.0")["already_published"]
+        assert there.json("show", f"{NAME}:1.0.0")["attestations"] == stated
+    there.run("verify", "--all")
+    assert there.state()[0] == here.state()[0], "the same objects on both sides"
+
+
 def taken_down_is_moved_nowhere(case):
     here, there, _ = two_sites(case)
     with DockerRegistry(case.folder) as registry:
@@ -260,5 +282,5 @@ if __name__ == "__main__":
     sys.exit(run_cases([whole_version, what_another_version_has_is_not_moved_again,
                         tags_keep_their_meaning, other_content_is_refused_before_it_is_fetched,
                         who_does_not_trust_the_key_fetches_nothing, manifest_alone_is_enough_to_check,
-                        taken_down_is_moved_nowhere,
+                        attestations_go_with_it, taken_down_is_moved_nowhere,
                         over_tls, with_a_password, killed_and_gone_on, interrupted, through_skopeo]))

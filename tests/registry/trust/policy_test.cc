@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/trust/policy.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
 #include "format/base/file.h"
+#include "format/manifest/manifest.h"
+#include "format/signature/internal/oms.h"
+#include "format/signature/timestamps.h"
 
 #include "tests/registry/support.h"
+#include "tests/support/certificate_maker.h"
 
 using namespace organ;
 using namespace organ::registry;
@@ -37,6 +46,21 @@ struct Signed {
   SecretKey other = SecretKey::generate(Curve::p384);
   Signed() { format::sign_folder(OrganFolder::open(path), key); }
   OrganFolder open() const { return OrganFolder::open(path); }
+};
+
+// The organ with other signatures than its folder has room for.
+struct WithBundles final : format::OrganSource {
+  const OrganFolder& organ;
+  std::vector<std::string> bundles;
+  WithBundles(const OrganFolder& of, std::vector<std::string> given)
+      : organ(of), bundles(std::move(given)) {}
+
+  const format::Manifest& manifest() const override { return organ.manifest(); }
+  const std::string& manifest_text() const override { return organ.manifest_text(); }
+  UniqueFd open(const format::FileEntry& file) const override { return organ.open(file); }
+  std::vector<std::string> signature_bundles() const override { return bundles; }
+  std::vector<std::string> extra_files() const override { return organ.extra_files(); }
+  std::string describe() const override { return organ.describe(); }
 };
 
 }  // namespace
@@ -133,4 +157,182 @@ TEST_CASE("policy: a trusted signature over other bytes is refused, whatever the
     CHECK(
         contains(verdict.refusals.back().subject + verdict.refusals.back().message, "organ.json"));
   }
+}
+
+namespace {
+
+// A root, its signers, and what a rule that asks for two persons says of their signatures.
+struct Threshold {
+  Signed fixture;
+  TempFolder trust = scratch();
+  Certified root = make_authority("root");
+  std::vector<std::string> bundles = {};
+
+  CertificateSpec spec(const std::string& name, const std::string& names = {}) const {
+    CertificateSpec made{.name = name, .extensions = {{"keyUsage", "critical,digitalSignature"}}};
+    if (!names.empty()) made.extensions.emplace_back("subjectAltName", names);
+    return made;
+  }
+  // Signs with the key, in the name of `pem`, else bare.
+  void sign(const SecretKey& key, const std::string& pem = {}) {
+    format::CertificateSet chain;
+    if (!pem.empty()) chain = format::CertificateSet::parse(pem, "chain");
+    format::sign_folder(fixture.open(), key, true, {}, nullptr, chain);
+    bundles.push_back(read_file(fixture.path / format::kSignatureFile, 1 << 20));
+  }
+  void sign_as(const SecretKey& key, const CertificateSpec& of) {
+    sign(key, certify(key, of, &root));
+  }
+  TrustVerdict judge(const std::vector<const SecretKey*>& keys, const std::string& identity = {}) {
+    const Policy two = parse(trust.path(), rule("*", "enforce", 2, {&fixture.key, &fixture.other}));
+    TrustOverride given;
+    for (const SecretKey* key : keys) given.keys.push_back(key->public_key());
+    given.certificates = format::CertificateTrust{root.set(), {}, identity};
+    return evaluate_policy(two, "acme/tiny", WithBundles(fixture.open(), bundles), given);
+  }
+};
+
+bool warns(const TrustVerdict& verdict, const std::string& words) {
+  return std::ranges::any_of(verdict.warnings, [&](const format::Finding& warning) {
+    return contains(warning.message, words);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("policy: certificates count by given roots alone") {
+  Threshold two;
+  const SecretKey a = SecretKey::generate(Curve::p256), b = SecretKey::generate(Curve::p256);
+  two.sign_as(a, two.spec("one"));
+  two.sign_as(b, two.spec("two"));
+  const TrustVerdict verdict = two.judge({});
+  CHECK(verdict.trusted());
+  CHECK(verdict.certificates.size() == 2);
+  CHECK(verdict.warnings.empty());
+  // The rule trusts these keys, not whom their certificates name.
+  const Policy keys = parse(two.trust.path(), rule("*", "enforce", 1, {&a, &b}));
+  CHECK_FALSE(
+      evaluate_policy(keys, "acme/tiny", WithBundles(two.fixture.open(), two.bundles)).trusted());
+}
+
+TEST_CASE("policy: a person counts once, whatever keys, certificates and names they have") {
+  const SecretKey a = SecretKey::generate(Curve::p256), b = SecretKey::generate(Curve::p384);
+  const auto once = [&](Threshold& two, const std::vector<const SecretKey*>& keys,
+                        const std::string& why, const std::string& identity = {}) {
+    CAPTURE(why);
+    const TrustVerdict verdict = two.judge(keys, identity);
+    CHECK_FALSE(verdict.trusted());
+    CHECK((verdict.trusted() || contains(verdict.refusals.front().message, "signed by 1 ")));
+    CHECK(warns(verdict, why));
+    CHECK(verdict.established.size() == two.bundles.size());
+  };
+  const std::string name = "email:legal@acme.example";
+  Threshold subject, shared, identity, key, bare, linked;
+  subject.sign_as(a, subject.spec("one"));
+  subject.sign_as(b, subject.spec("one"));
+  once(subject, {}, "is not counted beside CN=one,O=Acme");
+  CHECK(subject.judge({}).certificates.size() == 2);
+  shared.sign_as(a, shared.spec("one", name + ",DNS:a.example"));
+  shared.sign_as(b, shared.spec("two", "DNS:b.example," + name));
+  once(shared, {}, "the name 'email:legal@acme.example'");
+  identity.sign_as(a, identity.spec("one", name));
+  identity.sign_as(b, identity.spec("two", name));
+  once(identity, {}, "the identity that was asked for", name);
+  key.sign_as(a, key.spec("one"));
+  key.sign_as(a, key.spec("two"));
+  once(key, {}, "the same key");
+  bare.sign_as(a, bare.spec("one"));
+  bare.sign(a);
+  once(bare, {&a}, "the same key");
+  linked.sign_as(a, linked.spec("one"));
+  linked.sign_as(b, linked.spec("one"));
+  linked.sign(b);
+  once(linked, {&b}, "the same");
+  // In another order the last one says that the others are one.
+  std::swap(linked.bundles[1], linked.bundles[2]);
+  once(linked, {&b}, "the same");
+}
+
+TEST_CASE("policy: certificates without a subject are persons by their names, else by their keys") {
+  const SecretKey a = SecretKey::generate(Curve::p256), b = SecretKey::generate(Curve::p384);
+  for (const bool named : {true, false}) {
+    Threshold two;
+    two.sign_as(a, two.spec("", named ? "email:a@acme.example" : ""));
+    two.sign_as(b, two.spec("", named ? "email:b@acme.example" : ""));
+    CHECK(two.judge({}).trusted());
+    CHECK(two.judge({}).certificates.size() == 2);
+  }
+}
+
+TEST_CASE("policy: a bundle of model_signing 0.2 counts on request, and is called that") {
+  const Signed fixture;
+  const TempFolder trust = scratch();
+  const OrganFolder organ = fixture.open();
+  nlohmann::json files = nlohmann::json::array();
+  const auto add = [&](const std::string& name, const Digest& digest) {
+    files.push_back({{"name", name}, {"digest", {{"sha256", digest.hex()}}}});
+  };
+  add("organ.json", sha256(organ.manifest_text()));
+  for (const format::FileEntry& file : organ.manifest().files) add(file.path, file.digest);
+  const std::string payload =
+      nlohmann::json({{"_type", "https://in-toto.io/Statement/v1"},
+                      {"predicateType", "https://model_signing/Digests/v0.1"},
+                      {"subject", files},
+                      {"predicate", {{"unused", "nothing"}}}})
+          .dump();
+  const std::string signature =
+      format::internal::sign_message(fixture.key, format::internal::legacy_encoding(payload));
+  const std::string bundle =
+      format::internal::write_bundle(payload, signature, fixture.key.public_key().id());
+  const Policy one = parse(trust.path(), rule("*", "enforce", 1, {&fixture.key}));
+  const auto judge = [&](bool legacy) {
+    TrustOverride given;
+    given.legacy = legacy;
+    return evaluate_policy(one, "acme/tiny", WithBundles(organ, {bundle}), given);
+  };
+  const TrustVerdict refused = judge(false);
+  REQUIRE_FALSE(refused.trusted());
+  CHECK(contains(refused.refusals.back().message, "calls itself one of model_signing 0.2"));
+  const TrustVerdict taken = judge(true);
+  REQUIRE(taken.trusted());
+  CHECK(contains(taken.established.at(0), ", in the form of model_signing 0.2"));
+  CHECK(contains(taken.policy.back(), "by --legacy-signatures"));
+}
+
+TEST_CASE("policy: a bare key that signed twice is one key, and no news") {
+  const Signed fixture;
+  const TempFolder trust = scratch();
+  const OrganFolder organ = fixture.open();
+  const std::string bundle = organ.signature_bundles()[0];
+  const Policy one = parse(trust.path(), rule("*", "enforce", 1, {&fixture.key}));
+  const TrustVerdict verdict =
+      evaluate_policy(one, "acme/tiny", WithBundles(organ, {bundle, bundle}));
+  CHECK(verdict.trusted());
+  CHECK(verdict.warnings.empty());
+  CHECK(verdict.keys.size() == 1);
+}
+
+TEST_CASE("policy: time stamps that prove nothing are told to whoever gave roots for them") {
+  Threshold one;
+  const Certified tsa = make_certificate(
+      {.name = "tsa", .extensions = {{"extendedKeyUsage", "critical,timeStamping"}}}, &one.root);
+  const SecretKey a = SecretKey::generate(Curve::p256);
+  one.sign_as(a, one.spec("one"));
+  const std::string bundle = one.bundles[0];
+  const std::string response =
+      answer_request(format::timestamp_request(bundle, "model.sig"), tsa, format::clock_seconds());
+  one.bundles = {format::with_timestamp(bundle, response, "model.sig")};
+  const auto judge = [&](const format::CertificateSet& tsa_roots) {
+    const Policy policy = parse(one.trust.path(), rule("*", "enforce", 1, {&a}));
+    TrustOverride given;
+    given.certificates = format::CertificateTrust{one.root.set(), tsa_roots, {}};
+    return evaluate_policy(policy, "acme/tiny", WithBundles(one.fixture.open(), one.bundles),
+                           given);
+  };
+  CHECK(judge({}).warnings.empty());
+  CHECK(judge(one.root.set()).warnings.empty());
+  const TrustVerdict other = judge(make_authority("other").set());
+  CHECK(other.trusted());
+  REQUIRE(other.warnings.size() == 1);
+  CHECK(contains(other.warnings[0].message, "time stamp 0"));
 }

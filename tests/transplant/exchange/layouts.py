@@ -196,6 +196,23 @@ def prove_refusals(work):
         refused(work, "index.json", bad.folder, code=4)
 
 
+def prove_attestations(work, signed):
+    """Attestations are no signatures; they come in with nothing and stand in no signature's way."""
+    run("key", "generate", work / "lab")
+    figure = {"subject": "after_recovery", "position": 2, "protocol": "P0", "context": 64, "stride": 64, "tokens": 64,
+              "nll": 2.5, "perplexity": 12.18, "bits_per_byte": None, "dataset": "law.txt",
+              "dataset_digest": "sha256:" + "0" * 64, "tokenizer_digest": None}
+    (work / "figures.json").write_text(json.dumps({"evaluations": [figure]}))
+    run("attest", work / "organ", "--type", "evaluation", "--key", work / "lab.key", "--from", work / "figures.json",
+        "--out", work / "statement.json")
+    statement, bundle = (work / "statement.json").read_bytes(), (work / "organ/model.sig").read_bytes()
+    many = [statement + b" " * i for i in range(70)]
+    done = run("import", signed("stated", [*many, bundle]), "--out", work / "stated back", "--json")
+    record = json.loads(done.stdout)
+    assert record["signatures"] == 1 and files(work / "stated back") == files(work / "organ"), record
+    assert "64 attestations of it stay behind" in done.stderr and "6 of what is attached" in done.stderr, done
+
+
 def prove_signatures(work):
     """Signatures of a layout are counted, read once, parsed, and limited before they are read."""
     organ, bundle = files(work / "organ"), (work / "organ/model.sig").read_bytes()
@@ -215,9 +232,13 @@ def prove_signatures(work):
     done = run("import", signed("two", [bundle, bundle + b"\n"]), "--out", work / "two back")
     assert "has 2 signatures" in done.stderr, done
     refused(work, "", signed("garbage", [b"{}"]), code=4)
-    refused(work, "has 65 signatures", signed("many", [bundle + b" " * i for i in range(65)]), code=4)
-    large = [{"mediaType": BUNDLE, "digest": "sha256:" + f"{i:064x}", "size": 30 << 20} for i in range(3)]
-    refused(work, "has 3 signatures of", signed("large", large), code=4)
+    done = run("import", signed("many", [bundle + b" " * i for i in range(70)]), "--out", work / "many back")
+    assert "has 64 signatures" in done.stderr and "6 of what is attached to it" in done.stderr, done
+    unread = {"mediaType": BUNDLE, "digest": "sha256:" + "0" * 64, "size": 33 << 20}  # it is not even there
+    done = run("import", signed("large", [bundle, unread]), "--out", work / "large back")
+    assert "1 of what is attached to it" in done.stderr, done
+
+    prove_attestations(work, signed)
 
     shutil.copytree(work / "organ", work / "bad signature")
     (work / "bad signature/model.sig").write_text("{}")
