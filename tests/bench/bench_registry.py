@@ -62,16 +62,19 @@ def verify(site, folder, rounds):
     print(f"  of the machine's own SHA-256: {text}  target 0.95: {verdict(ratio >= 0.95)}")
 
 
-def emptied(folder):
+def emptied(folder, make=False):
     shutil.rmtree(folder, ignore_errors=True)
+    if make:
+        folder.mkdir()
     return folder
 
 
 class Moves:
-    """One way of each, to an empty place every time, so that every byte is moved."""
+    """One way of each, to an empty place every time, so that every byte is moved: for a push a registry of its
+    own, since skopeo remembers which blobs another repository of one has."""
 
     def __init__(self, site, scratch, registry):
-        self.site, self.scratch, self.registry, self.count = site, scratch, registry, 0
+        self.site, self.scratch, self.registry = site, scratch, registry
 
     def run(self, *words, environment=None):
         return run_child([str(word) for word in words], env=environment or self.site.environment)[0]
@@ -81,13 +84,12 @@ class Moves:
                         "--dest-tls-verify=false", *words)
 
     def push(self):
-        self.count += 1
-        return self.run(self.site.organ, "push", f"{NAME}:1.0.0", self.registry.oci(f"ours/{self.count}"))
+        with DockerRegistry(emptied(self.scratch / "pushed", make=True)) as registry:
+            return self.run(self.site.organ, "push", f"{NAME}:1.0.0", registry.oci("ours"))
 
     def skopeo_push(self):
-        self.count += 1
-        return self.skopeo(f"oci:{self.site.registry}:{NAME}:1.0.0",
-                           f"docker://{self.registry.host}/theirs/{self.count}:1.0.0")
+        with DockerRegistry(emptied(self.scratch / "pushed", make=True)) as registry:
+            return self.skopeo(f"oci:{self.site.registry}:{NAME}:1.0.0", f"docker://{registry.host}/theirs:1.0.0")
 
     def pull(self):
         other = emptied(self.scratch / "pulled")
