@@ -9,6 +9,7 @@
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/organ/finite_check.h"
+#include "registry/internal/prepared_organ.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 #include "registry/trust/attached.h"
@@ -20,72 +21,6 @@ using format::FileEntry;
 using format::Finding;
 using format::Manifest;
 using format::OrganSource;
-
-// The organ as it will be published: under its new name, with the signatures that will cover it.
-class PreparedOrgan final : public OrganSource {
- public:
-  PreparedOrgan(const OrganSource& source, const std::string& name, const std::string& version)
-      : source_(&source),
-        manifest_(source.manifest()),
-        text_(source.manifest_text()),
-        bundles_(source.signature_bundles()),
-        attestations_(source.attestation_bundles()) {
-    if (manifest_.name == name && manifest_.version == version) return;
-    if (!bundles_.empty()) renamed_from_ = manifest_.name + ":" + manifest_.version;
-    manifest_.name = name;
-    manifest_.version = version;
-    text_ = manifest_.to_text();
-    bundles_.clear();  // they sign another organ.json
-    attestations_.clear();
-  }
-
-  // The name that its signature covers, when that is not the new one.
-  const std::string& renamed_from() const { return renamed_from_; }
-  // What the registry has for this very content already.
-  void add_known(std::vector<std::string> signatures, std::vector<std::string> attestations) {
-    known_ = std::move(signatures);
-    known_attestations_ = std::move(attestations);
-  }
-  void sign(const format::SecretKey& key) {
-    std::vector<format::SignedResource> resources{
-        {std::string(format::kManifestFile), sha256(text_)}};
-    for (const FileEntry& file : manifest_.files) resources.push_back({file.path, file.digest});
-    const std::string subject = manifest_.name.substr(manifest_.name.rfind('/') + 1);
-    bundles_.push_back(
-        format::sign_resources(subject + "-" + manifest_.version, std::move(resources), key));
-  }
-
-  const Manifest& manifest() const override { return manifest_; }
-  const std::string& manifest_text() const override { return text_; }
-  UniqueFd open(const FileEntry& file) const override { return source_->open(file); }
-  std::vector<std::string> signature_bundles() const override {
-    std::vector<std::string> all = known_;
-    for (const std::string& bundle : new_bundles()) all.push_back(bundle);
-    return all;
-  }
-  std::vector<std::string> new_bundles() const { return without(known_, bundles_); }
-  std::vector<std::string> new_attestations() const {
-    return without(known_attestations_, attestations_);
-  }
-  std::vector<std::string> extra_files() const override { return source_->extra_files(); }
-  std::string describe() const override { return source_->describe(); }
-
- private:
-  static std::vector<std::string> without(const std::vector<std::string>& known,
-                                          const std::vector<std::string>& all) {
-    std::vector<std::string> fresh;
-    for (const std::string& bundle : all) {
-      if (std::ranges::find(known, bundle) == known.end()) fresh.push_back(bundle);
-    }
-    return fresh;
-  }
-
-  const OrganSource* source_;  // borrowed for the publish call
-  Manifest manifest_;
-  std::string text_;
-  std::vector<std::string> bundles_, known_, attestations_, known_attestations_;
-  std::string renamed_from_;
-};
 
 [[noreturn]] void fail_finding(const OrganSource& organ, const Finding& finding, std::string hint) {
   throw Error(finding.code,
@@ -154,6 +89,7 @@ void require_room(const BlobStore& blobs, const PreparedOrgan& organ, const Vers
   std::set<Digest> seen;
   for (const FileEntry& file : organ.manifest().files) {
     if (!seen.insert(file.digest).second || blobs.has(file.digest, file.size)) continue;
+    if (organ.may_be_taken(file)) continue;
     bytes += room.of(organ.open(file).get(), file.path);
   }
   require_space(blobs.folder(), bytes);
@@ -168,8 +104,10 @@ class BlobWriter {
 
   void put(const TextBlob& blob) { keep(blobs_.stage(blob.text, blob.ref.digest)); }
   void put(const OrganSource& organ, const FileEntry& file) {
-    const UniqueFd fd = organ.open(file);
-    keep(blobs_.stage(fd.get(), file.size, file.digest, file.path, work_));
+    UniqueFd fd = organ.open(file);
+    keep(organ.may_be_taken(file)
+             ? blobs_.adopt(std::move(fd), file.size, file.digest, file.path, work_)
+             : blobs_.stage(fd.get(), file.size, file.digest, file.path, work_));
   }
 
   std::vector<StagedBlob> finish(PublishResult& result) {

@@ -26,6 +26,12 @@ class OrganSource {
   virtual const std::string& manifest_text() const = 0;  // the bytes of organ.json
   // Opens one file of the manifest by its path; throws not_found.
   virtual UniqueFd open(const FileEntry& file) const = 0;
+  // Whether that file may become the registry's own: it was fetched for nobody else, and nobody
+  // writes it any more.
+  virtual bool may_be_taken(const FileEntry& file) const {
+    static_cast<void>(file);
+    return false;
+  }
   // The bytes of every OMS bundle that comes with it (a folder has at most one).
   virtual std::vector<std::string> signature_bundles() const = 0;
   // The bytes of every attestation that comes with it (format/signature/attestation.h); a folder

@@ -51,6 +51,18 @@ void check_status(const struct stat& status, const Digest& digest, std::uint64_t
   // Its mode says nothing: media without modes and copies lose it. The digest decides.
 }
 
+void require_size(int fd, std::uint64_t size, std::string_view subject) {
+  if (const std::uint64_t now = file_size(fd, subject); now != size) {
+    fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", subject, now, size);
+  }
+}
+
+void require_digest(const Digest& got, const Digest& digest) {
+  if (got == digest) return;
+  fail(ErrorCode::corrupt, "{}: the bytes to store have digest {}", subject_of(digest),
+       got.to_string());
+}
+
 // Held by whoever writes a temporary file for as long as it lives; a lock of the file itself, so
 // that it ends with its process.
 bool lock_file(int fd, int how) { return ::flock(fd, LOCK_EX | how) == 0; }
@@ -192,10 +204,7 @@ StagedBlob BlobStore::stage_written(const Digest& digest, std::uint64_t size, co
   // File systems without unnamed files get a temporary name instead.
   if (!fd) blob.named.emplace(temporary_for(path(digest), staging_));
   const int target = blob.named ? blob.named->fd() : fd.get();
-  if (const Digest got = write(target); got != digest) {
-    fail(ErrorCode::corrupt, "{}: the bytes to store have digest {}", subject_of(digest),
-         got.to_string());
-  }
+  require_digest(write(target), digest);
   set_permissions_in(folder_, target, 0444, path(digest).string());
   sync_fd(target, subject_of(digest));
   blob.fd = std::move(fd);
@@ -251,11 +260,32 @@ StagedBlob BlobStore::stage(std::string_view bytes, const Digest& digest) const 
 StagedBlob BlobStore::stage(int fd, std::uint64_t size, const Digest& digest,
                             std::string_view subject, const Work& work) const {
   return stage_written(digest, size, work, [&](int target) {
-    if (const std::uint64_t now = file_size(fd, subject); now != size) {
-      fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", subject, now, size);
-    }
+    require_size(fd, size, subject);
     return copy_hashed(fd, target, size, subject, work);
   });
+}
+
+// One name, our user, the file system of the blobs: it can be linked, and its mode set.
+bool BlobStore::is_ours(int fd) const {
+  struct stat file {
+  }, folder{};
+  if (::fstat(fd, &file) != 0) fail_errno(folder_.string(), "stat a file for");
+  if (::stat(folder_.c_str(), &folder) != 0) fail_errno(folder_.string(), "stat");
+  return file.st_nlink == 1 && file.st_uid == ::geteuid() && file.st_dev == folder.st_dev;
+}
+
+StagedBlob BlobStore::adopt(UniqueFd fd, std::uint64_t size, const Digest& digest,
+                            std::string_view subject, const Work& work) const {
+  // A damaged object is replaced by a copy: the file would be none of ours under two names. In a
+  // group's registry others may have the file open for writing.
+  const bool copied = is_taken(digest) || !is_ours(fd.get()) || is_shared_folder(folder_);
+  if (copied) return stage(fd.get(), size, digest, subject, work);
+  // Nobody of this registry writes it from here on: what is hashed is what gets the name.
+  set_permissions_in(folder_, fd.get(), 0444, path(digest).string());
+  require_size(fd.get(), size, subject);
+  require_digest(hash_file_flat(fd.get(), subject, work), digest);
+  sync_fd(fd.get(), subject_of(digest));
+  return {.digest = digest, .size = size, .fd = std::move(fd), .named = {}};
 }
 
 std::vector<Digest> BlobStore::list(std::vector<std::string>& strangers) const {

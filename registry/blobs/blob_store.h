@@ -22,7 +22,7 @@ namespace organ::registry {
 struct StagedBlob {
   Digest digest;
   std::uint64_t size = 0;
-  UniqueFd fd;                      // unnamed
+  UniqueFd fd;                      // unnamed, or one that was adopted
   std::optional<AtomicFile> named;  // where the file system knows no unnamed files
   bool mends = false;               // takes the place of a damaged one
 };                                  // neither: the object was here already
@@ -65,6 +65,11 @@ class BlobStore {
   StagedBlob stage(std::string_view bytes, const Digest& digest) const;
   StagedBlob stage(int fd, std::uint64_t size, const Digest& digest, std::string_view subject,
                    const Work& work = {}) const;
+  // The same of a file that was fetched for this store: where it lies in its file system and is
+  // ours, it becomes the object itself, and its other name is to be removed soon; else it is
+  // copied.
+  StagedBlob adopt(UniqueFd fd, std::uint64_t size, const Digest& digest, std::string_view subject,
+                   const Work& work = {}) const;
   // The same of what `write` puts into an open, empty file; it returns the digest of that.
   StagedBlob stage_written(const Digest& digest, std::uint64_t size, const Work& work,
                            const std::function<Digest(int fd)>& write) const;
@@ -87,6 +92,7 @@ class BlobStore {
 
  private:
   bool is_taken(const Digest& digest) const;
+  bool is_ours(int fd) const;
   bool replace(StagedBlob blob) const;
   std::filesystem::path folder_;
   std::filesystem::path staging_;  // temporary names where there are no unnamed files

@@ -26,7 +26,18 @@ constexpr double kPatience = 10;  // seconds
 
 fs::path partial_root(const fs::path& registry) { return registry / "organ" / "partial"; }
 
+// What a pull that was ended by force had handed over (BlobStore::adopt): an object of two names is
+// nothing to write into, one that had got no name yet goes on.
+void take_back(const fs::path& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  if (status.st_nlink == 1 && (status.st_mode & 0200) != 0) return;
+  if (status.st_nlink == 1 && ::chmod(path.c_str(), 0600) == 0) return;
+  if (::unlink(path.c_str()) != 0) fail_errno(path.string(), "remove");
+}
+
 UniqueFd open_partial(const fs::path& path) {
+  take_back(path);
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
   if (!fd) fail_errno(path.string(), "open");
   struct stat status {};

@@ -33,6 +33,7 @@ class PulledOrgan final : public format::OrganSource {
     if (found == paths_.end()) return blobs_.open(file.digest, file.size);
     return open_regular(found->second, Symlinks::refuse);
   }
+  bool may_be_taken(const FileEntry& file) const override { return paths_.contains(file.digest); }
   std::vector<std::string> signature_bundles() const override {
     return version_.attached.signatures();
   }

@@ -93,3 +93,51 @@ TEST_CASE("blob store: damage is named on read") {
     CHECK(contains(store.refusal(), "not a regular file"));
   }
 }
+
+TEST_CASE("blob store: a file that was fetched for it becomes the object, without a copy") {
+  const Store store;
+  const fs::path file = store.folder.path() / "fetched";
+  const std::string text = "weights of a pull";
+  const Digest digest = sha256(text);
+  const auto adopted = [&](const Digest& wanted) {
+    return store.blobs.adopt(open_regular(file), text.size(), wanted, "fetched");
+  };
+  write_file(file, "weights of a full");
+  CHECK(contains(error_of([&] { adopted(digest); }), "corrupt: "));
+  CHECK(contains(error_of([&] { store.blobs.adopt(open_regular(file), 3, digest, "fetched"); }),
+                 "expected 3"));
+  CHECK_FALSE(store.blobs.has(digest, text.size()));
+
+  write_file(file, text);
+  CHECK(store.blobs.link(adopted(digest)));
+  const fs::path object = store.blobs.path(digest);
+  CHECK(fs::equivalent(file, object));
+  CHECK((fs::status(object).permissions() & fs::perms::all) == fs::perms(0444));
+  CHECK(store.blobs.read(digest, text.size()) == text);
+  CHECK_FALSE(store.blobs.link(adopted(digest)));  // it is here already
+}
+
+TEST_CASE("blob store: a file that somebody else has too is copied, and left as it is") {
+  const Store store;
+  const fs::path file = store.folder.path() / "theirs", other = store.folder.path() / "other name";
+  const std::string text = "weights of somebody else";
+  write_file(file, text);
+  fs::create_hard_link(file, other);
+  const auto mode = fs::status(file).permissions();
+  CHECK(
+      store.blobs.link(store.blobs.adopt(open_regular(file), text.size(), sha256(text), "theirs")));
+  CHECK_FALSE(fs::equivalent(file, store.blobs.path(sha256(text))));
+  CHECK(fs::status(file).permissions() == mode);
+  CHECK(store.blobs.read(sha256(text), text.size()) == text);
+}
+
+TEST_CASE("blob store: a damaged object is replaced by a copy of what was fetched") {
+  const Store store;
+  const fs::path file = store.folder.path() / "fetched";
+  spill(store.blobs.path(store.digest), "four tensors and a form");
+  write_file(file, store.text);
+  CHECK(store.blobs.link(
+      store.blobs.adopt(open_regular(file), store.text.size(), store.digest, "fetched")));
+  CHECK(store.blobs.read(store.digest, store.text.size()) == store.text);
+  CHECK_FALSE(fs::equivalent(file, store.blobs.path(store.digest)));
+}

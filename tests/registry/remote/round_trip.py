@@ -231,6 +231,31 @@ def killed_and_gone_on(case):
         assert lost > 0, "never killed in time"
 
 
+def what_was_handed_over(case):
+    """A pull that was killed at its commit leaves files that are read-only, or objects by now: the first go on,
+    the others are not written into."""
+    here, there, published = two_sites(case)
+    manifest = json.loads((here.registry / "blobs/sha256" / published["digest"].removeprefix("sha256:")).read_text())
+    largest, other = sorted(manifest["layers"], key=lambda one: -one["size"])[:2]
+    partial = there.registry / "organ/partial" / published["digest"].removeprefix("sha256:")
+    partial.mkdir(parents=True)
+    kept = partial / largest["digest"].removeprefix("sha256:")
+    kept.write_bytes((here.registry / "blobs/sha256" / kept.name).read_bytes())
+    kept.chmod(0o444)
+    named = case.folder / "of somebody else"
+    named.write_bytes(b"precious")
+    os.link(named, partial / other["digest"].removeprefix("sha256:"))
+    with DockerRegistry(case.folder) as registry:
+        here.run("push", NAME, registry.oci("organs/contracts"))
+        pulled = there.json("pull", registry.oci("organs/contracts:1.0.0"))
+    assert pulled["digest"] == published["digest"] and pulled["kept_bytes"] == largest["size"], pulled
+    assert named.read_bytes() == b"precious" and named.stat().st_nlink == 1
+    assert not partial.exists()
+    for path in (there.registry / "blobs/sha256").iterdir():
+        assert path.stat().st_nlink == 1 and path.stat().st_mode & 0o777 == 0o444, path
+    there.run("verify", "--all")
+
+
 def interrupted(case):
     here, there, _ = two_sites(case)
     with DockerRegistry(case.folder) as registry:
@@ -283,4 +308,4 @@ if __name__ == "__main__":
                         tags_keep_their_meaning, other_content_is_refused_before_it_is_fetched,
                         who_does_not_trust_the_key_fetches_nothing, manifest_alone_is_enough_to_check,
                         attestations_go_with_it, taken_down_is_moved_nowhere,
-                        over_tls, with_a_password, killed_and_gone_on, interrupted, through_skopeo]))
+                        over_tls, with_a_password, killed_and_gone_on, what_was_handed_over, interrupted, through_skopeo]))
