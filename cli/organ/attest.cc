@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <functional>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -150,11 +149,9 @@ void report(const Context& context, const Made& made) {
   context.confirm("key id  " + statement.key.hex());
 }
 
-Made make(const Context& context, const Arguments& arguments, const Work& work,
-          const std::function<void(Made& made)>& fill) {
+Made open(const Context& context, const Arguments& arguments, const Work& work) {
   Made made{.organ = open_organ(context, arguments.organ, work), .identity = {}, .bundle = {}};
   made.identity = identity_of(made.organ);
-  fill(made);
   return made;
 }
 
@@ -162,17 +159,19 @@ Made make_signed(const Context& context, const Arguments& arguments) {
   const AttestationType type = type_of(arguments);
   const format::SecretKey key = load_key(arguments);
   return watched(context, 0, [&](const Work& work) {
-    return make(context, arguments, work, [&](Made& made) {
-      const JsonText predicate = predicate_of(arguments, type, made.organ, work);
-      made.bundle = format::sign_attestation(type, made.organ.organ->manifest(), made.identity,
-                                             predicate, key);
-    });
+    Made made = open(context, arguments, work);
+    const JsonText predicate = predicate_of(arguments, type, made.organ, work);
+    made.bundle =
+        format::sign_attestation(type, made.organ.organ->manifest(), made.identity, predicate, key);
+    return made;
   });
 }
 
 Made make_given(const Context& context, const Arguments& arguments) {
   return watched(context, 0, [&](const Work& work) {
-    return make(context, arguments, work, [&](Made& made) { take_bundle(arguments, made); });
+    Made made = open(context, arguments, work);
+    take_bundle(arguments, made);
+    return made;
   });
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What publish() makes of the organ it is given, before anything is written.
 #pragma once
 
 #include <algorithm>
@@ -41,8 +42,9 @@ class PreparedOrgan final : public format::OrganSource {
   void sign(const format::SecretKey& key) {
     std::vector<format::SignedResource> resources{
         {std::string(format::kManifestFile), sha256(text_)}};
-    for (const format::FileEntry& file : manifest_.files)
+    for (const format::FileEntry& file : manifest_.files) {
       resources.push_back({file.path, file.digest});
+    }
     const std::string subject = manifest_.name.substr(manifest_.name.rfind('/') + 1);
     bundles_.push_back(
         format::sign_resources(subject + "-" + manifest_.version, std::move(resources), key));
