@@ -3,12 +3,14 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/organ/finite_check.h"
+#include "registry/blobs/side_by_side.h"
 #include "registry/internal/prepared_organ.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
@@ -37,7 +39,7 @@ std::vector<Finding> check_contents(const OrganSource& organ, bool require_finit
       format::verify_contents(organ, {.flat_digests = true}, work, finite);
   if (!findings.empty()) {
     fail_finding(organ, findings.front(),
-                 fmt::format("{} finding(s); nothing was published", findings.size()));
+                 fmt::format("{}; nothing was published", counted(findings.size(), "finding")));
   }
   format::require_finite(finite, organ.describe());
   return std::move(finite.found);
@@ -89,8 +91,9 @@ void require_room(const BlobStore& blobs, const PreparedOrgan& organ, const Vers
   std::set<Digest> seen;
   for (const FileEntry& file : organ.manifest().files) {
     if (!seen.insert(file.digest).second || blobs.has(file.digest, file.size)) continue;
-    if (organ.may_be_taken(file)) continue;
-    bytes += room.of(organ.open(file).get(), file.path);
+    const UniqueFd fd = organ.open(file);
+    if (organ.may_be_taken(file) && blobs.would_adopt(fd.get(), file.digest)) continue;
+    bytes += room.of(fd.get(), file.path);
   }
   require_space(blobs.folder(), bytes);
 }
@@ -103,11 +106,25 @@ class BlobWriter {
   BlobWriter(const BlobStore& blobs, const Work& work) : blobs_(blobs), work_(work) {}
 
   void put(const TextBlob& blob) { keep(blobs_.stage(blob.text, blob.ref.digest)); }
-  void put(const OrganSource& organ, const FileEntry& file) {
-    UniqueFd fd = organ.open(file);
-    keep(organ.may_be_taken(file)
-             ? blobs_.adopt(std::move(fd), file.size, file.digest, file.path, work_)
-             : blobs_.stage(fd.get(), file.size, file.digest, file.path, work_));
+  // All its files, each digest once, several at one time: each waits for its hash and for the disk
+  // on its own.
+  void put(const OrganSource& organ) {
+    std::vector<const FileEntry*> files;
+    std::set<Digest> seen;
+    for (const FileEntry& file : organ.manifest().files) {
+      if (seen.insert(file.digest).second) {
+        files.push_back(&file);
+      } else {
+        bytes_ += file.size;
+        work_.advance(file.size);
+      }
+    }
+    const auto is_large = [](const FileEntry* file) { return file->size > kChunkSize; };
+    const auto large = static_cast<unsigned>(std::ranges::count_if(files, is_large));
+    const unsigned most = std::min(work_.threads(), kMostAtOnce);
+    const Work each = large > 1 ? work_.with_threads(1) : work_;
+    side_by_side(
+        files.size(), most, [&](std::size_t i) { keep(staged(organ, *files[i], each)); }, [] {});
   }
 
   std::vector<StagedBlob> finish(PublishResult& result) {
@@ -118,6 +135,15 @@ class BlobWriter {
   }
 
  private:
+  static constexpr unsigned kMostAtOnce = 4;  // a disk that turns has one head
+
+  StagedBlob staged(const OrganSource& organ, const FileEntry& file, const Work& work) const {
+    UniqueFd fd = organ.open(file);
+    return organ.may_be_taken(file)
+               ? blobs_.adopt(std::move(fd), file.size, file.digest, file.path, work)
+               : blobs_.stage(fd.get(), file.size, file.digest, file.path, work);
+  }
+
   // A quarter of what the process may have open; the rest is others'.
   static std::size_t most_open() {
     rlimit limit{};
@@ -126,6 +152,7 @@ class BlobWriter {
   }
 
   void keep(StagedBlob blob) {
+    const std::lock_guard lock(mutex_);
     bytes_ += blob.size;
     mended_ += blob.mends ? 1 : 0;
     if (staged_.size() < most_open_) {
@@ -139,6 +166,7 @@ class BlobWriter {
   const BlobStore& blobs_;
   Work work_;
   std::size_t most_open_ = most_open();
+  std::mutex mutex_;  // guards what follows while files are put
   std::vector<StagedBlob> staged_;
   std::uint64_t bytes_ = 0, linked_bytes_ = 0, mended_ = 0;
 };
@@ -193,7 +221,7 @@ std::vector<BlobRef> put_all(BlobWriter& writer, const std::vector<std::string>&
 
 // Everything the log entry will refer to, but for what is attached.
 void write_blobs(BlobWriter& writer, const PreparedOrgan& organ, const VersionTexts& texts) {
-  for (const FileEntry& file : organ.manifest().files) writer.put(organ, file);
+  writer.put(organ);
   writer.put(texts.organ_json);
   writer.put(texts.config);
   writer.put(texts.manifest);

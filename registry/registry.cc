@@ -364,8 +364,8 @@ Digest Registry::log_root(std::uint64_t entries) const {
     if (place.index < entries) tree.append(merkle_leaf(entry.to_text()));
   });
   if (tree.size() < entries) {
-    fail(ErrorCode::invalid_argument, "the root of {} entries of a log that has {}", entries,
-         tree.size());
+    fail(ErrorCode::invalid_argument, "the root of {} of a log that has {}",
+         counted(entries, "entry"), tree.size());
   }
   return tree.root();
 }

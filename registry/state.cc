@@ -157,16 +157,16 @@ void Registry::Impl::judge_witnesses(const VersionInfo& version, TrustVerdict& v
   }
   if (seen.root.quorum == 0) return;
   if (version.log_index < seen.entries) {
-    verdict.established.push_back(
-        fmt::format("{} have cosigned the first {} entries of the log", who, seen.entries));
+    verdict.established.push_back(fmt::format("{} have cosigned the first {} of the log", who,
+                                              counted(seen.entries, "entry")));
     return;
   }
   verdict.not_established.push_back("whether everybody is shown the same history");
   verdict.refusals.push_back(
       {ErrorCode::untrusted, subject,
        fmt::format("not witnessed: it is entry {} of the log, of which {} have cosigned the first "
-                   "{} entries",
-                   version.log_index, who, seen.entries)});
+                   "{}",
+                   version.log_index, who, counted(seen.entries, "entry"))});
 }
 
 void Registry::Impl::judge_state(const VersionInfo& version, TrustVerdict& verdict) const {

@@ -99,7 +99,8 @@ void note_strays(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verif
   std::size_t unreferenced = 0;
   for (const Digest& digest : blobs.list(strangers)) unreferenced += known.contains(digest) ? 0 : 1;
   if (unreferenced > 0) {
-    report.notes.push_back(fmt::format("{} blobs that no version refers to", unreferenced));
+    report.notes.push_back(
+        fmt::format("{} that no version refers to", counted(unreferenced, "blob")));
   }
   for (const std::string& name : strangers) {
     report.notes.push_back("blobs/sha256/" + escape_text(name) + ": not an object's name");
@@ -113,9 +114,8 @@ void note_modes(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verify
     if (blobs.is_writable(blob.digest)) writable.insert(blob.digest);
   }
   if (!writable.empty()) {
-    report.warnings.push_back(
-        fmt::format("{} blobs are writable (a copy lost their mode 0444); their digests decide",
-                    writable.size()));
+    report.warnings.push_back(fmt::format("{} writable (a copy lost mode 0444); digests decide",
+                                          counted(writable.size(), "blob")));
   }
 }
 

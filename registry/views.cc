@@ -58,8 +58,8 @@ void add_published(Catalog::Update& update, const BlobStore& blobs, const LogPla
   if (seen.entries() == 0) throw error;
   log.scan({}, [](const LogPlace&, const LogEntry&) {});  // throws when the log itself is damaged
   throw Error(ErrorCode::corrupt,
-              fmt::format("{}: it has seen {} log entries that are not this log's",
-                          quote(paths.catalog().string()), seen.entries()),
+              fmt::format("{}: it has seen {} of another log", quote(paths.catalog().string()),
+                          counted(seen.entries(), "log entry")),
               "if the registry was not rolled back, organ registry rebuild makes the catalog anew");
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds that what a comment or a document sends its reader to is there: a schema, a section of the
-README, nothing that only the authors have; and that a header which a host gets names no header that a
-host does not get.
+README, nothing that only the authors have; that a header which a host gets names no header that a
+host does not get; and that a number of things is told to people by counted(), which knows of one thing.
 
     references.py SOURCE_ROOT          check the tree, one `file:line: reason` per finding
     references.py --self-test          plant one violation of each kind and expect it to be found
@@ -18,6 +18,15 @@ ELSEWHERE = re.compile(r"\breference/\w+\.md|\breference \d+\.\d|\bDESIGN\b|\bis
 SCHEMA = re.compile(r"(?<![\w/.-])schemas/[\w.-]+\.(?:md|json)\b")
 SECTION = re.compile(r"\bREADME, ([A-Z][\w ,'-]*[\w'])")
 HEADER = re.compile(r"(?<![\w/.-])(?:\w+/)*\w+\.h\b")
+# Limits are never one, and "1 of 1 keys" may be said.
+COUNT = re.compile(
+    r"(?<!most )(?<!of )(?<!of the )(?<!than )(?<!up to )(?<!1 to )(?<!least )(?<!within )(?<!than the )"
+    r"(?<!most about )(?<!finite )\{\} (?:(?!has|with|given|name)[a-z]+ )?"
+    r"(?:entries|versions|objects|files|tensors|layers|signatures|bundles|steps|keys|findings|rows|tokens|documents|"
+    r"organs|links|shards|windows|witnesses|persons|attestations|blobs|members|digests|records|bytes|hashes|"
+    r"resamples|threads|devices|things|copies|views|targets|words|changes|days)\b(?! \{\} to| must have)"
+    r"(?!.{0,60}(?:\.text\(\)|most|limit|a reader takes|too many|more than|could be longer|1 to))")
+PROGRAM = ("format/", "registry/", "transplant/", "train/", "cli/")
 HEADING = re.compile(r"^#+ (.+)$", re.M)
 
 
@@ -41,6 +50,14 @@ def check_line(root, headings, line):
     for section in SECTION.findall(line):
         if not any(section.startswith(heading) for heading in headings):
             yield f"the README has no section '{section}'"
+
+
+def count_findings(name, lines):
+    if not name.startswith(PROGRAM) or Path(name).suffix not in {".cc", ".h", ".cu"}:
+        return
+    for number, line in enumerate(lines, 1):
+        if COUNT.search(line):
+            yield f"{name}:{number}: say the number with counted(), or one would be many"
 
 
 def installed_headers(root):
@@ -72,6 +89,7 @@ def findings(root):
         for number, line in enumerate(lines, 1):
             found += [f"{name}:{number}: {reason}" for reason in check_line(root, headings, line)]
         found += header_findings(installed, name, lines)
+        found += count_findings(name, lines)
     return found
 
 
@@ -81,10 +99,12 @@ PLANTED = {
     "format/c.h": ("// Why: issue 10.", "is not in the project"),
     "format/d.h": ("// Defined in schemas/nothing.md.", "does not exist"),
     "format/e.h": ("// Floors: README, Engine room", "has no section"),
+    "cli/n.cc": ('x("{} versions, {} layers of {}", n);', "counted()"),
     "format/h.h": ("// All or nothing (see recovery.h).", "is not installed"),
     "format/i.h": ("int f();  // as format/inner.h says", "is not installed"),
 }
 INNOCENT = {
+    "cli/m.cc": 'x("at most {} bytes; {} of {} keys; has {} bytes, at most {}", 1, counted(n, "key"));',
     "README.md": "# organ\n\n## Architecture",
     "schemas/organ.v1.md": "# organ.json",
     "format/f.h": "// schemas/organ.v1.md says so (README, Architecture).",

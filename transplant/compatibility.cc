@@ -95,10 +95,10 @@ bool check_range(const Manifest& organ, const Architecture& architecture, std::u
   judge.refuse(Level::D,
                {"range",
                 {},
-                fmt::format("{} layers from layer {}", count, position),
-                fmt::format("{} layers", layers),
-                fmt::format("position {} + {} layers is beyond the recipient's {} layers", position,
-                            count, layers),
+                fmt::format("{} from layer {}", counted(count, "layer"), position),
+                fmt::format("{}", counted(layers, "layer")),
+                fmt::format("position {} + {} is beyond the recipient's {}", position,
+                            counted(count, "layer"), counted(layers, "layer")),
                 count <= layers ? fmt::format("positions 0 to {} are in range", layers - count)
                                 : "the organ is longer than the recipient"});
   return false;
@@ -171,8 +171,8 @@ void compare_dtypes(const Case& one, Judge& judge) {
                               {},
                               from,
                               to,
-                              fmt::format("{} tensors are {} in the organ and {} in the recipient",
-                                          tensors, from, to),
+                              fmt::format("{}: {} in the organ, {} in the recipient",
+                                          counted(tensors, "tensor"), from, to),
                               "convert the recipient or the donor first"});
       continue;
     }
@@ -180,7 +180,7 @@ void compare_dtypes(const Case& one, Judge& judge) {
                 {},
                 from,
                 to,
-                fmt::format("{} tensors are converted from {} to {}{}", tensors, from, to,
+                fmt::format("{} converted from {} to {}{}", counted(tensors, "tensor"), from, to,
                             pair.first == format::DType::F32 ? ", which rounds" : ""),
                 "the receipt lists every converted tensor"});
   }

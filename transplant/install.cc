@@ -45,9 +45,10 @@ std::vector<format::Finding> require_sound(const OrganSource& organ, bool requir
   const format::Finding& first = findings.front();
   throw Error(
       first.code,
-      fmt::format(
-          "{}: {}: {}{}", quote(organ.describe()), first.subject, first.message,
-          findings.size() > 1 ? fmt::format(" (and {} more findings)", findings.size() - 1) : ""),
+      fmt::format("{}: {}: {}{}", quote(organ.describe()), first.subject, first.message,
+                  findings.size() > 1
+                      ? fmt::format(" (and {})", counted(findings.size() - 1, "more finding"))
+                      : ""),
       "organ verify lists everything that is damaged");
 }
 

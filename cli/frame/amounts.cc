@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 
+#include "format/base/fail.h"
+
 namespace organ::cli {
 
 std::string size_text(std::uint64_t bytes) {
@@ -30,8 +32,8 @@ std::string matrix_rates(double fp32, double bf16, std::uint64_t threads) {
   const auto rate = [](double value) {
     return value < 10 ? fmt::format("{:.2g}", value) : fmt::format("{:.0f}", value);
   };
-  return fmt::format("matrices   {} GFLOP/s in fp32, {} in bf16 on {} threads", rate(fp32),
-                     rate(bf16), threads);
+  return fmt::format("matrices   {} GFLOP/s in fp32, {} in bf16 on {}", rate(fp32), rate(bf16),
+                     counted(threads, "thread"));
 }
 
 }  // namespace organ::cli

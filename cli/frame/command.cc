@@ -226,12 +226,9 @@ void Command::add_global_options(Context& context) {
 }
 
 Command Command::add_group(Context& context, const std::string& name,
-                           const std::string& description) {
-  CLI::App* group = app_->add_subcommand(name, description);
-  group->formatter(std::make_shared<CommandFormatter>());
-  group->require_subcommand(1);
-  Command added(*group);
-  added.add_global_options(context);
+                           const std::string& description, const std::string& examples) {
+  Command added = add_command(context, name, description, examples);
+  added.app_->require_subcommand(1);
   return added;
 }
 

@@ -50,8 +50,9 @@ class Command {
                       const std::string& examples);
   // The same for a command of organ-train, with the description of command_table.h.
   Command add_train_command(Context& context, const std::string& name, const std::string& examples);
-  // A word that only holds commands, such as `organ key`.
-  Command add_group(Context& context, const std::string& name, const std::string& description);
+  // A word that only holds commands, such as `organ key`: the examples are of these.
+  Command add_group(Context& context, const std::string& name, const std::string& description,
+                    const std::string& examples);
 
   // `names`: "-o,--option", or a word without dashes for the next positional argument. `target` is
   // set while the command line is parsed and must live as long as the program; text that is no T is

@@ -146,7 +146,7 @@ nlohmann::json to_json(const std::vector<format::Finding>& findings) {
   return out;
 }
 
-void show_findings(const std::vector<format::Finding>& findings) {
+void show_findings(std::span<const format::Finding> findings) {
   for (const format::Finding& finding : findings) {
     std::cerr << to_string(finding.code) << ": " << escape_text(finding.subject) << ": "
               << escape_text(finding.message, 2048) << '\n';

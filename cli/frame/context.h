@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,6 +91,6 @@ void require_outside(const std::filesystem::path& new_folder, const std::filesys
 
 // A findings list as lines on stderr and as JSON.
 nlohmann::json to_json(const std::vector<format::Finding>& findings);
-void show_findings(const std::vector<format::Finding>& findings);
+void show_findings(std::span<const format::Finding> findings);
 
 }  // namespace organ::cli

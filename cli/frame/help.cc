@@ -111,11 +111,10 @@ ordered_json option_json(const CLI::Option& option) {
 }
 
 ordered_json command_json(const CLI::App& app) {
-  ordered_json out = {{"name", app.get_name()},
-                      {"description", app.get_description()},
-                      {"footer", app.get_footer()},
-                      {"options", ordered_json::array()},
-                      {"commands", ordered_json::array()}};
+  ordered_json out = {
+      {"name", app.get_name()},           {"description", app.get_description()},
+      {"footer", app.get_footer()},       {"group", app.get_require_subcommand_min() > 0},
+      {"options", ordered_json::array()}, {"commands", ordered_json::array()}};
   for (const CLI::Option* option : app.get_options()) {
     out["options"].push_back(option_json(*option));
   }

@@ -36,6 +36,10 @@ std::vector<std::string> parts_of(Unit unit, std::uint64_t done, std::uint64_t t
   } else if (done > 0) {
     parts.push_back(amount_text(done, unit));
   }
+  if (total > 0 && done == total) {  // what is left has no figures
+    parts.emplace_back("finishing");
+    return parts;
+  }
   if (rate < 1) return parts;
   parts.push_back(amount_text(static_cast<std::uint64_t>(rate), unit) + "/s");
   if (total > 0) {

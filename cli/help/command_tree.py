@@ -60,15 +60,15 @@ class Command:
     arguments: list = field(default_factory=list)
     commands: list = field(default_factory=list)
     examples: list = field(default_factory=list)
+    group: bool = False    # only holds commands
 
     @property
     def name(self):
         return self.path[-1]
 
     def leaves(self):
-        """The commands that run something: those inside it, and this one when it has examples of its own."""
-        inside = [leaf for inner in self.commands for leaf in inner.leaves()]
-        return ([self] if self.examples or not inside else []) + inside
+        """The commands that run something: this one, unless it only holds others, and those inside it."""
+        return ([] if self.group else [self]) + [leaf for inner in self.commands for leaf in inner.leaves()]
 
 
 @dataclass
@@ -100,7 +100,7 @@ def read_command(node, above):
             examples = paragraph.splitlines()[1:]
     return Command(path, node["description"], [o for o in options if not o.positional],
                    [o for o in options if o.positional],
-                   [read_command(inner, path) for inner in node["commands"]], examples)
+                   [read_command(inner, path) for inner in node["commands"]], examples, node["group"])
 
 
 def read_programs(programs):

@@ -56,8 +56,8 @@ void run_cosign(Context& context, const Arguments& arguments) {
                                       {"time", time}});
     return;
   }
-  context.confirm(
-      fmt::format("cosigned {} entries at {} as {}", made.entries, time, escape_text(key.name())));
+  context.confirm(fmt::format("cosigned {} at {} as {}", counted(made.entries, "entry"), time,
+                              escape_text(key.name())));
 }
 
 void run(Context& context, const Arguments& arguments) {

@@ -58,8 +58,9 @@ void run(Context& context, const Arguments& arguments) {
                                      {"log_key", proof.log_key}});
     return;
   }
-  context.confirm(fmt::format("entry {} is proved by {} hashes and a checkpoint: {}", proof.index,
-                              proof.hashes.size(), escape_text(arguments.out.string())));
+  context.confirm(fmt::format("entry {} is proved by {} and a checkpoint: {}", proof.index,
+                              counted(proof.hashes.size(), "hash"),
+                              escape_text(arguments.out.string())));
   context.confirm("log key  " + proof.log_key);
 }
 

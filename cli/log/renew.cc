@@ -19,7 +19,8 @@ void run(Context& context) {
     context.print_json("log renew", {{"entries", registry.log_size()}});
     return;
   }
-  context.confirm(fmt::format("the checkpoint of {} entries is signed anew", registry.log_size()));
+  context.confirm(
+      fmt::format("the checkpoint of {} is signed anew", counted(registry.log_size(), "entry")));
 }
 
 }  // namespace

@@ -74,8 +74,8 @@ void print_text(const Context& context, const LogCheck& check) {
   for (const format::Finding& finding : check.findings) print_finding(context, "log", finding);
   for (const std::string& note : check.notes) context.note(escape_text(note, 4096));
   if (!check.findings.empty()) return;
-  context.print(fmt::format("log         {} entries, {} versions, root {}", check.entries,
-                            check.versions, check.root.to_string()));
+  context.print(fmt::format("log         {}, {}, root {}", counted(check.entries, "entry"),
+                            counted(check.versions, "version"), check.root.to_string()));
   context.print("log key     " + check.log_key);
   if (check.signed_at) {
     context.print("signed at   " + registry::moment_text(*check.signed_at) +
@@ -83,14 +83,15 @@ void print_text(const Context& context, const LogCheck& check) {
   }
   for (const LogCheck::Witness& one : check.witnesses) {
     context.print(fmt::format(
-        "witness     {}: {} entries at {}{}", escape_text(one.key), one.entries,
+        "witness     {}: {} at {}{}", escape_text(one.key), counted(one.entries, "entry"),
         registry::moment_text(one.time),
         one.problem.empty() ? "" : ", does not count: " + escape_text(one.problem, 2048)));
   }
   if (check.remembered) {
-    context.print(fmt::format("remembered  {} entries since {}, its beginning: proved by {} hashes",
-                              check.remembered->entries, escape_text(check.remembered->since),
-                              check.remembered->proof.size()));
+    context.print(fmt::format("remembered  {} since {}, its beginning: proved by {}",
+                              counted(check.remembered->entries, "entry"),
+                              escape_text(check.remembered->since),
+                              counted(check.remembered->proof.size(), "hash")));
   }
 }
 
@@ -142,8 +143,8 @@ void verify_proof(const Context& context, const Arguments& arguments) {
     return;
   }
   context.print(log_line({proof.index, proved.entry}));
-  context.print(fmt::format("is in the log of {} entries whose checkpoint {} signed",
-                            proved.entries, proof.log_key));
+  context.print(fmt::format("is in the log of {} whose checkpoint {} signed",
+                            counted(proved.entries, "entry"), proof.log_key));
   if (proved.signed_at) context.print("signed at " + registry::moment_text(*proved.signed_at));
   if (proved.by_former_key) {
     context.note("that key has handed over since: who has it can still sign such proofs");

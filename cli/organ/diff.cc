@@ -181,10 +181,10 @@ void print_text(const Context& context, const OrganDiff& diff) {
     if (tensor.state != DiffState::same) print_tensor(context, tensor, width);
   }
   const auto counts = counts_of(diff);
-  context.print(
-      fmt::format("tensors: {} same, {} changed, {} only in a, {} only in b; metadata: {} "
-                  "changes",
-                  counts[0], counts[1], counts[2], counts[3], diff.metadata.size()));
+  context.print(fmt::format(
+      "tensors: {} same, {} changed, {} only in a, {} only in b; metadata: {}"
+      "",
+      counts[0], counts[1], counts[2], counts[3], counted(diff.metadata.size(), "change")));
 }
 
 void run(const Context& context, const Arguments& arguments) {

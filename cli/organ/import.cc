@@ -93,10 +93,10 @@ void show_layers(Context& context, const Arguments& arguments,
   for (const std::string& name : outcome.left_out) {
     context.detail(fmt::format("{} is read by nothing and left out", quote(name)));
   }
-  context.confirm(fmt::format("{}: {} as layers {} to {} of {} ({} bytes)",
-                              escape_text(arguments.out), escape_text(arguments.source.string()),
-                              from.first_layer, from.first_layer + from.layer_count - 1,
-                              from.donor_layer_count, bytes));
+  context.confirm(fmt::format("{}: {} as layers {} to {} of {} ({})", escape_text(arguments.out),
+                              escape_text(arguments.source.string()), from.first_layer,
+                              from.first_layer + from.layer_count - 1, from.donor_layer_count,
+                              counted(bytes, "byte")));
 }
 
 void import_donor_layers(Context& context, Arguments arguments) {
@@ -162,8 +162,9 @@ void import_layout(Context& context, const Arguments& arguments) {
                                   {"files", layout.files().size()}});
     return;
   }
-  context.confirm(fmt::format("{}: {} files of {}", escape_text(arguments.out),
-                              layout.files().size(), escape_text(layout.describe())));
+  context.confirm(fmt::format("{}: {} of {}", escape_text(arguments.out),
+                              counted(layout.files().size(), "file"),
+                              escape_text(layout.describe())));
 }
 
 void run_import(Context& context, const Arguments& arguments) {

@@ -57,9 +57,9 @@ void show_lineage(const Context& context, const format::Manifest& manifest) {
                                             extraction.first_layer + extraction.layer_count - 1,
                                             extraction.donor_layer_count)));
   if (manifest.training) {
-    context.print(field("trained", fmt::format("{}, head {}, {} tensors", manifest.training->mode,
-                                               manifest.training->head,
-                                               manifest.training->trained_tensors.size())));
+    context.print(field(
+        "trained", fmt::format("{}, head {}, {}", manifest.training->mode, manifest.training->head,
+                               counted(manifest.training->trained_tensors.size(), "tensor"))));
   } else if (const auto imported = format::import_record(manifest)) {
     context.print(field("trained", "elsewhere: came in " + quote(imported->file)));
   } else {
@@ -68,9 +68,9 @@ void show_lineage(const Context& context, const format::Manifest& manifest) {
   for (const auto& evaluation : manifest.evaluations) {
     context.print(
         field("evaluation",
-              fmt::format("{}: nll {:.4f}, perplexity {:.3f} ({}, {} tokens of {}{})",
-                          evaluation.subject, evaluation.nll, evaluation.perplexity,
-                          evaluation.protocol, evaluation.tokens, escape_text(evaluation.dataset),
+              fmt::format("{}: nll {:.4f}, perplexity {:.3f} ({}, {} of {}{})", evaluation.subject,
+                          evaluation.nll, evaluation.perplexity, evaluation.protocol,
+                          counted(evaluation.tokens, "token"), escape_text(evaluation.dataset),
                           evaluation.conditions ? ", " + format::label_text(*evaluation.conditions)
                                                 : std::string())));
   }
@@ -161,7 +161,7 @@ void show_safetensors(const Context& context, const fs::path& path) {
   for (const auto& [key, value] : header.metadata) {
     context.print(field("metadata", escape_text(key) + " = " + escape_text(value)));
   }
-  context.print(fmt::format("{} tensors", header.tensors.size()));
+  context.print(fmt::format("{}", counted(header.tensors.size(), "tensor")));
   for (const auto& tensor : header.tensors) context.print(tensor_line(tensor));
 }
 
@@ -285,8 +285,8 @@ void show_checkpoint(const Context& context, const fs::path& path, const std::st
     return;
   }
   context.print(field("checkpoint", escape_text(path.string())));
-  context.print(field("weights", fmt::format("{} in {} file{}", size_text(bytes), shards.size(),
-                                             shards.size() == 1 ? "" : "s")));
+  context.print(
+      field("weights", fmt::format("{} in {}", size_text(bytes), counted(shards.size(), "file"))));
   context.print(field("config", checkpoint.config_digest().to_string()));
   show_receipts(context, receipts, pending);
   show_architecture(context, architecture);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 
 #include <nlohmann/json.hpp>
 
@@ -55,10 +56,11 @@ transplant::TrustRecord require_trusted(const Context& context, const OrganArgum
     context.warn(escape_text(warning.subject) + ": " + escape_text(warning.message, 2048));
   }
   if (!verdict.trusted()) {
-    show_findings(verdict.refusals);
+    show_findings(std::span(verdict.refusals).subspan(1));  // the first one is thrown
     const format::Finding& first = verdict.refusals.front();
     throw Error(first.code,
-                fmt::format("{}: not trusted: {}", quote(organ.text), escape_text(first.message)),
+                fmt::format("{}: not trusted: {}: {}", quote(organ.text),
+                            escape_text(first.subject), escape_text(first.message, 2048)),
                 way_out(organ, options));
   }
   transplant::TrustRecord record;

@@ -142,7 +142,10 @@ void generate(Context& context, const Options& options, bool curve_given) {
 }  // namespace
 
 void add_key(Command& app, Context& context) {
-  Command group = app.add_group(context, "key", "make keys that sign organs, and logs");
+  Command group =
+      app.add_group(context, "key", "make keys that sign organs, and logs",
+                    "  organ key generate acme\n"
+                    "  organ key generate root --for root --name acme.example.org/root");
   auto options = std::make_shared<Options>();
   Command command = group.add_command(
       context, "generate",

@@ -121,8 +121,9 @@ void judge_figure(const Evaluation& evaluation, const EvaluationDemand& demand,
   compare_bound(evaluation, "bits per byte", evaluation.bits_per_byte, demand.max_bits_per_byte,
                 out);
   if (demand.min_tokens && evaluation.tokens < *demand.min_tokens) {
-    out.push_back({figure_name(evaluation), fmt::format("{} tokens were measured, {} are asked for",
-                                                        evaluation.tokens, *demand.min_tokens)});
+    out.push_back({figure_name(evaluation),
+                   fmt::format("measured on {}, asked for are {}",
+                               counted(evaluation.tokens, "token"), *demand.min_tokens)});
   }
   if (!demand.improves_on.empty()) {
     compare_with_other(figures, evaluation, demand.improves_on, out);

@@ -18,7 +18,7 @@ void warn_not_finite(const Context& context, const std::vector<format::Finding>&
   for (std::size_t i = 0; i < found.size() - more; ++i) {
     context.warn(escape_text(found[i].subject) + ": " + escape_text(found[i].message));
   }
-  if (more > 0) context.warn(fmt::format("and {} more tensors are not finite", more));
+  if (more > 0) context.warn(fmt::format("and {} are not finite", counted(more, "more tensor")));
 }
 
 }  // namespace organ::cli

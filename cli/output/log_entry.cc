@@ -31,8 +31,8 @@ std::string describe(const LogEntry& entry) {
       return fmt::format("{} by {}{}  {}", subject, escape_text(entry.successor),
                          entry.withdrawn ? " taken back" : "", escape_text(entry.reason));
     case LogKind::policy:
-      return fmt::format("{}: {}, {} keys must have signed", quote(entry.pattern),
-                         escape_text(entry.mode), entry.threshold);
+      return fmt::format("{}: {}, {} must have signed", quote(entry.pattern),
+                         escape_text(entry.mode), counted(entry.threshold, "key"));
     case LogKind::key:
       return fmt::format("{} {}{}", escape_text(entry.action), escape_text(entry.key),
                          entry.pattern.empty() ? "" : " for " + quote(entry.pattern));

@@ -14,17 +14,16 @@ namespace organ::cli {
 inline void note_left_signatures(const Context& context, std::size_t signatures) {
   if (signatures < 2) return;
   context.note(
-      fmt::format("the organ has {} signatures: a folder has room for one, the others are "
+      fmt::format("the organ has {}: a folder has room for one, the others are "
                   "left out",
-                  signatures));
+                  counted(signatures, "signature")));
 }
 
 // A folder holds none: they lie beside it.
 inline void note_left_attestations(const Context& context, std::size_t attestations) {
   if (attestations == 0) return;
-  context.note(fmt::format("{} attestation{} of it stay{} behind: a folder holds none",
-                           attestations, attestations == 1 ? "" : "s",
-                           attestations == 1 ? "s" : ""));
+  context.note(fmt::format("left behind: {} of it; a folder holds none",
+                           counted(attestations, "attestation")));
 }
 
 inline void warn_left_out(const Context& context, std::size_t left_out) {
@@ -36,10 +35,8 @@ inline void warn_left_out(const Context& context, std::size_t left_out) {
 }
 
 inline std::string attached_text(std::size_t signatures, std::size_t attestations) {
-  std::string text = fmt::format("{} signature{}", signatures, signatures == 1 ? "" : "s");
-  if (attestations > 0) {
-    text += fmt::format(", {} attestation{}", attestations, attestations == 1 ? "" : "s");
-  }
+  std::string text = counted(signatures, "signature");
+  if (attestations > 0) text += ", " + counted(attestations, "attestation");
   return text;
 }
 

@@ -75,8 +75,8 @@ std::string to_text(const VerifyReport& report, bool failures_only) {
   for (const std::string& text : report.warnings) out += "warning  " + escape_text(text) + "\n";
   if (failures_only) return out.substr(0, out.empty() ? 0 : out.size() - 1);
   for (const std::string& note : report.notes) out += "note   " + escape_text(note) + "\n";
-  out += fmt::format("{} organ{} looked at, {} read", report.versions,
-                     report.versions == 1 ? "" : "s", size_text(report.bytes));
+  out += fmt::format("{} looked at, {} read", counted(report.versions, "organ"),
+                     size_text(report.bytes));
   return out;
 }
 

@@ -47,8 +47,9 @@ void print_text(const Context& context, const FsckReport& report) {
   for (const format::Finding& finding : report.views) print_finding(context, "view", finding);
   for (const std::string& note : report.notes) context.note(escape_text(note, 4096));
   if (report.orphans > 0) {
-    std::string text = fmt::format("{} objects of {} that nothing refers to", report.orphans,
-                                   size_text(report.orphan_bytes));
+    std::string text =
+        fmt::format("{} of {} that nothing refers to", counted(report.orphans, "object"),
+                    size_text(report.orphan_bytes));
     text += report.objects.empty() ? ": organ gc shows them" : ", as far as manifests can be read";
     context.note(text);
   }
@@ -59,18 +60,18 @@ void print_text(const Context& context, const FsckReport& report) {
   if (!report.views.empty()) {
     context.note("views are made anew: organ registry rebuild, index or policy --restore");
   }
-  const std::string read =
-      fmt::format("{} entries, {} versions, {} objects, {} read", report.entries, report.versions,
-                  report.checked, size_text(report.bytes));
+  const std::string read = fmt::format("{}, {}, {}, {} read", counted(report.entries, "entry"),
+                                       counted(report.versions, "version"),
+                                       counted(report.checked, "object"), size_text(report.bytes));
   if (is_well(report)) {
     context.confirm("well  " + read);
     return;
   }
-  context.print(
-      fmt::format("{} objects damaged, {} versions affected, {} records damaged, {} views "
-                  "to make anew; {}",
-                  report.objects.size(), report.affected.size(), report.records.size(),
-                  report.views.size(), read));
+  context.print(fmt::format(
+      "{} damaged, {} affected, {} damaged, {} "
+      "to make anew; {}",
+      counted(report.objects.size(), "object"), counted(report.affected.size(), "version"),
+      counted(report.records.size(), "record"), counted(report.views.size(), "view"), read));
 }
 
 void run(Context& context, const Arguments& arguments) {

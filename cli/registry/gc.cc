@@ -58,14 +58,14 @@ void show_plan(const Context& context, const GcPlan& plan) {
   print_items(context, plan);
   context.note(
       fmt::format("{} stay because something needs them, {} because they are younger than "
-                  "{} days",
-                  plan.needed, plan.young, plan.days));
+                  "{}",
+                  plan.needed, plan.young, counted(plan.days, "day")));
   if (plan.items.empty()) return context.note("nothing to take away");
   context.note(plan.action == GcAction::purge
                    ? "these are deleted for good by: organ gc --apply TOKEN"
                    : "these go to organ/quarantine by: organ gc --apply TOKEN");
-  context.print(fmt::format("{} in {} things, token {}", size_text(plan.bytes), plan.items.size(),
-                            plan.token));
+  context.print(fmt::format("{} in {}, token {}", size_text(plan.bytes),
+                            counted(plan.items.size(), "thing"), plan.token));
 }
 
 void run(Context& context, const Arguments& arguments) {
@@ -86,7 +86,8 @@ void run(Context& context, const Arguments& arguments) {
   if (context.json) {
     context.print_json("gc", record_of(plan, apply));
   } else if (apply) {
-    context.confirm(fmt::format("{} in {} things {}", size_text(plan.bytes), plan.items.size(),
+    context.confirm(fmt::format("{} in {} {}", size_text(plan.bytes),
+                                counted(plan.items.size(), "thing"),
                                 plan.action == GcAction::purge ? "deleted" : "taken away"));
   } else {
     show_plan(context, plan);

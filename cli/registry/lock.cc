@@ -109,8 +109,8 @@ void print_text(const Context& context, const Arguments& arguments, const Outcom
   }
   const std::string file = escape_text(arguments.file.string());
   if (arguments.check) {
-    context.confirm(
-        fmt::format("{}  {} organs, as the registry has them", file, outcome.lock.organs.size()));
+    context.confirm(fmt::format("{}  {}, as the registry has them", file,
+                                counted(outcome.lock.organs.size(), "organ")));
   } else if (outcome.changed.empty()) {
     context.note(file + ": nothing changed");
   }

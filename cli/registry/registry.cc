@@ -60,8 +60,8 @@ void run_rebuild(Context& context) {
                        {{"entries", report.entries}, {"versions", report.versions}});
     return;
   }
-  context.confirm(
-      fmt::format("rebuilt from {} log entries: {} versions", report.entries, report.versions));
+  context.confirm(fmt::format("rebuilt from {}: {}", counted(report.entries, "log entry"),
+                              counted(report.versions, "version")));
 }
 
 void run_index(Context& context) {
@@ -72,7 +72,7 @@ void run_index(Context& context) {
     context.print_json("registry index", {{"versions", versions}});
     return;
   }
-  context.confirm(fmt::format("index.json lists {} versions", versions));
+  context.confirm(fmt::format("index.json lists {}", counted(versions, "version")));
 }
 
 void add_init(Command& group, Context& context) {
@@ -114,7 +114,10 @@ void add_index(Command& group, Context& context) {
 
 void add_registry(Command& app, Context& context) {
   Command group =
-      app.add_group(context, "registry", "make and mend a registry, say whose keys count");
+      app.add_group(context, "registry", "make and mend a registry, say whose keys count",
+                    "  organ registry init --key legal.pub\n"
+                    "  organ registry trust team.pub --pattern 'legal/*'\n"
+                    "  organ registry stats");
   add_init(group, context);
   add_rebuild(group, context);
   add_index(group, context);

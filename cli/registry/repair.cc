@@ -62,10 +62,11 @@ void print_text(const Context& context, const RepairReport& report, bool dry_run
   for (const std::string& version : report.affected_after) {
     context.print("affected  " + escape_text(version));
   }
-  context.confirm(fmt::format("{} objects {}, {} left; versions affected: {} before, {} {}",
-                              report.mended.size(), dry_run ? "can be mended" : "mended",
-                              report.left.size(), report.affected_before.size(),
-                              report.affected_after.size(), dry_run ? "then" : "now"));
+  context.confirm(fmt::format("{} {}, {} left; versions affected: {} before, {} {}",
+                              counted(report.mended.size(), "object"),
+                              dry_run ? "can be mended" : "mended", report.left.size(),
+                              report.affected_before.size(), report.affected_after.size(),
+                              dry_run ? "then" : "now"));
 }
 
 // Ended in the middle, what was mended by then stays so.
@@ -82,9 +83,9 @@ RepairReport mend(Context& context, const Arguments& arguments) {
   } catch (const Error& error) {
     if (error.code() != ErrorCode::cancelled || mended == 0) throw;
     throw Error(error.code(),
-                fmt::format("interrupted: {} objects were mended and stay so; organ repair goes on "
+                fmt::format("interrupted: {} mended, and that stays; organ repair goes on "
                             "with the rest",
-                            mended));
+                            counted(mended, "object")));
   }
 }
 

@@ -34,8 +34,8 @@ void run(Context& context, const Arguments& arguments) {
   });
   context.set_done("the page is written to " + quote(arguments.out.string()));
   if (result.damaged > 0) {
-    context.warn(fmt::format(
-        "{} versions cannot be read, and the page says so; organ fsck tells why", result.damaged));
+    context.warn(fmt::format("{} cannot be read, and the page says so; organ fsck tells why",
+                             counted(result.damaged, "version")));
   }
   if (context.json) {
     context.print_json("registry site", {{"folder", arguments.out.string()},
@@ -44,9 +44,8 @@ void run(Context& context, const Arguments& arguments) {
                                          {"bytes", result.bytes}});
     return;
   }
-  context.confirm(fmt::format("{}: {} versions, {}",
-                              escape_text((arguments.out / "index.html").string()), result.versions,
-                              size_text(result.bytes)));
+  context.confirm(fmt::format("{}: {}, {}", escape_text((arguments.out / "index.html").string()),
+                              counted(result.versions, "version"), size_text(result.bytes)));
 }
 
 }  // namespace

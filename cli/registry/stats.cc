@@ -17,17 +17,20 @@ void print_text(const Context& context, const StoreStats& stats) {
   const auto line = [&](const char* label, const std::string& text) {
     context.print(fmt::format("{:<12} {}", label, text));
   };
-  line("versions", fmt::format("{} of {} names", stats.versions, stats.names));
-  if (stats.removed > 0) line("removed", fmt::format("{} versions, on purpose", stats.removed));
+  line("versions", fmt::format("{} of {}", stats.versions, counted(stats.names, "name")));
+  if (stats.removed > 0)
+    line("removed", fmt::format("{}, on purpose", counted(stats.removed, "version")));
   line("logical", size_text(stats.logical));
-  line("stored", fmt::format("{} in {} objects", size_text(stats.stored), stats.objects));
+  line("stored",
+       fmt::format("{} in {}", size_text(stats.stored), counted(stats.objects, "object")));
   line("shared", size_text(stats.shared));
-  line("orphaned", fmt::format("{} in {} objects", size_text(stats.orphan_bytes), stats.orphans));
+  line("orphaned",
+       fmt::format("{} in {}", size_text(stats.orphan_bytes), counted(stats.orphans, "object")));
   line("quarantined", size_text(stats.quarantined));
   line("partial", size_text(stats.partial));
-  line("damaged",
-       fmt::format("{} objects missing or not right; large ones were not read", stats.damaged));
-  line("log", fmt::format("{} entries, {}", stats.entries, size_text(stats.log_bytes)));
+  line("damaged", fmt::format("{} missing or not right; large ones were not read",
+                              counted(stats.damaged, "object")));
+  line("log", fmt::format("{}, {}", counted(stats.entries, "entry"), size_text(stats.log_bytes)));
   line("since", escape_text(stats.first_entry));
   line("newest", escape_text(stats.last_entry));
 }

@@ -71,8 +71,8 @@ void print_text(const Context& context, const TakedownReport& report, bool dry_r
     }
   }
   if (report.copies > 0) {
-    context.note(
-        fmt::format("{} copies in the quarantine and interrupted pulls went too", report.copies));
+    context.note(fmt::format("{} in the quarantine and interrupted pulls went too",
+                             counted(report.copies, "copy")));
   }
   const std::string title = escape_text(report.name) + ":" + escape_text(report.version);
   if (dry_run) {

@@ -12,6 +12,7 @@
 #include "cli/frame/interrupt.h"
 #include "cli/frame/meter.h"
 #include "cli/frame/parse_option.h"
+#include "format/base/fail.h"
 #include "format/base/new_folder.h"
 #include "format/base/path_status.h"
 #include "format/checkpoint/folder_rules.h"
@@ -137,8 +138,8 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
     return interrupt_->requested();
   }
   void evaluation(const train::EvaluationMetrics& m) override {
-    note(fmt::format("held out after step {}: nll {:.6f}, perplexity {:.4f}, {} targets", m.step,
-                     m.nll, std::exp(m.nll), m.targets));
+    note(fmt::format("held out after step {}: nll {:.6f}, perplexity {:.4f}, {}", m.step, m.nll,
+                     std::exp(m.nll), counted(m.targets, "target")));
   }
 
  private:
@@ -275,10 +276,11 @@ train::TrainSettings final_settings(const Context& context, const TrainArguments
                                     const train::TrainSettings& wishes,
                                     const train::RunData& data) {
   auto settings = train::complete_settings(wishes, run_length(a), data.training);
-  context.note(
-      fmt::format("{} tokens in {} windows of {} ({:.1f} % filled), {} steps of {} windows",
-                  data.training.tokens(), data.training.windows(), settings.context,
-                  100 * data.training.filled_share(), settings.steps, settings.rows_per_step()));
+  context.note(fmt::format("{} in {} of {} ({:.1f} % filled), {} of {}",
+                           counted(data.training.tokens(), "token"),
+                           counted(data.training.windows(), "window"), settings.context,
+                           100 * data.training.filled_share(), counted(settings.steps, "step"),
+                           counted(settings.rows_per_step(), "window")));
   return settings;
 }
 
@@ -309,9 +311,10 @@ void print_evaluations(const Context& context, const std::vector<format::Evaluat
     const auto label = train::protocol_label(e.protocol, static_cast<std::int64_t>(e.context),
                                              static_cast<std::int64_t>(e.stride),
                                              e.tokenizer_digest, e.conditions);
-    context.confirm(fmt::format(
-        "{:20} {} {:.4f} (nll {:.6f}, {} targets{})", e.subject, label, e.perplexity, e.nll,
-        e.tokens, e.bits_per_byte ? fmt::format(", {:.4f} bits/byte", *e.bits_per_byte) : ""));
+    context.confirm(
+        fmt::format("{:20} {} {:.4f} (nll {:.6f}, {}{})", e.subject, label, e.perplexity, e.nll,
+                    counted(e.tokens, "target"),
+                    e.bits_per_byte ? fmt::format(", {:.4f} bits/byte", *e.bits_per_byte) : ""));
   }
 }
 

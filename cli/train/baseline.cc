@@ -250,7 +250,7 @@ void print_report(const Context& context, const train::BaselineReport& r, const 
       fmt::format("{} ({:.4f} % of {})", r.trainable,
                   100 * static_cast<double>(r.trainable) / static_cast<double>(r.model_parameters),
                   r.model_parameters));
-  row("steps", fmt::format("{} ({} skipped), {} tokens", r.steps, r.skipped, r.tokens));
+  row("steps", fmt::format("{} ({} skipped), {}", r.steps, r.skipped, counted(r.tokens, "token")));
   row("work", fmt::format("{:.1f} MFLOP per token", r.flops_per_token / 1e6));
   row("wall time", fmt::format("{:.1f} s", static_cast<double>(r.milliseconds) / 1000));
   row("peak memory", r.peak_memory

@@ -172,8 +172,8 @@ void run_generate(const Context& context, const Arguments& a) {
   for (const Subject& subject : subjects) {
     if (!context.json && subjects.size() > 1) context.print(fmt::format("--- {}", title(subject)));
     const auto result = continue_prompt(context, subject, a, !context.json);
-    context.detail(fmt::format("{} tokens after {} of the prompt, {:.1f} tokens/s",
-                               result.generation.ids.size(), result.prompt_tokens,
+    context.detail(fmt::format("{} after {} of the prompt, {:.1f} tokens/s",
+                               counted(result.generation.ids.size(), "token"), result.prompt_tokens,
                                tokens_per_second(result.generation)));
     list.push_back(to_json(result));
   }

@@ -249,15 +249,15 @@ void Measured::add_diagnosis(nlohmann::json& record) const {
 std::string Measured::figure(const train::EvaluationResult& result) const {
   const auto bits = result.bits_per_byte(*data_);
   const std::string words = result.protocol == train::Protocol::p0w
-                                ? fmt::format(" of {} words", result.words)
+                                ? fmt::format(" of {}", counted(result.words, "word"))
                                 : std::string();
   train::EvaluationOptions measured = options_;
   measured.protocol = result.protocol;
   const std::string label = train::protocol_label(
       train::protocol_name(result.protocol, options_.context, options_.stride), options_.context,
       options_.stride, tokenizer_, conditions(), train::protocol_settings(measured));
-  return fmt::format("{} {:.4f} (nll {:.6f}, {} targets{}{})", label, result.perplexity(),
-                     result.nll(), result.targets, words,
+  return fmt::format("{} {:.4f} (nll {:.6f}, {}{}{})", label, result.perplexity(), result.nll(),
+                     counted(result.targets, "target"), words,
                      bits ? fmt::format(", {:.4f} bits/byte", *bits) : "");
 }
 

@@ -87,9 +87,9 @@ void run_recover(Context& context, const Arguments& arguments) {
     context.print_json("recover", std::move(record));
     return;
   }
-  context.confirm(fmt::format("{}: layers {} to {} trained for {} steps ({} skipped)",
-                              escape_text(common.out), layers.first,
-                              layers.first + layers.count - 1, result.steps, result.skipped));
+  context.confirm(fmt::format(
+      "{}: layers {} to {} trained for {} ({} skipped)", escape_text(common.out), layers.first,
+      layers.first + layers.count - 1, counted(result.steps, "step"), result.skipped));
   print_evaluations(context, evaluations);
   resources.note(context, result.device);
 }

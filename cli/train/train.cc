@@ -76,10 +76,10 @@ void run_train(Context& context, const Arguments& arguments) {
     context.print_json("train", std::move(record));
     return;
   }
-  context.confirm(fmt::format("{}: {} {}, layers {} to {} trained for {} steps ({} skipped)",
+  context.confirm(fmt::format("{}: {} {}, layers {} to {} trained for {} ({} skipped)",
                               escape_text(common.out), manifest.name, manifest.version,
-                              layers.first, layers.first + layers.count - 1, result.steps,
-                              result.skipped));
+                              layers.first, layers.first + layers.count - 1,
+                              counted(result.steps, "step"), result.skipped));
   print_evaluations(context, manifest.evaluations);
   resources.note(context, result.device);
 }

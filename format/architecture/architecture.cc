@@ -155,7 +155,8 @@ bool Architecture::is_ready_made(std::string_view name) const {
 
 void Architecture::require_layer(std::uint64_t layer) const {
   if (layer < layer_count_) return;
-  fail(ErrorCode::invalid_argument, "layer {}: the model has {} layers", layer, layer_count_);
+  fail(ErrorCode::invalid_argument, "layer {}: the model has {}", layer,
+       counted(layer_count_, "layer"));
 }
 
 std::string_view Architecture::attention_type(std::uint64_t layer) const {
@@ -172,8 +173,8 @@ double Architecture::attention_scale(std::uint64_t layer) const {
 
 JsonText Architecture::layer_fields(std::uint64_t first, std::uint64_t count) const {
   if (count == 0 || first >= layer_count_ || count > layer_count_ - first) {
-    fail(ErrorCode::invalid_argument, "{} layers from layer {}: the model has {} layers", count,
-         first, layer_count_);
+    fail(ErrorCode::invalid_argument, "{} from layer {}: the model has {}", counted(count, "layer"),
+         first, counted(layer_count_, "layer"));
   }
   if (opaque_)
     return json_text_without_reals(internal::opaque_fields(*this, *opaque_, first, count));

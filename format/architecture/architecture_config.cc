@@ -182,8 +182,8 @@ std::vector<std::string> read_attention_types(const JsonObject& config, const Fa
   if (config.is_null(kKey)) return types;
   const auto given = config.strings(kKey);
   if (given.size() != layers) {
-    config.fail_field(kKey,
-                      fmt::format("has {} entries, the model has {} layers", given.size(), layers));
+    config.fail_field(kKey, fmt::format("has {}, the model has {}", counted(given.size(), "entry"),
+                                        counted(layers, "layer")));
   }
   for (std::uint64_t i = 0; i < layers; ++i) {
     const bool sliding = given[i] == "sliding_attention";

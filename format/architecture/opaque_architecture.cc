@@ -20,7 +20,8 @@ using internal::OpaqueLayers;
 std::string names_of(const std::vector<LayerList>& lists) {
   std::string names;
   for (const LayerList& list : lists) {
-    names += fmt::format("{}{} ({} layers)", names.empty() ? "" : ", ", list.name, list.count);
+    names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", list.name,
+                         counted(list.count, "layer"));
   }
   return names;
 }

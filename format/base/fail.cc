@@ -92,6 +92,15 @@ std::string escape_text(std::string_view text, std::size_t limit) {
 
 std::string quote(std::string_view text) { return "'" + escape_text(text) + "'"; }
 
+std::string counted(std::uint64_t number, std::string_view noun) {
+  std::string text = std::to_string(number) + ' ';
+  text += noun;
+  if (number == 1) return text;
+  const auto ends = [&](auto... with) { return (text.ends_with(with) || ...); };
+  if (ends('y') && !ends("ay", "ey", "oy")) return text.replace(text.size() - 1, 1, "ies");
+  return text + (ends("s", "sh", "ch", "x") ? "es" : "s");
+}
+
 std::uint64_t checked_add(std::uint64_t a, std::uint64_t b, std::string_view subject) {
   std::uint64_t sum = 0;
   if (__builtin_add_overflow(a, b, &sum)) {

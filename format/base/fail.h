@@ -35,6 +35,10 @@ std::string escape_text(std::string_view text, std::size_t limit = 512);
 // The escaped text in single quotes.
 std::string quote(std::string_view text);
 
+// "1 entry", "0 entries", "3 layers", "2 hashes": the number and the noun (given as one), for
+// people.
+std::string counted(std::uint64_t number, std::string_view noun);
+
 // Arithmetic on numbers that came from a file. `subject` names the number in the corrupt Error
 // thrown on overflow.
 std::uint64_t checked_add(std::uint64_t a, std::uint64_t b, std::string_view subject);

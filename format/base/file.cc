@@ -118,8 +118,8 @@ void read_at(int fd, std::uint64_t offset, std::span<std::byte> out, std::string
     });
     if (got < 0) fail_errno(subject, "read");
     if (got == 0) {
-      fail(ErrorCode::corrupt, "{}: expected {} bytes at offset {}, the file ends after {}",
-           quote(subject), out.size(), offset, done);
+      fail(ErrorCode::corrupt, "{}: expected {} at offset {}, the file ends after {}",
+           quote(subject), counted(out.size(), "byte"), offset, done);
     }
     done += static_cast<std::size_t>(got);
   }
@@ -187,7 +187,7 @@ void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
 }
 
 void sync_fd(int fd, std::string_view subject) {
-  if (::fsync(fd) != 0) fail_errno(subject, "fsync");
+  if (retry([&] { return ::fsync(fd); }) != 0) fail_errno(subject, "fsync");
 }
 
 void sync_folder(const fs::path& folder) {
@@ -198,7 +198,7 @@ void sync_folder(const fs::path& folder) {
 }
 
 void sync_folder(int fd, std::string_view subject) {
-  if (::fsync(fd) == 0) return;
+  if (retry([&] { return ::fsync(fd); }) == 0) return;
   // Some file systems write folders at once and have no call for it.
   if (errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS) {
     fail_errno(subject, "fsync");

@@ -53,8 +53,8 @@ void write_all(int fd, std::string_view text, std::string_view subject);
 void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
               std::string_view subject);
 
-// fsync of a file or folder. A failure is fatal for what was written: never retried. Folders of
-// file systems that cannot sync them are passed over.
+// fsync of a file or folder. A failure is fatal for what was written: never retried, but for EINTR.
+// Folders of file systems that cannot sync them are passed over.
 void sync_fd(int fd, std::string_view subject);
 void sync_folder(const std::filesystem::path& folder);
 void sync_folder(int fd, std::string_view subject);

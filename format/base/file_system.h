@@ -68,8 +68,8 @@ void set_permissions(int fd, unsigned wanted, std::string_view subject);
 // is.
 bool is_shared_folder(const std::filesystem::path& folder);
 // The same for a new file or folder of ours in `folder`, which is part of what others use: whatever
-// the umask, a shared one says what group and others may, at most `wanted`, and any other who reads:
-// group and others as they may list it.
+// the umask, a shared one says what group and others may, at most `wanted`, and any other who
+// reads: group and others as they may list it.
 void set_permissions_in(const std::filesystem::path& folder, int fd, unsigned wanted,
                         std::string_view subject);
 // The same whatever the umask, for what takes the place of a file that has these permissions.

@@ -135,8 +135,8 @@ std::string Checkpoint::layer_prefix(std::uint64_t index) const {
 std::map<std::string, Checkpoint::Location> Checkpoint::layer(std::uint64_t index) const {
   const Architecture& model = architecture();
   if (index >= model.layer_count()) {
-    fail(ErrorCode::invalid_argument, "layer {}: the model has {} layers", index,
-         model.layer_count());
+    fail(ErrorCode::invalid_argument, "layer {}: the model has {}", index,
+         counted(model.layer_count(), "layer"));
   }
   const std::string start = layer_prefix(index);
   std::map<std::string, Location> found;

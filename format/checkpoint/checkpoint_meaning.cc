@@ -77,9 +77,9 @@ void Checkpoint::Impl::warn_of_layers_beyond() {
     if (count++ == 0) first = at->first;
   }
   if (count == 0) return;
-  warnings.push_back(
-      fmt::format("{}: says {} layers; {} tensors behind them are taken for none of a layer: {}{}",
-                  kConfigFile, model->layer_count(), count, quote(first), count > 1 ? ", …" : ""));
+  warnings.push_back(fmt::format("{}: says {}; {} behind that taken for none of a layer: {}{}",
+                                 kConfigFile, counted(model->layer_count(), "layer"),
+                                 counted(count, "tensor"), quote(first), count > 1 ? ", …" : ""));
 }
 
 // Its layers are opaque, and what is signed of them says nothing of the code.
@@ -221,9 +221,9 @@ void Checkpoint::Impl::check_layer_indices() const {
 }
 
 void Checkpoint::Impl::refuse_absent_layer(const std::string& start, std::uint64_t index) const {
-  std::string message = fmt::format("{}: has no tensor {}{}.…, but {} promises {} layers",
-                                    quote(folder.folder().string()), start, index, kConfigFile,
-                                    known()->layer_count());
+  std::string message =
+      fmt::format("{}: has no tensor {}{}.…, but {} promises {}", quote(folder.folder().string()),
+                  start, index, kConfigFile, counted(known()->layer_count(), "layer"));
   for (const auto& [name, location] : tensors) {
     const std::string_view wrapper = wrapper_in(name, known()->layout());
     if (wrapper.empty()) continue;

@@ -114,8 +114,8 @@ void Checkpoint::Impl::check_index(const ShardIndex& index) {
   warn(elsewhere, "names the wrong shard");
   warn(unnamed, "leaves out tensors of its shards");
   if (index.total_size && *index.total_size != std::to_string(total)) {
-    warnings.push_back(fmt::format("{}: says total_size {} but the tensors have {} bytes",
-                                   kShardIndex, escape_text(*index.total_size, 40), total));
+    warnings.push_back(fmt::format("{}: says total_size {} but the tensors have {}", kShardIndex,
+                                   escape_text(*index.total_size, 40), counted(total, "byte")));
   }
 }
 

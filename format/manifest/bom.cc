@@ -106,8 +106,9 @@ Json donor_component(const ExtractionRecord& extraction) {
 std::string slice_of(const Evaluation& one) {
   std::string text = fmt::format("{} {}", one.protocol, one.subject);
   if (one.position) text += fmt::format(" at layer {}", *one.position);
-  text += fmt::format(" on {} ({}), {} tokens, context {}, stride {}", one.dataset,
-                      one.dataset_digest.to_string(), one.tokens, one.context, one.stride);
+  text += fmt::format(" on {} ({}), {}, context {}, stride {}", one.dataset,
+                      one.dataset_digest.to_string(), counted(one.tokens, "token"), one.context,
+                      one.stride);
   if (one.conditions) text += ", " + label_text(*one.conditions);
   return shown(text);
 }

@@ -134,11 +134,11 @@ void check_extraction(const ExtractionRecord& record, const Checker& checker) {
   const std::uint64_t end =
       checked_add(record.first_layer, record.layer_count, "extraction.first_layer");
   checker.require(end <= record.donor_layer_count, "extraction.donor_layer_count",
-                  fmt::format("layers {}..{} are outside a donor of {} layers", record.first_layer,
-                              end - 1, record.donor_layer_count));
-  checker.require(
-      record.layer_digests.size() == record.layer_count, "extraction.layer_digests",
-      fmt::format("has {} digests for {} layers", record.layer_digests.size(), record.layer_count));
+                  fmt::format("layers {}..{} are outside a donor of {}", record.first_layer,
+                              end - 1, counted(record.donor_layer_count, "layer")));
+  checker.require(record.layer_digests.size() == record.layer_count, "extraction.layer_digests",
+                  fmt::format("has {} for {}", counted(record.layer_digests.size(), "digest"),
+                              counted(record.layer_count, "layer")));
 }
 
 void check_layer_count(const Manifest& manifest, const Checker& checker) {
@@ -150,7 +150,8 @@ void check_layer_count(const Manifest& manifest, const Checker& checker) {
   const std::size_t described = opaque ? layer.objects(key).size() : layer.strings(key).size();
   const auto require_each = [&](std::string_view name, std::size_t entries) {
     checker.require(entries == manifest.layer_count(), fmt::format("architecture.layer.{}", name),
-                    fmt::format("has {} entries for {} layers", entries, manifest.layer_count()));
+                    fmt::format("has {} for {}", counted(entries, "entry"),
+                                counted(manifest.layer_count(), "layer")));
   };
   require_each(key, described);
   constexpr std::string_view kScales = "attention_scales";

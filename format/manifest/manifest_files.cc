@@ -78,8 +78,8 @@ void check_chunks(const FileEntry& file, std::string_view subject) {
   const std::uint64_t pieces = file.size / kChunkSize + (file.size % kChunkSize != 0 ? 1 : 0);
   if (file.chunks.size() != pieces) {
     refuse(subject, file,
-           fmt::format("expected {} chunk digests for {} bytes, got {}", pieces, file.size,
-                       file.chunks.size()));
+           fmt::format("expected {} for {}, got {}", counted(pieces, "chunk digest"),
+                       counted(file.size, "byte"), file.chunks.size()));
   }
   // The piece is the file here: two digests of the same bytes must be equal.
   if (pieces == 1 && file.chunks[0] != file.digest) {
@@ -232,8 +232,8 @@ void check_files(const Manifest& manifest, std::string_view subject) {
   }
   check_shared_state(manifest, subject);
   if (layer_paths.size() != manifest.layer_count()) {
-    fail(ErrorCode::corrupt, "{}: expected {} layer files, got {}", subject, manifest.layer_count(),
-         layer_paths.size());
+    fail(ErrorCode::corrupt, "{}: expected {}, got {}", subject,
+         counted(manifest.layer_count(), "layer file"), layer_paths.size());
   }
   for (std::uint64_t i = 0; i < manifest.layer_count(); ++i) {
     if (!layer_paths.contains(Manifest::layer_file_name(i))) {

@@ -102,9 +102,9 @@ std::string training(const Manifest& manifest) {
   }
   const TrainingRecord& record = *manifest.training;
   std::string out = fmt::format(
-      "Trained {} with seed {}, {} tensors, head {}.\n\n",
+      "Trained {} with seed {}, {}, head {}.\n\n",
       record.mode == "wrapper" ? "in a wrapper (not inside a model)" : "in place inside the donor",
-      record.seed, record.trained_tensors.size(), cell(record.head));
+      record.seed, counted(record.trained_tensors.size(), "tensor"), cell(record.head));
   out += "| data | tokens | licence | digest |\n|---|---|---|---|\n";
   for (const TrainingRecord::Data& data : record.data) {
     out += fmt::format("| {} | {} | {} | {} |\n", cell(data.name), data.tokens,

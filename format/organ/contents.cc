@@ -226,7 +226,7 @@ std::optional<OpenFile> open_file(const OrganSource& organ, const FileEntry& ent
     const std::uint64_t size = file_size(file.fd.get(), entry.path);
     if (size == entry.size) return file;
     findings.push_back(
-        damage(entry.path, fmt::format("has {} bytes, expected {}: {}", size, entry.size,
+        damage(entry.path, fmt::format("has {}, expected {}: {}", counted(size, "byte"), entry.size,
                                        entry.tensors.empty() ? "not the file that was published"
                                                              : first_cut_off(entry, size))));
   } catch (const Error& error) {

@@ -118,12 +118,13 @@ void FiniteScan::finish(std::vector<Finding>& found) {
 void require_finite(const FiniteCheck& check, std::string_view subject) {
   if (!check.required || check.found.empty()) return;
   const Finding& first = check.found.front();
-  throw Error(first.code,
-              fmt::format("{}: {}: {}{}", quote(subject), first.subject, first.message,
-                          check.found.size() > 1
-                              ? fmt::format(" (and {} more tensors)", check.found.size() - 1)
-                              : ""),
-              "without --require-finite it is a warning");
+  throw Error(
+      first.code,
+      fmt::format("{}: {}: {}{}", quote(subject), first.subject, first.message,
+                  check.found.size() > 1
+                      ? fmt::format(" (and {})", counted(check.found.size() - 1, "more tensor"))
+                      : ""),
+      "without --require-finite it is a warning");
 }
 
 }  // namespace organ::format

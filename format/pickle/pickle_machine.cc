@@ -33,7 +33,7 @@ void PickleMachine::throw_at(ErrorCode code, const std::string& reason,
 
 std::string_view PickleMachine::take(std::uint64_t count) {
   if (count > bytes_.size() - at_) {
-    refuse("{} bytes are announced and {} are left", count, bytes_.size() - at_);
+    refuse("announced: {}, left: {}", counted(count, "byte"), bytes_.size() - at_);
   }
   const std::string_view taken = bytes_.substr(at_, count);
   at_ += count;

@@ -24,7 +24,8 @@ const PickleMachine::Opcode* PickleMachine::opcode(unsigned char code) {
       {0x95, "FRAME",
        [](M m) {
          const std::uint64_t size = m.take_unsigned(8);
-         if (size > m.bytes_.size() - m.at_) m.refuse("a frame of {} bytes is cut off", size);
+         if (size > m.bytes_.size() - m.at_)
+           m.refuse("a frame of {} is cut off", counted(size, "byte"));
        }},
       {'.', "STOP",
        [](M m) {

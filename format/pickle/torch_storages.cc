@@ -119,8 +119,8 @@ void read_torch_zip(int fd, const ZipArchive& archive, std::string_view subject,
   PickleMachine machine(contents.bytes, std::string(subject) + ": data.pkl", limits);
   contents.pickled = machine.run();
   if (contents.pickled.end != contents.bytes.size()) {
-    fail(ErrorCode::corrupt, "{}: data.pkl: {} bytes follow the pickle", quote(subject),
-         contents.bytes.size() - contents.pickled.end);
+    fail(ErrorCode::corrupt, "{}: data.pkl: {} after the pickle", quote(subject),
+         counted(contents.bytes.size() - contents.pickled.end, "byte"));
   }
   by_key(contents.pickled, subject);
   for (const StorageRef& storage : contents.pickled.storages) {
@@ -129,8 +129,8 @@ void read_torch_zip(int fd, const ZipArchive& archive, std::string_view subject,
       fail(ErrorCode::corrupt, "{}: storage {} is missing", quote(subject), quote(storage.key));
     }
     if (const auto bytes = storage_bytes(storage, subject); bytes != found->second.size) {
-      fail(ErrorCode::corrupt, "{}: storage {} has {} bytes, expected {}", quote(subject),
-           quote(storage.key), found->second.size, bytes);
+      fail(ErrorCode::corrupt, "{}: storage {} has {}, expected {}", quote(subject),
+           quote(storage.key), counted(found->second.size, "byte"), bytes);
     }
     contents.places.push_back(found->second.begin);
   }
@@ -194,7 +194,7 @@ std::map<std::string_view, std::uint64_t> place_storages(int fd, const Pickled& 
     const StorageRef& storage = *found->second;
     const std::uint64_t bytes = storage_bytes(storage, subject);
     if (size - at < kCount || size - at - kCount < bytes) {
-      fail(ErrorCode::corrupt, "{}: storage {} of {} bytes is cut off", quote(subject),
+      fail(ErrorCode::corrupt, "{}: storage {} of {} is cut off", quote(subject),
            quote(storage.key), bytes);
     }
     const std::string count = read_bytes(fd, at, kCount, subject);
@@ -209,7 +209,8 @@ std::map<std::string_view, std::uint64_t> place_storages(int fd, const Pickled& 
     at += kCount + bytes;
   }
   if (at != size)
-    fail(ErrorCode::corrupt, "{}: {} bytes follow the last storage", quote(subject), size - at);
+    fail(ErrorCode::corrupt, "{}: {} after the last storage", quote(subject),
+         counted(size - at, "byte"));
   return places;
 }
 

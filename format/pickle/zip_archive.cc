@@ -44,8 +44,8 @@ class ZipReader {
              directory.size, kMembersLimit, kDirectoryLimit);
     }
     if (directory.begin > directory.end || directory.end - directory.begin != directory.size) {
-      refuse("the directory has {} bytes from byte {} on, expected its end at byte {}",
-             directory.size, directory.begin, directory.end);
+      refuse("the directory has {} from byte {} on, expected its end at byte {}",
+             counted(directory.size, "byte"), directory.begin, directory.end);
     }
     std::vector<Entry> entries = read_entries(directory);
     check_places(entries, directory.begin);
@@ -75,7 +75,7 @@ class ZipReader {
 
   std::string bytes(std::uint64_t begin, std::uint64_t count) const {
     if (begin > file_size_ || count > file_size_ - begin) {
-      refuse("a record at byte {} leaves the file of {} bytes", begin, file_size_);
+      refuse("a record at byte {} leaves the file of {}", begin, counted(file_size_, "byte"));
     }
     std::string text(count, '\0');
     read_at(fd_, begin, std::as_writable_bytes(std::span(text)), subject_);
@@ -101,7 +101,7 @@ class ZipReader {
 
 // The file ends with the end record: no comment, which could hold another one.
 Directory ZipReader::find_directory() const {
-  if (file_size_ < kEndBytes) refuse("the file has {} bytes", file_size_);
+  if (file_size_ < kEndBytes) refuse("the file has {}", counted(file_size_, "byte"));
   const std::uint64_t at = file_size_ - kEndBytes;
   const std::string text = bytes(at, kEndBytes);
   RecordReader record(text);
@@ -165,7 +165,7 @@ std::vector<Entry> ZipReader::read_entries(const Directory& directory) const {
     entries.push_back(read_entry(record));
   }
   if (entries.size() != directory.count) {
-    refuse("its directory has {} members, expected {}", entries.size(), directory.count);
+    refuse("its directory has {}, expected {}", counted(entries.size(), "member"), directory.count);
   }
   return entries;
 }
@@ -202,7 +202,7 @@ Entry ZipReader::read_entry(RecordReader& record) const {
   if (comment_bytes != 0 || disk != 0)
     refuse("member {} has a comment or lies on another disk", shown);
   if (packed != entry.member.size)
-    refuse("member {} has {} bytes in {}", shown, entry.member.size, packed);
+    refuse("member {} has {} in {}", shown, counted(entry.member.size, "byte"), packed);
   read_large_numbers(entry, extra);
   return entry;
 }
@@ -267,7 +267,8 @@ void ZipReader::check_places(std::vector<Entry>& entries, std::uint64_t director
     check_descriptor(entry, next - entry.end);
     at = next;
   }
-  if (at != directory) refuse("{} bytes before the directory belong to no member", directory - at);
+  if (at != directory)
+    refuse("{} before the directory belonging to no member", counted(directory - at, "byte"));
 }
 
 void ZipReader::check_local_header(Entry& entry) const {
@@ -318,7 +319,7 @@ void ZipReader::check_local_sizes(const Entry& entry, std::uint64_t packed, std:
 void ZipReader::check_descriptor(const Entry& entry, std::uint64_t size) const {
   const std::string shown = quote(entry.name);
   if (size != 12 && size != 16 && size != 20 && size != 24) {
-    refuse("member {} has {} bytes behind it, which are no data descriptor", shown, size);
+    refuse("member {} has {} behind it, no data descriptor", shown, counted(size, "byte"));
   }
   const std::string text = bytes(entry.end, size);
   RecordReader record(text);

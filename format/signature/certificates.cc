@@ -122,8 +122,8 @@ CertificateSet CertificateSet::parse(std::string_view pem, std::string_view subj
   const std::size_t blocks = blocks_in(pem);
   if (blocks == 0 || blocks > most || pem.size() > kCertificateFileBytes) {
     fail(ErrorCode::invalid_argument,
-         "{}: expected 1 to {} PEM certificates, 1 MiB at most, got {} in {} bytes", quote(subject),
-         most, blocks, pem.size());
+         "{}: expected 1 to {} PEM certificates, 1 MiB at most, got {} in {}", quote(subject), most,
+         blocks, counted(pem.size(), "byte"));
   }
   CertificateSet set;
   const internal::Bio bio = internal::memory_bio(pem);

@@ -39,8 +39,9 @@ void require_clean(const OrganFolder& organ, const Work& work, FiniteCheck* fini
     if (finite != nullptr) require_finite(*finite, organ.describe());
     return;
   }
-  throw Error(findings[0].code, findings[0].subject + ": " + findings[0].message,
-              fmt::format("{} findings; a damaged organ is not signed", findings.size()));
+  throw Error(
+      findings[0].code, findings[0].subject + ": " + findings[0].message,
+      fmt::format("{}; a damaged organ is not signed", counted(findings.size(), "finding")));
 }
 
 // Of signings that were ended by force. Another one that is under way loses its file and says so.

@@ -213,9 +213,9 @@ void HeaderEvents::finish_tensor() {
   const auto demanded =
       byte_size(tensor_.dtype, tensor_.shape, fmt::format("{}: {}", subject_, where()));
   if (demanded != tensor_.size) {
-    fail_here(fmt::format("shape {} of {} needs {} bytes but data_offsets span {}",
-                          to_string(tensor_.shape), to_string(tensor_.dtype), demanded,
-                          tensor_.size));
+    fail_here(fmt::format("shape {} of {} needs {} but data_offsets span {}",
+                          to_string(tensor_.shape), to_string(tensor_.dtype),
+                          counted(demanded, "byte"), tensor_.size));
   }
   header_.tensors.push_back(std::move(tensor_));
 }

@@ -35,7 +35,8 @@ void check_tiling(const SafetensorsHeader& header, std::string_view subject) {
     fail(ErrorCode::corrupt, "{}: tensor {}: data ends at byte {} but the file has {}", subject,
          quote(over->name), header.data_start + over->offset + over->size, header.file_size);
   }
-  fail(ErrorCode::corrupt, "{}: {} bytes follow the last tensor", subject, data_size - position);
+  fail(ErrorCode::corrupt, "{}: {} after the last tensor", subject,
+       counted(data_size - position, "byte"));
 }
 
 void index_tensors(SafetensorsHeader& header) {
@@ -89,8 +90,8 @@ void refuse_length(std::string_view first_bytes, std::string_view subject,
 std::uint64_t header_length(std::string_view first_bytes, std::uint64_t file_size,
                             std::string_view subject, const SafetensorsLimits& limits) {
   if (first_bytes.size() < kLengthBytes) {
-    fail(ErrorCode::corrupt, "{}: file is too short: {} bytes, expected at least {}", subject,
-         file_size, kLengthBytes + 2);
+    fail(ErrorCode::corrupt, "{}: file is too short: {}, expected at least {}", subject,
+         counted(file_size, "byte"), kLengthBytes + 2);
   }
   const std::uint64_t length = read_length(first_bytes);
   const std::uint64_t limit = std::min(limits.header_bytes, internal::kHeaderCap);
@@ -99,13 +100,13 @@ std::uint64_t header_length(std::string_view first_bytes, std::uint64_t file_siz
                   fmt::format("header length {} is beyond the limit of {} bytes", length, limit));
   }
   if (length > file_size - kLengthBytes) {
-    refuse_length(
-        first_bytes, subject,
-        fmt::format("header length {} does not fit the file of {} bytes", length, file_size));
+    refuse_length(first_bytes, subject,
+                  fmt::format("header length {} does not fit the file of {}", length,
+                              counted(file_size, "byte")));
   }
   if (length < 2) {
-    fail(ErrorCode::corrupt, "{}: header is empty ({} bytes, expected at least 2)", subject,
-         length);
+    fail(ErrorCode::corrupt, "{}: header is empty ({}, expected at least 2)", subject,
+         counted(length, "byte"));
   }
   return length;
 }

@@ -79,8 +79,8 @@ void check_writable(const TensorInfo& tensor) {
   const auto subject = fmt::format("tensor {}", quote(tensor.name));
   const std::uint64_t demanded = byte_size(tensor.dtype, tensor.shape, subject);
   if (tensor.size != demanded) {
-    fail(ErrorCode::invalid_argument, "{}: shape {} of {} needs {} bytes but {} are given", subject,
-         to_string(tensor.shape), to_string(tensor.dtype), demanded, tensor.size);
+    fail(ErrorCode::invalid_argument, "{}: shape {} of {} needs {} but {} are given", subject,
+         to_string(tensor.shape), to_string(tensor.dtype), counted(demanded, "byte"), tensor.size);
   }
 }
 

@@ -89,7 +89,8 @@ void require_fitting(const SafetensorsFile& shard, const std::vector<TensorSourc
   }
   const std::uint64_t size = shard.header().file_size;
   if (const std::uint64_t now = file_size(shard.fd(), shard.subject()); now != size) {
-    fail(ErrorCode::conflict, "{}: has {} bytes, had {}", quote(shard.subject()), now, size);
+    fail(ErrorCode::conflict, "{}: has {}, had {}", quote(shard.subject()), counted(now, "byte"),
+         size);
   }
 }
 

@@ -45,15 +45,15 @@ void check_status(const struct stat& status, const Digest& digest, std::uint64_t
     fail(ErrorCode::corrupt, "{}: not a regular file", subject_of(digest));
   }
   if (static_cast<std::uint64_t>(status.st_size) != size) {
-    fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", subject_of(digest), status.st_size,
-         size);
+    fail(ErrorCode::corrupt, "{}: has {}, expected {}", subject_of(digest),
+         counted(status.st_size, "byte"), size);
   }
   // Its mode says nothing: media without modes and copies lose it. The digest decides.
 }
 
 void require_size(int fd, std::uint64_t size, std::string_view subject) {
   if (const std::uint64_t now = file_size(fd, subject); now != size) {
-    fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", subject, now, size);
+    fail(ErrorCode::corrupt, "{}: has {}, expected {}", subject, counted(now, "byte"), size);
   }
 }
 
@@ -265,26 +265,45 @@ StagedBlob BlobStore::stage(int fd, std::uint64_t size, const Digest& digest,
   });
 }
 
-// One name, our user, the file system of the blobs: it can be linked, and its mode set.
-bool BlobStore::is_ours(int fd) const {
-  struct stat file {
-  }, folder{};
-  if (::fstat(fd, &file) != 0) fail_errno(folder_.string(), "stat a file for");
-  if (::stat(folder_.c_str(), &folder) != 0) fail_errno(folder_.string(), "stat");
-  return file.st_nlink == 1 && file.st_uid == ::geteuid() && file.st_dev == folder.st_dev;
+// Tried, under a name that remove_leftovers() knows: quotas of projects and some file systems
+// refuse it for reasons that no call tells.
+bool BlobStore::can_link(int fd, const Digest& digest) const {
+  create_folders(staging_, Rights::folder);
+  const fs::path probe = staging_ / fmt::format(".{}.{}.tmp", digest.hex(), ::getpid());
+  const std::string self = fmt::format("/proc/self/fd/{}", fd);
+  if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, probe.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    return false;
+  }
+  if (::unlink(probe.c_str()) != 0 && errno != ENOENT) fail_errno(probe.string(), "remove");
+  return true;
+}
+
+bool BlobStore::would_adopt(int fd, const Digest& digest) const {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(subject_of(digest), "stat a file for");
+  // A damaged object is replaced by a copy: the file would be none of ours under two names. In a
+  // group's registry others may have the file open for writing.
+  if (is_taken(digest) || is_shared_folder(folder_)) return false;
+  if (status.st_nlink != 1 || status.st_uid != ::geteuid()) return false;
+  if ((status.st_mode & 0022) != 0) return false;  // it was shared while it was fetched
+  struct stat blobs {};
+  if (::stat(folder_.c_str(), &blobs) != 0) fail_errno(folder_.string(), "stat");
+  return status.st_dev == blobs.st_dev && can_link(fd, digest);
 }
 
 StagedBlob BlobStore::adopt(UniqueFd fd, std::uint64_t size, const Digest& digest,
                             std::string_view subject, const Work& work) const {
-  // A damaged object is replaced by a copy: the file would be none of ours under two names. In a
-  // group's registry others may have the file open for writing.
-  const bool copied = is_taken(digest) || !is_ours(fd.get()) || is_shared_folder(folder_);
-  if (copied) return stage(fd.get(), size, digest, subject, work);
+  if (!would_adopt(fd.get(), digest)) return stage(fd.get(), size, digest, subject, work);
   // Nobody of this registry writes it from here on: what is hashed is what gets the name.
   set_permissions_in(folder_, fd.get(), 0444, path(digest).string());
   require_size(fd.get(), size, subject);
   require_digest(hash_file_flat(fd.get(), subject, work), digest);
-  sync_fd(fd.get(), subject_of(digest));
+  try {
+    sync_fd(fd.get(), subject_of(digest));
+  } catch (const Error&) {
+    (void)::fchmod(fd.get(), 0);
+    throw;
+  }
   return {.digest = digest, .size = size, .fd = std::move(fd), .named = {}};
 }
 

@@ -65,11 +65,14 @@ class BlobStore {
   StagedBlob stage(std::string_view bytes, const Digest& digest) const;
   StagedBlob stage(int fd, std::uint64_t size, const Digest& digest, std::string_view subject,
                    const Work& work = {}) const;
-  // The same of a file that was fetched for this store: where it lies in its file system and is
-  // ours, it becomes the object itself, and its other name is to be removed soon; else it is
-  // copied.
+  // The same of a file that was fetched for this store: where would_adopt() says so it becomes the
+  // object itself, and its other name is to be removed soon; else it is copied. One that cannot be
+  // made durable gets mode 0: its bytes are in the cache alone, and not to be believed.
   StagedBlob adopt(UniqueFd fd, std::uint64_t size, const Digest& digest, std::string_view subject,
                    const Work& work = {}) const;
+  // Whether the file can become this object: no other name, our user, written by nobody else, in a
+  // file system where it can be linked, and nothing lies in the object's place.
+  bool would_adopt(int fd, const Digest& digest) const;
   // The same of what `write` puts into an open, empty file; it returns the digest of that.
   StagedBlob stage_written(const Digest& digest, std::uint64_t size, const Work& work,
                            const std::function<Digest(int fd)>& write) const;
@@ -92,7 +95,7 @@ class BlobStore {
 
  private:
   bool is_taken(const Digest& digest) const;
-  bool is_ours(int fd) const;
+  bool can_link(int fd, const Digest& digest) const;
   bool replace(StagedBlob blob) const;
   std::filesystem::path folder_;
   std::filesystem::path staging_;  // temporary names where there are no unnamed files

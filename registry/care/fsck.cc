@@ -106,9 +106,9 @@ void tell_takedowns(const BlobStore& blobs, const LoggedState& state, const Stor
   }
   for (const auto& [subject, files] : leftover_weights(blobs, state, scan.referred)) {
     report.notes.push_back(fmt::format(
-        "{}: {} objects of it are here although it was taken down: organ takedown {} takes them "
+        "{}: {} of it still here although it was taken down: organ takedown {} takes them "
         "away",
-        subject, files.size(), subject));
+        subject, counted(files.size(), "object"), subject));
   }
 }
 

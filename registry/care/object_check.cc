@@ -133,7 +133,7 @@ std::optional<DamagedObject> check_file(const BlobStore& blobs, const ObjectUse&
   if (found) {
     why = found->size == use.blob.size
               ? fmt::format("content has digest {}", found->digest.to_string())
-              : fmt::format("has {} bytes, expected {}", found->size, use.blob.size);
+              : fmt::format("has {}, expected {}", counted(found->size, "byte"), use.blob.size);
   }
   DamagedObject damage = described(use, why);
   if (!entry || !found) {

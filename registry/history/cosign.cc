@@ -64,9 +64,9 @@ class CosignedNotes {
       } catch (const Error& error) {
         if (error.code() != ErrorCode::untrusted) throw;
         throw Error(ErrorCode::untrusted,
-                    fmt::format("{} entries of the log {} were cosigned before, and what is here "
-                                "does not go on from them: {}",
-                                last.size, last.origin, error.message()),
+                    fmt::format("the first {} of the log {} had been cosigned, and what is here "
+                                "does not go on from there: {}",
+                                counted(last.size, "entry"), last.origin, error.message()),
                     "a witness cosigns one history of a log: ask who runs the registry");
       }
     }
@@ -109,9 +109,9 @@ void drop_outdated(const Log& log, const std::filesystem::path& organ, const Che
   }
   if (witnesses.empty()) {
     fail(ErrorCode::conflict,
-         "the cosigned note: is about {} entries, and who cosigned it has "
+         "the cosigned note: is about {}, and who cosigned it has "
          "cosigned more, or the same, since",
-         tree.size);
+         counted(tree.size, "entry"));
   }
 }
 

@@ -126,16 +126,16 @@ void compare(const KnownLog& known, const TreeHashes& hashes, LogCheck& check) {
   const TreeHead seen{known.end.entries(), known.end.tree.root()};
   const TreeHead now{check.entries, check.root};
   if (seen.size > now.size) {
-    refuse(check, fmt::format("rollback: {} entries were seen since {}, now there are {}",
-                              seen.size, known.since, now.size));
+    refuse(check, fmt::format("rollback: seen with {} since {}, now with {}",
+                              counted(seen.size, "entry"), known.since, now.size));
     return;
   }
   std::vector<Digest> proof;
   if (seen.size > 0) proof = consistency_proof(seen.size, now.size, hashes.subtrees());
   if (!is_beginning(seen, now, proof)) {
-    refuse(check, fmt::format("fork: the {} entries that were seen since {} had root {}, which is "
+    refuse(check, fmt::format("fork: since {} seen with {} and root {}, which is "
                               "not the beginning of this log",
-                              seen.size, known.since, seen.root.hex()));
+                              known.since, counted(seen.size, "entry"), seen.root.hex()));
     return;
   }
   check.remembered = {known.since, seen.size, seen.root, std::move(proof)};

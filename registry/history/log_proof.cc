@@ -65,12 +65,12 @@ void require_known(const KnownLog& known, const std::string& log_key, const Chec
   }
   if (tree.size > last) {
     fail(ErrorCode::untrusted,
-         "{}: it is about {} entries of the log, and its key handed over with entry {}", subject,
-         tree.size, last - 1);
+         "{}: it is about {} of the log, and its key handed over with entry {}", subject,
+         counted(tree.size, "entry"), last - 1);
   }
   if (tree.size == known.end.entries() && tree.root != known.end.tree.root()) {
-    fail(ErrorCode::untrusted, "{}: fork: the log of {} entries that you have seen is another one",
-         subject, tree.size);
+    fail(ErrorCode::untrusted, "{}: fork: the log of {} that you have seen is another one", subject,
+         counted(tree.size, "entry"));
   }
 }
 
@@ -223,15 +223,15 @@ ProvedEntry check_proof(const LogProof& proof, const OpenOptions& trusted, std::
   const auto key = NoteVerifier::parse(proof.log_key, fmt::format("{}: log key", subject));
   const Checkpoint signed_tree = key.open(proof.checkpoint, fmt::format("{}: checkpoint", subject));
   if (proof.index >= signed_tree.size) {
-    fail(ErrorCode::corrupt, "{}: entry {} of a log of {} entries", subject, proof.index,
-         signed_tree.size);
+    fail(ErrorCode::corrupt, "{}: entry {} of a log of {}", subject, proof.index,
+         counted(signed_tree.size, "entry"));
   }
   const auto root =
       root_from_inclusion(proof.index, signed_tree.size, merkle_leaf(proof.entry), proof.hashes);
   if (root != signed_tree.root) {
     fail(ErrorCode::corrupt,
-         "{}: the entry and its {} hashes do not lead to the root that the checkpoint signs",
-         subject, proof.hashes.size());
+         "{}: the entry and its {} do not lead to the root that the checkpoint signs", subject,
+         counted(proof.hashes.size(), "hash"));
   }
   ProvedEntry proved{
       .entry = LogEntry::parse(proof.entry, fmt::format("{}: entry {}", subject, proof.index)),

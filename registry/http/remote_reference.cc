@@ -97,6 +97,12 @@ RemoteReference RemoteReference::parse(std::string_view text) {
   return out;
 }
 
+void RemoteReference::require_version() const {
+  if (digest || !tag.empty()) return;
+  throw Error(ErrorCode::invalid_argument, quote(to_string()) + ": names no version",
+              "add :TAG or @sha256:HEX");
+}
+
 std::string RemoteReference::authority() const {
   return port == 0 ? host : host + ":" + std::to_string(port);
 }

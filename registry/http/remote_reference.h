@@ -21,6 +21,8 @@ struct RemoteReference {
 
   // Throws invalid_argument.
   static RemoteReference parse(std::string_view text);
+  // Throws invalid_argument when neither a tag nor a digest was given.
+  void require_version() const;
   std::string authority() const;  // host[:port]: what credentials are kept by
   std::string to_string() const;
 };

@@ -112,8 +112,8 @@ LockFile LockFile::parse(std::string_view text, std::string_view subject) {
   for (const JsonObject& row : object.objects("organs")) {
     LockedOrgan organ = parse_organ(row);
     if (organ.log_index >= lock.log_size) {
-      row.fail_field("log_index", fmt::format("is {}, but the log had {} entries", organ.log_index,
-                                              lock.log_size));
+      row.fail_field("log_index", fmt::format("is {}, but the log had {}", organ.log_index,
+                                              counted(lock.log_size, "entry")));
     }
     if (!lock.organs.empty() && lock.organs.back().name >= organ.name) {
       row.fail_field("name", "does not follow the one before: each once, by name");

@@ -143,13 +143,13 @@ void require_same_log(const LockFile& lock, const Registry& registry) {
   const std::uint64_t size = registry.log_size();
   if (size < lock.log_size) {
     fail(ErrorCode::untrusted,
-         "{}: rollback: its log has {} entries, it had {} when the lock file was made", folder,
-         size, lock.log_size);
+         "{}: rollback: its log has {}, it had {} when the lock file was made", folder,
+         counted(size, "entry"), lock.log_size);
   }
   if (registry.log_root(lock.log_size) != lock.log_root) {
     fail(ErrorCode::untrusted,
-         "{}: fork: the first {} entries of its log are not those of the lock file", folder,
-         lock.log_size);
+         "{}: fork: the root over the first {} of its log is not the lock file's", folder,
+         counted(lock.log_size, "entry"));
   }
 }
 

@@ -38,8 +38,8 @@ template <typename... Args>
 
 void check_root(const MerkleTree& tree, const Checkpoint& checkpoint, const std::string& subject) {
   if (tree.size() != checkpoint.size || tree.root() == checkpoint.root) return;
-  fail_log("{}: fork: the first {} entries have root {}, but the signed checkpoint says {}",
-           subject, tree.size(), tree.root().hex(), checkpoint.root.hex());
+  fail_log("{}: fork: over the first {} the root is {}, but the signed checkpoint says {}", subject,
+           counted(tree.size(), "entry"), tree.root().hex(), checkpoint.root.hex());
 }
 
 // The line after a position.
@@ -81,17 +81,16 @@ LogScan Log::scan(const LogPosition& from, const Visitor& visit) const {
       .end = from, .checkpoint = covered.tree, .note = std::move(covered.note), .beyond = 0};
   const UniqueFd fd = open_regular(folder_ / "log", Symlinks::refuse);
   if (from.bytes > file_size(fd.get(), subject) || from.entries() > scan.checkpoint.size) {
-    fail_log(
-        "{}: rollback: {} entries in {} bytes were seen before, the signed checkpoint covers {}",
-        subject, from.entries(), from.bytes, scan.checkpoint.size);
+    fail_log("{}: rollback: seen before with {} in {}, the signed checkpoint covers {}", subject,
+             counted(from.entries(), "entry"), counted(from.bytes, "byte"), scan.checkpoint.size);
   }
   check_root(scan.end.tree, scan.checkpoint, subject);
   LineReader reader(fd.get(), from.bytes, subject);
   std::string_view line;
   for (std::uint64_t index = from.entries(); index < scan.checkpoint.size; ++index) {
     if (reader.remaining() == 0) {
-      fail_log("{}: rollback: it has {} entries, but the signed checkpoint covers {}", subject,
-               index, scan.checkpoint.size);
+      fail_log("{}: rollback: it has {}, but the signed checkpoint covers {}", subject,
+               counted(index, "entry"), scan.checkpoint.size);
     }
     const auto json = reader.next(line) ? intact_text(line) : std::nullopt;
     if (!json) {
@@ -142,8 +141,8 @@ std::optional<LogEntry> Log::proved_entry(const LogPlace& place, const TreeHead&
     if (at.index == place.index) found = entry;
   });
   if (tree.size() != covered.size || tree.root() != covered.root) {
-    fail_log("{}: fork: its first {} entries are not those of which the root is known",
-             this->subject(), covered.size);
+    fail_log("{}: fork: the root over its first {} is not the known one", this->subject(),
+             counted(covered.size, "entry"));
   }
   return found;
 }

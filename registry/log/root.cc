@@ -170,8 +170,8 @@ LogRoot next_root(const LogRoot& former, std::string_view note, std::string_view
   }
   const RootSignatures by = count_signatures(former, note, origin, subject);
   if (by.former < former.threshold) {
-    fail(ErrorCode::untrusted, "{}: root {} is signed by {} keys of root {}, which asks for {}",
-         subject, root.version, by.former, former.version, former.threshold);
+    fail(ErrorCode::untrusted, "{}: root {} is signed by {} of root {}, which asks for {}", subject,
+         root.version, counted(by.former, "key"), former.version, former.threshold);
   }
   if (by.own < root.threshold) {
     fail(ErrorCode::untrusted, "{}: root {} is signed by {} of its own keys, it asks for {}",

@@ -26,13 +26,20 @@ constexpr double kPatience = 10;  // seconds
 
 fs::path partial_root(const fs::path& registry) { return registry / "organ" / "partial"; }
 
-// What a pull that was ended by force had handed over (BlobStore::adopt): an object of two names is
-// nothing to write into, one that had got no name yet goes on.
+// What a pull that was ended had handed over (BlobStore::adopt): an object of two names is nothing
+// to write into, what could not be made durable nothing to believe; what had got no name yet goes
+// on. Whoever shares the folder may put links in its place meanwhile: none is followed.
 void take_back(const fs::path& path) {
+  const UniqueFd fd(
+      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+  if (!fd && errno != EACCES) return;  // nothing, or what open_partial() refuses
   struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
-  if (status.st_nlink == 1 && (status.st_mode & 0200) != 0) return;
-  if (status.st_nlink == 1 && ::chmod(path.c_str(), 0600) == 0) return;
+  if (fd && ::fstat(fd.get(), &status) != 0) fail_errno(path.string(), "stat");
+  if (fd && !S_ISREG(status.st_mode)) return;
+  if (status.st_nlink == 1 && (status.st_mode & 0400) != 0) {
+    if ((status.st_mode & 0200) != 0) return;
+    if (status.st_uid == ::geteuid() && ::fchmod(fd.get(), 0600) == 0) return;
+  }
   if (::unlink(path.c_str()) != 0) fail_errno(path.string(), "remove");
 }
 
@@ -57,6 +64,17 @@ void cut(int fd, std::uint64_t size, const std::string& subject) {
   if (::ftruncate(fd, static_cast<off_t>(size)) != 0) fail_errno(subject, "cut");
 }
 
+// A page that could not be written is still in the cache, and right there: the next pull would take
+// it for what lies on the disk.
+void make_durable(int fd, const fs::path& path, const std::string& subject) {
+  try {
+    sync_fd(fd, subject);
+  } catch (const Error&) {
+    (void)::unlink(path.c_str());
+    throw;
+  }
+}
+
 // One file, piece by piece.
 class Download {
  public:
@@ -65,6 +83,7 @@ class Download {
       : repository_(repository),
         file_(file),
         count_(count),
+        path_(path),
         fd_(open_partial(path)),
         name_(file.path) {}
 
@@ -88,6 +107,7 @@ class Download {
       repository_.session().pause(idle++, response);
     }
     cut(fd_.get(), file_.size, name_);
+    make_durable(fd_.get(), path_, name_);
   }
 
  private:
@@ -173,6 +193,7 @@ class Download {
   const Repository& repository_;
   const format::FileEntry& file_;
   DownloadCount& count_;
+  fs::path path_;
   UniqueFd fd_;
   std::string name_;
   Sha256Hasher hasher_;         // of the bytes from checked_ to at_
@@ -195,6 +216,14 @@ PartialFolder::PartialFolder(const fs::path& registry, const Digest& version, co
       if (error.code() != ErrorCode::not_found) throw;  // the one before removed the folder
     }
   }
+}
+
+std::uint64_t PartialFolder::held(const Digest& blob) const {
+  struct stat status {};
+  constexpr std::uint64_t kUnit = 512;  // of st_blocks, whatever the file system's blocks are
+  if (::lstat(path(blob).c_str(), &status) != 0) return 0;
+  if (!S_ISREG(status.st_mode) || status.st_nlink != 1) return 0;  // it goes, or frees nothing
+  return kUnit * static_cast<std::uint64_t>(status.st_blocks);
 }
 
 void PartialFolder::remove_empty() {

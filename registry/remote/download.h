@@ -20,6 +20,8 @@ class PartialFolder {
   // Throws conflict when another process pulls the same version, io.
   PartialFolder(const std::filesystem::path& registry, const Digest& version, const Work& work);
   std::filesystem::path path(const Digest& blob) const { return folder_ / blob.hex(); }
+  // Bytes of the disk that an earlier pull has filled for a blob; 0: none.
+  std::uint64_t held(const Digest& blob) const;
   // Removes it with all that is in it.
   void remove();
   // Removes it when no file in it has a byte.
@@ -40,10 +42,11 @@ struct DownloadCount {
   std::atomic<std::uint64_t> kept = 0;     // of earlier attempts, hashed again and found good
 };
 
-// Completes `path` to the file `file` of an organ. What is there is hashed first, in the pieces
-// that organ.json names, and kept as far as it is right. Each piece is checked when it is whole; a
-// bad one is asked for once more, and only it. Throws corrupt for one that is bad twice: what is
-// right before it stays; io when the connection breaks too often without any progress.
+// Completes `path` to the file `file` of an organ, and makes it durable, or removes it.
+// What is there is hashed first, in the pieces that organ.json names, and kept as far as it is
+// right. Each piece is checked when it is whole; a bad one is asked for once more, and only it.
+// Throws corrupt for one that is bad twice: what is right before it stays; io, also when the
+// connection breaks too often without any progress.
 void download(const Repository& repository, const format::FileEntry& file,
               const std::filesystem::path& path, DownloadCount& count);
 

@@ -6,11 +6,11 @@
 #include "format/base/file_system.h"
 #include "format/base/new_folder.h"
 #include "registry/blobs/blob_store.h"
+#include "registry/blobs/side_by_side.h"
 #include "registry/registry_paths.h"
 #include "registry/remote/download.h"
 #include "registry/remote/exchange.h"
 #include "registry/remote/remote_version.h"
-#include "registry/remote/side_by_side.h"
 
 namespace organ::registry {
 namespace {
@@ -81,6 +81,21 @@ std::uint64_t total(const std::vector<const FileEntry*>& files) {
   return bytes;
 }
 
+// Throws io unless there is room for what an earlier pull has not left in `partial`.
+void require_room(const fs::path& registry, const std::vector<const FileEntry*>& files,
+                  PartialFolder& partial) {
+  try {
+    std::uint64_t bytes = total(files);
+    for (const FileEntry* file : files) {
+      bytes -= std::min(file->size, partial.held(file->digest));
+    }
+    require_space(registry, bytes);
+  } catch (const Error&) {
+    partial.remove_empty();
+    throw;
+  }
+}
+
 void download_all(const std::vector<const FileEntry*>& files, PartialFolder& partial,
                   const Repository& repository, DownloadCount& count) {
   const Session& session = repository.session();
@@ -124,6 +139,7 @@ std::string identity(const RemoteReference& from, const Digest& digest) {
 
 PullResult pull(Registry& registry, const RemoteReference& from, const ExactVersion& expected,
                 const RemoteOptions& options, const Work& work) {
+  from.require_version();
   const BlobStore blobs(registry.folder());
   PullResult result;
   DownloadCount count;
@@ -140,8 +156,8 @@ PullResult pull(Registry& registry, const RemoteReference& from, const ExactVers
   // What would be refused at the end is refused before anything is fetched.
   registry.check_publishable(organ, version.manifest.digest);
   const auto missing = missing_files(version.organ, blobs, work.uncounted());
-  require_space(registry.folder(), total(missing));
   PartialFolder partial(registry.folder(), version.manifest.digest, work);
+  require_room(registry.folder(), missing, partial);
   session.count(work.phase("pulling", total(missing)));
   download_all(missing, partial, repository, count);
   for (const FileEntry* file : missing) organ.lies_at(file->digest, partial.path(file->digest));
@@ -161,6 +177,7 @@ PullResult pull(Registry& registry, const RemoteReference& from, const ExactVers
 ManifestResult pull_manifest(const RemoteReference& from, const fs::path& out,
                              const ExactVersion& expected, const RemoteOptions& options,
                              const Work& work) {
+  from.require_version();
   NewFolder folder(out);
   const Session session(from, "pull", options, work.uncounted());
   const RemoteVersion version = read_version(Repository(session));

@@ -3,10 +3,10 @@
 
 #include "format/base/fail.h"
 #include "registry/blobs/blob_store.h"
+#include "registry/blobs/side_by_side.h"
 #include "registry/oci/oci.h"
 #include "registry/remote/exchange.h"
 #include "registry/remote/repository.h"
-#include "registry/remote/side_by_side.h"
 
 namespace organ::registry {
 namespace {

@@ -13,10 +13,7 @@ namespace {
 constexpr std::size_t kMaxReferrers = 1024;
 
 std::string selector_of(const RemoteReference& where) {
-  if (where.digest) return where.digest->to_string();
-  if (!where.tag.empty()) return where.tag;
-  throw Error(ErrorCode::invalid_argument, quote(where.to_string()) + ": names no version",
-              "add :TAG or @sha256:HEX");
+  return where.digest ? where.digest->to_string() : where.tag;
 }
 
 void check_identity(const RemoteVersion& version, const std::string& subject) {

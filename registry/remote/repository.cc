@@ -95,7 +95,7 @@ bool Repository::has_blob(const BlobRef& blob) const {
   session_.expect(response, {200}, subject("blob " + digest));
   const std::string size = response.header("content-length");
   if (!size.empty() && size != std::to_string(blob.size)) {
-    fail(ErrorCode::corrupt, "{}: has {} bytes there, expected {}", subject("blob " + digest),
+    fail(ErrorCode::corrupt, "{}: has size {} there, expected {}", subject("blob " + digest),
          digest_text(size), blob.size);
   }
   return true;
@@ -136,7 +136,8 @@ HttpResponse Repository::read_from(
   request.receive = [&](const HttpResponse& response, std::span<const std::byte> piece) {
     if (!begun) head(response);
     if (piece.size() > left) {
-      fail(ErrorCode::corrupt, "{}: the registry sends more than its {} bytes", what, blob.size);
+      fail(ErrorCode::corrupt, "{}: the registry sends more than its {}", what,
+           counted(blob.size, "byte"));
     }
     left -= piece.size();
     take(piece);
@@ -146,7 +147,8 @@ HttpResponse Repository::read_from(
   session_.expect(response, {200, 206}, what);
   // A whole answer that is too short: as good as a cut one.
   if (left > 0 || !begun) {
-    response.broken = fmt::format("the answer ended {} bytes early", begun ? left : blob.size);
+    response.broken =
+        fmt::format("the answer ended {} early", counted(begun ? left : blob.size, "byte"));
   }
   return response;
 }

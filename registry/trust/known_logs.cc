@@ -42,10 +42,11 @@ void read_on(const Log& log, KnownLog& known) {
   } catch (const LogError& error) {
     if (known.end.entries() == 0) throw;
     if (known.log_key != log.verifier_key()) fail_key(known, log.verifier_key());
-    throw Error(ErrorCode::untrusted,
-                fmt::format("{}: its history is not the one of which {} entries were seen: {}",
-                            quote(known.location), known.end.entries(), error.message()),
-                kWayOut);
+    throw Error(
+        ErrorCode::untrusted,
+        fmt::format("{}: its history is not the one seen with {}: {}", quote(known.location),
+                    counted(known.end.entries(), "entry"), error.message()),
+        kWayOut);
   }
 }
 

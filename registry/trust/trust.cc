@@ -77,7 +77,7 @@ void keep_few(std::vector<Finding>& problems) {
   const std::size_t more = problems.size() - kMaxStrangers;
   problems.resize(kMaxStrangers);
   problems.push_back({ErrorCode::untrusted, std::string(format::kSignatureFile),
-                      fmt::format("{} further signatures count for nothing", more)});
+                      fmt::format("{} count for nothing", counted(more, "further signature"))});
 }
 
 Evidence gather(const Judging& by) {
@@ -186,8 +186,9 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
   verdict.keys = evidence.signers.keys();
   verdict.certificates = evidence.signers.certificates();
   for (const std::string& signer : evidence.signers.describe()) {
-    verdict.established.push_back(fmt::format("organ.json and its {} files are signed by {}",
-                                              organ.manifest().files.size(), signer));
+    verdict.established.push_back(fmt::format("organ.json and its {} are signed by {}",
+                                              counted(organ.manifest().files.size(), "file"),
+                                              signer));
   }
   say_ends(rule, verdict.keys, now, verdict);
   for (const auto& notes : {evidence.signers.repeated(), evidence.notes}) {

@@ -64,14 +64,14 @@ void judge(const Log& log, const Checkpoint& tree, const Checkpoint& covered, st
            std::uint64_t now, Cosigned& cosigned) {
   if (tree.size > covered.size) {
     cosigned.contradicts = true;
-    cosigned.problem = fmt::format("rollback: it has cosigned {} entries, and the log shows {}",
-                                   tree.size, covered.size);
+    cosigned.problem = fmt::format("rollback: it has cosigned {}, and the log shows {}",
+                                   counted(tree.size, "entry"), covered.size);
   } else if (!begins(log, {tree.size, tree.root}, {covered.size, covered.root})) {
     cosigned.contradicts = true;
     cosigned.problem = fmt::format(
-        "fork: it has cosigned {} entries with root {}, which are not the beginning of "
+        "fork: it has cosigned {} with root {}, which is not the beginning of "
         "this log",
-        tree.size, tree.root.hex());
+        counted(tree.size, "entry"), tree.root.hex());
   } else if (cosigned.time > now + kDay) {
     cosigned.problem = "it has cosigned at a time that is yet to come";
   } else if (now > cosigned.time && now - cosigned.time > max_age) {

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import chromium  # noqa: E402
 import peers  # noqa: E402
 from contrast import contrast  # noqa: E402
 
@@ -272,6 +273,21 @@ def check_picture():
     assert data.startswith(b"\x89PNG") and len(data) <= LARGEST_PICTURE, len(data)
 
 
+def check_narrow(page):
+    """On a telephone nothing is cut off or has to be moved sideways. Looked at where there is a browser."""
+    if not any(map(shutil.which, chromium.NAMES)):
+        print("no browser: the page was not looked at")
+        return
+    with chromium.Browser() as browser:
+        for width in (320, 375, 414, 768):
+            browser.look(width, 900, "light")
+            browser.open(page)
+            browser.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+            wide = browser.run("[document.documentElement, ...document.querySelectorAll('.scroll, pre')]"
+                               ".filter(one => one.scrollWidth > one.clientWidth).length")
+            assert wide == 0, f"{wide} things are wider than their place at {width} pixels"
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="organ-demo-page-") as name:
         folder = Path(name)
@@ -291,6 +307,7 @@ def main():
         check_record(RECORD)
         check_bad_records(folder)
         check_picture()
+        check_narrow(folder / "page.html")
     print(f"{len(page)} bytes, nothing to fetch")
 
 

@@ -29,8 +29,14 @@ def page_findings(pages, command):
     if not page.exists():
         return [f"{page.name}: missing"]
     text = shown(page, 120)
-    return [f"{page.name}: says nothing of {name}" for name in sorted(options(command))
-            if name not in text]
+    synopsis = text.partition("SYNOPSIS")[2].partition("DESCRIPTION")[0]
+    findings = [f"{page.name}: says nothing of {name}" for name in sorted(options(command))
+                if name not in text]
+    # A word that only holds commands is none: its line would promise what ends with exit code 2.
+    findings += [f"{page.name}: '{line.strip()}' runs nothing" for line in synopsis.splitlines()
+                 if command["group"] and line.split()[:3] == ["organ", command["name"], "[option...]"]]
+    return findings + [f"{page.name}: its synopsis lacks {inner['name']}" for inner in command["commands"]
+                       if f"organ {command['name']} {inner['name']}" not in synopsis]
 
 
 def shown(page, width):

@@ -256,7 +256,7 @@ TEST_CASE("registry: a log that lost acknowledged entries is a rollback") {
     entry.replace(entry.find("1.2.0"), 5, "1.3.0");
     spill(fixture.root / "organ" / "log",
           log.substr(0, line) + merkle_leaf(entry).hex() + " " + entry + "\n");
-    CHECK(contains(error_of([&] { fixture.open(); }), "fork: the first "));
+    CHECK(contains(error_of([&] { fixture.open(); }), "fork: over the first "));
   }
   SUBCASE("last byte") {
     const std::string log = slurp(fixture.root / "organ" / "log");

@@ -206,11 +206,12 @@ void add_ranges(std::vector<BadSafetensors>& bad) {
                                    R"("b":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}})",
                                    "data"),
                  "expected 4 (overlap)"});
-  bad.push_back({"trailing-byte", shaped("U8", "[4]", "[0,4]", 5), "1 bytes follow"});
-  bad.push_back({"no-tensors-but-data", safetensors_bytes("{}", "x"), "1 bytes follow"});
+  bad.push_back({"trailing-byte", shaped("U8", "[4]", "[0,4]", 5), "1 byte after the last tensor"});
+  bad.push_back(
+      {"no-tensors-but-data", safetensors_bytes("{}", "x"), "1 byte after the last tensor"});
   bad.push_back({"zip-tail",
                  shaped("U8", "[4]", "[0,4]") + std::string("PK\x05\x06") + std::string(18, '\0'),
-                 "22 bytes follow"});
+                 "22 bytes after the last tensor"});
 }
 
 void add_names(std::vector<BadSafetensors>& bad) {

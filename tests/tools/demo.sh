@@ -151,5 +151,6 @@ printf 'seconds\t%d\n' $((before + SECONDS)) >>record/machine.tsv
 report summary record
 /usr/bin/python3 ../tests/tools/demo_page.py record page.html
 printf '\nfinished in %d s; what was made lies in demo/\n' $((before + SECONDS))
+# shellcheck disable=SC2016  # for people to copy
 printf 'the programs: PATH=%s:$PATH\n' "$(dirname "$(command -v organ)")"
 printf 'the page with all of it, for a browser: %s\n' "$PWD/page.html"

@@ -32,6 +32,9 @@ PROGRAMS = {
                       "29"],
     "modes": ["/usr/bin/python3", "{source}/tests/cases/modes.py", "cli/organ"],
     "access lists": ["/usr/bin/python3", "{source}/tests/cases/access_lists.py", "cli/organ"],
+    "remote storage": ["/usr/bin/python3", "{source}/tests/registry/remote/storage.py", "cli/organ",
+                       "tests/libpoor_file_system.so"],
+    "round trip": ["/usr/bin/python3", "{source}/tests/registry/remote/round_trip.py", "cli/organ"],
     "free room": ["/usr/bin/python3", "{source}/tests/cli/free_room.py", "cli/organ", "tests/libpoor_file_system.so"],
 }
 FUZZ = {"bundle": "format", "organ_json": "format", "note": "registry", "log": "registry", "log_proof": "registry",

@@ -31,7 +31,7 @@ MaskDraw read_mask_draw(const Tokenizer& tokenizer, std::uint64_t vocab_size, st
   std::sort(draw.never.begin(), draw.never.end());
   draw.never.erase(std::unique(draw.never.begin(), draw.never.end()), draw.never.end());
   if (draw.never.size() >= vocab_size) {
-    fail(ErrorCode::incompatible, "tokenizer: all {} tokens are special", vocab_size);
+    fail(ErrorCode::incompatible, "tokenizer: has {}, all special", counted(vocab_size, "token"));
   }
   return draw;
 }

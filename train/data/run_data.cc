@@ -170,8 +170,8 @@ Dataset read_held_out(Reader& reader, const DataSource& source, DocumentSplit sp
                       std::int64_t context) {
   Dataset data = reader.read(source, {.context = context, .texts = {.split = split}});
   if (data.context() == context) return data;
-  fail(ErrorCode::invalid_argument, "{}: windows of {} tokens, but those to train on have {}",
-       quote(source.ids.path().string()), data.context(), context);
+  fail(ErrorCode::invalid_argument, "{}: windows of {}, but those to train on have {}",
+       quote(source.ids.path().string()), counted(data.context(), "token"), context);
 }
 
 OverlapCount count_overlap(Reader& reader, const Dataset& data,

@@ -43,8 +43,8 @@ SpanDraw read_span_draw(const Json& config, const Tokenizer& tokenizer, std::uin
     if (!id || static_cast<std::uint64_t>(*id) >= vocab_size) {
       throw Error(ErrorCode::incompatible,
                   fmt::format("tokenizer: has {} sentinels <extra_id_0> … within the model's "
-                              "vocabulary of {}, windows of {} tokens need {}",
-                              draw.sentinels.size(), vocab_size, context, needed),
+                              "vocabulary of {}, windows of {} need {}",
+                              draw.sentinels.size(), vocab_size, counted(context, "token"), needed),
                   "a smaller --context needs fewer");
     }
     draw.sentinels.push_back(*id);

@@ -18,8 +18,8 @@ namespace {
 
 void check_id(std::int64_t id, std::uint64_t vocab_size, std::string_view file, std::size_t at) {
   if (id >= 0 && static_cast<std::uint64_t>(id) < vocab_size) return;
-  fail(ErrorCode::invalid_argument, "{}: token {} has id {}, the model's vocabulary has {} entries",
-       file, at, id, vocab_size);
+  fail(ErrorCode::invalid_argument, "{}: token {} has id {}, the model's vocabulary has {}", file,
+       at, id, counted(vocab_size, "entry"));
 }
 
 std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view text, bool special,

@@ -24,15 +24,15 @@ struct Unit {
 std::vector<Unit> pair_up(std::span<const DocumentScore> first,
                           std::span<const DocumentScore> second) {
   if (first.size() != second.size()) {
-    fail(ErrorCode::invalid_argument, "comparison: {} documents against {}, expected the same",
-         first.size(), second.size());
+    fail(ErrorCode::invalid_argument, "comparison: {} against {}, expected the same",
+         counted(first.size(), "document"), second.size());
   }
   std::vector<Unit> units;
   for (std::size_t i = 0; i < first.size(); ++i) {
     if (first[i].targets != second[i].targets) {
       fail(ErrorCode::invalid_argument,
-           "comparison: document {} has {} targets against {}, expected the same tokens", i,
-           first[i].targets, second[i].targets);
+           "comparison: document {} has {} against {}, expected the same tokens", i,
+           counted(first[i].targets, "target"), second[i].targets);
     }
     if (first[i].targets == 0) continue;
     units.push_back({first[i].nll - second[i].nll, static_cast<double>(first[i].targets)});
@@ -82,10 +82,10 @@ void check_resamples(std::uint64_t resamples) {
 void check_bootstrap(std::uint64_t documents, const BootstrapOptions& options) {
   const std::uint64_t resamples = options.resamples;
   if (documents < 2) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("comparison: {} documents with targets, expected at least 2", documents),
-        "--documents blank-lines or end-of-text divides a file");
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("comparison: {} with targets, expected at least 2",
+                            counted(documents, "document")),
+                "--documents blank-lines or end-of-text divides a file");
   }
   check_resamples(resamples);
   if (static_cast<double>(resamples) * static_cast<double>(documents) > kMaxDraws) {

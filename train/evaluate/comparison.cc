@@ -113,9 +113,9 @@ void require_record_fits(std::uint64_t documents, std::uint64_t files) {
     return;
   }
   throw Error(ErrorCode::invalid_argument,
-              fmt::format("--per-document: the record of {} documents in {} files could be longer "
+              fmt::format("--per-document: the record of {} in {} could be longer "
                           "than the {} bytes that --against reads",
-                          documents, files, kRecordLimit),
+                          counted(documents, "document"), counted(files, "file"), kRecordLimit),
               fmt::format("measure at most about {} documents in one record", kMost * 9 / 10));
 }
 
@@ -217,9 +217,10 @@ std::string describe(const PairedDifference& difference, const BootstrapOptions&
                                                         : fmt::format("{:.4f}", difference.chance);
   return fmt::format(
       "difference of nll {:+.6f}, 95 % interval {:+.6f} to {:+.6f}, by chance {} "
-      "({} resamples of {} documents, seed {})",
-      difference.nll, difference.low, difference.high, chance, options.resamples,
-      difference.documents, options.seed);
+      "({} of {}, seed {})",
+      difference.nll, difference.low, difference.high, chance,
+      counted(options.resamples, "resample"), counted(difference.documents, "document"),
+      options.seed);
 }
 
 }  // namespace organ::train

@@ -56,8 +56,8 @@ void prepare_device(const Device& device) {
   const int count = at::detail::getCUDAHooks().getNumGPUs();
   if (device.ordinal() < count) return;
   throw Error(ErrorCode::device,
-              fmt::format("cuda: LibTorch can use {} devices, not the one asked for ({})", count,
-                          to_string(device)),
+              fmt::format("cuda: LibTorch can use {}, not the one asked for ({})",
+                          counted(count, "device"), to_string(device)),
               "CUDA_VISIBLE_DEVICES hides devices; a driver may be too old for LibTorch's CUDA");
 }
 

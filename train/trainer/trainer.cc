@@ -110,8 +110,8 @@ void check_place(const TrainSettings& settings) {
   const auto& place = settings.place;
   if (place && settings.rows_per_step() < place->size) {
     fail(ErrorCode::invalid_argument,
-         "--batch x --accumulate: {} windows for {} processes, expected one or more for each",
-         settings.rows_per_step(), place->size);
+         "--batch x --accumulate: {} for {}, expected one or more for each",
+         counted(settings.rows_per_step(), "window"), counted(place->size, "process"));
   }
 }
 

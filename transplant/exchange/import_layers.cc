@@ -53,8 +53,8 @@ format::LayerRange layers_of(const ImportOptions& options, const DonorMetadata& 
   const std::uint64_t count = tensors.layers.size();
   const std::uint64_t first = first_layer(options, metadata, tensors);
   const auto refuse = [&](const std::string& reason) {
-    throw Error(ErrorCode::incompatible, fmt::format("the file holds {} layers: {}", count, reason),
-                "");
+    throw Error(ErrorCode::incompatible,
+                fmt::format("the file holds {}: {}", counted(count, "layer"), reason), "");
   };
   if (options.layers && options.layers->count != count) {
     refuse(fmt::format("--layers names {}", options.layers->count));
@@ -63,8 +63,8 @@ format::LayerRange layers_of(const ImportOptions& options, const DonorMetadata& 
     refuse(fmt::format("{} names {}", internal::kDonorMetadataFile, *metadata.layer_count));
   }
   if (metadata.donor_layer_count && *metadata.donor_layer_count != donor.layer_count()) {
-    refuse(fmt::format("they are of a donor of {} layers, and the model has {}",
-                       *metadata.donor_layer_count, donor.layer_count()));
+    refuse(fmt::format("they are of a donor of {}, and the model has {}",
+                       counted(*metadata.donor_layer_count, "layer"), donor.layer_count()));
   }
   if (first >= donor.layer_count() || count > donor.layer_count() - first) {
     refuse(fmt::format("from layer {} on they leave the model's {}", first, donor.layer_count()));

@@ -133,7 +133,7 @@ UniqueFd OciLayout::open_blob(const Blob& blob) const {
   }
   UniqueFd fd = open_regular(path);
   if (const auto size = file_size(fd.get(), path.string()); size != blob.size) {
-    fail(ErrorCode::corrupt, "{}: has {} bytes, expected {}", quote(path.string()), size,
+    fail(ErrorCode::corrupt, "{}: has {}, expected {}", quote(path.string()), counted(size, "byte"),
          blob.size);
   }
   return fd;

@@ -286,8 +286,8 @@ std::vector<std::string> record_metadata(const format::Checkpoint& recipient,
     std::erase_if(change->metadata->attributes, [&](const auto& attribute) {
       const auto& [name, value] = attribute;
       if (value.size() <= kLongestAttribute) return false;
-      too_long.push_back(
-          fmt::format("{}: attribute {} ({} bytes)", shard.file_name, quote(name), value.size()));
+      too_long.push_back(fmt::format("{}: attribute {} ({})", shard.file_name, quote(name),
+                                     counted(value.size(), "byte")));
       return true;
     });
   }

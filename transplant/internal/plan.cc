@@ -59,8 +59,8 @@ void plan_layer(const format::OrganSource& organ, const format::FileEntry& entry
         fit(verified_source(file, entry, tensor), *found->second.tensor, plan));
   }
   if (placed != layer.size()) {
-    fail(ErrorCode::incompatible, "{}: has {} tensors, the recipient's layer {}", quote(entry.path),
-         placed, layer.size());
+    fail(ErrorCode::incompatible, "{}: has {}, the recipient's layer {}", quote(entry.path),
+         counted(placed, "tensor"), layer.size());
   }
 }
 

@@ -307,8 +307,8 @@ void require_space(const fs::path& folder, std::uint64_t bytes) {
   const std::uint64_t free = info.f_bavail > UINT64_MAX / unit ? UINT64_MAX : info.f_bavail * unit;
   if (bytes <= free) return;
   throw Error(ErrorCode::io,
-              fmt::format("{}: {} bytes are to be written, {} are free", quote(folder.string()),
-                          bytes, free),
+              fmt::format("{}: {} are to be written, {} are free", quote(folder.string()),
+                          counted(bytes, "byte"), free),
               "nothing was written; make room, or choose a folder on another disk");
 }
 

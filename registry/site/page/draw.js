@@ -71,7 +71,7 @@ const organDraw = (() => {
   function rowsOf(versions) {
     const donors = new Map();
     for (const one of versions) {
-      const donor = `${one.donor} (${one.family}, ${one.donor_layer_count} layers)`;
+      const donor = `${one.donor} (${one.family}, ${one.donor_layer_count} layer${one.donor_layer_count === 1 ? "" : "s"})`;
       if (!donors.has(donor)) donors.set(donor, new Map());
       const names = donors.get(donor);
       if (!names.has(one.name)) names.set(one.name, []);
@@ -125,7 +125,7 @@ const organDraw = (() => {
       }
     });
     const left = all.length - rows.length;
-    return [svg, left > 0 ? element("p", { class: "faint" }, `${left} more rows: narrow the list above`) : null];
+    return [svg, left > 0 ? element("p", { class: "faint" }, `${left} more row${left === 1 ? "" : "s"}: narrow the list above`) : null];
   }
 
   return { element, number, bytes, cut, evaluations, lineage, remarks };

@@ -6,6 +6,7 @@ const organPage = (() => {
   const { element, number, bytes } = organDraw;
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
+  const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
   const step = 100;
   const state = { model: null, shown: step, verdicts: new Map() };
   const haystacks = data.versions.map((one) => [one.name, one.version, one.description, one.donor, one.license ?? "",
@@ -245,8 +246,8 @@ const organPage = (() => {
 
   function start() {
     const names = new Set(data.versions.map((one) => one.name)), { registry } = data;
-    byId("summary").textContent = `${data.versions.length} versions of ${names.size} organs`;
-    byId("made").replaceChildren(`Made from the first ${registry.entries} entries of the log of key `,
+    byId("summary").textContent = `${counted(data.versions.length, "version")} of ${counted(names.size, "organ")}`;
+    byId("made").replaceChildren(`Made from the first ${counted(registry.entries, "entry", "entries")} of the log of key `,
       element("code", {}, registry.log_key), registry.newest ? `, the newest of ${registry.newest}.` : ".");
     for (const family of [...new Set(data.versions.map((one) => one.family))].sort()) {
       if (family !== "") byId("family").append(element("option", { value: family }, family));

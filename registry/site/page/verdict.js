@@ -80,7 +80,7 @@ const organVerdict = (() => {
     if (fields.shared_digest !== undefined) unsure.push("the table of position biases");
     if (organ.bridge) out.refuse("C", "bridge", "the organ works only behind its bridge", "");
     if (count > model.layers || position > model.layers - count) {
-      out.refuse("D", "range", `${count} layers from layer ${position} leave its ${model.layers} layers`, "");
+      out.refuse("D", "range", `layers ${position} to ${position + count - 1} are not all among its ${model.layers}`, "");
     } else {
       compareFields(fields, organFits.layerFields(model, position, count), tables.rules, out);
     }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Every command's help has a usage line, at least two examples and the exit codes, and no line of
-# more than 80 columns but for an example. Commands of organ-train are shown too; theirs is read where
+# Every command's help, a group's too, has a usage line, at least two examples and the exit codes, and
+# no line of more than 80 columns but for an example. Commands of organ-train are shown too; theirs is read where
 # it is built.
 commands_of() { sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p'; }
 groups_of() { sed -n '/^Subcommands:/,/^$/p' | commands_of; }
@@ -15,12 +15,9 @@ check() {
   organ help "$@" | cmp -s - help || echo "$*: 'organ help' says something else"
   check_width "$@"
   grep -q "^Usage: organ $*" help || echo "$*: no usage line"
-  if grep -q '^Subcommands:' help; then
-    for inner in $(groups_of <help); do check "$@" "$inner"; done
-    return
-  fi
   grep -q '^Exit codes: 0 ok' help || echo "$*: no exit codes"
   test "$(grep -c "^  organ $*" help)" -ge 2 || echo "$*: fewer than two examples"
+  for inner in $(groups_of <help); do check "$@" "$inner"; done
 }
 
 organ --help | commands_of >commands

@@ -86,7 +86,7 @@ TEST_CASE("CI rules: a figure is within its bounds, the bound included") {
         "its bits per byte is not recorded, at most 9 is allowed");
   CHECK(said(judge_evaluations(organ, demanding({.min_tokens = 1000}))) == "passed");
   CHECK(said(judge_evaluations(organ, demanding({.min_tokens = 1001}))) ==
-        "1000 tokens were measured, 1001 are asked for");
+        "measured on 1000 tokens, asked for are 1001");
 }
 
 TEST_CASE("CI rules: selectors choose figures, and there must be one") {

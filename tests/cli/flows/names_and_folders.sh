@@ -31,7 +31,7 @@ unchanged
 for prefix in . .. tiny/.. tiny/.; do
   expect 2 organ key generate "$prefix" 2>/dev/null
 done
-test -z "$(ls -A | grep -E '^\.+(key|pub)$')"
+test -z "$(find . -maxdepth 1 '(' -name '.*key' -o -name '.*pub' ')')"
 for folder in registry tiny; do organ inspect "$folder" 2>&1 | grep '^hint' >>hints || true; done
 grep -q 'it is a registry' hints
 echo 'some words' >note.txt

@@ -52,7 +52,7 @@ organ diff tiny/organ:1.0.0 next | grep -q 'its bytes are not at hand: .* a cour
 organ fsck >said 2>err
 said_so err
 organ fsck --json 2>/dev/null | grep -q '"removed": 1'
-organ registry stats | grep -q '^removed  *1 versions'
+organ registry stats | grep -q '^removed  *1 version'
 organ repair --from organ >/dev/null 2>err
 organ gc --days 0 2>err | grep . && exit 1
 organ registry rebuild >/dev/null

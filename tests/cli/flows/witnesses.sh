@@ -82,7 +82,7 @@ witness w3 registry --key w3.key >/dev/null 2>&1
 owner publish organ tiny/organ:6.6.6 --key publisher.key --registry copy >/dev/null 2>&1
 XDG_CONFIG_HOME="$PWD/of-w3" organ registry remember --registry copy --replace >/dev/null 2>&1
 expect 5 witness w3 copy --key w3.key 2>err
-grep -q '6 entries of the log .* were cosigned before, and what is here does not go on from them' err
+grep -q 'the first 6 entries of the log .* had been cosigned, and what is here does not go on from there' err
 
 # Strangers are no witnesses.
 organ key generate w9 --for witness --name w9.example.org >/dev/null 2>&1

@@ -26,7 +26,15 @@ TEST_CASE("meter: what is not known is not shown") {
 
 TEST_CASE("meter: a share is never rounded up to all of it") {
   CHECK(meter_line("w", Unit::items, 999, 1000, 0, 79) == "w  999 of 1000  99 %");
-  CHECK(meter_line("w", Unit::items, 1001, 1000, 0, 79) == "w  1000 of 1000  100 %");
+  CHECK(meter_line("w", Unit::items, 1001, 1000, 0, 79) == "w  1000 of 1000  100 %  finishing");
+}
+
+TEST_CASE("meter: all done and still at work is said, with no rate and no time left") {
+  CHECK(meter_line("storing", Unit::bytes, 5000, 5000, 2000, 79) ==
+        "storing  5.0 kB of 5.0 kB  100 %  finishing");
+  CHECK(meter_line("storing", Unit::bytes, 4999, 5000, 2000, 79) ==
+        "storing  5.0 kB of 5.0 kB  99 %  2.0 kB/s  0:01 left");
+  CHECK(meter_line("storing", Unit::bytes, 0, 0, 0, 79) == "storing");
 }
 
 TEST_CASE("meter: the longest line fits 80 columns, a narrow terminal gets fewer parts") {

@@ -32,6 +32,19 @@ TEST_CASE("error: every class has the exit code of the command contract") {
   }
 }
 
+TEST_CASE("counted: one thing is one, none and several are many") {
+  CHECK(counted(1, "entry") == "1 entry");
+  CHECK(counted(0, "entry") == "0 entries");
+  CHECK(counted(2, "log entry") == "2 log entries");
+  CHECK(counted(11, "key") == "11 keys");
+  CHECK(counted(2, "copy") == "2 copies");
+  CHECK(counted(2, "day") == "2 days");
+  CHECK(counted(2, "hash") == "2 hashes");
+  CHECK(counted(2, "branch") == "2 branches");
+  CHECK(counted(2, "witness") == "2 witnesses");
+  CHECK(counted(UINT64_MAX, "byte") == "18446744073709551615 bytes");
+}
+
 TEST_CASE("escape_text: control characters, C1, bidi and bad UTF-8 cannot reach a terminal") {
   CHECK(escape_text("plain") == "plain");
   CHECK(escape_text("grün 字 🙂") == "grün 字 🙂");

@@ -267,7 +267,7 @@ TEST_CASE("values that contradict each other are refused with the reason") {
       {"/files/1/size", 9223372036854775807u, "is more than"},
       {"/files/1/size", 5089u, "tensors end at byte 5088 but its size is 5089"},
       {"/files/1/size", 4194305u, "expected 2 chunk digests"},
-      {"/files/1/chunks", json::array(), "expected 1 chunk digests"},
+      {"/files/1/chunks", json::array(), "expected 1 chunk digest "},
       {"/files/1/digest", sha256("x").to_string(), "only chunk differs"},
       {"/files/1/digest", "sha256:../../x", "64 lower-case hex digits"},
       {"/files/1/data_start", 4095u, "multiple of 4096"},
@@ -303,7 +303,7 @@ TEST_CASE("a signature that is right over fields that contradict the tensors doe
   document = full_document();
   document["architecture"]["layer"]["attention_types"] = {"full"};
   resign(document);
-  CHECK(parse_error(document.dump()).find("1 entries for 2 layers") != std::string::npos);
+  CHECK(parse_error(document.dump()).find("1 entry for 2 layers") != std::string::npos);
   document = full_document();
   document["architecture"]["layer"]["attention_scales"] = {"0x1p-1", "0x1p-2", "0x1p-3"};
   resign(document);

@@ -64,7 +64,7 @@ TEST_CASE("numbers that are not finite are named while an organ is written and w
   check.required = true;
   const std::string error = error_of([&] { require_finite(check, "x"); });
   CHECK(error.starts_with("corrupt: 'x': layer.00.safetensors: tensor "));
-  CHECK(error.find("(and 1 more tensors)") != std::string::npos);
+  CHECK(error.find("(and 1 more tensor)") != std::string::npos);
 }
 
 TEST_CASE("a sound organ has none") {

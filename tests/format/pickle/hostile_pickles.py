@@ -76,7 +76,7 @@ def hostile(torch, folder):
         "protocol 0": (torch_zip(b"\x80\x00N."), "protocol 0"),
         "protocol 6": (torch_zip(b"\x80\x06N."), "protocol 6"),
         "no stop": (torch_zip(good[:-1]), "announced"),
-        "behind stop": (torch_zip(good + b"N."), "follow the pickle"),
+        "behind stop": (torch_zip(good + b"N."), "after the pickle"),
         "empty stack": (torch_zip(b"\x80\x02."), "empty stack"),
         "below a mark": (torch_zip(b"\x80\x02N(0."), "empty stack"),
         "no mark": (torch_zip(b"\x80\x02t."), "no mark"),
@@ -245,7 +245,7 @@ def hostile_streams(torch, good):
     return {
         "stream: big endian": (stream[:little] + b"\x89" + stream[little + 1:], "big-endian"),
         "stream: cut off": (stream[:-1], "cut off"),
-        "stream: goes on": (stream + b"\0", "follow the last storage"),
+        "stream: goes on": (stream + b"\0", "after the last storage"),
         "stream: another count": (counted(3), "has 3 elements"),
         "stream: negative count": (counted(-1), "elements"),
         "stream: huge count": (counted(2**62), "elements"),

@@ -131,6 +131,19 @@ TEST_CASE("blob store: a file that somebody else has too is copied, and left as 
   CHECK(store.blobs.read(sha256(text), text.size()) == text);
 }
 
+TEST_CASE("blob store: what others may have open for writing is copied") {
+  const Store store;
+  const fs::path file = store.folder.path() / "fetched";
+  const std::string text = "weights of a group";
+  write_file(file, text);
+  SUBCASE("of a group's registry") { fs::permissions(store.blobs.folder(), fs::perms(02775)); }
+  SUBCASE("it was one of a group") { fs::permissions(file, fs::perms(0620)); }
+  CHECK(store.blobs.link(
+      store.blobs.adopt(open_regular(file), text.size(), sha256(text), "fetched")));
+  CHECK_FALSE(fs::equivalent(file, store.blobs.path(sha256(text))));
+  CHECK(store.blobs.read(sha256(text), text.size()) == text);
+}
+
 TEST_CASE("blob store: a damaged object is replaced by a copy of what was fetched") {
   const Store store;
   const fs::path file = store.folder.path() / "fetched";

@@ -250,7 +250,7 @@ TEST_CASE("takedown: one that was ended is told, refuses all the same, and is co
   FsckReport report = fsck(shop.root);
   CHECK(is_well(report));
   CHECK(report.orphans == 1);
-  CHECK(says(report, "legal/long:1.0.0: 1 objects of it are here although it was taken down"));
+  CHECK(says(report, "legal/long:1.0.0: 1 object of it still here although it was taken down"));
   const Registry registry = shop.open(Mode::read);
   const auto found = registry.resolve(reference("legal/long:1.0.0"));
   CHECK_FALSE(registry.evaluate(found, *registry.open_organ(found)).trusted());

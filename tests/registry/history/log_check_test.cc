@@ -79,11 +79,11 @@ TEST_CASE("log check: rollback, fork and another registry have their names") {
   fixture.publish("1.0.0");
   CHECK(user.findings().empty());
   copy_folder(yesterday, fixture.root);
-  CHECK(contains(user.findings(), "untrusted: organ/log: rollback: 3 entries were seen since"));
+  CHECK(contains(user.findings(), "untrusted: organ/log: rollback: seen with 3 entries since"));
   fixture.publish("2.0.0");
-  CHECK(contains(user.findings(), "untrusted: organ/log: fork: the 3 entries"));
+  CHECK(contains(user.findings(), "untrusted: organ/log: fork: since "));
   fixture.publish("2.1.0");
-  CHECK(contains(user.findings(), "untrusted: organ/log: fork: the 3 entries"));
+  CHECK(contains(user.findings(), "untrusted: organ/log: fork: since "));
   copy_folder(other.root, fixture.root);
   CHECK(contains(user.findings(), "another registry is in its place"));
 }

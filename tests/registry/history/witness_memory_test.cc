@@ -59,10 +59,10 @@ TEST_CASE("witness memory: one history of a log is cosigned, wherever its copies
   Registry::open(fork, Mode::write)
       .set_alias("legal/contracts", "beta", format::Version::parse("1.0.0"));
   CHECK(contains(refusal(watched.a.key), "untrusted: "));
-  CHECK(contains(refusal(watched.a.key), "does not go on from them"));
+  CHECK(contains(refusal(watched.a.key), "does not go on from there"));
   options.forget_seen = true;
-  CHECK(contains(refusal(watched.a.key), "does not go on from them"));
-  CHECK(contains(refusal(watched.b.key), "does not go on from them"));  // the same user's
+  CHECK(contains(refusal(watched.a.key), "does not go on from there"));
+  CHECK(contains(refusal(watched.b.key), "does not go on from there"));  // the same user's
   // Another place is no other log.
   CHECK(cosign(copy_of(watched, "mirror"), watched.a.options(), watched.a.key, watched.a.name)
             .entries == 5);

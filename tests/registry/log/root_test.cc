@@ -68,8 +68,8 @@ TEST_CASE("root: a threshold counts keys, not signatures") {
   three.version = 3;
   three.threshold = 3;
   CHECK(refusal(two, signed_by(three, {&a, &b, &c})) == "no error");
-  CHECK(holds(refusal(two, signed_by(three, {&a, &a, &a})), "signed by 1 keys of root 2"));
-  CHECK(holds(refusal(two, signed_by(three, {&a, &stranger})), "signed by 1 keys of root 2"));
+  CHECK(holds(refusal(two, signed_by(three, {&a, &a, &a})), "signed by 1 key of root 2"));
+  CHECK(holds(refusal(two, signed_by(three, {&a, &stranger})), "signed by 1 key of root 2"));
   CHECK(holds(refusal(two, signed_by(three, {&a, &b})), "by 2 of its own keys, it asks for 3"));
   const RootSignatures by =
       count_signatures(two, signed_by(three, {&a, &b, &stranger}), kOrigin, "root");

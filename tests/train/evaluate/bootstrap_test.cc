@@ -101,7 +101,7 @@ TEST_CASE("what cannot be compared is refused") {
   ++other[2].targets;
   CHECK(refused(a, other, {}).starts_with("invalid_argument: comparison: document 2 has"));
   CHECK(refused({a[0]}, {b[0]}, {}) ==
-        "invalid_argument: comparison: 1 documents with targets, expected at least 2");
+        "invalid_argument: comparison: 1 document with targets, expected at least 2");
   CHECK(refused(a, b, {.resamples = 99}).starts_with("invalid_argument: --resamples: 99 is"));
   const Scores many(20'000, {1, 1});
   CHECK(refused(many, many, {.resamples = 1'000'000}).find("draws") != std::string::npos);

@@ -29,7 +29,7 @@ class Charsmap {
     if (bytes.size() < 4) refuse("has no size of its trie");
     const std::uint64_t trie_bytes = word(bytes, 0);
     if (trie_bytes % 4 != 0 || trie_bytes > bytes.size() - 4) {
-      refuse(fmt::format("a trie of {} bytes in a map of {}", trie_bytes, bytes.size()));
+      refuse(fmt::format("a trie of {} in a map of {}", counted(trie_bytes, "byte"), bytes.size()));
     }
     for (std::size_t at = 0; at < trie_bytes; at += 4) units_.push_back(word(bytes, 4 + at));
     texts_ = bytes.substr(4 + trie_bytes);

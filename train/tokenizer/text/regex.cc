@@ -123,9 +123,8 @@ std::optional<Match> Search::find(std::string_view text, std::size_t from) {
                                 PCRE2_NO_UTF_CHECK, state_->data.get(), state_->context.get());
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0) {
-    fail(ErrorCode::invalid_argument,
-         "text: the regex gives up at byte {} of a piece of {} bytes: {}", from, text.size(),
-         pcre2_message(found));
+    fail(ErrorCode::invalid_argument, "text: the regex gives up at byte {} of a piece of {}: {}",
+         from, counted(text.size(), "byte"), pcre2_message(found));
   }
   const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(state_->data.get());
   return Match{ends[0], ends[1]};

@@ -75,11 +75,12 @@ void TrainRun::measure_machine() {
   if (!device_.is_cpu()) {
     observer_.note(fmt::format("{}: {}", to_string(device_), describe_device(device_)));
   }
-  observer_.note(fmt::format("matrix products run at {:.0f} GFLOP/s in {} with {} threads",
-                             gemm_rate_, to_string(settings_.precision), at::get_num_threads()));
+  observer_.note(fmt::format("matrix products run at {:.0f} GFLOP/s in {} with {}", gemm_rate_,
+                             to_string(settings_.precision),
+                             counted(at::get_num_threads(), "thread")));
   if (!gradient_sum_.way().empty()) {
-    observer_.note(fmt::format("gradients of {} processes are summed by {}", group_.size(),
-                               gradient_sum_.way()));
+    observer_.note(fmt::format("gradients of {} are summed by {}",
+                               counted(group_.size(), "process"), gradient_sum_.way()));
   }
   if (!gradient_sum_.reason().empty()) {
     observer_.warn(gradient_sum_.reason() + "; gradients go through the host");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several transfers at one time.
+// Several files at one time: sent, fetched or stored.
 #pragma once
 
 #include <cstddef>

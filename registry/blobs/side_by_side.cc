@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/remote/side_by_side.h"
+#include "registry/blobs/side_by_side.h"
 
 #include <algorithm>
 #include <atomic>
