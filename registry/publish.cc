@@ -47,8 +47,9 @@ std::vector<Finding> check_contents(const OrganSource& organ, bool require_finit
 
 // A matching rule decides; without one the registry takes anything that is not damaged, and
 // install asks again.
+// `anew`: whoever publishes may sign; else what was published elsewhere comes here.
 void check_policy(const Policy& policy, const PreparedOrgan& organ, const format::SecretKey* key,
-                  const SignatureAnchors& anchors) {
+                  const SignatureAnchors& anchors, bool anew) {
   TrustOverride override;
   const std::string& name = organ.manifest().name;
   if (!policy.has_rule(name) && key != nullptr) override.keys.push_back(key->public_key());
@@ -56,7 +57,11 @@ void check_policy(const Policy& policy, const PreparedOrgan& organ, const format
       evaluate_policy(policy, name, organ, override, Naming::known, anchors);
   for (const Finding& refusal : verdict.refusals) {
     if (refusal.code == ErrorCode::untrusted && !policy.has_rule(name)) continue;
-    fail_finding(organ, refusal, "organ sign or --key signs it; policy: " + verdict.policy.front());
+    fail_finding(
+        organ, refusal,
+        fmt::format("{}; policy: {}",
+                    anew ? "organ sign or --key signs it" : "whoever publishes it signs it",
+                    verdict.policy.front()));
   }
 }
 
@@ -306,7 +311,7 @@ void Registry::check_publishable(const OrganSource& organ, const Digest& identit
   }
   check_bundles(prepared, identity);
   check_policy(impl_->policy(), prepared, nullptr,
-               impl_->anchors_of(manifest.name, existing, seconds_now()));
+               impl_->anchors_of(manifest.name, existing, seconds_now()), false);
 }
 
 PublishResult Registry::publish(const OrganSource& organ, const std::string& name,
@@ -343,7 +348,8 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
     prepared.sign(*options.key);
   }
   check_bundles(prepared, texts.manifest.ref.digest);
-  check_policy(policy, prepared, options.key, impl_->anchors_of(name, existing, seconds_now()));
+  check_policy(policy, prepared, options.key, impl_->anchors_of(name, existing, seconds_now()),
+               !options.identity);
 
   PublishResult result{
       .name = name, .version = version.to_string(), .digest = texts.manifest.ref.digest};

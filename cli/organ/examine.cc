@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/organ/examine.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace organ::cli {
@@ -20,7 +21,17 @@ VerifyReport examine_folder(const OrganArgument& organ, const registry::TrustOve
                                   "every byte is what organ.json says");
   }
   VerifyReport report;
-  for (const format::FileEntry& file : organ.organ->manifest().files) report.bytes += file.size;
+  std::size_t missing = 0;
+  for (const format::FileEntry& file : organ.organ->manifest().files) {
+    const bool is_missing = std::ranges::any_of(item.findings, [&](const format::Finding& finding) {
+      return finding.code == ErrorCode::not_found && finding.subject == file.path;
+    });
+    report.bytes += is_missing ? 0 : file.size;
+    missing += is_missing ? 1 : 0;
+  }
+  if (missing == organ.organ->manifest().files.size()) {
+    report.notes.emplace_back("only its manifest is here, for organ check; nothing was verified");
+  }
   report.items.push_back(std::move(item));
   report.versions = 1;
   return report;

@@ -43,9 +43,9 @@ struct Arguments {
 std::string way_out(const OrganArgument& organ, const TrustOptions& options) {
   registry::TrustOverride unsigned_too = options.load();
   unsigned_too.allow_unsigned = true;
-  return organ.judge_origin(unsigned_too).trusted()
-             ? "--key PUB vouches for it, --allow-unsigned goes without"
-             : std::string();
+  if (!organ.judge_origin(unsigned_too).trusted()) return "";
+  return fmt::format("{}--key PUB vouches for it, --allow-unsigned goes without",
+                     options.key_files.empty() ? "" : "another ");
 }
 
 // Throws untrusted (or corrupt) with the first reason.

@@ -56,10 +56,8 @@ void print_items(const Context& context, const GcPlan& plan) {
 
 void show_plan(const Context& context, const GcPlan& plan) {
   print_items(context, plan);
-  context.note(
-      fmt::format("{} stay because something needs them, {} because they are younger than "
-                  "{}",
-                  plan.needed, plan.young, counted(plan.days, "day")));
+  context.note(fmt::format("what stays: {} that something needs, {} younger than {}", plan.needed,
+                           plan.young, counted(plan.days, "day")));
   if (plan.items.empty()) return context.note("nothing to take away");
   context.note(plan.action == GcAction::purge
                    ? "these are deleted for good by: organ gc --apply TOKEN"

@@ -96,9 +96,13 @@ constexpr const char* kDone = "the policy is in the log";
 void finish(Context& context, const char* command, const Registry& registry, bool changed) {
   if (!changed) context.note("nothing changed");
   for (const PolicyRule& rule : registry.policy().rules()) {
-    if (!rule.keys.empty() || rule.mode != PolicyMode::enforce) continue;
-    context.warn(fmt::format("{}: no key is trusted any more: nothing of these names is accepted",
-                             quote(rule.pattern)));
+    if (rule.keys.size() >= rule.threshold || rule.mode != PolicyMode::enforce) continue;
+    context.warn(quote(rule.pattern) +
+                 (rule.keys.empty()
+                      ? std::string(": no key is trusted any more")
+                      : fmt::format(": {} must sign and {} can", counted(rule.threshold, "key"),
+                                    rule.keys.size())) +
+                 ": nothing of these names is accepted");
   }
   show_policy(context, command, registry);
 }
@@ -120,6 +124,9 @@ void run_trust(Context& context, const PolicyArguments& arguments, bool mode_giv
 
 format::KeyId id_of(const std::string& key) {
   if (key.starts_with("sha256:")) return Digest::parse(key, "key id");
+  // As key generate and verify print it.
+  const bool is_hex = key.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (key.size() == Digest::kHexSize && is_hex) return Digest::parse_hex(key, "key id");
   return format::PublicKey::load(key).id();
 }
 
@@ -287,7 +294,7 @@ void add_remember(Command& group, Context& context) {
       context, "remember", "show what you know of the registry, or accept it as it is now",
       "  organ registry remember\n"
       "  organ registry remember --max-age 30d\n"
-      "  organ registry remember --key 'organ-registry/…+…' --replace");
+      "  organ registry remember --key 'organ-registry/…+…+…' --replace");
   auto arguments = std::make_shared<RememberArguments>();
   command.add_option("--key", arguments->log_key, "log key that it must have, as told by its owner")
       .value_name("VKEY");

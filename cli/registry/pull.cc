@@ -87,12 +87,19 @@ registry::ExactVersion expected_of(const Arguments& arguments) {
   return format::parse_exact(arguments.expected);
 }
 
+// What names no version is refused before anything is opened.
+registry::RemoteReference remote_of(const Arguments& arguments) {
+  auto from = registry::RemoteReference::parse(arguments.from);
+  from.require_version();
+  return from;
+}
+
 void run_manifest(Context& context, const Arguments& arguments) {
   if (arguments.out.empty()) {
     throw Error(ErrorCode::invalid_argument, "--manifest-only: needs --out DIR",
                 "the folder that organ check is given");
   }
-  const auto from = registry::RemoteReference::parse(arguments.from);
+  const auto from = remote_of(arguments);
   const auto expected = expected_of(arguments);
   const auto result = watched(context, arguments.threads, [&](const Work& work) {
     return registry::pull_manifest(from, arguments.out, expected, arguments.remote, work);
@@ -121,7 +128,7 @@ void run(Context& context, const Arguments& arguments) {
     throw Error(ErrorCode::invalid_argument, "--out: goes with --manifest-only",
                 "a whole version is pulled into the registry, --registry DIR");
   }
-  const auto from = registry::RemoteReference::parse(arguments.from);
+  const auto from = remote_of(arguments);
   const auto expected = expected_of(arguments);
   const auto result = fetched(context, [&] {
     return watched(context, arguments.threads, [&](const Work& work) {

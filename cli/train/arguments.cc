@@ -111,7 +111,8 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
     const auto left = static_cast<long>(*average_ * static_cast<double>(total - m.step));
     const std::string head = fmt::format("step {}/{}", m.step, total);
     const std::string parts[] = {
-        fmt::format("loss {:.4f}", m.loss), clock_text(static_cast<std::uint64_t>(left)) + " left",
+        fmt::format("loss {:.4f}", m.loss),
+        m.step == total ? "finishing" : clock_text(static_cast<std::uint64_t>(left)) + " left",
         fmt::format("{:.0f} tok/s", m.tokens_per_second),
         fmt::format("{:.0f} GFLOP/s, {:.0f} % of this machine's", m.gflops, 100 * m.gemm_share)};
     if (progress_) {

@@ -81,6 +81,11 @@ void check_name(std::string_view name) {
 }
 
 Reference Reference::parse(std::string_view text) {
+  if (text.starts_with('/') || text.starts_with('.') || text.find("://") != text.npos) {
+    throw Error(
+        ErrorCode::invalid_argument, fmt::format("{}: names no version of a registry", quote(text)),
+        "expected NAME, NAME:VERSION, NAME@ALIAS or NAME@RANGE, for example acme/legal:1.0.0");
+  }
   const std::size_t at = text.find_first_of(":@");
   Reference reference;
   reference.name = std::string(text.substr(0, at));

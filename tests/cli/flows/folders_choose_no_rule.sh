@@ -25,7 +25,8 @@ organ sign organ --key publisher.key >/dev/null
 organ registry trust second.pub --pattern 'tiny/*' --threshold 2 >/dev/null
 expect 5 organ verify organ >/dev/null
 expect 5 organ verify organ --key publisher.pub >/dev/null
-organ registry distrust second.pub >/dev/null
+organ registry distrust second.pub >/dev/null 2>err
+grep -q "'tiny/\*': 2 keys must sign and 1 can" err
 expect 5 organ verify organ >/dev/null
 organ registry trust publisher.pub --pattern 'tiny/*' --threshold 1 >/dev/null
 organ verify organ >/dev/null

@@ -27,3 +27,16 @@ grep -q 'no key is trusted any more' err
 organ yank tiny/organ:1.0.0 --reason 'a draft' >/dev/null
 expect 6 organ lock tiny/organ 2>err
 grep -q 'every version was withdrawn, or is a pre-release' err
+
+# Nor does a rule that nobody can satisfy come without a word; a key goes by the id that is printed.
+organ key generate second >/dev/null 2>&1
+organ registry trust publisher.pub >/dev/null
+organ registry trust second.pub --threshold 2 >/dev/null
+organ registry distrust "$(organ inspect second.pub | sed -n 's/^key id *//p')" >said 2>err
+grep -q "warning: '\*': 2 keys must sign and 1 can: nothing of these names is accepted" err
+for words in './organ' 'oci://127.0.0.1:1/a/b'; do
+  expect 2 organ show "$words" 2>err
+  grep -q '^hint: expected NAME, NAME:VERSION' err
+done
+expect 2 organ --registry nowhere pull oci://127.0.0.1:1/a/b 2>err
+grep -q 'names no version' err

@@ -209,7 +209,8 @@ class Runs(RunCase):
                 self.assertEqual(len(lines), STEPS)
                 self.assertLess(max(map(len, lines)), columns)
                 if columns >= 40:
-                    self.assertRegex(lines[-1], f"^step {STEPS}/{STEPS}  loss [0-9.]+  0:00 left")
+                    self.assertRegex(lines[-1], f"^step {STEPS}/{STEPS}  loss [0-9.]+  finishing")
+                    self.assertRegex(lines[-2], f"^step {STEPS - 1}/{STEPS}  loss [0-9.]+  [0-9:]+ left")
         self.assertIn("of this machine's", self.drawn_lines(200, "again")[-1])
 
     def resident_bytes(self, process):
