@@ -182,9 +182,8 @@ void print_text(const Context& context, const OrganDiff& diff) {
   }
   const auto counts = counts_of(diff);
   context.print(fmt::format(
-      "tensors: {} same, {} changed, {} only in a, {} only in b; metadata: {}"
-      "",
-      counts[0], counts[1], counts[2], counts[3], counted(diff.metadata.size(), "change")));
+      "tensors: {} same, {} changed, {} only in a, {} only in b; metadata: {}", counts[0],
+      counts[1], counts[2], counts[3], counted(diff.metadata.size(), "change")));
 }
 
 void run(const Context& context, const Arguments& arguments) {

@@ -68,8 +68,7 @@ void print_text(const Context& context, const FsckReport& report) {
     return;
   }
   context.print(fmt::format(
-      "{} damaged, {} affected, {} damaged, {} "
-      "to make anew; {}",
+      "{} damaged, {} affected, {} damaged, {} to make anew; {}",
       counted(report.objects.size(), "object"), counted(report.affected.size(), "version"),
       counted(report.records.size(), "record"), counted(report.views.size(), "view"), read));
 }

@@ -60,8 +60,8 @@ void report(const Context& context, const PublishResult& result) {
                               result.digest.to_string()));
   if (result.already_published) context.note("the same content was published before");
   if (result.mended > 0) {
-    context.note(fmt::format("{} of the registry were written anew",
-                             counted(result.mended, "damaged blob")));
+    context.note(
+        fmt::format("written anew: {} of the registry", counted(result.mended, "damaged blob")));
   }
   if (!result.is_signed) {
     context.warn("not signed: install will ask for --allow-unsigned; organ publish --key signs");
