@@ -11,7 +11,8 @@ is shown once.
 
 clang-tidy spends four fifths of its time in the headers of others, once for each file. So it is given
 several files in one, those that are compiled alike and define no name twice; what does not compile so is
-taken apart again.
+taken apart again. Where nothing was found is remembered (clang_memory.py): the next call looks only at what
+changed since, in $ORGAN_CACHE/lint, or at all where that is not set.
 """
 import concurrent.futures
 import json
@@ -22,6 +23,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from clang_memory import Memory, version_of
 
 ROOMS = ("format", "registry", "transplant", "train", "cli", "tests")
 DROPPED = {"-c", "-MD", "-Winvalid-pch", "-fpch-preprocess", "-fdiagnostics-color=always", "-fopenmp",
@@ -163,14 +166,34 @@ def tidy_command(root, database, path):
             f"--header-filter=^{root}/(build[^/]*/../)?({'|'.join(ROOMS)})/", str(path)]
 
 
-def tidy(root, scratch, files, commands):
+def remembered(memory, folder, arguments, path, run):
+    """Findings, or none where none were found in the same before."""
+    page = memory.page(folder, arguments, path)
+    if memory.knows(page):
+        return []
+    headers = memory.headers(folder, arguments, path)
+    found = run()
+    if headers and not found:
+        memory.remember(page, headers)
+    return found
+
+
+def tidy(root, scratch, files, commands, memory):
     """Findings of the files, taken as one where that compiles."""
     folder, arguments = commands[files[0]]
     path = scratch / (files[0].replace("/", "_") + f".{len(files)}.cc")
     bundle = Bundle(root, files, path)
+    return remembered(memory, folder, arguments, path,
+                      lambda: tidy_bundle(bundle, scratch, commands, memory))
+
+
+def tidy_bundle(bundle, scratch, commands, memory):
+    root, files, path = bundle.root, bundle.files, bundle.path
+    folder, arguments = commands[files[0]]
     if len(files) > 1 and not compiles(folder, arguments, path):
         half = len(files) // 2
-        return tidy(root, scratch, files[:half], commands) + tidy(root, scratch, files[half:], commands)
+        return [finding for part in (files[:half], files[half:])
+                for finding in tidy(root, scratch, part, commands, memory)]
     database = path.with_suffix(".d")
     database.mkdir()
     write_database(database, {path: (folder, arguments)})
@@ -179,8 +202,13 @@ def tidy(root, scratch, files, commands):
     return told(bundle.in_files(done.stdout + done.stderr), done, files[0])
 
 
-def werror(root, file, commands):
+def werror(root, file, commands, memory):
     folder, arguments = commands[file]
+    return remembered(memory, folder, arguments, root / file,
+                      lambda: werror_file(root, file, folder, arguments))
+
+
+def werror_file(root, file, folder, arguments):
     done = subprocess.run(["clang++", "-fno-color-diagnostics", "-fsyntax-only", "-Werror", *arguments,
                            str(root / file)], cwd=folder, capture_output=True, text=True, check=False)
     return told(done.stdout + done.stderr, done, file)
@@ -218,6 +246,15 @@ def look(run, parts):
     return len(seen)
 
 
+def memory_of(tool, root, scratch):
+    program = {"werror": "clang++", "tidy": "clang-tidy"}[tool]
+    settings = [tool, version_of(program), (root / ".clang-tidy").read_text(encoding="utf-8"),
+                Path(__file__).read_text(encoding="utf-8")]
+    cache = os.environ.get("ORGAN_CACHE")
+    return Memory(Path(cache) / "lint" if cache else scratch / "lint", settings,
+                  {str(root): "<root>", str(scratch): "<scratch>"})
+
+
 def main():
     tool, root, build = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3]).resolve()
     commands = known_commands(root, build)
@@ -226,10 +263,12 @@ def main():
         stage_headers(root, build, scratch)
         left = with_likes(commands, sources(root), scratch)
         files = sys.argv[4:] or [f for f in sources(root) if f in commands]
+        memory = memory_of(tool, root, scratch)
         if tool == "werror":
-            bad = look(lambda file: werror(root, file, commands), files)
+            bad = look(lambda file: werror(root, file, commands, memory), files)
         else:
-            bad = look(lambda group: tidy(root, scratch, group, commands), bundled(root, files, commands))
+            bad = look(lambda group: tidy(root, scratch, group, commands, memory),
+                       bundled(root, files, commands))
     for file in left:
         print(f"{file}: not looked at, this build does not compile it")
     print(f"{tool}: {len(files)} files, {bad} findings, {len(left)} not looked at")
