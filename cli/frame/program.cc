@@ -52,7 +52,11 @@ int parse_and_run(CLI::App& app, const Context& context, const std::vector<std::
     std::cout << command.help();
     return 0;
   } catch (const CLI::CallForVersion& version) {
-    std::cout << version.what() << '\n';
+    if (context.json_errors) {  // a word after --version is not parsed
+      context.print_json("version", {{"version", ORGAN_VERSION}});
+    } else {
+      std::cout << version.what() << '\n';
+    }
     return 0;
   } catch (const CLI::ParseError& error) {
     return report(context, usage_error(app, command, error));

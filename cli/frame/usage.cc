@@ -69,6 +69,16 @@ std::vector<std::string> command_names(const CLI::App& app) {
   return names;
 }
 
+// `trust`, which is a command of `organ registry`.
+std::optional<std::string> in_a_group(const CLI::App& program, const std::string& word) {
+  for (const CLI::App* group : program.get_subcommands({})) {
+    const auto inner = group->get_subcommands({});
+    const auto named = [&](const CLI::App* command) { return command->get_name() == word; };
+    if (std::any_of(inner.begin(), inner.end(), named)) return group->get_name() + " " + word;
+  }
+  return std::nullopt;
+}
+
 std::string full_name(const CLI::App& app) {  // "organ key generate"
   const CLI::App* parent = app.get_parent();
   return (parent == nullptr ? "" : full_name(*parent) + " ") + app.get_name();
@@ -164,7 +174,8 @@ Error unexpected(const CLI::App& command, const std::string& word) {
 Error unknown_command(const CLI::App& app, const std::string& word) {
   const bool inner = app.get_parent() != nullptr;
   const std::vector<std::string> names = command_names(app);
-  const auto meant = nearest(names, word);
+  auto meant = nearest(names, word);
+  if (!meant && !inner) meant = in_a_group(app, word);
   if (std::find(names.begin(), names.end(), word) != names.end()) {
     return Error(ErrorCode::invalid_argument, quote(word) + " is not a command of this program",
                  "organ " + word + " is one");

@@ -47,6 +47,10 @@ bool is_name(const std::string& text) {
 void require_registry_name(const Context& context, const std::string& text) {
   if (text.find_first_of(":@") != text.npos) return;
   if (is_name(text) && (context.registry || is_there(context.registry_path()))) return;
+  if (is_file(text)) {
+    throw Error(ErrorCode::invalid_argument, quote(text) + ": is not a folder",
+                "an organ is a folder with organ.json and its layers, or a name of the registry");
+  }
   throw Error(ErrorCode::not_found,
               quote(text) + ": neither a file or folder here nor a name of the registry",
               "organ list shows the names; --registry says which registry");

@@ -113,15 +113,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path resolve(const fs::path& path) {
+constexpr std::string_view kWhatAFolderIs =
+    "a checkpoint is a folder with config.json and its weights, as Hugging Face writes it";
+
+fs::path resolve(const fs::path& path, std::string_view hint = {}) {
   std::error_code error;
   fs::path resolved = fs::canonical(path, error);
   if (!error) return resolved;
   if (error == std::errc::no_such_file_or_directory) {
     std::error_code ignored;
     const bool dangling = fs::is_symlink(fs::symlink_status(path, ignored));
-    fail(ErrorCode::not_found, "{}: {}", quote(path.string()),
-         dangling ? "is a symlink to nothing" : "does not exist");
+    throw Error(ErrorCode::not_found,
+                fmt::format("{}: {}", quote(path.string()),
+                            dangling ? "is a symlink to nothing" : "does not exist"),
+                std::string(hint));
   }
   if (error == std::errc::too_many_symbolic_link_levels) {
     fail(ErrorCode::corrupt, "{}: is a loop of symlinks", quote(path.string()));
@@ -165,10 +170,12 @@ void refuse_cache_repository(const fs::path& folder) {
 
 }  // namespace
 
-ModelFolder::ModelFolder(const fs::path& folder) : folder_(resolve(folder)) {
+ModelFolder::ModelFolder(const fs::path& folder) : folder_(resolve(folder, kWhatAFolderIs)) {
   std::error_code error;
   if (!fs::is_directory(folder_, error)) {
-    fail(ErrorCode::corrupt, "{}: is not a folder", quote(folder.string()));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: is not a folder", quote(folder.string())),
+                std::string(kWhatAFolderIs));
   }
   refuse_cache_repository(folder_);
   root_ = cache_repository(folder_);

@@ -66,6 +66,10 @@ Alias parse_alias(std::string_view text, std::string_view reference) {
 
 void check_name(std::string_view name) {
   if (name.empty()) fail(ErrorCode::invalid_argument, "name '': a name cannot be empty");
+  if (name.ends_with('/')) {
+    throw Error(ErrorCode::invalid_argument, fmt::format("name {}: ends with '/'", quote(name)),
+                "a name is no folder: without the slash behind it");
+  }
   if (name.size() > kNameBytes) {
     fail(ErrorCode::invalid_argument, "name {}: has {} bytes, at most {} are allowed", quote(name),
          name.size(), kNameBytes);

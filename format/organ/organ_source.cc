@@ -40,6 +40,11 @@ std::vector<std::string> list_entries(const fs::path& folder) {
 
 OrganFolder OrganFolder::open(const fs::path& folder) {
   if (!is_folder(folder)) {
+    if (is_taken(folder)) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("{}: is not a folder", quote(folder.string())),
+                  "an organ is a folder with organ.json and its layers");
+    }
     fail(ErrorCode::not_found, "{}: no such folder", quote(folder.string()));
   }
   OrganFolder organ;

@@ -145,6 +145,10 @@ UniqueFd open_key(const std::filesystem::path& path, Symlinks symlinks) {
   try {
     return open_regular(path, symlinks);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) {
+      throw Error(error.code(), fmt::format("{}: no such key file", quote(path.string())),
+                  "organ key generate PREFIX makes one");
+    }
     if (error.code() != ErrorCode::corrupt) throw;
     throw Error(ErrorCode::invalid_argument, error.message(), "a key is a PEM file");
   }

@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-# What is not there is exit 6, and nothing is made on the way.
+# What is not there is exit 6, what is no folder or no name exit 2, and nothing is made on the way.
 . "$ORGAN_SOURCE/tests/cli/flows/prelude"
 expect 6 organ extract nothing-here --layers 0:1 --out organ
 expect 6 organ show some/organ:1.0.0
 test -z "$(ls)"
+: >file
+expect 2 organ extract file --layers 0:1 --out organ
+expect 2 organ verify file
+expect 6 organ verify organ --key no-key.pub
+expect 2 organ list med/notes/
+expect 2 organ trust somebody.pub med/notes
+test "$(ls)" = file

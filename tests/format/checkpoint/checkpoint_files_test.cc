@@ -40,6 +40,7 @@ TEST_CASE("a folder without config or weights is not found and pickles are only 
   CHECK(error.starts_with("not_found: "));
   CHECK(holds(error, "only 'pytorch_model.bin'"));
   write_file(scratch.path() / "file", "");
+  CHECK(refusal(scratch.path() / "file").starts_with("invalid_argument: "));
   CHECK(holds(refusal(scratch.path() / "file"), "is not a folder"));
 }
 
