@@ -8,8 +8,27 @@
 
 #include "train/machine/memory.h"
 
+// Of the OpenMP that LibTorch brings (OpenMP 5.0, 3.2); clang has no omp.h of its own.
+extern "C" {
+void omp_set_dynamic(int dynamic);
+int omp_get_thread_limit(void);
+void omp_set_max_active_levels(int levels);
+int omp_get_max_active_levels(void);
+}
+
 namespace organ::train {
 namespace {
+
+// oneDNN shares a product out among as many threads as at::get_num_threads() says; where OpenMP
+// then gives fewer (OMP_DYNAMIC, OMP_THREAD_LIMIT, OMP_MAX_ACTIVE_LEVELS), parts of the product are
+// never computed. So the number of this thread is one that is given.
+void take_no_less() {
+  omp_set_dynamic(0);
+  if (omp_get_max_active_levels() == 0) omp_set_max_active_levels(1);
+  if (const int limit = omp_get_thread_limit(); limit < at::get_num_threads()) {
+    at::set_num_threads(limit);
+  }
+}
 
 // 0: as many as there are.
 int wanted_threads(const MachineChoice& choice, unsigned processes) {
@@ -26,12 +45,17 @@ void use_threads(int threads) {
 at::Device start_machine(const MachineChoice& choice, unsigned processes) {
   if (choice.own_process) keep_large_blocks();
   const at::Device device = open_device(choice.device);
+  // The first question of a thread makes its number that of the process, whoever set it last: asked
+  // later, it would undo what is set here.
+  at::get_num_threads();
   if (const int threads = wanted_threads(choice, processes)) at::set_num_threads(threads);
+  take_no_less();
   return device;
 }
 
 ThreadsInUse::ThreadsInUse(const MachineChoice& choice) : before_(at::get_num_threads()) {
   use_threads(wanted_threads(choice, 1));
+  take_no_less();
 }
 
 ThreadsInUse::~ThreadsInUse() { use_threads(before_); }

@@ -58,6 +58,20 @@ Left after_start(const train::MachineChoice& choice, unsigned processes) {
 
 }  // namespace
 
+TEST_CASE("a thread keeps its number of threads when another one starts after it") {
+  int first = 0, second = 0;
+  std::thread([&] {
+    train::start_machine({.threads = 2}, 1);
+    std::thread([&] {
+      train::start_machine({.threads = 3}, 1);
+      second = at::get_num_threads();
+    }).join();
+    first = at::get_num_threads();
+  }).join();
+  CHECK(first == 2);
+  CHECK(second == 3);
+}
+
 TEST_CASE("a host's process keeps its memory settings, and its threads unless a number is asked") {
   const Left left = after_start({}, 1);
   CHECK(left.threads == kHostThreads);

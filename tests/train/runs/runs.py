@@ -50,9 +50,23 @@ class Runs(RunCase):
             self.train(out, "--precision", "bf16", steps=4)
         self.assertEqual(self.tensors("a"), self.tensors("b"))
 
+    def test_threads_that_openmp_does_not_give_are_not_counted_on(self):
+        """oneDNN would leave parts of a product out."""
+        losses = {}
+        for name, value in (("OMP_NUM_THREADS", "2"), ("OMP_DYNAMIC", "true"),
+                            ("OMP_THREAD_LIMIT", "1"), ("OMP_MAX_ACTIVE_LEVELS", "0")):
+            done = subprocess.run(self.command(name, "--threads", "2", steps=2), text=True,
+                                  capture_output=True, env={**os.environ, name: value})
+            self.assertEqual(done.returncode, 0, (name, done.stderr))
+            losses[name] = self.losses(name)
+        expected = losses["OMP_NUM_THREADS"]
+        for name, found in losses.items():
+            for (_, a, _), (_, b, _) in zip(found, expected, strict=True):
+                self.assertAlmostEqual(a, b, places=4, msg=name)
+
     def test_a_resumed_run_equals_the_straight_one(self):
         self.train("straight")
-        for step, how, code in ((1, signal.SIGINT, 130), (3, signal.SIGKILL, -9),
+        for step, how, code in ((1, signal.SIGINT, -2), (3, signal.SIGKILL, -9),
                                 (5, signal.SIGTERM, 130), (7, signal.SIGKILL, -9)):
             with self.subTest(step=step, how=how):
                 out = f"at{step}"
