@@ -43,7 +43,10 @@ struct CompatibilityReport {
   std::vector<CompatibilityFinding> findings;    // refusals first
   std::vector<std::uint64_t> fitting_positions;  // where the architecture fits, ascending
 
-  bool installable() const { return level == Level::A; }
+  bool installable() const {
+    return level == Level::A &&
+           (findings.empty() || findings.front().severity != Severity::refusal);
+  }
 };
 
 // The verdict is a value; only a damaged recipient throws (corrupt, io), and cancelled. For lineage

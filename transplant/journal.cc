@@ -23,7 +23,8 @@ void require_settled(const fs::path& model) {
 Recovery recover_journal(const fs::path& model, const Work& work) {
   const StateFolder state(model);
   if (state.pending() == Pending::nothing) return Recovery::nothing;
-  const FileLock lock = state.take_lock(work);
+  const auto lock = state.take_lock_of_rest(work);
+  if (!lock) return Recovery::nothing;
   const Recovery recovery = recover(state, work);
   remove_state_if_empty(state);
   return recovery;
@@ -32,7 +33,8 @@ Recovery recover_journal(const fs::path& model, const Work& work) {
 Abandoned abort_change(const fs::path& model, const Work& work) {
   const StateFolder state(model);
   if (state.pending() == Pending::nothing) return {};
-  const FileLock lock = state.take_lock(work);
+  const auto lock = state.take_lock_of_rest(work);
+  if (!lock) return {};
   Abandoned outcome = abandon(state, work.phase("looking at the pending change", 0));
   remove_state_if_empty(state);
   return outcome;

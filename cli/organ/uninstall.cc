@@ -69,9 +69,9 @@ void run_uninstall(Context& context, const Arguments& arguments) {
     return;
   }
   context.confirm(fmt::format(
-      "{}:{} (receipt {}) is out of {}; {} of {} files have the SHA-256 they had before",
+      "{}:{} (receipt {}) is out of {}; with the SHA-256 of before: {} of {}",
       escape_text(receipt.organ_name), escape_text(receipt.organ_version), receipt.number,
-      escape_text(model), outcome.proved.size(), outcome.undone.files.size()));
+      escape_text(model), outcome.proved.size(), counted(outcome.undone.files.size(), "file")));
   for (const std::string& name : names) context.confirm("still installed: " + name);
 }
 

@@ -7,6 +7,9 @@
 
 #include <functional>
 #include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 #include "format/base/file.h"
 #include "tests/support/checkpoint_maker.h"
@@ -228,4 +231,26 @@ TEST_CASE("giving a change up leaves every file of the model as it is") {
       require_settled(pending.folder.path());
     }
   }
+}
+
+TEST_CASE("who waits for a lock whose folder goes with its holder begins again") {
+  const TempFolder folder = test::scratch();
+  std::mutex mutex;
+  std::string refused;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int n = 0; n < 100; ++n) {
+        try {
+          const Transaction transaction(folder.path());
+        } catch (const Error& error) {
+          const std::lock_guard lock(mutex);
+          refused = error.what();
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(refused == "");
+  CHECK_FALSE(fs::exists(folder.path() / ".organ"));
 }

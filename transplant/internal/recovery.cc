@@ -154,8 +154,8 @@ void keep_aside(const StateFolder& state, Abandoned& outcome) {
   if (changed > 0 && unknown == 0) {
     throw Error(
         ErrorCode::conflict,
-        fmt::format("{}: {} of {} files are changed already, the change can only be finished",
-                    quote(state.model.string()), changed, outcome.files.size()),
+        fmt::format("{}: {} of {} are changed already, the change can only be finished",
+                    quote(state.model.string()), changed, counted(outcome.files.size(), "file")),
         "organ install --continue --into MODEL finishes it; organ uninstall then takes the organ "
         "out");
   }

@@ -81,6 +81,15 @@ FileLock StateFolder::take_lock(const Work& work) const {
   return {lock(), FileLock::Kind::exclusive, FileLock::kUsualWait, work};
 }
 
+std::optional<FileLock> StateFolder::take_lock_of_rest(const Work& work) const {
+  try {
+    return take_lock(work);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found && !exists()) return std::nullopt;
+    throw;
+  }
+}
+
 void StateFolder::write(const fs::path& path, std::string_view text) const {
   AtomicFile file(path);
   FolderFd(path.parent_path()).give_to_owner(file.fd(), path.string());

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,8 @@ struct StateFolder {
   void make(const std::filesystem::path& folder) const;
   // The lock, whose file is made when it is not there. Throws as FileLock does.
   FileLock take_lock(const Work& work) const;
+  // Nothing when who held it left nothing behind.
+  std::optional<FileLock> take_lock_of_rest(const Work& work) const;
   // Atomic durable replacement of a file in one of these folders.
   void write(const std::filesystem::path& path, std::string_view text) const;
 };

@@ -36,20 +36,31 @@ void remove_unlocked(const StateFolder& state) {
 }  // namespace
 
 Transaction::Transaction(const fs::path& model, const Work& work) : state_(model) {
-  const bool made = !state_.exists();
-  state_.make(state_.root);
-  try {
-    require_one_device(state_);
-    lock_.emplace(state_.take_lock(work));
-  } catch (const Error& error) {
-    // Whoever holds the lock, or may, has what lies there; where nobody can it is ours.
-    if (made && error.code() == ErrorCode::io) remove_unlocked(state_);
-    throw;
+  while (!try_lock(work)) {
   }
   recovery_ = recover(state_, work);
   for (const fs::path& folder : {state_.receipts(), state_.undos(), state_.stage(),
                                  state_.staged_files(), state_.staged_undo()}) {
     state_.make(folder);
+  }
+}
+
+bool Transaction::try_lock(const Work& work) {
+  bool made = false;
+  try {
+    made = !state_.exists();
+    state_.make(state_.root);
+    require_one_device(state_);
+    lock_.emplace(state_.take_lock(work));
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found && is_folder(state_.model)) {
+      work.require_wanted();
+      return false;
+    }
+    // Whoever holds the lock, or may, has what lies there; where nobody can it is ours.
+    if (made && error.code() == ErrorCode::io) remove_unlocked(state_);
+    throw;
   }
 }
 

@@ -33,6 +33,9 @@ class Transaction {
   void commit(const Change& change);
 
  private:
+  // False when the command before ended meanwhile, and took the folder of the lock with it.
+  bool try_lock(const Work& work);
+
   StateFolder state_;
   std::optional<FileLock> lock_;
   Recovery recovery_ = Recovery::nothing;
