@@ -11,30 +11,53 @@
 namespace organ::cli {
 namespace {
 
-constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+// The first kEnding end what is not long work with last words; the others as the system has it.
+// SIGPIPE: the pager was closed. SIGXCPU: `ulimit -t`.
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU};
+constexpr std::size_t kEnding = 3;
 
 std::atomic<bool> interrupted{false};
+std::atomic<int> first_signal{0};
 std::array<std::atomic<bool>, kSignals.size()> taken{};  // whose handler is ours
 bool completing = false;                                 // complete_first was called
-static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may touch it");
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
+              "signal handlers may touch it");
+
+// Several times for one cause: a second one is no second wish.
+bool comes_often(int signal) { return signal == SIGHUP || signal == SIGPIPE || signal == SIGXCPU; }
 
 // Nothing but async-signal-safe work: the second signal finds the default action back in place.
 void remember(int signal) {
   interrupted = true;
-  if (signal == SIGHUP) return;
+  int none = 0;
+  first_signal.compare_exchange_strong(none, signal);
+  if (comes_often(signal)) return;
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    if (taken[i] && kSignals[i] != SIGHUP) std::signal(kSignals[i], SIG_DFL);
+    if (taken[i] && !comes_often(kSignals[i])) std::signal(kSignals[i], SIG_DFL);
   }
+}
+
+// Ends the process by the signal itself, as nobody else could tell a shell: one that runs a loop
+// ends it only when its command died of Ctrl-C. SIGTERM and SIGHUP leave an exit code.
+void die_of(int signal) {
+  if (signal == 0 || signal == SIGTERM || signal == SIGHUP) return;
+  std::signal(signal, SIG_DFL);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  static_cast<void>(::raise(signal));  // waits, where a handler of it runs
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 std::array<char, 512> last_words{};
 std::size_t last_words_size = 0;
 std::atomic<bool> line_open{false};
 
-void leave(int /*signal*/) {
+void leave(int signal) {
   // Where a write fails there is nobody else to tell.
   static_cast<void>(line_open && ::write(STDERR_FILENO, "\n", 1) < 0);
   static_cast<void>(::write(STDERR_FILENO, last_words.data(), last_words_size) < 0);
+  die_of(signal);
   ::_exit(exit_code(ErrorCode::cancelled));
 }
 
@@ -70,11 +93,12 @@ void make_signal_stack() {
 void end_when_interrupted(std::string_view said) {
   last_words_size = said.copy(last_words.data(), last_words.size());
   make_signal_stack();
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond `ulimit -f` then fails like one on a full disk
   const struct sigaction action = action_of(leave);
-  for (const int signal : kSignals) {
+  for (std::size_t i = 0; i < kEnding; ++i) {
     struct sigaction now {};
-    sigaction(signal, nullptr, &now);
-    if (now.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+    sigaction(kSignals[i], nullptr, &now);
+    if (now.sa_handler != SIG_IGN) sigaction(kSignals[i], &action, nullptr);
   }
   const sigset_t set = signal_set();
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
@@ -87,7 +111,7 @@ void complete_first() {
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     struct sigaction now {};
     sigaction(kSignals[i], nullptr, &now);
-    if (now.sa_handler != leave) continue;
+    if (now.sa_handler != (i < kEnding ? leave : SIG_DFL)) continue;
     taken[i] = true;
     sigaction(kSignals[i], &action, nullptr);
   }
@@ -119,6 +143,10 @@ InterruptGuard::~InterruptGuard() {
     sigaction(kSignals[i], nullptr, &now);
     if (taken[i] && now.sa_handler == remember) sigaction(kSignals[i], &old_[i], nullptr);
   }
+}
+
+void end_as_interrupted(int code) {
+  if (code == exit_code(ErrorCode::cancelled)) die_of(first_signal);
 }
 
 bool InterruptGuard::requested() const { return interrupted.load(std::memory_order_relaxed); }

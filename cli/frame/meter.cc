@@ -22,6 +22,12 @@ constexpr std::chrono::milliseconds kPatience{1000};  // what ends sooner shows 
 constexpr std::chrono::milliseconds kRedraw{100};
 constexpr double kRateSeconds = 3;  // how long the rate remembers
 
+// A job in the background would draw over what is typed.
+bool is_in_front() {
+  const pid_t front = ::tcgetpgrp(STDERR_FILENO);
+  return front < 0 || front == ::getpgrp();
+}
+
 std::string amount_text(std::uint64_t amount, Unit unit) {
   return unit == Unit::bytes ? size_text(amount) : std::to_string(amount);
 }
@@ -105,7 +111,7 @@ void Meter::run(const std::stop_token& stop) {
   };
   if (!pause(kPatience)) return;
   do {
-    if (!phase_.empty()) draw();
+    if (!phase_.empty() && (!terminal_ || is_in_front())) draw();
   } while (pause(terminal_ ? kRedraw : kPatience));
 }
 

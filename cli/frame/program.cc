@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,12 +65,24 @@ int parse_and_run(CLI::App& app, const Context& context, const std::vector<std::
   return context.exit_code;
 }
 
-// `organ help COMMAND` as `organ COMMAND --help`.
-void understand_help(const CLI::App& program, std::vector<std::string>& words) {
+// `organ help COMMAND` as `organ COMMAND --help`; whether it was that.
+bool understand_help(const CLI::App& program, std::vector<std::string>& words) {
   const Place place = find_place(program, words);
-  if (place.command != &program || !place.unknown || words[*place.unknown] != "help") return;
+  if (place.command != &program || !place.unknown || words[*place.unknown] != "help") return false;
   words.erase(words.begin() + static_cast<std::ptrdiff_t>(*place.unknown));
   words.emplace_back("--help");
+  return true;
+}
+
+// The first word between the names that led to the command and `--help`; an option may be anywhere,
+// with its value.
+std::optional<std::string> surplus(const CLI::App& command, const std::vector<std::string>& words) {
+  std::size_t depth = 0;
+  for (const CLI::App* app = command.get_parent(); app != nullptr; app = app->get_parent()) ++depth;
+  const bool has_options =
+      std::any_of(words.begin(), words.end() - 1, [](const auto& word) { return word[0] == '-'; });
+  if (has_options || words.size() <= depth + 1) return std::nullopt;
+  return words[depth];
 }
 
 // `organ help help`, and `organ help --help`.
@@ -94,9 +107,13 @@ int run(CLI::App& app, const Context& context, std::vector<std::string> words) {
     std::cout << help_of_help();
     return 0;
   }
-  understand_help(app, words);
+  const bool asks_for_help = understand_help(app, words);
   const Place place = find_place(app, words);
-  if (!place.unknown) return parse_and_run(app, context, words);
+  if (!place.unknown) {
+    const auto extra = asks_for_help ? surplus(*place.command, words) : std::nullopt;
+    if (extra) return report(context, unexpected(*place.command, *extra));
+    return parse_and_run(app, context, words);
+  }
   const std::string& word = words[*place.unknown];
   if (place.command == &app && !train_summary(word).empty()) exec_train_program(words);
   if (place.unknown_option) {
@@ -174,7 +191,9 @@ int run_program(std::span<const NamedCommand> commands, int argc, char** argv) {
     app.get_subcommand(std::string(command.name));  // throws: its line has another name
   }
   show_groups(app);
-  return flushed(context, run_to_an_end(app, context, words));
+  const int code = flushed(context, run_to_an_end(app, context, words));
+  end_as_interrupted(code);
+  return code;
 }
 
 }  // namespace organ::cli

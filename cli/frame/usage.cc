@@ -28,15 +28,15 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 // The one of `names` that somebody meant who wrote `word`: the only one that starts like it, else
-// the one that fewest changes of a letter make of it, two at most and never all.
+// the one that fewest changes of a letter make of it, two at most and never all that was written.
 std::optional<std::string> nearest(const std::vector<std::string>& names, std::string_view word) {
-  constexpr std::size_t kMostChanges = 2, kShortestStart = 3;
+  constexpr std::size_t kMostChanges = 2, kShortestStart = 2;
   std::optional<std::string> best, longer;
   std::size_t best_distance = kMostChanges + 1, starts = 0;
   for (const std::string& name : names) {
     if (name == word) continue;
     const std::size_t distance = edit_distance(word, name);
-    const std::size_t letters = std::max(word.size(), name.size()) - (name[0] == '-' ? 2 : 0);
+    const std::size_t letters = word.size() - (word.starts_with("--") ? 2 : 0);
     if (distance < best_distance && distance < letters) {
       best_distance = distance;
       best = name;
@@ -166,6 +166,10 @@ Error unexpected(const CLI::App& command, const std::string& word) {
   for (const CLI::Option* one : command.get_options()) {
     for (const std::string& long_name : one->get_lnames()) names.push_back("--" + long_name);
   }
+  if (std::find(names.begin(), names.end(), option) != names.end()) {
+    return Error(ErrorCode::invalid_argument, quote(option) + " stands behind --",
+                 "options go before it: all that follows -- are arguments");
+  }
   const auto meant = option.starts_with("--") ? nearest(names, option) : std::nullopt;
   return Error(ErrorCode::invalid_argument, quote(option) + " is not an option of " + name,
                meant ? "did you mean '" + *meant + "'?" : help);
@@ -176,6 +180,7 @@ Error unknown_command(const CLI::App& app, const std::string& word) {
   const std::vector<std::string> names = command_names(app);
   auto meant = nearest(names, word);
   if (!meant && !inner) meant = in_a_group(app, word);
+  if (word == "version") meant = "--version";
   if (std::find(names.begin(), names.end(), word) != names.end()) {
     return Error(ErrorCode::invalid_argument, quote(word) + " is not a command of this program",
                  "organ " + word + " is one");

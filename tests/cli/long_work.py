@@ -32,6 +32,7 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
 HIDDEN, INNER, LAYERS, VOCAB = 2048, 5632, 64, 32
 COLUMNS = 80
 INTERRUPTED = 130
+BY_CTRL_C = -signal.SIGINT  # a shell ends its loop only when its command dies of it
 PATIENCE = 120  # seconds until something that must happen has not
 METER = re.compile(r"\w[\w ]+  [\d.]+ [kMG]?B of [\d.]+ [kMG]B  \d+ %  [\d.]+ [kMG]?B/s  [\d:]+ left")
 
@@ -80,12 +81,12 @@ def everything(folder):
 class Terminal:
     """A command whose stderr, and whose Ctrl-C, is a terminal of its own."""
 
-    def __init__(self, arguments, cwd, env=None):
+    def __init__(self, arguments, cwd, env=None, program=ORGAN):
         self.text, self.exit, self.arguments = "", None, arguments
         self.child, self.end = pty.fork()
         if self.child == 0:
             os.chdir(cwd)
-            os.execve(ORGAN, [str(ORGAN), *arguments],
+            os.execve(program, [str(program), *arguments],
                       {"PATH": "/usr/bin:/bin", "TERM": "xterm", "HOME": str(cwd), **(env or {})})
         fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
 
@@ -156,7 +157,7 @@ class LongWork(unittest.TestCase):
         seen = time.monotonic() - started
         terminal.press_ctrl_c()
         terminal.wait()
-        self.assertEqual(terminal.exit, INTERRUPTED, terminal.text)
+        self.assertEqual(terminal.exit, BY_CTRL_C, terminal.text)
         self.assertEqual(everything(self.work), self.before)
         return terminal.text, seen
 
@@ -186,7 +187,8 @@ class LongWork(unittest.TestCase):
                 time.sleep(2)
                 command.send_signal(stop)
                 out, err = command.communicate(timeout=PATIENCE)
-            self.assertEqual(command.returncode, INTERRUPTED, err)
+            self.assertEqual(command.returncode,
+                             BY_CTRL_C if stop == signal.SIGINT else INTERRUPTED, err)
             self.assertEqual((out, err), ("", "organ: interrupted: nothing was changed\n"))
             self.assertEqual(everything(self.work), self.before)
 
@@ -195,7 +197,7 @@ class LongWork(unittest.TestCase):
         time.sleep(2)
         terminal.press_ctrl_c()
         terminal.wait()
-        self.assertEqual(terminal.exit, INTERRUPTED, terminal.text)
+        self.assertEqual(terminal.exit, BY_CTRL_C, terminal.text)
         self.assertEqual(terminal.text.replace("^C", ""),
                          "organ: interrupted: nothing was changed\r\n")
         self.assertEqual(everything(self.work), self.before)
@@ -213,10 +215,39 @@ class LongWork(unittest.TestCase):
             out, err = command.communicate(timeout=PATIENCE)
         self.assertRegex(lines[-1], METER)
         self.assertNotIn("\r", "".join(lines))
-        self.assertEqual(command.returncode, INTERRUPTED, err)
+        self.assertEqual(command.returncode, BY_CTRL_C, err)
         self.assertEqual(out, "")
         self.assertEqual(json.loads(err.splitlines()[-1])["code"], "cancelled")
         self.assertEqual(everything(self.work), self.before)
+
+    def test_a_loop_of_a_shell_ends_at_the_first_ctrl_c(self):
+        script = f"for i in 1 2 3; do echo run $i; {ORGAN} {' '.join(self.EXTRACT)}$i; done"
+        terminal = Terminal(("-c", script), self.work, program="/bin/bash")
+        terminal.wait_for(METER)
+        terminal.press_ctrl_c()
+        terminal.wait()
+        self.assertEqual(terminal.text.count("run "), 1, terminal.text)
+        self.assertEqual(everything(self.work), self.before)
+
+    def test_a_job_in_the_background_draws_nothing(self):
+        script = f"set -m; {ORGAN} {' '.join(self.SMALL)} & wait; rm -r small; echo ended"
+        terminal = Terminal(("-c", script), self.work, program="/bin/bash")
+        terminal.wait()
+        self.assertIn("ended", terminal.text)
+        self.assertNotRegex(terminal.text, METER)
+
+    def test_a_closed_pager_leaves_nothing_behind(self):
+        for number in (signal.SIGPIPE, signal.SIGQUIT, signal.SIGXCPU):
+            with self.subTest(signal=number.name), \
+                    self.start(*self.EXTRACT, "--progress") as command:
+                command.stderr.readline()
+                if number == signal.SIGPIPE:
+                    command.stderr.close()
+                else:
+                    command.send_signal(number)
+                command.wait(timeout=PATIENCE)
+            self.assertEqual(command.returncode, -number)
+            self.assertEqual(everything(self.work), self.before)
 
     def test_a_lost_terminal_leaves_nothing_behind(self):
         terminal = Terminal(self.EXTRACT, self.work)

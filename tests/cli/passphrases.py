@@ -139,7 +139,8 @@ class Passphrases(unittest.TestCase):
                     os.kill(child, number)
                 said += self.read_until(end, "no such text")
                 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-                self.assertEqual(code, -signal.SIGQUIT if key == b"\x1c" else INTERRUPTED, said)
+                dies_of = {b"\x03": signal.SIGINT, b"\x1c": signal.SIGQUIT}
+                self.assertEqual(code, -dies_of[key] if key in dies_of else INTERRUPTED, said)
                 self.assertTrue(self.echo(end), said)
                 if key != b"\x1c":
                     self.assertRegex(said, "\r\norgan: (interrupted|no passphrase was typed)")

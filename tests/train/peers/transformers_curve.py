@@ -79,7 +79,7 @@ def interrupt(model_folder, folder):
     while process.poll() is None and not list(run.glob("step-*.json")):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    assert process.wait() == 130
+    assert process.wait() == -signal.SIGINT
     validate("train-state", *(json.loads(p.read_text()) for p in run.glob("step-*.json")))
 
 
