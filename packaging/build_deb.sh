@@ -5,7 +5,7 @@
 # (default: the newest commit's) give equal bytes, wherever SCRATCH lies.
 set -euo pipefail
 umask 022
-source=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
+source=$(realpath -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/..")
 mkdir -p "$1" "$2"
 scratch=$(realpath "$1") out=$(realpath "$2")
 

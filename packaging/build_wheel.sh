@@ -5,7 +5,7 @@
 # bytes. With ORGAN_TORCH_ROOT LibTorch is taken from there and no torch is fetched for building.
 set -euo pipefail
 umask 022
-source=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
+source=$(realpath -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/..")
 out=$1
 shift
 mkdir -p "$out"
@@ -13,4 +13,4 @@ if [[ -z ${SOURCE_DATE_EPOCH-} ]]; then
   SOURCE_DATE_EPOCH=$(git -C "$source" log -1 --format=%ct)
 fi
 export SOURCE_DATE_EPOCH
-${PYTHON:-python3} -m pip wheel --no-deps --wheel-dir "$out" "$@" "$source"
+LC_ALL=C.UTF-8 ${PYTHON:-python3} -m pip wheel --no-deps --wheel-dir "$out" "$@" "$source"

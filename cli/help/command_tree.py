@@ -12,6 +12,9 @@ VALUE_KINDS = {
     "DIR": {"folder"}, "MODEL": {"folder"}, "ADAPTER": {"folder"}, "ROOT": {"folder"},
     "REF": {"reference"}, "NAME:VERSION": {"reference"}, "ORGAN": {"reference", "folder"},
     "A": {"reference", "folder"}, "B": {"reference", "folder"},
+    "REGISTRY": {"folder"}, "SOURCE": {"folder"},
+    # NAME is many things; behind --update it is an organ's.
+    "--update NAME": {"name"}, "NAME@ALIAS": {"alias"},
 }
 PLAIN_TYPES = {"TEXT", "INT", "UINT", "FLOAT", "BOOLEAN", ""}  # CLI11's own
 
@@ -47,8 +50,8 @@ class Option:
 
     @property
     def kinds(self):
-        """What else it takes: some of file, folder and reference."""
-        names = {self.label} | set(self.label.split("|"))
+        """What else it takes: some of file, folder, reference, name and alias (name, then @)."""
+        names = {self.label, *self.label.split("|"), " ".join([*self.names[-1:], self.label])}
         return set().union(*(VALUE_KINDS.get(name, set()) for name in names))
 
 
@@ -106,7 +109,7 @@ def read_command(node, above):
 def read_programs(programs):
     """The tree of `organ` and, where it was built, `organ-train` (in this order)."""
     dumps = [json.loads(subprocess.run([program, "--dump-help", "json"], check=True,
-                                       capture_output=True, text=True).stdout)
+                                       capture_output=True, encoding="utf-8").stdout)
              for program in programs]
     commands = {}
     for dump in dumps:

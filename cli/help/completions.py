@@ -16,7 +16,8 @@ def nodes(program):
     a command whose program was not asked has neither options nor arguments."""
     names = [name for _, entries in program.groups for name, _ in entries]
     summaries = dict(entry for _, entries in program.groups for entry in entries)
-    yield [], [(name, summaries[name]) for name in names], program.options, []
+    commands = [(name, summaries[name]) for name in names]
+    yield [], commands + [("help", "show the help of a command")], program.options, []
 
     def inside(command):
         inner = [(one.name, one.description) for one in command.commands]
@@ -40,6 +41,7 @@ def bash_kind(option):
 def bash(program, template):
     table, values = [], []
     for path, inner, options, arguments in nodes(program):
+        rest = "".join(bash_kind(a) for a in arguments[-1:] if a.many)
         where = " ".join(path)
         with_value = [o for o in options if o.value]
 
@@ -51,6 +53,7 @@ def bash(program, template):
                   f"      valued={names(with_value)}",
                   f"      many={names([o for o in with_value if o.many])}",
                   f"      arguments=({' '.join(shlex.quote(bash_kind(a)) for a in arguments)})",
+                  f"      rest={shlex.quote(rest)}",
                   "      ;;"]
         for option in with_value:
             if kind := bash_kind(option):
@@ -73,8 +76,10 @@ def zsh_action(option):
         return f"({' '.join(option.words)})"
     if option.kinds == {"reference", "folder"}:
         return "_organ_references_or_folders"
-    if "reference" in option.kinds:
-        return "_organ_references"
+    for kind, action in (("reference", "_organ_references"), ("name", "_organ_names"),
+                         ("alias", "_organ_names -S @")):
+        if kind in option.kinds:
+            return action
     if "file" in option.kinds:
         return "_files"
     return "_files -/" if "folder" in option.kinds else " "
@@ -104,9 +109,11 @@ def zsh_function(path, inner, options, arguments):
     lines = [f"{function}() {{", "  local curcontext=$curcontext state line"]
     if not path:
         lines.append('  local -a organ_line=("${words[@]}")')
+    # The options behind a command inside are that command's; behind -- stand arguments.
+    ends = "-A '-*'" if inner else "-S"
     lines += ["  local -A opt_args", "  local -a commands",
-             # The options behind a command inside are that command's.
-             f"  _arguments -C {'-A {} '.format(shlex.quote('-*')) if inner else ''}\\\n    " + " \\\n    ".join(specifications or ["'*:: :'"])]
+             f"  _arguments -C {ends} \\\n    "
+             + " \\\n    ".join(specifications or ["'*:: :'"])]
     if inner:
         entries = "\n".join("    " + shlex.quote(f"{name}:{summary}") for name, summary in inner)
         lines += [f"  commands=(\n{entries}\n  )", "  case $state in",
@@ -131,6 +138,10 @@ def fish_values(option):
     choices = list(option.words)
     if "reference" in option.kinds:
         choices.append("(__organ_references)")
+    if "name" in option.kinds:
+        choices.append("(__organ_names)")
+    if "alias" in option.kinds:
+        choices.append("(__organ_names)@")
     if "file" in option.kinds:
         return " -F"
     if "folder" in option.kinds:

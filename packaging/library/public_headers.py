@@ -17,7 +17,8 @@ INCLUDE = re.compile(r'^(\s*#\s*include\s*)"([^"]+)"', re.M)
 
 
 def listed(files):
-    lines = [line.strip() for file in files for line in file.read_text().splitlines()]
+    lines = [line.strip() for file in files
+             for line in file.read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -28,6 +28,7 @@ class DemoFolder(unittest.TestCase):
         self.model.mkdir(parents=True)
         (self.model / "config.json").write_text("{}")
         self.write("demo/registry/index.json")
+        (self.work / "elsewhere/demo").mkdir(parents=True)
 
     def write(self, name):
         path = self.work / name
@@ -38,7 +39,7 @@ class DemoFolder(unittest.TestCase):
     def run_demo(self):
         """There is no program organ here, so it ends soon after it began."""
         env = {"PATH": "/usr/bin:/bin", "ORGAN_MODELS": str(self.work / "models"),
-               "HOME": str(self.work)}
+               "HOME": str(self.work), "CDPATH": str(self.work / "elsewhere")}
         return subprocess.run(["bash", "tests/tools/demo.sh"], cwd=self.work, env=env, check=False,
                               capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
@@ -89,13 +90,12 @@ class DevWords(unittest.TestCase):
         shutil.copy(SOURCE / "dev", self.work)
         (self.work / "bin").mkdir()
         for name, text in (("dpkg-query", f"touch '{self.work}/asked'; echo not-installed"), ("id", "echo 1000")):
-            (self.work / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
-            (self.work / "bin" / name).chmod(0o755)
+            self.stub(name, text)
 
-    def dev(self, *words):
-        env = {"PATH": f"{self.work}/bin:/usr/bin:/bin", "HOME": str(self.work)}
-        return subprocess.run(["./dev", *words], cwd=self.work, env=env, check=False,
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    def dev(self, *words, program="./dev", cwd=None, user=None, **more):
+        env = {"PATH": f"{self.work}/bin:/usr/bin:/bin", "HOME": str(self.work)} | more
+        return subprocess.run([program, *words], cwd=cwd or self.work, env=env, user=user,
+                              check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
     def test_words_come_first(self):
         for words, said in ((["package", "dep"], "unknown package 'dep'"),
@@ -118,6 +118,49 @@ class DevWords(unittest.TestCase):
         for name in ("zsh", "skopeo", "strace", "doctest-dev", "cmake", "python3-venv"):
             self.assertNotIn(name, light)
             self.assertEqual(whole.count(name), 1, whole)
+
+    def test_help_behind_a_command_is_the_help(self):
+        for words in (["demo", "--help"], ["test", "-h"]):
+            done = self.dev(*words)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("usage: ./dev COMMAND", done.stdout)
+
+    def test_a_filter_needs_a_text(self):
+        for words in (["--filter"], ["--filter", ""]):
+            self.assertEqual(self.dev("test", *words).stderr, "dev: --filter needs a text\n")
+
+    def test_a_checkout_that_cannot_be_written(self):
+        self.work.chmod(0o555)
+        self.addCleanup(self.work.chmod, 0o755)
+        done = self.dev("build", "--no-train", user=65534 if os.geteuid() == 0 else None)
+        self.assertEqual(done.stderr,
+                         f"dev: the checkout {self.work.resolve()} cannot be written\n")
+
+    def stub(self, name, text):
+        (self.work / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (self.work / "bin" / name).chmod(0o755)
+
+    def test_a_failing_meson_is_tried_again_and_the_folders_are_the_callers(self):
+        """Called through a link, from a folder that has a cache, where CDPATH leads elsewhere."""
+        here, lists = self.work / "here", self.work / "tests/tools"
+        for folder in (lists, here / "cache/tools", here / "cache/libtorch-2.11.0",
+                       here / "cache/models/smollm2", here / "tests"):
+            folder.mkdir(parents=True)
+        (lists / "tools_requirements.txt").write_text("numpy\n")
+        (here / "cache/tools/requirements.txt").write_text("numpy\n" * 2)
+        (here / "to-dev").symlink_to("../dev")
+        self.stub("dpkg-query", "echo installed")
+        self.stub("meson", "mkdir -p build-demo; touch build-demo/half; echo no compiler; exit 1")
+        self.stub("ninja", f"touch '{self.work}/built'")
+        for _ in range(2):
+            done = self.dev("demo", program="./to-dev", cwd=here, ORGAN_CACHE="cache",
+                            CDPATH=str(here))
+            self.assertEqual(done.returncode, 1, done.stderr)
+            log = here / "cache/log/meson.log"
+            self.assertEqual(done.stderr, f"dev: meson failed; {log} ends with\nno compiler\n")
+            self.assertTrue((self.work / "build-demo/half").exists())
+            self.assertFalse((self.work / "build-demo/dev-options").exists())
+        self.assertFalse((self.work / "built").exists())
 
 
 if __name__ == "__main__":

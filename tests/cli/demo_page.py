@@ -273,6 +273,19 @@ def check_picture():
     assert data.startswith(b"\x89PNG") and len(data) <= LARGEST_PICTURE, len(data)
 
 
+def with_long_words(record, folder):
+    """The page of a record whose model, command and refusal have a word longer than a line."""
+    shutil.copytree(record, folder / "long")
+    for name, old in (("generate.json", '"text": "'), ("unsigned.txt", ": "),
+                      ("commands.tsv", "organ ")):
+        file = folder / "long" / name
+        file.write_text(file.read_text(encoding="utf-8").replace(old, old + "=" * 400 + " "),
+                        encoding="utf-8")
+    make_page(folder / "long", folder / "long.html")
+    assert (folder / "long.html").read_text(encoding="utf-8").count("=" * 400) > 4
+    return folder / "long.html"
+
+
 def check_narrow(page):
     """On a telephone nothing is cut off or has to be moved sideways. Looked at where there is a browser."""
     if not any(map(shutil.which, chromium.NAMES)):
@@ -308,6 +321,7 @@ def main():
         check_bad_records(folder)
         check_picture()
         check_narrow(folder / "page.html")
+        check_narrow(with_long_words(RECORD, folder))
     print(f"{len(page)} bytes, nothing to fetch")
 
 

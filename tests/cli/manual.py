@@ -8,10 +8,14 @@ Also holds the two programs together: organ shows the commands of organ-train in
 same sentences.
 """
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2]
 
 
 def dump(program):
@@ -68,6 +72,39 @@ def lint_findings(pages):
     return findings
 
 
+def made(scratch, pages, programs, environment):
+    """What the scripts that run in a build or an installation write there: {name: bytes}."""
+    scratch.mkdir()
+    (scratch / "0001_x.sql").write_bytes("-- …\n".encode())
+    (scratch / "list").write_bytes("# …\n".encode())
+    names = [page.name for page in pages.glob("*.1")]
+    for script in (["cli/help/man_pages.py", scratch, *names, "--", *programs],
+                   ["cli/help/completions.py", SOURCE / "cli/help", scratch, *programs],
+                   ["registry/catalog/sql/embed.py", scratch / "made.cc", scratch / "0001_x.sql"],
+                   ["packaging/library/public_headers.py", SOURCE, scratch, scratch / "list"]):
+        subprocess.run([sys.executable, "-B", SOURCE / script[0], *script[1:]], check=True,
+                       env=os.environ | {"SOURCE_DATE_EPOCH": "0"} | environment)
+    return {path.name: path.read_bytes() for path in scratch.iterdir()}
+
+
+def locale_findings(pages, programs):
+    """The language of whoever builds changes nothing."""
+    with tempfile.TemporaryDirectory(prefix="organ-manual-") as name:
+        scratch = Path(name)
+        expected = made(scratch / "utf8", pages, programs, {"LC_ALL": "C.UTF-8"})
+        foreign = {"LC_ALL": "en_US.ISO-8859-1", "LOCPATH": name}
+        made_locale = shutil.which("localedef") and not subprocess.run(
+            ["localedef", "--no-archive", "-i", "en_US", "-f", "ISO-8859-1",
+             scratch / foreign["LC_ALL"]], check=False, capture_output=True).returncode
+        languages = [{"LC_ALL": "POSIX"}] + ([foreign] if made_locale else [])
+        for number, language in enumerate(languages):
+            got = made(scratch / str(number), pages, programs,
+                       language | {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
+            for file in sorted(expected.keys() | got.keys()):
+                if got.get(file) != expected.get(file):
+                    yield f"{file}: other bytes under LC_ALL={language['LC_ALL']}"
+
+
 HALVES = {"doctor", "import"}  # of organ's own commands
 
 
@@ -88,6 +125,7 @@ def main():
         print("skipped: man is not installed")
         return 77
     findings = lint_findings(pages) + list(hyphen_findings(pages))
+    findings += locale_findings(pages, programs)
     for command in (command for one in dumps for command in one["commands"]):
         if dumps[0] is not dumps[-1] and command in dumps[-1]["commands"] \
                 and command["name"] in HALVES:

@@ -10,7 +10,7 @@
 # Mirror, package index and certificates are those of this machine. /proc is mounted in a mount
 # namespace of its own, so that nothing stays mounted when the command ends, however it ends.
 set -euo pipefail
-checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+checkout=$(realpath -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/../..")
 
 die() { printf 'bare_debian: %s\n' "$*" >&2; exit 1; }
 

@@ -5,7 +5,8 @@
 # type it, inside the folder demo/, which stays until the
 # next demo; what the page shows lies in demo/record/.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+unset CDPATH  # else `cd demo` may end in another folder of that name
+cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/../.."
 before=${DEMO_SECONDS:-0}  # how long setting up and building took
 exec 2>&1                  # refusals are part of the story and stay in order
 

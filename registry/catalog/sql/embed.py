@@ -9,6 +9,6 @@ lines = ['// Made by registry/catalog/sql/embed.py.', '#include "registry/catalo
 for number, path in enumerate(sorted(migrations), 1):
     if int(path.name[:4]) != number:
         sys.exit(f'{path.name}: expected the number {number:04}')
-    lines.append(f'    R"sql({path.read_text()})sql",')
+    lines.append(f'    R"sql({path.read_text(encoding="utf-8")})sql",')
 lines += ['};', '', '}  // namespace organ::registry', '']
-output.write_text('\n'.join(lines))
+output.write_text('\n'.join(lines), encoding="utf-8")
