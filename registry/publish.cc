@@ -267,6 +267,7 @@ void Registry::Impl::commit_version(const Manifest& organ, LogEntry entry,
   if (existing) {
     result.log_index = existing->log_index;
     entry.kind = LogKind::signature;
+    result.new_signatures = entry.signatures.size();
     if (!entry.signatures.empty()) commit(entry);
   } else {
     result.log_index = commit(entry);

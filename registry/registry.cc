@@ -172,7 +172,8 @@ FileLock own_store(const RegistryPaths& paths, const Work& work) {
 }
 
 RegistryPaths find_registry(const fs::path& folder) {
-  RegistryPaths paths{folder};
+  // An empty path must not become the working folder by the names below it.
+  RegistryPaths paths{given_path(folder.native())};
   const fs::path layout = folder / kLayoutFile;
   if (!is_there(folder)) {
     throw Error(ErrorCode::not_found, quote(folder.string()) + ": no such registry",

@@ -55,12 +55,13 @@ struct PublishOptions {
 struct PublishResult {
   std::string name;
   std::string version;
-  Digest digest;                   // of the OCI manifest
-  std::uint64_t log_index = 0;     // of the publish entry
-  bool already_published = false;  // the same content was there before
-  std::uint64_t bytes = 0;         // of all blobs of the version
-  std::uint64_t new_bytes = 0;     // of blobs that were not here before
-  std::uint64_t mended = 0;        // blobs that were damaged here and were written anew
+  Digest digest;                     // of the OCI manifest
+  std::uint64_t log_index = 0;       // of the publish entry
+  bool already_published = false;    // the same content was there before
+  std::uint64_t new_signatures = 0;  // added to such content
+  std::uint64_t bytes = 0;           // of all blobs of the version
+  std::uint64_t new_bytes = 0;       // of blobs that were not here before
+  std::uint64_t mended = 0;          // blobs that were damaged here and were written anew
   bool is_signed = false;
   std::vector<format::Finding> not_finite = {};  // tensors with NaN or infinity
 };
@@ -123,7 +124,8 @@ class Registry {
 
   // Makes a new registry; `folder` must be absent or an empty folder, which stays what it is: mode,
   // owner, group, a mount point too. After a crash it is a registry, or this can be done again.
-  // Throws already_exists, conflict (another process makes one there).
+  // Throws already_exists, conflict (another process makes one there). Here as in every function
+  // that takes the folder of a registry an empty path is an invalid_argument.
   static void create(const std::filesystem::path& folder, const CreateOptions& options = {});
 
   // Throws not_found when the folder is no registry (nothing is created), unsupported_version.
@@ -194,8 +196,8 @@ class Registry {
   // its place or what it took the place of, aliases that came to it and went away.
   std::vector<VersionEvent> history_of(const ResolvedVersion& version) const;
 
-  // Each of these adds one signed entry to the log, or none when nothing changes. Throws not_found,
-  // invalid_argument.
+  // Each of these adds one signed entry to the log, or none when nothing changes, which withdraw()
+  // and supersede() tell by false. Throws not_found, invalid_argument.
   // Points `alias` of `name` at a version, or takes it away (nullopt).
   void set_alias(const std::string& name, const std::string& alias,
                  const std::optional<format::Version>& version, const Work& work = {});
@@ -204,18 +206,18 @@ class Registry {
   // reason stands. Taking them away is for take_down() of registry/care/takedown.h, which calls
   // this first.
   enum class Withdrawal { yank, revoke, takedown };
-  void withdraw(Withdrawal kind, const std::string& name, const format::Version& version,
+  bool withdraw(Withdrawal kind, const std::string& name, const format::Version& version,
                 const std::optional<std::string>& reason, const Work& work = {});
   // A notice to whoever uses the version: another one, of whatever name, takes its place. nullopt
   // takes that back. Throws also invalid_argument when the other one was withdrawn, or is
   // superseded by this one itself.
-  void supersede(const std::string& name, const format::Version& version,
+  bool supersede(const std::string& name, const format::Version& version,
                  const std::optional<Supersession>& by, const Work& work = {});
   // Whose signatures count for names that match `pattern`; the first key makes the rule: enforce,
   // threshold 1. With `expires` (RFC 3339 UTC) signatures count that came into the log before; a
   // key that is trusted already gets this end. Distrusted, none of a key counts; retired, those
   // that came before entry `from`, without one before now. An empty pattern: in every rule. False
-  // when nothing changed.
+  // when nothing changed. They throw invalid_argument for what is no pattern, time, mode or number.
   bool trust(const std::string& pattern, const format::PublicKey& key,
              const std::string& expires = {}, const Work& work = {});
   bool distrust(const format::KeyId& key, const std::string& pattern = {}, const Work& work = {});

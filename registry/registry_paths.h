@@ -45,7 +45,8 @@ FileLock share_store(const RegistryPaths& paths, const Work& work);
 // The same alone, to take objects away. Throws conflict when others hold it for minutes.
 FileLock own_store(const RegistryPaths& paths, const Work& work);
 
-// Throws not_found when the folder is no registry, unsupported_version.
+// Throws not_found when the folder is no registry, unsupported_version, invalid_argument for an
+// empty path.
 RegistryPaths find_registry(const std::filesystem::path& folder);
 
 // What this user has seen of the registry, compared with its log; nothing is remembered without a

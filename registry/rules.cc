@@ -6,6 +6,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "registry/internal/registry_impl.h"
+#include "registry/log/moment.h"
 
 namespace organ::registry {
 namespace {
@@ -77,6 +78,11 @@ bool Registry::trust(const std::string& pattern, const format::PublicKey& key,
                      const std::string& expires, const Work& work) {
   Policy grammar;
   grammar.trust(pattern, key);
+  if (!expires.empty() && !parse_moment(expires)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("expires: {} is no RFC 3339 time in UTC", quote(expires)),
+                "2028-01-31T00:00:00Z is one");
+  }
   const FileLock lock = impl_->lock_to_write(work);
   const LogRule rule = rule_of(impl_->facts().rules(), pattern);
   const std::string id = key.id().to_string();
@@ -133,6 +139,7 @@ bool Registry::distrust(const format::KeyId& key, const std::string& pattern, co
 
 void Registry::set_rule(const std::string& pattern, PolicyMode mode, std::uint64_t threshold,
                         const Work& work) {
+  const std::string_view wanted = to_string(mode);
   const FileLock lock = impl_->lock_to_write(work);
   const LogRule rule = rule_of(impl_->facts().rules(), pattern);
   if (rule.keys.empty()) {
@@ -144,8 +151,8 @@ void Registry::set_rule(const std::string& pattern, PolicyMode mode, std::uint64
     fail(ErrorCode::invalid_argument, "threshold {}, expected 1 to {} (the number of keys)",
          threshold, rule.keys.size());
   }
-  if (rule.mode == to_string(mode) && rule.threshold == threshold) return;
-  impl_->commit(rule_entry(pattern, to_string(mode), threshold), work);
+  if (rule.mode == wanted && rule.threshold == threshold) return;
+  impl_->commit(rule_entry(pattern, wanted, threshold), work);
   impl_->show_policy();
 }
 

@@ -148,7 +148,7 @@ EndVerdict Registry::Impl::end_of_key() const {
 void Registry::Impl::judge_witnesses(const VersionInfo& version, TrustVerdict& verdict) const {
   const Witnessed& seen = witnessed();
   const std::string who =
-      fmt::format("{} of {} witnesses", seen.root.quorum, seen.root.witnesses.size());
+      fmt::format("{} of {}", seen.root.quorum, counted(seen.root.witnesses.size(), "witness"));
   const std::string subject = version.name + ":" + version.version;
   for (const Cosigned& one : seen.cosigned) {
     if (one.problem.empty()) continue;

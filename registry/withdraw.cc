@@ -73,7 +73,7 @@ void Registry::set_alias(const std::string& name, const std::string& alias,
   impl_->commit(entry, work);
 }
 
-void Registry::withdraw(Withdrawal kind, const std::string& name, const Version& version,
+bool Registry::withdraw(Withdrawal kind, const std::string& name, const Version& version,
                         const std::optional<std::string>& reason, const Work& work) {
   if (reason) check_reason(*reason);
   if (kind == Withdrawal::takedown && !reason) {
@@ -82,21 +82,22 @@ void Registry::withdraw(Withdrawal kind, const std::string& name, const Version&
   const FileLock lock = impl_->lock_to_write(work);
   const VersionInfo found = impl_->find_reference({name, version});
   const auto now = reason_of(kind, found);
-  if (now == reason || (kind == Withdrawal::takedown && now)) return;
+  if (now == reason || (kind == Withdrawal::takedown && now)) return false;
   LogEntry entry = entry_of(kind_of(kind));
   entry.name = found.name;
   entry.version = found.version;
   entry.reason = reason.value_or(now.value_or(""));
   entry.withdrawn = !reason;
   impl_->commit(entry, work);
+  return true;
 }
 
-void Registry::supersede(const std::string& name, const Version& version,
+bool Registry::supersede(const std::string& name, const Version& version,
                          const std::optional<Supersession>& by, const Work& work) {
   if (by) check_reason(by->reason);
   const FileLock lock = impl_->lock_to_write(work);
   const VersionInfo found = impl_->find_reference({name, version});
-  if (found.superseded == by) return;
+  if (found.superseded == by) return false;
   if (by) {
     const auto [other, number] = format::parse_exact(by->by);
     const VersionInfo successor = impl_->find_reference({other, number});
@@ -113,6 +114,7 @@ void Registry::supersede(const std::string& name, const Version& version,
   entry.reason = said.reason;
   entry.withdrawn = !by;
   impl_->commit(entry, work);
+  return true;
 }
 
 }  // namespace organ::registry

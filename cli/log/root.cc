@@ -10,6 +10,7 @@
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/manifest/manifest.h"
 #include "registry/log/moment.h"
 #include "registry/log/root.h"
 #include "registry/notes/note.h"
@@ -47,8 +48,8 @@ void print_root(const Context& context, const LogRoot& root) {
   context.print("log key    " + escape_text(root.log_key));
   if (!root.expires.empty()) context.print("expires    " + escape_text(root.expires));
   if (root.max_age) context.print("max age    " + registry::span_text(*root.max_age));
-  context.print(
-      fmt::format("next root  signed by {} of {} keys", root.threshold, root.keys.size()));
+  context.print(fmt::format("next root  signed by {} of {}", root.threshold,
+                            counted(root.keys.size(), "key")));
   keys(root.keys);
   if (root.witnesses.empty()) return;
   context.print(
@@ -80,7 +81,14 @@ LogRoot changed(Registry& registry, const LogRoot& now, const Arguments& argumen
   if (arguments.no_witnesses) next.quorum = 0;
   if (arguments.threshold) next.threshold = *arguments.threshold;
   if (arguments.quorum) next.quorum = *arguments.quorum;
-  if (!arguments.expires.empty()) next.expires = arguments.expires;
+  if (!arguments.expires.empty()) {
+    if (registry::parse_moment(arguments.expires).value_or(UINT64_MAX) <=
+        static_cast<std::uint64_t>(format::clock_seconds())) {
+      fail(ErrorCode::invalid_argument, "expires: {} is past; nobody could read the log any more",
+           arguments.expires);
+    }
+    next.expires = arguments.expires;
+  }
   if (arguments.no_expiry) next.expires.clear();
   if (arguments.max_age) next.max_age = arguments.max_age;
   if (arguments.any_age) next.max_age.reset();
@@ -117,9 +125,10 @@ void sign_with(const std::vector<SigningKey>& keys, SignedNote& note) {
 
 std::string state_of(const LogRoot& now, const LogRoot& next, const registry::RootSignatures& by) {
   return fmt::format(
-      "root {} is signed by {} of {} needed keys of root {}, and by {} of {} of its "
+      "root {} is signed by {} of {} of root {}, and by {} of {} of its "
       "own",
-      next.version, by.former, now.threshold, now.version, by.own, next.threshold);
+      next.version, by.former, counted(now.threshold, "needed key"), now.version, by.own,
+      next.threshold);
 }
 
 void finish_apply(Context& context, Registry& registry) {

@@ -22,6 +22,25 @@ struct Arguments {
   unsigned threads = 0;
 };
 
+// Of a version that was withdrawn no recipient matters.
+void add_withdrawal(transplant::CompatibilityReport& report, const registry::VersionInfo& version) {
+  using transplant::Severity;
+  const bool is_revoked = version.revoke_reason.has_value();
+  const auto& reason = is_revoked ? version.revoke_reason : version.yank_reason;
+  if (!reason) return;
+  const std::string state = is_revoked ? "revoked" : "yanked";
+  transplant::CompatibilityFinding finding{
+      .rule = state,
+      .severity = is_revoked ? Severity::refusal : Severity::warning,
+      .expected = "a version that was not withdrawn",
+      .actual = state,
+      .message = fmt::format("{}:{} was {}: {}", escape_text(version.name),
+                             escape_text(version.version), state, escape_text(*reason, 4096)),
+      .hint = "organ list shows the versions of the name"};
+  const auto place = is_revoked ? report.findings.begin() : report.findings.end();
+  report.findings.insert(place, std::move(finding));
+}
+
 void print_verdict(const Context& context, const Arguments& arguments, const OrganArgument& organ,
                    const transplant::CompatibilityReport& report) {
   if (wants_json(context, arguments.report)) {
@@ -47,7 +66,7 @@ void run_check(Context& context, const Arguments& arguments) {
   check_report_files(context, arguments.report,
                      {folder_of_argument(arguments.placement.organ), arguments.recipient});
   OrganArgument organ;
-  const auto report = watched(context, arguments.threads, [&](const Work& work) {
+  auto report = watched(context, arguments.threads, [&](const Work& work) {
     organ = open_organ(context, arguments.placement.organ, work);
     transplant::require_settled(arguments.recipient);
     const format::Manifest& manifest = organ.organ->manifest();
@@ -56,7 +75,11 @@ void run_check(Context& context, const Arguments& arguments) {
                                            arguments.placement.position_of(organ), work);
   });
   if (!report.installable()) context.worsen(ErrorCode::incompatible);
-  if (organ.version) note_superseded(context, *organ.version);
+  if (organ.version) {
+    add_withdrawal(report, *organ.version);
+    if (organ.version->revoke_reason) context.worsen(ErrorCode::untrusted);
+    note_superseded(context, *organ.version);
+  }
   const Report cases{.command = "check",
                      .cases = {to_case(report, organ.text, arguments.recipient)}};
   if (!print_report(context, arguments.report, cases)) {

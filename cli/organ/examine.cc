@@ -30,7 +30,8 @@ VerifyReport examine_folder(const OrganArgument& organ, const registry::TrustOve
     missing += is_missing ? 1 : 0;
   }
   if (missing == organ.organ->manifest().files.size()) {
-    report.notes.emplace_back("only its manifest is here, for organ check; nothing was verified");
+    report.notes.emplace_back(
+        "only its manifest is here, for organ check; no contents were verified");
   }
   report.items.push_back(std::move(item));
   report.versions = 1;

@@ -17,8 +17,10 @@ std::string verdict_text(const transplant::CompatibilityReport& report) {
       "another stream: needs a bridge and recovery",
       "refused",
   };
-  return fmt::format("level {}: {}", to_string(report.level),
-                     kMeaning[static_cast<std::size_t>(report.level)]);
+  const bool is_refused = report.level == transplant::Level::A && !report.installable();
+  return fmt::format(
+      "level {}: {}", to_string(report.level),
+      is_refused ? "fits, and is refused" : kMeaning[static_cast<std::size_t>(report.level)]);
 }
 
 ReportCase to_case(const transplant::CompatibilityReport& report, const std::string& organ,

@@ -12,6 +12,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/path_status.h"
+#include "format/manifest/manifest.h"
 #include "registry/log/facts.h"
 #include "registry/log/moment.h"
 #include "registry/trust/known_logs.h"
@@ -84,11 +85,21 @@ void show_policy(const Context& context, const char* command, const Registry& re
     return;
   }
   for (const PolicyRule& rule : policy.rules()) {
-    context.print(fmt::format("{:<24} {:<8} {} of {} keys", rule.pattern, to_string(rule.mode),
-                              rule.threshold, rule.keys.size()));
+    context.print(fmt::format("{:<24} {:<8} {} of {}", rule.pattern, to_string(rule.mode),
+                              rule.threshold, counted(rule.keys.size(), "key")));
     for (const format::PublicKey& key : rule.keys) context.print("  " + key_text(rule, key.id()));
   }
   if (policy.rules().empty()) context.note("no key is trusted for any name");
+}
+
+// What a key that was retired or came to its end signs from now on counts no more.
+std::uint64_t able_keys(const PolicyRule& rule) {
+  const auto now = static_cast<std::uint64_t>(format::clock_seconds());
+  return static_cast<std::uint64_t>(std::ranges::count_if(rule.keys, [&](const auto& key) {
+    const auto limit = std::ranges::find(rule.limits, key.id(), &registry::LimitedKey::key);
+    if (limit == rule.limits.end()) return true;
+    return !limit->retired && registry::parse_moment(limit->expires).value_or(UINT64_MAX) > now;
+  }));
 }
 
 constexpr const char* kDone = "the policy is in the log";
@@ -96,21 +107,41 @@ constexpr const char* kDone = "the policy is in the log";
 void finish(Context& context, const char* command, const Registry& registry, bool changed) {
   if (!changed) context.note("nothing changed");
   for (const PolicyRule& rule : registry.policy().rules()) {
-    if (rule.keys.size() >= rule.threshold || rule.mode != PolicyMode::enforce) continue;
+    const std::uint64_t able = able_keys(rule);
+    if (able >= rule.threshold || rule.mode != PolicyMode::enforce) continue;
     context.warn(quote(rule.pattern) +
                  (rule.keys.empty()
                       ? std::string(": no key is trusted any more")
                       : fmt::format(": {} must sign and {} can", counted(rule.threshold, "key"),
-                                    rule.keys.size())) +
-                 ": nothing of these names is accepted");
+                                    able == 0 ? "none" : std::to_string(able))) +
+                 (able == rule.keys.size() ? ": nothing of these names is accepted"
+                                           : ": nothing new of these names is accepted"));
   }
   show_policy(context, command, registry);
+}
+
+// Before the key is trusted: what is refused must have changed nothing.
+void require_threshold(const registry::Policy& policy, const PolicyArguments& arguments,
+                       const format::PublicKey& key) {
+  if (!arguments.threshold) return;
+  const auto& rules = policy.rules();
+  const auto rule = std::ranges::find(rules, arguments.pattern, &PolicyRule::pattern);
+  std::size_t keys = 1;
+  if (rule != rules.end()) {
+    const bool is_known =
+        std::ranges::find(rule->keys, key.id(), &format::PublicKey::id) != rule->keys.end();
+    keys = rule->keys.size() + (is_known ? 0 : 1);
+  }
+  if (*arguments.threshold >= 1 && *arguments.threshold <= keys) return;
+  fail(ErrorCode::invalid_argument, "threshold {}, expected 1 to {} (the number of keys)",
+       *arguments.threshold, keys);
 }
 
 void run_trust(Context& context, const PolicyArguments& arguments, bool mode_given) {
   const auto key = format::PublicKey::load(arguments.key);
   bool changed = false;
   const Registry registry = change_registry(context, kDone, [&](Registry& open, const Work& work) {
+    require_threshold(open.policy(), arguments, key);
     changed = open.trust(arguments.pattern, key, arguments.expires, work);
     if (!arguments.threshold && !mode_given) return;
     const auto& rules = open.policy().rules();
@@ -188,11 +219,17 @@ Registry open_with_limit(const Context& context, const RememberArguments& argume
                 "nothing is remembered without HOME or XDG_CONFIG_HOME");
   }
   const registry::KnownLogs known(options.known_registries);
-  const bool met = !arguments.replace && is_there(folder) && known.recall(real_path(folder));
-  if (met) known.limit_age(real_path(folder), arguments.max_age);
-  Registry registry = open();
-  if (!met) known.limit_age(real_path(folder), arguments.max_age);
-  return registry;
+  std::optional<registry::KnownLog> former;
+  if (!arguments.replace && is_there(folder)) former = known.recall(real_path(folder));
+  if (former) known.limit_age(real_path(folder), arguments.max_age);
+  try {
+    Registry registry = open();
+    if (!former) known.limit_age(real_path(folder), arguments.max_age);
+    return registry;
+  } catch (const Error&) {
+    if (former) known.limit_age(real_path(folder), former->max_age);
+    throw;
+  }
 }
 
 void run_remember(Context& context, const RememberArguments& arguments) {

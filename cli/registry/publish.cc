@@ -50,6 +50,7 @@ void report(const Context& context, const PublishResult& result) {
                                    {"digest", result.digest.to_string()},
                                    {"log_index", result.log_index},
                                    {"already_published", result.already_published},
+                                   {"new_signatures", result.new_signatures},
                                    {"signed", result.is_signed},
                                    {"bytes", result.bytes},
                                    {"new_bytes", result.new_bytes},
@@ -58,7 +59,12 @@ void report(const Context& context, const PublishResult& result) {
   }
   context.confirm(fmt::format("{}:{}  {}", escape_text(result.name), escape_text(result.version),
                               result.digest.to_string()));
-  if (result.already_published) context.note("the same content was published before");
+  if (result.new_signatures > 0) {
+    context.note("the same content was published before; added: " +
+                 counted(result.new_signatures, "signature"));
+  } else if (result.already_published) {
+    context.note("the same content was published before");
+  }
   if (result.mended > 0) {
     context.note(
         fmt::format("written anew: {} of the registry", counted(result.mended, "damaged blob")));

@@ -38,10 +38,11 @@ void run_withdraw(Context& context, Withdrawal kind, const WithdrawArguments& ar
   const auto& name = subject.first;
   const auto& version = subject.second;
   check_words(arguments);
+  bool done = false;
   const Registry registry = change_registry(
       context, fmt::format("the {} is in the log", verb), [&](Registry& open, const Work& work) {
-        open.withdraw(kind, name, version,
-                      arguments.undo ? std::nullopt : std::optional(arguments.reason), work);
+        done = open.withdraw(kind, name, version,
+                             arguments.undo ? std::nullopt : std::optional(arguments.reason), work);
       });
   const registry::VersionInfo now = registry.resolve({name, version});
   if (context.json) {
@@ -55,9 +56,11 @@ void run_withdraw(Context& context, Withdrawal kind, const WithdrawArguments& ar
                                              : nlohmann::json()}});
     return;
   }
-  const char* said = arguments.undo ? revokes ? "revoke taken back" : "yank taken back"
-                     : revokes      ? "revoked"
-                                    : "yanked";
+  const char* state = revokes ? "revoked" : "yanked";
+  const std::string said = !done            ? fmt::format("nothing changed: it is {}{}",
+                                               arguments.undo ? "not " : "already ", state)
+                           : arguments.undo ? fmt::format("{} taken back", verb)
+                                            : state;
   context.confirm(fmt::format("{}:{}  {}", escape_text(now.name), escape_text(now.version), said));
 }
 
@@ -96,9 +99,10 @@ void run_supersede(Context& context, const WithdrawArguments& arguments) {
   if (!arguments.undo) {
     by = registry::Supersession{successor_of(name, arguments.by), arguments.reason};
   }
+  bool done = false;
   const Registry registry = change_registry(
       context, "the notice is in the log",
-      [&](Registry& open, const Work& work) { open.supersede(name, version, by, work); });
+      [&](Registry& open, const Work& work) { done = open.supersede(name, version, by, work); });
   const registry::VersionInfo now = registry.resolve({name, version});
   if (context.json) {
     context.print_json("supersede", {{"name", now.name},
@@ -107,9 +111,10 @@ void run_supersede(Context& context, const WithdrawArguments& arguments) {
                                      {"superseded", superseded_json(now)}});
     return;
   }
-  context.confirm(fmt::format("{}:{}  superseded {}", escape_text(now.name),
-                              escape_text(now.version),
-                              arguments.undo ? "taken back" : "by " + escape_text(by->by)));
+  const std::string said = !done            ? std::string("nothing changed")
+                           : arguments.undo ? std::string("notice taken back")
+                                            : "superseded by " + escape_text(by->by);
+  context.confirm(fmt::format("{}:{}  {}", escape_text(now.name), escape_text(now.version), said));
 }
 
 struct AliasArguments {

@@ -144,7 +144,12 @@ std::string_view Architecture::layer_prefix() const {
 }
 
 const std::vector<LayerTensor>& Architecture::tensors(std::uint64_t layer) const {
-  return opaque_ ? opaque_->layers.at(layer) : tensors_;
+  if (!opaque_) return tensors_;
+  if (layer >= opaque_->layers.size()) {
+    fail(ErrorCode::invalid_argument, "layer {} is asked for, there are {}", layer,
+         opaque_->layers.size());
+  }
+  return opaque_->layers[layer];
 }
 
 bool Architecture::is_ready_made(std::string_view name) const {

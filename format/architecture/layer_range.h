@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "format/base/error.h"
+
 #pragma GCC visibility push(default)
 
 namespace organ::format {

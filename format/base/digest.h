@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "format/base/error.h"
 #include "format/base/progress.h"
 
 #pragma GCC visibility push(default)

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "format/base/error.h"
+
 #pragma GCC visibility push(default)
 
 namespace organ {

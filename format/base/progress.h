@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "format/base/error.h"
+
 #pragma GCC visibility push(default)
 
 namespace organ {

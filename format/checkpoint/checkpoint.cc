@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/base/fail.h"
 #include "format/base/file_system.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint_config.h"
@@ -118,7 +119,11 @@ Checkpoint::Location Checkpoint::locate(std::string_view tensor_name) const {
 }
 
 std::vector<std::byte> Checkpoint::read(const Location& location) const {
-  return impl_->shards.at(location.shard).file.read(*location.tensor);
+  if (location.shard >= impl_->shards.size() || location.tensor == nullptr) {
+    fail(ErrorCode::invalid_argument, "{}: a tensor of shard {} is asked for, it has {}",
+         quote(folder().string()), location.shard, counted(impl_->shards.size(), "shard"));
+  }
+  return impl_->shards[location.shard].file.read(*location.tensor);
 }
 
 std::string_view Checkpoint::prefix() const { return impl_->prefix; }

@@ -29,7 +29,7 @@ inline constexpr std::string_view kShardIndex = "model.safetensors.index.json";
 
 // From now on links in model folders may also lead below this folder (a cache of DVC, blobs of a
 // split Hugging Face cache). It holds for the whole process and every thread; links in it are
-// resolved once, here. Throws not_found, io.
+// resolved once, here. Throws invalid_argument for an empty path, not_found, io.
 void trust_links_below(const std::filesystem::path& root);
 
 // Whether a path without links lies below such a folder.
@@ -97,6 +97,7 @@ class Checkpoint {
   std::optional<Location> find(std::string_view tensor_name) const;
   // Throws corrupt naming the checkpoint when the tensor is absent.
   Location locate(std::string_view tensor_name) const;
+  // Of find() or locate(); throws invalid_argument for a shard that is not there, io.
   std::vector<std::byte> read(const Location& location) const;
 
   // What the names of this checkpoint's tensors begin with: the layout's optional prefix where the

@@ -249,7 +249,8 @@ TrustedRoots& trusted_roots() {
 }  // namespace
 
 void trust_links_below(const std::filesystem::path& root) {
-  const auto resolved = place_of(root / ".");
+  // An empty path must not become the working folder by the dot.
+  const auto resolved = place_of(given_path(root.native()) / ".");
   const std::lock_guard lock(trusted_roots().mutex);
   trusted_roots().roots.push_back(resolved);
 }

@@ -126,6 +126,7 @@ struct Passphrase {
 int give_passphrase(char* buffer, int size, int, void* user) noexcept {
   auto& state = *static_cast<Passphrase*>(user);
   state.asked = true;
+  if (!*state.ask) return -1;  // as one that has none
   try {
     std::string text = (*state.ask)();
     const bool fits = !text.empty() && text.size() <= kPassphraseBytes &&

@@ -50,6 +50,7 @@ class PublicKey {
 };
 
 // Gives the passphrase of an encrypted key; called only when one is needed. May throw.
+// Without a function there is none.
 using PassphraseSource = std::function<std::string()>;
 
 // A signing key. Never copied, never printed.

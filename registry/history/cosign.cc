@@ -168,9 +168,9 @@ std::vector<std::string> keep_cosignature(const std::filesystem::path& registry,
   }
   if (by.empty()) {
     throw Error(ErrorCode::untrusted,
-                fmt::format("the cosigned note: none of the {} witnesses of the log's root has "
+                fmt::format("the cosigned note: none of the {} of the log's root has "
                             "cosigned it",
-                            witnesses.size()),
+                            counted(witnesses.size(), "witness")),
                 "organ log root --witness names them");
   }
   const Checkpoint tree = parse_checkpoint(parsed.text, "the cosigned note");

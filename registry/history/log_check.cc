@@ -179,9 +179,10 @@ LogRoot ask_witnesses(const RegistryPaths& paths, const Log& log, const LogFacts
   }
   if (check.witnessed < check.entries) {
     check.notes.push_back(
-        fmt::format("{} of {} witnesses have cosigned the first {} of {} entries: "
+        fmt::format("{} of {} have cosigned the first {} of {}: "
                     "the others do not count yet",
-                    seen.root.quorum, seen.root.witnesses.size(), check.witnessed, check.entries));
+                    seen.root.quorum, counted(seen.root.witnesses.size(), "witness"),
+                    check.witnessed, counted(check.entries, "entry")));
   }
   return seen.root;
 }

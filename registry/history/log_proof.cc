@@ -106,8 +106,8 @@ std::vector<std::string> require_witnessed(const SignedNote& note, const Witness
     }
   }
   if (by.size() < demand.quorum) {
-    fail(ErrorCode::untrusted, "{}: cosigned by {} of {} witnesses, {} must have", subject,
-         by.size(), demand.witnesses.size(), demand.quorum);
+    fail(ErrorCode::untrusted, "{}: cosigned by {} of {}, {} must have", subject, by.size(),
+         counted(demand.witnesses.size(), "witness"), demand.quorum);
   }
   return by;
 }

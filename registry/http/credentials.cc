@@ -103,8 +103,11 @@ std::optional<Credentials> from_helper(const std::string& name, const RemoteRefe
   const HelperAnswer answer = ask_helper(program, "get", where.authority() + "\n", work);
   if (answer.exit_code != 0) {
     if (answer.output.find("credentials not found") != std::string::npos) return std::nullopt;
-    fail(ErrorCode::io, "{}: failed for {} with exit code {}: {}", program, where.authority(),
-         answer.exit_code, escape_text(answer.output.substr(0, answer.output.find('\n'))));
+    // What it wrote may hold the secret.
+    throw Error(ErrorCode::io,
+                fmt::format("{}: failed for {} with exit code {}", program, where.authority(),
+                            answer.exit_code),
+                fmt::format("'echo {} | {} get' shows what it says", where.authority(), program));
   }
   const std::string subject = program + ": answer";
   const Json json = parse_json(answer.output, {.bytes = kConfigLimit, .depth = 4}, subject);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,26 +52,40 @@ class Child {
     if (error != 0) {
       fail(ErrorCode::io, "{}: cannot be run: {}", quote(program), std::strerror(error));
     }
+    process_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   }
+  // Its number may be another process's by now, where the host or the system waits for children.
   ~Child() {
-    if (pid_ <= 0) return;
-    (void)::kill(pid_, SIGKILL);
+    if (pid_ <= 0 || ::waitpid(pid_, nullptr, WNOHANG) != 0) return;
+    if (process_) {
+      (void)::syscall(SYS_pidfd_send_signal, process_.get(), SIGKILL, nullptr, 0);
+    } else {
+      (void)::kill(pid_, SIGKILL);  // Linux before 5.3
+    }
     while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
-  // Its exit code, once it ended.
-  std::optional<int> ended() {
+  // Its exit code, once it ended. Throws io when somebody else took that.
+  std::optional<int> ended(const std::string& program) {
     int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) == 0) return std::nullopt;
+    const pid_t got = ::waitpid(pid_, &status, WNOHANG);
+    if (got == 0 || (got < 0 && errno == EINTR)) return std::nullopt;
     pid_ = -1;
+    if (got < 0) {
+      throw Error(ErrorCode::io,
+                  quote(program) + ": its exit code cannot be known: SIGCHLD is ignored here, or "
+                                   "another part of the program waits for every child",
+                  "give SIGCHLD its default in the program that runs this, or in its parent");
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
 
  private:
   pid_t pid_ = -1;
+  UniqueFd process_;  // the same process whatever happens to its number
 };
 
 using Clock = std::chrono::steady_clock;
@@ -103,7 +118,7 @@ std::string read_answer(int fd, const std::string& program, Clock::time_point un
 int exit_code_of(Child& child, const std::string& program, Clock::time_point until,
                  const Work& work) {
   for (;;) {
-    if (const auto code = child.ended()) return *code;
+    if (const auto code = child.ended(program)) return *code;
     work.require_wanted();
     if (Clock::now() > until) {
       fail(ErrorCode::io, "{}: did not end within {} s", quote(program), kPatience.count());

@@ -8,6 +8,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "format/base/path_status.h"
 #include "format/manifest/manifest.h"
 #include "format/manifest/reference.h"
 
@@ -124,6 +125,10 @@ LockFile LockFile::parse(std::string_view text, std::string_view subject) {
 }
 
 LockFile LockFile::load(const std::filesystem::path& path) {
+  if (!is_there(path)) {
+    throw Error(ErrorCode::not_found, quote(path.string()) + ": no such lock file",
+                "organ lock NAME… writes one");
+  }
   return parse(read_file(path, kLockFileLimit), path.string());
 }
 

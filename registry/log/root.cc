@@ -57,7 +57,9 @@ void add_if(std::vector<std::string>& sentences, bool lower, std::string sentenc
 struct Share {
   std::uint64_t wanted = 0, all = 0;  // at most kMostRootKeys
 
-  std::string text() const { return fmt::format("{} of {}", wanted, all); }
+  std::string text(std::string_view noun) const {
+    return fmt::format("{} of {}", wanted, counted(all, noun));
+  }
   // Fewer, or a smaller part; but two of three are not less than one alone.
   bool is_less_than(const Share& former) const {
     if (wanted < former.wanted) return true;
@@ -185,12 +187,12 @@ std::vector<std::string> lowered(const LogRoot& former, const LogRoot& next) {
   const Share keys{next.threshold, next.keys.size()};
   const Share former_keys{former.threshold, former.keys.size()};
   add_if(sentences, keys.is_less_than(former_keys),
-         fmt::format("{} keys sign the next root, {} did", keys.text(), former_keys.text()));
+         fmt::format("{} sign the next root, {} did", keys.text("key"), former_keys.text("key")));
   const Share witnesses{next.quorum, next.witnesses.size()};
   const Share former_witnesses{former.quorum, former.witnesses.size()};
   add_if(sentences, witnesses.is_less_than(former_witnesses),
-         fmt::format("{} witnesses must have cosigned, {} had to", witnesses.text(),
-                     former_witnesses.text()));
+         fmt::format("{} must have cosigned, {} had to", witnesses.text("witness"),
+                     former_witnesses.text("witness")));
   const bool longer = former.max_age && (!next.max_age || *next.max_age > *former.max_age);
   add_if(sentences, longer,
          fmt::format("the newest state may be older: {}, it was {}", age_text(next.max_age),

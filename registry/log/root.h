@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "format/base/error.h"
+
 #pragma GCC visibility push(default)
 
 namespace organ::registry {

@@ -144,8 +144,8 @@ class Upload {
                        range.find_first_not_of("0123456789", 2) == std::string::npos;
     const std::uint64_t end = plain ? std::stoull(range.substr(2)) + 1 : most + 1;
     if (end > most) {
-      fail(ErrorCode::corrupt, "{}: the registry says it has the range {} of {} bytes sent", name_,
-           quote(range), most);
+      fail(ErrorCode::corrupt, "{}: the registry says it has the range {} of {} sent", name_,
+           quote(range), counted(most, "byte"));
     }
     // Nothing at all is written 0-0, as one byte is: beginning anew serves both.
     position_ = end == 1 ? 0 : end;

@@ -128,7 +128,12 @@ PolicyRule parse_rule(const JsonObject& object, const std::filesystem::path& tru
 
 }  // namespace
 
-std::string_view to_string(PolicyMode mode) { return kModes[static_cast<std::size_t>(mode)]; }
+std::string_view to_string(PolicyMode mode) {
+  const auto at = static_cast<std::size_t>(mode);
+  if (at < std::size(kModes)) return kModes[at];
+  fail(ErrorCode::invalid_argument, "mode: expected enforce, warn or off, got the number {}",
+       static_cast<int>(mode));
+}
 
 Policy Policy::parse(std::string_view text, std::string_view subject,
                      const std::filesystem::path& trust_folder) {

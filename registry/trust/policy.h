@@ -24,7 +24,7 @@ namespace organ::registry {
 inline constexpr std::size_t kMostKeys = 64;  // of one rule
 
 enum class PolicyMode { enforce, warn, off };
-std::string_view to_string(PolicyMode mode);
+std::string_view to_string(PolicyMode mode);  // throws invalid_argument for any other value
 
 // A key of a rule that does not count for ever.
 struct LimitedKey {

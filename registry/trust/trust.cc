@@ -101,14 +101,14 @@ std::string describe_rule(const Policy& policy, std::string_view name, const Pol
   if (override.certificates) {
     const std::string& identity = override.certificates->identity;
     return fmt::format(
-        "overridden by --ca-roots: {} must have signed, of {} given keys and whom {} given roots "
-        "certify as {}",
-        rule.threshold, override.keys.size(), override.certificates->roots.size(),
+        "overridden by --ca-roots: {} must have signed, of {} and whom {} certify as {}",
+        rule.threshold, counted(override.keys.size(), "given key"),
+        counted(override.certificates->roots.size(), "given root"),
         identity.empty() ? "anyone" : quote(identity));
   }
   if (!override.keys.empty()) {
-    return fmt::format("overridden by --key: {} of {} given keys must have signed", rule.threshold,
-                       override.keys.size());
+    return fmt::format("overridden by --key: {} of {} must have signed", rule.threshold,
+                       counted(override.keys.size(), "given key"));
   }
   if (!policy.has_rule(name)) {
     return fmt::format("no rule matches {}: enforce without keys", quote(name));
@@ -116,12 +116,12 @@ std::string describe_rule(const Policy& policy, std::string_view name, const Pol
   const PolicyMode written = policy.rule_for(name).mode;
   if (written != rule.mode) {
     return fmt::format(
-        "rule {}: {} of {} keys must have signed; its {} is not taken on the organ's "
+        "rule {}: {} of {} must have signed; its {} is not taken on the organ's "
         "own word for its name",
-        quote(rule.pattern), rule.threshold, rule.keys.size(), to_string(written));
+        quote(rule.pattern), rule.threshold, counted(rule.keys.size(), "key"), to_string(written));
   }
-  return fmt::format("rule {}: {}, {} of {} keys must have signed", quote(rule.pattern),
-                     to_string(rule.mode), rule.threshold, rule.keys.size());
+  return fmt::format("rule {}: {}, {} of {} must have signed", quote(rule.pattern),
+                     to_string(rule.mode), rule.threshold, counted(rule.keys.size(), "key"));
 }
 
 std::string describe_shortfall(const PolicyRule& rule, const TrustOverride& override,
@@ -131,8 +131,9 @@ std::string describe_shortfall(const PolicyRule& rule, const TrustOverride& over
                        rule.threshold);
   }
   if (rule.keys.empty()) return "no key is trusted for it, so no signature counts";
-  return fmt::format("signed by {} of the {} trusted keys, {} needed{}", good, rule.keys.size(),
-                     rule.threshold, late.empty() ? "" : ": " + late.front());
+  return fmt::format("signed by {} of the {}, {} needed{}", good,
+                     counted(rule.keys.size(), "trusted key"), rule.threshold,
+                     late.empty() ? "" : ": " + late.front());
 }
 
 // Damage is refused in every mode; a missing or unknown signature only where it is enforced.

@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,16 @@ def install(build, prefix):
     run([*MESON, "install", "-C", build, "--no-rebuild", "--destdir", prefix.parent / "stage"])
     staged = prefix.parent / "stage" / find_prefix(build)
     staged.rename(prefix)
+
+
+def check_binaries(prefix, library):
+    """Programs carry no symbols; a library is found by a name that says which interface it has."""
+    for program in (prefix / "bin").iterdir():
+        assert ".symtab" not in run(["readelf", "--wide", "--sections", program]), program
+    for shared in library.glob("liborgan*.so"):
+        name = re.search(r"SONAME.*\[(.+)\]", run(["readelf", "--wide", "--dynamic", shared]))[1]
+        assert re.fullmatch(re.escape(shared.name) + r"\.\d+(\.\d+)?", name), (shared, name)
+        assert (library / name).exists(), name
 
 
 def find_prefix(build):
@@ -161,6 +172,7 @@ def main():
         scratch = Path(temporary)
         prefix = scratch / "installed"
         install(options.build, prefix)
+        check_binaries(prefix, environment(prefix)[1])
         name = "train_and_publish" if options.train else "verify_and_install"
         use = use_train_and_publish if options.train else use_verify_and_install
         program, settings = build(source, scratch / "copy", prefix, name, options.static)

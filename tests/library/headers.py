@@ -27,6 +27,9 @@ SYSTEM = re.compile(r"^(/usr/include/c\+\+/|/usr/lib/gcc/|/usr/lib/llvm|/usr/lib
                     r"/usr/include/(?!zstd|zdict|sqlite|pcre|archive|zlib|zconf)[a-z_0-9-]+\.h$)")
 
 
+THROWS = re.compile(r"^ *//.*\b[Tt]hrows\b", re.M)
+
+
 def compile_text(compiler, folder, text, *flags):
     return subprocess.run([compiler, *WARNINGS, *flags, "-I", folder, "-x", "c++", "-"], input=text,
                           capture_output=True, text=True, check=False)
@@ -46,6 +49,8 @@ def strangers(folder, header, dependencies):
 def check_alone(compiler, folder, header):
     listed = folder / f"{header.replace('/', '+')}.{compiler}.d"
     text = f"#include <organ/{header}>\nint main() {{}}\n"
+    if THROWS.search((folder / "organ" / header).read_text(encoding="utf-8")):
+        text += "extern organ::Error& thrown;\n"  # whoever includes this one must be able to catch it
     result = compile_text(compiler, folder, text, "-MD", "-MF", listed)
     if result.returncode != 0:
         return [f"{header}: does not compile alone with {compiler}: {own_errors(result)}"]
@@ -94,6 +99,7 @@ def findings(source, version_header, lists):
 
 
 PLANTED = {
+    "format/base/thrower.h": ("// Throws invalid_argument.\nvoid act();", "does not compile alone"),
     "format/base/leak.h": ('#include "format/base/fail.h"', "which is not installed"),
     "format/base/other.h": ("#include <openssl/evp.h>", "sees /usr/include/openssl"),
     "format/base/flat.h": ("#include <sqlite3.h>", "sees /usr/include/sqlite3.h"),

@@ -203,3 +203,17 @@ TEST_CASE("key limits: distrusted and trusted again a key starts anew") {
   CHECK(fixture.publish("1.1.0").log_index == 7);
   CHECK(refusals(fixture, "1.0.0").empty());
 }
+
+TEST_CASE("key limits: what is no time and no mode is the caller's mistake, and changes nothing") {
+  const Fixture fixture;
+  Registry writer = fixture.open();
+  const auto before = writer.log_size();
+  const format::PublicKey other = format::SecretKey::generate(format::Curve::p256).public_key();
+  CHECK(error_of([&] {
+          writer.trust(kPattern, other, "garbage");
+        }).starts_with("invalid_argument: expires: 'garbage'"));
+  CHECK(error_of([&] {
+          writer.set_rule(kPattern, static_cast<PolicyMode>(77), 1);
+        }).starts_with("invalid_argument: mode: expected enforce, warn or off, got"));
+  CHECK(writer.log_size() == before);
+}

@@ -45,6 +45,7 @@ TEST_CASE("registry: init refuses a folder with something in it and open makes n
   CHECK(contains(error_of([&] { Registry::create(fixture.root); }), "already_exists: "));
   const fs::path nowhere = fixture.folder.path() / "nowhere";
   CHECK(contains(error_of([&] { Registry::open(nowhere, Mode::write); }), "not_found: "));
+  CHECK(contains(error_of([] { Registry::open("", Mode::read); }), "invalid_argument: "));
   CHECK_FALSE(fs::exists(nowhere));
   fs::create_directory(nowhere);
   CHECK(contains(error_of([&] { Registry::open(nowhere, Mode::read); }), "not an organ registry"));

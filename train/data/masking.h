@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "format/base/error.h"
+
 #pragma GCC visibility push(default)
 
 namespace organ::train {

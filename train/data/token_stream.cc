@@ -78,8 +78,8 @@ bool TokenStream::add_text(std::vector<std::int32_t> ids, const TextOptions& opt
 
 void TokenStream::warn_of_lead_ins(std::size_t documents) {
   if (documents == 0) return;
-  std::string warning = fmt::format("{} of {} documents begin with their lead-in (id {}", documents,
-                                    document_starts_.size(), lead_in_.front());
+  std::string warning = fmt::format("{} of {} begin with their lead-in (id {}", documents,
+                                    counted(document_starts_.size(), "document"), lead_in_.front());
   for (std::size_t i = 1; i < lead_in_.size(); ++i) warning += fmt::format(", {}", lead_in_[i]);
   warning += ") already and stand behind it twice: take it out of the text";
   if (documents == document_starts_.size()) warning += ", or put none before it (--lead-in none)";

@@ -89,8 +89,8 @@ void check_bootstrap(std::uint64_t documents, const BootstrapOptions& options) {
   }
   check_resamples(resamples);
   if (static_cast<double>(resamples) * static_cast<double>(documents) > kMaxDraws) {
-    fail(ErrorCode::invalid_argument, "--resamples: {} of {} documents are more than {:.0e} draws",
-         resamples, documents, kMaxDraws);
+    fail(ErrorCode::invalid_argument, "--resamples: {} of {} are more than {:.0e} draws", resamples,
+         counted(documents, "document"), kMaxDraws);
   }
 }
 

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "format/base/error.h"
+
 #pragma GCC visibility push(default)
 
 namespace organ::train {

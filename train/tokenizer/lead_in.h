@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "format/base/error.h"
+
 #pragma GCC visibility push(default)
 
 namespace organ::train {

@@ -16,7 +16,8 @@ struct HelperAnswer {
 
 // Runs `program`, looked for in PATH, with one argument and without a shell; its stderr is ours.
 // Throws not_found when there is no such program, io when it answers more than 64 KiB or nothing
-// within a minute, cancelled; it is ended then.
+// within a minute, or when its exit code cannot be known (this process ignores SIGCHLD, or waits
+// for every child elsewhere), cancelled; it is ended then.
 HelperAnswer ask_helper(const std::string& program, const std::string& argument,
                         std::string_view input, const Work& work);
 

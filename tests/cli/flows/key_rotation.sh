@@ -12,7 +12,7 @@ reader list >/dev/null 2>&1
 # 1. The log's key alone speaks for the log, so it hands over alone.
 organ log root >said
 grep -q '^root       1$' said
-grep -q '^next root  signed by 1 of 1 keys$' said
+grep -q '^next root  signed by 1 of 1 key$' said
 old=$(sed -n 's/^log key    //p' said)
 cp registry/organ/log.key stolen.key
 cp -r registry before
@@ -48,7 +48,7 @@ for who in ada bob eve; do
 done
 organ log root --root-key "$(cat ada.vkey)" --root-key "$(cat bob.vkey)" --root-key "$(cat eve.vkey)" \
   --threshold 2 --out next.root >/dev/null 2>err
-grep -q 'signed by 1 of 1 needed keys of root 2, and by 0 of 2 of its own' err
+grep -q 'signed by 1 of 1 needed key of root 2, and by 0 of 2 of its own' err
 expect 5 organ log root --apply next.root >/dev/null 2>err
 grep -q 'signed by 0 of its own keys, it asks for 2' err
 mkdir vault
@@ -71,7 +71,7 @@ expect 2 organ log root --threshold 1 --key ada.key --key eve.key >/dev/null 2>e
 grep -q -e '--lower says that this is meant' err
 organ log root --threshold 1 --lower --key ada.key --key eve.key >/dev/null 2>&1
 reader list >/dev/null 2>err
-grep -q 'its root asks for less: 1 of 3 keys sign the next root, 2 of 3 did' err
+grep -q 'its root asks for less: 1 of 3 keys sign the next root, 2 of 3 keys did' err
 
 # A root that goes round to be signed has its key waiting here. Nobody takes it away unawares.
 organ log root --rotate --expires 2199-12-31 --out round.root >/dev/null 2>&1

@@ -35,7 +35,12 @@ organ verify tiny/organ:1.1.0 >said 2>&1
 grep -q "counts until ${soon}T00:00:00Z, for 9 days more\|counts until ${soon}T00:00:00Z, for .* more" said
 organ registry trust second.pub 2>err | grep -q ", until ${soon}T00:00:00Z$"
 grep -q 'nothing changed' err
-organ registry trust second.pub --expires 2020-01-01 >/dev/null
+organ registry trust second.pub --expires 2020-01-01 >/dev/null 2>err
+grep -q "none can: nothing new of these names is accepted" err
 expect 5 organ publish organ tiny/organ:1.3.0 --key second.key >/dev/null 2>err
 grep -q 'counted until 2020-01-01T00:00:00Z' err
 expect 2 organ registry trust second.pub --expires someday 2>/dev/null
+
+# Both keys are at their end: nobody can sign any more.
+organ registry trust second.pub --threshold 2 >/dev/null 2>err
+grep -q "warning: '\*': 2 keys must sign and none can: nothing new of these names is accepted" err

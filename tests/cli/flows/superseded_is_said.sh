@@ -31,6 +31,7 @@ for words in '--reason x' '--by 1.1.0' '--by 1.1.0 --undo' '--by 1.1.0 --reason 
 done
 expect 6 organ supersede tiny/organ:1.0.0 --by 3.0.0 --reason x 2>err
 organ supersede tiny/organ:1.0.0 --undo >said
-grep -qx 'tiny/organ:1.0.0  superseded taken back' said
+grep -qx 'tiny/organ:1.0.0  notice taken back' said
 organ list | grep -q superseded && exit 1
+organ supersede tiny/organ:1.0.0 --undo | grep -qx 'tiny/organ:1.0.0  nothing changed'
 organ verify --all >/dev/null

@@ -49,7 +49,7 @@ organ log prove tiny/organ:1.0.0 --out organ.proof >/dev/null
 organ log verify --proof organ.proof --witness "$(cat w1.vkey)" --witness "$(cat w2.vkey)" >said
 test "$(grep -c '^cosigned by w' said)" = 2
 expect 5 organ log verify --proof organ.proof --witness "$(cat w3.vkey)" 2>err >/dev/null
-grep -q 'cosigned by 0 of 1 witnesses, 1 must have' err
+grep -q 'cosigned by 0 of 1 witness, 1 must have' err
 witness w1 registry --key w1.key >/dev/null 2>&1
 witness w3 registry --key w3.key >/dev/null 2>&1
 organ show tiny/organ | grep -q 'tiny/organ:1.1.0'

@@ -267,6 +267,7 @@ TEST_CASE("a symlink may lead below a folder that the caller trusts, and beside 
   fs::create_symlink(scratch.path() / "dvc" / "ab", folder / kSingleShard);
   CHECK(holds(refusal(folder), "is a symlink that leaves"));
   CHECK(error_of([&] { trust_links_below(scratch.path() / "no"); }).starts_with("not_found: "));
+  CHECK(error_of([] { trust_links_below(""); }).starts_with("invalid_argument: "));
 }
 
 TEST_CASE("outside a cache a symlink may not leave the folder") {

@@ -41,6 +41,18 @@ std::uint64_t bytes_read() {
   return bytes;
 }
 
+TEST_CASE("a location that is not in the checkpoint is refused") {
+  const auto scratch = test::scratch();
+  const auto folder = scratch.path() / "model";
+  fs::create_directories(folder);
+  put_single(folder);
+  const auto model = Checkpoint::open(folder);
+  auto place = model.embedding_places().front();
+  place.shard = 77;
+  CHECK(holds(error_of([&] { model.read(place); }), "it has 1 shard"));
+  CHECK(error_of([&] { model.read({0, nullptr}); }).starts_with("invalid_argument: "));
+}
+
 TEST_CASE("stories260K opens, its five layers are complete and its head is tied") {
   const auto folder = test::shared_data("stories260K");
   if (folder.empty()) {

@@ -99,6 +99,8 @@ TEST_CASE("a wrong or missing passphrase is an error, never a prompt") {
     CHECK(error.starts_with("invalid_argument"));
     CHECK(error.find("is encrypted") != std::string::npos);
   }
+  const std::string none = error_of([&] { SecretKey::load_with(path, {}); });
+  CHECK(none.starts_with("invalid_argument"));
   bool asked = false;
   SecretKey::load_with(path, [&] {
     asked = true;

@@ -129,7 +129,7 @@ TEST_CASE("log proof: what is known of the log holds for a proof too") {
     next.quorum = 1;
     writer.apply_root(writer.sign_root(next));
     meet();
-    CHECK(contains(refusal(log.prove(2), user), "cosigned by 0 of 1 witnesses, 1 must have"));
+    CHECK(contains(refusal(log.prove(2), user), "cosigned by 0 of 1 witness, 1 must have"));
     CHECK(refusal(proof, user) == "no error");  // of before
   }
   SUBCASE("its former keys, for what was there before they handed over") {

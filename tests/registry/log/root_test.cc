@@ -210,7 +210,7 @@ TEST_CASE("root: a share that falls and a later end are less, keys that come and
   LogRoot next = former;
   next.keys.push_back(c.verifier());
   REQUIRE(lowered(former, next).size() == 1);
-  CHECK(lowered(former, next).front() == "2 of 3 keys sign the next root, 2 of 2 did");
+  CHECK(lowered(former, next).front() == "2 of 3 keys sign the next root, 2 of 2 keys did");
   CHECK(lowered(next, former).empty());
   CHECK(exchanged(former, next) ==
         std::vector{"may sign the next root from now on: " + c.verifier()});
@@ -218,7 +218,8 @@ TEST_CASE("root: a share that falls and a later end are less, keys that come and
   next = former;
   next.witnesses.push_back(v.verifier(NoteKeyType::cosigner));
   REQUIRE(lowered(former, next).size() == 1);
-  CHECK(lowered(former, next).front() == "1 of 2 witnesses must have cosigned, 1 of 1 had to");
+  CHECK(lowered(former, next).front() ==
+        "1 of 2 witnesses must have cosigned, 1 of 1 witness had to");
   next.witnesses.erase(next.witnesses.begin());
   CHECK(lowered(former, next).empty());
   CHECK(exchanged(former, next) ==

@@ -53,7 +53,7 @@ TEST_CASE("documents that bring their lead-in along are counted") {
                                "stand behind it twice: take it out of the text"});
   CHECK(warnings("<|endoftext|>ab", {28}) ==
         std::vector<std::string>{
-            "1 of 1 documents begin with their lead-in (id 28) already and stand behind it twice: "
+            "1 of 1 document begin with their lead-in (id 28) already and stand behind it twice: "
             "take it out of the text, or put none before it (--lead-in none)"});
 }
 

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <utility>
 
+#include "format/base/error.h"
+
 #pragma GCC visibility push(default)
 
 namespace organ::train {
