@@ -23,12 +23,30 @@ bool completing = false;                                 // complete_first was c
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
               "signal handlers may touch it");
 
+// What is written in a handler.
+struct Words {
+  std::array<char, 512> text{};
+  std::size_t size = 0;
+
+  void set(std::string_view said) { size = said.copy(text.data(), text.size()); }
+};
+
+Words last_words, announcement;
+std::atomic<bool> line_open{false};
+
+void write_out(const Words& words) {
+  if (words.size == 0) return;
+  // Where a write fails there is nobody else to tell.
+  static_cast<void>(line_open && ::write(STDERR_FILENO, "\n", 1) < 0);
+  static_cast<void>(::write(STDERR_FILENO, words.text.data(), words.size) < 0);
+}
+
 // Several times for one cause: a second one is no second wish.
 bool comes_often(int signal) { return signal == SIGHUP || signal == SIGPIPE || signal == SIGXCPU; }
 
 // Nothing but async-signal-safe work: the second signal finds the default action back in place.
 void remember(int signal) {
-  interrupted = true;
+  if (!interrupted.exchange(true)) write_out(announcement);
   int none = 0;
   first_signal.compare_exchange_strong(none, signal);
   if (comes_often(signal)) return;
@@ -49,14 +67,8 @@ void die_of(int signal) {
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-std::array<char, 512> last_words{};
-std::size_t last_words_size = 0;
-std::atomic<bool> line_open{false};
-
 void leave(int signal) {
-  // Where a write fails there is nobody else to tell.
-  static_cast<void>(line_open && ::write(STDERR_FILENO, "\n", 1) < 0);
-  static_cast<void>(::write(STDERR_FILENO, last_words.data(), last_words_size) < 0);
+  write_out(last_words);
   die_of(signal);
   ::_exit(exit_code(ErrorCode::cancelled));
 }
@@ -91,7 +103,7 @@ void make_signal_stack() {
 }  // namespace
 
 void end_when_interrupted(std::string_view said) {
-  last_words_size = said.copy(last_words.data(), last_words.size());
+  last_words.set(said);
   make_signal_stack();
   std::signal(SIGXFSZ, SIG_IGN);  // a write beyond `ulimit -f` then fails like one on a full disk
   const struct sigaction action = action_of(leave);
@@ -116,6 +128,8 @@ void complete_first() {
     sigaction(kSignals[i], &action, nullptr);
   }
 }
+
+void announce_interrupts(std::string_view said) { announcement.set(said); }
 
 void note_open_line(bool open) { line_open = open; }
 

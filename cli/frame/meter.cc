@@ -22,12 +22,6 @@ constexpr std::chrono::milliseconds kPatience{1000};  // what ends sooner shows 
 constexpr std::chrono::milliseconds kRedraw{100};
 constexpr double kRateSeconds = 3;  // how long the rate remembers
 
-// A job in the background would draw over what is typed.
-bool is_in_front() {
-  const pid_t front = ::tcgetpgrp(STDERR_FILENO);
-  return front < 0 || front == ::getpgrp();
-}
-
 std::string amount_text(std::uint64_t amount, Unit unit) {
   return unit == Unit::bytes ? size_text(amount) : std::to_string(amount);
 }
@@ -56,6 +50,11 @@ std::vector<std::string> parts_of(Unit unit, std::uint64_t done, std::uint64_t t
 }
 
 }  // namespace
+
+bool is_in_front() {
+  const pid_t front = ::tcgetpgrp(STDERR_FILENO);
+  return front < 0 || front == ::getpgrp();
+}
 
 std::size_t terminal_width() {
   winsize size{};

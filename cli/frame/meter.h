@@ -22,6 +22,10 @@ namespace organ::cli {
 // because a full line wraps on some; 79 where that is not known.
 std::size_t terminal_width();
 
+// Whether this process may draw on its terminal: a job in the background would draw over what is
+// typed. True without a terminal.
+bool is_in_front();
+
 // `head` and the parts, two spaces between them, as one line of at most `width` characters; what
 // finds no place is left out from the right.
 std::string fitted_line(std::string_view head, std::span<const std::string> parts,

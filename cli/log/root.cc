@@ -65,7 +65,17 @@ void show(const Context& context, const char* done, const LogRoot& root) {
   print_root(context, root);
 }
 
+// The key that is there may end in the past, as one that was lost does; a new one is to be used.
+void require_future(const Arguments& arguments) {
+  if (!arguments.rotate || arguments.expires.empty()) return;
+  const std::uint64_t end = registry::parse_moment(arguments.expires).value_or(UINT64_MAX);
+  if (end > static_cast<std::uint64_t>(format::clock_seconds())) return;
+  fail(ErrorCode::invalid_argument, "--expires: {} is past, the new key would never count",
+       arguments.expires);
+}
+
 LogRoot changed(Registry& registry, const LogRoot& now, const Arguments& arguments) {
+  require_future(arguments);
   LogRoot next = now;
   ++next.version;
   if (arguments.rotate) {
@@ -81,14 +91,7 @@ LogRoot changed(Registry& registry, const LogRoot& now, const Arguments& argumen
   if (arguments.no_witnesses) next.quorum = 0;
   if (arguments.threshold) next.threshold = *arguments.threshold;
   if (arguments.quorum) next.quorum = *arguments.quorum;
-  if (!arguments.expires.empty()) {
-    if (registry::parse_moment(arguments.expires).value_or(UINT64_MAX) <=
-        static_cast<std::uint64_t>(format::clock_seconds())) {
-      fail(ErrorCode::invalid_argument, "expires: {} is past; nobody could read the log any more",
-           arguments.expires);
-    }
-    next.expires = arguments.expires;
-  }
+  if (!arguments.expires.empty()) next.expires = arguments.expires;
   if (arguments.no_expiry) next.expires.clear();
   if (arguments.max_age) next.max_age = arguments.max_age;
   if (arguments.any_age) next.max_age.reset();

@@ -115,9 +115,10 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
         m.step == total ? "finishing" : clock_text(static_cast<std::uint64_t>(left)) + " left",
         fmt::format("{:.0f} tok/s", m.tokens_per_second),
         fmt::format("{:.0f} GFLOP/s, {:.0f} % of this machine's", m.gflops, 100 * m.gemm_share)};
-    if (progress_) {
+    if (progress_ && is_in_front()) {
       std::cerr << '\r' + fitted_line(head, parts, terminal_width()) + "\x1b[K" << std::flush;
       open_line_ = true;
+      note_open_line(true);
     } else {
       context_.detail(fitted_line(head, parts, std::string::npos));
     }
@@ -135,7 +136,12 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
   }
 
   bool stop_requested() const override {
-    if (!interrupt_) interrupt_.emplace();  // from here on somebody asks
+    if (!interrupt_) {  // from here on somebody asks
+      if (!context_.json) {
+        announce_interrupts("organ: interrupted, it ends behind this step; once more: at once\n");
+      }
+      interrupt_.emplace();
+    }
     return interrupt_->requested();
   }
   void evaluation(const train::EvaluationMetrics& m) override {
@@ -148,6 +154,7 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
     meter_.reset();
     if (open_line_) std::cerr << '\n';
     open_line_ = false;
+    note_open_line(false);
   }
 
   const Context& context_;

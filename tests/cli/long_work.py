@@ -26,8 +26,9 @@ from pathlib import Path
 
 ORGAN = Path(sys.argv.pop(1)).resolve()
 SHIM = Path(sys.argv.pop(1)).resolve()
-# A shell that runs the tests behind it ignores SIGINT; what a caller ignores a command ignores too.
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+# A shell that runs the tests behind it ignores SIGINT and SIGQUIT; what a caller ignores a command
+# ignores too.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
 HIDDEN, INNER, LAYERS, VOCAB = 2048, 5632, 64, 32
 COLUMNS = 80
@@ -221,7 +222,8 @@ class LongWork(unittest.TestCase):
         self.assertEqual(everything(self.work), self.before)
 
     def test_a_loop_of_a_shell_ends_at_the_first_ctrl_c(self):
-        script = f"for i in 1 2 3; do echo run $i; {ORGAN} {' '.join(self.EXTRACT)}$i; done"
+        command = " ".join([str(ORGAN), *self.EXTRACT])
+        script = f"for i in 1 2 3; do echo run $i; {command} --name run$i; done"
         terminal = Terminal(("-c", script), self.work, program="/bin/bash")
         terminal.wait_for(METER)
         terminal.press_ctrl_c()

@@ -3,12 +3,13 @@
 import json
 import random
 import shutil
+import signal
 import struct
 
 from commands import Case, demand, files
 from tiny_model import HIDDEN, VOCAB, write_shard
 
-INTERRUPTED = 130
+INTERRUPTED = -signal.SIGINT
 
 
 class Import(Case):

@@ -81,6 +81,7 @@ class Runs(RunCase):
     def test_an_interrupted_run_says_how_to_go_on(self):
         returned, error = self.stop_after("out", 2, signal.SIGINT)
         if returned != 0:
+            self.assertIn("interrupted, it ends behind this step", error)
             self.assertIn("interrupted at step", error)
             self.assertIn("--resume", error)
 
