@@ -240,7 +240,7 @@ TEST_CASE("who waits for a lock whose folder goes with its holder begins again")
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
-      for (int n = 0; n < 100; ++n) {
+      for (int n = 0; n < 20; ++n) {
         try {
           const Transaction transaction(folder.path());
         } catch (const Error& error) {
@@ -250,6 +250,16 @@ TEST_CASE("who waits for a lock whose folder goes with its holder begins again")
       }
     });
   }
+  threads.emplace_back([&] {
+    for (int n = 0; n < 500; ++n) {
+      try {
+        require_settled(folder.path());
+      } catch (const Error& error) {
+        const std::lock_guard lock(mutex);
+        refused = error.what();
+      }
+    }
+  });
   for (std::thread& thread : threads) thread.join();
   CHECK(refused == "");
   CHECK_FALSE(fs::exists(folder.path() / ".organ"));

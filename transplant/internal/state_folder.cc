@@ -9,7 +9,6 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/path_status.h"
-#include "transplant/internal/folder_fd.h"
 
 namespace organ::transplant {
 namespace {
@@ -43,21 +42,32 @@ fs::path StateFolder::receipt(std::uint64_t number) const {
 
 fs::path StateFolder::undo(std::uint64_t number) const { return undos() / four_digits(number); }
 
-bool StateFolder::exists() const {
-  struct stat info {};
-  if (::lstat(root.c_str(), &info) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return false;
-    fail_errno(root.string(), "stat");
+bool StateFolder::exists() const { return open().has_value(); }
+
+// Another command may take the folder away, or things in it, between any two looks at it.
+std::optional<FolderFd> StateFolder::open() const {
+  constexpr int kLooks = 100;
+  for (int look = 1;; ++look) {
+    struct stat info {};
+    if (::lstat(root.c_str(), &info) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+      fail_errno(root.string(), "stat");
+    }
+    try {
+      FolderFd own = FolderFd(model).below(root.filename());
+      own.require_plain(kDeepest);
+      return own;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::not_found || look == kLooks) throw;
+    }
   }
-  FolderFd(model).below(root.filename()).require_plain(kDeepest);
-  return true;
 }
 
 Pending StateFolder::pending() const {
-  if (!exists()) return Pending::nothing;
-  const FolderFd own = FolderFd(model).below(root.filename());
-  if (own.has(journal().filename())) return Pending::decided;
-  return own.has(stage().filename()) ? Pending::undecided : Pending::nothing;
+  const auto own = open();
+  if (!own) return Pending::nothing;
+  if (own->has(journal().filename())) return Pending::decided;
+  return own->has(stage().filename()) ? Pending::undecided : Pending::nothing;
 }
 
 std::vector<std::uint64_t> StateFolder::receipt_numbers() const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "format/base/file.h"
+#include "transplant/internal/folder_fd.h"
 #include "transplant/journal.h"
 
 namespace organ::transplant {
@@ -57,6 +58,10 @@ struct StateFolder {
   std::optional<FileLock> take_lock_of_rest(const Work& work) const;
   // Atomic durable replacement of a file in one of these folders.
   void write(const std::filesystem::path& path, std::string_view text) const;
+
+ private:
+  // What exists() asks for; nothing when there is none.
+  std::optional<FolderFd> open() const;
 };
 
 }  // namespace organ::transplant
