@@ -24,8 +24,8 @@ void complete_first();
 // loops.
 void end_as_interrupted(int code);
 
-// What the first signal that a guard takes writes to stderr, cut to 512 bytes: long steps are seen to
-// end later. Empty: nothing.
+// What the first signal that a guard takes writes to stderr, cut to 512 bytes: long steps are seen
+// to end later. Empty: nothing.
 void announce_interrupts(std::string_view said);
 
 // Whether a line without an end stands on the terminal, which the last words must not join.

@@ -98,7 +98,7 @@ std::string Session::token_from(const std::string& realm, const std::string& ser
     if (known) request.headers.push_back("Authorization: " + basic(*known));
     request.url.target += (request.url.target.find('?') == std::string::npos ? "?" : "&") + words;
   }
-  const HttpResponse response = perform(std::move(request), Again::yes);
+  const HttpResponse response = perform(request, Again::yes);
   expect(response, {200}, name);
   return token_of(response, name);
 }

@@ -76,8 +76,9 @@ class Child {
     pid_ = -1;
     if (got < 0) {
       throw Error(ErrorCode::io,
-                  quote(program) + ": its exit code cannot be known: SIGCHLD is ignored here, or "
-                                   "another part of the program waits for every child",
+                  quote(program) +
+                      ": its exit code cannot be known: SIGCHLD is ignored here, or "
+                      "another part of the program waits for every child",
                   "give SIGCHLD its default in the program that runs this, or in its parent");
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

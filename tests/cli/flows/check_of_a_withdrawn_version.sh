@@ -5,20 +5,20 @@ make_model model
 make_signed_organ
 make_registry
 organ publish organ >/dev/null
-look() { organ check tiny/organ:1.0.0 --recipient model --at 2 "$@"; }
-look >before
+set -- organ check tiny/organ:1.0.0 --recipient model --at 2
+"$@" >before
 organ yank tiny/organ:1.0.0 --reason 'a draft' >/dev/null
-look 2>&1 | grep -q 'warning \[yanked\]: tiny/organ:1.0.0 was yanked: a draft'
+"$@" 2>&1 | grep -q 'warning \[yanked\]: tiny/organ:1.0.0 was yanked: a draft'
 organ revoke tiny/organ:1.0.0 --reason 'poisoned' >/dev/null
-expect 5 look >said 2>&1
+expect 5 "$@" >said 2>&1
 grep -q 'refusal \[revoked\]: tiny/organ:1.0.0 was revoked: poisoned' said
 grep -q 'level A: fits, and is refused' said
-expect 5 look --json 2>err | grep -q '"installable": false'
-expect 5 look --format junit 2>err | grep -q 'failures="1"'
+expect 5 "$@" --json 2>err | grep -q '"installable": false'
+expect 5 "$@" --format junit 2>err | grep -q 'failures="1"'
 expect 5 organ install tiny/organ:1.0.0 --into model --at 2 2>err
 organ revoke tiny/organ:1.0.0 --undo >/dev/null
 organ yank tiny/organ:1.0.0 --undo >/dev/null
-look | cmp - before
+"$@" | cmp - before
 organ publish organ 2>err >/dev/null
 grep -qx 'the same content was published before' err
 organ key generate second >/dev/null 2>&1
