@@ -296,7 +296,8 @@ TEST_CASE("repair: lines that were put into the log, or taken out of it") {
   const std::string first = good.substr(0, good.find('\n') + 1);
   fs::permissions(log, fs::perms(0664));
   int version = 2;
-  for (const std::string& inserted : {first, first + first + first, std::string("no line\n")}) {
+  const std::string thrice = fmt::format("{0}{0}{0}", first);
+  for (const std::string& inserted : {first, thrice, std::string("no line\n")}) {
     for (std::size_t at = 0; at < copied.size(); at = copied.find('\n', at) + 1) {
       const std::string now = slurp(log);
       spill(log, std::string(now).insert(at, inserted));

@@ -54,7 +54,9 @@ TEST_CASE("what a failing credential helper wrote is not shown: it may be the se
   put_program(program, "echo '{\"Secret\": \"hunter2\"}'\nexit 1\n");
   write_file(scratch.path() / "config.json", R"({"credsStore": "bad"})",
              AtomicFile::Mode::create_new);
-  const std::string before = std::getenv("PATH");
+  const char* path = std::getenv("PATH");
+  REQUIRE(path != nullptr);
+  const std::string before = path;
   ::setenv("PATH", (scratch.path().string() + ":" + before).c_str(), 1);
   const auto where = RemoteReference::parse("oci://registry.example.org/legal/contracts:1.0.0");
   const std::string error =
