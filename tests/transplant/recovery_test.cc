@@ -237,8 +237,10 @@ TEST_CASE("who waits for a lock whose folder goes with its holder begins again")
   const TempFolder folder = test::scratch();
   std::mutex mutex;
   std::string refused;
+  constexpr int kChanging = 4;
   std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
+  threads.reserve(kChanging + 1);
+  for (int i = 0; i < kChanging; ++i) {
     threads.emplace_back([&] {
       for (int n = 0; n < 20; ++n) {
         try {
