@@ -61,8 +61,9 @@ Projection LayerParameters::projection(std::string_view first, std::int64_t in, 
   const auto shape = orientation == Orientation::out_in ? std::array{out, in} : std::array{in, out};
   Parameter weight = run(std::string(first) + ".weight", shape);
   check(weight.value.defined(), "a layer lacks one of its matrices");
+  auto adapted = adaptation(*find_slot(layout_, std::string(first) + ".weight"), in, out);
   return {std::move(weight), run(std::string(first) + ".bias", {out}), orientation,
-          adaptation(*find_slot(layout_, std::string(first) + ".weight"), in, out)};
+          std::move(adapted)};
 }
 
 // The adapters of the matrices that lie in the run of the product that starts with `first`. Only
