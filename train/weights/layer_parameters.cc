@@ -61,6 +61,8 @@ Projection LayerParameters::projection(std::string_view first, std::int64_t in, 
   const auto shape = orientation == Orientation::out_in ? std::array{out, in} : std::array{in, out};
   Parameter weight = run(std::string(first) + ".weight", shape);
   check(weight.value.defined(), "a layer lacks one of its matrices");
+  // What make_unique made is lost sight of where it becomes a pointer to its base.
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
   auto adapted = adaptation(*find_slot(layout_, std::string(first) + ".weight"), in, out);
   return {std::move(weight), run(std::string(first) + ".bias", {out}), orientation,
           std::move(adapted)};
