@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A first SIGINT, SIGTERM or SIGHUP ends every command, at whatever moment it comes, with a sentence (a
-record with --json) and exit code 130, or by SIGINT itself, so that a shell ends its loop. A measurement shows how far it is.
+record with --json) and exit code 130, or by SIGINT itself, so that a shell ends its loop. A measurement
+shows how far it is.
 At each call that makes something durable (strace sends the signal there), a command that writes ends
 as if it had not been called, or is completed first; behind a training it names the train state.
 

@@ -232,7 +232,9 @@ class LongWork(unittest.TestCase):
         self.assertEqual(everything(self.work), self.before)
 
     def test_a_job_in_the_background_draws_nothing(self):
-        script = f"set -m; {ORGAN} {' '.join(self.SMALL)} & wait; rm -r small; echo ended"
+        # Some seconds, so that it would be drawn.
+        command = f"{ORGAN} extract model --layers 0:16 --out part --threads 1"
+        script = f"set -m; {command} & wait; rm -r part; echo ended"
         terminal = Terminal(("-c", script), self.work, program="/bin/bash")
         terminal.wait()
         self.assertIn("ended", terminal.text)
