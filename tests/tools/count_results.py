@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adds up meson's testlog.json files: prints what was skipped and why, then `N passed, N failed`.
+"""Adds up meson's testlog.json files: prints what was skipped and why, what failed and how it ended,
+then `N passed, N failed`.
 
     count_results.py TESTLOG_JSON...
 
@@ -34,6 +35,16 @@ def count(test):
     return passed, max(failed, 1), skipped
 
 
+LAST_WORDS = 25
+
+
+def last_words(test):
+    """How a test that failed ended: a reader of a long log sees its end first."""
+    text = "\n".join(test.get(stream, "").rstrip() for stream in ("stdout", "stderr"))
+    lines = [line for line in ANSI.sub("", text).splitlines() if line.strip()]
+    return "".join(f"  {line[:300]}\n" for line in lines[-LAST_WORDS:])
+
+
 def main():
     total = [0, 0, 0]
     for path in sys.argv[1:]:
@@ -42,7 +53,10 @@ def main():
                 test = json.loads(line)
                 if test["result"] == "SKIP":
                     print(f"{test['name']}: {reason(test)}")
-                total = [sum(pair) for pair in zip(total, count(test))]
+                counted = count(test)
+                if counted[1]:
+                    print(f"{test['name']}: {test['result'].lower()}\n{last_words(test)}", end="")
+                total = [sum(pair) for pair in zip(total, counted)]
     if total[2]:
         print(f"{total[2]} skipped")
     print(f"{total[0]} passed, {total[1]} failed")
