@@ -144,9 +144,9 @@ def main():
                 points += 1
                 try:
                     new_states += sweep.check_state()
-                except AssertionError as error:
+                except Exception as error:  # whatever a look stumbles over is found
                     failed += 1
-                    print(f"killed at {call} {number}: {error}", flush=True)
+                    print(f"killed at {call} {number}: {error!r}", flush=True)
                 sweep.reset()
     print(f"{points} kill points: {points - new_states} old states, {new_states} new states")
     print(f"{points - failed} cases passed, {failed} failed")

@@ -95,8 +95,8 @@ class Sweep:
             if left and done.returncode != 0:
                 raise AssertionError(f"it leaves {left}")
             self.case.judge(victim, done.returncode == 0)
-        except AssertionError as error:
-            self.problems.append(f"{self.case.name}, {point}: {error}")
+        except Exception as error:  # whatever a look stumbles over is found
+            self.problems.append(f"{self.case.name}, {point}: {error!r}")
 
 
 def main():

@@ -64,8 +64,8 @@ class Cutter:
         self.case.organ.forget()
         try:
             self.case.judge(target, finished)
-        except AssertionError as error:
-            self.problems.append(f"{self.case.name}, {point}: {error}")
+        except Exception as error:  # whatever a look stumbles over is found
+            self.problems.append(f"{self.case.name}, {point}: {error!r}")
 
     def run(self):
         before = template(self.case, self.scratch)

@@ -282,9 +282,9 @@ def sweep(site, case, every):
             points += 1
             try:
                 case.judge()
-            except AssertionError as error:
+            except Exception as error:  # whatever a look stumbles over is found
                 failed += 1
-                print(f"{case.name} killed at {call} {number}: {error}", flush=True)
+                print(f"{case.name} killed at {call} {number}: {error!r}", flush=True)
         site.reset()
     print(f"{case.name}: {points} kill points, {failed} failed", flush=True)
     return points, failed
