@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/frame/interrupt.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -65,6 +66,15 @@ void die_of(int signal) {
   sigaddset(&set, signal);
   static_cast<void>(::raise(signal));  // waits, where a handler of it runs
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+// Of SIGQUIT and SIGXCPU the system would write one where the command was called: gigabytes of
+// weights, keys among them, beside a work that was ended in good order.
+void leave_no_core() {
+  struct rlimit limit {};
+  ::getrlimit(RLIMIT_CORE, &limit);
+  limit.rlim_cur = 0;
+  ::setrlimit(RLIMIT_CORE, &limit);
 }
 
 void leave(int signal) {
@@ -160,7 +170,9 @@ InterruptGuard::~InterruptGuard() {
 }
 
 void end_as_interrupted(int code) {
-  if (code == exit_code(ErrorCode::cancelled)) die_of(first_signal);
+  if (code != exit_code(ErrorCode::cancelled)) return;
+  leave_no_core();
+  die_of(first_signal);
 }
 
 bool InterruptGuard::requested() const { return interrupted.load(std::memory_order_relaxed); }

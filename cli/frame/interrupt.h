@@ -20,8 +20,8 @@ void end_when_interrupted(std::string_view said);
 void complete_first();
 
 // The last call of a program that ends with `code`: where that is 130 and a guard saw SIGINT,
-// SIGQUIT, SIGPIPE or SIGXCPU, the process dies of it. Shells show 130 for SIGINT, and end their
-// loops.
+// SIGQUIT, SIGPIPE or SIGXCPU, the process dies of it, without a core file. Shells show 130 for
+// SIGINT, and end their loops.
 void end_as_interrupted(int code);
 
 // What the first signal that a guard takes writes to stderr, cut to 512 bytes: long steps are seen
