@@ -68,15 +68,6 @@ void die_of(int signal) {
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-// Of SIGQUIT and SIGXCPU the system would write one where the command was called: gigabytes of
-// weights, keys among them, beside a work that was ended in good order.
-void leave_no_core() {
-  struct rlimit limit {};
-  ::getrlimit(RLIMIT_CORE, &limit);
-  limit.rlim_cur = 0;
-  ::setrlimit(RLIMIT_CORE, &limit);
-}
-
 void leave(int signal) {
   write_out(last_words);
   die_of(signal);
@@ -99,6 +90,15 @@ struct sigaction action_of(void (*handler)(int)) {
   return action;
 }
 
+// A core file would hold keys and typed passphrases, gigabytes of weights too, and lie where the
+// command was called, beside a work that was ended in good order.
+void leave_no_core() {
+  struct rlimit limit {};
+  ::getrlimit(RLIMIT_CORE, &limit);
+  limit.rlim_cur = 0;
+  ::setrlimit(RLIMIT_CORE, &limit);
+}
+
 // Kernels that oneDNN makes while it runs use the stack pointer for data of theirs on the heap:
 // what the system puts below it for a handler would lie over others' memory. So handlers have a
 // stack of their own; signals of the process go to its first thread.
@@ -115,6 +115,7 @@ void make_signal_stack() {
 void end_when_interrupted(std::string_view said) {
   last_words.set(said);
   make_signal_stack();
+  leave_no_core();
   std::signal(SIGXFSZ, SIG_IGN);  // a write beyond `ulimit -f` then fails like one on a full disk
   const struct sigaction action = action_of(leave);
   for (std::size_t i = 0; i < kEnding; ++i) {
@@ -170,9 +171,7 @@ InterruptGuard::~InterruptGuard() {
 }
 
 void end_as_interrupted(int code) {
-  if (code != exit_code(ErrorCode::cancelled)) return;
-  leave_no_core();
-  die_of(first_signal);
+  if (code == exit_code(ErrorCode::cancelled)) die_of(first_signal);
 }
 
 bool InterruptGuard::requested() const { return interrupted.load(std::memory_order_relaxed); }

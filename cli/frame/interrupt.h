@@ -12,7 +12,7 @@ namespace organ::cli {
 // From here on the first of the signals ends the process, by SIGINT itself or with exit code 130,
 // after `said`, cut to 512 bytes, was written to stderr, but while an InterruptGuard lives. What
 // another program left waiting by hold_interrupts comes now. A signal that is ignored stays
-// ignored; SIGXFSZ is ignored.
+// ignored; SIGXFSZ is ignored. From here on no core file is written, whatever ends the process.
 void end_when_interrupted(std::string_view said);
 
 // The command is done and has only to say so: a first signal ends nothing from here on, a second
@@ -20,8 +20,8 @@ void end_when_interrupted(std::string_view said);
 void complete_first();
 
 // The last call of a program that ends with `code`: where that is 130 and a guard saw SIGINT,
-// SIGQUIT, SIGPIPE or SIGXCPU, the process dies of it, without a core file. Shells show 130 for
-// SIGINT, and end their loops.
+// SIGQUIT, SIGPIPE or SIGXCPU, the process dies of it. Shells show 130 for SIGINT, and end their
+// loops.
 void end_as_interrupted(int code);
 
 // What the first signal that a guard takes writes to stderr, cut to 512 bytes: long steps are seen

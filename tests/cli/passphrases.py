@@ -5,6 +5,7 @@ that is not encrypted, and a question on a terminal gives the echo back whatever
     passphrases.py ORGAN_PROGRAM
 """
 import os
+import resource
 import pty
 import select
 import signal
@@ -92,6 +93,9 @@ class Passphrases(unittest.TestCase):
     # On a terminal.
 
     def become_organ(self):
+        """In a shell that wants core files: one would hold what was typed."""
+        most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (most, most))
         os.chdir(self.work)
         os.execve(ORGAN, [str(ORGAN), "key", "generate", "k"], self.env)
 
@@ -145,6 +149,7 @@ class Passphrases(unittest.TestCase):
                 if key != b"\x1c":
                     self.assertRegex(said, "\r\norgan: (interrupted|no passphrase was typed)")
                 self.assertEqual([path.name for path in self.work.glob("k*")], [])
+                self.assertEqual(list(self.work.glob("core*")), [])
 
     def test_a_stopped_question_is_asked_again(self):
         def shell():
