@@ -90,8 +90,8 @@ struct sigaction action_of(void (*handler)(int)) {
   return action;
 }
 
-// A core file would hold keys and typed passphrases, gigabytes of weights too, and lie where the
-// command was called, beside a work that was ended in good order.
+// A core file would hold keys, typed passphrases and gigabytes of weights, and lie where the
+// command was called.
 void leave_no_core() {
   struct rlimit limit {};
   ::getrlimit(RLIMIT_CORE, &limit);

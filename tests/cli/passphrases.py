@@ -5,8 +5,8 @@ that is not encrypted, and a question on a terminal gives the echo back whatever
     passphrases.py ORGAN_PROGRAM
 """
 import os
-import resource
 import pty
+import resource
 import select
 import signal
 import subprocess
