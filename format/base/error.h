@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one exception of organ: every function of every header throws this and, when memory runs out,
 // std::bad_alloc. Functions that throw it leave no half-written file behind.
+//
+// Threads: where a header says nothing else, calls may run at once in any number of threads, unless
+// one of them changes an object that another uses. Calls that write one model, registry or folder
+// wait for one another, in other threads and processes too, or throw conflict.
 #pragma once
 
 #include <exception>

@@ -12,8 +12,10 @@
 namespace organ {
 namespace {
 
+// The subject is a name, or one that its caller has quoted.
 [[noreturn]] void refuse(std::string_view subject, std::string_view reason) {
-  fail(ErrorCode::corrupt, "{}: {}", quote(subject), reason);
+  const bool quoted = subject.starts_with('\'');
+  fail(ErrorCode::corrupt, "{}: {}", quoted ? escape_text(subject) : quote(subject), reason);
 }
 
 // Between nlohmann's tokenizer and JsonEvents: counts, depth, duplicate keys, number rules.

@@ -50,11 +50,12 @@ class JsonEvents {
   virtual void end_array() = 0;
 };
 
-// One JSON text, UTF-8 without BOM or NUL. Throws corrupt with `subject`, the byte offset and the
-// reason: bad UTF-8, lone surrogate escapes, comments, trailing bytes, a limit passed, an integer
-// beyond 64 bits or -0 in a document that is not foreign, a duplicate key in one object (compared
-// after unescaping). Memory stays proportional to nesting and key bytes, of foreign documents also
-// to their length; no recursion.
+// One JSON text, UTF-8 without BOM or NUL. Throws corrupt with `subject` (the name of a file,
+// quoted or not, of which control characters are escaped here and in JsonObject), the byte offset
+// and the reason: bad UTF-8, lone surrogate escapes, comments, trailing bytes, a limit passed, an
+// integer beyond 64 bits or -0 in a document that is not foreign, a duplicate key in one object
+// (compared after unescaping). Memory stays proportional to nesting and key bytes, of foreign
+// documents also to their length; no recursion.
 void parse_json_events(std::string_view text, const JsonLimits& limits, std::string_view subject,
                        JsonEvents& events);
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/base/progress.h"
 
-#include <algorithm>
-#include <thread>
-
 #include "format/base/error.h"
+#include "format/base/try_thread.h"
 
 namespace organ {
 
@@ -34,9 +32,7 @@ Work Work::committed() const {
   return other;
 }
 
-unsigned Work::threads() const {
-  return threads_ != 0 ? threads_ : std::max(1u, std::thread::hardware_concurrency());
-}
+unsigned Work::threads() const { return threads_ != 0 ? threads_ : usable_processors(); }
 
 void Work::throw_cancelled() { throw Error(ErrorCode::cancelled, "cancelled"); }
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -27,6 +28,14 @@ std::optional<std::jthread> try_thread(Action&& action) {
     return std::nullopt;
   }
 }
+
+// How many processors this process may use, at least 1: those of its affinity (taskset, cpusets of
+// a container), and no more than the quota of its control group, rounded up (cgroups version 2,
+// cpu.max). std::thread::hardware_concurrency() knows of no quota, and glibc's asks the machine.
+unsigned usable_processors();
+
+// The quota of a line of cpu.max, "150000 100000": 2. nullopt for "max 100000" and what is none.
+std::optional<unsigned> processors_of_quota(const std::string& cpu_max);
 
 // Hashes bytes beside its caller, who writes them meanwhile: on one thread for as long as it lives,
 // or, when only one may hash (Work::threads()) or the system has no other, in update() itself. Used

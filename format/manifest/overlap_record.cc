@@ -13,12 +13,15 @@ constexpr std::string_view kOverlapField = "held_out_overlap", kGram = "gram_tok
 
 }  // namespace
 
+JsonText overlap_text(const OverlapRecord& record) {
+  return json_text({{std::string(kGram), record.gram_tokens},
+                    {std::string(kShare), record.share},
+                    {std::string(kDataset), record.dataset_digest.to_string()}});
+}
+
 void record_overlap(const OverlapRecord& record, Manifest& manifest) {
   Json extensions = json_of(manifest.extensions);
-  Json& field = extensions[std::string(kOverlapField)] = Json::object();
-  field[std::string(kGram)] = record.gram_tokens;
-  field[std::string(kShare)] = record.share;
-  field[std::string(kDataset)] = record.dataset_digest.to_string();
+  extensions[std::string(kOverlapField)] = json_of(overlap_text(record));
   manifest.extensions = json_text(extensions);
 }
 

@@ -16,6 +16,8 @@ struct OverlapRecord {
   Digest dataset_digest;          // of the held-out data, as in Evaluation
 };
 
+// The object that the field holds.
+JsonText overlap_text(const OverlapRecord& record);
 void record_overlap(const OverlapRecord& record, Manifest& manifest);
 
 // nullopt where nobody counted. Throws corrupt for another form of it.

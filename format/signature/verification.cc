@@ -113,6 +113,7 @@ Verification verify_organ_folder(const std::filesystem::path& folder, const Veri
     organ = OrganFolder::open(folder);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::io) throw;
+    if (!is_folder(folder)) throw;  // not damaged: not one
     result.findings.push_back(Finding::of(escape_text(folder.string()), error));
     check_manifest_bytes(folder, options, result);
     return result;

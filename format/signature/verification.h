@@ -35,7 +35,7 @@ Verification verify_organ(const OrganSource& organ, const VerifyOptions& options
 
 // The same for a folder; what keeps it from being opened (damaged organ.json, a symlink, …) is a
 // finding too, and model.sig is still asked about organ.json's bytes. Throws not_found when there
-// is no organ.
+// is no organ, invalid_argument for what is no folder.
 Verification verify_organ_folder(const std::filesystem::path& folder, const VerifyOptions& options,
                                  const Work& work = {});
 

@@ -16,17 +16,20 @@ bool is_natural(const Json& value) {
          (value.is_number_integer() && value.get<std::int64_t>() >= 0);
 }
 
+// A document can be a file that somebody else named. Where it is escaped already it stays the same.
+std::string shown(const std::string& path) { return escape_text(path, 2048); }
+
 }  // namespace
 
 JsonObject::JsonObject(const Json& value, std::string path)
     : value_(&value), path_(std::move(path)) {
   if (!value.is_object()) {
-    fail(ErrorCode::corrupt, "{}: expected an object, got {}", path_, value.type_name());
+    fail(ErrorCode::corrupt, "{}: expected an object, got {}", shown(path_), value.type_name());
   }
 }
 
 void JsonObject::fail_field(std::string_view key, std::string_view message) const {
-  fail(ErrorCode::corrupt, "{}: field {}: {}", path_, quote(key), message);
+  fail(ErrorCode::corrupt, "{}: field {}: {}", shown(path_), quote(key), message);
 }
 
 bool JsonObject::has(std::string_view key) const { return value_->find(key) != value_->end(); }
@@ -177,9 +180,10 @@ std::optional<double> JsonObject::optional_real(std::string_view key) const {
 void JsonObject::require_schema(std::uint64_t known, std::string_view hint) const {
   const std::uint64_t version = unsigned_integer("schema_version");
   if (version == known) return;
-  throw Error(ErrorCode::unsupported_version,
-              fmt::format("{}: schema version {}, this organ knows {}", path_, version, known),
-              std::string(hint));
+  throw Error(
+      ErrorCode::unsupported_version,
+      fmt::format("{}: schema version {}, this organ knows {}", shown(path_), version, known),
+      std::string(hint));
 }
 
 void JsonObject::allow_only(std::initializer_list<std::string_view> keys) const {

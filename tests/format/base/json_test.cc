@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/digest.h"
+#include "format/base/fail.h"
 #include "tests/support/support.h"
 
 using namespace organ;
@@ -228,6 +229,24 @@ TEST_CASE("json object: each wrong field is named with what was expected and fou
   CHECK(test::error_of([&] {
           object.allow_only({"s", "n", "neg", "o", "a"});
         }).find("field 'z': is unknown") != std::string::npos);
+}
+
+TEST_CASE(
+    "json: the name of a document is shown quoted once, and what controls a terminal escaped") {
+  const std::string name = "a\x1b[31m.json";
+  for (const std::string& subject : {name, quote(name)}) {
+    const std::string bad = test::error_of([&] { (void)parse_json("{", {}, subject); });
+    CHECK(bad.find("corrupt: 'a\\x1b[31m.json': bad JSON") == 0);
+  }
+  const Json document = parse_json("{}", {}, name);
+  const auto refused = [&](const auto& ask) {
+    const std::string said = test::error_of([&] { ask(JsonObject(document, name)); });
+    CHECK(said.find('\x1b') == std::string::npos);
+    CHECK(said.find("a\\x1b[31m.json: ") != std::string::npos);
+  };
+  refused([](const JsonObject& object) { (void)object.string("name"); });
+  refused([](const JsonObject& object) { object.require_schema(1, ""); });
+  CHECK(test::error_of([&] { (void)JsonObject(Json(1), name); }).find('\x1b') == std::string::npos);
 }
 
 TEST_CASE("json object: a digest that is none is damage, not a wrong argument") {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/base/try_thread.h"
 
+#include <sched.h>
+
 #include <array>
 #include <vector>
 
@@ -16,6 +18,29 @@ std::vector<std::byte> some_bytes(std::size_t count) {
 }
 
 }  // namespace
+
+TEST_CASE("usable processors: those of the affinity, bounded by a quota, never none") {
+  cpu_set_t before;
+  REQUIRE(::sched_getaffinity(0, sizeof before, &before) == 0);
+  CHECK(usable_processors() >= 1);
+  CHECK(usable_processors() <= static_cast<unsigned>(CPU_COUNT(&before)));
+  int first = 0;
+  while (!CPU_ISSET(first, &before)) ++first;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(first, &one);
+  REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
+  CHECK(usable_processors() == 1);
+  REQUIRE(::sched_setaffinity(0, sizeof before, &before) == 0);
+
+  CHECK(processors_of_quota("150000 100000") == 2);
+  CHECK(processors_of_quota("50000 100000") == 1);
+  CHECK(processors_of_quota("400000 100000") == 4);
+  for (const char* none :
+       {"max 100000", "", "100000", "0 100000", "100000 0", "-1 100000", "1 2 3"}) {
+    CHECK(processors_of_quota(none) == std::nullopt);
+  }
+}
 
 TEST_CASE("hash beside: the digest of many pieces, with a thread and without") {
   const auto bytes = some_bytes(300'000);
