@@ -164,9 +164,10 @@ void Registry::Impl::judge_witnesses(const VersionInfo& version, TrustVerdict& v
   verdict.not_established.push_back("whether everybody is shown the same history");
   verdict.refusals.push_back(
       {ErrorCode::untrusted, subject,
-       fmt::format("not witnessed: it is entry {} of the log, of which {} have cosigned the first "
-                   "{}",
-                   version.log_index, who, counted(seen.entries, "entry"))});
+       fmt::format("not witnessed: it is entry {} of the log, ", version.log_index) +
+           (seen.entries == 0 ? fmt::format("which {} must have cosigned", who)
+                              : fmt::format("of which {} have cosigned the first {}", who,
+                                            counted(seen.entries, "entry")))});
 }
 
 void Registry::Impl::judge_state(const VersionInfo& version, TrustVerdict& verdict) const {

@@ -178,11 +178,13 @@ LogRoot ask_witnesses(const RegistryPaths& paths, const Log& log, const LogFacts
     if (one.contradicts) refuse(check, "witness " + one.witness + ": " + one.problem);
   }
   if (check.witnessed < check.entries) {
+    const std::string who =
+        fmt::format("{} of {}", seen.root.quorum, counted(seen.root.witnesses.size(), "witness"));
     check.notes.push_back(
-        fmt::format("{} of {} have cosigned the first {} of {}: "
-                    "the others do not count yet",
-                    seen.root.quorum, counted(seen.root.witnesses.size(), "witness"),
-                    check.witnessed, counted(check.entries, "entry")));
+        check.witnessed == 0
+            ? fmt::format("no entry counts yet: {} must have cosigned it", who)
+            : fmt::format("{} have cosigned the first {} of {}: the others do not count yet", who,
+                          check.witnessed, counted(check.entries, "entry")));
   }
   return seen.root;
 }

@@ -64,16 +64,44 @@ unsigned group_rights(const std::filesystem::path& folder, gid_t group) {
   return shared && status.st_gid == group ? 040 : 0;
 }
 
+// Wipes a secret when it is no longer needed, however that comes.
+class Erased {
+ public:
+  explicit Erased(std::string& secret) : secret_(secret) {}
+  ~Erased() { OPENSSL_cleanse(secret_.data(), secret_.size()); }
+  Erased(const Erased&) = delete;
+  Erased& operator=(const Erased&) = delete;
+
+ private:
+  std::string& secret_;
+};
+
+// The registry's own key, which a group may read, is damaged where a user's is the wrong file.
+ErrorCode not_the_key(NoteSigner::Readers readers) {
+  return readers == NoteSigner::Readers::group ? ErrorCode::corrupt : ErrorCode::invalid_argument;
+}
+
+// First: of a public key it does not matter who may read it.
+void require_secret(std::string_view text, const std::filesystem::path& path,
+                    NoteSigner::Readers readers) {
+  if (text.find("PRIVATE KEY-----") != text.npos) return;
+  throw Error(
+      not_the_key(readers),
+      fmt::format("{}: expected a private key in PEM, got {}", quote(path.string()),
+                  text.find("PUBLIC KEY-----") != text.npos ? "a public key" : "something else"),
+      "use the .key file that organ key generate wrote");
+}
+
 void require_private(int fd, const std::filesystem::path& path, NoteSigner::Readers readers) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) fail_errno(path.string(), "stat");
-  const unsigned allowed =
-      readers == NoteSigner::Readers::group ? group_rights(folder_of(path), status.st_gid) : 0;
+  const bool shared = readers == NoteSigner::Readers::group;  // the registry's own
+  const unsigned allowed = shared ? group_rights(folder_of(path), status.st_gid) : 0;
   if ((status.st_mode & 077 & ~allowed) == 0) return;
-  throw Error(ErrorCode::untrusted,
-              fmt::format("{}: group or others may read the key (mode {:04o}, expected 0600)",
-                          quote(path.string()), status.st_mode & 07777u),
-              "chmod 600 and consider the key known to others");
+  throw Error(shared ? ErrorCode::untrusted : ErrorCode::invalid_argument,
+              fmt::format("{}: private key has mode {:04o}, expected 0600", quote(path.string()),
+                          status.st_mode & 07777u),
+              "chmod 600 the key; if others could read it, make a new one");
 }
 
 // The PEM text, in memory that is not swapped.
@@ -115,12 +143,13 @@ NoteSigner NoteSigner::generate() {
 NoteSigner NoteSigner::load(const std::filesystem::path& path, const AskPassphrase& ask,
                             Readers readers) {
   const UniqueFd fd = open_regular(path, Symlinks::refuse);
-  require_private(fd.get(), path, readers);
   std::string pem = read_fd(fd.get(), kKeyFileLimit, path.string());
+  const Erased erased(pem);
+  require_secret(pem, path, readers);
+  require_private(fd.get(), path, readers);
   const BioHandle bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   Question question{.ask = &ask, .failure = {}};
   EVP_PKEY* key = PEM_read_bio_PrivateKey(bio.get(), nullptr, answer, &question);
-  OPENSSL_cleanse(pem.data(), pem.size());
   ERR_clear_error();
   NoteSigner signer(key);
   if (question.failure) std::rethrow_exception(question.failure);
@@ -131,7 +160,8 @@ NoteSigner NoteSigner::load(const std::filesystem::path& path, const AskPassphra
         "give it by --passphrase-file, --passphrase-fd or ORGAN_KEY_PASSPHRASE");
   }
   if (key == nullptr || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519) {
-    fail(ErrorCode::corrupt, "{}: not an Ed25519 private key in PEM", quote(path.string()));
+    throw Error(not_the_key(readers), quote(path.string()) + ": not an Ed25519 private key in PEM",
+                "organ key generate --for root or --for witness makes one");
   }
   return signer;
 }

@@ -26,9 +26,9 @@ class NoteSigner {
   // group too.
   enum class Readers { owner, group };
   // `ask` gives the passphrase of an encrypted key; it is called only for one, and may throw.
-  // Throws untrusted when others may read the file, corrupt for another kind of key,
-  // invalid_argument when the passphrase does not open it, not_found, io. Never a terminal prompt
-  // of OpenSSL's own.
+  // Throws invalid_argument when the passphrase does not open it, and for a file that others may
+  // read, another kind of key or none (a registry's own, of readers group: untrusted, corrupt);
+  // not_found, io. Never a terminal prompt of OpenSSL's own.
   using AskPassphrase = std::function<std::string()>;
   static NoteSigner load(const std::filesystem::path& path, const AskPassphrase& ask = {},
                          Readers readers = Readers::owner);

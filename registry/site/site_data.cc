@@ -22,6 +22,11 @@ Json shown_or_null(const std::optional<std::string>& text) {
   return text ? Json(shown(*text)) : Json();
 }
 
+Json shown_or_null(const std::optional<Takedown>& takedown) {
+  if (!takedown) return Json();
+  return {{"time", shown(takedown->time)}, {"reason", shown(takedown->reason)}};
+}
+
 Json shown_list(const std::vector<std::string>& texts) {
   Json list = Json::array();
   for (const std::string& text : texts) list.push_back(shown(text));
@@ -121,7 +126,10 @@ class Collector {
             {"bytes", version.bytes},
             {"yanked", shown_or_null(version.yank_reason)},
             {"revoked", shown_or_null(version.revoke_reason)},
+            {"taken_down", shown_or_null(version.taken_down)},
             {"superseded_by", version.superseded ? Json(shown(version.superseded->by)) : Json()},
+            {"superseded_reason",
+             version.superseded ? Json(shown(version.superseded->reason)) : Json()},
             {"aliases", shown_list(version.aliases)},
             {"architecture", nullptr},
             {"opaque", false},

@@ -90,10 +90,12 @@ const organDraw = (() => {
     return rows;
   }
 
+  // As organ list names them; none: it is offered to everybody.
+  const withdrawals = (version) => [[version.yanked, "yanked"], [version.revoked, "revoked"],
+    [version.taken_down, "taken down"]].filter(([why]) => why !== null).map(([, word]) => word);
+
   function remarks(version) {
-    const words = version.aliases.map((alias) => `@${alias}`);
-    if (version.yanked !== null) words.push("yanked");
-    if (version.revoked !== null) words.push("revoked");
+    const words = [...version.aliases.map((alias) => `@${alias}`), ...withdrawals(version)];
     if (version.superseded_by) words.push(`superseded by ${version.superseded_by}`);
     return words.join(", ");
   }
@@ -112,7 +114,7 @@ const organDraw = (() => {
       svg.append(shape("path", { class: "edge", d: `M${from} ${y(row.parent) + 6}V${y(i)}H${x(row) - 6}` }));
     });
     rows.forEach((row, i) => {
-      const gone = row.version && (row.version.yanked !== null || row.version.revoked !== null);
+      const gone = row.version && withdrawals(row.version).length > 0;
       svg.append(shape("circle", { class: gone ? "node gone" : "node", cx: x(row), cy: y(i), r: 5 }),
         shape("text", { x: x(row) + 12, y: y(i) + 4.5 }, cut(row.text, 60)));
       if (!row.version) return;
@@ -128,5 +130,5 @@ const organDraw = (() => {
     return [svg, left > 0 ? element("p", { class: "faint" }, `${left} more row${left === 1 ? "" : "s"}: narrow the list above`) : null];
   }
 
-  return { element, number, bytes, cut, evaluations, lineage, remarks };
+  return { element, number, bytes, cut, evaluations, lineage, withdrawals };
 })();

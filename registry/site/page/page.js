@@ -3,12 +3,13 @@
 "use strict";
 
 const organPage = (() => {
-  const { element, number, bytes } = organDraw;
+  const { element, number, bytes, withdrawals } = organDraw;
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
   const step = 100;
   const state = { model: null, shown: step, verdicts: new Map() };
+  const titleOf = (version) => `${version.name}:${version.version}`;
   const haystacks = data.versions.map((one) => [one.name, one.version, one.description, one.donor, one.license ?? "",
     one.family, ...one.aliases.map((alias) => `@${alias}`)].join(" ").toLowerCase());
 
@@ -71,14 +72,22 @@ const organPage = (() => {
 
   function summaryOf(version) {
     const figure = best(version), verdict = verdictOf(version);
-    const withdrawn = version.revoked !== null ? "revoked" : version.yanked !== null ? "yanked" : "";
-    return element("summary", {}, element("span", { class: "title" }, `${version.name}:${version.version}`),
+    return element("summary", { id: titleOf(version) }, element("span", { class: "title" }, titleOf(version)),
       verdict ? verdictTag(verdict) : null, trustTag(version),
-      withdrawn ? element("span", { class: "tag bad" }, withdrawn) : null,
+      ...withdrawals(version).map((word) => element("span", { class: "tag bad" }, word)),
+      version.superseded_by ? element("span", { class: "tag warn" }, "superseded") : null,
       ...version.aliases.map((alias) => element("span", { class: "tag" }, `@${alias}`)),
       ...(version.damage === null ? [`${version.family}, ${version.layer_count} of ${version.donor_layer_count} layers`,
         figure ? `perplexity ${number(figure.ppl, 2)}` : "not measured"] : [])
         .map((text) => element("span", { class: "faint" }, text)));
+  }
+
+  // A link where the successor is in this page; the browser goes to its summary, which is there by then.
+  function successor(version) {
+    const title = version.superseded_by, later = data.versions.find((one) => titleOf(one) === title);
+    const link = element(later ? "a" : "span", later ? { href: `#${encodeURIComponent(title)}` } : {}, title);
+    if (later) link.addEventListener("click", () => reveal(later));
+    return element("span", {}, "by ", link, version.superseded_reason ? `: ${version.superseded_reason}` : "");
   }
 
   function facts(version) {
@@ -90,6 +99,9 @@ const organPage = (() => {
       ["trained", version.trained ?? "no"], ["size", bytes(version.bytes)]];
     if (version.yanked !== null) rows.push(["yanked", version.yanked]);
     if (version.revoked !== null) rows.push(["revoked", version.revoked]);
+    const { taken_down: takedown } = version;
+    if (takedown !== null) rows.push(["taken down", `on ${takedown.time} because ${takedown.reason}`]);
+    if (version.superseded_by) rows.push(["superseded", successor(version)]);
     return element("dl", {}, ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
   }
 
@@ -129,7 +141,7 @@ const organPage = (() => {
     return data.versions.filter((one, i) => words.every((word) => haystacks[i].includes(word)) &&
       (family === "" || one.family === family) &&
       (trust === "" || (one.damage === null && one.trust.trusted) === (trust === "yes")) &&
-      (withdrawn || (one.yanked === null && one.revoked === null)) &&
+      (withdrawn || withdrawals(one).length === 0) &&
       (!fitting || verdictOf(one)?.level === "A"));
   }
 
@@ -158,6 +170,28 @@ const organPage = (() => {
   function showFirst() {
     state.shown = step;
     show();
+  }
+
+  // Opens it in the list, which loses the filters that hide it.
+  function reveal(version) {
+    let at = ordered(wanted()).indexOf(version);
+    const hidden = at < 0;
+    if (hidden) {
+      for (const id of ["words", "family", "trust"]) byId(id).value = "";
+      byId("fitting").checked = false;
+      byId("withdrawn").checked ||= withdrawals(version).length > 0;
+      at = ordered(wanted()).indexOf(version);
+    }
+    const more = at >= state.shown;
+    if (more) state.shown = at + 1;
+    if (hidden || more) show();
+    byId(titleOf(version)).parentElement.open = true;
+  }
+
+  // The page may be opened at a version: another tab, a link that was kept.
+  function revealNamed() {
+    const at = data.versions.findIndex((one) => `#${encodeURIComponent(titleOf(one))}` === location.hash);
+    if (at >= 0) reveal(data.versions[at]);
   }
 
   // ---- the recipient -----------------------------------------------------------------------------------
@@ -264,6 +298,7 @@ const organPage = (() => {
     makeShapeForm();
     listenToDrops();
     show();
+    revealNamed();
   }
 
   start();

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from pathlib import Path
 
 CALLS = ["write", "pwrite64", "fsync", "fdatasync", "rename", "renameat2", "link", "linkat", "unlink",
          "unlinkat", "flock", "ftruncate", "fchmod", "mkdir", "openat", "copy_file_range", "ioctl"]
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 VERSIONS = ["legal/contracts:1.0.0", "legal/contracts:1.1.0"]
 
 
@@ -274,17 +276,19 @@ def count_calls(site, case):
 def sweep(site, case, every):
     points, failed = 0, 0
     for call, number in count_calls(site, case)[::every]:
-        command = [str(word) for word in (site.organ, *case.command())]
-        done = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e",
-                               f"inject={call}:signal=KILL:when={number}", *command],
-                              env=site.environment, check=False, capture_output=True)
-        if done.returncode not in (case.code, 0):
-            points += 1
-            try:
+        try:
+            command = [str(word) for word in (site.organ, *case.command())]
+            done = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                                   f"inject={call}:signal=KILL:when={number}", *command],
+                                  env=site.environment, check=False, capture_output=True)
+            if done.returncode in KILLED:
+                points += 1
                 case.judge()
-            except Exception as error:  # whatever a look stumbles over is found
-                failed += 1
-                print(f"{case.name} killed at {call} {number}: {error!r}", flush=True)
+            else:  # its calls were fewer this time
+                demand(done.returncode in (case.code, 0), f"exit {done.returncode}: {done.stderr}")
+        except Exception as error:  # whatever a look stumbles over is found
+            failed += 1
+            print(f"{case.name} killed at {call} {number}: {error!r}", flush=True)
         site.reset()
     print(f"{case.name}: {points} kill points, {failed} failed", flush=True)
     return points, failed

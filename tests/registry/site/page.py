@@ -16,101 +16,21 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
-from chromium import Browser  # noqa: E402
+sys.path[:0] = [str(Path(__file__).parents[2] / "support"), str(Path(__file__).parent)]
 from contrast import contrast  # noqa: E402
+from made_site import HOSTILE, SOURCE, MadeSite  # noqa: E402
 
-ORGAN, SCHEMAS = (Path(argument).resolve() for argument in sys.argv[1:3])
-PICTURES = Path(sys.argv[3]).resolve() if len(sys.argv) > 3 else None
-del sys.argv[1:]
-SOURCE = Path(__file__).parents[3]
-TOOLS, STYLE = SOURCE / "tests/tools", SOURCE / "registry/site/page/page.css"
+STYLE = SOURCE / "registry/site/page/page.css"
 PHONE, DESKTOP = (390, 844), (1280, 900)
-HOSTILE = ["<script>document.title = 'owned'</script>", "</script><img src=x onerror=\"document.title='owned'\">",
-           "<!--", "\u202eright to left\u2066", "&amp;&lt;b&gt;", "a" * 4000, "${1}`'\"\\ \u2028 @SCRIPT@ @DATA@",
-           "wide \U0001f9e0 \u65e5\u672c\u8a9e"]
 TEXT_CONTRAST = 4.5  # WCAG 2.1, 1.4.3
 
 
-class Page(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory(prefix="organ-page-")
-        cls.work = Path(cls.scratch.name)
-        cls.pictures = PICTURES or cls.work / "pictures"
-        cls.pictures.mkdir(exist_ok=True)
-        cls.env = {"PATH": os.environ["PATH"], "HOME": cls.scratch.name, "LC_ALL": "C.UTF-8",
-                   "ORGAN_REGISTRY": str(cls.work / "registry"), "SOURCE_DATE_EPOCH": "1700000000"}
-        cls.make_registry()
-        cls.organ("registry", "site", "--out", "site", "--title", "Organs <of> \"ours\"")
-        cls.data = json.loads((cls.work / "site/catalog.json").read_text())
-        cls.browser = Browser()
-        cls.browser.__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.browser.__exit__()
-        cls.scratch.cleanup()
-
-    @classmethod
-    def organ(cls, *words, codes=(0,)):
-        done = subprocess.run([ORGAN, *map(str, words)], cwd=cls.work, env=cls.env, capture_output=True, text=True,
-                              check=False)
-        assert done.returncode in codes, (words, done.returncode, done.stderr)
-        return done.stdout
-
-    @classmethod
-    def make_registry(cls):
-        for name, more in (("model", []), ("other", ["--hidden", "32"])):
-            subprocess.run([sys.executable, TOOLS / "make_tiny_model.py", cls.work / name, *more], check=True,
-                           stdout=subprocess.DEVNULL)
-        cls.organ("key", "generate", "k")
-        cls.organ("registry", "init", "--key", "k.pub", "--pattern", "legal/*")
-        cls.organ("extract", "model", "--layers", "2:5", "--name", "legal/contracts", "--organ-version", "1.0.0",
-                  "--description", "contracts of all kinds", "--license", "apache-2.0", "--out", "legal")
-        cls.add_evaluations(cls.work / "legal")
-        for version in ("1.0.0", "1.1.0", "2.0.0"):
-            cls.organ("publish", "legal", f"legal/contracts:{version}", "--key", "k.key")
-        cls.organ("alias", "legal/contracts@stable", "1.1.0")
-        cls.organ("yank", "legal/contracts:1.0.0", "--reason", HOSTILE[0])
-        cls.organ("supersede", "legal/contracts:1.0.0", "--by", "legal/contracts:1.1.0", "--reason", "better")
-        cls.organ("revoke", "legal/contracts:2.0.0", "--reason", "names of people in it")
-        cls.organ("registry", "trust", "k.pub", "--pattern", "open/*", "--mode", "off")
-        for number, text in enumerate(HOSTILE):
-            words = ["extract", "other" if number % 2 else "model", "--layers", "1:3", "--name", f"open/hostile-{number}",
-                     "--description", text, "--license", text[:100], "--donor", text[:200], "--out", f"h{number}"]
-            cls.organ(*words)
-            cls.organ("publish", f"h{number}")
-        cls.organ("registry", "trust", "k.pub", "--pattern", "open/*", "--mode", "enforce", "--threshold", "1")
-
-    @classmethod
-    def add_evaluations(cls, folder):
-        """As a training writes them; organ.json is canonical JSON."""
-        record = json.loads((folder / "organ.json").read_text())
-        one = {"position": None, "protocol": "P0", "context": 512, "stride": 512, "tokens": 4096,
-               "bits_per_byte": None, "dataset": HOSTILE[1], "tokenizer_digest": None,
-               "dataset_digest": "sha256:" + "ab" * 32}
-        record["evaluations"] = [one | {"subject": subject, "nll": nll, "perplexity": ppl} for subject, nll, ppl in
-                                 (("recipient_untouched", 2.875, 17.75), ("as_transplanted", 2.725, 15.25))]
-        (folder / "organ.json").write_text(json.dumps(record, sort_keys=True, separators=(",", ":"),
-                                                      ensure_ascii=False))
-
-    def load(self, folder="site"):
-        self.browser.requests.clear()
-        self.browser.complaints.clear()
-        page = self.work / folder / "index.html"
-        self.browser.open(page)
-        self.assertEqual(self.browser.requests, [page.resolve().as_uri()])
-        self.assertEqual(self.browser.complaints, [])
-        return self.browser.run
-
+class Page(MadeSite):
     # ---- the files -----------------------------------------------------------------------------------
 
     def test_files(self):
@@ -141,13 +61,11 @@ class Page(unittest.TestCase):
         self.assertNotIn("unsafe", text)
 
     def test_schema(self):
-        try:
-            import jsonschema
-        except ImportError:
-            self.skipTest("no jsonschema in this Python")
-        schema = json.loads((SCHEMAS / "site-catalog.v1.schema.json").read_text())
-        jsonschema.Draft7Validator.check_schema(schema)
-        jsonschema.Draft7Validator(schema).validate(self.data)
+        self.check_schema(self.data)
+        old = copy.deepcopy(self.data)  # of a program that knew less
+        for one in old["versions"]:
+            del one["superseded_reason"], one["taken_down"]
+        self.check_schema(old)
 
     def test_contrast(self):
         style = STYLE.read_text()
@@ -308,7 +226,6 @@ class Page(unittest.TestCase):
 
     def test_two_thousand(self):
         """The page of so many, from this one's: its data are all that differ."""
-        text = (self.work / "site/index.html").read_text()
         data = copy.deepcopy(self.data)
         first = next(one for one in data["versions"] if one["version"] == "1.1.0")
         data["versions"] = []
@@ -317,10 +234,8 @@ class Page(unittest.TestCase):
             data["versions"].append(first | {"name": f"team-{number % 100}/organ-{number // 20}", "log_index": number,
                                              "version": f"1.{number % 20}.0", "digest": digest,
                                              "description": f"texts of subject {number}, " + "and so on " * 20})
-        inline = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-        many = re.sub(r'(id="data">).*?(</script>)', lambda m: m.group(1) + inline + m.group(2), text, count=1, flags=re.S)
-        (self.work / "many").mkdir()
-        (self.work / "many/index.html").write_text(many)
+        data["versions"][0] |= {"superseded_by": "team-99/organ-99:1.19.0", "superseded_reason": "the last"}
+        many = self.with_data("many", data)
         self.assertLess(len(many.encode()), 3_000_000)
         self.browser.look(*DESKTOP, "light")
         started = time.monotonic()
@@ -338,6 +253,9 @@ class Page(unittest.TestCase):
         self.assertEqual(run("document.querySelectorAll('#versions > li').length"), 100)
         run("document.getElementById('more').click()")
         self.assertEqual(run("document.querySelectorAll('#versions > li').length"), 200)
+        self.details("team-0/organ-0:1.0.0")
+        run("document.querySelector('dd a').click()")
+        self.assertEqual(run(f"({self.entry('team-99/organ-99:1.19.0')}).firstChild.open"), True)
 
 
 if __name__ == "__main__":
