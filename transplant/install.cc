@@ -43,6 +43,12 @@ std::vector<format::Finding> require_sound(const OrganSource& organ, bool requir
     return std::move(finite.found);
   }
   const format::Finding& first = findings.front();
+  const auto missing = std::ranges::count(findings, ErrorCode::not_found, &format::Finding::code);
+  if (missing == std::ssize(organ.manifest().files)) {
+    throw Error(ErrorCode::not_found,
+                quote(organ.describe()) + ": only its manifest is here, no file of it",
+                "organ pull without --manifest-only brings the rest");
+  }
   throw Error(
       first.code,
       fmt::format("{}: {}: {}{}", quote(organ.describe()), first.subject, first.message,

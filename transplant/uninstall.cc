@@ -6,6 +6,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
+#include "format/base/path_status.h"
 #include "format/checkpoint/folder_rules.h"
 #include "format/tensor/shard_edit.h"
 #include "transplant/install.h"
@@ -128,6 +129,10 @@ void prove(const fs::path& model, const Work& work, UninstallOutcome& outcome) {
 }  // namespace
 
 UninstallOutcome uninstall_organ(const fs::path& model, const Work& work) {
+  if (!is_folder(model)) {
+    if (!is_there(model)) fail(ErrorCode::not_found, "{}: does not exist", quote(model.string()));
+    fail(ErrorCode::invalid_argument, "{}: is not a folder", quote(model.string()));
+  }
   const Recovery recovery = recover_journal(model, work);
   if (StateFolder(model).receipt_numbers().empty()) {
     throw Error(ErrorCode::not_found,
