@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/train/arguments.h"
 
+#include <unistd.h>
+
+#include <chrono>
 #include <cmath>
 #include <iostream>
 
@@ -31,16 +34,16 @@ train::DataSource source_of(const std::vector<std::string>& texts, const std::st
   return {{texts.begin(), texts.end()}, std::filesystem::path(ids)};
 }
 
-train::RunDataOptions data_options(const TrainArguments& a) {
+train::RunDataOptions data_options(const TrainArguments& a, const train::TrainSettings& wishes) {
   return {.training = source_of(a.data, a.ids),
           .held_out = source_of(a.held_out, a.held_out_ids),
           .held_out_share = a.held_out_share,
           .padding_id = a.padding_id,
           .split = a.documents,
           .lead_in = a.lead_in,
-          .packing = a.settings.packing,
-          .context = a.settings.context,
-          .seed = a.settings.seed};
+          .packing = wishes.packing,
+          .context = wishes.context,
+          .seed = wishes.seed};
 }
 
 void check_data_arguments(const TrainArguments& a) {
@@ -48,15 +51,15 @@ void check_data_arguments(const TrainArguments& a) {
     fail(ErrorCode::invalid_argument, "--pad-id: {} is out of range, expected 0 or more",
          *a.padding_id);
   }
-  train::check_run_data(data_options(a), {.training = "what to train on",
-                                          .texts = "--data",
-                                          .ids = "--ids",
-                                          .held_out = "what to measure on",
-                                          .held_out_texts = "--held-out",
-                                          .held_out_ids = "--held-out-ids",
-                                          .held_out_share = "--held-out-share",
-                                          .lead_in = "--lead-in",
-                                          .hint = "--data FILE... reads text files"});
+  train::check_run_data(data_options(a, a.settings), {.training = "what to train on",
+                                                      .texts = "--data",
+                                                      .ids = "--ids",
+                                                      .held_out = "what to measure on",
+                                                      .held_out_texts = "--held-out",
+                                                      .held_out_ids = "--held-out-ids",
+                                                      .held_out_share = "--held-out-share",
+                                                      .lead_in = "--lead-in",
+                                                      .hint = "--data FILE... reads text files"});
 }
 
 train::RunLength run_length(const TrainArguments& a) {
@@ -115,12 +118,15 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
         m.step == total ? "finishing" : clock_text(static_cast<std::uint64_t>(left)) + " left",
         fmt::format("{:.0f} tok/s", m.tokens_per_second),
         fmt::format("{:.0f} GFLOP/s, {:.0f} % of this machine's", m.gflops, 100 * m.gemm_share)};
-    if (progress_ && is_in_front()) {
+    const std::string whole = fitted_line(head, parts, std::string::npos);
+    if (progress_ && !terminal_) {
+      write_line(whole, m.step == total);
+    } else if (progress_ && is_in_front()) {
       std::cerr << '\r' + fitted_line(head, parts, terminal_width()) + "\x1b[K" << std::flush;
       open_line_ = true;
       note_open_line(true);
     } else {
-      context_.detail(fitted_line(head, parts, std::string::npos));
+      context_.detail(whole);
     }
   }
   void finished() override { end_line(); }
@@ -145,8 +151,8 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
     return interrupt_->requested();
   }
   void evaluation(const train::EvaluationMetrics& m) override {
-    note(fmt::format("held out after step {}: nll {:.6f}, perplexity {:.4f}, {}", m.step, m.nll,
-                     std::exp(m.nll), counted(m.targets, "target")));
+    note(fmt::format("held out after step {}: nll {:.6f}, perplexity {}, {}", m.step, m.nll,
+                     perplexity_text(std::exp(m.nll)), counted(m.targets, "target")));
   }
 
  private:
@@ -157,9 +163,19 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
     note_open_line(false);
   }
 
+  // Into a file or a pipe, where nothing is drawn over: one line a second, as a Meter does.
+  void write_line(const std::string& line, bool last) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!last && written_ && now - *written_ < std::chrono::seconds(1)) return;
+    written_ = now;
+    std::cerr << line + '\n' << std::flush;
+  }
+
   const Context& context_;
   mutable std::optional<InterruptGuard> interrupt_;
   bool progress_;
+  const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+  std::optional<std::chrono::steady_clock::time_point> written_;
   bool open_line_ = false;
   std::optional<double> average_;  // seconds per step
   std::optional<Meter> meter_;
@@ -264,32 +280,41 @@ train::TrainSettings wished_settings(const TrainArguments& a) {
 }
 
 train::RunData read_train_data(const Context& context, const TrainArguments& a,
+                               const train::TrainSettings& wishes,
                                const format::Checkpoint& checkpoint) {
   format::require_no_own_adapter(checkpoint.folder());
   context.warn_of(checkpoint.warnings());
-  train::RunData data = train::read_run_data(checkpoint, data_options(a));
+  train::RunData data = train::read_run_data(checkpoint, data_options(a, wishes));
   context.warn_of(data.warnings);
   if (data.lacks_end_of_sequence()) {
     context.warn("the tokenizer names no end-of-sequence token: documents to train on have no end");
   }
   if (data.overlap) {
     const auto finding = train::overlap_finding(*data.overlap);
-    context.note(train::describe(finding));
-    if (!finding.passed) context.warn("held-out figures are partly memory: " + finding.hint);
+    if (finding.passed) {
+      context.detail(train::describe(finding));
+    } else {
+      context.note(train::describe(finding));
+      context.warn("held-out figures are partly memory: " + finding.hint);
+    }
   }
   return data;
 }
 
-train::TrainSettings final_settings(const Context& context, const TrainArguments& a,
-                                    const train::TrainSettings& wishes,
-                                    const train::RunData& data) {
-  auto settings = train::complete_settings(wishes, run_length(a), data.training);
-  context.note(fmt::format("{} in {} of {} ({:.1f} % filled), {} of {}",
-                           counted(data.training.tokens(), "token"),
-                           counted(data.training.windows(), "window"), settings.context,
-                           100 * data.training.filled_share(), counted(settings.steps, "step"),
-                           counted(settings.rows_per_step(), "window")));
+train::TrainSettings run_settings(const TrainArguments& a, const train::TrainSettings& wishes,
+                                  const TrainedPart& part, const train::RunData& data) {
+  train::TrainSettings settings = train::complete_settings(wishes, run_length(a), data.training);
+  settings.layers = part.layers;
+  settings.method = part.method;
   return settings;
+}
+
+void note_run(const Context& context, const train::TrainSettings& settings,
+              const train::Dataset& training) {
+  context.note(fmt::format(
+      "{} in {} of {} ({:.1f} % filled), {} of {}", counted(training.tokens(), "token"),
+      counted(training.windows(), "window"), settings.context, 100 * training.filled_share(),
+      counted(settings.steps, "step"), counted(settings.rows_per_step(), "window")));
 }
 
 WatchedRun watch_run(const Context& context) {
@@ -320,8 +345,8 @@ void print_evaluations(const Context& context, const std::vector<format::Evaluat
                                              static_cast<std::int64_t>(e.stride),
                                              e.tokenizer_digest, e.conditions);
     context.confirm(
-        fmt::format("{:20} {} {:.4f} (nll {:.6f}, {}{})", e.subject, label, e.perplexity, e.nll,
-                    counted(e.tokens, "target"),
+        fmt::format("{:20} {} {} (nll {:.6f}, {}{})", e.subject, label,
+                    perplexity_text(e.perplexity), e.nll, counted(e.tokens, "target"),
                     e.bits_per_byte ? fmt::format(", {:.4f} bits/byte", *e.bits_per_byte) : ""));
   }
 }

@@ -34,17 +34,29 @@ struct TrainArguments {
 
 void add_train_arguments(Command& command, TrainArguments& arguments);
 
-// What the options ask for, before any data is read; layers and method are the command's. Makes the
-// device ready. Throws invalid_argument, device; already_exists for an --out that exists.
+// What the options ask for, before any data is read and before it is known which part trains. Makes
+// the device ready. Throws invalid_argument, device; already_exists for an --out that exists.
 train::TrainSettings wished_settings(const TrainArguments& arguments);
 
 // The data of a run; says how much of what is held out was in it, and when nothing ends a document.
 train::RunData read_train_data(const Context& context, const TrainArguments& arguments,
+                               const train::TrainSettings& wishes,
                                const format::Checkpoint& checkpoint);
 
-// The wishes with what the data decides; says how much there is to do.
-train::TrainSettings final_settings(const Context& context, const TrainArguments& arguments,
-                                    const train::TrainSettings& wishes, const train::RunData& data);
+// What of the model trains: TrainSettings::layers and method.
+struct TrainedPart {
+  format::LayerRange layers;
+  std::string method = "";
+};
+
+// The wishes with what the command and the data decide; settings of a run change no more.
+train::TrainSettings run_settings(const TrainArguments& arguments,
+                                  const train::TrainSettings& wishes, const TrainedPart& part,
+                                  const train::RunData& data);
+
+// How much there is to do.
+void note_run(const Context& context, const train::TrainSettings& settings,
+              const train::Dataset& training);
 
 // Notes, warnings and the progress of a run on stderr. Its end ends the progress line: let it live
 // no longer than the run, or the next text is written behind that line. `work` borrows from it.

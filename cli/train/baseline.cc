@@ -26,7 +26,7 @@ namespace {
 // What trains; an adapter's kind stands in AdapterOptions.
 enum class Method : std::uint8_t { adapter, full, same_layers, top_layers, top_elements };
 
-struct Arguments {
+struct BaselineArguments {
   std::string name, layers;  // name: of the method, as it is recorded
   Method method = Method::adapter;
   std::optional<train::VirtualStart> start;
@@ -45,7 +45,7 @@ Method parse_method(std::string_view name) {
   return Method::adapter;
 }
 
-format::LayerRange adapted_layers(const Arguments& arguments, std::uint64_t layer_count) {
+format::LayerRange adapted_layers(const BaselineArguments& arguments, std::uint64_t layer_count) {
   if (!arguments.layers.empty()) return format::LayerRange::parse(arguments.layers, layer_count);
   if (arguments.method == Method::same_layers) {
     throw Error(ErrorCode::invalid_argument, "which layers: same_layers needs --layers",
@@ -61,7 +61,7 @@ std::optional<train::BottleneckPlacement> parse_placement(std::string_view name)
 }
 
 // What virtual tokens start as. A text to start from says so by itself.
-void read_start(Arguments& arguments) {
+void read_start(BaselineArguments& arguments) {
   train::AdapterOptions& adapter = arguments.adapter;
   if (!adapter.start_text.empty() && !arguments.start) arguments.start = train::VirtualStart::text;
   if (arguments.start) adapter.start = *arguments.start;
@@ -72,7 +72,7 @@ void read_start(Arguments& arguments) {
               "--init-text 'Answer as a lawyer:' starts a prompt from that text's tokens");
 }
 
-void read_name(Arguments& arguments, const std::string& name) {
+void read_name(BaselineArguments& arguments, const std::string& name) {
   arguments.name = name;
   arguments.method = parse_method(name);
   if (arguments.method != Method::adapter) return;
@@ -98,7 +98,7 @@ std::string_view own_layers(Method method) {
   return "";
 }
 
-void check_method(Arguments& arguments) {
+void check_method(BaselineArguments& arguments) {
   const std::string_view own = own_layers(arguments.method);
   if (!own.empty() && !arguments.layers.empty()) {
     fail(ErrorCode::invalid_argument, "--layers: {}", own);
@@ -109,21 +109,21 @@ void check_method(Arguments& arguments) {
 // Everything a method needs, and what is printed of it.
 class Baseline {
  public:
-  Baseline(const Context& context, const Arguments& arguments, const train::TrainSettings& wishes)
+  Baseline(const Context& context, const BaselineArguments& arguments,
+           const train::TrainSettings& wishes)
       : context_(context),
         arguments_(arguments),
         common_(arguments.common),
+        wishes_(wishes),
         checkpoint_(format::Checkpoint::open(common_.model, common_.stack)),
-        wishes_(wishes) {
-    wishes_.layers = adapted_layers(arguments, checkpoint_.architecture().layer_count());
-  }
+        layers_(adapted_layers(arguments, checkpoint_.architecture().layer_count())) {}
 
   // Nothing in the processes of a run that write no files.
   std::optional<train::BaselineReport> run() {
     if (arguments_.method == Method::adapter) return train_adapter();
     train::check_recoverable(checkpoint_);
     note_left_out(context_, checkpoint_);
-    const train::RunData data = read_train_data(context_, common_, checkpoint_);
+    const train::RunData data = read_train_data(context_, common_, wishes_, checkpoint_);
     if (arguments_.method == Method::full) return train_whole_model(data);
     if (arguments_.method == Method::top_elements) return train_elements(data);
     return train_layers(data);
@@ -134,9 +134,11 @@ class Baseline {
   using Write = std::function<void(const train::BaselineReport&, const train::TrainedRun&)>;
 
   // Trains, reports and writes the report's folder. `config` is what the report says of the method.
-  std::optional<train::BaselineReport> train(const train::RunData& data, const std::string& config,
-                                             const Train& way, const Write& write) {
-    const train::TrainSettings settings = final_settings(context_, common_, wishes_, data);
+  std::optional<train::BaselineReport> train(const train::RunData& data, const TrainedPart& part,
+                                             const std::string& config, const Train& way,
+                                             const Write& write) {
+    const train::TrainSettings settings = run_settings(common_, wishes_, part, data);
+    note_run(context_, settings, data.training);
     const WatchedRun watch = watch_run(context_);
     const train::TrainInputs inputs{checkpoint_,     settings, data,
                                     *watch.observer, nullptr,  watch.work};
@@ -150,9 +152,10 @@ class Baseline {
   }
 
   std::optional<train::BaselineReport> train_weights(const train::RunData& data,
+                                                     const TrainedPart& part,
                                                      const nlohmann::json& config,
                                                      const Train& way) {
-    return train(data, config.dump(), way,
+    return train(data, part, config.dump(), way,
                  [&](const train::BaselineReport& report, const train::TrainedRun& run) {
                    watched_result(context_, wishes_, [&](const Work& work) {
                      train::write_checkpoint_baseline(report, run, common_.out, work);
@@ -162,28 +165,28 @@ class Baseline {
 
   std::optional<train::BaselineReport> train_whole_model(const train::RunData& data) {
     const nlohmann::json config = {{"tied_head", checkpoint_.tied_head()}};
-    wishes_.method = config.dump();
-    return train_weights(data, config, train::train_whole_model);
+    return train_weights(data, {layers_, config.dump()}, config, train::train_whole_model);
   }
 
   std::optional<train::BaselineReport> train_elements(const train::RunData& data) {
     const nlohmann::json config = {{"share", arguments_.share}};
-    wishes_.method = config.dump();
-    return train_weights(data, config, [&](const train::TrainInputs& inputs) {
-      return train::train_top_elements(inputs, arguments_.share);
-    });
+    return train_weights(data, {layers_, config.dump()}, config,
+                         [&](const train::TrainInputs& inputs) {
+                           return train::train_top_elements(inputs, arguments_.share);
+                         });
   }
 
   // The layers that train, and how they were chosen.
   std::vector<std::uint64_t> choose_layers(const train::RunData& data,
                                            nlohmann::json& config) const {
     if (arguments_.method == Method::top_layers) {
-      const auto magnitudes = train::gradient_magnitudes(checkpoint_, wishes_, data.training);
+      const train::TrainSettings settings = run_settings(common_, wishes_, {layers_}, data);
+      const auto magnitudes = train::gradient_magnitudes(checkpoint_, settings, data.training);
       config["gradient_magnitudes"] = magnitudes;
       return train::top_layers(magnitudes, arguments_.count);
     }
-    std::vector<std::uint64_t> layers(wishes_.layers.count);
-    std::iota(layers.begin(), layers.end(), wishes_.layers.first);
+    std::vector<std::uint64_t> layers(layers_.count);
+    std::iota(layers.begin(), layers.end(), layers_.first);
     return layers;
   }
 
@@ -191,9 +194,9 @@ class Baseline {
     nlohmann::json config = nlohmann::json::object();
     const auto layers = choose_layers(data, config);
     config["layers"] = layers;
-    wishes_.layers = {layers.front(), layers.back() - layers.front() + 1};
-    wishes_.method = nlohmann::json(layers).dump();
-    return train_weights(data, config, [&](const train::TrainInputs& inputs) {
+    const format::LayerRange span = {layers.front(), layers.back() - layers.front() + 1};
+    const TrainedPart part = {span, nlohmann::json(layers).dump()};
+    return train_weights(data, part, config, [&](const train::TrainInputs& inputs) {
       return train::train_chosen_layers(inputs, layers);
     });
   }
@@ -215,15 +218,14 @@ class Baseline {
   std::optional<train::BaselineReport> train_adapter() {
     const auto& architecture = checkpoint_.architecture();
     train::AdapterOptions options = arguments_.adapter;
-    options.layers = wishes_.layers;
+    options.layers = layers_;
     options.base_model = common_.model;
     train::Adapter adapter =
         train::plan_adapter(train::make_peft_config(options, architecture), architecture);
     start(adapter);
-    wishes_.method = adapter.config.text;
-    const train::RunData data = read_train_data(context_, common_, checkpoint_);
+    const train::RunData data = read_train_data(context_, common_, wishes_, checkpoint_);
     return train(
-        data, adapter.config.text,
+        data, {layers_, adapter.config.text}, adapter.config.text,
         [&](const train::TrainInputs& inputs) { return train::train_adapter(inputs, adapter); },
         [&](const train::BaselineReport& report, const train::TrainedRun& /*run*/) {
           watched_result(context_, wishes_, [&](const Work& work) {
@@ -233,10 +235,11 @@ class Baseline {
   }
 
   const Context& context_;
-  const Arguments& arguments_;
+  const BaselineArguments& arguments_;
   const TrainArguments& common_;
+  const train::TrainSettings& wishes_;
   format::Checkpoint checkpoint_;
-  train::TrainSettings wishes_;             // the method's layers and configuration are added
+  format::LayerRange layers_;               // that may train; a method can choose among them
   std::shared_ptr<const void> run_folder_;  // TrainResult's: locked until all is done
 };
 
@@ -259,7 +262,7 @@ void print_report(const Context& context, const train::BaselineReport& r, const 
   print_evaluations(context, r.evaluations);
 }
 
-void run_baseline(Context& context, Arguments& arguments) {
+void run_baseline(Context& context, BaselineArguments& arguments) {
   const TrainArguments& common = arguments.common;
   check_method(arguments);
   const train::TrainSettings wishes = wished_settings(common);
@@ -278,7 +281,8 @@ void run_baseline(Context& context, Arguments& arguments) {
 }  // namespace
 
 void add_baseline(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<BaselineArguments>();  // lives as long as the parser's callback
   Command command =
       app.add_train_command(context, "baseline",
                             "  organ baseline lora SmolLM2-135M --data law/*.txt \\\n"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
+
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/parse_option.h"
@@ -40,15 +42,14 @@ train::EvalRecord planned_beside(const train::EvalRecord& saved, const EvalArgum
   return planned;
 }
 
-train::EvalRecord measure(const Context& context, const EvalArguments& a, const std::string& folder,
-                          const std::string& adapter_folder) {
-  const Measured measured(context, a, folder, adapter_folder);
+train::EvalRecord measure(const Context& context, Measured& planned, const std::string& folder) {
+  planned.measure(context);
   if (!context.json) {
-    for (const auto& line : measured.lines()) {
+    for (const auto& line : planned.lines()) {
       context.print(fmt::format("{}: {}", escape_text(folder), line));
     }
   }
-  return measured.record();
+  return planned.record();
 }
 
 void run_comparison(const Context& context, const EvalArguments& a) {
@@ -65,8 +66,12 @@ void run_comparison(const Context& context, const EvalArguments& a) {
   const auto saved = saved_record(a.model, a.adapter), other = saved_record(a.against, "");
   if (saved && !other) train::check_comparable(*saved, planned_beside(*saved, a, a.against));
   if (other && !saved) train::check_comparable(planned_beside(*other, a, a.model), *other);
-  const train::EvalRecord first = saved ? *saved : measure(context, a, a.model, a.adapter);
-  const train::EvalRecord second = other ? *other : measure(context, a, a.against, "");
+  // Both are read before either is measured, which may take hours.
+  std::optional<Measured> model, beside;
+  if (!saved) model.emplace(context, a, a.model, a.adapter);
+  if (!other) beside.emplace(context, a, a.against, "");
+  const train::EvalRecord first = saved ? *saved : measure(context, *model, a.model);
+  const train::EvalRecord second = other ? *other : measure(context, *beside, a.against);
   train::check_comparable(first, second);
   const auto difference = train::paired_bootstrap(first.documents, second.documents, a.bootstrap);
   if (context.json) {
@@ -79,7 +84,8 @@ void run_comparison(const Context& context, const EvalArguments& a) {
 void run_eval(const Context& context, const EvalArguments& a) {
   if (!a.against.empty()) return run_comparison(context, a);
   ResourceWatch resources;
-  const Measured measured(context, a, a.model, a.adapter);
+  Measured measured(context, a, a.model, a.adapter);
+  measured.measure(context);
   if (context.json) {
     nlohmann::json record = measured.json();
     resources.add_to(record, measured.device());

@@ -21,7 +21,7 @@
 namespace organ::cli {
 namespace {
 
-struct Arguments {
+struct GenerateArguments {
   std::string model, compare, prompt;
   bool compare_untouched = false;
   train::Precision precision = train::Precision::fp32;
@@ -29,7 +29,7 @@ struct Arguments {
   train::GenerationOptions options;
 };
 
-void check_arguments(const Arguments& a) {
+void check_arguments(const GenerateArguments& a) {
   train::check_sampling(a.options.sampling);
   if (a.machine.threads > 1024) {
     fail(ErrorCode::invalid_argument, "--threads: {} is out of range, expected 0 to 1024",
@@ -109,8 +109,8 @@ format::Checkpoint open_subject(const Context& context, const Subject& subject, 
 }
 
 // With `stream` the text goes to stdout as it comes.
-Continuation continue_prompt(const Context& context, const Subject& subject, const Arguments& a,
-                             bool stream) {
+Continuation continue_prompt(const Context& context, const Subject& subject,
+                             const GenerateArguments& a, bool stream) {
   transplant::require_settled(subject.folder);
   const auto checkpoint = open_subject(context, subject, a.machine.threads);
   context.warn_of(checkpoint.warnings());
@@ -161,7 +161,7 @@ nlohmann::json to_json(const Continuation& c) {
           {"tokens_per_second", rate > 0 ? nlohmann::json(rate) : nlohmann::json()}};
 }
 
-void run_generate(const Context& context, const Arguments& a) {
+void run_generate(const Context& context, const GenerateArguments& a) {
   check_arguments(a);
   train::prepare_device(a.machine.device);
   std::vector<Subject> subjects = {{a.model}};
@@ -191,13 +191,14 @@ void run_generate(const Context& context, const Arguments& a) {
 }  // namespace
 
 void add_generate(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<GenerateArguments>();  // lives as long as the parser's callback
   Command command = app.add_train_command(
       context, "generate",
       "  organ generate SmolLM2-135M --prompt 'The law says' --max-tokens 64\n"
       "  organ generate SmolLM2-legal --compare-untouched --prompt 'The law says'\n"
-      "  organ generate SmolLM2-legal --compare SmolLM2-135M --prompt 'The law says' \\\n"
-      "      --temperature 0.8 --top-p 0.95 --seed 7");
+      "  organ generate SmolLM2-legal --compare SmolLM2-135M \\\n"
+      "      --prompt 'The law says' --temperature 0.8 --top-p 0.95 --seed 7");
   train::GenerationOptions& options = arguments->options;
   command.add_path("MODEL", arguments->model, "checkpoint folder").required();
   command.add_option("--prompt", arguments->prompt, "the text to continue").required();

@@ -13,12 +13,12 @@
 namespace organ::cli {
 namespace {
 
-struct Arguments {
+struct TrainImportArguments {
   std::string adapter, model, out;
   unsigned threads = 0;
 };
 
-void run_import(Context& context, const Arguments& a) {
+void run_import(Context& context, const TrainImportArguments& a) {
   require_outside(a.out, a.model);
   transplant::require_settled(a.model);
   const auto checkpoint = format::Checkpoint::open(a.model);
@@ -49,7 +49,8 @@ void run_import(Context& context, const Arguments& a) {
 }  // namespace
 
 void add_import(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<TrainImportArguments>();  // lives as long as the parser's callback
   Command command = app.add_command(
       context, "import", "merge a PEFT adapter (LoRA, IA3) into a copy of its model",
       "  organ import law-lora --into SmolLM2-135M --out SmolLM2-135M-law\n"

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/frame/amounts.h"
 #include "cli/frame/context.h"
 #include "cli/frame/long_work.h"
 #include "format/base/fail.h"
@@ -77,6 +78,14 @@ void check_data(const EvalArguments& a) {
                                                .hint = "--data FILE... reads text files"});
 }
 
+format::Checkpoint open_settled(const EvalArguments& a, const std::string& folder) {
+  check_arguments(a);
+  check_data(a);
+  train::prepare_device(a.machine.device);
+  transplant::require_settled(folder);
+  return format::Checkpoint::open(folder);
+}
+
 }  // namespace
 
 void check_arguments(const EvalArguments& a) {
@@ -97,39 +106,39 @@ void check_arguments(const EvalArguments& a) {
 
 Measured::Measured(const Context& context, const EvalArguments& a, const std::string& folder,
                    const std::string& adapter_folder)
-    : arguments_(a), source_(folder), adapter_folder_(adapter_folder) {
-  check_arguments(a);
-  check_data(a);
-  train::prepare_device(a.machine.device);
-  transplant::require_settled(folder);
-  const auto checkpoint = format::Checkpoint::open(folder);
-  context.warn_of(checkpoint.warnings());
-  tokenizer_ = format::tokenizer_digest(checkpoint.folder());
+    : arguments_(a),
+      source_(folder),
+      adapter_folder_(adapter_folder),
+      checkpoint_(open_settled(a, folder)) {
+  context.warn_of(checkpoint_.warnings());
+  tokenizer_ = format::tokenizer_digest(checkpoint_.folder());
   if (!adapter_folder.empty() && a.ids.empty()) {
-    if (const auto warning = train::compare_tokenizers(checkpoint, adapter_folder)) {
+    if (const auto warning = train::compare_tokenizers(checkpoint_, adapter_folder)) {
       context.warn(*warning);
     }
   }
-  read_data(context, checkpoint);
+  read_data(context);
   if (a.per_document) {
     train::require_record_fits(data_->stream().document_starts().size(),
                                data_->stream().files().size());
   }
-  measurement_ = measure(context, checkpoint);
+}
+
+train::Measurement Measured::watched_measurement(const Context& context) const {
+  MeasuringProgress progress(context);
+  train::EvaluationOptions options = options_;
+  options.progress = std::ref(progress);
+  return train::measure_checkpoint(checkpoint_, arguments_.precision, arguments_.machine, *data_,
+                                   options, adapter_folder_);
+}
+
+void Measured::measure(const Context& context) {
+  measurement_ = watched_measurement(context);
   for (const auto& probe : measurement_.probes) context.detail(train::describe(probe));
   context.note(train::describe_passed(measurement_.probes));
   for (const auto& probe : measurement_.diagnosis) {
     if (!probe.passed) context.note(train::describe(probe));
   }
-}
-
-train::Measurement Measured::measure(const Context& context,
-                                     const format::Checkpoint& checkpoint) const {
-  MeasuringProgress progress(context);
-  train::EvaluationOptions options = options_;
-  options.progress = std::ref(progress);
-  return train::measure_checkpoint(checkpoint, arguments_.precision, arguments_.machine, *data_,
-                                   options, adapter_folder_);
 }
 
 train::EvalRecord Measured::record() const {
@@ -153,10 +162,8 @@ train::EvalRecord Measured::record() const {
   return record;
 }
 
-// Fewer windows than were asked for are all of them.
 format::EvaluationReading Measured::reading() const {
-  const bool cut = measurement_.result.windows == options_.windows;
-  return train::recorded_reading(*data_, cut ? options_.windows : 0);
+  return train::recorded_reading(*data_, measurement_.result);
 }
 
 format::EvaluationConditions Measured::conditions() const {
@@ -166,9 +173,9 @@ format::EvaluationConditions Measured::conditions() const {
           .reading = reading()};
 }
 
-void Measured::read_data(const Context& context, const format::Checkpoint& checkpoint) {
+void Measured::read_data(const Context& context) {
   const EvalArguments& a = arguments_;
-  train::MeasuredData measured = train::read_measured_data(checkpoint, data_options(a));
+  train::MeasuredData measured = train::read_measured_data(checkpoint_, data_options(a));
   context.warn_of(measured.warnings);
   data_ = std::move(measured.data);
   if (!a.against.empty() && !a.windows) {  // of the first windows it is known only afterwards
@@ -256,8 +263,8 @@ std::string Measured::figure(const train::EvaluationResult& result) const {
   const std::string label = train::protocol_label(
       train::protocol_name(result.protocol, options_.context, options_.stride), options_.context,
       options_.stride, tokenizer_, conditions(), train::protocol_settings(measured));
-  return fmt::format("{} {:.4f} (nll {:.6f}, {}{}{})", label, result.perplexity(), result.nll(),
-                     counted(result.targets, "target"), words,
+  return fmt::format("{} {} (nll {:.6f}, {}{}{})", label, perplexity_text(result.perplexity()),
+                     result.nll(), counted(result.targets, "target"), words,
                      bits ? fmt::format(", {:.4f} bits/byte", *bits) : "");
 }
 

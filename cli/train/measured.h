@@ -42,10 +42,13 @@ void check_arguments(const EvalArguments& arguments);
 
 class Measured {
  public:
-  // Measures the model in `folder`, with the adapter in `adapter_folder` unless that is "". Borrows
-  // the arguments. Throws what reading and measuring throw.
+  // Reads the data for the model in `folder`, which is measured with the adapter in
+  // `adapter_folder` unless that is "". Borrows the arguments. Throws what reading throws.
   Measured(const Context& context, const EvalArguments& a, const std::string& folder,
            const std::string& adapter_folder);
+
+  // Call it before what follows. Throws what measuring throws.
+  void measure(const Context& context);
 
   train::EvalRecord record() const;
   const train::Device& device() const { return arguments_.machine.device; }
@@ -53,8 +56,8 @@ class Measured {
   std::vector<std::string> lines() const;
 
  private:
-  void read_data(const Context& context, const format::Checkpoint& checkpoint);
-  train::Measurement measure(const Context& context, const format::Checkpoint& checkpoint) const;
+  void read_data(const Context& context);
+  train::Measurement watched_measurement(const Context& context) const;
   std::string protocol_name() const {
     return train::protocol_name(options_.protocol, options_.context, options_.stride);
   }
@@ -66,6 +69,7 @@ class Measured {
 
   const EvalArguments& arguments_;
   std::string source_, adapter_folder_;
+  format::Checkpoint checkpoint_;
   std::optional<Digest> tokenizer_;
   std::optional<train::Dataset> data_;
   train::EvaluationOptions options_;

@@ -16,13 +16,14 @@
 namespace organ::cli {
 namespace {
 
-struct Arguments {
+struct RecoverArguments {
   TrainArguments common;
   std::string layers;
 };
 
 // Where the organ is: as asked, else from the newest receipt.
-format::LayerRange organ_layers(const Arguments& arguments, const format::Checkpoint& model) {
+format::LayerRange organ_layers(const RecoverArguments& arguments,
+                                const format::Checkpoint& model) {
   if (!arguments.layers.empty()) {
     return format::LayerRange::parse(arguments.layers, model.architecture().layer_count());
   }
@@ -47,22 +48,22 @@ format::LayerRange with_neighbours(format::LayerRange organ, std::uint64_t layer
   return {first, end - first};
 }
 
-void run_recover(Context& context, const Arguments& arguments) {
+void run_recover(Context& context, const RecoverArguments& arguments) {
   ResourceWatch resources;
   const TrainArguments& common = arguments.common;
-  train::TrainSettings wishes = wished_settings(common);
+  const train::TrainSettings wishes = wished_settings(common);
   transplant::require_settled(common.model);
   const auto checkpoint = format::Checkpoint::open(common.model, common.stack);
   train::check_recoverable(checkpoint);
   const auto left_out = note_left_out(context, checkpoint);
   const auto organ = organ_layers(arguments, checkpoint);
   const format::LayerRange layers = with_neighbours(organ, checkpoint.architecture().layer_count());
-  wishes.layers = layers;
   context.note(fmt::format("organ in layers {} to {}; layers {} to {} are trained", organ.first,
                            organ.first + organ.count - 1, layers.first,
                            layers.first + layers.count - 1));
-  const train::RunData data = read_train_data(context, common, checkpoint);
-  const train::TrainSettings settings = final_settings(context, common, wishes, data);
+  const train::RunData data = read_train_data(context, common, wishes, checkpoint);
+  const train::TrainSettings settings = run_settings(common, wishes, {layers}, data);
+  note_run(context, settings, data.training);
   const WatchedRun watch = watch_run(context);
   const train::TrainInputs inputs{checkpoint, settings, data, *watch.observer, nullptr, watch.work};
   const auto result = train::train_layers(inputs);
@@ -97,7 +98,8 @@ void run_recover(Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_recover(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<RecoverArguments>();  // lives as long as the parser's callback
   Command command = app.add_train_command(
       context, "recover",
       "  organ recover recipient --data law/*.txt --epochs 1 --out recovered\n"

@@ -15,7 +15,7 @@
 namespace organ::cli {
 namespace {
 
-struct Arguments {
+struct TrainCommandArguments {
   TrainArguments common;
   std::string layers;
   bool middle_third = false;
@@ -29,7 +29,7 @@ void check_identity(const train::OrganIdentity& identity) {
 }
 
 // With the donor's name where none was given.
-train::OrganIdentity identity_of(const Arguments& arguments) {
+train::OrganIdentity identity_of(const TrainCommandArguments& arguments) {
   train::OrganIdentity identity = arguments.identity;
   if (identity.donor_id.empty()) {
     identity.donor_id = real_path(arguments.common.model).filename().string();
@@ -37,7 +37,7 @@ train::OrganIdentity identity_of(const Arguments& arguments) {
   return identity;
 }
 
-void run_train(Context& context, const Arguments& arguments) {
+void run_train(Context& context, const TrainCommandArguments& arguments) {
   ResourceWatch resources;
   const TrainArguments& common = arguments.common;
   if (arguments.middle_third == !arguments.layers.empty()) {
@@ -45,14 +45,16 @@ void run_train(Context& context, const Arguments& arguments) {
                 "--layers 4:7 trains layers 4, 5 and 6, counted from 0");
   }
   check_identity(arguments.identity);
-  train::TrainSettings wishes = wished_settings(common);
+  const train::TrainSettings wishes = wished_settings(common);
   transplant::require_settled(common.model);
   const auto checkpoint = format::Checkpoint::open(common.model, common.stack);
   const std::uint64_t layer_count = checkpoint.architecture().layer_count();
-  wishes.layers = arguments.middle_third ? format::LayerRange::middle_third(layer_count)
-                                         : format::LayerRange::parse(arguments.layers, layer_count);
-  const train::RunData data = read_train_data(context, common, checkpoint);
-  const train::TrainSettings settings = final_settings(context, common, wishes, data);
+  const auto layers = arguments.middle_third
+                          ? format::LayerRange::middle_third(layer_count)
+                          : format::LayerRange::parse(arguments.layers, layer_count);
+  const train::RunData data = read_train_data(context, common, wishes, checkpoint);
+  const train::TrainSettings settings = run_settings(common, wishes, {layers}, data);
+  note_run(context, settings, data.training);
   const WatchedRun watch = watch_run(context);
   const train::TrainInputs inputs{checkpoint, settings, data, *watch.observer, nullptr, watch.work};
   train::check_organ(inputs, identity_of(arguments));
@@ -63,7 +65,6 @@ void run_train(Context& context, const Arguments& arguments) {
   });
   context.set_done("the organ is written to " + quote(common.out));
   remove_states(context, settings.run_folder);
-  const format::LayerRange layers = settings.layers;
   if (context.json) {
     nlohmann::json record = run_record(result, manifest.evaluations);
     resources.add_to(record, result.device);
@@ -87,11 +88,13 @@ void run_train(Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_train(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<TrainCommandArguments>();  // lives as long as the parser's callback
   Command command = app.add_train_command(
       context, "train",
-      "  organ train SmolLM2-135M --middle-third --data law/*.txt --held-out test/*.txt \\\n"
-      "      --out legal-1.0.0 --name legal --organ-version 1.0.0\n"
+      "  organ train SmolLM2-135M --middle-third --data law/*.txt \\\n"
+      "      --held-out test/*.txt --out legal-1.0.0 \\\n"
+      "      --name legal --organ-version 1.0.0\n"
       "  organ train SmolLM2-135M --layers 10:13 --data law/*.txt --steps 200 \\\n"
       "      --resume --out legal");
   command.add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")

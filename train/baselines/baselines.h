@@ -17,9 +17,9 @@ namespace organ::train {
 TrainResult train_adapter(const TrainInputs& inputs, Adapter& adapter);
 
 // The mean |d loss / d w| over the parameters of each layer, the loss being that of the first step
-// of a run with these wishes (TrainSettings; its length is not read). Throws as train_layers.
+// of a run with these settings. Throws as train_layers.
 std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
-                                        const TrainSettings& wishes, const Dataset& data);
+                                        const TrainSettings& settings, const Dataset& data);
 
 // The `count` layers of largest magnitude, ascending; the lower of two equal ones.
 std::vector<std::uint64_t> top_layers(std::span<const double> magnitudes, std::uint64_t count);

@@ -10,6 +10,7 @@
 #include "train/machine/memory.h"
 #include "train/trainer/recovered_checkpoint.h"
 #include "train/trainer/run_evaluations.h"
+#include "train/trainer/run_overlap.h"
 
 namespace organ::train {
 namespace {
@@ -45,6 +46,8 @@ BaselineReport make_baseline_report(std::string method, std::string config, cons
   report.peak_memory = peak_resident_bytes();
   report.peak_device = peak_device_bytes(run.result.device);
   report.evaluations = training_evaluations(run);
+  report.stack = inputs.checkpoint.architecture().stack();
+  report.overlap = run_overlap(inputs.data);
   for (auto& evaluation : report.evaluations) {
     if (evaluation.subject == "as_transplanted") evaluation.subject = "after_training";
   }
@@ -87,6 +90,8 @@ Json to_json(const BaselineReport& r) {
                  {"peak_memory_bytes", r.peak_memory ? Json(*r.peak_memory) : Json()},
                  {"evaluations", evaluations}};
   if (r.peak_device) record["peak_device_bytes"] = *r.peak_device;
+  if (!r.stack.empty()) record["stack"] = r.stack;
+  if (r.overlap) record["held_out_overlap"] = json_of(format::overlap_text(*r.overlap));
   return record;
 }
 

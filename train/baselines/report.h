@@ -11,6 +11,7 @@
 
 #include "format/base/json_text.h"
 #include "format/manifest/manifest.h"
+#include "format/manifest/overlap_record.h"
 #include "train/adapter/adapter.h"
 #include "train/data/token_stream.h"
 #include "train/trainer/trainer.h"
@@ -30,9 +31,11 @@ struct BaselineReport {
   std::uint64_t tokens = 0;    // trained on, padding included
   double flops_per_token = 0;  // matrix products, forward and backward
   std::uint64_t milliseconds = 0;
-  std::optional<std::uint64_t> peak_memory;     // bytes resident
-  std::optional<std::uint64_t> peak_device;     // bytes of the device, where it is not the CPU
-  std::vector<format::Evaluation> evaluations;  // recipient_untouched, after_training; P0
+  std::optional<std::uint64_t> peak_memory;      // bytes resident
+  std::optional<std::uint64_t> peak_device;      // bytes of the device, where it is not the CPU
+  std::vector<format::Evaluation> evaluations;   // recipient_untouched, after_training; P0
+  std::string stack;                             // whose layers, of an encoder-decoder; else empty
+  std::optional<format::OverlapRecord> overlap;  // of the held-out data
 };
 
 BaselineReport make_baseline_report(std::string method, std::string config, const TrainedRun& run);

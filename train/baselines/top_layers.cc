@@ -17,10 +17,10 @@ namespace organ::train {
 namespace {
 
 std::vector<double> magnitudes_on(at::Device device, const format::Checkpoint& checkpoint,
-                                  const TrainSettings& wishes, const Dataset& data) {
-  Model model = Model::load(checkpoint, {.precision = wishes.precision, .device = device});
+                                  const TrainSettings& settings, const Dataset& data) {
+  Model model = Model::load(checkpoint, {.precision = settings.precision, .device = device});
   const FlatLayers whole(model, checkpoint, {0, checkpoint.architecture().layer_count()}, false);
-  const at::Tensor on_host = first_gradient(model, whole, wishes, data);
+  const at::Tensor on_host = first_gradient(model, whole, settings, data);
   const std::span<const float> gradient = host_floats(on_host);
   const auto elements = static_cast<std::size_t>(model.layer_elements());
   std::vector<double> magnitudes;
@@ -37,9 +37,9 @@ std::vector<double> magnitudes_on(at::Device device, const format::Checkpoint& c
 }  // namespace
 
 std::vector<double> gradient_magnitudes(const format::Checkpoint& checkpoint,
-                                        const TrainSettings& wishes, const Dataset& data) {
-  return on_own_machine(wishes.machine, wishes.place, [&](const Device&, at::Device device) {
-    return magnitudes_on(device, checkpoint, wishes, data);
+                                        const TrainSettings& settings, const Dataset& data) {
+  return on_own_machine(settings.machine, settings.place, [&](const Device&, at::Device device) {
+    return magnitudes_on(device, checkpoint, settings, data);
   });
 }
 

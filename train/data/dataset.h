@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text or token ids as windows of equal length with targets. Immutable after construction;
-// thread-safe.
+// Text or token ids as windows of equal length with targets. Thread-safe but
+// for hide_tokens and drop_spans, which are part of making one.
 #pragma once
 
 #include <cstdint>

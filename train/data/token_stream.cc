@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -96,6 +97,31 @@ void TokenStream::warn_of_json_lines(const std::filesystem::path& path) {
       quote(path.string())));
 }
 
+void TokenStream::warn_of_nul(std::string_view text, std::string_view subject) {
+  if (text.find('\0') == text.npos) return;
+  warnings_.push_back(
+      fmt::format("{}: has NUL characters, which are targets like the rest; a text of UTF-16 is "
+                  "to be made UTF-8 first",
+                  subject));
+}
+
+// A pattern and a name beside it, a link, a second spelling: the same text is not more evidence.
+void TokenStream::warn_of_copies() {
+  std::map<Digest, std::string_view> first;
+  std::size_t copies = 0;
+  std::string example;
+  for (const DataFile& file : files_) {
+    const auto [one, is_new] = first.emplace(file.digest, file.name);
+    if (is_new || file.bytes == 0) continue;
+    if (copies++ == 0) example = fmt::format("{} is {}", quote(file.name), quote(one->second));
+  }
+  if (copies == 0) return;
+  warnings_.push_back(
+      fmt::format("{} of {} hold what another one holds ({}): that text counts "
+                  "more than once, in figures and their intervals too",
+                  copies, counted(files_.size(), "file"), example));
+}
+
 TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
                                     const Tokenizer& tokenizer, std::uint64_t vocab_size,
                                     const TextOptions& options) {
@@ -113,6 +139,7 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
     const TextBytes bytes(source);
     const std::string_view text = bytes.text();
     const std::string subject = quote(path.string());
+    stream.warn_of_nul(text, subject);
     const std::int64_t before = stream.tokens();
     for (const auto document : split_documents(text, options.split)) {
       auto ids = encode(tokenizer, document, options.special_tokens, subject,
@@ -128,6 +155,7 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
                              .tokens = static_cast<std::uint64_t>(stream.tokens() - before)});
   }
   stream.warn_of_lead_ins(led_in);
+  stream.warn_of_copies();
   return stream;
 }
 

@@ -106,6 +106,8 @@ class TokenStream {
   void add_rows(std::span<const std::int32_t> ids, const std::optional<RowPadding>& padding);
   bool is_led_in(std::span<const std::int32_t> text) const;
   void warn_of_json_lines(const std::filesystem::path& path);
+  void warn_of_nul(std::string_view text, std::string_view subject);
+  void warn_of_copies();
   void warn_of_lead_ins(std::size_t documents);
   void check_surroundings(std::uint64_t vocab_size) const;
 

@@ -22,6 +22,7 @@ class Evaluator {
   Evaluator(Model& model, const Dataset& data, const EvaluationOptions& options)
       : model_(model), data_(data), options_(options), rows_(evaluation_rows(data, options)) {
     result_.protocol = options.protocol;
+    result_.is_part = keep_first(rows_, options.windows);
     result_.batch_rows = options.batch_rows;
     result_.documents.resize(data.stream().document_starts().size());
     if (options.protocol == Protocol::p0w) result_.words = data.stream().text_words().value();

@@ -42,13 +42,18 @@ double log_mean_perplexity(std::span<const DocumentScore> documents) {
 
 }  // namespace
 
-format::EvaluationReading recorded_reading(const Dataset& data, std::int64_t windows) {
+format::EvaluationReading recorded_reading(const Dataset& data) {
   const TokenStream& stream = data.stream();
   format::EvaluationReading reading;
   if (const auto split = stream.split()) reading.document_split = to_string(*split);
   if (const auto id = stream.padding_id()) reading.padding_id = static_cast<std::uint64_t>(*id);
   reading.draw_seed = data.draw_seed();
-  if (windows > 0) reading.first_windows = static_cast<std::uint64_t>(windows);
+  return reading;
+}
+
+format::EvaluationReading recorded_reading(const Dataset& data, const EvaluationResult& result) {
+  format::EvaluationReading reading = recorded_reading(data);
+  if (result.is_part) reading.first_windows = static_cast<std::uint64_t>(result.windows);
   return reading;
 }
 

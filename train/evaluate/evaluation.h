@@ -36,6 +36,7 @@ struct DocumentScore {
 struct EvaluationResult {
   Protocol protocol = Protocol::p0;
   std::int64_t windows = 0;
+  bool is_part = false;  // there are more windows than options.windows
   std::int64_t targets = 0;
   double nll_sum = 0;                    // nats
   std::vector<DocumentScore> documents;  // in the data set's order; unread ones have 0 targets
@@ -51,9 +52,9 @@ struct EvaluationResult {
   std::optional<double> bits_per_byte(const Dataset& data) const;
 };
 
-// How the data of a figure was read, as its records hold it. `windows`: how many of its first were
-// measured, 0: all.
-format::EvaluationReading recorded_reading(const Dataset& data, std::int64_t windows = 0);
+// How the data of a figure was read, as its records hold it.
+format::EvaluationReading recorded_reading(const Dataset& data);
+format::EvaluationReading recorded_reading(const Dataset& data, const EvaluationResult& result);
 
 // What a protocol takes besides context and stride, as a label holds it: "batch=8" of P6, "fill=0"
 // of P1, else "".

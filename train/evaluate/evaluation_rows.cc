@@ -8,10 +8,19 @@
 namespace organ::train {
 namespace {
 
+constexpr std::int64_t kMostContext = 1 << 20;
+
 void check_options(const Dataset& data, const EvaluationOptions& options) {
   if (options.context < 2) {
     fail(ErrorCode::invalid_argument, "context: expected at least 2 tokens, got {}",
          options.context);
+  }
+  if (options.context > kMostContext) {
+    fail(ErrorCode::invalid_argument, "context: expected at most {}, got {}",
+         counted(kMostContext, "token"), options.context);
+  }
+  if (options.windows < 0) {
+    fail(ErrorCode::invalid_argument, "windows: expected 0 (all) or more, got {}", options.windows);
   }
   if (options.stride < 1 || options.stride > options.context) {
     fail(ErrorCode::invalid_argument, "stride: expected 1..{} (the context), got {}",
@@ -141,9 +150,14 @@ std::vector<EvaluationRow> evaluation_rows(const Dataset& data, const Evaluation
     case Protocol::p2:
     case Protocol::p6: rows = document_rows(data, options); break;
   }
-  const auto wanted = static_cast<std::size_t>(options.windows);
-  if (options.windows > 0 && wanted < rows.size()) rows.resize(wanted);
   return rows;
+}
+
+bool keep_first(std::vector<EvaluationRow>& rows, std::int64_t windows) {
+  const auto wanted = static_cast<std::size_t>(windows);
+  if (windows == 0 || wanted >= rows.size()) return false;
+  rows.resize(wanted);
+  return true;
 }
 
 void fill_row(const Dataset& data, const EvaluationOptions& options, const EvaluationRow& row,

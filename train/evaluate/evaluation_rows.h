@@ -17,8 +17,11 @@ struct EvaluationRow {
   std::int64_t first_scored = 0;  // positions before it are context only
 };
 
-// Throws invalid_argument for options that cannot be.
+// All windows, whatever options.windows. Throws invalid_argument for options that cannot be.
 std::vector<EvaluationRow> evaluation_rows(const Dataset& data, const EvaluationOptions& options);
+
+// Leaves the first `windows`, 0: all; whether some were taken away.
+bool keep_first(std::vector<EvaluationRow>& rows, std::int64_t windows);
 
 // Places of a row: the context, or as many as its source and target take.
 std::int64_t row_length(const Dataset& data, const EvaluationOptions& options);

@@ -28,10 +28,14 @@ void check_length(const format::Architecture& architecture, std::size_t prompt,
     fail(ErrorCode::invalid_argument, "--max-tokens: 0 is out of range, expected 1 or more");
   }
   const std::uint64_t positions = architecture.max_positions();
-  if (max_tokens == 0 || prompt > positions || max_tokens > positions - prompt) {
+  if (prompt >= positions) {
+    fail(ErrorCode::invalid_argument, "the prompt has {}, expected fewer than the {} of the model",
+         counted(prompt, "token"), counted(positions, "position"));
+  }
+  if (max_tokens == 0 || max_tokens > positions - prompt) {
     fail(ErrorCode::invalid_argument,
          "--max-tokens: {} is out of range, expected 1 to {} ({} positions, {} of the prompt)",
-         max_tokens, positions > prompt ? positions - prompt : 0, positions, prompt);
+         max_tokens, positions - prompt, positions, prompt);
   }
 }
 
@@ -127,7 +131,7 @@ Generation Generator::Impl::run(std::span<const std::int32_t> prompt,
     result.stopped = std::ranges::find(options.stop_ids, id) != options.stop_ids.end();
     if (result.stopped) break;
     result.ids.push_back(id);
-    if (!on_token(id)) break;
+    if (on_token && !on_token(id)) break;
     next = {id};
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - first;

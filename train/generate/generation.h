@@ -48,9 +48,10 @@ class Generator {
   explicit Generator(const LoadedModel& model);
   ~Generator();
 
-  // Calls on_token with each id as it comes; false ends the generation. Throws invalid_argument
-  // for an empty prompt, an id outside of the vocabulary, options out of range and when prompt
-  // and max_tokens are more than the model has positions. Relative positions have no end.
+  // Calls on_token, which may be empty, with each id as it comes; false ends the generation. Throws
+  // invalid_argument for an empty prompt, an id outside of the vocabulary, options out of range and
+  // when prompt and max_tokens are more than the model has positions. Relative positions have no
+  // end.
   Generation run(std::span<const std::int32_t> prompt, const GenerationOptions& options,
                  const std::function<bool(std::int32_t)>& on_token);
 

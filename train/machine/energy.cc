@@ -12,6 +12,7 @@
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
+#include "format/base/try_thread.h"
 
 namespace organ::train {
 
@@ -148,8 +149,11 @@ EnergyMeter::EnergyMeter(const EnergyOptions& options) {
   find_powercap(options.powercap);
   find_gpus(options.nvml);
   if (counters_.empty()) return;
-  thread_ = std::jthread(
+  thread_ = try_thread(
       [this, interval = options.interval](const std::stop_token& stop) { watch(stop, interval); });
+  if (thread_) return;
+  missing_.emplace_back("the system gives no thread to watch the counters");
+  counters_.clear();
 }
 
 EnergyMeter::~EnergyMeter() = default;

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -61,7 +62,7 @@ class EnergyMeter {
   std::unique_ptr<Nvml> nvml_;
   std::vector<std::unique_ptr<EnergyCounter>> counters_;
   std::vector<std::string> missing_;
-  std::jthread thread_;  // last: it uses the others
+  std::optional<std::jthread> thread_;  // last: it uses the others
 };
 
 }  // namespace organ::train

@@ -2,10 +2,14 @@
 #include "train/machine/start_machine.h"
 
 #include <algorithm>
+#include <future>
+#include <optional>
 #include <thread>
+#include <vector>
 
 #include <ATen/Parallel.h>
 
+#include "format/base/try_thread.h"
 #include "train/machine/memory.h"
 
 // Of the OpenMP that LibTorch brings (OpenMP 5.0, 3.2); clang has no omp.h of its own.
@@ -33,11 +37,28 @@ void take_no_less() {
 // 0: as many as there are.
 int wanted_threads(const MachineChoice& choice, unsigned processes) {
   if (choice.threads != 0 || !choice.own_process) return static_cast<int>(choice.threads);
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency() / processes));
+  return static_cast<int>(std::max(1u, usable_processors() / processes));
 }
 
+// LibTorch waits for ever for a thread that the system did not give (`ulimit -u`, a container's
+// limit), and OpenMP ends the process; each makes threads of its own. So it is tried first.
+int given_threads(int wanted) {
+  std::vector<std::optional<std::jthread>> others;
+  std::promise<void> tried;
+  const std::shared_future<void> end = tried.get_future().share();
+  for (int i = 0; i < 2 * (wanted - 1); ++i) {
+    auto other = try_thread([end] { end.wait(); });
+    if (!other) break;
+    others.push_back(std::move(other));
+  }
+  tried.set_value();
+  return 1 + static_cast<int>(others.size() / 2);
+}
+
+// 0: as they are.
 void use_threads(int threads) {
-  if (threads != 0 && threads != at::get_num_threads()) at::set_num_threads(threads);
+  if (threads == 0 || threads == at::get_num_threads()) return;
+  at::set_num_threads(given_threads(threads));
 }
 
 }  // namespace
@@ -48,7 +69,9 @@ at::Device start_machine(const MachineChoice& choice, unsigned processes) {
   // The first question of a thread makes its number that of the process, whoever set it last: asked
   // later, it would undo what is set here.
   at::get_num_threads();
-  if (const int threads = wanted_threads(choice, processes)) at::set_num_threads(threads);
+  if (const int threads = wanted_threads(choice, processes)) {
+    at::set_num_threads(given_threads(threads));
+  }
   take_no_less();
   return device;
 }

@@ -34,7 +34,7 @@ class ThreadsInUse {
 };
 
 // Returns what `action(at::Device)` returns, of a device that is open; nothing in it records a
-// graph for autograd, and what the device does wrong is an Error of the class device.
+// graph for autograd, and what LibTorch throws is an Error or std::bad_alloc (with_device_errors).
 template <typename Action>
 auto compute_on(at::Device device, Action&& action) {
   const c10::NoGradGuard no_grad;

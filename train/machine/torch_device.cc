@@ -2,6 +2,7 @@
 #include "train/machine/torch_device.h"
 
 #include <filesystem>
+#include <new>
 #include <string>
 
 #include <ATen/Context.h>
@@ -10,6 +11,7 @@
 #include <c10/util/Exception.h>
 #include <dlfcn.h>
 #include <fmt/core.h>
+#include <dnnl.hpp>
 
 #include "format/base/fail.h"
 #include "train/machine/internal/cuda_driver.h"
@@ -84,6 +86,16 @@ std::optional<std::uint64_t> peak_device_bytes(const Device& device) {
   return static_cast<std::uint64_t>(stats.reserved_bytes[kAll].peak);
 }
 
+namespace {
+
+// On the CPU: LibTorch's allocator says so in words alone, oneDNN as whatever it could not make.
+bool is_out_of_memory(const std::exception& error) {
+  const std::string line = first_line(error);
+  return line.find("can't allocate memory") != line.npos || line.starts_with("could not create a ");
+}
+
+}  // namespace
+
 void with_device_errors(at::Device device, const std::function<void()>& action) {
   try {
     action();
@@ -92,6 +104,12 @@ void with_device_errors(at::Device device, const std::function<void()>& action) 
                 "a smaller --batch, --context or --checkpoint-activations needs less memory");
   } catch (const c10::AcceleratorError& error) {
     throw Error(ErrorCode::device, fmt::format("{}: {}", device.str(), first_line(error)));
+  } catch (const c10::Error& error) {
+    if (is_out_of_memory(error)) throw std::bad_alloc();
+    throw Error(ErrorCode::internal, "LibTorch: " + first_line(error));
+  } catch (const dnnl::error& error) {
+    if (is_out_of_memory(error)) throw std::bad_alloc();
+    throw Error(ErrorCode::internal, "oneDNN: " + first_line(error));
   }
 }
 

@@ -16,7 +16,8 @@ namespace organ::train {
 at::Device open_device(const Device& device);
 
 // Runs the action; what LibTorch says of a device that fails or whose memory is full becomes an
-// Error of the class device.
+// Error of the class device, memory of the host that ran out std::bad_alloc, what else LibTorch or
+// oneDNN throws an Error(internal). What a host's own functions throw passes.
 void with_device_errors(at::Device device, const std::function<void()>& action);
 
 }  // namespace organ::train

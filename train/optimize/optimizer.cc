@@ -5,9 +5,13 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <optional>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "format/base/fail.h"
+#include "format/base/try_thread.h"
 
 namespace organ::train {
 namespace {
@@ -117,15 +121,20 @@ void check_buffers(const FlatParameters& p) {
         "optimiser buffers of one length");
 }
 
-// Calls work(begin, end) for `threads` stretches of whole blocks.
+// Calls work(begin, end) for `threads` stretches of whole blocks; what the system gives no thread
+// for is done here.
 template <typename Work>
 void share_blocks(std::size_t size, unsigned threads, Work work) {
   const std::size_t share = (size / std::max(1u, threads) / kBlock + 1) * kBlock;
-  std::vector<std::jthread> others;
-  for (std::size_t begin = share; begin < size; begin += share) {
-    others.emplace_back(work, begin, std::min(size, begin + share));
+  std::vector<std::optional<std::jthread>> others;
+  std::size_t end = std::min(size, share);
+  for (; end < size; end = std::min(size, end + share)) {
+    auto other = try_thread([work, end, last = std::min(size, end + share)] { work(end, last); });
+    if (!other) break;
+    others.push_back(std::move(other));
   }
   work(std::size_t{0}, std::min(size, share));
+  if (end < size) work(end, size);
 }
 
 // Eight lanes per block and blocks in order: one fixed summation tree, still vectorisable, and the

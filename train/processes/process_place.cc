@@ -14,9 +14,14 @@ using Variables = std::function<const char*(const char*)>;
 
 constexpr int kMaxProcesses = 4096;
 
-std::string text_of(const Variables& variable, const char* name) {
+// Templates of containers pass variables that they set to nothing.
+bool is_set(const Variables& variable, const char* name) {
   const char* value = variable(name);
-  if (value != nullptr && *value != '\0') return value;
+  return value != nullptr && *value != '\0';
+}
+
+std::string text_of(const Variables& variable, const char* name) {
+  if (is_set(variable, name)) return variable(name);
   throw Error(ErrorCode::invalid_argument,
               fmt::format("{}: is not set, but WORLD_SIZE says that several processes train", name),
               "torchrun sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT; or unset WORLD_SIZE");
@@ -36,15 +41,15 @@ int number_of(const Variables& variable, const char* name, int low, int high) {
 }  // namespace
 
 std::optional<ProcessPlace> process_place(const Variables& variable) {
-  if (variable("WORLD_SIZE") == nullptr) return std::nullopt;
+  if (!is_set(variable, "WORLD_SIZE")) return std::nullopt;
   ProcessPlace place;
   place.size = number_of(variable, "WORLD_SIZE", 1, kMaxProcesses);
   if (place.size == 1) return std::nullopt;
   place.rank = number_of(variable, "RANK", 0, place.size - 1);
-  place.local_size = variable("LOCAL_WORLD_SIZE")
+  place.local_size = is_set(variable, "LOCAL_WORLD_SIZE")
                          ? number_of(variable, "LOCAL_WORLD_SIZE", 1, place.size)
                          : place.size;
-  place.local_rank = variable("LOCAL_RANK")
+  place.local_rank = is_set(variable, "LOCAL_RANK")
                          ? number_of(variable, "LOCAL_RANK", 0, place.local_size - 1)
                          : place.rank % place.local_size;
   place.address = text_of(variable, "MASTER_ADDR");

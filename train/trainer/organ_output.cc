@@ -11,16 +11,15 @@
 #include "format/base/file_system.h"
 #include "format/base/json.h"
 #include "format/manifest/model_card.h"
-#include "format/manifest/overlap_record.h"
 #include "format/manifest/reference.h"
 #include "format/organ/extraction.h"
 #include "format/organ/organ_source.h"
 #include "format/organ/organ_writer.h"
-#include "train/data/overlap.h"
 #include "train/machine/software.h"
 #include "train/processes/process_place.h"
 #include "train/trainer/internal/stored_tensors.h"
 #include "train/trainer/run_evaluations.h"
+#include "train/trainer/run_overlap.h"
 
 namespace organ::train {
 namespace {
@@ -60,10 +59,8 @@ format::TrainingRecord training_record(const TrainedRun& run,
   return record;
 }
 
-// Beside the figures of held-out data: how much of that is memory.
 void add_overlap(const RunData& data, format::Manifest& manifest) {
-  if (!data.overlap || !data.held_out) return;
-  format::record_overlap({kOverlapGram, *data.overlap, data.held_out->stream().digest()}, manifest);
+  if (const auto overlap = run_overlap(data)) format::record_overlap(*overlap, manifest);
 }
 
 // What the organ's maker says of it.

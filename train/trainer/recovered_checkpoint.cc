@@ -15,6 +15,7 @@
 #include "train/machine/software.h"
 #include "train/trainer/internal/stored_tensors.h"
 #include "train/trainer/run_evaluations.h"
+#include "train/trainer/run_overlap.h"
 
 namespace organ::train {
 namespace {
@@ -42,9 +43,19 @@ Json recovery_record(const TrainedRun& run) {
         {{"name", file.name}, {"digest", file.digest.to_string()}, {"tokens", file.tokens}});
   }
   const Json changes = changes_of(run);
+  Json trained = Json::array();
+  for (const Json& change : changes) trained.push_back(change.at("tensor"));
+  const format::Checkpoint& checkpoint = run.inputs.checkpoint;
+  const std::string_view stack = checkpoint.architecture().stack();
+  const auto overlap = run_overlap(run.inputs.data);
   return {
       {"schema_version", 1},
       {"created", format::creation_time()},
+      {"mode", to_string(run.inputs.settings.mode)},
+      {"head", checkpoint.tied_head() ? "tied" : "frozen"},
+      {"stack", stack.empty() ? Json() : Json(stack)},
+      {"trained_tensors", trained},
+      {"held_out_overlap", overlap ? json_of(format::overlap_text(*overlap)) : Json()},
       {"first_layer", run.inputs.settings.layers.first},
       {"layer_count", run.inputs.settings.layers.count},
       {"hyperparameters", json_of(hyperparameters(run.inputs.settings, run.inputs.data.training))},

@@ -80,7 +80,18 @@ std::optional<TrainMode> parse_train_mode(std::string_view name) {
   return std::nullopt;
 }
 
-void check_settings(const TrainSettings& s) { check_wishes(s, {.steps = s.steps}); }
+void check_settings(const TrainSettings& s) {
+  check_wishes(s, {.steps = s.steps});
+  if (s.run_folder.empty()) {
+    fail(ErrorCode::invalid_argument, "run folder: is empty, expected where train states are kept");
+  }
+  if (s.method.empty()) return;
+  try {
+    (void)parse_json(s.method, {.reals = true}, "method");
+  } catch (const Error& error) {
+    throw Error(ErrorCode::invalid_argument, error.what());
+  }
+}
 
 void check_wishes(const TrainSettings& s, const RunLength& length) {
   check_real("--lr", s.rate, 0, 1, false);
@@ -88,6 +99,10 @@ void check_wishes(const TrainSettings& s, const RunLength& length) {
   check_real("--weight-decay", s.adamw.weight_decay, 0, 1, true);
   check_real("--clip-norm", s.clip_norm, 0, 1e6, true);
   check_real("--ema", s.ema, 0, 0.999999, true);
+  // A moment that never forgets, or grows, leaves no finite weights.
+  check_real("beta1", s.adamw.beta1, 0, std::nextafter(1, 0), true);
+  check_real("beta2", s.adamw.beta2, 0, std::nextafter(1, 0), true);
+  check_real("epsilon", s.adamw.epsilon, 0, 1, false);
   check_integer<std::int64_t>("--context", s.context, 2, kMaxContext);
   check_integer<std::int64_t>("--batch", s.batch, 1, kMaxRows);
   check_integer<std::int64_t>("--accumulate", s.accumulate, 1, kMaxRows);

@@ -73,7 +73,8 @@ struct TrainSettings {
 };
 
 // Throws invalid_argument naming the option, its range and the value: rates that are zero, not
-// finite or above 1, empty batches, no steps, …
+// finite or above 1, empty batches, no steps, no run folder, a method that is no JSON, …
+// train_layers asks the same, and that the layers are some of the checkpoint's.
 void check_settings(const TrainSettings& settings);
 
 // How long a run is asked to be: so many steps, else so many passes over the data.

@@ -82,12 +82,19 @@ void check_loaded(const TrainInputs& inputs) {
        to_string(loaded), to_string(own));
 }
 
+void check_layers(const format::LayerRange& layers, std::uint64_t count) {
+  if (layers.count > 0 && layers.first < count && layers.count <= count - layers.first) return;
+  fail(ErrorCode::invalid_argument, "layers: {} from layer {} on, expected some of 0 to {}",
+       layers.count, layers.first, count - 1);
+}
+
 // Throws for what no run can start with.
 void check_inputs(const TrainInputs& inputs) {
   const TrainSettings& settings = inputs.settings;
   const Dataset& data = inputs.data.training;
   const Dataset* held_out = inputs.held_out();
   check_settings(settings);
+  check_layers(settings.layers, inputs.checkpoint.architecture().layer_count());
   format::require_no_own_adapter(inputs.checkpoint.folder());
   require_task(inputs.checkpoint.architecture(), data);
   check_reading(inputs);

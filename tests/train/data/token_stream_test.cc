@@ -19,7 +19,10 @@ struct Texts {
     return folder.path() / name;
   }
   TokenStream load(const std::filesystem::path& file, const TextOptions& options) const {
-    return TokenStream::from_texts({file}, tokenizer, 29, options);
+    return load_all({file}, options);
+  }
+  TokenStream load_all(const std::vector<TextSource>& files, const TextOptions& options) const {
+    return TokenStream::from_texts(files, tokenizer, 29, options);
   }
   TempFolder folder = test::scratch();
   Tokenizer tokenizer = Tokenizer::open(test::write_letter_tokenizer(folder.path()));
@@ -55,6 +58,31 @@ TEST_CASE("documents that bring their lead-in along are counted") {
         std::vector<std::string>{
             "1 of 1 document begin with their lead-in (id 28) already and stand behind it twice: "
             "take it out of the text, or put none before it (--lead-in none)"});
+}
+
+TEST_CASE("files that hold the same text are said to, empty ones aside") {
+  const Texts texts;
+  const auto warnings = [&](const std::vector<TextSource>& sources) {
+    return texts.load_all(sources, {}).warnings();
+  };
+  const auto a = texts.write("a.txt", "abc"), b = texts.write("b.txt", "abd");
+  const auto copy = texts.write("copy.txt", "abc");
+  CHECK(warnings({a, b, texts.write("e.txt", ""), texts.write("f.txt", "")}).empty());
+  CHECK(warnings({a, b, a}) ==
+        std::vector<std::string>{"1 of 3 files hold what another one holds ('a.txt' is 'a.txt'): "
+                                 "that text counts more than once, in figures and their intervals "
+                                 "too"});
+  CHECK(warnings({a, copy, b, b})
+            .front()
+            .starts_with("2 of 4 files hold what another one holds "
+                         "('copy.txt' is 'a.txt')"));
+}
+
+TEST_CASE("a text with NUL characters is said to have them") {
+  const Texts texts;
+  const auto stream = texts.load(texts.write("a.txt", std::string_view("a\0b\0", 4)), {});
+  REQUIRE(stream.warnings().size() == 1);
+  CHECK(stream.warnings()[0].find("a.txt': has NUL characters") != std::string::npos);
 }
 
 TEST_CASE("lines of JSON are text, and said to be") {

@@ -260,7 +260,17 @@ TEST_CASE("how many tokens are computed at once changes nothing but rounding") {
   CHECK(one.targets == all.targets);
   CHECK(one.nll_sum == doctest::Approx(all.nll_sum).epsilon(1e-6));
   CHECK(last_done == 606);
-  CHECK(evaluate(c.model, c.data, {.context = 8, .stride = 8, .windows = 2}).targets == 14);
+  const auto measured = [&](std::int64_t windows) {
+    return evaluate(c.model, c.data, {.context = 8, .stride = 8, .windows = windows});
+  };
+  CHECK(measured(2).targets == 14);
+  CHECK(recorded_reading(c.data, measured(2)).first_windows == 2);
+  // As many as there are, or more, are all of them.
+  const std::int64_t count = measured(0).windows;
+  for (const std::int64_t windows : {count, count + 1}) {
+    CHECK(recorded_reading(c.data, measured(windows)) == recorded_reading(c.data));
+  }
+  CHECK(test::error_of([&] { (void)measured(-1); }).starts_with("invalid_argument: windows"));
 }
 
 TEST_CASE("windows that cannot be are refused") {

@@ -9,9 +9,18 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
+#include <new>
+#include <stdexcept>
 #include <thread>
 
+#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+
+#include "format/base/fail.h"
+#include "format/base/try_thread.h"
+#include "tests/support/support.h"
+#include "train/machine/torch_device.h"
 
 namespace organ::test {
 namespace {
@@ -82,13 +91,28 @@ TEST_CASE("a host's process keeps its memory settings, and its threads unless a 
 }
 
 TEST_CASE("a process of our own takes its share of the cores and keeps large blocks") {
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const int cores = static_cast<int>(usable_processors());
   for (const unsigned processes : {1u, 2u, 1000u}) {
     const Left left = after_start({.own_process = true}, processes);
     CHECK(left.threads == std::min(63, std::max(1, cores / static_cast<int>(processes))));
     if (!kOwnAllocator) CHECK(left.keeps_large_blocks);
   }
   CHECK(after_start({.threads = 2, .own_process = true}, 1).threads == 2);
+}
+
+TEST_CASE("memory that runs out and what libraries throw are organ's errors, a host's own pass") {
+  const auto thrown_by = [](const std::function<void()>& action) {
+    return error_of([&] { train::with_device_errors(at::kCPU, action); });
+  };
+  // More than there are addresses for.
+  CHECK_THROWS_AS(train::with_device_errors(at::kCPU, [] { (void)at::empty({1LL << 50}); }),
+                  std::bad_alloc);
+  CHECK(thrown_by([] {
+          (void)at::ones({2}).matmul(at::ones({3}));
+        }).starts_with("internal: LibTorch: "));
+  CHECK_THROWS_AS(train::with_device_errors(at::kCPU, [] { throw std::out_of_range("a host's"); }),
+                  std::out_of_range);
+  CHECK(thrown_by([] { throw Error(ErrorCode::io, "ours"); }) == "io: ours");
 }
 
 TEST_CASE("threads that are in use for a while are given back") {

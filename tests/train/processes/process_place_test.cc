@@ -34,6 +34,7 @@ std::string error_with(const std::string& name, const std::string& value) {
 TEST_CASE("torchrun's variables say which process this is") {
   CHECK_FALSE(place_of({}));
   CHECK_FALSE(place_of({{"WORLD_SIZE", "1"}}));
+  CHECK_FALSE(place_of({{"WORLD_SIZE", ""}, {"RANK", ""}}));  // a template's
   const auto place = place_of(kTwo);
   REQUIRE(place);
   CHECK(place->rank == 1);

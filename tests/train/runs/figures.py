@@ -93,6 +93,9 @@ class Figures(RunCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(done.stdout.count(f",lead=none,docs=blank-lines,{precision},cpu]"), 2, done.stdout)
             record = json.loads((self.folder / precision / "recovery.json").read_text())
+            self.assertEqual((record["mode"], record["head"], record["stack"]), ("in_situ", "frozen", None))
+            self.assertEqual(record["trained_tensors"], [one["tensor"] for one in record["changes"]])
+            self.assertEqual(record["held_out_overlap"]["gram_tokens"], 13)
             for figure, folder in zip(record["evaluations"], (model, self.folder / precision),
                                       strict=True):
                 self.assertEqual((figure["precision"], figure["device"], figure["lead_in"]),

@@ -11,6 +11,7 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import signal
 import statistics
 import struct
@@ -79,11 +80,27 @@ class Runs(RunCase):
                 self.assertEqual(self.losses(out), self.losses("straight"))
 
     def test_an_interrupted_run_says_how_to_go_on(self):
-        returned, error = self.stop_after("out", 2, signal.SIGINT)
-        if returned != 0:
-            self.assertIn("interrupted, it ends behind this step", error)
-            self.assertIn("interrupted at step", error)
-            self.assertIn("--resume", error)
+        returned, error = self.stop_after("out", 2, signal.SIGINT, steps=3000)
+        self.assertEqual(returned, -signal.SIGINT, error)
+        self.assertIn("interrupted, it ends behind this step", error)
+        self.assertIn("interrupted at step", error)
+        self.assertIn("--resume", error)
+
+    def test_what_ends_a_run_writes_no_core_file(self):
+        """It would hold gigabytes of weights, wherever the system puts it."""
+        def want_core_files():
+            most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+            resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+
+        process = subprocess.Popen(self.command("out", steps=3000), stderr=subprocess.DEVNULL,
+                                   preexec_fn=want_core_files)
+        log = self.folder / "out.run/metrics.jsonl"
+        while process.poll() is None and not log.exists():
+            time.sleep(0.01)
+        limits = pathlib.Path(f"/proc/{process.pid}/limits").read_text()
+        process.kill()
+        process.wait()
+        self.assertRegex(limits, r"Max core file size +0 ")
 
     def interrupted(self, out):
         """Leaves a run that was killed half way."""
@@ -227,6 +244,18 @@ class Runs(RunCase):
                     self.assertRegex(lines[-1], f"^step {STEPS}/{STEPS}  loss [0-9.]+  finishing")
                     self.assertRegex(lines[-2], f"^step {STEPS - 1}/{STEPS}  loss [0-9.]+  [0-9:]+ left")
         self.assertIn("of this machine's", self.drawn_lines(200, "again")[-1])
+
+    def test_progress_into_a_pipe_is_whole_lines_one_a_second(self):
+        begun = time.monotonic()
+        done = subprocess.run([*self.command("out", steps=300), "--progress"], text=True,
+                              capture_output=True)
+        seconds = time.monotonic() - begun
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotRegex(done.stderr, "[\r\x1b]")
+        steps = re.findall("^step ([0-9]+)/300  loss", done.stderr, re.M)
+        self.assertEqual(steps[0], "1")
+        self.assertEqual(steps[-1], "300")
+        self.assertLessEqual(len(steps), seconds + 2)
 
     def resident_bytes(self, process):
         """Anonymous memory of a process; None once it has ended."""

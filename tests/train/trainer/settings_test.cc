@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/trainer/settings.h"
 
+#include <limits>
+
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
@@ -40,6 +42,30 @@ TEST_CASE("wishes are refused before any data is read, but for the steps that it
   wishes.rate = 0;
   CHECK(test::error_of([&] { check_wishes(wishes, {}); }).find("--lr: 0 is out") !=
         std::string::npos);
+}
+
+TEST_CASE("settings that leave no finite weights, or that mean nothing, are refused") {
+  TrainSettings sound;
+  sound.steps = 1;
+  sound.run_folder = "run";
+  check_settings(sound);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto refused = [&](std::string_view words, const auto& change) {
+    TrainSettings settings = sound;
+    change(settings);
+    const std::string said = test::error_of([&] { check_settings(settings); });
+    CHECK_MESSAGE(said.starts_with("invalid_argument: "), said);
+    CHECK_MESSAGE(said.find(words) != std::string::npos, said);
+  };
+  for (const double value : {1.0, -1.0, 2.0, nan}) {
+    refused("beta1", [&](TrainSettings& s) { s.adamw.beta1 = value; });
+    refused("beta2", [&](TrainSettings& s) { s.adamw.beta2 = value; });
+  }
+  for (const double value : {0.0, -1.0, nan}) {
+    refused("epsilon", [&](TrainSettings& s) { s.adamw.epsilon = value; });
+  }
+  refused("run folder", [](TrainSettings& s) { s.run_folder.clear(); });
+  refused("method", [](TrainSettings& s) { s.method = "{not json"; });
 }
 
 TEST_CASE("what is recorded says what stood around each document") {

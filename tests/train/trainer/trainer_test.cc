@@ -222,6 +222,18 @@ TEST_CASE("a process of several starts its own device and its share of the machi
       [&] { (void)train::gradient_magnitudes(given.checkpoint, given.settings, data.training); }));
 }
 
+TEST_CASE("layers that the checkpoint has not are refused before anything is made") {
+  Given given("llama");
+  const train::RunData data = given.read();
+  const std::uint64_t count = given.checkpoint.architecture().layer_count();
+  for (const format::LayerRange layers :
+       {format::LayerRange{}, {count, 1}, {count - 1, 2}, {UINT64_MAX - 1, 3}, {0, UINT64_MAX}}) {
+    given.settings.layers = layers;
+    CHECK(given.error(data).starts_with("invalid_argument: layers: "));
+  }
+  CHECK_FALSE(std::filesystem::exists(given.settings.run_folder));
+}
+
 TEST_CASE("a stop asked for at any question saves a train state and costs no bit of the result") {
   Runs runs;
   Stopper never(SIZE_MAX);
