@@ -19,7 +19,7 @@
 namespace organ::cli {
 namespace {
 
-struct Arguments {
+struct CiArguments {
   std::string organ;
   std::string policy_file;
   std::vector<std::string> recipients;
@@ -30,7 +30,7 @@ struct Arguments {
 
 // Paths in the file are relative to it, wherever the command runs. The organ may not say itself
 // what is demanded of it.
-CiPolicy load_policy(const Arguments& arguments) {
+CiPolicy load_policy(const CiArguments& arguments) {
   if (arguments.policy_file.empty()) return {};
   const std::filesystem::path file = arguments.policy_file;
   const std::string folder = folder_of_argument(arguments.organ);
@@ -42,7 +42,7 @@ CiPolicy load_policy(const Arguments& arguments) {
   return policy;
 }
 
-CiRequest request_of(const Arguments& arguments) {
+CiRequest request_of(const CiArguments& arguments) {
   CiRequest request{.organ = arguments.organ,
                     .policy = load_policy(arguments),
                     .options = arguments.trust,
@@ -60,13 +60,13 @@ CiRequest request_of(const Arguments& arguments) {
 }
 
 // What a report must not be written into.
-std::vector<std::string> files_read(const Arguments& arguments, const CiRequest& request) {
+std::vector<std::string> files_read(const CiArguments& arguments, const CiRequest& request) {
   std::vector<std::string> read = {folder_of_argument(arguments.organ), arguments.policy_file};
   for (const CiRecipient& recipient : request.policy.recipients) read.push_back(recipient.model);
   return read;
 }
 
-nlohmann::json to_json(const CiOutcome& one) {
+nlohmann::json outcome_json(const CiOutcome& one) {
   nlohmann::json findings = nlohmann::json::array();
   for (const ReportFinding& finding : one.outcome.findings) {
     findings.push_back({{"rule", finding.rule},
@@ -83,9 +83,9 @@ nlohmann::json to_json(const CiOutcome& one) {
           {"findings", findings}};
 }
 
-nlohmann::json to_json(const CiRun& run, const std::string& policy_file) {
+nlohmann::json run_json(const CiRun& run, const std::string& policy_file) {
   nlohmann::json checks = nlohmann::json::array();
-  for (const CiOutcome& one : run.checks) checks.push_back(to_json(one));
+  for (const CiOutcome& one : run.checks) checks.push_back(outcome_json(one));
   return {{"ok", run.exit_code() == 0},
           {"exit_code", run.exit_code()},
           {"organ", escape_text(run.organ)},
@@ -119,7 +119,7 @@ void print_text(const Context& context, const CiRun& run) {
                               counts[0], counts[1], counts[2]));
 }
 
-void run_command(Context& context, const Arguments& arguments) {
+void run_command(Context& context, const CiArguments& arguments) {
   const CiRequest request = request_of(arguments);
   check_report_files(context, arguments.report, files_read(arguments, request));
   const CiRun run = watched(context, arguments.threads,
@@ -129,7 +129,7 @@ void run_command(Context& context, const Arguments& arguments) {
   if (print_report(context, arguments.report, report)) {
     // Nothing else goes to stdout.
   } else if (wants_json(context, arguments.report)) {
-    context.print_json("ci", to_json(run, arguments.policy_file));
+    context.print_json("ci", run_json(run, arguments.policy_file));
   } else {
     print_text(context, run);
   }
@@ -142,8 +142,9 @@ void add_ci(Command& app, Context& context) {
   Command command = app.add_command(
       context, "ci", "run every check of an organ at once and say yes or no, for a pipeline",
       "  organ ci legal/contracts:1.0.0 --recipient SmolLM2-135M --junit ci.xml\n"
-      "  organ ci ./legal-1.0.0 --key legal.pub --policy-file ci.json --sarif ci.sarif");
-  auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+      "  organ ci ./legal-1.0.0 --key legal.pub --policy-file ci.json \\\n"
+      "      --sarif ci.sarif");
+  auto arguments = std::make_shared<CiArguments>();  // lives as long as the parser's callback
   command.add_path("REF|DIR", arguments->organ, "a published version or an organ folder")
       .required();
   command

@@ -21,6 +21,10 @@ std::string size_text(std::uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
+std::string perplexity_text(double perplexity) {
+  return perplexity < 1e9 ? fmt::format("{:.4f}", perplexity) : fmt::format("{:.4g}", perplexity);
+}
+
 std::string clock_text(std::uint64_t seconds) {
   const std::uint64_t minutes = seconds / 60;
   if (minutes < 60) return fmt::format("{}:{:02}", minutes, seconds % 60);

@@ -17,6 +17,7 @@
 #include "cli/frame/internal/formatter.h"
 #include "cli/frame/internal/help.h"
 #include "cli/frame/internal/number.h"
+#include "cli/frame/parse_option.h"
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
 #include "format/checkpoint/checkpoint.h"
@@ -56,7 +57,7 @@ class CommandFormatter : public Formatter {
 
 // An empty path is a usage error; the name is what help.cc looks for.
 void mark_as_path(CLI::Option* option) {
-  option->transform([](const std::string& text) { return given_path(text).string(); }, "",
+  option->transform([](const std::string& text) { return typed_path(text).string(); }, "",
                     std::string(kPathMark));
 }
 

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/interrupt.h"
+#include "cli/frame/parse_option.h"
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
 
@@ -99,7 +100,7 @@ fs::path Context::known_registries() const {
 
 fs::path Context::registry_path() const {
   if (registry) return *registry;
-  if (const auto path = environment("ORGAN_REGISTRY")) return given_path(*path);
+  if (const auto path = environment("ORGAN_REGISTRY")) return typed_path(*path);
   if (const auto data = environment_folder("XDG_DATA_HOME")) return *data / "organ" / "registry";
   if (const auto home = environment_folder("HOME")) {
     return *home / ".local" / "share" / "organ" / "registry";

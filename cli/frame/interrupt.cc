@@ -24,22 +24,23 @@ bool completing = false;                                 // complete_first was c
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
               "signal handlers may touch it");
 
-// What is written in a handler.
+// What is written in a handler, behind the end of an open line.
 struct Words {
-  std::array<char, 512> text{};
-  std::size_t size = 0;
+  std::array<char, 1 + 512> text{'\n'};
+  std::size_t size = 0;  // without that end
 
-  void set(std::string_view said) { size = said.copy(text.data(), text.size()); }
+  void set(std::string_view said) { size = said.copy(text.data() + 1, text.size() - 1); }
 };
 
 Words last_words, announcement;
 std::atomic<bool> line_open{false};
+std::atomic<bool> leaving{false};  // the last words are said
 
 void write_out(const Words& words) {
   if (words.size == 0) return;
-  // Where a write fails there is nobody else to tell.
-  static_cast<void>(line_open && ::write(STDERR_FILENO, "\n", 1) < 0);
-  static_cast<void>(::write(STDERR_FILENO, words.text.data(), words.size) < 0);
+  const std::size_t start = line_open ? 0 : 1;
+  // In one call: nothing comes between. Where it fails there is nobody else to tell.
+  static_cast<void>(::write(STDERR_FILENO, words.text.data() + start, words.size + 1 - start) < 0);
 }
 
 // Several times for one cause: a second one is no second wish.
@@ -47,9 +48,9 @@ bool comes_often(int signal) { return signal == SIGHUP || signal == SIGPIPE || s
 
 // Nothing but async-signal-safe work: the second signal finds the default action back in place.
 void remember(int signal) {
-  if (!interrupted.exchange(true)) write_out(announcement);
   int none = 0;
-  first_signal.compare_exchange_strong(none, signal);
+  first_signal.compare_exchange_strong(none, signal);  // before: who sees the flag may ask for it
+  if (!interrupted.exchange(true)) write_out(announcement);
   if (comes_often(signal)) return;
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     if (taken[i] && !comes_often(kSignals[i])) std::signal(kSignals[i], SIG_DFL);
@@ -69,6 +70,7 @@ void die_of(int signal) {
 }
 
 void leave(int signal) {
+  leaving = true;
   write_out(last_words);
   die_of(signal);
   ::_exit(exit_code(ErrorCode::cancelled));
@@ -143,6 +145,8 @@ void complete_first() {
 void announce_interrupts(std::string_view said) { announcement.set(said); }
 
 void note_open_line(bool open) { line_open = open; }
+
+bool last_words_are_said() { return leaving; }
 
 void hold_interrupts() {
   const sigset_t set = signal_set();

@@ -31,6 +31,10 @@ void announce_interrupts(std::string_view said);
 // Whether a line without an end stands on the terminal, which the last words must not join.
 void note_open_line(bool open);
 
+// Whether the last words of end_when_interrupted are written, perhaps by another thread: no line
+// may be drawn behind them.
+bool last_words_are_said();
+
 // The signals wait until another program, which the caller is about to become, calls
 // end_when_interrupted: its loader would know no better than to die.
 void hold_interrupts();

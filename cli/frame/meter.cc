@@ -122,6 +122,7 @@ void Meter::draw() {
   // What was done in a moment says nothing of what is left.
   const double rate = now - begun_at_ < kPatience ? 0 : rate_;
   const std::string line = meter_line(phase_, unit_, done, total_, rate, width);
+  if (last_words_are_said()) return;
   if (!terminal_) {
     std::cerr << line + '\n' << std::flush;
     return;

@@ -3,6 +3,9 @@
 
 #include <utility>
 
+#include "format/base/file_system.h"
+#include "format/base/path_status.h"
+
 namespace organ::cli {
 namespace {
 
@@ -20,6 +23,16 @@ std::string in_words(const std::string& names) {
 }
 
 }  // namespace
+
+std::filesystem::path typed_path(std::string_view text) {
+  std::filesystem::path path = given_path(text);
+  if (*path.begin() == "~" && !is_there("~")) {
+    throw Error(ErrorCode::invalid_argument,
+                quote(text) + ": is not below your home: no shell expands ~ there",
+                "a space in place of the = before it does; ./~ is a folder of that name");
+  }
+  return path;
+}
 
 void add_option_of_names(Command& command, const std::string& option, const std::string& names,
                          const std::string& standard, const std::string& description, SetText set) {

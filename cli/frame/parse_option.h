@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Options whose text is one of some names.
+// Options whose text is one of some names, or a path.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -20,6 +21,11 @@ T parsed(std::optional<T> value, std::string_view option, const std::string& tex
   fail(ErrorCode::invalid_argument, "{}: {} is unknown, expected {}", option, quote(text),
        expected);
 }
+
+// given_path(), and invalid_argument for a `~` that the caller's shell has not expanded (none does
+// behind a `=`): a folder of that name would be made where the command runs. One that is there, or
+// ./~, is meant.
+std::filesystem::path typed_path(std::string_view text);
 
 // Receives the text of an option, and what was expected, for a message.
 using SetText = std::function<void(const std::string& text, const std::string& expected)>;

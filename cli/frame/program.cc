@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -138,11 +139,15 @@ int run_to_an_end(CLI::App& app, const Context& context, const std::vector<std::
 
 // Here and nowhere else is asked whether all that was printed arrived.
 int flushed(const Context& context, int code) {
+  const bool good = std::cout.good();
   std::cout << std::flush;
   if (std::cout) return code;
+  // Of a write that failed long before the reason is gone.
+  const std::string reason = good ? fmt::format(": {}", std::strerror(errno)) : "";
   const std::string outcome = context.done.empty() ? "" : ", but " + context.done;
   return worse_exit_code(
-      code, report(context, Error(ErrorCode::io, "standard output: write failed" + outcome)));
+      code,
+      report(context, Error(ErrorCode::io, "standard output: write failed" + reason + outcome)));
 }
 
 // Where the caller closed one of the first three descriptors, the next file that is opened would

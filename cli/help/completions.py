@@ -108,7 +108,7 @@ def zsh_function(path, inner, options, arguments):
             f"{place}:{zsh_text(argument.positional)}:{zsh_action(argument)}"))
     lines = [f"{function}() {{", "  local curcontext=$curcontext state line"]
     if not path:
-        lines.append('  local -a organ_line=("${words[@]}")')
+        lines += ['  local -a organ_line=("${words[@]}")', "  _organ_home"]
     # The options behind a command inside are that command's; behind -- stand arguments.
     ends = "-A '-*'" if inner else "-S"
     lines += ["  local -A opt_args", "  local -a commands",

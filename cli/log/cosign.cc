@@ -15,12 +15,12 @@
 namespace organ::cli {
 namespace {
 
-struct Arguments {
+struct LogCosignArguments {
   std::filesystem::path folder, key, out, add;
   PassphraseOptions passphrase;
 };
 
-void run_add(Context& context, const Arguments& arguments) {
+void run_add(Context& context, const LogCosignArguments& arguments) {
   const std::string note = read_file(arguments.add, registry::kNoteLimit);
   const std::filesystem::path folder = registry_folder(context, arguments.folder);
   const auto by = completed(context, "the cosignature is in the registry",
@@ -32,7 +32,7 @@ void run_add(Context& context, const Arguments& arguments) {
   for (const std::string& witness : by) context.confirm("cosigned by " + escape_text(witness));
 }
 
-void run_cosign(Context& context, const Arguments& arguments) {
+void run_cosign(Context& context, const LogCosignArguments& arguments) {
   const std::filesystem::path folder = registry_folder(context, arguments.folder);
   const registry::OpenOptions options{.known_registries = context.known_registries(),
                                       .log_key = {}};
@@ -60,7 +60,7 @@ void run_cosign(Context& context, const Arguments& arguments) {
                               escape_text(key.name())));
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const LogCosignArguments& arguments) {
   if (arguments.add.empty() == arguments.key.empty() ||
       (!arguments.add.empty() && !arguments.out.empty())) {
     throw Error(ErrorCode::invalid_argument, "expected either --key KEY or --add FILE",
@@ -81,7 +81,7 @@ void add_log_cosign(Command& log, Context& context) {
       "  organ log cosign ./store --key w1.key\n"
       "  organ log cosign ./store --key w1.key --out w1.note\n"
       "  organ log cosign --add w1.note");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LogCosignArguments>();
   add_registry_argument(command, arguments->folder);
   command.add_path("--key", arguments->key, "private key of the witness").value_name("KEY");
   add_passphrase_options(command, arguments->passphrase);

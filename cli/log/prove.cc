@@ -19,7 +19,7 @@ namespace {
 using registry::LogProof;
 using registry::Registry;
 
-struct Arguments {
+struct LogProveArguments {
   std::string what;
   std::filesystem::path out;
 };
@@ -37,7 +37,7 @@ std::uint64_t index_of(const Registry& registry, const std::string& what) {
   return index;
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const LogProveArguments& arguments) {
   const Registry registry = open_registry(context, Registry::Mode::read);
   const LogProof proof =
       registry::prove_entry(registry.folder(), index_of(registry, arguments.what));
@@ -71,7 +71,7 @@ void add_log_prove(Command& log, Context& context) {
       context, "prove", "prove to who has no registry that its signed log holds an entry",
       "  organ log prove legal/contracts:1.0.0 --out contracts.proof\n"
       "  organ log prove 41 --json");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LogProveArguments>();
   command.add_option("REF|INDEX", arguments->what, "a version's publish entry, or a number")
       .required();
   command

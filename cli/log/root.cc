@@ -8,6 +8,7 @@
 #include "cli/log/commands.h"
 #include "cli/log/signing_key.h"
 #include "cli/registry/open_registry.h"
+#include "cli/registry/verifier_key.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/manifest/manifest.h"
@@ -22,7 +23,7 @@ using registry::LogRoot;
 using registry::Registry;
 using registry::SignedNote;
 
-struct Arguments {
+struct LogRootArguments {
   bool rotate = false, discard_next = false, lower = false;
   std::string expires;
   bool no_expiry = false, no_witnesses = false, any_age = false;
@@ -38,7 +39,7 @@ struct Arguments {
   }
 };
 
-nlohmann::json to_json(const LogRoot& root) { return nlohmann::json::parse(root.to_text()); }
+nlohmann::json root_json(const LogRoot& root) { return nlohmann::json::parse(root.to_text()); }
 
 void print_root(const Context& context, const LogRoot& root) {
   const auto keys = [&](const std::vector<std::string>& all) {
@@ -57,16 +58,16 @@ void print_root(const Context& context, const LogRoot& root) {
   keys(root.witnesses);
 }
 
-void show(const Context& context, const char* done, const LogRoot& root) {
+void show_root(const Context& context, const char* done, const LogRoot& root) {
   if (context.json) {
-    context.print_json("log root", {{"root", to_json(root)}, {"done", done}});
+    context.print_json("log root", {{"root", root_json(root)}, {"done", done}});
     return;
   }
   print_root(context, root);
 }
 
 // The key that is there may end in the past, as one that was lost does; a new one is to be used.
-void require_future(const Arguments& arguments) {
+void require_future(const LogRootArguments& arguments) {
   if (!arguments.rotate || arguments.expires.empty()) return;
   const std::uint64_t end = registry::parse_moment(arguments.expires).value_or(UINT64_MAX);
   if (end > static_cast<std::uint64_t>(format::clock_seconds())) return;
@@ -74,7 +75,7 @@ void require_future(const Arguments& arguments) {
        arguments.expires);
 }
 
-LogRoot changed(Registry& registry, const LogRoot& now, const Arguments& arguments) {
+LogRoot changed(Registry& registry, const LogRoot& now, const LogRootArguments& arguments) {
   require_future(arguments);
   LogRoot next = now;
   ++next.version;
@@ -102,7 +103,7 @@ LogRoot changed(Registry& registry, const LogRoot& now, const Arguments& argumen
   }
 }
 
-void require_meant(const LogRoot& now, const LogRoot& next, const Arguments& arguments) {
+void require_meant(const LogRoot& now, const LogRoot& next, const LogRootArguments& arguments) {
   const std::vector<std::string> less = registry::lowered(now, next);
   if (less.empty() || arguments.lower) return;
   throw Error(ErrorCode::invalid_argument, "the new root would ask for less: " + less.front(),
@@ -110,7 +111,7 @@ void require_meant(const LogRoot& now, const LogRoot& next, const Arguments& arg
 }
 
 // The private keys of --key; asks for their passphrases.
-std::vector<SigningKey> load_keys(const Arguments& arguments,
+std::vector<SigningKey> load_keys(const LogRootArguments& arguments,
                                   const std::vector<std::string>& known) {
   std::vector<SigningKey> keys;
   for (const std::string& path : arguments.keys) {
@@ -136,7 +137,7 @@ std::string state_of(const LogRoot& now, const LogRoot& next, const registry::Ro
 
 void finish_apply(Context& context, Registry& registry) {
   tell_notices(context, registry);
-  show(context, "applied", registry.root());
+  show_root(context, "applied", registry.root());
 }
 
 // Whether the new root was written into a file, not made the one in force; what is said of it.
@@ -158,7 +159,7 @@ void keep_log_key(Registry& registry, const std::filesystem::path& root) {
 }
 
 Change change(Registry& registry, const LogRoot& now, const std::vector<SigningKey>& keys,
-              const Arguments& arguments) {
+              const LogRootArguments& arguments) {
   Change made{
       .written = !arguments.out.empty(), .root = changed(registry, now, arguments), .state = {}};
   require_meant(now, made.root, arguments);
@@ -181,7 +182,7 @@ Change change(Registry& registry, const LogRoot& now, const std::vector<SigningK
   return made;
 }
 
-void run_change(Context& context, const Arguments& arguments) {
+void run_change(Context& context, const LogRootArguments& arguments) {
   Registry registry = open_registry(context, Registry::Mode::write);
   const LogRoot now = registry.root();
   std::vector<std::string> known = now.keys;
@@ -192,11 +193,11 @@ void run_change(Context& context, const Arguments& arguments) {
                 [&] { return change(registry, now, keys, arguments); });
   if (!made.written) return finish_apply(context, registry);
   context.note(made.state);
-  show(context, "written", made.root);
+  show_root(context, "written", made.root);
 }
 
 // Needs no registry: who holds a key of the root need not have one.
-void run_sign(Context& context, const Arguments& arguments) {
+void run_sign(Context& context, const LogRootArguments& arguments) {
   const std::string subject = quote(arguments.sign.string());
   const std::string text = read_file(arguments.sign, registry::kNoteLimit);
   SignedNote note = SignedNote::parse(text, subject);
@@ -210,13 +211,13 @@ void run_sign(Context& context, const Arguments& arguments) {
   sign_with(load_keys(arguments, root.keys), note);
   completed(context, "the root is signed", [&] { write_file(arguments.sign, note.to_string()); });
   if (context.json) {
-    show(context, "signed", root);
+    show_root(context, "signed", root);
   } else {
     context.confirm(fmt::format("root {} is signed", root.version));
   }
 }
 
-void run_apply(Context& context, const Arguments& arguments) {
+void run_apply(Context& context, const LogRootArguments& arguments) {
   const std::string note = read_file(arguments.apply, registry::kNoteLimit);
   Registry registry = open_registry(context, Registry::Mode::write);
   const LogRoot now = registry.root();
@@ -231,7 +232,7 @@ void run_apply(Context& context, const Arguments& arguments) {
   finish_apply(context, registry);
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const LogRootArguments& arguments) {
   const int asked = (arguments.changes() ? 1 : 0) + (arguments.sign.empty() ? 0 : 1) +
                     (arguments.apply.empty() ? 0 : 1);
   if (asked > 1) {
@@ -247,10 +248,10 @@ void run(Context& context, const Arguments& arguments) {
   if (!arguments.sign.empty()) return run_sign(context, arguments);
   if (!arguments.apply.empty()) return run_apply(context, arguments);
   const Registry registry = open_registry(context, Registry::Mode::read);
-  show(context, "shown", registry.root());
+  show_root(context, "shown", registry.root());
 }
 
-void add_changes(Command& command, Arguments& arguments) {
+void add_changes(Command& command, LogRootArguments& arguments) {
   command.add_flag("--rotate", arguments.rotate, "hand over to a new log key, made here");
   command.add_flag("--discard-next", arguments.discard_next,
                    "in place of one that waits for the root that names it");
@@ -260,13 +261,15 @@ void add_changes(Command& command, Arguments& arguments) {
       .excludes(never);
   command
       .add_option("--root-key", arguments.root_keys,
-                  "keys that sign the next root; those given are all")
+                  "keys that sign the next root, or their .vkey files; those given are all")
       .value_name("VKEY");
   command.add_option("--threshold", arguments.threshold, "how many of them must sign it")
       .value_name("N");
   const Option none =
       command.add_flag("--no-witnesses", arguments.no_witnesses, "demand no cosignatures");
-  command.add_option("--witness", arguments.witnesses, "keys that may cosign; those given are all")
+  command
+      .add_option("--witness", arguments.witnesses,
+                  "keys that may cosign, or their .vkey files; those given are all")
       .value_name("VKEY")
       .excludes(none);
   command
@@ -288,7 +291,7 @@ void add_log_root(Command& log, Context& context) {
       "  organ log root\n"
       "  organ log root --rotate --expires 2028-01-31\n"
       "  organ log root --witness 'w1.example+…+…' --quorum 1 --key root.key");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LogRootArguments>();
   add_changes(command, *arguments);
   command
       .add_path("--key", arguments->keys,
@@ -302,7 +305,11 @@ void add_log_root(Command& log, Context& context) {
       .value_name("FILE");
   command.add_path("--apply", arguments->apply, "make the root of such a file the one in force")
       .value_name("FILE");
-  command.on_run([&context, arguments] { run(context, *arguments); });
+  command.on_run([&context, arguments] {
+    arguments->root_keys = given_verifier_keys("--root-key", arguments->root_keys);
+    arguments->witnesses = given_verifier_keys("--witness", arguments->witnesses);
+    run(context, *arguments);
+  });
 }
 
 }  // namespace organ::cli

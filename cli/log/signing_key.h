@@ -19,7 +19,7 @@ struct SigningKey {
 };
 
 // Loads FOLDER/NAME.key. Its verifier key is the one of `known` that belongs to it, else that of
-// FOLDER/NAME.vkey beside it. Throws not_found, corrupt, untrusted, invalid_argument.
+// FOLDER/NAME.vkey beside it. Throws not_found, invalid_argument.
 SigningKey load_signing_key(const std::filesystem::path& path, registry::NoteKeyType type,
                             const std::vector<std::string>& known,
                             const PassphraseOptions& passphrase);

@@ -7,6 +7,7 @@
 #include "cli/output/log_entry.h"
 #include "cli/registry/care_output.h"
 #include "cli/registry/open_registry.h"
+#include "cli/registry/verifier_key.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "registry/history/log_check.h"
@@ -19,7 +20,7 @@ namespace {
 using registry::LogCheck;
 using registry::LogProof;
 
-struct Arguments {
+struct LogVerifyArguments {
   std::filesystem::path folder;
   std::filesystem::path proof;
   std::string log_key;
@@ -95,7 +96,7 @@ void print_text(const Context& context, const LogCheck& check) {
   }
 }
 
-void verify_log(Context& context, const Arguments& arguments) {
+void verify_log(Context& context, const LogVerifyArguments& arguments) {
   if (!arguments.witnesses.empty() || arguments.quorum) {
     throw Error(ErrorCode::invalid_argument, "--witness and --quorum are for a --proof",
                 "of a whole log its root names the witnesses: organ log root");
@@ -115,7 +116,7 @@ void verify_log(Context& context, const Arguments& arguments) {
   }
 }
 
-void verify_proof(const Context& context, const Arguments& arguments) {
+void verify_proof(const Context& context, const LogVerifyArguments& arguments) {
   if (!arguments.folder.empty() || context.registry) {
     throw Error(ErrorCode::invalid_argument, "a proof needs no registry: give --proof alone",
                 "--key says which registry's log it must be about");
@@ -159,8 +160,9 @@ void add_log_verify(Command& log, Context& context) {
       context, "verify",
       "check the whole log against its signed checkpoint and what you have seen of it, or a proof",
       "  organ log verify\n"
-      "  organ log verify --proof contracts.proof --key 'organ-registry/…+…+…'");
-  auto arguments = std::make_shared<Arguments>();
+      "  organ log verify --proof contracts.proof \\\n"
+      "      --key 'organ-registry/…+…+…'");
+  auto arguments = std::make_shared<LogVerifyArguments>();
   add_registry_argument(command, arguments->folder);
   command
       .add_path("--proof", arguments->proof, "a document of organ log prove; no registry is read")
@@ -179,6 +181,10 @@ void add_log_verify(Command& log, Context& context) {
   command.add_option("--quorum", arguments->quorum, "how many of them must be there [default: all]")
       .value_name("N");
   command.on_run([&context, arguments] {
+    if (!arguments->log_key.empty()) {
+      arguments->log_key = given_verifier_key("--key", arguments->log_key);
+    }
+    arguments->witnesses = given_verifier_keys("--witness", arguments->witnesses);
     if (arguments->proof.empty()) {
       verify_log(context, *arguments);
     } else {

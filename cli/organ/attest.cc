@@ -21,7 +21,7 @@ namespace {
 
 using format::AttestationType;
 
-struct Arguments {
+struct AttestArguments {
   std::string organ;
   std::string type;
   std::filesystem::path key;
@@ -40,7 +40,7 @@ struct Made {
   std::filesystem::path file = {};
 };
 
-AttestationType type_of(const Arguments& arguments) {
+AttestationType type_of(const AttestArguments& arguments) {
   const auto type = format::parse_attestation_type(arguments.type);
   if (type) return *type;
   throw Error(ErrorCode::invalid_argument,
@@ -50,7 +50,8 @@ AttestationType type_of(const Arguments& arguments) {
 }
 
 // What `organ check` finds, and of which recipient.
-JsonText checked_fit(const Arguments& arguments, const OrganArgument& organ, const Work& work) {
+JsonText checked_fit(const AttestArguments& arguments, const OrganArgument& organ,
+                     const Work& work) {
   transplant::require_settled(arguments.recipient);
   const format::Manifest& manifest = organ.organ->manifest();
   const auto recipient = format::Checkpoint::open(arguments.recipient, manifest.stack());
@@ -63,8 +64,8 @@ JsonText checked_fit(const Arguments& arguments, const OrganArgument& organ, con
   return format::parse_predicate(AttestationType::compatibility, predicate.dump(), "the verdict");
 }
 
-JsonText predicate_of(const Arguments& arguments, AttestationType type, const OrganArgument& organ,
-                      const Work& work) {
+JsonText predicate_of(const AttestArguments& arguments, AttestationType type,
+                      const OrganArgument& organ, const Work& work) {
   const bool of_fit = type == AttestationType::compatibility;
   if (!arguments.recipient.empty() && (!of_fit || !arguments.from.empty())) {
     throw Error(ErrorCode::invalid_argument,
@@ -86,14 +87,14 @@ Digest identity_of(const OrganArgument& organ) {
   return registry::identities(organ.organ->manifest(), organ.organ->manifest_text()).front();
 }
 
-std::filesystem::path file_of(const Arguments& arguments, const OrganArgument& organ) {
+std::filesystem::path file_of(const AttestArguments& arguments, const OrganArgument& organ) {
   if (!arguments.out.empty() || organ.version) return arguments.out;
   const auto folder = real_path(arguments.organ);
   return folder.string() + "." + arguments.type + ".sigstore.json";
 }
 
 // Asked for before the long work begins: the passphrase may be typed.
-format::SecretKey load_key(const Arguments& arguments) {
+format::SecretKey load_key(const AttestArguments& arguments) {
   if (arguments.key.empty()) {
     throw Error(ErrorCode::invalid_argument, "--key: nobody states it",
                 "--key KEY signs it; --attach FILE takes a bundle that is signed already");
@@ -101,7 +102,7 @@ format::SecretKey load_key(const Arguments& arguments) {
   return format::SecretKey::load_with(arguments.key, passphrase_source(arguments.passphrase));
 }
 
-void take_bundle(const Arguments& arguments, Made& made) {
+void take_bundle(const AttestArguments& arguments, Made& made) {
   const bool says_more = !arguments.out.empty() || !arguments.key.empty() ||
                          !arguments.type.empty() || !arguments.from.empty() ||
                          !arguments.recipient.empty() || arguments.position;
@@ -149,13 +150,13 @@ void report(const Context& context, const Made& made) {
   context.confirm("key id  " + statement.key.hex());
 }
 
-Made open(const Context& context, const Arguments& arguments, const Work& work) {
+Made open(const Context& context, const AttestArguments& arguments, const Work& work) {
   Made made{.organ = open_organ(context, arguments.organ, work), .identity = {}, .bundle = {}};
   made.identity = identity_of(made.organ);
   return made;
 }
 
-Made make_signed(const Context& context, const Arguments& arguments) {
+Made make_signed(const Context& context, const AttestArguments& arguments) {
   const AttestationType type = type_of(arguments);
   const format::SecretKey key = load_key(arguments);
   return watched(context, 0, [&](const Work& work) {
@@ -167,7 +168,7 @@ Made make_signed(const Context& context, const Arguments& arguments) {
   });
 }
 
-Made make_given(const Context& context, const Arguments& arguments) {
+Made make_given(const Context& context, const AttestArguments& arguments) {
   return watched(context, 0, [&](const Work& work) {
     Made made = open(context, arguments, work);
     take_bundle(arguments, made);
@@ -175,7 +176,7 @@ Made make_given(const Context& context, const Arguments& arguments) {
   });
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const AttestArguments& arguments) {
   Made made =
       arguments.attach.empty() ? make_signed(context, arguments) : make_given(context, arguments);
   made.file = file_of(arguments, made.organ);
@@ -198,7 +199,7 @@ void add_attest(Command& app, Context& context) {
       "  organ attest legal --type evaluation --key lab.key --from figures.json\n"
       "  organ attest legal --type compatibility --key lab.key --recipient Llama\n"
       "  organ attest legal:1.0.0 --attach legal.evaluation.sigstore.json");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<AttestArguments>();
   command.add_path("REF|DIR", arguments->organ, "a published version or an organ folder")
       .required();
   command.add_option("--type", arguments->type, "what is stated")

@@ -15,7 +15,7 @@
 namespace organ::cli {
 namespace {
 
-struct Arguments {
+struct CheckArguments {
   Placement placement;
   std::string recipient;
   ReportOptions report;
@@ -41,8 +41,8 @@ void add_withdrawal(transplant::CompatibilityReport& report, const registry::Ver
   report.findings.insert(place, std::move(finding));
 }
 
-void print_verdict(const Context& context, const Arguments& arguments, const OrganArgument& organ,
-                   const transplant::CompatibilityReport& report) {
+void print_verdict(const Context& context, const CheckArguments& arguments,
+                   const OrganArgument& organ, const transplant::CompatibilityReport& report) {
   if (wants_json(context, arguments.report)) {
     nlohmann::json record = to_json(report);
     record["organ"] = organ.text;
@@ -62,7 +62,7 @@ void print_verdict(const Context& context, const Arguments& arguments, const Org
   }
 }
 
-void run_check(Context& context, const Arguments& arguments) {
+void run_check(Context& context, const CheckArguments& arguments) {
   check_report_files(context, arguments.report,
                      {folder_of_argument(arguments.placement.organ), arguments.recipient});
   OrganArgument organ;
@@ -91,7 +91,8 @@ void run_check(Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_check(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<CheckArguments>();  // lives as long as the parser's callback
   Command command = app.add_command(
       context, "check", "say whether an organ fits a recipient, from the manifest alone",
       "  organ check legal:1.0.0 --recipient SmolLM2-135M\n"

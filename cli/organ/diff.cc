@@ -22,7 +22,7 @@ using format::OrganDiff;
 using format::TensorDiff;
 using format::TensorFigures;
 
-struct Arguments {
+struct DiffArguments {
   std::string a, b;
 };
 
@@ -186,7 +186,7 @@ void print_text(const Context& context, const OrganDiff& diff) {
       counts[1], counts[2], counts[3], counted(diff.metadata.size(), "change")));
 }
 
-void run(const Context& context, const Arguments& arguments) {
+void run(const Context& context, const DiffArguments& arguments) {
   OrganArgument a, b;
   const OrganDiff diff = watched(context, 0, [&](const Work& work) {
     a = open_side(context, arguments.a, work);
@@ -206,7 +206,8 @@ void run(const Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_diff(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<DiffArguments>();  // lives as long as the parser's callback
   Command command = app.add_command(
       context, "diff", "compare two organs: what is said of them, and tensor by tensor",
       "  organ diff legal:1.0.0 legal:1.1.0\n"

@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -21,6 +20,7 @@
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/base/path_status.h"
+#include "format/base/try_thread.h"
 #include "registry/catalog/catalog.h"
 
 namespace organ::cli {
@@ -119,7 +119,7 @@ void run_doctor(Context& context) {
     context.print_json(
         "doctor",
         {{"version", ORGAN_VERSION},
-         {"cores", std::thread::hardware_concurrency()},
+         {"cores", usable_processors()},
          {"crypto", crypto_library()},
          {"database", registry::database_library()},
          {"sha256_gb_per_s_per_core", rate},
@@ -129,7 +129,7 @@ void run_doctor(Context& context) {
     return;
   }
   context.print(fmt::format("organ      {}", ORGAN_VERSION));
-  context.print(fmt::format("cores      {}", std::thread::hardware_concurrency()));
+  context.print(fmt::format("cores      {}", usable_processors()));
   context.print(fmt::format("crypto     {}", escape_text(crypto_library())));
   context.print(fmt::format("database   {}", escape_text(registry::database_library())));
   context.print(fmt::format("sha-256    {:.2f} GB/s on one core{}", rate, sha_text(instructions)));

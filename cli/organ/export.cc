@@ -37,7 +37,7 @@ std::optional<Form> parse_form(std::string_view name) {
   return std::nullopt;
 }
 
-struct Arguments {
+struct ExportArguments {
   std::string organ;
   std::string out;
   Form form = Form::hf;
@@ -74,7 +74,8 @@ std::size_t readable_signatures(const OrganArgument& organ) {
   return bundles.size();
 }
 
-Exported write_form(const Arguments& arguments, const OrganArgument& organ, const Work& work) {
+Exported write_form(const ExportArguments& arguments, const OrganArgument& organ,
+                    const Work& work) {
   Exported exported;
   switch (arguments.form) {
     case Form::hf: {
@@ -110,7 +111,7 @@ std::string shown(Form form, const Exported& exported) {
                      exported.is_signed ? "with its signatures" : "unsigned");
 }
 
-void run_export(Context& context, const Arguments& arguments) {
+void run_export(Context& context, const ExportArguments& arguments) {
   OrganArgument organ;
   const Exported exported = watched(context, arguments.threads, [&](const Work& work) {
     organ = open_organ(context, arguments.organ, work);
@@ -154,7 +155,8 @@ void run_export(Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_export(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<ExportArguments>();  // lives as long as the parser's callback
   Command command =
       app.add_command(context, "export", "write an organ for a hub, for torch, or as an OCI layout",
                       "  organ export legal:1.0.0 --out legal-1.0.0\n"

@@ -17,7 +17,7 @@
 namespace organ::cli {
 namespace {
 
-struct Arguments {
+struct ExtractArguments {
   std::string model;
   std::string layers;
   std::string stack;
@@ -28,13 +28,14 @@ struct Arguments {
   unsigned threads = 0;
 };
 
-format::LayerRange chosen_layers(const Arguments& arguments, const format::Checkpoint& donor) {
+format::LayerRange chosen_layers(const ExtractArguments& arguments,
+                                 const format::Checkpoint& donor) {
   const std::uint64_t layers = donor.architecture().layer_count();
   if (arguments.middle_third) return format::LayerRange::middle_third(layers);
   return format::LayerRange::parse(arguments.layers, layers);
 }
 
-void run_extract(Context& context, Arguments arguments) {
+void run_extract(Context& context, ExtractArguments arguments) {
   if (arguments.middle_third == !arguments.layers.empty()) {
     throw Error(ErrorCode::invalid_argument, "which layers: give either --layers or --middle-third",
                 "--layers 4:7 takes layers 4, 5 and 6, counted from 0");
@@ -79,12 +80,14 @@ void run_extract(Context& context, Arguments arguments) {
 }  // namespace
 
 void add_extract(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
-  Command command = app.add_command(
-      context, "extract", "cut contiguous layers out of a checkpoint folder",
-      "  organ extract SmolLM2-135M --layers 10:13 --out legal-0.1.0 --name legal\n"
-      "  organ extract SmolLM2-135M --middle-third --out middle --license Apache-2.0\n"
-      "  organ extract t5-base --stack encoder --layers 4:7 --out encoder-0.1.0");
+  const auto arguments =
+      std::make_shared<ExtractArguments>();  // lives as long as the parser's callback
+  Command command =
+      app.add_command(context, "extract", "cut contiguous layers out of a checkpoint folder",
+                      "  organ extract SmolLM2-135M --layers 10:13 --out legal-0.1.0 --name legal\n"
+                      "  organ extract SmolLM2-135M --middle-third --out middle \\\n"
+                      "      --license Apache-2.0\n"
+                      "  organ extract t5-base --stack encoder --layers 4:7 --out encoder-0.1.0");
   command.add_path("MODEL", arguments->model, "checkpoint folder").required();
   command.add_option("--layers", arguments->layers, "layers A to B-1, counted from 0")
       .value_name("A:B");

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct ImportArguments {
   fs::path source;
   std::optional<std::string> model;
   std::string out, layers, stack, tag;
@@ -32,7 +32,7 @@ struct Arguments {
   unsigned threads = 0;
 };
 
-std::string require_model(const Arguments& arguments, std::string_view what) {
+std::string require_model(const ImportArguments& arguments, std::string_view what) {
   if (arguments.model) return *arguments.model;
   throw Error(ErrorCode::invalid_argument,
               fmt::format("{}: is {}: --into is missing", quote(arguments.source.string()), what),
@@ -40,7 +40,7 @@ std::string require_model(const Arguments& arguments, std::string_view what) {
 }
 
 // What is given and would change nothing is a mistake of whoever gives it.
-void require_no_words_of_layers(const Arguments& arguments, std::string_view what) {
+void require_no_words_of_layers(const ImportArguments& arguments, std::string_view what) {
   const transplant::ImportOptions& options = arguments.options;
   const std::pair<std::string_view, bool> given[] = {
       {"--into", arguments.model.has_value() && what != "a PEFT adapter"},
@@ -63,7 +63,7 @@ void require_no_words_of_layers(const Arguments& arguments, std::string_view wha
   }
 }
 
-void require_no_tag(const Arguments& arguments) {
+void require_no_tag(const ImportArguments& arguments) {
   if (arguments.tag.empty()) return;
   throw Error(ErrorCode::invalid_argument,
               fmt::format("{}: is no OCI layout: --tag says nothing of it",
@@ -71,7 +71,7 @@ void require_no_tag(const Arguments& arguments) {
               "");
 }
 
-void show_layers(Context& context, const Arguments& arguments,
+void show_layers(Context& context, const ImportArguments& arguments,
                  const transplant::ImportOutcome& outcome) {
   const format::ExtractionRecord& from = outcome.manifest.extraction;
   std::uint64_t bytes = 0;
@@ -99,7 +99,7 @@ void show_layers(Context& context, const Arguments& arguments,
                               counted(bytes, "byte")));
 }
 
-void import_donor_layers(Context& context, Arguments arguments) {
+void import_donor_layers(Context& context, ImportArguments arguments) {
   const std::string model = require_model(arguments, "a file of layers");
   transplant::require_settled(model);
   const auto donor = format::Checkpoint::open(model, arguments.stack);
@@ -120,7 +120,8 @@ void import_donor_layers(Context& context, Arguments arguments) {
 }
 
 // An organ as it lies elsewhere, as an organ folder. Who signed it is asked when it is used.
-void import_organ(Context& context, const Arguments& arguments, const format::OrganSource& organ) {
+void import_organ(Context& context, const ImportArguments& arguments,
+                  const format::OrganSource& organ) {
   const auto bundles = organ.signature_bundles();
   for (const std::string& bundle : bundles) (void)format::read_bundle(bundle, organ.describe());
   note_left_signatures(context, bundles.size());
@@ -145,7 +146,7 @@ void import_organ(Context& context, const Arguments& arguments, const format::Or
                               bundles.empty() ? "unsigned" : "with its signature"));
 }
 
-void import_layout(Context& context, const Arguments& arguments) {
+void import_layout(Context& context, const ImportArguments& arguments) {
   const auto layout = transplant::OciLayout::open(arguments.source, arguments.tag);
   if (layout.holds(format::kManifestFile)) {
     warn_left_out(context, layout.attached().left_out());
@@ -167,7 +168,7 @@ void import_layout(Context& context, const Arguments& arguments) {
                               escape_text(layout.describe())));
 }
 
-void run_import(Context& context, const Arguments& arguments) {
+void run_import(Context& context, const ImportArguments& arguments) {
   const std::string shown = quote(arguments.source.string());
   if (!is_there(arguments.source)) {
     fail(ErrorCode::not_found, "{}: does not exist", shown);
@@ -209,7 +210,8 @@ void run_import(Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_import(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<ImportArguments>();  // lives as long as the parser's callback
   Command command = app.add_command(
       context, "import",
       "make an organ of donor_layers.pt, or a folder of what tools keep elsewhere",

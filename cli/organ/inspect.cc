@@ -66,13 +66,13 @@ void show_lineage(const Context& context, const format::Manifest& manifest) {
     context.print(field("trained", "no"));
   }
   for (const auto& evaluation : manifest.evaluations) {
-    context.print(
-        field("evaluation",
-              fmt::format("{}: nll {:.4f}, perplexity {:.3f} ({}, {} of {}{})", evaluation.subject,
-                          evaluation.nll, evaluation.perplexity, evaluation.protocol,
-                          counted(evaluation.tokens, "token"), escape_text(evaluation.dataset),
-                          evaluation.conditions ? ", " + format::label_text(*evaluation.conditions)
-                                                : std::string())));
+    context.print(field(
+        "evaluation",
+        fmt::format("{}: nll {:.4f}, perplexity {} ({}, {} of {}{})", evaluation.subject,
+                    evaluation.nll, perplexity_text(evaluation.perplexity), evaluation.protocol,
+                    counted(evaluation.tokens, "token"), escape_text(evaluation.dataset),
+                    evaluation.conditions ? ", " + format::label_text(*evaluation.conditions)
+                                          : std::string())));
   }
 }
 

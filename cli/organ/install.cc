@@ -28,7 +28,7 @@ std::optional<Mode> parse_mode(std::string_view name) {
   return name == "replace" ? std::optional(Mode::replace) : std::nullopt;
 }
 
-struct Arguments {
+struct InstallArguments {
   Placement placement;
   std::string model;
   Mode mode = Mode::replace;
@@ -97,7 +97,7 @@ nlohmann::json outcome_json(const transplant::InstallOutcome& outcome) {
           {"compatibility", to_json(outcome.compatibility)}};
 }
 
-void run_install(Context& context, Arguments arguments) {
+void run_install(Context& context, InstallArguments arguments) {
   if (arguments.options.hard_link && !arguments.options.out) {
     throw Error(ErrorCode::invalid_argument, "--hard-link shares shards with a new folder",
                 "add --out DIR");
@@ -151,7 +151,7 @@ void run_install(Context& context, Arguments arguments) {
                               escape_text(outcome.folder.string()), receipt.number));
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const InstallArguments& arguments) {
   if (arguments.proceed) return continue_change(context, arguments.model, arguments.threads);
   if (arguments.abort) return give_up_change(context, arguments.model, arguments.threads);
   if (arguments.placement.organ.empty()) {
@@ -163,7 +163,8 @@ void run(Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_install(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<InstallArguments>();  // lives as long as the parser's callback
   Command command = app.add_command(
       context, "install", "put an organ into a recipient; undone by organ uninstall",
       "  organ install legal:1.0.0 --into SmolLM2-135M --at 10\n"

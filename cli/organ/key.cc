@@ -59,6 +59,11 @@ KeyFiles free_files(const Options& options) {
     throw Error(ErrorCode::invalid_argument, quote(options.prefix) + ": names no file",
                 "organ key generate FOLDER/NAME makes FOLDER/NAME.key and FOLDER/NAME.pub");
   }
+  if (is_folder(options.prefix)) {  // its key would lie beside it
+    throw Error(ErrorCode::invalid_argument,
+                quote(options.prefix) + ": is a folder, expected a name for the key's two files",
+                quote(options.prefix + "/NAME") + " puts them into it");
+  }
   for (const auto& path : {files.secret, files.open}) {
     if (is_taken(path)) {
       throw Error(ErrorCode::already_exists, quote(path.string()) + ": already exists",

@@ -56,7 +56,7 @@ std::string_view word(Pending pending) {
   return pending == Pending::undecided ? "undecided" : "decided";
 }
 
-nlohmann::json to_json(const std::string& model, const Abandoned& given_up) {
+nlohmann::json abandoned_json(const std::string& model, const Abandoned& given_up) {
   nlohmann::json files = nlohmann::json::object();
   for (const auto& [name, state] : given_up.files) files[name] = to_text(state);
   nlohmann::json record = {{"folder", model},
@@ -92,7 +92,7 @@ void give_up_change(Context& context, const std::string& model, unsigned threads
       context, threads, [&](const Work& work) { return transplant::abort_change(model, work); });
   context.set_done(std::string(to_text(given_up.pending)));
   if (context.json) {
-    context.print_json("install", to_json(model, given_up));
+    context.print_json("install", abandoned_json(model, given_up));
     return;
   }
   context.confirm(fmt::format("{}: {}", escape_text(model), to_text(given_up.pending)));

@@ -17,7 +17,7 @@ namespace {
 using registry::Registry;
 using registry::VersionInfo;
 
-struct Arguments {
+struct SearchArguments {
   std::vector<std::string> words;
   std::string fits;
   std::string family, license, donor;
@@ -25,7 +25,7 @@ struct Arguments {
   bool all = false;
 };
 
-registry::VersionFilter filter_of(const Arguments& arguments) {
+registry::VersionFilter filter_of(const SearchArguments& arguments) {
   registry::VersionFilter filter;
   filter.include_withdrawn = arguments.all;
   filter.limit = arguments.limit;
@@ -44,7 +44,7 @@ std::string figure(const VersionInfo& version) {
   return version.best_nll ? fmt::format("nll {:.4f}", *version.best_nll) : "not measured";
 }
 
-void show(const Context& context, const std::vector<VersionInfo>& versions) {
+void show_found(const Context& context, const std::vector<VersionInfo>& versions) {
   const auto title = [](const VersionInfo& version) {
     return escape_text(version.name + ":" + version.version);
   };
@@ -57,7 +57,7 @@ void show(const Context& context, const std::vector<VersionInfo>& versions) {
   }
 }
 
-void run_search(const Context& context, const Arguments& arguments) {
+void run_search(const Context& context, const SearchArguments& arguments) {
   const registry::VersionFilter filter = filter_of(arguments);
   const Registry registry = open_registry(context, Registry::Mode::read);
   const std::vector<VersionInfo> versions = registry.list(filter);
@@ -67,7 +67,7 @@ void run_search(const Context& context, const Arguments& arguments) {
     context.print_json("search", {{"versions", list}});
     return;
   }
-  show(context, versions);
+  show_found(context, versions);
   if (versions.empty()) context.note("nothing published is like that");
   if (filter.limit > 0 && versions.size() == filter.limit) {
     context.note(fmt::format("the first {}; --limit 0 shows all", filter.limit));
@@ -77,7 +77,8 @@ void run_search(const Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_search(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<SearchArguments>();  // lives as long as the parser's callback
   Command command = app.add_command(
       context, "search", "find published organs by words, by fields, by what fits a model",
       "  organ search contracts\n"

@@ -180,13 +180,15 @@ void add_certificate_options(Command& command, Options& options) {
 
 void add_sign(Command& app, Context& context) {
   auto options = std::make_shared<Options>();
-  Command command = app.add_command(
-      context, "sign", "check an organ folder and write its model.sig",
-      "  organ sign legal-1.0.0 --key acme.key\n"
-      "  organ sign legal-1.0.0 --key acme.key --passphrase-file secret.txt --replace\n"
-      "  organ sign legal-1.0.0 --key a.key --certificate a.pem --chain issuers.pem\n"
-      "  organ sign legal-1.0.0 --timestamp-request model.tsq\n"
-      "  organ sign legal-1.0.0 --timestamp model.tsr");
+  Command command =
+      app.add_command(context, "sign", "check an organ folder and write its model.sig",
+                      "  organ sign legal-1.0.0 --key acme.key\n"
+                      "  organ sign legal-1.0.0 --key acme.key --passphrase-file secret.txt \\\n"
+                      "      --replace\n"
+                      "  organ sign legal-1.0.0 --key a.key --certificate a.pem \\\n"
+                      "      --chain issuers.pem\n"
+                      "  organ sign legal-1.0.0 --timestamp-request model.tsq\n"
+                      "  organ sign legal-1.0.0 --timestamp model.tsr");
   command.add_path("DIR", options->folder, "organ folder").required();
   command.add_path("--key", options->key, "private key (PEM; ECDSA P-256, P-384 or P-521)")
       .value_name("FILE");

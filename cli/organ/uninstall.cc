@@ -11,7 +11,7 @@
 namespace organ::cli {
 namespace {
 
-struct Arguments {
+struct UninstallArguments {
   std::string model;
   unsigned threads = 0;
 };
@@ -28,7 +28,7 @@ std::vector<std::string> names_of(const std::vector<transplant::Receipt>& receip
   return names;
 }
 
-void run_uninstall(Context& context, const Arguments& arguments) {
+void run_uninstall(Context& context, const UninstallArguments& arguments) {
   const std::string& model = arguments.model;
   const auto outcome = watched(context, arguments.threads, [&](const Work& work) {
     return transplant::uninstall_organ(model, work);
@@ -78,7 +78,8 @@ void run_uninstall(Context& context, const Arguments& arguments) {
 }  // namespace
 
 void add_uninstall(Command& app, Context& context) {
-  const auto arguments = std::make_shared<Arguments>();  // lives as long as the parser's callback
+  const auto arguments =
+      std::make_shared<UninstallArguments>();  // lives as long as the parser's callback
   Command command = app.add_command(
       context, "uninstall", "undo the newest installation of a model folder, byte for byte",
       "  organ uninstall SmolLM2-135M\n  organ uninstall legal-model --json");

@@ -30,7 +30,7 @@ namespace {
 using registry::Registry;
 using registry::VerifyReport;
 
-struct Arguments {
+struct VerifyArguments {
   std::string subject;
   bool all = false;
   ReportOptions report;
@@ -42,7 +42,7 @@ struct Arguments {
 };
 
 // Every version of the lock file.
-VerifyReport verify_locked(const Context& context, const Arguments& arguments,
+VerifyReport verify_locked(const Context& context, const VerifyArguments& arguments,
                            const registry::TrustOverride& trust, const Work& work) {
   const auto lock = registry::LockFile::load(arguments.trust.locked);
   const Registry registry = open_registry(context, Registry::Mode::read, work);
@@ -63,13 +63,14 @@ VerifyReport verify_locked(const Context& context, const Arguments& arguments,
   return report;
 }
 
-void require_no_name(const Arguments& arguments) {
+void require_no_name(const VerifyArguments& arguments) {
   if (arguments.trust.as_name.empty()) return;
   throw Error(ErrorCode::invalid_argument, "--as: several organs are looked at, which have names",
               "give the one that is meant");
 }
 
-VerifyReport examine_asked(const Context& context, const Arguments& arguments, const Work& work) {
+VerifyReport examine_asked(const Context& context, const VerifyArguments& arguments,
+                           const Work& work) {
   registry::TrustOverride trust = arguments.trust.load();
   arguments.certificates.add_to(trust);
   for (const std::string& file : arguments.attestations) {
@@ -122,7 +123,7 @@ void demand_attested(const std::vector<EvaluationDemand>& demands, bool whole_re
   }
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const VerifyArguments& arguments) {
   if (arguments.demands.size() > kMostDemands) {
     fail(ErrorCode::invalid_argument, "--require: at most {} are taken", kMostDemands);
   }
@@ -157,11 +158,13 @@ void add_verify(Command& app, Context& context) {
       "read every byte of an organ, check digests and signatures, and say what is proved",
       "  organ verify legal/contracts:1.0.0\n"
       "  organ verify ./legal-1.0.0 --key legal.pub\n"
-      "  organ verify ./legal --ca-roots acme.pem --identity email:ada@acme.example\n"
+      "  organ verify ./legal --ca-roots acme.pem \\\n"
+      "      --identity email:ada@acme.example\n"
       "  organ verify --locked organ.lock\n"
-      "  organ verify legal/contracts:1.0.0 --require 'evaluation:nll<=2.5,protocol=P0'\n"
+      "  organ verify legal/contracts:1.0.0 \\\n"
+      "      --require 'evaluation:nll<=2.5,protocol=P0'\n"
       "  organ verify --all --junit verify.xml --sarif verify.sarif");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<VerifyArguments>();
   command.add_path("REF|DIR", arguments->subject, "a published version or an organ folder");
   command.add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
   add_report_options(command, arguments->report);

@@ -14,7 +14,7 @@ namespace {
 using registry::DamagedObject;
 using registry::FsckReport;
 
-struct Arguments {
+struct FsckArguments {
   std::filesystem::path folder;
   unsigned threads = 0;
 };
@@ -73,7 +73,7 @@ void print_text(const Context& context, const FsckReport& report) {
       counted(report.records.size(), "record"), counted(report.views.size(), "view"), read));
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const FsckArguments& arguments) {
   const std::filesystem::path folder = registry_folder(context, arguments.folder);
   const FsckReport report = watched(context, arguments.threads, [&](const Work& work) {
     return registry::fsck(folder, {.known_registries = context.known_registries(), .log_key = {}},
@@ -99,7 +99,7 @@ void add_fsck(Command& app, Context& context) {
       "read every object of a registry, its log and views, and name what is damaged",
       "  organ fsck\n"
       "  organ fsck ./store --json");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<FsckArguments>();
   add_registry_argument(command, arguments->folder);
   add_threads_option(command, arguments->threads);
   command.on_run([&context, arguments] { run(context, *arguments); });

@@ -16,7 +16,7 @@ using registry::GcAction;
 using registry::GcItem;
 using registry::GcPlan;
 
-struct Arguments {
+struct GcArguments {
   std::filesystem::path folder;
   bool purge = false;
   std::optional<std::string> token;
@@ -66,7 +66,7 @@ void show_plan(const Context& context, const GcPlan& plan) {
                             counted(plan.items.size(), "thing"), plan.token));
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const GcArguments& arguments) {
   const std::filesystem::path folder = registry_folder(context, arguments.folder);
   const registry::OpenOptions options{.known_registries = context.known_registries(),
                                       .log_key = {}};
@@ -100,7 +100,7 @@ void add_gc(Command& app, Context& context) {
       "  organ gc\n"
       "  organ gc --apply TOKEN\n"
       "  organ gc --purge --days 30");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<GcArguments>();
   add_registry_argument(command, arguments->folder);
   const Option token =
       command.add_option("--apply", arguments->token, "do what the plan of this token says")

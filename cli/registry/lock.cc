@@ -20,7 +20,7 @@ using registry::LockedOrgan;
 using registry::LockFile;
 using registry::Registry;
 
-struct Arguments {
+struct LockArguments {
   std::vector<std::string> references;
   std::filesystem::path file = "organ.lock";
   std::vector<std::string> update;
@@ -35,7 +35,7 @@ struct Outcome {
   std::vector<format::Finding> findings = {};
 };
 
-nlohmann::json record_of(const Arguments& arguments, const Outcome& outcome) {
+nlohmann::json record_of(const LockArguments& arguments, const Outcome& outcome) {
   nlohmann::json organs = nlohmann::json::array();
   for (const LockedOrgan& organ : outcome.lock.organs) {
     organs.push_back({{"name", organ.name},
@@ -59,7 +59,7 @@ void write(Context& context, const std::filesystem::path& file, const LockFile& 
   completed(context, "the lock file is written", [&] { write_file(file, lock.to_text(), mode); });
 }
 
-Outcome make(Context& context, const Arguments& arguments) {
+Outcome make(Context& context, const LockArguments& arguments) {
   std::vector<format::Reference> references;
   for (const std::string& text : arguments.references) {
     references.push_back(format::Reference::parse(text));
@@ -75,7 +75,7 @@ Outcome make(Context& context, const Arguments& arguments) {
   return outcome;
 }
 
-Outcome update(Context& context, const Arguments& arguments) {
+Outcome update(Context& context, const LockArguments& arguments) {
   const LockFile before = LockFile::load(arguments.file);
   const Registry registry = open_registry(context, Registry::Mode::read);
   Outcome outcome{.action = "updated",
@@ -89,14 +89,14 @@ Outcome update(Context& context, const Arguments& arguments) {
   return outcome;
 }
 
-Outcome look(const Context& context, const Arguments& arguments) {
+Outcome look(const Context& context, const LockArguments& arguments) {
   Outcome outcome{.action = "checked", .lock = LockFile::load(arguments.file)};
   const Registry registry = open_registry(context, Registry::Mode::read);
   outcome.findings = registry::check_lock(outcome.lock, registry);
   return outcome;
 }
 
-void print_text(const Context& context, const Arguments& arguments, const Outcome& outcome) {
+void print_text(const Context& context, const LockArguments& arguments, const Outcome& outcome) {
   for (const format::Finding& finding : outcome.findings) {
     context.print(fmt::format("{:<12}  {}: {}", to_string(finding.code),
                               escape_text(finding.subject), escape_text(finding.message, 2048)));
@@ -116,7 +116,7 @@ void print_text(const Context& context, const Arguments& arguments, const Outcom
   }
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const LockArguments& arguments) {
   const int ways = (arguments.references.empty() ? 0 : 1) + (arguments.update.empty() ? 0 : 1) +
                    (arguments.check ? 1 : 0);
   if (ways != 1) {
@@ -142,7 +142,7 @@ void add_lock(Command& app, Context& context) {
       "  organ lock 'legal/contracts@^1.2' med/notes:2.0.0\n"
       "  organ lock --check\n"
       "  organ lock --update legal/contracts");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LockArguments>();
   command.add_option(
       "REF", arguments->references,
       "name, name:version, name@alias, name@RANGE or name@sha256:…, of each name one");

@@ -8,6 +8,7 @@
 #include "cli/frame/parse_option.h"
 #include "cli/registry/commands.h"
 #include "cli/registry/open_registry.h"
+#include "cli/registry/verifier_key.h"
 #include "format/base/digest.h"
 #include "format/base/fail.h"
 #include "format/base/file.h"
@@ -341,7 +342,12 @@ void add_remember(Command& group, Context& context) {
   add_age_option(command, "--max-age", arguments->max_age,
                  "from now on, read no state that was signed longer ago (30d, 12h)")
       .excludes(any);
-  command.on_run([&context, arguments] { run_remember(context, *arguments); });
+  command.on_run([&context, arguments] {
+    if (!arguments->log_key.empty()) {
+      arguments->log_key = given_verifier_key("--key", arguments->log_key);
+    }
+    run_remember(context, *arguments);
+  });
 }
 
 }  // namespace

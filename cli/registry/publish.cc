@@ -19,7 +19,7 @@ using registry::Registry;
 // What extract and train write into organ.json where nobody gave a name.
 constexpr std::string_view kUnnamed = "organ";
 
-struct Arguments {
+struct PublishArguments {
   std::string folder;
   std::string reference;
   std::string key_file;
@@ -29,7 +29,7 @@ struct Arguments {
 };
 
 // NAME:VERSION of the argument, else those of organ.json.
-std::pair<std::string, format::Version> target(const Arguments& arguments,
+std::pair<std::string, format::Version> target(const PublishArguments& arguments,
                                                const format::Manifest& organ) {
   if (arguments.reference.empty()) {
     if (organ.name == kUnnamed) {
@@ -74,7 +74,7 @@ void report(const Context& context, const PublishResult& result) {
   }
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const PublishArguments& arguments) {
   const auto organ = format::OrganFolder::open(arguments.folder);
   const auto [name, version] = target(arguments, organ.manifest());
   std::optional<format::SecretKey> key;
@@ -102,7 +102,7 @@ void add_publish(Command& app, Context& context) {
       context, "publish", "verify an organ folder and add it to the registry for good",
       "  organ publish ./legal-1.0.0\n"
       "  organ publish ./legal legal/contracts:1.0.0 --key legal.key");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<PublishArguments>();
   command.add_path("DIR", arguments->folder, "organ folder").required();
   command.add_option("NAME:VERSION", arguments->reference,
                      "what to call it [default: name and version of its organ.json]");

@@ -21,7 +21,7 @@ using registry::ManifestResult;
 using registry::PullResult;
 using registry::Registry;
 
-struct Arguments {
+struct PullArguments {
   std::string from;
   std::string expected;
   bool manifest_only = false;
@@ -82,19 +82,19 @@ void report(const Context& context, const PullResult& result) {
   }
 }
 
-registry::ExactVersion expected_of(const Arguments& arguments) {
+registry::ExactVersion expected_of(const PullArguments& arguments) {
   if (arguments.expected.empty()) return std::nullopt;
   return format::parse_exact(arguments.expected);
 }
 
 // What names no version is refused before anything is opened.
-registry::RemoteReference remote_of(const Arguments& arguments) {
+registry::RemoteReference remote_of(const PullArguments& arguments) {
   auto from = registry::RemoteReference::parse(arguments.from);
   from.require_version();
   return from;
 }
 
-void run_manifest(Context& context, const Arguments& arguments) {
+void run_manifest(Context& context, const PullArguments& arguments) {
   if (arguments.out.empty()) {
     throw Error(ErrorCode::invalid_argument, "--manifest-only: needs --out DIR",
                 "the folder that organ check is given");
@@ -122,7 +122,7 @@ PullResult fetched(const Context& context, const Action& action) {
   }
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const PullArguments& arguments) {
   if (arguments.manifest_only) return run_manifest(context, arguments);
   if (!arguments.out.empty()) {
     throw Error(ErrorCode::invalid_argument, "--out: goes with --manifest-only",
@@ -150,7 +150,7 @@ void add_pull(Command& app, Context& context) {
                       "bring a version of an OCI registry into this one, verified, or its manifest",
                       "  organ pull oci://localhost:5000/contracts:1.0.0 legal/contracts:1.0.0\n"
                       "  organ pull oci://localhost:5000/c:1.0.0 --manifest-only --out contracts");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<PullArguments>();
   command.add_option("REMOTE", arguments->from, "oci://HOST[:PORT]/REPOSITORY:TAG or …@sha256:HEX")
       .required();
   command.add_option("NAME:VERSION", arguments->expected,

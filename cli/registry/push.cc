@@ -18,7 +18,7 @@ namespace {
 using registry::PushResult;
 using registry::Registry;
 
-struct Arguments {
+struct PushArguments {
   std::string version;
   std::string to;
   registry::PushOptions options;
@@ -48,7 +48,7 @@ void report(const Context& context, const PushResult& result) {
   }
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const PushArguments& arguments) {
   const auto version = format::Reference::parse(arguments.version);
   const auto to = registry::RemoteReference::parse(arguments.to);
   const auto result = watched(context, 0, [&](const Work& work) {
@@ -64,9 +64,11 @@ void run(Context& context, const Arguments& arguments) {
 void add_push(Command& app, Context& context) {
   Command command = app.add_command(
       context, "push", "copy a version with its signatures and attestations to an OCI registry",
-      "  organ push legal/contracts:1.0.0 oci://registry.example.org/organs/contracts\n"
-      "  organ push legal/contracts oci://localhost:5000/contracts:latest --replace-tag");
-  const auto arguments = std::make_shared<Arguments>();
+      "  organ push legal/contracts:1.0.0 \\\n"
+      "      oci://registry.example.org/organs/contracts\n"
+      "  organ push legal/contracts oci://localhost:5000/contracts:latest \\\n"
+      "      --replace-tag");
+  const auto arguments = std::make_shared<PushArguments>();
   command
       .add_option("REF", arguments->version,
                   "the version: name, name:version, name@alias, name@RANGE")

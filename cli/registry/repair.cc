@@ -17,7 +17,7 @@ using registry::DamagedObject;
 using registry::MendedObject;
 using registry::RepairReport;
 
-struct Arguments {
+struct RepairArguments {
   std::filesystem::path folder;
   registry::RepairOptions options;
   unsigned threads = 0;
@@ -70,7 +70,7 @@ void print_text(const Context& context, const RepairReport& report, bool dry_run
 }
 
 // Ended in the middle, what was mended by then stays so.
-RepairReport mend(Context& context, const Arguments& arguments) {
+RepairReport mend(Context& context, const RepairArguments& arguments) {
   std::size_t mended = 0;
   registry::RepairOptions options = arguments.options;
   options.changed = [&] { ++mended; };
@@ -89,7 +89,7 @@ RepairReport mend(Context& context, const Arguments& arguments) {
   }
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const RepairArguments& arguments) {
   const RepairReport report = mend(context, arguments);
   note_registry(context, registry_folder(context, arguments.folder));
   const bool dry_run = arguments.options.dry_run;
@@ -110,7 +110,7 @@ void add_repair(Command& app, Context& context) {
       context, "repair", "mend damaged objects from wherever good bytes of them are",
       "  organ repair --from ./mirror --from oci://registry.example.org/organs/c\n"
       "  organ repair ./store --from ./legal-1.0.0 --dry-run");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RepairArguments>();
   add_registry_argument(command, arguments->folder);
   command
       .add_path("--from", arguments->options.sources,

@@ -23,7 +23,7 @@ using registry::Registry;
 using registry::VersionEvent;
 using registry::VersionInfo;
 
-struct Arguments {
+struct ShowArguments {
   std::string reference;
   bool history = false;
   bool bom = false;
@@ -91,9 +91,9 @@ void print_text(const Context& context, const VersionInfo& version, const format
   }
   for (const format::Evaluation& evaluation : organ.evaluations) {
     line("evaluation",
-         fmt::format("{} {}: NLL {:.4f}, perplexity {:.2f} on {}{}",
-                     escape_text(evaluation.protocol), escape_text(evaluation.subject),
-                     evaluation.nll, evaluation.perplexity, escape_text(evaluation.dataset),
+         fmt::format("{} {}: NLL {:.4f}, perplexity {} on {}{}", escape_text(evaluation.protocol),
+                     escape_text(evaluation.subject), evaluation.nll,
+                     perplexity_text(evaluation.perplexity), escape_text(evaluation.dataset),
                      conditions_text(evaluation)));
   }
 }
@@ -153,7 +153,7 @@ void show_folder_bom(const Context& context, const std::string& folder) {
   context.print(without_newline(format::ml_bom(manifest, identity)));
 }
 
-void run(const Context& context, const Arguments& arguments) {
+void run(const Context& context, const ShowArguments& arguments) {
   if (arguments.bom && format::looks_like_folder(arguments.reference)) {
     return show_folder_bom(context, arguments.reference);
   }
@@ -193,7 +193,7 @@ void add_show(Command& app, Context& context) {
                                     "  organ show legal/contracts:1.0.0 --history\n"
                                     "  organ show legal/contracts:1.0.0 --bom >bom.json\n"
                                     "  organ show legal/contracts:1.0.0 --json");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ShowArguments>();
   command
       .add_path("REF|DIR", arguments->reference,
                 "name, name:version, name@alias, name@RANGE (^1.2, 1.x, …) or name@sha256:…; "

@@ -17,12 +17,12 @@
 namespace organ::cli {
 namespace {
 
-struct Arguments {
+struct SiteArguments {
   std::filesystem::path out;
   std::string title = registry::SiteOptions().title;
 };
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const SiteArguments& arguments) {
   require_outside(arguments.out, context.registry_path());
   const registry::SiteResult result = watched(context, 0, [&](const Work& work) {
     const auto registry = open_registry(context, registry::Registry::Mode::read, work);
@@ -56,7 +56,7 @@ void add_registry_site(Command& group, Context& context) {
       "write a catalogue for a browser: one page that needs no server and no network",
       "  organ registry site --out catalogue\n"
       "  organ registry site --registry ./store --out site --title 'Law'");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<SiteArguments>();
   command.add_path("--out", arguments->out, "new folder for index.html and catalog.json")
       .required()
       .value_name("DIR");

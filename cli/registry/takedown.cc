@@ -16,7 +16,7 @@ namespace {
 
 using registry::TakedownReport;
 
-struct Arguments {
+struct TakedownArguments {
   std::string version;
   std::optional<std::string> reason;
   bool dry_run = false;
@@ -83,7 +83,7 @@ void print_text(const Context& context, const TakedownReport& report, bool dry_r
   }
 }
 
-void run(Context& context, const Arguments& arguments) {
+void run(Context& context, const TakedownArguments& arguments) {
   const auto version = format::parse_exact(arguments.version);
   const TakedownReport report = watched(context, 0, [&](const Work& work) {
     TakedownReport taken = registry::take_down(
@@ -108,7 +108,7 @@ void add_takedown(Command& app, Context& context) {
       "take the weights of a version away for good; its history can still be proved",
       "  organ takedown legal/contracts:1.2.0 --dry-run\n"
       "  organ takedown legal/contracts:1.2.0 --reason 'court order 7 O 12/26'");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<TakedownArguments>();
   command.add_option("NAME:VERSION", arguments->version, "the version").required();
   command
       .add_option("--reason", arguments->reason,

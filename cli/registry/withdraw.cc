@@ -154,7 +154,8 @@ void run_alias(Context& context, const AliasArguments& arguments) {
 void add_yank(Command& app, Context& context) {
   add_withdraw(app, context, Withdrawal::yank, "yank",
                "hide a version from everybody who does not name it",
-               "  organ yank legal/contracts:1.2.0 --reason 'trained on a draft of the texts'\n"
+               "  organ yank legal/contracts:1.2.0 \\\n"
+               "      --reason 'trained on a draft of the texts'\n"
                "  organ yank legal/contracts:1.2.0 --undo");
 }
 
@@ -168,7 +169,8 @@ void add_revoke(Command& app, Context& context) {
 void add_supersede(Command& app, Context& context) {
   Command command = app.add_command(
       context, "supersede", "say that another version takes the place of one; nothing is refused",
-      "  organ supersede legal/contracts:1.2.0 --by 1.3.0 --reason 'two laws are new'\n"
+      "  organ supersede legal/contracts:1.2.0 --by 1.3.0 \\\n"
+      "      --reason 'two laws are new'\n"
       "  organ supersede legal/old:1.0.0 --by legal/new:1.0.0 --reason 'renamed'\n"
       "  organ supersede legal/contracts:1.2.0 --undo");
   auto arguments = std::make_shared<WithdrawArguments>();

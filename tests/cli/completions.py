@@ -13,6 +13,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ TOOLS = Path(__file__).parent.parent / "tools"
 SECONDS = 60
 
 # What is typed before TAB -> the last word after it. The registry is the one of nobody's choice, but where
-# --registry names another.
+# --registry names another. The current folder is home.
 CASES = {
     "organ extr": "extract",
     "organ key ge": "generate",
@@ -67,7 +68,32 @@ CASES = {
     "organ sign 'my organ' --key acm": "acme.key",
     'organ verify "tour/le': "tour/legal:1.0.0",
     "organ verify 'tour/legal:1.": "tour/legal:1.0.0",
+    "organ show --registry ~/second tour/ot": "tour/other:2.0.0",
+    "organ show --registry $HOME/second tour/ot": "tour/other:2.0.0",
+    "organ show --registry=$HOME/second tour/ot": "tour/other:2.0.0",
+    "organ show --registry $SECOND tour/ot": "tour/other:2.0.0",
 }
+# The same, with characters at which bash cuts a word.
+CUT_CASES = {
+    "organ install --in": "--into",
+    "organ sign leg": "legal-1.0.0",
+    "organ sign epoch=3-": "epoch=3-step=100",
+    "organ sign epoch\\=3-": "epoch=3-step=100",
+    "organ sign 'epoch='3-": "epoch=3-step=100",
+    "organ sign x --key 'lr=1": "lr=1.txt",
+    "organ sign x --key lr='1": "lr=1.txt",
+    'organ sign x --key my" k': "my key",
+    "organ sign x --key m@": "m@1.key",
+    "organ sign x --key m@1": "m@1.key",
+    "organ sign x --key=pl": "--key=plain.key",
+    "organ sign x --key=\"my k": "--key=my key",
+    "organ sign x --key=my\\ k": "--key=my key",
+    "organ alias tour/legal@": "tour/legal@",
+    "organ verify tour/legal:1.": "tour/legal:1.0.0",
+    "organ verify epoch=3-": "epoch=3-step=100",
+}
+# Characters at which bash cuts unless it is told not to, and some at which it cuts if it is told.
+CUTS, MORE_CUTS = "\"'@><=;|&(:", "-/.,+%~$"
 # Names of files that a shell would read as something else, each with the start that is typed.
 ODD_NAMES = {"h0": "h0$(touch ran)", "h1": "h1`touch ran`", "h2": "h2;touch ran", "h3": "h3'x",
              "h4": 'h4"x', "h5": "h5\\x", "h6": "h6 x*", "h7": "h7${ran:=x}&", "h8": "h8|x"}
@@ -77,6 +103,7 @@ TRAIN_CASES = {
     "organ train model --precision b": "bf16",
     "organ baseline top_k_": "top_k_layers",
     "organ train model --data one.txt tw": "two.txt",
+    "organ train model --data lr=1": "lr=1.txt",
 }
 
 SETUP = {
@@ -96,9 +123,12 @@ def make_world(organ, folder, environment):
     run(organ, "sign", "legal-1.0.0", "--key", "acme.key")
     run(organ, "registry", "init", "--key", "other.pub")
     run(organ, "publish", "legal-1.0.0")
-    for name in ("one.txt", "two.txt", "my key", *ODD_NAMES.values()):
+    for name in ("one.txt", "two.txt", "my key", "eq=x.key", "lr=1.txt", "m@1.key", "plain.key",
+                 *ODD_NAMES.values()):
         (folder / name).write_text("text\n")
     (folder / "my organ").mkdir()
+    (folder / "epoch=3-step=100").mkdir()
+    (folder / "epoch=3-step=100" / "inside").write_text("text\n")
     for name in ODD_FOLDERS.values():
         (folder / name).mkdir()
         (folder / name / "inside").write_text("text\n")
@@ -231,6 +261,43 @@ def check_odd_names(shell, terminal, scratch):
     return findings + [f"{shell}: {path} was made" for path in scratch.rglob("ran")]
 
 
+def check_cuts(terminal, scratch):
+    """Wherever bash was told to cut words, the right part of one is written."""
+    findings = []
+    for breaks in (CUTS, *(CUTS.replace(char, "") for char in CUTS),
+                   *(CUTS + char for char in MORE_CUTS), CUTS, None):  # unset, bash goes on as before
+        terminal.enter("unset COMP_WORDBREAKS" if breaks is None else
+                       f"COMP_WORDBREAKS=$' \\t\\n'{shlex.quote(breaks)}")
+        cases = {typed: [word, f"{word}/"] for typed, word in CUT_CASES.items()}
+        for path in ("~/sec", "$HOME/sec", "${HOME}/sec"):
+            cases[f"organ gc --registry {path}"] = [f"{scratch}/second/"]
+            cases[f"organ gc --registry={path}"] = [f"--registry={scratch}/second/"]
+        # fish itself offers all files behind an `=` at the end, so these are no cases of all shells.
+        cases["organ sign x --key eq="] = ["eq=x.key"]
+        cases["organ sign x --key=eq="] = ["--key=eq=x.key"]
+        cases["organ sign x --key epoch=3-\t"] = ["epoch=3-step=100/inside"]
+        cases["organ sign x --key=epoch=3-\t"] = ["--key=epoch=3-step=100/inside"]
+        for typed, expected in cases.items():
+            if "=~" in typed and set("/~") & set(breaks or CUTS):
+                expected = [typed.split(" ")[-1]]  # bash keeps the ~, so nothing is right there
+            if (got := terminal.last_word_after_tab(typed)) not in expected:
+                findings.append(f"bash, words cut at {breaks}: {typed!r} gave {got!r}, "
+                                f"expected {expected[0]!r}")
+    return findings
+
+
+def check_home(shell, terminal, scratch, completions, environment):
+    """What is completed against home behind `=`, where no shell expands it, is the path itself."""
+    for typed, expected in {"organ gc --registry=~/sec": f"--registry={scratch}/second",
+                            "organ sign x --key=~/pl": f"--key={scratch}/plain.key"}.items():
+        if terminal:
+            got = terminal.last_word_after_tab(typed).rstrip("/")
+        else:  # fish cannot write another word than the typed one, so it offers nothing
+            got, expected = fish_answer(typed, scratch, completions, environment), []
+        if got != expected:
+            yield f"{shell}: {typed!r} gave {got!r}, expected {expected!r}"
+
+
 def leaves(command, above=()):
     path = (*above, command["name"])
     if not command["commands"]:
@@ -269,13 +336,13 @@ def check_values(scratch, completions, environment):
 
 def main():
     organ, completions = (Path(argument).resolve() for argument in sys.argv[1:3])
-    cases = CASES | (TRAIN_CASES if "--train" in sys.argv else {})
+    cases = CASES | CUT_CASES | (TRAIN_CASES if "--train" in sys.argv else {})
     findings, skipped = [], []
     with tempfile.TemporaryDirectory(prefix="organ-completions-") as name:
         scratch = Path(name)
         environment = {"PATH": f"{organ.parent}:{os.environ['PATH']}", "HOME": name, "TERM": "dumb",
                        "LC_ALL": "C.UTF-8", "PS1": "$ ",
-                       "XDG_CONFIG_HOME": str(scratch / "config")}
+                       "XDG_CONFIG_HOME": str(scratch / "config"), "SECOND": "second"}
         make_world(organ, scratch, environment)
         findings += check_lists(organ, scratch, completions, environment)
         findings += check_hostile(scratch, completions, environment)
@@ -293,8 +360,11 @@ def main():
                     fish_answer(typed, scratch, completions, environment)
                 if [word.rstrip("/") for word in got] != [expected]:
                     findings.append(f"{shell}: {typed!r} gave {got}, expected {expected!r}")
+            findings += check_home(shell, terminal, scratch, completions, environment)
             if terminal:
                 findings += check_odd_names(shell, terminal, scratch)
+                if shell == "bash":
+                    findings += check_cuts(terminal, scratch)
                 terminal.close()
     for line in findings:
         print(line)

@@ -27,13 +27,16 @@ class Habits(OrganCase):
                 with open("/dev/full", "wb") as full:
                     done = self.run_organ(*words, capture_output=False, stdout=full,
                                           stderr=subprocess.PIPE)
-                self.assertEqual((done.returncode, done.stderr),
-                                 (1, "organ: standard output: write failed\n"))
+                self.assertEqual(done.returncode, 1)
+                # What is long failed before its end, when nobody asked why.
+                self.assertRegex(done.stderr, "^organ: standard output: write failed"
+                                              "(: No space left on device)?\n$")
                 done = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', ORGAN, *words],
                                       cwd=self.work, env=self.env, capture_output=True, text=True,
                                       check=False)
-                self.assertEqual((done.returncode, done.stderr),
-                                 (1, "organ: standard output: write failed\n"))
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(done.stderr, "^organ: standard output: write failed"
+                                              "(: Bad file descriptor)?\n$")
 
     def test_global_options_first(self):
         for words in (["inspect", "model"], ["doctor", "--help"], ["help", "inspect"]):

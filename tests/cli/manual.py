@@ -49,6 +49,14 @@ def shown(page, width):
                                           "PATH": "/usr/bin:/bin"}).stdout
 
 
+def width_findings(pages):
+    """Examples are shown as they stand: one that is wider than a terminal runs into its next line."""
+    for page in sorted(pages.glob("*.1")):
+        for line in shown(page, 80).splitlines():
+            if len(line) > 80:
+                yield f"{page.name}: wider than 80 columns: {line.strip()}"
+
+
 def hyphen_findings(pages):
     """What a line ends with is what a reader copies: no word is cut, in windows of any width."""
     for page in sorted(pages.glob("*.1")):
@@ -124,7 +132,7 @@ def main():
     if not shutil.which("man"):
         print("skipped: man is not installed")
         return 77
-    findings = lint_findings(pages) + list(hyphen_findings(pages))
+    findings = lint_findings(pages) + list(hyphen_findings(pages)) + list(width_findings(pages))
     findings += locale_findings(pages, programs)
     for command in (command for one in dumps for command in one["commands"]):
         if dumps[0] is not dumps[-1] and command in dumps[-1]["commands"] \

@@ -136,6 +136,8 @@ class Passphrases(unittest.TestCase):
                 child, end = self.ask()
                 said = self.read_until(end, "passphrase")
                 self.await_silence(end)
+                limits = Path(f"/proc/{child}/limits").read_text()
+                self.assertRegex(limits, r"Max core file size +0 ")
                 if key:
                     os.write(end, b"half" if key == b"\x03" else b"")
                     os.write(end, key)

@@ -6,7 +6,8 @@
 The options are those that `--dump-help json` of both programs marks; one without a case here is a
 failure. Forms: as it is, a slash at the end (files do not get one), relative, `./`, over a linked
 folder, itself a link; then a world whose folders have a space, no UTF-8 or a line feed in their
-names, with --json. The command must end as it does with the plain path and leave the same files.
+names, with --json. The command must end as it does with the plain path and leave the same files. A `~`
+that no shell has expanded is refused.
 """
 import json
 import os
@@ -266,6 +267,7 @@ class Sweep:
                 value, cwd = self.forms(folder, word[1:-1].encode())[form]
                 self.expect(f"{' '.join(words[:2])} {words[i - 1]} {form}",
                             self.call(folder, filled(folder, i, value), cwd), plain)
+                self.refuse_tilde(words, filled(self.fresh()), i)
         for what, name in (("a space", b"a world"), ("no UTF-8", b"caf\xe9\xff"),
                            ("a line feed", b"two\nlines")):
             for more in ([], ["--json"]):
@@ -275,6 +277,17 @@ class Sweep:
                             plain)
                 if more and got[0] == 0:
                     self.require_json(got[3].decode())
+
+    def refuse_tilde(self, words, filled, changed):
+        """No shell expands it behind a `=`, so it must not become the name of a folder."""
+        folder = self.fresh()
+        before = files(folder)
+        filled[changed] = b"~/" + words[changed][1:-1].encode()
+        got = self.call(folder, filled, folder)
+        if got[0] in (2, 6) and got[2] == before:
+            self.passed += 1
+        else:
+            self.findings.append(f"{' '.join(words[:2])} {words[changed - 1]} ~/…: exit {got[0]}")
 
     def require_json(self, text):
         """One record after the other: training prints several."""

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -110,6 +111,32 @@ class ThreadLimit(unittest.TestCase):
                     seen, _ = self.go(f"most{most}{len(progress)}", ["--threads", "4"], most,
                                       progress)
                     self.assertLessEqual(max(seen.values()), most)
+
+    @unittest.skipUnless((ORGAN.parent / "organ-train").exists(), "built without LibTorch")
+    def test_no_thread_is_needed_to_train_and_measure(self):
+        """LibTorch waits for ever for a thread it does not get, and OpenMP ends the process."""
+        folder = self.work / "training"
+        folder.mkdir()
+        write_ids(folder / "ids.safetensors")
+        for most in (0, 1, 2, 3, 5):
+            for command in ("train --layers 1:3 --steps 3 --ids ids.safetensors --held-out-ids held.safetensors "
+                            f"--out trained{most}", "eval --ids ids.safetensors"):
+                name, *rest = command.split()
+                write_ids(folder / "held.safetensors", first=5)
+                env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LD_PRELOAD": str(SHIM),
+                       "THREADS_MOST": str(most)}
+                with self.subTest(most=most, command=name):
+                    done = subprocess.run([ORGAN, name, self.work / "model", *rest, "--threads", "4"],
+                                          env=env, cwd=folder, text=True, capture_output=True,
+                                          check=False, timeout=100)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+
+
+def write_ids(path, first=1):
+    ids = [(first + 7 * i) % 60 for i in range(8 * 32)]
+    header = json.dumps({"ids": {"dtype": "I64", "shape": [8, 32], "data_offsets": [0, 8 * len(ids)]}}).encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(struct.pack("<Q", len(header)) + header + struct.pack(f"<{len(ids)}q", *ids))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ expect 2 organ ci organ --recipient model --junit model/config.json 2>>errors
 expect 2 organ ci organ --policy-file organ-ci.json --sarif ./organ-ci.json 2>>errors
 expect 2 organ ci organ --junit both --sarif ./both 2>>errors
 expect 2 organ ci organ --sarif elsewhere 2>>errors
-expect 2 organ ci organ --sarif nowhere/ci.sarif 2>>errors
+expect 6 organ ci organ --sarif nowhere/ci.sarif 2>>errors
 cut -d : -f 1-3 errors | sed "s|$PWD/||"
 test ! -e organ/ci.xml
 organ ci tiny/organ:1.0.0 --json | python3 -c 'import json, sys

@@ -9,6 +9,9 @@ organ key generate --curve p384 --passphrase-file right.txt acme >/dev/null
 test "$(stat -c %a acme.key)" = 600
 grep -q ENCRYPTED acme.key
 expect 1 organ key generate acme
+mkdir keys
+expect 2 organ key generate keys/
+test ! -e keys.key
 expect 2 organ sign organ --key acme.key
 expect 2 organ sign organ --key acme.key --passphrase-file wrong.txt
 test ! -e organ/model.sig

@@ -10,4 +10,12 @@ expect 2 organ verify file
 expect 6 organ verify organ --key no-key.pub
 expect 2 organ list med/notes/
 expect 2 organ trust somebody.pub med/notes
+expect 6 organ uninstall nothing-here
+expect 2 organ uninstall file
 test "$(ls)" = file
+rm file
+make_model model
+make_organ
+mkdir manifest
+cp organ/organ.json manifest
+expect 6 organ install manifest --into model --at 0 --allow-unsigned

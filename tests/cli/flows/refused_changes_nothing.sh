@@ -19,5 +19,7 @@ organ log | cmp - before
 organ yank tiny/organ:1.0.0 --reason draft | grep -qx 'tiny/organ:1.0.0  yanked'
 organ yank tiny/organ:1.0.0 --reason draft | grep -qx 'tiny/organ:1.0.0  nothing changed: it is already yanked'
 organ registry remember | grep -v '^entries' >before
-expect 5 organ registry remember --max-age 30d --key bogus 2>err
+organ key generate other --for root --name other.example >/dev/null 2>&1
+expect 5 organ registry remember --max-age 30d --key other.vkey 2>err
+expect 2 organ registry remember --max-age 30d --key bogus 2>err
 organ registry remember | grep -v '^entries' | cmp - before

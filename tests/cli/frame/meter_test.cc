@@ -64,4 +64,6 @@ TEST_CASE("amounts: as people read them") {
   CHECK(clock_text(7) == "0:07");
   CHECK(clock_text(754) == "12:34");
   CHECK(clock_text(3723) == "1:02:03");
+  CHECK(perplexity_text(17.76) == "17.7600");
+  CHECK(perplexity_text(1.25e63) == "1.25e+63");
 }
