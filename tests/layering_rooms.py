@@ -73,7 +73,7 @@ MODULES = {
     "cli/report": BASE | {"cli/frame"},
     "cli/output": SIGNATURE | {"cli/frame", "cli/report", "registry", "registry/http", "registry/catalog", "registry/trust",
                                "transplant"},
-    "cli/registry": SIGNATURE | {"cli/frame", "cli/output", "registry", "registry/http", "registry/remote", "registry/log",
+    "cli/registry": SIGNATURE | {"cli/frame", "cli/output", "registry", "registry/notes", "registry/http", "registry/remote", "registry/log",
                                  "registry/catalog", "registry/oci", "registry/trust", "registry/care", "registry/site",
                                  "registry/lockfile", "transplant"},
     "cli/log": SIGNATURE | {"cli/frame", "cli/output", "cli/registry", "registry", "registry/notes", "registry/log",

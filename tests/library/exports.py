@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds that a shared library shows what its headers declare and nothing else.
+"""Holds that a shared library shows what its headers declare and nothing else, of every room and header.
 
     exports.py LIBRARY SOURCE_ROOT LIST...
 """
@@ -45,13 +45,38 @@ def findings(library, words):
             yield f"in no public header: {symbol}"
 
 
+SHOWN, END = "#pragma GCC visibility push(default)", "#pragma GCC visibility pop"
+
+
+# Other than a name that is made known.
+DECLARED = re.compile(r"^((class|struct|enum)\b[^;\n]*$|[a-z].*\()", re.M)
+
+
+def hidden_headers(texts):
+    """What a header declares outside of the two lines is no export: a host meets it when it links."""
+    for header, text in texts.items():
+        before, start, rest = text.partition(SHOWN)
+        inside, end, after = rest.partition(END)
+        if not start or not end or DECLARED.search(before + after):
+            yield f"{header}: declares something outside of {SHOWN} and {END}"
+
+
+def silent_rooms(library, headers):
+    rooms = {header.split("/")[0] for header in headers if header.count("/")}
+    symbols = list(shown(library))
+    for room in sorted(rooms & ROOMS):
+        if sum(f"organ::{room}::" in symbol for symbol in symbols) < 20:
+            yield f"{library}: shows less than 20 symbols of organ::{room}"
+
+
 def main():
     library, source = sys.argv[1], Path(sys.argv[2])
     headers = [h for file in sys.argv[3:] for h in Path(file).read_text().splitlines()
                if h and not h.startswith("#")]
-    texts = [(source / header).read_text(encoding="utf-8") for header in headers]
-    words = {word for text in texts for word in re.findall(r"\w+", COMMENT.sub("", text))}
-    found = sorted(set(findings(library, words | {"library_version"})))
+    texts = {header: (source / header).read_text(encoding="utf-8") for header in headers}
+    words = {word for text in texts.values() for word in re.findall(r"\w+", COMMENT.sub("", text))}
+    found = sorted({*findings(library, words | {"library_version"}), *hidden_headers(texts),
+                    *silent_rooms(library, headers)})
     print(*found[:200], sep="\n")
     print(f"{len(found)} findings")
     return 1 if found else 0

@@ -6,13 +6,17 @@ with them the digest of every header it took. All of them the same: the same out
 Findings are never remembered, so each is shown again until it is mended. Paths of the checkout and of
 the scratch folder are told without where these lie; another checkout shares what is known.
 """
+import contextlib
 import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+
+KEPT_SECONDS = 60 * 24 * 3600  # what is not asked for in that time
 
 
 class Memory:
@@ -23,6 +27,13 @@ class Memory:
         self.places = sorted(places.items(), key=lambda place: -len(place[0]))
         self.digests = {}
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.forget_unasked()
+
+    def forget_unasked(self):
+        for page in self.folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another lint was faster
+                if page.stat().st_mtime < time.time() - KEPT_SECONDS:
+                    page.unlink()
 
     def told(self, text):
         for place, word in self.places:
@@ -53,7 +64,11 @@ class Memory:
             headers = json.loads(page.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
-        return all(self.digest(self.found_again(path)) == digest for path, digest in headers)
+        if not all(self.digest(self.found_again(path)) == digest for path, digest in headers):
+            return False
+        with contextlib.suppress(OSError):  # known all the same
+            os.utime(page)
+        return True
 
     def headers(self, folder, arguments, path):
         """Asked before clang looks: what is changed meanwhile has another digest then. None where they
@@ -112,6 +127,10 @@ def self_test(scratch):
         assert not known(first, store), name
     (second / "inmost.h").unlink()
     assert not known(second, store) and not known(second, store), "a header that is gone"
+    kept, forgotten, *_ = sorted(store.iterdir())
+    os.utime(kept, (0, time.time() - KEPT_SECONDS + 3600))
+    os.utime(forgotten, (0, time.time() - KEPT_SECONDS - 1))
+    assert not known(first, store, settings="3") and kept.exists() and not forgotten.exists()
     for page in store.iterdir():
         page.write_text("[", encoding="utf-8")
     assert not known(first, store), "a page cut short"
