@@ -26,10 +26,9 @@ std::string in_words(const std::string& names) {
 
 std::filesystem::path typed_path(std::string_view text) {
   std::filesystem::path path = given_path(text);
-  if (*path.begin() == "~" && !is_there("~")) {
-    throw Error(ErrorCode::invalid_argument,
-                quote(text) + ": is not below your home: no shell expands ~ there",
-                "a space in place of the = before it does; ./~ is a folder of that name");
+  if (path.begin()->native().starts_with('~') && !is_there(*path.begin())) {
+    throw Error(ErrorCode::invalid_argument, quote(text) + ": no shell has expanded its ~",
+                "none does behind a = or in quotes: write \"$HOME\"; ./~… is that very name");
   }
   return path;
 }

@@ -22,9 +22,9 @@ T parsed(std::optional<T> value, std::string_view option, const std::string& tex
        expected);
 }
 
-// given_path(), and invalid_argument for a `~` that the caller's shell has not expanded (none does
-// behind a `=`): a folder of that name would be made where the command runs. One that is there, or
-// ./~, is meant.
+// given_path(), and invalid_argument for a `~` or `~name` that the caller's shell has not expanded
+// (none does behind a `=`): a folder of that name would be made where the command runs. One that is
+// there, or ./~, is meant.
 std::filesystem::path typed_path(std::string_view text);
 
 // Receives the text of an option, and what was expected, for a message.

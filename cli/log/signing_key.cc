@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/log/signing_key.h"
 
+#include "cli/registry/verifier_key.h"
 #include "format/base/fail.h"
-#include "format/base/file.h"
 #include "format/base/path_status.h"
 #include "registry/notes/note.h"
 
@@ -13,8 +13,6 @@ using registry::NoteSigner;
 using registry::NoteVerifier;
 
 namespace {
-
-constexpr std::uint64_t kVerifierLimit = 4096;  // bytes
 
 // Whether this is the verifier key of `signer`.
 bool belongs(const NoteSigner& signer, const NoteVerifier& verifier, NoteKeyType type) {
@@ -38,9 +36,7 @@ SigningKey load_signing_key(const std::filesystem::path& path, NoteKeyType type,
                 quote(path.string()) + ": it is none of the keys that are asked for",
                 quote(beside.string()) + " would say its name: organ key generate writes it");
   }
-  std::string text = read_file(beside, kVerifierLimit);
-  if (text.ends_with('\n')) text.pop_back();
-  const auto verifier = NoteVerifier::parse(text, quote(beside.string()));
+  const auto verifier = NoteVerifier::parse(read_verifier_file(beside), quote(beside.string()));
   if (!belongs(signer, verifier, type)) {
     fail(ErrorCode::invalid_argument, "{}: is not the verifier key of {}", quote(beside.string()),
          quote(path.string()));

@@ -23,7 +23,8 @@ using registry::LogProof;
 struct LogVerifyArguments {
   std::filesystem::path folder;
   std::filesystem::path proof;
-  std::string log_key;
+  std::optional<std::string> log_key;
+  std::string checked_key;  // of log_key
   std::optional<std::uint64_t> max_age, quorum;
   std::vector<std::string> witnesses;
 };
@@ -104,7 +105,7 @@ void verify_log(Context& context, const LogVerifyArguments& arguments) {
   const LogCheck check = watched(context, 1, [&](const Work& work) {
     return registry::check_log(registry_folder(context, arguments.folder),
                                {.known_registries = context.known_registries(),
-                                .log_key = arguments.log_key,
+                                .log_key = arguments.checked_key,
                                 .max_age = arguments.max_age},
                                work);
   });
@@ -127,7 +128,7 @@ void verify_proof(const Context& context, const LogVerifyArguments& arguments) {
   const registry::ProvedEntry proved =
       registry::check_proof(proof,
                             {.known_registries = context.known_registries(),
-                             .log_key = arguments.log_key,
+                             .log_key = arguments.checked_key,
                              .max_age = arguments.max_age},
                             subject,
                             {.witnesses = arguments.witnesses,
@@ -169,21 +170,19 @@ void add_log_verify(Command& log, Context& context) {
       .value_name("FILE");
   command
       .add_option("--key", arguments->log_key,
-                  "log key that it must have [default: the one you have met]")
+                  "log key that it must have, or its .vkey file [default: the one you have met]")
       .value_name("VKEY");
   add_age_option(command, "--max-age", arguments->max_age,
                  "an older checkpoint is a finding, of a proof too (30d, 12h)");
   command
       .add_option("--witness", arguments->witnesses,
-                  "witness keys whose cosignatures are demanded of a proof [default: those of the "
-                  "root, as you have met it]")
+                  "witness keys, or their .vkey files, whose cosignatures are demanded of a proof "
+                  "[default: those of the root, as you have met it]")
       .value_name("VKEY");
   command.add_option("--quorum", arguments->quorum, "how many of them must be there [default: all]")
       .value_name("N");
   command.on_run([&context, arguments] {
-    if (!arguments->log_key.empty()) {
-      arguments->log_key = given_verifier_key("--key", arguments->log_key);
-    }
+    arguments->checked_key = given_verifier_key("--key", arguments->log_key);
     arguments->witnesses = given_verifier_keys("--witness", arguments->witnesses);
     if (arguments->proof.empty()) {
       verify_log(context, *arguments);

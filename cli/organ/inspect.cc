@@ -25,7 +25,6 @@
 #include "transplant/receipt.h"
 
 namespace organ::cli {
-namespace fs = std::filesystem;
 namespace {
 
 std::string field(std::string_view label, std::string_view value) {
@@ -93,7 +92,7 @@ void show_manifest(const Context& context, const format::Manifest& manifest) {
   }
 }
 
-void show_manifest_file(const Context& context, const fs::path& path) {
+void show_manifest_file(const Context& context, const std::filesystem::path& path) {
   const std::string text = read_file(path, format::kManifestLimit);
   const auto manifest = format::Manifest::parse(text, escape_text(path.string()));
   if (context.json) {
@@ -106,7 +105,7 @@ void show_manifest_file(const Context& context, const fs::path& path) {
 
 // --- single files
 
-void show_bundle(const Context& context, const fs::path& path) {
+void show_bundle(const Context& context, const std::filesystem::path& path) {
   const std::string text = read_file(path, format::kSignatureLimit);
   const std::string shown = escape_text(path.string());
   if (format::is_attestation(text)) {
@@ -130,7 +129,7 @@ void show_bundle(const Context& context, const fs::path& path) {
   }
 }
 
-void show_public_key(const Context& context, const fs::path& path) {
+void show_public_key(const Context& context, const std::filesystem::path& path) {
   const auto key = format::PublicKey::load(path);
   constexpr std::string_view kNames[] = {"P-256", "P-384", "P-521"};
   const std::string_view curve = kNames[static_cast<std::size_t>(key.curve())];
@@ -143,7 +142,7 @@ void show_public_key(const Context& context, const fs::path& path) {
   context.print(field("key id", key.id().hex()));
 }
 
-void show_safetensors(const Context& context, const fs::path& path) {
+void show_safetensors(const Context& context, const std::filesystem::path& path) {
   const auto file = format::SafetensorsFile::open(path);
   const auto& header = file.header();
   if (context.json) {
@@ -208,7 +207,7 @@ void show_architecture(const Context& context, const format::Architecture& archi
   show_layer_tensors(context, architecture, 0);
 }
 
-void show_config(const Context& context, const fs::path& path) {
+void show_config(const Context& context, const std::filesystem::path& path) {
   JsonLimits limits;
   limits.foreign = true;
   const std::string subject = escape_text(path.string());
@@ -260,7 +259,8 @@ void show_receipts(const Context& context, const std::vector<transplant::Receipt
                                              word(pending))));
 }
 
-void show_checkpoint(const Context& context, const fs::path& path, const std::string& stack) {
+void show_checkpoint(const Context& context, const std::filesystem::path& path,
+                     const std::string& stack) {
   const auto checkpoint = format::Checkpoint::open(path, stack);
   context.warn_of(checkpoint.warnings());
   const auto& architecture = checkpoint.architecture();
@@ -295,7 +295,7 @@ void show_checkpoint(const Context& context, const fs::path& path, const std::st
 // --- what is it?
 
 // Folders that other commands know.
-std::string what_else(const fs::path& path) {
+std::string what_else(const std::filesystem::path& path) {
   if (is_there(path / "oci-layout")) return "it is a registry: organ list --registry DIR shows it";
   if (format::has_own_adapter(path)) {
     return "it is a PEFT adapter: organ import merges it, organ eval --adapter measures with it";
@@ -310,7 +310,8 @@ bool starts_like_safetensors(std::string_view head) {
   return head.size() > kLengthBytes && head[kLengthBytes] == '{';
 }
 
-void inspect_folder(const Context& context, const fs::path& path, const std::string& stack) {
+void inspect_folder(const Context& context, const std::filesystem::path& path,
+                    const std::string& stack) {
   if (is_there(path / format::kManifestFile)) {
     show_organ(context, format::OrganFolder::open(path));
   } else if (is_there(path / format::kConfigFile)) {
@@ -321,7 +322,7 @@ void inspect_folder(const Context& context, const fs::path& path, const std::str
   }
 }
 
-void inspect_file(const Context& context, const fs::path& path) {
+void inspect_file(const Context& context, const std::filesystem::path& path) {
   const std::string name = path.filename().string();
   const UniqueFd fd = open_regular(path);
   std::string head(std::min<std::uint64_t>(16, file_size(fd.get(), path.string())), '\0');
@@ -345,7 +346,7 @@ void inspect_file(const Context& context, const fs::path& path) {
 }
 
 void inspect(const Context& context, const std::string& argument, const std::string& stack) {
-  const fs::path path(argument);
+  const std::filesystem::path path(argument);
   if (is_folder(path)) {
     inspect_folder(context, path, stack);
   } else if (is_there(path) || format::looks_like_folder(argument)) {

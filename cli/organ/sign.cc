@@ -18,23 +18,21 @@
 namespace organ::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::uint64_t kResponseLimit = std::uint64_t{64} << 10;
 
 struct Options {
-  fs::path folder;
-  fs::path key;
-  fs::path certificate;
+  std::filesystem::path folder;
+  std::filesystem::path key;
+  std::filesystem::path certificate;
   std::vector<std::string> chain;
-  fs::path timestamp;
-  fs::path timestamp_request;
+  std::filesystem::path timestamp;
+  std::filesystem::path timestamp_request;
   bool replace = false;
   PassphraseOptions passphrase;
   bool require_finite = false;
   unsigned threads = 0;
 
-  fs::path signature() const { return folder / format::kSignatureFile; }
+  std::filesystem::path signature() const { return folder / format::kSignatureFile; }
 };
 
 void require_sense(const Options& options) {
@@ -81,7 +79,7 @@ format::CertificateSet load_chain(const Options& options) {
 
 // Before anything is signed: a request that could not be written would come too late.
 void require_room(const Options& options) {
-  const fs::path& file = options.timestamp_request;
+  const std::filesystem::path& file = options.timestamp_request;
   if (file.empty()) return;
   require_outside(file, options.folder);
   if (is_taken(file)) {
@@ -121,7 +119,7 @@ void report(Context& context, const Options& options, const format::OrganFolder&
 // Adds a response to the signature that is there, or writes the request for one.
 void stamp(Context& context, const Options& options) {
   (void)format::OrganFolder::open(options.folder);  // says when it is no organ
-  const fs::path path = options.signature();
+  const std::filesystem::path path = options.signature();
   if (!options.timestamp.empty()) {
     const std::string bundle = read_file(path, format::kSignatureLimit, Symlinks::refuse);
     const std::string response = read_given_file(options.timestamp, kResponseLimit);

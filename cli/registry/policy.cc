@@ -202,7 +202,8 @@ void run_policy(Context& context, const PolicyArguments& arguments) {
 }
 
 struct RememberArguments {
-  std::string log_key;
+  std::optional<std::string> log_key;
+  std::string checked_key;  // of log_key
   bool replace = false;
   std::optional<std::uint64_t> max_age;
   bool any_age = false;
@@ -240,7 +241,7 @@ void run_remember(Context& context, const RememberArguments& arguments) {
   Registry registry = completed(context, "the registry is remembered", [&] {
     return open_with_limit(context, arguments,
                            {.known_registries = context.known_registries(),
-                            .log_key = arguments.log_key,
+                            .log_key = arguments.checked_key,
                             .forget_seen = arguments.replace});
   });
   tell_notices(context, registry);
@@ -334,7 +335,9 @@ void add_remember(Command& group, Context& context) {
       "  organ registry remember --max-age 30d\n"
       "  organ registry remember --key 'organ-registry/…+…+…' --replace");
   auto arguments = std::make_shared<RememberArguments>();
-  command.add_option("--key", arguments->log_key, "log key that it must have, as told by its owner")
+  command
+      .add_option("--key", arguments->log_key,
+                  "log key that it must have, as told by its owner, or its .vkey file")
       .value_name("VKEY");
   command.add_flag("--replace", arguments->replace,
                    "forget what was seen before: another key or history is taken");
@@ -343,9 +346,7 @@ void add_remember(Command& group, Context& context) {
                  "from now on, read no state that was signed longer ago (30d, 12h)")
       .excludes(any);
   command.on_run([&context, arguments] {
-    if (!arguments->log_key.empty()) {
-      arguments->log_key = given_verifier_key("--key", arguments->log_key);
-    }
+    arguments->checked_key = given_verifier_key("--key", arguments->log_key);
     run_remember(context, *arguments);
   });
 }

@@ -119,7 +119,7 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
         fmt::format("{:.0f} tok/s", m.tokens_per_second),
         fmt::format("{:.0f} GFLOP/s, {:.0f} % of this machine's", m.gflops, 100 * m.gemm_share)};
     const std::string whole = fitted_line(head, parts, std::string::npos);
-    if (progress_ && !terminal_) {
+    if (progress_ && !terminal_ && context_.verbose == 0) {
       write_line(whole, m.step == total);
     } else if (progress_ && is_in_front()) {
       std::cerr << '\r' + fitted_line(head, parts, terminal_width()) + "\x1b[K" << std::flush;

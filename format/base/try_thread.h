@@ -29,9 +29,10 @@ std::optional<std::jthread> try_thread(Action&& action) {
   }
 }
 
-// How many processors this process may use, at least 1: those of its affinity (taskset, cpusets of
-// a container), and no more than the quota of its control group, rounded up (cgroups version 2,
-// cpu.max). std::thread::hardware_concurrency() knows of no quota, and glibc's asks the machine.
+// How many processors the threads that this one starts may use, at least 1: those of its affinity,
+// which they inherit (taskset, cpusets of a container; all of the machine where OpenMP is told to
+// bind threads itself), and no more than the quota of the process's control group, rounded up
+// (cgroups version 2, cpu.max).
 unsigned usable_processors();
 
 // The quota of a line of cpu.max, "150000 100000": 2. nullopt for "max 100000" and what is none.

@@ -98,10 +98,12 @@ void require_private(int fd, const std::filesystem::path& path, NoteSigner::Read
   const bool shared = readers == NoteSigner::Readers::group;  // the registry's own
   const unsigned allowed = shared ? group_rights(folder_of(path), status.st_gid) : 0;
   if ((status.st_mode & 077 & ~allowed) == 0) return;
-  throw Error(shared ? ErrorCode::untrusted : ErrorCode::invalid_argument,
-              fmt::format("{}: private key has mode {:04o}, expected 0600", quote(path.string()),
-                          status.st_mode & 07777u),
-              "chmod 600 the key; if others could read it, make a new one");
+  throw Error(
+      shared ? ErrorCode::untrusted : ErrorCode::invalid_argument,
+      fmt::format("{}: private key has mode {:04o}, expected {:04o}", quote(path.string()),
+                  status.st_mode & 07777u, 0600 | allowed),
+      fmt::format("chmod {:o} the key; if others could read it, {}", 0600 | allowed,
+                  shared ? "organ log root --rotate hands over to a new one" : "make a new one"));
 }
 
 // The PEM text, in memory that is not swapped.

@@ -118,18 +118,32 @@ class ThreadLimit(unittest.TestCase):
         folder = self.work / "training"
         folder.mkdir()
         write_ids(folder / "ids.safetensors")
-        for most in (0, 1, 2, 3, 5):
-            for command in ("train --layers 1:3 --steps 3 --ids ids.safetensors --held-out-ids held.safetensors "
-                            f"--out trained{most}", "eval --ids ids.safetensors"):
-                name, *rest = command.split()
-                write_ids(folder / "held.safetensors", first=5)
+        write_ids(folder / "held.safetensors", first=5)
+        training = "--steps 3 --ids ids.safetensors --held-out-ids held.safetensors --threads 4 --out"
+        for most in (0, 1, 2, 3, 5, 7):
+            for command in (f"train MODEL --layers 1:3 {training} trained{most}",
+                            f"baseline top_k MODEL {training} based{most}",
+                            f"recover MODEL --layers 1:2 {training} again{most}",
+                            "eval MODEL --ids ids.safetensors --threads 4", "doctor"):
+                words = [self.work / "model" if w == "MODEL" else w for w in command.split()]
                 env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LD_PRELOAD": str(SHIM),
                        "THREADS_MOST": str(most)}
-                with self.subTest(most=most, command=name):
-                    done = subprocess.run([ORGAN, name, self.work / "model", *rest, "--threads", "4"],
-                                          env=env, cwd=folder, text=True, capture_output=True,
-                                          check=False, timeout=100)
+                with self.subTest(most=most, command=words[0]):
+                    done = subprocess.run([ORGAN.parent / "organ-train", *words], env=env, cwd=folder,
+                                          text=True, capture_output=True, check=False, timeout=100)
                     self.assertEqual(done.returncode, 0, done.stderr)
+
+    @unittest.skipUnless((ORGAN.parent / "organ-train").exists(), "built without LibTorch")
+    def test_places_of_openmp_are_no_affinity(self):
+        """OpenMP binds the thread that loads it to one of them; the others are still there."""
+        def threads(**more):
+            done = subprocess.run([ORGAN.parent / "organ-train", "doctor", "--json"], check=True,
+                                  capture_output=True, env={"PATH": os.environ["PATH"], **more})
+            return json.loads(done.stdout)["threads"]
+
+        for variable, value in (("OMP_PROC_BIND", "true"), ("OMP_PLACES", "cores")):
+            with self.subTest(variable=variable):
+                self.assertEqual(threads(**{variable: value}), threads())
 
 
 def write_ids(path, first=1):

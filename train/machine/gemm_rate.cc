@@ -14,6 +14,7 @@
 #include "train/kernels/product.h"
 #include "train/machine/gemm_rate_on.h"
 #include "train/machine/software.h"
+#include "train/machine/start_machine.h"
 
 namespace organ::train {
 
@@ -27,7 +28,10 @@ void wait_for(at::Device device) {
 
 }  // namespace
 
-double measure_gemm_rate(Precision precision) { return gemm_rate_on(at::kCPU, precision); }
+double measure_gemm_rate(Precision precision) {
+  return on_machine({.own_process = true}, 1,
+                    [&](at::Device device) { return gemm_rate_on(device, precision); });
+}
 
 double gemm_rate_on(at::Device device, Precision precision) {
   // A device is not filled by what fills two cores.

@@ -37,28 +37,29 @@ void take_no_less() {
 // 0: as many as there are.
 int wanted_threads(const MachineChoice& choice, unsigned processes) {
   if (choice.threads != 0 || !choice.own_process) return static_cast<int>(choice.threads);
-  return static_cast<int>(std::max(1u, usable_processors() / processes));
+  const unsigned usable =
+      std::min(usable_processors(), static_cast<unsigned>(std::max(1, omp_get_num_procs())));
+  return static_cast<int>(std::max(1u, usable / processes));
 }
 
 // LibTorch waits for ever for a thread that the system did not give (`ulimit -u`, a container's
-// limit), and OpenMP ends the process; each makes threads of its own. So it is tried first.
+// limit), and OpenMP ends the process; each makes threads of its own. So it is tried first, as the
+// first question of a thread: what it was given once it keeps.
 int given_threads(int wanted) {
+  thread_local int asked = 1, given = 1;
+  if (wanted <= asked) return std::min(wanted, given);
   std::vector<std::optional<std::jthread>> others;
   std::promise<void> tried;
   const std::shared_future<void> end = tried.get_future().share();
-  for (int i = 0; i < 2 * (wanted - 1); ++i) {
+  for (int i = 0; i < 2 * (wanted - given); ++i) {
     auto other = try_thread([end] { end.wait(); });
     if (!other) break;
     others.push_back(std::move(other));
   }
   tried.set_value();
-  return 1 + static_cast<int>(others.size() / 2);
-}
-
-// 0: as they are.
-void use_threads(int threads) {
-  if (threads == 0 || threads == at::get_num_threads()) return;
-  at::set_num_threads(given_threads(threads));
+  asked = wanted;
+  given += static_cast<int>(others.size() / 2);
+  return given;
 }
 
 }  // namespace
@@ -77,10 +78,13 @@ at::Device start_machine(const MachineChoice& choice, unsigned processes) {
 }
 
 ThreadsInUse::ThreadsInUse(const MachineChoice& choice) : before_(at::get_num_threads()) {
-  use_threads(wanted_threads(choice, 1));
+  const int threads = wanted_threads(choice, 1);
+  if (threads != 0 && threads != before_) at::set_num_threads(given_threads(threads));
   take_no_less();
 }
 
-ThreadsInUse::~ThreadsInUse() { use_threads(before_); }
+ThreadsInUse::~ThreadsInUse() {
+  if (before_ != at::get_num_threads()) at::set_num_threads(before_);
+}
 
 }  // namespace organ::train

@@ -88,10 +88,14 @@ std::optional<std::uint64_t> peak_device_bytes(const Device& device) {
 
 namespace {
 
-// On the CPU: LibTorch's allocator says so in words alone, oneDNN as whatever it could not make.
-bool is_out_of_memory(const std::exception& error) {
-  const std::string line = first_line(error);
-  return line.find("can't allocate memory") != line.npos || line.starts_with("could not create a ");
+// LibTorch's allocator for the CPU says so in words alone.
+bool is_out_of_memory(const c10::Error& error) {
+  return first_line(error).find("can't allocate memory") != std::string::npos;
+}
+
+// What makes oneDNN's code at run time says so as an error of no kind.
+bool is_out_of_memory(const dnnl::error& error) {
+  return error.status == dnnl_out_of_memory || error.status == dnnl_runtime_error;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -16,8 +17,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// More than the machine has where it cannot be told.
-unsigned processors_of_process() {
+// OpenMP, asked by these, has bound the thread that loaded it to one place of several.
+bool openmp_binds() {
+  constexpr const char* kAsked[] = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"};
+  return std::ranges::any_of(kAsked, [](const char* name) { return std::getenv(name) != nullptr; });
+}
+
+unsigned processors_of_thread() {
+  if (openmp_binds()) return std::thread::hardware_concurrency();
   cpu_set_t set;
   CPU_ZERO(&set);
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return std::thread::hardware_concurrency();
@@ -50,7 +57,7 @@ std::optional<unsigned> processors_of_quota(const std::string& cpu_max) {
 }
 
 unsigned usable_processors() {
-  unsigned least = processors_of_process();
+  unsigned least = processors_of_thread();
   const fs::path groups = "/sys/fs/cgroup";
   // A container sees its own group as the first; what is above binds it too.
   for (fs::path group = groups / own_group();; group = group.parent_path()) {

@@ -188,9 +188,15 @@ const organPage = (() => {
     byId(titleOf(version)).parentElement.open = true;
   }
 
-  // The page may be opened at a version: another tab, a link that was kept.
+  // The page may be opened at a version: another tab, a link that was kept, the way back.
   function revealNamed() {
-    const at = data.versions.findIndex((one) => `#${encodeURIComponent(titleOf(one))}` === location.hash);
+    let named = "";
+    try {
+      named = decodeURIComponent(location.hash.slice(1));
+    } catch {
+      return;  // somebody's % is no code
+    }
+    const at = data.versions.findIndex((one) => titleOf(one) === named);
     if (at >= 0) reveal(data.versions[at]);
   }
 
@@ -299,6 +305,7 @@ const organPage = (() => {
     listenToDrops();
     show();
     revealNamed();
+    window.addEventListener("hashchange", revealNamed);
   }
 
   start();

@@ -16,6 +16,15 @@ for ask in "root --witness" "root --root-key" "verify --key" "verify --proof non
   grep -q 'garbage. is no verifier key' err
 done
 expect 2 organ registry remember --key publisher.pub >/dev/null 2>err
+for empty in "log verify --key" "registry remember --key" "log root --witness"; do
+  expect 2 organ $empty '' >/dev/null 2>&1
+done
+head -c 5000 /dev/zero >big.vkey
+mkdir folder.vkey
+for none in big.vkey folder.vkey '~/w1.vkey'; do
+  expect 2 organ log root --witness "$none" >/dev/null 2>&1
+done
+rm -r big.vkey folder.vkey
 for wrong in w1.vkey publisher.pub; do
   expect 2 organ log cosign registry --key $wrong 2>err
   grep -q 'expected a private key' err

@@ -20,6 +20,7 @@
 #include "format/base/fail.h"
 #include "format/base/try_thread.h"
 #include "tests/support/support.h"
+#include "tests/train/support/few_threads.h"
 #include "train/machine/torch_device.h"
 
 namespace organ::test {
@@ -98,6 +99,19 @@ TEST_CASE("a process of our own takes its share of the cores and keeps large blo
     if (!kOwnAllocator) CHECK(left.keeps_large_blocks);
   }
   CHECK(after_start({.threads = 2, .own_process = true}, 1).threads == 2);
+}
+
+TEST_CASE("threads that the system does not give are not waited for, and those it gave are kept") {
+  for (const unsigned most : {1u, 2u, 4u, 5u, 7u}) {
+    const auto same = test::with_few_threads(most, [&] {
+      train::start_machine({.threads = 4}, 1);
+      const int given = at::get_num_threads();
+      train::start_machine({.threads = 4}, 1);
+      return given >= 1 && given <= std::max(1, static_cast<int>(most)) &&
+             given == at::get_num_threads();
+    });
+    CHECK(same.value_or(true));
+  }
 }
 
 TEST_CASE("memory that runs out and what libraries throw are organ's errors, a host's own pass") {

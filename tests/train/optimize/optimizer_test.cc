@@ -9,6 +9,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/train/support/few_threads.h"
+
 namespace organ::train {
 namespace {
 
@@ -199,6 +201,25 @@ TEST_CASE("the global norm has the same bits on any number of threads") {
       CAPTURE(threads);
       CHECK(global_norm(some, threads) == global_norm(some, 1));
     }
+  }
+}
+
+TEST_CASE("what the system gives no thread for is done all the same, to the bit") {
+  constexpr std::size_t kSize = 100'003;
+  const auto stepped = [] {
+    Buffers buffers(kSize);
+    fill(buffers.master, 0.1f);
+    fill(buffers.gradient, 0.3f);
+    const ParameterRun run{.offset = 0, .elements = kSize, .decay = true};
+    adamw_step(buffers.view(), {&run, 1}, {}, 1e-3, 1, 1, 4);
+    return buffers.master;
+  };
+  const std::vector<float> expected = stepped();
+  const double norm = global_norm(expected, 4);
+  for (const unsigned most : {1u, 2u, 3u}) {
+    const auto same = test::with_few_threads(
+        most, [&] { return stepped() == expected && global_norm(expected, 4) == norm; });
+    CHECK(same.value_or(true));
   }
 }
 
