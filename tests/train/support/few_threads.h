@@ -12,25 +12,28 @@
 namespace organ::test {
 
 // What `action()` says in a child that may have `threads` threads in all; false when it throws.
-// nullopt where the limit binds nobody we can become: only the superuser is another user.
+// nullopt where we cannot become a user whom the limit binds: only the superuser can.
 template <typename Action>
 std::optional<bool> with_few_threads(unsigned threads, const Action& action) {
   constexpr uid_t kNobody = 64'999;  // of no other process
-  if (::geteuid() != 0) return std::nullopt;
+  constexpr int kBad = 1, kStillOurselves = 2;
   const pid_t child = ::fork();
   if (child == 0) {
     const rlimit limit{threads, threads};
-    bool good =
-        ::setrlimit(RLIMIT_NPROC, &limit) == 0 && ::setresuid(kNobody, kNobody, kNobody) == 0;
-    try {
-      good = good && action();
-    } catch (const std::exception&) {
-      good = false;
+    if (::setrlimit(RLIMIT_NPROC, &limit) != 0 || ::geteuid() != 0 ||
+        ::setresuid(kNobody, kNobody, kNobody) != 0) {
+      ::_exit(kStillOurselves);
     }
-    ::_exit(good ? 0 : 1);
+    try {
+      ::_exit(action() ? 0 : kBad);
+    } catch (const std::exception&) {
+      ::_exit(kBad);
+    }
   }
   int status = 0;
-  return child > 0 && ::waitpid(child, &status, 0) == child && status == 0;
+  if (child < 0 || ::waitpid(child, &status, 0) != child) return false;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kStillOurselves) return std::nullopt;
+  return status == 0;
 }
 
 }  // namespace organ::test
