@@ -15,6 +15,7 @@
 // Of the OpenMP that LibTorch brings (OpenMP 5.0, 3.2); clang has no omp.h of its own.
 extern "C" {
 void omp_set_dynamic(int dynamic);
+int omp_get_num_procs(void);
 int omp_get_thread_limit(void);
 void omp_set_max_active_levels(int levels);
 int omp_get_max_active_levels(void);
