@@ -21,7 +21,8 @@ for empty in "log verify --key" "registry remember --key" "log root --witness"; 
 done
 head -c 5000 /dev/zero >big.vkey
 mkdir folder.vkey
-for none in big.vkey folder.vkey '~/w1.vkey'; do
+tilde='~'
+for none in big.vkey folder.vkey "$tilde/w1.vkey"; do
   expect 2 organ log root --witness "$none" >/dev/null 2>&1
 done
 rm -r big.vkey folder.vkey
