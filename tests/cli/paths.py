@@ -267,7 +267,7 @@ class Sweep:
                 value, cwd = self.forms(folder, word[1:-1].encode())[form]
                 self.expect(f"{' '.join(words[:2])} {words[i - 1]} {form}",
                             self.call(folder, filled(folder, i, value), cwd), plain)
-                self.refuse_tilde(words, filled(self.fresh()), i)
+                self.refuse_tilde(words, filled(folder), i)
         for what, name in (("a space", b"a world"), ("no UTF-8", b"caf\xe9\xff"),
                            ("a line feed", b"two\nlines")):
             for more in ([], ["--json"]):
