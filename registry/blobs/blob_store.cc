@@ -292,12 +292,16 @@ bool BlobStore::would_adopt(int fd, const Digest& digest) const {
 }
 
 StagedBlob BlobStore::adopt(UniqueFd fd, std::uint64_t size, const Digest& digest,
-                            std::string_view subject, const Work& work) const {
+                            std::string_view subject, const Work& work, Contents contents) const {
   if (!would_adopt(fd.get(), digest)) return stage(fd.get(), size, digest, subject, work);
   // Nobody of this registry writes it from here on: what is hashed is what gets the name.
   set_permissions_in(folder_, fd.get(), 0444, path(digest).string());
   require_size(fd.get(), size, subject);
-  require_digest(hash_file_flat(fd.get(), subject, work), digest);
+  if (contents == Contents::unknown) {
+    require_digest(hash_file_flat(fd.get(), subject, work), digest);
+  } else {
+    work.advance(size);
+  }
   try {
     sync_fd(fd.get(), subject_of(digest));
   } catch (const Error&) {
