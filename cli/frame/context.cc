@@ -98,6 +98,14 @@ fs::path Context::known_registries() const {
   return {};
 }
 
+fs::path Context::read_memory() const {
+  if (const auto state = environment_folder("XDG_STATE_HOME")) return *state / "organ" / "read";
+  if (const auto home = environment_folder("HOME")) {
+    return *home / ".local" / "state" / "organ" / "read";
+  }
+  return {};
+}
+
 fs::path Context::registry_path() const {
   if (registry) return *registry;
   if (const auto path = environment("ORGAN_REGISTRY")) return typed_path(*path);

@@ -73,6 +73,9 @@ class Context {
   // What this user has seen of registries: $XDG_CONFIG_HOME/organ/trust, else
   // ~/.config/organ/trust; empty without either.
   std::filesystem::path known_registries() const;
+  // When this user last read objects of registries: $XDG_STATE_HOME/organ/read, else
+  // ~/.local/state/organ/read; empty without either.
+  std::filesystem::path read_memory() const;
   bool show_progress() const;  // asked for, or stderr is a terminal, TERM not dumb, no NO_COLOR
 
  private:

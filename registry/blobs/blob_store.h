@@ -14,6 +14,7 @@
 #include "format/base/digest.h"
 #include "format/base/error.h"
 #include "format/base/file.h"
+#include "registry/blobs/read_memory.h"
 
 namespace organ::registry {
 
@@ -54,6 +55,10 @@ class BlobStore {
   // Whether the object is here whole: all of it is read, and what cannot be read is not. `work` is
   // told of its bytes.
   bool is_whole(const Digest& digest, std::uint64_t size, const Work& work = {}) const;
+
+  // What the file system says of it; nothing when it is no regular file of this size. Its contents
+  // are not read.
+  std::optional<FileState> state(const Digest& digest, std::uint64_t size) const;
 
   // Its mode lets somebody write into it; false when it is not there.
   bool is_writable(const Digest& digest) const;
