@@ -34,7 +34,8 @@ class FetchedOrgan final : public format::OrganSource {
            quote(file.path));
     }
     UniqueFd fd = open_regular(path, Symlinks::refuse);
-    fs::remove(path);
+    std::error_code ignored;  // what is left goes with the folder
+    fs::remove(path, ignored);
     return fd;
   }
   std::vector<std::string> signature_bundles() const override {
@@ -53,6 +54,15 @@ class FetchedOrgan final : public format::OrganSource {
   mutable DownloadCount count_;
 };
 
+fs::path temporary_files() {
+  std::error_code error;
+  fs::path folder = fs::temp_directory_path(error);
+  if (error) {
+    fail(ErrorCode::io, "the folder for temporary files cannot be used: {}", error.message());
+  }
+  return folder;
+}
+
 }  // namespace
 
 CopyResult copy(const RemoteReference& from, const RemoteReference& where,
@@ -62,7 +72,7 @@ CopyResult copy(const RemoteReference& from, const RemoteReference& where,
   const Repository repository(reading);
   const RemoteVersion version = read_version(repository);
   const RemoteReference to = with_tag(where, version.organ.version);
-  const TempFolder folder(fs::temp_directory_path(), "organ-copy");
+  const TempFolder folder(temporary_files(), "organ-copy");
   const FetchedOrgan organ(repository, version, folder.path());
   Shipment shipment(organ, version.manifest.digest);
   shipment.stop = [&] { reading.stop(); };
