@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <vector>
 
-#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "format/base/error.h"
@@ -23,19 +22,6 @@ constexpr std::uint64_t kLimit = std::uint64_t{512} << 20;  // of what is read b
 constexpr std::size_t kMostObjects = 1'000'000;
 
 }  // namespace
-
-Digest contents_of(const format::FileEntry& file) {
-  std::string text = fmt::format("{} {} {} {}\n", to_string(file.role), file.size,
-                                 file.digest.hex(), file.data_start);
-  for (const Digest& chunk : file.chunks) text += chunk.hex() + "\n";
-  for (std::size_t i = 0; i < file.tensors.size(); ++i) {
-    const format::TensorInfo& tensor = file.tensors[i];
-    text +=
-        fmt::format("{} {} {} {} {} {}\n", file.tensor_digests[i].hex(), tensor.offset, tensor.size,
-                    to_string(tensor.dtype), format::to_string(tensor.shape), tensor.name);
-  }
-  return sha256(text);
-}
 
 ReadMemory::ReadMemory(const fs::path& folder, const fs::path& location)
     : file_(folder / (sha256(location.string()).hex() + ".json")), location_(location.string()) {

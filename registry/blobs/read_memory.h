@@ -13,7 +13,6 @@
 #include <string_view>
 
 #include "format/base/digest.h"
-#include "format/manifest/manifest.h"
 
 namespace organ::registry {
 
@@ -24,11 +23,8 @@ struct FileState {
   bool operator==(const FileState&) const = default;
 };
 
-// Of all that organ.json says of a file but its name: what was found right of one version is right
-// of every other one that says the same.
-Digest contents_of(const format::FileEntry& file);
-
-// A value. Not thread-safe.
+// `contents` is the digest of all that is said of an object, and was found right. A value. Not
+// thread-safe.
 class ReadMemory {
  public:
   // Nothing is remembered nor kept.

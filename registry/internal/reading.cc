@@ -3,10 +3,30 @@
 
 #include <algorithm>
 
+#include <fmt/core.h>
+
 #include "format/base/error.h"
 #include "registry/log/moment.h"
 
 namespace organ::registry {
+namespace {
+
+// Of all that organ.json says of a file but its name: what was found right of one version is right
+// of every other one that says the same.
+Digest contents_of(const format::FileEntry& file) {
+  std::string text = fmt::format("{} {} {} {}\n", to_string(file.role), file.size,
+                                 file.digest.hex(), file.data_start);
+  for (const Digest& chunk : file.chunks) text += chunk.hex() + "\n";
+  for (std::size_t i = 0; i < file.tensors.size(); ++i) {
+    const format::TensorInfo& tensor = file.tensors[i];
+    text +=
+        fmt::format("{} {} {} {} {} {}\n", file.tensor_digests[i].hex(), tensor.offset, tensor.size,
+                    to_string(tensor.dtype), format::to_string(tensor.shape), tensor.name);
+  }
+  return sha256(text);
+}
+
+}  // namespace
 
 Reading::Reading(const BlobStore& blobs, const RereadOptions& options,
                  const std::filesystem::path& location, std::uint64_t now)
