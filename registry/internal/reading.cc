@@ -19,9 +19,9 @@ Digest contents_of(const format::FileEntry& file) {
   for (const Digest& chunk : file.chunks) text += chunk.hex() + "\n";
   for (std::size_t i = 0; i < file.tensors.size(); ++i) {
     const format::TensorInfo& tensor = file.tensors[i];
-    text +=
-        fmt::format("{} {} {} {} {} {}\n", file.tensor_digests[i].hex(), tensor.offset, tensor.size,
-                    to_string(tensor.dtype), format::to_string(tensor.shape), tensor.name);
+    text += fmt::format("{} {} {} {} {} {} {}\n", file.tensor_digests[i].hex(), tensor.offset,
+                        tensor.size, to_string(tensor.dtype), format::to_string(tensor.shape),
+                        tensor.name.size(), tensor.name);
   }
   return sha256(text);
 }
