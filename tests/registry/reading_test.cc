@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What verify_all() reads, and what it need not read again.
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>

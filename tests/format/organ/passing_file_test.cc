@@ -2,6 +2,7 @@
 #include "format/organ/passing_file.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 
 #include <algorithm>
 #include <array>
