@@ -28,11 +28,7 @@ struct World : Fixture {
                               &format::FileEntry::role);
   }();
   std::uint64_t all_files = [this] {
-    std::uint64_t bytes = 0;
-    for (const auto& file : format::OrganFolder::open(organ_folder).manifest().files) {
-      bytes += file.size;
-    }
-    return bytes;
+    return format::verified_size(format::OrganFolder::open(organ_folder).manifest());
   }();
 
   VerifyReport look(std::optional<std::uint64_t> after = std::nullopt) const {
