@@ -36,6 +36,7 @@ class ReadMemory {
   // When it was read, in seconds since 1970; nothing when it never was, or is another file now.
   std::optional<std::uint64_t> last_read(const Digest& contents, const FileState& now) const;
   void keep(const Digest& contents, const FileState& state, std::uint64_t time);
+  void forget(const Digest& contents) { reads_.erase(contents); }
   // Writes what was kept, less what is not in the registry any more: what keep() was not told of
   // and last_read() not asked for. Beyond a million objects those read first go. Throws io.
   void save() const;

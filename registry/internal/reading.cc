@@ -80,8 +80,12 @@ const format::PassedFile* UnreadOrgan::passed(const format::FileEntry& file) con
   return passed_.contains(file.path) ? &sound_ : nullptr;
 }
 
-void UnreadOrgan::keep() {
+void UnreadOrgan::keep(bool is_sound) {
   for (const Unread& one : unread_) {
+    if (!is_sound) {  // which of them it is nobody asks: all are read next time
+      reading_.memory_.forget(one.contents);
+      continue;
+    }
     // Written while it was read: nobody knows what was.
     if (reading_.blobs_->state(one.file->digest, one.file->size) != one.state) continue;
     reading_.keep(one.contents, one.state);

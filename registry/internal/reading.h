@@ -51,8 +51,8 @@ class UnreadOrgan final : public format::OrganSource {
  public:
   UnreadOrgan(const format::OrganSource& organ, Reading& reading);
 
-  // Nothing was found wrong in what was read now.
-  void keep();
+  // Whether nothing was found wrong in what was read now.
+  void keep(bool is_sound);
   // Of what was not read now, when the first was, as RFC 3339 in UTC; nothing: all was read in this
   // run.
   std::optional<std::string> read_since() const;

@@ -153,7 +153,7 @@ TEST_CASE("reading: a memory that is no use is none") {
     CHECK(world.look(kHour).bytes_before == world.all_files);  // written anew
   }
   fs::remove_all(world.memory);
-  spill(world.memory, "a file lies there");
+  write_file(world.memory, "a file lies there");
   const VerifyReport report = world.look(kHour);
   CHECK(all_findings(report) == "no finding");
   REQUIRE_FALSE(report.notes.empty());
