@@ -76,7 +76,9 @@ void Context::warn(std::string_view line) const { insist("warning: " + std::stri
 
 void Context::warn_of(const std::vector<std::string>& sentences) const {
   constexpr std::size_t kLongest = 2048;
-  for (const std::string& sentence : sentences) warn(escape_text(sentence, kLongest));
+  for (const std::string& sentence : sentences) {
+    if (warned_.insert(sentence).second) warn(escape_text(sentence, kLongest));
+  }
 }
 
 void Context::detail(std::string_view line) const {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -82,6 +83,7 @@ class Context {
   void say(std::string_view line) const;
 
   mutable bool silent_ = false;
+  mutable std::set<std::string> warned_;  // each sentence once, whoever finds it again
   mutable std::string waiting_;
 };
 
