@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fmt/core.h>
+
+#include "format/base/error.h"
 #include "format/base/file.h"
 #include "tests/support/support.h"
 #include "tests/train/support/ids_file.h"
