@@ -5,7 +5,7 @@
 
 #include <fmt/core.h>
 
-#include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "tests/support/support.h"
 #include "tests/train/support/ids_file.h"
