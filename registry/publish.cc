@@ -144,9 +144,12 @@ class BlobWriter {
 
   StagedBlob staged(const OrganSource& organ, const FileEntry& file, const Work& work) const {
     UniqueFd fd = organ.open(file);
-    return organ.may_be_taken(file)
-               ? blobs_.adopt(std::move(fd), file.size, file.digest, file.path, work)
-               : blobs_.stage(fd.get(), file.size, file.digest, file.path, work);
+    if (!organ.may_be_taken(file)) {
+      return blobs_.stage(fd.get(), file.size, file.digest, file.path, work);
+    }
+    const auto contents =
+        organ.passed(file) != nullptr ? BlobStore::Contents::known : BlobStore::Contents::unknown;
+    return blobs_.adopt(std::move(fd), file.size, file.digest, file.path, work, contents);
   }
 
   // A quarter of what the process may have open; the rest is others'.

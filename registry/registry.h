@@ -103,10 +103,20 @@ struct VerifyReport {
     std::vector<format::Finding> not_finite = {};  // tensors with NaN or infinity
   };
   std::vector<Item> items;
-  std::uint64_t versions = 0;         // how many were looked at
-  std::uint64_t bytes = 0;            // read and compared
-  std::vector<std::string> notes;     // blobs nothing refers to, a torn log tail, …
+  std::uint64_t versions = 0;      // how many were looked at
+  std::uint64_t bytes = 0;         // read and compared
+  std::uint64_t bytes_before = 0;  // taken for read, because they were within RereadOptions::after
+  std::vector<std::string> notes;  // blobs nothing refers to, a torn log tail, …
   std::vector<std::string> warnings;  // what is no damage yet: blobs that can be written
+};
+
+// What verify_all() need not read again.
+struct RereadOptions {
+  // Where it is kept when this user last read the objects of registries; empty: nowhere.
+  std::filesystem::path memory;
+  // Seconds: an object that was read whole within them, and not written since as the file system
+  // says, is taken for read. Nothing: all are read.
+  std::optional<std::uint64_t> after;
 };
 
 struct RebuildReport {
@@ -251,8 +261,10 @@ class Registry {
 
   VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {},
                       const Work& work = {}) const;
-  // Every version, the log against its checkpoint, the catalog and index.json against the log.
-  VerifyReport verify_all(const TrustOverride& override = {}, const Work& work = {}) const;
+  // Every version, each object once; the log against its checkpoint, the catalog and index.json
+  // against the log.
+  VerifyReport verify_all(const TrustOverride& override = {}, const Work& work = {},
+                          const RereadOptions& options = {}) const;
 
   // The logical content of the catalog as ordered text: equal text, equal catalog.
   std::string dump() const;

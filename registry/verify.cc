@@ -8,6 +8,7 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/path_status.h"
+#include "registry/internal/reading.h"
 #include "registry/internal/registry_impl.h"
 #include "registry/oci/oci.h"
 #include "registry/trust/attested.h"
@@ -119,6 +120,15 @@ void note_modes(const BlobStore& blobs, const std::vector<BlobRef>& seen, Verify
   }
 }
 
+std::string sentence_of(const std::optional<std::string>& read_since) {
+  std::string sentence = "every byte is what organ.json says";
+  if (read_since) {
+    sentence += fmt::format(
+        "; some were read at {} or later, and their files were not written since", *read_since);
+  }
+  return sentence;
+}
+
 }  // namespace
 
 TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::OrganSource& organ,
@@ -165,14 +175,15 @@ TrustVerdict Registry::Impl::evaluate(const VersionInfo& version, const format::
 }
 
 Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverride& override,
-                                    const Work& work, std::uint64_t& bytes,
-                                    std::vector<BlobRef>& seen) const {
+                                    const Work& work, Reading& reading) const {
+  std::vector<BlobRef>& seen = reading.seen;
   const std::string subject = version.name + ":" + version.version;
   const BlobRef manifest{version.digest, version.manifest_size};
   Item item{.subject = subject, .digest = version.digest, .findings = {}, .trust = {}};
   seen.push_back(manifest);
   seen.push_back(empty_config().ref);
   bool expected = false;  // its weights
+  std::optional<std::string> read_since;
   collect(item.findings, subject, [&] {
     expected = !facts().taken_down(version.name, version.version);
     for (const BlobRef& signature : catalog.attached(version.log_index)) {
@@ -195,21 +206,23 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
       work.advance(version.bytes);
     } else {
       work.advance(stored.content.organ_json.size);
+      reading.bytes += stored.content.organ_json.size;
+      UnreadOrgan unread(*organ, reading);
       format::FiniteCheck finite;
-      std::vector<Finding> contents = format::verify_contents(*organ, {}, work, finite);
+      std::vector<Finding> contents = format::verify_contents(unread, {}, work, finite);
+      unread.keep(contents.empty() && finite.found.empty());
       std::ranges::move(contents, std::back_inserter(item.findings));
       item.not_finite = std::move(finite.found);
-      bytes += version.bytes;
+      read_since = unread.read_since();
     }
     item.trust = evaluate(version, *organ, override);
     if (item.findings.empty() && expected) {
-      item.trust.established.insert(item.trust.established.begin(),
-                                    "every byte is what organ.json says");
+      item.trust.established.insert(item.trust.established.begin(), sentence_of(read_since));
     }
   });
   // Taken down while it was read: that is no damage.
   if (expected && !item.findings.empty() && facts().taken_down(version.name, version.version)) {
-    return verify_version(version, override, work.uncounted(), bytes, seen);
+    return verify_version(version, override, work.uncounted(), reading);
   }
   // In a registry a missing object is damage, not an absent argument.
   for (Finding& finding : item.findings) {
@@ -226,23 +239,25 @@ TrustVerdict Registry::evaluate(const ResolvedVersion& version, const format::Or
 VerifyReport Registry::verify(const ResolvedVersion& version, const TrustOverride& override,
                               const Work& work) const {
   VerifyReport report;
-  std::vector<BlobRef> seen;
-  report.items.push_back(impl_->verify_version(
-      version, override, work.phase("verifying", version.bytes), report.bytes, seen));
+  Reading reading(impl_->blobs);
+  report.items.push_back(
+      impl_->verify_version(version, override, work.phase("verifying", version.bytes), reading));
   report.versions = 1;
-  note_modes(impl_->blobs, seen, report);
+  report.bytes = reading.bytes;
+  note_modes(impl_->blobs, reading.seen, report);
   return report;
 }
 
-VerifyReport Registry::verify_all(const TrustOverride& override, const Work& work) const {
+VerifyReport Registry::verify_all(const TrustOverride& override, const Work& work,
+                                  const RereadOptions& options) const {
   VerifyReport report;
-  std::vector<BlobRef> seen;
+  Reading reading(impl_->blobs, options, real_path(folder()), seconds_now());
   const std::vector<VersionInfo> versions = impl_->catalog.list({});
   std::uint64_t bytes = 0;
   for (const VersionInfo& version : versions) bytes += version.bytes;
   const Work verifying = work.phase("verifying", bytes);
   for (const VersionInfo& version : versions) {
-    report.items.push_back(impl_->verify_version(version, override, verifying, report.bytes, seen));
+    report.items.push_back(impl_->verify_version(version, override, verifying, reading));
     ++report.versions;
   }
   if (report.versions == 0) {
@@ -250,13 +265,18 @@ VerifyReport Registry::verify_all(const TrustOverride& override, const Work& wor
                 quote(folder().string()) + ": nothing to verify: no version is published",
                 "organ publish adds one");
   }
+  report.bytes = reading.bytes;
+  report.bytes_before = reading.bytes_before;
+  if (const std::string why = reading.remember(); !why.empty()) {
+    report.notes.push_back("what was read could not be remembered: " + why);
+  }
   const FileLock lock(impl_->paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);
   report.items.push_back(verify_log(impl_->log, work));
   report.items.push_back(
       verify_catalog(impl_->paths, impl_->log, impl_->blobs, work, report.notes));
   report.items.push_back(verify_index(impl_->paths, impl_->log));
-  note_strays(impl_->blobs, seen, report);
-  note_modes(impl_->blobs, seen, report);
+  note_strays(impl_->blobs, reading.seen, report);
+  note_modes(impl_->blobs, reading.seen, report);
   return report;
 }
 

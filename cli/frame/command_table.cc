@@ -13,7 +13,7 @@ const std::vector<CommandGroup>& command_groups() {
       {"see what is published", {{"list"}, {"search"}, {"show"}, {"diff"}, {"log"}}},
       {"withdraw, point at or pin a version",
        {{"yank"}, {"revoke"}, {"takedown"}, {"supersede"}, {"alias"}, {"lock"}}},
-      {"move versions between registries", {{"push"}, {"pull"}}},
+      {"move versions between registries", {{"push"}, {"pull"}, {"copy"}}},
       {"transplant", {{"check"}, {"install"}, {"uninstall"}}},
       {"train and measure",
        {{"train", "train contiguous layers on a domain and write them as an organ"},

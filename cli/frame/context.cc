@@ -76,7 +76,9 @@ void Context::warn(std::string_view line) const { insist("warning: " + std::stri
 
 void Context::warn_of(const std::vector<std::string>& sentences) const {
   constexpr std::size_t kLongest = 2048;
-  for (const std::string& sentence : sentences) warn(escape_text(sentence, kLongest));
+  for (const std::string& sentence : sentences) {
+    if (warned_.insert(sentence).second) warn(escape_text(sentence, kLongest));
+  }
 }
 
 void Context::detail(std::string_view line) const {
@@ -95,6 +97,14 @@ void Context::worsen(ErrorCode code) {
 fs::path Context::known_registries() const {
   if (const auto config = environment_folder("XDG_CONFIG_HOME")) return *config / "organ" / "trust";
   if (const auto home = environment_folder("HOME")) return *home / ".config" / "organ" / "trust";
+  return {};
+}
+
+fs::path Context::read_memory() const {
+  if (const auto state = environment_folder("XDG_STATE_HOME")) return *state / "organ" / "read";
+  if (const auto home = environment_folder("HOME")) {
+    return *home / ".local" / "state" / "organ" / "read";
+  }
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -73,12 +74,16 @@ class Context {
   // What this user has seen of registries: $XDG_CONFIG_HOME/organ/trust, else
   // ~/.config/organ/trust; empty without either.
   std::filesystem::path known_registries() const;
+  // When this user last read objects of registries: $XDG_STATE_HOME/organ/read, else
+  // ~/.local/state/organ/read; empty without either.
+  std::filesystem::path read_memory() const;
   bool show_progress() const;  // asked for, or stderr is a terminal, TERM not dumb, no NO_COLOR
 
  private:
   void say(std::string_view line) const;
 
   mutable bool silent_ = false;
+  mutable std::set<std::string> warned_;  // each sentence once, whoever finds it again
   mutable std::string waiting_;
 };
 

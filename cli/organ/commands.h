@@ -30,6 +30,7 @@ inline constexpr NamedCommand kCommands[] = {
     {"attest", add_attest},
     {"check", add_check},
     {"ci", add_ci},
+    {"copy", add_copy},
     {"diff", add_diff},
     {"doctor", add_doctor},
     {"export", add_export},

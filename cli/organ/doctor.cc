@@ -95,16 +95,17 @@ Training ask_training() {
 }
 
 // What doctor says must not end where something is amiss.
-std::optional<std::string> registry_folder(const Context& context) {
+std::optional<std::string> registry_folder(const Context& context, std::string& why) {
   try {
     return context.registry_path().string();
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    why = error.message();
     return std::nullopt;
   }
 }
 
-std::string registry_text(const std::optional<std::string>& folder) {
-  if (!folder) return "none: HOME is no absolute path";
+std::string registry_text(const std::optional<std::string>& folder, const std::string& why) {
+  if (!folder) return "none: " + escape_text(why);
   const std::filesystem::path whole = absolute_path(*folder).lexically_normal();
   return escape_text(whole.string()) + (is_there(whole) ? "" : "  (not there yet)");
 }
@@ -113,7 +114,8 @@ void run_doctor(Context& context) {
   const double rate = sha256_rate();
   const std::optional<bool> instructions = has_sha_instructions();
   const Training training = ask_training();
-  const auto registry_path = registry_folder(context);
+  std::string why_none;
+  const auto registry_path = registry_folder(context, why_none);
   if (training.broken) context.worsen(ErrorCode::io);
   if (context.json) {
     context.print_json(
@@ -133,7 +135,7 @@ void run_doctor(Context& context) {
   context.print(fmt::format("crypto     {}", escape_text(crypto_library())));
   context.print(fmt::format("database   {}", escape_text(registry::database_library())));
   context.print(fmt::format("sha-256    {:.2f} GB/s on one core{}", rate, sha_text(instructions)));
-  context.print("registry   " + registry_text(registry_path));
+  context.print("registry   " + registry_text(registry_path, why_none));
   for (const std::string& line : training.lines) context.print(line);
 }
 

@@ -140,7 +140,9 @@ std::string folder_of_argument(const std::string& text) {
 registry::TrustOverride TrustOptions::load() const {
   registry::TrustOverride override;
   for (const std::string& file : key_files) {
-    override.keys.push_back(format::PublicKey::load(file));
+    format::PublicKey key = format::PublicKey::load(file);
+    const auto is_it = [&](const format::PublicKey& one) { return one.id() == key.id(); };
+    if (std::ranges::none_of(override.keys, is_it)) override.keys.push_back(std::move(key));
   }
   override.allow_unsigned = allow_unsigned;
   return override;

@@ -22,7 +22,7 @@ using transplant::Abandoned;
 using transplant::Pending;
 using transplant::Recovery;
 
-std::string_view to_text(Abandoned::FileState state) {
+std::string_view words_of(Abandoned::FileState state) {
   switch (state) {
     case Abandoned::FileState::old: return "old";
     case Abandoned::FileState::changed: return "new";
@@ -31,7 +31,7 @@ std::string_view to_text(Abandoned::FileState state) {
   fail(ErrorCode::internal, "no such state of a file");
 }
 
-std::string_view to_text(Recovery recovery) {
+std::string_view words_of(Recovery recovery) {
   switch (recovery) {
     case Recovery::nothing: return "nothing was pending";
     case Recovery::discarded:
@@ -41,7 +41,7 @@ std::string_view to_text(Recovery recovery) {
   fail(ErrorCode::internal, "no such recovery");
 }
 
-std::string_view to_text(Pending pending) {
+std::string_view words_of(Pending pending) {
   switch (pending) {
     case Pending::nothing: return "nothing was pending";
     case Pending::undecided: return "the undecided change is given up; the model was never touched";
@@ -58,7 +58,7 @@ std::string_view word(Pending pending) {
 
 nlohmann::json abandoned_json(const std::string& model, const Abandoned& given_up) {
   nlohmann::json files = nlohmann::json::object();
-  for (const auto& [name, state] : given_up.files) files[name] = to_text(state);
+  for (const auto& [name, state] : given_up.files) files[name] = words_of(state);
   nlohmann::json record = {{"folder", model},
                            {"action", "abort"},
                            {"pending", word(given_up.pending)},
@@ -77,27 +77,27 @@ void continue_change(Context& context, const std::string& model, unsigned thread
     pending = transplant::pending_change(model);
     return transplant::recover_journal(model, work);
   });
-  context.set_done(std::string(to_text(recovery)));
+  context.set_done(std::string(words_of(recovery)));
   if (context.json) {
     context.print_json("install",
                        {{"folder", model}, {"action", "continue"}, {"pending", word(pending)}});
     return;
   }
-  context.confirm(fmt::format("{}: {}", escape_text(model), to_text(recovery)));
+  context.confirm(fmt::format("{}: {}", escape_text(model), words_of(recovery)));
 }
 
 void give_up_change(Context& context, const std::string& model, unsigned threads) {
   require_folder(model);
   const Abandoned given_up = watched(
       context, threads, [&](const Work& work) { return transplant::abort_change(model, work); });
-  context.set_done(std::string(to_text(given_up.pending)));
+  context.set_done(std::string(words_of(given_up.pending)));
   if (context.json) {
     context.print_json("install", abandoned_json(model, given_up));
     return;
   }
-  context.confirm(fmt::format("{}: {}", escape_text(model), to_text(given_up.pending)));
+  context.confirm(fmt::format("{}: {}", escape_text(model), words_of(given_up.pending)));
   for (const auto& [name, state] : given_up.files) {
-    context.confirm(fmt::format("  {}: {}", escape_text(name), to_text(state)));
+    context.confirm(fmt::format("  {}: {}", escape_text(name), words_of(state)));
   }
   if (given_up.aside) {
     context.note("what it had prepared is kept in " + escape_text(given_up.aside->string()));

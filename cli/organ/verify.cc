@@ -33,6 +33,7 @@ using registry::VerifyReport;
 struct VerifyArguments {
   std::string subject;
   bool all = false;
+  std::optional<std::uint64_t> reread_after;
   ReportOptions report;
   TrustOptions trust;
   CertificateOptions certificates;
@@ -85,7 +86,14 @@ VerifyReport examine_asked(const Context& context, const VerifyArguments& argume
                   "give either --all or one organ or lock file, not both");
     }
     require_no_name(arguments);
-    return open_registry(context, Registry::Mode::read, work).verify_all(trust, work);
+    return open_registry(context, Registry::Mode::read, work)
+        .verify_all(trust, work,
+                    {.memory = context.read_memory(), .after = arguments.reread_after});
+  }
+  if (arguments.reread_after) {
+    throw Error(ErrorCode::invalid_argument,
+                "--reread-after: is about the whole registry, and one organ is looked at",
+                "give it with --all");
   }
   if (arguments.subject.empty()) {
     if (!arguments.trust.locked.empty()) {
@@ -163,10 +171,14 @@ void add_verify(Command& app, Context& context) {
       "  organ verify --locked organ.lock\n"
       "  organ verify legal/contracts:1.0.0 \\\n"
       "      --require 'evaluation:nll<=2.5,protocol=P0'\n"
-      "  organ verify --all --junit verify.xml --sarif verify.sarif");
+      "  organ verify --all --junit verify.xml --sarif verify.sarif\n"
+      "  organ verify --all --reread-after 30d");
   auto arguments = std::make_shared<VerifyArguments>();
   command.add_path("REF|DIR", arguments->subject, "a published version or an organ folder");
   command.add_flag("--all", arguments->all, "every version of the registry, its log and catalog");
+  add_age_option(command, "--reread-after", arguments->reread_after,
+                 "with --all: read an object again only when it was last read longer ago, or was "
+                 "written since");
   add_report_options(command, arguments->report);
   add_trust_options(command, arguments->trust, "");
   add_certificate_options(command, arguments->certificates);

@@ -77,6 +77,9 @@ std::string to_text(const VerifyReport& report, bool failures_only) {
   for (const std::string& note : report.notes) out += "note   " + escape_text(note) + "\n";
   out += fmt::format("{} looked at, {} read", counted(report.versions, "organ"),
                      size_text(report.bytes));
+  if (report.bytes_before > 0) {
+    out += fmt::format(", {} taken for read", size_text(report.bytes_before));
+  }
   return out;
 }
 
@@ -107,6 +110,7 @@ nlohmann::json to_json(const VerifyReport& report) {
           {"items", items},
           {"versions", report.versions},
           {"bytes", report.bytes},
+          {"bytes_before", report.bytes_before},
           {"notes", report.notes},
           {"warnings", report.warnings}};
 }

@@ -8,6 +8,7 @@
 namespace organ::cli {
 
 void add_alias(Command& app, Context& context);
+void add_copy(Command& app, Context& context);
 void add_fsck(Command& app, Context& context);
 void add_gc(Command& app, Context& context);
 void add_list(Command& app, Context& context);

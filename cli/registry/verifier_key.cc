@@ -15,16 +15,31 @@ constexpr std::uint64_t kFileLimit = 4096;
 
 std::string read_verifier_file(const std::filesystem::path& file) {
   std::string text = read_file(file, kFileLimit);
-  if (text.ends_with('\n')) text.pop_back();
+  text.erase(text.find_last_not_of("\r\n") + 1);  // as mail and editors end it
   return text;
 }
 
-std::string given_verifier_key(std::string_view option, const std::string& text) {
+namespace {
+
+// The key itself, or what its file holds.
+std::string key_text(std::string_view option, const std::string& text) {
+  if (!text.ends_with(".vkey")) return text;
   try {
-    const std::string key = text.ends_with(".vkey") ? read_verifier_file(typed_path(text)) : text;
-    return registry::NoteVerifier::parse(key, option).to_string();
+    return read_verifier_file(typed_path(text));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::io) throw;
+    throw Error(ErrorCode::invalid_argument, fmt::format("{}: {}", option, error.message()),
+                error.hint());
+  }
+}
+
+}  // namespace
+
+std::string given_verifier_key(std::string_view option, const std::string& text) {
+  const std::string key = key_text(option, text);
+  try {
+    return registry::NoteVerifier::parse(key, option).to_string();
+  } catch (const Error&) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("{}: {} is no verifier key", option, quote(text)),
                 "expected NAME+HASH+KEY, as its owner tells it, or its file NAME.vkey");

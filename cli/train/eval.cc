@@ -30,6 +30,10 @@ train::EvalRecord planned_beside(const train::EvalRecord& saved, const EvalArgum
   planned.source = folder;
   planned.precision = to_string(a.precision);
   planned.device = train::device_class(a.machine.device);
+  if (!a.data.empty()) {  // rows of ids have a length of their own
+    planned.context = a.context;
+    planned.stride = a.stride.value_or(a.context);
+  }
   if (!planned.reading) return planned;
   auto& reading = *planned.reading;
   reading.document_split.reset();

@@ -190,6 +190,12 @@ void sync_fd(int fd, std::string_view subject) {
   if (retry([&] { return ::fsync(fd); }) != 0) fail_errno(subject, "fsync");
 }
 
+void start_writing(int fd, std::uint64_t offset, std::uint64_t size) {
+  // File systems without it write when they are asked to sync.
+  (void)::sync_file_range(fd, static_cast<off64_t>(offset), static_cast<off64_t>(size),
+                          SYNC_FILE_RANGE_WRITE);
+}
+
 void sync_folder(const fs::path& folder) {
   const fs::path path = folder.empty() ? fs::path(".") : folder;
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

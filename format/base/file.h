@@ -56,6 +56,9 @@ void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
 // fsync of a file or folder. A failure is fatal for what was written: never retried, but for EINTR.
 // Folders of file systems that cannot sync them are passed over.
 void sync_fd(int fd, std::string_view subject);
+// Lets the system begin to write these bytes to the disk, so that a later sync_fd() has less to
+// wait for. Promises nothing.
+void start_writing(int fd, std::uint64_t offset, std::uint64_t size);
 void sync_folder(const std::filesystem::path& folder);
 void sync_folder(int fd, std::string_view subject);
 

@@ -7,11 +7,15 @@
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/organ/finite_check.h"
+#include "format/organ/internal/file_digests.h"
 #include "format/organ/internal/finite_scan.h"
 #include "format/organ/organ_source.h"
 
 namespace organ::format {
 namespace {
+
+using internal::damage;
+using internal::tensor_subject;
 
 // Files that are open at one time; an organ may have thousands.
 constexpr std::size_t kBatch = 64;
@@ -21,16 +25,8 @@ struct OpenFile {
   UniqueFd fd;
 };
 
-Finding damage(std::string subject, std::string message) {
-  return {ErrorCode::corrupt, std::move(subject), std::move(message)};
-}
-
 Finding finding_of(const FileEntry& file, const Error& error) {
   return Finding::of(escape_text(file.path), error);
-}
-
-std::string tensor_subject(const FileEntry& file, const TensorInfo& tensor) {
-  return fmt::format("{}: tensor {}", file.path, quote(tensor.name));
 }
 
 // The first tensor that does not lie wholly before `size` bytes of the file.
@@ -102,29 +98,6 @@ void locate(const OpenFile& file, std::size_t piece, const Digest& found, Damage
                          (in_header ? std::min(end, entry.data_start) : end) - 1, digests)));
 }
 
-// Does the file's own header say what the manifest says?
-void check_header(const OpenFile& file, std::vector<Finding>& findings) {
-  const FileEntry& entry = *file.entry;
-  if (entry.role == FileRole::card) return;
-  std::string prefix(entry.data_start, '\0');
-  read_at(file.fd.get(), 0, std::as_writable_bytes(std::span(prefix)), entry.path);
-  const SafetensorsHeader header = parse_safetensors_header(prefix, entry.size, entry.path);
-  if (header.tensors == entry.tensors) return;
-  for (const TensorInfo& tensor : entry.tensors) {
-    const TensorInfo* stored = header.find(tensor.name);
-    if (stored != nullptr && *stored == tensor) continue;
-    findings.push_back(damage(
-        tensor_subject(entry, tensor),
-        stored == nullptr
-            ? std::string("is in organ.json but not in the file")
-            : fmt::format("is {} {} at {} in organ.json but {} {} at {} in the file",
-                          to_string(tensor.dtype), to_string(tensor.shape), tensor.offset,
-                          to_string(stored->dtype), to_string(stored->shape), stored->offset)));
-    return;
-  }
-  findings.push_back(damage(entry.path, "has tensors that organ.json does not list"));
-}
-
 // What the bytes of one file give: the digests of its pieces, of the whole and of its tensors.
 // Without flat digests the pieces alone.
 struct Found {
@@ -136,69 +109,32 @@ struct Found {
 // The digests of pieces and tensors, computed while the bytes of a file pass once, in order.
 class PassingDigests {
  public:
-  explicit PassingDigests(const FileEntry& entry) : entry_(&entry) {}
+  explicit PassingDigests(const FileEntry& entry) : entry_(&entry), tensors_(entry) {}
 
   void see(std::uint64_t offset, std::span<const std::byte> bytes) {
-    see_pieces(offset, bytes);
-    see_tensors(offset, bytes);
-  }
-
-  // After the last byte.
-  Found finish(const Digest& flat) {
-    if (entry_->size % kChunkSize != 0) found_.pieces.push_back(piece_.finish());
-    while (found_.tensors.size() < entry_->tensors.size()) {  // empty ones at the end
-      found_.tensors.push_back(tensor_.finish());
-    }
-    found_.flat = flat;
-    return std::move(found_);
-  }
-
- private:
-  void see_pieces(std::uint64_t offset, std::span<const std::byte> bytes) {
+    tensors_.see(bytes);
     while (!bytes.empty()) {
       const std::uint64_t left = kChunkSize - offset % kChunkSize;
       const auto part = bytes.first(std::min<std::uint64_t>(left, bytes.size()));
       piece_.update(part);
-      if (part.size() == left) found_.pieces.push_back(piece_.finish());
+      if (part.size() == left) pieces_.push_back(piece_.finish());
       offset += part.size();
       bytes = bytes.subspan(part.size());
     }
   }
 
-  // Tensors tile the file behind its header.
-  void see_tensors(std::uint64_t offset, std::span<const std::byte> bytes) {
-    const std::uint64_t end = offset + bytes.size();
-    while (found_.tensors.size() < entry_->tensors.size()) {
-      const TensorInfo& tensor = entry_->tensors[found_.tensors.size()];
-      const std::uint64_t start = entry_->data_start + tensor.offset;
-      const std::uint64_t from = std::max(start, offset);
-      const std::uint64_t to = std::min(start + tensor.size, end);
-      if (from < to) tensor_.update(bytes.subspan(from - offset, to - from));
-      if (start + tensor.size > end) return;
-      found_.tensors.push_back(tensor_.finish());
-    }
+  // After the last byte.
+  Found finish(const Digest& flat) {
+    if (entry_->size % kChunkSize != 0) pieces_.push_back(piece_.finish());
+    return {.pieces = std::move(pieces_), .flat = flat, .tensors = tensors_.finish()};
   }
 
+ private:
   const FileEntry* entry_;
-  Sha256Hasher piece_, tensor_;
-  Found found_;
+  Sha256Hasher piece_;
+  std::vector<Digest> pieces_;
+  internal::PassingTensors tensors_;
 };
-
-// The digests that piecewise verification has no need of.
-void check_other_digests(const FileEntry& entry, const Found& found,
-                         std::vector<Finding>& findings) {
-  if (*found.flat != entry.digest) {
-    findings.push_back(damage(
-        entry.path, fmt::format("every piece is right but the file's digest is {}, expected {}",
-                                found.flat->hex(), entry.digest.hex())));
-  }
-  for (std::size_t i = 0; i < entry.tensors.size(); ++i) {
-    if (found.tensors[i] != entry.tensor_digests[i]) {
-      findings.push_back(damage(tensor_subject(entry, entry.tensors[i]),
-                                "every piece is right but the tensor's digest is not"));
-    }
-  }
-}
 
 void compare(const OpenFile& file, const Found& found, const Work& work,
              std::vector<Finding>& findings) {
@@ -211,8 +147,8 @@ void compare(const OpenFile& file, const Found& found, const Work& work,
   }
   if (findings.size() != before) return;
   try {
-    check_header(file, findings);
-    if (found.flat) check_other_digests(*file.entry, found, findings);
+    internal::check_header(*file.entry, file.fd.get(), findings);
+    if (found.flat) internal::check_whole(*file.entry, *found.flat, found.tensors, findings);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;
     findings.push_back(finding_of(*file.entry, error));
@@ -288,11 +224,24 @@ std::vector<Found> hash_whole(const OrganSource& organ, const std::vector<OpenFi
   return found;
 }
 
+// Of a file whose every byte was looked at when it was fetched.
+bool take_passed(const OrganSource& organ, const FileEntry& entry, const Work& work,
+                 FiniteCheck* finite) {
+  const PassedFile* passed = organ.passed(entry);
+  if (passed == nullptr) return false;
+  if (finite != nullptr) {
+    finite->found.insert(finite->found.end(), passed->not_finite.begin(), passed->not_finite.end());
+  }
+  work.advance(entry.size);
+  return true;
+}
+
 void verify_batch(const OrganSource& organ, std::span<const FileEntry> entries,
                   const ContentOptions& options, const Work& work, FiniteCheck* finite,
                   std::vector<Finding>& findings) {
   std::vector<OpenFile> files;
   for (const FileEntry& entry : entries) {
+    if (take_passed(organ, entry, work, finite)) continue;
     auto file = open_file(organ, entry, findings);
     if (file) files.push_back(std::move(*file));
   }

@@ -17,6 +17,11 @@
 
 namespace organ::format {
 
+// What a look at every byte of a file found (verify_contents with flat digests): no damage.
+struct PassedFile {
+  std::vector<Finding> not_finite;  // tensors with such numbers, as FiniteCheck::found
+};
+
 // Read access to one organ. Implementations are immutable and thread-safe.
 class OrganSource {
  public:
@@ -31,6 +36,12 @@ class OrganSource {
   virtual bool may_be_taken(const FileEntry& file) const {
     static_cast<void>(file);
     return false;
+  }
+  // What was found while it was fetched, or null: verify_contents() then takes it for read. Only
+  // for a file that nobody else writes.
+  virtual const PassedFile* passed(const FileEntry& file) const {
+    static_cast<void>(file);
+    return nullptr;
   }
   // The bytes of every OMS bundle that comes with it (a folder has at most one).
   virtual std::vector<std::string> signature_bundles() const = 0;
@@ -91,9 +102,9 @@ struct ContentOptions {
   bool flat_digests = false;
 };
 
-// Reads every byte of the organ once and compares size, header, tensor list and digests with the
-// manifest, on all cores. A damaged piece is named with file, tensor and offset. No findings =
-// contents established. Throws cancelled.
+// Reads every byte of the organ once, but of files that passed(), and compares size, header, tensor
+// list and digests with the manifest, on all cores. A damaged piece is named with file, tensor and
+// offset. No findings = contents established. Throws cancelled.
 std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options = {},
                                      const Work& work = {});
 // What an undamaged organ makes it tell its work.

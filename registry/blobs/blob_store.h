@@ -14,6 +14,7 @@
 #include "format/base/digest.h"
 #include "format/base/error.h"
 #include "format/base/file.h"
+#include "registry/blobs/read_memory.h"
 
 namespace organ::registry {
 
@@ -55,6 +56,10 @@ class BlobStore {
   // told of its bytes.
   bool is_whole(const Digest& digest, std::uint64_t size, const Work& work = {}) const;
 
+  // What the file system says of it; nothing when it is no regular file of this size. Its contents
+  // are not read.
+  std::optional<FileState> state(const Digest& digest, std::uint64_t size) const;
+
   // Its mode lets somebody write into it; false when it is not there.
   bool is_writable(const Digest& digest) const;
 
@@ -67,9 +72,12 @@ class BlobStore {
                    const Work& work = {}) const;
   // The same of a file that was fetched for this store: where would_adopt() says so it becomes the
   // object itself, and its other name is to be removed soon; else it is copied. One that cannot be
-  // made durable gets mode 0: its bytes are in the cache alone, and not to be believed.
+  // made durable gets mode 0: its bytes are in the cache alone, and not to be believed. A known
+  // file was hashed since it was fetched, and nobody but its writer, who is done, has it open for
+  // writing: it becomes the object as it is. A copy is hashed in any case.
+  enum class Contents { unknown, known };
   StagedBlob adopt(UniqueFd fd, std::uint64_t size, const Digest& digest, std::string_view subject,
-                   const Work& work = {}) const;
+                   const Work& work = {}, Contents contents = Contents::unknown) const;
   // Whether the file can become this object: no other name, our user, written by nobody else, in a
   // file system where it can be linked, and nothing lies in the object's place.
   bool would_adopt(int fd, const Digest& digest) const;

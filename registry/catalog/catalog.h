@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // organ/catalog.db: what the log and the blobs say, arranged for queries. A cache: never the only
 // place of anything. SQLite, rollback journal, synchronous=EXTRA, numbered migrations in
-// registry/sql/.
+// registry/catalog/sql/.
 #pragma once
 
 #include <cstdint>

@@ -56,6 +56,9 @@ class PreparedOrgan final : public format::OrganSource {
   bool may_be_taken(const format::FileEntry& file) const override {
     return source_->may_be_taken(file);
   }
+  const format::PassedFile* passed(const format::FileEntry& file) const override {
+    return source_->passed(file);
+  }
   std::vector<std::string> signature_bundles() const override {
     std::vector<std::string> all = known_;
     for (const std::string& bundle : new_bundles()) all.push_back(bundle);

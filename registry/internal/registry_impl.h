@@ -23,6 +23,8 @@
 
 namespace organ::registry {
 
+class Reading;
+
 struct Registry::Impl {
   Impl(RegistryPaths paths, BlobStore blobs, Log log, Catalog catalog, bool writable);
 
@@ -88,10 +90,9 @@ struct Registry::Impl {
   // The entry of what is stated of a version. Right behind the one that published it a failure is a
   // notice: published it is.
   void commit_statements(const LogEntry& entry, bool is_published);
-  // Tells `work` of the version's bytes, when nothing is damaged.
+  // Tells `work` of the version's bytes, when nothing is damaged; `reading` of what is read.
   VerifyReport::Item verify_version(const VersionInfo& version, const TrustOverride& override,
-                                    const Work& work, std::uint64_t& bytes,
-                                    std::vector<BlobRef>& seen) const;
+                                    const Work& work, Reading& reading) const;
   // How old the state is, as the log's key says in its newest checkpoint, and who allows how much;
   // when that key's time is over. For who reads, the stricter of what the newest root says and of
   // what the newest one says that is witnessed.

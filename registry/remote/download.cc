@@ -13,6 +13,7 @@
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
 #include "format/base/path_status.h"
+#include "format/organ/passing_file.h"
 #include "registry/blobs/own_folder.h"
 
 namespace organ::registry {
@@ -75,6 +76,14 @@ void make_durable(int fd, const fs::path& path, const std::string& subject) {
   }
 }
 
+// Of our user, and open for writing to nobody else: not in a group's registry, where who has begun
+// the file may have it open.
+bool is_ours_alone(int fd, const std::string& subject) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  return status.st_uid == ::geteuid() && (status.st_mode & 0022) == 0;
+}
+
 // One file, piece by piece.
 class Download {
  public:
@@ -85,9 +94,10 @@ class Download {
         count_(count),
         path_(path),
         fd_(open_partial(path)),
-        name_(file.path) {}
+        name_(file.path),
+        passing_(file, fd_.get()) {}
 
-  void run() {
+  std::optional<format::PassedFile> run() {
     take_what_is_there();
     unsigned idle = 0;  // connections that broke without a new byte
     unsigned bad = 0;   // how often the piece at checked_ came wrong
@@ -108,6 +118,9 @@ class Download {
     }
     cut(fd_.get(), file_.size, name_);
     make_durable(fd_.get(), path_, name_);
+    auto passed = passing_.finish();
+    if (!is_ours_alone(fd_.get(), name_)) passed.reset();
+    return passed;
   }
 
  private:
@@ -135,9 +148,16 @@ class Download {
         at_ = checked_;
         return false;
       }
-      checked_ = at_;
+      take_piece();
     }
     return true;
+  }
+
+  // The bytes from checked_ to at_ are right.
+  void take_piece() {
+    start_writing(fd_.get(), checked_, at_ - checked_);
+    checked_ = at_;
+    passing_.read_to(checked_);
   }
 
   void take_what_is_there() {
@@ -196,10 +216,11 @@ class Download {
   fs::path path_;
   UniqueFd fd_;
   std::string name_;
-  Sha256Hasher hasher_;         // of the bytes from checked_ to at_
-  std::uint64_t at_ = 0;        // bytes in the file
-  std::uint64_t checked_ = 0;   // of them in pieces that are right
-  std::uint64_t furthest_ = 0;  // the most that at_ was
+  format::PassingFile passing_;  // has seen the first pieces, all that were ever right
+  Sha256Hasher hasher_;          // of the bytes from checked_ to at_
+  std::uint64_t at_ = 0;         // bytes in the file
+  std::uint64_t checked_ = 0;    // of them in pieces that are right
+  std::uint64_t furthest_ = 0;   // the most that at_ was
   bool bad_piece_ = false;
   Digest last_digest_;
 };
@@ -268,9 +289,10 @@ void PartialFolder::remove_unused(const fs::path& folder) {
   }
 }
 
-void download(const Repository& repository, const format::FileEntry& file, const fs::path& path,
-              DownloadCount& count) {
-  Download(repository, file, path, count).run();
+std::optional<format::PassedFile> download(const Repository& repository,
+                                           const format::FileEntry& file, const fs::path& path,
+                                           DownloadCount& count) {
+  return Download(repository, file, path, count).run();
 }
 
 }  // namespace organ::registry

@@ -9,6 +9,7 @@
 
 #include "format/base/file.h"
 #include "format/manifest/manifest.h"
+#include "format/organ/organ_source.h"
 #include "registry/remote/repository.h"
 
 namespace organ::registry {
@@ -47,7 +48,10 @@ struct DownloadCount {
 // right. Each piece is checked when it is whole; a bad one is asked for once more, and only it.
 // Throws corrupt for one that is bad twice: what is right before it stays; io, also when the
 // connection breaks too often without any progress.
-void download(const Repository& repository, const format::FileEntry& file,
-              const std::filesystem::path& path, DownloadCount& count);
+// Returns what a look at all of it found; nothing when it is to be read again, because organ.json
+// contradicts it or because others may write it.
+std::optional<format::PassedFile> download(const Repository& repository,
+                                           const format::FileEntry& file,
+                                           const std::filesystem::path& path, DownloadCount& count);
 
 }  // namespace organ::registry

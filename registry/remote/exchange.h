@@ -46,6 +46,20 @@ struct PushResult {
 PushResult push(const Registry& registry, const format::Reference& version,
                 const RemoteReference& to, const PushOptions& options, const Work& work = {});
 
+struct CopyResult {
+  PushResult pushed;
+  std::uint64_t fetched_bytes = 0;  // of files
+  std::size_t left_out = 0;         // attached to it, and neither signature nor attestation
+};
+
+// Brings a version from one OCI registry into another, or into another repository of the same one,
+// under the same identity, with its signatures and attestations. What is there is not fetched;
+// what one registry has in another repository is mounted. Files lie in the folder for temporary
+// ones (TMPDIR) meanwhile, some at one time. Everything is compared with organ.json on its way;
+// whose signatures count is asked by who pulls it. Throws as push and pull.
+CopyResult copy(const RemoteReference& from, const RemoteReference& to, const PushOptions& options,
+                const Work& work = {});
+
 struct PullResult {
   std::string reference;  // oci://…@sha256:…
   PublishResult published;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
@@ -24,7 +25,11 @@ class PulledOrgan final : public format::OrganSource {
   PulledOrgan(const RemoteVersion& version, BlobStore blobs, std::string description)
       : version_(version), blobs_(std::move(blobs)), description_(std::move(description)) {}
 
-  void lies_at(const Digest& digest, fs::path path) { paths_[digest] = std::move(path); }
+  // `passed` as download() returned it.
+  void lies_at(const FileEntry& file, fs::path path, std::optional<format::PassedFile> passed) {
+    paths_[file.digest] = std::move(path);
+    if (passed) passed_[file.path] = *std::move(passed);
+  }
 
   const format::Manifest& manifest() const override { return version_.organ; }
   const std::string& manifest_text() const override { return version_.organ_text; }
@@ -34,6 +39,10 @@ class PulledOrgan final : public format::OrganSource {
     return open_regular(found->second, Symlinks::refuse);
   }
   bool may_be_taken(const FileEntry& file) const override { return paths_.contains(file.digest); }
+  const format::PassedFile* passed(const FileEntry& file) const override {
+    const auto found = passed_.find(file.path);
+    return found == passed_.end() ? nullptr : &found->second;
+  }
   std::vector<std::string> signature_bundles() const override {
     return version_.attached.signatures();
   }
@@ -47,6 +56,7 @@ class PulledOrgan final : public format::OrganSource {
   const RemoteVersion& version_;
   BlobStore blobs_;
   std::map<Digest, fs::path> paths_;
+  std::map<std::string, format::PassedFile> passed_;  // by FileEntry::path
   std::string description_;
 };
 
@@ -96,19 +106,24 @@ void require_room(const fs::path& registry, const std::vector<const FileEntry*>&
   }
 }
 
+// Into `organ`, by way of `partial`.
 void download_all(const std::vector<const FileEntry*>& files, PartialFolder& partial,
-                  const Repository& repository, DownloadCount& count) {
+                  const Repository& repository, DownloadCount& count, PulledOrgan& organ) {
+  std::vector<std::optional<format::PassedFile>> passed(files.size());
   const Session& session = repository.session();
   try {
     side_by_side(
         files.size(), session.options().transfers,
         [&](std::size_t i) {
-          download(repository, *files[i], partial.path(files[i]->digest), count);
+          passed[i] = download(repository, *files[i], partial.path(files[i]->digest), count);
         },
         [&] { session.stop(); });
   } catch (const Error&) {
     partial.remove_empty();
     throw;
+  }
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    organ.lies_at(*files[i], partial.path(files[i]->digest), std::move(passed[i]));
   }
 }
 
@@ -159,8 +174,7 @@ PullResult pull(Registry& registry, const RemoteReference& from, const ExactVers
   PartialFolder partial(registry.folder(), version.manifest.digest, work);
   require_room(registry.folder(), missing, partial);
   session.count(work.phase("pulling", total(missing)));
-  download_all(missing, partial, repository, count);
-  for (const FileEntry* file : missing) organ.lies_at(file->digest, partial.path(file->digest));
+  download_all(missing, partial, repository, count, organ);
   result.published = publish(registry, organ, version.manifest.digest, partial, work);
   check(result.published.digest == version.manifest.digest,
         "a pulled version changed its identity");

@@ -2,11 +2,10 @@
 #include <set>
 
 #include "format/base/fail.h"
-#include "registry/blobs/blob_store.h"
 #include "registry/blobs/side_by_side.h"
 #include "registry/oci/oci.h"
-#include "registry/remote/exchange.h"
 #include "registry/remote/repository.h"
+#include "registry/remote/shipment.h"
 
 namespace organ::registry {
 namespace {
@@ -24,13 +23,17 @@ class Parcel {
   }
   std::uint64_t bytes() const { return bytes_; }
 
-  void send(const Repository& repository, const PushOptions& options, PushResult& result) const {
+  void send(const Repository& repository, const PushOptions& options,
+            const std::function<void()>& stop, PushResult& result) const {
     const Session& session = repository.session();
     std::vector<BlobSent> how(blobs_.size(), BlobSent::was_there);
     side_by_side(
         blobs_.size(), options.remote.transfers,
         [&](std::size_t i) { how[i] = repository.put_blob(blobs_[i], options.mount_from); },
-        [&] { session.stop(); });
+        [&] {
+          session.stop();
+          stop();
+        });
     result.bytes = bytes_;
     for (std::size_t i = 0; i < blobs_.size(); ++i) {
       if (how[i] == BlobSent::sent) result.sent_bytes += blobs_[i].ref.size;
@@ -45,18 +48,18 @@ class Parcel {
 };
 
 // Files first: the long ones begin while the short ones go by.
-Parcel pack(const format::OrganSource& organ, const VersionTexts& texts,
-            const std::vector<TextBlob>& bundles) {
+Parcel pack(const Shipment& shipment) {
   Parcel parcel;
+  const format::OrganSource& organ = shipment.organ;
   for (const format::FileEntry& file : organ.manifest().files) {
     parcel.add({.ref = {file.digest, file.size}, .name = quote(file.path), .open = [&organ, &file] {
                   return organ.open(file);
                 }});
   }
-  parcel.add(texts.organ_json, "organ.json");
-  parcel.add(texts.config, "the config");
-  for (const TextBlob& bundle : bundles) parcel.add(bundle, "a signature");
-  if (!bundles.empty()) parcel.add(empty_config(), "the empty config");
+  parcel.add(shipment.texts.organ_json, "organ.json");
+  parcel.add(shipment.texts.config, "the config");
+  for (const TextBlob& bundle : shipment.bundles) parcel.add(bundle, "a signature");
+  if (!shipment.bundles.empty()) parcel.add(empty_config(), "the empty config");
   return parcel;
 }
 
@@ -82,6 +85,20 @@ void put_signatures(const Repository& repository, const std::vector<TextBlob>& b
   }
 }
 
+}  // namespace
+
+Shipment::Shipment(const format::OrganSource& organ_, const Digest& digest)
+    : organ(organ_), texts(version_texts(organ.manifest(), organ.manifest_text(), digest)) {
+  if (texts.manifest.ref.digest != digest) {
+    fail(ErrorCode::corrupt,
+         "{}:{}: its manifest is not the one that organ writes of its organ.json",
+         organ.manifest().name, organ.manifest().version);
+  }
+  for (std::string& bundle : organ.signature_bundles()) bundles.emplace_back(std::move(bundle));
+  signatures = bundles.size();
+  for (std::string& bundle : organ.attestation_bundles()) bundles.emplace_back(std::move(bundle));
+}
+
 RemoteReference with_tag(const RemoteReference& to, const std::string& version) {
   if (to.digest) {
     fail(ErrorCode::invalid_argument, "{}: a version is pushed to a tag, not to a digest",
@@ -92,7 +109,29 @@ RemoteReference with_tag(const RemoteReference& to, const std::string& version) 
   return out;
 }
 
-}  // namespace
+PushResult send(const Shipment& shipment, const RemoteReference& to, const PushOptions& options,
+                const Work& work) {
+  const BlobRef& manifest = shipment.texts.manifest.ref;
+  const Parcel parcel = pack(shipment);
+  Session session(to, "pull,push", options.remote, work.phase("pushing", parcel.bytes()));
+  if (!options.mount_from.empty()) session.also_read(options.mount_from);
+  const Repository repository(session);
+  PushResult result{.reference = to.to_string(),
+                    .name = shipment.organ.manifest().name,
+                    .version = shipment.organ.manifest().version,
+                    .digest = manifest.digest};
+  result.already_there = check_tag(repository, to, manifest.digest, options.replace_tag);
+  parcel.send(repository, options, shipment.stop, result);
+  repository.put_manifest(shipment.texts.manifest.text, manifest.digest, {}, kManifestType);
+  put_signatures(repository, shipment.bundles, manifest);
+  result.signatures = shipment.signatures;
+  result.attestations = shipment.bundles.size() - shipment.signatures;
+  work.require_wanted();
+  if (!result.already_there) {
+    repository.put_manifest(shipment.texts.manifest.text, manifest.digest, to.tag, kManifestType);
+  }
+  return result;
+}
 
 PushResult push(const Registry& registry, const format::Reference& reference,
                 const RemoteReference& where, const PushOptions& options, const Work& work) {
@@ -100,36 +139,7 @@ PushResult push(const Registry& registry, const format::Reference& reference,
   require_not_revoked(version);
   const RemoteReference to = with_tag(where, version.version);
   const auto organ = registry.open_organ(version);
-  const VersionTexts texts =
-      version_texts(organ->manifest(), organ->manifest_text(), version.digest);
-  if (texts.manifest.ref.digest != version.digest) {
-    fail(ErrorCode::corrupt,
-         "{}:{}: its manifest is not the one that organ writes of its organ.json", version.name,
-         version.version);
-  }
-  std::vector<TextBlob> bundles;
-  for (std::string& bundle : organ->signature_bundles()) bundles.emplace_back(std::move(bundle));
-  const std::size_t signatures = bundles.size();
-  for (std::string& bundle : organ->attestation_bundles()) bundles.emplace_back(std::move(bundle));
-  const Parcel parcel = pack(*organ, texts, bundles);
-  Session session(to, "pull,push", options.remote, work.phase("pushing", parcel.bytes()));
-  if (!options.mount_from.empty()) session.also_read(options.mount_from);
-  const Repository repository(session);
-  PushResult result{.reference = to.to_string(),
-                    .name = version.name,
-                    .version = version.version,
-                    .digest = version.digest};
-  result.already_there = check_tag(repository, to, version.digest, options.replace_tag);
-  parcel.send(repository, options, result);
-  repository.put_manifest(texts.manifest.text, version.digest, {}, kManifestType);
-  put_signatures(repository, bundles, texts.manifest.ref);
-  result.signatures = signatures;
-  result.attestations = bundles.size() - signatures;
-  work.require_wanted();
-  if (!result.already_there) {
-    repository.put_manifest(texts.manifest.text, version.digest, to.tag, kManifestType);
-  }
-  return result;
+  return send(Shipment(*organ, version.digest), to, options, work);
 }
 
 }  // namespace organ::registry

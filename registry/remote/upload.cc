@@ -40,9 +40,7 @@ class Upload {
         session_(repository.session()),
         blob_(blob),
         name_(std::move(name)),
-        start_(std::move(start)) {
-    if (blob_.open) fd_ = blob_.open();
-  }
+        start_(std::move(start)) {}
 
   BlobSent run() {
     for (unsigned failures = 0;; ++failures) {
@@ -52,6 +50,7 @@ class Upload {
         session_.work().advance(blob_.ref.size);
         return BlobSent::mounted;
       }
+      if (blob_.open && !fd_) fd_ = blob_.open();  // what is mounted need not be fetched first
       location_ = session_.upload_url(response, start_);
       start_.target = start_.target.substr(0, start_.target.find('?'));  // no second mount
       position_ = 0;

@@ -54,6 +54,8 @@ CASES = {
     "pull": [["pull", "oci://SERVER/a/b:1.0.0", "--ca", "{ca.pem}", "--auth-file", "{docker.json}",
               "--registry", "{reg}"],
              ["pull", "oci://SERVER/a/b:1.0.0", "--manifest-only", "--out", "{new}"]],
+    "copy": [["copy", "oci://SERVER/a/b:1.0.0", "oci://SERVER/a/c", "--ca", "{ca.pem}", "--auth-file",
+              "{docker.json}"]],
     "list": [["list", "--registry", "{reg}"]],
     "show": [["show", "a/b", "--registry", "{reg}"]],
     "log": [["log", "--registry", "{reg}"]],

@@ -42,6 +42,7 @@ def main():
     organ, make, schemas = (Path(a).resolve() for a in sys.argv[1:4])
     entry_schema = json.loads((schemas / "log-entry.v1.schema.json").read_text())
     known_schema = json.loads((schemas / "known-registry.v1.schema.json").read_text())
+    read_schema = json.loads((schemas / "read-memory.v1.schema.json").read_text())
     policy_schema = json.loads((schemas / "policy.v1.schema.json").read_text())
     proof_schema = json.loads((schemas / "log-proof.v1.schema.json").read_text())
     root_schema = json.loads((schemas / "log-root.v1.schema.json").read_text())
@@ -50,7 +51,8 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         registry = folder / "registry"
-        home = {**os.environ, "XDG_CONFIG_HOME": str(folder / "config")}
+        home = {**os.environ, "XDG_CONFIG_HOME": str(folder / "config"),
+                "XDG_STATE_HOME": str(folder / "state")}
         for command in ([make, folder / "organ"], [organ, "key", "generate", folder / "key"],
                         [organ, "registry", "init", "--registry", registry, "--key",
                          folder / "key.pub", "--pattern", "legal/*"],
@@ -88,6 +90,10 @@ def main():
         known = list((folder / "config/organ/trust").glob("*.json"))
         documents += [(known_schema, json.loads(path.read_text())) for path in known]
         assert len(known) == 1
+        subprocess.run([str(organ), "verify", "--all", "--registry", str(registry)], capture_output=True,
+                       env=home, check=False)
+        (read,) = (folder / "state/organ/read").glob("*.json")
+        documents.append((read_schema, json.loads(read.read_text())))
         documents.append((proof_schema, printed("log", "prove", "2")))
         documents.append((verify_schema, printed("log", "verify", "--json")))
         assert documents[-1][1]["remembered"]["entries"] == 12

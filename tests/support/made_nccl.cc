@@ -36,6 +36,8 @@ float* readable(void* address) {
 template <typename Work>
 int meet(int size, Work work) {
   std::unique_lock lock(meeting.mutex);
+  // The other may be gone, and its memory with it.
+  if (meeting.broken) return kRemoteError;
   const int round = meeting.round;
   work(meeting.arrived);
   if (++meeting.arrived == size) {

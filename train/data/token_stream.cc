@@ -33,6 +33,30 @@ std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view te
   }
 }
 
+// What begins so is no UTF-8, and its first byte alone would be named.
+void require_no_utf16(std::string_view text, std::string_view subject) {
+  if (!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff")) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: begins with the mark of UTF-16, expected UTF-8", subject),
+              "iconv -f UTF-16 -t UTF-8 makes it that");
+}
+
+// Ends of lines and the space around words make no other text.
+std::string without_layout(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    const bool blank = c == ' ' || c == '\n' || c == '\r' || c == '\t';
+    if (!blank) {
+      out += c;
+    } else if (!out.empty() && out.back() != ' ') {
+      out += ' ';
+    }
+  }
+  if (out.ends_with(' ')) out.pop_back();
+  return out;
+}
+
 // The ids up to the padding, with the end of the text.
 std::span<const std::int32_t> without_padding(std::span<const std::int32_t> ids,
                                               const std::optional<RowPadding>& padding) {
@@ -105,21 +129,31 @@ void TokenStream::warn_of_nul(std::string_view text, std::string_view subject) {
                   subject));
 }
 
-// A pattern and a name beside it, a link, a second spelling: the same text is not more evidence.
-void TokenStream::warn_of_copies() {
-  std::map<Digest, std::string_view> first;
+// A pattern and a name beside it, a link, a second spelling of a path, a paragraph that comes
+// again: the same text is not more evidence.
+void TokenStream::warn_of_copies(const std::vector<Origin>& origins) {
+  constexpr std::int64_t kFew = 100;  // less than one token in so many: headings, rules
+  const auto name = [&](std::size_t document) {
+    const std::string number = fmt::format("document {}", document + 1);
+    if (files_.size() == 1) return number;
+    return fmt::format("{} ({})", number, quote(files_[origins[document].file].path));
+  };
+  std::map<Digest, std::size_t> first;
   std::size_t copies = 0;
+  std::int64_t copied_tokens = 0;
   std::string example;
-  for (const DataFile& file : files_) {
-    const auto [one, is_new] = first.emplace(file.digest, file.name);
-    if (is_new || file.bytes == 0) continue;
-    if (copies++ == 0) example = fmt::format("{} is {}", quote(file.name), quote(one->second));
+  for (std::size_t i = 0; i < document_starts_.size(); ++i) {
+    const auto [one, is_new] = first.emplace(origins[i].contents, i);
+    if (is_new) continue;
+    copied_tokens += (i + 1 < document_starts_.size() ? document_starts_[i + 1] : tokens()) -
+                     document_starts_[i];
+    if (copies++ == 0) example = fmt::format("{} is {}", name(i), name(one->second));
   }
-  if (copies == 0) return;
+  if (copies == 0 || copied_tokens < tokens() / kFew) return;
   warnings_.push_back(
       fmt::format("{} of {} hold what another one holds ({}): that text counts "
                   "more than once, in figures and their intervals too",
-                  copies, counted(files_.size(), "file"), example));
+                  copies, counted(document_starts_.size(), "document"), example));
 }
 
 TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
@@ -133,12 +167,14 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
   if (options.end_of_sequence) stream.end_of_sequence_ = tokenizer.eos();
   stream.check_surroundings(vocab_size);
   std::size_t led_in = 0;
+  std::vector<Origin> origins;
   for (const TextSource& source : texts) {
     const std::filesystem::path& path = source.path();
     stream.warn_of_json_lines(path);
     const TextBytes bytes(source);
     const std::string_view text = bytes.text();
     const std::string subject = quote(path.string());
+    require_no_utf16(text, subject);
     stream.warn_of_nul(text, subject);
     const std::int64_t before = stream.tokens();
     for (const auto document : split_documents(text, options.split)) {
@@ -146,22 +182,26 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
                         static_cast<std::size_t>(document.data() - text.data()));
       for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
       led_in += stream.add_text(std::move(ids), options);
+      if (origins.size() < stream.document_starts_.size()) {
+        origins.push_back({sha256(without_layout(document)), stream.files_.size()});
+      }
       *stream.text_bytes_ += document.size();
       *stream.text_words_ += count_words(document);
     }
     stream.files_.push_back({.name = path.filename().string(),
+                             .path = path.string(),
                              .digest = sha256(text),
                              .bytes = text.size(),
                              .tokens = static_cast<std::uint64_t>(stream.tokens() - before)});
   }
   stream.warn_of_lead_ins(led_in);
-  stream.warn_of_copies();
+  stream.warn_of_copies(origins);
   return stream;
 }
 
 // Each row a document.
 void TokenStream::add_rows(std::span<const std::int32_t> ids,
-                           const std::optional<RowPadding>& padding) {
+                           const std::optional<RowPadding>& padding, std::vector<Origin>& origins) {
   const auto length = static_cast<std::size_t>(row_length_);
   bool ended = false;
   for (std::size_t start = 0; start < ids.size(); start += length) {
@@ -169,6 +209,7 @@ void TokenStream::add_rows(std::span<const std::int32_t> ids,
     ended = ended || (padding && padding->ends_text && !text.empty() && text.back() == padding->id);
     row_starts_.push_back(tokens());
     add_document(text);
+    if (!text.empty()) origins.push_back({sha256(std::as_bytes(text)), 0});
   }
   row_starts_.push_back(tokens());
   if (!ended) return;
@@ -190,11 +231,14 @@ TokenStream TokenStream::from_ids(const IdsSource& source, std::uint64_t vocab_s
     check_id(read[i], vocab_size, rows.subject, i);
     ids[i] = static_cast<std::int32_t>(read[i]);
   }
-  stream.add_rows(ids, padding);
+  std::vector<Origin> origins;
+  stream.add_rows(ids, padding, origins);
   stream.files_.push_back({.name = source.path().filename().string(),
+                           .path = source.path().string(),
                            .digest = rows.source.digest,
                            .bytes = rows.source.size,
                            .tokens = static_cast<std::uint64_t>(stream.tokens())});
+  stream.warn_of_copies(origins);
   return stream;
 }
 

@@ -22,6 +22,7 @@ class Tokenizer;
 // One source of the data; memory is the file that it stands for.
 struct DataFile {
   std::string name;  // file name without folders
+  std::string path;  // as it was given
   Digest digest;     // of the file's bytes
   std::uint64_t bytes = 0;
   std::uint64_t tokens = 0;
@@ -100,14 +101,21 @@ class TokenStream {
   std::span<const std::int64_t> row_starts() const { return row_starts_; }
 
  private:
+  // What a document says, its layout aside, and which of the files it is of.
+  struct Origin {
+    Digest contents;
+    std::size_t file;
+  };
+
   TokenStream() = default;
   void add_document(std::span<const std::int32_t> ids);
   bool add_text(std::vector<std::int32_t> ids, const TextOptions& options);
-  void add_rows(std::span<const std::int32_t> ids, const std::optional<RowPadding>& padding);
+  void add_rows(std::span<const std::int32_t> ids, const std::optional<RowPadding>& padding,
+                std::vector<Origin>& origins);
   bool is_led_in(std::span<const std::int32_t> text) const;
   void warn_of_json_lines(const std::filesystem::path& path);
   void warn_of_nul(std::string_view text, std::string_view subject);
-  void warn_of_copies();
+  void warn_of_copies(const std::vector<Origin>& origins);
   void warn_of_lead_ins(std::size_t documents);
   void check_surroundings(std::uint64_t vocab_size) const;
 

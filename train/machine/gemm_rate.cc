@@ -42,16 +42,22 @@ double gemm_rate_on(at::Device device, Precision precision) {
   const at::Generator random = at::detail::createCPUGenerator(1);
   const at::Tensor a = at::randn({rows, inner}, random).to(device, type);
   const at::Tensor b = at::randn({inner, columns}, random).to(device, type);
-  // The first products wake the threads and make the kernels; a quarter of a second outlasts that.
-  constexpr std::chrono::milliseconds kAtLeast(250);
+  // The first products wake the threads and make the kernels: none of the last ones may be much
+  // faster than those before. A quarter of a second outlasts that on any machine.
+  constexpr std::chrono::milliseconds kAtMost(250);
+  constexpr int kSettled = 4;
+  constexpr double kFaster = 1.05;
   double best = 0;
+  int settled = 0;
   const auto begin = std::chrono::steady_clock::now();
-  for (auto start = begin; start - begin < kAtLeast; start = std::chrono::steady_clock::now()) {
+  for (auto start = begin; start - begin < kAtMost && settled < kSettled;
+       start = std::chrono::steady_clock::now()) {
     kernels::product(a, b);
     wait_for(device);
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    best =
-        std::max(best, 2.0 * static_cast<double>(rows * inner * columns) / elapsed.count() / 1e9);
+    const double rate = 2.0 * static_cast<double>(rows * inner * columns) / elapsed.count() / 1e9;
+    settled = rate > best * kFaster ? 0 : settled + 1;
+    best = std::max(best, rate);
   }
   return best;
 }

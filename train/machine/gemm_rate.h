@@ -12,7 +12,7 @@ namespace organ::train {
 inline constexpr double kSlowGemmRate = 50;
 
 // GFLOP/s of a 512 x 768 x 3072 matrix product on the CPU, with the threads of a process of our own
-// (start_machine), the best of a few; about a quarter of a second.
+// (start_machine), the best of a few; at most a quarter of a second.
 double measure_gemm_rate(Precision precision);
 
 // Name, version and instruction set of the tensor library.

@@ -7,7 +7,9 @@
 #include <thread>
 #include <vector>
 
+#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/TensorIterator.h>
 
 #include "format/base/try_thread.h"
 #include "train/machine/memory.h"
@@ -63,6 +65,12 @@ int given_threads(int wanted) {
   return given;
 }
 
+// OpenMP makes its threads with the first work that is shared, and ends the process when it cannot:
+// now, right behind the trial, and not when weights have taken the room of their stacks.
+void make_threads(int threads) {
+  if (threads > 1) (void)at::zeros({threads * at::internal::GRAIN_SIZE});
+}
+
 }  // namespace
 
 at::Device start_machine(const MachineChoice& choice, unsigned processes) {
@@ -75,6 +83,7 @@ at::Device start_machine(const MachineChoice& choice, unsigned processes) {
     at::set_num_threads(given_threads(threads));
   }
   take_no_less();
+  make_threads(at::get_num_threads());
   return device;
 }
 

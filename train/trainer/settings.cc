@@ -18,9 +18,14 @@ constexpr std::int64_t kMaxContext = 1 << 20;
 constexpr std::int64_t kMaxRows = 1 << 16;
 constexpr std::uint64_t kMaxSteps = 100'000'000;
 
-// Written so that NaN fails it.
+// Written so that NaN fails it. It computes in single precision: what is not 0 and becomes 0 there
+// is not what was asked for.
 void check_real(std::string_view option, double value, double low, double high, bool low_included) {
-  if ((low_included ? value >= low : value > low) && value <= high) return;
+  const bool vanishes = value != 0 && static_cast<float>(value) == 0;
+  if ((low_included ? value >= low : value > low) && value <= high && !vanishes) return;
+  if (vanishes) {
+    fail(ErrorCode::invalid_argument, "{}: {} is 0 in single precision", option, value);
+  }
   fail(ErrorCode::invalid_argument, "{}: {} is out of range, expected {} {} and at most {}", option,
        value, low_included ? "at least" : "more than", low, high);
 }
@@ -125,9 +130,15 @@ TrainSettings complete_settings(const TrainSettings& wishes, const RunLength& le
                                 const Dataset& training) {
   TrainSettings settings = wishes;
   settings.context = training.context();
-  settings.steps =
-      length.steps ? *length.steps
-                   : steps_of_epochs(length.epochs, training.windows(), settings.rows_per_step());
+  if (length.steps) {
+    settings.steps = *length.steps;
+    return settings;
+  }
+  settings.steps = steps_of_epochs(length.epochs, training.windows(), settings.rows_per_step());
+  if (settings.steps > kMaxSteps) {
+    fail(ErrorCode::invalid_argument, "--epochs: {} are {} steps, at most {} are taken",
+         length.epochs, settings.steps, kMaxSteps);
+  }
   return settings;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// registry/sql/NNNN_*.sql in order; entry i brings a catalog from user_version i to i + 1.
+// registry/catalog/sql/NNNN_*.sql in order; entry i brings a catalog from user_version i to i + 1.
 #pragma once
 
 #include <string_view>

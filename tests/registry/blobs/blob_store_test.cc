@@ -117,6 +117,23 @@ TEST_CASE("blob store: a file that was fetched for it becomes the object, withou
   CHECK_FALSE(store.blobs.link(adopted(digest)));  // it is here already
 }
 
+TEST_CASE("blob store: what is known is not read again; what has to be copied is hashed") {
+  const Store store;
+  const fs::path file = store.folder.path() / "fetched";
+  write_file(file, "weights of a full");
+  const std::string text = "weights of a pull";
+  const auto adopt = [&] {
+    return store.blobs.adopt(open_regular(file), text.size(), sha256(text), "fetched", {},
+                             BlobStore::Contents::known);
+  };
+  CHECK(adopt().digest == sha256(text));  // believed: whoever says so has hashed it
+  fs::permissions(file, fs::perms(0620));
+  CHECK(contains(error_of([&] { adopt(); }), "corrupt: "));
+  fs::permissions(file, fs::perms(0600));
+  fs::resize_file(file, 3);
+  CHECK(contains(error_of([&] { adopt(); }), "expected 17"));
+}
+
 TEST_CASE("blob store: a file that somebody else has too is copied, and left as it is") {
   const Store store;
   const fs::path file = store.folder.path() / "theirs", other = store.folder.path() / "other name";

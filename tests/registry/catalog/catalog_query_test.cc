@@ -13,6 +13,8 @@
 
 #include <fmt/core.h>
 
+#include "registry/catalog/internal/migrations.h"
+#include "registry/catalog/internal/sqlite.h"
 #include "registry/oci/oci.h"
 #include "tests/support/support.h"
 #include "tests/support/tiny_organ.h"
@@ -174,6 +176,23 @@ TEST_CASE("catalog: of several architectures the best evaluation comes first, ho
   first.limit = 5;
   CHECK(titles(rows.catalog(), first) == Titles(expected.begin(), expected.begin() + 5));
   CHECK(titles(rows.catalog(), {.architecture_signatures = {sha256("none")}}).empty());
+}
+
+TEST_CASE("catalog: what fits comes in order without being sorted, measured or not") {
+  const Database database({}, Database::Open::memory);
+  for (const std::string_view migration : kMigrations) database.execute(std::string(migration));
+  for (const std::string tail :
+       {"NOT NULL ORDER BY v.best_nll, v.name, v.id", "NULL ORDER BY v.name, v.id"}) {
+    CAPTURE(tail);
+    Statement plan = database.prepare(
+        "EXPLAIN QUERY PLAN SELECT v.description FROM versions v "
+        "WHERE v.architecture_signature = 'x' AND v.best_nll IS " +
+        tail);
+    std::string steps;
+    while (plan.step()) steps += plan.text(3) + "\n";
+    CHECK(steps.find("versions_by_fit") != std::string::npos);
+    CHECK(steps.find("B-TREE") == std::string::npos);
+  }
 }
 
 TEST_CASE("catalog: an index of before is the beginning of today's") {

@@ -254,15 +254,43 @@ def a_proxy_before_this_machine(case):
     assert not heard, heard
 
 
+def serve_forged(served, wrong, right):
+    """The version as somebody would offer it whose organ.json names `wrong` for `right`: every document says
+    so, and nobody has signed it."""
+    manifest = served.blobs[served.tags["1.0.0"]].decode()
+    config, organ_json = (json.loads(manifest)[key] for key in ("config", "layers"))
+    names = {right: wrong}
+    for old in (organ_json[0]["digest"], config["digest"], served.tags["1.0.0"]):
+        text = served.blobs[old].decode()
+        for known, forged in names.items():
+            text = text.replace(known, forged)
+        names[old] = digest_of(text.encode())
+        served.blobs[names[old]] = text.encode()
+    served.tags["1.0.0"] = names[old]
+
+
+def changed(digest):
+    return digest[:-1] + ("0" if digest[-1] != "0" else "1")
+
+
 def an_organ_that_contradicts_itself(case):
-    """Each piece is what organ.json says, the file as a whole is not: seen before it is published."""
-    here, there = sites(case)
-    with Server(here.registry) as server:
-        digest = largest(server)
-        other = bytearray(server.served.blobs[digest])
-        other[-3] ^= 1
-        server.served.blobs[digest] = bytes(other)
-        refused(there, server, 4, "other bytes than organ.json names")
+    """Each piece is what organ.json says; the whole file, or a tensor, is not: seen before it is published."""
+    here, _ = sites(case)
+    there = Site(ORGAN, case.folder, "takes-all", here.public_key, rule=False)
+    for what in ("file", "tensor"):
+        with Server(here.registry) as server:
+            served = server.served
+            manifest = json.loads(served.blobs[served.tags["1.0.0"]])
+            organ = json.loads(served.blobs[manifest["layers"][0]["digest"]])
+            file = next(one for one in organ["files"] if one["role"] == "layer")
+            right = file["digest"] if what == "file" else file["tensors"][1]["digest"]
+            serve_forged(served, changed(right), right)
+            if what == "file":
+                served.blobs[changed(right)] = served.blobs[right]
+            text = "every piece is right but the " + ("file's" if what == "file" else "tensor's")
+            before = there.state()
+            assert text in there.run("pull", server.oci("a/b:1.0.0"), *FAST, expect=4)
+            assert there.state() == before and not there.partial()
 
 
 if __name__ == "__main__":

@@ -67,6 +67,38 @@ def what_another_version_has_is_not_moved_again(case):
         there.run("verify", "--all")
 
 
+def between_registries(case):
+    """The version, its signatures and attestations go from one to the other; nothing stays here."""
+    here, there, published = two_sites(case)
+    here.publish(case.folder / "model", NAME, "1.1.0", "0:1")
+    temporary = case.folder / "tmp"
+    temporary.mkdir()
+    with DockerRegistry(case.folder) as first, DockerRegistry(case.folder) as second:
+        source, target = first.oci("organs/contracts"), second.oci("mirror/contracts")
+        here.run("push", f"{NAME}:1.0.0", source)
+        here.run("push", f"{NAME}:1.1.0", source)
+        copied = here.json("copy", source + ":1.0.0", target, TMPDIR=str(temporary))
+        assert copied["digest"] == published["digest"] and copied["signatures"] == 1, copied
+        assert copied["reference"] == target + ":1.0.0" and copied["fetched_bytes"] > 15e6, copied
+        assert copied["sent_bytes"] == copied["bytes"] > copied["fetched_bytes"], copied
+        assert not list(temporary.iterdir())
+        again = here.json("copy", source + ":1.0.0", target)
+        assert again["already_there"] and again["fetched_bytes"] == again["sent_bytes"] == 0, again
+        # What is there is not fetched.
+        part = here.json("copy", source + ":1.1.0", target)
+        assert part["fetched_bytes"] < 1e5 and part["sent_bytes"] < 1e5 < part["bytes"], part
+        assert "names another version already" in here.run("copy", source + ":1.1.0", target + ":1.0.0", expect=1)
+        mounted = here.json("copy", source + ":1.0.0", first.oci("organs/other:best"))
+        assert mounted["fetched_bytes"] == 0 and mounted["mounted_bytes"] > 15e6, mounted
+        pulled = there.json("pull", target + ":1.0.0", f"{NAME}:1.0.0")
+        assert pulled["digest"] == published["digest"] and pulled["signed"], pulled
+        there.run("pull", first.oci("organs/other:best"))
+        there.run("verify", "--all")
+        here.run("copy", source, target, expect=2)
+        here.run("copy", source + ":7.0.0", target, expect=6)
+        here.run("copy", source + ":1.0.0", f"{target}@{published['digest']}", expect=2)
+
+
 def tags_keep_their_meaning(case):
     here, _, _ = two_sites(case)
     here.publish(case.folder / "model", NAME, "1.1.0", "0:1")
@@ -304,7 +336,7 @@ def through_skopeo(case):
 
 if __name__ == "__main__":
 
-    sys.exit(run_cases([whole_version, what_another_version_has_is_not_moved_again,
+    sys.exit(run_cases([whole_version, what_another_version_has_is_not_moved_again, between_registries,
                         tags_keep_their_meaning, other_content_is_refused_before_it_is_fetched,
                         who_does_not_trust_the_key_fetches_nothing, manifest_alone_is_enough_to_check,
                         attestations_go_with_it, taken_down_is_moved_nowhere,

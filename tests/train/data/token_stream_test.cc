@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fmt/core.h>
+
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "tests/support/support.h"
 #include "tests/train/support/ids_file.h"
@@ -60,7 +63,7 @@ TEST_CASE("documents that bring their lead-in along are counted") {
             "take it out of the text, or put none before it (--lead-in none)"});
 }
 
-TEST_CASE("files that hold the same text are said to, empty ones aside") {
+TEST_CASE("documents that hold the same text are said to, empty ones aside") {
   const Texts texts;
   const auto warnings = [&](const std::vector<TextSource>& sources) {
     return texts.load_all(sources, {}).warnings();
@@ -69,13 +72,48 @@ TEST_CASE("files that hold the same text are said to, empty ones aside") {
   const auto copy = texts.write("copy.txt", "abc");
   CHECK(warnings({a, b, texts.write("e.txt", ""), texts.write("f.txt", "")}).empty());
   CHECK(warnings({a, b, a}) ==
-        std::vector<std::string>{"1 of 3 files hold what another one holds ('a.txt' is 'a.txt'): "
-                                 "that text counts more than once, in figures and their intervals "
-                                 "too"});
+        std::vector<std::string>{fmt::format(
+            "1 of 3 documents hold what another one holds (document 3 ({0}) is document 1 ({0})): "
+            "that text counts more than once, in figures and their intervals too",
+            quote(a.string()))});
   CHECK(warnings({a, copy, b, b})
             .front()
-            .starts_with("2 of 4 files hold what another one holds "
-                         "('copy.txt' is 'a.txt')"));
+            .starts_with("2 of 4 documents hold what another one holds (document 2 ("));
+  // Ends of lines, and of the file, make no other text.
+  CHECK(warnings({texts.write("l.txt", "ab\ncd"), texts.write("m.txt", "ab\r\ncd\r\n")}).size() ==
+        1);
+  CHECK(warnings({texts.write("l.txt", "ab\ncd"), texts.write("m.txt", "abcd")}).empty());
+}
+
+TEST_CASE("documents of one file and rows of ids too, unless they are few beside the rest") {
+  const Texts texts;
+  const auto stream =
+      texts.load(texts.write("a.txt", "abc\n\nabd\n\nabc"), {.split = DocumentSplit::blank_lines});
+  REQUIRE(stream.warnings().size() == 1);
+  CHECK(stream.warnings()[0].starts_with(
+      "1 of 3 documents hold what another one holds (document 3 is document 1): "));
+  std::vector<std::int64_t> ids = {1, 2, 3, 4, 4, 3, 2, 1, 1, 2, 3, 4};
+  const auto rows = test::dataset_of(ids, 4, 29, std::nullopt);
+  REQUIRE(rows.stream().warnings().size() == 1);
+  CHECK(rows.stream().warnings()[0].starts_with(
+      "1 of 3 documents hold what another one holds (document 3 is document 1): "));
+  for (std::int64_t i = 0; i < 400; ++i) {
+    for (const std::int64_t id : {i % 29, i / 29, std::int64_t{5}, std::int64_t{6}})
+      ids.push_back(id);
+  }
+  CHECK(test::dataset_of(ids, 4, 29, std::nullopt).stream().warnings().empty());
+}
+
+TEST_CASE("a text that begins with the mark of UTF-16 is refused with the way out") {
+  const Texts texts;
+  for (const char* text : {"\xff\xfe"
+                           "a",
+                           "\xfe\xff"
+                           "a"}) {
+    CHECK(test::error_of([&] {
+            texts.load(texts.write("u.txt", text), {});
+          }).find("begins with the mark of UTF-16") != std::string::npos);
+  }
 }
 
 TEST_CASE("a text with NUL characters is said to have them") {

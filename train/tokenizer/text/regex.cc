@@ -4,6 +4,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <new>
 #include <utility>
 
 #include "format/base/fail.h"
@@ -24,7 +25,7 @@ using JitStack = std::unique_ptr<pcre2_jit_stack, Deleter<&pcre2_jit_stack_free>
 
 template <typename T>
 T* allocated(T* pointer) {
-  check(pointer != nullptr, "PCRE2 is out of memory");
+  if (pointer == nullptr) throw std::bad_alloc();
   return pointer;
 }
 

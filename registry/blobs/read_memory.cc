@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/blobs/read_memory.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "format/base/error.h"
+#include "format/base/file.h"
+#include "format/base/file_system.h"
+#include "format/base/json.h"
+#include "format/base/path_status.h"
+
+namespace organ::registry {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kLimit = std::uint64_t{512} << 20;  // of what is read back
+constexpr std::size_t kMostObjects = 1'000'000;
+
+}  // namespace
+
+ReadMemory::ReadMemory(const fs::path& folder, const fs::path& location)
+    : file_(folder / (sha256(location.string()).hex() + ".json")), location_(location.string()) {
+  try {
+    if (is_taken(file_)) parse(read_file(file_, kLimit));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    reads_.clear();  // it saves time and proves nothing
+  }
+}
+
+void ReadMemory::parse(std::string_view text) {
+  const Json json = parse_json(text, {.bytes = kLimit, .depth = 4}, "what was read");
+  const JsonObject object(json, "what was read");
+  object.require_schema(kVersion, "a newer organ wrote it");
+  for (const JsonObject& row : object.objects("objects")) {
+    const Read read{.state = {row.unsigned_integer("inode"), row.unsigned_integer("size"),
+                              row.unsigned_integer("modified"), row.unsigned_integer("changed")},
+                    .time = row.unsigned_integer("read")};
+    reads_.insert_or_assign(row.digest("contents"), read);
+  }
+}
+
+std::optional<std::uint64_t> ReadMemory::last_read(const Digest& contents,
+                                                   const FileState& now) const {
+  const auto found = reads_.find(contents);
+  if (found == reads_.end()) return std::nullopt;
+  found->second.is_used = true;
+  if (found->second.state != now) return std::nullopt;
+  return found->second.time;
+}
+
+void ReadMemory::keep(const Digest& contents, const FileState& state, std::uint64_t time) {
+  reads_.insert_or_assign(contents, Read{.state = state, .time = time, .is_used = true});
+}
+
+std::string ReadMemory::to_text() const {
+  std::vector<std::pair<std::uint64_t, const Digest*>> used;  // time, contents
+  for (const auto& [contents, read] : reads_) {
+    if (read.is_used) used.emplace_back(read.time, &contents);
+  }
+  std::ranges::sort(used, [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : *a.second < *b.second;
+  });
+  used.resize(std::min(used.size(), kMostObjects));
+  Json objects = Json::array();
+  for (const auto& [time, contents] : used) {
+    const FileState& state = reads_.at(*contents).state;
+    objects.push_back({{"contents", contents->to_string()},
+                       {"inode", state.inode},
+                       {"size", state.size},
+                       {"modified", state.modified},
+                       {"changed", state.changed},
+                       {"read", time}});
+  }
+  return canonical_json(
+      {{"schema_version", kVersion}, {"location", location_}, {"objects", objects}});
+}
+
+void ReadMemory::save() const {
+  if (file_.empty()) return;
+  create_folders(file_.parent_path());
+  write_file(file_, to_text(), AtomicFile::Mode::replace, 0600);
+}
+
+}  // namespace organ::registry

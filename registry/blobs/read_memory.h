@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// When a user last read objects of a registry whole and found them right
+// (read-memory.v1.schema.json). Kept outside of the registry, as what is known of its log is:
+// whoever may write the registry must not be able to say it. A disk that changes bytes by itself
+// changes none of this, so it counts for a time only, and whoever asks says for how long.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "format/base/digest.h"
+
+namespace organ::registry {
+
+// What a file system says of a file; equal after nobody has written, replaced or renamed it. Times
+// in nanoseconds since 1970.
+struct FileState {
+  std::uint64_t inode = 0, size = 0, modified = 0, changed = 0;
+  bool operator==(const FileState&) const = default;
+};
+
+// `contents` is the digest of all that is said of an object, and was found right. A value. Not
+// thread-safe.
+class ReadMemory {
+ public:
+  // Nothing is remembered nor kept.
+  ReadMemory() = default;
+  // Of the registry at `location` (absolute, without links), from a file in `folder`. One that is
+  // absent, damaged or of another organ is as if nothing were remembered.
+  ReadMemory(const std::filesystem::path& folder, const std::filesystem::path& location);
+
+  // When it was read, in seconds since 1970; nothing when it never was, or is another file now.
+  std::optional<std::uint64_t> last_read(const Digest& contents, const FileState& now) const;
+  void keep(const Digest& contents, const FileState& state, std::uint64_t time);
+  void forget(const Digest& contents) { reads_.erase(contents); }
+  // Writes what was kept, less what is not in the registry any more: what keep() was not told of
+  // and last_read() not asked for. Beyond a million objects those read first go. Throws io.
+  void save() const;
+
+  std::string to_text() const;
+
+ private:
+  struct Read {
+    FileState state;
+    std::uint64_t time = 0;
+    mutable bool is_used = false;
+  };
+  void parse(std::string_view text);
+
+  std::filesystem::path file_;
+  std::string location_;
+  std::map<Digest, Read> reads_;
+};
+
+}  // namespace organ::registry

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// What verify_all() reads, and what it need not read again.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include <nlohmann/json.hpp>
+
+#include "format/organ/organ_source.h"
+#include "tests/registry/support.h"
+
+using namespace organ;
+using namespace organ::registry;
+using namespace organ::test;
+using Mode = Registry::Mode;
+
+namespace {
+
+constexpr std::uint64_t kHour = 3600;
+
+struct World : Fixture {
+  fs::path memory = folder.path() / "state" / "read";
+  format::FileEntry weights = [this] {
+    const auto organ = format::OrganFolder::open(organ_folder);
+    return *std::ranges::find(organ.manifest().files, format::FileRole::layer,
+                              &format::FileEntry::role);
+  }();
+  std::uint64_t all_files = [this] {
+    return format::verified_size(format::OrganFolder::open(organ_folder).manifest());
+  }();
+
+  VerifyReport look(std::optional<std::uint64_t> after = std::nullopt) const {
+    return open(Mode::read).verify_all({}, {}, {.memory = memory, .after = after});
+  }
+  fs::path object() const { return blob(weights.digest); }
+  void flip() const {
+    std::string bytes = slurp(object());
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);
+    spill(object(), bytes);
+  }
+  fs::path file() const { return memory / list_folder(memory).front(); }
+  // Changes what is remembered of the weights.
+  void remember(const std::function<void(nlohmann::json&)>& change) const {
+    auto known = nlohmann::json::parse(slurp(file()));
+    for (auto& object : known["objects"]) {
+      if (object["size"] == weights.size) change(object);
+    }
+    spill(file(), known.dump());
+  }
+};
+
+std::string established(const VerifyReport& report) {
+  std::string text;
+  for (const auto& item : report.items) {
+    for (const std::string& sentence : item.trust.established) text += sentence + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("reading: what versions share is read once") {
+  const World world;
+  world.publish("1.0.0");
+  const std::uint64_t one = world.look().bytes;
+  CHECK(one > world.all_files);
+  world.publish("1.1.0");
+  const VerifyReport both = world.look();
+  CHECK(both.versions == 2);
+  CHECK(both.bytes - world.all_files == 2 * (one - world.all_files));
+  CHECK(both.bytes_before == 0);
+  world.flip();  // and damage is of both
+  const VerifyReport damaged = world.look();
+  CHECK(std::ranges::count_if(damaged.items,
+                              [](const auto& item) { return !item.findings.empty(); }) == 2);
+}
+
+TEST_CASE("reading: what was read lately is taken for read when that is asked for") {
+  const World world;
+  world.publish("1.0.0");
+  CHECK(world.look(kHour).bytes_before == 0);  // nothing was read before
+  const VerifyReport again = world.look(kHour);
+  CHECK(again.bytes_before == world.all_files);
+  CHECK(again.bytes < world.all_files);
+  CHECK(all_findings(again) == "no finding");
+  CHECK(contains(established(again), "every byte is what organ.json says; some were read at 20"));
+
+  const VerifyReport all = world.look();
+  CHECK(all.bytes_before == 0);
+  CHECK(contains(established(all), "every byte is what organ.json says\n"));
+
+  SUBCASE("not what was read longer ago") {
+    world.remember([](auto& object) {
+      object["read"] = object["read"].template get<std::uint64_t>() - 2 * kHour;
+    });
+    CHECK(world.look(kHour).bytes_before == world.all_files - world.weights.size);
+    CHECK(world.look(kHour).bytes_before == world.all_files);
+  }
+  SUBCASE("nor at a time to come") {
+    world.remember([](auto& object) {
+      object["read"] = object["read"].template get<std::uint64_t>() + kHour;
+    });
+    CHECK(world.look(2 * kHour).bytes_before == world.all_files - world.weights.size);
+  }
+  SUBCASE("nor what was written since, whatever its time says") {
+    struct stat before {};
+    REQUIRE(::stat(world.object().c_str(), &before) == 0);
+    world.flip();
+    const timespec times[] = {before.st_atim, before.st_mtim};
+    REQUIRE(::utimensat(AT_FDCWD, world.object().c_str(), times, 0) == 0);
+    CHECK(contains(all_findings(world.look(kHour)), "corrupt: "));
+    // What is damaged is not remembered as read.
+    CHECK(contains(all_findings(world.look(kHour)), "corrupt: "));
+  }
+  SUBCASE("what changed under the same state is found by whoever reads all") {
+    world.flip();
+    struct stat now {};
+    REQUIRE(::stat(world.object().c_str(), &now) == 0);
+    const auto nanoseconds = [](const timespec& time) {
+      return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
+    };
+    world.remember([&](auto& object) {
+      object["modified"] = nanoseconds(now.st_mtim);
+      object["changed"] = nanoseconds(now.st_ctim);
+    });
+    CHECK(all_findings(world.look(kHour)) == "no finding");
+    CHECK(contains(all_findings(world.look()), "corrupt: "));
+    CHECK(contains(all_findings(world.look(kHour)), "corrupt: "));
+  }
+  SUBCASE("a version that says otherwise of the same bytes is read") {
+    world.remember([](auto& object) {
+      std::string text = object["contents"];
+      text.back() = text.back() == '0' ? '1' : '0';
+      object["contents"] = text;
+    });
+    CHECK(world.look(kHour).bytes_before == world.all_files - world.weights.size);
+  }
+}
+
+TEST_CASE("reading: a memory that is no use is none") {
+  const World world;
+  world.publish("1.0.0");
+  world.look();
+  const std::string good = slurp(world.file());
+  for (const std::string& text : {std::string(), std::string("{}"), good.substr(0, good.size() / 2),
+                                  std::string("[1,2]"), good + "x"}) {
+    spill(world.file(), text);
+    const VerifyReport report = world.look(kHour);
+    CHECK(all_findings(report) == "no finding");
+    CHECK(report.bytes_before == 0);
+    CHECK(world.look(kHour).bytes_before == world.all_files);  // written anew
+  }
+  fs::remove_all(world.memory);
+  write_file(world.memory, "a file lies there");
+  const VerifyReport report = world.look(kHour);
+  CHECK(all_findings(report) == "no finding");
+  REQUIRE_FALSE(report.notes.empty());
+  CHECK(contains(report.notes.front(), "could not be remembered: "));
+}
