@@ -147,9 +147,9 @@ class BlobWriter {
     if (!organ.may_be_taken(file)) {
       return blobs_.stage(fd.get(), file.size, file.digest, file.path, work);
     }
-    const auto contents =
-        organ.passed(file) != nullptr ? BlobStore::Contents::known : BlobStore::Contents::unknown;
-    return blobs_.adopt(std::move(fd), file.size, file.digest, file.path, work, contents);
+    const format::PassedFile* passed = organ.passed(file);
+    const auto known = passed == nullptr ? std::nullopt : std::optional(passed->state);
+    return blobs_.adopt(std::move(fd), file.size, file.digest, file.path, work, known);
   }
 
   // A quarter of what the process may have open; the rest is others'.

@@ -41,6 +41,8 @@ struct OpenOptions {
   // "freeze"); the smallest limit counts of this one, the one the user is remembered to have set
   // and the registry's own. Who writes is only told.
   std::optional<std::uint64_t> max_age = {};
+  // Where it is kept when this user last read the objects of registries; empty: nowhere.
+  std::filesystem::path read_memory = {};
 };
 
 struct PublishOptions {
@@ -101,22 +103,15 @@ struct VerifyReport {
     std::vector<format::Finding> findings;         // damage
     TrustVerdict trust;                            // empty for parts of the registry itself
     std::vector<format::Finding> not_finite = {};  // tensors with NaN or infinity
+    // Of what was taken for read, when the first was, as RFC 3339 in UTC; nothing: all was read.
+    std::optional<std::string> read_since = {};
   };
   std::vector<Item> items;
-  std::uint64_t versions = 0;      // how many were looked at
-  std::uint64_t bytes = 0;         // read and compared
-  std::uint64_t bytes_before = 0;  // taken for read, because they were within RereadOptions::after
-  std::vector<std::string> notes;  // blobs nothing refers to, a torn log tail, …
+  std::uint64_t versions = 0;         // how many were looked at
+  std::uint64_t bytes = 0;            // read and compared
+  std::uint64_t bytes_before = 0;     // taken for read (`reread_after`); of an object once
+  std::vector<std::string> notes;     // blobs nothing refers to, a torn log tail, …
   std::vector<std::string> warnings;  // what is no damage yet: blobs that can be written
-};
-
-// What verify_all() need not read again.
-struct RereadOptions {
-  // Where it is kept when this user last read the objects of registries; empty: nowhere.
-  std::filesystem::path memory;
-  // Seconds: an object that was read whole within them, and not written since as the file system
-  // says, is taken for read. Nothing: all are read.
-  std::optional<std::uint64_t> after;
 };
 
 struct RebuildReport {
@@ -259,12 +254,15 @@ class Registry {
   // was to be discarded.
   std::uint64_t apply_root(const std::string& note, const Work& work = {});
 
+  // When it finds damage nothing of OpenOptions::read_memory counts any more.
   VerifyReport verify(const ResolvedVersion& version, const TrustOverride& override = {},
                       const Work& work = {}) const;
   // Every version, each object once; the log against its checkpoint, the catalog and index.json
-  // against the log.
+  // against the log. `reread_after`, in seconds: an object that was read whole within them, as
+  // OpenOptions::read_memory says, and not written since, as the file system says, is taken for
+  // read. Nothing: all are read.
   VerifyReport verify_all(const TrustOverride& override = {}, const Work& work = {},
-                          const RereadOptions& options = {}) const;
+                          std::optional<std::uint64_t> reread_after = std::nullopt) const;
 
   // The logical content of the catalog as ordered text: equal text, equal catalog.
   std::string dump() const;

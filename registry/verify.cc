@@ -50,6 +50,15 @@ void collect(std::vector<Finding>& findings, const std::string& subject,
   }
 }
 
+void forget_reads(const std::filesystem::path& registry, const std::filesystem::path& memory,
+                  std::vector<std::string>& notes) {
+  try {
+    ReadMemory::forget_all(memory, real_path(registry));
+  } catch (const Error& error) {
+    notes.push_back("what was read before could not be forgotten: " + error.message());
+  }
+}
+
 Item verify_catalog(const RegistryPaths& paths, const Log& log, const BlobStore& blobs,
                     const Work& work, std::vector<std::string>& notes) {
   Item item = part("organ/catalog.db");
@@ -124,7 +133,8 @@ std::string sentence_of(const std::optional<std::string>& read_since) {
   std::string sentence = "every byte is what organ.json says";
   if (read_since) {
     sentence += fmt::format(
-        "; some were read at {} or later, and their files were not written since", *read_since);
+        "; some were read at {} or later, and not written since, as the file system says",
+        *read_since);
   }
   return sentence;
 }
@@ -183,7 +193,6 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
   seen.push_back(manifest);
   seen.push_back(empty_config().ref);
   bool expected = false;  // its weights
-  std::optional<std::string> read_since;
   collect(item.findings, subject, [&] {
     expected = !facts().taken_down(version.name, version.version);
     for (const BlobRef& signature : catalog.attached(version.log_index)) {
@@ -213,11 +222,11 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
       unread.keep(contents.empty() && finite.found.empty());
       std::ranges::move(contents, std::back_inserter(item.findings));
       item.not_finite = std::move(finite.found);
-      read_since = unread.read_since();
+      item.read_since = unread.read_since();
     }
     item.trust = evaluate(version, *organ, override);
     if (item.findings.empty() && expected) {
-      item.trust.established.insert(item.trust.established.begin(), sentence_of(read_since));
+      item.trust.established.insert(item.trust.established.begin(), sentence_of(item.read_since));
     }
   });
   // Taken down while it was read: that is no damage.
@@ -244,14 +253,18 @@ VerifyReport Registry::verify(const ResolvedVersion& version, const TrustOverrid
       impl_->verify_version(version, override, work.phase("verifying", version.bytes), reading));
   report.versions = 1;
   report.bytes = reading.bytes;
+  if (!report.items.front().findings.empty()) {
+    forget_reads(folder(), impl_->read_memory(), report.notes);
+  }
   note_modes(impl_->blobs, reading.seen, report);
   return report;
 }
 
 VerifyReport Registry::verify_all(const TrustOverride& override, const Work& work,
-                                  const RereadOptions& options) const {
+                                  std::optional<std::uint64_t> reread_after) const {
   VerifyReport report;
-  Reading reading(impl_->blobs, options, real_path(folder()), seconds_now());
+  Reading reading(impl_->blobs, impl_->read_memory(), real_path(folder()), seconds_now(),
+                  reread_after);
   const std::vector<VersionInfo> versions = impl_->catalog.list({});
   std::uint64_t bytes = 0;
   for (const VersionInfo& version : versions) bytes += version.bytes;

@@ -20,6 +20,11 @@ void collect(std::vector<format::Finding>& findings, const std::string& subject,
 
 // catalog.db as it is now. A catalog of before damage was done, or of before it was mended, differs
 // from one that is made now. What is no damage goes to `notes`. Requires the write lock, shared.
+// Damage was found in this registry: what was read of it before does not count any more. `notes`
+// says so where that cannot be written down.
+void forget_reads(const std::filesystem::path& registry, const std::filesystem::path& memory,
+                  std::vector<std::string>& notes);
+
 VerifyReport::Item verify_catalog(const RegistryPaths& paths, const Log& log,
                                   const BlobStore& blobs, const Work& work,
                                   std::vector<std::string>& notes);

@@ -87,8 +87,7 @@ VerifyReport examine_asked(const Context& context, const VerifyArguments& argume
     }
     require_no_name(arguments);
     return open_registry(context, Registry::Mode::read, work)
-        .verify_all(trust, work,
-                    {.memory = context.read_memory(), .after = arguments.reread_after});
+        .verify_all(trust, work, arguments.reread_after);
   }
   if (arguments.reread_after) {
     throw Error(ErrorCode::invalid_argument,

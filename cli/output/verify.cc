@@ -120,6 +120,7 @@ const std::map<std::string, std::string>& verify_rules() {
       {"verify/corrupt", "stored bytes are not what was signed or published"},
       {"verify/not_finite", "a tensor holds NaN or infinity"},
       {"verify/not_found", "something that is referred to is missing"},
+      {"verify/read_before", "objects that were read earlier were not read again"},
       {"verify/store", "something about the registry's folder that is no damage yet"},
       {"verify/unsupported_version", "a newer organ is needed to judge it"},
       {"verify/untrusted", "the policy's signatures are missing or not good"},
@@ -134,6 +135,14 @@ ReportCase to_case(const Item& item) {
   add(one.findings, item.trust.refusals, ReportLevel::error);
   add(one.findings, item.not_finite, ReportLevel::warning, "not_finite");
   add(one.findings, item.trust.warnings, ReportLevel::warning);
+  if (item.read_since) {
+    one.findings.push_back({"verify/read_before",
+                            ReportLevel::note,
+                            {},
+                            "some of its bytes were not read now: they were at " +
+                                *item.read_since +
+                                " or later, and not written since, as the file system says"});
+  }
   return one;
 }
 

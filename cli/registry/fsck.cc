@@ -76,8 +76,7 @@ void print_text(const Context& context, const FsckReport& report) {
 void run(Context& context, const FsckArguments& arguments) {
   const std::filesystem::path folder = registry_folder(context, arguments.folder);
   const FsckReport report = watched(context, arguments.threads, [&](const Work& work) {
-    return registry::fsck(folder, {.known_registries = context.known_registries(), .log_key = {}},
-                          work);
+    return registry::fsck(folder, user_memory(context), work);
   });
   note_registry(context, folder);
   if (!report.objects.empty()) context.worsen(ErrorCode::corrupt);

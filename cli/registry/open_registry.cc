@@ -38,11 +38,16 @@ Option add_moment_option(Command& command, const std::string& name, std::string&
       .value_name("DAY");
 }
 
+registry::OpenOptions user_memory(const Context& context) {
+  return {.known_registries = context.known_registries(),
+          .log_key = {},
+          .read_memory = context.read_memory()};
+}
+
 registry::Registry open_registry(const Context& context, registry::Registry::Mode mode,
                                  const Work& work) {
-  auto registry = registry::Registry::open(
-      context.registry_path(), mode,
-      {.known_registries = context.known_registries(), .log_key = {}}, work);
+  auto registry =
+      registry::Registry::open(context.registry_path(), mode, user_memory(context), work);
   tell_notices(context, registry);
   return registry;
 }

@@ -13,6 +13,9 @@
 
 namespace organ::cli {
 
+// With where this user keeps what was seen and read of registries.
+registry::OpenOptions user_memory(const Context& context);
+
 // Says what came up since it was opened.
 void tell_notices(const Context& context, registry::Registry& registry);
 

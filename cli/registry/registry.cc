@@ -28,7 +28,7 @@ void run_init(Context& context, const InitArguments& arguments) {
   completed(context, "the registry is made", [&] {
     Registry::create(folder, options);
     // Who made it has met it.
-    registry::OpenOptions known{.known_registries = context.known_registries(), .log_key = {}};
+    registry::OpenOptions known = user_memory(context);
     known.forget_seen = true;
     Registry::open(folder, Registry::Mode::read, known);
   });
@@ -51,8 +51,7 @@ void run_init(Context& context, const InitArguments& arguments) {
 
 void run_rebuild(Context& context) {
   const registry::RebuildReport report = watched(context, 0, [&](const Work& work) {
-    return Registry::rebuild(context.registry_path(),
-                             {.known_registries = context.known_registries(), .log_key = {}}, work);
+    return Registry::rebuild(context.registry_path(), user_memory(context), work);
   });
   context.set_done("the catalog and index.json are made anew");
   if (context.json) {

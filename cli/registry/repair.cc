@@ -8,6 +8,7 @@
 #include "cli/output/remote_options.h"
 #include "cli/registry/care_output.h"
 #include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
@@ -77,8 +78,7 @@ RepairReport mend(Context& context, const RepairArguments& arguments) {
   try {
     return watched(context, arguments.threads, [&](const Work& work) {
       return registry::repair(registry_folder(context, arguments.folder), options,
-                              {.known_registries = context.known_registries(), .log_key = {}},
-                              work);
+                              user_memory(context), work);
     });
   } catch (const Error& error) {
     if (error.code() != ErrorCode::cancelled || mended == 0) throw;

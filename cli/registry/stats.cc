@@ -6,6 +6,7 @@
 #include "cli/frame/amounts.h"
 #include "cli/frame/long_work.h"
 #include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 
 namespace organ::cli {
@@ -37,9 +38,7 @@ void print_text(const Context& context, const StoreStats& stats) {
 
 void run(const Context& context) {
   const StoreStats stats = watched(context, 0, [&](const Work& work) {
-    return registry::store_stats(context.registry_path(),
-                                 {.known_registries = context.known_registries(), .log_key = {}},
-                                 work);
+    return registry::store_stats(context.registry_path(), user_memory(context), work);
   });
   if (!context.json) {
     print_text(context, stats);

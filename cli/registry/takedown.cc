@@ -8,6 +8,7 @@
 #include "cli/frame/amounts.h"
 #include "cli/frame/long_work.h"
 #include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "format/manifest/reference.h"
 
@@ -86,9 +87,9 @@ void print_text(const Context& context, const TakedownReport& report, bool dry_r
 void run(Context& context, const TakedownArguments& arguments) {
   const auto version = format::parse_exact(arguments.version);
   const TakedownReport report = watched(context, 0, [&](const Work& work) {
-    TakedownReport taken = registry::take_down(
-        context.registry_path(), version.first, version.second, arguments.reason, arguments.dry_run,
-        {.known_registries = context.known_registries(), .log_key = {}}, work);
+    TakedownReport taken =
+        registry::take_down(context.registry_path(), version.first, version.second,
+                            arguments.reason, arguments.dry_run, user_memory(context), work);
     if (!arguments.dry_run) context.set_done("the version is taken down");
     return taken;
   });

@@ -300,9 +300,9 @@ bool can_clone(int from, const fs::path& folder) {
   return ::ioctl(probe.get(), FICLONE, from) == 0;
 }
 
-TempFolder::TempFolder(const fs::path& parent, std::string_view prefix)
+TempFolder::TempFolder(const fs::path& parent, std::string_view prefix, Owner owner)
     : path_(parent / (std::string(prefix) + "." + random_suffix())) {
-  if (::mkdir(path_.c_str(), 0777) != 0) {
+  if (::mkdir(path_.c_str(), owner == Owner::only ? 0700 : 0777) != 0) {
     const fs::path name = std::exchange(path_, {});
     fail_errno(name.string(), "create folder");
   }

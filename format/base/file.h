@@ -108,9 +108,12 @@ std::uint64_t copy_contents(int from, int to, std::string_view subject, const Wo
 bool can_clone(int from, const std::filesystem::path& folder);
 
 // A new folder `parent/prefix.XXXXXX`, removed with its contents on destruction unless released.
+// Owner::only: nobody else may look into it.
 class TempFolder {
  public:
-  TempFolder(const std::filesystem::path& parent, std::string_view prefix);
+  enum class Owner { only, as_umask };
+  TempFolder(const std::filesystem::path& parent, std::string_view prefix,
+             Owner owner = Owner::as_umask);
   ~TempFolder();
   TempFolder(TempFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
   TempFolder& operator=(TempFolder&&) = delete;

@@ -2,6 +2,7 @@
 // Ownership of open files, and of what C libraries hand out.
 #pragma once
 
+#include <cstdint>
 #include <utility>
 
 #pragma GCC visibility push(default)
@@ -15,6 +16,13 @@ struct Deleter {
   void operator()(T* handle) const noexcept {
     function(handle);
   }
+};
+
+// What the file system says of a file; equal after nobody has written, replaced or renamed it.
+// Times in nanoseconds since 1970.
+struct FileState {
+  std::uint64_t inode = 0, size = 0, modified = 0, changed = 0;
+  bool operator==(const FileState&) const = default;
 };
 
 // Owns a file descriptor, which it closes; -1 is none. Move-only. One object belongs to one thread;

@@ -20,6 +20,18 @@ void require(const std::error_code& error, const fs::path& path, std::string_vie
   fail_errno(path.string(), action);
 }
 
+FileState state_of(const struct stat& status) {
+  const auto nanoseconds = [](const timespec& time) {
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(time.tv_nsec);
+  };
+  constexpr std::uint64_t kOfJson = INT64_MAX;  // what is written down is read back as such
+  return {.inode = status.st_ino & kOfJson,
+          .size = static_cast<std::uint64_t>(status.st_size),
+          .modified = nanoseconds(status.st_mtim) & kOfJson,
+          .changed = nanoseconds(status.st_ctim) & kOfJson};
+}
+
 }  // namespace
 
 PathStatus path_status(const fs::path& path, Symlinks symlinks) {
@@ -33,6 +45,18 @@ PathStatus path_status(const fs::path& path, Symlinks symlinks) {
   if (S_ISREG(status.st_mode)) return PathStatus::file;
   if (S_ISDIR(status.st_mode)) return PathStatus::folder;
   return S_ISLNK(status.st_mode) ? PathStatus::symlink : PathStatus::other;
+}
+
+std::optional<FileState> file_state(const fs::path& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  return state_of(status);
+}
+
+FileState file_state(int fd, std::string_view subject) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
+  return state_of(status);
 }
 
 bool is_there(const fs::path& path) { return path_status(path) != PathStatus::nothing; }

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <string_view>
 
 #include "format/base/file.h"
 
@@ -21,6 +23,10 @@ bool is_there(const std::filesystem::path& path);  // a link to nothing does not
 bool is_taken(const std::filesystem::path& path);  // whatever lies there, such a link too
 bool is_folder(const std::filesystem::path& path);
 bool is_file(const std::filesystem::path& path);  // a regular one
+
+// Of a regular file; nothing where none lies. Links are not followed.
+std::optional<FileState> file_state(const std::filesystem::path& path);
+FileState file_state(int fd, std::string_view subject);
 
 // Makes a folder and those above it, with durable names; nothing when it is there. Throws also
 // not_found.

@@ -20,6 +20,7 @@ namespace organ::format {
 // What a look at every byte of a file found (verify_contents with flat digests): no damage.
 struct PassedFile {
   std::vector<Finding> not_finite;  // tensors with such numbers, as FiniteCheck::found
+  FileState state = {};             // of the file, when its last byte had come
 };
 
 // Read access to one organ. Implementations are immutable and thread-safe.
@@ -37,8 +38,8 @@ class OrganSource {
     static_cast<void>(file);
     return false;
   }
-  // What was found while it was fetched, or null: verify_contents() then takes it for read. Only
-  // for a file that nobody else writes.
+  // What was found while it was fetched, or null: verify_contents() then takes it for read. Who
+  // keeps the file asks whether it is in that state still, or has the digest.
   virtual const PassedFile* passed(const FileEntry& file) const {
     static_cast<void>(file);
     return nullptr;

@@ -170,20 +170,8 @@ bool BlobStore::has(const Digest& digest, std::uint64_t size) const {
 }
 
 std::optional<FileState> BlobStore::state(const Digest& digest, std::uint64_t size) const {
-  struct stat status {};
-  if (::lstat(path(digest).c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
-      static_cast<std::uint64_t>(status.st_size) != size) {
-    return std::nullopt;
-  }
-  const auto nanoseconds = [](const timespec& time) {
-    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(time.tv_nsec);
-  };
-  constexpr std::uint64_t kOfJson = INT64_MAX;  // what is written down is read back as such
-  return FileState{.inode = status.st_ino & kOfJson,
-                   .size = size,
-                   .modified = nanoseconds(status.st_mtim) & kOfJson,
-                   .changed = nanoseconds(status.st_ctim) & kOfJson};
+  const auto state = file_state(path(digest));
+  return state && state->size == size ? state : std::nullopt;
 }
 
 bool BlobStore::is_whole(const Digest& digest, std::uint64_t size, const Work& work) const {
@@ -309,15 +297,17 @@ bool BlobStore::would_adopt(int fd, const Digest& digest) const {
 }
 
 StagedBlob BlobStore::adopt(UniqueFd fd, std::uint64_t size, const Digest& digest,
-                            std::string_view subject, const Work& work, Contents contents) const {
+                            std::string_view subject, const Work& work,
+                            const std::optional<FileState>& known) const {
+  const bool is_known = known && file_state(fd.get(), subject) == *known;
   if (!would_adopt(fd.get(), digest)) return stage(fd.get(), size, digest, subject, work);
   // Nobody of this registry writes it from here on: what is hashed is what gets the name.
   set_permissions_in(folder_, fd.get(), 0444, path(digest).string());
   require_size(fd.get(), size, subject);
-  if (contents == Contents::unknown) {
-    require_digest(hash_file_flat(fd.get(), subject, work), digest);
-  } else {
+  if (is_known) {
     work.advance(size);
+  } else {
+    require_digest(hash_file_flat(fd.get(), subject, work), digest);
   }
   try {
     sync_fd(fd.get(), subject_of(digest));

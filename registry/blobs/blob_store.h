@@ -72,12 +72,12 @@ class BlobStore {
                    const Work& work = {}) const;
   // The same of a file that was fetched for this store: where would_adopt() says so it becomes the
   // object itself, and its other name is to be removed soon; else it is copied. One that cannot be
-  // made durable gets mode 0: its bytes are in the cache alone, and not to be believed. A known
-  // file was hashed since it was fetched, and nobody but its writer, who is done, has it open for
-  // writing: it becomes the object as it is. A copy is hashed in any case.
-  enum class Contents { unknown, known };
+  // made durable gets mode 0: its bytes are in the cache alone, and not to be believed. `known`:
+  // what the file was when its digest had been found right. It is not hashed when it is that still;
+  // a copy is hashed in any case.
   StagedBlob adopt(UniqueFd fd, std::uint64_t size, const Digest& digest, std::string_view subject,
-                   const Work& work = {}, Contents contents = Contents::unknown) const;
+                   const Work& work = {},
+                   const std::optional<FileState>& known = std::nullopt) const;
   // Whether the file can become this object: no other name, our user, written by nobody else, in a
   // file system where it can be linked, and nothing lies in the object's place.
   bool would_adopt(int fd, const Digest& digest) const;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/blobs/read_memory.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -21,10 +24,22 @@ constexpr std::uint64_t kVersion = 1;
 constexpr std::uint64_t kLimit = std::uint64_t{512} << 20;  // of what is read back
 constexpr std::size_t kMostObjects = 1'000'000;
 
+fs::path file_of(const fs::path& folder, const fs::path& location) {
+  return folder / (sha256(location.string()).hex() + ".json");
+}
+
+FileLock lock_of(const fs::path& file) {
+  return {file.parent_path() / "lock", FileLock::Kind::exclusive};
+}
+
 }  // namespace
 
 ReadMemory::ReadMemory(const fs::path& folder, const fs::path& location)
-    : file_(folder / (sha256(location.string()).hex() + ".json")), location_(location.string()) {
+    : file_(file_of(folder, location)), location_(location.string()) {
+  load();
+}
+
+void ReadMemory::load() {
   try {
     if (is_taken(file_)) parse(read_file(file_, kLimit));
   } catch (const Error& error) {
@@ -55,14 +70,19 @@ std::optional<std::uint64_t> ReadMemory::last_read(const Digest& contents,
 }
 
 void ReadMemory::keep(const Digest& contents, const FileState& state, std::uint64_t time) {
-  reads_.insert_or_assign(contents, Read{.state = state, .time = time, .is_used = true});
+  forgotten_.erase(contents);
+  reads_.insert_or_assign(contents,
+                          Read{.state = state, .time = time, .is_used = true, .is_new = true});
+}
+
+void ReadMemory::forget(const Digest& contents) {
+  reads_.erase(contents);
+  forgotten_.insert(contents);
 }
 
 std::string ReadMemory::to_text() const {
   std::vector<std::pair<std::uint64_t, const Digest*>> used;  // time, contents
-  for (const auto& [contents, read] : reads_) {
-    if (read.is_used) used.emplace_back(read.time, &contents);
-  }
+  for (const auto& [contents, read] : reads_) used.emplace_back(read.time, &contents);
   std::ranges::sort(used, [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first > b.first : *a.second < *b.second;
   });
@@ -84,7 +104,24 @@ std::string ReadMemory::to_text() const {
 void ReadMemory::save() const {
   if (file_.empty()) return;
   create_folders(file_.parent_path());
-  write_file(file_, to_text(), AtomicFile::Mode::replace, 0600);
+  const FileLock lock = lock_of(file_);
+  ReadMemory now(file_.parent_path(), location_);
+  for (const auto& [contents, read] : reads_) {
+    if (read.is_new) {
+      now.reads_.insert_or_assign(contents, read);
+    } else if (!read.is_used) {
+      now.reads_.erase(contents);
+    }
+  }
+  for (const Digest& contents : forgotten_) now.reads_.erase(contents);
+  write_file(file_, now.to_text(), AtomicFile::Mode::replace, 0600);
+}
+
+void ReadMemory::forget_all(const fs::path& folder, const fs::path& location) {
+  const fs::path file = file_of(folder, location);
+  if (folder.empty() || !is_taken(file)) return;
+  const FileLock lock = lock_of(file);
+  if (::unlink(file.c_str()) != 0 && errno != ENOENT) fail_errno(file.string(), "remove");
 }
 
 }  // namespace organ::registry

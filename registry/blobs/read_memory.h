@@ -9,19 +9,14 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
 #include "format/base/digest.h"
+#include "format/base/handle.h"
 
 namespace organ::registry {
-
-// What a file system says of a file; equal after nobody has written, replaced or renamed it. Times
-// in nanoseconds since 1970.
-struct FileState {
-  std::uint64_t inode = 0, size = 0, modified = 0, changed = 0;
-  bool operator==(const FileState&) const = default;
-};
 
 // `contents` is the digest of all that is said of an object, and was found right. A value. Not
 // thread-safe.
@@ -36,10 +31,14 @@ class ReadMemory {
   // When it was read, in seconds since 1970; nothing when it never was, or is another file now.
   std::optional<std::uint64_t> last_read(const Digest& contents, const FileState& now) const;
   void keep(const Digest& contents, const FileState& state, std::uint64_t time);
-  void forget(const Digest& contents) { reads_.erase(contents); }
+  void forget(const Digest& contents);
   // Writes what was kept, less what is not in the registry any more: what keep() was not told of
-  // and last_read() not asked for. Beyond a million objects those read first go. Throws io.
+  // and last_read() not asked for. What others wrote meanwhile stays, and what they forgot stays
+  // forgotten. Beyond a million objects those read first go. Throws io, conflict.
   void save() const;
+  // Forgets all of one registry: damage was found there. Throws io, conflict.
+  static void forget_all(const std::filesystem::path& folder,
+                         const std::filesystem::path& location);
 
   std::string to_text() const;
 
@@ -48,12 +47,15 @@ class ReadMemory {
     FileState state;
     std::uint64_t time = 0;
     mutable bool is_used = false;
+    bool is_new = false;  // of this look
   };
+  void load();
   void parse(std::string_view text);
 
   std::filesystem::path file_;
   std::string location_;
   std::map<Digest, Read> reads_;
+  std::set<Digest> forgotten_;
 };
 
 }  // namespace organ::registry

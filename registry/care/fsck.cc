@@ -127,11 +127,13 @@ StoreScan scan_as_logged(const BlobStore& blobs, const Log& log, LoggedState& st
 }
 
 // `state` is what it was, or newer.
-void check_objects(const BlobStore& blobs, const Log& log, LoggedState& state, const Work& work,
-                   FsckReport& report) {
+void check_objects(const RegistryPaths& paths, const Log& log, const OpenOptions& options,
+                   LoggedState& state, const Work& work, FsckReport& report) {
+  const BlobStore blobs(paths.root);
   StoreScan scan = scan_as_logged(blobs, log, state, work);
   tell_takedowns(blobs, state, scan, report);
   for (DamagedUse& one : scan.damaged) report.objects.push_back(std::move(one.damage));
+  if (!report.objects.empty()) forget_reads(paths.root, options.read_memory, report.notes);
   report.affected = std::move(scan.affected);
   report.checked = scan.checked;
   report.bytes = scan.bytes;
@@ -150,15 +152,14 @@ FsckReport fsck(const std::filesystem::path& folder, const OpenOptions& options,
   std::optional<Log> log;
   collect(report.records, "organ/trust/log.vkey", [&] { log.emplace(paths.organ()); });
   if (!log) return report;  // nothing says what has to be here
-  const BlobStore blobs(paths.root);
   LoggedState state = read_log(*log, work.uncounted());
   check_log(state, report);
   if (!state.damage) check_met(paths, *log, options, report);
-  check_objects(blobs, *log, state, work, report);
+  check_objects(paths, *log, options, state, work, report);
   if (state.damage) {
     report.notes.push_back("the views were not compared: what they are made from is damaged");
   } else {
-    check_views(paths, *log, blobs, work, report);
+    check_views(paths, *log, BlobStore(paths.root), work, report);
   }
   return report;
 }

@@ -28,11 +28,12 @@ Digest contents_of(const format::FileEntry& file) {
 
 }  // namespace
 
-Reading::Reading(const BlobStore& blobs, const RereadOptions& options,
-                 const std::filesystem::path& location, std::uint64_t now)
+Reading::Reading(const BlobStore& blobs, const std::filesystem::path& memory,
+                 const std::filesystem::path& location, std::uint64_t now,
+                 std::optional<std::uint64_t> after)
     : blobs_(&blobs), now_(now) {
-  if (!options.memory.empty()) memory_ = ReadMemory(options.memory, location);
-  if (options.after) not_before_ = now - std::min(now, *options.after);
+  if (!memory.empty()) memory_ = ReadMemory(memory, location);
+  if (after) not_before_ = now - std::min(now, *after);
 }
 
 std::optional<Reading::Known> Reading::known(const Digest& contents, const FileState& state) const {
@@ -67,7 +68,7 @@ UnreadOrgan::UnreadOrgan(const format::OrganSource& organ, Reading& reading)
     if (const auto known = reading.known(contents, *state)) {
       passed_.insert(file.path);
       if (!known->before) continue;
-      reading.bytes_before += file.size;
+      if (reading.taken_for_read_.insert(contents).second) reading.bytes_before += file.size;
       since_ = std::min(since_.value_or(*known->before), *known->before);
     } else {
       unread_.push_back({&file, contents, *state});

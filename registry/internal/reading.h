@@ -20,9 +20,11 @@ class Reading {
  public:
   // Reads everything, each object once.
   explicit Reading(const BlobStore& blobs) : blobs_(&blobs) {}
-  // `location` of the registry: absolute, without links. `now`: seconds since 1970.
-  Reading(const BlobStore& blobs, const RereadOptions& options,
-          const std::filesystem::path& location, std::uint64_t now);
+  // `location` of the registry: absolute, without links.
+  // `memory` may be empty. `now`, `after`: seconds since 1970, seconds.
+  Reading(const BlobStore& blobs, const std::filesystem::path& memory,
+          const std::filesystem::path& location, std::uint64_t now,
+          std::optional<std::uint64_t> after);
 
   std::uint64_t bytes = 0, bytes_before = 0;  // as VerifyReport
   std::vector<BlobRef> seen;                  // every object that something refers to
@@ -44,6 +46,7 @@ class Reading {
   std::uint64_t now_ = 0;
   std::optional<std::uint64_t> not_before_;  // what was read earlier does not count
   std::map<Digest, FileState> read_;         // in this run
+  std::set<Digest> taken_for_read_;          // whose bytes are counted
 };
 
 // An organ of the registry whose files pass() as far as they were read. Borrows all it is given.

@@ -93,6 +93,7 @@ struct Registry::Impl {
   // Tells `work` of the version's bytes, when nothing is damaged; `reading` of what is read.
   VerifyReport::Item verify_version(const VersionInfo& version, const TrustOverride& override,
                                     const Work& work, Reading& reading) const;
+  const std::filesystem::path& read_memory() const { return options_.read_memory; }
   // How old the state is, as the log's key says in its newest checkpoint, and who allows how much;
   // when that key's time is over. For who reads, the stricter of what the newest root says and of
   // what the newest one says that is witnessed.

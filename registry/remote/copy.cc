@@ -27,10 +27,10 @@ class FetchedOrgan final : public format::OrganSource {
   UniqueFd open(const FileEntry& file) const override {
     require_space(folder_, file.size);
     const fs::path path = folder_ / file.digest.hex();
-    if (!download(repository_, file, path, count_)) {
+    if (!fetch(file, path)) {
       fail(ErrorCode::corrupt,
-           "{}: its bytes are in the pieces that organ.json names, and the rest "
-           "that it says of them is not so",
+           "{}: is made of the pieces that organ.json names, which contradicts "
+           "itself in what else it says of them",
            quote(file.path));
     }
     UniqueFd fd = open_regular(path, Symlinks::refuse);
@@ -48,6 +48,16 @@ class FetchedOrgan final : public format::OrganSource {
   std::string describe() const override { return repository_.session().where().to_string(); }
 
  private:
+  bool fetch(const FileEntry& file, const fs::path& path) const {
+    try {
+      return download(repository_, file, path, count_).has_value();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::io) throw;
+      throw Error(error.code(), error.message(),
+                  "trying again fetches this file from its beginning");
+    }
+  }
+
   const Repository& repository_;
   const RemoteVersion& version_;
   fs::path folder_;
@@ -58,7 +68,8 @@ fs::path temporary_files() {
   std::error_code error;
   fs::path folder = fs::temp_directory_path(error);
   if (error) {
-    fail(ErrorCode::io, "the folder for temporary files cannot be used: {}", error.message());
+    fail(ErrorCode::io, "the folder for temporary files (TMPDIR) cannot be used: {}",
+         error.message());
   }
   return folder;
 }
@@ -72,7 +83,7 @@ CopyResult copy(const RemoteReference& from, const RemoteReference& where,
   const Repository repository(reading);
   const RemoteVersion version = read_version(repository);
   const RemoteReference to = with_tag(where, version.organ.version);
-  const TempFolder folder(temporary_files(), "organ-copy");
+  const TempFolder folder(temporary_files(), "organ-copy", TempFolder::Owner::only);
   const FetchedOrgan organ(repository, version, folder.path());
   Shipment shipment(organ, version.manifest.digest);
   shipment.stop = [&] { reading.stop(); };

@@ -76,14 +76,6 @@ void make_durable(int fd, const fs::path& path, const std::string& subject) {
   }
 }
 
-// Of our user, and open for writing to nobody else: not in a group's registry, where who has begun
-// the file may have it open.
-bool is_ours_alone(int fd, const std::string& subject) {
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
-  return status.st_uid == ::geteuid() && (status.st_mode & 0022) == 0;
-}
-
 // One file, piece by piece.
 class Download {
  public:
@@ -117,9 +109,10 @@ class Download {
       repository_.session().pause(idle++, response);
     }
     cut(fd_.get(), file_.size, name_);
+    const FileState state = file_state(fd_.get(), name_);  // behind our last change of it
     make_durable(fd_.get(), path_, name_);
     auto passed = passing_.finish();
-    if (!is_ours_alone(fd_.get(), name_)) passed.reset();
+    if (passed) passed->state = state;
     return passed;
   }
 

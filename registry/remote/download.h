@@ -48,8 +48,7 @@ struct DownloadCount {
 // right. Each piece is checked when it is whole; a bad one is asked for once more, and only it.
 // Throws corrupt for one that is bad twice: what is right before it stays; io, also when the
 // connection breaks too often without any progress.
-// Returns what a look at all of it found; nothing when it is to be read again, because organ.json
-// contradicts it or because others may write it.
+// Returns what a look at all of it found; nothing when organ.json contradicts it.
 std::optional<format::PassedFile> download(const Repository& repository,
                                            const format::FileEntry& file,
                                            const std::filesystem::path& path, DownloadCount& count);

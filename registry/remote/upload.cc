@@ -43,6 +43,8 @@ class Upload {
         start_(std::move(start)) {}
 
   BlobSent run() {
+    const bool may_mount = start_.target.find("mount=") != std::string::npos;
+    if (blob_.open && !may_mount) fd_ = blob_.open();  // may take long: no upload waits for it
     for (unsigned failures = 0;; ++failures) {
       HttpResponse response = session_.send({.method = "POST", .url = start_});
       session_.expect(response, {201, 202}, name_);
@@ -50,7 +52,7 @@ class Upload {
         session_.work().advance(blob_.ref.size);
         return BlobSent::mounted;
       }
-      if (blob_.open && !fd_) fd_ = blob_.open();  // what is mounted need not be fetched first
+      if (blob_.open && !fd_) fd_ = blob_.open();  // what was mounted need not be fetched
       location_ = session_.upload_url(response, start_);
       start_.target = start_.target.substr(0, start_.target.find('?'));  // no second mount
       position_ = 0;

@@ -8,7 +8,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "format/base/path_status.h"
 #include "format/organ/organ_source.h"
+#include "registry/blobs/read_memory.h"
+#include "registry/care/fsck.h"
 #include "tests/registry/support.h"
 
 using namespace organ;
@@ -32,7 +35,10 @@ struct World : Fixture {
   }();
 
   VerifyReport look(std::optional<std::uint64_t> after = std::nullopt) const {
-    return open(Mode::read).verify_all({}, {}, {.memory = memory, .after = after});
+    return remembering().verify_all({}, {}, after);
+  }
+  Registry remembering() const {
+    return Registry::open(registry, Mode::read, {.read_memory = memory});
   }
   fs::path object() const { return blob(weights.digest); }
   void flip() const {
@@ -40,7 +46,17 @@ struct World : Fixture {
     bytes.back() = static_cast<char>(bytes.back() ^ 1);
     spill(object(), bytes);
   }
-  fs::path file() const { return memory / list_folder(memory).front(); }
+  fs::path file() const { return memory / list_folder(memory).front(); }  // and a lock
+  // As a disk does that changes bytes by itself.
+  void rot() const {
+    flip();
+    const auto now = file_state(object());
+    REQUIRE(now);
+    remember([&](auto& object) {
+      object["modified"] = now->modified;
+      object["changed"] = now->changed;
+    });
+  }
   // Changes what is remembered of the weights.
   void remember(const std::function<void(nlohmann::json&)>& change) const {
     auto known = nlohmann::json::parse(slurp(file()));
@@ -115,19 +131,26 @@ TEST_CASE("reading: what was read lately is taken for read when that is asked fo
     CHECK(contains(all_findings(world.look(kHour)), "corrupt: "));
   }
   SUBCASE("what changed under the same state is found by whoever reads all") {
-    world.flip();
-    struct stat now {};
-    REQUIRE(::stat(world.object().c_str(), &now) == 0);
-    const auto nanoseconds = [](const timespec& time) {
-      return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
-    };
-    world.remember([&](auto& object) {
-      object["modified"] = nanoseconds(now.st_mtim);
-      object["changed"] = nanoseconds(now.st_ctim);
-    });
+    world.rot();
     CHECK(all_findings(world.look(kHour)) == "no finding");
     CHECK(contains(all_findings(world.look()), "corrupt: "));
     CHECK(contains(all_findings(world.look(kHour)), "corrupt: "));
+  }
+  SUBCASE("what anybody found damaged is read again") {
+    world.rot();
+    SUBCASE("verify") {
+      const Registry registry = world.remembering();
+      const auto version = registry.resolve({"legal/contracts", std::monostate()});
+      CHECK(contains(all_findings(registry.verify(version)), "corrupt: "));
+    }
+    SUBCASE("fsck") {
+      CHECK(fsck(world.registry, {.read_memory = world.memory}).objects.size() == 1);
+    }
+    CHECK(contains(all_findings(world.look(kHour)), "corrupt: "));
+  }
+  SUBCASE("of versions that share it its bytes are told once") {
+    world.publish("1.1.0");
+    CHECK(world.look(kHour).bytes_before == world.all_files);
   }
   SUBCASE("a version that says otherwise of the same bytes is read") {
     world.remember([](auto& object) {
@@ -137,6 +160,28 @@ TEST_CASE("reading: what was read lately is taken for read when that is asked fo
     });
     CHECK(world.look(kHour).bytes_before == world.all_files - world.weights.size);
   }
+}
+
+TEST_CASE("reading: of two looks at one time neither undoes what the other wrote") {
+  const World world;
+  const fs::path location = real_path(world.folder.path());
+  const Digest old = sha256("old"), other = sha256("other"), gone = sha256("gone");
+  const FileState state{.inode = 1, .size = 2, .modified = 3, .changed = 4};
+  ReadMemory before(world.memory, location);
+  for (const Digest& one : {old, gone}) before.keep(one, state, 5);
+  before.save();
+
+  ReadMemory first(world.memory, location), second(world.memory, location);
+  CHECK(first.last_read(old, state) == 5);
+  CHECK(second.last_read(old, state) == 5);
+  first.forget(old);
+  first.keep(other, state, 6);
+  first.save();
+  second.save();
+  const ReadMemory after(world.memory, location);
+  CHECK(after.last_read(other, state) == 6);
+  CHECK_FALSE(after.last_read(old, state));
+  CHECK_FALSE(after.last_read(gone, state));  // nobody asked for it
 }
 
 TEST_CASE("reading: a memory that is no use is none") {

@@ -6,11 +6,13 @@ behind.
 """
 import http.server
 import json
+import subprocess
 import sys
 import threading
+import time
 
-from pulls import FAST, ORGAN, PIECE, about, blob_path, cut_at, endless, flipped, largest, pulled, refused, sites
-from servers import BUNDLE, OCI_INDEX, OCI_MANIFEST, Server, Site, digest_of, run_cases
+from pulls import FAST, NAME, ORGAN, PIECE, about, blob_path, cut_at, endless, flipped, largest, pulled, refused, sites
+from servers import BUNDLE, OCI_INDEX, OCI_MANIFEST, Server, Site, digest_of, make_model, run_cases
 
 
 def kept(site, digest):
@@ -84,6 +86,35 @@ def wrong_once(case):
         ranges = [r[2].get("Range") for r in server.requests if digest in r[1]]
         assert ranges == [None, f"bytes={PIECE}-{len(good) - 1}"], ranges
         assert about(result["fetched_bytes"], len(good) + len(good) - PIECE), result
+
+
+def changed_before_it_has_its_name(case):
+    """A file that is whole waits for the others; whoever writes it meanwhile is found out."""
+    make_model(case.folder / "model", layers=2)
+    here = Site(ORGAN, case.folder, "here")
+    here.publish(case.folder / "model", NAME, "1.0.0", "0:2")
+    there = Site(ORGAN, case.folder, "there", here.public_key)
+    with Server(here.registry) as server:
+        blobs = server.served.blobs
+        first, second = sorted((one for one in blobs if len(blobs[one]) > PIECE))
+        arrived = threading.Event()
+        server.hooks.append((blob_path(second), lambda *_: arrived.wait(60) and False))
+        with subprocess.Popen([ORGAN, "pull", server.oci("a/b:1.0.0")], env=there.environment, text=True,
+                              cwd=there.folder, stderr=subprocess.PIPE) as pull:
+            while not any(path.name in first and path.stat().st_size == len(blobs[first])
+                          for path in there.partial()):
+                assert pull.poll() is None, pull.stderr.read()
+                time.sleep(0.05)
+            time.sleep(1)  # it is looked at and made durable
+            file = next(path for path in there.partial() if path.name in first)
+            with open(file, "r+b") as partial:
+                partial.seek(PIECE)
+                partial.write(b"other bytes")
+            arrived.set()
+            errors = pull.communicate(timeout=60)[1]
+        assert pull.returncode == 4, (pull.returncode, errors)
+        there.run("verify", "--all", expect=6)  # nothing is published
+        pulled(there, server)
 
 
 def wrong_small_objects(case):
@@ -301,6 +332,7 @@ if __name__ == "__main__":
         huge_manifest,
         wrong_bytes,
         wrong_once,
+        changed_before_it_has_its_name,
         wrong_small_objects,
         cut_connections,
         cut_once_goes_on_by_itself,
