@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/base/error.h"
+#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/base/json.h"
