@@ -105,7 +105,7 @@ std::optional<std::string> registry_folder(const Context& context, std::string& 
 }
 
 std::string registry_text(const std::optional<std::string>& folder, const std::string& why) {
-  if (!folder) return "none: " + escape_text(why);
+  if (!folder) return escape_text(why);
   const std::filesystem::path whole = absolute_path(*folder).lexically_normal();
   return escape_text(whole.string()) + (is_there(whole) ? "" : "  (not there yet)");
 }

@@ -5,6 +5,7 @@
 #include "cli/frame/long_work.h"
 #include "cli/registry/care_output.h"
 #include "cli/registry/commands.h"
+#include "cli/registry/open_registry.h"
 #include "format/base/fail.h"
 #include "registry/care/fsck.h"
 

@@ -22,7 +22,10 @@ struct InitArguments {
 void run_init(Context& context, const InitArguments& arguments) {
   registry::CreateOptions options;
   for (const std::string& file : arguments.key_files) {
-    options.trusted.emplace_back(arguments.pattern, format::PublicKey::load(file));
+    format::PublicKey key = format::PublicKey::load(file);
+    const auto is_it = [&](const auto& rule) { return rule.second.id() == key.id(); };
+    if (std::ranges::any_of(options.trusted, is_it)) continue;
+    options.trusted.emplace_back(arguments.pattern, std::move(key));
   }
   const std::filesystem::path folder = context.registry_path();
   completed(context, "the registry is made", [&] {

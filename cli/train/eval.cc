@@ -23,27 +23,14 @@ std::optional<train::EvalRecord> saved_record(const std::string& source,
        quote(source));
 }
 
-// What the measurement of a model beside `saved` will be, as far as that is known before it.
-train::EvalRecord planned_beside(const train::EvalRecord& saved, const EvalArguments& a,
-                                 const std::string& folder) {
-  train::EvalRecord planned = saved;
-  planned.source = folder;
-  planned.precision = to_string(a.precision);
-  planned.device = train::device_class(a.machine.device);
-  if (!a.data.empty()) {  // rows of ids have a length of their own
-    planned.context = a.context;
-    planned.stride = a.stride.value_or(a.context);
+// Whether the two can be compared, as far as it is known before either is measured, which may take
+// hours. Whether so many of the first windows are all there are is known only afterwards.
+void check_planned(train::EvalRecord first, const train::EvalRecord& second,
+                   const EvalArguments& a) {
+  if (a.windows && first.reading && second.reading) {
+    first.reading->first_windows = second.reading->first_windows;
   }
-  if (!planned.reading) return planned;
-  auto& reading = *planned.reading;
-  reading.document_split.reset();
-  reading.padding_id.reset();
-  if (!a.data.empty()) reading.document_split = to_string(a.documents);
-  if (a.data.empty() && a.padding_id) {
-    reading.padding_id = static_cast<std::uint64_t>(*a.padding_id);
-  }
-  if (!a.windows) reading.first_windows.reset();
-  return planned;
+  train::check_conditions(first, second);
 }
 
 train::EvalRecord measure(const Context& context, Measured& planned, const std::string& folder) {
@@ -68,12 +55,10 @@ void run_comparison(const Context& context, const EvalArguments& a) {
          train::to_string(a.protocol));
   }
   const auto saved = saved_record(a.model, a.adapter), other = saved_record(a.against, "");
-  if (saved && !other) train::check_comparable(*saved, planned_beside(*saved, a, a.against));
-  if (other && !saved) train::check_comparable(planned_beside(*other, a, a.model), *other);
-  // Both are read before either is measured, which may take hours.
   std::optional<Measured> model, beside;
   if (!saved) model.emplace(context, a, a.model, a.adapter);
   if (!other) beside.emplace(context, a, a.against, "");
+  check_planned(saved ? *saved : model->planned(), other ? *other : beside->planned(), a);
   const train::EvalRecord first = saved ? *saved : measure(context, *model, a.model);
   const train::EvalRecord second = other ? *other : measure(context, *beside, a.against);
   train::check_comparable(first, second);

@@ -141,23 +141,28 @@ void Measured::measure(const Context& context) {
   }
 }
 
-train::EvalRecord Measured::record() const {
-  const auto& result = measurement_.result;
+train::EvalRecord Measured::planned() const {
   train::EvalRecord record;
   record.source = source_;
   record.protocol = protocol_name();
   record.context = options_.context;
   record.stride = options_.stride;
+  record.dataset = data_->stream().digest().hex();
+  if (tokenizer_) record.tokenizer = tokenizer_->to_string();
+  auto measured = conditions();
+  record.precision = std::move(measured.precision);
+  record.device = std::move(measured.device);
+  record.lead_in = std::move(measured.lead_in);
+  record.reading = std::move(measured.reading);
+  return record;
+}
+
+train::EvalRecord Measured::record() const {
+  const auto& result = measurement_.result;
+  train::EvalRecord record = planned();
   record.tokens = static_cast<std::uint64_t>(result.targets);
   record.nll = result.nll();
   record.perplexity = result.perplexity();
-  record.dataset = data_->stream().digest().hex();
-  if (tokenizer_) record.tokenizer = tokenizer_->to_string();
-  const auto measured = conditions();
-  record.precision = measured.precision;
-  record.device = measured.device;
-  record.lead_in = measured.lead_in;
-  record.reading = measured.reading;
   record.documents = result.documents;
   return record;
 }
@@ -178,7 +183,7 @@ void Measured::read_data(const Context& context) {
   train::MeasuredData measured = train::read_measured_data(checkpoint_, data_options(a));
   context.warn_of(measured.warnings);
   data_ = std::move(measured.data);
-  if (!a.against.empty() && !a.windows) {  // of the first windows it is known only afterwards
+  if (!a.against.empty()) {  // of the first windows more is known only afterwards
     train::check_bootstrap(data_->stream().document_starts().size(), a.bootstrap);
   }
   const bool asked = a.protocol != train::Protocol::p0;

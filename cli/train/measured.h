@@ -47,6 +47,9 @@ class Measured {
   Measured(const Context& context, const EvalArguments& a, const std::string& folder,
            const std::string& adapter_folder);
 
+  // The record without the figures; that only a part of the windows was measured is not in it.
+  train::EvalRecord planned() const;
+
   // Call it before what follows. Throws what measuring throws.
   void measure(const Context& context);
 

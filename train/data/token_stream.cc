@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <map>
 #include <numeric>
 #include <utility>
 
@@ -34,26 +33,37 @@ std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view te
 }
 
 // What begins so is no UTF-8, and its first byte alone would be named.
-void require_no_utf16(std::string_view text, std::string_view subject) {
-  if (!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff")) return;
+void require_no_wide_mark(std::string_view text, std::string_view subject) {
+  using namespace std::string_view_literals;
+  const bool is_utf32 = text.starts_with("\xff\xfe\0\0"sv) || text.starts_with("\0\0\xfe\xff"sv);
+  if (!is_utf32 && !text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff")) return;
+  const char* form = is_utf32 ? "UTF-32" : "UTF-16";
   throw Error(ErrorCode::invalid_argument,
-              fmt::format("{}: begins with the mark of UTF-16, expected UTF-8", subject),
-              "iconv -f UTF-16 -t UTF-8 makes it that");
+              fmt::format("{}: begins with the mark of {}, expected UTF-8", subject, form),
+              fmt::format("iconv -f {} -t UTF-8 makes it that", form));
 }
 
-// Ends of lines and the space around words make no other text.
-std::string without_layout(std::string_view text) {
+// How a file was saved makes no other text: the mark of UTF-8, CR LF, blanks before the end of a
+// line, empty lines around it.
+std::string as_saved_anyhow(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
-    const bool blank = c == ' ' || c == '\n' || c == '\r' || c == '\t';
-    if (!blank) {
+  const auto end_line = [&] {
+    while (out.ends_with(' ') || out.ends_with('\t')) out.pop_back();
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c != '\n' && c != '\r') {
       out += c;
-    } else if (!out.empty() && out.back() != ' ') {
-      out += ' ';
+      continue;
     }
+    end_line();
+    if (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n') ++i;
+    if (!out.empty()) out += '\n';
   }
-  if (out.ends_with(' ')) out.pop_back();
+  end_line();
+  while (out.ends_with('\n')) out.pop_back();
   return out;
 }
 
@@ -133,27 +143,41 @@ void TokenStream::warn_of_nul(std::string_view text, std::string_view subject) {
 // again: the same text is not more evidence.
 void TokenStream::warn_of_copies(const std::vector<Origin>& origins) {
   constexpr std::int64_t kFew = 100;  // less than one token in so many: headings, rules
+  const Digest kBlank = sha256({});   // of documents of blanks alone
   const auto name = [&](std::size_t document) {
-    const std::string number = fmt::format("document {}", document + 1);
-    if (files_.size() == 1) return number;
-    return fmt::format("{} ({})", number, quote(files_[origins[document].file].path));
+    return fmt::format("document {} ({})", document + 1,
+                       quote(files_[origins[document].file].path));
   };
-  std::map<Digest, std::size_t> first;
-  std::size_t copies = 0;
+  const auto contents = [&](std::size_t document) -> const Digest& {
+    return origins[document].contents;
+  };
+  std::vector<std::size_t> order(origins.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, contents);
+  std::size_t copies = 0, first = 0;  // in `order`: of the documents equal to the one at i
   std::int64_t copied_tokens = 0;
-  std::string example;
-  for (std::size_t i = 0; i < document_starts_.size(); ++i) {
-    const auto [one, is_new] = first.emplace(origins[i].contents, i);
-    if (is_new) continue;
-    copied_tokens += (i + 1 < document_starts_.size() ? document_starts_[i + 1] : tokens()) -
-                     document_starts_[i];
-    if (copies++ == 0) example = fmt::format("{} is {}", name(i), name(one->second));
+  std::pair<std::size_t, std::size_t> example{order.size(), 0};  // the copy that comes first
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    const std::size_t document = order[i];
+    if (contents(document) != contents(order[first])) {
+      first = i;
+    } else if (contents(document) != kBlank) {
+      ++copies;
+      copied_tokens += document_end(document) - document_starts_[document];
+      example = std::min(example, {document, order[first]});
+    }
   }
-  if (copies == 0 || copied_tokens < tokens() / kFew) return;
+  if (copies == 0 || copied_tokens * kFew < tokens()) return;
   warnings_.push_back(
-      fmt::format("{} of {} hold what another one holds ({}): that text counts "
-                  "more than once, in figures and their intervals too",
-                  copies, counted(document_starts_.size(), "document"), example));
+      fmt::format("{} of {}, {:.1f} % of the tokens, hold what another one holds ({} is {}): that "
+                  "text counts more than once, in figures and their intervals too",
+                  copies, counted(document_starts_.size(), "document"),
+                  100 * static_cast<double>(copied_tokens) / static_cast<double>(tokens()),
+                  name(example.first), name(example.second)));
+}
+
+std::int64_t TokenStream::document_end(std::size_t document) const {
+  return document + 1 < document_starts_.size() ? document_starts_[document + 1] : tokens();
 }
 
 TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
@@ -174,7 +198,7 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
     const TextBytes bytes(source);
     const std::string_view text = bytes.text();
     const std::string subject = quote(path.string());
-    require_no_utf16(text, subject);
+    require_no_wide_mark(text, subject);
     stream.warn_of_nul(text, subject);
     const std::int64_t before = stream.tokens();
     for (const auto document : split_documents(text, options.split)) {
@@ -183,7 +207,7 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
       for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
       led_in += stream.add_text(std::move(ids), options);
       if (origins.size() < stream.document_starts_.size()) {
-        origins.push_back({sha256(without_layout(document)), stream.files_.size()});
+        origins.push_back({sha256(as_saved_anyhow(document)), stream.files_.size()});
       }
       *stream.text_bytes_ += document.size();
       *stream.text_words_ += count_words(document);

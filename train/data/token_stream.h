@@ -101,7 +101,7 @@ class TokenStream {
   std::span<const std::int64_t> row_starts() const { return row_starts_; }
 
  private:
-  // What a document says, its layout aside, and which of the files it is of.
+  // What a document says, however it was saved, and which of the files it is of.
   struct Origin {
     Digest contents;
     std::size_t file;
@@ -116,6 +116,7 @@ class TokenStream {
   void warn_of_json_lines(const std::filesystem::path& path);
   void warn_of_nul(std::string_view text, std::string_view subject);
   void warn_of_copies(const std::vector<Origin>& origins);
+  std::int64_t document_end(std::size_t document) const;
   void warn_of_lead_ins(std::size_t documents);
   void check_surroundings(std::uint64_t vocab_size) const;
 

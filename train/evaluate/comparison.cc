@@ -160,7 +160,7 @@ EvalRecord read_eval_record(const std::filesystem::path& file) {
   return record;
 }
 
-void check_comparable(const EvalRecord& first, const EvalRecord& second) {
+void check_conditions(const EvalRecord& first, const EvalRecord& second) {
   for (const auto* record : {&first, &second}) {
     const auto protocol = parse_protocol(record->protocol);
     if (protocol && is_diagnostic(*protocol)) {
@@ -179,6 +179,10 @@ void check_comparable(const EvalRecord& first, const EvalRecord& second) {
   check_condition("what stood before each document (lead-in)", first, lead_in_of(first), second,
                   lead_in_of(second));
   check_reading(first, second);
+}
+
+void check_comparable(const EvalRecord& first, const EvalRecord& second) {
+  check_conditions(first, second);
   check_equal("the number of targets", first.tokens, second.tokens);
 }
 

@@ -40,8 +40,10 @@ void require_record_fits(std::uint64_t documents, std::uint64_t files);
 // corrupt, and invalid_argument for a record without the documents' scores.
 EvalRecord read_eval_record(const std::filesystem::path& file);
 
-// Throws invalid_argument naming the first thing that makes two measurements incomparable: one of
-// them differs, or only one record says what it was.
+// Throws invalid_argument naming the first thing that makes two measurements incomparable, of what
+// is known before either is made: one of them differs, or only one record says what it was.
+void check_conditions(const EvalRecord& first, const EvalRecord& second);
+// The same of two that were made.
 void check_comparable(const EvalRecord& first, const EvalRecord& second);
 
 // The fields of schemas/comparison.v1.schema.json.

@@ -2,6 +2,7 @@
 #include "train/machine/start_machine.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <future>
 #include <optional>
 #include <thread>
@@ -55,7 +56,12 @@ int given_threads(int wanted) {
   std::promise<void> tried;
   const std::shared_future<void> end = tried.get_future().share();
   for (int i = 0; i < 2 * (wanted - given); ++i) {
-    auto other = try_thread([end] { end.wait(); });
+    auto other = try_thread([end] {
+      // A thread of OpenMP allocates, and takes address space for an arena of its own.
+      void* volatile arena = std::malloc(1);
+      std::free(arena);
+      end.wait();
+    });
     if (!other) break;
     others.push_back(std::move(other));
   }
@@ -91,6 +97,7 @@ ThreadsInUse::ThreadsInUse(const MachineChoice& choice) : before_(at::get_num_th
   const int threads = wanted_threads(choice, 1);
   if (threads != 0 && threads != before_) at::set_num_threads(given_threads(threads));
   take_no_less();
+  if (at::get_num_threads() > before_) make_threads(at::get_num_threads());
 }
 
 ThreadsInUse::~ThreadsInUse() {

@@ -18,16 +18,20 @@ constexpr std::int64_t kMaxContext = 1 << 20;
 constexpr std::int64_t kMaxRows = 1 << 16;
 constexpr std::uint64_t kMaxSteps = 100'000'000;
 
-// Written so that NaN fails it. It computes in single precision: what is not 0 and becomes 0 there
-// is not what was asked for.
+// Written so that NaN fails it.
 void check_real(std::string_view option, double value, double low, double high, bool low_included) {
-  const bool vanishes = value != 0 && static_cast<float>(value) == 0;
-  if ((low_included ? value >= low : value > low) && value <= high && !vanishes) return;
-  if (vanishes) {
-    fail(ErrorCode::invalid_argument, "{}: {} is 0 in single precision", option, value);
-  }
+  if ((low_included ? value >= low : value > low) && value <= high) return;
   fail(ErrorCode::invalid_argument, "{}: {} is out of range, expected {} {} and at most {}", option,
        value, low_included ? "at least" : "more than", low, high);
+}
+
+// The same of what is computed with in single precision: what is not 0 and becomes 0 there is not
+// what was asked for.
+void check_single(std::string_view option, double value, double low, double high,
+                  bool low_included) {
+  check_real(option, value, low, high, low_included);
+  if (value == 0 || static_cast<float>(value) != 0) return;
+  fail(ErrorCode::invalid_argument, "{}: {} is 0 in single precision", option, value);
 }
 
 template <typename Integer>
@@ -99,15 +103,15 @@ void check_settings(const TrainSettings& s) {
 }
 
 void check_wishes(const TrainSettings& s, const RunLength& length) {
-  check_real("--lr", s.rate, 0, 1, false);
+  check_single("--lr", s.rate, 0, 1, false);
   check_real("--warmup-share", s.warmup_share, 0, 1, true);
-  check_real("--weight-decay", s.adamw.weight_decay, 0, 1, true);
-  check_real("--clip-norm", s.clip_norm, 0, 1e6, true);
-  check_real("--ema", s.ema, 0, 0.999999, true);
+  check_single("--weight-decay", s.adamw.weight_decay, 0, 1, true);
+  check_single("--clip-norm", s.clip_norm, 0, 1e6, true);
+  check_single("--ema", s.ema, 0, 0.999999, true);
   // A moment that never forgets, or grows, leaves no finite weights.
-  check_real("beta1", s.adamw.beta1, 0, std::nextafter(1, 0), true);
-  check_real("beta2", s.adamw.beta2, 0, std::nextafter(1, 0), true);
-  check_real("epsilon", s.adamw.epsilon, 0, 1, false);
+  check_single("beta1", s.adamw.beta1, 0, std::nextafter(1.0F, 0.0F), true);
+  check_single("beta2", s.adamw.beta2, 0, std::nextafter(1.0F, 0.0F), true);
+  check_single("epsilon", s.adamw.epsilon, 0, 1, false);
   check_integer<std::int64_t>("--context", s.context, 2, kMaxContext);
   check_integer<std::int64_t>("--batch", s.batch, 1, kMaxRows);
   check_integer<std::int64_t>("--accumulate", s.accumulate, 1, kMaxRows);

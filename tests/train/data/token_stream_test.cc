@@ -71,18 +71,28 @@ TEST_CASE("documents that hold the same text are said to, empty ones aside") {
   const auto a = texts.write("a.txt", "abc"), b = texts.write("b.txt", "abd");
   const auto copy = texts.write("copy.txt", "abc");
   CHECK(warnings({a, b, texts.write("e.txt", ""), texts.write("f.txt", "")}).empty());
-  CHECK(warnings({a, b, a}) ==
-        std::vector<std::string>{fmt::format(
-            "1 of 3 documents hold what another one holds (document 3 ({0}) is document 1 ({0})): "
-            "that text counts more than once, in figures and their intervals too",
-            quote(a.string()))});
+  CHECK(
+      warnings({a, b, a}) ==
+      std::vector<std::string>{fmt::format(
+          "1 of 3 documents, 33.3 % of the tokens, hold what another one holds (document 3 ({0}) "
+          "is "
+          "document 1 ({0})): that text counts more than once, in figures and their intervals too",
+          quote(a.string()))});
   CHECK(warnings({a, copy, b, b})
             .front()
-            .starts_with("2 of 4 documents hold what another one holds (document 2 ("));
-  // Ends of lines, and of the file, make no other text.
-  CHECK(warnings({texts.write("l.txt", "ab\ncd"), texts.write("m.txt", "ab\r\ncd\r\n")}).size() ==
-        1);
-  CHECK(warnings({texts.write("l.txt", "ab\ncd"), texts.write("m.txt", "abcd")}).empty());
+            .starts_with("2 of 4 documents, 50.0 % of the tokens, hold what another one holds "
+                         "(document 2 ("));
+  // How a file was saved makes no other text; what it says does.
+  const auto line = texts.write("l.txt", "ab\ncd");
+  for (const char* saved : {"ab\r\ncd\r\n", "ab\rcd", "\n\nab \t\ncd  ",
+                            "\xef\xbb\xbf"
+                            "ab\ncd"}) {
+    CHECK(warnings({line, texts.write("m.txt", saved)}).size() == 1);
+  }
+  for (const char* other : {"abcd", "ab\n cd", "ab\n\ncd", " ab\ncd"}) {
+    CHECK(warnings({line, texts.write("m.txt", other)}).empty());
+  }
+  CHECK(warnings({line, texts.write("x.txt", " \n"), texts.write("y.txt", "\n")}).empty());
 }
 
 TEST_CASE("documents of one file and rows of ids too, unless they are few beside the rest") {
@@ -90,29 +100,47 @@ TEST_CASE("documents of one file and rows of ids too, unless they are few beside
   const auto stream =
       texts.load(texts.write("a.txt", "abc\n\nabd\n\nabc"), {.split = DocumentSplit::blank_lines});
   REQUIRE(stream.warnings().size() == 1);
-  CHECK(stream.warnings()[0].starts_with(
-      "1 of 3 documents hold what another one holds (document 3 is document 1): "));
+  CHECK(stream.warnings()[0].starts_with("1 of 3 documents, 33.3 % of the tokens, hold what"));
   std::vector<std::int64_t> ids = {1, 2, 3, 4, 4, 3, 2, 1, 1, 2, 3, 4};
   const auto rows = test::dataset_of(ids, 4, 29, std::nullopt);
   REQUIRE(rows.stream().warnings().size() == 1);
-  CHECK(rows.stream().warnings()[0].starts_with(
-      "1 of 3 documents hold what another one holds (document 3 is document 1): "));
-  for (std::int64_t i = 0; i < 400; ++i) {
-    for (const std::int64_t id : {i % 29, i / 29, std::int64_t{5}, std::int64_t{6}})
-      ids.push_back(id);
-  }
-  CHECK(test::dataset_of(ids, 4, 29, std::nullopt).stream().warnings().empty());
+  CHECK(rows.stream().warnings()[0].starts_with("1 of 3 documents, 33.3 % of the tokens"));
+  // Of 100 rows one is said, of 101 none.
+  const auto warnings = [&](std::int64_t others) {
+    for (std::int64_t i = 0; i < others; ++i) {
+      for (const std::int64_t id : {i % 29, i / 29, std::int64_t{5}, std::int64_t{6}})
+        ids.push_back(id);
+    }
+    return test::dataset_of(ids, 4, 29, std::nullopt).stream().warnings().size();
+  };
+  CHECK(warnings(97) == 1);
+  ids.insert(ids.end(), {7, 7, 7, 7});
+  CHECK(warnings(0) == 0);
 }
 
-TEST_CASE("a text that begins with the mark of UTF-16 is refused with the way out") {
+TEST_CASE("a text that begins with the mark of another form is refused with the way out") {
+  using namespace std::string_view_literals;
   const Texts texts;
-  for (const char* text : {"\xff\xfe"
-                           "a",
-                           "\xfe\xff"
-                           "a"}) {
-    CHECK(test::error_of([&] {
-            texts.load(texts.write("u.txt", text), {});
-          }).find("begins with the mark of UTF-16") != std::string::npos);
+  for (const auto& [text, form] : {std::pair{"\xff\xfe"
+                                             "a\0"sv,
+                                             "UTF-16"},
+                                   std::pair{"\xfe\xff\0"
+                                             "a"sv,
+                                             "UTF-16"},
+                                   std::pair{"\xff\xfe\0\0"
+                                             "a\0\0\0"sv,
+                                             "UTF-32"},
+                                   std::pair{"\0\0\xfe\xff\0\0\0"
+                                             "a"sv,
+                                             "UTF-32"}}) {
+    try {
+      texts.load(texts.write("u.txt", text), {});
+      FAIL_CHECK("is taken");
+    } catch (const Error& error) {
+      CHECK(error.message().ends_with(
+          fmt::format("begins with the mark of {}, expected UTF-8", form)));
+      CHECK(error.hint() == fmt::format("iconv -f {} -t UTF-8 makes it that", form));
+    }
   }
 }
 

@@ -290,7 +290,19 @@ def refuse_what_is_not_alike(models, saved, options):
     assert "the precision is 'bf16' against 'fp32'" in refused, refused
     assert "self-tests" not in refused, refused
     refused = organ("eval", models[0], "--against", saved[1], *options, "--lead-in", "bos", code=2)
-    assert "(lead-in) is '" in refused, refused
+    assert "(lead-in) is '" in refused and "self-tests" not in refused, refused
+    for more, words in ((["--protocol", "P0w"], "the protocol is 'P0w' against 'P0'"),
+                        (["--stride", "24"], "the protocol is 'P0s")):
+        refused = organ("eval", models[0], "--against", saved[1], *options, *more, code=2)
+        assert words in refused and "self-tests" not in refused, refused
+    other = saved[1].with_name("other.txt")
+    other.write_text("another text\n\nof two documents")
+    for name, value, words in (("--context", 40, "the context is 40 against 48"),
+                               ("--data", other, "the data set is '")):
+        changed = list(options)
+        changed[changed.index(name) + 1] = value
+        refused = organ("eval", models[0], "--against", saved[1], *changed, code=2)
+        assert words in refused and "self-tests" not in refused, refused
 
 
 def compare_overlap(model, text, reference, folder):

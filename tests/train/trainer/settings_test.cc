@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/trainer/settings.h"
 
+#include <cmath>
 #include <limits>
 
 #include <doctest/doctest.h>
@@ -57,13 +58,23 @@ TEST_CASE("settings that leave no finite weights, or that mean nothing, are refu
     CHECK_MESSAGE(said.starts_with("invalid_argument: "), said);
     CHECK_MESSAGE(said.find(words) != std::string::npos, said);
   };
-  for (const double value : {1.0, -1.0, 2.0, nan}) {
+  // 1 in single precision.
+  for (const double value : {1.0, -1.0, 2.0, nan, std::nextafter(1.0, 0.0)}) {
     refused("beta1", [&](TrainSettings& s) { s.adamw.beta1 = value; });
     refused("beta2", [&](TrainSettings& s) { s.adamw.beta2 = value; });
   }
   for (const double value : {0.0, -1.0, nan}) {
     refused("epsilon", [&](TrainSettings& s) { s.adamw.epsilon = value; });
   }
+  refused("is 0 in single precision", [](TrainSettings& s) { s.rate = 1e-46; });
+  refused("is 0 in single precision", [](TrainSettings& s) { s.adamw.weight_decay = 1e-50; });
+  refused("--lr: -1e-50 is out of range", [](TrainSettings& s) { s.rate = -1e-50; });
+  TrainSettings small = sound;
+  small.warmup_share = 1e-50;  // of the steps, in double precision
+  check_settings(small);
+  CHECK(test::error_of([&] {
+          check_wishes(sound, {.epochs = 1e7});
+        }).starts_with("invalid_argument: --epochs: 1e+07 is out of range"));
   refused("run folder", [](TrainSettings& s) { s.run_folder.clear(); });
   refused("method", [](TrainSettings& s) { s.method = "{not json"; });
 }

@@ -67,6 +67,7 @@ Pattern Pattern::compile(std::string_view pcre2, std::uint32_t options, std::str
                                               &offset, context.get()));
   const pcre2_code* code = pattern.code_->compiled.get();
   if (code == nullptr) {
+    if (error == PCRE2_ERROR_HEAP_FAILED) throw std::bad_alloc();
     fail(ErrorCode::incompatible, "{}: regex {} is not supported: {}", subject, quote(shown),
          pcre2_message(error));
   }
@@ -105,8 +106,12 @@ Search::Search(const Pattern& pattern) : pattern_(&pattern) {
   state_ = std::make_unique<State>();
   state_->context.reset(allocated(pcre2_match_context_create(nullptr)));
   pcre2_set_match_limit(state_->context.get(), kMatchLimit);
-  state_->stack.reset(allocated(pcre2_jit_stack_create(kStackStart, kStackMax, nullptr)));
-  pcre2_jit_stack_assign(state_->context.get(), nullptr, state_->stack.get());
+  std::size_t jit_size = 0;
+  pcre2_pattern_info(pattern.code_->compiled.get(), PCRE2_INFO_JITSIZE, &jit_size);
+  if (jit_size > 0) {
+    state_->stack.reset(allocated(pcre2_jit_stack_create(kStackStart, kStackMax, nullptr)));
+    pcre2_jit_stack_assign(state_->context.get(), nullptr, state_->stack.get());
+  }
   state_->data.reset(
       allocated(pcre2_match_data_create_from_pattern(pattern.code_->compiled.get(), nullptr)));
 }
@@ -123,6 +128,7 @@ std::optional<Match> Search::find(std::string_view text, std::size_t from) {
   const int found = pcre2_match(pattern_->code_->compiled.get(), units(text), text.size(), from,
                                 PCRE2_NO_UTF_CHECK, state_->data.get(), state_->context.get());
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
+  if (found == PCRE2_ERROR_NOMEMORY) throw std::bad_alloc();
   if (found < 0) {
     fail(ErrorCode::invalid_argument, "text: the regex gives up at byte {} of a piece of {}: {}",
          from, counted(text.size(), "byte"), pcre2_message(found));
