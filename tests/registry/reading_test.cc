@@ -37,9 +37,7 @@ struct World : Fixture {
   VerifyReport look(std::optional<std::uint64_t> after = std::nullopt) const {
     return remembering().verify_all({}, {}, after);
   }
-  Registry remembering() const {
-    return Registry::open(registry, Mode::read, {.read_memory = memory});
-  }
+  Registry remembering() const { return Registry::open(root, Mode::read, {.read_memory = memory}); }
   fs::path object() const { return blob(weights.digest); }
   void flip() const {
     std::string bytes = slurp(object());
@@ -143,9 +141,7 @@ TEST_CASE("reading: what was read lately is taken for read when that is asked fo
       const auto version = registry.resolve({"legal/contracts", std::monostate()});
       CHECK(contains(all_findings(registry.verify(version)), "corrupt: "));
     }
-    SUBCASE("fsck") {
-      CHECK(fsck(world.registry, {.read_memory = world.memory}).objects.size() == 1);
-    }
+    SUBCASE("fsck") { CHECK(fsck(world.root, {.read_memory = world.memory}).objects.size() == 1); }
     CHECK(contains(all_findings(world.look(kHour)), "corrupt: "));
   }
   SUBCASE("of versions that share it its bytes are told once") {
