@@ -74,7 +74,7 @@ TEST_CASE("settings that leave no finite weights, or that mean nothing, are refu
   check_settings(small);
   CHECK(test::error_of([&] {
           check_wishes(sound, {.epochs = 1e7});
-        }).starts_with("invalid_argument: --epochs: 1e+07 is out of range"));
+        }).starts_with("invalid_argument: --epochs: 10000000 is out of range"));
   refused("run folder", [](TrainSettings& s) { s.run_folder.clear(); });
   refused("method", [](TrainSettings& s) { s.method = "{not json"; });
 }

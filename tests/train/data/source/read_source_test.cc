@@ -163,7 +163,9 @@ TEST_CASE("rows of ids in memory are the file that safetensors writes of them") 
       const TokenStream memory = TokenStream::from_ids(
           IdsSource::in_memory("ids.safetensors", {ids, length}), kVocabulary, padding);
       check_same(memory, file);
-      CHECK(memory.warnings() == file.warnings());
+      std::vector<std::string> said = file.warnings();
+      for (std::string& sentence : said) sentence = both.without_folder(sentence);
+      CHECK(memory.warnings() == said);
       CHECK(memory.padding_id() == file.padding_id());
     }
   }
