@@ -63,7 +63,7 @@ void compare_lineage(const Case& one, const Work& work, Judge& judge) {
 }
 
 void compare_tokenizer(const Case& one, Judge& judge) {
-  const auto theirs = format::tokenizer_digest(one.recipient.folder());
+  const auto theirs = one.recipient.own_tokenizer_digest();
   if (!one.organ.tokenizer || !theirs) {
     judge.note({"tokenizer",
                 {},

@@ -111,7 +111,7 @@ Measured::Measured(const Context& context, const EvalArguments& a, const std::st
       adapter_folder_(adapter_folder),
       checkpoint_(open_settled(a, folder)) {
   context.warn_of(checkpoint_.warnings());
-  tokenizer_ = format::tokenizer_digest(checkpoint_.folder());
+  tokenizer_ = checkpoint_.own_tokenizer_digest();
   if (!adapter_folder.empty() && a.ids.empty()) {
     if (const auto warning = train::compare_tokenizers(checkpoint_, adapter_folder)) {
       context.warn(*warning);

@@ -57,6 +57,8 @@ class Checkpoint {
   const std::filesystem::path& folder() const;
   const std::string& config_text() const;  // the bytes of config.json
   Digest config_digest() const;            // of those bytes
+  // tokenizer_digest() of the folder, as it was when that was first asked of this object.
+  std::optional<Digest> own_tokenizer_digest() const;
 
   // What its layers are: opaque for a family or a config value that organ does not know. Throws
   // incompatible when the stack is unknown or not decided, or nothing looks like layers; the folder

@@ -7,6 +7,7 @@
 #include "format/base/fail.h"
 #include "format/base/json.h"
 #include "format/checkpoint/checkpoint.h"
+#include "format/checkpoint/internal/checkpoint_impl.h"
 #include "format/checkpoint/internal/tokenizer_parts.h"
 #include "format/checkpoint/tokenizer_files.h"
 
@@ -121,6 +122,11 @@ std::optional<Digest> tokenizer_digest(const std::filesystem::path& folder) {
   const TokenizerSources sources(folder);
   if (sources.tokenizer.is_null()) return std::nullopt;
   return sha256(canonical_json(canonical_files(sources)));
+}
+
+std::optional<Digest> Checkpoint::own_tokenizer_digest() const {
+  std::call_once(impl_->tokenizer_read, [&] { impl_->tokenizer = tokenizer_digest(folder()); });
+  return impl_->tokenizer;
 }
 
 bool has_tokenizer(const std::filesystem::path& folder, const Digest& recorded) {

@@ -59,7 +59,7 @@ Manifest draft_manifest(const Checkpoint& donor, LayerRange layers, std::string 
     manifest.extraction.layer_digests.push_back(donor.layer_digest(layers.first + i, work));
   }
   if (const auto values = shared_values(donor)) record_shared_values(*values, manifest);
-  if (const auto digest = tokenizer_digest(donor.folder())) {
+  if (const auto digest = donor.own_tokenizer_digest()) {
     manifest.tokenizer = TokenizerRecord{*digest, special_ids(CheckpointConfig::of(donor))};
   }
   return manifest;

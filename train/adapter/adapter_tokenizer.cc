@@ -55,7 +55,7 @@ std::optional<Ids> read_ids(const std::filesystem::path& folder) {
 std::optional<std::string> compare_tokenizers(const format::Checkpoint& checkpoint,
                                               const std::filesystem::path& adapter) {
   const auto theirs = format::tokenizer_digest(adapter);
-  if (!theirs || theirs == format::tokenizer_digest(checkpoint.folder())) return std::nullopt;
+  if (!theirs || theirs == checkpoint.own_tokenizer_digest()) return std::nullopt;
   const auto ours_by_token = read_ids(checkpoint.folder()), by_token = read_ids(adapter);
   if (ours_by_token && by_token) {
     for (const auto& [token, id] : *by_token) {

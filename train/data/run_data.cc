@@ -243,7 +243,7 @@ RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions
   reader.draw(data.training, options.seed);
   // The draw of `organ eval`, whatever the seed of the run.
   if (data.held_out) reader.draw(*data.held_out, 0);
-  if (reader.tokenizer()) data.tokenizer = format::tokenizer_digest(checkpoint.folder());
+  if (reader.tokenizer()) data.tokenizer = checkpoint.own_tokenizer_digest();
   if (options.held_out_share) data.hold_out_seed = options.seed;
   reader.warn_of(data.training);
   if (data.held_out) reader.warn_of(*data.held_out);

@@ -58,7 +58,7 @@ void check_reading(const TrainInputs& inputs) {
   require_read_with("held-out data", "seed of the choice of files",
                     inputs.data.hold_out_seed.value_or(settings.seed), settings.seed);
   if (!inputs.data.tokenizer) return;
-  const auto own = format::tokenizer_digest(inputs.checkpoint.folder());
+  const auto own = inputs.checkpoint.own_tokenizer_digest();
   require_read_with("data", "tokenizer", inputs.data.tokenizer->to_string(),
                     own ? own->to_string() : std::string("none"));
 }

@@ -65,6 +65,9 @@ struct Checkpoint::Impl {
 
   internal::ModelFolder folder;
   std::string config_text;
+  // Megabytes of JSON are behind it.
+  mutable std::once_flag tokenizer_read;
+  mutable std::optional<Digest> tokenizer;
   std::shared_ptr<const Json> config;  // with the views of the other stacks
   std::variant<std::monostate, Architecture, Error> architecture;
   std::shared_ptr<Shards> shared_shards;  // with the views of the other stacks

@@ -69,6 +69,7 @@ TEST_CASE("stories260K opens, its five layers are complete and its head is tied"
   }
   CHECK(digests[0] != digests[1]);
   CHECK(tokenizer_digest(folder).has_value());
+  CHECK(model.own_tokenizer_digest() == tokenizer_digest(folder));
 }
 
 TEST_CASE("single file and shards of the same tensors give the same layers and digests") {
