@@ -20,9 +20,9 @@ struct Deleter {
 
 // What the file system says of a file; equal after nobody has written, replaced or renamed it.
 // Times in nanoseconds since 1970.
-struct FileState {
+struct FileStamp {
   std::uint64_t inode = 0, size = 0, modified = 0, changed = 0;
-  bool operator==(const FileState&) const = default;
+  bool operator==(const FileStamp&) const = default;
 };
 
 // Owns a file descriptor, which it closes; -1 is none. Move-only. One object belongs to one thread;

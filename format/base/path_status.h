@@ -25,8 +25,8 @@ bool is_folder(const std::filesystem::path& path);
 bool is_file(const std::filesystem::path& path);  // a regular one
 
 // Of a regular file; nothing where none lies. Links are not followed.
-std::optional<FileState> file_state(const std::filesystem::path& path);
-FileState file_state(int fd, std::string_view subject);
+std::optional<FileStamp> file_stamp(const std::filesystem::path& path);
+FileStamp file_stamp(int fd, std::string_view subject);
 
 // Makes a folder and those above it, with durable names; nothing when it is there. Throws also
 // not_found.

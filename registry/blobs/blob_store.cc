@@ -169,8 +169,8 @@ bool BlobStore::has(const Digest& digest, std::uint64_t size) const {
   return S_ISREG(status.st_mode) && static_cast<std::uint64_t>(status.st_size) == size;
 }
 
-std::optional<FileState> BlobStore::state(const Digest& digest, std::uint64_t size) const {
-  const auto state = file_state(path(digest));
+std::optional<FileStamp> BlobStore::state(const Digest& digest, std::uint64_t size) const {
+  const auto state = file_stamp(path(digest));
   return state && state->size == size ? state : std::nullopt;
 }
 
@@ -298,8 +298,8 @@ bool BlobStore::would_adopt(int fd, const Digest& digest) const {
 
 StagedBlob BlobStore::adopt(UniqueFd fd, std::uint64_t size, const Digest& digest,
                             std::string_view subject, const Work& work,
-                            const std::optional<FileState>& known) const {
-  const bool is_known = known && file_state(fd.get(), subject) == *known;
+                            const std::optional<FileStamp>& known) const {
+  const bool is_known = known && file_stamp(fd.get(), subject) == *known;
   if (!would_adopt(fd.get(), digest)) return stage(fd.get(), size, digest, subject, work);
   // Nobody of this registry writes it from here on: what is hashed is what gets the name.
   set_permissions_in(folder_, fd.get(), 0444, path(digest).string());

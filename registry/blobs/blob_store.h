@@ -58,7 +58,7 @@ class BlobStore {
 
   // What the file system says of it; nothing when it is no regular file of this size. Its contents
   // are not read.
-  std::optional<FileState> state(const Digest& digest, std::uint64_t size) const;
+  std::optional<FileStamp> state(const Digest& digest, std::uint64_t size) const;
 
   // Its mode lets somebody write into it; false when it is not there.
   bool is_writable(const Digest& digest) const;
@@ -77,7 +77,7 @@ class BlobStore {
   // a copy is hashed in any case.
   StagedBlob adopt(UniqueFd fd, std::uint64_t size, const Digest& digest, std::string_view subject,
                    const Work& work = {},
-                   const std::optional<FileState>& known = std::nullopt) const;
+                   const std::optional<FileStamp>& known = std::nullopt) const;
   // Whether the file can become this object: no other name, our user, written by nobody else, in a
   // file system where it can be linked, and nothing lies in the object's place.
   bool would_adopt(int fd, const Digest& digest) const;

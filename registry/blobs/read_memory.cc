@@ -62,7 +62,7 @@ void ReadMemory::parse(std::string_view text) {
 }
 
 std::optional<std::uint64_t> ReadMemory::last_read(const Digest& contents,
-                                                   const FileState& now) const {
+                                                   const FileStamp& now) const {
   const auto found = reads_.find(contents);
   if (found == reads_.end()) return std::nullopt;
   found->second.is_used = true;
@@ -70,7 +70,7 @@ std::optional<std::uint64_t> ReadMemory::last_read(const Digest& contents,
   return found->second.time;
 }
 
-void ReadMemory::keep(const Digest& contents, const FileState& state, std::uint64_t time) {
+void ReadMemory::keep(const Digest& contents, const FileStamp& state, std::uint64_t time) {
   forgotten_.erase(contents);
   reads_.insert_or_assign(contents,
                           Read{.state = state, .time = time, .is_used = true, .is_new = true});
@@ -90,7 +90,7 @@ std::string ReadMemory::to_text() const {
   used.resize(std::min(used.size(), kMostObjects));
   Json objects = Json::array();
   for (const auto& [time, contents] : used) {
-    const FileState& state = reads_.at(*contents).state;
+    const FileStamp& state = reads_.at(*contents).state;
     objects.push_back({{"contents", contents->to_string()},
                        {"inode", state.inode},
                        {"size", state.size},

@@ -29,8 +29,8 @@ class ReadMemory {
   ReadMemory(const std::filesystem::path& folder, const std::filesystem::path& location);
 
   // When it was read, in seconds since 1970; nothing when it never was, or is another file now.
-  std::optional<std::uint64_t> last_read(const Digest& contents, const FileState& now) const;
-  void keep(const Digest& contents, const FileState& state, std::uint64_t time);
+  std::optional<std::uint64_t> last_read(const Digest& contents, const FileStamp& now) const;
+  void keep(const Digest& contents, const FileStamp& state, std::uint64_t time);
   void forget(const Digest& contents);
   // Writes what was kept, less what is not in the registry any more: what keep() was not told of
   // and last_read() not asked for. What others wrote meanwhile stays, and what they forgot stays
@@ -44,7 +44,7 @@ class ReadMemory {
 
  private:
   struct Read {
-    FileState state;
+    FileStamp state;
     std::uint64_t time = 0;
     mutable bool is_used = false;
     bool is_new = false;  // of this look

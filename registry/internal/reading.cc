@@ -36,7 +36,7 @@ Reading::Reading(const BlobStore& blobs, const std::filesystem::path& memory,
   if (after) not_before_ = now - std::min(now, *after);
 }
 
-std::optional<Reading::Known> Reading::known(const Digest& contents, const FileState& state) const {
+std::optional<Reading::Known> Reading::known(const Digest& contents, const FileStamp& state) const {
   const auto read = read_.find(contents);
   if (read != read_.end() && read->second == state) return Known{state, std::nullopt};
   const auto time = memory_.last_read(contents, state);
@@ -45,7 +45,7 @@ std::optional<Reading::Known> Reading::known(const Digest& contents, const FileS
   return std::nullopt;
 }
 
-void Reading::keep(const Digest& contents, const FileState& state) {
+void Reading::keep(const Digest& contents, const FileStamp& state) {
   read_.insert_or_assign(contents, state);
   memory_.keep(contents, state, now_);
 }

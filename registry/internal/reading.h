@@ -35,17 +35,17 @@ class Reading {
  private:
   friend class UnreadOrgan;
   struct Known {
-    FileState state;
+    FileStamp state;
     std::optional<std::uint64_t> before;  // when; nothing: in this run
   };
-  std::optional<Known> known(const Digest& contents, const FileState& state) const;
-  void keep(const Digest& contents, const FileState& state);
+  std::optional<Known> known(const Digest& contents, const FileStamp& state) const;
+  void keep(const Digest& contents, const FileStamp& state);
 
   const BlobStore* blobs_;
   ReadMemory memory_;
   std::uint64_t now_ = 0;
   std::optional<std::uint64_t> not_before_;  // what was read earlier does not count
-  std::map<Digest, FileState> read_;         // in this run
+  std::map<Digest, FileStamp> read_;         // in this run
   std::set<Digest> taken_for_read_;          // whose bytes are counted
 };
 
@@ -72,7 +72,7 @@ class UnreadOrgan final : public format::OrganSource {
   struct Unread {
     const format::FileEntry* file;
     Digest contents;
-    FileState state;
+    FileStamp state;
   };
   const format::OrganSource& organ_;
   Reading& reading_;

@@ -109,7 +109,7 @@ class Download {
       repository_.session().pause(idle++, response);
     }
     cut(fd_.get(), file_.size, name_);
-    const FileState state = file_state(fd_.get(), name_);  // behind our last change of it
+    const FileStamp state = file_stamp(fd_.get(), name_);  // behind our last change of it
     make_durable(fd_.get(), path_, name_);
     auto passed = passing_.finish();
     if (passed) passed->state = state;

@@ -48,7 +48,7 @@ struct World : Fixture {
   // As a disk does that changes bytes by itself.
   void rot() const {
     flip();
-    const auto now = file_state(object());
+    const auto now = file_stamp(object());
     REQUIRE(now);
     remember([&](auto& object) {
       object["modified"] = now->modified;
@@ -162,7 +162,7 @@ TEST_CASE("reading: of two looks at one time neither undoes what the other wrote
   const World world;
   const fs::path location = real_path(world.folder.path());
   const Digest old = sha256("old"), other = sha256("other"), gone = sha256("gone");
-  const FileState state{.inode = 1, .size = 2, .modified = 3, .changed = 4};
+  const FileStamp state{.inode = 1, .size = 2, .modified = 3, .changed = 4};
   ReadMemory before(world.memory, location);
   for (const Digest& one : {old, gone}) before.keep(one, state, 5);
   before.save();

@@ -127,23 +127,23 @@ TEST_CASE("blob store: what is known is not read again; what has to be copied is
   const fs::path file = store.folder.path() / "fetched";
   write_file(file, "weights of a full");
   const std::string text = "weights of a pull";
-  const auto adopt = [&](const std::optional<FileState>& known) {
+  const auto adopt = [&](const std::optional<FileStamp>& known) {
     return store.blobs.adopt(open_regular(file), text.size(), sha256(text), "fetched", {}, known);
   };
-  CHECK(adopt(file_state(file)).digest == sha256(text));  // believed: whoever says so hashed it
+  CHECK(adopt(file_stamp(file)).digest == sha256(text));  // believed: whoever says so hashed it
   // Written since, whatever its time says.
   fs::permissions(file, fs::perms(0600));
-  const auto hashed = file_state(file);
+  const auto hashed = file_stamp(file);
   const auto time = fs::last_write_time(file);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));  // more than a file system's tick
   std::ofstream(file, std::ios::in | std::ios::out) << "W";
   fs::last_write_time(file, time);
   CHECK(contains(error_of([&] { adopt(hashed); }), "corrupt: "));
   fs::permissions(file, fs::perms(0620));
-  CHECK(contains(error_of([&] { adopt(file_state(file)); }), "corrupt: "));
+  CHECK(contains(error_of([&] { adopt(file_stamp(file)); }), "corrupt: "));
   fs::permissions(file, fs::perms(0600));
   fs::resize_file(file, 3);
-  CHECK(contains(error_of([&] { adopt(file_state(file)); }), "expected 17"));
+  CHECK(contains(error_of([&] { adopt(file_stamp(file)); }), "expected 17"));
 }
 
 TEST_CASE("blob store: a file that somebody else has too is copied, and left as it is") {
