@@ -3,12 +3,14 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 #include <set>
 
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
+#include "format/base/path_status.h"
 #include "format/organ/finite_check.h"
 #include "registry/blobs/side_by_side.h"
 #include "registry/internal/prepared_organ.h"
@@ -86,8 +88,15 @@ void check_bundles(const PreparedOrgan& organ, const Digest& identity) {
   for (const std::string& bundle : statements) require_about(bundle, name, identity);
 }
 
-// Throws io unless there is room for the objects of a version that are not here already.
-void require_room(const BlobStore& blobs, const PreparedOrgan& organ, const VersionTexts& texts) {
+// What files are that were found right while they were fetched, and not written since.
+using KnownFiles = std::map<Digest, FileStamp>;
+
+// Throws io unless there is room for the objects of a version that are not here already. The
+// question whether a file can be taken gives it a name for a moment, which changes its stamp: the
+// new one is returned.
+KnownFiles require_room(const BlobStore& blobs, const PreparedOrgan& organ,
+                        const VersionTexts& texts) {
+  KnownFiles known;
   RoomForCopies room(blobs.folder());
   std::uint64_t bytes = 0;
   for (const TextBlob* text : {&texts.organ_json, &texts.config, &texts.manifest}) {
@@ -97,10 +106,16 @@ void require_room(const BlobStore& blobs, const PreparedOrgan& organ, const Vers
   for (const FileEntry& file : organ.manifest().files) {
     if (!seen.insert(file.digest).second || blobs.has(file.digest, file.size)) continue;
     const UniqueFd fd = organ.open(file);
-    if (organ.may_be_taken(file) && blobs.would_adopt(fd.get(), file.digest)) continue;
-    bytes += room.of(fd.get(), file.path);
+    const format::PassedFile* passed = organ.passed(file);
+    const bool as_passed = passed != nullptr && file_stamp(fd.get(), file.path) == passed->stamp;
+    if (!organ.may_be_taken(file) || !blobs.would_adopt(fd.get(), file.digest)) {
+      bytes += room.of(fd.get(), file.path);
+    } else if (as_passed) {
+      known.emplace(file.digest, file_stamp(fd.get(), file.path));
+    }
   }
   require_space(blobs.folder(), bytes);
+  return known;
 }
 
 // Writes the blobs of one version, durable but without names: a publish that ends early leaves
@@ -108,7 +123,8 @@ void require_room(const BlobStore& blobs, const PreparedOrgan& organ, const Vers
 // their names early, and an interruption then leaves them as blobs that no version refers to.
 class BlobWriter {
  public:
-  BlobWriter(const BlobStore& blobs, const Work& work) : blobs_(blobs), work_(work) {}
+  BlobWriter(const BlobStore& blobs, KnownFiles known, const Work& work)
+      : blobs_(blobs), known_(std::move(known)), work_(work) {}
 
   void put(const TextBlob& blob) { keep(blobs_.stage(blob.text, blob.ref.digest)); }
   // All its files, each digest once, several at one time: each waits for its hash and for the disk
@@ -147,8 +163,8 @@ class BlobWriter {
     if (!organ.may_be_taken(file)) {
       return blobs_.stage(fd.get(), file.size, file.digest, file.path, work);
     }
-    const format::PassedFile* passed = organ.passed(file);
-    const auto known = passed == nullptr ? std::nullopt : std::optional(passed->state);
+    const auto found = known_.find(file.digest);
+    const auto known = found == known_.end() ? std::nullopt : std::optional(found->second);
     return blobs_.adopt(std::move(fd), file.size, file.digest, file.path, work, known);
   }
 
@@ -172,6 +188,7 @@ class BlobWriter {
   }
 
   const BlobStore& blobs_;
+  KnownFiles known_;
   Work work_;
   std::size_t most_open_ = most_open();
   std::mutex mutex_;  // guards what follows while files are put
@@ -359,8 +376,8 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
       .name = name, .version = version.to_string(), .digest = texts.manifest.ref.digest};
   result.is_signed = !prepared.signature_bundles().empty();
   result.not_finite = std::move(not_finite);
-  require_room(impl_->blobs, prepared, texts);
-  BlobWriter writer(impl_->blobs, storing_phase(prepared.manifest(), work));
+  KnownFiles known = require_room(impl_->blobs, prepared, texts);
+  BlobWriter writer(impl_->blobs, std::move(known), storing_phase(prepared.manifest(), work));
   write_blobs(writer, prepared, texts);
   const BlobRef& manifest = texts.manifest.ref;
   const auto signatures = put_all(writer, prepared.new_bundles(), manifest);

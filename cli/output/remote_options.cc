@@ -6,7 +6,7 @@ namespace organ::cli {
 void add_remote_options(Command& command, registry::RemoteOptions& options) {
   command
       .add_path("--ca", options.ca_file,
-                "certificates that may have signed the server's, PEM [default: SSL_CERT_FILE, "
+                "certificates that may have signed those of servers, PEM [default: SSL_CERT_FILE, "
                 "else the system's]")
       .value_name("FILE");
   command

@@ -20,7 +20,7 @@ void require(const std::error_code& error, const fs::path& path, std::string_vie
   fail_errno(path.string(), action);
 }
 
-FileStamp state_of(const struct stat& status) {
+FileStamp stamp_of(const struct stat& status) {
   const auto nanoseconds = [](const timespec& time) {
     return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
            static_cast<std::uint64_t>(time.tv_nsec);
@@ -50,13 +50,13 @@ PathStatus path_status(const fs::path& path, Symlinks symlinks) {
 std::optional<FileStamp> file_stamp(const fs::path& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  return state_of(status);
+  return stamp_of(status);
 }
 
 FileStamp file_stamp(int fd, std::string_view subject) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) fail_errno(subject, "stat");
-  return state_of(status);
+  return stamp_of(status);
 }
 
 bool is_there(const fs::path& path) { return path_status(path) != PathStatus::nothing; }

@@ -20,7 +20,7 @@ namespace organ::format {
 // What a look at every byte of a file found (verify_contents with flat digests): no damage.
 struct PassedFile {
   std::vector<Finding> not_finite;  // tensors with such numbers, as FiniteCheck::found
-  FileStamp state = {};             // of the file, when its last byte had come
+  FileStamp stamp = {};             // of the file, when its last byte had come
 };
 
 // Read access to one organ. Implementations are immutable and thread-safe.

@@ -109,10 +109,10 @@ class Download {
       repository_.session().pause(idle++, response);
     }
     cut(fd_.get(), file_.size, name_);
-    const FileStamp state = file_stamp(fd_.get(), name_);  // behind our last change of it
+    const FileStamp stamp = file_stamp(fd_.get(), name_);  // behind our last change of it
     make_durable(fd_.get(), path_, name_);
     auto passed = passing_.finish();
-    if (passed) passed->state = state;
+    if (passed) passed->stamp = stamp;
     return passed;
   }
 

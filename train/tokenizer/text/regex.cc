@@ -35,6 +35,13 @@ std::string pcre2_message(int code) {
   return reinterpret_cast<const char*>(text);
 }
 
+// For whichever pattern a thread matches: one for each search would be mapped and given back again
+// for each text. Null where there is no memory for it: PCRE2 then does with what it has.
+pcre2_jit_stack* stack_of_thread(void* /*data*/) {
+  thread_local const JitStack stack(pcre2_jit_stack_create(kStackStart, kStackMax, nullptr));
+  return stack.get();
+}
+
 PCRE2_SPTR units(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
 
 }  // namespace
@@ -97,7 +104,6 @@ Pattern Pattern::python(std::string_view regex, std::string_view before, std::st
 
 struct Search::State {
   MatchContext context;
-  JitStack stack;
   MatchData data;
 };
 
@@ -106,12 +112,7 @@ Search::Search(const Pattern& pattern) : pattern_(&pattern) {
   state_ = std::make_unique<State>();
   state_->context.reset(allocated(pcre2_match_context_create(nullptr)));
   pcre2_set_match_limit(state_->context.get(), kMatchLimit);
-  std::size_t jit_size = 0;
-  pcre2_pattern_info(pattern.code_->compiled.get(), PCRE2_INFO_JITSIZE, &jit_size);
-  if (jit_size > 0) {
-    state_->stack.reset(allocated(pcre2_jit_stack_create(kStackStart, kStackMax, nullptr)));
-    pcre2_jit_stack_assign(state_->context.get(), nullptr, state_->stack.get());
-  }
+  pcre2_jit_stack_assign(state_->context.get(), &stack_of_thread, nullptr);
   state_->data.reset(
       allocated(pcre2_match_data_create_from_pattern(pattern.code_->compiled.get(), nullptr)));
 }
