@@ -19,8 +19,10 @@ import threading
 import time
 import types
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+for folder in ("support", "tools"):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / folder))
 import make_tiny_model as tiny  # noqa: E402
+from ports import free_port  # noqa: E402
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -29,12 +31,6 @@ BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 def digest_of(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def random_weights(seed):

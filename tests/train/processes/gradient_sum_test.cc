@@ -2,6 +2,7 @@
 // Two processes, here threads, over a made NCCL and real gloo.
 #include "tests/train/support/doctest.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <future>
 #include <vector>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "format/base/error.h"
+#include "format/base/handle.h"
 #include "tests/support/test_device.h"
 #include "train/processes/gradient_sum.h"
 
@@ -22,16 +24,20 @@ namespace {
 using train::GradientSum;
 using train::ProcessGroup;
 
+// As tests/support/ports.py: below the ports of connections, so that none takes it meanwhile.
 std::uint16_t free_port() {
-  const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  REQUIRE(::bind(probe, reinterpret_cast<sockaddr*>(&address), size) == 0);
-  REQUIRE(::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  ::close(probe);
-  return ntohs(address.sin_port);
+  static unsigned number = 16 * static_cast<unsigned>(::getpid());
+  for (;;) {
+    const auto port = static_cast<std::uint16_t>(10000 + number++ % 20000);
+    const UniqueFd probe(::socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    if (::bind(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+      return port;
+    }
+    REQUIRE(errno == EADDRINUSE);
+  }
 }
 
 // What a process found: the way, why nothing better, the sums, and the error that ended it.

@@ -12,7 +12,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,15 +20,10 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "support"))
 import letters  # noqa: E402
+from ports import free_port  # noqa: E402
 
 PROGRAM, FIXTURE = sys.argv[1], pathlib.Path(sys.argv[2])
 STEPS, LONG, LIMIT = 10, 150, 120
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Processes(unittest.TestCase):
