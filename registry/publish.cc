@@ -110,8 +110,9 @@ KnownFiles require_room(const BlobStore& blobs, const PreparedOrgan& organ,
     const bool as_passed = passed != nullptr && file_stamp(fd.get(), file.path) == passed->stamp;
     if (!organ.may_be_taken(file) || !blobs.would_adopt(fd.get(), file.digest)) {
       bytes += room.of(fd.get(), file.path);
-    } else if (as_passed) {
-      known.emplace(file.digest, file_stamp(fd.get(), file.path));
+    } else if (const FileStamp now = file_stamp(fd.get(), file.path);
+               as_passed && now.has_contents_of(passed->stamp)) {
+      known.emplace(file.digest, now);
     }
   }
   require_space(blobs.folder(), bytes);

@@ -51,10 +51,11 @@ void collect(std::vector<Finding>& findings, const std::string& subject,
 }
 
 void forget_reads(const std::filesystem::path& registry, const std::filesystem::path& memory,
-                  std::vector<std::string>& notes) {
+                  const Work& work, std::vector<std::string>& notes) {
   try {
-    ReadMemory::forget_all(memory, real_path(registry));
+    ReadMemory::forget_all(memory, real_path(registry), seconds_now(), work);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
     notes.push_back("what was read before could not be forgotten: " + error.message());
   }
 }
@@ -137,6 +138,23 @@ std::string sentence_of(const std::optional<std::string>& read_since) {
         *read_since);
   }
   return sentence;
+}
+
+}  // namespace
+
+namespace {
+
+// A medium that does not give back what it holds has to be read again.
+void forgetting_io(const std::filesystem::path& registry, const std::filesystem::path& memory,
+                   const Work& work, const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::io) throw;
+    std::vector<std::string> unsaid;  // the error is
+    forget_reads(registry, memory, work, unsaid);
+    throw;
+  }
 }
 
 }  // namespace
@@ -249,12 +267,14 @@ VerifyReport Registry::verify(const ResolvedVersion& version, const TrustOverrid
                               const Work& work) const {
   VerifyReport report;
   Reading reading(impl_->blobs);
-  report.items.push_back(
-      impl_->verify_version(version, override, work.phase("verifying", version.bytes), reading));
+  forgetting_io(folder(), impl_->read_memory(), work, [&] {
+    report.items.push_back(
+        impl_->verify_version(version, override, work.phase("verifying", version.bytes), reading));
+  });
   report.versions = 1;
   report.bytes = reading.bytes;
   if (!report.items.front().findings.empty()) {
-    forget_reads(folder(), impl_->read_memory(), report.notes);
+    forget_reads(folder(), impl_->read_memory(), work, report.notes);
   }
   note_modes(impl_->blobs, reading.seen, report);
   return report;
@@ -270,7 +290,9 @@ VerifyReport Registry::verify_all(const TrustOverride& override, const Work& wor
   for (const VersionInfo& version : versions) bytes += version.bytes;
   const Work verifying = work.phase("verifying", bytes);
   for (const VersionInfo& version : versions) {
-    report.items.push_back(impl_->verify_version(version, override, verifying, reading));
+    forgetting_io(folder(), impl_->read_memory(), work, [&] {
+      report.items.push_back(impl_->verify_version(version, override, verifying, reading));
+    });
     ++report.versions;
   }
   if (report.versions == 0) {
@@ -280,7 +302,7 @@ VerifyReport Registry::verify_all(const TrustOverride& override, const Work& wor
   }
   report.bytes = reading.bytes;
   report.bytes_before = reading.bytes_before;
-  if (const std::string why = reading.remember(); !why.empty()) {
+  if (const std::string why = reading.remember(work); !why.empty()) {
     report.notes.push_back("what was read could not be remembered: " + why);
   }
   const FileLock lock(impl_->paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);

@@ -18,13 +18,13 @@ namespace organ::registry {
 void collect(std::vector<format::Finding>& findings, const std::string& subject,
              const std::function<void()>& action);
 
+// Damage was found in this registry, or an object could not be read: what was read before does not
+// count any more. `notes` says so where that cannot be written down. Throws cancelled.
+void forget_reads(const std::filesystem::path& registry, const std::filesystem::path& memory,
+                  const Work& work, std::vector<std::string>& notes);
+
 // catalog.db as it is now. A catalog of before damage was done, or of before it was mended, differs
 // from one that is made now. What is no damage goes to `notes`. Requires the write lock, shared.
-// Damage was found in this registry: what was read of it before does not count any more. `notes`
-// says so where that cannot be written down.
-void forget_reads(const std::filesystem::path& registry, const std::filesystem::path& memory,
-                  std::vector<std::string>& notes);
-
 VerifyReport::Item verify_catalog(const RegistryPaths& paths, const Log& log,
                                   const BlobStore& blobs, const Work& work,
                                   std::vector<std::string>& notes);

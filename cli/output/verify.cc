@@ -100,6 +100,7 @@ nlohmann::json to_json(const VerifyReport& report) {
          {"refusals", to_json(item.trust.refusals)},
          {"warnings", to_json(warnings(item))},
          {"established", item.trust.established},
+         {"read_since", item.read_since ? nlohmann::json(*item.read_since) : nlohmann::json()},
          {"not_established", item.trust.not_established},
          {"policy", item.trust.policy},
          {"keys", keys},

@@ -25,10 +25,11 @@ std::optional<train::EvalRecord> saved_record(const std::string& source,
 
 // Whether the two can be compared, as far as it is known before either is measured, which may take
 // hours. Whether so many of the first windows are all there are is known only afterwards.
-void check_planned(train::EvalRecord first, const train::EvalRecord& second,
-                   const EvalArguments& a) {
-  if (a.windows && first.reading && second.reading) {
-    first.reading->first_windows = second.reading->first_windows;
+void check_planned(train::EvalRecord first, train::EvalRecord second, const EvalArguments& a) {
+  for (auto* record : {&first, &second}) {
+    if (a.windows && record->reading && !record->reading->first_windows) {
+      record->reading->first_windows = static_cast<std::uint64_t>(*a.windows);
+    }
   }
   train::check_conditions(first, second);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/train/measured.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -183,8 +184,11 @@ void Measured::read_data(const Context& context) {
   train::MeasuredData measured = train::read_measured_data(checkpoint_, data_options(a));
   context.warn_of(measured.warnings);
   data_ = std::move(measured.data);
-  if (!a.against.empty()) {  // of the first windows more is known only afterwards
-    train::check_bootstrap(data_->stream().document_starts().size(), a.bootstrap);
+  if (!a.against.empty()) {
+    // The first windows have no more documents than tokens.
+    const auto most = a.windows ? static_cast<std::uint64_t>(*a.windows) * data_->context() : ~0ULL;
+    train::check_bootstrap(std::min<std::uint64_t>(data_->stream().document_starts().size(), most),
+                           a.bootstrap);
   }
   const bool asked = a.protocol != train::Protocol::p0;
   options_.protocol =

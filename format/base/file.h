@@ -19,8 +19,8 @@
 namespace organ {
 
 enum class Symlinks { follow, refuse };
-// What says which rights others have in something new.
-enum class Rights { umask, folder };
+// What says which rights others have in something new; owner: none.
+enum class Rights { umask, folder, owner };
 
 // Opens a regular file for reading. Throws not_found, io, or corrupt when it is a folder, FIFO,
 // device or (with refuse) a symlink.

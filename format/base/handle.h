@@ -18,11 +18,16 @@ struct Deleter {
   }
 };
 
-// What the file system says of a file; equal after nobody has written, replaced or renamed it.
-// Times in nanoseconds since 1970.
+// What the file system says of a file. It becomes another when somebody writes, replaces or renames
+// the file, unless its clock has not ticked since or the file is mapped into memory. Times in
+// nanoseconds since 1970.
 struct FileStamp {
   std::uint64_t inode = 0, size = 0, modified = 0, changed = 0;
   bool operator==(const FileStamp&) const = default;
+  // The same but for what a change of names or rights alone changes.
+  bool has_contents_of(const FileStamp& other) const {
+    return inode == other.inode && size == other.size && modified == other.modified;
+  }
 };
 
 // Owns a file descriptor, which it closes; -1 is none. Move-only. One object belongs to one thread;

@@ -77,6 +77,9 @@ void create_folders(const fs::path& folder, Rights rights) {
   const bool made = fs::create_directory(folder, error);
   require(error, folder, "create folder");
   if (!made) return;
+  if (rights == Rights::owner && ::chmod(folder.c_str(), 0700) != 0) {
+    fail_errno(folder.string(), "change mode");
+  }
   if (rights == Rights::folder) {
     const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) fail_errno(folder.string(), "open");

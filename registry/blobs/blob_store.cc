@@ -299,12 +299,13 @@ bool BlobStore::would_adopt(int fd, const Digest& digest) const {
 StagedBlob BlobStore::adopt(UniqueFd fd, std::uint64_t size, const Digest& digest,
                             std::string_view subject, const Work& work,
                             const std::optional<FileStamp>& known) const {
-  const bool is_known = known && file_stamp(fd.get(), subject) == *known;
+  const bool was_known = known && file_stamp(fd.get(), subject) == *known;
   if (!would_adopt(fd.get(), digest)) return stage(fd.get(), size, digest, subject, work);
   // Nobody of this registry writes it from here on: what is hashed is what gets the name.
   set_permissions_in(folder_, fd.get(), 0444, path(digest).string());
   require_size(fd.get(), size, subject);
-  if (is_known) {
+  // What was asked and done here changed its names and rights alone.
+  if (was_known && file_stamp(fd.get(), subject).has_contents_of(*known)) {
     work.advance(size);
   } else {
     require_digest(hash_file_flat(fd.get(), subject, work), digest);

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/blobs/read_memory.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "format/base/error.h"
-#include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/file_system.h"
 #include "format/base/json.h"
@@ -29,8 +25,8 @@ fs::path file_of(const fs::path& folder, const fs::path& location) {
   return folder / (sha256(location.string()).hex() + ".json");
 }
 
-FileLock lock_of(const fs::path& file) {
-  return {file.parent_path() / "lock", FileLock::Kind::exclusive};
+FileLock lock_of(const fs::path& file, const Work& work) {
+  return {file.parent_path() / "lock", FileLock::Kind::exclusive, FileLock::kUsualWait, work};
 }
 
 }  // namespace
@@ -53,6 +49,7 @@ void ReadMemory::parse(std::string_view text) {
   const Json json = parse_json(text, {.bytes = kLimit, .depth = 4}, "what was read");
   const JsonObject object(json, "what was read");
   object.require_schema(kVersion, "a newer organ wrote it");
+  forgotten_at_ = object.unsigned_integer("forgotten");
   for (const JsonObject& row : object.objects("objects")) {
     const Read read{.state = {row.unsigned_integer("inode"), row.unsigned_integer("size"),
                               row.unsigned_integer("modified"), row.unsigned_integer("changed")},
@@ -98,31 +95,45 @@ std::string ReadMemory::to_text() const {
                        {"changed", state.changed},
                        {"read", time}});
   }
-  return canonical_json(
-      {{"schema_version", kVersion}, {"location", location_}, {"objects", objects}});
+  return canonical_json({{"schema_version", kVersion},
+                         {"location", location_},
+                         {"forgotten", forgotten_at_},
+                         {"objects", objects}});
 }
 
-void ReadMemory::save() const {
+void ReadMemory::save(std::uint64_t time, const Work& work) const {
   if (file_.empty()) return;
-  create_folders(file_.parent_path());
-  const FileLock lock = lock_of(file_);
+  create_folders(file_.parent_path(), Rights::owner);
+  const FileLock lock = lock_of(file_, work);
   ReadMemory now(file_.parent_path(), location_);
   for (const auto& [contents, read] : reads_) {
-    if (read.is_new) {
+    if (read.is_new && read.time > now.forgotten_at_) {
       now.reads_.insert_or_assign(contents, read);
     } else if (!read.is_used) {
       now.reads_.erase(contents);
     }
   }
   for (const Digest& contents : forgotten_) now.reads_.erase(contents);
+  if (!forgotten_.empty()) now.forgotten_at_ = std::max(now.forgotten_at_, time);
   write_file(file_, now.to_text(), AtomicFile::Mode::replace, 0600);
 }
 
-void ReadMemory::forget_all(const fs::path& folder, const fs::path& location) {
-  const fs::path file = file_of(folder, location);
-  if (folder.empty() || !is_taken(file)) return;
-  const FileLock lock = lock_of(file);
-  if (::unlink(file.c_str()) != 0 && errno != ENOENT) fail_errno(file.string(), "remove");
+void ReadMemory::forget_all(const fs::path& folder, const fs::path& location, std::uint64_t time,
+                            const Work& work) {
+  if (folder.empty()) return;
+  ReadMemory none;
+  none.file_ = file_of(folder, location);
+  none.location_ = location.string();
+  none.forgotten_at_ = time;
+  create_folders(folder, Rights::owner);
+  std::optional<FileLock> lock;
+  try {
+    lock = lock_of(none.file_, work);
+  } catch (const Error& error) {
+    // What was found is forgotten all the same: whoever holds it reads the file before it writes.
+    if (error.code() != ErrorCode::conflict) throw;
+  }
+  write_file(none.file_, none.to_text(), AtomicFile::Mode::replace, 0600);
 }
 
 }  // namespace organ::registry

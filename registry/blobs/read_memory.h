@@ -15,6 +15,7 @@
 
 #include "format/base/digest.h"
 #include "format/base/handle.h"
+#include "format/base/progress.h"
 
 namespace organ::registry {
 
@@ -33,12 +34,13 @@ class ReadMemory {
   void keep(const Digest& contents, const FileStamp& state, std::uint64_t time);
   void forget(const Digest& contents);
   // Writes what was kept, less what is not in the registry any more: what keep() was not told of
-  // and last_read() not asked for. What others wrote meanwhile stays, and what they forgot stays
-  // forgotten. Beyond a million objects those read first go. Throws io, conflict.
-  void save() const;
-  // Forgets all of one registry: damage was found there. Throws io, conflict.
-  static void forget_all(const std::filesystem::path& folder,
-                         const std::filesystem::path& location);
+  // and last_read() not asked for. What others wrote meanwhile stays; what was kept for a time not
+  // behind one at which they found damage is left out. Beyond a million objects those read first
+  // go. `now` in seconds since 1970. Throws io, conflict, cancelled.
+  void save(std::uint64_t now, const Work& work = {}) const;
+  // Forgets all of one registry: damage was found there. Throws io, cancelled.
+  static void forget_all(const std::filesystem::path& folder, const std::filesystem::path& location,
+                         std::uint64_t now, const Work& work = {});
 
   std::string to_text() const;
 
@@ -56,6 +58,7 @@ class ReadMemory {
   std::string location_;
   std::map<Digest, Read> reads_;
   std::set<Digest> forgotten_;
+  std::uint64_t forgotten_at_ = 0;  // when damage was last found by anybody
 };
 
 }  // namespace organ::registry

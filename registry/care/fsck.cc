@@ -133,7 +133,7 @@ void check_objects(const RegistryPaths& paths, const Log& log, const OpenOptions
   StoreScan scan = scan_as_logged(blobs, log, state, work);
   tell_takedowns(blobs, state, scan, report);
   for (DamagedUse& one : scan.damaged) report.objects.push_back(std::move(one.damage));
-  if (!report.objects.empty()) forget_reads(paths.root, options.read_memory, report.notes);
+  if (!report.objects.empty()) forget_reads(paths.root, options.read_memory, work, report.notes);
   report.affected = std::move(scan.affected);
   report.checked = scan.checked;
   report.bytes = scan.bytes;

@@ -16,6 +16,7 @@
 #include "registry/care/quarantine.h"
 #include "registry/care/store_scan.h"
 #include "registry/catalog/catalog.h"
+#include "registry/views.h"
 
 namespace organ::registry {
 namespace {
@@ -262,6 +263,9 @@ RepairReport repair(const fs::path& folder, const RepairOptions& repair_options,
   report.affected_before = in_log_order(state, before);
   report.affected_after = in_log_order(state, after);
   mender.tell_problems(report);
+  if (!report.left.empty() || !report.mended.empty()) {
+    forget_reads(paths.root, options.read_memory, work, report.notes);
+  }
   // Also what a run that was ended behind its last object left.
   if (!repair_options.dry_run && (!report.mended.empty() || report.left.empty())) {
     renew_catalog(paths, options, work, report);

@@ -49,7 +49,7 @@ class CosignedNotes {
  public:
   CosignedNotes(const std::filesystem::path& known_registries, const std::string& origin)
       : folder_(known_registries / "cosigned"), path_(folder_ / sha256(origin).hex()) {
-    create_folders(folder_);
+    create_folders(folder_, Rights::owner);
     lock_.emplace(folder_ / "lock", FileLock::Kind::exclusive);
   }
 

@@ -177,7 +177,7 @@ const HttpResponse& Session::expect(const HttpResponse& response,
   if (!response.broken.empty()) {
     throw Error(ErrorCode::io,
                 fmt::format("{}: the connection broke: {}", subject, escape_text(response.broken)),
-                "trying again goes on where it ended");
+                std::string(kGoesOnHint));
   }
   if (std::ranges::find(good, response.status) != good.end()) return response;
   const std::string text =

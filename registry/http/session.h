@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "format/base/progress.h"
@@ -16,6 +17,9 @@
 #include "registry/http/remote_reference.h"
 
 namespace organ::registry {
+
+// Of a connection that broke.
+inline constexpr std::string_view kGoesOnHint = "trying again goes on where it ended";
 
 // Whether a second try may change the answer: it broke, or is 408, 429, 500, 502, 503 or 504.
 bool may_pass(const HttpResponse& response);

@@ -50,10 +50,11 @@ void Reading::keep(const Digest& contents, const FileStamp& state) {
   memory_.keep(contents, state, now_);
 }
 
-std::string Reading::remember() const {
+std::string Reading::remember(const Work& work) const {
   try {
-    memory_.save();
+    memory_.save(seconds_now(), work);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
     return error.message();
   }
   return {};

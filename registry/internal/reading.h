@@ -30,7 +30,8 @@ class Reading {
   std::vector<BlobRef> seen;                  // every object that something refers to
 
   // Why what was read is not remembered; empty: it is, or was not to be.
-  std::string remember() const;
+  // Throws cancelled.
+  std::string remember(const Work& work) const;
 
  private:
   friend class UnreadOrgan;

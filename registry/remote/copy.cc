@@ -52,7 +52,7 @@ class FetchedOrgan final : public format::OrganSource {
     try {
       return download(repository_, file, path, count_).has_value();
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::io) throw;
+      if (error.hint() != kGoesOnHint) throw;
       throw Error(error.code(), error.message(),
                   "trying again fetches this file from its beginning");
     }

@@ -187,7 +187,7 @@ KnownLogs::Met KnownLogs::meet(const Log& log, const fs::path& location, const s
 std::string KnownLogs::keep(const Log& log, Met& met) const {
   if (!met.is_new) return {};
   try {
-    create_folders(folder_);
+    create_folders(folder_, Rights::owner);
     const FileLock lock(folder_ / "lock", FileLock::Kind::exclusive);
     auto now = met.before == Before::counts ? recall(met.known.location) : std::nullopt;
     if (now && now->checkpoint != met.former) {

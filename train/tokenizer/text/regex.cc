@@ -36,9 +36,10 @@ std::string pcre2_message(int code) {
 }
 
 // For whichever pattern a thread matches: one for each search would be mapped and given back again
-// for each text. Null where there is no memory for it: PCRE2 then does with what it has.
+// for each text. Null where there is no memory for it.
 pcre2_jit_stack* stack_of_thread(void* /*data*/) {
-  thread_local const JitStack stack(pcre2_jit_stack_create(kStackStart, kStackMax, nullptr));
+  thread_local JitStack stack;
+  if (!stack) stack.reset(pcre2_jit_stack_create(kStackStart, kStackMax, nullptr));
   return stack.get();
 }
 
@@ -112,6 +113,9 @@ Search::Search(const Pattern& pattern) : pattern_(&pattern) {
   state_ = std::make_unique<State>();
   state_->context.reset(allocated(pcre2_match_context_create(nullptr)));
   pcre2_set_match_limit(state_->context.get(), kMatchLimit);
+  std::size_t jit_size = 0;  // 0: a PCRE2, or a processor, without
+  pcre2_pattern_info(pattern.code_->compiled.get(), PCRE2_INFO_JITSIZE, &jit_size);
+  if (jit_size > 0) allocated(stack_of_thread(nullptr));
   pcre2_jit_stack_assign(state_->context.get(), &stack_of_thread, nullptr);
   state_->data.reset(
       allocated(pcre2_match_data_create_from_pattern(pattern.code_->compiled.get(), nullptr)));
