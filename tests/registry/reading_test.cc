@@ -12,6 +12,7 @@
 #include "format/organ/organ_source.h"
 #include "registry/blobs/read_memory.h"
 #include "registry/care/fsck.h"
+#include "registry/care/repair.h"
 #include "tests/registry/support.h"
 
 using namespace organ;
@@ -141,6 +142,9 @@ TEST_CASE("reading: what was read lately is taken for read when that is asked fo
       const auto version = registry.resolve({"legal/contracts", std::monostate()});
       CHECK(contains(all_findings(registry.verify(version)), "corrupt: "));
     }
+    SUBCASE("repair") {
+      CHECK(repair(world.root, {}, {.read_memory = world.memory}).left.size() == 1);
+    }
     SUBCASE("fsck") { CHECK(fsck(world.root, {.read_memory = world.memory}).objects.size() == 1); }
     CHECK(contains(all_findings(world.look(kHour)), "corrupt: "));
   }
@@ -161,23 +165,38 @@ TEST_CASE("reading: what was read lately is taken for read when that is asked fo
 TEST_CASE("reading: of two looks at one time neither undoes what the other wrote") {
   const World world;
   const fs::path location = real_path(world.folder.path());
-  const Digest old = sha256("old"), other = sha256("other"), gone = sha256("gone");
+  const Digest old = sha256("old"), other = sha256("other"), gone = sha256("gone"),
+               late = sha256("late"), later = sha256("later");
   const FileStamp state{.inode = 1, .size = 2, .modified = 3, .changed = 4};
   ReadMemory before(world.memory, location);
   for (const Digest& one : {old, gone}) before.keep(one, state, 5);
-  before.save();
+  before.save(5);
 
   ReadMemory first(world.memory, location), second(world.memory, location);
   CHECK(first.last_read(old, state) == 5);
   CHECK(second.last_read(old, state) == 5);
   first.forget(old);
   first.keep(other, state, 6);
-  first.save();
-  second.save();
+  first.save(7);
+  second.keep(late, state, 6);
+  second.keep(later, state, 8);
+  second.save(9);
   const ReadMemory after(world.memory, location);
   CHECK(after.last_read(other, state) == 6);
   CHECK_FALSE(after.last_read(old, state));
   CHECK_FALSE(after.last_read(gone, state));  // nobody asked for it
+  // Damage was found at 7.
+  CHECK_FALSE(after.last_read(late, state));
+  CHECK(after.last_read(later, state) == 8);
+
+  ReadMemory running(world.memory, location);
+  CHECK(running.last_read(later, state) == 8);
+  running.keep(late, state, 10);
+  ReadMemory::forget_all(world.memory, location, 11);
+  running.save(12);
+  const ReadMemory none(world.memory, location);
+  for (const Digest& one : {other, late, later}) CHECK_FALSE(none.last_read(one, state));
+  CHECK((fs::status(world.memory).permissions() & fs::perms::all) == fs::perms(0700));
 }
 
 TEST_CASE("reading: a memory that is no use is none") {

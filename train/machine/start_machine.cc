@@ -71,12 +71,6 @@ int given_threads(int wanted) {
   return given;
 }
 
-// OpenMP makes its threads with the first work that is shared, and ends the process when it cannot:
-// now, right behind the trial, and not when weights have taken the room of their stacks.
-void make_threads(int threads) {
-  if (threads > 1) (void)at::zeros({threads * at::internal::GRAIN_SIZE});
-}
-
 }  // namespace
 
 at::Device start_machine(const MachineChoice& choice, unsigned processes) {
@@ -89,15 +83,18 @@ at::Device start_machine(const MachineChoice& choice, unsigned processes) {
     at::set_num_threads(given_threads(threads));
   }
   take_no_less();
-  make_threads(at::get_num_threads());
   return device;
+}
+
+void make_threads() {
+  const int threads = at::get_num_threads();
+  if (threads > 1) (void)at::zeros({threads * at::internal::GRAIN_SIZE});
 }
 
 ThreadsInUse::ThreadsInUse(const MachineChoice& choice) : before_(at::get_num_threads()) {
   const int threads = wanted_threads(choice, 1);
   if (threads != 0 && threads != before_) at::set_num_threads(given_threads(threads));
   take_no_less();
-  if (at::get_num_threads() > before_) make_threads(at::get_num_threads());
 }
 
 ThreadsInUse::~ThreadsInUse() {

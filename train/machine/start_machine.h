@@ -20,6 +20,11 @@ namespace organ::train {
 // GPU's products are is set for them too, each time to the same. Throws device as open_device.
 at::Device start_machine(const MachineChoice& choice, unsigned processes = 1);
 
+// OpenMP makes its threads with the first work that is shared, and ends the process when it cannot:
+// now, right behind the trial, and not when weights have taken the room of their stacks. Not in a
+// process that was forked from one which had such threads: OpenMP waits for those for ever.
+void make_threads();
+
 // While it lives its thread computes with as many threads as a machine that was started with this
 // choice, then with as many as before: the bits of what else it computes depend on their number.
 class ThreadsInUse {
@@ -46,7 +51,10 @@ auto compute_on(at::Device device, Action&& action) {
 // Starts the machine, then compute_on().
 template <typename Action>
 auto on_machine(const MachineChoice& choice, unsigned processes, Action&& action) {
-  return compute_on(start_machine(choice, processes), std::forward<Action>(action));
+  return compute_on(start_machine(choice, processes), [&](at::Device device) {
+    if (choice.own_process) make_threads();
+    return std::forward<Action>(action)(device);
+  });
 }
 
 }  // namespace organ::train

@@ -72,6 +72,22 @@ TEST_CASE("stories260K opens, its five layers are complete and its head is tied"
   CHECK(model.own_tokenizer_digest() == tokenizer_digest(folder));
 }
 
+TEST_CASE("a checkpoint's tokenizer is the one that it had when it was first asked") {
+  const auto folder = test::shared_data("stories260K");
+  if (folder.empty()) {
+    MESSAGE("skipped: shared data stories260K is missing");
+    return;
+  }
+  const auto scratch = test::scratch();
+  fs::copy(folder, scratch.path() / "model");
+  const auto model = Checkpoint::open(scratch.path() / "model");
+  const auto before = model.own_tokenizer_digest();
+  REQUIRE(before);
+  fs::remove(scratch.path() / "model" / "tokenizer.json");
+  CHECK(model.own_tokenizer_digest() == before);
+  CHECK_FALSE(Checkpoint::open(scratch.path() / "model").own_tokenizer_digest());
+}
+
 TEST_CASE("single file and shards of the same tensors give the same layers and digests") {
   const auto scratch = test::scratch();
   const auto single = scratch.path() / "single", sharded = scratch.path() / "sharded";
