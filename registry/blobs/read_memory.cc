@@ -128,7 +128,7 @@ void ReadMemory::forget_all(const fs::path& folder, const fs::path& location, st
   create_folders(folder, Rights::owner);
   std::optional<FileLock> lock;
   try {
-    lock = lock_of(none.file_, work);
+    lock.emplace(lock_of(none.file_, work));
   } catch (const Error& error) {
     // What was found is forgotten all the same: whoever holds it reads the file before it writes.
     if (error.code() != ErrorCode::conflict) throw;
