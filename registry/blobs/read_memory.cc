@@ -106,8 +106,10 @@ void ReadMemory::save(std::uint64_t time, const Work& work) const {
   create_folders(file_.parent_path(), Rights::owner);
   const FileLock lock = lock_of(file_, work);
   ReadMemory now(file_.parent_path(), location_);
+  // A time to come is of a clock that was wrong.
+  const std::uint64_t forgotten = now.forgotten_at_ <= time ? now.forgotten_at_ : 0;
   for (const auto& [contents, read] : reads_) {
-    if (read.is_new && read.time > now.forgotten_at_) {
+    if (read.is_new && read.time > forgotten) {
       now.reads_.insert_or_assign(contents, read);
     } else if (!read.is_used) {
       now.reads_.erase(contents);
