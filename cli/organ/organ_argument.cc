@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/organ/organ_argument.h"
 
+#include <algorithm>
+
 #include "cli/frame/command.h"
 #include "cli/registry/open_registry.h"
 #include "format/base/fail.h"

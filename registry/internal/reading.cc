@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "format/base/error.h"
+#include "registry/internal/registry_impl.h"
 #include "registry/log/moment.h"
 
 namespace organ::registry {
