@@ -143,7 +143,7 @@ void TokenStream::warn_of_nul(std::string_view text, std::string_view subject) {
 // again: the same text is not more evidence.
 void TokenStream::warn_of_copies(const std::vector<Origin>& origins) {
   constexpr std::int64_t kFew = 100;  // less than one token in so many: headings, rules
-  const Digest kBlank = sha256(std::string_view());  // of documents of blanks alone
+  const Digest blank = sha256(std::string_view());  // of documents of blanks alone
   const auto name = [&](std::size_t document) {
     return fmt::format("document {} ({})", document + 1,
                        quote(files_[origins[document].file].path));
@@ -161,7 +161,7 @@ void TokenStream::warn_of_copies(const std::vector<Origin>& origins) {
     const std::size_t document = order[i];
     if (contents(document) != contents(order[first])) {
       first = i;
-    } else if (contents(document) != kBlank) {
+    } else if (contents(document) != blank) {
       ++copies;
       copied_tokens += document_end(document) - document_starts_[document];
       example = std::min(example, {document, order[first]});

@@ -92,9 +92,9 @@ TEST_CASE("passing file: numbers that are none are found as verify_contents find
   FileEntry file = world.file;
   const auto path = world.organ.folder() / file.path;
   const TensorInfo& tensor = file.tensors.back();
-  constexpr std::array nan{std::byte{0xc0}, std::byte{0x7f}};
+  constexpr std::array kNan{std::byte{0xc0}, std::byte{0x7f}};
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  write_at(fd.get(), file.data_start + tensor.offset + 2, nan, "the test");
+  write_at(fd.get(), file.data_start + tensor.offset + 2, kNan, "the test");
   const HashRange range{fd.get(), file.data_start + tensor.offset, tensor.size};
   file.tensor_digests.back() = hash_ranges({&range, 1}, "the test").front();
   file.digest = hash_file_flat(fd.get(), "the test");
