@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#if defined(__x86_64__)
-#include <cpuid.h>
-#elif defined(__aarch64__)
-#include <sys/auxv.h>
-#endif
-
 #include <chrono>
 #include <filesystem>
 #include <optional>
@@ -26,26 +20,13 @@
 namespace organ::cli {
 namespace {
 
-// SHA-256 speed of one core over warm memory, GB/s: what bounds `verify`.
+// SHA-256 speed of one core over one message in warm memory, GB/s.
 double sha256_rate() {
   const std::vector<std::byte> data(std::size_t{32} << 20, std::byte{0x5a});
   const auto start = std::chrono::steady_clock::now();
   (void)sha256(data);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   return static_cast<double>(data.size()) / elapsed.count() / 1e9;
-}
-
-// Whether the processor says that it has instructions for SHA-256; nullopt where it is not asked.
-std::optional<bool> has_sha_instructions() {
-#if defined(__x86_64__)
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b >> 29 & 1) != 0;
-#elif defined(__aarch64__)
-  constexpr unsigned long kSha2 = 1ul << 6;  // HWCAP_SHA2
-  return (::getauxval(AT_HWCAP) & kSha2) != 0;
-#else
-  return std::nullopt;
-#endif
 }
 
 std::string sha_text(const std::optional<bool>& instructions) {

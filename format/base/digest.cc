@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/base/digest.h"
 
-#include <algorithm>
-#include <atomic>
-#include <exception>
-#include <mutex>
-#include <thread>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "format/base/fail.h"
-#include "format/base/file.h"
 #include "format/base/handle.h"
-#include "format/base/try_thread.h"
 
 namespace organ {
 namespace {
 
 constexpr std::string_view kPrefix = "sha256:";
-constexpr std::size_t kReadSize = std::size_t{128} << 10;  // stays in the second-level cache
-constexpr std::size_t kCacheSize = std::size_t{16} << 10;  // in the first-level one
 
 using EvpMdCtx = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 
@@ -28,72 +24,6 @@ int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   return -1;
-}
-
-// Runs `action(i)` for i in [0, count) on `most_threads` at most, on fewer when the system has no
-// more; rethrows the first exception.
-template <typename Action>
-void parallel_for(std::size_t count, unsigned most_threads, const Action& action) {
-  const std::size_t workers = std::min<std::size_t>(count, most_threads);
-  std::atomic<std::size_t> next{0};
-  std::exception_ptr failure;
-  std::mutex failure_mutex;
-  const auto loop = [&] {
-    try {
-      for (std::size_t i = next++; i < count; i = next++) action(i);
-    } catch (...) {
-      const std::lock_guard lock(failure_mutex);
-      if (!failure) failure = std::current_exception();
-      next = count;
-    }
-  };
-  std::vector<std::jthread> threads;
-  threads.reserve(workers);
-  for (std::size_t i = 1; i < workers; ++i) {
-    auto thread = try_thread(loop);
-    if (!thread) break;
-    threads.push_back(*std::move(thread));
-  }
-  loop();
-  threads.clear();
-  if (failure) std::rethrow_exception(failure);
-}
-
-// `seen` is told of the bytes while they are in the first-level cache.
-template <typename Seen>
-Digest hash_range(const HashRange& range, std::string_view subject, const Work& work,
-                  const Seen& seen) {
-  thread_local std::vector<std::byte> buffer(kReadSize);
-  Sha256Hasher hasher;
-  for (std::uint64_t done = 0; done < range.size;) {
-    const auto piece =
-        std::span(buffer).first(std::min<std::uint64_t>(kReadSize, range.size - done));
-    read_at(range.fd, range.offset + done, piece, subject);
-    for (std::size_t at = 0; at < piece.size(); at += kCacheSize) {
-      const auto part = piece.subspan(at, std::min(kCacheSize, piece.size() - at));
-      hasher.update(part);
-      seen(done + at, part);
-    }
-    done += piece.size();
-    work.advance(piece.size());
-  }
-  return hasher.finish();
-}
-
-constexpr auto kNobodyListens = [](std::uint64_t, std::span<const std::byte>) {};
-
-std::vector<Digest> hash_on(unsigned threads, std::span<const HashRange> ranges,
-                            std::string_view subject, const Work& work,
-                            const BytesSeen& seen = {}) {
-  std::vector<Digest> digests(ranges.size());
-  parallel_for(ranges.size(), threads, [&](std::size_t i) {
-    const auto of_range = [&](std::uint64_t offset, std::span<const std::byte> bytes) {
-      seen(i, offset, bytes);
-    };
-    digests[i] = seen ? hash_range(ranges[i], subject, work, of_range)
-                      : hash_range(ranges[i], subject, work, kNobodyListens);
-  });
-  return digests;
 }
 
 }  // namespace
@@ -165,6 +95,18 @@ Digest Sha256Hasher::finish() {
   return Digest(bytes);
 }
 
+std::optional<bool> has_sha_instructions() {
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b >> 29 & 1) != 0;
+#elif defined(__aarch64__)
+  constexpr unsigned long kSha2 = 1ul << 6;  // HWCAP_SHA2
+  return (::getauxval(AT_HWCAP) & kSha2) != 0;
+#else
+  return std::nullopt;
+#endif
+}
+
 std::string crypto_library() { return OpenSSL_version(OPENSSL_VERSION); }
 
 Digest sha256(std::span<const std::byte> bytes) {
@@ -174,58 +116,5 @@ Digest sha256(std::span<const std::byte> bytes) {
 }
 
 Digest sha256(std::string_view text) { return sha256(std::as_bytes(std::span(text))); }
-
-FileDigest hash_file(int fd, std::string_view subject, const Work& work) {
-  FileDigest result;
-  result.size = file_size(fd, subject);
-  std::vector<HashRange> ranges;
-  for (std::uint64_t at = 0; at < result.size; at += kChunkSize) {
-    ranges.push_back({fd, at, std::min(kChunkSize, result.size - at)});
-  }
-  const auto hash_flat = [&] {
-    result.digest = hash_range({fd, 0, result.size}, subject, work, kNobodyListens);
-  };
-  const unsigned threads = work.threads();
-  if (threads == 1) {
-    hash_flat();
-    result.chunks = hash_ranges(ranges, subject, work.uncounted());
-    return result;
-  }
-  std::exception_ptr failure;
-  {
-    // The flat digest is one long chain: it runs beside the pieces, not after them.
-    const auto beside = try_thread([&] {
-      try {
-        hash_flat();
-      } catch (...) {
-        failure = std::current_exception();
-      }
-    });
-    if (!beside) hash_flat();
-    result.chunks = hash_on(threads - 1, ranges, subject, work.uncounted());
-  }
-  if (failure) std::rethrow_exception(failure);
-  return result;
-}
-
-Digest hash_file_flat(int fd, std::string_view subject, const Work& work) {
-  return hash_range({fd, 0, file_size(fd, subject)}, subject, work, kNobodyListens);
-}
-
-std::uint64_t total_size(std::span<const HashRange> ranges) {
-  std::uint64_t bytes = 0;
-  for (const HashRange& range : ranges) bytes += range.size;
-  return bytes;
-}
-
-std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_view subject,
-                                const Work& work) {
-  return hash_on(work.threads(), ranges, subject, work);
-}
-
-std::vector<Digest> hash_seen(std::span<const HashRange> ranges, std::string_view subject,
-                              const Work& work, const BytesSeen& seen) {
-  return hash_on(work.threads(), ranges, subject, work, seen);
-}
 
 }  // namespace organ
