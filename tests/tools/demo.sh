@@ -82,19 +82,20 @@ if [[ -n $strange ]]; then
 fi
 for name in "${made[@]}"; do rm -rf "demo/$name"; done
 mkdir -p demo/record
-cd demo
+run 'cd demo'
 describe_machine >record/machine.tsv
-export ORGAN_REGISTRY=registry
+run 'export ORGAN_REGISTRY=registry'
 
 tell "1. A model and texts of one domain: licences, whole families of them held out"
-cp -r --reflink=auto "$ORGAN_MODELS/smollm2" recipient
+# shellcheck disable=SC2016  # run expands it
+run 'cp -r --reflink=auto "$ORGAN_MODELS/smollm2" recipient'
 run '/usr/bin/python3 ../tests/tools/demo_corpus.py .'
 
 tell "2. The recipient, untouched, on the held-out files (about half a minute)"
 measure untouched recipient
 printf 'first figure after %d s, setting up and building included\n' $((before + SECONDS))
 
-tell "3. Train three middle layers in place; everything else stays frozen (one to four minutes)"
+tell "3. Train three middle layers in place; all else stays frozen (one to four minutes; its figures are of bf16)"
 run_as train 'organ train recipient --middle-third --data train/*.txt --held-out held-out/*.txt \
     --epochs 1 --batch 2 --lr 3e-4 --precision bf16 --seed 1 \
     --name legal --organ-version 1.0.0 --out legal-1.0.0'
@@ -127,13 +128,13 @@ run_as install 'organ install legal:1.0.0 --into recipient --at 10'
 sha256sum recipient/*.* >record/installed.sha256
 measure as_transplanted recipient
 
-tell "9. What the organ changed in words: both models continue one text"
+tell "9. What the organ changed in words: both models continue one text (some seconds)"
 run_as generate 'organ generate recipient --compare-untouched --max-tokens 48 --json \
     --prompt "Subject to the terms and conditions of this License, each Contributor" \
     >record/generate.json'
 report texts record
 
-tell "10. Recovery: train the organ and its two neighbours a little more where they now live"
+tell "10. Recovery: train the organ and its two neighbours a little more (about a minute)"
 run_as recover 'organ recover recipient --data train/*.txt --steps 12 --batch 2 --lr 1e-4 \
     --precision bf16 --seed 1 --out recovered'
 measure after_recovery recovered
@@ -146,12 +147,13 @@ printf 'every file of the recipient is what it was\n'
 
 tell "Result on the held-out files (perplexity, lower is better)"
 for key in as_transplanted after_recovery; do
-  organ eval "record/$key.json" --against record/untouched.json --json >"record/$key.against.json"
+  run "organ eval record/$key.json --against record/untouched.json --json >record/$key.against.json"
 done
 printf 'seconds\t%d\n' $((before + SECONDS)) >>record/machine.tsv
 report summary record
 /usr/bin/python3 ../tests/tools/demo_page.py record page.html
 printf '\nfinished in %d s; what was made lies in demo/\n' $((before + SECONDS))
 # shellcheck disable=SC2016  # for people to copy
-printf 'the programs: PATH=%s:$PATH\n' "$(dirname "$(command -v organ)")"
+printf 'the programs and the registry: PATH=%s:$PATH ORGAN_REGISTRY=%s\n' \
+  "$(dirname "$(command -v organ)")" "$PWD/registry"
 printf 'the page with all of it, for a browser: %s\n' "$PWD/page.html"
