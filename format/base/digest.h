@@ -102,7 +102,7 @@ struct HashRange {
 std::uint64_t total_size(std::span<const HashRange> ranges);
 
 // One digest per range, in order, on as many threads as `work` allows. Where the processor has
-// instructions for SHA-256, a thread hashes two ranges at once, at 1.9 times the rate of one.
+// instructions for SHA-256, a thread hashes two ranges at once, at nearly twice the rate of one.
 // Throws corrupt when a range reads short, io, cancelled.
 std::vector<Digest> hash_ranges(std::span<const HashRange> ranges, std::string_view subject,
                                 const Work& work = {});

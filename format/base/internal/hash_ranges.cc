@@ -24,20 +24,24 @@ constexpr std::size_t kCacheSize = std::size_t{16} << 10;  // in the first-level
 // Numbers 0 to count - 1, each for the thread that asks next.
 class Turns {
  public:
-  Turns(std::size_t count, std::size_t threads) : count_(count), threads_(threads) {}
+  Turns(std::size_t count, std::size_t threads) : count_(count), waiting_(threads) {}
+  // The first of a thread, which was waited for.
+  std::optional<std::size_t> first() {
+    --waiting_;
+    return next();
+  }
   std::optional<std::size_t> next() {
     const std::size_t mine = next_++;
     return mine < count_ ? std::optional(mine) : std::nullopt;
   }
-  // For a thread that has one already: nothing when the others may need what is left.
-  std::optional<std::size_t> another() {
-    return next_ + threads_ <= count_ ? next() : std::nullopt;
-  }
+  // For a thread that has one already: nothing when only those are left that others wait for.
+  std::optional<std::size_t> another() { return next_ + waiting_ < count_ ? next() : std::nullopt; }
+  void not_coming(std::size_t threads) { waiting_ -= threads; }
   void end() { next_ = count_; }
 
  private:
-  std::size_t count_, threads_;
-  std::atomic<std::size_t> next_{0};
+  std::size_t count_;
+  std::atomic<std::size_t> next_{0}, waiting_;
 };
 
 // Runs `take(turns)`, which takes turns until there is none, on `most_threads` at most, on fewer
@@ -61,7 +65,10 @@ void in_turns(std::size_t count, unsigned most_threads, const Take& take) {
   threads.reserve(workers);
   for (std::size_t i = 1; i < workers; ++i) {
     auto thread = try_thread(loop);
-    if (!thread) break;
+    if (!thread) {
+      turns.not_coming(workers - i);
+      break;
+    }
     threads.push_back(*std::move(thread));
   }
   loop();
@@ -69,8 +76,31 @@ void in_turns(std::size_t count, unsigned most_threads, const Take& take) {
   if (failure) std::rethrow_exception(failure);
 }
 
-// A range whose bytes are read in pieces and taken in parts, of which one stays in the first-level
-// cache until everybody has seen it.
+// What a thread reads into, kept for its next call. Whoever is told of the bytes may hash others
+// meanwhile, on the same thread: that call gets a buffer of its own.
+class ReadBuffer {
+ public:
+  explicit ReadBuffer(std::size_t size) : bytes_(std::exchange(spare(), {})) {
+    if (bytes_.size() < size) bytes_.resize(size);
+  }
+  ReadBuffer(const ReadBuffer&) = delete;
+  ReadBuffer& operator=(const ReadBuffer&) = delete;
+  ~ReadBuffer() { spare() = std::move(bytes_); }
+
+  std::span<std::byte> part(std::size_t i) {
+    return std::span(bytes_).subspan(i * kReadSize, kReadSize);
+  }
+
+ private:
+  static std::vector<std::byte>& spare() {
+    thread_local std::vector<std::byte> bytes;
+    return bytes;
+  }
+  std::vector<std::byte> bytes_;
+};
+
+// A range whose bytes are read in pieces and taken in parts, each small enough to be in the
+// first-level cache still when everybody has seen it.
 class RangeReader {
  public:
   explicit RangeReader(std::span<std::byte> buffer) : buffer_(buffer) {}
@@ -84,46 +114,43 @@ class RangeReader {
   bool is_at_end() const { return done_ == range_.size; }
 
   // The next part, the same until it is taken; empty at the end.
-  std::span<const std::byte> part(std::string_view subject, const Work& work) {
+  std::span<const std::byte> part(std::string_view subject) {
     if (ready_.empty() && !is_at_end()) {
-      const auto piece =
-          buffer_.first(std::min<std::uint64_t>(buffer_.size(), range_.size - done_));
-      read_at(range_.fd, range_.offset + done_, piece, subject);
-      work.advance(piece.size());
-      ready_ = piece;
+      piece_ = std::min<std::uint64_t>(buffer_.size(), range_.size - done_);
+      read_at(range_.fd, range_.offset + done_, buffer_.first(piece_), subject);
+      ready_ = buffer_.first(piece_);
     }
     return ready_.first(std::min(kCacheSize, ready_.size()));
   }
-  void take(std::size_t bytes) {
+  // `work` is told of a piece when all of it was taken.
+  void take(std::size_t bytes, const Work& work) {
     done_ += bytes;
     ready_ = ready_.subspan(bytes);
+    if (ready_.empty() && piece_ > 0) work.advance(std::exchange(piece_, 0));
   }
 
  private:
   std::span<std::byte> buffer_;
   HashRange range_;
   std::uint64_t done_ = 0;
+  std::size_t piece_ = 0;
   std::span<const std::byte> ready_;
 };
 
 constexpr std::size_t kLanes = 2;
 
-std::span<std::byte> read_buffer(std::size_t lane) {
-  thread_local std::vector<std::byte> buffer(kLanes * kReadSize);
-  return std::span(buffer).subspan(lane * kReadSize, kReadSize);
-}
-
 // `seen` is told of the bytes while they are in the first-level cache.
 template <typename Seen>
 Digest hash_range(const HashRange& range, std::string_view subject, const Work& work,
                   const Seen& seen) {
-  RangeReader reader(read_buffer(0));
+  ReadBuffer buffer(kReadSize);
+  RangeReader reader(buffer.part(0));
   Sha256Hasher hasher;
   for (reader.begin(range); !reader.is_at_end();) {
-    const auto part = reader.part(subject, work);
+    const auto part = reader.part(subject);
     hasher.update(part);
     seen(reader.done(), part);
-    reader.take(part.size());
+    reader.take(part.size(), work);
   }
   return hasher.finish();
 }
@@ -145,6 +172,7 @@ class LanesOfThread {
       : ranges_(ranges), subject_(subject), work_(work), seen_(seen), digests_(digests) {}
 
   void run(Turns& turns) {
+    begin(lanes_[0], turns.first());
     for (;;) {
       for (Lane& lane : lanes_) {
         if (!lane.turn) begin(lane, is_idle() ? turns.next() : turns.another());
@@ -167,14 +195,14 @@ class LanesOfThread {
   }
 
   void read(Lane& lane) {
-    if (lane.turn) lane.part = lane.reader.part(subject_, work_);
+    if (lane.turn) lane.part = lane.reader.part(subject_);
   }
 
   void take(Lane& lane) {
     if (!lane.turn) return;
     const auto part = std::exchange(lane.part, {});
     if (seen_ && !part.empty()) seen_(*lane.turn, lane.reader.done(), part);
-    lane.reader.take(part.size());
+    lane.reader.take(part.size(), work_);
     if (!lane.reader.is_at_end()) return;
     const auto rest = part.last(part.size() % internal::kSha256Block);
     digests_[*lane.turn] = internal::finish(lane.state, rest, lane.reader.done());
@@ -186,9 +214,10 @@ class LanesOfThread {
   const Work& work_;
   const BytesSeen& seen_;
   std::vector<Digest>& digests_;  // of each range; threads write their own
+  ReadBuffer buffer_{kLanes * kReadSize};
   std::array<Lane, kLanes> lanes_{
-      {{.reader = RangeReader(read_buffer(0)), .state = {}, .turn = {}, .part = {}},
-       {.reader = RangeReader(read_buffer(1)), .state = {}, .turn = {}, .part = {}}}};
+      {{.reader = RangeReader(buffer_.part(0)), .state = {}, .turn = {}, .part = {}},
+       {.reader = RangeReader(buffer_.part(1)), .state = {}, .turn = {}, .part = {}}}};
 };
 
 std::vector<Digest> hash_on(unsigned threads, std::span<const HashRange> ranges,

@@ -2,13 +2,17 @@
 #include "format/base/internal/sha256_lanes.h"
 
 #include <algorithm>
+#include <memory>
+#include <string_view>
 
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
 #include <openssl/evp.h>
+#include <openssl/provider.h>
 
 #include "format/base/fail.h"
+#include "format/base/handle.h"
 
 namespace organ::internal {
 namespace {
@@ -95,6 +99,16 @@ void absorb_blocks(std::array<Sha256State*, kLanes> states,
   for (std::size_t i = 0; i < kLanes; ++i) store(lanes[i], *states[i]);
 }
 
+using FetchedDigest = std::unique_ptr<EVP_MD, Deleter<EVP_MD_free>>;
+
+// Whether OpenSSL, as it is configured, takes SHA-256 from its own code.
+bool is_the_default_provider() {
+  const FetchedDigest digest(EVP_MD_fetch(nullptr, "SHA256", nullptr));
+  if (!digest) return false;
+  const char* const name = OSSL_PROVIDER_get0_name(EVP_MD_get0_provider(digest.get()));
+  return name != nullptr && std::string_view(name) == "default";
+}
+
 #endif
 
 }  // namespace
@@ -103,8 +117,7 @@ void absorb_blocks(std::array<Sha256State*, kLanes> states,
 
 bool can_hash_in_lanes() {
   static const bool can = has_sha_instructions().value_or(false) &&
-                          __builtin_cpu_supports("sse4.1") != 0 &&
-                          EVP_default_properties_is_fips_enabled(nullptr) != 1;
+                          __builtin_cpu_supports("sse4.1") != 0 && is_the_default_provider();
   return can;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256 (FIPS 180-4) of two long messages at once on one core. The instructions that a processor
-// has for it wait for one another; a second message, which needs nothing of the first, fills that
-// time: 1.9 times the bytes on the processors that this was measured on. For whole blocks of what
-// lies in memory; everything else is left to OpenSSL (digest.h). Pure functions, thread-safe.
+// SHA-256 (FIPS 180-4) of two messages at once on one core. The instructions that a processor has
+// for it wait for one another; a second message, which needs nothing of the first, fills that time:
+// 1.9 times the bytes where this was measured, and as many as OpenSSL's own when there is only one.
+// For the ranges of files (hash_ranges.cc), at rates where that shows; all else is OpenSSL's
+// (digest.h). Pure functions, thread-safe.
 #pragma once
 
 #include <array>
@@ -22,8 +23,9 @@ struct Sha256State {
                                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 };
 
-// Whether the functions below run here: the processor has the instructions, and this OpenSSL is
-// not bound to a validated module (FIPS 140), whose place nothing else may take.
+// Whether the functions below run here, asked once: the processor has the instructions, and OpenSSL
+// is configured to take SHA-256 from no other module (a validated one, FIPS 140), in whose place
+// nothing else may be taken.
 bool can_hash_in_lanes();
 
 // Takes all whole blocks of `bytes` into `state`.

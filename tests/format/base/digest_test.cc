@@ -4,7 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
 #include <random>
+#include <thread>
 
 #include "format/base/file.h"
 #include "format/base/internal/sha256_lanes.h"
@@ -87,15 +91,16 @@ TEST_CASE("hash_ranges: ranges of every length, side by side, as one after the o
     const Work work(nullptr, threads);
     std::vector<std::string> seen(ranges.size());
     const auto digests = hash_ranges(ranges, "f", work);
-    const auto shown =
-        hash_seen(ranges, "f", work,
-                  [&](std::size_t range, std::uint64_t offset, std::span<const std::byte> part) {
-                    const bool in_order = offset == seen[range].size();
-                    const bool whole = offset % (16 << 10) == 0;
-                    if (!in_order || !whole || part.empty()) return;
-                    const auto text = reinterpret_cast<const char*>(part.data());
-                    seen[range].append(text, part.size());
-                  });
+    std::atomic<unsigned> wrong = 0;
+    const auto show = [&](std::size_t range, std::uint64_t offset,
+                          std::span<const std::byte> part) {
+      const bool in_order = offset == seen[range].size();
+      const bool whole = offset % (16 << 10) == 0;
+      if (!in_order || !whole || part.empty()) ++wrong;
+      seen[range].append(reinterpret_cast<const char*>(part.data()), part.size());
+    };
+    const auto shown = hash_seen(ranges, "f", work, show);
+    CHECK(wrong == 0);
     CHECK(shown == digests);
     for (std::size_t i = 0; i < ranges.size(); ++i) {
       const auto range = std::string_view(bytes).substr(ranges[i].offset, ranges[i].size);
@@ -105,8 +110,64 @@ TEST_CASE("hash_ranges: ranges of every length, side by side, as one after the o
   }
 }
 
+TEST_CASE("hash_seen: a thread goes through two ranges at once, and no more threads than may") {
+  const auto folder = test::scratch();
+  write_file(folder.path() / "f", std::string(std::size_t{3} << 20, 'x'));
+  const UniqueFd fd = open_regular(folder.path() / "f");
+  const std::vector<HashRange> ranges(8, HashRange{fd.get(), 0, std::uint64_t{3} << 20});
+  for (const unsigned threads : {1U, 2U}) {
+    CAPTURE(threads);
+    std::mutex mutex;
+    std::map<std::thread::id, std::vector<std::size_t>> seen;
+    hash_seen(ranges, "f", Work(nullptr, threads), [&](std::size_t range, auto, auto) {
+      const std::scoped_lock lock(mutex);
+      seen[std::this_thread::get_id()].push_back(range);
+    });
+    CHECK(seen.size() <= threads);
+    if (!internal::can_hash_in_lanes()) continue;
+    for (const auto& [thread, order] : seen) {
+      std::size_t changes = 0;
+      for (std::size_t i = 1; i < order.size(); ++i) changes += order[i] != order[i - 1] ? 1 : 0;
+      CHECK(changes > order.size() / 2);  // one after the other: a change for each range
+    }
+  }
+}
+
+TEST_CASE("hash_ranges: who is told of the bytes may hash others meanwhile") {
+  const auto folder = test::scratch();
+  std::mt19937_64 random(3);
+  std::string bytes(std::size_t{1} << 20, '\0');
+  for (char& c : bytes) c = static_cast<char>(random());
+  write_file(folder.path() / "f", bytes);
+  write_file(folder.path() / "other", std::string(300'000, 'o'));
+  const UniqueFd fd = open_regular(folder.path() / "f");
+  const UniqueFd other = open_regular(folder.path() / "other");
+  struct Hashing : Progress {
+    int fd = -1;
+    void begin(std::string_view, std::uint64_t, Unit) override {}
+    void advance(std::uint64_t) override { hash_file_flat(fd, "other"); }
+  } hashing;
+  hashing.fd = other.get();
+  const Work work(&hashing, 1);
+  const HashRange ranges[] = {{fd.get(), 0, 700'000}, {fd.get(), 99, 900'000}};
+  const Digest expected[] = {sha256(std::string_view(bytes).substr(0, 700'000)),
+                             sha256(std::string_view(bytes).substr(99, 900'000))};
+  const auto alone = hash_ranges(ranges, "f", work);
+  const auto shown = hash_seen(ranges, "f", Work(nullptr, 1), [&](auto, auto, auto) {
+    hash_ranges(std::vector{HashRange{other.get(), 0, 200'000}, HashRange{other.get(), 1, 200'000}},
+                "other");
+  });
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(alone[i] == expected[i]);
+    CHECK(shown[i] == expected[i]);
+  }
+  CHECK(hash_file_flat(fd.get(), "f", work) == sha256(bytes));
+}
+
 TEST_CASE("SHA-256 in lanes: two messages of any two lengths, as OpenSSL's") {
-  CHECK((!internal::can_hash_in_lanes() || has_sha_instructions() == true));
+#ifdef __x86_64__
+  CHECK(internal::can_hash_in_lanes() == has_sha_instructions().value());
+#endif
   if (!internal::can_hash_in_lanes()) return;  // everything is OpenSSL's then
   std::mt19937_64 random(5);
   std::string bytes(5000, '\0');
@@ -128,6 +189,21 @@ TEST_CASE("SHA-256 in lanes: two messages of any two lengths, as OpenSSL's") {
     CHECK(swapped_a.words == of_a.words);
     CHECK(swapped_b.words == of_b.words);
   }
+}
+
+TEST_CASE("SHA-256 in lanes: a message whose length in bits needs more than 32") {
+  if (!internal::can_hash_in_lanes()) return;
+  const std::vector<std::byte> piece(std::size_t{1} << 20, std::byte{0x61});
+  constexpr std::uint64_t kPieces = 513;
+  internal::Sha256State a, b;
+  Sha256Hasher openssl;
+  for (std::uint64_t i = 0; i < kPieces; ++i) {
+    internal::absorb_two(a, piece, b, piece);
+    openssl.update(piece);
+  }
+  const Digest expected = openssl.finish();
+  CHECK(internal::finish(a, {}, kPieces * piece.size()) == expected);
+  CHECK(internal::finish(b, {}, kPieces * piece.size()) == expected);
 }
 
 TEST_CASE("hash_ranges: a range past the end of the file is an error, not a shorter hash") {
