@@ -116,6 +116,9 @@ void ChunkDecoder::decode(ChunkForm form, std::span<const std::byte> payload,
     fail(ErrorCode::corrupt, "a chunk that goes back to a base of {}, expected {}",
          counted(base.size(), "byte"), bytes.size());
   }
+  if (form == ChunkForm::differences && fits.is_float) {
+    fail(ErrorCode::corrupt, "differences of floats, which are written as steps");
+  }
   switch (form) {
     case ChunkForm::raw:
       if (payload.size() != bytes.size()) {
