@@ -18,7 +18,7 @@ expect 0 organ publish organ >publish.txt
 expect 0 organ verify tiny/organ:1.0.0 >verify.txt
 grep -c "warning .*layer.01.safetensors: tensor 'mlp.up_proj.weight': NaN or infinity at \[2, 3\]" verify.txt
 # Whether it was read lately or not.
-for time in first second; do
+for _ in first second; do
   expect 0 organ verify --all --reread-after 1h >verify.txt
   grep -q "warning .*'mlp.up_proj.weight': NaN or infinity at \[2, 3\]" verify.txt
   expect 4 organ verify --all --reread-after 1h --require-finite >verify.txt
