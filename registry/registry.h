@@ -114,9 +114,10 @@ struct VerifyReport {
   std::vector<std::string> warnings;  // what is no damage yet: blobs that can be written
 };
 
+// What the catalog that rebuild() made holds.
 struct RebuildReport {
-  std::uint64_t entries = 0;
-  std::uint64_t versions = 0;
+  std::uint64_t entries = 0;   // of the log
+  std::uint64_t versions = 0;  // published by them, withdrawn ones too
 };
 
 // Move-only. One object belongs to one thread; several objects and processes may use one folder
@@ -125,6 +126,7 @@ struct RebuildReport {
 // and then the registry holds what it held before.
 class Registry {
  public:
+  // What changes the registry throws internal of one that was opened to read.
   enum class Mode { read, write };
 
   // Makes a new registry; `folder` must be absent or an empty folder, which stays what it is: mode,
@@ -155,6 +157,7 @@ class Registry {
   std::optional<std::uint64_t> max_age() const;
   // The rules in force: what the log's signed entries add up to. Throws also untrusted, when
   // policy.json shows others.
+  // The reference is good until the next call of any function of this object.
   const Policy& policy() const;
   // What people should know of what was found or done since the last call; sentences.
   std::vector<std::string> take_notices();
@@ -195,7 +198,8 @@ class Registry {
 
   // What the catalog says of them; resolve() proves what is used.
   std::vector<VersionInfo> list(const VersionFilter& filter = {}) const;
-  // In log order; name empty: all entries.
+  // In log order, those that wait for their witnesses too; name empty: all entries. Reads the log
+  // as a whole.
   std::vector<LogRecord> history(const std::string& name = {}) const;
   // Everything that happened to one version: its publication, signatures, withdrawals, what took
   // its place or what it took the place of, aliases that came to it and went away.

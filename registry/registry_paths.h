@@ -13,10 +13,12 @@
 
 namespace organ::registry {
 
+// Bytes of oci-layout and policy.json that are read.
 inline constexpr std::uint64_t kSmallFileLimit = std::uint64_t{1} << 20;
 // Commits take milliseconds; this bounds a queue of very many publishers.
 inline constexpr double kLockSeconds = 120;
 
+// Paths below one registry folder, all of them made from `root`. None needs to exist.
 struct RegistryPaths {
   std::filesystem::path root;
   std::filesystem::path organ() const { return root / "organ"; }
@@ -50,7 +52,8 @@ FileLock own_store(const RegistryPaths& paths, const Work& work);
 RegistryPaths find_registry(const std::filesystem::path& folder);
 
 // What this user has seen of the registry, compared with its log; nothing is remembered without a
-// place. Before anything is written.
+// place. Before anything is written. Throws untrusted for another key than options.log_key, and
+// what KnownLogs::meet does.
 std::optional<KnownLogs::Met> meet(const RegistryPaths& paths, const Log& log,
                                    const OpenOptions& options);
 

@@ -10,6 +10,9 @@
 
 namespace organ::transplant {
 
+// `field` is a key of architecture.layer, or "" in the row for every other one; `level` what a
+// difference in it leads to, `hint` what whoever meets it may do. The texts live as long as the
+// program.
 struct FieldRule {
   std::string_view field;
   Level level;

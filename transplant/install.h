@@ -18,15 +18,19 @@
 
 namespace organ::transplant {
 
+// What to do with the organ. Layers are counted from 0.
 struct InstallOptions {
   std::uint64_t position = 0;                // first recipient layer to replace
   std::optional<std::filesystem::path> out;  // build this new folder, leave the recipient alone
-  bool hard_link = false;                    // with `out`: share unchanged shards by hard link
-  TrustRecord trust;
+  // With `out`: share unchanged shards by hard link. Where none can be made (another file system)
+  // they are copied.
+  bool hard_link = false;
+  TrustRecord trust;            // goes into the receipt as it is
   std::string source;           // the reference or folder name, for the receipt
   bool require_finite = false;  // refuse an organ with NaN or infinity
 };
 
+// What was done. Names are those of files in the model folder.
 struct InstallOutcome {
   Receipt receipt;
   // In place: the newest installation had put this organ there and its shards are as it left them.
@@ -48,15 +52,19 @@ struct InstallOutcome {
 };
 
 // Replaces layer_count layers of the recipient from options.position on. The organ's contents are
-// verified before anything is written and again while they are copied. In place the change is
-// all or nothing (see journal.h); with `out` the new folder appears whole or not at all. Throws
-// incompatible (level not A, or more files than a receipt can list), corrupt (organ, recipient or
-// an earlier receipt damaged), already_exists (`out`), conflict (folder locked, or the recipient
-// changed meanwhile), invalid_argument (in place in a Hugging Face cache), io, cancelled. After an
-// error the recipient is what it was.
+// verified before anything is written and again while they are copied. In place the change is all
+// or nothing (see journal.h); with `out` the new folder appears whole or not at all. Throws
+// not_found (no such model, or only the manifest of the organ is at hand), incompatible (level not
+// A, or more files than a receipt can list), corrupt (organ, recipient or an earlier receipt
+// damaged), already_exists (`out`), conflict (folder locked, or the recipient changed meanwhile),
+// invalid_argument (in place in a Hugging Face cache), io, cancelled. After an error the recipient
+// is what it was, but that a change which an earlier crash left decided is finished first
+// (recover_journal), whatever comes of this one.
 InstallOutcome install_organ(const format::OrganSource& organ, const std::filesystem::path& model,
                              const InstallOptions& options, const Work& work = {});
 
+// What was undone, and what is known of each file of its receipt since: a name is in one of
+// `proved`, `changed`, `not_followed` and `unread`.
 struct UninstallOutcome {
   Receipt undone;
   std::vector<Receipt> left;  // installations that are still there, oldest first
@@ -72,10 +80,11 @@ struct UninstallOutcome {
 };
 
 // Undoes the newest installation of the folder: changed shards get their former bytes, proved
-// against the receipt before they replace anything. Throws not_found when no organ is installed,
-// corrupt when a shard was changed since or the undo data is damaged (nothing is changed then),
-// conflict, io, cancelled. The proof comes after the commit point: nothing cancels it or lets it
-// fail, and it looks at the files of the receipt alone.
+// against the receipt before they replace anything. Throws not_found when there is no such folder
+// or no organ is installed in it, invalid_argument for what is no folder, corrupt when a shard was
+// changed since or the undo data is damaged (nothing is changed then), conflict, io, cancelled. The
+// proof comes after the commit point: nothing cancels it or lets it fail, and it looks at the files
+// of the receipt alone.
 UninstallOutcome uninstall_organ(const std::filesystem::path& model, const Work& work = {});
 
 }  // namespace organ::transplant

@@ -14,9 +14,11 @@
 
 namespace organ::cli {
 
+// The most that a policy file may hold: bytes, recipients, licences.
 inline constexpr std::uint64_t kCiPolicyLimit = std::uint64_t{1} << 20;  // bytes
 inline constexpr std::size_t kMostRecipients = 64, kMostLicenses = 256;
 
+// In the order in which they are run and shown. Their names are those of the file's "checks".
 enum class CiCheck {
   structure,      // organ.json and what lies beside it
   digests,        // every byte
@@ -31,6 +33,7 @@ enum class CiCheck {
 inline constexpr std::size_t kCiChecks = 9;
 std::string_view to_string(CiCheck check);
 
+// From the mildest to the strictest; structure is never below enforce.
 enum class CiMode {
   off,       // not run
   warn,      // a failure is told
@@ -39,11 +42,14 @@ enum class CiMode {
 };
 std::string_view to_string(CiMode mode);
 
+// A model that the organ must fit. parse() leaves the path as it is written; `organ ci` takes that
+// of a policy file as relative to that file.
 struct CiRecipient {
   std::string model;                           // a checkpoint folder
   std::optional<std::uint64_t> position = {};  // nullopt: where the organ comes from
 };
 
+// A plain value; as it is made it is what a pipeline demands that has no file.
 struct CiPolicy {
   // By CiCheck. What needs nothing but the organ is required; where somebody must have said what is
   // wanted, the check is enforced as soon as somebody has.
@@ -53,7 +59,9 @@ struct CiPolicy {
   std::vector<std::string> licenses;  // SPDX identifiers; empty: any, and none
   std::vector<CiRecipient> recipients;
   std::vector<EvaluationDemand> evaluations;
+  // The share, 0 to 1, of the held-out data's 13-grams that training may have seen.
   double max_overlap = 0.1;  // as the training probe has it (schemas/training.md)
+  // Whether figures count by which the published weights were chosen (--patience).
   bool allow_chosen_weights = true;
 
   CiMode mode(CiCheck check) const { return modes[static_cast<std::size_t>(check)]; }
@@ -61,6 +69,7 @@ struct CiPolicy {
 
   // Throws corrupt naming `subject` for anything that is not as the schema says, unknown fields
   // included, and unsupported_version.
+  // What the text leaves out or has as null stays as it is made here. Reads no other file.
   static CiPolicy parse(std::string_view text, std::string_view subject);
 };
 

@@ -10,8 +10,10 @@
 
 namespace organ::cli {
 
+// Commands that people look for together, under one title of the help.
 struct CommandGroup {
   struct Entry {
+    // The first word of the command line.
     std::string_view name;
     std::string_view train_summary = {};  // of a command of organ-train, else empty
   };
@@ -19,11 +21,13 @@ struct CommandGroup {
   std::vector<Entry> commands;
 };
 
+// Made once, and lives as long as the program.
 const std::vector<CommandGroup>& command_groups();
 
 // What the command of organ-train does; empty when the name is not one of them.
 std::string_view train_summary(std::string_view command);
 
+// One row of the table that ends each help text and that --dump-help gives.
 struct ExitCode {
   int code;
   std::string_view meaning;

@@ -22,6 +22,9 @@ namespace organ::cli {
 class Context {
  public:
   // Global options, on every command (Command::add_command).
+  //
+  // json: one record on stdout, by print_json. quiet: see confirm() and note(). verbose: how often
+  // -v was given. progress and registry: nullopt where they were not given.
   bool json = false;
   bool quiet = false;
   int verbose = 0;
@@ -34,6 +37,7 @@ class Context {
   void set_done(std::string what);
 
   // The command line, for a command that organ-train has the other half of.
+  // Without the program's name.
   std::vector<std::string> words;
 
   // --json stands on the command line, understood or not: an error is a record too.
@@ -88,7 +92,7 @@ class Context {
 };
 
 // Precedence of exit codes when several findings meet: 4 corrupt > 5 untrusted > 3 incompatible >
-// 6 not found > 7 locked > 1 > 0.
+// 6 not found > 7 locked > 2 usage > 130 interrupted > 1 > 0.
 int worse_exit_code(int a, int b);
 
 // Throws invalid_argument where a command's new folder would lie inside the model it reads.
@@ -96,6 +100,7 @@ void require_outside(const std::filesystem::path& new_folder, const std::filesys
 
 // A findings list as lines on stderr and as JSON.
 nlohmann::json to_json(const std::vector<format::Finding>& findings);
+// Texts are escaped in both; the lines come with --quiet too, and while a Silence lives.
 void show_findings(std::span<const format::Finding> findings);
 
 }  // namespace organ::cli

@@ -19,6 +19,8 @@ class Command;
 
 // While one lives, SIGINT, SIGTERM and SIGHUP ask the work to end, and a meter shows how far it is
 // (with --progress, or on a terminal). What the context has to say meanwhile waits for its end.
+// Borrows the context, but for its life only; one at a time for one context. begin and advance may
+// be called by any thread.
 class LongWork final : public Progress {
  public:
   explicit LongWork(const Context& context) {
@@ -41,9 +43,13 @@ class LongWork final : public Progress {
   std::optional<Meter> meter_;
 };
 
+// "interrupted: nothing was changed".
 [[noreturn]] void throw_interrupted();  // what people read of Error(cancelled)
 
 // Runs `action(work)` as long work and returns what it returns.
+// `threads`: how many may work at one time, 0: one for each core. An Error(cancelled) of the action
+// becomes that of throw_interrupted, so it is for work that leaves nothing when it is cancelled.
+// All else that it throws is thrown on, when meter and guard are gone.
 template <typename Action>
 auto watched(const Context& context, unsigned threads, const Action& action) {
   LongWork running(context);
@@ -58,6 +64,7 @@ auto watched(const Context& context, unsigned threads, const Action& action) {
 // Runs a change that is short and made whole or not at all, and returns what it returns: a signal
 // that came before ends the command, one that comes later lets it be completed, and from then on
 // `done` holds.
+// Throws as watched; where the action throws, `done` does not hold.
 template <typename Action>
 auto completed(Context& context, const char* done, const Action& action) {
   return watched(context, 0, [&](const Work& work) {

@@ -45,12 +45,16 @@ class Meter {
   Meter(const Meter&) = delete;
   Meter& operator=(const Meter&) = delete;
 
+  // A new phase, from 0 on. `total` is in units, 0 where it is not known: then there is no share
+  // and no time left. Nothing is drawn before the first one.
   void begin(std::string_view phase, std::uint64_t total, Unit unit);
+  // So much more of the phase is done. Takes no lock.
   void advance(std::uint64_t amount) { done_.fetch_add(amount, std::memory_order_relaxed); }
 
  private:
   using Clock = std::chrono::steady_clock;
 
+  // All three on the meter's own thread, with mutex_ held but while it waits.
   void run(const std::stop_token& stop);
   void draw();
   void update_rate(Clock::time_point now, std::uint64_t done);

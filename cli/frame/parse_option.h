@@ -14,6 +14,7 @@
 namespace organ::cli {
 
 // The value that an option's text means, or invalid_argument with what was expected.
+// `expected` is words for people; `text` is quoted and escaped in the message.
 template <typename T>
 T parsed(std::optional<T> value, std::string_view option, const std::string& text,
          std::string_view expected) {
@@ -25,6 +26,7 @@ T parsed(std::optional<T> value, std::string_view option, const std::string& tex
 // given_path(), and invalid_argument for a `~` or `~name` that the caller's shell has not expanded
 // (none does behind a `=`): a folder of that name would be made where the command runs. One that is
 // there, or ./~, is meant.
+// Nothing else of the path is looked at; it need not be there.
 std::filesystem::path typed_path(std::string_view text);
 
 // Receives the text of an option, and what was expected, for a message.
@@ -32,6 +34,7 @@ using SetText = std::function<void(const std::string& text, const std::string& e
 
 // An option that `set` receives while the command line is parsed. `names`, "a|b|c", is what its
 // help shows as its value, `standard` as its default.
+// "a, b or c" is what it is told as expected; what it throws ends the program.
 void add_option_of_names(Command& command, const std::string& option, const std::string& names,
                          const std::string& standard, const std::string& description, SetText set);
 

@@ -13,11 +13,19 @@
 
 namespace organ::cli {
 
+// Kept by the command; the parser fills it. Who names no roots trusts no certificate: those of the
+// system are never asked.
 struct CertificateOptions {
+  // Files with PEM certificates of authorities: of those that certify signers, and of those that
+  // stamp the time of a signature. Empty: not given.
   std::filesystem::path ca_roots, tsa_roots;  // the parser takes no empty one
+  // A certificate's subject or one of its names, as a whole; nullopt: everyone whom the roots
+  // certify.
   std::optional<std::string> identity;
+  // Whether signatures count that model_signing 0.2 made.
   bool legacy = false;
 
+  // Loads the files and puts what they allow into `trust`, whose keys stay as they are.
   // Throws for a file that holds no certificates, for options that need --ca-roots, and for an
   // empty identity: a variable that a script forgot to set must not make everyone count.
   void add_to(registry::TrustOverride& trust) const {
@@ -40,6 +48,7 @@ struct CertificateOptions {
   }
 };
 
+// `options` is borrowed and lives as long as the program.
 inline void add_certificate_options(Command& command, CertificateOptions& options) {
   command
       .add_path("--ca-roots", options.ca_roots,

@@ -10,6 +10,8 @@
 namespace organ::cli {
 
 // One item. Damage is a finding; throws io and cancelled.
+// Of a version the registry reads it; of a folder it is read here, and trust is judged by
+// judge_origin. Contents that are left out on purpose (manifest alone) are a note too.
 registry::VerifyReport examine(const OrganArgument& organ, const registry::TrustOverride& trust,
                                const Work& work);
 

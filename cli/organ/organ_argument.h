@@ -16,6 +16,7 @@
 
 namespace organ::cli {
 
+// What such an argument names, opened and not verified. Move-only.
 struct OrganArgument {
   std::unique_ptr<format::OrganSource> organ;
   std::string text;  // as a person would write it: the folder, or name:version
@@ -42,6 +43,7 @@ struct Placement {
 Option add_placement_options(Command& command, Placement& placement);
 
 // Throws not_found, corrupt, invalid_argument, cancelled.
+// What looks like a folder is one, also where the registry has that name (a note says so).
 OrganArgument open_organ(const Context& context, const std::string& text, const Work& work = {});
 
 // The argument as a folder that nothing may be written into; empty for what can only be a

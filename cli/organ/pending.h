@@ -9,6 +9,8 @@ namespace organ::cli {
 class Context;
 
 // Both throw what transplant/journal.h says.
+// Each prints what became of it (one record with --json). Long work: a signal asks for its end.
+// `threads`: that hash at one time, 0: one for each core. Throws not_found for what is no folder.
 void continue_change(Context& context, const std::string& model, unsigned threads);
 void give_up_change(Context& context, const std::string& model, unsigned threads);
 

@@ -58,8 +58,10 @@ VerifyReport verify_locked(const Context& context, const VerifyArguments& argume
         registry::resolve_locked(lock, registry, {organ.name, std::monostate()}), trust, work);
     std::move(one.items.begin(), one.items.end(), std::back_inserter(report.items));
     std::move(one.warnings.begin(), one.warnings.end(), std::back_inserter(report.warnings));
+    std::move(one.notes.begin(), one.notes.end(), std::back_inserter(report.notes));
     report.versions += one.versions;
     report.bytes += one.bytes;
+    report.bytes_before += one.bytes_before;
   }
   return report;
 }

@@ -19,6 +19,7 @@ namespace organ::cli {
 inline constexpr std::size_t kMostDemands = 64;
 
 // A bound on the evaluations that the selectors choose; there must be one. Empty selectors: any.
+// nll is in nats per target. Bounds are included, but improves_on asks for less.
 struct EvaluationDemand {
   std::string subject = {};   // empty: every one but recipient_untouched
   std::string protocol = {};  // P0
@@ -35,6 +36,7 @@ EvaluationDemand read_demand(const JsonObject& object);
 // selectors (subject=, protocol=, dataset=sha256:…, improves_on=). Throws invalid_argument.
 EvaluationDemand parse_demand(std::string_view text);
 
+// One thing that is demanded and not so. The message is one clause for people, not escaped.
 struct Shortfall {
   std::string subject;  // the figure
   std::string message;

@@ -11,6 +11,7 @@ namespace organ::cli {
 class Command;
 class Context;
 
+// `require_finite` is borrowed and lives as long as the program; false: such tensors are warned of.
 void add_finite_option(Command& command, bool& require_finite);
 
 // One warning for each tensor, of many for the first ten, and how many more there are.

@@ -11,6 +11,7 @@
 namespace organ::cli {
 
 // A folder has one model.sig: tells of the others that stay behind.
+// It and the two below say nothing where nothing stays behind; no text of a file is in them.
 inline void note_left_signatures(const Context& context, std::size_t signatures) {
   if (signatures < 2) return;
   context.note(
@@ -26,6 +27,8 @@ inline void note_left_attestations(const Context& context, std::size_t attestati
                            counted(attestations, "attestation")));
 }
 
+// `left_out`: what a registry has attached to a version and is not taken along. A warning, so that
+// it is said with --quiet too.
 inline void warn_left_out(const Context& context, std::size_t left_out) {
   if (left_out == 0) return;
   context.warn(
@@ -34,6 +37,8 @@ inline void warn_left_out(const Context& context, std::size_t left_out) {
                   left_out));
 }
 
+// "2 signatures, 1 attestation": what a line about a copy ends with; no word of attestations
+// without any.
 inline std::string attached_text(std::size_t signatures, std::size_t attestations) {
   std::string text = counted(signatures, "signature");
   if (attestations > 0) text += ", " + counted(attestations, "attestation");

@@ -55,7 +55,7 @@ std::string to_text(const VerifyReport& report, bool failures_only) {
   };
   for (const Item& item : report.items) {
     const bool good = failures(item).empty();
-    if (good && failures_only && item.trust.warnings.empty()) continue;
+    if (good && failures_only && warnings(item).empty()) continue;
     out += fmt::format("{} {}{}\n", good ? "ok    " : "FAILED", escape_text(item.subject),
                        is_version(item) ? "  " + item.digest.to_string() : "");
     for (const Finding& finding : item.findings) {

@@ -15,6 +15,7 @@ namespace organ::cli {
 enum class ReportLevel { error, warning, note };
 std::string_view to_string(ReportLevel level);  // SARIF's words
 
+// One sentence about one thing, as it came from files.
 struct ReportFinding {
   std::string rule;  // COMMAND/WHAT, stable: verify/corrupt, check/hidden_size, ci/license
   ReportLevel level = ReportLevel::error;

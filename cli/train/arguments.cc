@@ -13,6 +13,7 @@
 #include "cli/frame/amounts.h"
 #include "cli/frame/command.h"
 #include "cli/frame/interrupt.h"
+#include "cli/frame/long_work.h"
 #include "cli/frame/meter.h"
 #include "cli/frame/parse_option.h"
 #include "format/base/fail.h"
@@ -284,7 +285,9 @@ train::RunData read_train_data(const Context& context, const TrainArguments& a,
                                const format::Checkpoint& checkpoint) {
   format::require_no_own_adapter(checkpoint.folder());
   context.warn_of(checkpoint.warnings());
-  train::RunData data = train::read_run_data(checkpoint, data_options(a, wishes));
+  train::RunData data = watched(context, 0, [&](const Work& work) {
+    return train::read_run_data(checkpoint, data_options(a, wishes), work);
+  });
   context.warn_of(data.warnings);
   if (data.lacks_end_of_sequence()) {
     context.warn("the tokenizer names no end-of-sequence token: documents to train on have no end");
@@ -303,10 +306,10 @@ train::RunData read_train_data(const Context& context, const TrainArguments& a,
 
 train::TrainSettings run_settings(const TrainArguments& a, const train::TrainSettings& wishes,
                                   const TrainedPart& part, const train::RunData& data) {
-  train::TrainSettings settings = train::complete_settings(wishes, run_length(a), data.training);
-  settings.layers = part.layers;
-  settings.method = part.method;
-  return settings;
+  train::TrainSettings asked = wishes;
+  asked.layers = part.layers;
+  asked.method = part.method;
+  return train::complete_settings(asked, run_length(a), data.training);
 }
 
 void note_run(const Context& context, const train::TrainSettings& settings,

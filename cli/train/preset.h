@@ -12,9 +12,11 @@ namespace organ::cli {
 
 // paper: those of arXiv 2601.13580, appendix D.
 enum class Preset : std::uint8_t { none, paper };
+// nullopt for what names no preset: Preset::none has no name, it is what stands without the option.
 std::optional<Preset> parse_preset(std::string_view name);
 
 // Sets what the preset names and `command`, already parsed, was not given; says what it is.
+// Sets nothing for none.
 void apply_preset(const Context& context, const Command& command, Preset preset,
                   TrainArguments& arguments);
 

@@ -15,6 +15,7 @@ class ResourceWatch {
  public:
   // Adds "peak_memory_bytes" and "energy" to a record, null where the machine does not tell; and
   // "peak_device_bytes" where the command ran on another device than the CPU.
+  // The peaks are those of the process, the joules those since construction.
   void add_to(nlohmann::json& record, const train::Device& device);
   // The same as notes for people; with -v also why a meter is missing.
   void note(const Context& context, const train::Device& device);

@@ -35,6 +35,7 @@ struct LayerTensor {
 };
 
 // Where a family keeps things in a checkpoint. Plain data; one entry per model_type and stack.
+// Names are without the optional prefix; "" where the family has no such tensor.
 struct FamilyLayout {
   std::string_view model_type;
   std::string_view stack = "";    // "encoder" | "decoder" where the model has two, else ""
@@ -63,6 +64,7 @@ struct FamilyLayout {
 inline constexpr std::string_view kSharedTensor = "relative_attention_bias.weight";
 
 // The stacks of a family, the one that is meant by default first; empty for an unknown family.
+// Their texts are static data. known_families() is sorted, each name once.
 std::vector<FamilyLayout> family_stacks(std::string_view model_type);
 std::vector<std::string_view> known_families();
 
@@ -125,10 +127,13 @@ class Architecture {
   const std::string& model_type() const { return model_type_; }
   std::uint64_t layer_count() const { return layer_count_; }
   bool is_opaque() const { return opaque_ != nullptr; }
+  // The layout's stack, "" where the family has one only; of opaque layers the name of their list
+  // (model.layers).
   std::string_view stack() const;
   std::string_view layer_prefix() const;  // "layers.", without the layout's optional prefix
 
-  // These throw incompatible for opaque layers.
+  // These throw incompatible for opaque layers. layout() is static data and outlives this object.
+  // tied_embeddings() is what the config says; what holds is Checkpoint::tied_head().
   const FamilyLayout& layout() const { return *known().layout_; }
   std::uint64_t hidden_size() const { return known().hidden_size_; }
   std::uint64_t vocab_size() const { return known().vocab_size_; }
@@ -136,7 +141,8 @@ class Architecture {
   bool tied_embeddings() const { return known().tied_embeddings_; }
   const LayerSpec& spec() const { return known().spec_; }
 
-  // The tensors of one layer, sorted by name; equal for all layers unless they are opaque.
+  // The tensors of one layer, sorted by name; equal for all layers unless they are opaque: then a
+  // layer that is not there throws invalid_argument, else `layer` is not looked at.
   const std::vector<LayerTensor>& tensors(std::uint64_t layer = 0) const;
 
   // Keys of config.json that organ does not know to be of no effect, such as "use_qk_norm" or
@@ -144,11 +150,12 @@ class Architecture {
   // other code may. Empty for opaque layers, which sign every key.
   const std::vector<std::string>& unknown_keys() const { return unknown_keys_; }
 
-  // `name` (relative to the layer) is a buffer that old files hold and nothing reads.
+  // `name` (relative to the layer) is a buffer that old files hold and nothing reads. Opaque layers
+  // have none: what their files hold is theirs.
   bool is_ready_made(std::string_view name) const;
 
   // What layer i sees: "full" (its past), "sliding" (the last keys of it) or "bidirectional".
-  // Throws incompatible for opaque layers.
+  // Throws invalid_argument for a layer that is not there, incompatible for opaque layers.
   std::string_view attention_type(std::uint64_t layer) const;
 
   // The factor of the scores of layer i's attention. Throws as attention_type does.
@@ -167,9 +174,11 @@ class Architecture {
   // their config, which no layer sees. Two runs of layers are alike when these are equal.
   static JsonText comparable_fields(const JsonText& layer_fields);
 
-  // Shape of the layout's shared tensor; empty when there is none.
+  // Shape of the layout's shared tensor, [buckets, heads]; empty when there is none and for opaque
+  // layers.
   Shape shared_shape() const;
-  // The digest of the bytes of that tensor in one checkpoint.
+  // The digest of the bytes of that tensor in one checkpoint, which Checkpoint::open() sets;
+  // nullopt where it was not set or there is no such tensor.
   const std::optional<Digest>& shared_digest() const { return shared_digest_; }
   void set_shared_digest(const Digest& digest) { shared_digest_ = digest; }
 

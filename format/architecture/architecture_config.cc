@@ -33,13 +33,16 @@ using internal::When;
 using internal::WindowRule;
 
 std::string read_activation(const JsonObject& config, const Family& family) {
-  auto name =
-      config.optional_string(family.activation).value_or(std::string(family.default_activation));
+  std::string_view key = family.activation;
+  auto name = config.optional_string(key).value_or(std::string(family.default_activation));
   // What T5's configuration makes of feed_forward_proj, unless the document says it itself.
-  if (family.mlp.empty() && !config.is_null("dense_act_fn")) name = config.string("dense_act_fn");
+  if (family.mlp.empty() && !config.is_null("dense_act_fn")) {
+    key = "dense_act_fn";
+    name = config.string(key);
+  }
   if (family.mlp == "experts") {
     if (name == "silu") return "clamped_swiglu";
-    refuse_value(config, family.activation, "silu");
+    refuse_value(config, key, "silu");
   }
   if (family.mlp.empty()) {  // T5 says both in one word: "relu", "gated-gelu"
     if (name == "gated-gelu") return "gelu_tanh";
@@ -49,7 +52,7 @@ std::string read_activation(const JsonObject& config, const Family& family) {
   if (name == "gelu") return "gelu";
   if (name == "gelu_new" || name == "gelu_pytorch_tanh") return "gelu_tanh";
   if (name == "relu") return "relu";
-  refuse_value(config, family.activation, "silu, gelu, gelu_new, gelu_pytorch_tanh or relu");
+  refuse_value(config, key, "silu, gelu, gelu_new, gelu_pytorch_tanh or relu");
 }
 
 std::string read_attention_bias(const JsonObject& config, const Family& family) {

@@ -15,9 +15,11 @@ namespace organ::format {
 struct LayerRange {
   std::uint64_t first = 0;
   std::uint64_t count = 0;
-  // "A:B" (half-open, A < B <= layer_count). Throws invalid_argument saying the layer count.
+  // "A:B" (half-open, A < B <= layer_count), decimal digits without sign or space. Throws
+  // invalid_argument saying the layer count.
   static LayerRange parse(std::string_view text, std::uint64_t layer_count);
-  // floor(L/3), three layers (arXiv 2601.13580, section 4.1).
+  // From layer floor(L/3) on, three layers (arXiv 2601.13580, section 4.1), all inside the model.
+  // Throws invalid_argument for a model of fewer than three.
   static LayerRange middle_third(std::uint64_t layer_count);
 };
 

@@ -8,6 +8,7 @@
 
 namespace organ {
 
+// On one line. Any bytes; none give "".
 std::string base64_encode(std::string_view bytes);
 
 // nullopt unless the text is the one canonical encoding of some bytes: no white space, no URL

@@ -56,7 +56,7 @@ class Sha256Hasher {
 
   void update(std::span<const std::byte> bytes);
   void update(std::string_view text);
-  Digest finish();
+  Digest finish();  // of all bytes since the start or the last finish()
 
  private:
   struct [[gnu::visibility("hidden")]] Impl;
@@ -69,6 +69,7 @@ std::string crypto_library();
 // Whether the processor says that it has instructions for SHA-256; nullopt where it is not asked.
 std::optional<bool> has_sha_instructions();
 
+// Of bytes in memory, at once; none of them are a message too.
 Digest sha256(std::span<const std::byte> bytes);
 Digest sha256(std::string_view text);
 
@@ -85,13 +86,15 @@ struct FileDigest {
 };
 
 // Hashes an open regular file from offset 0 to its end by pread; the flat digest and the chunk
-// digests are computed side by side. Tells `work` of every byte once. Throws io, cancelled.
+// digests are computed side by side. Tells `work` of every byte once. Throws corrupt when the file
+// becomes shorter meanwhile, io, cancelled.
 FileDigest hash_file(int fd, std::string_view subject, const Work& work = {});
 
-// Flat digest only, one thread. Throws io, cancelled.
+// Flat digest only, one thread. Throws as hash_file(), and tells `work` the same.
 Digest hash_file_flat(int fd, std::string_view subject, const Work& work = {});
 
-// A run of bytes to hash independently of the others.
+// A run of bytes to hash independently of the others: [offset, offset + size) of a file that stays
+// open meanwhile. Ranges may overlap.
 struct HashRange {
   int fd = -1;
   std::uint64_t offset = 0;

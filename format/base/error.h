@@ -51,7 +51,8 @@ class Error : public std::exception {
   const std::string& hint() const { return hint_; }
   const std::vector<std::string>& context() const { return context_; }
 
-  // Adds "while …" to the error; rethrow with `throw;` after the call.
+  // Adds "while …" to the error; rethrow with `throw;` after the call. Changes what(): pointers
+  // that it gave before are no longer good.
   Error& with_context(std::string context);
 
   // message, then " (while …)" for each context. Without the hint.

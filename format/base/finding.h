@@ -12,7 +12,7 @@
 namespace organ::format {
 
 // What was wrong with one thing. `code` is corrupt, untrusted, not_found, unsupported_version, or
-// incompatible (with a lock file).
+// incompatible (with a lock file); io where something could not be read.
 struct Finding {
   ErrorCode code = ErrorCode::corrupt;
   std::string subject;  // layer.01.safetensors: tensor 'mlp.up_proj.weight'

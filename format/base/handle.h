@@ -9,6 +9,7 @@
 
 namespace organ {
 
+// Gives a handle back by a function of the library that made it:
 // std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>.
 template <auto function>
 struct Deleter {
@@ -22,9 +23,9 @@ struct Deleter {
 // the file, unless its clock has not ticked since or the file is mapped into memory. Times in
 // nanoseconds since 1970.
 struct FileStamp {
-  std::uint64_t inode = 0, size = 0, modified = 0, changed = 0;
+  std::uint64_t inode = 0, size = 0, modified = 0, changed = 0;  // bytes; mtime; ctime
   bool operator==(const FileStamp&) const = default;
-  // The same but for what a change of names or rights alone changes.
+  // The same but for what a change of names or rights alone changes (`changed`).
   bool has_contents_of(const FileStamp& other) const {
     return inode == other.inode && size == other.size && modified == other.modified;
   }
@@ -42,9 +43,10 @@ class UniqueFd {
   UniqueFd(const UniqueFd&) = delete;
   UniqueFd& operator=(const UniqueFd&) = delete;
 
+  // Lent: it stays open as long as this object has it. -1 when there is none.
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
-  void reset() noexcept;
+  void reset() noexcept;  // closes it, whatever close(2) says; nothing when there is none
 
  private:
   int fd_ = -1;

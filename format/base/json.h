@@ -19,12 +19,14 @@ namespace organ {
 using Json = nlohmann::json;
 class Digest;
 
+// What a document may be; one that is more is refused as corrupt. The defaults are those of
+// organ.json, but for its reals.
 struct JsonLimits {
-  std::uint64_t bytes = std::uint64_t{16} << 20;
-  unsigned depth = 32;
-  std::uint64_t string_bytes = std::uint64_t{64} << 10;
-  std::uint64_t keys = 1'000'000;  // keys and array elements together
-  bool reals = false;              // numbers with a point or an exponent; NaN never
+  std::uint64_t bytes = std::uint64_t{16} << 20;         // of the text
+  unsigned depth = 32;                                   // objects and arrays inside one another
+  std::uint64_t string_bytes = std::uint64_t{64} << 10;  // of one string or key, unescaped
+  std::uint64_t keys = 1'000'000;                        // keys and array elements together
+  bool reals = false;  // numbers with a point or an exponent; NaN never
   // A document of other people, with the numbers that Python's json module reads: reals; NaN,
   // Infinity and -Infinity, bare or as transformers 5 writes them ({"__float__": "Infinity"});
   // integers beyond 64 bits, as the nearest real; -0. What asks for such a number is told its name.
@@ -71,14 +73,14 @@ std::string canonical_json(const Json& value);
 // which is what transformers 5 writes of it.
 Json signed_real(double value);
 
-// A value on one line for people; numbers that are not finite as Python spells them.
+// A value on one line for people; a number that is not finite as Python spells it.
 std::string shown_json(const Json& value);
 
-// The same with real numbers, finite ones, as RFC 8785 writes them: the shortest digits that read
-// back to the same double, in ECMAScript's form (1, 0.25, 1e-7, 1e+21).
+// canonical_json() with real numbers, finite ones, as RFC 8785 writes them: the shortest digits
+// that read back to the same double, in ECMAScript's form (1, 0.25, 1e-7, 1e+21).
 std::string canonical_json_with_reals(const Json& value);
 
-bool holds_real(const Json& value);
+bool holds_real(const Json& value);  // at any depth; 1.0 is one
 
 // Between a value and its canonical text, real numbers included.
 JsonText json_text(const Json& value);
@@ -97,23 +99,27 @@ double real_from_hex(std::string_view text, std::string_view subject);
 // the document, the path, what was expected and what was found. Borrows the value and the texts.
 class JsonObject {
  public:
+  // `path` names the document (and the place in it) in messages. Throws corrupt when the value is
+  // no object.
   JsonObject(const Json& value, std::string path);
 
   const std::string& path() const { return path_; }
   const Json& value() const { return *value_; }
-  bool has(std::string_view key) const;
+  bool has(std::string_view key) const;        // null counts
   const Json& at(std::string_view key) const;  // present, maybe null
   bool is_null(std::string_view key) const;    // absent or null
 
   std::string string(std::string_view key) const;
+  // Throws unless it is this string.
   void require_string(std::string_view key, std::string_view expected) const;
+  // Throws for negative numbers and reals (1.0 too), and above `max`.
   std::uint64_t unsigned_integer(std::string_view key, std::uint64_t max = INT64_MAX) const;
   bool boolean(std::string_view key) const;
   double real(std::string_view key) const;  // a JSON number of either kind, finite
   JsonObject object(std::string_view key) const;
-  std::vector<JsonObject> objects(std::string_view key) const;   // array of objects
-  std::vector<std::string> strings(std::string_view key) const;  // array of strings
-  std::vector<std::uint64_t> unsigned_integers(std::string_view key) const;
+  std::vector<JsonObject> objects(std::string_view key) const;               // array of objects
+  std::vector<std::string> strings(std::string_view key) const;              // array of strings
+  std::vector<std::uint64_t> unsigned_integers(std::string_view key) const;  // all 64 bits
   Digest digest(std::string_view key) const;                // sha256: and 64 hex digits
   std::vector<Digest> digests(std::string_view key) const;  // array of them
 

@@ -22,10 +22,12 @@ class JsonText {
   // no JSON, a key twice.
   static JsonText parse(std::string_view text);
 
-  // Takes text that is canonical already; nothing is looked at.
+  // Takes text that is canonical already, for those who wrote it so; nothing is looked at, and
+  // other text makes every comparison and digest wrong.
   static JsonText from_canonical(std::string text) { return JsonText(std::move(text)); }
 
   const std::string& text() const { return text_; }
+  // Equal texts: 1 and 1.0 are one value, and so are the keys of an object in any order.
   bool operator==(const JsonText&) const = default;
 
  private:

@@ -26,7 +26,7 @@ class Progress {
   // advance() tells from here on belongs to it, and adds up to `total` when nothing fails. The name
   // ("verifying") lives as long as the call.
   virtual void begin(std::string_view phase, std::uint64_t total, Unit unit) = 0;
-  virtual void advance(std::uint64_t amount) = 0;
+  virtual void advance(std::uint64_t amount) = 0;  // so much more was done, in units of the phase
   // Once true, always true: the work ends at its next step with Error(cancelled) and leaves nothing
   // behind, unless its commit point is passed: then it is completed first.
   virtual bool cancelled() const { return false; }

@@ -9,7 +9,8 @@
 
 namespace organ {
 
-// SplitMix64 (Steele, Lea, Flood 2014).
+// SplitMix64 (Steele, Lea, Flood 2014): period 2^64, any state is a good seed. No secret comes of
+// it: one number tells all that follow. Not thread-safe.
 class SplitMix64 {
  public:
   explicit SplitMix64(std::uint64_t state) : state_(state) {}
@@ -22,7 +23,8 @@ class SplitMix64 {
     return z ^ (z >> 31);
   }
 
-  // Uniform in [0, bound), without modulo bias.
+  // Uniform in [0, bound), without modulo bias; `bound` is 1 or more. Takes one number or, rarely,
+  // several.
   std::uint64_t below(std::uint64_t bound) {
     const std::uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
     std::uint64_t value = next();
@@ -30,10 +32,11 @@ class SplitMix64 {
     return value % bound;
   }
 
-  // Uniform in [0, 1).
+  // Uniform in [0, 1): multiples of 2^-53. Takes one number.
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
 
-  // Standard normal (Box and Muller 1958), one of the pair.
+  // Standard normal (Box and Muller 1958), one of the pair: takes two numbers. Its last bits are
+  // those of the math library.
   double normal() {
     const double radius = std::sqrt(-2 * std::log(1 - uniform()));
     return radius * std::cos(2 * std::numbers::pi * uniform());

@@ -19,7 +19,8 @@
 namespace organ {
 
 // A thread that runs `action`, or nothing when the system has none to give (a limit of the user or
-// the container): the caller then does the work itself. `action` may take a std::stop_token.
+// the container): the caller then does the work itself. `action` may take a std::stop_token, and
+// lets no exception out. The destructor asks it to stop and waits for it.
 template <typename Action>
 std::optional<std::jthread> try_thread(Action&& action) {
   try {
@@ -35,7 +36,8 @@ std::optional<std::jthread> try_thread(Action&& action) {
 // (cgroups version 2, cpu.max).
 unsigned usable_processors();
 
-// The quota of a line of cpu.max, "150000 100000": 2. nullopt for "max 100000" and what is none.
+// The quota of a line of cpu.max (microseconds of processor time, of each period), "150000 100000":
+// 2. nullopt for "max 100000" and what is none.
 std::optional<unsigned> processors_of_quota(const std::string& cpu_max);
 
 // Hashes bytes beside its caller, who writes them meanwhile: on one thread for as long as it lives,
@@ -50,6 +52,7 @@ class HashBeside {
 
   // Borrows both until wait(), which comes before the next update(). Throws what hashing throws.
   void update(Sha256Hasher& hasher, std::span<const std::byte> bytes);
+  // Returns when the bytes are hashed, at once when there are none; throws what hashing threw.
   void wait();
 
  private:

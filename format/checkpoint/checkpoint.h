@@ -48,7 +48,8 @@ class Checkpoint {
  public:
   // `stack` names the stack; "" takes the first that the files hold (T5: decoder, then encoder).
   // Throws not_found (no folder, no config, no weights: a .bin/.pt beside it is named, never
-  // opened), corrupt, conflict (a shard was replaced meanwhile).
+  // opened), invalid_argument (a file instead of a folder), corrupt, incompatible (a tensor in two
+  // shards, as above), conflict (a shard was replaced meanwhile), io.
   static Checkpoint open(const std::filesystem::path& folder, std::string_view stack = "");
   Checkpoint(Checkpoint&&) noexcept;
   Checkpoint& operator=(Checkpoint&&) noexcept;
@@ -74,8 +75,10 @@ class Checkpoint {
   // last shards. For the view of a model that its folder no longer holds.
   static Checkpoint open_with(const std::filesystem::path& folder, std::vector<Shard> replacements,
                               std::string_view stack = "");
-  // The same tensors, replaced ones too, as the named stack of the model shows them. Throws
-  // corrupt.
+  // The same tensors, replaced ones too, as the named stack of the model shows them: it shares the
+  // open shards, and outlives this object if need be. warnings() has those of the config and the
+  // stack alone, not those of index and shards. Throws corrupt, and as open() does when the folder
+  // is no longer there.
   Checkpoint other_stack(std::string_view stack) const;
   const std::vector<Shard>& shards() const;
   bool has_index() const;
@@ -113,7 +116,8 @@ class Checkpoint {
 
   // The tensors of one transformer layer by their names relative to it
   // (self_attn.q_proj.weight), ready-made buffers (rotary_emb.inv_freq, …) and shared state left
-  // out. Throws corrupt when one the family demands is missing, unknown or of another shape.
+  // out. Throws corrupt when one the family demands is missing, unknown or of another shape,
+  // invalid_argument for a layer that is not there.
   std::map<std::string, Location> layer(std::uint64_t index) const;
 
   // What all layers of the stack read although layer 0 alone holds it (T5's table of position

@@ -37,6 +37,7 @@ std::vector<std::vector<TensorSource>> by_shard(const Checkpoint& checkpoint,
   std::vector<std::vector<TensorSource>> replacements(checkpoint.shards().size());
   for (auto& change : changes) {
     require_stored_once(checkpoint, change.source.info.name);
+    check(change.shard < replacements.size(), "a tensor is replaced in a shard that is not there");
     replacements[change.shard].push_back(std::move(change.source));
   }
   return replacements;

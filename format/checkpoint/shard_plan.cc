@@ -24,7 +24,7 @@ constexpr std::string_view kForeignEndings[] = {".bin", ".pt",      ".pth", ".ck
       throw Error(ErrorCode::not_found,
                   fmt::format("{}: has no safetensors weights, only {}",
                               quote(folder.folder().string()), quote(name)),
-                  "convert the weights to safetensors; organ never opens pickles");
+                  "convert the weights to safetensors: a model is opened from nothing else");
     }
   }
   fail(ErrorCode::not_found, "{}: has neither {} nor {}", quote(folder.folder().string()),

@@ -17,11 +17,12 @@ struct TensorLine {
   std::string text;
 };
 
-// Of every tensor of the checkpoint, sorted by text. Reads them all once; `work` is told of their
-// bytes. Throws corrupt, io, cancelled.
+// Of every tensor of the checkpoint, of one in several shards that of the last, sorted by text.
+// Reads them all once; `work` is told of their bytes. Throws corrupt, io, cancelled.
 std::vector<TensorLine> tensor_lines(const Checkpoint& checkpoint, const Work& work = {});
 
-// SHA-256 of all lines: equal weights have one digest, however they are sharded.
+// SHA-256 of all lines, in the order given (tensor_lines()'s): equal weights have one digest,
+// however they are sharded.
 Digest weights_digest(std::span<const TensorLine> lines);
 
 }  // namespace organ::format

@@ -18,8 +18,9 @@ struct EvaluationReading {
   // What ended a document besides the end of its file: file | blank-lines | end-of-text; nullopt:
   // ids were measured, taken as they are.
   std::optional<std::string> document_split;
-  std::optional<std::uint64_t> padding_id;     // what was cut from the end of rows of ids
-  std::optional<std::uint64_t> draw_seed;      // of hidden tokens or dropped spans
+  // What was cut from the end of rows of ids; nullopt: nothing.
+  std::optional<std::uint64_t> padding_id;
+  std::optional<std::uint64_t> draw_seed;  // of hidden tokens or dropped spans; nullopt: none drawn
   std::optional<std::uint64_t> first_windows;  // only so many of the data; nullopt: all
 
   bool operator==(const EvaluationReading&) const = default;
@@ -51,17 +52,26 @@ std::string document_split_text(const EvaluationReading& reading);
 // before does not say.
 std::string label_text(const EvaluationConditions& conditions);
 
+// A figure that was measured with the organ, or of the recipient without it (schemas/training.md).
+// Two may be compared only where protocol, context, stride, data, tokenizer and conditions agree.
 struct Evaluation {
-  std::string subject;  // recipient_untouched | as_transplanted | after_recovery | wrapper
+  // What was measured: recipient_untouched (before the organ came in) | as_transplanted (with it) |
+  // after_recovery (with it, the recipient trained on) | wrapper (what it was trained in).
+  std::string subject;
+  // The first layer of the recipient that the organ stood at, counted from 0; nullopt: not told.
   std::optional<std::uint64_t> position;
   std::string protocol;  // P0 …, never a diagnostic (P1 to P6)
+  // Tokens of a window, tokens between the starts of two, and targets that the mean is taken over.
   std::uint64_t context = 0, stride = 0, tokens = 0;
-  double nll = 0;  // nats per token
-  double perplexity = 0;
+  double nll = 0;         // mean negative log-likelihood of a target, in nats
+  double perplexity = 0;  // exp(nll)
+  // nll in bits, times the tokens of the text over its bytes of UTF-8. nullopt for ids, whose text
+  // nobody knows, and for other tasks than the next token.
   std::optional<double> bits_per_byte;
   std::string dataset;  // name for people
+  // SHA-256 of its one file; of several, of the lines "sha256:<hex>\n" of their digests in order.
   Digest dataset_digest;
-  std::optional<Digest> tokenizer_digest;
+  std::optional<Digest> tokenizer_digest;  // as TokenizerRecord's; nullopt: not told
   // nullopt: an organ that was made before they were recorded does not say.
   std::optional<EvaluationConditions> conditions;
 };

@@ -14,11 +14,13 @@ namespace organ::format {
 
 // The file that they came in. Whether and how they were trained is then known to nobody here.
 struct ImportRecord {
-  std::string file;  // its name, for people
-  Digest digest;
-  std::optional<Digest> metadata_digest;  // of the text beside it
+  std::string file;  // its name without folders, for people
+  Digest digest;     // SHA-256 of its bytes
+  // Of donor_metadata.json, the text beside it; nullopt: there was none.
+  std::optional<Digest> metadata_digest;
 };
 
+// Puts it into `manifest.extensions`, over one that is there.
 void record_import(const ImportRecord& record, Manifest& manifest);
 
 // nullopt for an organ that was cut out or trained by organ. Throws corrupt for another form of it.

@@ -11,13 +11,14 @@
 namespace organ::format {
 
 struct OverlapRecord {
-  std::uint64_t gram_tokens = 0;  // length of the sequences that were compared
+  std::uint64_t gram_tokens = 0;  // length of the sequences that were compared, 1 or more
   double share = 0;               // of the held-out ones that occur in the training data, 0 to 1
   Digest dataset_digest;          // of the held-out data, as in Evaluation
 };
 
 // The object that the field holds.
 JsonText overlap_text(const OverlapRecord& record);
+// Puts it into `manifest.extensions`, over one that is there. Checks nothing.
 void record_overlap(const OverlapRecord& record, Manifest& manifest);
 
 // nullopt where nobody counted. Throws corrupt for another form of it.

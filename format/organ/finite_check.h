@@ -12,6 +12,8 @@
 
 namespace organ::format {
 
+// Asked by whoever calls, filled by whoever reads the bytes. It says nothing of types that have no
+// such numbers (integers).
 struct FiniteCheck {
   bool required = false;       // such a tensor is refused: corrupt, and nothing is written
   std::vector<Finding> found;  // each such tensor once, where its first such number stands

@@ -21,8 +21,9 @@ struct MetadataChange {
   std::optional<JsonText> before, after;  // nothing: there is none
 };
 
+// Files are the same by their digests, tensors by digest, element type and shape.
 enum class DiffState { same, changed, only_a, only_b };
-std::string_view to_string(DiffState state);
+std::string_view to_string(DiffState state);  // its name as written here
 
 // A file without tensors, by its digest; or one of which only other bytes than those of its tensors
 // changed (the metadata of its header).
@@ -31,6 +32,8 @@ struct FileDiff {
   DiffState state = DiffState::same;
 };
 
+// A tensor of either organ; tensors are matched by file and name, so one that moved to another file
+// is only_a there and only_b here.
 struct TensorDiff {
   std::string file;  // layer.00.safetensors
   std::string name;
@@ -40,12 +43,13 @@ struct TensorDiff {
   std::string why_none = {};                  // another shape, bytes that are not at hand, …
 };
 
+// Everything of both, what is the same included. Borrows nothing.
 struct OrganDiff {
   std::vector<MetadataChange> metadata;  // by pointer
   std::vector<FileDiff> files;           // by path
   std::vector<TensorDiff> tensors;       // by file, then as they stand in a, then what b has more
 
-  // Not a byte of the two differs.
+  // Not a byte of organ.json and the files that it lists differs. Signatures are not compared.
   bool is_equal() const;
 };
 

@@ -30,7 +30,9 @@ class OrganSource {
 
   virtual const Manifest& manifest() const = 0;
   virtual const std::string& manifest_text() const = 0;  // the bytes of organ.json
-  // Opens one file of the manifest by its path; throws not_found.
+  // Opens one file of the manifest for reading, its bytes not yet proved: whoever reads it hashes
+  // them. `file` is an entry of manifest(). Throws not_found, corrupt (no regular file, a link
+  // where none is followed), io.
   virtual UniqueFd open(const FileEntry& file) const = 0;
   // Whether that file may become the registry's own: it was fetched for nobody else, and nobody
   // writes it any more.
@@ -38,8 +40,8 @@ class OrganSource {
     static_cast<void>(file);
     return false;
   }
-  // What was found while it was fetched, or null: verify_contents() then takes it for read. Who
-  // keeps the file asks whether it is in that state still, or has the digest.
+  // What was found while it was fetched, part of this object, or null: verify_contents() then takes
+  // it for read. Who keeps the file asks whether it is in that state still, or has the digest.
   virtual const PassedFile* passed(const FileEntry& file) const {
     static_cast<void>(file);
     return nullptr;
@@ -59,8 +61,9 @@ class OrganSource {
 // contents are not read before verify_contents.
 class OrganFolder final : public OrganSource {
  public:
-  // Throws not_found, corrupt (a symlink, sub-folder or device among the entries included),
-  // unsupported_version.
+  // Throws not_found (no such folder, no organ.json), invalid_argument for what is no folder,
+  // corrupt (a symlink, sub-folder or device among the entries included), unsupported_version, io.
+  // What git keeps there (.git, …) is passed over.
   static OrganFolder open(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const { return folder_; }
@@ -81,7 +84,8 @@ class OrganFolder final : public OrganSource {
 // An organ.json by itself: none of the files that it lists can be opened.
 class ManifestFile final : public OrganSource {
  public:
-  static ManifestFile open(const std::filesystem::path& path);  // throws as OrganFolder::open
+  // Throws not_found, corrupt, unsupported_version, io. A link is followed.
+  static ManifestFile open(const std::filesystem::path& path);
 
   const Manifest& manifest() const override { return manifest_; }
   const std::string& manifest_text() const override { return text_; }
@@ -105,7 +109,9 @@ struct ContentOptions {
 
 // Reads every byte of the organ once, but of files that passed(), and compares size, header, tensor
 // list and digests with the manifest, on all cores. A damaged piece is named with file, tensor and
-// offset. No findings = contents established. Throws cancelled.
+// offset; one that is missing or cannot be read is a finding too. No findings = contents
+// established. Throws cancelled, io when the system fails to read an open file, corrupt when one
+// becomes shorter meanwhile.
 std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options = {},
                                      const Work& work = {});
 // What an undamaged organ makes it tell its work.

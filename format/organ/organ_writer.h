@@ -19,7 +19,7 @@ namespace organ::format {
 // all.
 class OrganWriter {
  public:
-  // Throws already_exists when `folder` exists.
+  // Throws already_exists when `folder` exists, not_found when what should hold it does not, io.
   explicit OrganWriter(const std::filesystem::path& folder, const Work& work = {});
   ~OrganWriter();
 
@@ -34,7 +34,8 @@ class OrganWriter {
   const FileEntry& add_tensors(const std::string& path, FileRole role,
                                std::vector<TensorSource> tensors,
                                const std::map<std::string, std::string>& metadata);
-  const FileEntry& add_card(std::string_view markdown);  // README.md
+  // README.md, of these bytes. Once.
+  const FileEntry& add_card(std::string_view markdown);
   // The tensors written so far that hold NaN or infinity.
   const std::vector<Finding>& not_finite() const { return not_finite_; }
   // Fills manifest.files, writes organ.json, makes all durable and renames the folder into place.

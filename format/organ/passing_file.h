@@ -26,10 +26,12 @@ class PassingFile {
   PassingFile(const PassingFile&) = delete;
   PassingFile& operator=(const PassingFile&) = delete;
 
-  // Reads the next bytes of the file, up to `end`. Throws corrupt when it ends before, io.
+  // Reads the next bytes of the file, up to `end` (from its first byte; nothing when so much was
+  // read). Throws corrupt when it ends before, io.
   void read_to(std::uint64_t end);
   // After the last byte, once: nothing when the manifest contradicts the file; verify_contents()
-  // says how.
+  // says how. Leaves PassedFile::stamp to the caller, who knows when nobody writes it any more.
+  // Throws io, internal when bytes are left to read.
   std::optional<PassedFile> finish();
 
  private:

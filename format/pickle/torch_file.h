@@ -32,12 +32,14 @@ struct TorchTensor {
 class TorchFile {
  public:
   // Reads what the file says of its tensors; their bytes are read later. Throws not_found, io,
-  // corrupt (damage; a global, an opcode or a layout that weights do not need, by name and place;
-  // numbers of the other byte order; a limit passed), incompatible (an element type that
-  // safetensors lacks, a TorchScript program).
+  // corrupt (damage; a global, an opcode or a layout that weights do not need, by name and place; a
+  // limit passed; no file of torch.save at all), incompatible (numbers of the other byte order, an
+  // element type that safetensors lacks, a conjugated or negated view, a TorchScript program, a tar
+  // archive of torch before 0.1.10).
   static TorchFile open(const std::filesystem::path& path);
 
-  // What begins so is worth an open(): a ZIP file or a pickle.
+  // What begins so is worth an open(): a ZIP file or a pickle of protocol 2 to 5. The first four
+  // bytes are enough.
   static bool looks_like_one(std::string_view first_bytes);
 
   const std::string& subject() const { return subject_; }
@@ -49,9 +51,11 @@ class TorchFile {
   void check(const Work& work = {}) const;
   std::uint64_t checked_size() const;
 
-  // The tensor under a name of its own, in C order whatever its strides are. Borrows the file. A
+  // The tensor under a name of its own, in C order whatever its strides are. Borrows the file,
+  // which must not be moved, and `tensor`. Its reads throw io, corrupt when the file was cut off. A
   // tensor that does not lie so is held in memory while it is read, with what lies between its
-  // elements (up to 8 times its size): read it once, in order.
+  // elements (up to 8 times its size): read it once, in order, on one thread. One that lies wider
+  // apart is read element by element.
   TensorSource source(const TorchTensor& tensor, std::string name) const;
 
  private:

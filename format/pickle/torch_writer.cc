@@ -131,6 +131,8 @@ std::string pickle_of(const std::vector<TensorSource>& tensors) {
       fail(ErrorCode::invalid_argument, "tensor {}: is given twice", quote(tensor.name));
     }
     add_tensor(pickle, tensor, i);
+    check(tensor.size == byte_size(tensor.dtype, tensor.shape, tensor.name),
+          "a tensor has other bytes than its shape asks for");
   }
   std::string text = pickle.raw("u").finish();
   if (text.size() > limits.bytes) {

@@ -12,20 +12,26 @@
 
 namespace organ::format {
 
+// Of each kind, signatures and attestations: how many are taken, and bytes of them in all.
 inline constexpr std::size_t kMostBundles = 64;                          // of each kind
 inline constexpr std::uint64_t kBundlesLimit = std::uint64_t{64} << 20;  // their bytes, of each
 
-// Neither kind keeps out the other. One thread.
+// What is taken, in the order in which it was offered; who put nothing but rubbish there keeps a
+// reader busy for 4 * kBundlesLimit bytes at most. Neither kind keeps out the other. One thread.
 class AttachedBundles {
  public:
-  // The bytes that one more may have; 0: none is looked at any more.
+  // The bytes that one more may have, kSignatureLimit at most; 0: none is looked at any more. Ask
+  // before each is read: one that is longer is left_out() unread.
   std::uint64_t room() const;
-  // Takes a bundle that was read, or leaves it out. Does not ask what it says.
+  // Takes a bundle that was read, or leaves it out: an empty one, or one for which its kind has no
+  // room. Does not ask what it says, nor whether it is there already.
   void offer(std::string bundle);
   void leave_out(std::size_t count = 1) { left_out_ += count; }
 
+  // Their bytes, unverified. attestations() are those of is_attestation(), signatures() all others.
   const std::vector<std::string>& signatures() const { return signatures_.bundles; }
   const std::vector<std::string>& attestations() const { return attestations_.bundles; }
+  // How many were not taken, which whoever lists the others should say.
   std::size_t left_out() const { return left_out_; }
 
  private:

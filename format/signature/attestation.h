@@ -27,41 +27,44 @@ enum class AttestationType {
   compatibility,  // whether it fits a recipient
   training,       // what it was cut from, and trained on, by what
 };
-std::string_view to_string(AttestationType type);
+std::string_view to_string(AttestationType type);  // its name as written here
+// nullopt: none of these names.
 std::optional<AttestationType> parse_attestation_type(std::string_view name);
-// The predicateType of the statement, a URI.
+// The predicateType of the statement, a URI that names the schema and leads nowhere.
 std::string predicate_type(AttestationType type);
 
 // What `organ check` found (schemas/check.v1.schema.json), its findings aside.
 struct AttestedFit {
-  std::string recipient;  // name for people
-  Digest config_digest;   // of the recipient's config, as organ.json names a donor's
-  std::uint64_t position = 0;
-  std::string level;  // A | B | C | D
+  std::string recipient;       // name for people
+  Digest config_digest;        // of the recipient's config, as organ.json names a donor's
+  std::uint64_t position = 0;  // the layer of the recipient that was asked about, from 0
+  std::string level;           // A | B | C | D (transplant/compatibility.h)
   bool installable = false;
 };
 
 // One statement. Fields that its type does not have are empty.
 struct Attestation {
   AttestationType type = AttestationType::evaluation;
-  std::string organ;   // NAME:VERSION
-  Digest identity;     // of the OCI manifest
-  JsonText predicate;  // an object, whole
-  std::vector<Evaluation> evaluations = {};
+  std::string organ;                         // NAME:VERSION
+  Digest identity;                           // of the OCI manifest
+  JsonText predicate;                        // an object, whole
+  std::vector<Evaluation> evaluations = {};  // of an evaluation: one or more
   std::optional<AttestedFit> fit = {};
   std::optional<TrainingRecord> training = {};
-  KeyId key = {};
+  KeyId key = {};  // of whoever signed it; of read_attestation(): whom the bundle names
 };
 
-// What organ.json itself records, as a predicate. Throws invalid_argument when it records nothing
-// of the kind; it never says what an organ fits.
+// What organ.json itself records, as a predicate: its figures, or its training together with where
+// it was cut out. Throws invalid_argument when it records nothing of the kind; it never says what
+// an organ fits.
 JsonText recorded_predicate(AttestationType type, const Manifest& organ);
 
 // A predicate from a file, within kAttestationLimit. Throws corrupt naming `subject`.
 JsonText parse_predicate(AttestationType type, std::string_view text, std::string_view subject);
 
-// The bundle. Throws corrupt for a predicate that parse_predicate refuses, invalid_argument for one
-// that makes the bundle too long.
+// The bundle, verified before it is returned. The key alone names the signer: attestations bear no
+// certificates here. Throws corrupt for a predicate that parse_predicate refuses, invalid_argument
+// for one that makes the bundle too long.
 std::string sign_attestation(AttestationType type, const Manifest& organ, const Digest& identity,
                              const JsonText& predicate, const SecretKey& key);
 

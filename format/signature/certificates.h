@@ -35,12 +35,14 @@ class CertificateSet {
                               std::size_t most = kMostRoots);
   // The same; also for what is no regular file, or too large. Throws not_found, io.
   static CertificateSet load(const std::filesystem::path& path, std::size_t most = kMostRoots);
-  // DER, leaf first, as in a bundle. Throws corrupt: malformed, trailing bytes, above 64 KiB.
+  // DER, leaf first, as in a bundle. Throws corrupt: malformed, trailing bytes, above 64 KiB, none
+  // or more than kMostCertificates.
   static CertificateSet from_der(const std::vector<std::string>& chain, std::string_view subject);
 
-  void append(const CertificateSet& more);
+  void append(const CertificateSet& more);  // behind those here; equal ones stand twice then
   bool empty() const { return certificates_.empty(); }
   std::size_t size() const { return certificates_.size(); }
+  // OpenSSL's handle, lent as long as a set holds it. Indices below size().
   x509_st* at(std::size_t index) const { return certificates_.at(index).get(); }
   std::string der(std::size_t index) const;
 
@@ -54,18 +56,24 @@ struct CertificateSigner {
   std::vector<std::string> names;              // subjectAltName: email:…, DNS:…, URI:…
   Digest fingerprint;                          // SHA-256 of the DER
   std::int64_t not_before = 0, not_after = 0;  // seconds since 1970, both included
-  std::optional<std::int64_t> stamped;         // the time that a trusted authority proved
-  std::string stamped_by;                      // that authority's subject
+  // The time that a trusted authority proved and the chain was judged at; nullopt: it was judged by
+  // the clock, or (read_bundle()) not at all.
+  std::optional<std::int64_t> stamped;
+  std::string stamped_by;  // that authority's subject
 
-  std::string describe() const;  // one line for people, escaped
+  // One line for people, escaped: the subject and, in brackets, the names.
+  std::string describe() const;
 };
 
 // What a certificate is judged by. Trust comes from here alone.
 struct CertificateTrust {
-  CertificateSet roots;  // authorities that may vouch for signers
-  CertificateSet
-      tsa_roots;         // authorities that may vouch for times; empty: time stamps prove nothing
-  std::string identity;  // the subject or one name, as CertificateSigner writes it; "": anyone
+  CertificateSet roots;  // authorities that may vouch for signers; empty: nobody counts
+  // Authorities that may vouch for times; empty: time stamps prove nothing, and a chain is judged
+  // at `now`.
+  CertificateSet tsa_roots;
+  // The subject or one name, byte for byte as CertificateSigner writes it; "": anyone whom the
+  // roots vouch for.
+  std::string identity;
   std::optional<std::int64_t> now = std::nullopt;  // seconds since 1970 [default: the clock]
 };
 

@@ -34,8 +34,9 @@ class PublicKey {
  public:
   // Exactly one PEM SubjectPublicKeyInfo of an allowed named curve; 64 KiB at most. Throws
   // invalid_argument (private key inside, two keys, certificate, other algorithm, explicit
-  // parameters, trailing bytes).
+  // parameters, a compressed point, any text or bytes around or behind what OpenSSL writes).
   static PublicKey parse(std::string_view pem, std::string_view subject);
+  // The same of a file; throws also not_found, io. Links are followed.
   static PublicKey load(const std::filesystem::path& path);
 
   const std::string& pem() const { return pem_; }  // normalised
@@ -61,6 +62,8 @@ class SecretKey {
   // symlink, that another user owns or that lies in a folder everyone can write. Throws not_found,
   // invalid_argument. Never a terminal prompt of OpenSSL's own.
   static SecretKey load(const std::filesystem::path& path, const std::string& passphrase = {});
+  // The same, asking only when the key is encrypted; what `ask` throws comes out as it is. 1 to
+  // 1024 bytes of it are tried.
   static SecretKey load_with(const std::filesystem::path& path, const PassphraseSource& ask);
   SecretKey(SecretKey&&) noexcept = default;
 
@@ -75,16 +78,16 @@ class SecretKey {
   std::shared_ptr<evp_pkey_st> key_;  // shared_ptr only for its type-erased deleter
 };
 
-// One resource of an OMS statement.
+// One resource of an OMS statement: a file by its name in the folder, and its flat SHA-256.
 struct SignedResource {
   std::string name;
   Digest digest;
 };
 
-// The verified content of one bundle.
+// The verified content of one bundle, or of read_bundle() what it claims.
 struct SignedStatement {
-  std::string subject_name;
-  Digest root;
+  std::string subject_name;  // for people: as a rule the folder's name when it was signed
+  Digest root;               // of all resources together, which parsing has proved
   std::vector<SignedResource> resources;
   std::vector<std::string> ignore_paths;
   KeyId key;
@@ -141,7 +144,8 @@ std::vector<Finding> compare_statement(const SignedStatement& statement, const O
 std::vector<SignedResource> resources_of_model(const std::filesystem::path& folder,
                                                const Work& work = {});
 
-// The whole OMS verification of such a folder as model_signing does it.
+// The whole OMS verification of such a folder as model_signing does it: every file below it but
+// those that git keeps, model.sig and ignore_paths, by flat digests. Empty: it is what was signed.
 std::vector<Finding> verify_model_folder(const std::filesystem::path& folder,
                                          const SignedStatement& statement, const Work& work = {});
 

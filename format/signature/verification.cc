@@ -47,7 +47,14 @@ void check_bundle(std::string_view bundle, const OrganSource& organ, const Verif
 void check_signatures(const OrganSource& organ, const VerifyOptions& options,
                       Verification& result) {
   Unjudged unjudged;
-  const std::vector<std::string> bundles = organ.signature_bundles();
+  std::vector<std::string> bundles;
+  try {
+    bundles = organ.signature_bundles();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    result.findings.push_back(Finding::of(std::string(kSignatureFile), error));
+    return;
+  }
   result.bundles = bundles.size();
   for (const std::string& bundle : bundles) {
     check_bundle(bundle, organ, options, result, unjudged);
@@ -59,7 +66,8 @@ void check_signatures(const OrganSource& organ, const VerifyOptions& options,
   if (!result.signers.empty() || !options.require_signature) return;
   append(result.findings, std::move(unjudged.findings));
   if (bundles.empty()) {
-    result.findings.push_back({ErrorCode::untrusted, organ.describe(), "is not signed"});
+    result.findings.push_back(
+        {ErrorCode::untrusted, escape_text(organ.describe()), "is not signed"});
   }
 }
 

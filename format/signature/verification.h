@@ -14,6 +14,8 @@
 
 namespace organ::format {
 
+// Whose word counts, and what is asked. With neither keys nor certificates and without
+// require_signature nothing is proved of the publisher, and signatures are read for contradictions.
 struct VerifyOptions {
   std::vector<PublicKey> keys;                        // whose signatures count
   std::optional<CertificateTrust> certificates = {};  // roots whose certificates count
@@ -23,13 +25,18 @@ struct VerifyOptions {
 
 // What was established. Plain value.
 struct Verification {
-  std::vector<Finding> findings;  // empty: the organ is what it says
-  std::vector<KeyId> signers;     // keys of ours that signed exactly these bytes, each once
-  std::size_t bundles = 0;        // signatures that came with it, good or not
+  // Signatures first, then files that no entry explains, then contents. Empty: the organ is what it
+  // says.
+  std::vector<Finding> findings;
+  // Keys that count, given or certified by a root, and signed exactly these bytes: each once,
+  // ascending.
+  std::vector<KeyId> signers;
+  std::size_t bundles = 0;  // signatures that came with it, good or not
 };
 
 // Bundles, statement against manifest and organ.json's bytes, extra files, contents. Damage is a
-// finding, never an exception; throws io and cancelled only.
+// finding, never an exception, also bundles that cannot be read (a model.sig above
+// kSignatureLimit): throws what verify_contents() throws, io and cancelled above all.
 Verification verify_organ(const OrganSource& organ, const VerifyOptions& options,
                           const Work& work = {});
 

@@ -22,6 +22,9 @@
 
 namespace organ::format {
 
+// The most that a header may hold; beyond it is corrupt, invalid_argument for the writer, which
+// keeps the defaults. `name_bytes` is of one tensor, `metadata_bytes` of all keys and values
+// together.
 struct SafetensorsLimits {
   std::uint64_t header_bytes = std::uint64_t{16} << 20;  // hard cap 100,000,000
   std::uint64_t tensors = 65'536;
@@ -49,7 +52,8 @@ struct SafetensorsHeader {
 // `__metadata__`.
 std::optional<std::string> tensor_name_flaw(std::string_view name, std::uint64_t limit = 512);
 
-// Parses `prefix` = the first 8 + N bytes of a file of `file_size` bytes. Throws corrupt.
+// Parses `prefix` = the first 8 + N bytes of a file of `file_size` bytes. Throws corrupt; the
+// caller has read N and cut the prefix there, another length is internal.
 SafetensorsHeader parse_safetensors_header(std::string_view prefix, std::uint64_t file_size,
                                            std::string_view subject,
                                            const SafetensorsLimits& limits = {});
@@ -60,6 +64,7 @@ class SafetensorsFile {
   // Throws not_found, io, corrupt. Says so when the file is a Git LFS pointer, a ZIP or a pickle.
   static SafetensorsFile open(const std::filesystem::path& path,
                               const SafetensorsLimits& limits = {});
+  // Of an open regular file, whatever its place; `subject` is what messages call it.
   static SafetensorsFile from_fd(UniqueFd fd, std::string subject,
                                  const SafetensorsLimits& limits = {});
 
@@ -68,7 +73,8 @@ class SafetensorsFile {
   int fd() const { return fd_.get(); }
   const TensorInfo& tensor(std::string_view name) const;  // throws not_found
 
-  // Copies the bytes of one tensor; `out.size()` must equal tensor.size.
+  // Copies the bytes of one tensor of this file's header; `out.size()` must equal tensor.size.
+  // Throws io, and corrupt when the file was cut off since it was opened. Values are not looked at.
   void read(const TensorInfo& tensor, std::span<std::byte> out) const;
   std::vector<std::byte> read(const TensorInfo& tensor) const;
 
@@ -87,7 +93,9 @@ struct TensorSource {
 
 std::uint64_t total_size(const std::vector<TensorSource>& sources);  // bytes of all tensors
 
-// A source over bytes in memory (borrowed) or over a tensor of an open file (borrowed).
+// A source over bytes in memory (borrowed) or over a tensor of an open file (borrowed, and not
+// moved while the source lives; `stored` is used in the call alone). info.size becomes that of the
+// bytes.
 TensorSource memory_source(TensorInfo info, std::span<const std::byte> bytes);
 TensorSource file_source(TensorInfo info, const SafetensorsFile& file, const TensorInfo& stored);
 
@@ -101,7 +109,9 @@ std::string canonical_header(std::vector<TensorInfo>& tensors,
 
 // Writes the canonical file to `fd` and returns its digests, hashed while writing. `work` is told
 // of the tensors' bytes. Throws invalid_argument for two tensors of one name, a reserved name or a
-// size that disagrees; io, cancelled.
+// size that disagrees; corrupt for a shape that byte_size() refuses; io, cancelled, and what
+// a source throws. The sources are read on this thread, in file order. `fd` is written from where
+// it stands, and neither synced nor closed.
 FileDigest write_safetensors(int fd, std::vector<TensorSource> tensors,
                              const std::map<std::string, std::string>& metadata,
                              std::string_view subject, const Work& work = {});

@@ -118,6 +118,14 @@ void lay_out(std::vector<TensorInfo>& tensors) {
   }
 }
 
+void check_metadata(const std::map<std::string, std::string>& metadata) {
+  std::uint64_t bytes = 0;
+  for (const auto& [key, value] : metadata) bytes += key.size() + value.size();
+  if (bytes <= SafetensorsLimits{}.metadata_bytes) return;
+  fail(ErrorCode::invalid_argument, "metadata of {} bytes are beyond the limit of {}", bytes,
+       SafetensorsLimits{}.metadata_bytes);
+}
+
 std::string length_word(std::uint64_t length) {
   std::string word(8, '\0');
   for (char& c : word) {
@@ -132,6 +140,7 @@ std::string length_word(std::uint64_t length) {
 std::string canonical_header(std::vector<TensorInfo>& tensors,
                              const std::map<std::string, std::string>& metadata) {
   lay_out(tensors);
+  check_metadata(metadata);
   Json document = Json::object();
   if (!metadata.empty()) document["__metadata__"] = metadata;
   for (const TensorInfo& tensor : tensors) {

@@ -25,9 +25,10 @@ struct ShardEdit {
 // pass: every byte of the shard is read once, every byte of `to` written once (where the file
 // system shares bytes by reflink, only those that change). Every replacement must have the dtype
 // and shape of the tensor it replaces. `to` must be open for writing; it is not synced, and
-// messages call it `to_subject`. Throws invalid_argument for an unknown tensor, another dtype or
-// shape; conflict when the shard has another size than when it was opened; io, cancelled.
-// `replaced` is given the old bytes of every replaced tensor, from its first to its last.
+// messages call it `to_subject`. Throws not_found for an unknown tensor, invalid_argument for
+// another dtype or shape, both before anything is written; conflict when the shard has another size
+// than when it was opened; io, cancelled. `replaced` is given the old bytes of every replaced
+// tensor, from its first to its last.
 using OldBytes = std::function<void(const TensorInfo& stored, std::uint64_t offset,
                                     std::span<const std::byte> bytes)>;
 ShardEdit copy_shard_with(const SafetensorsFile& shard, int to, std::string_view to_subject,

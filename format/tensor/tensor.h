@@ -15,7 +15,8 @@
 
 namespace organ::format {
 
-// The 22 element types of safetensors (reference crate 0.8), named as in the file.
+// The 22 element types of safetensors (reference crate 0.8), named as in the file. F4 is of 4 bits,
+// the two F6 of 6, packed without a gap; BOOL, U8, I8 and the F8 of one byte; C64 is two F32.
 enum class DType : std::uint8_t {
   BOOL,
   F4,
@@ -41,19 +42,24 @@ enum class DType : std::uint8_t {
   U64,
 };
 
+// The spelling of a header ("BF16"). parse_dtype() takes exactly these, in upper case; nullopt for
+// any other text.
 std::string_view to_string(DType dtype);
 std::optional<DType> parse_dtype(std::string_view name);
 unsigned bit_width(DType dtype);  // of one element: 4 to 64
 
 using Shape = std::vector<std::uint64_t>;  // outermost dimension first; {} is a scalar
 
-std::string to_string(const Shape& shape);  // [49152, 576]
+std::string to_string(const Shape& shape);  // [49152, 576]; [] of a scalar
 
 // product(shape) x bits, checked; throws corrupt naming `subject` on overflow or when the bits
-// are not a whole number of bytes. A zero dimension does not hide an overflow of the others.
+// are not a whole number of bytes. A zero dimension gives 0 bytes and does not hide an overflow of
+// the others. A scalar is one element.
 std::uint64_t byte_size(DType dtype, const Shape& shape, std::string_view subject);
 
-// Where a tensor lies and what its bytes are: C order, little-endian, no gaps.
+// Where a tensor lies and what its bytes are: C order, little-endian, no gaps. Of a parsed header
+// size is byte_size(dtype, shape) and the name passes tensor_name_flaw(); nothing checks a value
+// that is put together by hand until a file is written from it.
 struct TensorInfo {
   std::string name;
   DType dtype = DType::F32;

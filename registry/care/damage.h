@@ -12,20 +12,34 @@
 
 namespace organ::registry {
 
+// An object that entries of the log need, and that is missing, has other bytes than its name says
+// or makes no sense.
 struct DamagedObject {
-  BlobRef blob;
-  std::string kind;  // manifest | organ.json | config | file | signature | bundle | empty
-  std::string file;  // as people call it: layer.00.safetensors
+  BlobRef blob;  // what it must be
+  // manifest | organ.json | config | file | signature | bundle | empty. `config` is the ModelPack
+  // config; a manifest of kind `signature` attaches a `bundle` and has the `empty` config.
+  std::string kind;
+  // As people call it: a path of organ.json (layer.00.safetensors) for kind `file`, else words such
+  // as "its manifest"; "a file of it" where no organ.json that can be read names the file.
+  std::string file;
+  // Nothing lies under its name. False for what cannot be read or is no regular file: `message`
+  // says so.
   bool missing = false;
-  std::string message;  // what is wrong with it as a whole
+  // What is wrong with it as a whole, for people.
+  std::string message;
   // The pieces whose bytes are wrong, where the digests of organ.json tell: half-open ranges of the
-  // object, in order.
+  // object, in order. One range over all of it where nothing tells, or nothing can be read. None
+  // where every piece is right and the whole is not: it is too long, or organ.json contradicts
+  // itself.
   struct Piece {
     std::uint64_t begin = 0, end = 0;
   };
   std::vector<Piece> pieces;
-  std::vector<std::string> tensors;   // whose own bytes are wrong
-  std::vector<std::string> versions;  // NAME:VERSION, in log order, that need it
+  // Names of tensors of the file whose own bytes are wrong. Empty also where the pieces are not
+  // known, and where the damage lies between or before the tensors.
+  std::vector<std::string> tensors;
+  // NAME:VERSION of those that need it, each once, in log order.
+  std::vector<std::string> versions;
 };
 
 }  // namespace organ::registry

@@ -23,7 +23,7 @@ struct StoredBlob {
   bool operator==(const StoredBlob&) const = default;
 };
 
-// What a name says, if it is a digest.
+// What a name says, if it is the 64 hex digits of a digest.
 std::optional<Digest> digest_named(const std::string& name);
 
 // One file by its path; nothing when no regular file lies there. Throws io.

@@ -12,16 +12,25 @@
 
 namespace organ::registry {
 
-// Sizes in bytes.
+// Sizes in bytes. What versions refer to are manifests, organ.json, configs, files and signatures;
+// weights that were taken down are not among them.
 struct StoreStats {
   std::uint64_t entries = 0, log_bytes = 0;  // that the checkpoint covers
-  std::string first_entry, last_entry;       // times, RFC 3339 UTC
+  // Times of the entries as they say, RFC 3339 UTC; empty without any entry.
+  std::string first_entry, last_entry;
+  // Different names, and versions of all of them, withdrawn ones too.
   std::uint64_t names = 0, versions = 0;
   std::uint64_t removed = 0;  // versions whose weights the log says were taken down
-  std::uint64_t logical = 0;  // of all versions, each counted as if it stood alone
-  std::uint64_t objects = 0;  // different ones that versions refer to, as far as is known
-  std::uint64_t stored = 0;   // of them, in the folder
-  std::uint64_t shared = 0;   // that versions have in common: logical less what each needs once
+  // Bytes of all versions, each counted as if it stood alone; within one an object counts once.
+  std::uint64_t logical = 0;
+  // Number of different objects that versions refer to. What a damaged manifest or organ.json
+  // refers to is not known.
+  std::uint64_t objects = 0;
+  // Bytes that those of them take which are in the folder, by the sizes of the files there.
+  std::uint64_t stored = 0;
+  // Bytes that versions have in common: `logical` less each object once.
+  std::uint64_t shared = 0;
+  // Files named by a digest that no version is known to refer to, and their bytes.
   std::uint64_t orphans = 0, orphan_bytes = 0;
   std::uint64_t quarantined = 0;  // below organ/quarantine
   std::uint64_t partial = 0;      // of interrupted pulls
@@ -30,7 +39,8 @@ struct StoreStats {
   std::uint64_t damaged = 0;
 };
 
-// Writes nothing in the registry. Throws as Registry::open, and corrupt for a damaged log.
+// Writes nothing in the registry and takes no lock: of what others add or remove meanwhile a part
+// may be counted. Throws as Registry::open, and corrupt for a damaged log.
 StoreStats store_stats(const std::filesystem::path& folder, const OpenOptions& options = {},
                        const Work& work = {});
 

@@ -20,16 +20,18 @@
 namespace organ::registry {
 
 enum class ObjectKind { manifest, organ_json, config, file, signature, bundle, empty };
-std::string_view to_string(ObjectKind kind);
+std::string_view to_string(ObjectKind kind);  // as DamagedObject::kind
 
 // A published version as the log has it.
 struct LoggedVersion {
   std::string name, version;
-  BlobRef manifest;
-  std::vector<BlobRef> signatures;  // manifests, of all entries
+  BlobRef manifest;  // OCI manifest: the identity
+  // Manifests that attach bundles, of all entries of kinds publish, signature and attestation.
+  std::vector<BlobRef> signatures;
   // False: the log says that its weights were taken down: they need not be here, and nothing refers
   // to them any more. All else of it stays: manifest, organ.json, card, signatures.
   bool content_expected = true;
+  // NAME:VERSION.
   std::string subject() const { return name + ":" + version; }
 };
 
@@ -43,6 +45,7 @@ struct LoggedState {
   std::optional<Error> damage;        // why the rest could not be read
 };
 // Never throws for a damaged log: what stands before the damage is there, and `damage` says so.
+// Throws io, cancelled. Needs no lock. `work` is told of each entry.
 LoggedState read_log(const Log& log, const Work& work);
 
 // One reference to an object.
@@ -54,7 +57,8 @@ struct ObjectUse {
 };
 
 struct WalkVisitor {
-  // Each reference, before it is read. `whole` holds the text of a small object that is right.
+  // Each reference, as often as there are such. `whole` holds the text of a small object that is
+  // right, for the call; nullptr: a file, or an object that `unusable` is told of next.
   std::function<void(const ObjectUse& use, const std::string* whole)> seen;
   // A small object that cannot be used, and why (corrupt, unsupported_version, UnreadableBlob);
   // what it refers to stays unknown, but for the files of an organ.json: its manifest lists them
@@ -63,7 +67,8 @@ struct WalkVisitor {
 };
 
 // Goes through everything that a version refers to, reading what is small: manifests, organ.json,
-// config, signatures. Files are not opened. Throws io.
+// config, signatures. Files are not opened. Weights that were taken down are left out. Both
+// functions of the visitor must be there; what they throw is thrown on. Throws io.
 void walk_version(const BlobStore& blobs, const LoggedVersion& version, const WalkVisitor& visitor);
 
 // The same of all versions, for who takes objects away: throws corrupt when the log, or an object
@@ -77,7 +82,7 @@ void walk_all(const BlobStore& blobs, const LoggedState& state, const Work& work
 // be read has none that are known.
 std::map<std::string, std::vector<format::FileEntry>> leftover_weights(
     const BlobStore& blobs, const LoggedState& state, const std::set<Digest>& referred);
-// What organ.json of a version lists with weights, each digest once. Throws corrupt.
+// What organ.json of a version lists with weights, each digest once. Throws as load_version.
 std::vector<format::FileEntry> weights_of(const BlobStore& blobs, const LoggedVersion& version);
 
 }  // namespace organ::registry

@@ -16,12 +16,15 @@
 
 namespace organ::registry {
 
-// Sizes in bytes.
+// Sizes in bytes. A dry run foretells `removed`, `kept` and the bytes of the objects; copies are
+// not counted then.
 struct TakedownReport {
+  // One object with weights of the version.
   struct Object {
     std::string file;  // as the version's organ.json calls it
     BlobRef blob;
-    std::vector<std::string> versions;  // NAME:VERSION, others that are made of it too
+    // NAME:VERSION of others that are made of it too; empty: it goes.
+    std::vector<std::string> versions;
   };
   std::string name, version;
   std::optional<Takedown> takedown;  // as the log has it; nothing: of a dry run
@@ -29,7 +32,7 @@ struct TakedownReport {
   std::vector<Object> kept;          // because of other versions
   std::uint64_t bytes = 0;           // of what was removed, copies included
   std::uint64_t copies = 0;          // in the quarantine and in interrupted pulls
-  std::vector<std::string> notices;
+  std::vector<std::string> notices;  // as Registry::take_notices
 };
 
 // One signed entry of the log, then the objects: those with weights that no other version is made
@@ -39,7 +42,8 @@ struct TakedownReport {
 // takes the rest away. It is not taken back, and publish() and pull() refuse the version and its
 // weights from then on. Throws not_found, invalid_argument (no reason), corrupt (an object that
 // says what other versions are made of, or its own organ.json, cannot be read: nothing was done),
-// as Registry::open, io, conflict, cancelled. A dry run writes nothing.
+// as Registry::open, io, conflict, cancelled. A dry run writes nothing, takes no lock
+// and needs no reason.
 TakedownReport take_down(const std::filesystem::path& folder, const std::string& name,
                          const format::Version& version, const std::optional<std::string>& reason,
                          bool dry_run, const OpenOptions& options = {}, const Work& work = {});

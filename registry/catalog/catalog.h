@@ -50,6 +50,7 @@ class Catalog {
   // unsupported_version (made by a newer organ), corrupt (application id, schema that is not
   // exactly ours).
   static std::optional<Catalog> open(const std::filesystem::path& path);
+  // An empty one, which lives as long as the value.
   static Catalog in_memory();
   Catalog(Catalog&&) noexcept;
   Catalog& operator=(Catalog&&) noexcept;

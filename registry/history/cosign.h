@@ -26,6 +26,7 @@ struct MetLog {
 };
 MetLog meet_as_witness(const std::filesystem::path& registry, const OpenOptions& options);
 
+// What a witness has just vouched for.
 struct NewCosignature {
   std::uint64_t entries = 0;
   std::uint64_t time = 0;  // seconds since 1970

@@ -9,6 +9,7 @@
 
 namespace organ::registry {
 
+// One scheme that the server offers.
 struct Challenge {
   std::string scheme;                             // lower case: basic, bearer
   std::map<std::string, std::string> parameters;  // names in lower case, the first of equal ones
@@ -17,7 +18,8 @@ struct Challenge {
 // ASCII letters in lower case: names in headers are compared so (RFC 9110, 5.1).
 std::string lowered(std::string text);
 
-// Every challenge of one header; what is malformed ends the list. Takes any bytes, throws nothing.
+// Every challenge of one header, in its order; what is malformed ends the list. Quoted values come
+// unquoted. Takes any bytes, throws no Error.
 std::vector<Challenge> parse_challenges(std::string_view header);
 
 }  // namespace organ::registry

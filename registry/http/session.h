@@ -24,7 +24,7 @@ inline constexpr std::string_view kGoesOnHint = "trying again goes on where it e
 // Whether a second try may change the answer: it broke, or is 408, 429, 500, 502, 503 or 504.
 bool may_pass(const HttpResponse& response);
 
-// Whether such a request is sent again.
+// Whether such a request is sent again after what may pass; a challenge is answered in any case.
 enum class Again { yes, no };
 
 // Thread-safe. Credentials go to the registry's own origin, and to the host that makes tokens of
@@ -32,8 +32,9 @@ enum class Again { yes, no };
 // elsewhere. Plain http is for a loopback host that does not speak TLS.
 class Session {
  public:
-  // `access` is what a token must allow: "pull" or "pull,push". Throws what asking the host once
-  // throws.
+  // `access` is what a token must allow: "pull" or "pull,push". Of a host on this machine it is
+  // asked here whether it speaks TLS: throws then io (nobody listens, after the retries),
+  // untrusted, cancelled. Any other host is met by the first send().
   Session(RemoteReference where, std::string access, RemoteOptions options, const Work& work);
 
   const RemoteReference& where() const { return where_; }
@@ -42,15 +43,21 @@ class Session {
   // Tells this work from now on. Before other threads use the session.
   void count(const Work& work) { work_ = work; }
 
-  // Another repository that a token must let us read.
+  // Another repository that a token must let us read. Before other threads use the session.
   void also_read(const std::string& repository);
 
-  Url url(const std::string& target) const;  // on the registry's own origin
-  // Where an upload goes on: on the registry's own origin, else untrusted.
+  // `target` (path and query) on the registry's own origin.
+  Url url(const std::string& target) const;
+  // Where an upload goes on by the Location of the answer: on the registry's own origin, else
+  // untrusted; corrupt when there is none.
   Url upload_url(const HttpResponse& response, const Url& asked) const;
 
   // The answer behind redirects (of GET and HEAD) and challenges. A body that was partly given to
-  // `receive` when the connection broke is not asked for again: `broken` says so.
+  // `receive` when the connection broke is not asked for again: `broken` says so. Other answers
+  // come back as they are, also 401 when no credentials help: expect() judges them. Throws what
+  // HttpClient::perform does; untrusted for a redirect, or a host that makes tokens, on this
+  // machine of a registry that is not, and for credentials that another host asks for; io beyond 5
+  // redirects; cancelled.
   HttpResponse send(HttpRequest request, Again again = Again::yes) const;
 
   // Returns the answer when it has one of these statuses; else throws: not_found for 404, io for
@@ -62,9 +69,9 @@ class Session {
   // most). Throws cancelled.
   void pause(unsigned attempt, const HttpResponse& response) const;
 
-  // Ends what other threads do in this session.
+  // Ends what other threads do in this session: they throw cancelled. For good.
   void stop() const { stopped_ = true; }
-  void require_wanted() const;
+  void require_wanted() const;  // throws cancelled behind stop(), and when the work is not wanted
 
  private:
   HttpResponse perform(const HttpRequest& request, Again again) const;

@@ -14,8 +14,11 @@
 namespace organ::registry {
 
 // The organ as it will be published: under its new name, with the signatures that will cover it.
+// Files come from the source, which it borrows and which outlives it.
 class PreparedOrgan final : public format::OrganSource {
  public:
+  // `name` and `version` as organ.json will have them. When the source's are others, organ.json is
+  // written anew and its bundles are dropped: they cover another text.
   PreparedOrgan(const format::OrganSource& source, const std::string& name,
                 const std::string& version)
       : source_(&source),
@@ -32,13 +35,17 @@ class PreparedOrgan final : public format::OrganSource {
     attestations_.clear();
   }
 
-  // The name that its signature covers, when that is not the new one.
+  // NAME:VERSION that its signature covers, when that is not the new one; empty: it is not signed,
+  // or keeps its name.
   const std::string& renamed_from() const { return renamed_from_; }
-  // What the registry has for this very content already.
+  // Texts of the bundles that the registry has for this very content already: they count as its
+  // own, and are not among the new ones.
   void add_known(std::vector<std::string> signatures, std::vector<std::string> attestations) {
     known_ = std::move(signatures);
     known_attestations_ = std::move(attestations);
   }
+  // Adds a bundle over organ.json, as it will be, and all its files. Throws what sign_resources
+  // throws.
   void sign(const format::SecretKey& key) {
     std::vector<format::SignedResource> resources{
         {std::string(format::kManifestFile), sha256(text_)}};
@@ -50,6 +57,7 @@ class PreparedOrgan final : public format::OrganSource {
         format::sign_resources(subject + "-" + manifest_.version, std::move(resources), key));
   }
 
+  // As it will be published; all else is the source's.
   const format::Manifest& manifest() const override { return manifest_; }
   const std::string& manifest_text() const override { return text_; }
   UniqueFd open(const format::FileEntry& file) const override { return source_->open(file); }
@@ -59,11 +67,13 @@ class PreparedOrgan final : public format::OrganSource {
   const format::PassedFile* passed(const format::FileEntry& file) const override {
     return source_->passed(file);
   }
+  // Those of the registry, then the new ones.
   std::vector<std::string> signature_bundles() const override {
     std::vector<std::string> all = known_;
     for (const std::string& bundle : new_bundles()) all.push_back(bundle);
     return all;
   }
+  // What the registry lacks, compared by text, in the order of the source.
   std::vector<std::string> new_bundles() const { return without(known_, bundles_); }
   std::vector<std::string> new_attestations() const {
     return without(known_attestations_, attestations_);
@@ -72,6 +82,7 @@ class PreparedOrgan final : public format::OrganSource {
   std::string describe() const override { return source_->describe(); }
 
  private:
+  // Those of `all` that are not among `known`.
   static std::vector<std::string> without(const std::vector<std::string>& known,
                                           const std::vector<std::string>& all) {
     std::vector<std::string> fresh;
@@ -84,6 +95,7 @@ class PreparedOrgan final : public format::OrganSource {
   const format::OrganSource* source_;  // borrowed for the publish call
   format::Manifest manifest_;
   std::string text_;
+  // Texts of bundles: of the source or made by sign(), and those that the registry has.
   std::vector<std::string> bundles_, known_, attestations_, known_attestations_;
   std::string renamed_from_;
 };

@@ -16,12 +16,15 @@
 
 namespace organ::registry {
 
+// What was read in one run, and what is taken for read from runs before. Borrows the store. Not
+// thread-safe.
 class Reading {
  public:
   // Reads everything, each object once.
   explicit Reading(const BlobStore& blobs) : blobs_(&blobs) {}
-  // `location` of the registry: absolute, without links.
-  // `memory` may be empty. `now`, `after`: seconds since 1970, seconds.
+  // Does not read what was read within `after` seconds before `now` (since 1970), as the folder
+  // `memory` says, and is the same file still; without `after` all is read. `memory` empty: nothing
+  // is remembered. `location` of the registry: absolute, without links.
   Reading(const BlobStore& blobs, const std::filesystem::path& memory,
           const std::filesystem::path& location, std::uint64_t now,
           std::optional<std::uint64_t> after);
@@ -39,7 +42,10 @@ class Reading {
     FileStamp state;
     std::optional<std::uint64_t> before;  // when; nothing: in this run
   };
+  // Nothing: it has to be read. `contents`: digest of all that organ.json says of a file but its
+  // path.
   std::optional<Known> known(const Digest& contents, const FileStamp& state) const;
+  // It was read now and found right, in this state.
   void keep(const Digest& contents, const FileStamp& state);
 
   const BlobStore* blobs_;
@@ -50,12 +56,15 @@ class Reading {
   std::set<Digest> taken_for_read_;          // whose bytes are counted
 };
 
-// An organ of the registry whose files pass() as far as they were read. Borrows all it is given.
+// An organ of the registry whose files have passed() as far as they were read: verify_contents()
+// reads the others only. Borrows all it is given.
 class UnreadOrgan final : public format::OrganSource {
  public:
+  // Adds to `reading` the bytes that will be read, and those that are taken for read.
   UnreadOrgan(const format::OrganSource& organ, Reading& reading);
 
-  // Whether nothing was found wrong in what was read now.
+  // To be told after verify_contents(): whether nothing was found wrong in what was read now. If so
+  // it is kept, less what was written meanwhile; else all of that is forgotten.
   void keep(bool is_sound);
   // Of what was not read now, when the first was, as RFC 3339 in UTC; nothing: all was read in this
   // run.

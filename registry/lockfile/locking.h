@@ -34,14 +34,15 @@ void require_same_log(const LockFile& lock, const Registry& registry);
 ResolvedVersion resolve_locked(const LockFile& lock, const Registry& registry,
                                const format::Reference& reference);
 
-// Throws not_found unless the lock has an organ of this name, incompatible when its version is
-// another, untrusted when it has other content. For an organ folder: of the registry it says
-// nothing.
+// What is compared is organ.json, by its digest; it names all files by theirs. Throws not_found
+// unless the lock has an organ of this name, incompatible when its version is another,
+// untrusted when it has other content. For an organ folder: of the registry it says nothing.
 void require_locked(const LockFile& lock, const format::OrganSource& organ);
 
 // What CI asks. A finding of class untrusted: another log, other content, revoked; not_found: it is
 // gone; incompatible: yanked, or what it was asked for by is another version now. The subject is
-// NAME:VERSION, or the log's origin.
+// NAME:VERSION, or the log's origin. Empty: all is as locked. With another log nothing else is
+// looked at. Throws what Registry::resolve does for damage.
 std::vector<format::Finding> check_lock(const LockFile& lock, const Registry& registry);
 
 }  // namespace organ::registry

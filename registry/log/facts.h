@@ -23,13 +23,15 @@ struct KeyLimit {
   std::optional<std::uint64_t> retired;  // from this entry on
   bool operator==(const KeyLimit&) const = default;
 };
-// The key with this id and its limit as rows of documents have them. Throws corrupt.
+// The key with this id (sha256:HEX) and its limit as rows of documents have them: key, expires,
+// retired, the latter two null where there is none. Throws corrupt.
 Json key_limit_json(const std::string& key, const KeyLimit& limit);
 std::pair<std::string, KeyLimit> parse_key_limit(const JsonObject& row);
 
 // A rule of the policy in the words of the log (schemas/log-entry.v1.schema.json).
 struct LogRule {
-  std::string mode = "enforce";
+  std::string mode = "enforce";  // enforce | warn | off
+  // May be more than there are keys, once some were distrusted: nothing satisfies the rule then.
   std::uint64_t threshold = 1;
   std::vector<std::string> keys;                // ids, in the order in which they were trusted
   std::map<std::string, KeyLimit> limits = {};  // of those that have one
@@ -38,25 +40,32 @@ struct LogRule {
 using LogRules = std::map<std::string, LogRule>;                            // by pattern
 using Takedowns = std::map<std::pair<std::string, std::string>, Takedown>;  // by name and version
 
+// Who speaks for the log from an entry on, to the entry of the next one.
 struct RootSince {
-  std::uint64_t entry = 0;
+  std::uint64_t entry = 0;  // counted from 0
   LogRoot root;
   bool operator==(const RootSince&) const = default;
 };
 
 class LogFacts {
  public:
-  // Takes the next entry in. Throws LogError (untrusted, corrupt) for a root that does not follow
-  // the one before it.
+  // Takes the next entry in; `index` is its place, counted from 0. Entries come in order, each
+  // once. Whether a version that one names was published is not asked. Throws LogError (untrusted,
+  // corrupt) for a root that does not follow the one before it, unsupported_version for one of a
+  // newer organ; nothing was taken in then.
   void add(std::uint64_t index, const LogEntry& entry);
 
-  // The reason, while the withdrawal stands.
+  // The reason, while the withdrawal stands, which may be an empty text; nothing: none does.
   std::optional<std::string> yanked(const std::string& name, const std::string& version) const;
   std::optional<std::string> revoked(const std::string& name, const std::string& version) const;
+  // The first one of the version: it stands for good.
   std::optional<Takedown> taken_down(const std::string& name, const std::string& version) const;
   const Takedowns& takedowns() const { return taken_down_; }
+  // The latest word on it.
   std::optional<Supersession> superseded(const std::string& name, const std::string& version) const;
+  // The version that an alias of the name points at; nothing: there is no such alias.
   std::optional<std::string> alias(const std::string& name, const std::string& alias) const;
+  // In the order of their texts.
   std::vector<std::string> aliases_of(const std::string& name, const std::string& version) const;
 
   // The publish entry of a version that does not count yet, for want of witnesses; who adds the
@@ -64,11 +73,13 @@ class LogFacts {
   void hide(const std::string& name, const std::string& version, std::uint64_t entry);
   std::optional<std::uint64_t> hidden(const std::string& name, const std::string& version) const;
 
+  // The rules in force, none before the first entry that makes one.
   const LogRules& rules() const { return rules_; }
   // Who has spoken for the log, from which entry on; the last one does. Empty before entry 0.
   const std::vector<RootSince>& roots() const { return roots_; }
+  // The last one; nullptr before entry 0. Lives until the next add().
   const LogRoot* root() const { return roots_.empty() ? nullptr : &roots_.back().root; }
-  // Before the newest entry that changed them.
+  // The rules before the newest entry that is about them: what policy.json may still show.
   const LogRules& former_rules() const { return former_rules_; }
 
   // As one object of JSON. Reading throws corrupt. Facts that an organ of before roots wrote have
@@ -110,6 +121,7 @@ struct FactsUpTo {
   LogFacts facts;
   LogPosition end;
 
+  // Takes in what the log has by now. Throws as add_facts, and is what it was then.
   void read_on(const Log& log) { end = add_facts(log, end, facts); }
   TreeHead tree() const { return {end.entries(), end.tree.root()}; }
 };

@@ -214,6 +214,9 @@ LogEntry LogEntry::parse(std::string_view text, std::string_view subject) {
   LogEntry entry;
   entry.kind = parse_kind(object);
   entry.time = object.string("time");
+  if (!parse_moment(entry.time)) {
+    object.fail_field("time", quote(entry.time) + " is no RFC 3339 time in UTC");
+  }
   switch (entry.kind) {
     case LogKind::publish:
     case LogKind::signature:

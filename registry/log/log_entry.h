@@ -14,9 +14,10 @@
 
 namespace organ::registry {
 
-// More signatures at once than a reader takes.
+// Signatures of one entry: a reader takes no more.
 inline constexpr std::size_t kMostSignatures = 64;
 
+// What happened, and which fields of LogEntry say it beside `kind` and `time`.
 enum class LogKind {
   publish,      // name, version, manifest, signatures
   signature,    // a further signature of a published version: name, version, manifest, signatures
@@ -31,9 +32,9 @@ enum class LogKind {
   key_end,      // key, pattern, action: trust, and expires; or retire, and from
   attestation,  // something stated of a published version: name, version, manifest, signatures
 };
-std::string_view to_string(LogKind kind);
+std::string_view to_string(LogKind kind);  // its name as written here
 
-// A blob by digest and size.
+// A blob by digest and size in bytes. Either may be wrong until the blob was read.
 struct BlobRef {
   Digest digest;
   std::uint64_t size = 0;
@@ -42,7 +43,7 @@ struct BlobRef {
 
 // What takes the place of a version, and why.
 struct Supersession {
-  std::string by;  // NAME:VERSION
+  std::string by;  // NAME:VERSION, of any name
   std::string reason;
   bool operator==(const Supersession&) const = default;
 };
@@ -53,32 +54,40 @@ struct Takedown {
   std::string reason;
   bool operator==(const Takedown&) const = default;
 };
-std::string describe(const Takedown& takedown);  // "was taken down on TIME because REASON"
+// "was taken down on TIME because REASON", escaped for people.
+std::string describe(const Takedown& takedown);
 
-// Fields a kind does not use are empty.
+// Fields a kind does not use are empty. A value that says what a line says: whether the entry fits
+// those before it is asked by LogFacts, Catalog and check_log().
 struct LogEntry {
   LogKind kind = LogKind::publish;
-  std::string time;  // RFC 3339 UTC, seconds
+  // RFC 3339 UTC, seconds: the clock of who wrote the entry. parse() takes any text.
+  std::string time;
+  // Of the organ; parse() holds them to the grammar of names (format::check_name) and of SemVer.
   std::string name;
   std::string version;
   std::optional<BlobRef> manifest;  // the OCI manifest: the identity of the version
-  std::vector<BlobRef> signatures;  // OCI manifests of signed bundles whose subject is `manifest`
+  // OCI manifests of signed bundles whose subject is `manifest`, kMostSignatures at most; none only
+  // in an entry of kind publish.
+  std::vector<BlobRef> signatures;
   std::string alias;
-  std::string reason;
-  bool withdrawn = false;
+  std::string reason;      // free text of whoever made the entry: escape it for people
+  bool withdrawn = false;  // what an earlier entry of this kind says is taken back
   std::string action;
-  std::string key;  // log_key: C2SP verifier key; trust, distrust: key id
+  std::string key;  // log_key: C2SP verifier key; trust, distrust, retire: key id
+  // Of the rule (trust/policy.h); empty: every rule that has the key, for distrust and retire.
   std::string pattern;
-  std::string mode;  // enforce | warn | off
-  std::uint64_t threshold = 0;
-  std::string successor;   // NAME:VERSION
-  std::string note;        // C2SP signed note
-  std::string expires;     // RFC 3339 UTC: what is entered later counts no more; may be empty
-  std::uint64_t from = 0;  // an entry: what it and later ones enter counts no more
+  std::string mode;             // enforce | warn | off
+  std::uint64_t threshold = 0;  // keys that must have signed, 1 to 64
+  std::string successor;        // NAME:VERSION
+  std::string note;             // C2SP signed note
+  std::string expires;          // RFC 3339 UTC: what is entered later counts no more
+  std::uint64_t from = 0;       // an entry: what it and later ones enter counts no more
 
   // Canonical JSON, one line. parse(to_text()) is the identity.
   std::string to_text() const;
-  // Throws corrupt naming `subject` or unsupported_version.
+  // At most 64 KiB of JSON, in canonical form to the byte. Throws corrupt naming `subject`, or
+  // unsupported_version for a kind or schema version of a newer organ.
   static LogEntry parse(std::string_view text, std::string_view subject);
 
   bool operator==(const LogEntry&) const = default;

@@ -12,6 +12,7 @@
 
 namespace organ::registry {
 
+// Hash of a leaf, and of an inner node above two hashes.
 Digest merkle_leaf(std::string_view data);
 Digest merkle_node(const Digest& left, const Digest& right);
 
@@ -19,14 +20,15 @@ Digest merkle_node(const Digest& left, const Digest& right);
 // take O(log n). A value.
 class MerkleTree {
  public:
-  std::uint64_t size() const { return size_; }
+  std::uint64_t size() const { return size_; }  // leaves
   // Returns the hashes that are final with it: the leaf, then each subtree that it completes.
   std::vector<Digest> append(const Digest& leaf);
+  // Of all leaves so far.
   Digest root() const;
 
-  // "SIZE:HEX…": the size and the subtree roots.
+  // "SIZE:HEX…": the size in decimal and the subtree roots, largest first, 64 digits each.
   std::string to_text() const;
-  // Throws corrupt naming `subject`.
+  // Throws corrupt naming `subject`. That the hashes are those of any leaves is not known.
   static MerkleTree parse(std::string_view text, std::string_view subject);
 
  private:

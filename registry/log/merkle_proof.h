@@ -60,6 +60,8 @@ struct TreeHead {
   std::uint64_t size = 0;
   Digest root;
 };
+// Whether the proof shows that `first` is the beginning of `second`. Between equal trees, and from
+// the empty one, only an empty proof does.
 bool is_beginning(const TreeHead& first, const TreeHead& second, std::span<const Digest> proof);
 
 }  // namespace organ::registry

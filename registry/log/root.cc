@@ -147,7 +147,7 @@ LogRoot read_root_note(std::string_view note, std::string_view origin, std::stri
          quote(text.substr(0, text.find('\n'))), quote(first.substr(0, first.size() - 1)));
   }
   text.remove_prefix(first.size());
-  text.remove_suffix(1);  // its line feed
+  if (!text.empty()) text.remove_suffix(1);  // its line feed
   LogRoot root = LogRoot::parse(text, subject);
   if (NoteVerifier::parse(root.log_key, subject).name() != origin) {
     fail(ErrorCode::corrupt, "{}: its log key has another name than the log, {}", subject,

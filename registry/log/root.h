@@ -23,17 +23,19 @@ namespace organ::registry {
 
 inline constexpr std::size_t kMostRootKeys = 16;  // and as many witnesses
 
-// Keys are C2SP verifier keys, each there once. A value.
+// Keys are C2SP verifier keys (notes/note.h), each there once. A value. parse() and to_text() are
+// inverse; parse() enforces the bounds that are named here.
 struct LogRoot {
-  std::uint64_t version = 1;
+  std::uint64_t version = 1;      // counted up by one from root to root
   std::string log_key;            // signs the checkpoints from this root's entry on
   std::vector<std::string> keys;  // sign the next root
-  std::uint64_t threshold = 1;    // so many of them
+  std::uint64_t threshold = 1;    // so many of them, 1 to their number
   std::string expires;            // RFC 3339 UTC: the log key counts until then; empty: for ever
   std::vector<std::string> witnesses;    // cosigner keys
   std::uint64_t quorum = 0;              // so many of them must have cosigned what counts
   std::optional<std::uint64_t> max_age;  // seconds: nobody reads a state that is older
 
+  // That of a log whose entry 0 names this key: it alone signs all; no end, witnesses or age.
   static LogRoot first(std::string log_key);
 
   std::string to_text() const;  // canonical JSON
@@ -42,7 +44,7 @@ struct LogRoot {
   bool operator==(const LogRoot&) const = default;
 };
 
-// The name of the log: that of its key, whichever it is.
+// The name of the log: that of its key, whichever it is. Throws corrupt for a key that is none.
 std::string origin_of(const LogRoot& root);
 
 // The text that is signed of a root of the log with this origin, and a root out of such a note,
@@ -51,7 +53,8 @@ std::string origin_of(const LogRoot& root);
 std::string root_note_text(const LogRoot& root, std::string_view origin);
 LogRoot read_root_note(std::string_view note, std::string_view origin, std::string_view subject);
 
-// How many of the keys that must sign have signed: of the root before it, and of its own.
+// How many of the keys that must sign have signed: of the root before it, and of its own. A key
+// that is in both counts in both.
 struct RootSignatures {
   std::uint64_t former = 0, own = 0;
 };
@@ -59,7 +62,8 @@ struct RootSignatures {
 RootSignatures count_signatures(const LogRoot& former, std::string_view note,
                                 std::string_view origin, std::string_view subject);
 
-// The root of a note that follows `former`. Throws untrusted when it does not follow, corrupt.
+// The root of a note that follows `former`. Throws untrusted when it does not follow: another
+// version than the next, too few signatures of either; and what count_signatures throws.
 LogRoot next_root(const LogRoot& former, std::string_view note, std::string_view origin,
                   std::string_view subject);
 

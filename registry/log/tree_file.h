@@ -25,8 +25,10 @@ class TreeFile {
   bool read(const std::function<void(const SubtreeRoots& subtrees)>& use) const;
 
   // Adds what becomes final with entry `index`. False when the file does not end before it: then it
-  // is to be made anew.
+  // is to be made anew, as where it is missing. What follows is written over, nothing is synced.
+  // Throws io.
   bool append(std::uint64_t index, const std::vector<Digest>& final_hashes) const;
+  // Makes the file anew, at once or not at all, of all hashes in their order. Throws io.
   void replace(const std::vector<Digest>& hashes) const;
 
  private:

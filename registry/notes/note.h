@@ -50,6 +50,7 @@ struct SignedNote {
   static SignedNote parse(std::string_view note, std::string_view subject);
 };
 
+// The state of a log: the name it goes by, its entries, and the root of their Merkle tree.
 struct Checkpoint {
   std::string origin;
   std::uint64_t size = 0;

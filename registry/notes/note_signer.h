@@ -41,8 +41,10 @@ class NoteSigner {
 
   // PREFIX and 16 hex digits of the public key's SHA-256: the name of a log that this key founds.
   std::string name_below(std::string_view prefix) const;
+  // As notes/note.h writes it. `name` is not checked.
   std::string verifier_key(std::string_view name, NoteKeyType type = NoteKeyType::ed25519) const;
 
+  // Over the bytes of `text`, which ends with a line feed where it is a note's.
   NoteSignature sign(std::string_view name, std::string_view text) const;
   // `time`: seconds since 1970.
   NoteSignature cosign(std::string_view name, std::string_view text, std::uint64_t time) const;

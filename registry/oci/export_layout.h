@@ -21,15 +21,20 @@ struct LayoutOptions {
   std::optional<Digest> identity = {};
 };
 
+// What export_layout() wrote.
 struct ExportedLayout {
-  std::string tag;         // NAME:VERSION, as index.json calls the manifest
-  Digest manifest;         // the identity that the organ has, or would have in a registry
-  std::size_t signatures;  // Sigstore bundles, each attached by a manifest with a subject
+  std::string tag;  // NAME:VERSION, as index.json calls the manifest
+  Digest manifest;  // the identity that the organ has, or would have in a registry
+  // Sigstore bundles that sign the files, each attached by a manifest with a subject. Attestations
+  // are attached too, and not counted.
+  std::size_t signatures;
 };
 
-// Writes a new folder. Equal organs give equal bytes. Throws already_exists, corrupt (a file has
-// not the digest that organ.json names), invalid_argument (a text or a signature longer than any
-// reader takes), io, cancelled; nothing is left behind.
+// Writes a new folder, which appears whole and has the layout's oci-layout, index.json and
+// blobs/sha256. Every file is hashed on its way; two of equal bytes are one blob. Equal organs give
+// equal bytes. Throws already_exists, corrupt (a file has not the digest that organ.json names),
+// invalid_argument (a text or a signature longer than any reader takes), io, cancelled; nothing is
+// left behind.
 ExportedLayout export_layout(const format::OrganSource& organ, const std::filesystem::path& out,
                              const LayoutOptions& options = {}, const Work& work = {});
 

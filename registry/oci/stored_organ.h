@@ -14,30 +14,37 @@
 namespace organ::registry {
 
 // The small objects of a version, read and proved to belong together: the OCI manifest, organ.json
-// and the list of files. Throws corrupt naming `subject` (name:version).
+// and the list of files. Throws corrupt naming `subject` (name:version): missing, damaged, too
+// large, files that are others than those of organ.json, a name or version in organ.json that is
+// not `subject`; UnreadableBlob; unsupported_version. Files are not looked at.
 struct StoredVersion {
   PublishedContent content;
-  std::string organ_text;
-  BlobRef config;
+  std::string organ_text;  // organ.json, to the byte
+  BlobRef config;          // ModelPack config, as the manifest names it; not read
 };
 StoredVersion load_version(const BlobStore& blobs, const BlobRef& manifest,
                            const std::string& subject);
 
-// The same of the text of its organ.json and its manifest, which were read already.
+// The same of the text of its organ.json and its manifest, which were read already. That the text
+// is the one that the manifest names was checked by who read it.
 StoredVersion join_version(const VersionManifest& manifest, std::string organ_text,
                            const std::string& subject);
 
 // The Sigstore bundle that a signature manifest attaches to `manifest`.
 struct StoredSignature {
   BlobRef bundle;
-  std::string text;
+  std::string text;  // JSON; whose it is and whether it is good is not known yet
 };
+// Throws corrupt when one of the two is missing, damaged, too large or attached to something else;
+// UnreadableBlob.
 StoredSignature load_signature(const BlobStore& blobs, const BlobRef& signature,
                                const BlobRef& manifest, const std::string& subject);
 
+// A published version as a source of its files. Owns all it needs: no registry has to stay open.
 class StoredOrgan final : public format::OrganSource {
  public:
-  // `gone`: why its weights cannot be opened, as the end of a sentence; empty: they can.
+  // `signatures` and `attestations` are texts of bundles. `gone`: why its weights cannot be opened,
+  // as the end of a sentence; empty: they can.
   StoredOrgan(BlobStore blobs, StoredVersion version, std::vector<std::string> signatures,
               std::vector<std::string> attestations, std::string description, std::string gone = {})
       : blobs_(std::move(blobs)),
@@ -49,7 +56,8 @@ class StoredOrgan final : public format::OrganSource {
 
   const format::Manifest& manifest() const override { return version_.content.organ; }
   const std::string& manifest_text() const override { return version_.organ_text; }
-  UniqueFd open(const format::FileEntry& file) const override;  // throws untrusted where it is gone
+  // Throws untrusted for weights that are gone, and as BlobStore::open; contents are not read.
+  UniqueFd open(const format::FileEntry& file) const override;
   std::vector<std::string> signature_bundles() const override { return signatures_; }
   std::vector<std::string> attestation_bundles() const override { return attestations_; }
   std::vector<std::string> extra_files() const override { return {}; }

@@ -21,31 +21,37 @@ namespace organ::registry {
 
 struct PushOptions {
   RemoteOptions remote;
-  std::string mount_from;    // a repository of the same registry that may hold blobs already
+  // A repository of the same registry (REPOSITORY, without host) that may hold blobs already, which
+  // are then not sent; empty: none.
+  std::string mount_from;
   bool replace_tag = false;  // let the tag name another version than it does
 };
 
-// Sizes in bytes of blobs; those that several files share count once.
+// Sizes in bytes of blobs (files, organ.json, config, bundles); those that several files share
+// count once. Manifests do not count.
 struct PushResult {
   std::string reference;  // oci://…:TAG
   std::string name, version;
-  Digest digest;                 // of the OCI manifest
-  bool already_there = false;    // the tag named this version before
-  std::uint64_t bytes = 0;       // of all blobs
-  std::uint64_t sent_bytes = 0;  // of blobs that went over the network
-  std::uint64_t mounted_bytes = 0;
+  Digest digest;                    // of the OCI manifest
+  bool already_there = false;       // the tag named this version before
+  std::uint64_t bytes = 0;          // of all blobs
+  std::uint64_t sent_bytes = 0;     // of blobs that went over the network
+  std::uint64_t mounted_bytes = 0;  // of blobs that another repository of the registry had
+  // Of the version: all of them are attached there.
   std::size_t signatures = 0;
   std::size_t attestations = 0;
 };
 
 // Uploads a version of `registry` with its signatures and attestations, as referrers: blobs,
 // manifest, signatures, and the tag last: what it names is whole. Without a tag the version's text
-// is the tag. Throws not_found, untrusted (a revoked version; a host that does not prove itself),
-// already_exists (the tag names something else), corrupt (damage here, or answers that lie), io,
-// cancelled.
+// is the tag. What was sent before an error stays there, and the tag as it was. Throws not_found,
+// invalid_argument (`to` has a digest; the version's text is no tag), untrusted (a revoked version;
+// a host that does not prove itself), already_exists (the tag names something else), corrupt
+// (damage here, or answers that lie), io, cancelled.
 PushResult push(const Registry& registry, const format::Reference& version,
                 const RemoteReference& to, const PushOptions& options, const Work& work = {});
 
+// What copy() did. `pushed` speaks of where it went.
 struct CopyResult {
   PushResult pushed;
   std::uint64_t fetched_bytes = 0;  // of files
@@ -60,6 +66,7 @@ struct CopyResult {
 CopyResult copy(const RemoteReference& from, const RemoteReference& to, const PushOptions& options,
                 const Work& work = {});
 
+// What pull() did. Sizes in bytes.
 struct PullResult {
   std::string reference;  // oci://…@sha256:…
   PublishResult published;
@@ -70,7 +77,7 @@ struct PullResult {
   std::size_t left_out = 0;         // that were neither, or too many
 };
 
-// What a version has to be called, NAME:VERSION; nothing: whatever it is.
+// What a version has to be called by its organ.json, name and version; nothing: whatever it is.
 using ExactVersion = std::optional<std::pair<std::string, format::Version>>;
 
 // Brings a version into `registry` under its own name: small objects first, which prove the
@@ -78,15 +85,19 @@ using ExactVersion = std::optional<std::pair<std::string, format::Version>>;
 // are not here, into organ/partial; then publish(), which verifies all of it and commits. Ended at
 // any step it leaves the registry as it was, and files that the next pull of the version goes on
 // with. Throws as push, and untrusted (another name or
-// version than expected; refused by the policy), conflict (another process pulls it).
+// version than expected; refused by the policy), conflict (another process pulls it),
+// invalid_argument (`from` has neither tag nor digest). `registry` was opened to write.
 PullResult pull(Registry& registry, const RemoteReference& from, const ExactVersion& expected,
                 const RemoteOptions& options, const Work& work = {});
 
+// What pull_manifest() brought.
 struct ManifestResult {
   std::string reference;  // oci://…@sha256:…
   std::string name, version;
-  Digest digest;
+  Digest digest;  // of the OCI manifest: the identity
+  // Bytes of the OCI manifest, organ.json and bundles.
   std::uint64_t fetched_bytes = 0;
+  // As PullResult. Only the first signature is written; attestations are not.
   std::size_t signatures = 0, attestations = 0, left_out = 0;
 };
 

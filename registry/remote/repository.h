@@ -16,12 +16,13 @@
 
 namespace organ::registry {
 
+// A manifest as the registry gave it.
 struct RemoteManifest {
   std::string text;  // as sent
   BlobRef ref;       // of the text
 };
 
-// A blob to upload: a text, or an open file of `ref.size` bytes.
+// A blob to upload: a text, or a file of `ref.size` bytes that `open` gives when it is needed.
 struct BlobToSend {
   BlobRef ref;
   std::string name;  // for messages
@@ -29,6 +30,7 @@ struct BlobToSend {
   std::function<UniqueFd()> open = {};
 };
 
+// How a blob came to be in a repository.
 enum class BlobSent { was_there, mounted, sent };
 
 // Thread-safe as its session. Every function throws what Session::send and expect throw, and

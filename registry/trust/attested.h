@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose word counts about an organ: its attestations, judged by the rule for its name.
+// Whose word counts about an organ: its attestations (format/signature/attestation.h), judged by
+// the rule for its name.
 #pragma once
 
 #include <string>

@@ -15,7 +15,7 @@
 
 namespace organ::registry {
 
-// known-registry.v1.schema.json
+// What is remembered of one registry: known-registry.v1.schema.json. A value.
 struct KnownLog {
   std::string location;                  // of the registry's folder: absolute, without links
   std::string log_key;                   // C2SP verifier key
@@ -25,15 +25,19 @@ struct KnownLog {
   LogFacts facts;                        // of the entries before `end`
   std::optional<std::uint64_t> max_age;  // seconds: the user reads no state that is older
 
+  // JSON on several lines.
   std::string to_text() const;
   // Throws corrupt naming `subject`, unsupported_version.
   static KnownLog parse(std::string_view text, std::string_view subject);
 };
 
+// The memory of one user in a folder: files HEX.json, HEX the SHA-256 of the registry's location,
+// mode 0600. Writing is locked against other processes, reading needs no lock.
 class KnownLogs {
  public:
   explicit KnownLogs(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
+  // Whether what is remembered counts, or is as good as absent.
   enum class Before { counts, forget };
   struct Met {
     KnownLog known;  // up to now
@@ -50,7 +54,8 @@ class KnownLogs {
   Met meet(const Log& log, const std::filesystem::path& location, const std::string& time,
            Before before = Before::counts) const;
   // Remembers it, once nothing else is against it. What another process has remembered meanwhile is
-  // compared once more; throws untrusted as above. Why it could not be remembered; empty: it is.
+  // compared once more; throws untrusted as above. Why it could not be remembered; empty: it is, or
+  // nothing is new.
   std::string keep(const Log& log, Met& met) const;
 
   // What is remembered of the registry at this place, or of any whose log has this key, or had it

@@ -23,6 +23,9 @@ namespace organ::registry {
 
 inline constexpr std::size_t kMostKeys = 64;  // of one rule
 
+// What an organ without enough good signatures gets. enforce: a refusal; warn: a warning, but
+// damaged signatures are refused; off: a warning that nobody was asked. One that is not what a key
+// of the rule signed is refused in every mode.
 enum class PolicyMode { enforce, warn, off };
 std::string_view to_string(PolicyMode mode);  // throws invalid_argument for any other value
 
@@ -34,12 +37,13 @@ struct LimitedKey {
   bool operator==(const LimitedKey&) const = default;
 };
 
-// When a signature came into the log: with which entry, and at what time (seconds since 1970).
+// When a signature came into the log: with which entry, and at what time (seconds since 1970), the
+// largest time of the entries up to that one.
 struct LogAnchor {
   std::uint64_t index = 0;
   std::uint64_t time = 0;
 };
-// Of a signature bundle; nothing when no log says.
+// Of a signature bundle, by its whole text; nothing when no log says.
 using SignatureAnchors = std::function<std::optional<LogAnchor>(const std::string& bundle)>;
 
 // One rule. `pattern` is a name, `*` (every name) or `prefix/*` (every name below prefix); the
@@ -62,7 +66,8 @@ class Policy {
   // whose content has another id) or unsupported_version.
   static Policy parse(std::string_view text, std::string_view subject,
                       const std::filesystem::path& trust_folder);
-  // The canonical text of the rules; keys as ids.
+  // The canonical text of the rules, by pattern; keys as ids. parse() takes it back as long as the
+  // keys lie in the trust folder and no threshold is above its rule's number of keys.
   std::string to_text() const;
 
   // One rule, its keys those of these ids in `trust_folder`. Throws corrupt, not_found, and
@@ -71,12 +76,13 @@ class Policy {
                 const std::vector<std::string>& key_ids, const std::filesystem::path& trust_folder,
                 std::vector<LimitedKey> limits = {});
 
-  const std::vector<PolicyRule>& rules() const { return rules_; }
+  const std::vector<PolicyRule>& rules() const { return rules_; }  // by pattern
   // Adds `key` to the rule of exactly `pattern` (made when missing). Throws invalid_argument for
   // a pattern outside the grammar. Returns false when the key was there already.
   bool trust(const std::string& pattern, const format::PublicKey& key);
 
-  // The rule whose pattern matches best; `fallback` when none does (has_rule says which).
+  // The rule whose pattern matches best; `fallback` when none does (has_rule says which). Lives
+  // until a rule is added.
   bool has_rule(std::string_view name) const;
   const PolicyRule& rule_for(std::string_view name) const;
 

@@ -17,6 +17,7 @@
 
 namespace organ::registry {
 
+// `organ` is the registry's folder organ/, here as below. Neither needs to exist.
 std::filesystem::path witness_folder(const std::filesystem::path& organ);
 std::filesystem::path witness_file(const std::filesystem::path& organ,
                                    const std::string& verifier_key);
@@ -43,7 +44,8 @@ std::vector<Cosigned> read_cosigned(const Log& log, const std::filesystem::path&
 // `covered` goes, one of the log's own.
 void require_beginning(const Log& log, const Checkpoint& checkpoint, const Checkpoint& covered);
 
-// How many of the first entries as many of them have cosigned as `quorum` asks for.
+// How many of the first entries as many of them have cosigned as `quorum` asks for; 0: too few
+// have, UINT64_MAX: the quorum is 0. Those with a problem do not count.
 std::uint64_t covered_entries(const std::vector<Cosigned>& cosigned, std::uint64_t quorum);
 
 // What counts of a log: a root that asks for witnesses counts itself only when those of the root
@@ -53,6 +55,8 @@ struct Witnessed {
   std::uint64_t entries = UINT64_MAX;  // the first ones that count; UINT64_MAX: nobody has to
   std::vector<Cosigned> cosigned;      // by the witnesses of `root`
 };
+// `facts` are those of all entries of the log, `now` in seconds since 1970. Throws what reading the
+// log throws.
 Witnessed what_counts(const Log& log, const std::filesystem::path& organ, const LogFacts& facts,
                       std::uint64_t now);
 

@@ -46,7 +46,8 @@ enum class AdapterRole {
   virtual_tokens,
 };
 
-// One tensor in the flat run.
+// One tensor in the flat run, row by row. Offset and elements count numbers; slots lie one behind
+// the other without gaps.
 struct AdapterSlot {
   AdapterRole role;
   std::size_t projection = 0;  // index; of virtual tokens nothing
@@ -57,10 +58,13 @@ struct AdapterSlot {
 
 struct Adapter {
   PeftConfig config;
-  std::vector<AdaptedProjection> projections;  // by layer, then name
-  std::vector<AdapterSlot> slots;              // by projection, then role
-  std::vector<float> values;                   // [elements()], empty until filled
+  // By layer; of one layer experts' parameters first, gate_up_proj before down_proj, then modules
+  // in the order of the architecture's tensors. Empty for prompt and prefix.
+  std::vector<AdaptedProjection> projections;
+  std::vector<AdapterSlot> slots;  // by projection, then role
+  std::vector<float> values;       // [elements()], empty until filled
 
+  // Numbers of the whole run; 0 without slots.
   std::int64_t elements() const;
   // The layer it changes; of virtual tokens 0.
   std::uint64_t layer_of(const AdapterSlot& slot) const;
@@ -76,18 +80,22 @@ Adapter plan_adapter(PeftConfig config, const format::Architecture& architecture
 
 // Values as PEFT starts them: A uniform in +-1/sqrt(in), B zero; IA3 ones; bottleneck down
 // N(0, 0.02^2), the rest zero: they leave the model's function as it is. Virtual tokens N(0, 1), or
-// zeros where the configuration says so.
+// zeros where the configuration says so. Equal seeds give equal values; what was there is replaced.
 void initialise(Adapter& adapter, std::uint64_t seed);
 
 inline constexpr std::string_view kAdapterConfig = format::kAdapterConfigFile;
 inline constexpr std::string_view kAdapterWeights = "adapter_model.safetensors";
 
 // A PEFT folder whose adapter fits the model: every tensor the configuration asks for, of its
-// shape, and no other. Throws not_found, corrupt, incompatible.
+// shape, and no other, of finite numbers. Names that hold the adapter's own
+// (lora_A.default.weight) are read too; adapter_model.bin never is. Throws not_found; corrupt for a
+// tensor that is absent, unknown or not finite; incompatible for shapes or modules that are not the
+// model's; io.
 Adapter read_adapter(const std::filesystem::path& folder, const format::Architecture& architecture);
 
 // Writes the two files of a PEFT folder into an existing one, F32; the weights get no permission
-// bit that is not among `permissions`. Throws already_exists, io, cancelled.
+// bit that is not among `permissions`. The weights come first, the configuration last: where that
+// one fails, the weights stay. The values must be filled. Throws already_exists, io, cancelled.
 void write_adapter(const Adapter& adapter, const format::Architecture& architecture,
                    const std::filesystem::path& folder, unsigned permissions = 0666,
                    const Work& work = {});

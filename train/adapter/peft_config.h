@@ -18,8 +18,8 @@
 namespace organ::train {
 
 enum class AdapterKind { lora, ia3, bottleneck, prompt, prefix };
-std::string_view to_string(AdapterKind kind);  // "lora"
-std::optional<AdapterKind> parse_adapter_kind(std::string_view name);
+std::string_view to_string(AdapterKind kind);                          // "lora"
+std::optional<AdapterKind> parse_adapter_kind(std::string_view name);  // nullopt: no such name
 
 // Where bottleneck adapters stand: after attention and MLP (arXiv 1902.00751) or after the MLP
 // alone (arXiv 2005.00247).
@@ -52,7 +52,7 @@ struct PeftConfig {
   std::vector<std::pair<NamePattern, std::uint64_t>> rank_pattern;
   std::vector<std::pair<NamePattern, double>> alpha_pattern;
 
-  std::uint64_t bottleneck_size = 0;
+  std::uint64_t bottleneck_size = 0;  // numbers between down and up
   BottleneckPlacement placement = BottleneckPlacement::houlsby;
 
   // prompt, prefix: how many positions stand before each document, and what sizes of the model the
@@ -66,7 +66,8 @@ struct PeftConfig {
   // Whether the module of a layer is among those that layers_to_transform names; a target by its
   // whole name always is.
   bool wants_layer(std::uint64_t layer, std::string_view module) const;
-  // Rank and scale of one LoRA module: of the first pattern in the order of the document.
+  // Rank and scale of one LoRA module, by its whole name: of the first pattern in the order of the
+  // document that matches, else `rank` and `alpha`.
   std::uint64_t rank_of(std::string_view module) const;
   double scale_of(std::string_view module) const;
 };

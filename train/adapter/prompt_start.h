@@ -11,7 +11,8 @@
 namespace organ::train {
 
 // Fills a prompt with the embedding's rows of `ids`, over again where they are fewer than its
-// positions. Throws invalid_argument for no ids, or ids outside of the vocabulary.
+// positions; of more ids the first count. Reads the whole table once. Throws invalid_argument for
+// no ids, or ids outside of the vocabulary; corrupt, io.
 void start_from_ids(Adapter& prompt, const format::Checkpoint& checkpoint,
                     std::span<const std::int32_t> ids);
 // The same with ids drawn from the whole vocabulary.

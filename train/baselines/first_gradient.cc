@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/baselines/internal/first_gradient.h"
 
+#include <cmath>
+
+#include <ATen/Parallel.h>
+
+#include "format/base/error.h"
+#include "train/optimize/flat_optimizer.h"
 #include "train/passes/batches.h"
 #include "train/passes/loss_path.h"
 #include "train/passes/run_layers.h"
@@ -19,7 +25,12 @@ at::Tensor first_gradient(Model& model, const TrainedParameters& whole,
     const Batch batch = make_batch(data, {&windows[row], 1}, {&epochs[row], 1});
     path.accumulate_gradient(stack_input(model, batch), batch, 1);
   }
-  return whole.tensors().gradient.cpu();
+  at::Tensor gradient = whole.tensors().gradient.cpu();
+  if (!std::isfinite(global_norm(gradient, static_cast<unsigned>(at::get_num_threads())))) {
+    throw Error(ErrorCode::device, "training: the gradient of the first step is not finite",
+                "--precision fp32 has more range; organ verify looks for weights that are none");
+  }
+  return gradient;
 }
 
 }  // namespace organ::train

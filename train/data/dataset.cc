@@ -63,12 +63,12 @@ Dataset::Dataset(TokenStream stream, std::int64_t context)
     : stream_(std::move(stream)), context_(context) {}
 
 Dataset Dataset::from_texts(const std::vector<TextSource>& texts, const Tokenizer& tokenizer,
-                            std::uint64_t vocab_size, const Options& options) {
+                            std::uint64_t vocab_size, const Options& options, const Work& work) {
   if (options.context < 2) {
     fail(ErrorCode::invalid_argument, "context: {} is out of range, expected 2 or more",
          options.context);
   }
-  Dataset data(TokenStream::from_texts(texts, tokenizer, vocab_size, options.texts),
+  Dataset data(TokenStream::from_texts(texts, tokenizer, vocab_size, options.texts, work),
                options.context);
   if (options.packing == Packing::ffd) {
     data.packed_ =

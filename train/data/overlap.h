@@ -15,17 +15,21 @@ namespace organ::train {
 inline constexpr std::size_t kOverlapGram = 13;
 
 // Counts which sequences of a held-out text also occur in training data given piece by piece.
-// Sequences lie inside one document. They are compared by a 64-bit hash, so that memory is 9 bytes
-// per held-out token whatever the size of the training data. Not thread-safe.
+// Sequences lie inside one document. They are compared by a 64-bit hash, so that memory is little
+// more than 8 bytes per held-out token whatever the size of the training data. Two sequences of one
+// hash count as equal. Lead-ins, which all documents share, are left out. Not thread-safe.
 class OverlapCounter {
  public:
-  // Borrows `held_out`.
+  // Borrows `held_out`, which has to stay as it is while this lives.
   explicit OverlapCounter(const TokenStream& held_out);
+  // One piece of the training data; nothing of it is kept. Neither the order of the pieces nor a
+  // piece given twice changes anything.
   void add(const TokenStream& training);
 
   std::uint64_t grams() const { return grams_; }  // of the held-out text, repeated ones each time
-  std::uint64_t found() const;                    // those that were in the training data
-  double share() const;                           // 0 without grams
+  // Those that were in the training data given so far. Goes through the held-out text anew.
+  std::uint64_t found() const;
+  double share() const;  // found() of grams(), 0 without grams
 
  private:
   std::size_t place(std::uint64_t hash) const;
@@ -36,6 +40,7 @@ class OverlapCounter {
   std::uint64_t grams_ = 0;
 };
 
+// OverlapCounter::share() of `held_out` for training data of one piece.
 double overlap_share(const TokenStream& training, const TokenStream& held_out);
 
 }  // namespace organ::train

@@ -94,13 +94,13 @@ class Reader {
   }
   const Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
 
-  Dataset read(const DataSource& source, Dataset::Options options) {
+  Dataset read(const DataSource& source, Dataset::Options options, const Work& work) {
     if (source.texts.empty()) return Dataset::from_ids(source.ids, vocabulary_, row_padding());
     // A masked model reads a text with what its tokenizer puts around it.
     options.texts.special_tokens = task_ == Task::hidden_tokens;
     options.texts.lead_in = lead_in();
     if (task_ != Task::next_token) options.texts.end_of_sequence = false;
-    return Dataset::from_texts(source.texts, *tokenizer_, vocabulary_, options);
+    return Dataset::from_texts(source.texts, *tokenizer_, vocabulary_, options, work);
   }
 
   // Of the texts of a task that says itself what stands around them, nothing more.
@@ -167,8 +167,8 @@ Sources sources_of(const RunDataOptions& options) {
 }
 
 Dataset read_held_out(Reader& reader, const DataSource& source, DocumentSplit split,
-                      std::int64_t context) {
-  Dataset data = reader.read(source, {.context = context, .texts = {.split = split}});
+                      std::int64_t context, const Work& work) {
+  Dataset data = reader.read(source, {.context = context, .texts = {.split = split}}, work);
   if (data.context() == context) return data;
   fail(ErrorCode::invalid_argument, "{}: windows of {}, but those to train on have {}",
        quote(source.ids.path().string()), counted(data.context(), "token"), context);
@@ -176,11 +176,12 @@ Dataset read_held_out(Reader& reader, const DataSource& source, DocumentSplit sp
 
 OverlapCount count_overlap(Reader& reader, const Dataset& data,
                            const std::vector<TextSource>& training_texts,
-                           const Dataset::Options& options) {
+                           const Dataset::Options& options, const Work& work) {
+  const Work reading = work.phase("reading training texts", bytes_ahead(training_texts));
   OverlapCounter counter(data.stream());
   OverlapCount count;
   for (const TextSource& text : training_texts) {
-    const Dataset training = reader.read({{text}, {}}, options);
+    const Dataset training = reader.read({{text}, {}}, options, reading);
     counter.add(training.stream());
     count.training_files.push_back(training.stream().files().front());
   }
@@ -223,20 +224,23 @@ bool RunData::lacks_end_of_sequence() const {
          !stream.end_of_sequence();
 }
 
-RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options) {
+RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options,
+                      const Work& work) {
   check_run_data(options);
   require_files(options.training);
   require_files(options.held_out);
   const Sources sources = sources_of(options);
   Reader reader(checkpoint, options.padding_id, options.lead_in, false);
   reader.open_tokenizer(!sources.training.texts.empty() || !sources.held_out.texts.empty());
-  RunData data{
-      reader.read(sources.training, {.context = options.context,
-                                     .texts = {.split = options.split, .end_of_sequence = true},
-                                     .packing = options.packing}),
-      std::nullopt, std::nullopt, std::nullopt, std::nullopt};
+  RunData data{reader.read(sources.training,
+                           {.context = options.context,
+                            .texts = {.split = options.split, .end_of_sequence = true},
+                            .packing = options.packing},
+                           work),
+               std::nullopt, std::nullopt, std::nullopt, std::nullopt};
   if (!sources.held_out.empty()) {
-    data.held_out = read_held_out(reader, sources.held_out, options.split, data.training.context());
+    data.held_out =
+        read_held_out(reader, sources.held_out, options.split, data.training.context(), work);
     check_disjoint(data.training.stream(), data.held_out->stream());
     data.overlap = overlap_share(data.training.stream(), data.held_out->stream());
   }
@@ -252,21 +256,21 @@ RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions
 }
 
 MeasuredData read_measured_data(const format::Checkpoint& checkpoint,
-                                const MeasuredDataOptions& options) {
+                                const MeasuredDataOptions& options, const Work& work) {
   check_measured_data(options);
   require_files(options.source);
   require_files({options.training_texts, {}});
   Reader reader(checkpoint, options.padding_id, options.lead_in, options.rolling);
   reader.open_tokenizer(!options.source.texts.empty() || !options.training_texts.empty());
   const Dataset::Options reading{.context = options.context, .texts = {.split = options.split}};
-  MeasuredData measured{reader.read(options.source, reading), 0, std::nullopt};
+  MeasuredData measured{reader.read(options.source, reading, work), 0, std::nullopt};
   reader.draw(measured.data, options.seed);
   if (const Tokenizer* tokenizer = reader.tokenizer()) {
     measured.padding_id = tokenizer->pad().value_or(tokenizer->eos().value_or(0));
   }
   if (options.padding_id) measured.padding_id = *options.padding_id;
   if (!options.training_texts.empty()) {
-    measured.overlap = count_overlap(reader, measured.data, options.training_texts, reading);
+    measured.overlap = count_overlap(reader, measured.data, options.training_texts, reading, work);
   }
   reader.warn_of(measured.data);
   measured.warnings = reader.warnings();

@@ -16,7 +16,8 @@ class Tokenizer;
 
 // Makes the data ask for the model's task, by the draw that `seed` decides. Throws incompatible
 // when the tokenizer lacks the tokens that the task needs. The tokenizer may be null for
-// next_token.
+// next_token, for which nothing is drawn; for the other tasks null throws internal. Keeps nothing
+// of checkpoint and tokenizer.
 void set_task(Dataset& data, const format::Checkpoint& checkpoint, const Tokenizer* tokenizer,
               std::uint64_t seed);
 

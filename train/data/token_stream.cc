@@ -182,7 +182,9 @@ std::int64_t TokenStream::document_end(std::size_t document) const {
 
 TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
                                     const Tokenizer& tokenizer, std::uint64_t vocab_size,
-                                    const TextOptions& options) {
+                                    const TextOptions& options, const Work& work) {
+  const Work reading = work.phase("reading texts", bytes_ahead(texts));
+  check(options.lead_in.empty() || !options.special_tokens, "two lead-ins for one text");
   TokenStream stream;
   stream.text_bytes_ = 0;
   stream.text_words_ = 0;
@@ -201,6 +203,7 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
     require_no_wide_mark(text, subject);
     stream.warn_of_nul(text, subject);
     const std::int64_t before = stream.tokens();
+    std::size_t told = 0;  // bytes of the text
     for (const auto document : split_documents(text, options.split)) {
       auto ids = encode(tokenizer, document, options.special_tokens, subject,
                         static_cast<std::size_t>(document.data() - text.data()));
@@ -211,7 +214,10 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
       }
       *stream.text_bytes_ += document.size();
       *stream.text_words_ += count_words(document);
+      const auto end = static_cast<std::size_t>(document.data() - text.data()) + document.size();
+      reading.advance(end - std::exchange(told, end));
     }
+    reading.advance(text.size() - told);
     stream.files_.push_back({.name = path.filename().string(),
                              .path = path.string(),
                              .digest = sha256(text),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "format/base/digest.h"
+#include "format/base/progress.h"
 #include "train/data/documents.h"
 #include "train/data/source/data_source.h"
 
@@ -25,7 +26,7 @@ struct DataFile {
   std::string path;  // as it was given
   Digest digest;     // of the file's bytes
   std::uint64_t bytes = 0;
-  std::uint64_t tokens = 0;
+  std::uint64_t tokens = 0;  // of its documents, with all that stands around them
 };
 
 // How texts become documents.
@@ -35,6 +36,7 @@ struct TextOptions {
   // training; evaluation counts the tokens of the text alone.
   bool end_of_sequence = false;
   // Put these ids before each document: context that is no target (train/tokenizer/lead_in.h).
+  // Empty with special_tokens.
   std::vector<std::int32_t> lead_in = {};
   // Put what the tokenizer puts around a text ([CLS], [SEP]) around each document; what comes
   // before it is the lead-in then.
@@ -51,15 +53,18 @@ struct RowPadding {
   bool ends_text;
 };
 
-// One: itself. Several: SHA-256 of the lines "sha256:<hex>\n" in order.
+// One: itself. Several, or none: SHA-256 of the lines "sha256:<hex>\n" in order.
 Digest digest_of_files(std::span<const Digest> files);
 
 class TokenStream {
  public:
-  // Documents in the order of the texts. Throws invalid_argument for invalid UTF-8 (file and byte
-  // offset) or a token id >= vocab_size; corrupt for a text of more than 1 GiB; not_found, io.
+  // Documents in the order of the texts; one without tokens is none. Throws invalid_argument for
+  // invalid UTF-8 (file and byte offset) or a token id >= vocab_size; corrupt for a text of more
+  // than 1 GiB; not_found, io. Tells `work` the bytes of each document behind it, where it can be
+  // ended: throws cancelled.
   static TokenStream from_texts(const std::vector<TextSource>& texts, const Tokenizer& tokenizer,
-                                std::uint64_t vocab_size, const TextOptions& options);
+                                std::uint64_t vocab_size, const TextOptions& options,
+                                const Work& work = {});
 
   // Each row one document, without the padding at its end, taken as it is: nothing is put before or
   // behind it. Throws invalid_argument for rows without a target, ids that are no whole rows or
@@ -67,16 +72,20 @@ class TokenStream {
   static TokenStream from_ids(const IdsSource& source, std::uint64_t vocab_size,
                               std::optional<RowPadding> padding = std::nullopt);
 
+  // Of the whole stream, with lead-ins and ends of sequences.
   std::int64_t tokens() const { return static_cast<std::int64_t>(ids_.size()); }
   // The same without the lead-ins.
   std::int64_t text_tokens() const;
+  // Valid, like all spans here, until the stream is assigned to or goes away.
   std::span<const std::int32_t> ids() const { return ids_; }
   // Where each document starts in ids(), ascending; the first is 0.
   std::span<const std::int64_t> document_starts() const { return document_starts_; }
+  // In the order in which they were given; of rows of ids one.
   const std::vector<DataFile>& files() const { return files_; }
   Digest digest() const;  // digest_of_files() of its files
 
-  // Bytes of UTF-8 text behind the tokens; nullopt for ids.
+  // Bytes of UTF-8 text behind the tokens, of documents alone, not of what separates them; nullopt
+  // for ids.
   std::optional<std::uint64_t> text_bytes() const { return text_bytes_; }
   // Words of the text, as count_words counts them; nullopt for ids.
   std::optional<std::uint64_t> text_words() const { return text_words_; }
@@ -84,7 +93,8 @@ class TokenStream {
   std::span<const std::int32_t> lead_in() const { return lead_in_; }
   // As records hold it (format::EvaluationConditions): nullopt for rows of ids.
   std::optional<std::vector<std::uint64_t>> recorded_lead_in() const;
-  // Where the text of the document begins, behind its lead-in, that token `token` is of.
+  // Where the text of the document begins, behind its lead-in, that token `token` is of; `token`
+  // is in [0, tokens()), which is not checked.
   std::int64_t text_start(std::int64_t token) const;
   // What stands behind each document; nullopt: nothing was asked for, or the tokenizer names none.
   std::optional<std::int32_t> end_of_sequence() const { return end_of_sequence_; }

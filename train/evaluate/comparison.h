@@ -30,6 +30,7 @@ struct EvalRecord {
   std::vector<DocumentScore> documents;
 };
 
+// An array of {"nll": sum in nats, "targets": count}, in the order of the documents.
 nlohmann::json document_scores(const std::vector<DocumentScore>& documents);
 
 // Throws invalid_argument when a record with a score for each of so many documents, of data from so
@@ -37,16 +38,20 @@ nlohmann::json document_scores(const std::vector<DocumentScore>& documents);
 void require_record_fits(std::uint64_t documents, std::uint64_t files);
 
 // Reads what `organ eval --json --per-document` printed (schemas/eval.v1.schema.json). Throws
-// corrupt, and invalid_argument for a record without the documents' scores.
+// corrupt, and invalid_argument for a record without the documents' scores. Perplexity is made from
+// the nll; `source` is the file's name. Throws unsupported_version for another schema_version than
+// 1, and what reading a file throws. At most 256 MiB.
 EvalRecord read_eval_record(const std::filesystem::path& file);
 
 // Throws invalid_argument naming the first thing that makes two measurements incomparable, of what
-// is known before either is made: one of them differs, or only one record says what it was.
+// is known before either is made: one of them differs, or only one record says what it was. So does
+// a diagnostic protocol, even of both.
 void check_conditions(const EvalRecord& first, const EvalRecord& second);
-// The same of two that were made.
+// The same of two that were made, and that their numbers of targets are equal.
 void check_comparable(const EvalRecord& first, const EvalRecord& second);
 
-// The fields of schemas/comparison.v1.schema.json.
+// The fields of schemas/comparison.v1.schema.json. The conditions are those of `first`; what it
+// does not say is null.
 nlohmann::json comparison_record(const EvalRecord& first, const EvalRecord& second,
                                  const PairedDifference& difference,
                                  const BootstrapOptions& options);

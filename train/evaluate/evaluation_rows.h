@@ -17,7 +17,8 @@ struct EvaluationRow {
   std::int64_t first_scored = 0;  // positions before it are context only
 };
 
-// All windows, whatever options.windows. Throws invalid_argument for options that cannot be.
+// All windows, whatever options.windows. Throws invalid_argument for options that cannot be. In the
+// order of the stream.
 std::vector<EvaluationRow> evaluation_rows(const Dataset& data, const EvaluationOptions& options);
 
 // Leaves the first `windows`, 0: all; whether some were taken away.
@@ -27,10 +28,12 @@ bool keep_first(std::vector<EvaluationRow>& rows, std::int64_t windows);
 std::int64_t row_length(const Dataset& data, const EvaluationOptions& options);
 
 // Ids, targets and visible documents of a row under the protocol. Arrays of row_length() numbers.
+// Every number is written. Padding has id 0, sees itself alone and is no target, but for P1.
 void fill_row(const Dataset& data, const EvaluationOptions& options, const EvaluationRow& row,
               const WindowArrays& out);
 
-// Of each place of a row: the token of the stream that its target counts for.
+// Of each place of a row: the token of the stream that its target counts for. Of places without a
+// target some token of the row.
 std::vector<std::int64_t> target_tokens(const Dataset& data, const EvaluationOptions& options,
                                         const EvaluationRow& row);
 

@@ -20,6 +20,8 @@ namespace organ::train {
 
 struct GenerationOptions {
   SamplingOptions sampling = {};
+  // At least 1, and with the prompt at most the model's positions; without bound of an
+  // encoder-decoder.
   std::uint64_t max_tokens = 128;
   std::vector<std::int32_t> stop_ids = {};  // one of them ends the text and does not belong to it
   // Divides the logits of tokens that the decoder has seen, prompt included, where they are above
@@ -30,14 +32,17 @@ struct GenerationOptions {
 struct Generation {
   std::vector<std::int32_t> ids;  // without the prompt and without the stop id
   bool stopped = false;           // by a stop id; else by max_tokens or by on_token
-  double seconds = 0;             // from the first generated token to the last
+  // Without the reading of the prompt and the choice of the first token; with the time of on_token
+  // and of the choice of a stop id.
+  double seconds = 0;  // from the first generated token to the last
 };
 
 // Whether the model's text goes on after the prompt; that of an encoder-decoder, which reads the
 // prompt as a whole, stands for itself.
 bool continues_prompt(const format::Architecture& architecture);
 
-// Not thread-safe; several may run over one loaded model at a time.
+// Not thread-safe; several may run over one loaded model at a time. On one machine's CPU, with one
+// number of threads, equal arguments give equal ids.
 class Generator {
  public:
   // Loads the model for itself. Throws what LoadedModel::load throws, incompatible for a family
@@ -51,7 +56,8 @@ class Generator {
   // Calls on_token, which may be empty, with each id as it comes; false ends the generation. Throws
   // invalid_argument for an empty prompt, an id outside of the vocabulary, options out of range and
   // when prompt and max_tokens are more than the model has positions. Relative positions have no
-  // end.
+  // end. Each call reads the prompt anew and keeps nothing for the next. Throws corrupt when the
+  // logits are not finite numbers, device, and what on_token throws.
   Generation run(std::span<const std::int32_t> prompt, const GenerationOptions& options,
                  const std::function<bool(std::int32_t)>& on_token);
 

@@ -45,7 +45,8 @@ double Sampler::draw() { return SplitMix64(SplitMix64(options_.seed).next() + dr
 
 std::int32_t Sampler::choose(std::span<const float> logits) {
   const auto best = std::ranges::max_element(logits);
-  if (best == logits.end() || !std::isfinite(*best)) {
+  const auto is_nan = [](float logit) { return std::isnan(logit); };  // which is no maximum
+  if (best == logits.end() || !std::isfinite(*best) || std::ranges::any_of(logits, is_nan)) {
     fail(ErrorCode::corrupt, "the model's logits are not finite numbers");
   }
   if (options_.temperature == 0) return static_cast<std::int32_t>(best - logits.begin());

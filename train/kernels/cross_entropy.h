@@ -2,7 +2,7 @@
 // Cross-entropy of rows over a vocabulary that comes in stretches, so that a stretch's logits are
 // still in the cache when they are read again (online softmax, arXiv 1805.02867). Stateless
 // functions; results do not depend on the number of threads. All tensors of a call are on one
-// device; see kernels.h.
+// device; see elementwise.h.
 #pragma once
 
 #include <cstdint>

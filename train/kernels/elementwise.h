@@ -8,7 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "train/kernels/rows.h"
+#include "train/kernels/activation.h"
 
 namespace organ::train::kernels {
 
@@ -49,8 +49,8 @@ at::Tensor layer_norm_backward(const at::Tensor& dout, const Norm& norm, const a
 // unit * gamma + beta again; beta undefined for a norm without.
 at::Tensor norm_output(const at::Tensor& unit, const at::Tensor& gamma, const at::Tensor& beta);
 
-// The same norm over each head of a packed [n, width] matrix, in place: heads of `size` columns
-// starting at column 0, gammas [heads] choose the weight of each head.
+// The RMS norm over each head of a packed working [n, width] matrix, in place: `heads` heads of
+// `size` columns each from `first_column` on; one gamma, fp32 [size], serves all of them.
 struct HeadNorm {
   at::Tensor unit;  // working [n, heads * size]
   at::Tensor rstd;  // fp32 [n * heads]

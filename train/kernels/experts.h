@@ -25,7 +25,8 @@ struct Routing {
 };
 
 // The `per_token` largest logits of each row (of equal ones the first), weighted by the softmax
-// over these alone. logits working [n, experts]. Decided on the CPU wherever they are.
+// over these alone. logits working [n, experts]. Decided on the CPU wherever they are. Throws
+// internal unless per_token is 1 to experts.
 Routing route(const at::Tensor& logits, std::int64_t per_token);
 // The gradient of the logits, of their type and on the CPU, given that of the weights [entries].
 at::Tensor route_backward(const Routing& routing, std::span<const float> dweight,

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "train/kernels/activation.h"
+
 namespace organ::train::kernels {
 
 // bfloat16 as it lies in memory; the same layout as c10::BFloat16.
@@ -78,10 +80,6 @@ void accumulate_scaled_row(const Bf16* a, float factor, float* sum, std::int64_t
 float dot_row(const float* a, const float* b, std::int64_t n);
 float dot_row(const Bf16* a, const Bf16* b, std::int64_t n);
 float dot_row(const Bf16* a, const float* b, std::int64_t n);
-
-// The element-wise functions of MLPs; gelu is x * Phi(x), gelu_tanh its approximation
-// (arXiv 1606.08415).
-enum class Activation : std::uint8_t { silu, gelu, gelu_tanh, relu };
 
 // out = function(gate) * up (SwiGLU and its kin, arXiv 2002.05202).
 void gated_row(Activation kind, const float* gate, const float* up, float* out, std::int64_t n);

@@ -18,7 +18,8 @@
 
 namespace organ::train {
 
-// What a layer reads beside its input and its weights.
+// What a layer reads beside its input and its weights. Borrows all of it for one forward or
+// backward.
 struct Pass {
   OpenBatch& open;
   const RopeTables* rope;                  // null: positions are no matter of the layers
@@ -30,18 +31,24 @@ struct Pass {
   Pass over(OpenBatch& part) const { return {part, rope, cache, relative}; }
 };
 
-// Borrows its weights and the place of their gradients; stateless.
+// Borrows its weights and the place of their gradients; stateless. What trains is what has a
+// gradient tensor.
 class Layer {
  public:
   virtual ~Layer() = default;
-  // x fp32 [tokens, hidden]; `tape` null: nothing kept.
+  // x fp32 [tokens, hidden]; `tape` null: nothing kept. The result is a new tensor like x. With a
+  // tape backward can follow, once.
   virtual at::Tensor forward(const at::Tensor& x, const Pass& pass, LayerTapePtr* tape) const = 0;
-  // Consumes the tape. Undefined when the input gradient is not needed.
+  // Consumes the tape. Undefined when the input gradient is not needed. dy and the result fp32
+  // [tokens, hidden]; `pass` says the same of the same batch as in forward. Gradients of the
+  // weights and of adapters are added to in either case.
   virtual at::Tensor backward(const at::Tensor& dy, LayerTape& tape, const Pass& pass,
                               bool need_input_gradient) const = 0;
 };
 
-// x + attention(norm(x)), then x + mlp(norm(x)).
+// x + attention(norm(x)), then x + mlp(norm(x)). Like all layers below it shares the tensors of
+// `parameters` and keeps nothing of the other arguments but `layer` and `closing`. They throw as
+// make_adaptation (train/weights/adaptation.h).
 std::unique_ptr<Layer> make_pre_norm_layer(const Geometry& geometry, const LayerAttention& own,
                                            const TensorNames& names,
                                            const LayerParameters& parameters);
@@ -60,7 +67,9 @@ std::unique_ptr<Layer> make_decoder_layer(const Geometry& geometry, const LayerA
                                           const TensorNames& names,
                                           const LayerParameters& parameters);
 
-// Layer `index` of its stack; closing as above, null for all but the last.
+// Layer `index` of its stack; closing as above, null for all but the last. The geometry chooses the
+// kind: a decoder's layer by its part, then post-norm by its placement, else pre-norm, on the
+// source part where the geometry says so.
 std::unique_ptr<Layer> make_layer(const Geometry& geometry, std::int64_t index,
                                   const TensorNames& names, const LayerParameters& parameters,
                                   const Normalization* closing);

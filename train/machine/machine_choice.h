@@ -8,6 +8,7 @@
 
 namespace organ::train {
 
+// The default: the CPU, as the host process has it.
 struct MachineChoice {
   Device device = {};
   unsigned threads = 0;  // 0: all cores, or this process's share of them

@@ -10,6 +10,7 @@
 namespace organ::train {
 
 // bf16: weights and activations in bfloat16; residual stream, gradients and optimiser in fp32.
+// fp32: all of them in fp32.
 enum class Precision { fp32, bf16 };
 
 // Their names, and back; nullopt for anything else.

@@ -27,6 +27,7 @@ void make_threads();
 
 // While it lives its thread computes with as many threads as a machine that was started with this
 // choice, then with as many as before: the bits of what else it computes depend on their number.
+// Destroyed on the thread that made it. Fewer threads where the system does not give as many.
 class ThreadsInUse {
  public:
   explicit ThreadsInUse(const MachineChoice& choice);
@@ -40,6 +41,7 @@ class ThreadsInUse {
 
 // Returns what `action(at::Device)` returns, of a device that is open; nothing in it records a
 // graph for autograd, and what LibTorch throws is an Error or std::bad_alloc (with_device_errors).
+// The result is moved and may not be void.
 template <typename Action>
 auto compute_on(at::Device device, Action&& action) {
   const c10::NoGradGuard no_grad;

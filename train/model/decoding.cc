@@ -30,6 +30,8 @@ at::Tensor Model::decode(const std::vector<std::int64_t>& ids, DecodeCache& cach
   check(!ids.empty(), "nothing to decode");
   check(impl_->virtual_tokens == 0 || impl_->virtual_left_out, "virtual tokens are not decoded");
   check((impl_->stacks.size() > 1) == cache.source_.defined(), "an encoder's text is not read yet");
+  check(cache.whole_, "a sequence whose last positions did not run has no next one");
+  cache.whole_ = false;
   cache.ids_.insert(cache.ids_.end(), ids.begin(), ids.end());
   cache.layers_.resize(static_cast<std::size_t>(layer_count()));
   const auto total = static_cast<std::int64_t>(cache.ids_.size());
@@ -52,6 +54,7 @@ at::Tensor Model::decode(const std::vector<std::int64_t>& ids, DecodeCache& cach
     const Pass pass = impl_->pass(i, open, &cache.layers_[static_cast<std::size_t>(i)]);
     x = impl_->slot(i).layer->forward(x, pass, nullptr);
   }
+  cache.whole_ = true;
   return x.narrow(0, length - fresh, fresh);
 }
 

@@ -99,7 +99,8 @@ class Model {
   bool ends_train() const;
 
   // What the layers need of a batch, made once for all of them. Throws internal for a batch of
-  // another kind of model.
+  // another kind of model, incompatible for several documents in a row that is longer than dynamic
+  // rope scaling was trained for.
   ModelBatch open(const Batch& batch);
   // The residual stream is fp32 [tokens, hidden_size] in both precisions.
   at::Tensor embed(ModelBatch& batch) const;

@@ -14,6 +14,8 @@ namespace organ::train {
 // the tensors of the batch, which must not change meanwhile. Movable; not thread-safe.
 class ModelBatch {
  public:
+  // The rows of head_loss and logits are those of own(). Between the layers, where the model has
+  // virtual tokens, a stream has the rows of a wider batch.
   const Batch& own() const { return own_; }  // as it came
 
  private:
@@ -25,6 +27,7 @@ class ModelBatch {
 
   Batch own_;
   std::optional<WideBatch> wide_;  // with the model's virtual tokens; nullopt: it has none
+  // What the layers run over: the wide batch, else own_. Behind a pointer since it does not move.
   std::unique_ptr<OpenBatch> running_;
 };
 

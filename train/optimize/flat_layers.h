@@ -13,6 +13,7 @@
 namespace organ::train {
 
 // Joins the stretch to the last one where it can.
+// Offset and elements count numbers. To be called in ascending order.
 void add_run(std::vector<ParameterRun>& runs, std::int64_t offset, std::int64_t elements,
              bool decay);
 
@@ -26,6 +27,10 @@ enum class Ends { frozen, trained };
 class FlatLayers : public TrainedParameters {
  public:
   // `checkpoint` is the one that the model was loaded from.
+  // Reads the numbers and binds the model to them: its forward reads the working copy, its backward
+  // adds to the gradient, which is zero as the moments are. The model lives longer. decay_all:
+  // weight decay for all, else as each slot says. Throws incompatible for a stored type that does
+  // not train (other than F32, BF16, F16), io, corrupt.
   FlatLayers(Model& model, const format::Checkpoint& checkpoint, format::LayerRange layers,
              bool decay_all);
   // Layers in any order, each once.
@@ -35,7 +40,9 @@ class FlatLayers : public TrainedParameters {
   std::int64_t trained_layers() const override { return static_cast<std::int64_t>(layers_.size()); }
   FlatTensors tensors() const override;
   const std::vector<ParameterRun>& runs() const override { return runs_; }
+  // Rounds master to the working copy, to nearest even; nothing in fp32, where both are one.
   void refresh_working() override;
+  // To nearest even. Throws incompatible where a finite number becomes infinite in its stored type.
   void round_to_stored_types(const format::Checkpoint& checkpoint) override;
   std::vector<TrainedTensor> collect() const override;  // by layer, then name
 

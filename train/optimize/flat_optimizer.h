@@ -18,9 +18,12 @@ struct FlatTensors {
 };
 
 // Those of the CPU, borrowed.
+// Valid while the tensors' memory is. `working` is empty where it is not bf16.
 FlatParameters flat_view(const FlatTensors& tensors);
 
 // See train/optimize/optimizer.h.
+// On the device of the tensors; `threads` counts on the CPU only. Elsewhere norm, moments and
+// weights may differ from the CPU's in their last bits.
 double global_norm(const at::Tensor& values, unsigned threads);
 void round_working(const FlatTensors& parameters, std::uint64_t update);
 void adamw_step(const FlatTensors& parameters, std::span<const ParameterRun> runs,
@@ -30,6 +33,7 @@ void average_step(const at::Tensor& average, const at::Tensor& values, double de
                   unsigned threads);
 
 // What runs off the CPU.
+// Of tensors on any device, the CPU included, so that both ways can be compared there.
 namespace composed {
 
 double global_norm(const at::Tensor& values);

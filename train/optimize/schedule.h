@@ -11,6 +11,7 @@
 
 namespace organ::train {
 
+// How the rate goes on behind the warm-up. parse_schedule knows the names that to_string writes.
 enum class ScheduleKind { cosine, linear, constant };
 std::string_view to_string(ScheduleKind kind);
 std::optional<ScheduleKind> parse_schedule(std::string_view name);
@@ -23,6 +24,7 @@ struct Schedule {
   std::uint64_t warmup_steps = 0;  // W
   std::uint64_t total_steps = 0;   // T
 
+  // The rate of the step that follows `step` done ones. Beyond T cosine and linear stay at 0.
   double at(std::uint64_t step) const;
 };
 

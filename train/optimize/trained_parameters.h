@@ -18,8 +18,10 @@ class TrainedParameters {
   virtual ~TrainedParameters() = default;
   // Layers whose own weights train.
   virtual std::int64_t trained_layers() const = 0;
+  // Handles of the same buffers each time: who writes to them writes to what trains.
   virtual FlatTensors tensors() const = 0;                      // where the model is
   FlatParameters view() const { return flat_view(tensors()); }  // of a model on the CPU
+  // They tile the buffers, in ascending order. Valid while this lives.
   virtual const std::vector<ParameterRun>& runs() const = 0;
   // Whether the model computes as if they were not there: what they start as may change it.
   virtual void set_aside(bool /*aside*/) {}
@@ -31,6 +33,7 @@ class TrainedParameters {
   void refresh_working(std::uint64_t update) { round_working(tensors(), update); }
   // The values a reader of the result will find: rounded to the types they are stored in. Throws
   // incompatible for a type that does not train.
+  // To be called when nothing trains any more; master and working copy hold them from then on.
   virtual void round_to_stored_types(const format::Checkpoint& checkpoint) = 0;
   // They share the memory of the numbers where the model is on the host: nothing trains afterwards.
   virtual std::vector<TrainedTensor> collect() const = 0;

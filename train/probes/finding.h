@@ -15,6 +15,7 @@ namespace organ::train {
 
 using PaddingIds = std::span<const std::int64_t>;  // ids known to fill up rows
 
+// One number against one limit.
 struct ProbeFinding {
   std::string name;  // causality | shift | hidden | padding | uniform | overlap
   bool passed = false;
@@ -35,9 +36,11 @@ std::string describe(const ProbeFinding& finding);
 // One line for findings that all passed, each name once: "self-tests passed: causality, shift".
 std::string describe_passed(const std::vector<ProbeFinding>& findings);
 
+// True for no findings too.
 bool all_passed(const std::vector<ProbeFinding>& findings);
 
 // Throws the first finding that did not pass.
+// With its code, its line as describe() writes it, and its hint. Nothing where all passed.
 void require_passed(const std::vector<ProbeFinding>& findings);
 
 }  // namespace organ::train

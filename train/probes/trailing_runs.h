@@ -10,9 +10,11 @@
 
 namespace organ::train {
 
+// Counts rows as they are added; holds a few numbers for each id that ends one. Not thread-safe.
 class TrailingRuns {
  public:
   // The ids of one row that are predicted, in order.
+  // A run of 8 or more at its end is counted under its id; an empty row is none.
   template <typename Id>
   void add(std::span<const Id> row) {
     if (row.empty()) return;
@@ -28,6 +30,8 @@ class TrailingRuns {
   }
   // A line of dashes, a table or a genome end in runs too. What fills rows up is an id of `padding`
   // or one that ends more than half of several rows; only such runs count.
+  // The finding `padding`: their share of all ids added, 5 % at most; of none 0. It fails as
+  // invalid_argument.
   ProbeFinding finding(PaddingIds padding) const;
 
  private:

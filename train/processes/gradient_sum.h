@@ -17,15 +17,19 @@ namespace organ::train {
 class GradientSum {
  public:
   // The processes agree on the way, so that all call this together. Throws device when another
-  // process is lost. `library`: NCCL's file name.
+  // process is lost. `library`: NCCL's file name. Where NCCL fails in one process, all sum through
+  // the host: no error. One process alone has nothing to sum.
   GradientSum(ProcessGroup& group, at::Device device, const char* library = "libnccl.so.2");
 
-  // What is used, for people: "nccl 2.28.9"; and why nothing better, else empty.
+  // What is used, for people: "nccl 2.28.9"; and why nothing better, else empty. Without NCCL
+  // "gloo"; alone "".
   const std::string& way() const { return way_; }
   const std::string& reason() const { return reason_; }
 
   // fp32, contiguous, of one size everywhere: each number becomes its sum over the processes.
-  // Throws device when another process is lost.
+  // Throws device when another process is lost. In place, and done when this returns; over NCCL the
+  // wait for an answer ends after ten minutes. What stands in the gradient after an error is
+  // undefined.
   void sum(const at::Tensor& gradient);
   // Another process was lost: nothing can be summed any more.
   bool broken() const { return broken_ || group_.broken(); }

@@ -12,7 +12,9 @@ namespace organ::train {
 
 // on_machine() for a process at its place: on its own device (own_device), with its share of the
 // cores. Returns what `action(Device named, at::Device opened)` returns: what is told and recorded
-// of the device, and what LibTorch calls it. Throws as on_machine.
+// of the device, and what LibTorch calls it. Throws as on_machine. The share is what the choice
+// says; where it does not, and the process is our own, the usable cores divided by the processes of
+// this machine, at least one.
 template <typename Action>
 auto on_own_machine(const MachineChoice& choice, const std::optional<ProcessPlace>& place,
                     Action&& action) {

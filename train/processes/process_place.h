@@ -23,13 +23,15 @@ struct ProcessPlace {
 // RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT, LOCAL_WORLD_SIZE (default: WORLD_SIZE) and LOCAL_RANK
 // (default: RANK modulo LOCAL_WORLD_SIZE); nullopt without WORLD_SIZE or when it is 1. `variable`
 // returns a variable's value or null. Throws invalid_argument naming the variable that is missing
-// or out of range.
+// or out of range. A variable that is set to nothing counts as missing; at most 4096 processes,
+// ports from 1 on.
 std::optional<ProcessPlace> process_place(const std::function<const char*(const char*)>& variable);
 // That of this process, by its environment.
 std::optional<ProcessPlace> process_place();
 
 // Where a process runs that asks for `wanted`: processes on one machine take a device each, unless
-// one was named. What is recorded of the device is recorded of this one.
+// one was named. What is recorded of the device is recorded of this one. That is cuda:LOCAL_RANK;
+// without a place, and for the CPU, `wanted` as it is.
 Device own_device(Device wanted, const std::optional<ProcessPlace>& place);
 
 }  // namespace organ::train

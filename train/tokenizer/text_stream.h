@@ -10,15 +10,20 @@
 
 namespace organ::train {
 
-// Special tokens are left out. Not thread-safe.
+// What the calls give, one behind the other, is the text. The time of a call does not grow with the
+// ids before it, but for those that are still held back; memory does, by 4 bytes an id. Not
+// thread-safe.
 class TextStream {
  public:
-  // The text goes on after `prompt`. Special tokens are left out of it, or not.
+  // The text goes on after `prompt`, whose own text is not given and of which the last six ids
+  // matter; empty: nothing stands before.
+  // Special tokens are left out of it, or not.
   TextStream(Tokenizer tokenizer, std::vector<std::int32_t> prompt, bool skip_special = true);
 
-  // The text that is certain now and was not before.
+  // The text that is certain now and was not before; often empty, as within a character of several
+  // tokens. Throws invalid_argument for a negative id.
   std::string push(std::int32_t id);
-  // The rest.
+  // The rest; part of a character becomes U+FFFD.
   std::string finish();
 
  private:

@@ -19,12 +19,17 @@ class MetricsLog {
  public:
   // Opens FOLDER/metrics.jsonl; lines of steps after `resumed_step` are dropped, and of evaluations
   // after `evaluated_step` (nullopt: of all). A line that a crash left torn is dropped too.
+  // Makes the folder where it is not there. The first line that is not kept ends the log: all
+  // behind it goes too. Throws io, and refuses what is no regular file.
   MetricsLog(const std::filesystem::path& folder, std::uint64_t resumed_step,
              std::optional<std::uint64_t> evaluated_step);
   bool empty() const { return empty_; }  // nothing was kept and nothing written
+  // One line each, written at once and not yet durable. The line of a run is the first of its log,
+  // as step 0. Throws io.
   void write(const RunMetrics& metrics);
   void write(const StepMetrics& metrics);
   void write(const EvaluationMetrics& metrics);
+  // What was written is durable on return: before a train state of these steps is saved. Throws io.
   void sync();
 
  private:

@@ -14,6 +14,9 @@
 
 namespace organ::train {
 
+// What its maker says of an organ, as organ.json has it. Version: SemVer; license and data_license:
+// SPDX identifiers, nullopt where none is named. donor_id: a name for the model that it was cut
+// from.
 struct OrganIdentity {
   std::string name = "organ";
   std::string version = "0.0.0";
@@ -31,6 +34,9 @@ void check_organ(const TrainInputs& inputs, const OrganIdentity& identity);
 // Writes the organ folder `out` with the trained layers in the donor's stored types, BF16 for
 // MXFP4 (rounded to nearest even), one after the other, and returns its manifest. Throws
 // already_exists, io, incompatible when a value does not fit the stored type, cancelled.
+// The folder appears whole or not at all. settings.layers are its layers, counted from 0 in it;
+// organ.json records settings, data, software, figures and what training changed of each tensor. To
+// be called where TrainResult::writes_files.
 format::Manifest write_organ(const TrainedRun& run, const OrganIdentity& identity,
                              const std::filesystem::path& out, const Work& work = {});
 

@@ -10,7 +10,9 @@
 
 namespace organ::train {
 
-// nullopt without held-out data.
+// The share of the held-out data's 13-grams of tokens that the training data hold too, as
+// organ.json and baseline.json record it, with the digest of the held-out data. nullopt without
+// held-out data.
 inline std::optional<format::OverlapRecord> run_overlap(const RunData& data) {
   if (!data.overlap || !data.held_out) return std::nullopt;
   return format::OverlapRecord{kOverlapGram, *data.overlap, data.held_out->stream().digest()};

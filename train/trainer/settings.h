@@ -31,6 +31,8 @@ enum class TrainMode { in_situ, wrapper };
 std::string_view to_string(TrainMode mode);
 std::optional<TrainMode> parse_train_mode(std::string_view name);
 
+// Plain value. Ranges: check_settings. The data must have been read with the same context, packing
+// and seed, which the run checks.
 struct TrainSettings {
   // What decides the numbers; resuming demands the same.
   TrainMode mode = TrainMode::in_situ;
@@ -50,10 +52,12 @@ struct TrainSettings {
   double warmup_share = 0.1;  // of the steps
   AdamWOptions adamw;
   bool decay_all = false;  // weight decay for 1-D tensors too, as torch does
+  // Limit of the gradient's Euclidean norm over all that trains.
   double clip_norm = 1.0;  // 0: no clipping
   // Decay of the weights' moving average after its warm-up (ema_decay), which is published; 0:
   // none.
   double ema = 0;
+  // Of the order of the windows and the draw of hidden or dropped tokens; at most 2^63 - 1.
   std::uint64_t seed = 0;
 
   // What does not, but for the last bits.

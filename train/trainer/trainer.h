@@ -28,10 +28,14 @@ namespace organ::train {
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
+  // One line for people each, without its end.
   virtual void note(std::string_view line) = 0;
   virtual void detail(std::string_view /*line*/) {}  // what few want to read
   virtual void warn(std::string_view line) = 0;
+  // After each step, skipped ones too but the third in a row, which ends the run; of a resumed run
+  // from the step behind its train state on.
   virtual void step(const StepMetrics& metrics, std::uint64_t total_steps) = 0;
+  // After each measurement of held-out data with the whole model, before training included.
   virtual void evaluation(const EvaluationMetrics& metrics) = 0;
   virtual void finished() {}  // the run has its result; not called when it throws
   // Asked before each step and between pieces of a measurement. Once true, always true: the run
@@ -79,6 +83,7 @@ struct TrainResult {
   std::vector<TrainedTensor> tensors;  // by layer, then name; an adapter's in its own order
   std::uint64_t trainable = 0;         // numbers that trained
   Device device;                       // where this process ran
+  // Which weights `tensors` are, and the step after which they were so.
   PublishedWeights published = PublishedWeights::last;
   std::uint64_t published_step = 0;
   PrefixUse prefix;
@@ -89,11 +94,14 @@ struct TrainResult {
   std::optional<HeldOutLoss> before;   // the whole model as it came
   std::optional<HeldOutLoss> after;    // the whole model with the trained layers in place
   std::optional<HeldOutLoss> wrapper;  // Embed o Organ o Head after training, wrapper mode only
+  // Done in all, those before a resumption included.
   std::uint64_t steps = 0;
   std::uint64_t skipped = 0;       // steps whose loss or gradient was not finite
   std::uint64_t milliseconds = 0;  // of all parts of a resumed run
+  // Of the last step that was not skipped; nullopt where this part of the run made none.
   std::optional<double> last_loss;
   double flops_per_token = 0;  // matrix products of a step, forward and backward
+  // By patience, before all steps were done.
   bool stopped_early = false;
 };
 

@@ -16,14 +16,16 @@ namespace organ::train {
 class Adaptation {
  public:
   virtual ~Adaptation() = default;
-  // The adapted output of `base` for x working [n, in].
+  // The adapted output of `base` for x working [n, in]; the result working [n, out].
   virtual at::Tensor forward(const Projection& base, const at::Tensor& x) const = 0;
-  // The gradient of x; adds those of the adapter's numbers and of the base's weights.
+  // The gradient of x; adds those of the adapter's numbers and of the base's weights, where they
+  // train. `base` and `input` are of the same rows as in forward.
   virtual at::Tensor backward(const Projection& base, const at::Tensor& dy,
                               const MakeInput& input) const = 0;
 };
 
-// The tensors of an adapter at one projection; only those of its kind are defined.
+// The tensors of an adapter at one projection; only those of its kind are defined. Values working,
+// but of IA3 fp32 in both precisions; gradients fp32.
 struct AdapterParameters {
   AdapterKind kind = AdapterKind::lora;
   AdaptedProjection projection = {};
@@ -33,14 +35,15 @@ struct AdapterParameters {
 };
 
 // One of the projections that a product computes at once: columns [first_column, + projection.out)
-// of its output.
+// of its output; 0 of a product that is not fused.
 struct AdaptedPart {
   std::int64_t first_column = 0;
   AdapterParameters parameters;
 };
 
 // Of all adapted parts of one product with `out` columns, all of one kind. Throws incompatible
-// for an adapter that scales the input of a part of a fused product.
+// for an adapter that scales the input of a part of a fused product, internal for a bottleneck
+// behind a part of one and for virtual tokens. `parts` is not empty.
 std::unique_ptr<Adaptation> make_adaptation(std::vector<AdaptedPart> parts, std::int64_t out);
 
 }  // namespace organ::train

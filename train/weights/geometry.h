@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "format/architecture/architecture.h"
+#include "train/kernels/activation.h"
 #include "train/kernels/experts.h"
-#include "train/kernels/rows.h"
 #include "train/positions/batch_visibility.h"
 #include "train/positions/relative_bias.h"
 #include "train/positions/rope.h"

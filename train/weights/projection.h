@@ -17,7 +17,8 @@ class Adaptation;
 // Makes the input of a part of a layer again, for weight gradients: cheaper than to keep it.
 using MakeInput = std::function<at::Tensor()>;
 
-// A linear map of rows, borrowed weights.
+// A linear map of rows, borrowed weights. Calls write nothing but gradients, and these without a
+// lock: backward of one projection runs in one thread at a time.
 class Projection {
  public:
   // weight [out, in] or [in, out]; bias [out] or undefined; adaptation null: none.
@@ -26,10 +27,11 @@ class Projection {
   Projection(Projection&&) noexcept;
   ~Projection();
 
-  // x working [n, in]
+  // x working [n, in]; the result working [n, out].
   at::Tensor forward(const at::Tensor& x) const;
-  // The gradient of the input that gave y; adds those of weight, bias and adaptation where they
-  // train.
+  // The gradient of the input that gave y, working [n, in]; dy working [n, out]. Adds those of
+  // weight, bias and adaptation where they train. `input` may be called more than once, and is not
+  // called unless needs_input().
   at::Tensor backward(const at::Tensor& dy, const MakeInput& input) const;
   // Whether backward asks for the input.
   bool adapted() const { return adaptation_ != nullptr; }
@@ -42,7 +44,8 @@ class Projection {
   // The same without the adaptation: for the adaptation itself, and for what is never adapted.
   at::Tensor product(const at::Tensor& x) const;
   at::Tensor product_backward(const at::Tensor& dy, const MakeInput& input) const;
-  // Its parts. add_gradient must be called where needs_input.
+  // Its parts. add_gradient must be called where needs_input; of a weight that does not train it
+  // must not be.
   at::Tensor input_gradient(const at::Tensor& dy) const;
   void add_gradient(const at::Tensor& dy, const at::Tensor& x) const;
 

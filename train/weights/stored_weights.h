@@ -16,8 +16,9 @@ namespace organ::train {
 using StoredLayer = std::map<std::string, format::Checkpoint::Location>;
 
 // Reads one tensor into `out` (contiguous, fp32 or bf16, as many elements as stored; exact, rounded
-// to nearest even where the stored type has more bits). Throws incompatible for another stored
-// type, corrupt.
+// to nearest even where the stored type has more bits), on any device; piece by piece, so that
+// there is no second copy of a large tensor. Throws incompatible for another stored type, internal
+// for another number of elements, corrupt, io.
 void read_weights(const format::Checkpoint& checkpoint, format::Checkpoint::Location location,
                   const at::Tensor& out);
 

@@ -13,18 +13,23 @@
 namespace organ::train {
 
 // What a kind of layer calls its tensors. Projections are named without ".weight" and ".bias";
-// where several are one fused matrix, by the first of them. "" where the layer has none.
+// where several are one fused matrix, by the first of them. Experts' matrices and sinks are no
+// projections: these are names of tensors. "" where the layer has none. Views of constants.
 struct TensorNames {
+  // Whole names of tensors, of all that the kind may have; a layer need not have each of them.
   std::span<const std::string_view> storage_order;  // parts of one fused matrix are adjacent
   std::string_view qkv, attention_output, query_norm, key_norm;
   std::string_view mlp_in, mlp_out;  // gate and up, or the only one; down
   std::string_view sinks = "", router = "";
   std::string_view cross_query = "", cross_key_value = "", cross_output = "", cross_norm = "";
   std::string_view attention_norm, mlp_norm;
+  // Of the projections, but not of a router, which is always out_in.
   Orientation orientation;
 };
 
-// Throws incompatible when no kind of layer that training knows has all of these tensors.
+// The first kind that has all of these tensors, by their names alone; it lives as long as the
+// program. `tensors` is not empty. Throws incompatible when no kind of layer that training knows
+// has them.
 const TensorNames& tensor_names(const std::vector<format::LayerTensor>& tensors);
 
 }  // namespace organ::train

@@ -18,12 +18,14 @@
 
 namespace organ::transplant {
 
-// What the files do not say, or what counts instead of what they say.
+// What the files do not say, or what counts instead of what they say. nullopt: what
+// donor_metadata.json says; without that the name is "organ", the version "0.0.0", the description
+// "", the donor that of the model's folder, and licence and revision are not told.
 struct ImportOptions {
   std::optional<format::LayerRange> layers = {};  // of the donor
   std::optional<std::string> name = {}, version = {}, description = {}, license = {};
   std::optional<std::string> donor_id = {}, donor_revision = {};
-  format::FiniteCheck* finite = nullptr;
+  format::FiniteCheck* finite = nullptr;  // as in ExtractOptions
 };
 
 struct ImportOutcome {
@@ -31,7 +33,8 @@ struct ImportOutcome {
   std::vector<std::string> left_out;  // tensors that nothing reads (masks that old files hold)
 };
 
-// Whether this is a file, or a folder that holds donor_layers.pt.
+// Whether this is a file (whatever it holds: nothing is read), or a folder that holds
+// donor_layers.pt.
 bool holds_donor_layers(const std::filesystem::path& path);
 
 // Writes the layers as a new organ folder, their bytes unchanged. `donor` is the model that they

@@ -15,7 +15,8 @@ namespace organ::transplant {
 
 // Links are followed as those of model folders are: inside the folder, the cache repository that
 // holds it, and below trust_links_below(). Other entries of the folder are not looked at:
-// export_folder() makes an organ folder of what organ.json names.
+// export_folder() makes an organ folder of what organ.json names. Only organ.json is read when it
+// is opened, and kept; no file stays open, so links are followed anew at each open().
 class LinkedOrgan final : public format::OrganSource {
  public:
   // Throws not_found, corrupt (a link that leads away included), unsupported_version.
@@ -23,7 +24,10 @@ class LinkedOrgan final : public format::OrganSource {
 
   const format::Manifest& manifest() const override { return manifest_; }
   const std::string& manifest_text() const override { return text_; }
+  // Throws not_found when the cache lacks the file, corrupt for a link that leads away. Size and
+  // digest are not looked at.
   UniqueFd open(const format::FileEntry& file) const override;
+  // That of model.sig; empty without one. Throws corrupt as open().
   std::vector<std::string> signature_bundles() const override;
   std::vector<std::string> extra_files() const override { return {}; }
   std::string describe() const override { return folder_.string(); }

@@ -13,6 +13,7 @@
 
 namespace organ::transplant {
 
+// One question: this organ, into this recipient, at this position. Borrows everything.
 struct Case {
   const format::Manifest& organ;
   const format::Checkpoint& recipient;
@@ -23,6 +24,7 @@ struct Case {
   std::optional<Digest> shared_digest = {};  // what the organ calls the table both share
 };
 
+// Collects findings and the worst level of the refusals. Not thread-safe; over after finish().
 class Judge {
  public:
   explicit Judge(std::uint64_t position, std::uint64_t count) {
@@ -56,10 +58,13 @@ class Judge {
 // The recipient's layers from `first` on as they are compared: Architecture::layer_fields, with the
 // organ's digest of a shared table when both have the same values.
 JsonText fields_of(const Case& one, std::uint64_t first);
-// They are alike in all that is signed.
+// They are alike in all that is signed. Throws invalid_argument for layers that the recipient
+// lacks, as fields_of.
 bool fits_at(const Case& one, std::uint64_t first);
 
 // Notes and warnings; refuses only what a plain checkpoint cannot hold (a bridge).
+// compare_lineage reads the recipient's layers where they may be the donor's; throws io, corrupt,
+// cancelled.
 void compare_lineage(const Case& one, const Work& work, Judge& judge);
 void compare_tokenizer(const Case& one, Judge& judge);
 void compare_training(const Case& one, Judge& judge);

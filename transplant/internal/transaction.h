@@ -28,8 +28,8 @@ class Transaction {
   const StateFolder& state() const { return state_; }
   Recovery recovery() const { return recovery_; }
 
-  // Everything in the stage must be synced except its folders. When this throws after the decision
-  // the next command finishes the change. Nothing cancels it.
+  // Once. Everything in the stage must be synced except its folders. When this throws after the
+  // decision the next command finishes the change. Nothing cancels it.
   void commit(const Change& change);
 
  private:

@@ -25,7 +25,9 @@ class VerifiedFile {
  public:
   VerifiedFile(const format::OrganSource& organ, const format::FileEntry& entry);
 
-  // Throws corrupt naming the damaged bytes; not_found, io.
+  // Fills `out` with the bytes from `offset` of the file on, all of them verified; the range lies
+  // within the entry's size. Throws corrupt naming the damaged bytes; not_found, io: `out` is then
+  // filled in part.
   void read(std::uint64_t offset, std::span<std::byte> out);
 
  private:

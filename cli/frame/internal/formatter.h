@@ -15,6 +15,8 @@ namespace organ::cli {
 std::string wrapped(std::string_view text, std::size_t column, std::size_t indent);
 
 // Names on the left, what they mean on the right, as CLI11 has it, but cut into lines.
+// CLI11 calls these for the parts of a help text; each gives whole lines, but make_option_opts,
+// which gives what stands behind an option's name ("N=0", "FILE ... REQUIRED").
 class Formatter : public CLI::Formatter {
  public:
   std::string make_description(const CLI::App* app) const override;

@@ -21,6 +21,9 @@ inline bool is_whole_number(std::string_view text) {
 
 // The value of an option's or argument's text. Throws invalid_argument, naming it, for text that is
 // no number, and for one that T does not hold: below 0 where it has no sign.
+// T is an integer or floating-point type. The whole text counts, as std::from_chars reads it:
+// decimal, no sign but a minus, no space; of a real number also exponents, inf and nan, as a range
+// check must expect.
 template <typename T>
 T parse_number(std::string_view name, std::string_view text) {
   constexpr bool kWhole = std::is_integral_v<T>;
@@ -43,6 +46,7 @@ T parse_number(std::string_view name, std::string_view text) {
 }
 
 // The same for a whole number from `low` to `high`.
+// Both ends are included, and a number that 64 bits do not hold is out of this range too.
 inline std::int64_t number_within(std::string_view name, std::string_view text, std::int64_t low,
                                   std::int64_t high) {
   std::int64_t value = 0;

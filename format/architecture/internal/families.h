@@ -29,7 +29,9 @@ enum class Size : std::uint8_t {
   block,          // MXFP4: 16 bytes hold 32 values
 };
 
-// When a family's layer has the tensor.
+// When a family's layer has the tensor: by the LayerSpec that config.json gives. qkv_bias holds for
+// attention_bias "qkv" and "qkvo", output_bias for "qkvo" alone; gated and plain ask for the MLP,
+// mxfp4 and not_mxfp4 for the form in which experts are stored.
 enum class When : std::uint8_t {
   always,
   qkv_bias,
@@ -41,13 +43,18 @@ enum class When : std::uint8_t {
   not_mxfp4,
 };
 
+// One tensor of a layer as family_tensors.h lists it; its name is relative to the layer.
 struct TensorRule {
   std::string_view name;
   std::array<Size, 4> shape;  // ends at the first `none`
   When when = When::always;
 };
 
+// Which of a layer's projections have a bias, whatever the config says, but for by_config: all four
+// where `attention_bias` is true, where it is absent as Family::default_attention_bias.
 enum class BiasRule : std::uint8_t { none, qkv, qkvo, by_config };  // by_config: attention_bias
+// Where sliding windows come from. An absent sliding_window is Family::default_window wherever a
+// window is switched on; null is none (alternating: corrupt).
 enum class WindowRule : std::uint8_t {
   none,
   every_layer,  // sliding_window, when not null, holds for all layers (Mistral)
@@ -55,11 +62,15 @@ enum class WindowRule : std::uint8_t {
   alternating,  // layer_types, or every second layer from layer 0 on (GPT-OSS)
 };
 
-// Another name of a config key, which transformers lets win (attribute_map).
+// Another name of a config key, which transformers lets win (attribute_map): `name` is what the
+// file may say instead of `key`, and a value of null counts as absent.
 struct Alias {
   std::string_view name, key;
 };
 
+// One stack of one model_type: how its config.json is read and which tensors its layers have. All
+// texts and spans are of static data and never end. A field of a family that has no such thing
+// keeps "", 0 or an empty span.
 struct Family {
   FamilyLayout layout;
 
@@ -80,6 +91,7 @@ struct Family {
   bool default_tied;
   bool default_attention_bias = false;
 
+  // The words of LayerSpec; what is no word of it is said here.
   std::string_view norm;                    // "rms" | "layer"
   std::string_view norm_placement = "pre";  // "pre" | "post"
   std::string_view mlp;                     // "gated" | "plain" | "experts" | "" as the activation
@@ -106,9 +118,10 @@ struct Family {
   std::span<const std::string_view> ready_made;  // buffers old files hold; ignored
 };
 
+// Sorted by model_type; the stacks of one stand together, the one that is meant by default first.
 std::span<const Family> families();
 // `stack` is a short name (decoder), the name of the list of layers (decoder.block), or "" for the
-// first one.
+// first one. nullptr for an unknown model_type, and for a stack that it does not have.
 const Family* family_of(std::string_view model_type, std::string_view stack = "");
 
 }  // namespace organ::format::internal

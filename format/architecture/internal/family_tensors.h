@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tensors of each family's layers: names relative to the layer, shapes, conditions.
+//
+// Every list is sorted bytewise by name: Architecture::tensors() promises that order, and
+// Checkpoint searches in it by halves. Shapes are outermost dimension first. Where nothing else is
+// said a matrix is [out, in], y = W x + b. A rule without a condition holds for every layer of the
+// family. The element type is any floating one (is_floating), but U8 under When::mxfp4. What only
+// layer 0 holds for all (FamilyLayout::shared_tensor) and old buffers (Family::ready_made) are on
+// no list.
 #pragma once
 
 #include "format/architecture/internal/families.h"
@@ -8,7 +15,10 @@ namespace organ::format::internal {
 
 using enum Size;
 
-// Llama, Mistral and Qwen2 differ only in which biases exist.
+// Llama, Mistral and Qwen2 differ only in which biases exist: Llama's by attention_bias (then all
+// four) and mlp_bias of its config, Mistral's never, Qwen2's always on q, k and v. Norms are RMS
+// norms, before attention and before the MLP: a scale and no shift. The MLP is
+// down(act(gate(x)) * up(x)).
 inline constexpr TensorRule kLlamaTensors[] = {
     {"input_layernorm.weight", {hidden}},
     {"mlp.down_proj.bias", {hidden}, When::mlp_bias},
@@ -28,6 +38,9 @@ inline constexpr TensorRule kLlamaTensors[] = {
     {"self_attn.v_proj.weight", {keys, hidden}},
 };
 
+// As Llama, but heads of queries and keys are normed before the rotation, by one scale for all
+// heads (q_norm, k_norm), and the MLP never has a bias. attention_bias of the config gives all
+// four.
 inline constexpr TensorRule kQwen3Tensors[] = {
     {"input_layernorm.weight", {hidden}},
     {"mlp.down_proj.weight", {hidden, inner}},
@@ -46,7 +59,9 @@ inline constexpr TensorRule kQwen3Tensors[] = {
     {"self_attn.v_proj.weight", {keys, hidden}},
 };
 
-// Conv1D: [in, out], y = x W + b.
+// Conv1D: [in, out], y = x W + b. c_attn gives queries, keys and values one behind the other,
+// c_proj of attn is the output projection. ln_1 stands before attention, ln_2 before the MLP; both
+// are LayerNorms. The causal mask of old files (attn.bias, attn.masked_bias) is a buffer.
 inline constexpr TensorRule kGpt2Tensors[] = {
     {"attn.c_attn.bias", {fused}},  {"attn.c_attn.weight", {hidden, fused}},
     {"attn.c_proj.bias", {hidden}}, {"attn.c_proj.weight", {queries, hidden}},
@@ -57,7 +72,9 @@ inline constexpr TensorRule kGpt2Tensors[] = {
 };
 
 // Plain experts are [in, out]; MXFP4 ones [out, in / 32, 16] with one scale per 32 values. Rows of
-// gate_up alternate: gate, up, gate, up.
+// gate_up alternate: gate, up, gate, up. Dimension 0 is the expert. The router gives one logit per
+// expert; sinks hold one learned logit per query head. Only the experts are ever MXFP4: biases,
+// router and attention are stored as floating numbers in both forms.
 inline constexpr TensorRule kGptOssTensors[] = {
     {"input_layernorm.weight", {hidden}},
     {"mlp.experts.down_proj", {experts, inner, hidden}, When::not_mxfp4},
@@ -82,6 +99,10 @@ inline constexpr TensorRule kGptOssTensors[] = {
     {"self_attn.v_proj.weight", {keys, hidden}},
 };
 
+// Norms are LayerNorms behind the residual sums: attention.output.LayerNorm behind that of
+// attention, output.LayerNorm behind that of the MLP (intermediate.dense, the activation,
+// output.dense). Files of 2018 call their tensors gamma and beta; Checkpoint shows them under the
+// names of this list.
 inline constexpr TensorRule kBertTensors[] = {
     {"attention.output.LayerNorm.bias", {hidden}},
     {"attention.output.LayerNorm.weight", {hidden}},
@@ -101,6 +122,9 @@ inline constexpr TensorRule kBertTensors[] = {
     {"output.dense.weight", {hidden, inner}},
 };
 
+// layer.0 is self-attention, layer.1 the MLP, each with its RMS norm before it; nothing has a bias.
+// A plain MLP is wo(act(wi(x))), a gated one wo(act(wi_0(x)) * wi_1(x)). The table of position
+// biases of block 0 serves every block and is the shared tensor.
 inline constexpr TensorRule kT5EncoderTensors[] = {
     {"layer.0.SelfAttention.k.weight", {keys, hidden}},
     {"layer.0.SelfAttention.o.weight", {hidden, queries}},
@@ -114,6 +138,9 @@ inline constexpr TensorRule kT5EncoderTensors[] = {
     {"layer.1.layer_norm.weight", {hidden}},
 };
 
+// The same with the attention over the encoder's output between the two: layer.1, so that the MLP
+// is layer.2. Cross attention reads keys and values from the encoder's last hidden states, of the
+// same width, and has no position bias.
 inline constexpr TensorRule kT5DecoderTensors[] = {
     {"layer.0.SelfAttention.k.weight", {keys, hidden}},
     {"layer.0.SelfAttention.o.weight", {hidden, queries}},

@@ -16,11 +16,14 @@
 
 namespace organ::format::internal {
 
-// model.layers.3.mlp.experts.0.w1 is the tensor mlp.experts.0.w1 of module 3 of model.layers.
+// model.layers.3.mlp.experts.0.w1 is the tensor mlp.experts.0.w1 of module 3 of model.layers. Views
+// of the name that was given.
 struct Numbered {
   std::string_view list, rest;  // rest is "" when the tensor itself has the number
   std::uint64_t index = 0;
 };
+// By the leftmost part between dots that is a decimal number; one at the very start of the name is
+// passed over. nullopt where there is none.
 std::optional<Numbered> outermost_number(std::string_view tensor_name);
 
 // Numbered modules among tensor names: NAME.0.REST, NAME.1.REST, …

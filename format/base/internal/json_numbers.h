@@ -14,6 +14,7 @@
 
 namespace organ::internal {
 
+// The one key of the object that transformers 5 writes for such a number.
 inline constexpr std::string_view kFloatTag = "__float__";
 
 // NaN, Infinity or -Infinity, of a number that is not finite.
@@ -23,6 +24,7 @@ std::string_view name_of(double value);
 std::optional<double> tagged_real(const Json& value);
 
 // The parser asks the locale for the decimal point: while this lives, this thread's is that of C.
+// Made and destroyed on one thread.
 class PlainNumbers {
  public:
   PlainNumbers();
@@ -41,7 +43,8 @@ class ForeignNumbers {
   explicit ForeignNumbers(std::string_view text);
 
   const std::string& text() const { return text_; }
-  // The value of the next real number of the text, which the parser read as `parsed`.
+  // The value of the next real number of the text, which the parser read as `parsed` from `token`.
+  // Ask for each one, in document order.
   double value_of(std::string_view token, double parsed);
 
  private:

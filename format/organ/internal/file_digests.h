@@ -13,7 +13,9 @@
 
 namespace organ::format::internal {
 
+// A finding of ErrorCode::corrupt.
 Finding damage(std::string subject, std::string message);
+// "layer.00.safetensors: tensor 'mlp.up_proj.weight'".
 std::string tensor_subject(const FileEntry& file, const TensorInfo& tensor);
 
 // The digests of a file's tensors, computed while its bytes pass once. Borrows the entry.
@@ -21,7 +23,7 @@ class PassingTensors {
  public:
   explicit PassingTensors(const FileEntry& entry) : entry_(&entry) {}
   void see(std::span<const std::byte> bytes);  // the next ones
-  // After the last byte, once.
+  // After the last byte, once: in the order of FileEntry::tensors.
   std::vector<Digest> finish();
 
  private:
@@ -36,6 +38,7 @@ class PassingTensors {
 void check_header(const FileEntry& entry, int fd, std::vector<Finding>& findings);
 
 // Appends findings of the digests that piecewise verification has no need of; every piece is right.
+// `tensors` has one digest for each of the entry's, in their order.
 void check_whole(const FileEntry& entry, const Digest& flat, const std::vector<Digest>& tensors,
                  std::vector<Finding>& findings);
 

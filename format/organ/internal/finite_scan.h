@@ -14,7 +14,8 @@
 
 namespace organ::format::internal {
 
-// Borrows the entries.
+// Borrows the entries and the descriptors until finish(). Add first, then hash, then finish(); only
+// what seen() gives may run on several threads.
 class FiniteScan {
  public:
   // The next ranges that are hashed are the pieces of this file, which stays open until finish().
@@ -24,9 +25,10 @@ class FiniteScan {
   // Or its tensors, one range each.
   void add_tensors(const FileEntry& file, int fd);
 
-  // For hash_seen over exactly the ranges added.
+  // For hash_seen over exactly the ranges added, in their order. Borrows this object.
   BytesSeen seen();
-  // Appends one finding for each tensor that holds such a number.
+  // Appends one finding for each tensor that holds such a number, by file and then as they stand in
+  // it. Reads tensors again whose elements lie across the ends of pieces. Throws io, corrupt.
   void finish(std::vector<Finding>& found);
 
  private:
@@ -42,8 +44,9 @@ class FiniteScan {
   };
 
   File& add_file(const FileEntry& file, int fd);
+  // `bytes` stand at `begin` of the file; passes over tensors that lie across the ends of pieces.
   void look(File& file, std::uint64_t begin, std::span<const std::byte> bytes);
-  void look_apart(File& file, std::size_t tensor);
+  void look_apart(File& file, std::size_t tensor);  // one of those, read once more
 
   std::vector<File> files_;
   std::vector<Range> ranges_;

@@ -19,6 +19,8 @@
 
 namespace organ::format::internal {
 
+// One machine may run several pickles of its bytes one after another, each with a memo and limits
+// of its own; after an Error it is of no further use. Not thread-safe.
 class PickleMachine {
  public:
   // `subject` names the bytes in errors. Borrows `bytes`, and so does what is returned.
@@ -26,11 +28,13 @@ class PickleMachine {
       : bytes_(bytes), subject_(std::move(subject)), limits_(limits) {}
 
   // Runs the pickle that starts at byte `start`. Throws corrupt naming the byte, the opcode or the
-  // global; incompatible for a tensor that organ has no type or layout for.
+  // global; incompatible for a tensor that organ has no type or layout for. Bytes behind the pickle
+  // are not looked at: Pickled::end says where it ended.
   Pickled run(std::size_t start = 0);
 
  private:
   struct Opcode;
+  // nullptr for a byte that is no opcode at all; one that is refused has no action.
   static const Opcode* opcode(unsigned char code);
 
   template <typename... Args>
@@ -40,12 +44,14 @@ class PickleMachine {
   [[noreturn]] void throw_at(ErrorCode code, const std::string& reason,
                              const std::string& hint) const;
 
-  // Bytes of the pickle, as the opcodes have them.
+  // Bytes of the pickle, as the opcodes have them: corrupt where fewer are left. A number is
+  // little-endian, a line at most 256 bytes before its LF, which is taken and not given.
   std::string_view take(std::uint64_t count);
   std::uint64_t take_unsigned(unsigned bytes);
   std::string_view take_line();
 
-  // The stack; nothing is taken from below the last mark.
+  // The stack; nothing is taken from below the last mark. Each throws corrupt for a stack that is
+  // too short or too long, or for a value of another kind, which the message calls `what`.
   void push(Value value);
   Value pop();
   Value& top();
@@ -55,15 +61,18 @@ class PickleMachine {
   std::string_view text_of(const Value& value, std::string_view what) const;
   std::uint64_t count_of(const Value& value, std::string_view what) const;
 
+  // Text enters the table of texts as it is; the values above `below` go into the container.
   void push_text(Kind kind, std::string_view text);
   void push_integer(std::string_view little_endian);
   void push_container(Kind kind, std::size_t below);  // of the values above `below`
   void fill(Kind kind, std::size_t below);
   void count_items(std::size_t added);
+  // The memo: the top of the stack, which stays there, and a copy of what was remembered.
   void remember(std::uint64_t index);
   void recall(std::uint64_t index);
 
-  // torch_calls.cc
+  // torch_calls.cc. reduce() and build() take their arguments off the stack; of what BUILD sets on
+  // a dict nothing is kept. A tensor is checked against its storage as soon as it is built.
   void push_global(std::string_view module, std::string_view name);
   void push_storage();
   void reduce();

@@ -20,7 +20,8 @@ bool lies_in_order(const Shape& shape, const Shape& strides);
 std::uint64_t extent(const Shape& shape, const Shape& strides);
 
 // Bytes [offset, offset + out.size()) of the tensor in C order. `copy` is given where bytes lie,
-// counted from the tensor's first, and where they go: those of one element, or a part of it.
+// counted from the tensor's first, and where they go: those of one element, or a part of it. No
+// dimension may be 0, and the run must lie inside the tensor: neither is checked.
 using CopyBytes = std::function<void(std::uint64_t from, std::span<std::byte> to)>;
 void gather(const CopyBytes& copy, const Shape& shape, const Shape& strides,
             std::size_t element_bytes, std::uint64_t offset, std::span<std::byte> out);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What torch calls the element types that safetensors has too.
+// What torch calls the element types that safetensors has too: the one table that files of torch
+// are read and written by. Of safetensors' types F4, F6_E2M3 and F6_E3M2 are not in it: torch has
+// none of them as one element, and such tensors are refused both ways.
 #pragma once
 
 #include <string_view>
@@ -8,13 +10,17 @@
 
 namespace organ::format::internal {
 
-// Types without a storage of their own (newer than those) are told by `type`, over plain bytes.
+// Both names are those of globals in the module `torch`, without the module. Types without a
+// storage of their own (newer than those) are told by `type`, over plain bytes: an UntypedStorage,
+// whose size counts bytes, and _rebuild_tensor_v3, which names the type. The others have the
+// storage's type and _rebuild_tensor_v2, and their storage's size counts elements.
 struct TorchType {
   DType dtype;
   std::string_view type;          // torch.float32
   std::string_view storage = "";  // torch.FloatStorage
 };
 
+// One entry per element type; no two share a name of either kind.
 inline constexpr TorchType kTorchTypes[] = {
     {DType::BOOL, "bool", "BoolStorage"},
     {DType::U8, "uint8", "ByteStorage"},

@@ -20,6 +20,8 @@ struct ZipMember {
   std::uint32_t crc = 0;
 };
 
+// At most 262,144 members, whose directory has 64 MiB; a name has 512 bytes of printable ASCII and
+// no part that is empty, "." or "..". No two differ by the case of their letters only.
 struct ZipArchive {
   std::map<std::string, ZipMember, std::less<>> members;
 };
@@ -33,8 +35,8 @@ std::string lower_case(std::string_view name);
 // io.
 ZipArchive read_zip(int fd, std::string_view subject);
 
-// Reads a member and compares its checksum. Throws corrupt, io, cancelled; `work` is told of its
-// bytes.
+// Reads a member of read_zip() and compares its checksum; read_zip() itself compares none. Throws
+// corrupt, io, cancelled; `work` is told of its bytes.
 void check_member(int fd, std::string_view name, const ZipMember& member, std::string_view subject,
                   const Work& work);
 

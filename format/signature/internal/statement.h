@@ -16,14 +16,16 @@ struct StatementSubject {
   Digest digest;
 };
 
+// The whole statement. Its text is what DSSE signs.
 Json statement_json(const StatementSubject& subject, std::string_view predicate_type,
                     Json predicate);
 
 // Both throw corrupt.
 void require_statement(const JsonObject& root);  // `_type` is that of Statement v1
+// Refuses two subjects, and digests beside that by SHA-256.
 StatementSubject read_subject(const JsonObject& root);
 
-// A digest as in-toto and OMS write it: 64 lower-case hex digits.
+// A digest as in-toto and OMS write it: 64 lower-case hex digits. Throws corrupt.
 Digest read_hex(const JsonObject& object, std::string_view key);
 
 }  // namespace organ::format::internal

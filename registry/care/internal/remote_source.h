@@ -9,7 +9,9 @@
 
 namespace organ::registry {
 
-// Speaks with it when it is asked for the first time. Throws invalid_argument.
+// `text` is oci://HOST/REPOSITORY; a tag or a digest behind it is not used. Speaks with it when it
+// is asked for the first time. Throws invalid_argument. Once it did not answer, which problem()
+// says, it is not asked again; that it lacks an object is no problem.
 std::unique_ptr<RepairSource> remote_source(const std::string& text, const RemoteOptions& options,
                                             const Work& work);
 

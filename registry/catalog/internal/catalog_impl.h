@@ -13,13 +13,16 @@
 
 namespace organ::registry {
 
+// What the parts of Catalog share.
 struct Catalog::Impl {
   Database database;
-  std::optional<std::pair<dev_t, ino_t>> file = {};  // nothing in memory
+  // Device and inode of the file that is open: another one may lie at its path by now. Nothing for
+  // a catalog in memory.
+  std::optional<std::pair<dev_t, ino_t>> file = {};
 };
 
 // What `parse` makes of a text of the catalog. Whoever can write the file could have put anything
-// there: what is not legal is corrupt.
+// there: what is not legal is corrupt, whatever `parse` calls it. Anything but an Error passes.
 template <typename Parse>
 auto parse_stored(const Parse& parse) {
   try {

@@ -6,7 +6,9 @@
 
 namespace organ::registry {
 
-extern const std::string_view kPageHtml;  // with @TITLE@, @POLICY@, @STYLE@, @DATA@ and @SCRIPT@
+// With @TITLE@, @POLICY@, @STYLE@, @DATA@ and @SCRIPT@, which write_site() fills in.
+extern const std::string_view kPageHtml;
+// What stands in its style and script elements; the page's security policy names their digests.
 extern const std::string_view kPageStyle;
 extern const std::string_view kPageScript;
 

@@ -15,7 +15,8 @@ namespace organ::registry {
 
 // One good signature over the whole organ.
 struct Signer {
-  format::KeyId key;
+  format::KeyId key;  // that made the signature
+  // Whose that key is, where a certificate says it; nothing: a bare key.
   std::optional<format::CertificateSigner> certificate;
   bool legacy = false;        // in the form of model_signing 0.2
   std::string subject;        // which bundle it is
@@ -28,11 +29,13 @@ struct Signer {
 // was asked for; so are all that are linked through others, in whatever order they come.
 class Signers {
  public:
+  // One with the key and the certificate of another one that is here adds nothing.
   void add(Signer signer);
 
-  std::size_t persons() const;
+  std::size_t persons() const;              // what a threshold is compared with
   std::vector<format::KeyId> keys() const;  // each once, as all below, whoever has it
   std::vector<format::CertificateSigner> certificates() const;
+  // In the order in which they came.
   std::vector<std::string> describe() const;
   // Those that count for nothing beside others of the same person, and why.
   std::vector<format::Finding> repeated() const;

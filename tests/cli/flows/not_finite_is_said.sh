@@ -17,6 +17,8 @@ expect 6 organ show tiny/organ:1.0.0 2>/dev/null
 expect 0 organ publish organ >publish.txt
 expect 0 organ verify tiny/organ:1.0.0 >verify.txt
 grep -c "warning .*layer.01.safetensors: tensor 'mlp.up_proj.weight': NaN or infinity at \[2, 3\]" verify.txt
+expect 0 organ verify tiny/organ:1.0.0 -q >quiet.txt
+grep -c "warning .*'mlp.up_proj.weight': NaN or infinity at \[2, 3\]" quiet.txt
 # Whether it was read lately or not.
 for _ in first second; do
   expect 0 organ verify --all --reread-after 1h >verify.txt

@@ -368,5 +368,17 @@ TEST_CASE("values out of range or against each other are corrupt") {
             .find("contradicts 'rope_parameters'") != std::string::npos);
 }
 
+TEST_CASE("a function that T5 names by itself is refused by its own key") {
+  const Json named = with(model_config("T5-base"), "dense_act_fn", "tanh");
+  Json alone = named;
+  alone.erase("feed_forward_proj");
+  for (const Json& config : {named, alone}) {
+    const std::string said = error_of([&] { architecture_of(config); });
+    CHECK_MESSAGE(said.starts_with("incompatible: "), said);
+    CHECK_MESSAGE(said.find("dense_act_fn") != said.npos, said);
+    CHECK_MESSAGE(said.find("tanh") != said.npos, said);
+  }
+}
+
 }  // namespace
 }  // namespace organ::format

@@ -133,6 +133,17 @@ TEST_CASE("an unsigned organ is untrusted, and its damage still found") {
   CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 4);
 }
 
+TEST_CASE("a signature that cannot be read is a finding, and damage is still found") {
+  SignedOrgan organ;
+  write_file(organ.folder / kSignatureFile, std::string(kSignatureLimit + 1, ' '),
+             AtomicFile::Mode::replace);
+  overwrite(organ.folder / "README.md", "# Tony");
+  const Verification verification = verify_organ_folder(organ.folder, organ.options);
+  CHECK(exit_of(verification) == 4);
+  CHECK(mentions(verification.findings, std::string(kSignatureFile) + ": "));
+  CHECK(mentions(verification.findings, "README.md"));
+}
+
 TEST_CASE("a signature of a key nobody trusts establishes nothing") {
   SignedOrgan organ;
   organ.options.keys = {SecretKey::generate(Curve::p256).public_key()};

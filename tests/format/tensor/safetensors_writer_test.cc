@@ -139,6 +139,14 @@ TEST_CASE("tensors that could not be read back are not written") {
   };
   const Content a = content("a", DType::U8, {4}, random);
   CHECK(refused({a, a}) == "invalid_argument: tensor 'a': is given twice");
+  const auto most = SafetensorsLimits{}.metadata_bytes;
+  std::vector<TensorInfo> infos = {a.info};
+  CHECK(error_of([&] {
+          canonical_header(infos, {{"key", std::string(most - 2, 'v')}});
+        }) == "invalid_argument: metadata of 1048577 bytes are beyond the limit of 1048576");
+  const std::string longest = canonical_header(infos, {{"key", std::string(most - 3, 'v')}});
+  write_file(scratch.path() / "longest", longest + std::string(4, '\0'));
+  CHECK(SafetensorsFile::open(scratch.path() / "longest").header().metadata.size() == 1);
   Content reserved = a;
   reserved.info.name = "__metadata__";
   CHECK(refused({reserved}).find("is reserved") != std::string::npos);

@@ -82,6 +82,11 @@ TEST_CASE("log entry: refuses what no registry writes") {
   CHECK(refusal(replaced(text, "\"name\":", "\"extra\":1,\"name\":")).find("extra") !=
         std::string::npos);
   CHECK(refusal(text + " ").starts_with("corrupt: entry 3"));
+  for (const char* time : {"", "yesterday", "2026-01-02", "2026-01-02T03:04:05+01:00"}) {
+    CAPTURE(time);
+    CHECK(refusal(replaced(text, "2026-01-02T03:04:05Z", time)).find("no RFC 3339 time") !=
+          std::string::npos);
+  }
   const std::string notice = entry_of(LogKind::supersede).to_text();
   for (const char* successor : {"", "legal/other", "legal/other@stable", "../other:1.0.0", "a:1"}) {
     CAPTURE(successor);

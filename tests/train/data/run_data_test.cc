@@ -10,6 +10,7 @@
 
 #include "format/base/file.h"
 #include "tests/support/support.h"
+#include "tests/support/watcher.h"
 #include "tests/train/support/letter_tokenizer.h"
 #include "tests/train/support/run_texts.h"
 #include "train/data/overlap.h"
@@ -330,6 +331,34 @@ TEST_CASE("documents longer than a model has positions are said once") {
             fmt::format("windows hold documents of up to {} tokens, the model was made for {} "
                         "positions",
                         positions + 4, positions)});
+}
+
+TEST_CASE("reading texts tells how far it is, and can be ended at each document") {
+  const Case of("llama");
+  const fs::path training = of.write("a.txt", "abc\n\ndefgh\n\n\n\nij\n"),
+                 empty = of.write("b.txt", "\n"), held_out = of.write("c.txt", "\n\nklm\n\nno");
+  const RunDataOptions run{.training = {{training, empty}, {}},
+                           .held_out = {{held_out}, {}},
+                           .split = DocumentSplit::blank_lines,
+                           .context = 4};
+  const MeasuredDataOptions measured{.source = {{held_out}, {}},
+                                     .split = DocumentSplit::blank_lines,
+                                     .context = 4,
+                                     .training_texts = {training, empty}};
+  test::Watcher of_run, of_measured;
+  (void)read_run_data(*of.checkpoint, run, Work(&of_run));
+  CHECK(of_run.names() == std::vector<std::string>{"reading texts", "reading texts"});
+  test::check_phases(of_run);
+  (void)read_measured_data(*of.checkpoint, measured, Work(&of_measured));
+  CHECK(of_measured.names() == std::vector<std::string>{"reading texts", "reading training texts"});
+  test::check_phases(of_measured);
+  const auto ends = [&](const auto& read) {
+    return test::end_at_every_step(of.folder.path(), read);
+  };
+  // A document each, and what follows the last one of a text.
+  CHECK(ends([&](const Work& work) { (void)read_run_data(*of.checkpoint, run, work); }) == 9);
+  CHECK(ends([&](const Work& work) { (void)read_measured_data(*of.checkpoint, measured, work); }) ==
+        9);
 }
 
 }  // namespace organ::train

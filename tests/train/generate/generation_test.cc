@@ -98,6 +98,15 @@ TEST_CASE("decoding a target with a cache gives the logits of source and target 
   }
 }
 
+TEST_CASE("a sequence whose last positions did not run does not go on") {
+  Model model = Model::load(Fixture("llama").checkpoint, {});
+  DecodeCache cache;
+  (void)model.decode({1, 2}, cache);
+  CHECK(error_of([&] { (void)model.decode({1 << 30}, cache); }).starts_with("invalid_argument"));
+  CHECK(error_of([&] { (void)model.decode({3}, cache); }) ==
+        "internal: a sequence whose last positions did not run has no next one");
+}
+
 TEST_CASE("greedy generation takes the most likely token of the whole sequence each time") {
   const Fixture fixture("llama");
   Model model = Model::load(fixture.checkpoint, {});

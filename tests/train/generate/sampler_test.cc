@@ -94,10 +94,21 @@ TEST_CASE("options out of range and logits that are no numbers are refused") {
   for (const double top_p : {0.0, 1.1, nan}) {
     CHECK(error_of([&] { Sampler({.top_p = top_p}); }).find("--top-p") != std::string::npos);
   }
-  Sampler sampler({});
-  const std::string error = error_of(
-      [&] { sampler.choose(std::vector<float>(3, std::numeric_limits<float>::infinity())); });
-  CHECK(error == "corrupt: the model's logits are not finite numbers");
+  const auto refused = [&](double temperature, const std::vector<float>& logits) {
+    Sampler sampler({.temperature = temperature});
+    CHECK(error_of([&] { sampler.choose(logits); }) ==
+          "corrupt: the model's logits are not finite numbers");
+  };
+  for (const double temperature : {0.0, 1.0}) {
+    refused(temperature, {});
+    refused(temperature, std::vector<float>(3, std::numeric_limits<float>::infinity()));
+    refused(temperature, std::vector<float>(3, -std::numeric_limits<float>::infinity()));
+    for (const std::size_t place : {0, 1, 2}) {
+      std::vector<float> logits = {1, 2, 3};
+      logits[place] = static_cast<float>(nan);
+      refused(temperature, logits);
+    }
+  }
 }
 
 }  // namespace organ::test

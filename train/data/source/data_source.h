@@ -20,7 +20,7 @@
 
 namespace organ::train {
 
-// A text in UTF-8.
+// A text in UTF-8, which is checked when it is read.
 class TextSource {
  public:
   // Implicit: a file is what a path says. It is opened when it is read.
@@ -32,6 +32,7 @@ class TextSource {
 
   const std::filesystem::path& path() const { return path_; }  // of memory: its name alone
   const std::optional<std::string_view>& memory() const { return memory_; }  // nullopt: a file
+  // Equal paths, or equal names and bytes; whether two paths lead to one file is not asked.
   bool operator==(const TextSource&) const = default;
 
  private:
@@ -39,7 +40,7 @@ class TextSource {
   std::optional<std::string_view> memory_;
 };
 
-// Rows of token ids that have one length, or nothing.
+// Rows of token ids that have one length, or nothing. A file is opened when it is read.
 class IdsSource {
  public:
   IdsSource() = default;  // nothing
@@ -51,10 +52,12 @@ class IdsSource {
   // with the rows is said when they are read.
   struct Rows {
     std::span<const std::int64_t> ids;
+    // Ids of a row; the number of rows follows from it.
     std::size_t length = 0;
   };
   static IdsSource in_memory(std::string name, const Rows& rows);
 
+  // No source at all; a source with no rows is not empty, and refused when it is read.
   bool empty() const { return path_.empty(); }
   const std::filesystem::path& path() const { return path_; }    // of memory: its name alone
   const std::optional<Rows>& memory() const { return memory_; }  // nullopt: a file

@@ -51,10 +51,19 @@ HoldOut hold_out_texts(const std::vector<TextSource>& texts, double share, std::
   for (const auto& text : ranked) total += static_cast<double>(text.size);
   HoldOut result;
   double taken = 0;
-  for (std::size_t i = 0; i < ranked.size(); ++i) {
-    const bool hold = i + 1 < ranked.size() && (i == 0 || taken < share * total);
-    if (hold) taken += static_cast<double>(ranked[i].size);
-    (hold ? result.held_out : result.training).push_back(ranked[i].source);
+  for (auto first = ranked.begin(); first != ranked.end();) {
+    const auto end = std::find_if(first, ranked.end(),
+                                  [&](const RankedText& text) { return text.rank != first->rank; });
+    const bool hold = end != ranked.end() && (first == ranked.begin() || taken < share * total);
+    for (; first != end; ++first) {
+      if (hold) taken += static_cast<double>(first->size);
+      (hold ? result.held_out : result.training).push_back(first->source);
+    }
+  }
+  if (result.held_out.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("--held-out-share: all {} data files hold the same", texts.size()),
+                "name files with --held-out, or train without");
   }
   sort_by_path(result.training);
   sort_by_path(result.held_out);

@@ -13,8 +13,10 @@
 namespace organ::train {
 
 // Whole texts set aside for evaluation: chosen by hash of (seed, contents) until they hold at
-// least `share` of the bytes, never all of them; either side in the order of their paths. Throws
-// invalid_argument for fewer than two texts; not_found, io, corrupt.
+// least `share` of the bytes, never all of them; texts of equal contents stand on one side, either
+// side in the order of their paths. Throws invalid_argument for fewer than two different texts;
+// not_found, io, corrupt. Reads each text once, to hash it. One text at least is on either side,
+// however small `share` is.
 struct HoldOut {
   std::vector<TextSource> training, held_out;
 };

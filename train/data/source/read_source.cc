@@ -123,6 +123,18 @@ TextBytes::TextBytes(const TextSource& source) : memory_(source.memory()) {
   }
 }
 
+std::uint64_t bytes_ahead(const std::vector<TextSource>& texts) {
+  std::uint64_t sum = 0;
+  for (const TextSource& source : texts) {
+    std::error_code unknown;
+    const std::uint64_t size = source.memory() ? source.memory()->size()
+                                               : std::filesystem::file_size(source.path(), unknown);
+    if (unknown) return 0;
+    sum += size;
+  }
+  return sum;
+}
+
 SourceBytes hash_text(const TextSource& source) {
   if (const auto& memory = source.memory()) return {sha256(*memory), memory->size()};
   const UniqueFd fd = open_regular(source.path());

@@ -17,7 +17,8 @@
 namespace organ::train {
 
 // Throws invalid_argument for a path at which something else than a regular file is: data are read
-// more than once, and named by people. Of memory, and of a path that leads nowhere, nothing.
+// more than once, and named by people. Of memory, and of a path that leads nowhere, nothing:
+// reading says what is wrong with these.
 void require_data_file(const TextSource& source);
 void require_data_file(const IdsSource& source);
 
@@ -28,6 +29,7 @@ class TextBytes {
   explicit TextBytes(const TextSource& source);
   TextBytes(const TextBytes&) = delete;
 
+  // Not checked for UTF-8. Valid while this lives and, of memory, stays as it is.
   std::string_view text() const { return memory_ ? *memory_ : std::string_view(read_); }
 
  private:
@@ -35,25 +37,32 @@ class TextBytes {
   std::optional<std::string_view> memory_;
 };
 
-// What records have of a source.
+// What records have of a source: of a file or of memory in its place, byte for byte.
 struct SourceBytes {
   Digest digest;
-  std::uint64_t size = 0;
+  std::uint64_t size = 0;  // bytes; of rows those of the header too
 };
-// Reads a file once, whatever its size. Throws not_found, io, corrupt.
+// Reads a file once, whatever its size. Memory cannot fail. Throws not_found, io, corrupt.
 SourceBytes hash_text(const TextSource& source);
+// Of all of them, before any is read; 0 where a file cannot be asked for its size: what is wrong
+// with it is said when it is read.
+std::uint64_t bytes_ahead(const std::vector<TextSource>& texts);
 
-// Whole rows, one at least, of two ids or more; of any value.
+// Whole rows, one at least, of two ids or more; of any value: no vocabulary is known here.
 struct IdRows {
+  // Row after row. Valid while this lives and, of memory, stays as it is.
   std::span<const std::int64_t> ids() const { return read.empty() ? memory : std::span(read); }
 
   std::string subject;                   // what errors call them, quoted
   std::vector<std::int64_t> read;        // of a file
   std::span<const std::int64_t> memory;  // borrowed, else
-  std::size_t length = 0;
+  std::size_t length = 0;                // ids of a row
   SourceBytes source;
 };
-// Throws corrupt, invalid_argument, not_found, io.
+// Throws corrupt for a file that is no safetensors file or whose `ids` are not I64 [rows, length];
+// not_found for a file without a tensor `ids`, or none at all; invalid_argument for another tensor
+// beside it, for no rows, rows of less than two ids, more than 8 GiB, and for memory that is no
+// whole rows; io.
 IdRows read_rows(const IdsSource& source);
 
 }  // namespace organ::train

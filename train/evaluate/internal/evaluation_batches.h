@@ -9,7 +9,8 @@
 
 namespace organ::train {
 
-// The given windows as the rows of one batch, under the protocol of the options.
+// The given windows as the rows of one batch, under the protocol of the options. On the CPU, rows
+// of row_length() places. P5 and masked models get end_key: each token sees its whole document.
 Batch make_batch(const Dataset& data, const EvaluationOptions& options,
                  std::span<const EvaluationRow> rows);
 

@@ -10,17 +10,23 @@
 #include "train/kernels/rows.h"
 
 // The loops live in always-inlined templates; the public functions below are compiled once per
-// instruction set and the templates are inlined into each version.
+// instruction set and the templates are inlined into each version. The loader takes the best
+// version that the processor can run: AVX-512, AVX2 or the compiler's default. Vectors of another
+// width add in another order, so that sums may differ in their last bits between versions; never
+// between numbers of threads.
 #define ORGAN_VERSIONS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define ORGAN_INLINE inline __attribute__((always_inline))
 
 namespace organ::train::kernels {
 
+// An element as a float, exact.
 ORGAN_INLINE float load(float value) { return value; }
 ORGAN_INLINE float load(Bf16 value) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
 }
 
+// A float as an element: of bf16 the nearest, ties to even. What is too large becomes infinite, NaN
+// a quiet NaN.
 ORGAN_INLINE void store(float& place, float value) { place = value; }
 ORGAN_INLINE void store(Bf16& place, float value) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
@@ -68,14 +74,17 @@ ORGAN_INLINE float fast_exp(float x) {
   return p * std::bit_cast<float>(exponent);
 }
 
+// 1 / (1 + e^-x). Below -88 it stays what it is there, about 6e-39, and is not 0.
 ORGAN_INLINE float sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
 
+// y[i] = x[i] as its type holds it; the arrays of n elements do not overlap.
 template <typename From, typename To>
 ORGAN_INLINE void convert(const From* x, To* y, std::int64_t n) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) store(y[i], load(x[i]));
 }
 
+// sum of a[i] * b[i], products and sum in fp32. 0 for n = 0.
 template <typename A, typename B>
 ORGAN_INLINE float dot_product(const A* a, const B* b, std::int64_t n) {
   float sum = 0;

@@ -7,11 +7,14 @@
 
 namespace organ::train {
 
+// What forward keeps for backward.
 struct CrossAttentionTape {
   AttentionTape attention;
   at::Tensor source, attended;  // only where a projection needs its input
 };
 
+// Shares the tensors of its parameters; stateless. Positions are no matter here: no rotations, no
+// position biases, no window, and no sinks.
 class CrossAttention {
  public:
   CrossAttention(const Geometry& geometry, const LayerAttention& own, const TensorNames& names,
@@ -19,14 +22,15 @@ class CrossAttention {
 
   // x working [rows * target, hidden], source working [rows * source, hidden]; the result like x.
   // Reads what the batch lets the target positions see of the source, else all of it. A cache keeps
-  // what is made of the source.
+  // what is made of the source. From its second call on, `source` is not read.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& source, const Batch& batch,
                      CrossAttentionTape* tape, KeyValues* cache) const;
 
   struct Gradients {
+    // As x and source of forward.
     at::Tensor x, source;  // working
   };
-  // `input` makes x again. Consumes the tape.
+  // `input` makes x again. Consumes the tape. Adds the gradients of the projections that train.
   Gradients backward(const at::Tensor& dout, CrossAttentionTape& tape, const Batch& batch,
                      const MakeInput& input) const;
 

@@ -11,18 +11,24 @@
 
 namespace organ::train {
 
-// The trained keys and values of one layer at the virtual positions of a batch.
+// The trained keys and values of one layer at the virtual positions of a batch. Virtual positions
+// are those whose id is negative: -1 - j for the j-th. Shares the tensors that it is made from.
 class KeyValuePrefix {
  public:
   // keys_and_values as in Model::prefix_layer; cosine and sine: the rotations of the batch's
   // positions, fp32 [length, head_size / 2]; undefined: none.
   KeyValuePrefix(const Parameter& keys_and_values, const Batch& batch, const at::Tensor& cosine,
                  const at::Tensor& sine);
+  // There is no prefix, or no virtual position in the batch: then neither of the two below may be
+  // called.
   bool empty() const { return !rows_.defined(); }
 
-  // Puts them in their places among those of the heads.
+  // Puts them in their places among those of the heads. What the layer computed for those places is
+  // overwritten. The key is turned by where its document starts in the row, which is all that is
+  // missing of its rotation.
   void put_into(kernels::Heads& heads) const;
   // Takes their gradient out of that of the heads: nothing goes on to what entered the layer there.
+  // Added to the prefix's gradient where it trains; zero in `gradient` afterwards in any case.
   void take_gradient(kernels::Heads& gradient) const;
 
  private:

@@ -17,9 +17,12 @@ struct MlpTape {
 class Mlp {
  public:
   virtual ~Mlp() = default;
-  // x working [tokens, hidden], freed as soon as it is read; so is the result.
+  // x working [tokens, hidden], freed as soon as it is read (by experts at the end); the result is
+  // like x, of experts fp32. tape null: nothing is kept.
   virtual at::Tensor forward(at::Tensor x, std::unique_ptr<MlpTape>* tape) const = 0;
-  // The gradient of x. Consumes the tape.
+  // The gradient of x. Consumes the tape. dout and the result working [tokens, hidden]; adds the
+  // gradients of what trains. `input` makes x again and is called only where a weight or an adapter
+  // needs it.
   virtual at::Tensor backward(const at::Tensor& dout, MlpTape& tape,
                               const MakeInput& input) const = 0;
 };
@@ -27,7 +30,8 @@ class Mlp {
 // Of a layer with experts.
 std::unique_ptr<Mlp> make_experts(const Geometry& geometry, const TensorNames& names,
                                   const LayerParameters& parameters);
-// Of any layer.
+// Of any layer: experts, gated (down(act(gate) * up)) or plain (out(act(in))), as geometry.mlp
+// says.
 std::unique_ptr<Mlp> make_mlp(const Geometry& geometry, const TensorNames& names,
                               const LayerParameters& parameters);
 

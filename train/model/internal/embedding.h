@@ -26,9 +26,10 @@ class Embedding {
   std::int64_t vocab_size() const { return tokens_.size(0); }
 
   // Ids -1 to -count are allowed from now on: row -1 - id of `prompt`, value working [count,
-  // hidden], or zeros where it is undefined.
+  // hidden], or zeros where it is undefined. A count of 0 takes them away.
   void set_virtual_tokens(std::int64_t count, const Parameter& prompt);
-  // From now on the tables are these; `positions` is undefined where the model has none.
+  // From now on the tables are these; `positions` is undefined where the model has none. Those with
+  // a gradient train from now on.
   void bind(const Parameter& tokens, const Parameter& positions);
   const at::Tensor& tokens() const { return tokens_; }
   const at::Tensor& positions() const { return positions_; }  // undefined: none
@@ -36,9 +37,11 @@ class Embedding {
 
   // fp32 [tokens, hidden]. Positions count from the start of each document. Throws
   // invalid_argument for an id outside of the vocabulary, and for a document with more positions
-  // than the model has.
+  // than the model has. An id is outside when it is not below vocab_size(), or below minus the
+  // count of virtual tokens. Positions of virtual tokens count like others.
   at::Tensor forward(const Batch& batch) const;
-  // Adds the gradients of what trains; dx fp32 [tokens, hidden]: of forward's result.
+  // Adds the gradients of what trains; dx fp32 [tokens, hidden]: of forward's result. Not through
+  // the norm: of a model that has one, nothing here trains.
   void backward(const at::Tensor& dx, const Batch& batch) const;
 
  private:

@@ -20,7 +20,8 @@
 
 namespace organ::train {
 
-// Where the tensors of a checkpoint become those of a model.
+// Where the tensors of a checkpoint become those of a model. Borrows the checkpoint. Both functions
+// throw as read_tensor does (train/weights/stored_weights.h).
 struct TensorReader {
   const format::Checkpoint& checkpoint;
   at::ScalarType type;
@@ -34,10 +35,12 @@ struct TensorReader {
 // The name of the norm behind a stack's last layer, without ".weight".
 std::string final_norm(const format::Checkpoint& checkpoint);
 
-// Not thread-safe (the head owns scratch buffers).
+// Not thread-safe (the head owns scratch buffers). A copy shares the weights until one of the two
+// is bound.
 class ModelEnds {
  public:
-  // geometry: of the stack that the head reads. Throws corrupt.
+  // geometry: of the stack that the head reads. Throws corrupt. head_chunk: rows of logits at once,
+  // at least 1.
   ModelEnds(const TensorReader& reader, const Geometry& geometry, std::int64_t head_chunk);
 
   const Embedding& embedding() const { return *embedding_; }
@@ -47,10 +50,13 @@ class ModelEnds {
   Head& head();
 
   // The numbers that can train, their names as the checkpoint spells them, and their places in one
-  // flat run. Throws incompatible unless the model is causal and of one stack.
+  // flat run. Throws incompatible unless the model is causal and of one stack. In this order: token
+  // embedding, learned positions, weight and bias of the norm, the head unless it is the embedding.
   std::vector<ParameterSlot> layout() const;
-  // From now on they are views of the storage, which receives their current numbers first.
+  // From now on they are views of the storage, which receives their current numbers first. Both
+  // tensors of the storage are as long as layout() is. Throws as layout() does.
   void bind(const LayerStorage& storage);
+  // Whether they were bound.
   bool train() const { return bound_; }
 
  private:

@@ -15,7 +15,8 @@
 
 namespace organ::train {
 
-// What a masked language model does before the norm of its head.
+// What a masked language model does before the norm of its head. The norm reads
+// activation(dense(x)). Neither dense nor that norm trains.
 struct HeadTransform {
   Projection dense;
   kernels::Activation activation;
@@ -24,7 +25,8 @@ struct HeadTransform {
 class Head {
  public:
   // projection: working [vocabulary, d], maybe the embedding itself; bias: working [vocabulary] or
-  // undefined. input_scale: factor of what the projection reads.
+  // undefined. input_scale: factor of what the projection reads. chunk: rows at once, at least 1.
+  // Shares the tensors.
   Head(Normalization norm, at::Tensor projection, std::int64_t chunk, at::Tensor bias = {},
        std::optional<HeadTransform> transform = {}, double input_scale = 1)
       : norm_(std::move(norm)),
@@ -42,22 +44,26 @@ class Head {
   const Normalization& norm() const { return norm_; }
   const at::Tensor& projection() const { return projection_; }
   // From now on the weights are these, and loss() adds to their gradients. Of a head without a
-  // transform.
+  // transform. Throws internal for one with a transform.
   void bind(const Parameter& gamma, const Parameter& beta, const Parameter& projection);
 
-  // See Model::head_loss and Model::logits.
+  // See Model::head_loss and Model::logits. x fp32 [tokens, d]; targets int64 [tokens] on the CPU,
+  // below 0 where there is none. Without `dx` no gradient is added anywhere; `scale` is a factor of
+  // all gradients, not of the sum that is returned. Throws invalid_argument for a target outside of
+  // the vocabulary.
   LossSum loss(const at::Tensor& x, const at::Tensor& targets, double scale, at::Tensor* dx,
                at::Tensor* per_token);
   at::Tensor logits(const at::Tensor& x, const std::vector<std::int64_t>& positions) const;
 
  private:
   struct Rows;
-  // Of ids [first, first + count).
+  // Of ids [first, first + count). Working [n, count].
   at::Tensor stretch_logits(const at::Tensor& normed, std::int64_t first, std::int64_t count) const;
   // x fp32 [n, d] to what the projection reads; rows, when given, keep what backward needs.
   at::Tensor prepare(const at::Tensor& x, Rows* rows) const;
   at::Tensor input_gradient(Rows& rows) const;
-  // `scale` of the weights' gradients alone.
+  // `scale` of the weights' gradients alone. Of rows [first, first + count): returns their NLL in
+  // nats, and puts NLL and gradient into `rows`.
   double chunk_loss(Rows& rows, std::int64_t first, std::int64_t count, bool gradient,
                     double scale) const;
   void add_projection_gradient(const kernels::SoftmaxSums& sums, const at::Tensor& normed,

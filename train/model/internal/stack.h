@@ -26,16 +26,19 @@ struct Stack {
   // See Model::row_multiplications.
   std::int64_t row_multiplications(std::int64_t length, std::int64_t source) const;
 
+  // `names` is a table that lives as long as the program. The layout is that of each layer, in runs
+  // of layer_elements numbers; layers first to first + count - 1 of the model are this stack's.
   Geometry geometry;
   const TensorNames& names;
   std::vector<ParameterSlot> layout;
   std::int64_t layer_elements = 0, first = 0, count = 0;
+  // Absent where the stack's positions are told in another way.
   std::optional<RelativeBias> relative;
   std::optional<Normalization> closing;  // the norm behind the last layer, of an encoder
 };
 
 // A checkpoint as each stack of its model shows it, in the order in which they run. Borrows the
-// checkpoint.
+// checkpoint. parts() is good as long as this is.
 class OpenStacks {
  public:
   // Throws incompatible for files that hold one stack of two.

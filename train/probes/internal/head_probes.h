@@ -16,6 +16,8 @@
 namespace organ::train {
 
 // What the probes ask of a head; the functions are those of Model.
+// `x`: fp32 [positions, hidden_size], the stream that enters the head. `per_token`, unless null,
+// receives the loss of each position in nats; positions without a target (below 0) cost nothing.
 struct ProbedHead {
   std::int64_t vocab_size = 0;
   std::int64_t chunk = 0;  // rows of logits computed at once

@@ -20,13 +20,16 @@ class Vocabulary {
   explicit Vocabulary(std::vector<std::string> tokens, std::uint32_t empty_tokens = 0);
   Vocabulary(Vocabulary&&) = default;
 
+  // nullopt for a text that is no token, and for the empty one.
   std::optional<std::int32_t> id_of(std::string_view token) const;
+  // False for any number that is no id, negative ones too.
   bool has(std::int32_t id) const {
     const auto index = static_cast<std::size_t>(id);
     return id >= 0 && index < tokens_.size() && !tokens_[index].empty();
   }
-  // The text of an id that has() a token.
+  // The text of an id that has() a token. Valid as long as the vocabulary, also when it is moved.
   const std::string& token(std::int32_t id) const { return tokens_[static_cast<std::size_t>(id)]; }
+  // By id; empty where has() says no.
   const std::vector<std::string>& tokens() const { return tokens_; }
   std::uint32_t token_count() const { return count_; }  // those without text among them
   // One more than the largest id.
@@ -40,24 +43,28 @@ class Vocabulary {
   std::uint32_t count_ = 0;
 };
 
-// Immutable and thread-safe.
+// Immutable and thread-safe, so that one model serves any number of sessions at once. Knows no
+// added tokens: text between them alone comes here.
 class TokenModel {
  public:
   explicit TokenModel(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {}
   virtual ~TokenModel() = default;
   const Vocabulary& vocabulary() const { return vocabulary_; }
-  // The id of what has no token, where the model names one.
+  // The id of what has no token, where the model names one; tokenizer_config.json may name another.
   virtual std::optional<std::int32_t> unk() const = 0;
 
   // What one encode() call remembers. One thread at a time; may keep views of the pieces.
   class Session {
    public:
     virtual ~Session() = default;
-    // Appends the ids of one piece. O(n log n) in the bytes of the piece.
+    // Appends the ids of one piece, valid UTF-8. O(n log n) in the bytes of the piece. Ids do not
+    // depend on the pieces before it.
     virtual void encode(std::string_view piece, std::vector<std::int32_t>& out) = 0;
-    // The pieces met so far are about to change or go away.
+    // The pieces met so far are about to change or go away: drops the views of them. Must be called
+    // before they do.
     virtual void forget() {}
   };
+  // Borrows the model, which has to outlive it.
   virtual std::unique_ptr<Session> session() const = 0;
 
  private:

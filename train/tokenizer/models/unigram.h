@@ -15,20 +15,26 @@
 
 namespace organ::train {
 
+// The fields of `model` in tokenizer.json.
 struct UnigramConfig {
-  std::vector<double> scores;  // by id
+  std::vector<double> scores;  // by id; log-probabilities, finite
+  // What a character may become that is no token by itself, at a score 10 below the worst token's;
+  // a run of them is one unknown token. nullopt: no text with such a character can be encoded.
   std::optional<std::int32_t> unk_id;
+  // A run of unknown characters becomes the tokens <0x00>-<0xFF> of its bytes, where all of them
+  // are in the vocabulary.
   bool byte_fallback = false;
 };
 
 class Unigram final : public TokenModel {
  public:
-  // As many scores as tokens, `unk_id` among them.
+  // As many scores as tokens, one at least, `unk_id` among them. Throws internal for another number
+  // of scores.
   Unigram(Vocabulary vocabulary, UnigramConfig config);
 
   std::optional<std::int32_t> unk() const override { return config_.unk_id; }
-  // encode() throws invalid_argument for a character that no token holds when there is no
-  // unknown token.
+  // Borrows the model. encode() throws invalid_argument for a character that is no token by itself
+  // when there is no unknown token; the ids of a part of the piece may be appended by then.
   std::unique_ptr<TokenModel::Session> session() const override;
 
  private:
@@ -46,6 +52,8 @@ class Unigram final : public TokenModel {
       std::uint32_t start = UINT32_MAX;  // of its last token, in the segment; UINT32_MAX: no path
       std::int32_t id = 0;
     };
+    // A token `id` of the piece from `from` to `to` with the sum `score` of the path that it ends:
+    // kept when it is the first to `to`, or better.
     void arrive(std::size_t from, std::size_t to, double score, std::int32_t id);
     void extend(std::string_view piece, std::size_t at, std::size_t length);
     void finish_segment(std::string_view piece, std::size_t end, std::vector<std::int32_t>& out);

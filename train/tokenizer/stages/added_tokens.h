@@ -12,20 +12,23 @@
 
 namespace organ::train {
 
+// One entry of `added_tokens` in tokenizer.json. Whether a token is looked for before or after
+// normalisation is for the caller to see to: each is given to one finder or the other.
 struct AddedToken {
   std::int32_t id = 0;
-  std::string content;
-  bool single_word = false;  // only where no word character touches it
+  std::string content;       // valid UTF-8, as it is looked for
+  bool single_word = false;  // only where no word character touches it (is_word)
   bool lstrip = false;       // swallows white space before it
   bool rstrip = false;       // and after it
   bool normalized = false;   // looked for in the normalised text
   bool special = false;      // left out by decode(…, skip_special)
 };
 
-// The longest `content`: the search takes at most that many steps for a byte of text.
+// The longest `content`: the search takes at most that many steps for a byte of text. Whoever reads
+// a tokenizer holds it to that; the finder itself takes any.
 inline constexpr std::size_t kMaxAddedTokenBytes = 1024;
 
-// A part of a text: one added token, or text in between (id -1).
+// A part of a text: one added token, or text in between (id -1). Never empty.
 struct TokenOrText {
   std::int32_t id;
   Span span;
@@ -34,10 +37,14 @@ struct TokenOrText {
 // Finds a set of added tokens, leftmost and longest first. Immutable and thread-safe.
 class AddedTokenFinder {
  public:
+  // Not while another thread splits.
   // No two tokens have equal contents; an empty one is never found.
   void add(const AddedToken& token);
   bool empty() const { return tokens_.empty(); }
-  // With `split_special` those that are special stay text.
+  // The parts of `text`, in order; together they are all of it. White space that a token swallows
+  // belongs to its part. With `split_special` those that are special stay text. The text is valid
+  // UTF-8 of less than 4 GiB. A token found in vain (single_word, split_special) hides those that
+  // begin inside of it. An empty text has no parts.
   std::vector<TokenOrText> split(std::string_view text, bool split_special = false) const;
 
  private:
@@ -49,6 +56,7 @@ class AddedTokenFinder {
     std::int32_t token;
     std::size_t end;
   };
+  // Token -1: none begins there.
   Found longest_at(std::string_view text, std::size_t at) const;
 
   std::vector<Node> nodes_{1};

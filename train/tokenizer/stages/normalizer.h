@@ -22,10 +22,15 @@ class Normalizer {
 
 using NormalizerPtr = std::unique_ptr<const Normalizer>;
 
+// One after the other; no part is null.
 NormalizerPtr make_sequence(std::vector<NormalizerPtr> parts);
+// Puts `prefix` before a text that is not empty.
 NormalizerPtr make_prepend(std::string prefix);
+// Every match, leftmost first; see replace_all.
 NormalizerPtr make_replace(Pattern pattern, std::string content);
+// Code point by code point, without regard to language or context (Rust's char::to_lowercase).
 NormalizerPtr make_lowercase();
+// White space off the start, the end, or both.
 NormalizerPtr make_strip(bool left, bool right);
 
 enum class NormalForm { nfc, nfd, nfkc, nfkd };

@@ -34,6 +34,7 @@ struct Match {
 // Immutable and thread-safe; shared by the searches made of it.
 class Pattern {
  public:
+  // Matches these bytes. Not empty: a search of one match after the other would stand still.
   static Pattern literal(std::string text);
   // Throws incompatible (see above; also for a regex that can match the empty string, on which a
   // search of one match after the other would stand still).
@@ -62,8 +63,9 @@ class Search {
   explicit Search(const Pattern& pattern);
   ~Search();
 
-  // The first match in `text` at or after `from` (valid UTF-8 borders). Throws invalid_argument
-  // when the regex gives up on the text (PCRE2's match limit).
+  // The first match in `text` at or after `from` (valid UTF-8 borders); nullopt: none. What stands
+  // before `from` is seen by lookbehind and anchors. Throws invalid_argument when the regex gives
+  // up on the text (PCRE2's match limit).
   std::optional<Match> find(std::string_view text, std::size_t from);
 
  private:

@@ -24,6 +24,8 @@ class HeldOut {
           std::int64_t batch, ProcessGroup& group);
 
   // Of the whole model. `between_passes` may end it by an exception.
+  // Both call `between_passes` before each pass, those of other processes too. The streams below
+  // the organ are computed once and kept as PrefixOptions say; embeddings are computed again.
   HeldOutLoss loss(const std::function<void()>& between_passes);
   // Of Embed o Organ o Head, whose layers and head `wrapper` runs.
   HeldOutLoss wrapper_loss(const LossPath& wrapper, const std::function<void()>& between_passes);

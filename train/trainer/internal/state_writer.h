@@ -8,6 +8,7 @@
 namespace organ::train {
 
 // One state at a time. Not thread-safe. Destroyed while one is written it waits for its end.
+// What fails on that thread is thrown by the next call here; destroyed before, it is lost.
 class StateWriter {
  public:
   // Calls `save` on another thread, which owns all it reads. Waits for the one before, and throws

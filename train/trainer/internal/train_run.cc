@@ -160,10 +160,11 @@ void TrainRun::finish_skipped_step() {
   ++record_.skipped_in_a_row;
   observer_.warn(fmt::format("step {}: loss or gradient is not finite; parameters left as they are",
                              record_.step + 1));
-  if (record_.skipped_in_a_row < kMaxSkippedInARow) return;
+}
+
+void TrainRun::give_up() {
   // The saved state must not stop again at once: resuming gets its three tries.
   record_.skipped_in_a_row = 0;
-  ++record_.step;
   save(Saving::at_once);
   throw Error(ErrorCode::device,
               fmt::format("training: loss or gradient not finite {} steps in a row, up to step {}",
@@ -259,6 +260,7 @@ void TrainRun::step() {
   metrics.gemm_share = metrics.gflops / (gemm_rate_ * group_.size());
   if (log_) log_->write(metrics);
   observer_.step(metrics, settings_.steps);
+  if (record_.skipped_in_a_row >= kMaxSkippedInARow) give_up();
 }
 
 // Of the text: a row may be longer than its window.

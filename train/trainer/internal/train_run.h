@@ -43,6 +43,8 @@ class TrainRun {
  public:
   TrainRun(const TrainInputs& inputs, const RunDevice& device, ProcessGroup& group,
            const MakeTrained& make_trained);
+  // Once. Throws what train_layers says of a run under way; before it throws cancelled, or device
+  // for steps that were not finite or a broken sum of gradients, it has saved a train state.
   TrainResult run();
 
  private:
@@ -52,10 +54,17 @@ class TrainRun {
     Batch batch;
   };
 
+  // Notes the rate of matrix products, the device, and how gradients are summed; a warning where
+  // the rate is far too low.
   void measure_machine();
+  // The self-tests over the fullest window of the training data. Throws the first that failed.
   void prove_model();
+  // To the last step, or to the end of patience: before each step the stop, then the evaluation,
+  // then the train state that is due.
   void train();
+  // All steps are done, or as many evaluations in a row as `patience` were without gain.
   bool finished() const;
+  // One update of the weights, or none where loss or gradient is not finite; told and logged.
   void step();
   std::vector<Pass> make_passes(std::span<const std::int64_t> windows,
                                 std::span<const std::uint64_t> epochs,
@@ -64,29 +73,53 @@ class TrainRun {
                           std::span<const std::uint64_t> epochs, std::span<const std::size_t> own,
                           const std::vector<Pass>& passes) const;
   double accumulate_gradients(const std::vector<Pass>& passes, double targets);
+  // Behind the sum over all processes. Fills in the norm before clipping, the rate and `skipped`.
   void update_weights(StepMetrics& metrics);
-  void finish_skipped_step();  // throws after too many in a row
+  void finish_skipped_step();
+  // Too many in a row: saves a train state and throws.
+  [[noreturn]] void give_up();
+  // Of one process: its observer asks for a stop. Of several: the sums of the last step said so.
   bool interrupted() const;
+  // Where it is: saves a train state, waits until it is written and throws cancelled.
   void stop_if_interrupted();
+  // Of a row of the data on trained_path_, shared among the tokens of its window.
   double flops_per_token() const;
+  // Since the construction, with what the resumed train state had already.
   std::uint64_t milliseconds() const;
 
+  // With the weights that are in place; told and logged. Throws cancelled between passes.
   HeldOutLoss held_out_loss();
+  // The figure before training, measured once: a resumed run takes it from its train state.
   void measure_untouched(TrainResult& result);
+  // The figure of what is published, rounded to its stored types; in wrapper mode
+  // that of Embed o Organ o Head too.
   void measure_trained(TrainResult& result);
+  // Never of step 0, and of no step twice; of the last step only with patience.
   bool evaluation_due() const;
   bool save_due() const;
+  // Measures the weights that would be published now, keeps them when they are the best (patience
+  // only) and puts those that train back. A figure that is not finite is never the best.
   void evaluate();
   void log_evaluation(const HeldOutLoss& loss);
+  // Of all processes, which call it together.
   PrefixUse prefix_use();
 
   // train_run_start.cc: what a run starts from and leaves.
+  //
+  // Locks the run folder (the process that writes files), reads the newest train state and opens
+  // the log. Throws conflict for a folder that is locked, already_exists for a state that was not
+  // asked for, and what restore throws.
   void resume_or_start();
+  // Throws invalid_argument with the first axis in which the state is another run's.
   void require_same(const TrainStateRecord& saved);
+  // Puts the state's numbers in place. Throws corrupt for buffers of other sizes.
   void restore(TrainState& state);
+  // Throws invalid_argument where processes differ in settings, data or train state.
   void require_agreement();
   void log_start();
+  // beside: written by another thread while the run goes on, off the CPU only. at_once: on return.
   enum class Saving { beside, at_once };
+  // Waits for the state before. Of several processes the first alone writes.
   void save(Saving when);
 
   const format::Checkpoint& checkpoint_;
@@ -98,16 +131,19 @@ class TrainRun {
   GradientSum gradient_sum_;
   std::chrono::steady_clock::time_point start_;
   Model model_;
+  // Bound to model_; weights_ and the paths borrow both.
   std::unique_ptr<TrainedParameters> trained_;
   WeightChoice weights_;
   LossPath trained_path_;  // what trains: in wrapper mode to its own top, else to the model's
   LossPath whole_path_;    // to the top of the model
+  // None without settings.cache_folder; inputs_ and held_out_ borrow it.
   std::optional<CacheFolder> cache_;
   WeightDigests digests_;
   PrefixCache inputs_;
   std::optional<HeldOut> held_out_;
   BatchOrder order_;
   Schedule schedule_;
+  // The run so far, as a train state would have it: the steps, updates and figures done.
   TrainStateRecord record_;
   std::uint64_t saved_step_ = 0;
   StateWriter writer_;

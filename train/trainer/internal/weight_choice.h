@@ -20,6 +20,7 @@ class WeightChoice {
   WeightChoice(TrainedParameters& trained, double decay);
 
   // After each update of the weights; `update` counts from 1.
+  // Moves the average, where there is one, towards the weights; `threads` on the CPU only.
   void follow(std::uint64_t update, unsigned threads);
 
   // Until put_trained_in_place the layers compute with what would be published now, rounded to

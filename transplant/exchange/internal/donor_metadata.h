@@ -18,6 +18,7 @@ namespace organ::transplant::internal {
 inline constexpr std::string_view kDonorLayersFile = "donor_layers.pt";
 inline constexpr std::string_view kDonorMetadataFile = "donor_metadata.json";
 
+// nullopt: the text does not say, or says null. Layers are counted from 0.
 struct DonorMetadata {
   std::optional<Digest> digest;  // of the text; none without a file
   std::optional<std::uint64_t> first_layer, layer_count, donor_layer_count;
@@ -30,7 +31,8 @@ struct DonorMetadata {
 // corrupt (no JSON object, a number that counts nothing, a field of `organ` of another type, layers
 // that do not follow one another, a limit passed), naming `subject`.
 DonorMetadata parse_donor_metadata(std::string_view text, const std::string& subject);
-// Of the folder; empty without such a file. Throws as parse_donor_metadata() does, io.
+// Of the folder; empty without such a file, which has 1 MiB at most. Throws as
+// parse_donor_metadata() does, io.
 DonorMetadata read_donor_metadata(const std::filesystem::path& folder);
 
 // The text that says the same of an organ. Pretty JSON.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/data/source/hold_out.h"
 
+#include <algorithm>
 #include <deque>
 
 #include <doctest/doctest.h>
@@ -47,6 +48,27 @@ TEST_CASE("whole texts are held out by seed, never all of them") {
     CHECK(names_of(of_memory.held_out) == names_of(of_files.held_out));
     CHECK(names_of(of_memory.training) == names_of(of_files.training));
     CHECK(of_memory.training.front().memory());
+  }
+}
+
+TEST_CASE("equal texts stand on one side") {
+  for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
+    std::vector<TextSource> texts;
+    for (const char* name : {"a", "b", "c", "d"}) {
+      texts.push_back(TextSource::in_memory(name, "one text"));
+      texts.push_back(TextSource::in_memory(name + std::string("2"), name));
+    }
+    for (const double share : {0.01, 0.3, 0.9}) {
+      const HoldOut split = hold_out_texts(texts, share, seed);
+      CHECK_FALSE(split.training.empty());
+      CHECK_FALSE(split.held_out.empty());
+      const auto copies = std::ranges::count_if(
+          split.held_out, [](const TextSource& text) { return text.memory() == "one text"; });
+      CHECK((copies == 0 || copies == 4));
+    }
+    texts = {TextSource::in_memory("a", "x"), TextSource::in_memory("b", "x")};
+    CHECK(test::error_of([&] { (void)hold_out_texts(texts, 0.5, seed); }) ==
+          "invalid_argument: --held-out-share: all 2 data files hold the same");
   }
 }
 
