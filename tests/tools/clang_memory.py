@@ -2,7 +2,8 @@
 """Remembers what clang found nothing in, so that `./dev lint` looks only at what changed since.
 
 What is remembered of a source: the tool and its version, its settings, its arguments, its text; and
-with them the digest of every header it took. All of them the same: the same outcome, nothing found.
+with them the digest of every header it took, without its lines of comment, which no check reads. All of
+them the same: the same outcome, nothing found.
 Findings are never remembered, so each is shown again until it is mended. Paths of the checkout and of
 the scratch folder are told without where these lie; another checkout shares what is known.
 """
@@ -17,6 +18,16 @@ import time
 from pathlib import Path
 
 KEPT_SECONDS = 60 * 24 * 3600  # what is not asked for in that time
+
+
+def checked_text(name, text):
+    """What clang makes findings of: of a header not its lines of comment, but for those that hold a word
+    to clang-tidy or go on in the next line. A text in which such a line may be a string stays whole."""
+    if not name.endswith(".h") or b'R"' in text or b"/*" in text:
+        return text
+    return b"".join(line for line in text.splitlines(keepends=True)
+                    if not line.lstrip().startswith(b"//") or b"NOLINT" in line
+                    or line.rstrip().endswith(b"\\"))
 
 
 class Memory:
@@ -49,7 +60,8 @@ class Memory:
         """None where it cannot be read: nothing is known of it then."""
         if path not in self.digests:
             try:
-                self.digests[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+                self.digests[path] = hashlib.sha256(
+                    checked_text(path, Path(path).read_bytes())).hexdigest()
             except OSError:
                 self.digests[path] = None
         return self.digests[path]
@@ -121,10 +133,14 @@ def self_test(scratch):
     assert known(second, store), "another checkout with the same bytes"
     for change in ({"settings": "2"}, {"arguments": ("-I.", "-DX")}):
         assert not known(first, store, **change), change
-    for name in ("a b.cc", "in ner.h", "inmost.h"):
-        (first / name).write_text((first / name).read_text(encoding="utf-8") + "// more\n",
-                                  encoding="utf-8")
-        assert not known(first, store), name
+    for name, more in (("a b.cc", "// more\n"), ("in ner.h", "int more();\n"),
+                       ("inmost.h", "int more();  // one\n"), ("inmost.h", "  // NOLINTNEXTLINE\n"),
+                       ("inmost.h", "// more \\\n"), ("inmost.h", "/*\n"), ("inmost.h", "// */\n")):
+        (first / name).write_text((first / name).read_text(encoding="utf-8") + more, encoding="utf-8")
+        assert not known(first, store), (name, more)
+    (first / "in ner.h").write_text("// why\n" + (first / "in ner.h").read_text(encoding="utf-8"),
+                                    encoding="utf-8")
+    assert known(first, store), "a comment alone"
     (second / "inmost.h").unlink()
     assert not known(second, store) and not known(second, store), "a header that is gone"
     kept, forgotten, *_ = sorted(store.iterdir())
