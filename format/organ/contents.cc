@@ -236,6 +236,31 @@ bool take_passed(const OrganSource& organ, const FileEntry& entry, const Work& w
   return true;
 }
 
+void verify_open(const OrganSource& organ, const std::vector<OpenFile>& files,
+                 const ContentOptions& options, const Work& work, FiniteCheck* finite,
+                 std::vector<Finding>& findings) {
+  const std::vector<Found> found = options.flat_digests ? hash_whole(organ, files, work, finite)
+                                                        : hash_pieces(organ, files, work, finite);
+  for (std::size_t i = 0; i < files.size(); ++i) compare(files[i], found[i], work, findings);
+}
+
+// Where one of several files cannot be read to its end, which one it is, and what the others have.
+void verify_one_by_one(const OrganSource& organ, std::vector<OpenFile> files,
+                       const ContentOptions& options, const Work& work, FiniteCheck* finite,
+                       std::vector<Finding>& findings) {
+  std::vector<OpenFile> one;
+  for (OpenFile& file : files) {
+    one.clear();
+    one.push_back(std::move(file));
+    try {
+      verify_open(organ, one, options, work, finite, findings);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled) throw;
+      findings.push_back(finding_of(*one.front().entry, error));
+    }
+  }
+}
+
 void verify_batch(const OrganSource& organ, std::span<const FileEntry> entries,
                   const ContentOptions& options, const Work& work, FiniteCheck* finite,
                   std::vector<Finding>& findings) {
@@ -245,9 +270,16 @@ void verify_batch(const OrganSource& organ, std::span<const FileEntry> entries,
     auto file = open_file(organ, entry, findings);
     if (file) files.push_back(std::move(*file));
   }
-  const std::vector<Found> found = options.flat_digests ? hash_whole(organ, files, work, finite)
-                                                        : hash_pieces(organ, files, work, finite);
-  for (std::size_t i = 0; i < files.size(); ++i) compare(files[i], found[i], work, findings);
+  const std::size_t before = findings.size();
+  const std::size_t not_finite = finite != nullptr ? finite->found.size() : 0;
+  try {
+    verify_open(organ, files, options, work, finite, findings);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    findings.resize(before);
+    if (finite != nullptr) finite->found.resize(not_finite);
+    verify_one_by_one(organ, std::move(files), options, work.uncounted(), finite, findings);
+  }
 }
 
 std::vector<Finding> verify_all(const OrganSource& organ, const ContentOptions& options,

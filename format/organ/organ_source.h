@@ -109,9 +109,8 @@ struct ContentOptions {
 
 // Reads every byte of the organ once, but of files that passed(), and compares size, header, tensor
 // list and digests with the manifest, on all cores. A damaged piece is named with file, tensor and
-// offset; one that is missing or cannot be read is a finding too. No findings = contents
-// established. Throws cancelled, io when the system fails to read an open file, corrupt when one
-// becomes shorter meanwhile.
+// offset; one that is missing, cannot be read to its end or becomes shorter meanwhile is a finding
+// too. No findings = contents established. Throws cancelled.
 std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options = {},
                                      const Work& work = {});
 // What an undamaged organ makes it tell its work.

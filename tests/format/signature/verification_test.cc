@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "format/base/file.h"
+#include "format/organ/finite_check.h"
 #include "tests/support/support.h"
 #include "tests/support/tiny_organ.h"
 
@@ -131,6 +132,43 @@ TEST_CASE("an unsigned organ is untrusted, and its damage still found") {
   CHECK(verify_organ_folder(organ.folder, organ.options).findings.empty());
   overwrite(organ.folder / "README.md", "# Tony");
   CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 4);
+}
+
+// One file opens and cannot be read, as on a disk that fails.
+class Unreadable final : public OrganSource {
+ public:
+  Unreadable(OrganFolder organ, std::string name)
+      : organ_(std::move(organ)), name_(std::move(name)) {}
+
+  const Manifest& manifest() const override { return organ_.manifest(); }
+  const std::string& manifest_text() const override { return organ_.manifest_text(); }
+  UniqueFd open(const FileEntry& file) const override {
+    if (file.path != name_) return organ_.open(file);
+    return UniqueFd(::open((organ_.folder() / file.path).c_str(), O_WRONLY | O_CLOEXEC));
+  }
+  std::vector<std::string> signature_bundles() const override { return organ_.signature_bundles(); }
+  std::vector<std::string> extra_files() const override { return {}; }
+  std::string describe() const override { return organ_.describe(); }
+
+ private:
+  OrganFolder organ_;
+  std::string name_;
+};
+
+TEST_CASE("a file that cannot be read is a finding, and the others are looked at") {
+  const SignedOrgan organ;
+  overwrite(organ.folder / "README.md", "# Tony");
+  for (const bool flat : {false, true}) {
+    const Unreadable source(OrganFolder::open(organ.folder), "layer.00.safetensors");
+    FiniteCheck finite;
+    const std::vector<Finding> findings =
+        verify_contents(source, {.flat_digests = flat}, {}, finite);
+    REQUIRE(findings.size() == 2);
+    CHECK(mentions(findings, "README.md: "));
+    const auto unread = std::ranges::find(findings, "layer.00.safetensors", &Finding::subject);
+    REQUIRE(unread != findings.end());
+    CHECK(unread->code == ErrorCode::io);
+  }
 }
 
 TEST_CASE("a signature that cannot be read is a finding, and damage is still found") {
