@@ -69,8 +69,9 @@ CompatibilityReport check_compatibility(const format::Manifest& organ,
                                         const format::Checkpoint& recipient, std::uint64_t position,
                                         const Work& work = {});
 
-// Throws incompatible with every refusal unless the report allows an installation; the hint is that
-// of the first. `organ` and `recipient` are their names for the message, which quotes them.
+// Throws incompatible with every refusal unless the report allows an installation; the hint is the
+// first that one of them has. `organ` and `recipient` are their names for the message, which quotes
+// them.
 void require_installable(const CompatibilityReport& report, std::string_view organ,
                          std::string_view recipient);
 

@@ -17,13 +17,12 @@ namespace organ::cli {
 
 class Command;
 
-// While one lives, SIGINT, SIGTERM and SIGHUP ask the work to end, and a meter shows how far it is
-// (with --progress, or on a terminal). What the context has to say meanwhile waits for its end.
-// Borrows the context, but for its life only; one at a time for one context. begin and advance may
-// be called by any thread.
-class LongWork final : public Progress {
+// While one lives, a meter shows how far the work is (with --progress, or on a terminal). What the
+// context has to say meanwhile waits for its end. Borrows the context, but for its life only; one
+// at a time for one context. begin and advance may be called by any thread.
+class ShownWork : public Progress {
  public:
-  explicit LongWork(const Context& context) {
+  explicit ShownWork(const Context& context) {
     if (!context.show_progress()) return;
     silence_.emplace(context);
     meter_.emplace();
@@ -35,13 +34,29 @@ class LongWork final : public Progress {
   void advance(std::uint64_t amount) override {
     if (meter_) meter_->advance(amount);
   }
+
+ private:
+  std::optional<Context::Silence> silence_;  // ends behind the meter
+  std::optional<Meter> meter_;
+};
+
+// The same of work that changes something: SIGINT, SIGTERM and SIGHUP ask it to end.
+class LongWork final : public ShownWork {
+ public:
+  using ShownWork::ShownWork;
   bool cancelled() const override { return interrupt_.requested(); }
 
  private:
   InterruptGuard interrupt_;
-  std::optional<Context::Silence> silence_;  // ends behind the meter
-  std::optional<Meter> meter_;
 };
+
+// Runs `action(work)`, which writes nothing, and returns what it returns: a signal ends the process
+// at once.
+template <typename Action>
+auto shown(const Context& context, const Action& action) {
+  ShownWork running(context);
+  return action(Work(&running));
+}
 
 // "interrupted: nothing was changed".
 [[noreturn]] void throw_interrupted();  // what people read of Error(cancelled)

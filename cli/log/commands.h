@@ -10,9 +10,10 @@ namespace organ::cli {
 // `organ log` lists the entries of the log itself, and calls those below for the words behind it.
 void add_log(Command& app, Context& context);
 
-// `log` is the Command of `organ log`. renew, root with a change, and cosign without --out put
-// something signed into the registry; the others only read it and, where they are asked to, write a
-// file.
+// `log` is the Command of `organ log`. renew, cosign, and root with a change or --apply put
+// something signed into the registry. With --out cosign and root write it into a file instead; of
+// root --rotate the new key goes into the registry all the same. root --sign signs a file and needs
+// no registry. The others only read it and, where they are asked to, write a file.
 void add_log_cosign(Command& log, Context& context);
 void add_log_prove(Command& log, Context& context);
 void add_log_renew(Command& log, Context& context);

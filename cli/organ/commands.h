@@ -17,7 +17,8 @@ namespace organ::cli {
 //
 // `install`, `uninstall` and `sign` change the folder that they are given (`install --out` a copy
 // of it), `attest` may change the registry. check, ci, diff, doctor, inspect, search and verify
-// change no organ, model or registry; ci and verify write the report files that they are asked for.
+// change no organ, model or registry; check, ci and verify write the report files that they are
+// asked for.
 void add_attest(Command& app, Context& context);
 void add_check(Command& app, Context& context);
 // In cli/ci/.

@@ -58,10 +58,13 @@ VerifyReport verify_locked(const Context& context, const VerifyArguments& argume
         registry::resolve_locked(lock, registry, {organ.name, std::monostate()}), trust, work);
     std::move(one.items.begin(), one.items.end(), std::back_inserter(report.items));
     std::move(one.warnings.begin(), one.warnings.end(), std::back_inserter(report.warnings));
-    std::move(one.notes.begin(), one.notes.end(), std::back_inserter(report.notes));
+    for (std::string& note : one.notes) {  // of what all organs share once
+      if (std::ranges::find(report.notes, note) == report.notes.end()) {
+        report.notes.push_back(std::move(note));
+      }
+    }
     report.versions += one.versions;
     report.bytes += one.bytes;
-    report.bytes_before += one.bytes_before;
   }
   return report;
 }

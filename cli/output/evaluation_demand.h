@@ -19,7 +19,7 @@ namespace organ::cli {
 inline constexpr std::size_t kMostDemands = 64;
 
 // A bound on the evaluations that the selectors choose; there must be one. Empty selectors: any.
-// nll is in nats per target. Bounds are included, but improves_on asks for less.
+// nll is in nats per target, of P0w per word. Bounds are included, but improves_on asks for less.
 struct EvaluationDemand {
   std::string subject = {};   // empty: every one but recipient_untouched
   std::string protocol = {};  // P0

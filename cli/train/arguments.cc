@@ -285,7 +285,7 @@ train::RunData read_train_data(const Context& context, const TrainArguments& a,
                                const format::Checkpoint& checkpoint) {
   format::require_no_own_adapter(checkpoint.folder());
   context.warn_of(checkpoint.warnings());
-  train::RunData data = watched(context, 0, [&](const Work& work) {
+  train::RunData data = shown(context, [&](const Work& work) {
     return train::read_run_data(checkpoint, data_options(a, wishes), work);
   });
   context.warn_of(data.warnings);

@@ -181,7 +181,7 @@ format::EvaluationConditions Measured::conditions() const {
 
 void Measured::read_data(const Context& context) {
   const EvalArguments& a = arguments_;
-  train::MeasuredData measured = watched(context, 0, [&](const Work& work) {
+  train::MeasuredData measured = shown(context, [&](const Work& work) {
     return train::read_measured_data(checkpoint_, data_options(a), work);
   });
   context.warn_of(measured.warnings);

@@ -20,8 +20,8 @@ namespace organ::cli {
 // What the options of `organ eval` say.
 // Ranges: check_arguments. Kept by the command; the parser fills it, and a Measured borrows it.
 struct EvalArguments {
-  // Folders; model and against may be records of `organ eval --json --per-document` instead.
-  // adapter and against are empty where they were not given.
+  // Folders; where there is an `against`, it and model may be records of `organ eval --json
+  // --per-document` instead. adapter and against are empty where they were not given.
   std::string model, adapter, against;
   // Paths of texts, and of the texts whose overlap with them is counted; ids: a safetensors file
   // that stands for `data`.

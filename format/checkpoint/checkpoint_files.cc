@@ -209,6 +209,7 @@ std::string ModelFolder::read(std::string_view name, std::uint64_t limit) const 
 
 ShardIndex parse_shard_index(std::string_view text, std::string_view subject) {
   JsonLimits limits;
+  limits.bytes = kShardIndexLimit;
   limits.depth = 8;
   limits.foreign = true;
   const Json document = parse_json(text, limits, subject);

@@ -10,7 +10,6 @@
 namespace organ::format::internal {
 namespace {
 
-constexpr std::uint64_t kIndexLimit = std::uint64_t{64} << 20;
 constexpr std::size_t kMostShards = 4096;
 
 // Weights that only code-running loaders read; named in the error, never opened.
@@ -41,7 +40,7 @@ ShardPlan plan_shards(const ModelFolder& folder) {
   }
   ShardPlan plan;
   plan.index =
-      parse_shard_index(folder.read(kShardIndex, kIndexLimit), folder.subject(kShardIndex));
+      parse_shard_index(folder.read(kShardIndex, kShardIndexLimit), folder.subject(kShardIndex));
   std::set<std::string> names;
   for (const auto& [tensor, shard] : plan.index->weight_map) names.insert(shard);
   if (names.size() > kMostShards) {

@@ -43,7 +43,8 @@ struct TensorDiff {
   std::string why_none = {};                  // another shape, bytes that are not at hand, …
 };
 
-// Everything of both, what is the same included. Borrows nothing.
+// Files and tensors of both, what is the same included; of the rest of organ.json what differs.
+// Borrows nothing.
 struct OrganDiff {
   std::vector<MetadataChange> metadata;  // by pointer
   std::vector<FileDiff> files;           // by path

@@ -131,8 +131,13 @@ std::string pickle_of(const std::vector<TensorSource>& tensors) {
       fail(ErrorCode::invalid_argument, "tensor {}: is given twice", quote(tensor.name));
     }
     add_tensor(pickle, tensor, i);
-    check(tensor.size == byte_size(tensor.dtype, tensor.shape, tensor.name),
-          "a tensor has other bytes than its shape asks for");
+    const auto subject = fmt::format("tensor {}", quote(tensor.name));
+    const std::uint64_t demanded = byte_size(tensor.dtype, tensor.shape, subject);
+    if (tensor.size != demanded) {
+      fail(ErrorCode::invalid_argument, "{}: shape {} of {} needs {} but {} are given", subject,
+           format::to_string(tensor.shape), to_string(tensor.dtype), counted(demanded, "byte"),
+           tensor.size);
+    }
   }
   std::string text = pickle.raw("u").finish();
   if (text.size() > limits.bytes) {

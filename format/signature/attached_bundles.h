@@ -16,12 +16,13 @@ namespace organ::format {
 inline constexpr std::size_t kMostBundles = 64;                          // of each kind
 inline constexpr std::uint64_t kBundlesLimit = std::uint64_t{64} << 20;  // their bytes, of each
 
-// What is taken, in the order in which it was offered; who put nothing but rubbish there keeps a
-// reader busy for 4 * kBundlesLimit bytes at most. Neither kind keeps out the other. One thread.
+// What is taken, in the order in which it was offered. Who put nothing but rubbish there keeps a
+// reader busy for 4 * kBundlesLimit bytes and the last bundle at most. Neither kind keeps out the
+// other. One thread.
 class AttachedBundles {
  public:
   // The bytes that one more may have, kSignatureLimit at most; 0: none is looked at any more. Ask
-  // before each is read: one that is longer is left_out() unread.
+  // before each is read, and leave_out() one that is longer unread.
   std::uint64_t room() const;
   // Takes a bundle that was read, or leaves it out: an empty one, or one for which its kind has no
   // room. Does not ask what it says, nor whether it is there already.

@@ -53,6 +53,7 @@ void check_signatures(const OrganSource& organ, const VerifyOptions& options,
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;
     result.findings.push_back(Finding::of(std::string(kSignatureFile), error));
+    result.bundles = 1;
     return;
   }
   result.bundles = bundles.size();

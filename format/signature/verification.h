@@ -36,7 +36,7 @@ struct Verification {
 
 // Bundles, statement against manifest and organ.json's bytes, extra files, contents. Damage is a
 // finding, never an exception, also bundles that cannot be read (a model.sig above
-// kSignatureLimit): throws what verify_contents() throws, io and cancelled above all.
+// kSignatureLimit). Throws cancelled, as verify_contents().
 Verification verify_organ(const OrganSource& organ, const VerifyOptions& options,
                           const Work& work = {});
 

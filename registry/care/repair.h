@@ -23,7 +23,9 @@ struct RepairOptions {
   // What is still right of the object itself, what its version's organ.json says and the registry's
   // quarantine come before them.
   std::vector<std::string> sources;
-  bool dry_run = false;  // reads all that mending would read, takes no lock, and writes nothing
+  // Reads all that mending would read; takes no lock of the registry and writes nothing there. What
+  // was read before is forgotten all the same when there is damage (OpenOptions::read_memory).
+  bool dry_run = false;
   RemoteOptions remote;  // for sources that are oci://
   // Told of each object, and of the log, that was mended for good; by the thread that called
   // repair(). Not called in a dry run.

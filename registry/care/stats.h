@@ -23,8 +23,8 @@ struct StoreStats {
   std::uint64_t removed = 0;  // versions whose weights the log says were taken down
   // Bytes of all versions, each counted as if it stood alone; within one an object counts once.
   std::uint64_t logical = 0;
-  // Number of different objects that versions refer to. What a damaged manifest or organ.json
-  // refers to is not known.
+  // Number of different objects that versions refer to. What a damaged manifest refers to is not
+  // known; of a damaged organ.json the files are, unless the weights were taken down.
   std::uint64_t objects = 0;
   // Bytes that those of them take which are in the folder, by the sizes of the files there.
   std::uint64_t stored = 0;

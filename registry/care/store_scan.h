@@ -29,16 +29,18 @@ struct StoreScan {
   std::vector<DamagedUse> damaged;
   std::set<Digest> referred;          // every digest that is known to be referred to
   std::vector<std::string> affected;  // NAME:VERSION of those that need it, in log order
-  // Objects of a newer organ, which are no damage; what they refer to is not known.
+  // Objects of a newer organ, which are no damage. What they refer to is not known, but for files
+  // that a manifest lists.
   std::vector<std::string> notes;
   // Different objects that are referred to, missing ones and files that were not read too, and the
   // bytes that they must have.
   std::uint64_t checked = 0, bytes = 0;
 };
 
-// `state` outlives what is returned. What is small is read first, then the files, a phase of their
-// bytes; all once, however many versions share it, and what is damaged once more. Takes no lock.
-// Throws io, cancelled; a single object that cannot be read is damage.
+// `state` outlives what is returned. What is small is read first, for each version anew, and once
+// more when there is damage. Then the files, a phase of their bytes: each once, however many
+// versions share it, and what is damaged once more. Takes no lock. Throws io, cancelled; a single
+// object that cannot be read is damage.
 enum class ScanDepth { small_objects, everything };
 StoreScan scan_store(const BlobStore& blobs, const LoggedState& state, ScanDepth depth,
                      const Work& work);

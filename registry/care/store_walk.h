@@ -68,7 +68,8 @@ struct WalkVisitor {
 
 // Goes through everything that a version refers to, reading what is small: manifests, organ.json,
 // config, signatures. Files are not opened. Weights that were taken down are left out. Both
-// functions of the visitor must be there; what they throw is thrown on. Throws io.
+// functions of the visitor must be there. What they throw is thrown on, but `seen` throws neither
+// corrupt nor UnreadableBlob: it would count as the object's. Throws io.
 void walk_version(const BlobStore& blobs, const LoggedVersion& version, const WalkVisitor& visitor);
 
 // The same of all versions, for who takes objects away: throws corrupt when the log, or an object

@@ -42,8 +42,8 @@ struct TakedownReport {
 // takes the rest away. It is not taken back, and publish() and pull() refuse the version and its
 // weights from then on. Throws not_found, invalid_argument (no reason), corrupt (an object that
 // says what other versions are made of, or its own organ.json, cannot be read: nothing was done),
-// as Registry::open, io, conflict, cancelled. A dry run writes nothing, takes no lock
-// and needs no reason.
+// as Registry::open, io, conflict, cancelled. A dry run needs no reason, writes nothing in the
+// registry and locks it no longer than Registry::open to read does.
 TakedownReport take_down(const std::filesystem::path& folder, const std::string& name,
                          const format::Version& version, const std::optional<std::string>& reason,
                          bool dry_run, const OpenOptions& options = {}, const Work& work = {});

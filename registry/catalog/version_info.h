@@ -59,7 +59,8 @@ struct VersionFilter {
   std::string name = {};  // exact; empty: all
   // Layers that compute one of these functions (transplant::fitting_signatures); empty: any.
   std::vector<Digest> architecture_signatures = {};
-  // Yanked, revoked and taken down versions, and those that wait for their witnesses.
+  // Yanked, revoked and taken down versions, and those that wait for their witnesses. A Catalog
+  // alone knows of the first two only.
   bool include_withdrawn = true;
   std::uint64_t limit = 0;  // rows at most; 0: all
   // Words that all begin a word of name, description, donor or licence; anything else between them

@@ -44,6 +44,7 @@ void parse_authority(std::string_view authority, std::string_view text, std::str
     const std::size_t end = authority.find(']');
     if (end == std::string_view::npos) refuse(text, subject, "a bracket is not closed");
     url.host = authority.substr(1, end - 1);
+    std::ranges::transform(url.host, url.host.begin(), lower);
     in6_addr address{};
     if (::inet_pton(AF_INET6, url.host.c_str(), &address) != 1) {
       refuse(text, subject, "no IPv6 address stands in its brackets");

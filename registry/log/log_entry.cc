@@ -118,12 +118,14 @@ void parse_action(const JsonObject& object, LogEntry& entry,
 void parse_key(const JsonObject& object, LogEntry& entry) {
   object.allow_only({"action", "key", "kind", "pattern", "schema_version", "time"});
   parse_action(object, entry, {"log_key", "trust", "distrust"});
+  if (entry.action != "log_key") (void)object.digest("key");
 }
 
 void parse_key_end(const JsonObject& object, LogEntry& entry) {
   object.allow_only(
       {"action", "expires", "from", "key", "kind", "pattern", "schema_version", "time"});
   parse_action(object, entry, {"trust", "retire"});
+  (void)object.digest("key");
   if (entry.action == "retire") {
     entry.from = object.unsigned_integer("from");
   } else {

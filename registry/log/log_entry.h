@@ -61,7 +61,7 @@ std::string describe(const Takedown& takedown);
 // those before it is asked by LogFacts, Catalog and check_log().
 struct LogEntry {
   LogKind kind = LogKind::publish;
-  // RFC 3339 UTC, seconds: the clock of who wrote the entry. parse() takes any text.
+  // RFC 3339 UTC, seconds: the clock of who wrote the entry. parse() takes nothing else.
   std::string time;
   // Of the organ; parse() holds them to the grammar of names (format::check_name) and of SemVer.
   std::string name;

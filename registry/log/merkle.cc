@@ -68,7 +68,11 @@ MerkleTree MerkleTree::parse(std::string_view text, std::string_view subject) {
     fail(ErrorCode::corrupt, "{}: not a Merkle tree state: {}", subject, quote(text));
   }
   for (std::size_t i = 0; i < count; ++i) {
-    tree.subtrees_.push_back(Digest::parse_hex(text.substr(at + 1 + i * kHex, kHex), subject));
+    try {
+      tree.subtrees_.push_back(Digest::parse_hex(text.substr(at + 1 + i * kHex, kHex), subject));
+    } catch (const Error& error) {
+      throw Error(ErrorCode::corrupt, error.what());
+    }
   }
   return tree;
 }

@@ -24,9 +24,9 @@ class TreeFile {
   // short for what is asked of it; `use` may have been called then.
   bool read(const std::function<void(const SubtreeRoots& subtrees)>& use) const;
 
-  // Adds what becomes final with entry `index`. False when the file does not end before it: then it
-  // is to be made anew, as where it is missing. What follows is written over, nothing is synced.
-  // Throws io.
+  // Adds what becomes final with entry `index`. False when the file lacks hashes of entries before
+  // it, or is missing: then it is to be made anew. What stands at that place is written over,
+  // nothing is synced. Throws io.
   bool append(std::uint64_t index, const std::vector<Digest>& final_hashes) const;
   // Makes the file anew, at once or not at all, of all hashes in their order. Throws io.
   void replace(const std::vector<Digest>& hashes) const;

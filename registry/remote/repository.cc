@@ -64,7 +64,13 @@ std::optional<Digest> Repository::find_digest(const std::string& tag) const {
   if (response.status == 404 && response.broken.empty()) return std::nullopt;
   session_.expect(response, {200}, subject("manifest " + tag));
   const std::string said = response.header("docker-content-digest");
-  if (said.starts_with("sha256:")) return Digest::parse(said, subject("Docker-Content-Digest"));
+  if (said.starts_with("sha256:")) {
+    try {
+      return Digest::parse(said, subject("Docker-Content-Digest"));
+    } catch (const Error& error) {  // not the user's argument
+      throw Error(ErrorCode::corrupt, error.what());
+    }
+  }
   const auto manifest = find_manifest(tag);
   if (!manifest) return std::nullopt;
   return manifest->ref.digest;

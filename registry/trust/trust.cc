@@ -80,16 +80,27 @@ void keep_few(std::vector<Finding>& problems) {
                       fmt::format("{} count for nothing", counted(more, "further signature"))});
 }
 
+// One that cannot be read stands beside what else is found of the organ.
+std::vector<std::string> bundles_of(const format::OrganSource& organ, Evidence& out) {
+  try {
+    return organ.signature_bundles();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt) throw;
+    out.contradictions.push_back(Finding::of(std::string(format::kSignatureFile), error));
+    return {};
+  }
+}
+
 Evidence gather(const Judging& by) {
   Evidence evidence;
-  const std::vector<std::string> bundles = by.organ.signature_bundles();
+  const std::vector<std::string> bundles = bundles_of(by.organ, evidence);
   for (std::size_t i = 0; i < bundles.size(); ++i) {
     const std::string subject =
         bundles.size() == 1 ? std::string(format::kSignatureFile) : fmt::format("signature {}", i);
     judge_bundle(bundles[i], by, subject, evidence);
   }
   keep_few(evidence.problems);
-  if (bundles.empty()) {
+  if (bundles.empty() && evidence.contradictions.empty()) {
     evidence.problems.push_back(
         {ErrorCode::untrusted, std::string(format::kSignatureFile), "the organ is not signed"});
   }

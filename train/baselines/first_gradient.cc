@@ -28,7 +28,7 @@ at::Tensor first_gradient(Model& model, const TrainedParameters& whole,
   at::Tensor gradient = whole.tensors().gradient.cpu();
   if (!std::isfinite(global_norm(gradient, static_cast<unsigned>(at::get_num_threads())))) {
     throw Error(ErrorCode::device, "training: the gradient of the first step is not finite",
-                "--precision fp32 has more range; organ verify looks for weights that are none");
+                "organ eval of the model on the same data says whether its loss is a number");
   }
   return gradient;
 }

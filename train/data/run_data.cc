@@ -252,6 +252,7 @@ RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions
   reader.warn_of(data.training);
   if (data.held_out) reader.warn_of(*data.held_out);
   data.warnings = reader.warnings();
+  work.require_wanted();
   return data;
 }
 
@@ -274,6 +275,7 @@ MeasuredData read_measured_data(const format::Checkpoint& checkpoint,
   }
   reader.warn_of(measured.data);
   measured.warnings = reader.warnings();
+  work.require_wanted();
   return measured;
 }
 

@@ -23,9 +23,9 @@ void check_id(std::int64_t id, std::uint64_t vocab_size, std::string_view file, 
 }
 
 std::vector<std::int32_t> encode(const Tokenizer& tokenizer, std::string_view text, bool special,
-                                 const std::string& file, std::size_t offset) {
+                                 const std::string& file, std::size_t offset, const Work& work) {
   try {
-    return tokenizer.encode(text, special);
+    return tokenizer.encode(text, special, work);
   } catch (Error& error) {
     error.with_context(fmt::format("reading {} from byte {}", file, offset));
     throw;
@@ -184,7 +184,9 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
                                     const Tokenizer& tokenizer, std::uint64_t vocab_size,
                                     const TextOptions& options, const Work& work) {
   const Work reading = work.phase("reading texts", bytes_ahead(texts));
-  check(options.lead_in.empty() || !options.special_tokens, "two lead-ins for one text");
+  if (options.special_tokens && !options.lead_in.empty()) {
+    fail(ErrorCode::invalid_argument, "lead-in: the tokenizer's special tokens lead in already");
+  }
   TokenStream stream;
   stream.text_bytes_ = 0;
   stream.text_words_ = 0;
@@ -203,10 +205,16 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
     require_no_wide_mark(text, subject);
     stream.warn_of_nul(text, subject);
     const std::int64_t before = stream.tokens();
-    std::size_t told = 0;  // bytes of the text
+    std::size_t told = 0;                          // bytes of the text
+    const auto pass_over = [&](std::size_t end) {  // what is between documents
+      if (end > told) reading.advance(end - told);
+      told = end;
+    };
     for (const auto document : split_documents(text, options.split)) {
-      auto ids = encode(tokenizer, document, options.special_tokens, subject,
-                        static_cast<std::size_t>(document.data() - text.data()));
+      const auto start = static_cast<std::size_t>(document.data() - text.data());
+      pass_over(start);
+      auto ids = encode(tokenizer, document, options.special_tokens, subject, start, reading);
+      told = start + document.size();
       for (std::size_t i = 0; i < ids.size(); ++i) check_id(ids[i], vocab_size, subject, i);
       led_in += stream.add_text(std::move(ids), options);
       if (origins.size() < stream.document_starts_.size()) {
@@ -214,10 +222,8 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
       }
       *stream.text_bytes_ += document.size();
       *stream.text_words_ += count_words(document);
-      const auto end = static_cast<std::size_t>(document.data() - text.data()) + document.size();
-      reading.advance(end - std::exchange(told, end));
     }
-    reading.advance(text.size() - told);
+    pass_over(text.size());
     stream.files_.push_back({.name = path.filename().string(),
                              .path = path.string(),
                              .digest = sha256(text),

@@ -58,10 +58,10 @@ Digest digest_of_files(std::span<const Digest> files);
 
 class TokenStream {
  public:
-  // Documents in the order of the texts; one without tokens is none. Throws invalid_argument for
-  // invalid UTF-8 (file and byte offset) or a token id >= vocab_size; corrupt for a text of more
-  // than 1 GiB; not_found, io. Tells `work` the bytes of each document behind it, where it can be
-  // ended: throws cancelled.
+  // Documents in the order of the texts; one that comes to no token at all is none. Throws
+  // invalid_argument for invalid UTF-8 (file and byte offset) or a token id >= vocab_size; corrupt
+  // for a text of more than 1 GiB; not_found, io. `work` is told the bytes of
+  // documents as Tokenizer::encode tells them, and those between them; throws cancelled.
   static TokenStream from_texts(const std::vector<TextSource>& texts, const Tokenizer& tokenizer,
                                 std::uint64_t vocab_size, const TextOptions& options,
                                 const Work& work = {});

@@ -39,7 +39,7 @@ void require_record_fits(std::uint64_t documents, std::uint64_t files);
 
 // Reads what `organ eval --json --per-document` printed (schemas/eval.v1.schema.json). Throws
 // corrupt, and invalid_argument for a record without the documents' scores. Perplexity is made from
-// the nll; `source` is the file's name. Throws unsupported_version for another schema_version than
+// the nll; `source` is `file` as given. Throws unsupported_version for another schema_version than
 // 1, and what reading a file throws. At most 256 MiB.
 EvalRecord read_eval_record(const std::filesystem::path& file);
 

@@ -28,7 +28,8 @@ bool keep_first(std::vector<EvaluationRow>& rows, std::int64_t windows);
 std::int64_t row_length(const Dataset& data, const EvaluationOptions& options);
 
 // Ids, targets and visible documents of a row under the protocol. Arrays of row_length() numbers.
-// Every number is written. Padding has id 0, sees itself alone and is no target, but for P1.
+// Every number is written. Padding has id 0 and is no target, but for P1; it sees itself alone, but
+// for P1 and in the decoder's part of a row of spans.
 void fill_row(const Dataset& data, const EvaluationOptions& options, const EvaluationRow& row,
               const WindowArrays& out);
 

@@ -30,7 +30,7 @@ class FlatLayers : public TrainedParameters {
   // Reads the numbers and binds the model to them: its forward reads the working copy, its backward
   // adds to the gradient, which is zero as the moments are. The model lives longer. decay_all:
   // weight decay for all, else as each slot says. Throws incompatible for a stored type that does
-  // not train (other than F32, BF16, F16), io, corrupt.
+  // not train (F32, BF16, F16 do, and MXFP4 as BF16), io, corrupt.
   FlatLayers(Model& model, const format::Checkpoint& checkpoint, format::LayerRange layers,
              bool decay_all);
   // Layers in any order, each once.

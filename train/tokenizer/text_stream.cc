@@ -32,8 +32,11 @@ std::string TextStream::text_of(std::size_t begin, std::size_t end) const {
 }
 
 std::string TextStream::take(bool all) {
-  const std::string before = text_of(begin_, done_);
   const std::string now = text_of(begin_, ids_.size());
+  std::string before = text_of(begin_, done_);
+  while (before.ends_with(kUnfinished) && !now.starts_with(before)) {  // the prompt's last part
+    before.resize(before.size() - kUnfinished.size());
+  }
   if (now.size() <= before.size() || (!all && now.ends_with(kUnfinished))) return {};
   begin_ = done_;
   done_ = ids_.size();

@@ -18,16 +18,57 @@ constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
 
 }  // namespace
 
+namespace {
+
+// Bytes [begin, begin + size) of a text as it was given.
+struct Stretch {
+  std::uint64_t begin, size;
+};
+
+// One call of encode().
+class Encoding {
+ public:
+  Encoding(std::unique_ptr<TokenModel::Session> session, const Work& work)
+      : session_(std::move(session)), work_(work) {}
+
+  std::vector<std::int32_t> ids;
+
+  // The ids of all pieces, which `of` became.
+  void add(const Pieces& pieces, Stretch of) {
+    std::size_t untold = 0;
+    for (const Span span : pieces.spans) {
+      session_->encode(pieces.view(span), ids);
+      if (++untold < kPiecesTold) continue;
+      untold = 0;
+      reach(of.begin + of.size * span.end / pieces.text.size());
+    }
+    session_->forget();  // its words are views of `pieces`
+  }
+  // The bytes before `end` are done.
+  void reach(std::uint64_t end) {
+    if (end <= done_) return;
+    work_.advance(end - done_);
+    done_ = end;
+  }
+
+ private:
+  static constexpr std::size_t kPiecesTold = 4096;
+
+  std::unique_ptr<TokenModel::Session> session_;
+  const Work& work_;
+  std::uint64_t done_ = 0;
+};
+
+}  // namespace
+
 struct Tokenizer::Impl {
   explicit Impl(format::TokenizerFiles files);
 
   void add_tokens(const std::vector<AddedToken>& tokens,
                   const std::set<std::string>& once_normalized);
   void check_template() const;
-  void encode_text(std::string_view text, bool at_start, TokenModel::Session& session,
-                   std::vector<std::int32_t>& out) const;
-  void encode_normalized(std::string text, bool at_start, TokenModel::Session& session,
-                         std::vector<std::int32_t>& out) const;
+  void encode_text(std::string_view text, bool at_start, Stretch of, Encoding& encoding) const;
+  void encode_normalized(std::string text, bool at_start, Stretch of, Encoding& encoding) const;
   const std::string* token(std::int32_t id) const;
   std::optional<std::int32_t> special_id(const std::string& name) const;
 
@@ -112,31 +153,31 @@ const std::string* Tokenizer::Impl::token(std::int32_t id) const {
   return vocabulary.has(id) ? &vocabulary.token(id) : nullptr;
 }
 
-void Tokenizer::Impl::encode_text(std::string_view text, bool at_start,
-                                  TokenModel::Session& session,
-                                  std::vector<std::int32_t>& out) const {
+void Tokenizer::Impl::encode_text(std::string_view text, bool at_start, Stretch of,
+                                  Encoding& encoding) const {
   std::string current(text);
   if (normalizer) at_start = normalizer->apply(current) && at_start;
-  if (normalized.empty()) return encode_normalized(std::move(current), at_start, session, out);
+  if (normalized.empty()) return encode_normalized(std::move(current), at_start, of, encoding);
   for (const TokenOrText& part : normalized.split(current, split_special)) {
     if (part.id >= 0) {
-      out.push_back(part.id);
+      encoding.ids.push_back(part.id);
     } else {
+      const std::uint64_t begin = of.size * part.span.begin / current.size();
+      const std::uint64_t end = of.size * part.span.end / current.size();
       encode_normalized(current.substr(part.span.begin, part.span.end - part.span.begin),
-                        at_start && part.span.begin == 0, session, out);
+                        at_start && part.span.begin == 0, {of.begin + begin, end - begin},
+                        encoding);
     }
   }
 }
 
-void Tokenizer::Impl::encode_normalized(std::string text, bool at_start,
-                                        TokenModel::Session& session,
-                                        std::vector<std::int32_t>& out) const {
+void Tokenizer::Impl::encode_normalized(std::string text, bool at_start, Stretch of,
+                                        Encoding& encoding) const {
   if (text.empty()) return;
   const std::uint32_t end = checked_position(text.size());
   Pieces pieces{std::move(text), {{0, end}}, at_start};
   if (pre_tokenizer) pre_tokenizer->apply(pieces);
-  for (const Span span : pieces.spans) session.encode(pieces.view(span), out);
-  session.forget();  // its words are views of `pieces`
+  encoding.add(pieces, of);
 }
 
 std::optional<std::int32_t> Tokenizer::Impl::special_id(const std::string& name) const {
@@ -153,7 +194,8 @@ Tokenizer Tokenizer::open(const std::filesystem::path& path) {
   return Tokenizer(std::make_shared<const Impl>(read_tokenizer(path)));
 }
 
-std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_special) const {
+std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_special,
+                                            const Work& work) const {
   if (utf8.size() > kMaxTextBytes) {
     fail(ErrorCode::invalid_argument, "text: {} bytes, at most {} are encoded at once", utf8.size(),
          kMaxTextBytes);
@@ -161,19 +203,21 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_spec
   if (const auto at = find_invalid_utf8(utf8)) {
     fail(ErrorCode::invalid_argument, "text: byte {} is not valid UTF-8", *at);
   }
-  std::vector<std::int32_t> out;
-  if (add_special) out = impl_->around.before;
-  const auto session = impl_->model->session();
+  Encoding encoding(impl_->model->session(), work);
+  std::vector<std::int32_t>& ids = encoding.ids;
+  if (add_special) ids = impl_->around.before;
   for (const TokenOrText& part : impl_->verbatim.split(utf8, impl_->split_special)) {
     if (part.id >= 0) {
-      out.push_back(part.id);
+      ids.push_back(part.id);
     } else {
-      impl_->encode_text(utf8.substr(part.span.begin, part.span.end - part.span.begin),
-                         part.span.begin == 0, *session, out);
+      const Stretch stretch{part.span.begin, part.span.end - part.span.begin};
+      impl_->encode_text(utf8.substr(stretch.begin, stretch.size), stretch.begin == 0, stretch,
+                         encoding);
     }
   }
-  if (add_special) out.insert(out.end(), impl_->around.after.begin(), impl_->around.after.end());
-  return out;
+  if (add_special) ids.insert(ids.end(), impl_->around.after.begin(), impl_->around.after.end());
+  encoding.reach(utf8.size());
+  return std::move(encoding.ids);
 }
 
 std::vector<std::int32_t> Tokenizer::before_text() const { return impl_->around.before; }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "format/base/error.h"
+#include "format/base/progress.h"
 
 #pragma GCC visibility push(default)
 
@@ -33,8 +34,10 @@ class Tokenizer {
   // The ids of `utf8`; with `add_special` also those the post-processor puts around one text
   // (<s>). Special tokens written in the text are recognised, as `tokenizers` does. Time grows
   // as n log n at most, whatever the text. Throws invalid_argument for invalid UTF-8 (with the
-  // byte offset) and for texts over 1 GiB.
-  std::vector<std::int32_t> encode(std::string_view utf8, bool add_special) const;
+  // byte offset) and for texts over 1 GiB; cancelled. `work` is told the bytes of `utf8`, a few
+  // thousand words at a time, and all of them at the end; cutting it into words is not told of.
+  std::vector<std::int32_t> encode(std::string_view utf8, bool add_special,
+                                   const Work& work = {}) const;
 
   // The ids that encode() with `add_special` puts before a text: those of the post-processor's
   // template, none where it has none.

@@ -32,8 +32,8 @@ class TrainObserver {
   virtual void note(std::string_view line) = 0;
   virtual void detail(std::string_view /*line*/) {}  // what few want to read
   virtual void warn(std::string_view line) = 0;
-  // After each step, skipped ones too but the third in a row, which ends the run; of a resumed run
-  // from the step behind its train state on.
+  // After each step, skipped ones too: also the third in a row, behind which the run ends. Of a
+  // resumed run from the step behind its train state on.
   virtual void step(const StepMetrics& metrics, std::uint64_t total_steps) = 0;
   // After each measurement of held-out data with the whole model, before training included.
   virtual void evaluation(const EvaluationMetrics& metrics) = 0;

@@ -44,8 +44,8 @@ class Projection {
   // The same without the adaptation: for the adaptation itself, and for what is never adapted.
   at::Tensor product(const at::Tensor& x) const;
   at::Tensor product_backward(const at::Tensor& dy, const MakeInput& input) const;
-  // Its parts. add_gradient must be called where needs_input; of a weight that does not train it
-  // must not be.
+  // The two parts of product_backward. add_gradient must be called where the weight trains, and
+  // nowhere else.
   at::Tensor input_gradient(const at::Tensor& dy) const;
   void add_gradient(const at::Tensor& dy, const at::Tensor& x) const;
 

@@ -19,8 +19,9 @@
 namespace organ::transplant {
 
 // What the files do not say, or what counts instead of what they say. nullopt: what
-// donor_metadata.json says; without that the name is "organ", the version "0.0.0", the description
-// "", the donor that of the model's folder, and licence and revision are not told.
+// donor_metadata.json says; where that says nothing the layers are those that the tensors' names
+// count, the name is "organ", the version "0.0.0", the description "", donor_id the name of the
+// model's folder, and licence and revision are not told.
 struct ImportOptions {
   std::optional<format::LayerRange> layers = {};  // of the donor
   std::optional<std::string> name = {}, version = {}, description = {}, license = {};

@@ -46,6 +46,8 @@ struct ShardIndex {
   std::optional<std::string> total_size;
 };
 
+inline constexpr std::uint64_t kShardIndexLimit = std::uint64_t{64} << 20;  // bytes of its text
+
 // Validated: shard names are safe file names that end in .safetensors, tensor names are ours.
 // Throws corrupt.
 ShardIndex parse_shard_index(std::string_view text, std::string_view subject);

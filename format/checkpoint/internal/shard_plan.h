@@ -19,9 +19,9 @@ struct ShardPlan {
 };
 
 // Where there is an index it decides, else model.safetensors is the only shard. Throws not_found
-// (no weights: a .bin/.pt beside is named, never opened), corrupt (the index, of 64 MiB at most, as
-// parse_shard_index() says; more than 4096 shards; a model.safetensors beside an index that does
-// not name it), io. Opens no shard.
+// (no weights: a .bin/.pt beside is named, never opened), corrupt (the index, of kShardIndexLimit
+// at most, as parse_shard_index() says; more than 4096 shards; a model.safetensors beside an index
+// that does not name it), io. Opens no shard.
 ShardPlan plan_shards(const ModelFolder& folder);
 
 }  // namespace organ::format::internal

@@ -48,8 +48,8 @@ std::map<Digest, std::string> derived_texts(const format::Manifest& organ,
 // there, the source has nothing.
 std::unique_ptr<RepairSource> file_source(const std::filesystem::path& path,
                                           std::string description);
-// What the version's own organ.json says, where that is whole in `blobs`: its ModelPack config and
-// manifest; and the empty config of signatures.
+// What the version's own organ.json says, where that and its manifest are whole in `blobs`: its
+// ModelPack config; and, in any case, the empty config of signatures.
 std::unique_ptr<RepairSource> own_texts(const BlobStore& blobs);
 // SOURCE of a command line: oci://HOST/REPOSITORY, an organ folder, or a folder with blobs/sha256.
 // Throws not_found (no such folder), invalid_argument (it is none of them), corrupt (the organ.json

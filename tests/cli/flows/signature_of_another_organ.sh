@@ -13,3 +13,9 @@ for more in "--key publisher.pub" "--key publisher.pub --allow-unsigned"; do
   if grep "^hint: " said; then exit 98; fi
 done
 unchanged
+# One that is too long to be read hides no damage.
+head -c 33554433 /dev/zero >organ/model.sig
+echo more >>organ/README.md
+expect 4 organ verify organ --key publisher.pub >verify.txt
+grep -q "README.md" verify.txt
+grep -q "model.sig" verify.txt

@@ -28,6 +28,7 @@ TEST_CASE("an address is read into its parts and written again") {
   CHECK(Url::parse("https://host?x", "answer").target == "/?x");
   CHECK(Url::parse("https://host:443/", "answer").authority() == "host");
   CHECK(Url::parse("http://[::1]:80/", "answer").to_string() == "http://[::1]/");
+  CHECK(Url::parse("https://[2001:DB8::A]/x", "answer").host == "2001:db8::a");
 }
 
 TEST_CASE("plain http is for this machine alone") {

@@ -95,6 +95,18 @@ TEST_CASE("log entry: refuses what no registry writes") {
   }
 }
 
+TEST_CASE("log entry: a key that is trusted or not is named by its digest") {
+  const std::string key = sha256("k").to_string();
+  for (const LogKind kind : {LogKind::key, LogKind::key_end}) {
+    for (const std::string& other :
+         {std::string("k"), key + "0", "sha256:" + std::string(64, 'z')}) {
+      CAPTURE(other);
+      CHECK(
+          refusal(replaced(entry_of(kind).to_text(), key, other)).starts_with("corrupt: entry 3"));
+    }
+  }
+}
+
 TEST_CASE("log entry: no more signatures at once than the limit") {
   LogEntry entry = entry_of(LogKind::signature);
   entry.signatures.resize(64, {sha256("s"), 4});

@@ -54,7 +54,7 @@ TEST_CASE("merkle tree: refuses a state whose subtrees do not fit its size") {
   const std::string one_subtree_of_three = "3:" + std::string(64, '0');
   for (const std::string& text :
        {std::string(), std::string("1"), std::string("1:"), std::string("2:00"), std::string("x:"),
-        std::string("-1:"), one_subtree_of_three}) {
+        std::string("-1:"), one_subtree_of_three, "1:" + std::string(64, 'z')}) {
     CHECK(test::error_of([&] { MerkleTree::parse(text, "state"); }).starts_with("corrupt: state"));
   }
 }

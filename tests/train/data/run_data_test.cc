@@ -333,32 +333,32 @@ TEST_CASE("documents longer than a model has positions are said once") {
                         positions + 4, positions)});
 }
 
-TEST_CASE("reading texts tells how far it is, and can be ended at each document") {
+TEST_CASE("reading texts tells how far it is, and can be ended at each step") {
   const Case of("llama");
-  const fs::path training = of.write("a.txt", "abc\n\ndefgh\n\n\n\nij\n"),
-                 empty = of.write("b.txt", "\n"), held_out = of.write("c.txt", "\n\nklm\n\nno");
-  const RunDataOptions run{.training = {{training, empty}, {}},
-                           .held_out = {{held_out}, {}},
-                           .split = DocumentSplit::blank_lines,
-                           .context = 4};
-  const MeasuredDataOptions measured{.source = {{held_out}, {}},
-                                     .split = DocumentSplit::blank_lines,
-                                     .context = 4,
-                                     .training_texts = {training, empty}};
-  test::Watcher of_run, of_measured;
-  (void)read_run_data(*of.checkpoint, run, Work(&of_run));
-  CHECK(of_run.names() == std::vector<std::string>{"reading texts", "reading texts"});
-  test::check_phases(of_run);
-  (void)read_measured_data(*of.checkpoint, measured, Work(&of_measured));
-  CHECK(of_measured.names() == std::vector<std::string>{"reading texts", "reading training texts"});
-  test::check_phases(of_measured);
-  const auto ends = [&](const auto& read) {
-    return test::end_at_every_step(of.folder.path(), read);
-  };
-  // A document each, and what follows the last one of a text.
-  CHECK(ends([&](const Work& work) { (void)read_run_data(*of.checkpoint, run, work); }) == 9);
-  CHECK(ends([&](const Work& work) { (void)read_measured_data(*of.checkpoint, measured, work); }) ==
-        9);
+  const fs::path training = of.write("a.txt", "abc\n\ndefgh\n\n\n\nij\n");
+  const fs::path empty = of.write("b.txt", "\n");
+  const fs::path held_out = of.write("c.txt", "\n\nklm\n\nno");
+  for (const DocumentSplit split : {DocumentSplit::file, DocumentSplit::blank_lines}) {
+    const RunDataOptions run{.training = {{training, empty}, {}},
+                             .held_out = {{held_out}, {}},
+                             .split = split,
+                             .context = 4};
+    const MeasuredDataOptions measured{.source = {{held_out}, {}},
+                                       .split = split,
+                                       .context = 4,
+                                       .training_texts = {training, training}};
+    const auto steps = [&](const std::vector<std::string>& phases, const auto& read) {
+      test::Watcher watcher;
+      read(Work(&watcher));
+      CHECK(watcher.names() == phases);
+      test::check_phases(watcher);
+      CHECK(test::end_at_every_step(of.folder.path(), read) == watcher.steps() + 1);
+    };
+    steps({"reading texts", "reading texts"},
+          [&](const Work& work) { (void)read_run_data(*of.checkpoint, run, work); });
+    steps({"reading texts", "reading training texts"},
+          [&](const Work& work) { (void)read_measured_data(*of.checkpoint, measured, work); });
+  }
 }
 
 }  // namespace organ::train

@@ -5,12 +5,14 @@
 #include <tuple>
 
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "format/base/base64.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
 #include "tests/support/support.h"
+#include "tests/support/watcher.h"
 #include "tests/train/tokenizer/fixtures.h"
 #include "train/tokenizer/text_stream.h"
 
@@ -149,6 +151,43 @@ TEST_CASE("a text that ends within a character gives it up when the stream is fi
   organ::train::TextStream stream(tokenizer, tokenizer.encode("the", false));
   CHECK(stream.push(tokenizer.encode("\u00e9", false).front()).empty());
   CHECK(stream.finish() == "\uFFFD");
+}
+
+TEST_CASE("a prompt that ends within a character is gone on with") {
+  const Tokenizer tokenizer = open_text(load_fixture("byte_level.json").dump());
+  for (const char* character : {"\u00e9", "\u20ac", "\uff71", "\U0001F408"}) {
+    CAPTURE(character);
+    const auto ids = tokenizer.encode(std::string("the ") + character + " cat", false);
+    const std::string whole = tokenizer.decode(ids);
+    for (std::size_t prompt = 1; prompt < ids.size(); ++prompt) {
+      organ::train::TextStream stream(
+          tokenizer, {ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(prompt)});
+      std::string said = tokenizer.decode(std::span(ids).first(prompt));
+      while (said.ends_with("\uFFFD")) said.resize(said.size() - 3);  // what comes again whole
+      for (const std::int32_t id : std::span(ids).subspan(prompt)) said += stream.push(id);
+      CHECK(said + stream.finish() == whole);
+    }
+  }
+}
+
+TEST_CASE("encoding tells how far it is and can be ended within a text") {
+  std::string text;
+  for (int i = 0; i < 30'000; ++i) text += fmt::format("word{} <|endoftext|>\u00e9 ", i % 97);
+  for (const char* name : {"byte_level.json", "llama_like.json", "unigram.json"}) {
+    CAPTURE(name);
+    const Tokenizer tokenizer = Tokenizer::open(std::filesystem::path(ORGAN_TOKENIZER_DATA) / name);
+    organ::test::Watcher watcher;
+    const auto ids =
+        tokenizer.encode(text, false, organ::Work(&watcher).phase("encoding", text.size()));
+    organ::test::check_phases(watcher);
+    CHECK(watcher.steps() > 2);
+    CHECK(ids == tokenizer.encode(text, false));
+    organ::test::Watcher impatient(2);
+    CHECK(error_of([&] {
+            tokenizer.encode(text, false, organ::Work(&impatient));
+          }).starts_with("cancelled"));
+    CHECK(impatient.steps() == 2);
+  }
 }
 
 TEST_CASE("an id that names no token has no text, a negative one is refused with its position") {

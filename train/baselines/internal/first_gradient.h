@@ -13,9 +13,9 @@ namespace organ::train {
 
 // Adds d(sum NLL)/dw over the windows of the first step to the gradient of `whole`, which are all
 // layers of the model, bound to it; returns that gradient, fp32 [numbers], on the CPU.
-// So that gradient is zero before. The windows are those that a run of these settings begins with,
-// one at a time, in the whole model. Of several processes each computes all of it. Throws device
-// when a number of it is not finite.
+// That gradient must be zero before. The windows are those that a run of these settings begins
+// with, one at a time, in the whole model. Of several processes each computes all of it. Throws
+// device when a number of it is not finite.
 at::Tensor first_gradient(Model& model, const TrainedParameters& whole,
                           const TrainSettings& settings, const Dataset& data);
 

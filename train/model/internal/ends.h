@@ -53,8 +53,8 @@ class ModelEnds {
   // flat run. Throws incompatible unless the model is causal and of one stack. In this order: token
   // embedding, learned positions, weight and bias of the norm, the head unless it is the embedding.
   std::vector<ParameterSlot> layout() const;
-  // From now on they are views of the storage, which receives their current numbers first. Both
-  // tensors of the storage are as long as layout() is. Throws as layout() does.
+  // From now on they are views of the storage, which receives their current numbers first. Either
+  // tensor of the storage holds as many numbers as the slots of layout() together. Throws as it.
   void bind(const LayerStorage& storage);
   // Whether they were bound.
   bool train() const { return bound_; }

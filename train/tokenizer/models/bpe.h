@@ -56,7 +56,10 @@ class Bpe final : public TokenModel {
    public:
     explicit Session(const Bpe& bpe) : bpe_(bpe) {}
     void encode(std::string_view piece, std::vector<std::int32_t>& out) override;
-    void forget() override { words_.clear(); }
+    void forget() override {
+      words_.clear();
+      ids_.clear();
+    }
 
    private:
     struct Symbol {

@@ -44,7 +44,8 @@ class AddedTokenFinder {
   // The parts of `text`, in order; together they are all of it. White space that a token swallows
   // belongs to its part. With `split_special` those that are special stay text. The text is valid
   // UTF-8 of less than 4 GiB. A token found in vain (single_word, split_special) hides those that
-  // begin inside of it. An empty text has no parts.
+  // begin inside of it. An empty text has no parts. Two parts overlap where a token begins in the
+  // white space that the one before it swallowed, as in `tokenizers`.
   std::vector<TokenOrText> split(std::string_view text, bool split_special = false) const;
 
  private:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the PyPI package `tokenizers` takes for white space, digits and so on, as sorted ranges.
-// Each table is ascending and without overlaps; kNAMESize is its number of entries, not bytes. The
-// tables are made by tests/tools/tokenizer_tables.py, which asks the package code point by code
-// point. Nobody but unicode.cc, grapheme.cc and regex_dialect.cc needs them: the questions to ask
-// are in train/tokenizer/text/unicode.h and grapheme.h.
+// Those of code points ascend and do not overlap; kNAMESize is a table's number of entries, not
+// bytes. The tables are made by tests/tools/tokenizer_tables.py, which asks the package code point
+// by code point. Nobody but unicode.cc, grapheme.cc and regex_dialect.cc needs them: the questions
+// to ask are in train/tokenizer/text/unicode.h and grapheme.h.
 #pragma once
 
 #include <cstddef>

@@ -131,7 +131,7 @@ class TrainRun {
   GradientSum gradient_sum_;
   std::chrono::steady_clock::time_point start_;
   Model model_;
-  // Bound to model_; weights_ and the paths borrow both.
+  // Bound to model_; weights_ borrows it, the paths below borrow model_.
   std::unique_ptr<TrainedParameters> trained_;
   WeightChoice weights_;
   LossPath trained_path_;  // what trains: in wrapper mode to its own top, else to the model's
