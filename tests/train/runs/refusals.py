@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import struct
+import subprocess
 import sys
 import unittest
 
@@ -49,10 +50,8 @@ class Refusals(RunCase):
         for name, (_, _, raw) in read_safetensors(self.folder / "out/layer.00.safetensors").items():
             self.assertTrue(all(map(math.isfinite, floats(raw))), name)
 
-    def test_three_such_steps_in_a_row_stop_with_the_last_good_state(self):
-        token = CONFIG["vocab_size"] - 1
-        model = self.poisoned_model(token)
-        # The self-tests look at window 0, which must be clean; all others meet the NaN.
+    def write_poisoned_ids(self, token):
+        """The self-tests look at window 0, which is clean; all others meet the NaN."""
         write_ids(self.folder / "ids.safetensors", windows=1)
         tensors = read_safetensors(self.folder / "ids.safetensors")
         _, (_, length), raw = tensors["ids"]
@@ -60,6 +59,25 @@ class Refusals(RunCase):
         poisoned = (struct.pack("<q", token) * (length // 2 - 2) + struct.pack("<2q", 0, 1)) * 2
         write_safetensors(self.folder / "ids.safetensors",
                           {"ids": ("I64", [40, length], raw + poisoned * 39)})
+
+    def test_nothing_is_chosen_by_a_gradient_that_is_not_finite(self):
+        token = CONFIG["vocab_size"] - 1
+        model = self.poisoned_model(token)
+        self.write_poisoned_ids(token)
+        for method, *more in (("top_k", "--share", "0.1"), ("top_k_layers", "--count", "1")):
+            with self.subTest(method):
+                done = subprocess.run(
+                    [PROGRAM, "baseline", method, model, "--ids", self.folder / "ids.safetensors",
+                     "--out", self.folder / method, "--steps", "1", *more],
+                    capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn("the gradient of the first step is not finite", done.stderr)
+                self.assertFalse((self.folder / method).exists())
+
+    def test_three_such_steps_in_a_row_stop_with_the_last_good_state(self):
+        token = CONFIG["vocab_size"] - 1
+        model = self.poisoned_model(token)
+        self.write_poisoned_ids(token)
         result = self.train("out", "--batch", 1, model=model, steps=40, expect=1)
         self.assertIn("not finite 3 steps in a row", result.stderr)
         logged = self.records("out", "step")
