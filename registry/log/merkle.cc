@@ -70,8 +70,8 @@ MerkleTree MerkleTree::parse(std::string_view text, std::string_view subject) {
   for (std::size_t i = 0; i < count; ++i) {
     try {
       tree.subtrees_.push_back(Digest::parse_hex(text.substr(at + 1 + i * kHex, kHex), subject));
-    } catch (const Error& error) {
-      throw Error(ErrorCode::corrupt, error.what());
+    } catch (const Error& bad) {
+      throw Error(ErrorCode::corrupt, bad.what());
     }
   }
   return tree;
