@@ -289,10 +289,14 @@ VerifyReport Registry::verify_all(const TrustOverride& override, const Work& wor
   std::uint64_t bytes = 0;
   for (const VersionInfo& version : versions) bytes += version.bytes;
   const Work verifying = work.phase("verifying", bytes);
+  bool gave_all = true;  // the medium, what it was asked for
   for (const VersionInfo& version : versions) {
     forgetting_io(folder(), impl_->read_memory(), work, [&] {
       report.items.push_back(impl_->verify_version(version, override, verifying, reading));
     });
+    const std::vector<Finding>& findings = report.items.back().findings;
+    gave_all =
+        gave_all && std::ranges::find(findings, ErrorCode::io, &Finding::code) == findings.end();
     ++report.versions;
   }
   if (report.versions == 0) {
@@ -302,7 +306,9 @@ VerifyReport Registry::verify_all(const TrustOverride& override, const Work& wor
   }
   report.bytes = reading.bytes;
   report.bytes_before = reading.bytes_before;
-  if (const std::string why = reading.remember(work); !why.empty()) {
+  if (!gave_all) {
+    forget_reads(folder(), impl_->read_memory(), work, report.notes);
+  } else if (const std::string why = reading.remember(work); !why.empty()) {
     report.notes.push_back("what was read could not be remembered: " + why);
   }
   const FileLock lock(impl_->paths.write_lock(), FileLock::Kind::shared, kLockSeconds, work);

@@ -128,7 +128,12 @@ void judge_trust(const VerifyReport::Item& item, std::vector<Finding> untrusted,
   const registry::TrustVerdict& trust = item.trust;
   if (checks.wants(CiCheck::signature)) {
     std::vector<Finding> none;
-    if (trust.keys.empty()) {
+    const auto unread = std::ranges::find_if(trust.refusals, [](const Finding& refusal) {
+      return refusal.subject == format::kSignatureFile && refusal.code != ErrorCode::untrusted;
+    });
+    if (unread != trust.refusals.end()) {
+      none.push_back(*unread);
+    } else if (trust.keys.empty()) {
       none.push_back({ErrorCode::untrusted, "model.sig", "no key that counts signed this organ"});
     }
     checks.add(CiCheck::signature, failed_by(none), worst_of(none));
@@ -183,7 +188,10 @@ void judge_contents(const CiRequest& request, const OrganArgument& organ, const 
   const std::vector<Finding> untrusted(split, item.findings.end());
   item.findings.erase(split, item.findings.end());
   add_failures(CiCheck::digests, item.findings, checks);
-  if (item.not_finite.empty() && !item.findings.empty()) {
+  const auto unread = std::ranges::find(item.findings, ErrorCode::io, &Finding::code);
+  if (unread != item.findings.end()) {  // as add_unread() has it
+    add_failures(CiCheck::finite, {*unread}, checks);
+  } else if (item.not_finite.empty() && !item.findings.empty()) {
     checks.skip(CiCheck::finite, "what was read is damaged");
   } else {
     add_failures(CiCheck::finite, item.not_finite, checks, "not_finite");

@@ -41,13 +41,11 @@ class ShownWork : public Progress {
 };
 
 // The same of work that changes something: SIGINT, SIGTERM and SIGHUP ask it to end.
-class LongWork final : public ShownWork {
+// That holds to the end, also of the meter: who waits for a terminal has done his work.
+class LongWork final : private InterruptGuard, public ShownWork {
  public:
-  using ShownWork::ShownWork;
-  bool cancelled() const override { return interrupt_.requested(); }
-
- private:
-  InterruptGuard interrupt_;
+  explicit LongWork(const Context& context) : ShownWork(context) {}
+  bool cancelled() const override { return requested(); }
 };
 
 // Runs `action(work)`, which writes nothing, and returns what it returns: a signal ends the process

@@ -85,7 +85,7 @@ std::vector<std::string> bundles_of(const format::OrganSource& organ, Evidence& 
   try {
     return organ.signature_bundles();
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt) throw;
+    if (error.code() == ErrorCode::cancelled) throw;
     out.contradictions.push_back(Finding::of(std::string(format::kSignatureFile), error));
     return {};
   }

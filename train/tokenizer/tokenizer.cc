@@ -33,14 +33,22 @@ class Encoding {
 
   std::vector<std::int32_t> ids;
 
+  // An added token that ends at `end`.
+  void add(std::int32_t id, std::uint64_t end) {
+    ids.push_back(id);
+    count(end);
+  }
   // The ids of all pieces, which `of` became.
   void add(const Pieces& pieces, Stretch of) {
-    std::size_t untold = 0;
+    const auto given = [&](std::uint64_t at) {
+      return of.begin + of.size * at / pieces.text.size();
+    };
+    std::uint32_t begin = 0;  // of the piece
+    session_->reached = [&](std::size_t at) { reach(given(begin + at)); };
     for (const Span span : pieces.spans) {
+      begin = span.begin;
       session_->encode(pieces.view(span), ids);
-      if (++untold < kPiecesTold) continue;
-      untold = 0;
-      reach(of.begin + of.size * span.end / pieces.text.size());
+      count(given(span.end));
     }
     session_->forget();  // its words are views of `pieces`
   }
@@ -54,9 +62,16 @@ class Encoding {
  private:
   static constexpr std::size_t kPiecesTold = 4096;
 
+  void count(std::uint64_t end) {
+    if (++untold_ < kPiecesTold) return;
+    untold_ = 0;
+    reach(end);
+  }
+
   std::unique_ptr<TokenModel::Session> session_;
   const Work& work_;
   std::uint64_t done_ = 0;
+  std::size_t untold_ = 0;  // pieces
 };
 
 }  // namespace
@@ -159,11 +174,11 @@ void Tokenizer::Impl::encode_text(std::string_view text, bool at_start, Stretch 
   if (normalizer) at_start = normalizer->apply(current) && at_start;
   if (normalized.empty()) return encode_normalized(std::move(current), at_start, of, encoding);
   for (const TokenOrText& part : normalized.split(current, split_special)) {
+    const std::uint64_t begin = of.size * part.span.begin / current.size();
+    const std::uint64_t end = of.size * part.span.end / current.size();
     if (part.id >= 0) {
-      encoding.ids.push_back(part.id);
+      encoding.add(part.id, of.begin + end);
     } else {
-      const std::uint64_t begin = of.size * part.span.begin / current.size();
-      const std::uint64_t end = of.size * part.span.end / current.size();
       encode_normalized(current.substr(part.span.begin, part.span.end - part.span.begin),
                         at_start && part.span.begin == 0, {of.begin + begin, end - begin},
                         encoding);
@@ -204,20 +219,20 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_spec
     fail(ErrorCode::invalid_argument, "text: byte {} is not valid UTF-8", *at);
   }
   Encoding encoding(impl_->model->session(), work);
-  std::vector<std::int32_t>& ids = encoding.ids;
-  if (add_special) ids = impl_->around.before;
+  if (add_special) encoding.ids = impl_->around.before;
   for (const TokenOrText& part : impl_->verbatim.split(utf8, impl_->split_special)) {
     if (part.id >= 0) {
-      ids.push_back(part.id);
+      encoding.add(part.id, part.span.end);
     } else {
       const Stretch stretch{part.span.begin, part.span.end - part.span.begin};
       impl_->encode_text(utf8.substr(stretch.begin, stretch.size), stretch.begin == 0, stretch,
                          encoding);
     }
   }
-  if (add_special) ids.insert(ids.end(), impl_->around.after.begin(), impl_->around.after.end());
   encoding.reach(utf8.size());
-  return std::move(encoding.ids);
+  std::vector<std::int32_t> ids = std::move(encoding.ids);
+  if (add_special) ids.insert(ids.end(), impl_->around.after.begin(), impl_->around.after.end());
+  return ids;
 }
 
 std::vector<std::int32_t> Tokenizer::before_text() const { return impl_->around.before; }

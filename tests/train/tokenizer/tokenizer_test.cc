@@ -172,7 +172,7 @@ TEST_CASE("a prompt that ends within a character is gone on with") {
 
 TEST_CASE("encoding tells how far it is and can be ended within a text") {
   std::string text;
-  for (int i = 0; i < 30'000; ++i) text += fmt::format("word{} <|endoftext|>\u00e9 ", i % 97);
+  for (int i = 0; i < 30'000; ++i) text += fmt::format("word{} <|end|>\u00e9 ", i % 97);
   for (const char* name : {"byte_level.json", "llama_like.json", "unigram.json"}) {
     CAPTURE(name);
     const Tokenizer tokenizer = Tokenizer::open(std::filesystem::path(ORGAN_TOKENIZER_DATA) / name);

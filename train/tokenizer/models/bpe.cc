@@ -141,7 +141,8 @@ void Bpe::Session::encode(std::string_view piece, std::vector<std::int32_t>& out
     }
   }
   if (piece.size() <= kRememberedBytes || !bpe_.cuts_) return encode_remembered(piece, out);
-  std::size_t begin = 0;
+  constexpr std::size_t kUntold = std::size_t{1} << 14;  // bytes
+  std::size_t begin = 0, told = 0;
   std::int32_t previous = -1;
   for (std::size_t at = 0; at < piece.size();) {
     const Decoded next = decode_utf8(piece, at);
@@ -149,6 +150,7 @@ void Bpe::Session::encode(std::string_view piece, std::vector<std::int32_t>& out
     if (previous >= 0 && id >= 0 && bpe_.may_cut(previous, id)) {
       encode_remembered(piece.substr(begin, at - begin), out);
       begin = at;
+      if (at - told >= kUntold) reached(told = at);
     }
     previous = id;
     at += next.length;

@@ -2,7 +2,9 @@
 // The vocabulary of a tokenizer and the rule that turns one piece of text into its ids.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +59,8 @@ class TokenModel {
   class Session {
    public:
     virtual ~Session() = default;
+    // Called at times with how many bytes of a long piece are done; what it throws ends encode().
+    std::function<void(std::size_t done)> reached = [](std::size_t /*done*/) {};
     // Appends the ids of one piece, valid UTF-8. O(n log n) in the bytes of the piece. Ids do not
     // depend on the pieces before it.
     virtual void encode(std::string_view piece, std::vector<std::int32_t>& out) = 0;

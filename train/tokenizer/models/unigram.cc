@@ -31,9 +31,12 @@ std::unique_ptr<TokenModel::Session> Unigram::session() const {
 void Unigram::Session::encode(std::string_view piece, std::vector<std::int32_t>& out) {
   base_ = unknown_begin_ = unknown_end_ = 0;
   arrivals_.assign(1, {});
+  constexpr std::size_t kUntold = std::size_t{1} << 14;  // bytes
+  std::size_t told = 0;
   for (std::size_t at = 0; at < piece.size();) {
     // Nothing reaches beyond this place, so every path goes through it.
     if (at == base_ + arrivals_.size() - 1) finish_segment(piece, at, out);
+    if (at - told >= kUntold) reached(told = at);
     const std::size_t length = decode_utf8(piece, at).length;
     extend(piece, at, length);
     at += length;
