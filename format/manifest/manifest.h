@@ -125,8 +125,8 @@ struct Manifest {
   std::vector<Evaluation> evaluations;     // figures that were measured; may be empty
   std::optional<TokenizerRecord> tokenizer;  // nullopt: the donor had none that organ reads
   std::vector<FileEntry> files;              // sorted by path
-  // An object: the optional fields that Manifest has no place for. imported.h and overlap_record.h
-  // read and write two of them.
+  // An object: the optional fields that Manifest has no place for: `imported`,
+  // `held_out_overlap`.
   JsonText extensions;
   // An organ of before: its reals are C99 hex float strings, and stay so, since the text is signed.
   bool hex_reals = false;

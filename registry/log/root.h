@@ -23,7 +23,7 @@ namespace organ::registry {
 
 inline constexpr std::size_t kMostRootKeys = 16;  // and as many witnesses
 
-// Keys are C2SP verifier keys (notes/note.h), each there once. A value. parse() and to_text() are
+// Keys are verifier keys of C2SP signed notes, each there once. A value. parse() and to_text() are
 // inverse; parse() enforces the bounds that are named here.
 struct LogRoot {
   std::uint64_t version = 1;      // counted up by one from root to root

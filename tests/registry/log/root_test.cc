@@ -110,7 +110,7 @@ TEST_CASE("root: what no root is") {
   SignedNote empty{.text = std::string(kOrigin) + "/root\n", .signatures = {}};
   empty.signatures.push_back(alone.signer.sign(alone.name, empty.text));
   const std::string nothing = refusal(LogRoot::first(alone.verifier()), empty.to_string());
-  CHECK_MESSAGE(nothing.starts_with("corrupt: root"), nothing);
+  CHECK_MESSAGE(nothing.starts_with("corrupt: 'root'"), nothing);
   CHECK_MESSAGE(!holds(nothing, "18446744073709551615"), nothing);
   const Key log, witness("w.example");
   LogRoot good = LogRoot::first(log.verifier());

@@ -104,7 +104,7 @@ TEST_CASE("a sequence whose last positions did not run does not go on") {
   (void)model.decode({1, 2}, cache);
   CHECK(error_of([&] { (void)model.decode({1 << 30}, cache); }).starts_with("invalid_argument"));
   CHECK(error_of([&] { (void)model.decode({3}, cache); }) ==
-        "internal: a sequence whose last positions did not run has no next one");
+        "internal: internal error: a sequence whose last positions did not run has no next one");
 }
 
 TEST_CASE("greedy generation takes the most likely token of the whole sequence each time") {

@@ -62,7 +62,8 @@ HoldOut hold_out_texts(const std::vector<TextSource>& texts, double share, std::
   }
   if (result.held_out.empty()) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("--held-out-share: all {} data files hold the same", texts.size()),
+                fmt::format("--held-out-share: all of {} hold the same",
+                            counted(texts.size(), "data file")),
                 "name files with --held-out, or train without");
   }
   sort_by_path(result.training);

@@ -68,7 +68,7 @@ TEST_CASE("equal texts stand on one side") {
     }
     texts = {TextSource::in_memory("a", "x"), TextSource::in_memory("b", "x")};
     CHECK(test::error_of([&] { (void)hold_out_texts(texts, 0.5, seed); }) ==
-          "invalid_argument: --held-out-share: all 2 data files hold the same");
+          "invalid_argument: --held-out-share: all of 2 data files hold the same");
   }
 }
 
