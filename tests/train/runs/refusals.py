@@ -11,7 +11,7 @@ import subprocess
 import sys
 import unittest
 
-from run_case import CONFIG, FIXTURE, floats, RunCase, write_ids
+from run_case import CONFIG, FIXTURE, floats, PROGRAM, RunCase, write_ids
 from tensor_file import read_safetensors, write_safetensors
 
 
