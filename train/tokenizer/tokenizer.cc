@@ -16,10 +16,6 @@ namespace {
 
 constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
 
-}  // namespace
-
-namespace {
-
 // Bytes [begin, begin + size) of a text as it was given.
 struct Stretch {
   std::uint64_t begin, size;

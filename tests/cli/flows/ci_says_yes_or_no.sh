@@ -30,6 +30,17 @@ echo '{}' >damaged/organ.json
 expect 4 organ ci damaged -q
 expect 6 organ ci tiny/other:1.0.0 -q
 
+# A signature that cannot be read is no signature that is missing, and hides nothing else.
+cp -r organ unread
+head -c 33554433 /dev/zero >unread/model.sig
+echo '{"schema_version":1,"checks":{"policy":"warn","digests":"off","finite":"off"}}' >warn.json
+expect 4 organ ci unread --key publisher.pub --policy-file warn.json -q >said
+grep -q "FAILED   signature" said
+flip unread/layer.01.safetensors 9000
+expect 4 organ ci unread --key publisher.pub --sarif ci.sarif -q >/dev/null
+grep -q 'layer.01.safetensors' ci.sarif
+rm -r unread
+
 # A failure that is only to warn is said and passes; nothing off is read.
 echo '{"schema_version":1,"checks":{"signature":"warn","policy":"warn","digests":"off","finite":"off"}}' >mild.json
 organ ci organ --policy-file mild.json --key stranger.pub
