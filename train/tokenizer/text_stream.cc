@@ -9,6 +9,9 @@ namespace {
 
 // Ids before the new ones that decoders look at (a space that only the first token loses).
 constexpr std::size_t kLookBack = 6;
+// Where these begin within a character, a decoder makes nothing of the whole run of its kind: so
+// many more are looked at until none does.
+constexpr std::size_t kMostLookBack = 256;
 constexpr std::string_view kUnfinished = "\uFFFD";  // what part of a character decodes to
 
 }  // namespace
@@ -18,7 +21,10 @@ TextStream::TextStream(Tokenizer tokenizer, std::vector<std::int32_t> prompt, bo
       skip_special_(skip_special),
       ids_(std::move(prompt)),
       begin_(ids_.size() - std::min(ids_.size(), kLookBack)),
-      done_(ids_.size()) {}
+      done_(ids_.size()) {
+  const std::size_t least = done_ - std::min(done_, kMostLookBack);
+  while (begin_ > least && text_of(begin_, done_).find(kUnfinished) != std::string::npos) --begin_;
+}
 
 std::string TextStream::push(std::int32_t id) {
   ids_.push_back(id);

@@ -16,7 +16,8 @@ namespace organ::train {
 class TextStream {
  public:
   // The text goes on after `prompt`, whose own text is not given and of which the last six ids
-  // matter; empty: nothing stands before.
+  // matter, or as many as whole characters take; empty: nothing stands before. Throws
+  // invalid_argument for a negative id among those.
   // Special tokens are left out of it, or not.
   TextStream(Tokenizer tokenizer, std::vector<std::int32_t> prompt, bool skip_special = true);
 
