@@ -173,18 +173,22 @@ TEST_CASE("a prompt that ends within a character is gone on with") {
 TEST_CASE("a prompt of characters in bytes is gone on with, wherever its last ids begin") {
   const Tokenizer tokenizer =
       Tokenizer::open(std::filesystem::path(ORGAN_TOKENIZER_DATA) / "llama_like.json");
-  for (const char* prompt :
-       {"\U0001F600\U0001F389", "a\U0001F600\U0001F389", "\u65e5\U0001F389\u672c",
-        "\u00e9\U0001F600\U0001F600\U0001F600\U0001F600"}) {
-    CAPTURE(prompt);
-    const auto before = tokenizer.encode(prompt, false);
-    auto all = before;
-    for (const std::int32_t id : tokenizer.encode("\U0001F600 hello", false)) all.push_back(id);
-    organ::train::TextStream stream(tokenizer, before);
-    std::string said;
-    for (const std::int32_t id : std::span(all).subspan(before.size())) said += stream.push(id);
-    CHECK(tokenizer.decode(before) + said + stream.finish() == tokenizer.decode(all));
+  const std::string text = "a\u00e9\U0001F600\U0001F389\u65e5\U0001F600\U0001F600\U0001F389 hello";
+  const auto ids = tokenizer.encode(text, false);
+  const std::string whole = tokenizer.decode(ids);
+  std::size_t prompts = 0;
+  for (std::size_t length = 1; length < ids.size(); ++length) {
+    const auto prompt = std::span(ids).first(length);
+    const std::string before = tokenizer.decode(prompt);
+    if (has(before, "\uFFFD")) continue;
+    CAPTURE(before);
+    organ::train::TextStream stream(tokenizer, {prompt.begin(), prompt.end()});
+    std::string said = before;
+    for (const std::int32_t id : std::span(ids).subspan(length)) said += stream.push(id);
+    CHECK(said + stream.finish() == whole);
+    ++prompts;
   }
+  CHECK(prompts > 8);
 }
 
 TEST_CASE("encoding tells how far it is and can be ended within a text") {
