@@ -102,7 +102,7 @@ run_as train 'organ train recipient --middle-third --data train/*.txt --held-out
 cp legal-1.0.0.run/metrics.jsonl record/
 
 tell "4. Say once whose organs to trust; the organ just made is unsigned, so policy refuses it"
-run 'organ key generate publisher'
+run 'organ key generate publisher </dev/null'  # it would ask a terminal for a passphrase
 run 'organ registry init --key publisher.pub'
 refused unsigned 5 'organ install legal-1.0.0 --into recipient --at 10'
 
@@ -154,6 +154,6 @@ report summary record
 /usr/bin/python3 ../tests/tools/demo_page.py record page.html
 printf '\nfinished in %d s; what was made lies in demo/\n' $((before + SECONDS))
 # shellcheck disable=SC2016  # for people to copy
-printf 'the programs and the registry: PATH=%s:$PATH ORGAN_REGISTRY=%s\n' \
+printf 'the programs and the registry, for this shell:\nexport PATH=%s:$PATH ORGAN_REGISTRY=%s\n' \
   "$(dirname "$(command -v organ)")" "$PWD/registry"
 printf 'the page with all of it, for a browser: %s\n' "$PWD/page.html"
