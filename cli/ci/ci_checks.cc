@@ -188,9 +188,12 @@ void judge_contents(const CiRequest& request, const OrganArgument& organ, const 
   const std::vector<Finding> untrusted(split, item.findings.end());
   item.findings.erase(split, item.findings.end());
   add_failures(CiCheck::digests, item.findings, checks);
-  const auto unread = std::ranges::find(item.findings, ErrorCode::io, &Finding::code);
-  if (unread != item.findings.end()) {  // as add_unread() has it
-    add_failures(CiCheck::finite, {*unread}, checks);
+  std::vector<Finding> unread;
+  std::ranges::copy_if(item.findings, std::back_inserter(unread),
+                       [](const Finding& finding) { return finding.code == ErrorCode::io; });
+  if (!unread.empty()) {  // as add_unread() has it
+    unread.insert(unread.end(), item.not_finite.begin(), item.not_finite.end());
+    add_failures(CiCheck::finite, unread, checks);
   } else if (item.not_finite.empty() && !item.findings.empty()) {
     checks.skip(CiCheck::finite, "what was read is damaged");
   } else {

@@ -276,8 +276,8 @@ void verify_batch(const OrganSource& organ, std::span<const FileEntry> entries,
     verify_open(organ, files, options, work, finite, findings);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;
-    findings.resize(before);
     if (files.size() == 1) return findings.push_back(finding_of(*files.front().entry, error));
+    findings.resize(before);
     if (finite != nullptr) finite->found.resize(not_finite);
     verify_one_by_one(organ, std::move(files), options, work.uncounted(), finite, findings);
   }

@@ -23,6 +23,7 @@ struct Evidence {
   std::vector<Finding> problems;        // no signature, unknown key, malformed
   std::vector<Finding> contradictions;  // a trusted key signed something else
   std::vector<std::string> late;        // good, and after the end of its key
+  bool unread = false;                  // nobody could look; one of the contradictions says why
 };
 
 struct Judging {
@@ -86,6 +87,7 @@ std::vector<std::string> bundles_of(const format::OrganSource& organ, Evidence& 
     return organ.signature_bundles();
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;
+    out.unread = true;
     out.contradictions.push_back(Finding::of(std::string(format::kSignatureFile), error));
     return {};
   }
@@ -100,7 +102,7 @@ Evidence gather(const Judging& by) {
     judge_bundle(bundles[i], by, subject, evidence);
   }
   keep_few(evidence.problems);
-  if (bundles.empty() && evidence.contradictions.empty()) {
+  if (bundles.empty() && !evidence.unread) {
     evidence.problems.push_back(
         {ErrorCode::untrusted, std::string(format::kSignatureFile), "the organ is not signed"});
   }
@@ -216,8 +218,11 @@ TrustVerdict evaluate_policy(const Policy& policy, std::string_view name,
   std::vector<Finding> problems = evidence.problems;
   if (!satisfied) {
     verdict.not_established.push_back("who made it");
-    problems.insert(problems.begin(), {ErrorCode::untrusted, std::string(name),
-                                       describe_shortfall(rule, override, persons, evidence.late)});
+    if (!evidence.unread) {
+      problems.insert(problems.begin(),
+                      {ErrorCode::untrusted, std::string(name),
+                       describe_shortfall(rule, override, persons, evidence.late)});
+    }
   }
   if (override.allow_unsigned) verdict.policy.push_back("overridden by --allow-unsigned");
   sort_problems(problems, satisfied, lenient, verdict);

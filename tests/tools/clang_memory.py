@@ -25,9 +25,10 @@ def checked_text(name, text):
     to clang-tidy or go on in the next line. A text in which such a line may be a string stays whole."""
     if not name.endswith(".h") or b'R"' in text or b"/*" in text:
         return text
-    return b"".join(line for line in text.splitlines(keepends=True)
+    lines = text.splitlines(keepends=True)
+    return b"".join(line for line, before in zip(lines, [b"", *lines])
                     if not line.lstrip().startswith(b"//") or b"NOLINT" in line
-                    or line.rstrip().endswith(b"\\"))
+                    or line.rstrip().endswith(b"\\") or before.rstrip().endswith(b"\\"))
 
 
 class Memory:
@@ -135,7 +136,7 @@ def self_test(scratch):
         assert not known(first, store, **change), change
     for name, more in (("a b.cc", "// more\n"), ("in ner.h", "int more();\n"),
                        ("inmost.h", "int more();  // one\n"), ("inmost.h", "  // NOLINTNEXTLINE\n"),
-                       ("inmost.h", "// more \\\n"), ("inmost.h", "/*\n"), ("inmost.h", "// */\n")):
+                       ("inmost.h", "// more \\\n"), ("inmost.h", "// its end\n"), ("inmost.h", "/*\n"), ("inmost.h", "// */\n")):
         (first / name).write_text((first / name).read_text(encoding="utf-8") + more, encoding="utf-8")
         assert not known(first, store), (name, more)
     (first / "in ner.h").write_text("// why\n" + (first / "in ner.h").read_text(encoding="utf-8"),

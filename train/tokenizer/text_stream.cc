@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 namespace organ::train {
 namespace {
@@ -44,9 +45,9 @@ std::string TextStream::take(bool all) {
     before.resize(before.size() - kUnfinished.size());
   }
   if (now.size() <= before.size() || (!all && now.ends_with(kUnfinished))) return {};
-  begin_ = done_;
-  done_ = ids_.size();
-  return now.substr(before.size());
+  begin_ = std::exchange(done_, ids_.size());
+  // What was given out stays, also where a decoder makes nothing of its characters by now.
+  return now.starts_with(before) ? now.substr(before.size()) : text_of(begin_, done_);
 }
 
 }  // namespace organ::train

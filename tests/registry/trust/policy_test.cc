@@ -142,6 +142,22 @@ TEST_CASE("policy: a threshold counts distinct keys") {
   CHECK(verdict(rule("legal/*", "off", 1, {})).trusted());
 }
 
+TEST_CASE("policy: a signature that nobody could read is no signature that does not count") {
+  const Signed fixture;
+  const TempFolder trust = scratch();
+  spill(fixture.path / "model.sig", std::string(format::kSignatureLimit + 1, ' '));
+  const OrganFolder organ = fixture.open();
+  for (const char* mode : {"enforce", "warn", "off"}) {
+    for (const bool allow_unsigned : {false, true}) {
+      const Policy policy = parse(trust.path(), rule("*", mode, 1, {&fixture.key}));
+      const TrustVerdict verdict = evaluate_policy(policy, "legal/x", organ, {{}, allow_unsigned});
+      REQUIRE(verdict.refusals.size() == 1);
+      CHECK(verdict.refusals.front().subject == "model.sig");
+      CHECK(verdict.refusals.front().code == ErrorCode::corrupt);
+    }
+  }
+}
+
 TEST_CASE("policy: a trusted signature over other bytes is refused, whatever the mode") {
   const Signed fixture;
   const TempFolder trust = scratch();

@@ -191,6 +191,31 @@ TEST_CASE("a prompt of characters in bytes is gone on with, wherever its last id
   CHECK(prompts > 8);
 }
 
+TEST_CASE("what was given out of a stream stays, and what follows is text") {
+  const Tokenizer tokenizer =
+      Tokenizer::open(std::filesystem::path(ORGAN_TOKENIZER_DATA) / "llama_like.json");
+  const auto ids = tokenizer.encode("a\U0001F600\U0001F389\u65e5\U0001F600", false);
+  const std::int32_t word = tokenizer.encode("hello", false).back();
+  for (std::size_t prompt = 1; prompt < ids.size(); ++prompt) {
+    for (std::size_t end = prompt; end <= ids.size(); ++end) {
+      for (const bool goes_on : {false, true}) {
+        CAPTURE(prompt);
+        CAPTURE(end);
+        organ::train::TextStream stream(
+            tokenizer, {ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(prompt)});
+        std::string said;
+        for (const std::int32_t id : std::span(ids).subspan(prompt, end - prompt)) {
+          said += stream.push(id);
+        }
+        if (goes_on) said += stream.push(word);
+        said += stream.finish();
+        CHECK(error_of([&] { (void)tokenizer.encode(said, false); }) == "no error");  // UTF-8
+        CHECK(said.ends_with(goes_on ? tokenizer.decode(std::vector{word}) : std::string()));
+      }
+    }
+  }
+}
+
 TEST_CASE("encoding tells how far it is and can be ended within a text") {
   std::string text;
   for (int i = 0; i < 30'000; ++i) text += fmt::format("word{} <|end|>\u00e9 ", i % 97);
