@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options that `train`, `recover` and `baseline` share, and how they show a run.
+// The options that `train`, `recover` and `baseline` share, and what they print of a run.
 #pragma once
 
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/frame/context.h"
-#include "cli/frame/long_work.h"
 #include "format/manifest/manifest.h"
 #include "train/data/run_data.h"
 #include "train/trainer/trainer.h"
@@ -48,7 +46,8 @@ void add_train_arguments(Command& command, TrainArguments& arguments);
 // the device ready. Throws invalid_argument, device; already_exists for an --out that exists.
 train::TrainSettings wished_settings(const TrainArguments& arguments);
 
-// The data of a run; says how much of what is held out was in it, and when nothing ends a document.
+// The data of a run; says what was set aside of it, how much of what is held out was in it, and
+// when nothing ends a document.
 // Throws what read_run_data throws, and incompatible for a model folder with an adapter in it.
 train::RunData read_train_data(const Context& context, const TrainArguments& arguments,
                                const train::TrainSettings& wishes,
@@ -69,14 +68,6 @@ train::TrainSettings run_settings(const TrainArguments& arguments,
 void note_run(const Context& context, const train::TrainSettings& settings,
               const train::Dataset& training);
 
-// Notes, warnings and the progress of a run on stderr. Its end ends the progress line: let it live
-// no longer than the run, or the next text is written behind that line. `work` borrows from it.
-struct WatchedRun {
-  std::unique_ptr<train::TrainObserver> observer;
-  Work work;
-};
-WatchedRun watch_run(const Context& context);
-
 // Those of a finished run. What cannot be removed is a warning: the result is written.
 void remove_states(const Context& context, const std::filesystem::path& run_folder);
 
@@ -84,21 +75,5 @@ void remove_states(const Context& context, const std::filesystem::path& run_fold
 void print_evaluations(const Context& context, const std::vector<format::Evaluation>& evaluations);
 nlohmann::json run_record(const train::TrainResult& result,
                           const std::vector<format::Evaluation>& evaluations);
-
-// Throws cancelled: trained, saved, and no result written.
-[[noreturn]] void throw_result_interrupted(const std::filesystem::path& run_folder);
-
-// Runs `action(work)`, which writes the result of a training, as long work and returns what it
-// returns. Ended by a signal it leaves the train state of the last step, and says so.
-template <typename Action>
-auto watched_result(const Context& context, const train::TrainSettings& settings,
-                    const Action& action) {
-  try {
-    return watched(context, settings.machine.threads, action);
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::cancelled) throw_result_interrupted(settings.run_folder);
-    throw;
-  }
-}
 
 }  // namespace organ::cli

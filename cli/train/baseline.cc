@@ -12,6 +12,7 @@
 #include "cli/train/arguments.h"
 #include "cli/train/commands.h"
 #include "cli/train/left_out.h"
+#include "cli/train/watched_run.h"
 #include "format/base/fail.h"
 #include "train/adapter/prompt_start.h"
 #include "train/baselines/baselines.h"

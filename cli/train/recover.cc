@@ -7,6 +7,7 @@
 #include "cli/train/commands.h"
 #include "cli/train/left_out.h"
 #include "cli/train/resources.h"
+#include "cli/train/watched_run.h"
 #include "format/base/fail.h"
 #include "train/trainer/recovered_checkpoint.h"
 #include "train/trainer/run_evaluations.h"

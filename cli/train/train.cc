@@ -6,6 +6,7 @@
 #include "cli/train/commands.h"
 #include "cli/train/preset.h"
 #include "cli/train/resources.h"
+#include "cli/train/watched_run.h"
 #include "format/base/fail.h"
 #include "format/base/path_status.h"
 #include "format/manifest/reference.h"

@@ -23,7 +23,7 @@ void for_each_gram(std::span<const std::int32_t> ids, Visit visit) {
 }
 
 template <typename Visit>
-void for_each_gram(const TokenStream& data, Visit visit) {
+void for_each_gram(const TokenStream& data, const Work& work, Visit visit) {
   const auto starts = data.document_starts();
   for (std::size_t i = 0; i < starts.size(); ++i) {
     // Every document has the same lead-in, so none is shared by it.
@@ -31,15 +31,16 @@ void for_each_gram(const TokenStream& data, Visit visit) {
     const auto end =
         i + 1 < starts.size() ? static_cast<std::size_t>(starts[i + 1]) : data.ids().size();
     for_each_gram(data.ids().subspan(first, end - first), visit);
+    work.advance(end - static_cast<std::size_t>(starts[i]));
   }
 }
 
 }  // namespace
 
 OverlapCounter::OverlapCounter(const TokenStream& held_out) : held_out_(held_out) {
-  for_each_gram(held_out, [&](std::uint64_t) { ++grams_; });
+  for_each_gram(held_out, {}, [&](std::uint64_t) { ++grams_; });
   hashes_.reserve(grams_);
-  for_each_gram(held_out, [&](std::uint64_t hash) { hashes_.push_back(hash); });
+  for_each_gram(held_out, {}, [&](std::uint64_t hash) { hashes_.push_back(hash); });
   std::sort(hashes_.begin(), hashes_.end());
   hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
   seen_.resize(hashes_.size());
@@ -52,8 +53,8 @@ std::size_t OverlapCounter::place(std::uint64_t hash) const {
   return static_cast<std::size_t>(at - hashes_.begin());
 }
 
-void OverlapCounter::add(const TokenStream& training) {
-  for_each_gram(training, [&](std::uint64_t hash) {
+void OverlapCounter::add(const TokenStream& training, const Work& work) {
+  for_each_gram(training, work, [&](std::uint64_t hash) {
     const std::size_t at = place(hash);
     if (at < hashes_.size()) seen_[at] = true;
   });
@@ -61,7 +62,7 @@ void OverlapCounter::add(const TokenStream& training) {
 
 std::uint64_t OverlapCounter::found() const {
   std::uint64_t count = 0;
-  for_each_gram(held_out_, [&](std::uint64_t hash) { count += seen_[place(hash)]; });
+  for_each_gram(held_out_, {}, [&](std::uint64_t hash) { count += seen_[place(hash)]; });
   return count;
 }
 
@@ -69,9 +70,11 @@ double OverlapCounter::share() const {
   return grams_ ? static_cast<double>(found()) / static_cast<double>(grams_) : 0;
 }
 
-double overlap_share(const TokenStream& training, const TokenStream& held_out) {
+double overlap_share(const TokenStream& training, const TokenStream& held_out, const Work& work) {
+  const Work counting = work.phase("comparing with held-out data",
+                                   static_cast<std::uint64_t>(training.tokens()), Unit::items);
   OverlapCounter counter(held_out);
-  counter.add(training);
+  counter.add(training, counting);
   return counter.share();
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "format/base/progress.h"
 #include "train/data/token_stream.h"
 
 namespace organ::train {
@@ -23,8 +24,9 @@ class OverlapCounter {
   // Borrows `held_out`, which has to stay as it is while this lives.
   explicit OverlapCounter(const TokenStream& held_out);
   // One piece of the training data; nothing of it is kept. Neither the order of the pieces nor a
-  // piece given twice changes anything.
-  void add(const TokenStream& training);
+  // piece given twice changes anything. `work` is told its tokens, document by document; throws
+  // cancelled.
+  void add(const TokenStream& training, const Work& work = {});
 
   std::uint64_t grams() const { return grams_; }  // of the held-out text, repeated ones each time
   // Those that were in the training data given so far. Goes through the held-out text anew.
@@ -40,7 +42,8 @@ class OverlapCounter {
   std::uint64_t grams_ = 0;
 };
 
-// OverlapCounter::share() of `held_out` for training data of one piece.
-double overlap_share(const TokenStream& training, const TokenStream& held_out);
+// OverlapCounter::share() of `held_out` for training data of one piece. Throws cancelled.
+double overlap_share(const TokenStream& training, const TokenStream& held_out,
+                     const Work& work = {});
 
 }  // namespace organ::train

@@ -158,17 +158,40 @@ class Reader {
 // What is read of a run's options once whole texts are set aside.
 struct Sources {
   DataSource training, held_out;
+  std::optional<double> held_out_share = {};  // of the bytes, that was set aside
 };
 
-Sources sources_of(const RunDataOptions& options) {
+Sources sources_of(const RunDataOptions& options, const Work& work) {
   if (!options.held_out_share) return {options.training, options.held_out};
-  HoldOut texts = hold_out_texts(options.training.texts, *options.held_out_share, options.seed);
-  return {{std::move(texts.training), {}}, {std::move(texts.held_out), {}}};
+  HoldOut texts =
+      hold_out_texts(options.training.texts, *options.held_out_share, options.seed, work);
+  return {{std::move(texts.training), {}}, {std::move(texts.held_out), {}}, texts.share};
+}
+
+// Of whole texts some shares cannot be had.
+void warn_of_share(double asked, double held_out, std::vector<std::string>& warnings) {
+  constexpr double kFar = 1.5;  // times
+  if (held_out <= kFar * asked && asked <= kFar * held_out) return;
+  warnings.push_back(
+      fmt::format("--held-out-share {}: whole texts are held out, and {:.1f} % of the bytes are "
+                  "in those that were chosen",
+                  asked, 100 * held_out));
+}
+
+Dataset read_training(Reader& reader, const DataSource& source, const RunDataOptions& options,
+                      const Work& work) {
+  const Work reading = work.phase("reading training data", bytes_ahead(source.texts));
+  return reader.read(source,
+                     {.context = options.context,
+                      .texts = {.split = options.split, .end_of_sequence = true},
+                      .packing = options.packing},
+                     reading);
 }
 
 Dataset read_held_out(Reader& reader, const DataSource& source, DocumentSplit split,
                       std::int64_t context, const Work& work) {
-  Dataset data = reader.read(source, {.context = context, .texts = {.split = split}}, work);
+  const Work reading = work.phase("reading held-out data", bytes_ahead(source.texts));
+  Dataset data = reader.read(source, {.context = context, .texts = {.split = split}}, reading);
   if (data.context() == context) return data;
   fail(ErrorCode::invalid_argument, "{}: windows of {}, but those to train on have {}",
        quote(source.ids.path().string()), counted(data.context(), "token"), context);
@@ -229,29 +252,29 @@ RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions
   check_run_data(options);
   require_files(options.training);
   require_files(options.held_out);
-  const Sources sources = sources_of(options);
+  const Sources sources = sources_of(options, work);
   Reader reader(checkpoint, options.padding_id, options.lead_in, false);
   reader.open_tokenizer(!sources.training.texts.empty() || !sources.held_out.texts.empty());
-  RunData data{reader.read(sources.training,
-                           {.context = options.context,
-                            .texts = {.split = options.split, .end_of_sequence = true},
-                            .packing = options.packing},
-                           work),
-               std::nullopt, std::nullopt, std::nullopt, std::nullopt};
+  RunData data{read_training(reader, sources.training, options, work), std::nullopt, std::nullopt,
+               std::nullopt};
   if (!sources.held_out.empty()) {
     data.held_out =
         read_held_out(reader, sources.held_out, options.split, data.training.context(), work);
     check_disjoint(data.training.stream(), data.held_out->stream());
-    data.overlap = overlap_share(data.training.stream(), data.held_out->stream());
+    data.overlap = overlap_share(data.training.stream(), data.held_out->stream(), work);
   }
   reader.draw(data.training, options.seed);
   // The draw of `organ eval`, whatever the seed of the run.
   if (data.held_out) reader.draw(*data.held_out, 0);
   if (reader.tokenizer()) data.tokenizer = checkpoint.own_tokenizer_digest();
   if (options.held_out_share) data.hold_out_seed = options.seed;
+  data.held_out_share = sources.held_out_share;
   reader.warn_of(data.training);
   if (data.held_out) reader.warn_of(*data.held_out);
   data.warnings = reader.warnings();
+  if (data.held_out_share) {
+    warn_of_share(*options.held_out_share, *data.held_out_share, data.warnings);
+  }
   work.require_wanted();
   return data;
 }

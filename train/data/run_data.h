@@ -69,6 +69,7 @@ struct RunData {
   std::optional<Digest> tokenizer;  // format::tokenizer_digest(), where a tokenizer was needed
   std::optional<double> overlap;    // overlap_share() with the held-out data
   std::optional<std::uint64_t> hold_out_seed = {};  // that chose files to set aside, if it did
+  std::optional<double> held_out_share = {};        // of the bytes, that these hold (HoldOut)
   // Sentences on what may not be meant as it was read, with names from files, not escaped.
   std::vector<std::string> warnings = {};
 
@@ -80,7 +81,8 @@ struct RunData {
 // Checks the options first, then that each path is a file, then reads. Throws what Dataset throws;
 // invalid_argument for options that cannot be, for a path at which no regular file is, when both
 // hold one file or their windows have other lengths; incompatible for a tokenizer that lacks what
-// the task needs; cancelled. `work` is told how far the texts are read (TokenStream::from_texts).
+// the task needs; cancelled. `work` is told how far the texts are chosen, read (those to train on,
+// then those held out; TokenStream::from_texts) and compared.
 RunData read_run_data(const format::Checkpoint& checkpoint, const RunDataOptions& options,
                       const Work& work = {});
 

@@ -25,6 +25,7 @@ struct DataFile {
   std::string name;  // file name without folders
   std::string path;  // as it was given
   Digest digest;     // of the file's bytes
+  Digest contents;   // of what it says, however it was saved; of rows of ids as digest
   std::uint64_t bytes = 0;
   std::uint64_t tokens = 0;  // of its documents, with all that stands around them
 };
@@ -142,7 +143,8 @@ class TokenStream {
   std::vector<std::string> warnings_;
 };
 
-// Throws invalid_argument when a file (by its contents) is in both.
+// Throws invalid_argument when a file is in both, by what it says: another way of saving it (marks,
+// ends of lines, blanks before them) makes no other one. Texts that say nothing are passed over.
 void check_disjoint(const TokenStream& training, const TokenStream& held_out);
 
 }  // namespace organ::train

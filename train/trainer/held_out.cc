@@ -18,23 +18,22 @@ HeldOut::HeldOut(Model& model, const Dataset& data, const LossPath& whole,
       batch_(batch),
       group_(group) {}
 
-HeldOutLoss HeldOut::loss(const std::function<void()>& between_passes) {
-  return measure(whole_, streams_, between_passes);
+HeldOutLoss HeldOut::loss(const BeforePass& before_pass) {
+  return measure(whole_, streams_, before_pass);
 }
 
-HeldOutLoss HeldOut::wrapper_loss(const LossPath& wrapper,
-                                  const std::function<void()>& between_passes) {
-  return measure(wrapper, embeddings_, between_passes);
+HeldOutLoss HeldOut::wrapper_loss(const LossPath& wrapper, const BeforePass& before_pass) {
+  return measure(wrapper, embeddings_, before_pass);
 }
 
 HeldOutLoss HeldOut::measure(const LossPath& path, PrefixCache& inputs,
-                             const std::function<void()>& between_passes) {
+                             const BeforePass& before_pass) {
   std::array<double, 2> sums{};  // of the NLL, of the targets
   std::vector<std::int64_t> windows;
   std::int64_t turn = 0;
   LossPath pass = path;
   for (std::int64_t first = 0; first < data_.windows(); first += batch_) {
-    between_passes();
+    before_pass(first, data_.windows());
     if (turn++ % group_.size() != group_.rank()) continue;
     windows.clear();
     for (std::int64_t i = first; i < std::min(first + batch_, data_.windows()); ++i) {

@@ -35,6 +35,9 @@ class TrainObserver {
   // After each step, skipped ones too: also the third in a row, behind which the run ends. Of a
   // resumed run from the step behind its train state on.
   virtual void step(const StepMetrics& metrics, std::uint64_t total_steps) = 0;
+  // Before each pass of a measurement of held-out data: so many of its windows are done. From 0 on
+  // for each measurement; never told that all are.
+  virtual void measuring(std::int64_t /*done*/, std::int64_t /*total*/) {}
   // After each measurement of held-out data with the whole model, before training included.
   virtual void evaluation(const EvaluationMetrics& metrics) = 0;
   virtual void finished() {}  // the run has its result; not called when it throws

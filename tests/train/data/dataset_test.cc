@@ -235,6 +235,21 @@ TEST_CASE("held-out data that equals training data is refused") {
   const auto error = test::error_of([&] { check_disjoint(a.stream(), b.stream()); });
   CHECK(error.starts_with("invalid_argument: held-out file 'b.txt'"));
   CHECK(test::error_of([&] { check_disjoint(a.stream(), c.stream()); }) == "no error");
+  const auto resaved = load("d.txt", "\xef\xbb\xbfthe same contents of both files \r\n");
+  CHECK(test::error_of([&] {
+          check_disjoint(a.stream(), resaved.stream());
+        }).starts_with("invalid_argument: held-out file 'd.txt'"));
+}
+
+TEST_CASE("blank files on either side hold nothing that the other one knows") {
+  const Texts texts;
+  const auto load = [&](const std::string& name, std::string_view text) {
+    return texts.load({texts.write(name, text), texts.write("of " + name, "abc" + name)},
+                      {.context = 16});
+  };
+  const auto a = load("a.txt", "\n");
+  const auto b = load("b.txt", "\n");
+  CHECK(test::error_of([&] { check_disjoint(a.stream(), b.stream()); }) == "no error");
 }
 
 TEST_CASE("an epoch visits every window once, in an order of its own") {

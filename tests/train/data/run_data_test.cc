@@ -354,8 +354,15 @@ TEST_CASE("reading texts tells how far it is, and can be ended at each step") {
       test::check_phases(watcher);
       CHECK(test::end_at_every_step(of.folder.path(), read) == watcher.steps() + 1);
     };
-    steps({"reading texts", "reading texts"},
+    steps({"reading training data", "reading held-out data", "comparing with held-out data"},
           [&](const Work& work) { (void)read_run_data(*of.checkpoint, run, work); });
+    const RunDataOptions shared{.training = {{training, empty, held_out}, {}},
+                                .held_out_share = 0.3,
+                                .split = split,
+                                .context = 4};
+    steps({"choosing held-out texts", "reading training data", "reading held-out data",
+           "comparing with held-out data"},
+          [&](const Work& work) { (void)read_run_data(*of.checkpoint, shared, work); });
     steps({"reading texts", "reading training texts"},
           [&](const Work& work) { (void)read_measured_data(*of.checkpoint, measured, work); });
   }

@@ -82,7 +82,7 @@ class Runs(RunCase):
     def test_an_interrupted_run_says_how_to_go_on(self):
         returned, error = self.stop_after("out", 2, signal.SIGINT, steps=3000)
         self.assertEqual(returned, -signal.SIGINT, error)
-        self.assertIn("interrupted, it ends behind this step", error)
+        self.assertIn("interrupted, it keeps what is done and ends", error)
         self.assertIn("interrupted at step", error)
         self.assertIn("--resume", error)
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "format/base/file.h"
@@ -26,6 +27,9 @@ class Stopper : public train::TrainObserver {
   void warn(std::string_view) override {}
   void step(const train::StepMetrics& m, std::uint64_t) override { losses.push_back(m.loss); }
   void evaluation(const train::EvaluationMetrics& m) override { held_out.push_back(m.nll); }
+  void measuring(std::int64_t done, std::int64_t total) override {
+    measured.emplace_back(done, total);
+  }
   bool stop_requested() const override { return ++questions > stop_after_; }
 
   // From now on it wants none.
@@ -35,6 +39,7 @@ class Stopper : public train::TrainObserver {
   }
 
   std::vector<double> losses, held_out;
+  std::vector<std::pair<std::int64_t, std::int64_t>> measured;  // windows done, of so many
   mutable std::size_t questions = 0;
 
  private:

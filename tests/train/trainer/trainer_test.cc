@@ -129,6 +129,24 @@ TEST_CASE("what reads the model before the first step is watched, and ended with
   CHECK(watcher.names() == std::vector<std::string>{"hashing the model"});
 }
 
+TEST_CASE("each measurement of held-out data tells how far it is") {
+  Given given("llama");
+  given.settings.steps = 2;
+  given.settings.batch = 1;
+  given.settings.evaluate_every = 1;
+  given.settings.mode = train::TrainMode::wrapper;
+  const train::RunData data = given.read();
+  Stopper never(SIZE_MAX);
+  (void)train::train_layers({given.checkpoint, given.settings, data, never});
+  const std::int64_t windows = data.held_out->windows();
+  std::vector<std::pair<std::int64_t, std::int64_t>> expected;
+  // Before, after step 1, after the last, and what Embed o Organ o Head alone has.
+  for (int measurement = 0; measurement < 4; ++measurement) {
+    for (std::int64_t done = 0; done < windows; ++done) expected.emplace_back(done, windows);
+  }
+  CHECK(never.measured == expected);
+}
+
 TEST_CASE("each window of a step is built once") {
   // Counts between two steps.
   struct Counter final : Stopper {

@@ -2,8 +2,12 @@
 #include "train/data/source/hold_out.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
+#include <utility>
 
 #include <fmt/core.h>
+#include "format/base/digest.h"
 #include "format/base/fail.h"
 #include "train/data/source/read_source.h"
 
@@ -11,15 +15,35 @@ namespace organ::train {
 
 namespace {
 
-struct RankedText {
-  TextSource source;
-  std::uint64_t size;
-  Digest rank;
+// Texts that say the same.
+struct Group {
+  std::vector<TextSource> texts;
+  double bytes = 0;
+  Digest rank;  // of the member that comes first by it
 };
 
-RankedText rank_text(const TextSource& source, std::uint64_t seed) {
-  const SourceBytes bytes = hash_text(source);
-  return {source, bytes.size, sha256(fmt::format("{} {}", seed, bytes.digest.to_string()))};
+void add_text(Group& group, const TextSource& source, std::string_view text, std::uint64_t seed) {
+  const Digest rank = sha256(fmt::format("{} {}", seed, sha256(text).to_string()));
+  if (group.texts.empty() || rank < group.rank) group.rank = rank;
+  group.bytes += static_cast<double>(text.size());
+  group.texts.push_back(source);
+}
+
+// By rank.
+std::vector<Group> ranked_groups(const std::vector<TextSource>& texts, std::uint64_t seed,
+                                 const Work& work) {
+  const Work reading = work.phase("choosing held-out texts", bytes_ahead(texts));
+  std::map<Digest, Group> groups;
+  for (const TextSource& source : texts) {
+    const TextBytes bytes(source);
+    add_text(groups[sha256(as_saved_anyhow(bytes.text()))], source, bytes.text(), seed);
+    reading.advance(bytes.text().size());
+  }
+  std::vector<Group> ranked;
+  ranked.reserve(groups.size());
+  for (auto& [contents, group] : groups) ranked.push_back(std::move(group));
+  std::ranges::sort(ranked, {}, &Group::rank);
+  return ranked;
 }
 
 // Of equal paths, which only memory can have, in the order in which they were chosen.
@@ -35,37 +59,32 @@ void check_held_out_share(double share, std::string_view name) {
        name, share);
 }
 
-HoldOut hold_out_texts(const std::vector<TextSource>& texts, double share, std::uint64_t seed) {
+HoldOut hold_out_texts(const std::vector<TextSource>& texts, double share, std::uint64_t seed,
+                       const Work& work) {
   check_held_out_share(share, "held-out share");
   if (texts.size() < 2) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("--held-out-share: needs at least 2 data files, got {}", texts.size()),
                 "name files with --held-out, or train without");
   }
-  std::vector<RankedText> ranked;
-  ranked.reserve(texts.size());
-  for (const auto& text : texts) ranked.push_back(rank_text(text, seed));
-  std::sort(ranked.begin(), ranked.end(),
-            [](const RankedText& a, const RankedText& b) { return a.rank < b.rank; });
-  double total = 0;
-  for (const auto& text : ranked) total += static_cast<double>(text.size);
-  HoldOut result;
-  double taken = 0;
-  for (auto first = ranked.begin(); first != ranked.end();) {
-    const auto end = std::find_if(first, ranked.end(),
-                                  [&](const RankedText& text) { return text.rank != first->rank; });
-    const bool hold = end != ranked.end() && (first == ranked.begin() || taken < share * total);
-    for (; first != end; ++first) {
-      if (hold) taken += static_cast<double>(first->size);
-      (hold ? result.held_out : result.training).push_back(first->source);
-    }
-  }
-  if (result.held_out.empty()) {
+  const std::vector<Group> groups = ranked_groups(texts, seed, work);
+  if (groups.size() < 2) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("--held-out-share: all of {} hold the same",
                             counted(texts.size(), "data file")),
                 "name files with --held-out, or train without");
   }
+  double total = 0;
+  for (const Group& group : groups) total += group.bytes;
+  HoldOut result;
+  double taken = 0;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const bool hold = i + 1 < groups.size() && (i == 0 || taken < share * total);
+    if (hold) taken += groups[i].bytes;
+    auto& side = hold ? result.held_out : result.training;
+    side.insert(side.end(), groups[i].texts.begin(), groups[i].texts.end());
+  }
+  result.share = total > 0 ? taken / total : 0;
   sort_by_path(result.training);
   sort_by_path(result.held_out);
   return result;

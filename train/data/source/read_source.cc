@@ -123,6 +123,28 @@ TextBytes::TextBytes(const TextSource& source) : memory_(source.memory()) {
   }
 }
 
+std::string as_saved_anyhow(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  std::string out;
+  out.reserve(text.size());
+  const auto end_line = [&] {
+    while (out.ends_with(' ') || out.ends_with('\t')) out.pop_back();
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c != '\n' && c != '\r') {
+      out += c;
+      continue;
+    }
+    end_line();
+    if (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n') ++i;
+    if (!out.empty()) out += '\n';
+  }
+  end_line();
+  while (out.ends_with('\n')) out.pop_back();
+  return out;
+}
+
 std::uint64_t bytes_ahead(const std::vector<TextSource>& texts) {
   std::uint64_t sum = 0;
   for (const TextSource& source : texts) {
@@ -133,14 +155,6 @@ std::uint64_t bytes_ahead(const std::vector<TextSource>& texts) {
     sum += size;
   }
   return sum;
-}
-
-SourceBytes hash_text(const TextSource& source) {
-  if (const auto& memory = source.memory()) return {sha256(*memory), memory->size()};
-  const UniqueFd fd = open_regular(source.path());
-  const std::string subject = source.path().string();
-  const Digest digest = hash_file_flat(fd.get(), subject);
-  return {digest, file_size(fd.get(), subject)};
 }
 
 IdRows read_rows(const IdsSource& source) {

@@ -37,13 +37,16 @@ class TextBytes {
   std::optional<std::string_view> memory_;
 };
 
+// What a text says, however it was saved: without the mark of UTF-8, with LF at the ends of lines,
+// no blanks before them and no empty lines around. Equal for texts that differ in no more; empty
+// for a text that says nothing. Takes up to as many bytes as `text` has.
+std::string as_saved_anyhow(std::string_view text);
+
 // What records have of a source: of a file or of memory in its place, byte for byte.
 struct SourceBytes {
   Digest digest;
   std::uint64_t size = 0;  // bytes; of rows those of the header too
 };
-// Reads a file once, whatever its size. Memory cannot fail. Throws not_found, io, corrupt.
-SourceBytes hash_text(const TextSource& source);
 // Of all of them, before any is read; 0 where a file cannot be asked for its size: what is wrong
 // with it is said when it is read.
 std::uint64_t bytes_ahead(const std::vector<TextSource>& texts);

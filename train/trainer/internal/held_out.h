@@ -23,12 +23,15 @@ class HeldOut {
   HeldOut(Model& model, const Dataset& data, const LossPath& whole, const PrefixOptions& below,
           std::int64_t batch, ProcessGroup& group);
 
-  // Of the whole model. `between_passes` may end it by an exception.
-  // Both call `between_passes` before each pass, those of other processes too. The streams below
-  // the organ are computed once and kept as PrefixOptions say; embeddings are computed again.
-  HeldOutLoss loss(const std::function<void()>& between_passes);
+  // In windows. May end a measurement by an exception.
+  using BeforePass = std::function<void(std::int64_t done, std::int64_t total)>;
+
+  // Of the whole model. Both call `before_pass` before each pass, those of other processes too. The
+  // streams below the organ are computed once and kept as PrefixOptions say; embeddings are
+  // computed again.
+  HeldOutLoss loss(const BeforePass& before_pass);
   // Of Embed o Organ o Head, whose layers and head `wrapper` runs.
-  HeldOutLoss wrapper_loss(const LossPath& wrapper, const std::function<void()>& between_passes);
+  HeldOutLoss wrapper_loss(const LossPath& wrapper, const BeforePass& before_pass);
   // Of all windows: what loss() counts.
   std::int64_t targets() const;
 
@@ -36,8 +39,7 @@ class HeldOut {
   const PrefixCounts& counts() const { return streams_.counts(); }
 
  private:
-  HeldOutLoss measure(const LossPath& path, PrefixCache& inputs,
-                      const std::function<void()>& between_passes);
+  HeldOutLoss measure(const LossPath& path, PrefixCache& inputs, const BeforePass& before_pass);
 
   const Dataset& data_;
   LossPath whole_;

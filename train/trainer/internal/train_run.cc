@@ -281,8 +281,15 @@ bool TrainRun::finished() const {
          (settings_.patience > 0 && record_.evaluations_without_gain >= settings_.patience);
 }
 
+HeldOut::BeforePass TrainRun::before_pass() {
+  return [this](std::int64_t done, std::int64_t total) {
+    stop_if_interrupted();
+    observer_.measuring(done, total);
+  };
+}
+
 HeldOutLoss TrainRun::held_out_loss() {
-  HeldOutLoss loss = held_out_->loss([&] { stop_if_interrupted(); });
+  HeldOutLoss loss = held_out_->loss(before_pass());
   log_evaluation(loss);
   return loss;
 }
@@ -307,7 +314,7 @@ void TrainRun::measure_untouched(TrainResult& result) {
 void TrainRun::measure_trained(TrainResult& result) {
   result.after = held_out_loss();
   if (settings_.mode == TrainMode::wrapper) {
-    result.wrapper = held_out_->wrapper_loss(trained_path_, [&] { stop_if_interrupted(); });
+    result.wrapper = held_out_->wrapper_loss(trained_path_, before_pass());
   }
 }
 
@@ -336,19 +343,6 @@ void TrainRun::evaluate() {
 bool TrainRun::save_due() const {
   return settings_.save_every > 0 && record_.step % settings_.save_every == 0 &&
          saved_step_ != record_.step;
-}
-
-PrefixUse TrainRun::prefix_use() {
-  std::array<double, 3> use = {0, 0, static_cast<double>(cache_ ? cache_->damaged() : 0)};
-  const auto add = [&](const PrefixCounts& counts) {
-    use[0] += static_cast<double>(counts.computed);
-    use[1] += static_cast<double>(counts.read);
-  };
-  add(inputs_.counts());
-  if (held_out_) add(held_out_->counts());
-  group_.sum(use);
-  return {static_cast<std::uint64_t>(use[0]), static_cast<std::uint64_t>(use[1]),
-          static_cast<std::uint64_t>(use[2])};
 }
 
 void TrainRun::train() {

@@ -87,6 +87,8 @@ class TrainRun {
   // Since the construction, with what the resumed train state had already.
   std::uint64_t milliseconds() const;
 
+  // Of each measurement: ends it where a stop is wanted, and tells how far it is.
+  HeldOut::BeforePass before_pass();
   // With the weights that are in place; told and logged. Throws cancelled between passes.
   HeldOutLoss held_out_loss();
   // The figure before training, measured once: a resumed run takes it from its train state.
@@ -101,9 +103,6 @@ class TrainRun {
   // only) and puts those that train back. A figure that is not finite is never the best.
   void evaluate();
   void log_evaluation(const HeldOutLoss& loss);
-  // Of all processes, which call it together.
-  PrefixUse prefix_use();
-
   // train_run_start.cc: what a run starts from and leaves.
   //
   // Locks the run folder (the process that writes files), reads the newest train state and opens
@@ -121,6 +120,8 @@ class TrainRun {
   enum class Saving { beside, at_once };
   // Waits for the state before. Of several processes the first alone writes.
   void save(Saving when);
+  // Of all processes, which call it together.
+  PrefixUse prefix_use();
 
   const format::Checkpoint& checkpoint_;
   const TrainSettings& settings_;

@@ -204,4 +204,17 @@ void TrainRun::save(Saving when) {
   }
 }
 
+PrefixUse TrainRun::prefix_use() {
+  std::array<double, 3> use = {0, 0, static_cast<double>(cache_ ? cache_->damaged() : 0)};
+  const auto add = [&](const PrefixCounts& counts) {
+    use[0] += static_cast<double>(counts.computed);
+    use[1] += static_cast<double>(counts.read);
+  };
+  add(inputs_.counts());
+  if (held_out_) add(held_out_->counts());
+  group_.sum(use);
+  return {static_cast<std::uint64_t>(use[0]), static_cast<std::uint64_t>(use[1]),
+          static_cast<std::uint64_t>(use[2])};
+}
+
 }  // namespace organ::train

@@ -8,6 +8,7 @@
 
 #include "format/base/file.h"
 #include "tests/support/support.h"
+#include "train/data/source/read_source.h"
 
 namespace organ::train {
 namespace {
@@ -69,6 +70,39 @@ TEST_CASE("equal texts stand on one side") {
     texts = {TextSource::in_memory("a", "x"), TextSource::in_memory("b", "x")};
     CHECK(test::error_of([&] { (void)hold_out_texts(texts, 0.5, seed); }) ==
           "invalid_argument: --held-out-share: all of 2 data files hold the same");
+  }
+}
+
+TEST_CASE("a text saved in another way is the same text") {
+  const std::vector<std::string> forms = {"one\ntext", "one\r\ntext\r\n", "\xef\xbb\xbfone\ntext",
+                                          "\n\none \t\ntext\n\n"};
+  for (const std::string& form : forms) CHECK(as_saved_anyhow(form) == "one\ntext");
+  for (const char* other : {"one text", "one\n\ntext", " one\ntext", "one\ntext.", ""}) {
+    CHECK(as_saved_anyhow(other) != "one\ntext");
+  }
+  for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
+    std::vector<TextSource> texts;
+    for (const std::string& form : forms) texts.push_back(TextSource::in_memory("a", form));
+    CHECK(test::error_of([&] { (void)hold_out_texts(texts, 0.5, seed); }) ==
+          "invalid_argument: --held-out-share: all of 4 data files hold the same");
+    texts.push_back(TextSource::in_memory("b", "another text of more bytes than all of the first"));
+    const HoldOut split = hold_out_texts(texts, 0.5, seed);
+    CHECK(std::min(split.training.size(), split.held_out.size()) == 1);
+  }
+}
+
+TEST_CASE("how much is held out is told") {
+  std::vector<TextSource> texts;
+  const std::vector<std::string> contents = {std::string(10, 'a'), std::string(30, 'b'),
+                                             std::string(60, 'c')};
+  for (const std::string& text : contents) texts.push_back(TextSource::in_memory("a", text));
+  for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
+    const HoldOut split = hold_out_texts(texts, 0.2, seed);
+    double bytes = 0;
+    for (const TextSource& text : split.held_out) {
+      bytes += static_cast<double>(text.memory().value().size());
+    }
+    CHECK(split.share == doctest::Approx(bytes / 100));
   }
 }
 
