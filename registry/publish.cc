@@ -328,8 +328,8 @@ void Registry::check_publishable(const OrganSource& organ, const Digest& identit
   check_not_taken(existing, identity);
   std::vector<Finding> damaged;  // publish() tells
   if (existing) {
-    prepared.add_known(impl_->load_bundles(*existing, Attached::signature, damaged),
-                       impl_->load_bundles(*existing, Attached::attestation, damaged));
+    prepared.add_known(impl_->load_bundles(*existing, Attached::signature, damaged).all(),
+                       impl_->load_bundles(*existing, Attached::attestation, damaged).all());
   }
   check_bundles(prepared, identity);
   check_policy(impl_->policy(), prepared, nullptr,
@@ -362,8 +362,8 @@ PublishResult Registry::publish(const OrganSource& organ, const std::string& nam
   check_not_taken(existing, texts.manifest.ref.digest);
   std::vector<Finding> damaged;  // its bundle is among the new ones, or nobody has it
   if (existing) {
-    prepared.add_known(impl_->load_bundles(*existing, Attached::signature, damaged),
-                       impl_->load_bundles(*existing, Attached::attestation, damaged));
+    prepared.add_known(impl_->load_bundles(*existing, Attached::signature, damaged).all(),
+                       impl_->load_bundles(*existing, Attached::attestation, damaged).all());
   }
   if (options.key != nullptr &&
       !signed_by(prepared.signature_bundles(), options.key->public_key())) {

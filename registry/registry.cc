@@ -293,14 +293,16 @@ ResolvedVersion Registry::resolve(const Reference& reference) const {
   return impl_->find_reference(reference);
 }
 
-std::vector<std::string> Registry::Impl::load_bundles(const VersionInfo& version, Attached kind,
-                                                      std::vector<format::Finding>& damaged) const {
+StoredBundles Registry::Impl::load_bundles(const VersionInfo& version, Attached kind,
+                                           std::vector<format::Finding>& damaged) const {
   const std::string subject = version.name + ":" + version.version;
-  std::vector<std::string> bundles;
+  StoredBundles bundles;
   for (const BlobRef& signature : attached_to(version, kind)) {
     try {
-      bundles.push_back(
+      bundles.texts.push_back(
           load_signature(blobs, signature, {version.digest, version.manifest_size}, subject).text);
+    } catch (const UnreadableBlob& error) {
+      bundles.unread = error;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupt) throw;
       damaged.push_back(
@@ -315,8 +317,8 @@ std::vector<std::string> Registry::Impl::load_bundles(const VersionInfo& version
 std::unique_ptr<StoredOrgan> Registry::Impl::open_version(const VersionInfo& version) const {
   const std::string subject = version.name + ":" + version.version;
   std::vector<format::Finding> damaged;  // evaluate() tells
-  std::vector<std::string> signatures = load_bundles(version, Attached::signature, damaged);
-  std::vector<std::string> attestations = load_bundles(version, Attached::attestation, damaged);
+  StoredBundles signatures = load_bundles(version, Attached::signature, damaged);
+  StoredBundles attestations = load_bundles(version, Attached::attestation, damaged);
   const auto takedown = facts().taken_down(version.name, version.version);
   return std::make_unique<StoredOrgan>(
       blobs, load_version(blobs, {version.digest, version.manifest_size}, subject),

@@ -112,6 +112,8 @@ SignatureAnchors Registry::Impl::anchors_of(const std::string& name,
         const BlobRef manifest{version->digest, version->manifest_size};
         known.emplace(load_signature(blobs, signature, manifest, version->name).text,
                       anchor->second);
+      } catch (const UnreadableBlob&) {
+        continue;  // evaluate() tells
       } catch (const Error& error) {
         if (error.code() != ErrorCode::corrupt) throw;  // evaluate() tells
       }

@@ -41,7 +41,8 @@ void collect(std::vector<Finding>& findings, const std::string& subject,
   } catch (const Error& error) {
     const ErrorCode code = error.code();
     if (code != ErrorCode::corrupt && code != ErrorCode::not_found &&
-        code != ErrorCode::untrusted && code != ErrorCode::unsupported_version) {
+        code != ErrorCode::untrusted && code != ErrorCode::unsupported_version &&
+        code != ErrorCode::io) {
       throw;
     }
     Finding finding = Finding::of(subject, error);
@@ -222,7 +223,7 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
       });
     }
     const StoredVersion stored = load_version(blobs, manifest, subject);
-    blobs.read(stored.config.digest, stored.config.size);
+    collect(item.findings, subject, [&] { blobs.read(stored.config.digest, stored.config.size); });
     seen.push_back(stored.config);
     seen.push_back(stored.content.organ_json);
     for (const format::FileEntry& file : stored.content.organ.files) {

@@ -12,9 +12,10 @@
 
 namespace organ::registry {
 
-// Whatever stops the check of one thing (corrupt, not_found, untrusted, unsupported_version)
-// becomes a finding about that thing, not_found as corrupt; only a failing machine (io, a lock)
-// ends the run.
+// Whatever stops the check of one thing (corrupt, not_found, untrusted, unsupported_version, io)
+// becomes a finding about that thing, not_found as corrupt; what somebody else holds (conflict) or
+// asks for (cancelled) ends the run. A finding of code io says that nobody knows: nothing may be
+// made anew or given up for it.
 void collect(std::vector<format::Finding>& findings, const std::string& subject,
              const std::function<void()>& action);
 

@@ -192,14 +192,20 @@ void judge_contents(const CiRequest& request, const OrganArgument& organ, const 
   std::ranges::copy_if(item.findings, std::back_inserter(unread),
                        [](const Finding& finding) { return finding.code == ErrorCode::io; });
   if (!unread.empty()) {  // as add_unread() has it
-    unread.insert(unread.end(), item.not_finite.begin(), item.not_finite.end());
-    add_failures(CiCheck::finite, unread, checks);
+    std::vector<Finding> numbers = unread;
+    numbers.insert(numbers.end(), item.not_finite.begin(), item.not_finite.end());
+    add_failures(CiCheck::finite, numbers, checks);
   } else if (item.not_finite.empty() && !item.findings.empty()) {
     checks.skip(CiCheck::finite, "what was read is damaged");
   } else {
     add_failures(CiCheck::finite, item.not_finite, checks, "not_finite");
   }
-  judge_trust(item, untrusted, checks);
+  if (item.trust.policy.empty() && !unread.empty()) {  // nobody could be asked
+    add_failures(CiCheck::signature, unread, checks);
+    add_failures(CiCheck::policy, unread, checks);
+  } else {
+    judge_trust(item, untrusted, checks);
+  }
 }
 
 void judge_rules(const CiRequest& request, const format::Manifest& manifest, Checks& checks) {
@@ -260,7 +266,7 @@ std::optional<OrganArgument> open_or_report(const Context& context, const CiRequ
     const ErrorCode code = error.code();
     if (code != ErrorCode::corrupt && code != ErrorCode::not_found &&
         code != ErrorCode::untrusted && code != ErrorCode::incompatible &&
-        code != ErrorCode::unsupported_version) {
+        code != ErrorCode::unsupported_version && code != ErrorCode::io) {
       throw;
     }
     checks.add(CiCheck::structure,

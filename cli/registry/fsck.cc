@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
@@ -58,7 +60,9 @@ void print_text(const Context& context, const FsckReport& report) {
     context.note(
         "organ repair --from SOURCE mends objects, as does publishing the same folder again");
   }
-  if (!report.views.empty()) {
+  const bool is_damaged = std::ranges::any_of(
+      report.views, [](const format::Finding& view) { return view.code != ErrorCode::io; });
+  if (is_damaged) {
     context.note("views are made anew: organ registry rebuild, index or policy --restore");
   }
   const std::string read = fmt::format("{}, {}, {}, {} read", counted(report.entries, "entry"),

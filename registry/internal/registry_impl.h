@@ -125,9 +125,10 @@ struct Registry::Impl {
   // What is attached to it and counts: for who reads, what enough witnesses have cosigned. Of a
   // version that itself is not witnessed all.
   std::vector<BlobRef> attached_to(const VersionInfo& version, Attached kind) const;
-  // Those that can be read; why the others cannot in `damaged`.
-  std::vector<std::string> load_bundles(const VersionInfo& version, Attached kind,
-                                        std::vector<format::Finding>& damaged) const;
+  // Those that are whole; what is wrong with the others in `damaged`, but for what the medium does
+  // not give: whoever asks for all() hears of that.
+  StoredBundles load_bundles(const VersionInfo& version, Attached kind,
+                             std::vector<format::Finding>& damaged) const;
   VersionInfo find_reference(const format::Reference& reference) const;
   // Throws untrusted when it, or weights of it that no other version has, were taken down.
   void require_not_taken_down(const format::Manifest& organ) const;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,13 +41,24 @@ struct StoredSignature {
 StoredSignature load_signature(const BlobStore& blobs, const BlobRef& signature,
                                const BlobRef& manifest, const std::string& subject);
 
+// What is attached to a version, as far as it was read.
+struct StoredBundles {
+  std::vector<std::string> texts;
+  std::optional<UnreadableBlob> unread = {};  // one of those that are not among them
+
+  // For whom a part of them is not enough. Throws UnreadableBlob.
+  const std::vector<std::string>& all() const {
+    if (unread) throw UnreadableBlob(*unread);
+    return texts;
+  }
+};
+
 // A published version as a source of its files. Owns all it needs: no registry has to stay open.
 class StoredOrgan final : public format::OrganSource {
  public:
-  // `signatures` and `attestations` are texts of bundles. `gone`: why its weights cannot be opened,
-  // as the end of a sentence; empty: they can.
-  StoredOrgan(BlobStore blobs, StoredVersion version, std::vector<std::string> signatures,
-              std::vector<std::string> attestations, std::string description, std::string gone = {})
+  // `gone`: why its weights cannot be opened, as the end of a sentence; empty: they can.
+  StoredOrgan(BlobStore blobs, StoredVersion version, StoredBundles signatures,
+              StoredBundles attestations, std::string description, std::string gone = {})
       : blobs_(std::move(blobs)),
         version_(std::move(version)),
         signatures_(std::move(signatures)),
@@ -58,15 +70,17 @@ class StoredOrgan final : public format::OrganSource {
   const std::string& manifest_text() const override { return version_.organ_text; }
   // Throws untrusted for weights that are gone, and as BlobStore::open; contents are not read.
   UniqueFd open(const format::FileEntry& file) const override;
-  std::vector<std::string> signature_bundles() const override { return signatures_; }
-  std::vector<std::string> attestation_bundles() const override { return attestations_; }
+  // Both throw UnreadableBlob where one of them could not be read: what there is of the others is
+  // not what came with it.
+  std::vector<std::string> signature_bundles() const override { return signatures_.all(); }
+  std::vector<std::string> attestation_bundles() const override { return attestations_.all(); }
   std::vector<std::string> extra_files() const override { return {}; }
   std::string describe() const override { return description_; }
 
  private:
   BlobStore blobs_;
   StoredVersion version_;
-  std::vector<std::string> signatures_, attestations_;
+  StoredBundles signatures_, attestations_;
   std::string description_;
   std::string gone_;
 };

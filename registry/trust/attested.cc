@@ -47,6 +47,18 @@ struct Judge {
   }
 };
 
+// What could not be read hides nothing that was given beside it.
+std::vector<std::string> bundles_of(const format::OrganSource& organ,
+                                    std::vector<JudgedAttestation>& judged) {
+  try {
+    return organ.attestation_bundles();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::io) throw;
+    judged.push_back({.problem = error.message()});
+    return {};
+  }
+}
+
 }  // namespace
 
 std::vector<JudgedAttestation> judge_attestations(const Policy& policy,
@@ -59,9 +71,9 @@ std::vector<JudgedAttestation> judge_attestations(const Policy& policy,
   const auto now = static_cast<std::uint64_t>(format::clock_seconds());
   const format::SignerTrust trust{override.attesters.empty() ? rule.keys : override.attesters};
   const Judge by{rule, trust, manifest.name + ":" + manifest.version, identities, anchors, now};
-  std::vector<std::string> bundles = organ.attestation_bundles();
-  bundles.insert(bundles.end(), override.attestations.begin(), override.attestations.end());
   std::vector<JudgedAttestation> judged;
+  std::vector<std::string> bundles = bundles_of(organ, judged);
+  bundles.insert(bundles.end(), override.attestations.begin(), override.attestations.end());
   std::size_t untrusted = 0;
   for (const std::string& bundle : bundles) {
     JudgedAttestation one;

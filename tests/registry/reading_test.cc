@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "format/base/path_status.h"
 #include "format/organ/organ_source.h"
+#include "registry/blobs/blob_store.h"
 #include "registry/blobs/read_memory.h"
 #include "registry/care/fsck.h"
 #include "registry/care/repair.h"
@@ -218,4 +221,113 @@ TEST_CASE("reading: a memory that is no use is none") {
   CHECK(all_findings(report) == "no finding");
   REQUIRE_FALSE(report.notes.empty());
   CHECK(contains(report.notes.front(), "could not be remembered: "));
+}
+
+namespace {
+
+const VerifyReport::Item& item_of(const VerifyReport& report, const std::string& subject) {
+  const auto item = std::ranges::find(report.items, subject, &VerifyReport::Item::subject);
+  REQUIRE(item != report.items.end());
+  return *item;
+}
+
+std::set<Digest> objects_of(const Fixture& fixture) {
+  std::vector<std::string> strangers;
+  const std::vector<Digest> list = BlobStore(fixture.root).list(strangers);
+  return {list.begin(), list.end()};
+}
+
+// Manifest, organ.json, config, signature and bundle: what it shares with no other version.
+std::vector<Digest> own_objects(const World& world, const std::string& version) {
+  const std::set<Digest> before = objects_of(world);
+  world.publish(version);
+  std::vector<Digest> own;
+  std::ranges::set_difference(objects_of(world), before, std::back_inserter(own));
+  return own;
+}
+
+}  // namespace
+
+TEST_CASE("reading: an object that cannot be read is a finding of its version alone") {
+  const World world;
+  world.publish("1.0.0");
+  const std::vector<Digest> own = own_objects(world, "1.1.0");
+  REQUIRE(own.size() == 5);
+  for (const Digest& digest : own) {
+    CAPTURE(digest.hex());
+    world.look();
+    {
+      const Unreadable object(world.blob(digest), world.folder);
+      const VerifyReport report = world.look(kHour);
+      CHECK(report.versions == 2);
+      CHECK(item_of(report, "legal/contracts:1.0.0").findings.empty());
+      const VerifyReport::Item& hurt = item_of(report, "legal/contracts:1.1.0");
+      REQUIRE_FALSE(hurt.findings.empty());
+      for (const format::Finding& finding : hurt.findings) {
+        CHECK(finding.code == ErrorCode::io);
+        CHECK(contains(finding.message, digest.to_string() + ": cannot be read: "));
+      }
+      // Who could not be asked is not somebody who said no.
+      CHECK_FALSE(contains(all_findings(report), "untrusted: "));
+      CHECK_FALSE(contains(all_findings(report), "corrupt: "));
+
+      const Registry registry = world.remembering();
+      const VerifyReport one =
+          registry.verify(registry.resolve(reference("legal/contracts:1.1.0")));
+      CHECK(one.items.front().findings.size() == hurt.findings.size());
+    }
+    // Such a medium has to be read again.
+    CHECK(world.look(kHour).bytes_before == 0);
+  }
+}
+
+TEST_CASE("reading: what one version gave unread makes all be read again") {
+  const World world;
+  world.publish("1.0.0");
+  const std::vector<Digest> own = own_objects(world, "1.1.0");
+  CHECK(world.look(kHour).bytes_before == 0);
+  CHECK(world.look(kHour).bytes_before == world.all_files);
+  SUBCASE("by all") {
+    const Unreadable object(world.blob(own.front()), world.folder);
+    world.look(kHour);
+  }
+  SUBCASE("by one alone") {
+    const Unreadable object(world.blob(own.front()), world.folder);
+    const Registry registry = world.remembering();
+    registry.verify(registry.resolve(reference("legal/contracts:1.1.0")));
+  }
+  CHECK(world.look(kHour).bytes_before == 0);
+}
+
+TEST_CASE("reading: a signature that cannot be read is neither left out nor made anew") {
+  const World world;
+  const std::vector<Digest> own = own_objects(world, "1.0.0");
+  std::size_t of_signature = 0;
+  for (const Digest& digest : own) {
+    const Unreadable object(world.blob(digest), world.folder);
+    const Registry registry = world.open(Mode::read);
+    const auto version = registry.resolve(reference("legal/contracts"));
+    std::unique_ptr<format::OrganSource> organ;
+    if (error_of([&] { organ = registry.open_organ(version); }) != "no error") continue;
+    if (error_of([&] { organ->signature_bundles(); }) == "no error") continue;
+    ++of_signature;
+    CHECK_THROWS_AS(organ->signature_bundles(), UnreadableBlob);
+    const TrustVerdict verdict = registry.evaluate(version, *organ);
+    REQUIRE(verdict.refusals.size() == 1);
+    CHECK(verdict.refusals.front().code == ErrorCode::io);
+    CHECK_THROWS_AS(world.publish("1.0.0"), UnreadableBlob);
+  }
+  CHECK(of_signature == 2);
+}
+
+TEST_CASE("reading: a view that cannot be read hides nothing of the versions") {
+  const World world;
+  world.publish("1.0.0");
+  world.flip();
+  const Unreadable index(world.root / "index.json", world.folder);
+  const VerifyReport report = world.look();
+  CHECK(contains(all_findings(report), "corrupt: "));
+  const auto& findings = item_of(report, "index.json").findings;
+  REQUIRE(findings.size() == 1);
+  CHECK(findings.front().code == ErrorCode::io);
 }

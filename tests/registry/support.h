@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -37,6 +38,23 @@ inline void spill(const fs::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
   fs::permissions(path, mode);
 }
+
+// Something lies in a file's place that nobody can open, whoever asks (ENXIO); modes refuse nothing
+// to root. It is put back at the end.
+class Unreadable {
+ public:
+  Unreadable(fs::path file, const TempFolder& aside)
+      : file_(std::move(file)), away_(aside.path() / "away") {
+    fs::rename(file_, away_);
+    REQUIRE(::mknod(file_.c_str(), S_IFSOCK | 0400, 0) == 0);
+  }
+  ~Unreadable() { fs::rename(away_, file_); }
+  Unreadable(const Unreadable&) = delete;
+  Unreadable& operator=(const Unreadable&) = delete;
+
+ private:
+  fs::path file_, away_;
+};
 
 struct Fixture {
   TempFolder folder = scratch();

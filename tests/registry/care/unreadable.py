@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An object that cannot be opened (EACCES) or read (EIO) is damage of that object alone; a machine
-without open files left is none.
+"""An object that cannot be opened (EACCES) or read (EIO) is damage of that object alone, and a finding
+of its version alone; a machine without open files left is none.
 
     unreadable.py ORGAN_PROGRAM MAKE_TINY_ORGAN
 
@@ -40,6 +40,17 @@ class Site:
         assert done.returncode in wanted, (words, failing, done.returncode, done.stdout, done.stderr)
         return done.stdout
 
+    def looked_at(self, failing):
+        """It is a finding, and the rest of the registry and of the checks is there all the same."""
+        site = ("--registry", self.registry, "--allow-unsigned", "--json")
+        said = json.loads(self.run("verify", "--all", *site, failing=failing, code=1))
+        assert [item["subject"] for item in said["items"] if not item["ok"]] == [NAME], (failing, said)
+        assert len(said["items"]) == 4, said  # and log, catalog, index.json
+        found = said["items"][0]["findings"] + said["items"][0]["refusals"]
+        assert {one["code"] for one in found} == {"io"}, (failing, found)
+        said = json.loads(self.run("ci", NAME, *site, failing=failing, code=1))
+        assert not said["ok"] and len(said["checks"]) == 9, (failing, said)
+
     def unreadable(self, path, calls):
         failing = (path, calls)
         found = json.loads(self.run("fsck", self.registry, "--json", failing=failing, code=4))
@@ -47,6 +58,7 @@ class Site:
         assert not found["objects"][0]["missing"] and not found["views"], found
         message = found["objects"][0]["message"]
         assert "Permission denied" in message or "Input/output error" in message, message
+        self.looked_at(failing)
         # A source that fails so is passed over for the next.
         away = path.with_name("away")
         path.rename(away)
