@@ -238,6 +238,7 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
       UnreadOrgan unread(*organ, reading);
       format::FiniteCheck finite;
       std::vector<Finding> contents = format::verify_contents(unread, {}, work, finite);
+      reading.bytes += finite.read;
       unread.keep(contents.empty() && finite.found.empty());
       std::ranges::move(contents, std::back_inserter(item.findings));
       item.not_finite = std::move(finite.found);

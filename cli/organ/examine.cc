@@ -15,18 +15,18 @@ VerifyReport examine_folder(const OrganArgument& organ, const registry::TrustOve
   format::FiniteCheck finite;
   item.findings = format::verify_contents(*organ.organ, {}, work, finite);
   item.not_finite = std::move(finite.found);
+  VerifyReport report;
+  report.bytes = finite.read;
   item.trust = organ.judge_origin(trust);
   if (item.findings.empty()) {
     item.trust.established.insert(item.trust.established.begin(),
                                   "every byte is what organ.json says");
   }
-  VerifyReport report;
   std::size_t missing = 0;
   for (const format::FileEntry& file : organ.organ->manifest().files) {
     const bool is_missing = std::ranges::any_of(item.findings, [&](const format::Finding& finding) {
       return finding.code == ErrorCode::not_found && finding.subject == file.path;
     });
-    report.bytes += is_missing ? 0 : file.size;
     missing += is_missing ? 1 : 0;
   }
   if (missing == organ.organ->manifest().files.size()) {

@@ -241,6 +241,9 @@ void verify_open(const OrganSource& organ, const std::vector<OpenFile>& files,
                  std::vector<Finding>& findings) {
   const std::vector<Found> found = options.flat_digests ? hash_whole(organ, files, work, finite)
                                                         : hash_pieces(organ, files, work, finite);
+  for (const OpenFile& file : files) {
+    if (finite != nullptr) finite->read += file.entry->size;
+  }
   for (std::size_t i = 0; i < files.size(); ++i) compare(files[i], found[i], work, findings);
 }
 
@@ -271,14 +274,14 @@ void verify_batch(const OrganSource& organ, std::span<const FileEntry> entries,
     if (file) files.push_back(std::move(*file));
   }
   const std::size_t before = findings.size();
-  const std::size_t not_finite = finite != nullptr ? finite->found.size() : 0;
+  const FiniteCheck looked = finite != nullptr ? *finite : FiniteCheck();
   try {
     verify_open(organ, files, options, work, finite, findings);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;
     if (files.size() == 1) return findings.push_back(finding_of(*files.front().entry, error));
     findings.resize(before);
-    if (finite != nullptr) finite->found.resize(not_finite);
+    if (finite != nullptr) *finite = looked;
     verify_one_by_one(organ, std::move(files), options, work.uncounted(), finite, findings);
   }
 }

@@ -3,6 +3,7 @@
 // damage, but nothing that runs.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +18,7 @@ namespace organ::format {
 struct FiniteCheck {
   bool required = false;       // such a tensor is refused: corrupt, and nothing is written
   std::vector<Finding> found;  // each such tensor once, where its first such number stands
+  std::uint64_t read = 0;      // bytes of the files that were looked at to their end
 };
 
 // verify_contents() that looks for such numbers while the bytes pass, and lists them.

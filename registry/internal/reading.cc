@@ -74,7 +74,6 @@ UnreadOrgan::UnreadOrgan(const format::OrganSource& organ, Reading& reading)
       since_ = std::min(since_.value_or(*known->before), *known->before);
     } else {
       unread_.push_back({&file, contents, *state});
-      reading.bytes += file.size;
     }
   }
 }

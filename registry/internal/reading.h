@@ -60,7 +60,7 @@ class Reading {
 // reads the others only. Borrows all it is given.
 class UnreadOrgan final : public format::OrganSource {
  public:
-  // Adds to `reading` the bytes that will be read, and those that are taken for read.
+  // Adds to `reading` the bytes that are taken for read.
   UnreadOrgan(const format::OrganSource& organ, Reading& reading);
 
   // To be told after verify_contents(): whether nothing was found wrong in what was read now. If so

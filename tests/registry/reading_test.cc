@@ -331,3 +331,21 @@ TEST_CASE("reading: a view that cannot be read hides nothing of the versions") {
   REQUIRE(findings.size() == 1);
   CHECK(findings.front().code == ErrorCode::io);
 }
+
+TEST_CASE("reading: what could not be read does not count as read") {
+  const World world;
+  world.publish("1.0.0");
+  const std::uint64_t all = world.look().bytes;
+  SUBCASE("it cannot be opened") {
+    const Unreadable object(world.object(), world.folder);
+    CHECK(world.look().bytes == all - world.weights.size);
+  }
+  SUBCASE("it is of another size") {
+    spill(world.object(), "cut off");
+    CHECK(world.look().bytes == all - world.weights.size);
+  }
+  SUBCASE("what is damaged was read") {
+    world.flip();
+    CHECK(world.look().bytes == all);
+  }
+}

@@ -168,6 +168,9 @@ TEST_CASE("a file that cannot be read is a finding, and the others are looked at
     const auto unread = std::ranges::find(findings, "layer.00.safetensors", &Finding::subject);
     REQUIRE(unread != findings.end());
     CHECK(unread->code == ErrorCode::io);
+    // What was read is what counts as read.
+    const FileEntry& lacking = *source.manifest().find_file("layer.00.safetensors");
+    CHECK(finite.read == verified_size(source.manifest()) - lacking.size);
   }
 }
 
