@@ -61,7 +61,9 @@ std::string to_text(const VerifyReport& report, bool failures_only) {
     for (const Finding& finding : item.findings) {
       line(std::string(to_string(finding.code)).c_str(), sentence(finding));
     }
-    for (const Finding& refusal : item.trust.refusals) line("refused", sentence(refusal));
+    for (const Finding& refusal : item.trust.refusals) {  // nobody refused what nobody could read
+      line(refusal.code == ErrorCode::io ? "unread" : "refused", sentence(refusal));
+    }
     for (const Finding& warning : warnings(item)) line("warning", sentence(warning));
     for (const std::string& text : item.trust.established) line("established", escape_text(text));
     for (const std::string& text : item.trust.not_established) {
@@ -119,6 +121,7 @@ nlohmann::json to_json(const VerifyReport& report) {
 const std::map<std::string, std::string>& verify_rules() {
   static const std::map<std::string, std::string> rules = {
       {"verify/corrupt", "stored bytes are not what was signed or published"},
+      {"verify/io", "something could not be read, so nobody knows what it is"},
       {"verify/not_finite", "a tensor holds NaN or infinity"},
       {"verify/not_found", "something that is referred to is missing"},
       {"verify/read_before", "objects that were read earlier were not read again"},
