@@ -17,7 +17,6 @@
 #include "format/checkpoint/checkpoint.h"
 #include "format/checkpoint/folder_rules.h"
 #include "format/manifest/imported.h"
-#include "format/manifest/reference.h"
 #include "format/signature/attestation.h"
 #include "format/signature/signing.h"
 #include "format/tensor/safetensors.h"
@@ -349,7 +348,7 @@ void inspect(const Context& context, const std::string& argument, const std::str
   const std::filesystem::path path(argument);
   if (is_folder(path)) {
     inspect_folder(context, path, stack);
-  } else if (is_there(path) || format::looks_like_folder(argument)) {
+  } else if (is_taken(path)) {
     inspect_file(context, path);
   } else {
     show_organ(context, *open_organ(context, argument).organ);

@@ -44,18 +44,42 @@ bool is_name(const std::string& text) {
   }
 }
 
-// A word without a version may be meant as a folder: what is wrong with it as a name helps nobody,
-// nor that there is no registry where nobody spoke of one.
-void require_registry_name(const Context& context, const std::string& text) {
-  if (text.find_first_of(":@") != text.npos) return;
-  if (is_name(text) && (context.registry || is_there(context.registry_path()))) return;
+// A word without a version may be meant as a folder.
+bool may_be_meant_as_folder(const std::string& text) {
+  return text.find_first_of(":@") == text.npos;
+}
+
+// `registry`: its folder, where one was looked into.
+Error neither_here_nor_there(const std::string& text, const std::string& registry) {
   if (is_file(text)) {
-    throw Error(ErrorCode::invalid_argument, quote(text) + ": is not a folder",
-                "an organ is a folder with organ.json and its layers, or a name of the registry");
+    return Error(ErrorCode::invalid_argument, quote(text) + ": is not a folder",
+                 "an organ is a folder with organ.json and its layers, or a name of the registry");
   }
-  throw Error(ErrorCode::not_found,
-              quote(text) + ": neither a file or folder here nor a name of the registry",
-              "organ list shows the names; --registry says which registry");
+  return Error(ErrorCode::not_found,
+               quote(text) + ": neither a file or folder here nor a name of the registry" +
+                   (registry.empty() ? "" : " " + quote(registry)),
+               registry.empty() ? "organ list shows the names; --registry says which registry"
+                                : "organ list shows its names");
+}
+
+// What is wrong with a folder's path as a name helps nobody, nor that there is no registry where
+// nobody spoke of one.
+void require_registry_name(const Context& context, const std::string& text) {
+  if (!may_be_meant_as_folder(text)) return;
+  if (is_name(text) && (context.registry || is_there(context.registry_path()))) return;
+  throw neither_here_nor_there(text, {});
+}
+
+registry::ResolvedVersion resolve(const registry::Registry& registry, const std::string& text,
+                                  const format::Reference& reference) {
+  try {
+    return registry.resolve(reference);
+  } catch (const Error& error) {
+    const bool may_be_path = error.code() == ErrorCode::not_found && may_be_meant_as_folder(text) &&
+                             registry.list({.name = reference.name, .limit = 1}).empty();
+    if (may_be_path) throw neither_here_nor_there(text, registry.folder().string());
+    throw;
+  }
 }
 
 OrganArgument open_version(const Context& context, const std::string& text, const Lock& lock,
@@ -66,7 +90,7 @@ OrganArgument open_version(const Context& context, const std::string& text, cons
   argument.registry = open_registry(context, registry::Registry::Mode::read, work);
   if (lock) registry::require_same_log(*lock, *argument.registry);
   argument.version = lock ? registry::resolve_locked(*lock, *argument.registry, reference)
-                          : argument.registry->resolve(reference);
+                          : resolve(*argument.registry, text, reference);
   argument.organ = argument.registry->open_organ(*argument.version);
   argument.text = argument.version->name + ":" + argument.version->version;
   argument.naming = registry::Naming::known;
@@ -86,6 +110,7 @@ OrganArgument open(const Context& context, const std::string& text, const Lock& 
       throw;
     }
   }
+  if (!is_taken(text)) fail(ErrorCode::not_found, "{}: no such file or folder", quote(text));
   OrganArgument argument;
   argument.text = text;
   argument.organ = std::make_unique<format::OrganFolder>(format::OrganFolder::open(text));

@@ -147,6 +147,22 @@ class Usage(OrganCase):
                     self.assertIn(f"organ: '{name}': {said}\n", done.stderr)
         self.assertIn("a version follows", self.refused("inspect", "model@1.0.0"))
 
+    def test_what_may_be_a_path_and_is_no_name_of_the_registry(self):
+        self.good("registry", "init", "--registry", "other")
+        named = {"ORGAN_REGISTRY": "other"}
+        neither = "neither a file or folder here nor a name of the registry 'other'"
+        lines = (["inspect", "{}"], ["verify", "{}"], ["export", "{}", "--out", "new"],
+                 ["diff", "{}", "{}"], ["check", "{}", "--recipient", "model"],
+                 ["install", "{}", "--into", "model"])
+        for words in lines:
+            for name, said in (("orgna", neither), ("foo/bar", neither),
+                               ("foo/bar:1.0.0", "no such organ in 'other'"),
+                               ("./orgna", "no such file or folder")):
+                with self.subTest(words=words, name=name):
+                    done = self.run_organ(*[word.format(name) for word in words], env=named)
+                    self.assertEqual((done.returncode, done.stdout), (6, ""), done.stderr)
+                    self.assertIn(f"organ: '{name}': {said}", done.stderr)
+
     def test_refusals_are_in_organs_own_words(self):
         for words, said in (
                 (["verify", "x", "--threads", "1", "--threads", "2"],
