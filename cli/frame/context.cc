@@ -14,6 +14,7 @@
 #include "cli/frame/parse_option.h"
 #include "format/base/fail.h"
 #include "format/base/file_system.h"
+#include "format/base/path_status.h"
 
 namespace organ::cli {
 namespace {
@@ -145,6 +146,18 @@ void require_outside(const fs::path& new_folder, const fs::path& model) {
                 quote(new_folder.string()) + ": lies inside " + quote(model.string()),
                 "choose a folder outside of it");
   }
+}
+
+void require_folder_above(const fs::path& out) {
+  const fs::path above = folder_of(given_path(out.native()));
+  if (is_folder(above)) return;
+  const std::string shown = quote(above.string());
+  if (is_there(above)) {
+    throw Error(ErrorCode::invalid_argument,
+                quote(out.string()) + ": " + shown + " is not a folder", "choose another place");
+  }
+  throw Error(ErrorCode::not_found, quote(out.string()) + ": the folder " + shown + " is not there",
+              "mkdir -p " + shown + " makes it");
 }
 
 nlohmann::json to_json(const std::vector<format::Finding>& findings) {

@@ -98,6 +98,10 @@ int worse_exit_code(int a, int b);
 // Throws invalid_argument where a command's new folder would lie inside the model it reads.
 void require_outside(const std::filesystem::path& new_folder, const std::filesystem::path& model);
 
+// Throws not_found where the folder that a new file or folder will lie in is not there, and
+// invalid_argument where that is no folder: before any long work begins.
+void require_folder_above(const std::filesystem::path& out);
+
 // A findings list as lines on stderr and as JSON.
 nlohmann::json to_json(const std::vector<format::Finding>& findings);
 // Texts are escaped in both; the lines come with --quiet too, and while a Silence lives.

@@ -33,6 +33,7 @@ void run_add(Context& context, const LogCosignArguments& arguments) {
 }
 
 void run_cosign(Context& context, const LogCosignArguments& arguments) {
+  if (!arguments.out.empty()) require_folder_above(arguments.out);
   const std::filesystem::path folder = registry_folder(context, arguments.folder);
   const registry::OpenOptions options{.known_registries = context.known_registries(),
                                       .log_key = {}};

@@ -38,6 +38,7 @@ std::uint64_t index_of(const Registry& registry, const std::string& what) {
 }
 
 void run(Context& context, const LogProveArguments& arguments) {
+  if (!arguments.out.empty()) require_folder_above(arguments.out);
   const Registry registry = open_registry(context, Registry::Mode::read);
   const LogProof proof =
       registry::prove_entry(registry.folder(), index_of(registry, arguments.what));

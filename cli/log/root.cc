@@ -183,6 +183,7 @@ Change change(Registry& registry, const LogRoot& now, const std::vector<SigningK
 }
 
 void run_change(Context& context, const LogRootArguments& arguments) {
+  if (!arguments.out.empty()) require_folder_above(arguments.out);
   Registry registry = open_registry(context, Registry::Mode::write);
   const LogRoot now = registry.root();
   std::vector<std::string> known = now.keys;

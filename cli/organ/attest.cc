@@ -158,6 +158,7 @@ Made open(const Context& context, const AttestArguments& arguments, const Work& 
 
 Made make_signed(const Context& context, const AttestArguments& arguments) {
   const AttestationType type = type_of(arguments);
+  if (!arguments.out.empty()) require_folder_above(arguments.out);
   const format::SecretKey key = load_key(arguments);
   return watched(context, 0, [&](const Work& work) {
     Made made = open(context, arguments, work);

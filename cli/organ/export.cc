@@ -112,6 +112,7 @@ std::string shown(Form form, const Exported& exported) {
 }
 
 void run_export(Context& context, const ExportArguments& arguments) {
+  require_folder_above(arguments.out);
   OrganArgument organ;
   const Exported exported = watched(context, arguments.threads, [&](const Work& work) {
     organ = open_organ(context, arguments.organ, work);

@@ -41,6 +41,7 @@ void run_extract(Context& context, ExtractArguments arguments) {
                 "--layers 4:7 takes layers 4, 5 and 6, counted from 0");
   }
   require_outside(arguments.out, arguments.model);
+  require_folder_above(arguments.out);
   format::FiniteCheck finite{.required = arguments.require_finite, .found = {}};
   arguments.options.finite = &finite;
   transplant::require_settled(arguments.model);

@@ -175,6 +175,7 @@ void run_import(Context& context, const ImportArguments& arguments) {
   }
   if (is_folder(arguments.source)) require_outside(arguments.out, arguments.source);
   if (arguments.model) require_outside(arguments.out, *arguments.model);
+  require_folder_above(arguments.out);
   if (is_file(arguments.source / "adapter_config.json")) {
     require_model(arguments, "a PEFT adapter");
     require_no_words_of_layers(arguments, "a PEFT adapter");

@@ -102,7 +102,10 @@ void run_install(Context& context, InstallArguments arguments) {
     throw Error(ErrorCode::invalid_argument, "--hard-link shares shards with a new folder",
                 "add --out DIR");
   }
-  if (arguments.options.out) require_outside(*arguments.options.out, arguments.model);
+  if (arguments.options.out) {
+    require_outside(*arguments.options.out, arguments.model);
+    require_folder_above(*arguments.options.out);
+  }
   const auto organ = watched(context, arguments.threads, [&](const Work& work) {
     return open_organ(context, arguments.placement.organ, arguments.trust, work);
   });

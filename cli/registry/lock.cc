@@ -68,6 +68,7 @@ Outcome make(Context& context, const LockArguments& arguments) {
     throw Error(ErrorCode::already_exists, quote(arguments.file.string()) + ": is there already",
                 "--update NAME takes newer versions into it; remove it to make another");
   }
+  require_folder_above(arguments.file);
   const Registry registry = open_registry(context, Registry::Mode::read);
   Outcome outcome{.action = "made", .lock = registry::lock_versions(registry, references)};
   for (const LockedOrgan& organ : outcome.lock.organs) outcome.changed.push_back(organ.name);

@@ -99,6 +99,7 @@ void run_manifest(Context& context, const PullArguments& arguments) {
     throw Error(ErrorCode::invalid_argument, "--manifest-only: needs --out DIR",
                 "the folder that organ check is given");
   }
+  require_folder_above(arguments.out);
   const auto from = remote_of(arguments);
   const auto expected = expected_of(arguments);
   const auto result = watched(context, arguments.threads, [&](const Work& work) {

@@ -24,6 +24,7 @@ struct SiteArguments {
 
 void run(Context& context, const SiteArguments& arguments) {
   require_outside(arguments.out, context.registry_path());
+  require_folder_above(arguments.out);
   const registry::SiteResult result = watched(context, 0, [&](const Work& work) {
     const auto registry = open_registry(context, registry::Registry::Mode::read, work);
     return registry::write_site(registry, arguments.out,

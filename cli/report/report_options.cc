@@ -41,9 +41,7 @@ void check_report_file(const std::string& file, const std::vector<std::string>& 
     throw Error(ErrorCode::invalid_argument, quote(file) + ": is no regular file",
                 "a report replaces a report of before and nothing else; --format prints one");
   }
-  if (!is_folder(folder_of(file))) {
-    throw Error(ErrorCode::not_found, quote(file) + ": its folder is not there");
-  }
+  require_folder_above(file);
 }
 
 }  // namespace

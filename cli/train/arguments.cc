@@ -70,19 +70,6 @@ train::RunLength run_length(const TrainArguments& a) {
   return length;
 }
 
-// Fails as making the result's folder would, before hours of work. The folder above it must be
-// there, unless the run folder is made beside the result, and what is above that with it.
-void try_folder_of(const std::filesystem::path& out, bool folder_above_must_exist) {
-  const std::filesystem::path path = absolute_path(out);
-  std::filesystem::path above = path.parent_path();
-  if (folder_above_must_exist || is_there(above)) {
-    const NewFolder possible(out);
-    return;
-  }
-  while (!is_there(above)) above = above.parent_path();
-  const TempFolder possible(above, "." + path.filename().string() + ".unfinished");
-}
-
 void add_data_arguments(Command& command, TrainArguments& a) {
   command.add_path("--data", a.data, "text files to train on").value_name("FILE").many();
   command.add_path("--ids", a.ids, "safetensors file with I64 'ids' [windows, length] instead")
@@ -177,7 +164,8 @@ train::TrainSettings wished_settings(const TrainArguments& a) {
   }
   require_outside(a.out, a.model);
   if (!wishes.resume) train::require_no_train_state(wishes.run_folder);
-  try_folder_of(a.out, !a.run_folder.empty());
+  require_folder_above(a.out);
+  const NewFolder possible(a.out);  // fails as making the result would, before hours of work
   return wishes;
 }
 

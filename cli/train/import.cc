@@ -20,6 +20,7 @@ struct TrainImportArguments {
 
 void run_import(Context& context, const TrainImportArguments& a) {
   require_outside(a.out, a.model);
+  require_folder_above(a.out);
   transplant::require_settled(a.model);
   const auto checkpoint = format::Checkpoint::open(a.model);
   context.warn_of(checkpoint.warnings());
