@@ -90,6 +90,7 @@ def check_figures(name, model, text):
 
 def check_training(name, model, folder, text, expected):
     out = folder / f"{name}-organ"
+    out.mkdir()
     for choice, lead_in in (("auto", expected), ("none", [])):
         result = json.loads(organ(
             "train", model, "--layers", "1:2", "--data", folder / "train.txt", "--held-out", text,
