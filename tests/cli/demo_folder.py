@@ -79,6 +79,24 @@ class DemoFolder(unittest.TestCase):
         if page.is_dir():
             self.assertLessEqual({path.name for path in page.iterdir()}, made)
 
+    def test_what_it_says_itself_fits_on_a_terminal(self):
+        """The commands and headings, and the figures of the record that is kept, in 80 columns."""
+        script = (SOURCE / "tests/tools/demo.sh").read_text()
+        measure = script[script.index("\nmeasure() {"):script.index("# What the figures were made on.")]
+        story = script[script.index("run 'cd demo'"):script.index("printf 'seconds")]
+        stubs = """run() { printf '$ %s\\n' "$1"; }; run_as() { run "$2"; }; refused() { run "$3"; }
+tell() { printf '\\n# %s\\n' "$*"; }; report() { :; }; cp() { :; }; sha256sum() { :; }; describe_machine() { :; }
+mkdir record; before=0
+"""
+        said = subprocess.run(["bash", "-euc", stubs + measure + story], cwd=self.work, check=True,
+                              capture_output=True, text=True).stdout
+        self.assertGreater(said.count("\n$ "), 25)
+        for words in (("figure", "untouched"), ("figure", "after_recovery"), ("texts",), ("summary",)):
+            said += subprocess.run([sys.executable, SOURCE / "tests/tools/demo_report.py", words[0],
+                                    SOURCE / "tests/data/demo", *words[1:]], check=True,
+                                   capture_output=True, text=True).stdout
+        self.assertEqual([line for line in said.splitlines() if len(line) > 80], [])
+
 
 class DevWords(unittest.TestCase):
     """On a machine where no package is installed and nobody may install one."""

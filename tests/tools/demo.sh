@@ -49,7 +49,8 @@ report() { /usr/bin/python3 ../tests/tools/demo_report.py "$@"; }
 
 # measure KEY MODEL: P0 on the held-out files.
 measure() {
-  run_as "$1" "organ eval $2 --data held-out/*.txt --per-document --json >record/$1.json"
+  run_as "$1" "organ eval $2 --data held-out/*.txt --per-document \\
+    --json >record/$1.json"
   report figure record "$1"
 }
 
@@ -86,7 +87,7 @@ run 'cd demo'
 describe_machine >record/machine.tsv
 run 'export ORGAN_REGISTRY=registry'
 
-tell "1. A model and texts of one domain: licences, whole families of them held out"
+tell "1. A model and texts of one domain: licences, whole families held out"
 # shellcheck disable=SC2016  # run expands it
 run 'cp -r --reflink=auto "$ORGAN_MODELS/smollm2" recipient'
 run '/usr/bin/python3 ../tests/tools/demo_corpus.py .'
@@ -95,13 +96,14 @@ tell "2. The recipient, untouched, on the held-out files (about half a minute)"
 measure untouched recipient
 printf 'first figure after %d s, setting up and building included\n' $((before + SECONDS))
 
-tell "3. Train three middle layers in place; all else stays frozen (one to four minutes; its figures are of bf16)"
-run_as train 'organ train recipient --middle-third --data train/*.txt --held-out held-out/*.txt \
-    --epochs 1 --batch 2 --lr 3e-4 --precision bf16 --seed 1 \
-    --name legal --organ-version 1.0.0 --out legal-1.0.0'
+tell "3. Train three middle layers in place (one to four minutes; figures of bf16)"
+run_as train 'organ train recipient --middle-third --data train/*.txt \
+    --held-out held-out/*.txt --epochs 1 --batch 2 --lr 3e-4 \
+    --precision bf16 --seed 1 --name legal \
+    --organ-version 1.0.0 --out legal-1.0.0'
 cp legal-1.0.0.run/metrics.jsonl record/
 
-tell "4. Say once whose organs to trust; the organ just made is unsigned, so policy refuses it"
+tell "4. Say once whose organs to trust; the new one is unsigned, so it is refused"
 run 'organ key generate publisher </dev/null'  # it would ask a terminal for a passphrase
 run 'organ registry init --key publisher.pub'
 refused unsigned 5 'organ install legal-1.0.0 --into recipient --at 10'
@@ -114,11 +116,13 @@ run 'organ verify legal:1.0.0'
 
 tell "6. One flipped bit in a copy: refused with file, tensor and offset"
 run 'cp -r legal-1.0.0 damaged'
-run '/usr/bin/python3 ../tests/tools/flip_byte.py damaged/layer.01.safetensors 1000000'
+run '/usr/bin/python3 ../tests/tools/flip_byte.py \
+    damaged/layer.01.safetensors 1000000'
 refused damaged 4 'organ install damaged --into recipient --at 10'
 
-tell "7. A second recipient that this organ does not fit: refused before any weight is read"
-run '/usr/bin/python3 ../tests/tools/make_tiny_model.py other --name other-recipient'
+tell "7. A recipient that this organ does not fit: refused before a weight is read"
+run '/usr/bin/python3 ../tests/tools/make_tiny_model.py other \
+    --name other-recipient'
 refused misfit 3 'organ check legal:1.0.0 --recipient other --at 2'
 
 tell "8. Transplant into the recipient that fits (measuring: about half a minute)"
@@ -128,13 +132,14 @@ run_as install 'organ install legal:1.0.0 --into recipient --at 10'
 sha256sum recipient/*.* >record/installed.sha256
 measure as_transplanted recipient
 
-tell "9. What the organ changed in words: both models continue one text (some seconds)"
+tell "9. What the organ changed: both models continue one text (some seconds)"
 run_as generate 'organ generate recipient --compare-untouched --max-tokens 48 --json \
-    --prompt "Subject to the terms and conditions of this License, each Contributor" \
+    --prompt "Subject to the terms and conditions of this License, \
+each Contributor" \
     >record/generate.json'
 report texts record
 
-tell "10. Recovery: train the organ and its two neighbours a little more (about a minute)"
+tell "10. Recovery: train the organ and its two neighbours more (about a minute)"
 run_as recover 'organ recover recipient --data train/*.txt --steps 12 --batch 2 --lr 1e-4 \
     --precision bf16 --seed 1 --out recovered'
 measure after_recovery recovered
@@ -147,7 +152,8 @@ printf 'every file of the recipient is what it was\n'
 
 tell "Result on the held-out files (perplexity, lower is better)"
 for key in as_transplanted after_recovery; do
-  run "organ eval record/$key.json --against record/untouched.json --json >record/$key.against.json"
+  run "organ eval record/$key.json --against record/untouched.json \\
+    --json >record/$key.against.json"
 done
 printf 'seconds\t%d\n' $((before + SECONDS)) >>record/machine.tsv
 report summary record

@@ -14,17 +14,17 @@ from demo_record import Record
 def print_figure(record, key):
     figure = record.figure(key)
     e = figure.eval
-    print(f"{figure.label}: perplexity {figure.ppl:.3f}, 95 % interval {figure.low:.2f} to "
-          f"{figure.high:.2f} over {len(e['documents'])} documents\n"
+    print(f"{figure.label}: perplexity {figure.ppl:.3f}, {e['bits_per_byte']:.4f} bits per byte\n"
+          f"95 % interval {figure.low:.2f} to {figure.high:.2f} over {len(e['documents'])} documents\n"
           f"protocol {e['protocol']}, context {e['context']}, stride {e['stride']}, "
-          f"{e['tokens']} target tokens, {e['bits_per_byte']:.4f} bits per byte")
+          f"{e['tokens']} target tokens")
 
 
 def print_texts(record):
     prompt, untouched, transplanted = record.continuations()
     for label, text in (("untouched", untouched), ("with the organ", transplanted)):
         print(f"{label}:")
-        print(textwrap.fill(f"{prompt} [...]{text}", 96, initial_indent="    ",
+        print(textwrap.fill(f"{prompt} [...]{text}", 80, initial_indent="    ",
                             subsequent_indent="    "))
 
 
@@ -38,7 +38,7 @@ def print_summary(record):
                 f"{figure.eval['bits_per_byte']:.4f}")
         if figure.change:
             change, low, high = figure.change
-            line += f"   {change:+.1f} % (95 % interval {low:+.1f} to {high:+.1f})"
+            line += f"\n{'':22} {change:+.1f} % (95 % interval {low:+.1f} to {high:+.1f})"
         print(line)
     for figure in figures[1:]:
         if figure.change[2] >= 0:
