@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -12,32 +13,35 @@
 namespace organ::cli {
 namespace {
 
+// Letters to add, to leave out or to change, and neighbours to swap (optimal string alignment).
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
+  std::vector<std::size_t> before, last(b.size() + 1), row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
+    before = std::move(last);
+    last = row;
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+      const std::size_t change = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, change});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
   return row[b.size()];
 }
 
 // The one of `names` that somebody meant who wrote `word`: the only one that starts like it, else
-// the one that fewest changes of a letter make of it, two at most and never all that was written.
+// the one that fewest changes make of it, at most one for three letters.
 std::optional<std::string> nearest(const std::vector<std::string>& names, std::string_view word) {
-  constexpr std::size_t kMostChanges = 2, kShortestStart = 2;
+  constexpr std::size_t kShortestStart = 2, kLettersOfAChange = 3;
+  const std::size_t letters = word.size() - (word.starts_with("--") ? 2 : 0);
   std::optional<std::string> best, longer;
-  std::size_t best_distance = kMostChanges + 1, starts = 0;
+  std::size_t best_distance = letters / kLettersOfAChange + 1, starts = 0;
   for (const std::string& name : names) {
     if (name == word) continue;
     const std::size_t distance = edit_distance(word, name);
-    const std::size_t letters = word.size() - (word.starts_with("--") ? 2 : 0);
-    if (distance < best_distance && distance < letters) {
+    if (distance < best_distance) {
       best_distance = distance;
       best = name;
     }
@@ -47,6 +51,16 @@ std::optional<std::string> nearest(const std::vector<std::string>& names, std::s
     }
   }
   return starts == 1 ? longer : best;
+}
+
+// The option that was meant by `option`, which is none of `names`: `-out` may miss a dash.
+std::optional<std::string> meant_option(const std::vector<std::string>& names,
+                                        const std::string& option) {
+  if (option.starts_with("--")) return nearest(names, option);
+  if (option.size() <= 2) return std::nullopt;  // one letter
+  const std::string whole = "-" + option;
+  if (std::find(names.begin(), names.end(), whole) != names.end()) return whole;
+  return nearest(names, whole);
 }
 
 bool has_commands(const CLI::App& app) { return !app.get_subcommands({}).empty(); }
@@ -61,6 +75,7 @@ std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* sub : app.get_subcommands({})) names.push_back(sub->get_name());
   if (app.get_parent() != nullptr) return names;
+  names.emplace_back("help");
   for (const CommandGroup& group : command_groups()) {
     for (const CommandGroup::Entry& entry : group.commands) names.emplace_back(entry.name);
   }
@@ -170,7 +185,7 @@ Error unexpected(const CLI::App& command, const std::string& word) {
     return Error(ErrorCode::invalid_argument, quote(option) + " stands behind --",
                  "options go before it: all that follows -- are arguments");
   }
-  const auto meant = option.starts_with("--") ? nearest(names, option) : std::nullopt;
+  const auto meant = meant_option(names, option);
   return Error(ErrorCode::invalid_argument, quote(option) + " is not an option of " + name,
                meant ? "did you mean '" + *meant + "'?" : help);
 }

@@ -52,6 +52,15 @@ class Usage(OrganCase):
                                                    "hint: did you mean '--registry'\\?")
         self.assertIn("'--jsn' is not an option of organ key\n",
                       self.refused("-qv", "--registry=r", "key", "--jsn", "x", "generate", "k"))
+        for words, meant in ((["extract", "m", "--lyaers", "1:2"], "--layers"),
+                             (["extract", "m", "--requirefinite"], "--require-finite"),
+                             (["extract", "m", "--middel_third"], "--middle-third"),
+                             (["install", "o", "-into", "m"], "--into"), (["verfiy", "o"], "verify"),
+                             (["list", "--jsno"], "--json"), (["key", "genreate"], "generate"),
+                             (["hepl"], "help")):
+            self.assertIn(f"hint: did you mean '{meant}'?\n", self.refused(*words))
+        for words in (["list", "--xjn"], ["extract", "m", "--larger"], ["ohs"], ["key", "great"]):
+            self.assertNotIn("did you mean", self.refused(*words))
         self.assertIn("'more' is not expected by organ doctor", self.refused("doctor", "more"))
 
     def test_numbers_are_decimal_and_have_their_sign(self):
