@@ -31,7 +31,7 @@ format::LayerRange organ_layers(const RecoverArguments& arguments,
   const auto receipts = transplant::read_receipts(model.folder());
   if (receipts.empty()) {
     throw Error(ErrorCode::not_found,
-                fmt::format("{}: no organ is installed in it", quote(model.folder().string())),
+                fmt::format("{}: no organ is installed in it", quote(arguments.common.model)),
                 "--layers A:B says where the organ is");
   }
   if (!model.architecture().stack().empty() && arguments.common.stack.empty()) {
