@@ -107,7 +107,8 @@ def read_command(node, above):
 
 
 def read_programs(programs):
-    """The tree of `organ` and, where it was built, `organ-train` (in this order)."""
+    """The tree of `organ` and, where it was built, `organ-train` (in this order); of `organ-train` alone
+    the commands that are its own."""
     dumps = [json.loads(subprocess.run([program, "--dump-help", "json"], check=True,
                                        capture_output=True, encoding="utf-8").stdout)
              for program in programs]
@@ -117,7 +118,8 @@ def read_programs(programs):
             commands.setdefault(node["name"], read_command(node, ["organ"]))
     groups = [(group["title"],
                [(entry["name"], entry["train_summary"] or commands[entry["name"]].description)
-                for entry in group["commands"]]) for group in dumps[0]["groups"]]
+                for entry in group["commands"] if entry["name"] in commands or entry["train_summary"]])
+              for group in dumps[0]["groups"]]
     grouped = {name for _, entries in groups for name, _ in entries}
     if lost := set(commands) - grouped:
         raise SystemExit(f"not in a group of cli/frame/command_table.cc: {', '.join(sorted(lost))}")

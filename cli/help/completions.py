@@ -4,6 +4,7 @@
 
     completions.py TEMPLATE_FOLDER OUTPUT_FOLDER ORGAN [ORGAN_TRAIN]
 """
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -174,13 +175,23 @@ def fish(program, template):
     return template.replace("@PATHS@", " ".join(paths)).replace("@LINES@", "\n".join(lines))
 
 
+def of_organ_train(text):
+    """What completes `organ-train` beside `organ` in one shell: functions of other names than
+    `_organ_train`, which completes `organ train`."""
+    text = re.sub(r"(?m)^((?:complete (?:-F \w+|-c)|#compdef|# \w+ completion of) organ)\b", r"\1-train", text)
+    return re.sub(r"\b(__?organ)(?=_|\b)", r"\1train", text)
+
+
 def main():
     templates, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    program = read_programs(sys.argv[3:])
-    for shell, write, name in (("bash", bash, "organ"), ("zsh", zsh, "_organ"),
-                               ("fish", fish, "organ.fish")):
+    programs = sys.argv[3:]
+    for shell, write, name in (("bash", bash, "{}"), ("zsh", zsh, "_{}"), ("fish", fish, "{}.fish")):
         template = (templates / f"organ.{shell}.in").read_text(encoding="utf-8")
-        (folder / name).write_text(write(program, template), encoding="utf-8")
+        text = write(read_programs(programs), template)
+        (folder / name.format("organ")).write_text(text, encoding="utf-8")
+        for own in programs[1:]:  # a command of one's own, whose program may be called by its name
+            text = of_organ_train(write(read_programs([own]), template))
+            (folder / name.format("organ-train")).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -104,10 +104,14 @@ TRAIN_CASES = {
     "organ baseline top_k_": "top_k_layers",
     "organ train model --data one.txt tw": "two.txt",
     "organ train model --data lr=1": "lr=1.txt",
+    "organ-train tra": "train",
+    "organ-train train mod": "model",
+    "organ-train train model --precision b": "bf16",
+    "organ-train baseline top_k_": "top_k_layers",
 }
 
 SETUP = {
-    "bash": ("bash --norc --noprofile -i", "source {folder}/organ"),
+    "bash": ("bash --norc --noprofile -i", "for one in {folder}/organ{{,-train}}; do [[ ! -f $one ]] || source $one; done"),
     "zsh": ("zsh -f -i", "fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -D"),
 }
 
@@ -150,7 +154,7 @@ class Terminal:
             os.chdir(folder)
             os.execvpe(command.split()[0], command.split(), environment)
         self.enter(setup.format(folder=completions))
-        self.enter("organ() { printf '{'; printf '<%s>' \"$@\"; printf '}\\n'; }")
+        self.enter("organ() { printf '{'; printf '<%s>' \"$@\"; printf '}\\n'; }; organ-train() { organ \"$@\"; }")
         self.enter("printf 're%s\\n' ady")
         self.wait_for("ready")
 
@@ -177,7 +181,7 @@ class Terminal:
 
 
 def fish_answer(typed, folder, completions, environment):
-    script = f"source {completions}/organ.fish; complete -C $TYPED"
+    script = f"source {completions}/{typed.split(' ')[0]}.fish; complete -C $TYPED"
     done = subprocess.run(["fish", "--no-config", "-c", script], cwd=folder, check=True,
                           env=environment | {"TYPED": typed}, capture_output=True, text=True)
     return [line.split("\t")[0] for line in done.stdout.splitlines()]
