@@ -104,15 +104,19 @@ Item verify_index(const RegistryPaths& paths, const Log& log) {
 namespace {
 
 // Objects nothing refers to are what an interrupted publish leaves; they harm nobody.
+// Where something could not be read nobody knows what it refers to.
 void note_strays(const BlobStore& blobs, const std::vector<BlobRef>& seen, VerifyReport& report) {
   std::set<Digest> known;
   for (const BlobRef& blob : seen) known.insert(blob.digest);
   std::vector<std::string> strangers;
   std::size_t unreferenced = 0;
   for (const Digest& digest : blobs.list(strangers)) unreferenced += known.contains(digest) ? 0 : 1;
+  const bool all_read =
+      std::ranges::all_of(report.items, [](const Item& item) { return item.findings.empty(); });
   if (unreferenced > 0) {
-    report.notes.push_back(
-        fmt::format("{} that no version refers to", counted(unreferenced, "blob")));
+    report.notes.push_back(fmt::format("{} that no version refers to{}",
+                                       counted(unreferenced, "blob"),
+                                       all_read ? "" : ", as far as manifests can be read"));
   }
   for (const std::string& name : strangers) {
     report.notes.push_back("blobs/sha256/" + escape_text(name) + ": not an object's name");

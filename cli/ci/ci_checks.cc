@@ -165,6 +165,17 @@ void add_unread(const OrganArgument& organ, const Error& error, Checks& checks) 
   }
 }
 
+// Those of `findings` that are of the organ's own files, and not of what is attached to it.
+std::vector<Finding> of_files(const format::Manifest& manifest,
+                              const std::vector<Finding>& findings) {
+  std::vector<Finding> out;
+  std::ranges::copy_if(findings, std::back_inserter(out), [&](const Finding& finding) {
+    return std::ranges::find(manifest.files, finding.subject, &format::FileEntry::path) !=
+           manifest.files.end();
+  });
+  return out;
+}
+
 void judge_contents(const CiRequest& request, const OrganArgument& organ, const Work& work,
                     Checks& checks) {
   const auto is_off = [&](CiCheck check) { return request.policy.mode(check) == CiMode::off; };
@@ -191,8 +202,8 @@ void judge_contents(const CiRequest& request, const OrganArgument& organ, const 
   std::vector<Finding> unread;
   std::ranges::copy_if(item.findings, std::back_inserter(unread),
                        [](const Finding& finding) { return finding.code == ErrorCode::io; });
-  if (!unread.empty()) {  // as add_unread() has it
-    std::vector<Finding> numbers = unread;
+  std::vector<Finding> numbers = of_files(organ.organ->manifest(), unread);
+  if (!numbers.empty()) {  // as add_unread() has it
     numbers.insert(numbers.end(), item.not_finite.begin(), item.not_finite.end());
     add_failures(CiCheck::finite, numbers, checks);
   } else if (item.not_finite.empty() && !item.findings.empty()) {
@@ -202,6 +213,7 @@ void judge_contents(const CiRequest& request, const OrganArgument& organ, const 
   }
   if (item.trust.policy.empty() && !unread.empty()) {  // nobody could be asked
     add_failures(CiCheck::signature, unread, checks);
+    unread.insert(unread.end(), untrusted.begin(), untrusted.end());
     add_failures(CiCheck::policy, unread, checks);
   } else {
     judge_trust(item, untrusted, checks);

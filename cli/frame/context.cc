@@ -151,11 +151,16 @@ void require_outside(const fs::path& new_folder, const fs::path& model) {
 void require_folder_above(const fs::path& out) {
   const fs::path above = folder_of(given_path(out.native()));
   if (is_folder(above)) return;
-  const std::string shown = quote(above.string());
-  if (is_there(above)) {
-    throw Error(ErrorCode::invalid_argument,
-                quote(out.string()) + ": " + shown + " is not a folder", "choose another place");
+  for (fs::path on_the_way = above; !on_the_way.empty(); on_the_way = on_the_way.parent_path()) {
+    if (is_folder(on_the_way)) break;
+    if (is_taken(on_the_way)) {  // a file, or a link that leads nowhere
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("{}: {} is not a folder", quote(out.string()), quote(on_the_way.string())),
+          "choose another place");
+    }
   }
+  const std::string shown = quote(above.string());
   throw Error(ErrorCode::not_found, quote(out.string()) + ": the folder " + shown + " is not there",
               "mkdir -p " + shown + " makes it");
 }

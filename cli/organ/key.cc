@@ -64,6 +64,7 @@ KeyFiles free_files(const Options& options) {
                 quote(options.prefix) + ": is a folder, expected a name for the key's two files",
                 quote(options.prefix + "/NAME") + " puts them into it");
   }
+  require_folder_above(files.secret);
   for (const auto& path : {files.secret, files.open}) {
     if (is_taken(path)) {
       throw Error(ErrorCode::already_exists, quote(path.string()) + ": already exists",

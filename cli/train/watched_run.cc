@@ -89,7 +89,7 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
     if (done == 0) {
       end_line();
       measured_ = 0;
-      begin("measuring held-out data", static_cast<std::uint64_t>(total), Unit::items);
+      begin("measuring held-out windows", static_cast<std::uint64_t>(total), Unit::items);
     }
     advance(static_cast<std::uint64_t>(done - measured_));
     measured_ = done;

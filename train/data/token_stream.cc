@@ -289,9 +289,12 @@ void check_disjoint(const TokenStream& training, const TokenStream& held_out) {
   for (const auto& file : held_out.files()) {
     for (const auto& other : training.files()) {
       if (file.contents != other.contents || file.contents == nothing) continue;
-      fail(ErrorCode::invalid_argument,
-           "held-out file {}: has the same contents as the training file {}", quote(file.name),
-           quote(other.name));
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("held-out file {}: has the same {} as the training file {}", quote(file.path),
+                      file.digest == other.digest ? "contents" : "text, saved in another way,",
+                      quote(other.path)),
+          "take it out of one of the two");
     }
   }
 }

@@ -39,6 +39,7 @@ constexpr Axis kAxes[] = {
     {"held_out_files", "data", "files of the held-out data"},
     {"held_out_documents", "data", "document starts of the held-out data"},
     {"held_out_tokens", "data", "tokens of the held-out data"},
+    {"steps", "settings", "steps"},  // may follow from the data
 };
 
 const Axis* find_axis(std::string_view name) {

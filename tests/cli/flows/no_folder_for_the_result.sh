@@ -16,6 +16,14 @@ for command in 'extract model --layers 0:1' 'export organ' 'export tiny/organ' '
   expect 2 organ $command --out file/new >/dev/null 2>said
   grep -q "^organ: 'file/new': 'file' is not a folder" said
 done
+expect 6 organ key generate no/such/new >/dev/null 2>said
+grep -q "^hint: mkdir -p 'no/such' makes it" said
+ln -s nowhere dead
+for out in file/x/new dead/new; do
+  expect 2 organ export organ --out $out >/dev/null 2>said
+  grep -q "^organ: '$out': '${out%%/*}' is not a folder" said
+done
+rm dead
 expect 6 organ verify organ --junit no/such/new >/dev/null 2>said
 grep -q "^hint: mkdir -p 'no/such' makes it" said
 rm said

@@ -46,6 +46,8 @@ class Site:
         said = json.loads(self.run("verify", "--all", *site, failing=failing, code=1))
         assert [item["subject"] for item in said["items"] if not item["ok"]] == [NAME], (failing, said)
         assert len(said["items"]) == 4, said  # and log, catalog, index.json
+        strays = [note for note in said["notes"] if "no version refers to" in note]
+        assert all(note.endswith("as far as manifests can be read") for note in strays), strays
         found = said["items"][0]["findings"] + said["items"][0]["refusals"]
         assert {one["code"] for one in found} == {"io"}, (failing, found)
         said = json.loads(self.run("ci", NAME, *site, failing=failing, code=1))
@@ -92,9 +94,13 @@ def main():
                 site.unreadable(path, calls)
                 cases += 1
             site.run("fsck", site.registry, failing=(path, "openat:error=EMFILE"), code=1)
+        for view in ("index.json", "organ/policy.json"):
+            said = site.run("fsck", site.registry, failing=(site.registry / view, f"{READS}:error=EIO"),
+                            code=1)
+            assert "0 views to make anew, 1 not read" in said, said
         path = site.registry / "blobs/sha256" / manifest
         site.run("gc", site.registry, failing=(path, f"{READS}:error=EIO"), code=4)
-    print(f"{cases + 1} cases passed, 0 failed")
+    print(f"{cases + 3} cases passed, 0 failed")
     return 0
 
 

@@ -233,12 +233,12 @@ TEST_CASE("held-out data that equals training data is refused") {
   const auto b = load("b.txt", "the same contents of both files");
   const auto c = load("c.txt", "something else entirely written");
   const auto error = test::error_of([&] { check_disjoint(a.stream(), b.stream()); });
-  CHECK(error.starts_with("invalid_argument: held-out file 'b.txt'"));
+  CHECK(error.find("b.txt': has the same contents as the training file '") != error.npos);
   CHECK(test::error_of([&] { check_disjoint(a.stream(), c.stream()); }) == "no error");
   const auto resaved = load("d.txt", "\xef\xbb\xbfthe same contents of both files \r\n");
-  CHECK(test::error_of([&] {
-          check_disjoint(a.stream(), resaved.stream());
-        }).starts_with("invalid_argument: held-out file 'd.txt'"));
+  const auto saved = test::error_of([&] { check_disjoint(a.stream(), resaved.stream()); });
+  CHECK(saved.find("d.txt': has the same text, saved in another way, as the training file '") !=
+        saved.npos);
 }
 
 TEST_CASE("blank files on either side hold nothing that the other one knows") {

@@ -257,6 +257,19 @@ class Runs(RunCase):
         self.assertEqual(steps[-1], "300")
         self.assertLessEqual(len(steps), seconds + 2)
 
+    def test_a_measurement_shows_how_far_it_is(self):
+        write_ids(self.folder / "held_out.safetensors", windows=4000, length=64, seed=2)
+        write_ids(self.folder / "long.safetensors", windows=4, length=64)
+        command = self.command("out", "--ids", self.folder / "long.safetensors", "--held-out-ids",
+                               self.folder / "held_out.safetensors", "--batch", 1, "--threads", 1, steps=1)
+        done = subprocess.run([*command, "--progress"], text=True, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        shown = re.findall("^measuring held-out windows  ([0-9]+) of 4000  [0-9]+ %", done.stderr, re.M)
+        self.assertTrue(shown, done.stderr)
+        silent = subprocess.run([*self.command("quiet", "--ids", self.folder / "long.safetensors"),
+                                 "--no-progress"], text=True, capture_output=True)
+        self.assertNotIn("measuring", silent.stderr)
+
     def resident_bytes(self, process):
         """Anonymous memory of a process; None once it has ended."""
         try:

@@ -137,6 +137,11 @@ const std::vector<Change>& changes() {
        [](Asked& a) {
          a.replace(a.model / "tokenizer.json", "\"vocab\": {", "\"vocab\": {\"zzz\": 60, ");
        }},
+      {"other data than the train state of step 7: files of the training data: got sha256:",
+       [](Asked& a) {
+         a.write("a.txt", "abcdefg\n\nhijk lmno\n\npq");
+         a.settings.steps = 11;  // follows from it
+       }},
       {"other data than the train state of step 7: lead-in of the training data: got 1, expected "
        "none",
        [](Asked& a) { a.lead_in = true; }},
