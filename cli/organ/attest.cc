@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/long_work.h"
+#include "cli/frame/parse_option.h"
 #include "cli/frame/passphrase.h"
 #include "cli/organ/commands.h"
 #include "cli/organ/organ_argument.h"
@@ -23,7 +25,7 @@ using format::AttestationType;
 
 struct AttestArguments {
   std::string organ;
-  std::string type;
+  std::optional<AttestationType> type;
   std::filesystem::path key;
   PassphraseOptions passphrase;
   std::filesystem::path from, attach, out;
@@ -41,11 +43,8 @@ struct Made {
 };
 
 AttestationType type_of(const AttestArguments& arguments) {
-  const auto type = format::parse_attestation_type(arguments.type);
-  if (type) return *type;
-  throw Error(ErrorCode::invalid_argument,
-              arguments.type.empty() ? "--type: what is to be attested is not said"
-                                     : "--type: no attestation is a " + quote(arguments.type),
+  if (arguments.type) return *arguments.type;
+  throw Error(ErrorCode::invalid_argument, "--type: what is to be attested is not said",
               "evaluation, compatibility or training");
 }
 
@@ -90,7 +89,7 @@ Digest identity_of(const OrganArgument& organ) {
 std::filesystem::path file_of(const AttestArguments& arguments, const OrganArgument& organ) {
   if (!arguments.out.empty() || organ.version) return arguments.out;
   const auto folder = real_path(arguments.organ);
-  return folder.string() + "." + arguments.type + ".sigstore.json";
+  return fmt::format("{}.{}.sigstore.json", folder.string(), to_string(type_of(arguments)));
 }
 
 // Asked for before the long work begins: the passphrase may be typed.
@@ -104,7 +103,7 @@ format::SecretKey load_key(const AttestArguments& arguments) {
 
 void take_bundle(const AttestArguments& arguments, Made& made) {
   const bool says_more = !arguments.out.empty() || !arguments.key.empty() ||
-                         !arguments.type.empty() || !arguments.from.empty() ||
+                         arguments.type.has_value() || !arguments.from.empty() ||
                          !arguments.recipient.empty() || arguments.position;
   if (!made.organ.version || says_more) {
     throw Error(ErrorCode::invalid_argument,
@@ -203,8 +202,11 @@ void add_attest(Command& app, Context& context) {
   auto arguments = std::make_shared<AttestArguments>();
   command.add_path("REF|DIR", arguments->organ, "a published version or an organ folder")
       .required();
-  command.add_option("--type", arguments->type, "what is stated")
-      .value_name("evaluation|compatibility|training");
+  add_option_of_names(command, "--type", "evaluation|compatibility|training", "", "what is stated",
+                      [arguments](const std::string& text, const std::string& expected) {
+                        arguments->type =
+                            parsed(format::parse_attestation_type(text), "--type", text, expected);
+                      });
   command.add_path("--key", arguments->key, "private key of who states it (PEM, ECDSA)")
       .value_name("FILE");
   add_passphrase_options(command, arguments->passphrase);
