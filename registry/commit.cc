@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the log's signed entries say, and adding one.
+#include <algorithm>
+
 #include "format/base/fail.h"
 #include "format/base/file.h"
 #include "format/base/path_status.h"
@@ -26,12 +28,15 @@ Policy policy_of(const LogRules& rules, const RegistryPaths& paths) {
   return policy;
 }
 
+// Other than what may be written: older organs wrote it whatever its length.
+constexpr std::uint64_t kShownLimit = std::uint64_t{64} << 20;
+
 // policy.json shows what is in force. Written by hand it would lower a threshold nobody signed, or
 // have raised one that nothing else knows of.
 void check_shown_policy(const RegistryPaths& paths, const LogFacts& facts, const Policy& policy) {
   if (!is_taken(paths.policy())) return;
   const std::string subject = quote(paths.policy().string());
-  const std::string text = read_file(paths.policy(), kSmallFileLimit, Symlinks::refuse);
+  const std::string text = read_file(paths.policy(), kShownLimit, Symlinks::refuse);
   // A crash between the entry and the file leaves the rules of before.
   const std::string expected[] = {policy.to_text(),
                                   policy_of(facts.former_rules(), paths).to_text()};
@@ -98,6 +103,20 @@ const Policy& Registry::Impl::policy() const {
   policy_ = std::move(policy);
   policy_rules_ = now;
   return policy_;
+}
+
+void Registry::Impl::require_policy_room(std::span<const LogEntry> entries) const {
+  LogFacts facts = all_facts();
+  const auto bytes_of = [&] { return policy_of(facts.rules(), paths).to_text().size(); };
+  const std::size_t before = bytes_of();
+  std::uint64_t index = all_.end.entries();
+  for (const LogEntry& entry : entries) facts.add(index++, entry);
+  const std::size_t after = bytes_of();
+  if (after <= std::max<std::size_t>(before, kSmallFileLimit)) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("policy: would have {}, at most {} are taken", counted(after, "byte"),
+                          kSmallFileLimit),
+              "patterns that end in * stand for many names");
 }
 
 void Registry::Impl::show_policy() {

@@ -98,6 +98,7 @@ bool Registry::trust(const std::string& pattern, const format::PublicKey& key,
   LogEntry entry = key_entry("trust", id, pattern);
   if (!expires.empty()) entry.kind = LogKind::key_end;
   entry.expires = expires;
+  impl_->require_policy_room({&entry, 1});
   impl_->commit(entry);
   impl_->show_policy();
   return true;
@@ -120,6 +121,7 @@ bool Registry::retire(const format::KeyId& key, std::optional<std::uint64_t> fro
     return limit == rule.limits.end() || limit->second.retired.value_or(next + 1) > entry.from;
   });
   if (!changes) return false;
+  impl_->require_policy_room({&entry, 1});
   impl_->commit(entry, work);
   impl_->show_policy();
   return true;
@@ -180,6 +182,7 @@ void Registry::apply(const Policy& policy, const Work& work) {
   for (const auto& [pattern, rule] : wanted) {
     add_changes(pattern, rule_of(now, pattern), rule, entries);
   }
+  impl_->require_policy_room(entries);
   for (const LogEntry& entry : entries) impl_->commit(entry);
   impl_->show_policy();
 }

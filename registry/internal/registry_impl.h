@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +68,9 @@ struct Registry::Impl {
   void keep_successor() const;      // throws conflict, io
   // Writes them into policy.json.
   void show_policy();
+  // Throws invalid_argument where these entries, each of which may change a rule, would make
+  // policy.json longer than kSmallFileLimit, and longer than it is.
+  void require_policy_room(std::span<const LogEntry> entries) const;
   void add_key(const format::PublicKey& key) const;  // the file by which its id is resolved
 
   // Adds one entry, of this time: what it refers to is read back, the catalog must take it, then

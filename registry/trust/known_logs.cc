@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kVersion = 1;
-constexpr std::uint64_t kLimit = std::uint64_t{16} << 20;
+constexpr std::uint64_t kLimit = std::uint64_t{256} << 20;
 constexpr char kWayOut[] =
     "ask who runs the registry; organ registry remember --replace takes it as it is now";
 
@@ -78,7 +78,8 @@ std::string KnownLog::to_text() const {
 }
 
 KnownLog KnownLog::parse(std::string_view text, std::string_view subject) {
-  const Json json = parse_json(text, {.bytes = kLimit, .depth = 8}, subject);
+  const Json json =
+      parse_json(text, {.bytes = kLimit, .depth = 8, .keys = std::uint64_t{1} << 24}, subject);
   const JsonObject object(json, std::string(subject));
   object.require_schema(kVersion, "a newer organ wrote it");
   object.allow_only({"bytes", "checkpoint", "facts", "location", "log_key", "max_age",

@@ -128,6 +128,21 @@ TEST_CASE("life: a superseded version says what takes its place, and nothing is 
   CHECK(fixture.open(Mode::read).dump() == dump);
 }
 
+TEST_CASE("life: rules that nobody could read back are refused before the first is entered") {
+  const Fixture fixture;
+  fixture.publish("1.0.0");
+  Policy wide;
+  for (int i = 0; i < 6'000; ++i) {
+    wide.trust(fmt::format("names-that-are-long-{:05}/*", i), fixture.key.public_key());
+  }
+  Registry registry = fixture.open();
+  const std::size_t entries = registry.history().size();
+  const std::string said = error_of([&] { registry.apply(wide); });
+  CHECK_MESSAGE(said.starts_with("invalid_argument: policy: would have "), said);
+  CHECK(registry.history().size() == entries);
+  CHECK(verdict_on(fixture.open(Mode::read), "legal/contracts:1.0.0").trusted());
+}
+
 TEST_CASE("life: the rules in force are those the log says") {
   const Fixture fixture;
   fixture.publish("1.0.0");

@@ -121,7 +121,7 @@ at::Tensor PrefixCache::compute(const Batch& batch) {
   ++counts_.computed;
   at::Tensor x = embed_and_run(model_, batch, 0, options_.layers_below);
   x = options_.rounded ? x.to(at::kBFloat16) : x.contiguous();
-  // Kept on the host: pinned, so that the copies to the device are asynchronous and fast.
+  // Kept on the host: pinned, which the device reads without a copy of the host's in between.
   return model_.device().is_cuda() ? x.cpu().pin_memory() : x.cpu();
 }
 

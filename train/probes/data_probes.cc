@@ -42,7 +42,10 @@ ProbeFinding probe_trailing_padding(const TokenStream& data, PaddingIds padding)
     const auto end = i + 1 < starts.size() ? static_cast<std::size_t>(starts[i + 1]) : ids.size();
     runs.add(ids.subspan(first, end - first));
   }
-  return runs.finding(padding);
+  ProbeFinding finding = runs.finding(padding);
+  if (data.split())
+    finding.hint = "take what fills the texts up out of them: windows are filled up anyway";
+  return finding;
 }
 
 ProbeFinding overlap_finding(double share) {

@@ -166,12 +166,28 @@ TEST_CASE("policy: a trusted signature over other bytes is refused, whatever the
   changed.description += "x";
   spill(fixture.path / "organ.json", changed.to_text());
   const OrganFolder organ = fixture.open();
-  for (const char* mode : {"enforce", "warn"}) {
+  for (const char* mode : {"enforce", "warn", "off"}) {
     const Policy policy = parse(trust.path(), rule("*", mode, 1, {&fixture.key}));
     const TrustVerdict verdict = evaluate_policy(policy, "legal/x", organ, {{}, true});
     REQUIRE_FALSE(verdict.trusted());
     CHECK(
         contains(verdict.refusals.back().subject + verdict.refusals.back().message, "organ.json"));
+  }
+}
+
+TEST_CASE("policy: a signature that cannot be read is refused, whatever the mode") {
+  const Signed fixture;
+  const TempFolder trust = scratch();
+  spill(fixture.path / "model.sig", std::string(format::kSignatureLimit + 1, ' '));
+  const OrganFolder organ = fixture.open();
+  for (const char* mode : {"enforce", "warn", "off"}) {
+    for (const bool allow_unsigned : {false, true}) {
+      const Policy policy = parse(trust.path(), rule("*", mode, 1, {&fixture.key}));
+      const TrustVerdict verdict = evaluate_policy(policy, "legal/x", organ, {{}, allow_unsigned});
+      REQUIRE_FALSE(verdict.trusted());
+      CHECK(verdict.refusals.front().subject == "model.sig");
+      CHECK(verdict.refusals.front().code == ErrorCode::corrupt);
+    }
   }
 }
 

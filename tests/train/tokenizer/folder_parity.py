@@ -282,6 +282,8 @@ def differences(ours, theirs, names):
     return found
 
 
+LEAST_EQUAL = 1200  # of about 1,900 folders; fewer: hardly anything was compared
+
 # What may be refused although transformers reads it; anything else must be read.
 REFUSED = ["tokenizer_class", "of class", "auto_map", "'vocab'", "model ", "extra_special_tokens", "without an id",
            "normalise to", "without tokenizer.json", "additional_special_tokens", "needs a", "Metaspace 'first'",
@@ -331,6 +333,9 @@ def main():
         count["wrong"] += not known
         print(f"refused {len(names)} times{'' if known else ', which is not in the list'}: {message} ({names[0]})")
     print(", ".join(f"{number} {what}" for what, number in count.items()))
+    if not options.only and count["equal"] < LEAST_EQUAL:
+        print(f"{count['equal']} folders are equal, expected {LEAST_EQUAL} or more")
+        return True
     return count["wrong"] > 0
 
 
