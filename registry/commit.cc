@@ -225,6 +225,12 @@ std::string Registry::Impl::time_of_next() {
 }
 
 std::uint64_t Registry::Impl::commit(LogEntry entry, const Work& work) {
+  all_facts();
+  if (catalog.position().entries() != all_.end.entries()) {  // the commit before could not write it
+    for (std::string& notice : bring_up_to_date(paths, log, blobs, catalog, all_, work)) {
+      notices.push_back(std::move(notice));
+    }
+  }
   const LogPosition end = catalog.position();
   const std::string log_key = root().log_key;
   if (entry.kind != LogKind::root) require_key_in_force();

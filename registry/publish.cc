@@ -300,7 +300,12 @@ void Registry::Impl::commit_version(const Manifest& organ, LogEntry entry,
   }
   if (!existing) return;
   // What could not be read when its row was written may be whole now.
-  if (catalog.has_damage()) catalog = build_catalog(paths, log, blobs, all_, work.committed());
+  if (!catalog.has_damage()) return;
+  try {
+    catalog = build_catalog(paths, log, blobs, all_, work.committed());
+  } catch (const Error& error) {
+    notices.push_back("it is in the log; the catalog still shows damage: " + error.message());
+  }
 }
 
 void Registry::Impl::require_not_taken_down(const Manifest& organ) const {
