@@ -144,9 +144,11 @@ def trained_from(case, name, one):
     text = case.folder / "few.txt"
     text.write_text("Spring came late to the valley that year.\n" * 20)
     data = ["--data", text, "--context", "32", "--steps", "1", "--threads", "1"]
-    outs = {n: case.folder / f"{name}-{n}" for n in ("trained", "lora", "whole")}
+    outs = {n: case.folder / f"{name}-{n}" for n in ("trained", "lora", "merged", "whole", "recovered")}
     case.works(f"{name}: train", "train", one, "--layers", "1:2", *data, "--out", outs["trained"])
     case.works(f"{name}: lora", "baseline", "lora", one, *data, "--out", outs["lora"])
+    case.works(f"{name}: import", "import", outs["lora"], "--into", one, "--out", outs["merged"])
+    case.works(f"{name}: recover", "recover", one, "--layers", "1:2", *data, "--out", outs["recovered"])
     case.works(f"{name}: same_layers", "baseline", "same_layers", one, "--layers", "1:2", *data,
                "--out", outs["whole"])
     return outs
