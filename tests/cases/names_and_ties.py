@@ -33,6 +33,41 @@ def organ_of(case, what, folder):
                                                  if f["role"] in ("layer", "shared")], out
 
 
+def nll(case, folder):
+    """What `organ eval` measures on a few rows of ids; the error instead where it measures nothing."""
+    ids = case.folder / "rows.safetensors"
+    if not ids.exists():
+        save_file({"ids": torch.arange(64).reshape(2, 32) * 7 % 31}, ids)
+    done = case.organ("eval", folder, "--ids", ids, "--json")
+    return json.loads(done.stdout)["nll"] if done.returncode == 0 else done.stderr
+
+
+def transformers_nll(folder):
+    rows = torch.arange(64).reshape(2, 32) * 7 % 31
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.no_grad():
+        return model(input_ids=rows, labels=rows).loss.item()
+
+
+def measured_base_classes(case):
+    """Without a head of its own and tied: the figure of the whole model. Not tied: there is none."""
+    for family in BY_FAMILY:
+        if not case.can_measure or family in AUTO:
+            continue
+        full = make(family, case.folder / f"{family}-tied", tie_word_embeddings=True)
+        base = copy(full, case.folder / f"{family}-tied-base")
+        put_tensors(base, {re.sub(r"^(model|transformer)\.", "", n): v for n, v in tensors(full).items()
+                           if n != "lm_head.weight"})
+        right, found = transformers_nll(base), nll(case, base)
+        case.expect(f"{family}: transformers knows both", abs(right - transformers_nll(full)) < 1e-6)
+        case.expect(f"{family}: a tied base class is measured as transformers measures it",
+                    isinstance(found, float) and abs(found - right) < 1e-5, (found, right))
+        change_config(base, tie_word_embeddings=False)
+        found = nll(case, base)
+        case.expect(f"{family}: without a head nothing is measured",
+                    isinstance(found, str) and "lm_head.weight" in found, found)
+
+
 def base_classes(case):
     for family in BY_FAMILY:
         full = make(family, case.folder / family)
@@ -81,6 +116,9 @@ def ties(case):
                         all(torch.equal(right[n], same[n]) for n in right))
             got = organ_of(case, f"{family} under {other}", one)
             case.expect(f"{family} under {other}: one organ", got and got[:2] == organ[:2])
+            if case.can_measure and family not in AUTO:
+                found = nll(case, one), nll(case, model)
+                case.expect(f"{family} under {other}: one figure", found[0] == found[1], found)
             case.works(f"{family} under {other} is inspected", "inspect", one)
 
 
@@ -138,6 +176,7 @@ def two_heads(case):
 def main():
     case = Case(sys.argv[1])
     base_classes(case)
+    measured_base_classes(case)
     ties(case)
     old_norms(case)
     aliases(case)
