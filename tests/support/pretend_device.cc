@@ -178,7 +178,26 @@ struct Guard final : c10::impl::NoOpDeviceGuardImpl<kPretend> {
 
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
+// Products of bf16 in fp32, as devices sum them: where a processor has no bf16, LibTorch's own take
+// minutes for what is measured of a device.
+at::Tensor wide(const at::Tensor& tensor) {
+  if (!is_pretend(tensor)) throw std::runtime_error("a product got tensors of two devices");
+  const at::Tensor host =
+      tensor.numel() > 0 ? test::on_host(tensor) : at::empty(tensor.sizes(), tensor.scalar_type());
+  return host.scalar_type() == at::kBFloat16 ? host.to(at::kFloat) : host;
+}
+
+at::Tensor multiply(const at::Tensor& a, const at::Tensor& b) {
+  return from_host(at::mm(wide(a), wide(b)).to(a.scalar_type()));
+}
+
+at::Tensor multiply_batches(const at::Tensor& a, const at::Tensor& b) {
+  return from_host(at::bmm(wide(a), wide(b)).to(a.scalar_type()));
+}
+
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
+  m.impl("mm", &multiply);
+  m.impl("bmm", &multiply_batches);
   m.impl("empty.memory_format", &make_empty);
   m.impl("empty_strided", &make_strided);
   m.impl("_copy_from", &copy_from);
