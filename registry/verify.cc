@@ -40,9 +40,9 @@ void collect(std::vector<Finding>& findings, const std::string& subject,
     action();
   } catch (const Error& error) {
     const ErrorCode code = error.code();
+    const bool of_one_object = dynamic_cast<const UnreadableBlob*>(&error) != nullptr;
     if (code != ErrorCode::corrupt && code != ErrorCode::not_found &&
-        code != ErrorCode::untrusted && code != ErrorCode::unsupported_version &&
-        code != ErrorCode::io) {
+        code != ErrorCode::untrusted && code != ErrorCode::unsupported_version && !of_one_object) {
       throw;
     }
     Finding finding = Finding::of(subject, error);

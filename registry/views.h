@@ -12,10 +12,11 @@
 
 namespace organ::registry {
 
-// Whatever stops the check of one thing (corrupt, not_found, untrusted, unsupported_version, io)
-// becomes a finding about that thing, not_found as corrupt; what somebody else holds (conflict) or
-// asks for (cancelled) ends the run. A finding of code io says that nobody knows: nothing may be
-// made anew or given up for it.
+// Whatever stops the check of one thing (corrupt, not_found, untrusted, unsupported_version, an
+// object that the medium does not give: UnreadableBlob) becomes a finding about that thing,
+// not_found as corrupt; a failing machine (io) and what somebody else holds or asks for (conflict,
+// cancelled) end the run. A finding of code io says that nobody knows: nothing may be made anew or
+// given up for it.
 void collect(std::vector<format::Finding>& findings, const std::string& subject,
              const std::function<void()>& action);
 

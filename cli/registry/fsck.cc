@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
@@ -60,10 +58,7 @@ void print_text(const Context& context, const FsckReport& report) {
     context.note(
         "organ repair --from SOURCE mends objects, as does publishing the same folder again");
   }
-  const auto unread = static_cast<std::size_t>(
-      std::ranges::count(report.views, ErrorCode::io, &format::Finding::code));
-  const std::size_t damaged = report.views.size() - unread;
-  if (damaged > 0) {
+  if (!report.views.empty()) {
     context.note("views are made anew: organ registry rebuild, index or policy --restore");
   }
   const std::string read = fmt::format("{}, {}, {}, {} read", counted(report.entries, "entry"),
@@ -73,11 +68,10 @@ void print_text(const Context& context, const FsckReport& report) {
     context.confirm("well  " + read);
     return;
   }
-  context.print(fmt::format("{} damaged, {} affected, {} damaged, {} to make anew{}; {}",
-                            counted(report.objects.size(), "object"),
-                            counted(report.affected.size(), "version"),
-                            counted(report.records.size(), "record"), counted(damaged, "view"),
-                            unread > 0 ? fmt::format(", {} not read", unread) : "", read));
+  context.print(fmt::format(
+      "{} damaged, {} affected, {} damaged, {} to make anew; {}",
+      counted(report.objects.size(), "object"), counted(report.affected.size(), "version"),
+      counted(report.records.size(), "record"), counted(report.views.size(), "view"), read));
 }
 
 void run(Context& context, const FsckArguments& arguments) {

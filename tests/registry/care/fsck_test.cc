@@ -245,22 +245,6 @@ TEST_CASE("fsck: a record that is missing is damage, and odd views are views") {
   CHECK(is_well(look(fixture)));
 }
 
-TEST_CASE("fsck: a view that cannot be read is said as that, and is not said to be made anew") {
-  const Fixture fixture;
-  fixture.publish("1.0.0");
-  for (const char* name : {"index.json", "organ/log.tree", "organ/policy.json"}) {
-    CAPTURE(name);
-    const Unreadable view(fixture.root / name, fixture.folder);
-    const FsckReport report = look(fixture);
-    CHECK(report.checked > 0);
-    CHECK(report.records.empty());
-    REQUIRE(report.views.size() == 1);
-    CHECK(report.views.front().code == ErrorCode::io);
-    CHECK(report.views.front().subject == name);
-  }
-  CHECK(is_well(look(fixture)));
-}
-
 TEST_CASE("fsck: it makes no lock") {
   const Fixture fixture;
   fixture.publish("1.0.0");
