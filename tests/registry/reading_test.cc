@@ -320,18 +320,6 @@ TEST_CASE("reading: a signature that cannot be read is neither left out nor made
   CHECK(of_signature == 2);
 }
 
-TEST_CASE("reading: a view that cannot be read hides nothing of the versions") {
-  const World world;
-  world.publish("1.0.0");
-  world.flip();
-  const Unreadable index(world.root / "index.json", world.folder);
-  const VerifyReport report = world.look();
-  CHECK(contains(all_findings(report), "corrupt: "));
-  const auto& findings = item_of(report, "index.json").findings;
-  REQUIRE(findings.size() == 1);
-  CHECK(findings.front().code == ErrorCode::io);
-}
-
 TEST_CASE("reading: what could not be read does not count as read") {
   const World world;
   world.publish("1.0.0");
