@@ -94,6 +94,13 @@ def options_of(command):
     return set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", own, re.MULTILINE))
 
 
+def shown(figure):
+    """As lines of people have it. Some processors sum a product in another order with other threads (AVX2
+    does, AVX-512 does not): of the order of sums the library promises bits for one number of threads alone."""
+    nll, tokens = figure
+    return f"{nll:.6f}", tokens
+
+
 class Labels(unittest.TestCase):
     def setUp(self):
         self.known = {}
@@ -155,6 +162,7 @@ class Labels(unittest.TestCase):
                     for figures in (label for _, label, _ in measured), (each for _, _, each in measured):
                         said = {}
                         for (figure, _, _), words in zip(measured, figures, strict=True):
+                            figure = shown(figure) if option == "--threads" else figure
                             self.assertEqual(said.setdefault(words, figure), figure, words)
                     differed += len({figure for figure, _, _ in measured}) > 1
             self.assertGreater(differed, 0)
