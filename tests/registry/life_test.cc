@@ -2,6 +2,8 @@
 // What happens to a version after it was published: withdrawals, keys that come and go, damage.
 #include <algorithm>
 
+#include <fmt/core.h>
+
 #include "registry/catalog/internal/sqlite.h"
 #include "tests/registry/support.h"
 
