@@ -82,6 +82,7 @@ TEST_CASE("a text saved in another way is the same text") {
   }
   for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
     std::vector<TextSource> texts;
+    texts.reserve(forms.size() + 1);
     for (const std::string& form : forms) texts.push_back(TextSource::in_memory("a", form));
     CHECK(test::error_of([&] { (void)hold_out_texts(texts, 0.5, seed); }) ==
           "invalid_argument: --held-out-share: all of 4 data files hold the same");
@@ -95,6 +96,7 @@ TEST_CASE("how much is held out is told") {
   std::vector<TextSource> texts;
   const std::vector<std::string> contents = {std::string(10, 'a'), std::string(30, 'b'),
                                              std::string(60, 'c')};
+  texts.reserve(contents.size());
   for (const std::string& text : contents) texts.push_back(TextSource::in_memory("a", text));
   for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
     const HoldOut split = hold_out_texts(texts, 0.2, seed);
