@@ -175,22 +175,6 @@ TEST_CASE("policy: a trusted signature over other bytes is refused, whatever the
   }
 }
 
-TEST_CASE("policy: a signature that cannot be read is refused, whatever the mode") {
-  const Signed fixture;
-  const TempFolder trust = scratch();
-  spill(fixture.path / "model.sig", std::string(format::kSignatureLimit + 1, ' '));
-  const OrganFolder organ = fixture.open();
-  for (const char* mode : {"enforce", "warn", "off"}) {
-    for (const bool allow_unsigned : {false, true}) {
-      const Policy policy = parse(trust.path(), rule("*", mode, 1, {&fixture.key}));
-      const TrustVerdict verdict = evaluate_policy(policy, "legal/x", organ, {{}, allow_unsigned});
-      REQUIRE_FALSE(verdict.trusted());
-      CHECK(verdict.refusals.front().subject == "model.sig");
-      CHECK(verdict.refusals.front().code == ErrorCode::corrupt);
-    }
-  }
-}
-
 namespace {
 
 // A root, its signers, and what a rule that asks for two persons says of their signatures.

@@ -12,6 +12,7 @@ import pathlib
 import pty
 import re
 import resource
+import shutil
 import signal
 import statistics
 import struct
@@ -266,8 +267,10 @@ class Runs(RunCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         shown = re.findall("^measuring held-out windows  ([0-9]+) of 4000  [0-9]+ %", done.stderr, re.M)
         self.assertTrue(shown, done.stderr)
-        silent = subprocess.run([*self.command("quiet", "--ids", self.folder / "long.safetensors"),
-                                 "--no-progress"], text=True, capture_output=True)
+        shutil.rmtree(self.folder / "out")
+        shutil.rmtree(self.folder / "out.run", ignore_errors=True)
+        silent = subprocess.run([*command, "--no-progress"], text=True, capture_output=True)
+        self.assertEqual(silent.returncode, 0, silent.stderr)
         self.assertNotIn("measuring", silent.stderr)
 
     def resident_bytes(self, process):
