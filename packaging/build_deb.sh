@@ -13,6 +13,7 @@ if [[ -z ${SOURCE_DATE_EPOCH-} ]]; then
   SOURCE_DATE_EPOCH=$(git -C "$source" log -1 --format=%ct)
 fi
 export SOURCE_DATE_EPOCH
+export CCACHE_DISABLE=1  # what is given away was compiled from its sources
 version=$(sed -n "s/^  version : '\(.*\)',\$/\1/p" "$source/meson.build")
 
 tree=$scratch/organ-$version

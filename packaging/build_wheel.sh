@@ -13,4 +13,5 @@ if [[ -z ${SOURCE_DATE_EPOCH-} ]]; then
   SOURCE_DATE_EPOCH=$(git -C "$source" log -1 --format=%ct)
 fi
 export SOURCE_DATE_EPOCH
+export CCACHE_DISABLE=1  # what is given away was compiled from its sources
 LC_ALL=C.UTF-8 ${PYTHON:-python3} -m pip wheel --no-deps --wheel-dir "$out" "$@" "$source"

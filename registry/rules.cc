@@ -162,8 +162,11 @@ void Registry::apply(const Policy& policy, const Work& work) {
   const FileLock lock = impl_->lock_to_write(work);
   work.require_wanted();  // from here on it is completed
   LogRules wanted;
+  std::set<format::KeyId> added;
   for (const PolicyRule& rule : policy.rules()) {
-    for (const format::PublicKey& key : rule.keys) impl_->add_key(key);
+    for (const format::PublicKey& key : rule.keys) {
+      if (added.insert(key.id()).second) impl_->add_key(key);
+    }
     wanted[rule.pattern] = in_words(rule);
   }
   const LogRules now = impl_->facts().rules();

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kills `organ publish` at every call that changes a file, then asks what is left.
+"""Kills `organ publish` at every call that changes a file, or at every N-th, then asks what is left.
 
-    kill_publish.py ORGAN_PROGRAM MAKE_TINY_ORGAN [SHIM LACKS]
+    kill_publish.py ORGAN_PROGRAM MAKE_TINY_ORGAN [--every N] [--lacking SHIM LACKS]
 
 SHIM is poor_file_system.cc as a library: the same on a file system that lacks what LACKS names.
 
@@ -9,6 +9,7 @@ One uninterrupted run under strace counts the calls; then strace kills a run at 
 After each kill the registry must hold the old or the new state, verify clean, rebuild to the same
 catalog, keep no temporary file, and take the same publish again. Exits 77 without strace.
 """
+import argparse
 import json
 import os
 import re
@@ -127,30 +128,40 @@ class Sweep:
         return before == [OLD, NEW]
 
 
+def every_nth(counts, every):
+    """The points of all calls in a row, so that a call made once has its turn as others have."""
+    points = [(call, number) for call, count in counts.items() for number in range(1, count + 1)]
+    return points[every // 2::every]
+
+
 def main():
-    organ, make = (Path(a).resolve() for a in sys.argv[1:3])
-    lacking = [str(Path(sys.argv[3]).resolve()), sys.argv[4]] if len(sys.argv) > 4 else []
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("organ", type=Path)
+    parser.add_argument("make", type=Path)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--lacking", nargs=2, default=[])
+    arguments = parser.parse_args()
+    lacking = [str(Path(arguments.lacking[0]).resolve()), arguments.lacking[1]] if arguments.lacking else []
     if not shutil.which("strace") or not shutil.which("sqlite3"):
         print("skipped: strace and sqlite3 are needed", file=sys.stderr)
         return 77
     points = new_states = failed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        sweep = Sweep(organ, make, Path(scratch), lacking)
-        for call, count in sweep.count_calls().items():
-            for number in range(1, count + 1):
-                if not sweep.kill_at(call, number):
-                    sweep.reset()
-                    continue
-                points += 1
-                try:
-                    new_states += sweep.check_state()
-                except Exception as error:  # whatever a look stumbles over is found
-                    failed += 1
-                    print(f"killed at {call} {number}: {error!r}", flush=True)
+        sweep = Sweep(arguments.organ.resolve(), arguments.make.resolve(), Path(scratch), lacking)
+        for call, number in every_nth(sweep.count_calls(), arguments.every):
+            if not sweep.kill_at(call, number):
                 sweep.reset()
+                continue
+            points += 1
+            try:
+                new_states += sweep.check_state()
+            except Exception as error:  # whatever a look stumbles over is found
+                failed += 1
+                print(f"killed at {call} {number}: {error!r}", flush=True)
+            sweep.reset()
     print(f"{points} kill points: {points - new_states} old states, {new_states} new states")
     print(f"{points - failed} cases passed, {failed} failed")
-    return 1 if failed or points < 50 else 0
+    return 1 if failed or points * arguments.every < 50 else 0
 
 
 if __name__ == "__main__":

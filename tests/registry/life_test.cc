@@ -133,10 +133,9 @@ TEST_CASE("life: a superseded version says what takes its place, and nothing is 
 TEST_CASE("life: rules that nobody could read back are refused before the first is entered") {
   const Fixture fixture;
   fixture.publish("1.0.0");
+  const format::PublicKey key = fixture.key.public_key();
   Policy wide;
-  for (int i = 0; i < 6'000; ++i) {
-    wide.trust(fmt::format("names-that-are-long-{:05}/*", i), fixture.key.public_key());
-  }
+  for (int i = 0; i < 6'000; ++i) wide.trust(fmt::format("names-that-are-long-{:05}/*", i), key);
   Registry registry = fixture.open();
   const std::size_t entries = registry.history().size();
   const std::string said = error_of([&] { registry.apply(wide); });

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page's verdict on a config.json is that of `organ check` on the model: the same level, the same rules
 that refuse, the same positions; what is corrupt there is refused here. Every family, every organ against
-every model. The weights are made from the shapes that the page computes, which organ then holds against
+every model (of these pairs every N-th). The weights are made from the shapes that the page computes, which organ then holds against
 the config of the same model.
 
-    verdicts.py ORGAN_PROGRAM
+    verdicts.py ORGAN_PROGRAM [--every N]
 
 Needs Chromium; exits 77 without it.
 """
@@ -114,7 +114,17 @@ class World:
         return page["level"]
 
 
+def pairs(versions, models):
+    """Of versions and models, with the position that is asked for."""
+    for version in versions:
+        for name in models:
+            elsewhere = {2} if name in ("llama", "qwen2 window") else set()
+            for position in sorted({version["first_layer"]} | elsewhere):
+                yield version, name, position
+
+
 def main():
+    every = int(sys.argv[sys.argv.index("--every") + 1]) if "--every" in sys.argv else 1
     with tempfile.TemporaryDirectory(prefix="organ-verdicts-") as name, Browser() as browser:
         world = World(Path(name), browser)
         world.run("registry", "init")
@@ -125,11 +135,9 @@ def main():
         world.make_organs()
         data = world.site("site")
         seen = {}
-        for version in data["versions"]:
-            for name in world.models:
-                for position in {version["first_layer"], 2} if name in ("llama", "qwen2 window") else {version["first_layer"]}:
-                    verdict = world.compare(version, data, name, position)
-                    seen[verdict] = seen.get(verdict, 0) + 1
+        for version, name, position in list(pairs(data["versions"], world.models))[::every]:
+            verdict = world.compare(version, data, name, position)
+            seen[verdict] = seen.get(verdict, 0) + 1
         assert not browser.complaints, browser.complaints
         assert {"A", "B", "C", "D", "corrupt"} <= set(seen), seen
         print(f"{sum(seen.values())} verdicts equal: {dict(sorted(seen.items()))}")
