@@ -33,11 +33,8 @@ std::string clock_text(std::uint64_t seconds) {
 
 std::string matrix_rates(double fp32, double bf16, std::uint64_t threads) {
   // A processor without bf16 makes less than one.
-  const auto rate = [](double value) {
-    return value < 10 ? fmt::format("{:.2g}", value) : fmt::format("{:.0f}", value);
-  };
-  return fmt::format("matrices   {} GFLOP/s in fp32, {} in bf16 on {}", rate(fp32), rate(bf16),
-                     counted(threads, "thread"));
+  return fmt::format("matrices   {} GFLOP/s in fp32, {} in bf16 on {}", rate_text(fp32),
+                     rate_text(bf16), counted(threads, "thread"));
 }
 
 }  // namespace organ::cli

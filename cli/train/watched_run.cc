@@ -49,7 +49,8 @@ class ConsoleObserver final : public train::TrainObserver, public Progress {
         fmt::format("loss {:.4f}", m.loss),
         m.step == total ? "finishing" : clock_text(static_cast<std::uint64_t>(left)) + " left",
         fmt::format("{:.0f} tok/s", m.tokens_per_second),
-        fmt::format("{:.0f} GFLOP/s, {:.0f} % of this machine's", m.gflops, 100 * m.gemm_share)};
+        fmt::format("{} GFLOP/s, {} % of this machine's", rate_text(m.gflops),
+                    rate_text(100 * m.gemm_share))};
     const std::string whole = fitted_line(head, parts, std::string::npos);
     if (progress_ && !terminal_ && context_.verbose == 0) {
       write_line(whole, m.step == total);

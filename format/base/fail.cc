@@ -101,6 +101,10 @@ std::string counted(std::uint64_t number, std::string_view noun) {
   return text + (ends("s", "sh", "ch", "x") ? "es" : "s");
 }
 
+std::string rate_text(double value) {
+  return value < 10 ? fmt::format("{:.2g}", value) : fmt::format("{:.0f}", value);
+}
+
 std::uint64_t checked_add(std::uint64_t a, std::uint64_t b, std::string_view subject) {
   std::uint64_t sum = 0;
   if (__builtin_add_overflow(a, b, &sum)) {

@@ -39,6 +39,10 @@ std::string quote(std::string_view text);
 // people.
 std::string counted(std::uint64_t number, std::string_view noun);
 
+// A rate or a share for people: whole from 10 on, below that two digits at most, so that what is
+// slow is no zero: 123, 9.5, 0.21.
+std::string rate_text(double value);
+
 // Arithmetic on numbers that came from a file. `subject` names the number in the corrupt Error
 // thrown on overflow.
 std::uint64_t checked_add(std::uint64_t a, std::uint64_t b, std::string_view subject);

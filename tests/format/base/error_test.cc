@@ -45,6 +45,18 @@ TEST_CASE("counted: one thing is one, none and several are many") {
   CHECK(counted(UINT64_MAX, "byte") == "18446744073709551615 bytes");
 }
 
+TEST_CASE("rate_text: two digits at most below ten, and what is slow is no zero") {
+  CHECK(rate_text(123.4) == "123");
+  CHECK(rate_text(10) == "10");
+  CHECK(rate_text(9.96) == "10");
+  CHECK(rate_text(9.5) == "9.5");
+  CHECK(rate_text(1) == "1");
+  CHECK(rate_text(0.2) == "0.2");
+  CHECK(rate_text(0.0042) == "0.0042");
+  CHECK(rate_text(0) == "0");
+  CHECK(rate_text(123'456.7) == "123457");
+}
+
 TEST_CASE("escape_text: control characters, C1, bidi and bad UTF-8 cannot reach a terminal") {
   CHECK(escape_text("plain") == "plain");
   CHECK(escape_text("grün 字 🙂") == "grün 字 🙂");

@@ -244,7 +244,13 @@ class Runs(RunCase):
                 if columns >= 40:
                     self.assertRegex(lines[-1], f"^step {STEPS}/{STEPS}  loss [0-9.]+  finishing")
                     self.assertRegex(lines[-2], f"^step {STEPS - 1}/{STEPS}  loss [0-9.]+  [0-9:]+ left")
-        self.assertIn("of this machine's", self.drawn_lines(200, "again")[-1])
+
+    def test_the_progress_line_says_a_low_speed_as_what_it_is(self):
+        shown = re.search(r"  ([0-9.e-]+) GFLOP/s, ([0-9.e-]+) % of this machine's$",
+                          self.drawn_lines(200, "out")[-1])
+        record = self.records("out", "step")[-1]
+        for text, value in zip(shown.groups(), (record["gflops"], 100 * record["gemm_share"]), strict=True):
+            self.assertLess(abs(float(text) - value), 0.051 * value)  # two digits
 
     def test_progress_into_a_pipe_is_whole_lines_one_a_second(self):
         begun = time.monotonic()

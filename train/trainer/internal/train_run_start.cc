@@ -75,8 +75,8 @@ void TrainRun::measure_machine() {
   if (!device_.is_cpu()) {
     observer_.note(fmt::format("{}: {}", to_string(device_), describe_device(device_)));
   }
-  observer_.note(fmt::format("matrix products run at {:.0f} GFLOP/s in {} with {}", gemm_rate_,
-                             to_string(settings_.precision),
+  observer_.note(fmt::format("matrix products run at {} GFLOP/s in {} with {}",
+                             rate_text(gemm_rate_), to_string(settings_.precision),
                              counted(at::get_num_threads(), "thread")));
   if (!gradient_sum_.way().empty()) {
     observer_.note(fmt::format("gradients of {} are summed by {}",
@@ -86,8 +86,8 @@ void TrainRun::measure_machine() {
     observer_.warn(gradient_sum_.reason() + "; gradients go through the host");
   }
   if (model_.device().is_cpu() && gemm_rate_ < kSlowGemmRate) {
-    observer_.warn(fmt::format("matrix products run at {:.0f} GFLOP/s only (expected {} or more)",
-                               gemm_rate_, kSlowGemmRate));
+    observer_.warn(fmt::format("matrix products run at {} GFLOP/s only (expected {} or more)",
+                               rate_text(gemm_rate_), kSlowGemmRate));
   }
 }
 
