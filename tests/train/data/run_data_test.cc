@@ -156,6 +156,33 @@ TEST_CASE("a share of the files is set aside, and none stands on both sides") {
                     options.held_out.texts.front().path().string()));
 }
 
+TEST_CASE("a share that whole texts make far larger or smaller is said, a near one is not") {
+  const Case of("llama");
+  const auto read = [&](std::initializer_list<std::size_t> sizes, double share,
+                        std::uint64_t seed) {
+    RunDataOptions options{.held_out_share = share, .context = 8, .seed = seed};
+    for (const std::size_t size : sizes) {
+      const std::string name(1, static_cast<char>('a' + options.training.texts.size()));
+      options.training.texts.emplace_back(of.write(name, std::string(size, name[0])));
+    }
+    return read_run_data(*of.checkpoint, options);
+  };
+  const auto said = [](const std::string& asked, const std::string& held_out) {
+    return std::vector{"--held-out-share " + asked + ": whole texts are held out, and " + held_out +
+                       " % of the bytes are in those that were chosen"};
+  };
+  CHECK(read({30, 30}, 0.34, 0).warnings.empty());
+  CHECK(read({30, 30}, 0.33, 0).warnings == said("0.33", "50.0"));
+  std::size_t most = 0;  // how often the text that holds nearly all is held out
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    const RunData data = read({90, 10}, 0.8, seed);
+    most += data.warnings.empty();
+    CHECK((data.warnings.empty() || data.warnings == said("0.8", "10.0")));
+    CHECK(data.warnings.empty() == (data.held_out_share == 0.9));
+  }
+  CHECK((0 < most && most < 8));
+}
+
 TEST_CASE("the draw to measure on is that of an evaluation, whatever the seed of the run") {
   const Case of("t5");
   // Windows of 32 lose two spans; the place of a single one is no matter of the seed.

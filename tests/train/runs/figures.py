@@ -9,7 +9,7 @@ import subprocess
 import sys
 import unittest
 
-from run_case import FIXTURE, PROGRAM, RunCase, write_ids
+from run_case import FIXTURE, PROGRAM, RunCase, letters, write_ids
 from tensor_file import read_safetensors
 
 
@@ -55,6 +55,26 @@ class Figures(RunCase):
             places = start["windows"] * start["context"]
             self.assertLessEqual(start["filled_share"] * places, start["tokens"])
         self.assertGreater(shares["ffd"], 0.9)
+
+    def test_what_is_set_aside_of_the_texts_is_said(self):
+        model = self.text_model()
+        names = [self.folder / f"{seed}.txt" for seed in (1, 2, 3)]
+        for seed, name in enumerate(names):
+            name.write_text(letters.random_text(seed, 60, 24)[:300])
+        for out, share, said, far in (("near", 0.3, "held out: 1 of 3 texts, 33.3 % of the bytes", False),
+                                      ("two", 0.6, "held out: 2 of 3 texts, 66.7 % of the bytes", False),
+                                      ("far", 0.1, "held out: 1 of 3 texts, 33.3 % of the bytes", True)):
+            command = self.command(out, "--data", names[0], "--held-out-share", share, "--documents",
+                                   "blank-lines", "--context", 16, model=model, steps=1)
+            done = subprocess.run([*command, "--data", *map(str, names[1:])], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual([line for line in done.stderr.splitlines() if line.startswith("held out: ")],
+                             [said], done.stderr)
+            warning = (f"warning: --held-out-share {share}: whole texts are held out, and 33.3 % of the "
+                       "bytes are in those that were chosen\n")
+            self.assertEqual(done.stderr.count("--held-out-share"), int(far), done.stderr)
+            self.assertIs(warning in done.stderr, far, done.stderr)
+        self.assertNotIn("held out: ", self.train("named", *self.texts(), model=model, steps=1).stderr)
 
     def test_a_stopped_early_run_publishes_its_best_weights(self):
         model, options = self.text_model(), self.texts()
