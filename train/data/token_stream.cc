@@ -181,6 +181,7 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
     require_no_wide_mark(text, subject);
     stream.warn_of_nul(text, subject);
     const std::int64_t before = stream.tokens();
+    std::optional<Digest> contents;                // of the text, where one document is all of it
     std::size_t told = 0;                          // bytes of the text
     const auto pass_over = [&](std::size_t end) {  // what is between documents
       if (end > told) reading.advance(end - told);
@@ -195,6 +196,7 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
       led_in += stream.add_text(std::move(ids), options);
       if (origins.size() < stream.document_starts_.size()) {
         origins.push_back({sha256(as_saved_anyhow(document)), stream.files_.size()});
+        if (document.size() == text.size()) contents = origins.back().contents;
       }
       *stream.text_bytes_ += document.size();
       *stream.text_words_ += count_words(document);
@@ -203,7 +205,7 @@ TokenStream TokenStream::from_texts(const std::vector<TextSource>& texts,
     stream.files_.push_back({.name = path.filename().string(),
                              .path = path.string(),
                              .digest = sha256(text),
-                             .contents = sha256(as_saved_anyhow(text)),
+                             .contents = contents ? *contents : sha256(as_saved_anyhow(text)),
                              .bytes = text.size(),
                              .tokens = static_cast<std::uint64_t>(stream.tokens() - before)});
   }

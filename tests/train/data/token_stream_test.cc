@@ -10,6 +10,7 @@
 #include "tests/support/support.h"
 #include "tests/train/support/ids_file.h"
 #include "tests/train/support/letter_tokenizer.h"
+#include "train/data/source/read_source.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::train {
@@ -61,6 +62,22 @@ TEST_CASE("documents that bring their lead-in along are counted") {
         std::vector<std::string>{
             "1 of 1 document begin with their lead-in (id 28) already and stand behind it twice: "
             "take it out of the text, or put none before it (--lead-in none)"});
+}
+
+TEST_CASE("what a file says is that of its whole text, of one document or of several") {
+  const Texts texts;
+  const std::string_view mark = "\xef\xbb\xbf";
+  for (const auto split :
+       {DocumentSplit::file, DocumentSplit::blank_lines, DocumentSplit::end_of_text}) {
+    // The mark of a document behind an empty line is no mark of the file's.
+    for (const std::string& text :
+         {std::string("ab \r\ncd\n"), std::string("ab\n\ncd"), std::string("ab"), std::string(),
+          "\n" + std::string(mark) + "ab", std::string(mark) + "ab"}) {
+      CAPTURE(text);
+      const TokenStream stream = texts.load(texts.write("a.txt", text), {.split = split});
+      CHECK(stream.files().front().contents == sha256(as_saved_anyhow(text)));
+    }
+  }
 }
 
 TEST_CASE("documents that hold the same text are said to, empty ones aside") {
