@@ -290,6 +290,36 @@ class LongWork(unittest.TestCase):
         self.assertEqual(command.returncode, INTERRUPTED, err)
         self.assertEqual(everything(self.work), self.before)
 
+    def test_a_signal_while_the_meter_waits_for_its_reader_undoes_nothing(self):
+        """The work is done and the meter's last line is not written yet: the guard outlives it."""
+        seen, drawn = os.pipe()
+        full = fcntl.fcntl(drawn, fcntl.F_SETPIPE_SZ, 4096)
+        os.write(drawn, b"." * full)
+        command = subprocess.Popen([ORGAN, *self.SMALL, "--progress"], cwd=self.work,
+                                   stdout=subprocess.DEVNULL, stderr=drawn)
+        self.addCleanup(command.kill)
+        os.close(drawn)
+        limit = time.monotonic() + PATIENCE
+        while not list(self.work.glob(".small.unfinished.*")):
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.002)
+        command.send_signal(signal.SIGSTOP)  # until a meter has something to draw
+        time.sleep(1.2)
+        command.send_signal(signal.SIGCONT)
+        while not (self.work / "small").exists():
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.02)
+        time.sleep(0.5)
+        self.assertIsNone(command.poll(), "it waits for the reader")
+        command.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        with os.fdopen(seen, "rb") as reader:
+            said = reader.read().decode()
+        self.assertEqual(command.wait(timeout=PATIENCE), 0, said)
+        self.assertNotIn("interrupted", said)
+        shutil.rmtree(self.work / "small")
+        self.assertEqual(everything(self.work), self.before)
+
     def hanging(self):
         """The environment in which SMALL hangs in the middle, and the file that tells that it does."""
         mark = self.work / "hangs"
