@@ -5,6 +5,9 @@
 #include <array>
 #include <vector>
 
+#include <fmt/core.h>
+
+#include "format/base/fail.h"
 #include "train/passes/batches.h"
 
 namespace organ::train {
@@ -19,31 +22,46 @@ HeldOut::HeldOut(Model& model, const Dataset& data, const LossPath& whole,
       group_(group) {}
 
 HeldOutLoss HeldOut::loss(const BeforePass& before_pass) {
-  return measure(whole_, streams_, before_pass);
+  HeldOutPart none;
+  return measure(whole_, streams_, before_pass, none);
+}
+
+HeldOutLoss HeldOut::loss(const BeforePass& before_pass, HeldOutPart& part) {
+  const auto windows = static_cast<std::uint64_t>(data_.windows());
+  if (part.windows > windows || part.windows % static_cast<std::uint64_t>(batch_) != 0) {
+    throw Error(ErrorCode::corrupt,
+                fmt::format("train state: {} measured, expected whole passes of {} and {} at most",
+                            counted(part.windows, "window"), batch_, windows),
+                "start again with another --run-dir");
+  }
+  return measure(whole_, streams_, before_pass, part);
 }
 
 HeldOutLoss HeldOut::wrapper_loss(const LossPath& wrapper, const BeforePass& before_pass) {
-  return measure(wrapper, embeddings_, before_pass);
+  HeldOutPart none;
+  return measure(wrapper, embeddings_, before_pass, none);
 }
 
 HeldOutLoss HeldOut::measure(const LossPath& path, PrefixCache& inputs,
-                             const BeforePass& before_pass) {
-  std::array<double, 2> sums{};  // of the NLL, of the targets
+                             const BeforePass& before_pass, HeldOutPart& part) {
+  const auto done = static_cast<std::int64_t>(part.windows);
   std::vector<std::int64_t> windows;
   std::int64_t turn = 0;
   LossPath pass = path;
   for (std::int64_t first = 0; first < data_.windows(); first += batch_) {
     before_pass(first, data_.windows());
-    if (turn++ % group_.size() != group_.rank()) continue;
+    if (turn++ % group_.size() != group_.rank() || first < done) continue;
     windows.clear();
     for (std::int64_t i = first; i < std::min(first + batch_, data_.windows()); ++i) {
       windows.push_back(i);
     }
     const Batch batch = make_batch(data_, windows);
     const LossSum sum = pass.loss(inputs.inputs(windows, batch), batch);
-    sums[0] += sum.nll;
-    sums[1] += static_cast<double>(sum.targets);
+    part.nll += sum.nll;
+    part.targets += static_cast<std::uint64_t>(sum.targets);
+    part.windows = static_cast<std::uint64_t>(windows.back()) + 1;
   }
+  std::array<double, 2> sums = {part.nll, static_cast<double>(part.targets)};
   group_.sum(sums);
   return {sums[0] / sums[1], static_cast<std::int64_t>(sums[1])};
 }

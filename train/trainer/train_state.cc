@@ -2,6 +2,7 @@
 #include "train/trainer/train_state.h"
 
 #include <algorithm>
+#include <cmath>
 #include <system_error>
 
 #include <fcntl.h>
@@ -58,6 +59,11 @@ Json to_json(const TrainStateRecord& record, const Digest& weights) {
                {"software", record.software},
                {"weights_digest", weights.to_string()}};
   if (!record.identity.empty()) json["identity"] = record.identity;
+  // A sum that is not finite has no text; it is measured again.
+  if (const auto& part = record.untouched_part; part.windows > 0 && std::isfinite(part.nll)) {
+    json["untouched_part"] = {
+        {"windows", part.windows}, {"nll", real_to_hex(part.nll)}, {"targets", part.targets}};
+  }
   return json;
 }
 
@@ -76,7 +82,13 @@ void check_schema(const JsonObject& object) {
   object.allow_only({"schema_version", "step", "updates", "seed", "skipped", "skipped_in_a_row",
                      "evaluations_without_gain", "best_nll", "best_step", "evaluated_step",
                      "untouched_nll", "milliseconds", "config_digest", "data_digests", "software",
-                     "identity", "weights_digest"});
+                     "identity", "untouched_part", "weights_digest"});
+}
+
+HeldOutPart part_of(const JsonObject& object) {
+  object.allow_only({"windows", "nll", "targets"});
+  return {object.unsigned_integer("windows"), real_from_hex(object.string("nll"), object.path()),
+          object.unsigned_integer("targets")};
 }
 
 std::map<std::string, std::string> texts_of(const JsonObject& object) {
@@ -103,6 +115,9 @@ TrainStateRecord fields_of(const JsonObject& object) {
   record.data_digests = object.digests("data_digests");
   record.software = texts_of(object.object("software"));
   if (object.has("identity")) record.identity = texts_of(object.object("identity"));
+  if (object.has("untouched_part")) {
+    record.untouched_part = part_of(object.object("untouched_part"));
+  }
   return record;
 }
 

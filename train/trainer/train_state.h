@@ -20,6 +20,13 @@
 
 namespace organ::train {
 
+// The first windows of a measurement that was interrupted, and what they add up to.
+struct HeldOutPart {
+  std::uint64_t windows = 0;
+  double nll = 0;  // the sum, nats
+  std::uint64_t targets = 0;
+};
+
 // Everything but the numbers.
 struct TrainStateRecord {
   std::uint64_t step = 0;     // steps done; the next batch is derived from (seed, step)
@@ -32,6 +39,7 @@ struct TrainStateRecord {
   std::uint64_t best_step = 0;                 // whose weights gave best_nll
   std::uint64_t evaluated_step = 0;            // of the newest evaluation
   std::optional<double> untouched_nll;         // held out, before training
+  HeldOutPart untouched_part;                  // of that measurement, while it is under way
   std::uint64_t milliseconds = 0;              // wall time so far
   Digest config_digest;                        // of every setting that changes the numbers
   // TokenStream::digest() of the training data; in the states of before, of each file in order.

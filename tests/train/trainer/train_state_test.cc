@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/trainer/train_state.h"
 
+#include <cmath>
 #include <fstream>
 
 #include <doctest/doctest.h>
@@ -20,6 +21,7 @@ TrainState example(std::uint64_t step) {
   state.record.best_nll = 0.1;
   state.record.best_step = 1;
   state.record.evaluated_step = 2;
+  state.record.untouched_part = {4, 0.3, 60};
   state.record.config_digest = sha256("settings");
   state.record.data_digests = {sha256("a"), sha256("b")};
   state.record.software = {{"organ", "0.1.0"}};
@@ -60,6 +62,9 @@ TEST_CASE("a train state is read back as it was saved") {
   CHECK(loaded->record.seed == 7);
   CHECK(loaded->record.best_nll == 0.1);
   CHECK_FALSE(loaded->record.untouched_nll);
+  CHECK(loaded->record.untouched_part.windows == 4);
+  CHECK(loaded->record.untouched_part.nll == 0.3);
+  CHECK(loaded->record.untouched_part.targets == 60);
   CHECK(loaded->record.config_digest == sha256("settings"));
   CHECK(loaded->record.data_digests == state.record.data_digests);
   CHECK(loaded->record.software == state.record.software);
@@ -98,6 +103,21 @@ TEST_CASE("a state without an identity, as older organs wrote them, is read") {
   const auto loaded = load_newest_train_state(folder.path(), skipped);
   REQUIRE(loaded);
   CHECK(loaded->record.identity.empty());
+}
+
+TEST_CASE("of a measurement that is over, or whose sum is not finite, no part is saved") {
+  const auto folder = test::scratch();
+  for (const HeldOutPart& part : {HeldOutPart{}, HeldOutPart{4, std::nan(""), 60}}) {
+    TrainState state = example(50);
+    state.record.untouched_part = part;
+    save(folder.path(), state);
+    std::vector<std::string> skipped;
+    const auto loaded = load_newest_train_state(folder.path(), skipped);
+    REQUIRE(loaded);
+    CHECK(loaded->record.untouched_part.windows == 0);
+    CHECK(read_file(folder.path() / "step-000000050.json", 1 << 20).find("untouched_part") ==
+          std::string::npos);
+  }
 }
 
 TEST_CASE("two train states are kept and the newest is used") {

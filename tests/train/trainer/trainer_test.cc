@@ -147,6 +147,32 @@ TEST_CASE("each measurement of held-out data tells how far it is") {
   CHECK(never.measured == expected);
 }
 
+TEST_CASE("a measurement before training goes on where it was interrupted, to the bit") {
+  Given given("llama");
+  given.options.held_out.texts = {
+      given.write("b.txt", "ijklmnop" + given.text + given.text + "cab" + given.text + given.text)};
+  const train::RunData data = given.read();
+  REQUIRE(data.held_out->windows() > 4);
+  // The windows that a run builds, whoever watches it.
+  const auto built = [&](Stopper& observer, const std::string& folder, const std::string& ends) {
+    const std::uint64_t before = windows_built();
+    CHECK(error_of([&] { (void)given.run(data, observer, folder); }).starts_with(ends));
+    return windows_built() - before;
+  };
+  Stopper never(SIZE_MAX);
+  const std::uint64_t straight = built(never, "straight", "no error");
+  for (const std::size_t passes : {1, 2, 4}) {
+    const std::string folder = "stopped" + std::to_string(passes);
+    Stopper first(1 + passes), second(SIZE_MAX);  // it is asked once before the measurement
+    given.settings.resume = false;
+    (void)built(first, folder, "cancelled: training: interrupted at step 0");
+    CHECK(first.measured.size() == passes);
+    given.settings.resume = true;
+    CHECK(built(second, folder, "no error") == straight - passes);
+    CHECK(second.held_out == never.held_out);
+  }
+}
+
 TEST_CASE("each window of a step is built once") {
   // Counts between two steps.
   struct Counter final : Stopper {

@@ -10,6 +10,7 @@
 #include "train/passes/loss_path.h"
 #include "train/passes/prefix_cache.h"
 #include "train/processes/process_group.h"
+#include "train/trainer/train_state.h"
 #include "train/trainer/trainer.h"
 
 namespace organ::train {
@@ -30,6 +31,10 @@ class HeldOut {
   // streams below the organ are computed once and kept as PrefixOptions say; embeddings are
   // computed again.
   HeldOutLoss loss(const BeforePass& before_pass);
+  // The same behind the windows of `part`, which were measured before; whenever `before_pass` is
+  // called it holds all that were. Of several processes each has its own, of its passes. Throws
+  // corrupt for a part that these data cannot have.
+  HeldOutLoss loss(const BeforePass& before_pass, HeldOutPart& part);
   // Of Embed o Organ o Head, whose layers and head `wrapper` runs.
   HeldOutLoss wrapper_loss(const LossPath& wrapper, const BeforePass& before_pass);
   // Of all windows: what loss() counts.
@@ -39,7 +44,8 @@ class HeldOut {
   const PrefixCounts& counts() const { return streams_.counts(); }
 
  private:
-  HeldOutLoss measure(const LossPath& path, PrefixCache& inputs, const BeforePass& before_pass);
+  HeldOutLoss measure(const LossPath& path, PrefixCache& inputs, const BeforePass& before_pass,
+                      HeldOutPart& part);
 
   const Dataset& data_;
   LossPath whole_;

@@ -306,8 +306,10 @@ void TrainRun::measure_untouched(TrainResult& result) {
     return;
   }
   trained_->set_aside(true);
-  result.before = held_out_loss();
+  result.before = held_out_->loss(before_pass(), record_.untouched_part);
+  log_evaluation(*result.before);
   trained_->set_aside(false);
+  record_.untouched_part = {};
   record_.untouched_nll = result.before->nll;
 }
 
