@@ -137,6 +137,7 @@ std::optional<fs::path> find_train_program() {
 }
 
 std::string output_of(const fs::path& program, std::vector<std::string> arguments) {
+  choose_spinning();  // what is measured is what a run would have
   Outcome outcome = run_captured(program, std::move(arguments));
   if (!outcome.good()) {
     const std::string why = reason(program, outcome);
