@@ -305,11 +305,13 @@ void TrainRun::measure_untouched(TrainResult& result) {
     result.before = HeldOutLoss{*record_.untouched_nll, held_out_->targets()};
     return;
   }
+  HeldOutPart own;  // of several processes each would save but its own
+  HeldOutPart& part = group_.alone() ? record_.untouched_part : own;
   trained_->set_aside(true);
-  result.before = held_out_->loss(before_pass(), record_.untouched_part);
+  result.before = held_out_->loss(before_pass(), part);
   log_evaluation(*result.before);
   trained_->set_aside(false);
-  record_.untouched_part = {};
+  part = {};
   record_.untouched_nll = result.before->nll;
 }
 

@@ -173,8 +173,6 @@ void TrainRun::restore(TrainState& state) {
   }
   state.record.identity = record_.identity;
   record_ = state.record;
-  // Of one process: several would count it once each.
-  if (!group_.alone()) record_.untouched_part = {};
   weights_.put_trained_in_place(record_.updates);
   observer_.note(fmt::format("resumed at step {} of {}", record_.step, settings_.steps));
 }
