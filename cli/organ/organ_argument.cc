@@ -98,7 +98,7 @@ OrganArgument open_version(const Context& context, const std::string& text, cons
 }
 
 OrganArgument open(const Context& context, const std::string& text, const Lock& lock,
-                   const Work& work) {
+                   const Work& work, format::OddEntries odd) {
   if (!format::looks_like_folder(text)) {
     try {
       return open_version(context, text, lock, work);
@@ -113,7 +113,7 @@ OrganArgument open(const Context& context, const std::string& text, const Lock& 
   if (!is_taken(text)) fail(ErrorCode::not_found, "{}: no such file or folder", quote(text));
   OrganArgument argument;
   argument.text = text;
-  argument.organ = std::make_unique<format::OrganFolder>(format::OrganFolder::open(text));
+  argument.organ = std::make_unique<format::OrganFolder>(format::OrganFolder::open(text, odd));
   if (lock) registry::require_locked(*lock, *argument.organ);
   argument.registry = open_registry_if_there(context, work);
   note_namesake(context, argument);
@@ -147,15 +147,15 @@ registry::TrustVerdict OrganArgument::judge_origin(const registry::TrustOverride
 }
 
 OrganArgument open_organ(const Context& context, const std::string& text, const Work& work) {
-  return open(context, text, {}, work);
+  return open(context, text, {}, work, format::OddEntries::refuse);
 }
 
 OrganArgument open_organ(const Context& context, const std::string& text,
-                         const TrustOptions& options, const Work& work) {
+                         const TrustOptions& options, const Work& work, format::OddEntries odd) {
   Lock lock;
   if (!options.locked.empty()) lock = registry::LockFile::load(options.locked);
   if (!options.as_name.empty()) format::check_name(options.as_name);
-  OrganArgument argument = open(context, text, lock, work);
+  OrganArgument argument = open(context, text, lock, work, odd);
   if (!options.as_name.empty()) require_name(argument, options.as_name);
   return argument;
 }

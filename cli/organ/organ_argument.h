@@ -64,8 +64,9 @@ void add_trust_options(Command& command, TrustOptions& options, const std::strin
 
 // The organ that the options allow. With --as only one of that name: throws untrusted. With
 // --locked only the version that the lock file names, by its name, or by a reference that agrees:
-// throws also what registry/lockfile/locking.h throws.
+// throws also what registry/lockfile/locking.h throws. `odd`: of a folder.
 OrganArgument open_organ(const Context& context, const std::string& text,
-                         const TrustOptions& options, const Work& work);
+                         const TrustOptions& options, const Work& work,
+                         format::OddEntries odd = format::OddEntries::refuse);
 
 }  // namespace organ::cli

@@ -107,7 +107,9 @@ VerifyReport examine_asked(const Context& context, const VerifyArguments& argume
     throw Error(ErrorCode::invalid_argument, "nothing to verify",
                 "give a reference or a folder, or --all for the whole registry");
   }
-  return examine(open_organ(context, arguments.subject, arguments.trust, work), trust, work);
+  return examine(
+      open_organ(context, arguments.subject, arguments.trust, work, format::OddEntries::keep),
+      trust, work);
 }
 
 // What was a warning is damage.

@@ -2,6 +2,7 @@
 // verify_contents: every byte of an organ against its manifest, damage named as narrowly as the
 // digests allow.
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "format/base/fail.h"
@@ -295,6 +296,7 @@ std::vector<Finding> verify_all(const OrganSource& organ, const ContentOptions& 
     verify_batch(organ, files.subspan(at, std::min(kBatch, files.size() - at)), options, verifying,
                  finite, findings);
   }
+  std::ranges::move(organ.odd_entries(), std::back_inserter(findings));
   return findings;
 }
 

@@ -12,33 +12,48 @@ namespace organ::format {
 namespace fs = std::filesystem;
 namespace {
 
-std::vector<std::string> list_entries(const fs::path& folder) {
+std::string_view word(PathStatus status) {
+  if (status == PathStatus::symlink) return "a symlink";
+  return status == PathStatus::folder ? "a folder" : "neither file nor folder";
+}
+
+[[noreturn]] void refuse_entry(const fs::path& folder, const std::string& name, PathStatus status) {
+  throw Error(
+      ErrorCode::corrupt,
+      fmt::format("{}: entry {} is {}, expected a regular file{}", quote(folder.string()),
+                  quote(name), word(status), left_by(name)),
+      status == PathStatus::symlink
+          ? "an organ folder holds files only: 'organ import FOLDER --out DIR' copies what its "
+            "links lead to"
+          : "an organ folder is flat and holds files only");
+}
+
+// The names in the folder. What is no file goes to `odd`, where that is wanted; model.sig stays a
+// name, so that whoever asks for the signature hears of it.
+std::vector<std::string> list_entries(const fs::path& folder, OddEntries wanted,
+                                      std::vector<Finding>& odd) {
   std::vector<std::string> entries;
   for (std::string& name : list_folder(folder)) {
     if (name != kSignatureFile && is_ignored_by_default(name)) continue;
     const PathStatus status = path_status(folder / name, Symlinks::refuse);
-    if (status != PathStatus::file) {
-      throw Error(
-          ErrorCode::corrupt,
-          fmt::format("{}: entry {} is {}, expected a regular file{}", quote(folder.string()),
-                      quote(name),
-                      status == PathStatus::symlink  ? "a symlink"
-                      : status == PathStatus::folder ? "a folder"
-                                                     : "neither file nor folder",
-                      left_by(name)),
-          status == PathStatus::symlink
-              ? "an organ folder holds files only: 'organ import FOLDER --out DIR' copies what its "
-                "links lead to"
-              : "an organ folder is flat and holds files only");
+    const bool is_odd = status != PathStatus::file;
+    if (is_odd && (wanted == OddEntries::refuse || name == kManifestFile)) {
+      refuse_entry(folder, name, status);
     }
-    entries.push_back(std::move(name));
+    if (is_odd && name != kSignatureFile) {
+      odd.push_back({ErrorCode::corrupt, escape_text(name),
+                     fmt::format("is {}, expected a regular file: no part of an organ{}",
+                                 word(status), left_by(name))});
+    } else {
+      entries.push_back(std::move(name));
+    }
   }
   return entries;
 }
 
 }  // namespace
 
-OrganFolder OrganFolder::open(const fs::path& folder) {
+OrganFolder OrganFolder::open(const fs::path& folder, OddEntries odd) {
   if (!is_folder(folder)) {
     if (is_taken(folder)) {
       throw Error(ErrorCode::invalid_argument,
@@ -56,9 +71,13 @@ OrganFolder OrganFolder::open(const fs::path& folder) {
         fmt::format("{}: no organ.json, so this is no organ folder", quote(folder.string())),
         "organ extract makes one from a checkpoint");
   }
-  organ.entries_ = list_entries(folder);
+  organ.entries_ = list_entries(folder, odd, organ.odd_);
   organ.text_ = read_file(path, kManifestLimit, Symlinks::refuse);
   organ.manifest_ = Manifest::parse(organ.text_, escape_text(path.string()));
+  // Whoever opens a file of the manifest hears what lies in its place.
+  std::erase_if(organ.odd_, [&](const Finding& one) {
+    return organ.manifest_.find_file(one.subject) != nullptr;
+  });
   return organ;
 }
 

@@ -54,17 +54,24 @@ class OrganSource {
   // Names in the organ's folder that no manifest entry explains (unsigned extras); empty for a
   // registry.
   virtual std::vector<std::string> extra_files() const = 0;
+  // What lies in its folder and is no regular file, and that is no part of an organ: findings of
+  // verify_contents(). Only of a folder that was opened in spite of them.
+  virtual std::vector<Finding> odd_entries() const { return {}; }
   virtual std::string describe() const = 0;  // for messages: the folder or the reference
 };
+
+// Sub-folders, symlinks and devices in an organ's folder: whoever uses the organ refuses them, who
+// asks what is wrong with it wants to hear of the rest too.
+enum class OddEntries { refuse, keep };
 
 // An organ folder (schemas/organ.v1.md). open() reads organ.json and lists the folder; file
 // contents are not read before verify_contents.
 class OrganFolder final : public OrganSource {
  public:
   // Throws not_found (no such folder, no organ.json), invalid_argument for what is no folder,
-  // corrupt (a symlink, sub-folder or device among the entries included), unsupported_version, io.
-  // What git keeps there (.git, …) is passed over.
-  static OrganFolder open(const std::filesystem::path& folder);
+  // corrupt (where they are refused a symlink, sub-folder or device among the entries included),
+  // unsupported_version, io. What git keeps there (.git, …) is passed over.
+  static OrganFolder open(const std::filesystem::path& folder, OddEntries odd = OddEntries::refuse);
 
   const std::filesystem::path& folder() const { return folder_; }
   const Manifest& manifest() const override { return manifest_; }
@@ -72,6 +79,7 @@ class OrganFolder final : public OrganSource {
   UniqueFd open(const FileEntry& file) const override;
   std::vector<std::string> signature_bundles() const override;
   std::vector<std::string> extra_files() const override;
+  std::vector<Finding> odd_entries() const override { return odd_; }
   std::string describe() const override { return folder_.string(); }
 
  private:
@@ -79,6 +87,7 @@ class OrganFolder final : public OrganSource {
   std::string text_;
   Manifest manifest_;
   std::vector<std::string> entries_;  // names in the folder when it was opened
+  std::vector<Finding> odd_;
 };
 
 // An organ.json by itself: none of the files that it lists can be opened.
@@ -110,7 +119,7 @@ struct ContentOptions {
 // Reads every byte of the organ once, but of files that passed(), and compares size, header, tensor
 // list and digests with the manifest, on all cores. A damaged piece is named with file, tensor and
 // offset; one that is missing, cannot be read to its end or becomes shorter meanwhile is a finding
-// too. No findings = contents established. Throws cancelled.
+// too, and so is what odd_entries() has. No findings = contents established. Throws cancelled.
 std::vector<Finding> verify_contents(const OrganSource& organ, const ContentOptions& options = {},
                                      const Work& work = {});
 // What an undamaged organ makes it tell its work.

@@ -119,7 +119,7 @@ Verification verify_organ_folder(const std::filesystem::path& folder, const Veri
   std::optional<OrganFolder> organ;
   Verification result;
   try {
-    organ = OrganFolder::open(folder);
+    organ = OrganFolder::open(folder, OddEntries::keep);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::io) throw;
     if (!is_folder(folder)) throw;  // not damaged: not one

@@ -40,9 +40,10 @@ struct Verification {
 Verification verify_organ(const OrganSource& organ, const VerifyOptions& options,
                           const Work& work = {});
 
-// The same for a folder; what keeps it from being opened (damaged organ.json, a symlink, …) is a
-// finding too, and model.sig is still asked about organ.json's bytes. Throws not_found when there
-// is no organ, invalid_argument for what is no folder.
+// The same for a folder; what is no file in it (a sub-folder, a symlink, …) and what keeps it from
+// being opened (a damaged organ.json) is a finding too, and model.sig is still asked about
+// organ.json's bytes. Throws not_found when there is no organ, invalid_argument for what is no
+// folder.
 Verification verify_organ_folder(const std::filesystem::path& folder, const VerifyOptions& options,
                                  const Work& work = {});
 

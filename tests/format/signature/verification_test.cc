@@ -230,7 +230,7 @@ TEST_CASE("what an interrupted signing left is named as in the way, and the next
   }
 }
 
-TEST_CASE("extra, missing and replaced files are findings, symlinks and folders refused") {
+TEST_CASE("extra, missing and replaced files are findings, and so are symlinks and folders") {
   const SignedOrgan organ;
   write_file(organ.folder / "notes.txt", "x");
   CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 5);
@@ -243,13 +243,40 @@ TEST_CASE("extra, missing and replaced files are findings, symlinks and folders 
   CHECK(verify_organ_folder(organ.folder, organ.options).findings.empty());
 
   fs::create_directory(organ.folder / "sub");
-  CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 4);
+  const auto one = verify_organ_folder(organ.folder, organ.options).findings;
+  REQUIRE(one.size() == 1);
+  CHECK(one.front().code == ErrorCode::corrupt);
+  CHECK(one.front().subject == "sub");
+  CHECK(one.front().message == "is a folder, expected a regular file: no part of an organ");
+  CHECK(error_of([&] { OrganFolder::open(organ.folder); }).find("entry 'sub' is a folder") !=
+        std::string::npos);
+  // What is known of the files, signed ones and damaged ones, is said all the same.
+  const std::string readme = read_file(organ.folder / "README.md", 1 << 20);
+  overwrite(organ.folder / "README.md", "# Tony");
+  const Verification both = verify_organ_folder(organ.folder, organ.options);
+  CHECK(both.findings.size() == 2);
+  CHECK(mentions(both.findings, "README.md: "));
+  CHECK(both.signers.size() == 1);
+  overwrite(organ.folder / "README.md", readme);
   fs::remove(organ.folder / "sub");
 
   fs::rename(organ.folder / "README.md", organ.scratch_folder.path() / "README.md");
   CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 6);
   fs::create_symlink(organ.scratch_folder.path() / "README.md", organ.folder / "README.md");
-  CHECK(exit_of(verify_organ_folder(organ.folder, organ.options)) == 4);
+  const auto linked = verify_organ_folder(organ.folder, organ.options).findings;
+  CHECK(linked.size() == 1);  // once, though it is both a file of the organ and no file
+  CHECK(mentions(linked, "README.md: "));
+  CHECK(linked.front().code == ErrorCode::corrupt);
+}
+
+TEST_CASE("a signature that is no file is not a missing one") {
+  const SignedOrgan organ;
+  fs::remove(organ.folder / kSignatureFile);
+  fs::create_directory(organ.folder / kSignatureFile);
+  const Verification found = verify_organ_folder(organ.folder, organ.options);
+  CHECK(exit_of(found) == 4);
+  CHECK(mentions(found.findings, "model.sig: "));
+  CHECK_FALSE(mentions(found.findings, "is not signed"));
 }
 
 TEST_CASE("a truncated or longer file is named with its sizes") {
