@@ -309,8 +309,7 @@ bool starts_like_safetensors(std::string_view head) {
   return head.size() > kLengthBytes && head[kLengthBytes] == '{';
 }
 
-void inspect_folder(const Context& context, const std::filesystem::path& path,
-                    const std::string& stack) {
+void inspect_folder(Context& context, const std::filesystem::path& path, const std::string& stack) {
   if (is_there(path / format::kManifestFile)) {
     show_organ(context, format::OrganFolder::open(path));
   } else if (is_there(path / format::kConfigFile)) {
@@ -344,7 +343,7 @@ void inspect_file(const Context& context, const std::filesystem::path& path) {
   }
 }
 
-void inspect(const Context& context, const std::string& argument, const std::string& stack) {
+void inspect(Context& context, const std::string& argument, const std::string& stack) {
   const std::filesystem::path path(argument);
   if (is_folder(path)) {
     inspect_folder(context, path, stack);
@@ -357,28 +356,22 @@ void inspect(const Context& context, const std::string& argument, const std::str
 
 }  // namespace
 
-void show_organ(const Context& context, const format::OrganSource& organ) {
-  std::vector<format::SignedStatement> statements;
-  for (const std::string& bundle : organ.signature_bundles()) {
-    statements.push_back(format::read_bundle(bundle, format::kSignatureFile));
-  }
+void show_organ(Context& context, const format::OrganSource& organ) {
+  const ClaimedSignatures claimed = claimed_signatures(organ);
+  for (const format::Finding& one : claimed.unreadable) context.worsen(one.code);
   if (context.json) {
     nlohmann::json signatures = nlohmann::json::array();
-    for (const auto& statement : statements) signatures.push_back(to_json(statement));
+    for (const auto& statement : claimed.statements) signatures.push_back(to_json(statement));
     context.print_json("inspect", {{"kind", "organ"},
                                    {"source", organ.describe()},
                                    {"manifest", nlohmann::json::parse(organ.manifest_text())},
                                    {"signatures", std::move(signatures)},
+                                   {"unreadable", to_json(claimed.unreadable)},
                                    {"extra_files", organ.extra_files()}});
     return;
   }
   show_manifest(context, organ.manifest());
-  for (const auto& statement : statements) {
-    const auto& signer = statement.certificate;
-    context.print(
-        field("signed by", (signer ? signer->describe() : statement.key.hex()) + " (not checked)"));
-  }
-  if (statements.empty()) context.print(field("signed by", "nobody"));
+  for (const std::string& one : signer_lines(claimed)) context.print(field("signed by", one));
 }
 
 void add_inspect(Command& app, Context& context) {

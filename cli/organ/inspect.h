@@ -7,7 +7,8 @@
 
 namespace organ::cli {
 
-// Prints manifest, files and claimed signatures of an organ from anywhere; nothing is verified.
-void show_organ(const Context& context, const format::OrganSource& organ);
+// Prints manifest, files and claimed signatures of an organ from anywhere; nothing is verified. A
+// signature that cannot be read is said among them, and worsens the exit code.
+void show_organ(Context& context, const format::OrganSource& organ);
 
 }  // namespace organ::cli

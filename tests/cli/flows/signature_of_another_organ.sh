@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# A trusted signature over other bytes: no option lets it in, so none is offered.
+# A trusted signature over other bytes: no option lets it in, so none is offered. One that cannot be
+# read hides nothing.
 . "$ORGAN_SOURCE/tests/cli/flows/prelude"
 make_model model
 make_signed_organ
@@ -19,3 +20,14 @@ echo more >>organ/README.md
 expect 4 organ verify organ --key publisher.pub >verify.txt
 grep -q "README.md" verify.txt
 grep -q "model.sig" verify.txt
+# What else there is to see is shown, and that there is a signature.
+expect 4 organ inspect organ >inspect.txt
+grep -q '^layers  *1 to 3 of 6$' inspect.txt
+test "$(grep -c '^signed by  *a signature that cannot be read: .*expected at most' inspect.txt)" = 1
+echo 'no signature' >organ/model.sig
+expect 4 organ inspect organ >inspect.txt
+grep -q '^signed by  *a signature that cannot be read: .*bad JSON' inspect.txt
+expect 4 organ inspect organ --json >inspect.json
+python3 -c 'import json; r = json.load(open("inspect.json"))
+assert r["manifest"]["name"] == "tiny/organ" and r["signatures"] == [], r
+assert [one["code"] for one in r["unreadable"]] == ["corrupt"], r'
