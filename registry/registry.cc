@@ -302,7 +302,7 @@ StoredBundles Registry::Impl::load_bundles(const VersionInfo& version, Attached 
       bundles.texts.push_back(
           load_signature(blobs, signature, {version.digest, version.manifest_size}, subject).text);
     } catch (const UnreadableBlob& error) {
-      bundles.unread = error;
+      bundles.unread.push_back(error);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupt) throw;
       damaged.push_back(

@@ -120,6 +120,12 @@ void demand_finite(VerifyReport& report) {
   }
 }
 
+// Whether somebody may have attested what nobody could read.
+bool is_unknown(const registry::TrustVerdict& trust) {
+  return trust.policy.empty() ||  // nobody was asked
+         std::ranges::any_of(trust.attestations, &registry::JudgedAttestation::unread);
+}
+
 // What is demanded of figures is demanded of those that somebody who is trusted attested: what the
 // organ says of itself is never enough.
 void demand_attested(const std::vector<EvaluationDemand>& demands, bool whole_registry,
@@ -127,11 +133,15 @@ void demand_attested(const std::vector<EvaluationDemand>& demands, bool whole_re
   for (VerifyReport::Item& item : report.items) {
     if (whole_registry && item.digest == Digest()) continue;  // its log, its catalog
     const auto figures = attested_figures(item.trust.attestations);
+    const bool unknown = is_unknown(item.trust);
+    const std::string none =
+        unknown ? "nobody knows whether such a figure was attested: not all of it could be read"
+                : "nobody who is trusted attested such a figure";
     for (const EvaluationDemand& demand : demands) {
-      for (Shortfall& one :
-           judge_demand(figures, demand, "nobody who is trusted attested such a figure")) {
-        item.trust.refusals.push_back(
-            {ErrorCode::untrusted, std::move(one.subject), std::move(one.message)});
+      for (Shortfall& one : judge_demand(figures, demand, none)) {
+        const bool is_open = unknown && one.message == none;
+        item.trust.refusals.push_back({is_open ? ErrorCode::io : ErrorCode::untrusted,
+                                       std::move(one.subject), std::move(one.message)});
       }
     }
   }

@@ -51,6 +51,11 @@ class OrganSource {
   // The bytes of every attestation that comes with it (format/signature/attestation.h); a folder
   // has none.
   virtual std::vector<std::string> attestation_bundles() const { return {}; }
+  // The same for whom a part of them is of use: why others could not be read comes into `unread`.
+  virtual std::vector<std::string> readable_attestations(std::vector<std::string>& unread) const {
+    static_cast<void>(unread);
+    return attestation_bundles();
+  }
   // Names in the organ's folder that no manifest entry explains (unsigned extras); empty for a
   // registry.
   virtual std::vector<std::string> extra_files() const = 0;

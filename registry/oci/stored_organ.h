@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,11 +43,11 @@ StoredSignature load_signature(const BlobStore& blobs, const BlobRef& signature,
 // What is attached to a version, as far as it was read.
 struct StoredBundles {
   std::vector<std::string> texts;
-  std::optional<UnreadableBlob> unread = {};  // one of those that are not among them
+  std::vector<UnreadableBlob> unread = {};  // for each that is not among them
 
   // For whom a part of them is not enough. Throws UnreadableBlob.
   const std::vector<std::string>& all() const {
-    if (unread) throw UnreadableBlob(*unread);
+    if (!unread.empty()) throw UnreadableBlob(unread.front());
     return texts;
   }
 };
@@ -74,6 +73,10 @@ class StoredOrgan final : public format::OrganSource {
   // not what came with it.
   std::vector<std::string> signature_bundles() const override { return signatures_.all(); }
   std::vector<std::string> attestation_bundles() const override { return attestations_.all(); }
+  std::vector<std::string> readable_attestations(std::vector<std::string>& unread) const override {
+    for (const UnreadableBlob& one : attestations_.unread) unread.push_back(one.message());
+    return attestations_.texts;
+  }
   std::vector<std::string> extra_files() const override { return {}; }
   std::string describe() const override { return description_; }
 

@@ -2,6 +2,7 @@
 #include "registry/trust/attested.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "format/base/fail.h"
 #include "registry/trust/internal/applicable.h"
@@ -47,16 +48,18 @@ struct Judge {
   }
 };
 
-// What could not be read hides nothing that was given beside it.
+// What could not be read hides nothing that lies or was given beside it.
 std::vector<std::string> bundles_of(const format::OrganSource& organ,
                                     std::vector<JudgedAttestation>& judged) {
+  std::vector<std::string> bundles, unread;
   try {
-    return organ.attestation_bundles();
+    bundles = organ.readable_attestations(unread);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::io) throw;
-    judged.push_back({.problem = error.message()});
-    return {};
+    unread.push_back(error.message());
   }
+  for (std::string& why : unread) judged.push_back({.problem = std::move(why), .unread = true});
+  return bundles;
 }
 
 }  // namespace

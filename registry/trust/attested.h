@@ -18,7 +18,7 @@ namespace organ::registry {
 // signed it, before the end of that key, and its subject is this organ: NAME:VERSION and one of
 // `identities`. One such key is enough, whatever the rule's threshold: that is for who publishes. A
 // certificate never counts here. Damage and strangers are told in `problem`, up to a number, never
-// thrown.
+// thrown; first come those that the medium did not give.
 std::vector<JudgedAttestation> judge_attestations(const Policy& policy,
                                                   const format::OrganSource& organ,
                                                   const std::vector<Digest>& identities,

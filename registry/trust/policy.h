@@ -115,6 +115,7 @@ struct JudgedAttestation {
   std::optional<format::Attestation> statement = {};  // nullopt: it cannot be read
   bool trusted = false;
   std::string problem = {};  // why it is not trusted
+  bool unread = false;       // the medium did not give it: what it states nobody knows
 };
 
 // What is known about the origin of one organ. `refusals` is empty when it may be installed.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "registry/blobs/blob_store.h"
 #include "registry/oci/oci.h"
 #include "registry/trust/attested.h"
 #include "tests/registry/history/watched.h"
@@ -224,6 +225,35 @@ TEST_CASE("attestations: strangers in any number do not hide one that is trusted
   REQUIRE(judged.size() == 66);
   CHECK(judged[64].trusted);
   CHECK(judged[65].problem == "36 further ones count for nothing");
+}
+
+TEST_CASE("attestations: one that cannot be read is named, and hides none of the others") {
+  const Attested fixture;
+  const auto lab = format::SecretKey::generate(format::Curve::p256);
+  fixture.open().attest(fixture.version(), fixture.bundle(fixture.key, fixture.identity));
+  std::vector<std::string> strangers;
+  const BlobStore blobs(fixture.root);
+  const std::vector<Digest> before = blobs.list(strangers);
+  fixture.open().attest(fixture.version(), fixture.bundle(lab, fixture.identity));
+  std::size_t objects = 0;
+  for (const Digest& digest : blobs.list(strangers)) {
+    if (std::ranges::find(before, digest) != before.end()) continue;
+    ++objects;
+    const Unreadable object(fixture.blob(digest), fixture.folder);
+    const auto judged = fixture.judged();
+    REQUIRE(judged.size() == 2);
+    CHECK(judged[0].unread);
+    CHECK_FALSE(judged[0].trusted);
+    CHECK_FALSE(judged[0].statement.has_value());
+    CHECK(contains(judged[0].problem, digest.to_string() + ": cannot be read: "));
+    CHECK(judged[1].trusted);
+    CHECK_FALSE(judged[1].unread);
+    // Who would carry them elsewhere takes no part of them.
+    const Registry registry = fixture.open(Mode::read);
+    const auto organ = registry.open_organ(registry.resolve(reference("legal/contracts:1.0.0")));
+    CHECK_THROWS_AS(organ->attestation_bundles(), UnreadableBlob);
+  }
+  CHECK(objects == 2);  // the manifest and the bundle
 }
 
 TEST_CASE("attestations: none comes into the log as a signature, where it never would count") {

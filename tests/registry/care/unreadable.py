@@ -80,6 +80,34 @@ class Site:
         shutil.rmtree(self.registry / "organ/quarantine")
         self.run("fsck", self.registry)
 
+    def stated(self, folder):
+        """Nobody knows what an attestation states that cannot be read: that refuses nothing, and hides no other."""
+        site = ("--registry", self.registry)
+        (folder / "figures.json").write_text(json.dumps({"evaluations": [
+            {"subject": "as_transplanted", "position": 0, "protocol": "P0", "context": 64, "stride": 64, "tokens": 4096,
+             "nll": 2.5, "perplexity": 12.18, "bits_per_byte": None, "dataset": "law.txt",
+             "dataset_digest": "sha256:" + "0" * 63 + "1", "tokenizer_digest": None}]}))
+        own = {}
+        for who in ("other", "lab"):
+            before = set((self.registry / "blobs/sha256").iterdir())
+            self.run("key", "generate", folder / who)
+            self.run("attest", NAME, "--type", "evaluation", "--key", folder / f"{who}.key",
+                     "--from", folder / "figures.json", *site)
+            own[who] = sorted(set((self.registry / "blobs/sha256").iterdir()) - before)
+        assert len(own["lab"]) == 2, own  # manifest and bundle
+        demand = ("verify", NAME, *site, "--allow-unsigned", "--json", "--require", "evaluation:nll<=2.5")
+        self.run(*demand, "--attester", folder / "lab.pub")
+        self.run(*demand, code=5)  # nobody's word counts
+        for path in own["lab"]:
+            for calls in ("openat:error=EACCES", f"{READS}:error=EIO"):
+                failing = (path, calls)
+                said = json.loads(self.run(*demand, "--attester", folder / "lab.pub", failing=failing, code=1))
+                assert [one["code"] for one in said["items"][0]["refusals"]] == ["io"], said
+                # What another one states counts all the same.
+                said = json.loads(self.run(*demand, "--attester", folder / "other.pub", failing=failing, code=1))
+                assert not said["items"][0]["refusals"], said
+        return 2 * len(own["lab"])
+
 
 def main():
     organ, make = (Path(argument).resolve() for argument in sys.argv[1:3])
@@ -99,6 +127,7 @@ def main():
                         failing=(path, "openat:error=EMFILE"), code=1)
         assert '"items"' not in said, said
         site.run("gc", site.registry, failing=(path, f"{READS}:error=EIO"), code=4)
+        cases += site.stated(Path(scratch))
     print(f"{cases + 2} cases passed, 0 failed")
     return 0
 
