@@ -153,7 +153,19 @@ void show_folder_bom(const Context& context, const std::string& folder) {
   context.print(without_newline(format::ml_bom(manifest, identity)));
 }
 
-void run(const Context& context, const ShowArguments& arguments) {
+// Who signed it is for verify. The rest of what is known of a version is shown without one that
+// cannot be read; the exit code says that it is not all.
+std::vector<registry::JudgedAttestation> attestations_of(Context& context, const Registry& registry,
+                                                         const registry::ResolvedVersion& version,
+                                                         const format::OrganSource& organ) {
+  std::vector<std::string> unread;
+  const bool none = organ.readable_attestations(unread).empty();
+  if (!unread.empty()) context.worsen(ErrorCode::io);
+  if (none && unread.empty()) return {};
+  return registry.evaluate(version, organ).attestations;
+}
+
+void run(Context& context, const ShowArguments& arguments) {
   if (arguments.bom && format::looks_like_folder(arguments.reference)) {
     return show_folder_bom(context, arguments.reference);
   }
@@ -166,10 +178,7 @@ void run(const Context& context, const ShowArguments& arguments) {
     context.print(without_newline(format::ml_bom(organ->manifest(), version.digest)));
     return;
   }
-  std::vector<registry::JudgedAttestation> attestations;
-  if (!organ->attestation_bundles().empty()) {  // who signed it is for verify
-    attestations = registry.evaluate(version, *organ).attestations;
-  }
+  const auto attestations = attestations_of(context, registry, version, *organ);
   if (!context.json) {
     print_text(context, version, organ->manifest());
     for (const std::string& one : attestation_lines(attestations)) {

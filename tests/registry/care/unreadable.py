@@ -106,6 +106,12 @@ class Site:
                 # What another one states counts all the same.
                 said = json.loads(self.run(*demand, "--attester", folder / "other.pub", failing=failing, code=1))
                 assert not said["items"][0]["refusals"], said
+                shown = json.loads(self.run("show", NAME, *site, "--json", failing=failing, code=1))
+                assert [one["type"] for one in shown["attestations"]] == [None, "evaluation"], shown
+                assert path.name in shown["attestations"][0]["problem"], shown
+                text = self.run("show", NAME, *site, failing=failing, code=1)
+                lines = [line for line in text.splitlines() if line.startswith("attestation   cannot be read: ")]
+                assert len(lines) == 1 and path.name in lines[0], text
         return 2 * len(own["lab"])
 
 
