@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "cli/frame/amounts.h"
@@ -42,6 +44,32 @@ nlohmann::json record_of(const FsckReport& report) {
           {"orphan_bytes", report.orphan_bytes}};
 }
 
+// What publish writes anew from an organ's folder. Signatures and attestations may have come in
+// another way, and one that cannot be read stops it.
+bool is_published_anew(const DamagedObject& object) {
+  return object.kind == "manifest" || object.kind == "organ.json" || object.kind == "config" ||
+         object.kind == "file";
+}
+
+// The way out of each kind of damage that has one. A damaged log comes first: nothing new is
+// entered before it is whole, and what objects there must be is not known.
+void note_remedies(const Context& context, const FsckReport& report) {
+  if (!report.records.empty()) {
+    context.note(
+        "a damaged log is made whole from a copy of the registry: organ repair --from COPY; its "
+        "checkpoint and key nothing gives back");
+  }
+  if (!report.objects.empty()) {
+    const bool publishing_helps =
+        report.records.empty() && std::ranges::all_of(report.objects, is_published_anew);
+    context.note(std::string("organ repair --from SOURCE mends objects") +
+                 (publishing_helps ? ", as does publishing the same folder again" : ""));
+  }
+  if (!report.views.empty()) {
+    context.note("views are made anew: organ registry rebuild, index or policy --restore");
+  }
+}
+
 void print_text(const Context& context, const FsckReport& report) {
   for (const DamagedObject& object : report.objects) print_object(context, "damaged", object);
   for (const format::Finding& finding : report.records) print_finding(context, "record", finding);
@@ -51,16 +79,15 @@ void print_text(const Context& context, const FsckReport& report) {
     std::string text =
         fmt::format("{} of {} that nothing refers to", counted(report.orphans, "object"),
                     size_text(report.orphan_bytes));
-    text += report.objects.empty() ? ": organ gc shows them" : ", as far as manifests can be read";
+    if (!report.records.empty()) {
+      text += ", as far as the log can be read";
+    } else {
+      text +=
+          report.objects.empty() ? ": organ gc shows them" : ", as far as manifests can be read";
+    }
     context.note(text);
   }
-  if (!report.objects.empty()) {
-    context.note(
-        "organ repair --from SOURCE mends objects, as does publishing the same folder again");
-  }
-  if (!report.views.empty()) {
-    context.note("views are made anew: organ registry rebuild, index or policy --restore");
-  }
+  note_remedies(context, report);
   const std::string read = fmt::format("{}, {}, {}, {} read", counted(report.entries, "entry"),
                                        counted(report.versions, "version"),
                                        counted(report.checked, "object"), size_text(report.bytes));
