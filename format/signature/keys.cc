@@ -119,6 +119,7 @@ std::string without_carriage_returns(std::string text) {
 struct Passphrase {
   const PassphraseSource* ask;
   bool asked = false;
+  bool given = false;
   std::exception_ptr failure;
 };
 
@@ -129,6 +130,7 @@ int give_passphrase(char* buffer, int size, int, void* user) noexcept {
   if (!*state.ask) return -1;  // as one that has none
   try {
     std::string text = (*state.ask)();
+    state.given = !text.empty();
     const bool fits = !text.empty() && text.size() <= kPassphraseBytes &&
                       text.size() <= static_cast<std::size_t>(size);
     if (fits) text.copy(buffer, text.size());
@@ -199,10 +201,12 @@ std::string read_private_file(const std::filesystem::path& path) {
   const std::string reason = openssl_reason();
   if (state.failure) std::rethrow_exception(state.failure);
   if (state.asked) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: private key is encrypted and this passphrase does not open it",
-                            quote(subject)),
-                "give it by --passphrase-file, --passphrase-fd or ORGAN_KEY_PASSPHRASE");
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: private key is encrypted and {}", quote(subject),
+                    state.given ? "this passphrase does not open it" : "no passphrase is given"),
+        state.given ? "the key was made with another one; all of a first line counts, blanks too"
+                    : "give it by --passphrase-file, --passphrase-fd or ORGAN_KEY_PASSPHRASE");
   }
   fail(ErrorCode::invalid_argument, "{}: expected a PEM private key: {}", quote(subject), reason);
 }
@@ -267,7 +271,7 @@ SecretKey SecretKey::load(const std::filesystem::path& path, const std::string& 
 SecretKey SecretKey::load_with(const std::filesystem::path& path, const PassphraseSource& ask) {
   std::string text = read_private_file(path);
   const Bio bio = memory_bio(text);
-  Passphrase state{&ask, false, nullptr};
+  Passphrase state{.ask = &ask, .failure = nullptr};
   SecretKey result;
   result.key_.reset(PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase, &state),
                     EVP_PKEY_free);

@@ -35,6 +35,7 @@ constexpr int kPbkdf2Rounds = 600'000;  // OWASP's figure for PBKDF2 with SHA-25
 struct Question {
   const NoteSigner::AskPassphrase* ask;
   bool asked = false;
+  bool answered = false;
   std::exception_ptr failure;
 };
 
@@ -45,6 +46,7 @@ int answer(char* buffer, int size, int /*writing*/, void* user) noexcept {
   if (!*question.ask) return -1;
   try {
     std::string text = (*question.ask)();
+    question.answered = !text.empty();
     const bool fits =
         text.size() <= kPassphraseLimit && text.size() <= static_cast<std::size_t>(size);
     if (fits) text.copy(buffer, text.size());
@@ -106,6 +108,14 @@ void require_private(int fd, const std::filesystem::path& path, NoteSigner::Read
                   shared ? "organ log root --rotate hands over to a new one" : "make a new one"));
 }
 
+[[noreturn]] void fail_passphrase(const std::filesystem::path& path, bool is_given) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: the key is encrypted and {}", quote(path.string()),
+                          is_given ? "this passphrase does not open it" : "no passphrase is given"),
+              is_given ? "the key was made with another one; all of a first line counts, blanks too"
+                       : "give it by --passphrase-file, --passphrase-fd or ORGAN_KEY_PASSPHRASE");
+}
+
 // The PEM text, in memory that is not swapped.
 BioHandle pem_of(EVP_PKEY* key, const std::string& passphrase) {
   BioHandle bio(BIO_new(BIO_s_secmem()));
@@ -155,12 +165,7 @@ NoteSigner NoteSigner::load(const std::filesystem::path& path, const AskPassphra
   ERR_clear_error();
   NoteSigner signer(key);
   if (question.failure) std::rethrow_exception(question.failure);
-  if (key == nullptr && question.asked) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        quote(path.string()) + ": the key is encrypted and this passphrase does not open it",
-        "give it by --passphrase-file, --passphrase-fd or ORGAN_KEY_PASSPHRASE");
-  }
+  if (key == nullptr && question.asked) fail_passphrase(path, question.answered);
   if (key == nullptr || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519) {
     throw Error(not_the_key(readers), quote(path.string()) + ": not an Ed25519 private key in PEM",
                 "organ key generate --for root or --for witness makes one");

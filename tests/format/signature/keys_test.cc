@@ -98,9 +98,18 @@ TEST_CASE("a wrong or missing passphrase is an error, never a prompt") {
     const std::string error = error_of([&] { SecretKey::load(path, wrong); });
     CHECK(error.starts_with("invalid_argument"));
     CHECK(error.find("is encrypted") != std::string::npos);
+    const bool missing = error.find("no passphrase is given") != std::string::npos;
+    CHECK(missing == wrong.empty());
+    // Who gave a wrong one need not hear how one is given.
+    try {
+      SecretKey::load(path, wrong);
+    } catch (const Error& refusal) {
+      CHECK((refusal.hint().find("--passphrase-file") != std::string::npos) == missing);
+    }
   }
   const std::string none = error_of([&] { SecretKey::load_with(path, {}); });
   CHECK(none.starts_with("invalid_argument"));
+  CHECK(none.find("no passphrase is given") != std::string::npos);
   bool asked = false;
   SecretKey::load_with(path, [&] {
     asked = true;

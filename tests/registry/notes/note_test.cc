@@ -179,8 +179,13 @@ TEST_CASE("note: an encrypted key opens with its passphrase alone") {
     return NoteSigner::load(path, [&] { return passphrase; });
   };
   CHECK(load("open sesame").verifier_key("a.example") == signer.verifier_key("a.example"));
-  CHECK(test::error_of([&] { load("open"); }).starts_with("invalid_argument: "));
-  CHECK(test::error_of([&] { NoteSigner::load(path); }).find("is encrypted") != std::string::npos);
+  const std::string wrong = test::error_of([&] { load("open"); });
+  CHECK(wrong.starts_with("invalid_argument: "));
+  CHECK(wrong.find("this passphrase does not open it") != std::string::npos);
+  for (const std::string& none :
+       {test::error_of([&] { NoteSigner::load(path); }), test::error_of([&] { load(""); })}) {
+    CHECK(none.find("is encrypted and no passphrase is given") != std::string::npos);
+  }
   CHECK(test::error_of([&] {
           NoteSigner::load(path, []() -> std::string { throw Error(ErrorCode::io, "nobody"); });
         }) == "io: nobody");
