@@ -8,6 +8,7 @@ test -z "$(ls)"
 expect 2 organ extract file --layers 0:1 --out organ
 expect 2 organ verify file
 expect 6 organ verify organ --key no-key.pub
+expect 6 organ verify organ --attestation 'seen-*.json'
 expect 2 organ list med/notes/
 expect 2 organ trust somebody.pub med/notes
 expect 6 organ uninstall nothing-here
