@@ -257,6 +257,7 @@ std::string Registry::log_key() const { return impl_->root().log_key; }
 std::uint64_t Registry::log_size() const { return impl_->log.checkpoint().size; }
 const Policy& Registry::policy() const { return impl_->policy(); }
 std::string Registry::dump() const { return impl_->catalog.dump(); }
+std::vector<std::string> Registry::organ_names() const { return impl_->catalog.organ_names(); }
 std::vector<std::string> Registry::take_notices() { return std::exchange(impl_->notices, {}); }
 
 VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
@@ -286,7 +287,8 @@ VersionInfo Registry::Impl::find_reference(const Reference& reference) const {
               fmt::format("{}: {} in {}", quote(reference.to_string()),
                           known ? what : "no such organ", quote(paths.root.string())),
               known ? "organ list " + reference.name + " shows its versions"
-                    : "organ list shows what is there");
+                    : meant_hint(nearest_name(catalog.organ_names(), reference.name),
+                                 "organ list shows what is there"));
 }
 
 ResolvedVersion Registry::resolve(const Reference& reference) const {

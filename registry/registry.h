@@ -198,6 +198,7 @@ class Registry {
 
   // What the catalog says of them; resolve() proves what is used.
   std::vector<VersionInfo> list(const VersionFilter& filter = {}) const;
+  std::vector<std::string> organ_names() const;  // each once, ascending
   // In log order, those that wait for their witnesses too; name empty: all entries. Reads the log
   // as a whole.
   std::vector<LogRecord> history(const std::string& name = {}) const;

@@ -13,54 +13,14 @@
 namespace organ::cli {
 namespace {
 
-// Letters to add, to leave out or to change, and neighbours to swap (optimal string alignment).
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> before, last(b.size() + 1), row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    before = std::move(last);
-    last = row;
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t change = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      row[j] = std::min({last[j] + 1, row[j - 1] + 1, change});
-      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
-    }
-  }
-  return row[b.size()];
-}
-
-// The one of `names` that somebody meant who wrote `word`: the only one that starts like it, else
-// the one that fewest changes make of it, at most one for three letters.
-std::optional<std::string> nearest(const std::vector<std::string>& names, std::string_view word) {
-  constexpr std::size_t kShortestStart = 2, kLettersOfAChange = 3;
-  const std::size_t letters = word.size() - (word.starts_with("--") ? 2 : 0);
-  std::optional<std::string> best, longer;
-  std::size_t best_distance = letters / kLettersOfAChange + 1, starts = 0;
-  for (const std::string& name : names) {
-    if (name == word) continue;
-    const std::size_t distance = edit_distance(word, name);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = name;
-    }
-    if (word.size() >= kShortestStart && name.starts_with(word)) {
-      longer = name;
-      ++starts;
-    }
-  }
-  return starts == 1 ? longer : best;
-}
-
 // The option that was meant by `option`, which is none of `names`: `-out` may miss a dash.
 std::optional<std::string> meant_option(const std::vector<std::string>& names,
                                         const std::string& option) {
-  if (option.starts_with("--")) return nearest(names, option);
+  if (option.starts_with("--")) return nearest_name(names, option);
   if (option.size() <= 2) return std::nullopt;  // one letter
   const std::string whole = "-" + option;
   if (std::find(names.begin(), names.end(), whole) != names.end()) return whole;
-  return nearest(names, whole);
+  return nearest_name(names, whole);
 }
 
 bool has_commands(const CLI::App& app) { return !app.get_subcommands({}).empty(); }
@@ -187,23 +147,23 @@ Error unexpected(const CLI::App& command, const std::string& word) {
   }
   const auto meant = meant_option(names, option);
   return Error(ErrorCode::invalid_argument, quote(option) + " is not an option of " + name,
-               meant ? "did you mean '" + *meant + "'?" : help);
+               meant_hint(meant, help));
 }
 
 Error unknown_command(const CLI::App& app, const std::string& word) {
   const bool inner = app.get_parent() != nullptr;
   const std::vector<std::string> names = command_names(app);
-  auto meant = nearest(names, word);
+  auto meant = nearest_name(names, word);
   if (!meant && !inner) meant = in_a_group(app, word);
   if (word == "version") meant = "--version";
   if (std::find(names.begin(), names.end(), word) != names.end()) {
     return Error(ErrorCode::invalid_argument, quote(word) + " is not a command of this program",
                  "organ " + word + " is one");
   }
-  return Error(ErrorCode::invalid_argument,
-               quote(word) + " is not a command" + (inner ? " of " + full_name(app) : ""),
-               meant ? "did you mean '" + *meant + "'?"
-                     : full_name(app) + " --help lists " + (inner ? "its" : "the") + " commands");
+  return Error(
+      ErrorCode::invalid_argument,
+      quote(word) + " is not a command" + (inner ? " of " + full_name(app) : ""),
+      meant_hint(meant, full_name(app) + " --help lists " + (inner ? "its" : "the") + " commands"));
 }
 
 // CLI11 stops at the first requirement that is not met, also where a word that it could not place

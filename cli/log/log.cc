@@ -20,7 +20,7 @@ void run(const Context& context, const std::string& name) {
   const std::vector<LogRecord> records = registry.history(name);
   if (!name.empty() && records.empty()) {
     throw Error(ErrorCode::not_found, quote(name) + ": no entry of the log speaks of it",
-                "organ log shows them all");
+                meant_hint(nearest_name(registry.organ_names(), name), "organ log shows them all"));
   }
   if (context.json) {
     nlohmann::json entries = nlohmann::json::array();

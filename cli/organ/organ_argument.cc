@@ -49,8 +49,9 @@ bool may_be_meant_as_folder(const std::string& text) {
   return text.find_first_of(":@") == text.npos;
 }
 
-// `registry`: its folder, where one was looked into.
-Error neither_here_nor_there(const std::string& text, const std::string& registry) {
+// `registry`: its folder, where one was looked into, and `hint` what that said.
+Error neither_here_nor_there(const std::string& text, const std::string& registry,
+                             const std::string& hint) {
   if (is_file(text)) {
     return Error(ErrorCode::invalid_argument, quote(text) + ": is not a folder",
                  "an organ is a folder with organ.json and its layers, or a name of the registry");
@@ -58,8 +59,7 @@ Error neither_here_nor_there(const std::string& text, const std::string& registr
   return Error(ErrorCode::not_found,
                quote(text) + ": neither a file or folder here nor a name of the registry" +
                    (registry.empty() ? "" : " " + quote(registry)),
-               registry.empty() ? "organ list shows the names; --registry says which registry"
-                                : "organ list shows its names");
+               hint);
 }
 
 // What is wrong with a folder's path as a name helps nobody, nor that there is no registry where
@@ -67,7 +67,8 @@ Error neither_here_nor_there(const std::string& text, const std::string& registr
 void require_registry_name(const Context& context, const std::string& text) {
   if (!may_be_meant_as_folder(text)) return;
   if (is_name(text) && (context.registry || is_there(context.registry_path()))) return;
-  throw neither_here_nor_there(text, {});
+  throw neither_here_nor_there(text, {},
+                               "organ list shows the names; --registry says which registry");
 }
 
 registry::ResolvedVersion resolve(const registry::Registry& registry, const std::string& text,
@@ -77,7 +78,7 @@ registry::ResolvedVersion resolve(const registry::Registry& registry, const std:
   } catch (const Error& error) {
     const bool may_be_path = error.code() == ErrorCode::not_found && may_be_meant_as_folder(text) &&
                              registry.list({.name = reference.name, .limit = 1}).empty();
-    if (may_be_path) throw neither_here_nor_there(text, registry.folder().string());
+    if (may_be_path) throw neither_here_nor_there(text, registry.folder().string(), error.hint());
     throw;
   }
 }

@@ -26,8 +26,9 @@ void run(const Context& context, const std::string& name) {
   filter.name = name;
   const std::vector<VersionInfo> versions = registry.list(filter);
   if (!name.empty() && versions.empty()) {
-    throw Error(ErrorCode::not_found, quote(name) + ": no such organ in the registry",
-                "organ list shows what is there");
+    throw Error(
+        ErrorCode::not_found, quote(name) + ": no such organ in the registry",
+        meant_hint(nearest_name(registry.organ_names(), name), "organ list shows what is there"));
   }
   if (context.json) {
     nlohmann::json list = nlohmann::json::array();

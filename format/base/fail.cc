@@ -66,6 +66,24 @@ bool is_unsafe_to_show(std::uint32_t c) {
   return range != std::end(kUnseen) && c >= range->first;
 }
 
+// Letters to add, to leave out or to change, and neighbours to swap (optimal string alignment).
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before, last(b.size() + 1), row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    before = std::move(last);
+    last = row;
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t change = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, change});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+  }
+  return row[b.size()];
+}
+
 }  // namespace
 
 std::string escape_text(std::string_view text, std::size_t limit) {
@@ -91,6 +109,32 @@ std::string escape_text(std::string_view text, std::size_t limit) {
 }
 
 std::string quote(std::string_view text) { return "'" + escape_text(text) + "'"; }
+
+std::optional<std::string> nearest_name(const std::vector<std::string>& names,
+                                        std::string_view word) {
+  constexpr std::size_t kShortestStart = 2, kLettersOfAChange = 3;
+  const std::size_t letters = word.size() - (word.starts_with("--") ? 2 : 0);
+  std::optional<std::string> best, longer;
+  std::size_t best_distance = letters / kLettersOfAChange + 1, starts = 0;
+  for (const std::string& name : names) {
+    if (name == word) continue;
+    const std::size_t gap = std::max(word.size(), name.size()) - std::min(word.size(), name.size());
+    const std::size_t distance = gap < best_distance ? edit_distance(word, name) : gap;
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = name;
+    }
+    if (word.size() >= kShortestStart && name.starts_with(word)) {
+      longer = name;
+      ++starts;
+    }
+  }
+  return starts == 1 ? longer : best;
+}
+
+std::string meant_hint(const std::optional<std::string>& meant, std::string otherwise) {
+  return meant ? "did you mean " + quote(*meant) + "?" : std::move(otherwise);
+}
 
 std::string counted(std::uint64_t number, std::string_view noun) {
   std::string text = std::to_string(number) + ' ';

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -34,6 +36,13 @@ std::string escape_text(std::string_view text, std::size_t limit = 512);
 
 // The escaped text in single quotes.
 std::string quote(std::string_view text);
+
+// The one of `names` that somebody meant who wrote `word`: the only one that starts like it, else
+// the one that fewest changes make of it, at most one for three letters.
+std::optional<std::string> nearest_name(const std::vector<std::string>& names,
+                                        std::string_view word);
+// The hint "did you mean 'X'?"; where nothing is near, `otherwise`.
+std::string meant_hint(const std::optional<std::string>& meant, std::string otherwise);
 
 // "1 entry", "0 entries", "3 layers", "2 hashes": the number and the noun (given as one), for
 // people.

@@ -290,6 +290,13 @@ std::vector<IndexEntry> Catalog::index_entries() const {
   return entries;
 }
 
+std::vector<std::string> Catalog::organ_names() const {
+  Statement rows = impl_->database.prepare("SELECT DISTINCT name FROM versions ORDER BY name");
+  std::vector<std::string> names;
+  while (rows.step()) names.push_back(read_name(rows, 0));
+  return names;
+}
+
 std::vector<std::pair<std::string, std::string>> Catalog::versions_with(const Digest& file) const {
   Statement rows = impl_->database.prepare(
       "SELECT DISTINCT v.name, v.version FROM files f JOIN versions v ON v.id = f.version_id "

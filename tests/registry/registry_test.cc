@@ -136,6 +136,7 @@ TEST_CASE("registry: references choose the newest release, an alias, a version o
   CHECK(contains(error_of([&] { registry.resolve(reference("legal/contracts:3.0.0")); }),
                  "no such version"));
   CHECK(contains(error_of([&] { registry.resolve(reference("legal/none")); }), "no such organ"));
+  CHECK(registry.organ_names() == std::vector<std::string>{"legal/contracts"});
   CHECK(verify_all(fixture) == "no finding");
 }
 

@@ -21,6 +21,15 @@ grep -q 'was given no name' said
 organ publish nameless tiny/chosen:0.1.0 --key publisher.key >/dev/null 2>&1
 test "$(organ list | grep -c .)" = 2
 expect 6 organ log nothing 2>/dev/null
+# A name that somebody wrote wrong: the one that was meant, by whoever resolves it.
+for words in 'show tiny/ogran' 'show tiny/ogran:1.0.0 --history' 'list tiny/ogran' 'log tiny/ogran' \
+  'verify tiny/ogran' 'install tiny/ogran@^1 --into model' 'lock tiny/ogran'; do
+  # shellcheck disable=SC2086  # the words of a command
+  expect 6 organ $words >/dev/null 2>said
+  grep -qx "hint: did you mean 'tiny/organ'?" said
+done
+expect 6 organ show other/thing 2>said
+grep -qx 'hint: organ list shows what is there' said
 remember
 expect 2 organ extract model --layers 0:1 --out model/cut 2>said
 grep -q "'model/cut': lies inside 'model'" said

@@ -101,6 +101,21 @@ TEST_CASE("checked arithmetic: overflow is a corrupt error that shows both numbe
         }).find("corrupt: shape: 9223372036854775808 x 2") == 0);
 }
 
+TEST_CASE("nearest_name: what was meant, where one is near enough") {
+  const std::vector<std::string> names = {"legal/contracts", "legal/leases", "med/notes", "notes"};
+  const auto meant = [&](std::string_view word) { return nearest_name(names, word).value_or("-"); };
+  CHECK(meant("legal/contarcts") == "legal/contracts");  // swapped
+  CHECK(meant("legal/contract") == "legal/contracts");
+  CHECK(meant("legal/lases") == "legal/leases");
+  CHECK(meant("legal/l") == "legal/leases");  // the only one that starts so
+  CHECK(meant("legal") == "-");               // two do
+  CHECK(meant("nots") == "notes");
+  CHECK(meant("tax/forms") == "-");
+  CHECK(meant("notes") == "-");  // it is that name itself
+  CHECK(meant_hint(nearest_name(names, "nots"), "see the list") == "did you mean 'notes'?");
+  CHECK(meant_hint(nearest_name(names, "tax"), "see the list") == "see the list");
+}
+
 TEST_CASE("fail_errno: a missing file is not_found, anything else io") {
   errno = ENOENT;
   CHECK(test::error_of([] { fail_errno("x", "open"); }) ==
