@@ -218,13 +218,15 @@ Item Registry::Impl::verify_version(const VersionInfo& version, const TrustOverr
   bool expected = false;  // its weights
   collect(item.findings, subject, [&] {
     expected = !facts().taken_down(version.name, version.version);
-    for (const BlobRef& signature : catalog.attached(version.log_index)) {
+    const std::vector<BlobRef> attached = catalog.attached(version.log_index);
+    for (const BlobRef& signature : attached) {
       seen.push_back(signature);
-      collect(item.findings, subject, [&] {
-        seen.push_back(load_signature(blobs, signature, manifest, subject).bundle);
-        const BlobRef empty = empty_config().ref;
-        blobs.read(empty.digest, empty.size);
-      });
+      collect(item.findings, subject,
+              [&] { seen.push_back(load_signature(blobs, signature, manifest, subject).bundle); });
+    }
+    if (!attached.empty()) {  // all of them have this config
+      const BlobRef empty = empty_config().ref;
+      collect(item.findings, subject, [&] { blobs.read(empty.digest, empty.size); });
     }
     const StoredVersion stored = load_version(blobs, manifest, subject);
     collect(item.findings, subject, [&] { blobs.read(stored.config.digest, stored.config.size); });

@@ -256,6 +256,27 @@ TEST_CASE("attestations: one that cannot be read is named, and hides none of the
   CHECK(objects == 2);  // the manifest and the bundle
 }
 
+TEST_CASE("attestations: the config that all of them share is one finding when it is damaged") {
+  const Attested fixture;
+  const auto lab = format::SecretKey::generate(format::Curve::p256);
+  for (const auto* key : {&fixture.key, &lab}) {
+    fixture.open().attest(fixture.version(), fixture.bundle(*key, fixture.identity));
+  }
+  const fs::path config = fixture.blob(empty_config().ref.digest);
+  const Registry registry = fixture.open(Mode::read);
+  const auto found = registry.resolve(reference("legal/contracts:1.0.0"));
+  const auto findings = [&] { return registry.verify(found).items.front().findings; };
+  CHECK(findings().empty());
+  {
+    const Unreadable object(config, fixture.folder);
+    REQUIRE(findings().size() == 1);
+    CHECK(findings().front().code == ErrorCode::io);
+  }
+  spill(config, "[]");
+  REQUIRE(findings().size() == 1);
+  CHECK(findings().front().code == ErrorCode::corrupt);
+}
+
 TEST_CASE("attestations: none comes into the log as a signature, where it never would count") {
   const Attested fixture;
   class Disguised final : public format::OrganSource {
