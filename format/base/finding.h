@@ -18,10 +18,14 @@ struct Finding {
   std::string subject;  // layer.01.safetensors: tensor 'mlp.up_proj.weight'
   std::string message;  // bytes 4194304..8388607 have digest …, expected …
 
-  // An error as a finding about `subject`, which its message need not name again.
+  // An error as a finding about `subject`, which its message need not name again, in quotes or not.
   static Finding of(std::string subject, const Error& error) {
     std::string message = error.what();
-    if (message.starts_with(subject + ": ")) message.erase(0, subject.size() + 2);
+    for (const std::string& start : {subject + ": ", "'" + subject + "': "}) {
+      if (!message.starts_with(start)) continue;
+      message.erase(0, start.size());
+      break;
+    }
     return {error.code(), std::move(subject), std::move(message)};
   }
 };

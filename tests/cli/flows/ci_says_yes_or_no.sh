@@ -24,6 +24,7 @@ expect 4 organ ci damaged --key stranger.pub --recipient model --junit ci.xml --
 grep -c '<testcase' ci.xml
 grep -c '"ruleId": "verify/corrupt"' ci.sarif
 expect 5 organ ci organ --key stranger.pub -q
+expect 6 organ ci ./nothere -q
 rm damaged/organ.json
 expect 6 organ ci damaged -q
 echo '{}' >damaged/organ.json

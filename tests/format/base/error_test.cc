@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "format/base/finding.h"
 #include "tests/support/support.h"
 
 using namespace organ;
@@ -16,6 +17,16 @@ TEST_CASE("error: keeps code, message, hint and the context added while unwindin
   CHECK(error.hint() == "fetch it again");
   CHECK(std::string(error.what()) ==
         "file 'a': too short (while reading shard 'a') (while opening 'm')");
+}
+
+TEST_CASE("finding: what it is about is not named again") {
+  const auto message = [](std::string text) {
+    return format::Finding::of("./a", Error(ErrorCode::not_found, std::move(text))).message;
+  };
+  CHECK(message("'./a': no such file") == "no such file");
+  CHECK(message("./a: no such file") == "no such file");
+  CHECK(message("'./b': no such file") == "'./b': no such file");
+  CHECK(message("./a: './a': is both") == "'./a': is both");
 }
 
 TEST_CASE("error: every class has the exit code of the command contract") {
