@@ -21,7 +21,8 @@ TIMEOUT_SECONDS = 300
 
 def case_environment(program, home):
     kept = {k: v for k, v in os.environ.items()
-            if k in ("ORGAN_PEERS", "ORGAN_SHARED", "ORGAN_MODELS", "ASAN_OPTIONS", "UBSAN_OPTIONS")}
+            if k in ("ORGAN_PEERS", "ORGAN_SHARED", "ORGAN_MODELS", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+                     "OMP_WAIT_POLICY")}
     return kept | {
         "PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(home), "LC_ALL": "C.UTF-8",
         "TERM": "dumb", "ORGAN_TOOLS": str(Path(__file__).parent.parent / "tools"),

@@ -203,13 +203,14 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--part", type=int, default=None, help="of the long texts only so many characters")
     parser.add_argument("--only", help="names that contain this")
     parser.add_argument("--speed", action="store_true")
     options = parser.parse_args()
     peers.enter("tokenizers", "sentencepiece")
     shared = peers.shared_data("wikitext2")
-    wikitext = (shared / "wikitext2" / "test.txt").read_text(encoding="utf-8")
-    plays = (shared / "tinyshakespeare.txt").read_text(encoding="utf-8")
+    wikitext = (shared / "wikitext2" / "test.txt").read_text(encoding="utf-8")[:options.part]
+    plays = (shared / "tinyshakespeare.txt").read_text(encoding="utf-8")[:options.part]
     texts = random_texts(options.count, options.seed)
     failures = 0
     with tempfile.TemporaryDirectory() as scratch:
