@@ -2,6 +2,7 @@
 // Input: model.sig, or the statement inside one. A key that signed exactly one statement is at
 // hand, and a root that certified the signer of two others, so whatever verifies must be those.
 #include <algorithm>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
@@ -9,6 +10,7 @@
 #include "format/organ/ignored_files.h"
 #include "format/signature/internal/oms.h"
 #include "tests/fuzz/target.h"
+#include "tests/support/paths.h"
 
 namespace organ::format {
 namespace {
@@ -17,8 +19,9 @@ using fuzz::demand;
 using internal::Envelope;
 
 const PublicKey& key() {
-  static const PublicKey loaded = PublicKey::load(
-      ORGAN_FUZZ_KEYS "/c73023430092d176534beefd4daa5e328a59f4ab635e814696e4a71861193f0e.pem");
+  static const PublicKey loaded =
+      PublicKey::load(std::filesystem::path(test::kFuzzKeys) /
+                      "c73023430092d176534beefd4daa5e328a59f4ab635e814696e4a71861193f0e.pem");
   return loaded;
 }
 
@@ -35,7 +38,8 @@ constexpr std::string_view kLegacy =
 constexpr std::int64_t kSignedAt = 1'795'787'720, kLongAfter = kSignedAt + 1'000'000'000;
 
 SignerTrust roots_at(std::int64_t now) {
-  static const CertificateSet root = CertificateSet::load(ORGAN_FUZZ_KEYS "/root.pem");
+  static const CertificateSet root =
+      CertificateSet::load(std::filesystem::path(test::kFuzzKeys) / "root.pem");
   SignerTrust trust;
   trust.certificates = CertificateTrust{root, root, {}, now};
   trust.legacy = true;

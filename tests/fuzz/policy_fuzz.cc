@@ -5,13 +5,14 @@
 #include "format/base/path_status.h"
 #include "registry/trust/policy.h"
 #include "tests/fuzz/target.h"
+#include "tests/support/paths.h"
 
 namespace organ::registry {
 namespace {
 
 using fuzz::demand;
 
-const std::filesystem::path kKeys = ORGAN_FUZZ_KEYS;
+const std::filesystem::path kKeys = test::kFuzzKeys;
 
 void check_rule(const Policy& policy, const PolicyRule& rule) {
   demand(rule.keys.size() <= 64, "the limit holds");

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "format/base/file.h"
+#include "tests/support/paths.h"
 #include "tests/support/support.h"
 
 namespace organ::train {
@@ -112,7 +113,7 @@ TEST_CASE("GPUs are counted by their driver's library") {
   const Powercap powercap;
   powercap.zone("intel-rapl:0", "package-0", 100);
   EnergyOptions options = powercap.options();
-  options.nvml = ORGAN_MADE_NVML;
+  options.nvml = test::kMadeNvml;
   EnergyMeter meter(options);
   const auto reading = meter.read();
   REQUIRE(reading.domains.size() == 2);

@@ -15,6 +15,7 @@
 
 #include "format/base/error.h"
 #include "format/base/handle.h"
+#include "tests/support/paths.h"
 #include "tests/support/test_device.h"
 #include "train/processes/gradient_sum.h"
 
@@ -96,14 +97,14 @@ void check_sums(const std::vector<Outcome>& outcomes) {
 }  // namespace
 
 TEST_CASE("gradients on the CPU are summed over gloo") {
-  const auto outcomes = run(at::kCPU, {ORGAN_MADE_NCCL, ORGAN_MADE_NCCL});
+  const auto outcomes = run(at::kCPU, {test::kMadeNccl, test::kMadeNccl});
   check_sums(outcomes);
   CHECK(outcomes[0].way == "gloo");
   CHECK(outcomes[0].reason.empty());
 }
 
 TEST_CASE("gradients on a device are summed by NCCL") {
-  const auto outcomes = run(test_device(), {ORGAN_MADE_NCCL, ORGAN_MADE_NCCL});
+  const auto outcomes = run(test_device(), {test::kMadeNccl, test::kMadeNccl});
   check_sums(outcomes);
   for (const Outcome& outcome : outcomes) {
     CHECK(outcome.way == "nccl 2.28.9");
@@ -112,7 +113,7 @@ TEST_CASE("gradients on a device are summed by NCCL") {
 }
 
 TEST_CASE("where one process has no NCCL all go through the host") {
-  const auto outcomes = run(test_device(), {ORGAN_MADE_NCCL, "libno-such-nccl.so.2"});
+  const auto outcomes = run(test_device(), {test::kMadeNccl, "libno-such-nccl.so.2"});
   check_sums(outcomes);
   CHECK(outcomes[0].way == "gloo");
   CHECK(outcomes[0].reason == "nccl: another process cannot use it");
@@ -129,14 +130,14 @@ TEST_CASE("a process alone sums nothing") {
 }
 
 TEST_CASE("a lost process ends the sum with an error") {
-  void* library = ::dlopen(ORGAN_MADE_NCCL, RTLD_NOW);
+  void* library = ::dlopen(test::kMadeNccl, RTLD_NOW);
   REQUIRE(library != nullptr);
   const auto outcomes = [&] {
     auto lose = std::async(std::launch::async, [&] {
       std::this_thread::sleep_for(std::chrono::milliseconds(300));
       reinterpret_cast<void (*)()>(::dlsym(library, "made_nccl_lose_a_rank"))();
     });
-    return run(test_device(), {ORGAN_MADE_NCCL, ORGAN_MADE_NCCL}, 1 << 28);
+    return run(test_device(), {test::kMadeNccl, test::kMadeNccl}, 1 << 28);
   }();
   for (const Outcome& outcome : outcomes) {
     CHECK(outcome.error.find("nccl: ") == 0);

@@ -11,13 +11,14 @@
 
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "tests/support/paths.h"
 #include "tests/support/support.h"
 #include "train/tokenizer/tokenizer.h"
 
 namespace organ::test {
 
 inline Json load_fixture(const std::string& name) {
-  const auto path = std::filesystem::path(ORGAN_TOKENIZER_DATA) / name;
+  const auto path = std::filesystem::path(kTokenizerData) / name;
   JsonLimits limits;
   limits.reals = true;
   return parse_json(read_file(path, 1 << 20), limits, name);

@@ -11,6 +11,7 @@
 #include "format/base/base64.h"
 #include "format/base/file.h"
 #include "format/base/json.h"
+#include "tests/support/paths.h"
 #include "tests/support/support.h"
 #include "tests/support/watcher.h"
 #include "tests/train/tokenizer/fixtures.h"
@@ -30,7 +31,7 @@ std::vector<std::int32_t> ids_of(const Json& value) {
 }
 
 void check_cases(const std::string& name) {
-  const auto path = std::filesystem::path(ORGAN_TOKENIZER_DATA) / (name + ".json");
+  const auto path = std::filesystem::path(organ::test::kTokenizerData) / (name + ".json");
   const Tokenizer tokenizer = Tokenizer::open(path);
   const Json cases = load_fixture(name + ".cases.json");
   REQUIRE(cases.size() > 10);
@@ -129,7 +130,8 @@ TEST_CASE("text comes out of a stream in whole characters as soon as it is certa
   const std::string text = "na\u00efve caf\u00e9 \u65e5\u672c \U0001F408 cat";
   for (const char* name : {"byte_level.json", "llama_like.json", "unigram.json"}) {
     CAPTURE(name);
-    const Tokenizer tokenizer = Tokenizer::open(std::filesystem::path(ORGAN_TOKENIZER_DATA) / name);
+    const Tokenizer tokenizer =
+        Tokenizer::open(std::filesystem::path(organ::test::kTokenizerData) / name);
     const auto ids = tokenizer.encode(text, false);
     const auto prompt = static_cast<std::ptrdiff_t>(name == std::string("byte_level.json") ? 2 : 1);
     organ::train::TextStream stream(tokenizer, {ids.begin(), ids.begin() + prompt});
@@ -172,7 +174,7 @@ TEST_CASE("a prompt that ends within a character is gone on with") {
 
 TEST_CASE("a prompt of characters in bytes is gone on with, wherever its last ids begin") {
   const Tokenizer tokenizer =
-      Tokenizer::open(std::filesystem::path(ORGAN_TOKENIZER_DATA) / "llama_like.json");
+      Tokenizer::open(std::filesystem::path(organ::test::kTokenizerData) / "llama_like.json");
   const std::string text = "a\u00e9\U0001F600\U0001F389\u65e5\U0001F600\U0001F600\U0001F389 hello";
   const auto ids = tokenizer.encode(text, false);
   const std::string whole = tokenizer.decode(ids);
@@ -193,7 +195,7 @@ TEST_CASE("a prompt of characters in bytes is gone on with, wherever its last id
 
 TEST_CASE("what was given out of a stream stays, and what follows is text") {
   const Tokenizer tokenizer =
-      Tokenizer::open(std::filesystem::path(ORGAN_TOKENIZER_DATA) / "llama_like.json");
+      Tokenizer::open(std::filesystem::path(organ::test::kTokenizerData) / "llama_like.json");
   const auto ids = tokenizer.encode("a\U0001F600\U0001F389\u65e5\U0001F600", false);
   const std::int32_t word = tokenizer.encode("hello", false).back();
   for (std::size_t prompt = 1; prompt < ids.size(); ++prompt) {
@@ -221,7 +223,8 @@ TEST_CASE("encoding tells how far it is and can be ended within a text") {
   for (int i = 0; i < 30'000; ++i) text += fmt::format("word{} <|end|>\u00e9 ", i % 97);
   for (const char* name : {"byte_level.json", "llama_like.json", "unigram.json"}) {
     CAPTURE(name);
-    const Tokenizer tokenizer = Tokenizer::open(std::filesystem::path(ORGAN_TOKENIZER_DATA) / name);
+    const Tokenizer tokenizer =
+        Tokenizer::open(std::filesystem::path(organ::test::kTokenizerData) / name);
     organ::test::Watcher watcher;
     const auto ids =
         tokenizer.encode(text, false, organ::Work(&watcher).phase("encoding", text.size()));
