@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kills `organ registry init` at every call that changes a folder, then asks what is left.
+"""Kills `organ registry init` at every call that changes a folder, or at every N-th, then asks what is left.
 
-    kill_init.py ORGAN_PROGRAM
+    kill_init.py ORGAN_PROGRAM [--every N]
 
 In a new folder and in an empty one that somebody prepared. After each kill the folder is either a
 registry, or `registry init` makes it one; the prepared folder is the one it was. Then two at once:
@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from kill_publish import every_nth
 
 CALLS = ["pwrite64", "rename", "renameat2", "link", "linkat", "unlink", "unlinkat", "rmdir", "mkdir"]
 ENTRIES = {"blobs", "index.json", "oci-layout", "organ"}
