@@ -131,7 +131,7 @@ class Sweep:
 def every_nth(counts, every):
     """The points of all calls in a row, so that a call made once has its turn as others have."""
     points = [(call, number) for call, count in counts.items() for number in range(1, count + 1)]
-    return points[every // 2::every]
+    return points[min(every, len(points)) // 2::every]
 
 
 def main():

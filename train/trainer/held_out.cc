@@ -5,9 +5,6 @@
 #include <array>
 #include <vector>
 
-#include <fmt/core.h>
-
-#include "format/base/fail.h"
 #include "train/passes/batches.h"
 
 namespace organ::train {
@@ -27,14 +24,14 @@ HeldOutLoss HeldOut::loss(const BeforePass& before_pass) {
 }
 
 HeldOutLoss HeldOut::loss(const BeforePass& before_pass, HeldOutPart& part) {
-  const auto windows = static_cast<std::uint64_t>(data_.windows());
-  if (part.windows > windows || part.windows % static_cast<std::uint64_t>(batch_) != 0) {
-    throw Error(ErrorCode::corrupt,
-                fmt::format("train state: {} measured, expected whole passes of {} and {} at most",
-                            counted(part.windows, "window"), batch_, windows),
-                "start again with another --run-dir");
-  }
   return measure(whole_, streams_, before_pass, part);
+}
+
+bool HeldOut::fits(const HeldOutPart& part) const {
+  const auto windows = static_cast<std::uint64_t>(data_.windows());
+  return part.windows <= windows && part.windows % static_cast<std::uint64_t>(batch_) == 0 &&
+         part.targets ==
+             static_cast<std::uint64_t>(targets_of(static_cast<std::int64_t>(part.windows)));
 }
 
 HeldOutLoss HeldOut::wrapper_loss(const LossPath& wrapper, const BeforePass& before_pass) {
@@ -66,9 +63,9 @@ HeldOutLoss HeldOut::measure(const LossPath& path, PrefixCache& inputs,
   return {sums[0] / sums[1], static_cast<std::int64_t>(sums[1])};
 }
 
-std::int64_t HeldOut::targets() const {
+std::int64_t HeldOut::targets_of(std::int64_t windows) const {
   std::int64_t targets = 0;
-  for (std::int64_t i = 0; i < data_.windows(); ++i) targets += data_.targets_in(i);
+  for (std::int64_t i = 0; i < windows; ++i) targets += data_.targets_in(i);
   return targets;
 }
 

@@ -85,10 +85,21 @@ void check_schema(const JsonObject& object) {
                      "identity", "untouched_part", "weights_digest"});
 }
 
+// What a record of the result could not hold is found now and not behind the last step.
+void require_nll(double nll, const std::string& subject) {
+  if (nll >= 0 && std::isfinite(std::exp(nll))) return;
+  fail(ErrorCode::corrupt, "{}: {} is no mean NLL of tokens, expected 0 to 709", subject, nll);
+}
+
 HeldOutPart part_of(const JsonObject& object) {
   object.allow_only({"windows", "nll", "targets"});
-  return {object.unsigned_integer("windows"), real_from_hex(object.string("nll"), object.path()),
-          object.unsigned_integer("targets")};
+  const HeldOutPart part{object.unsigned_integer("windows"),
+                         real_from_hex(object.string("nll"), object.path()),
+                         object.unsigned_integer("targets")};
+  if (part.windows == 0) fail(ErrorCode::corrupt, "{}.windows is 0", object.path());
+  require_nll(part.targets == 0 ? part.nll : part.nll / static_cast<double>(part.targets),
+              object.path() + ".nll");
+  return part;
 }
 
 std::map<std::string, std::string> texts_of(const JsonObject& object) {
@@ -110,6 +121,7 @@ TrainStateRecord fields_of(const JsonObject& object) {
   record.best_step = object.unsigned_integer("best_step", record.step);
   record.evaluated_step = object.unsigned_integer("evaluated_step", record.step);
   record.untouched_nll = optional_hex(object, "untouched_nll");
+  if (record.untouched_nll) require_nll(*record.untouched_nll, object.path() + ".untouched_nll");
   record.milliseconds = object.unsigned_integer("milliseconds");
   record.config_digest = object.digest("config_digest");
   record.data_digests = object.digests("data_digests");

@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from cases import chosen, copy_of, options, template  # noqa: E402
+from cases import chosen, copy_of, every_nth, options, template  # noqa: E402
 from commands import Organ  # noqa: E402
 
 # Which errors a call is given: those that it may give and that programs meet.
@@ -73,7 +73,7 @@ class Sweep:
         calls = points([organ.program, *self.case.arguments], victim, organ.environment, trace)
         self.case.after(victim)
         jobs = [(call, number, error) for call, number in calls for error in ERRORS[call]]
-        for call, number, error in jobs[::self.every]:
+        for call, number, error in every_nth(jobs, self.every):
             copy_of(before, victim)
             organ.forget()
             self.case.ready(victim)

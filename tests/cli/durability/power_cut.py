@@ -17,7 +17,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from calls import record  # noqa: E402
-from cases import chosen, copy_of, options, template  # noqa: E402
+from cases import chosen, copy_of, every_nth, options, template  # noqa: E402
 from commands import Organ  # noqa: E402
 from file_model import Model, key_of, write_tree  # noqa: E402
 from replay import Replay  # noqa: E402
@@ -83,12 +83,9 @@ class Cutter:
             self.judge(tree, True, "cut behind the end")
             if self.problems and not self.syncs:
                 return len(points)
-        count = 0
-        for number, name, trees in points:
-            for tree in trees:
-                count += 1
-                if count % self.every == 0:
-                    self.judge(tree, False, f"cut behind call {number} ({name})")
+        cuts = [(tree, f"cut behind call {number} ({name})") for number, name, trees in points for tree in trees]
+        for tree, point in every_nth(cuts, self.every):
+            self.judge(tree, False, point)
         return len(points)
 
 

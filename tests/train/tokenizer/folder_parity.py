@@ -10,6 +10,7 @@ vocabularies of their words. Exits 77 with the reason when transformers or the d
 import argparse
 import itertools
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -297,6 +298,7 @@ def main():
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args()
+    assert math.gcd(options.every, len(edits(0))) == 1, "some edits would have no turn"
     peers.enter("transformers", "tokenizers")
     shared = peers.shared_data("gpt2-tokenizer")
     bases = Bases(shared)

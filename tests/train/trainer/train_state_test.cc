@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include "format/base/file.h"
 #include "tests/support/support.h"
@@ -117,6 +118,29 @@ TEST_CASE("of a measurement that is over, or whose sum is not finite, no part is
     CHECK(loaded->record.untouched_part.windows == 0);
     CHECK(read_file(folder.path() / "step-000000050.json", 1 << 20).find("untouched_part") ==
           std::string::npos);
+  }
+}
+
+TEST_CASE("a state with a measurement that no result could record is damaged") {
+  const auto folder = test::scratch();
+  TrainState state = example(50);
+  state.record.untouched_nll = 3.5;
+  save(folder.path(), state);
+  const auto path = folder.path() / "step-000000050.json";
+  const std::string sound = read_file(path, 1 << 20);
+  for (const auto& [key, value] :
+       {std::pair{"untouched_nll", "\"-0x1p+0\""}, std::pair{"untouched_nll", "\"0x1p+1000\""},
+        std::pair{"windows", "0"}, std::pair{"nll", "\"-0x1p+4\""},
+        std::pair{"nll", "\"0x1p+1000\""}}) {
+    CAPTURE(key);
+    CAPTURE(value);
+    auto json = nlohmann::json::parse(sound);
+    const bool of_part = key != std::string_view("untouched_nll");
+    (of_part ? json["untouched_part"] : json)[key] = nlohmann::json::parse(value);
+    std::ofstream(path) << json.dump();
+    std::vector<std::string> skipped;
+    CHECK_FALSE(load_newest_train_state(folder.path(), skipped));
+    CHECK(skipped.size() == 1);
   }
 }
 

@@ -32,18 +32,20 @@ class HeldOut {
   // computed again.
   HeldOutLoss loss(const BeforePass& before_pass);
   // The same behind the windows of `part`, which were measured before; whenever `before_pass` is
-  // called it holds all that were. Of several processes each has its own, of its passes. Throws
-  // corrupt for a part that these data cannot have.
+  // called it holds all that were. Of several processes each has its own, of its passes.
   HeldOutLoss loss(const BeforePass& before_pass, HeldOutPart& part);
+  // Whether these data can have such a part: whole passes, and the targets that are in them.
+  bool fits(const HeldOutPart& part) const;
   // Of Embed o Organ o Head, whose layers and head `wrapper` runs.
   HeldOutLoss wrapper_loss(const LossPath& wrapper, const BeforePass& before_pass);
   // Of all windows: what loss() counts.
-  std::int64_t targets() const;
+  std::int64_t targets() const { return targets_of(data_.windows()); }
 
   // Windows whose stream below the organ was computed, or read from the cache folder.
   const PrefixCounts& counts() const { return streams_.counts(); }
 
  private:
+  std::int64_t targets_of(std::int64_t windows) const;  // of the first
   HeldOutLoss measure(const LossPath& path, PrefixCache& inputs, const BeforePass& before_pass,
                       HeldOutPart& part);
 

@@ -307,11 +307,15 @@ void TrainRun::measure_untouched(TrainResult& result) {
   }
   HeldOutPart own;  // of several processes each would save but its own
   HeldOutPart& part = group_.alone() ? record_.untouched_part : own;
+  if (!held_out_->fits(part)) {
+    observer_.warn("train state: its part of the measurement before is not of these data");
+    part = {};
+  }
   trained_->set_aside(true);
   result.before = held_out_->loss(before_pass(), part);
   log_evaluation(*result.before);
   trained_->set_aside(false);
-  part = {};
+  record_.untouched_part = {};
   record_.untouched_nll = result.before->nll;
 }
 
