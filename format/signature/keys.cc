@@ -205,7 +205,8 @@ std::string read_private_file(const std::filesystem::path& path) {
         ErrorCode::invalid_argument,
         fmt::format("{}: private key is encrypted and {}", quote(subject),
                     state.given ? "this passphrase does not open it" : "no passphrase is given"),
-        state.given ? "the key was made with another one; all of a first line counts, blanks too"
+        state.given ? "the key was made with another one (all of a first line counts, blanks too), "
+                      "or the key file is damaged"
                     : "give it by --passphrase-file, --passphrase-fd or ORGAN_KEY_PASSPHRASE");
   }
   fail(ErrorCode::invalid_argument, "{}: expected a PEM private key: {}", quote(subject), reason);

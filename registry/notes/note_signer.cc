@@ -112,7 +112,8 @@ void require_private(int fd, const std::filesystem::path& path, NoteSigner::Read
   throw Error(ErrorCode::invalid_argument,
               fmt::format("{}: the key is encrypted and {}", quote(path.string()),
                           is_given ? "this passphrase does not open it" : "no passphrase is given"),
-              is_given ? "the key was made with another one; all of a first line counts, blanks too"
+              is_given ? "the key was made with another one (all of a first line counts, blanks "
+                         "too), or the key file is damaged"
                        : "give it by --passphrase-file, --passphrase-fd or ORGAN_KEY_PASSPHRASE");
 }
 

@@ -14,6 +14,9 @@ expect 2 organ key generate keys/
 test ! -e keys.key
 expect 2 organ sign organ --key acme.key
 expect 2 organ sign organ --key acme.key --passphrase-file wrong.txt
+sed '5y/abcdefghijklm/nopqrstuvwxyz/' acme.key >damaged.key
+chmod 600 damaged.key
+expect 2 organ sign organ --key damaged.key --passphrase-file right.txt
 test ! -e organ/model.sig
 organ sign organ --key acme.key --passphrase-file right.txt >/dev/null
 expect 1 organ sign organ --key acme.key --passphrase-file right.txt
