@@ -51,6 +51,11 @@ std::string_view kind_name(mode_t mode) {
   return "a device";
 }
 
+[[noreturn]] void fail_irregular(const fs::path& path, mode_t mode) {
+  fail(ErrorCode::corrupt, "{}: expected a regular file, got {}", quote(path.string()),
+       kind_name(mode));
+}
+
 std::uint64_t copy_by_reading(int from, int to, std::uint64_t offset, std::string_view subject,
                               const Work& work) {
   std::vector<std::byte> buffer(kCopySize);
@@ -97,14 +102,18 @@ UniqueFd open_regular(const fs::path& path, Symlinks symlinks) {
                               quote(path.string())),
                   "a shell makes names of patterns, organ takes names as they are");
     }
+    const int error = errno;
+    // A socket, or a device that is not there, cannot be opened at all.
+    struct stat odd {};
+    if (error == ENXIO && ::stat(path.c_str(), &odd) == 0 && !S_ISREG(odd.st_mode)) {
+      fail_irregular(path, odd.st_mode);
+    }
+    errno = error;
     fail_errno(path.string(), "open");
   }
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) fail_errno(path.string(), "stat");
-  if (!S_ISREG(status.st_mode)) {
-    fail(ErrorCode::corrupt, "{}: expected a regular file, got {}", quote(path.string()),
-         kind_name(status.st_mode));
-  }
+  if (!S_ISREG(status.st_mode)) fail_irregular(path, status.st_mode);
   return fd;
 }
 

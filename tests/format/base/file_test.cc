@@ -12,11 +12,12 @@
 using namespace organ;
 namespace fs = std::filesystem;
 
-TEST_CASE("open_regular: refuses folder, FIFO, device and symlink without blocking") {
+TEST_CASE("open_regular: refuses folder, FIFO, socket, device and symlink without blocking") {
   const auto folder = test::scratch();
   const fs::path& root = folder.path();
   write_file(root / "file", "x");
   REQUIRE(::mkfifo((root / "fifo").c_str(), 0600) == 0);
+  REQUIRE(::mknod((root / "socket").c_str(), S_IFSOCK | 0600, 0) == 0);
   fs::create_symlink("file", root / "link");
   fs::create_symlink("loop", root / "loop");
   CHECK(open_regular(root / "file").get() >= 0);
@@ -26,6 +27,7 @@ TEST_CASE("open_regular: refuses folder, FIFO, device and symlink without blocki
   CHECK(test::error_of([&] { open_regular(root / "loop"); }).find("corrupt") == 0);
   CHECK(test::error_of([&] { open_regular(root / "fifo"); }).find("got a FIFO") !=
         std::string::npos);
+  CHECK(test::error_of([&] { open_regular(root / "socket"); }).ends_with("got a socket"));
   CHECK(test::error_of([&] { open_regular(root); }).find("got a folder") != std::string::npos);
   CHECK(test::error_of([&] { open_regular("/dev/null"); }).find("got a device") !=
         std::string::npos);
