@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <utility>
 
 #include "format/base/error.h"
 
@@ -18,16 +17,9 @@ struct Finding {
   std::string subject;  // layer.01.safetensors: tensor 'mlp.up_proj.weight'
   std::string message;  // bytes 4194304..8388607 have digest …, expected …
 
-  // An error as a finding about `subject`, which its message need not name again, in quotes or not.
-  static Finding of(std::string subject, const Error& error) {
-    std::string message = error.what();
-    for (const std::string& start : {subject + ": ", "'" + subject + "': "}) {
-      if (!message.starts_with(start)) continue;
-      message.erase(0, start.size());
-      break;
-    }
-    return {error.code(), std::move(subject), std::move(message)};
-  }
+  // An error as a finding about `subject`, which its message need not name again: as it is or as
+  // messages show it, in quotes or not, nor as the end of a path.
+  static Finding of(std::string subject, const Error& error);
 };
 
 }  // namespace organ::format

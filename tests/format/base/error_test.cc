@@ -27,6 +27,17 @@ TEST_CASE("finding: what it is about is not named again") {
   CHECK(message("./a: no such file") == "no such file");
   CHECK(message("'./b': no such file") == "'./b': no such file");
   CHECK(message("./a: './a': is both") == "'./a': is both");
+  // As messages show it.
+  const auto of = [](const std::string& subject, std::string text) {
+    return format::Finding::of(subject, Error(ErrorCode::io, std::move(text))).message;
+  };
+  CHECK(of("./no\tthere", quote("./no\tthere") + ": no such file") == "no such file");
+  CHECK(of("no\tthere", "no\\x09there: no such file") == "no such file");
+  // A path that ends in it.
+  CHECK(of("model.sig", "'./o/model.sig': open failed") == "open failed");
+  CHECK(of("model.sig", "'./o/a_model.sig': open failed") == "'./o/a_model.sig': open failed");
+  CHECK(of("model.sig", "'./o/organ.json': not ./o/model.sig") ==
+        "'./o/organ.json': not ./o/model.sig");
 }
 
 TEST_CASE("error: every class has the exit code of the command contract") {
