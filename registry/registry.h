@@ -198,7 +198,8 @@ class Registry {
 
   // What the catalog says of them; resolve() proves what is used.
   std::vector<VersionInfo> list(const VersionFilter& filter = {}) const;
-  std::vector<std::string> organ_names() const;  // each once, ascending
+  // Each once, ascending. For hints: what is no name is left out.
+  std::vector<std::string> organ_names() const;
   // In log order, those that wait for their witnesses too; name empty: all entries. Reads the log
   // as a whole.
   std::vector<LogRecord> history(const std::string& name = {}) const;

@@ -87,7 +87,8 @@ class Catalog {
   // The same of its pre-releases; all of them are looked at.
   std::optional<VersionInfo> newest_prerelease(const std::string& name, const Wanted& wanted) const;
   std::vector<VersionInfo> list(const VersionFilter& filter) const;
-  std::vector<std::string> organ_names() const;  // each once, ascending
+  // Each once, ascending. For hints: what is no name is left out.
+  std::vector<std::string> organ_names() const;
   // The same rows one by one, until `visit` returns false. The limit of the filter is not looked
   // at.
   using Visitor = std::function<bool(VersionInfo version)>;

@@ -293,7 +293,13 @@ std::vector<IndexEntry> Catalog::index_entries() const {
 std::vector<std::string> Catalog::organ_names() const {
   Statement rows = impl_->database.prepare("SELECT DISTINCT name FROM versions ORDER BY name");
   std::vector<std::string> names;
-  while (rows.step()) names.push_back(read_name(rows, 0));
+  while (rows.step()) {
+    try {
+      names.push_back(read_name(rows, 0));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::corrupt) throw;  // verify and fsck tell of such a row
+    }
+  }
   return names;
 }
 

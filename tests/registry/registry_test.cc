@@ -137,6 +137,12 @@ TEST_CASE("registry: references choose the newest release, an alias, a version o
                  "no such version"));
   CHECK(contains(error_of([&] { registry.resolve(reference("legal/none")); }), "no such organ"));
   CHECK(registry.organ_names() == std::vector<std::string>{"legal/contracts"});
+  const fs::path path = fixture.root / "organ" / "catalog.db";
+  Database(path, Database::Open::existing)
+      .execute("UPDATE versions SET name = 'Upper' WHERE version = '1.9.0'");
+  CHECK(registry.organ_names() == std::vector<std::string>{"legal/contracts"});
+  CHECK(contains(error_of([&] { registry.resolve(reference("legal/none")); }), "not_found: "));
+  Registry::rebuild(fixture.root);
   CHECK(verify_all(fixture) == "no finding");
 }
 

@@ -46,3 +46,9 @@ for command in "list" "list --json" "show tiny/organ:1.0.0" "show tiny/organ:1.0
   organ $command >out
   if grep -q "$(printf '[\033\007]')" out; then echo "description: $command: raw" >&2; fi
 done
+# A bad name hides no hint: the log has names of its own.
+tamper versions name Upper
+for command in "list tiny/orgna" "show tiny/orgna" "log tiny/orgna"; do
+  expect 6 organ $command 2>err
+done
+grep -qx "hint: did you mean 'tiny/organ'?" err
