@@ -44,9 +44,10 @@ nlohmann::json record_of(const FsckReport& report) {
           {"orphan_bytes", report.orphan_bytes}};
 }
 
-// What publish writes anew from an organ's folder. Signatures and attestations may have come in
-// another way, and one that cannot be read stops it.
+// What publish writes anew from an organ's folder, where no folder lies in its place. Signatures
+// and attestations may have come in another way, and one that cannot be read stops it.
 bool is_published_anew(const DamagedObject& object) {
+  if (object.folder) return false;
   return object.kind == "manifest" || object.kind == "organ.json" || object.kind == "config" ||
          object.kind == "file";
 }
@@ -54,12 +55,16 @@ bool is_published_anew(const DamagedObject& object) {
 // The way out of each kind of damage that has one. A damaged log comes first: nothing new is
 // entered before it is whole, and what objects there must be is not known.
 void note_remedies(const Context& context, const FsckReport& report) {
+  const bool log_alone = std::ranges::all_of(
+      report.records, [](const format::Finding& one) { return one.subject == "organ/log"; });
   if (!report.records.empty()) {
-    context.note(
-        "a damaged log is made whole from a copy of the registry: organ repair --from COPY; its "
-        "checkpoint and key nothing gives back");
+    context.note(log_alone
+                     ? "a damaged log is made whole from a copy of the registry: organ repair "
+                       "--from COPY"
+                     : "the log's checkpoint and key nothing gives back: only a whole copy of "
+                       "the registry takes the place of this one");
   }
-  if (!report.objects.empty()) {
+  if (!report.objects.empty() && log_alone) {  // repair too believes checkpoint and key alone
     const bool publishing_helps =
         report.records.empty() && std::ranges::all_of(report.objects, is_published_anew);
     context.note(std::string("organ repair --from SOURCE mends objects") +

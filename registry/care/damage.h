@@ -25,6 +25,7 @@ struct DamagedObject {
   // Nothing lies under its name. False for what cannot be read or is no regular file: `message`
   // says so.
   bool missing = false;
+  bool folder = false;  // a folder lies under its name, which only repair puts away
   // What is wrong with it as a whole, for people.
   std::string message;
   // The pieces whose bytes are wrong, where the digests of organ.json tell: half-open ranges of the

@@ -83,11 +83,21 @@ void check_met(const RegistryPaths& paths, const Log& log, const OpenOptions& op
   });
 }
 
-void check_log(const LoggedState& state, FsckReport& report) {
+bool is_readable_checkpoint(const Log& log) {
+  try {
+    log.checkpoint();
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void check_log(const Log& log, const LoggedState& state, FsckReport& report) {
   report.entries = state.entries;
   report.versions = state.versions.size();
   if (state.damage) {
-    collect(report.records, "organ/log", [&] { throw Error(*state.damage); });
+    collect(report.records, is_readable_checkpoint(log) ? "organ/log" : "organ/checkpoint",
+            [&] { throw Error(*state.damage); });
   }
   if (state.beyond > 0) {
     report.notes.push_back("organ/log: ends with what a writer left; the next one completes it");
@@ -153,7 +163,7 @@ FsckReport fsck(const std::filesystem::path& folder, const OpenOptions& options,
   collect(report.records, "organ/trust/log.vkey", [&] { log.emplace(paths.organ()); });
   if (!log) return report;  // nothing says what has to be here
   LoggedState state = read_log(*log, work.uncounted());
-  check_log(state, report);
+  check_log(*log, state, report);
   if (!state.damage) check_met(paths, *log, options, report);
   check_objects(paths, *log, options, state, work, report);
   if (state.damage) {

@@ -19,7 +19,8 @@ namespace organ::registry {
 struct FsckReport {
   // Damaged or missing, each once, however many versions need it.
   std::vector<DamagedObject> objects;
-  // Of the log, its checkpoint and key: nothing else in the folder gives them back. Of class
+  // Of organ/log, organ/checkpoint and the key (organ/trust/log.vkey), which are their subjects:
+  // nothing else in the folder gives them back, and repair() only the first. Of class
   // untrusted: the history is not the one that this user has seen. When the key itself cannot be
   // read nothing else was looked at.
   std::vector<format::Finding> records;

@@ -88,7 +88,10 @@ DamagedObject absent(const BlobStore& blobs, const ObjectUse& use) {
   damage.missing = !is_taken(path);
   std::string unreadable;
   if (!damage.missing && !open_as_it_is(path, &unreadable)) {
-    damage.message = unreadable.empty() ? "not a regular file" : "cannot be read: " + unreadable;
+    damage.folder = path_status(path, Symlinks::refuse) == PathStatus::folder;
+    damage.message = !unreadable.empty() ? "cannot be read: " + unreadable
+                     : damage.folder     ? "a folder lies in its place"
+                                         : "not a regular file";
   }
   damage.pieces.push_back({0, use.blob.size});
   return damage;

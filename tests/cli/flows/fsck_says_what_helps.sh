@@ -34,6 +34,17 @@ rmdir "$bundle"
 mv kept "$bundle"
 well
 
+# Nor does it put a folder away, even in the place of what the folder has.
+layer=$(object organ/layer.01.safetensors)
+mv "$layer" kept
+mkdir "$layer"
+advised
+grep -q '^organ repair --from SOURCE mends objects$' advice
+expect 4 organ publish organ >/dev/null 2>&1
+organ repair --from mirror >/dev/null 2>&1
+rm -f kept
+well
+
 # The registry's own: nothing new comes into a log that is damaged.
 damage registry/organ/log $(($(stat -c %s registry/organ/log) - 10))
 damage "$(object organ/layer.01.safetensors)"
@@ -44,6 +55,16 @@ not_advised publishing
 not_advised 'organ gc'
 expect 4 organ publish organ tiny/organ:2.0.0 --key publisher.key >/dev/null 2>&1
 organ repair --from mirror >/dev/null 2>&1
+well
+
+# Nobody but the log's key signs a checkpoint.
+cp registry/organ/checkpoint kept
+damage registry/organ/checkpoint 80
+advised
+grep -q "^the log's checkpoint and key nothing gives back: " advice
+not_advised 'organ repair'
+if organ repair --from mirror >/dev/null 2>&1; then exit 97; fi
+cp kept registry/organ/checkpoint
 well
 
 # Its views.

@@ -224,7 +224,10 @@ TEST_CASE("fsck: a record that is missing is damage, and odd views are views") {
     fs::rename(organ / name, away);
     const FsckReport report = look(fixture);
     REQUIRE(!report.records.empty());
-    for (const auto& finding : report.records) CHECK(finding.code == ErrorCode::corrupt);
+    for (const auto& finding : report.records) {
+      CHECK(finding.code == ErrorCode::corrupt);
+      CHECK(finding.subject == std::string("organ/") + name);
+    }
     fs::rename(away, organ / name);
   }
   for (const char* name : {"log.tree", "catalog.db", "policy.json"}) {
