@@ -128,7 +128,7 @@ int run_to_an_end(CLI::App& app, const Context& context, const std::vector<std::
   try {
     return run(app, context, words);
   } catch (const Error& error) {
-    return report(context, error);
+    return report(context, with_pattern_told(error, words));
   } catch (const std::bad_alloc&) {
     return report(context, Error(ErrorCode::io, "out of memory"));
   } catch (const std::exception& error) {

@@ -9,6 +9,7 @@
 
 #include "cli/frame/command_table.h"
 #include "format/base/fail.h"
+#include "format/base/path_status.h"
 
 namespace organ::cli {
 namespace {
@@ -104,6 +105,12 @@ Error required_error(const CLI::App& command, const CLI::RequiredError& error) {
                "-- ends the values of " + took->get_name() + ": what follows it are arguments");
 }
 
+// The name that it ends with; what follows an @ is a range of versions.
+bool may_be_pattern(const std::string& path) {
+  const std::string name = path.substr(path.find_last_of('/') + 1);
+  return name.substr(0, name.find('@')).find_first_of("*?[") != name.npos && !is_taken(path);
+}
+
 }  // namespace
 
 Place find_place(const CLI::App& program, const std::vector<std::string>& words) {
@@ -186,6 +193,20 @@ Error usage_error(const CLI::App& program, const CLI::App& command, const CLI::P
   }
   return Error(ErrorCode::invalid_argument, escape_text(in_own_words(error)),
                name + " --help shows what it takes");
+}
+
+Error with_pattern_told(const Error& error, const std::vector<std::string>& words) {
+  if (error.code() != ErrorCode::not_found) return error;
+  for (const std::string& word : words) {
+    const std::string path = word.starts_with("--") ? word.substr(word.find('=') + 1) : word;
+    if (!may_be_pattern(path) || error.message().find(quote(path)) == std::string::npos) continue;
+    Error told(error.code(),
+               error.message() + "; if it is a pattern, no file matches it, or it stands in quotes",
+               "a shell makes names of patterns, organ takes names as they are");
+    for (const std::string& context : error.context()) told.with_context(context);
+    return told;
+  }
+  return error;
 }
 
 }  // namespace organ::cli

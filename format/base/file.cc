@@ -94,14 +94,6 @@ UniqueFd open_regular(const fs::path& path, Symlinks symlinks) {
     if (errno == ELOOP) {
       fail(ErrorCode::corrupt, "{}: expected a regular file, got a symlink", quote(path.string()));
     }
-    // What a shell hands over where nothing matches.
-    if (errno == ENOENT && path.native().find_first_of("*?[") != path.native().npos) {
-      throw Error(ErrorCode::not_found,
-                  fmt::format("{}: no such file; if it is a pattern, no file matches it, or it "
-                              "stands in quotes",
-                              quote(path.string())),
-                  "a shell makes names of patterns, organ takes names as they are");
-    }
     const int error = errno;
     // A socket, or a device that is not there, cannot be opened at all.
     struct stat odd {};

@@ -35,4 +35,8 @@ Error unexpected(const CLI::App& command, const std::string& word);
 // What is wrong with a command line that CLI11 refused with `error`, in the words of this program.
 Error usage_error(const CLI::App& program, const CLI::App& command, const CLI::ParseError& error);
 
+// `error`, which ends the program. Of a word that names nothing, and that a shell would have taken
+// for a pattern, it says so: that is what a shell hands over where nothing matches.
+Error with_pattern_told(const Error& error, const std::vector<std::string>& words);
+
 }  // namespace organ::cli

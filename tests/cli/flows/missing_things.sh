@@ -9,6 +9,14 @@ expect 2 organ extract file --layers 0:1 --out organ
 expect 2 organ verify file
 expect 6 organ verify organ --key no-key.pub
 expect 6 organ verify organ --attestation 'seen-*.json'
+expect 6 organ verify './x*'
+expect 6 organ inspect './x?'
+expect 6 organ inspect 'x*'
+mkdir 'my[1]'
+expect 6 organ verify 'my[1]' --key='my[1]/x*.pub'
+expect 6 organ verify --key 'my[1]/x.pub' 'my[1]'
+expect 6 organ verify './my[1]' # it is there, and nobody meant another one
+rmdir 'my[1]'
 expect 2 organ list med/notes/
 expect 2 organ trust somebody.pub med/notes
 expect 6 organ uninstall nothing-here

@@ -34,17 +34,6 @@ TEST_CASE("open_regular: refuses folder, FIFO, socket, device and symlink withou
   CHECK(test::error_of([&] { open_regular(root / "no"); }).find("not_found") == 0);
 }
 
-TEST_CASE("open_regular: a pattern that no shell made names of is told as one") {
-  const auto folder = test::scratch();
-  for (const char* pattern : {"*.txt", "part-?.jsonl", "[ab].txt"}) {
-    const std::string error = test::error_of([&] { open_regular(folder.path() / pattern); });
-    CHECK(error.starts_with("not_found: "));
-    CHECK(error.find("no file matches it") != std::string::npos);
-    write_file(folder.path() / pattern, "x");  // a name like any other
-    CHECK(open_regular(folder.path() / pattern).get() >= 0);
-  }
-}
-
 TEST_CASE("read_file: the limit is checked before anything is read") {
   const auto folder = test::scratch();
   write_file(folder.path() / "f", "12345");
