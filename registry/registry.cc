@@ -318,9 +318,14 @@ StoredBundles Registry::Impl::load_bundles(const VersionInfo& version, Attached 
 
 std::unique_ptr<StoredOrgan> Registry::Impl::open_version(const VersionInfo& version) const {
   const std::string subject = version.name + ":" + version.version;
-  std::vector<format::Finding> damaged;  // evaluate() tells
-  StoredBundles signatures = load_bundles(version, Attached::signature, damaged);
-  StoredBundles attestations = load_bundles(version, Attached::attestation, damaged);
+  const auto load = [&](Attached kind) {
+    std::vector<format::Finding> damaged;
+    StoredBundles bundles = load_bundles(version, kind, damaged);
+    bundles.damaged = std::move(damaged);
+    return bundles;
+  };
+  StoredBundles signatures = load(Attached::signature);
+  StoredBundles attestations = load(Attached::attestation);
   const auto takedown = facts().taken_down(version.name, version.version);
   return std::make_unique<StoredOrgan>(
       blobs, load_version(blobs, {version.digest, version.manifest_size}, subject),

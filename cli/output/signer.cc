@@ -47,7 +47,7 @@ ClaimedSignatures claimed_signatures(const format::OrganSource& organ) {
     }
   };
   std::vector<std::string> bundles;
-  reading([&] { bundles = organ.signature_bundles(); });
+  reading([&] { bundles = organ.readable_signatures(claimed.unreadable); });
   for (const std::string& bundle : bundles) {
     reading(
         [&] { claimed.statements.push_back(format::read_bundle(bundle, format::kSignatureFile)); });

@@ -158,11 +158,16 @@ void show_folder_bom(const Context& context, const std::string& folder) {
 std::vector<registry::JudgedAttestation> attestations_of(Context& context, const Registry& registry,
                                                          const registry::ResolvedVersion& version,
                                                          const format::OrganSource& organ) {
-  std::vector<std::string> unread;
+  std::vector<format::Finding> unread;
   const bool none = organ.readable_attestations(unread).empty();
-  if (!unread.empty()) context.worsen(ErrorCode::io);
   if (none && unread.empty()) return {};
-  return registry.evaluate(version, organ).attestations;
+  auto judged = registry.evaluate(version, organ).attestations;
+  for (const format::Finding& one : unread) {
+    context.worsen(one.code);
+    if (one.code == ErrorCode::io) continue;  // is among them
+    judged.push_back({.problem = one.subject + ": " + one.message});
+  }
+  return judged;
 }
 
 void run(Context& context, const ShowArguments& arguments) {

@@ -51,8 +51,13 @@ class OrganSource {
   // The bytes of every attestation that comes with it (format/signature/attestation.h); a folder
   // has none.
   virtual std::vector<std::string> attestation_bundles() const { return {}; }
-  // The same for whom a part of them is of use: why others could not be read comes into `unread`.
-  virtual std::vector<std::string> readable_attestations(std::vector<std::string>& unread) const {
+  // The same for whom a part of them is of use: why others could not be read comes into `unread`,
+  // with code io where the medium did not give one, else that of its damage.
+  virtual std::vector<std::string> readable_signatures(std::vector<Finding>& unread) const {
+    static_cast<void>(unread);
+    return signature_bundles();
+  }
+  virtual std::vector<std::string> readable_attestations(std::vector<Finding>& unread) const {
     static_cast<void>(unread);
     return attestation_bundles();
   }

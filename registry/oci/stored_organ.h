@@ -43,11 +43,20 @@ StoredSignature load_signature(const BlobStore& blobs, const BlobRef& signature,
 // What is attached to a version, as far as it was read.
 struct StoredBundles {
   std::vector<std::string> texts;
-  std::vector<UnreadableBlob> unread = {};  // for each that is not among them
+  // For each that is not among them: the medium did not give it; it is damaged or missing.
+  std::vector<UnreadableBlob> unread = {};
+  std::vector<format::Finding> damaged = {};
 
   // For whom a part of them is not enough. Throws UnreadableBlob.
   const std::vector<std::string>& all() const {
     if (!unread.empty()) throw UnreadableBlob(unread.front());
+    return texts;
+  }
+  // For whom it is; why others are not among them comes into `why`.
+  const std::vector<std::string>& readable(const std::string& subject,
+                                           std::vector<format::Finding>& why) const {
+    for (const UnreadableBlob& one : unread) why.push_back(format::Finding::of(subject, one));
+    why.insert(why.end(), damaged.begin(), damaged.end());
     return texts;
   }
 };
@@ -73,9 +82,13 @@ class StoredOrgan final : public format::OrganSource {
   // not what came with it.
   std::vector<std::string> signature_bundles() const override { return signatures_.all(); }
   std::vector<std::string> attestation_bundles() const override { return attestations_.all(); }
-  std::vector<std::string> readable_attestations(std::vector<std::string>& unread) const override {
-    for (const UnreadableBlob& one : attestations_.unread) unread.push_back(one.message());
-    return attestations_.texts;
+  std::vector<std::string> readable_signatures(
+      std::vector<format::Finding>& unread) const override {
+    return signatures_.readable(std::string(format::kSignatureFile), unread);
+  }
+  std::vector<std::string> readable_attestations(
+      std::vector<format::Finding>& unread) const override {
+    return attestations_.readable("attestation", unread);
   }
   std::vector<std::string> extra_files() const override { return {}; }
   std::string describe() const override { return description_; }

@@ -51,14 +51,18 @@ struct Judge {
 // What could not be read hides nothing that lies or was given beside it.
 std::vector<std::string> bundles_of(const format::OrganSource& organ,
                                     std::vector<JudgedAttestation>& judged) {
-  std::vector<std::string> bundles, unread;
+  std::vector<std::string> bundles;
+  std::vector<format::Finding> unread;
   try {
     bundles = organ.readable_attestations(unread);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::io) throw;
-    unread.push_back(error.message());
+    unread.push_back(format::Finding::of(kSubject, error));
   }
-  for (std::string& why : unread) judged.push_back({.problem = std::move(why), .unread = true});
+  for (format::Finding& why : unread) {
+    if (why.code != ErrorCode::io) continue;  // damage is the registry's to tell
+    judged.push_back({.problem = std::move(why.message), .unread = true});
+  }
   return bundles;
 }
 

@@ -256,6 +256,39 @@ TEST_CASE("attestations: one that cannot be read is named, and hides none of the
   CHECK(objects == 2);  // the manifest and the bundle
 }
 
+TEST_CASE("attestations, signatures: a damaged or missing one is told to whom a part is of use") {
+  const Attested fixture;
+  fixture.open().attest(fixture.version(), fixture.bundle(fixture.key, fixture.identity));
+  const auto told = [&](bool signatures) {
+    const Registry registry = fixture.open(Mode::read);
+    const auto organ = registry.open_organ(registry.resolve(reference("legal/contracts:1.0.0")));
+    std::vector<format::Finding> unread;
+    CHECK(organ->signature_bundles().size() + organ->attestation_bundles().size() == 1);
+    const auto bundles =
+        signatures ? organ->readable_signatures(unread) : organ->readable_attestations(unread);
+    CHECK(bundles.empty());
+    REQUIRE(unread.size() == 1);
+    CHECK(unread[0].code == ErrorCode::corrupt);
+    return unread[0].subject;
+  };
+  const auto organ = fixture.open(Mode::read).open_organ(fixture.version());
+  const auto signature = organ->signature_bundles(), attestation = organ->attestation_bundles();
+  REQUIRE(signature.size() + attestation.size() == 2);
+  for (const bool signatures : {true, false}) {
+    const fs::path object = fixture.blob(sha256((signatures ? signature : attestation).front()));
+    const fs::path away = fixture.folder.path() / "away";
+    const char* name = signatures ? "signature sha256:" : "attestation sha256:";
+    fs::rename(object, away);
+    CHECK(told(signatures).starts_with(name));
+    std::string bytes = slurp(away);
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);
+    std::ofstream(object) << bytes;
+    CHECK(told(signatures).starts_with(name));
+    fs::remove(object);
+    fs::rename(away, object);
+  }
+}
+
 TEST_CASE("attestations: the config that all of them share is one finding when it is damaged") {
   const Attested fixture;
   const auto lab = format::SecretKey::generate(format::Curve::p256);

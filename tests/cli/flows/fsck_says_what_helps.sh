@@ -27,6 +27,8 @@ well
 # One that nobody can read and publishing stops at; and what the folder does not have.
 bundle=$(object organ/model.sig)
 mv "$bundle" kept
+expect 4 organ inspect tiny/organ:1.0.0 >seen 2>/dev/null
+grep -q 'a signature that cannot be read: ' seen
 mkdir "$bundle"
 advised
 grep -q '^organ repair --from SOURCE mends objects$' advice
