@@ -18,7 +18,7 @@
 namespace organ {
 namespace {
 
-constexpr std::size_t kReadSize = std::size_t{32} << 10;  // stays in the second-level cache
+constexpr std::size_t kReadSize = std::size_t{32} << 10;   // stays in the second-level cache
 constexpr std::size_t kCacheSize = std::size_t{16} << 10;  // in the first-level one
 
 // Numbers 0 to count - 1, each for the thread that asks next.

@@ -55,8 +55,8 @@ bool mentions(const std::vector<Finding>& findings, std::string_view text) {
   });
 }
 
-// With ORGAN_EVERY_BIT in the environment each bit is tried, for two minutes; without it one in seven,
-// which is one of every byte, and each of a byte in turn.
+// With ORGAN_EVERY_BIT in the environment each bit is tried, for two minutes; without it one in
+// seven, which is one of every byte, and each of a byte in turn.
 std::size_t step_of_sweep() { return std::getenv("ORGAN_EVERY_BIT") == nullptr ? 7 : 1; }
 
 // Flips bits of one file, one at a time; returns how many flips there were.
