@@ -121,7 +121,7 @@ TrainStateRecord fields_of(const JsonObject& object) {
   record.best_step = object.unsigned_integer("best_step", record.step);
   record.evaluated_step = object.unsigned_integer("evaluated_step", record.step);
   record.untouched_nll = optional_hex(object, "untouched_nll");
-  if (record.untouched_nll) require_nll(*record.untouched_nll, object.path() + ".untouched_nll");
+  if (record.untouched_nll) require_nll(*record.untouched_nll, object.path() + ": untouched_nll");
   record.milliseconds = object.unsigned_integer("milliseconds");
   record.config_digest = object.digest("config_digest");
   record.data_digests = object.digests("data_digests");
