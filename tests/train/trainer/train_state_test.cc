@@ -141,8 +141,8 @@ TEST_CASE("a state with a measurement that no result could record is damaged") {
     std::vector<std::string> skipped;
     const std::string said =
         test::error_of([&] { (void)load_newest_train_state(folder.path(), skipped); });
-    CHECK_MESSAGE(
-        test::has(said, key == std::string_view("windows") ? "windows is 0" : "no mean NLL"), said);
+    const bool is_count = key == std::string_view("windows");
+    CHECK_MESSAGE(said.find(is_count ? "windows is 0" : "no mean NLL") != said.npos, said);
   }
 }
 

@@ -178,16 +178,17 @@ TEST_CASE("a measurement before training goes on where it was interrupted, to th
   // Of other windows than its targets are in: it is measured again.
   for (const std::string number : {"windows", "targets"}) {
     CAPTURE(number);
+    const std::string edited = "edited " + number;
     Stopper first(3), second(SIZE_MAX);
     given.settings.resume = false;
-    (void)built(first, "edited", "cancelled: training: interrupted at step 0");
-    const auto path = given.folder.path() / "edited/step-000000000.json";
+    (void)built(first, edited, "cancelled: training: interrupted at step 0");
+    const auto path = given.folder.path() / edited / "step-000000000.json";
     auto state = nlohmann::json::parse(read_file(path, 1 << 20));
     auto& part = state.at("untouched_part");
     part[number] = 2 * part.at(number).get<std::uint64_t>();
     std::ofstream(path) << state.dump();
     given.settings.resume = true;
-    CHECK(built(second, "edited", "no error") == straight);
+    CHECK(built(second, edited, "no error") == straight);
     CHECK(second.held_out == never.held_out);
   }
 }
