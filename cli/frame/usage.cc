@@ -107,8 +107,10 @@ Error required_error(const CLI::App& command, const CLI::RequiredError& error) {
 
 // The name that it ends with; what follows an @ is a range of versions.
 bool may_be_pattern(const std::string& path) {
-  const std::string name = path.substr(path.find_last_of('/') + 1);
-  if (name.substr(0, name.find('@')).find_first_of("*?[") == name.npos) return false;
+  std::string name = path.substr(path.find_last_of('/') + 1);
+  name.erase(std::min(name.find('@'), name.size()));
+  const bool is_set = name.find('[') < name.rfind(']') && name.rfind(']') != name.npos;
+  if (!is_set && name.find_first_of("*?") == name.npos) return false;
   try {
     return !is_taken(path);
   } catch (const Error&) {  // nobody can say; the error at hand is the one to tell
