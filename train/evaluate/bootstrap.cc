@@ -60,6 +60,10 @@ double quantile(const std::vector<double>& sorted, double share) {
   return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
 }
 
+// Whatever the resamples say: of so many documents all may lie on one side by chance, as coins do
+// (the sign test).
+double least_chance(std::size_t documents) { return std::exp2(1 - static_cast<double>(documents)); }
+
 double chance_of(const std::vector<double>& sorted) {
   const auto share = [&](auto count) {
     return static_cast<double>(count) / static_cast<double>(sorted.size());
@@ -111,7 +115,7 @@ PairedDifference paired_bootstrap(std::span<const DocumentScore> first,
   return {.nll = ratio(total),
           .low = quantile(differences, 0.025),
           .high = quantile(differences, 0.975),
-          .chance = chance_of(differences),
+          .chance = std::max(chance_of(differences), least_chance(units.size())),
           .documents = units.size()};
 }
 

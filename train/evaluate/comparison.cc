@@ -219,12 +219,14 @@ std::string describe(const PairedDifference& difference, const BootstrapOptions&
   constexpr double kLeast = 0.0001;  // that is shown
   const std::string chance = difference.chance < kLeast ? fmt::format("< {}", kLeast)
                                                         : fmt::format("{:.4f}", difference.chance);
+  constexpr std::uint64_t kFew = 10;  // below them the interval of percentiles is too narrow
   return fmt::format(
       "difference of nll {:+.6f}, 95 % interval {:+.6f} to {:+.6f}, by chance {} "
-      "({} of {}, seed {})",
+      "({} of {}, seed {}){}",
       difference.nll, difference.low, difference.high, chance,
       counted(options.resamples, "resample"), counted(difference.documents, "document"),
-      options.seed);
+      options.seed,
+      difference.documents < kFew ? "; so few documents make the interval too narrow" : "");
 }
 
 }  // namespace organ::train

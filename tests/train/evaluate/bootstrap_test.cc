@@ -47,7 +47,7 @@ TEST_CASE("a difference beyond the noise has an interval without zero, one withi
   CHECK(clear.nll > clear.low);
   CHECK(clear.high > clear.nll);
   CHECK(clear.high < 0.25);
-  CHECK(clear.chance == 0);
+  CHECK(clear.chance == std::exp2(-59));  // no resample has another sign
   const auto mirrored = paired_bootstrap(base, worse, {});
   CHECK(mirrored.nll == doctest::Approx(-clear.nll));
   CHECK(mirrored.low == doctest::Approx(-clear.high));
@@ -58,6 +58,15 @@ TEST_CASE("a difference beyond the noise has an interval without zero, one withi
   CHECK(unclear.low < 0);
   CHECK(unclear.high > 0);
   CHECK(unclear.chance > 0.05);
+}
+
+TEST_CASE("few documents prove little, however clear they are") {
+  for (const std::size_t documents : {2, 3, 6, 12}) {
+    const auto [worse, base] = made_scores(0.5, documents);
+    const auto clear = paired_bootstrap(worse, base, {});
+    CHECK(clear.low > 0);
+    CHECK(clear.chance == std::exp2(1 - static_cast<double>(documents)));
+  }
 }
 
 TEST_CASE("the width of the interval is that of the ratio estimator") {
