@@ -18,8 +18,8 @@ struct PairedDifference {
   double nll = 0;            // mean NLL of the first minus that of the second, nats per target
   double low = 0, high = 0;  // 95 % percentile interval
   // Share of the resamples whose difference has the other sign or none, twice (at most 1): about
-  // how often a difference as clear as this one comes by chance. Of n documents never below 2^(1-n),
-  // how often all lie on one side by chance.
+  // how often a difference as clear as this one comes by chance. Of n documents never below
+  // 2^(1-n), how often all lie on one side by chance.
   double chance = 1;
   std::uint64_t documents = 0;  // those with targets
 };
