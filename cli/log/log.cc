@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -16,27 +16,21 @@ namespace {
 using registry::LogRecord;
 using registry::Registry;
 
-// Those of one organ. What was meant by an unknown name the log says, whatever the catalog holds.
-std::vector<LogRecord> records_of(std::vector<LogRecord> all, const std::string& name) {
-  std::vector<std::string> names;
-  for (const LogRecord& record : all) {
-    if (!record.entry.name.empty()) names.push_back(record.entry.name);
-  }
-  std::erase_if(all, [&](const LogRecord& record) { return record.entry.name != name; });
-  if (all.empty()) {
-    std::ranges::sort(names);
-    names.erase(std::ranges::unique(names).begin(), names.end());
-    throw Error(ErrorCode::not_found, quote(name) + ": no entry of the log speaks of it",
-                meant_hint(nearest_name(names, name), "organ log shows them all"));
-  }
-  return all;
+// What was meant by an unknown name the log says, whatever the catalog holds.
+[[noreturn]] void fail_unknown(const Registry& registry, const std::string& name) {
+  std::set<std::string> names;
+  for (const LogRecord& record : registry.history()) names.insert(record.entry.name);
+  names.erase("");
+  throw Error(
+      ErrorCode::not_found, quote(name) + ": no entry of the log speaks of it",
+      meant_hint(nearest_name({names.begin(), names.end()}, name), "organ log shows them all"));
 }
 
 void run(const Context& context, const std::string& name) {
   if (!name.empty()) format::check_name(name);
   const Registry registry = open_registry(context, Registry::Mode::read);
-  std::vector<LogRecord> records = registry.history();
-  if (!name.empty()) records = records_of(std::move(records), name);
+  const std::vector<LogRecord> records = registry.history(name);
+  if (!name.empty() && records.empty()) fail_unknown(registry, name);
   if (context.json) {
     nlohmann::json entries = nlohmann::json::array();
     for (const LogRecord& record : records) entries.push_back(to_json(record));

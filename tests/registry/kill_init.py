@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kill_publish import every_nth
+from kill_publish import points_of
 
 CALLS = ["pwrite64", "rename", "renameat2", "link", "linkat", "unlink", "unlinkat", "rmdir", "mkdir"]
 ENTRIES = {"blobs", "index.json", "oci-layout", "organ"}
@@ -88,7 +88,7 @@ class Sweep:
 
     def sweep(self, every):
         points = made = failed = 0
-        for call, number in every_nth(self.count_calls(), every):
+        for call, number in points_of(self.count_calls(), every):
             self.reset()
             before = self.facts() if self.prepared else None
             if not self.kill_at(call, number):

@@ -19,6 +19,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from every_nth import every_nth  # noqa: E402
+
 CALLS = ["write", "pwrite64", "fsync", "fdatasync", "rename", "renameat2", "link", "linkat",
          "unlink", "unlinkat", "flock", "ftruncate", "fchmod", "mkdir", "openat", "copy_file_range", "ioctl"]
 OLD = "legal/contracts:1.0.0"
@@ -128,10 +131,9 @@ class Sweep:
         return before == [OLD, NEW]
 
 
-def every_nth(counts, every):
-    """The points of all calls in a row, so that a call made once has its turn as others have."""
-    points = [(call, number) for call, count in counts.items() for number in range(1, count + 1)]
-    return points[min(every, len(points)) // 2::every]
+def points_of(counts, every):
+    """Those of all calls in a row, so that a call made once has its turn as others have."""
+    return every_nth([(call, number) for call, count in counts.items() for number in range(1, count + 1)], every)
 
 
 def main():
@@ -148,7 +150,7 @@ def main():
     points = new_states = failed = 0
     with tempfile.TemporaryDirectory() as scratch:
         sweep = Sweep(arguments.organ.resolve(), arguments.make.resolve(), Path(scratch), lacking)
-        for call, number in every_nth(sweep.count_calls(), arguments.every):
+        for call, number in points_of(sweep.count_calls(), arguments.every):
             if not sweep.kill_at(call, number):
                 sweep.reset()
                 continue

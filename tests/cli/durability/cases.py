@@ -39,12 +39,6 @@ def copy_of(template_folder, target):
     return target
 
 
-def every_nth(points, every):
-    """Each N-th, from the middle of the first N on; of a short list the one in its middle, so that no
-    command is without."""
-    return points[min(every, len(points)) // 2::every]
-
-
 def options(usage):
     """--every N, the program and the names of cases from the command line."""
     arguments, every = sys.argv[1:], 1

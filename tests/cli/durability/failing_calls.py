@@ -16,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from cases import chosen, copy_of, every_nth, options, template  # noqa: E402
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[2] / "support")]
+from cases import chosen, copy_of, options, template  # noqa: E402
 from commands import Organ  # noqa: E402
+from every_nth import every_nth  # noqa: E402
 
 # Which errors a call is given: those that it may give and that programs meet.
 ERRORS = {

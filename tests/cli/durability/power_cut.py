@@ -15,10 +15,11 @@ import shutil
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[2] / "support")]
 from calls import record  # noqa: E402
-from cases import chosen, copy_of, every_nth, options, template  # noqa: E402
+from cases import chosen, copy_of, options, template  # noqa: E402
 from commands import Organ  # noqa: E402
+from every_nth import every_nth  # noqa: E402
 from file_model import Model, key_of, write_tree  # noqa: E402
 from replay import Replay  # noqa: E402
 
